@@ -1,0 +1,200 @@
+"""Verdicts of earlier runs, by the digest of the bytes and everything else that they depend on.
+
+The cache cannot lie: the bytes are read and hashed in every run, a row carries a checksum of its own, and
+whatever is odd about the file (damaged, linked, somebody else's, written by another version) makes it empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping, Sequence
+
+_FILE = "verdicts-1.sqlite"
+_TABLE = (
+    "CREATE TABLE verdict (context BLOB NOT NULL, digest BLOB NOT NULL, verdict BLOB NOT NULL, checksum BLOB NOT NULL,"
+    " PRIMARY KEY (context, digest)) WITHOUT ROWID"
+)
+_FEW = 400
+_MOST_BYTES = 512 << 20
+
+
+def folder() -> Path:
+    """Where the cache lies: BUILDGUARD_CACHE_DIR, else the platform's place for caches."""
+    if chosen := os.environ.get("BUILDGUARD_CACHE_DIR"):
+        return Path(chosen)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("buildguard", appauthor=False)
+
+
+def context_of(*parts: str) -> bytes:
+    """The key of everything besides the bytes that a verdict depends on."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogateescape")
+        digest.update(b"%d:" % len(data) + data)
+    return digest.digest()
+
+
+class Cache:
+    """A store of verdicts; every trouble with it is told once in `notes` and is never an error."""
+
+    def __init__(self, where: Path | None) -> None:
+        self.notes: list[str] = []
+        self._where = where
+        self._db: sqlite3.Connection | None = None
+        self._writable = True
+        if where is not None:
+            self._open(where)
+
+    def known(self, context: bytes, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The stored verdicts of some digests; rows whose checksum does not fit do not count."""
+        if self._db is None or not digests:
+            return {}
+        import sqlite3
+
+        try:
+            rows = self._rows(self._db, context, digests)
+            wanted = set(digests)
+            return {
+                digest: verdict
+                for digest, verdict, checksum in rows
+                if digest in wanted and checksum == _checksum(context, digest, verdict)
+            }
+        except (sqlite3.Error, TypeError) as error:
+            self._damaged(error)
+            return {}
+
+    def holds_any(self, context: bytes) -> bool:
+        """Whether there is any verdict of that context."""
+        import sqlite3
+
+        if self._db is None:
+            return False
+        try:
+            return self._db.execute("SELECT 1 FROM verdict WHERE context = ? LIMIT 1", (context,)).fetchone() is not None
+        except sqlite3.Error as error:
+            self._damaged(error)
+            return False
+
+    def store(self, context: bytes, verdicts: Mapping[bytes, bytes]) -> None:
+        """Keep some verdicts, all or none of them."""
+        if self._db is None or not self._writable or not verdicts:
+            return
+        import sqlite3
+
+        rows = [(context, digest, verdict, _checksum(context, digest, verdict)) for digest, verdict in verdicts.items()]
+        try:
+            with self._db:
+                self._db.executemany("INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?)", rows)
+        except sqlite3.OperationalError as error:
+            # full, locked for long, or read-only: the verdicts stand, they are just not kept
+            self.notes.append(f"the cache could not be written: {error}")
+        except sqlite3.Error as error:
+            self._damaged(error)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    @staticmethod
+    def _rows(db: sqlite3.Connection, context: bytes, digests: Sequence[bytes]) -> Iterable[tuple[bytes, bytes, bytes]]:
+        query = "SELECT digest, verdict, checksum FROM verdict WHERE context = ?"
+        if len(digests) > _FEW:
+            return db.execute(query, (context,)).fetchall()
+        marks = ",".join("?" * len(digests))
+        return db.execute(f"{query} AND digest IN ({marks})", (context, *digests)).fetchall()  # noqa: S608  marks only
+
+    def _open(self, where: Path) -> None:
+        import sqlite3
+
+        try:
+            where.mkdir(mode=0o700, parents=True, exist_ok=True)
+            refusal = _untrusted(where, stat.S_ISDIR) or _untrusted(where / _FILE, stat.S_ISREG)
+        except OSError as error:
+            self.notes.append(f"the cache in {where} is not used: {error.strerror}")
+            return
+        if refusal:
+            self.notes.append(f"the cache in {where} is not used: {refusal}")
+            return
+        try:
+            self._connect(where / _FILE)
+        except sqlite3.DatabaseError as error:
+            self._damaged(error)
+
+    def _connect(self, file: Path) -> None:
+        import sqlite3
+
+        self._writable = os.access(file.parent, os.W_OK) and (not file.exists() or os.access(file, os.W_OK))
+        if not self._writable:
+            self.notes.append(f"the cache in {file.parent} is read-only: nothing new is kept")
+            if not file.exists():
+                return
+            self._db = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=5)
+        else:
+            self._db = sqlite3.connect(file, timeout=5)
+            file.chmod(0o600)
+            # A crash may lose or damage the file; both are noticed and cost no more than a cold run.
+            self._db.execute("PRAGMA synchronous = OFF")
+        self._db.execute("PRAGMA trusted_schema = OFF")
+        self._check_schema(self._db)
+
+    def _check_schema(self, db: sqlite3.Connection) -> None:
+        import sqlite3
+
+        found = db.execute("SELECT sql FROM sqlite_master").fetchall()
+        if not found and self._writable:
+            try:
+                db.execute(_TABLE)
+            except sqlite3.OperationalError:  # another run was first
+                found = db.execute("SELECT sql FROM sqlite_master").fetchall()
+        if found and found != [(_TABLE,)]:
+            raise sqlite3.DatabaseError("it holds other tables than ours")
+        pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        if pages * size > _MOST_BYTES:
+            raise sqlite3.DatabaseError(f"it has outgrown {_MOST_BYTES >> 20} MB")
+
+    def _damaged(self, error: Exception) -> None:
+        """Start anew: a damaged file is moved out of the way of this run and of every later one."""
+        self.close()
+        assert self._where is not None
+        file = self._where / _FILE
+        busy = "locked" in str(error)
+        if not busy and self._writable:
+            for leftover in (file, file.with_name(f"{_FILE}-journal")):
+                try:
+                    leftover.unlink(missing_ok=True)
+                except OSError:
+                    busy = True
+        ending = "is not used this time" if busy else "is started anew"
+        self.notes.append(f"the cache in {self._where} {ending}: {error}")
+
+
+def _untrusted(path: Path, expected: object) -> str:
+    """Why a file or folder of the cache cannot be trusted, empty where it can (or is not there)."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return ""
+    if stat.S_ISLNK(found.st_mode):
+        return f"{path.name} is a symbolic link"
+    if not expected(found.st_mode):  # type: ignore[operator]
+        return f"{path.name} is not what it should be"
+    if found.st_uid != os.geteuid():
+        return f"{path.name} belongs to another user"
+    if found.st_mode & 0o022:
+        return f"{path.name} can be written by others"
+    return ""
+
+
+def _checksum(context: bytes, digest: bytes, verdict: bytes) -> bytes:
+    return hashlib.sha256(b"%d:%d:" % (len(digest), len(verdict)) + context + digest + verdict).digest()

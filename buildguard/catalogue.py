@@ -1,0 +1,39 @@
+"""The codes that exist, a title for each, and where its page lies."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from buildguard.errors import UsageError
+
+CODES = {
+    "BG101": "the target Python rejects the file",
+    "BG102": "the bytes cannot be decoded as declared",
+    "BG103": "the target's compiler gives up on the file or crashes",
+    "BG105": "the target warns of what a later Python rejects",
+    "BG106": "the text is not what it looks like",
+    "BG107": "importing the file and running it as a script end differently",
+    "BG401": "the project's own files disagree on the Python version",
+    "BG403": "works here, breaks there",
+}
+_UNSILENCEABLE = ("BG1", "BG3")
+
+
+def page(code: str) -> str:
+    """The page of a code, Markdown; raises UsageError for a code that does not exist."""
+    name = code.upper()
+    if name not in CODES:
+        raise UsageError(f"there is no code '{code}'", hint=f"codes: {', '.join(CODES)}")
+    return (Path(__file__).with_name("pages") / f"{name}.md").read_text("utf-8")
+
+
+def can_be_silenced(code: str) -> bool:
+    """BG1xx and BG3xx are facts about the files; no flag, configuration or comment makes them go away."""
+    return not code.startswith(_UNSILENCEABLE)
+
+
+def check_pattern(pattern: str, where: str) -> None:
+    """Refuse what `--select` or `--ignore` cannot mean: a code, or the start of some (BG2)."""
+    if re.fullmatch(r"BG\d{0,3}", pattern) is None:
+        raise UsageError(f"{where}: '{pattern}' is no code", hint=f"codes: {', '.join(CODES)}")

@@ -1,0 +1,220 @@
+"""The command line: parse, call one command, render, exit. Commands are imported when they are called."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from buildguard import __version__
+from buildguard.errors import GuardError, UnprovenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from buildguard.result import Report
+
+_INTERRUPTED = 130
+_BUG = 4
+_FEWEST_LINES, _LINES_WITHOUT_TERMINAL, _REST_OF_SCREEN = 12, 40, 8
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="buildguard", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Is the committed source what will run, and does the Python that runs it accept it?"""
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, metavar="[PATHS… | STAGE]")
+@click.option("--staged", is_flag=True, help="Judge the index: the files given, or all staged changes.")
+@click.option("--target", "targets", multiple=True, metavar="3.11", help="Compile for this Python; may be repeated.")
+@click.option("--engine", default="auto", metavar="NAME[,NAME…]", help="auto, interpreter, container, cloud or static.")
+@click.option("--image", default="", metavar="REF", help="The image whose interpreter compiles.")
+@click.option("--service", default="", metavar="NAME", help="Only this one of several Dockerfiles or services.")
+@click.option("--proof", type=click.Choice(["image", "compiled", "predicted"]), default="compiled", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "github"]), default="text", show_default=True)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
+@click.option("--no-cache", is_flag=True, help="Judge every file anew.")
+@click.option("--jobs", type=click.IntRange(min=1), default=None, metavar="N", help="Processes; all cores unless given.")
+@click.option("--select", multiple=True, metavar="CODE", help="Report only these codes, or beginnings of codes.")
+@click.option("--ignore", multiple=True, metavar="CODE", help="Leave these codes out.")
+@click.option("--diff-base", default="", metavar="REV", help="Report only findings in files changed since REV.")
+@click.option("--strict", is_flag=True, help="Warnings are findings.")
+@click.option("--all", "everything", is_flag=True, help="Show every finding, not just a screenful.")
+def check(
+    *,
+    paths: tuple[str, ...],
+    staged: bool,
+    targets: tuple[str, ...],
+    engine: str,
+    image: str,
+    service: str,
+    proof: str,
+    form: str,
+    output: Path | None,
+    no_cache: bool,
+    jobs: int | None,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    diff_base: str,
+    strict: bool,
+    everything: bool,
+) -> None:
+    """Compile every source file under the Python that will run it."""
+    from buildguard.commands.check import Request
+    from buildguard.commands.check import check as command
+    from buildguard.report.progress import Progress
+
+    request = Request(
+        cwd=Path.cwd(),
+        paths=paths,
+        staged=staged,
+        targets=targets,
+        engine=engine,
+        image=image,
+        service=service,
+        proof=proof,
+        use_cache=not no_cache,
+        jobs=jobs or 0,
+        select=select,
+        ignore=ignore,
+        diff_base=diff_base,
+        strict=strict,
+    )
+    with Progress() as progress:
+        try:
+            report = command(request, progress.update)
+        except UnprovenError as error:
+            report = _nothing_proven(error, strict=strict)
+    _give(report, form, output, lines=None if everything or output else _screen())
+    sys.exit(report.exit_code)
+
+
+@cli.command()
+@click.argument("code")
+def explain(code: str) -> None:
+    """What a code means, why it breaks, and how to repair it."""
+    from buildguard.catalogue import page
+
+    click.echo(page(code), nl=False)
+
+
+@cli.command()
+@click.argument("path", default=".")
+def doctor(path: str) -> None:
+    """What was found where, what this machine has, and what would be used."""
+    from buildguard.commands.doctor import doctor as command
+
+    click.echo(command(Path.cwd(), path), nl=False)
+
+
+@cli.command()
+def init() -> None:
+    """Write the git hooks and a commented configuration; never over a file of yours."""
+    from buildguard.commands.init import init as command
+
+    for line in command(Path.cwd()):
+        click.echo(line)
+
+
+def main() -> None:
+    """Run the command line and exit with the status that DESIGN's contract gives."""
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(_guarded(lambda: cli.main(standalone_mode=False)))
+
+
+def _guarded(run: Callable[[], object]) -> int:
+    """Run, and turn whatever is raised into one clear line and an exit status."""
+    try:
+        run()
+        sys.stdout.flush()
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0
+    except GuardError as error:
+        _complain(error.what, error.hint)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return _INTERRUPTED
+    except OSError as error:
+        return _output_lost(error)
+    except Exception as error:
+        return _bug(error)
+    return 0
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _complain(what: str, hint: str) -> None:
+    from buildguard.diagnostic import shown
+
+    click.echo(f"buildguard: {shown(what)}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+
+
+def _output_lost(error: OSError) -> int:
+    """The result could not be delivered, which is not the same as a clean one."""
+    try:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  so that the exit does not fail on it once more
+        if not isinstance(error, BrokenPipeError):
+            _complain(f"{error.filename or 'the result'}: {error.strerror}", "")
+    except OSError:
+        pass
+    return UnprovenError.exit_code
+
+
+def _bug(error: Exception) -> int:
+    """One line for the person, and everything else in a file to paste."""
+    import platform
+    import tempfile
+    import traceback
+
+    text = f"buildguard {__version__}, Python {platform.python_version()}, {platform.platform()}\n{sys.argv}\n"
+    text += "".join(traceback.format_exception(error))
+    with tempfile.NamedTemporaryFile("w", prefix="buildguard-", suffix=".log", delete=False) as log:
+        log.write(text)
+    _complain(f"a bug in buildguard: {type(error).__name__}: {error}", f"please report it with {log.name}")
+    return _BUG
+
+
+def _nothing_proven(error: UnprovenError, *, strict: bool) -> Report:
+    """A result for what could not even be begun, so that programs get JSON here too."""
+    from buildguard.diagnostic import Unproven
+    from buildguard.result import Report
+
+    reason = f"{error.what}; {error.hint}" if error.hint else error.what
+    return Report(".", (), (), (Unproven(None, None, reason),), (), 0, 0.0, strict)
+
+
+def _screen() -> int:
+    """How many lines of findings fit: the terminal's height less what follows them."""
+    if not sys.stdout.isatty():
+        return _LINES_WITHOUT_TERMINAL
+    return max(_FEWEST_LINES, os.get_terminal_size(sys.stdout.fileno()).lines - _REST_OF_SCREEN)
+
+
+def _give(report: Report, form: str, output: Path | None, *, lines: int | None) -> None:
+    from buildguard.report import render, write
+
+    colour = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    text = render(report, form, colour=colour, lines=lines)
+    if output is not None:
+        write(text, output)
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    sys.stdout.flush()

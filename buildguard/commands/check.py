@@ -1,0 +1,403 @@
+"""`buildguard check`: every source, compiled by the Python that will run it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import cache as caches
+from buildguard import config as configs
+from buildguard import git
+from buildguard.declared import gather
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
+from buildguard.engines import choose as engines
+from buildguard.errors import UnprovenError, UsageError
+from buildguard.filters import Filters, filters
+from buildguard.judge import Judge, Judged
+from buildguard.place import Place, locate
+from buildguard.result import Report, TargetRow
+from buildguard.source import Chosen, Selection, choose, deciding
+from buildguard.stage import Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from buildguard.config import Config
+    from buildguard.engines import Engine, Ready
+    from buildguard.stage import Entry, Stage
+    from buildguard.target import Target
+
+_OPINIONS = 1000  # files that are shown to this machine's python3 at the most
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked `check` to do; the fields are the flags of DESIGN.md's command line."""
+
+    cwd: Path
+    paths: tuple[str, ...] = ()
+    staged: bool = False
+    targets: tuple[str, ...] = ()
+    engine: str = "auto"
+    image: str = ""
+    service: str = ""
+    proof: str = "compiled"
+    use_cache: bool = True
+    jobs: int = 0
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    diff_base: str = ""
+    strict: bool = False
+
+
+class _Job(NamedTuple):
+    """Everything that is known before the first source is judged."""
+
+    request: Request
+    place: Place
+    config: Config
+    filters: Filters
+    chosen: Chosen
+    targets: list[Target]
+    cache: caches.Cache
+    notes: list[str]
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What judging the targets brought."""
+
+    rows: list[TargetRow]
+    diagnostics: list[Diagnostic]
+    unproven: list[Unproven]
+
+
+def check(request: Request, progress: Callable[[int, int], None]) -> Report:
+    """Judge every source of the request for each of its targets.
+
+    `progress` is called with how many verdicts came in and how many there will be. Raises UsageError for a
+    request that makes no sense, UnprovenError where nothing could be looked at at all.
+    """
+    started = time.monotonic()
+    job = _prepare(request)
+    try:
+        seen = _judge_all(job, progress)
+        diagnostics = [*seen.diagnostics, *_conflicts(job.targets), *_works_here(job, seen)]
+        kept = job.filters.keep(diagnostics)
+        kept, unproven = _since_base(job, kept, seen)
+    finally:
+        job.cache.close()
+    return Report(
+        root=os.path.relpath(job.place.root, request.cwd),
+        targets=tuple(seen.rows),
+        diagnostics=tuple(sorted(set(kept), key=_order)),
+        unproven=tuple(dict.fromkeys(unproven)),
+        notes=tuple(dict.fromkeys([*job.notes, *job.cache.notes])),
+        files=len(job.chosen.sources),
+        seconds=round(time.monotonic() - started, 3),
+        strict=request.strict,
+    )
+
+
+def _order(one: Diagnostic) -> tuple[object, ...]:
+    return (one.path is None, one.path or "", one.range.line or 0, one.range.column or 0, one.code, one.target or "")
+
+
+# ------------------------------------------------------------------------------------------ preparing
+
+
+def _prepare(request: Request) -> _Job:
+    place = locate(request.cwd, request.paths, staged=request.staged)
+    config = configs.read(_config_files(place.stage))
+    chosen_filters = filters(config, request.select, request.ignore)
+    notes = [f"{code} cannot be ignored: it stands" for code in chosen_filters.futile()]
+    chosen = _sources(request, place, config)
+    notes += chosen.notes
+    targets: list[Target] = []
+    if chosen.sources:
+        found = gather.find(place.stage, config, chosen.sources, request.targets, request.service)
+        targets = found.targets
+        notes += found.notes
+    where = caches.folder() if request.use_cache else None
+    return _Job(request, place, config, chosen_filters, chosen, targets, caches.Cache(where), notes)
+
+
+def _config_files(stage: Stage) -> dict[bytes, bytes]:
+    entries = [entry for entry in stage.entries() if entry.path in configs.FILES]
+    found: dict[bytes, bytes] = {}
+    for entry, content in stage.contents(entries):
+        if isinstance(content, bytes):
+            found[entry.path] = content
+        elif entry.oid or os.path.lexists(os.path.join(os.fsencode(stage.root), entry.path)):
+            raise UnprovenError(f"{entry.path.decode()}: {content.reason}")
+    return found
+
+
+def _sources(request: Request, place: Place, config: Config) -> Chosen:
+    paths = place.paths
+    if request.staged:
+        paths = _staged(place)
+        if not paths:
+            return Chosen([], [])
+    return choose(place.stage, Selection(paths, config.include, config.exclude, explicit=not request.staged))
+
+
+def _staged(place: Place) -> tuple[bytes, ...]:
+    """What a hook is about: the files given, else all staged ones; everything where the target may have moved."""
+    assert place.repository is not None
+    changed = place.repository.staged_paths()
+    if any(deciding(path) for path in changed):
+        return (b"",)
+    return place.paths or tuple(changed)
+
+
+# ------------------------------------------------------------------------------------------ judging
+
+
+def _judge_all(job: _Job, progress: Callable[[int, int], None]) -> _Seen:
+    seen = _Seen([], [], [])
+    if not job.chosen.sources:
+        if not job.request.staged:
+            seen.unproven.append(Unproven(None, None, _nothing(job)))
+        return seen
+    shares = [(target, _share(target, job)) for target in job.targets]
+    uncovered = len(job.chosen.sources) - len({entry.path for _target, share in shares for entry in share})
+    if uncovered and not job.request.service:
+        seen.unproven.append(Unproven(None, None, f"{uncovered} files belong to no target"))
+    total = sum(len(share) for _target, share in shares)
+    for target, share in shares:
+        _judge(job, target, share, seen, lambda done: progress(done, total))
+    return seen
+
+
+def _nothing(job: _Job) -> str:
+    if job.place.paths:
+        return "no Python source in " + ", ".join(shown_path(path) or "." for path in job.place.paths)
+    return "no Python source here"
+
+
+def _share(target: Target, job: _Job) -> list[Entry]:
+    return [entry for entry in job.chosen.sources if gather.target_covers(target, job.targets, entry.path)]
+
+
+def _judge(job: _Job, target: Target, share: Sequence[Entry], seen: _Seen, progress: Callable[[int], None]) -> None:
+    """One target: its engines, its rows, its diagnostics; what no engine could answer is unproven."""
+    request = job.request
+    if target.version is None:
+        hint = f'say which: [tool.buildguard] target = ["3.11"] in pyproject.toml, or --target ({target.found_in})'
+        seen.unproven.append(Unproven(None, None, f"{target.untold}; {hint}"))
+        _no_engine(job, target, share, seen)
+        return
+    asked = engines.parse(request.engine)
+    order = engines.parse(",".join(job.config.engine)) or engines.AUTO
+    if request.image:
+        asked = ("container",)
+    choice = engines.choose(asked, order, target.version, job.place.root, request.jobs or _cores())
+    proof = "none"
+    for engine, ready in choice.ready:
+        try:
+            _by_engine(job, target, share, seen, engine, ready, progress)
+        finally:
+            engine.close()
+        proof = max(proof, ready.proof, key=lambda one: engines.PROOFS.index(one))
+        if ready.note:
+            job.notes.append(ready.note)
+    if not choice.ready:
+        _no_engine(job, target, share, seen)
+    for one in choice.unavailable if asked else ():
+        seen.unproven.append(Unproven(None, target.python, _because(one.reason, one.hint)))
+    if not engines.enough(proof, request.proof):
+        why = choice.unavailable[0] if choice.unavailable else None
+        seen.unproven.append(Unproven(None, target.python, _too_little(proof, request.proof, why)))
+
+
+def _because(reason: str, hint: str) -> str:
+    return f"{reason}; {hint}" if hint else reason
+
+
+def _too_little(proof: str, wanted: str, why: engines.Unavailable | None) -> str:
+    have = "no engine answered" if proof == "none" else f"{proof} only, and --proof {wanted} is what counts"
+    return have if why is None else f"{have}: {_because(why.reason, f'to prove it: {why.hint}' if why.hint else '')}"
+
+
+def _by_engine(
+    job: _Job,
+    target: Target,
+    share: Sequence[Entry],
+    seen: _Seen,
+    engine: Engine,
+    ready: Ready,
+    progress: Callable[[int], None],
+) -> None:
+    assert target.version is not None
+    judged = Judge(job.place.stage, engine, ready, target.version.minor, job.cache).run(share, progress)
+    for one in judged:
+        path = shown_path(one.entry.path)
+        seen.diagnostics += _diagnostics(one, path, target.python, ready.engine)
+        if one.unproven:
+            seen.unproven.append(Unproven(path, target.python, one.unproven))
+    cached = sum(one.cached for one in judged)
+    seen.rows.append(
+        TargetRow(
+            target.python,
+            target.found_in,
+            ready.engine,
+            ready.proof,
+            ready.interpreter,
+            target.image,
+            None,
+            len(share),
+            cached,
+            target.service,
+        )
+    )
+    _remember(job, target, ready)
+
+
+def _diagnostics(judged: Judged, path: str, python: str, engine: str) -> Iterable[Diagnostic]:
+    for one in judged.findings:
+        by_engine = one.code in {"BG101", "BG103", "BG105"}
+        yield Diagnostic(
+            one.code,
+            one.severity,
+            path,
+            one.range,
+            one.message,
+            one.hint,
+            python,
+            engine if by_engine else "rule",
+            excerpt=one.excerpt,
+        )
+
+
+def _no_engine(job: _Job, target: Target, share: Sequence[Entry], seen: _Seen) -> None:
+    """What needs no engine is reported all the same: the text of every file."""
+    from buildguard import text
+
+    for entry, content in job.place.stage.contents(share):
+        path = shown_path(entry.path)
+        if isinstance(content, Unreadable):
+            seen.unproven.append(Unproven(path, target.python, content.reason))
+            continue
+        judged = Judged(entry, tuple(text.findings(content)))
+        seen.diagnostics += _diagnostics(judged, path, target.python, "rule")
+    row = TargetRow(target.python, target.found_in, None, "none", None, target.image, None, len(share), 0, target.service)
+    seen.rows.append(row)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# ------------------------------------------------------------------------------------------ the whole
+
+
+def _conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
+    """BG401 for each declaration that contradicts the one that runs in production, once."""
+    found: dict[tuple[str, int | None], Diagnostic] = {}
+    for target in targets:
+        for one in target.conflicts:
+            message = f"{one.words} disagrees with {target.python} ({target.found_in}), which is what runs"
+            hint = f"make {one.place} say {target.python}, or change {target.found_in}"
+            diagnostic = Diagnostic("BG401", Severity.WARNING, one.file, Range(one.line), message, hint, target.python)
+            found.setdefault((one.file, one.line), diagnostic)
+    return list(found.values())
+
+
+def _works_here(job: _Job, seen: _Seen) -> list[Diagnostic]:
+    """BG403: what this machine's python3 accepts and the target rejects, said once for each target."""
+    from buildguard.engines.interpreter import second_opinion
+    from buildguard.engines.pool import source_of
+    from buildguard.interpreters import default_python3
+
+    rejected = {(one.target, one.path) for one in seen.diagnostics if one.code in {"BG101", "BG103"}}
+    if not rejected:
+        return []
+    here = default_python3(job.place.root)
+    if here is None:
+        return []
+    paths = {path for _target, path in rejected}
+    entries = [entry for entry in job.chosen.sources if shown_path(entry.path) in paths][:_OPINIONS]
+    readable = [(entry, data) for entry, data in job.place.stage.contents(entries) if isinstance(data, bytes)]
+    try:
+        version, accepted = second_opinion(here, [source_of(at, data) for at, (_entry, data) in enumerate(readable)])
+    except UnprovenError:
+        return []  # no second opinion: the first one stands
+    fine = {shown_path(readable[at][0].path) for at in accepted}
+    predicted = {row.python for row in seen.rows if row.proof == "predicted"}
+    return [
+        _works_here_but(version, python, count, "is predicted to reject" if python in predicted else "rejects")
+        for python in sorted({target or "" for target, _path in rejected})
+        if (count := sum(target == python and path in fine for target, path in rejected))
+    ]
+
+
+def _works_here_but(version: str, python: str, count: int, rejects: str) -> Diagnostic:
+    files = "1 file" if count == 1 else f"{count} files"
+    message = f"works here, breaks there: this machine's python3 is {version} and accepts {files} that Python {python} {rejects}"
+    hint = f"develop and test on Python {python}, or move the deployed Python to what you develop on"
+    return Diagnostic("BG403", Severity.WARNING, None, Range(), message, hint, python, "interpreter")
+
+
+# ------------------------------------------------------------------------------------------ --diff-base
+
+
+def _seen_key(job: _Job, target: Target, commit: str) -> bytes:
+    return caches.context_of("interpreter seen", str(job.place.root), target.python, commit)
+
+
+def _remember(job: _Job, target: Target, ready: Ready) -> None:
+    """Which interpreter judged at this commit, so that a later `--diff-base` can tell that it moved."""
+    repository = job.place.repository
+    if repository is not None and repository.head:
+        key = _seen_key(job, target, repository.head)
+        job.cache.store(key, {bytes(32): ready.interpreter.encode()})
+
+
+def _since_base(job: _Job, diagnostics: list[Diagnostic], seen: _Seen) -> tuple[list[Diagnostic], list[Unproven]]:
+    """With `--diff-base`: only what lies in files changed since, unless something that judges them all changed."""
+    base = job.request.diff_base
+    if not base:
+        return diagnostics, seen.unproven
+    repository = job.place.repository
+    if repository is None:
+        raise UsageError("--diff-base needs a git repository")
+    commit = repository.resolve(base)
+    moved = _moved(job, seen, repository, commit)
+    if moved:
+        job.notes.append(f"{moved} changed since {base}: everything is reported")
+        return diagnostics, seen.unproven
+    changed = {shown_path(path) for path in repository.changed_paths(commit, against=job.place.compared_as)}
+    kept = [one for one in diagnostics if one.path is None or one.path in changed]
+    unproven = [one for one in seen.unproven if one.path is None or one.path in changed]
+    hidden = len(diagnostics) + len(seen.unproven) - len(kept) - len(unproven)
+    if hidden:
+        job.notes.append(f"{hidden} findings in files that did not change since {base} are not shown")
+    return kept, unproven
+
+
+def _moved(job: _Job, seen: _Seen, repository: git.Repository, commit: str) -> str:
+    """What changed since a commit that makes every verdict new: empty, or its name."""
+    from buildguard.stage import commit_of
+
+    then = commit_of(repository, commit)
+    if configs.read(_config_files(then)) != job.config:
+        return "the configuration"
+    if not job.request.targets:
+        try:
+            targets = gather.find(then, job.config, choose(then, Selection()).sources, (), job.request.service).targets
+        except UsageError:
+            targets = []
+        before = {(target.version, target.context) for target in targets}
+        if any((target.version, target.context) not in before for target in job.targets):
+            return "the target"
+    for target in job.targets:
+        key = _seen_key(job, target, commit)
+        known = job.cache.known(key, [bytes(32)]).get(bytes(32))
+        now = {row.interpreter for row in seen.rows if row.python == target.python}
+        if known is not None and known.decode() not in now:
+            return f"the interpreter (it was {known.decode()})"
+    return ""

@@ -1,0 +1,176 @@
+"""Reading a Dockerfile far enough to tell what its final stage is built on.
+
+Own code because no kept library both installs everywhere and knows heredocs: BuildKit's own parser has no
+wheels for Linux on Arm or musl. The tests hold this one to BuildKit's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(.+?)\s*$")
+_HEREDOC = re.compile(r"(?<!<)<<(-?)\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\2")
+_VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-+?])(?P<word>[^{}]*))?\})")
+_WITH_HEREDOC = frozenset({"RUN", "COPY", "ADD"})
+
+
+class Instruction(NamedTuple):
+    """One instruction: its line (from 1), its name in capitals, its flags, and the rest of its text."""
+
+    line: int
+    name: str
+    flags: tuple[str, ...]
+    text: str
+
+
+class Stage(NamedTuple):
+    """One `FROM`: its line, the image with variables filled in, its alias, and what follows it."""
+
+    line: int
+    base: str
+    alias: str
+    instructions: tuple[Instruction, ...]
+
+
+class Final(NamedTuple):
+    """The stage that is built: the image at the root of its chain, with the line that names it."""
+
+    line: int
+    image: str
+    chain: tuple[Stage, ...]
+
+    def speaks_of_python(self) -> bool:
+        """Whether any instruction of the chain runs or copies something of Python's."""
+        words = re.compile(r"python|\bpip3?\b|\buv\b|gunicorn|uvicorn|conda|pypy|\.py\b", re.IGNORECASE)
+        return any(words.search(step.text) for stage in self.chain for step in stage.instructions)
+
+
+def instructions(data: bytes) -> list[Instruction]:
+    """The instructions of a Dockerfile; comments, continuations and heredocs as BuildKit reads them."""
+    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    return list(_read(lines, _escape(lines)))
+
+
+def stages(data: bytes, build_args: Mapping[str, str]) -> list[Stage]:
+    """The stages of a Dockerfile with the ARGs before the first FROM, and overrides, filled in."""
+    known: dict[str, str] = {}
+    found: list[tuple[Instruction, str, str, list[Instruction]]] = []
+    for step in instructions(data):
+        if step.name == "FROM":
+            base, alias = _from(_fill(step.text, known))
+            found.append((step, base, alias, []))
+        elif found:
+            found[-1][3].append(step)
+        elif step.name == "ARG":
+            for word in _words(step.text):
+                name, equals, value = word.partition("=")
+                if name in build_args:
+                    known[name] = build_args[name]
+                elif equals:
+                    known[name] = _fill(value, known)
+    return [Stage(step.line, base, alias, tuple(rest)) for step, base, alias, rest in found]
+
+
+def final(data: bytes, build_args: Mapping[str, str], target: str = "") -> Final | None:
+    """The stage that a build ends with (or the one called `target`), followed to the image it rests on."""
+    every = stages(data, build_args)
+    if not every:
+        return None
+    at = next((i for i, stage in enumerate(every) if target and stage.alias == target.lower()), len(every) - 1)
+    chain = [every[at]]
+    while True:
+        # An alias means an earlier stage only: `FROM python AS python` is the image.
+        below = next((i for i in range(at - 1, -1, -1) if every[i].alias == chain[-1].base.lower()), None)
+        if below is None:
+            return Final(chain[-1].line, chain[-1].base, tuple(chain))
+        at = below
+        chain.append(every[at])
+
+
+def _escape(lines: list[str]) -> str:
+    for line in lines:
+        match = _DIRECTIVE.match(line.strip())
+        if match is None:
+            return "\\"
+        if match.group(1).lower() == "escape":
+            return "`" if match.group(2) == "`" else "\\"
+    return "\\"
+
+
+def _read(lines: list[str], escape: str) -> Iterator[Instruction]:
+    continued = re.compile(re.escape(escape) + r"[ \t]*$")
+    at = 0
+    while at < len(lines):
+        start, line = at, lines[at].strip()
+        at += 1
+        if not line or line.startswith("#"):
+            continue
+        while continued.search(line) and at < len(lines):
+            line = continued.sub("", line)
+            if not lines[at].lstrip().startswith("#") and lines[at].strip():
+                line += lines[at]
+            elif at + 1 < len(lines):
+                line += escape  # comments and empty lines inside an instruction do not end it
+            at += 1
+        line = continued.sub("", line)
+        name, _, text = line.strip().partition(" ") if " " in line else line.strip().partition("\t")
+        name = name.upper()
+        if name in _WITH_HEREDOC:
+            body, at = _heredocs(text, lines, at)
+            text += body
+        flags, text = _flags(text)
+        yield Instruction(start + 1, name, flags, text)
+
+
+def _heredocs(text: str, lines: list[str], at: int) -> tuple[str, int]:
+    body = ""
+    for dash, _quote, word in _HEREDOC.findall(text):
+        while at < len(lines):
+            line = lines[at]
+            at += 1
+            if (line.lstrip("\t") if dash else line) == word:
+                break
+            body += "\n" + line
+    return body, at
+
+
+def _flags(text: str) -> tuple[tuple[str, ...], str]:
+    flags = []
+    rest = text.strip()
+    while rest.startswith("--"):
+        flag, _, rest = rest.partition(" ")
+        flags.append(flag)
+        rest = rest.lstrip()
+    return tuple(flags), rest
+
+
+def _from(text: str) -> tuple[str, str]:
+    words = text.split()
+    base = words[0] if words else ""
+    alias = words[2].lower() if len(words) == 3 and words[1].lower() == "as" else ""  # noqa: PLR2004
+    return base, alias
+
+
+def _words(text: str) -> list[str]:
+    """The words of an ARG line, quotes removed."""
+    return [re.sub(r"""(["'])(.*?)\1""", r"\2", word) for word in re.findall(r"""(?:"[^"]*"|'[^']*'|\S)+""", text)]
+
+
+def _fill(text: str, known: Mapping[str, str]) -> str:
+    """Variables as Dockerfiles have them; one without a value stays, so that it is seen."""
+
+    def value(match: re.Match[str]) -> str:
+        name, operator, word = match["plain"] or match["name"], match["operator"] or "", match["word"] or ""
+        present = bool(known.get(name)) if operator.startswith(":") else name in known
+        if operator.endswith("+"):
+            return word if present else ""
+        if operator.endswith("-") and not present:
+            return word
+        return known[name] if present or name in known else match.group()
+
+    return _VARIABLE.sub(value, text)

@@ -1,0 +1,308 @@
+"""From the files of a stage to targets: every declaration is kept, the one of production decides."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.declared import cloudbuild, dockerfile, images, pins
+from buildguard.errors import UnprovenError, UsageError
+from buildguard.source import SUFFIXES
+from buildguard.stage import Unreadable
+from buildguard.target import Declaration, PythonVersion, Rank, Service, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from buildguard.config import Config
+    from buildguard.stage import Entry, Stage
+
+_DOCKERFILE = re.compile(
+    rb"(?:^|/)(?:(?:Docker|Container)file(?:[-._][^/]+)?|[^/]+\.(?:Docker|Container)file)$", re.IGNORECASE
+)
+_NO_DOCKERFILE = (b".dockerignore", b".md", b".txt", b".j2", b".jinja", b".jinja2", b".tmpl", b".tpl", b".erb", b".py", b".sh")
+_TOOLING = (b".devcontainer", b".github", b".gitlab", b".git")
+
+
+class Found(NamedTuple):
+    """Everything that was found: the targets, what each file declares, and notes for people."""
+
+    targets: list[Target]
+    declarations: list[Declaration]
+    notes: list[str]
+
+
+class _Read(NamedTuple):
+    """The files of a stage that matter here, by path."""
+
+    dockerfiles: dict[str, bytes]
+    buildfiles: dict[str, cloudbuild.BuildFile]
+    pins: dict[str, bytes]
+
+
+def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence[str] = (), service: str = "") -> Found:
+    """The targets of a stage: what flags say, else the configuration, else what the files declare.
+
+    `sources` are the files under check; targets that run none of them are left out. Raises UsageError where
+    nothing is declared at all.
+    """
+    files = _read(stage, config)
+    declared = _declarations(files)
+    services, notes = _services(files, config, stage)
+    if service:
+        services = _picked(services, service)
+    typed = [(text, "--target") for text in flags] or [(text, _config_place(config)) for text in config.target]
+    if typed:
+        # a version that somebody set runs everything, or the one service that was picked
+        at_root = [one for one in declared if not one.folder]
+        against = [] if flags else at_root + [_from_dockerfile(one, files)[0] for one in services]
+        contexts = [one.context for one in services] if service else [""]
+        targets = [_typed(text, place, context, against) for text, place in typed for context in contexts]
+        return Found(targets, declared, notes)
+    targets, seen = _from_services(services, files, declared)
+    everything = declared + seen
+    if not service:
+        targets += _root_target(targets, declared, sources)
+    targets = [target for target in targets if any(target_covers(target, targets, entry.path) for entry in sources)]
+    if not targets and not (service and services):
+        raise UsageError("nothing here says which Python will run this code", hint='add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]')
+    return Found(_unique(targets), everything, notes)
+
+
+def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:
+    """Whether a target runs a path; the root's target runs what lies in no service's context."""
+    if target.context is None:
+        return not any(other.context is not None and other.covers(path) for other in every)
+    return target.covers(path)
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+def _read(stage: Stage, config: Config) -> _Read:
+    wanted: list[Entry] = []
+    for entry in stage.entries():
+        name = entry.path.rpartition(b"/")[2]
+        if os.fsdecode(name) in pins.READERS or _is_dockerfile(entry.path) or cloudbuild.NAMES.search(entry.path):
+            wanted.append(entry)
+    wanted += [entry for entry in stage.entries() if os.fsdecode(entry.path) in _configured(config) and entry not in wanted]
+    found = _Read({}, {}, {})
+    substitutions = dict(config.substitutions)
+    for entry, content in stage.contents(wanted):
+        path = entry.path.decode("utf-8", "backslashreplace")
+        if isinstance(content, Unreadable):
+            if _deleted(stage, entry):
+                continue
+            raise UnprovenError(f"{path}: {content.reason}")
+        if posixpath.basename(path) in pins.READERS:
+            found.pins[path] = content
+        elif cloudbuild.NAMES.search(entry.path):
+            found.buildfiles[path] = cloudbuild.read(content, path, substitutions)
+        else:
+            found.dockerfiles[path] = content
+    return found
+
+
+def _deleted(stage: Stage, entry: Entry) -> bool:
+    return not entry.oid and not os.path.lexists(os.path.join(os.fsencode(stage.root), entry.path))
+
+
+def _is_dockerfile(path: bytes) -> bool:
+    parts = path.split(b"/")
+    return (
+        _DOCKERFILE.search(path) is not None
+        and not parts[-1].lower().endswith(_NO_DOCKERFILE)
+        and not any(part in _TOOLING for part in parts[:-1])
+    )
+
+
+def _configured(config: Config) -> set[str]:
+    return {config.dockerfile, *(service.dockerfile for service in config.services)} - {""}
+
+
+def _declarations(files: _Read) -> list[Declaration]:
+    found = [one for path, data in files.pins.items() for one in pins.declarations(data, path)]
+    for path, buildfile in files.buildfiles.items():
+        folder = posixpath.dirname(path)
+        for line, image in buildfile.step_images:
+            found.append(_image(Rank.STEP, path, line, image, f"step on {image}", folder))
+        for line, text in buildfile.versions:
+            found.append(pins.exact(Rank.BUILDPACK, path, line, text, f"GOOGLE_PYTHON_VERSION {text}"))
+    return sorted(found, key=lambda one: (one.rank, one.file, one.line or 0))
+
+
+def _image(rank: Rank, file: str, line: int, image: str, words: str, folder: str) -> Declaration:
+    version = images.promised(image)
+    untold = "" if version is not None else images.why_untold(image)
+    return Declaration(rank, file, line, words, version, folder, untold=untold, image=image)
+
+
+# ------------------------------------------------------------------------------------------ services
+
+
+def _services(files: _Read, config: Config, stage: Stage) -> tuple[list[Service], list[str]]:
+    """One service for each image that is built, with its context; notes tell what was inferred."""
+    if config.services:
+        return [_configured_service(one.name, one.dockerfile, one.context, files, config) for one in config.services], []
+    if config.dockerfile:
+        built = _contexts(config.dockerfile, files)
+        context = built[0][0] if built else ""
+        return [_configured_service("", config.dockerfile, context, files, config)], []
+    services, notes = [], []
+    for path in sorted(files.dockerfiles):
+        built = _contexts(path, files)
+        for context, place in built or [_own_context(path, stage)]:
+            services.append(Service(_name(path), path, context, place))
+            if place == "inferred":
+                shown = context or "the root"
+                notes.append(
+                    f"{path}: no Python source lies in its folder, so {shown} counts as its build context;"
+                    " [[tool.buildguard.service]] says otherwise"
+                )
+    return services, notes
+
+
+def _configured_service(name: str, path: str, context: str, files: _Read, config: Config) -> Service:
+    if path not in files.dockerfiles:
+        raise UsageError(f"{config.file}: there is no {path}")
+    return Service(name or _name(path), path, context)
+
+
+def _name(path: str) -> str:
+    """What `--service` calls a Dockerfile: its folder, or its own second name (Dockerfile.worker)."""
+    folder, base = posixpath.split(path)
+    second = re.sub(r"(?i)^(?:docker|container)file[-._]?|[-._]?(?:docker|container)file$", "", base)
+    return second or folder or "root"
+
+
+def _contexts(path: str, files: _Read) -> list[tuple[str, str]]:
+    """The build contexts that build files name for a Dockerfile, each with its place."""
+    found: dict[str, str] = {}
+    for file, buildfile in files.buildfiles.items():
+        for build in buildfile.builds:
+            for base in dict.fromkeys((posixpath.dirname(file), "")):
+                if posixpath.normpath(posixpath.join(base, build.dockerfile)) == path:
+                    context = posixpath.normpath(posixpath.join(base, build.context))
+                    found.setdefault("" if context == "." else context, f"{file}:{build.line}")
+                    break
+    return list(found.items())
+
+
+def _own_context(path: str, stage: Stage) -> tuple[str, str]:
+    """The folder of the Dockerfile, or the nearest one above that holds any source."""
+    folder = posixpath.dirname(path)
+    at = folder
+    while at and not any(entry.path.endswith(SUFFIXES) and _below(entry.path, at) for entry in stage.entries()):
+        at = posixpath.dirname(at)
+    return at, "" if at == folder else "inferred"
+
+
+def _below(path: bytes, folder: str) -> bool:
+    return path.startswith(folder.encode() + b"/")
+
+
+def _picked(services: list[Service], name: str) -> list[Service]:
+    chosen = [one for one in services if name in {one.name, one.dockerfile, posixpath.dirname(one.dockerfile)}]
+    if not chosen:
+        known = ", ".join(one.name for one in services) or "none"
+        raise UsageError(f"there is no service '{name}'", hint=f"services here: {known}")
+    return chosen
+
+
+def _from_services(
+    services: list[Service], files: _Read, declared: list[Declaration]
+) -> tuple[list[Target], list[Declaration]]:
+    targets, seen = [], []
+    for service in services:
+        declaration, python = _from_dockerfile(service, files)
+        if not python:
+            continue
+        seen.append(declaration)
+        near = _nearest(declared, service)
+        # A build file that sets GOOGLE_PYTHON_VERSION speaks of buildpacks, which build no Dockerfile.
+        conflicts = _conflicts(declaration, [one for one in near if one.rank is not Rank.BUILDPACK])
+        targets.append(_target(declaration, service.name, service.context, conflicts))
+    return targets, seen
+
+
+def _from_dockerfile(service: Service, files: _Read) -> tuple[Declaration, bool]:
+    """What a service's Dockerfile declares, and whether it has to do with Python at all."""
+    data = files.dockerfiles[service.dockerfile]
+    arguments, stage = _build_arguments(service, files)
+    last = dockerfile.final(data, arguments, stage)
+    folder = posixpath.dirname(service.dockerfile)
+    if last is None:
+        declaration = Declaration(Rank.DOCKERFILE, service.dockerfile, 1, "no FROM", None, folder, untold="it has no FROM")
+        return declaration, True
+    words = f"final stage on {last.image}"
+    declaration = _image(Rank.DOCKERFILE, service.dockerfile, last.line, last.image, words, folder)
+    other = images.parse(last.image).last in images.NO_PYTHON or last.image == "scratch"
+    return declaration, not (other and declaration.version is None and not last.speaks_of_python())
+
+
+def _build_arguments(service: Service, files: _Read) -> tuple[Mapping[str, str], str]:
+    """The `--build-arg`s and `--target` with which the service is built, as far as build files tell."""
+    for file, buildfile in files.buildfiles.items():
+        for build in buildfile.builds:
+            for base in (posixpath.dirname(file), ""):
+                if posixpath.normpath(posixpath.join(base, build.dockerfile)) == service.dockerfile:
+                    return build.build_args, build.target
+    return {}, ""
+
+
+def _nearest(declared: Iterable[Declaration], service: Service) -> list[Declaration]:
+    """The declarations that speak for a service: of each file name, the one nearest above its Dockerfile or context."""
+    best: dict[str, tuple[int, list[Declaration]]] = {}
+    homes = {posixpath.dirname(service.dockerfile), service.context}
+    for one in declared:
+        if not any(home == one.folder or not one.folder or home.startswith(one.folder + "/") for home in homes):
+            continue
+        depth, name = len(one.folder.split("/")) if one.folder else 0, posixpath.basename(one.file)
+        if name not in best or depth > best[name][0]:
+            best[name] = (depth, [one])
+        elif depth == best[name][0]:
+            best[name][1].append(one)
+    return [one for _depth, found in best.values() for one in found]
+
+
+def _conflicts(chosen: Declaration, others: Iterable[Declaration]) -> tuple[Declaration, ...]:
+    if chosen.version is None:
+        return ()
+    return tuple(one for one in others if one != chosen and one.excludes(chosen.version))
+
+
+def _target(chosen: Declaration, service: str | None, context: str | None, conflicts: tuple[Declaration, ...]) -> Target:
+    return Target(chosen.version, chosen.place, chosen.image, service, context, chosen.untold, conflicts)
+
+
+def _root_target(services: Sequence[Target], declared: list[Declaration], sources: Sequence[Entry]) -> list[Target]:
+    """The target of the files in no context, from the files at the root; the strongest decides."""
+    if any(target.context == "" for target in services):
+        return []
+    rest = [entry for entry in sources if not any(target.covers(entry.path) for target in services)]
+    if not rest:
+        return []
+    here = sorted((one for one in declared if not one.folder), key=lambda one: one.rank)
+    context = None if services else ""
+    if not here:
+        if not services:
+            return []
+        untold = "no file at the root says which Python runs what lies in no build context"
+        return [Target(None, "the root", None, None, context, untold)]
+    return [_target(here[0], None, context, _conflicts(here[0], here[1:]))]
+
+
+def _typed(text: str, place: str, context: str, against: Iterable[Declaration]) -> Target:
+    version = PythonVersion.typed(text)
+    conflicts = tuple(one for one in against if one.excludes(version))
+    return Target(version, place, None, None, context, "", conflicts)
+
+
+def _config_place(config: Config) -> str:
+    return config.file if config.target_line is None else f"{config.file}:{config.target_line}"
+
+
+def _unique(targets: Iterable[Target]) -> list[Target]:
+    return list(dict.fromkeys(targets))

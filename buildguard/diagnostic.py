@@ -1,0 +1,75 @@
+"""Diagnostics: what a judge says about a source, and the words every report uses for it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Severity(StrEnum):
+    """Errors are findings (exit 1); warnings are findings only with `--strict`."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Range(NamedTuple):
+    """Where in a source; lines and columns count from 1, columns in Unicode code points, the end is exclusive.
+
+    None where the interpreter that spoke names no place.
+    """
+
+    line: int | None = None
+    column: int | None = None
+    end_line: int | None = None
+    end_column: int | None = None
+
+
+class Finding(NamedTuple):
+    """One thing that a judge found in one source; which file it was is not its business."""
+
+    code: str
+    range: Range
+    message: str
+    hint: str = ""
+    excerpt: str = ""
+    severity: Severity = Severity.ERROR
+
+
+class Diagnostic(NamedTuple):
+    """A finding with the file, target and engine it belongs to."""
+
+    code: str
+    severity: Severity
+    path: str | None
+    range: Range
+    message: str
+    hint: str = ""
+    target: str | None = None
+    engine: str | None = None
+    fixable: bool = False
+    excerpt: str = ""
+
+
+class Unproven(NamedTuple):
+    """Something that could not be looked at, and why; `path` is None where it concerns a whole target."""
+
+    path: str | None
+    target: str | None
+    reason: str
+
+
+def shown(text: str) -> str:
+    """Text of foreign origin, safe on a terminal: control, bidi and unpaired characters become escapes."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\t" else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def shown_path(path: bytes) -> str:
+    r"""A path as reports write it: UTF-8, and `\xNN` for each byte that is not."""
+    return path.decode("utf-8", "backslashreplace")

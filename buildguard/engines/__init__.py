@@ -1,0 +1,82 @@
+"""Engines: where source is compiled, and what every engine answers with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from buildguard.diagnostic import Range
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PROOFS = ("none", "predicted", "compiled", "image")
+
+
+class Source(NamedTuple):
+    """One file under check: its number in this run, its exact bytes and their SHA-256."""
+
+    number: int
+    data: bytes
+    digest: bytes
+
+
+class Warned(NamedTuple):
+    """A warning that the compiler gave."""
+
+    category: str
+    message: str
+    line: int | None
+
+
+class Rejected(NamedTuple):
+    """The exception that `compile` raised, or how the compiler died."""
+
+    kind: str
+    message: str
+    range: Range = Range()
+    in_parser: bool = True
+    crashed: bool = False
+
+
+class Outcome(NamedTuple):
+    """What an engine says of one source: accepted unless `rejected` or `unproven` is set."""
+
+    number: int
+    digest: bytes
+    rejected: Rejected | None = None
+    warned: tuple[Warned, ...] = ()
+    unproven: str = ""
+
+
+class Ready(NamedTuple):
+    """An engine that can answer for a target: what it is, and everything its verdicts depend on."""
+
+    engine: str
+    proof: str
+    interpreter: str
+    version: str
+    identity: str
+    note: str = ""
+
+
+class Unavailable(NamedTuple):
+    """An engine that cannot answer for a target, why, and what would change that."""
+
+    engine: str
+    reason: str
+    hint: str = ""
+
+
+class Engine(Protocol):
+    """Compiles sources for one target."""
+
+    name: str
+
+    def prepare(self) -> Ready | Unavailable:
+        """Find and start what is needed; cheap, and safe to call before it is known whether anything is to do."""
+
+    def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:
+        """Judge every source, in any order. Raises UnprovenError when the engine itself is lost."""
+
+    def close(self) -> None:
+        """Leave nothing behind: no process, no file."""

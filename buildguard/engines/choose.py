@@ -1,0 +1,76 @@
+"""Which engine answers for a target: the ones asked for, or the first of `auto`'s order that can."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.engines import PROOFS, Ready, Unavailable
+from buildguard.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from buildguard.engines import Engine
+    from buildguard.target import PythonVersion
+
+NAMES = ("interpreter", "container", "cloud", "static")
+AUTO = ("interpreter", "container", "static")
+_NOT_YET = {"container": "the container engine", "cloud": "the cloud engine"}
+
+
+class Choice(NamedTuple):
+    """The engines that will answer, and those that could not, with the reason."""
+
+    ready: list[tuple[Engine, Ready]]
+    unavailable: list[Unavailable]
+
+
+def parse(text: str) -> tuple[str, ...]:
+    """The names in `--engine`; empty means `auto`. Raises UsageError."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if names in ((), ("auto",)):
+        return ()
+    for name in names:
+        if name not in NAMES:
+            raise UsageError(f"there is no engine '{name}'", hint=f"engines: auto, {', '.join(NAMES)}")
+    return names
+
+
+def choose(asked: tuple[str, ...], order: tuple[str, ...], version: PythonVersion, root: Path, jobs: int) -> Choice:
+    """Prepare the engines of a target: each that was asked for, or the first of the order that is ready.
+
+    The caller closes what is ready.
+    """
+    choice = Choice([], [])
+    for name in asked or order:
+        engine = _engine(name, version, root, jobs)
+        if engine is None:
+            # what `auto` would have liked to try is no news; what somebody asked for is
+            if asked:
+                choice.unavailable.append(Unavailable(name, f"{_NOT_YET[name]} is not part of this version of buildguard"))
+            continue
+        answer = engine.prepare()
+        if isinstance(answer, Unavailable):
+            choice.unavailable.append(answer)
+            continue
+        choice.ready.append((engine, answer))
+        if not asked:
+            break
+    return choice
+
+
+def enough(proof: str, wanted: str) -> bool:
+    """Whether one grade of proof is at least another."""
+    return PROOFS.index(proof) >= PROOFS.index(wanted)
+
+
+def _engine(name: str, version: PythonVersion, root: Path, jobs: int) -> Engine | None:
+    if name == "interpreter":
+        from buildguard.engines.interpreter import InterpreterEngine
+
+        return InterpreterEngine(version, root, jobs)
+    if name == "static":
+        from buildguard.engines.static import StaticEngine
+
+        return StaticEngine(version)
+    return None

@@ -1,0 +1,152 @@
+"""The interpreter engine: a Python of the target's version on this machine compiles every source."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildguard.engines import Ready, Source, Unavailable
+from buildguard.engines.pool import Limits, Pool, source_of
+from buildguard.errors import UnprovenError
+from buildguard.interpreters import candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from buildguard.engines import Outcome
+    from buildguard.engines.pool import Greeting
+    from buildguard.target import PythonVersion
+
+_PATIENCE = 10.0
+_PROBE = Path(__file__).with_name("probe.py")
+
+# What each minor version was the first to accept: an interpreter that answers otherwise is not what it says.
+_FEATURES = (
+    (0, b"x = 1\n"),
+    (8, b"(x := 1)\n"),
+    (10, b"match x:\n case 1: pass\n"),
+    (11, b"try: pass\nexcept* E: pass\n"),
+    (12, b"f'{'x'}'\n"),
+    (13, b"def f[T = int](): pass\n"),
+    (14, b"t'{x}'\n"),
+    (1000, b"f(\n"),
+)
+
+
+def probe_text() -> str:
+    """The probe's source."""
+    return _PROBE.read_text("utf-8")
+
+
+def local_probe(executable: Path, memory: int) -> list[str]:
+    """The argv that runs the probe in an interpreter of this machine, isolated from its surroundings."""
+    return [str(executable), "-I", "-S", "-B", "-c", probe_text(), str(memory)]
+
+
+class InterpreterEngine:
+    """Asks an interpreter of this machine; its proof is `compiled`."""
+
+    name = "interpreter"
+
+    def __init__(self, version: PythonVersion, root: Path, jobs: int, *, patience: float = _PATIENCE) -> None:
+        self._version = version
+        self._root = root
+        self._jobs = jobs
+        self._patience = patience
+        self._pool: Pool | None = None
+
+    def prepare(self) -> Ready | Unavailable:
+        """Start the first interpreter that proves to be the target's version, its exact patch release if there."""
+        refused: list[str] = []
+        second: tuple[Pool, Ready] | None = None
+        for path, _where in candidates(self._version.minor_text, self._root):
+            try:
+                pool, ready = self._try(path)
+            except UnprovenError as error:
+                refused.append(f"{path} {error.what}")
+                continue
+            if self._version.patch is None or ready.version == str(self._version):
+                if second is not None:
+                    second[0].close()
+                self._pool = pool
+                return ready
+            if second is None:
+                second = pool, ready
+            else:
+                pool.close()
+        if second is not None:
+            self._pool, ready = second
+            return ready._replace(note=f"{self._version} is not on this machine: {ready.version} stands in for it")
+        return Unavailable(
+            self.name,
+            f"no Python {self._version.minor_text} on this machine" + "".join(f"; {one}" for one in refused),
+            hint=f"uv python install {self._version.minor_text}",
+        )
+
+    def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:
+        """Judge every source in the interpreter that `prepare` found."""
+        assert self._pool is not None
+        return self._pool.run(iter(sources))
+
+    def close(self) -> None:
+        """End the probes."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def _try(self, path: Path) -> tuple[Pool, Ready]:
+        pool = Pool(lambda memory: local_probe(path, memory), self._jobs, Limits())
+        try:
+            greeting = pool.greet(self._patience)
+            self._believe(pool, greeting)
+        except BaseException:
+            pool.close()
+            raise
+        name = {"cpython": "CPython"}.get(greeting.implementation, greeting.implementation)
+        return pool, Ready(
+            engine=self.name,
+            proof="compiled",
+            interpreter=f"{name} {greeting.version}",
+            version=greeting.version,
+            identity=_identity(path, greeting),
+        )
+
+    def _believe(self, pool: Pool, greeting: Greeting) -> None:
+        """Hold an interpreter to its word: the version it tells, and what that version accepts."""
+        if greeting.implementation != "cpython":
+            raise UnprovenError(f"is {greeting.implementation}, not CPython")
+        if not f"{greeting.version}.".startswith(f"{self._version.minor_text}."):
+            raise UnprovenError(f"runs Python {greeting.version}")
+        questions = [source_of(number, data) for number, (_minor, data) in enumerate(_FEATURES)]
+        for outcome in pool.run(iter(questions)):
+            expected = _FEATURES[outcome.number][0] <= self._version.minor
+            if outcome.unproven or (outcome.rejected is None) != expected:
+                raise UnprovenError(f"does not compile as Python {self._version.minor_text} does")
+
+
+def second_opinion(path: Path, sources: Sequence[Source]) -> tuple[str, set[int]]:
+    """The version of an interpreter, and the numbers of the sources that it accepts; raises UnprovenError."""
+    pool = Pool(lambda memory: local_probe(path, memory), 1, Limits())
+    try:
+        version = pool.greet(_PATIENCE).version
+        accepted = {one.number for one in pool.run(iter(sources)) if one.rejected is None and not one.unproven}
+    finally:
+        pool.close()
+    return version, accepted
+
+
+def _identity(path: Path, greeting: Greeting) -> str:
+    binary = os.stat(path)
+    probe = hashlib.sha256(probe_text().encode()).hexdigest()
+    return "\n".join(
+        (
+            greeting.implementation,
+            greeting.version,
+            greeting.banner,
+            greeting.abi,
+            str(path),
+            f"{binary.st_dev} {binary.st_ino} {binary.st_size} {binary.st_mtime_ns} {binary.st_ctime_ns}",
+            probe,
+        )
+    )

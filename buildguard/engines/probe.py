@@ -1,0 +1,170 @@
+"""The probe: compiles what comes in on standard input under the Python that runs it, and executes none of it.
+
+It runs inside the target's interpreter, so it uses the standard library alone, every CPython from 3.6 on
+can run it, and what a minimal interpreter may lack (hashlib, resource, zlib) is optional. The parent passes
+its text with `-c`.
+
+In:  `<number> <size> <CPU seconds>\\n` and that many bytes, until the end of input.
+Out: lists of byte strings, each list as `<count>\\n` and then `<length>:<bytes>` for each. The first list is
+the greeting, every other one answers one source, in order.
+"""
+
+import os
+import sys
+import warnings
+
+AST_ONLY = 0x400  # ast.PyCF_ONLY_AST, without importing ast
+
+
+def send(out, fields):
+    """Write one list of values as byte strings."""
+    parts = [b"%d\n" % len(fields)]
+    for field in fields:
+        if isinstance(field, bytes):
+            data = field
+        else:
+            data = str(field).encode("utf-8", "backslashreplace")
+        parts.append(b"%d:" % len(data))
+        parts.append(data)
+    out.write(b"".join(parts))
+    out.flush()
+
+
+def checksum():
+    """The best checksum this interpreter has: its name, and a function from bytes to text."""
+    try:
+        import hashlib
+
+        return "sha256", lambda data: hashlib.sha256(data).hexdigest()
+    except ImportError:
+        pass
+    for name in ("_sha2", "_sha256"):
+        try:
+            function = __import__(name).sha256
+        except ImportError:
+            continue
+        return "sha256", lambda data: function(data).hexdigest()
+    try:
+        import binascii
+
+        return "crc32", lambda data: "%08x" % (binascii.crc32(data) & 0xFFFFFFFF)
+    except ImportError:
+        return "sum", lambda data: "%x" % sum((at + 1) * byte for at, byte in enumerate(data))
+
+
+def limiter(memory):
+    """Limit memory and core dumps; return a function that grants CPU seconds, or None without `resource`."""
+    try:
+        import resource
+    except ImportError:
+        return None
+
+    def limit(which, wanted):
+        _soft, hard = resource.getrlimit(which)
+        if hard != resource.RLIM_INFINITY and (wanted > hard or wanted < 0):
+            wanted = hard
+        resource.setrlimit(which, (wanted, hard))
+
+    def grant(seconds):
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + seconds + 1)
+
+    for which, wanted in (("RLIMIT_CORE", 0), ("RLIMIT_STACK", 8 << 20), ("RLIMIT_AS", memory)):
+        try:
+            limit(getattr(resource, which), wanted)
+        except (AttributeError, ValueError, OSError):  # macOS refuses some of them
+            pass
+    return grant
+
+
+def peak_memory():
+    """The most address space this process ever had, in bytes; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/status", "rb") as status:
+            for line in status:
+                if line.startswith(b"VmPeak:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError, MemoryError):
+        pass
+    return 0
+
+
+def place(error):
+    """Line, column, end line and end column of a SyntaxError, empty where it names none."""
+    return [
+        value if isinstance(value, int) and value > 0 else ""
+        for value in (
+            error.lineno,
+            error.offset,
+            getattr(error, "end_lineno", None),
+            getattr(error, "end_offset", None),
+        )
+    ]
+
+
+def phase(data):
+    """Whether the parser refuses the source or a later pass does: their columns count in different units."""
+    try:
+        compile(data, "<source>", "exec", AST_ONLY, True)
+    except BaseException:
+        return "parser"
+    return "compiler"
+
+
+def judge(data, seen):
+    """Compile one source as an import would; return what happened as a list of fields."""
+    del seen[:]
+    try:
+        compile(data, "<source>", "exec", 0, True)
+    except SyntaxError as error:
+        warned = list(seen)  # `phase` compiles once more, and would warn once more
+        verdict = [type(error).__name__, error.msg, phase(data)] + place(error) + [0]
+        seen[:] = warned
+    except MemoryError as error:
+        verdict = [type(error).__name__, str(error), "", "", "", "", "", peak_memory()]
+    except BaseException as error:
+        verdict = [type(error).__name__, str(error), "", "", "", "", "", 0]
+    else:
+        verdict = ["", "", "", "", "", "", "", 0]
+    return verdict + seen
+
+
+def main(memory):
+    """Greet, then answer until the input ends."""
+    import gc
+
+    source = os.fdopen(os.dup(0), "rb", 1 << 16)
+    out = os.fdopen(os.dup(1), "wb", 1 << 16)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
+    seen = []
+
+    def note(message, category, filename, lineno, file=None, line=None):
+        seen.extend([category.__name__, message, lineno])
+
+    warnings.simplefilter("always")
+    warnings.showwarning = note
+    grant = limiter(memory)
+    kind, digest = checksum()
+    gc.disable()  # compile makes no cycles, and a collection after each source costs a tenth
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    if sys.version_info[3] != "final":
+        version += "%s%d" % (sys.version_info[3], sys.version_info[4])
+    abi = "%s %s %d" % (getattr(sys.implementation, "cache_tag", ""), getattr(sys, "abiflags", ""), sys.maxsize)
+    send(out, ["buildguard-probe", sys.implementation.name, version, sys.version, abi, sys.executable, kind])
+    while True:
+        head = source.readline()
+        if not head:
+            return
+        number, size, seconds = head.split()
+        data = source.read(int(size))
+        if len(data) != int(size):
+            return
+        if grant is not None:
+            grant(int(seconds))
+        send(out, [number, len(data), digest(data)] + judge(data, seen))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

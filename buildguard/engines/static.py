@@ -1,0 +1,142 @@
+"""The static engine: ruff predicts what the target would reject, where nothing can ask the target itself.
+
+Ruff is a very good first look and no proof: its answers are `predicted`. It reads copies in a folder of ours,
+so that names, configuration and encodings cannot change what it looks at, and a file that is known to be
+broken lies among them: an answer without it is no answer. One deep file can abort ruff with no result for
+any file; then the batch is halved until the culprit stands alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from buildguard import process, text
+from buildguard.diagnostic import Range
+from buildguard.engines import Outcome, Ready, Rejected, Source, Unavailable
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from buildguard.target import PythonVersion
+
+_BATCH = 2000
+# Compile-time errors that ruff reports only where these codes are selected.
+_SELECT = "E9,F404,F406,F407,F622,F701,F702,F704,F706,PLE1142,PLE0118"
+_CANARY = "canary.py"
+_OLDEST, _NEWEST = 7, 15
+
+
+class StaticEngine:
+    """Asks ruff; its proof is `predicted`."""
+
+    name = "static"
+
+    def __init__(self, version: PythonVersion) -> None:
+        self._version = version
+        self._ruff = ""
+
+    def prepare(self) -> Ready | Unavailable:
+        """Find ruff where this environment has it."""
+        if not _OLDEST <= self._version.minor <= _NEWEST:
+            return Unavailable(self.name, f"ruff does not know Python {self._version.minor_text}")
+        try:
+            from ruff import find_ruff_bin
+
+            self._ruff = find_ruff_bin()
+            version = process.run([self._ruff, "--version"], timeout=30).stdout.decode("ascii", "replace").strip()
+        except (ImportError, FileNotFoundError, UnprovenError):
+            return Unavailable(self.name, "ruff is not installed", "pip install ruff")
+        return Ready(
+            engine=self.name,
+            proof="predicted",
+            interpreter=f"none ({version} predicts)",
+            version=self._version.minor_text,
+            identity=f"{version} {_SELECT} {self._version.minor_text}",
+        )
+
+    def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:
+        """Predict for every source."""
+        batch: list[Source] = []
+        for source in sources:
+            batch.append(source)
+            if len(batch) == _BATCH:
+                yield from self._predict(batch)
+                batch = []
+        yield from self._predict(batch)
+
+    def close(self) -> None:
+        """Nothing stays: each batch removes its folder."""
+
+    def _predict(self, batch: list[Source]) -> list[Outcome]:
+        if not batch:
+            return []
+        answer = self._ask(batch)
+        if answer is not None:
+            return [Outcome(one.number, one.digest, answer.get(_name(one))) for one in batch]
+        if len(batch) == 1:
+            return [Outcome(batch[0].number, batch[0].digest, unproven="ruff gave no answer for this file")]
+        half = len(batch) // 2
+        return self._predict(batch[:half]) + self._predict(batch[half:])
+
+    def _ask(self, batch: list[Source]) -> dict[str, Rejected] | None:
+        """The first error that ruff sees in each file, None where its answer cannot be trusted."""
+        folder = Path(tempfile.mkdtemp(prefix="buildguard-"))
+        try:
+            for source in batch:
+                (folder / _name(source)).write_bytes(_as_utf8(source.data))
+            (folder / _CANARY).write_bytes(b"f(\n")
+            done = process.run([*self._argv(), str(folder)], cwd=folder, timeout=300)
+            rows = json.loads(done.stdout) if done.status == 0 else None
+            found = _first_errors(rows) if rows is not None else {}
+        except OSError as error:
+            raise UnprovenError(f"sources could not be laid out for ruff: {error.strerror}") from error
+        except (UnprovenError, ValueError, KeyError, TypeError):
+            return None
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return found if _CANARY in found else None
+
+    def _argv(self) -> list[str]:
+        return [
+            self._ruff,
+            "check",
+            "--isolated",
+            "--no-cache",
+            "--exit-zero",
+            "--ignore-noqa",
+            "--no-respect-gitignore",
+            "--output-format=json",
+            f"--target-version=py3{self._version.minor}",
+            f"--select={_SELECT}",
+        ]
+
+
+def _name(source: Source) -> str:
+    return f"s{source.number}.py"
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """Ruff reads UTF-8 only; a source with another, valid cookie is legal Python."""
+    coding = text.coding_of(data)
+    if coding.cookie is None or coding.is_utf8:
+        return data
+    try:
+        return data.decode(coding.cookie).encode("utf-8")
+    except (LookupError, ValueError):
+        return data
+
+
+def _first_errors(rows: list[dict[str, Any]]) -> dict[str, Rejected]:
+    found: dict[str, Rejected] = {}
+    for row in sorted(rows, key=lambda one: (one["location"]["row"], one["location"]["column"])):
+        name = os.path.basename(row["filename"])
+        start, end = row["location"], row["end_location"]
+        where = Range(start["row"], start["column"], end["row"], end["column"])
+        found.setdefault(name, Rejected("predicted", row["message"], where))
+    return found

@@ -1,0 +1,27 @@
+"""The errors that reach a person: what happened, why, what to do next, and the exit code."""
+
+
+class GuardError(Exception):
+    """Root of every error that buildguard raises on purpose.
+
+    `what` is one sentence without a full stop, `hint` the next thing to do (may be empty).
+    """
+
+    exit_code = 4
+
+    def __init__(self, what: str, *, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+class UsageError(GuardError):
+    """The command line or the configuration is wrong: exit 2."""
+
+    exit_code = 2
+
+
+class UnprovenError(GuardError):
+    """Something that had to be looked at could not be: exit 3."""
+
+    exit_code = 3

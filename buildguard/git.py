@@ -1,0 +1,196 @@
+"""Git, asked by its own program, with everything off that would run code of the repository's choosing."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import process
+from buildguard.errors import UnprovenError, UsageError
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Sequence
+
+# A repository's own configuration may name programs to run: the file system monitor and hooks are off,
+# and no filter or text conversion is ever asked for.
+_SAFE = ("--no-optional-locks", "--literal-pathspecs", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+
+LINK = "120000"
+SUBMODULE = "160000"
+
+
+class Listed(NamedTuple):
+    """One row of git's index or of a tree: a path relative to the repository's top, its mode and object id."""
+
+    path: bytes
+    mode: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A git working tree, by the absolute path of its top folder; `head` is empty before the first commit."""
+
+    top: Path
+    head: str = ""
+
+    def ask(self, *args: str, stdin: bytes = b"") -> bytes:
+        """Run one git command and return its stdout; raises UnprovenError with git's own words."""
+        done = process.run(self._argv(args), cwd=self.top, env=_environment(), stdin=stdin)
+        if done.status != 0:
+            raise UnprovenError(f"git {args[0]} failed: {done.complaint()}")
+        return done.stdout
+
+    def begin(self, *args: str) -> subprocess.Popen[bytes]:
+        """Start a git command whose pipes the caller reads; end it with `process.stop`."""
+        return process.start(self._argv(args), cwd=self.top, env=_environment())
+
+    def _argv(self, args: Sequence[str]) -> list[str]:
+        return [_git(), *_SAFE, *args]
+
+    def resolve(self, rev: str) -> str:
+        """The full id of the commit that `rev` names; raises UsageError where it names none."""
+        if rev.startswith("-"):
+            raise UsageError(f"'{rev}' is not a commit")
+        argv = self._argv(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}"])
+        done = process.run(argv, cwd=self.top, env=_environment())
+        if done.status != 0:
+            raise UsageError(f"'{rev}' names no commit in this repository", hint="git log shows what there is")
+        return done.stdout.decode("ascii").strip()
+
+    def has_commit(self, oid: str) -> bool:
+        """Whether the object database holds that commit (a submodule may not be fetched)."""
+        argv = self._argv(["cat-file", "-e", f"{oid}^{{commit}}"])
+        return process.run(argv, cwd=self.top, env=_environment()).status == 0
+
+    def index(self) -> list[Listed]:
+        """The rows of the index, each path once (a path in conflict has several; the first counts)."""
+        return _unique(_index_row(row) for row in _rows(self.ask("ls-files", "-s", "-z")))
+
+    def tree(self, commit: str) -> list[Listed]:
+        """The rows of a commit's tree, folders opened."""
+        return [_tree_row(row) for row in _rows(self.ask("ls-tree", "-r", "-z", commit))]
+
+    def working_tree(self) -> tuple[list[Listed], list[bytes], list[bytes]]:
+        """The rows of the index, the untracked paths that are not ignored, and the folders git could not open."""
+        tracked, untracked = self.begin("ls-files", "-s", "-z"), self.begin("ls-files", "-o", "--exclude-standard", "-z")
+        try:
+            rows = _rows(_whole(tracked)[0])
+            others, complaints = _whole(untracked)
+        finally:
+            process.stop(tracked)
+            process.stop(untracked)
+        closed = re.findall(rb"^warning: could not open directory '(.*?)/?':", complaints, re.MULTILINE)
+        return _unique(_index_row(row) for row in rows), _rows(others), closed
+
+    def staged_paths(self) -> list[bytes]:
+        """Paths that the next commit adds or changes against HEAD (in a first commit: all of the index)."""
+        argv = self._argv(["rev-parse", "--verify", "--quiet", "HEAD"])
+        if process.run(argv, cwd=self.top, env=_environment()).status != 0:
+            return [row.path for row in self.index()]
+        return _rows(self.ask("diff", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z", "HEAD", "--"))
+
+    def changed_paths(self, rev: str, *, against: str) -> set[bytes]:
+        """Paths that differ between commit `rev` and the worktree, the index or another commit."""
+        between = {"worktree": [rev], "index": ["--cached", rev]}.get(against, [rev, against])
+        options = ("--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z")
+        changed = set(_rows(self.ask("diff", *options, *between, "--")))
+        if against == "worktree":
+            changed.update(_rows(self.ask("ls-files", "-o", "--exclude-standard", "-z")))
+        return changed
+
+    def blobs(self, oids: Sequence[str]) -> Iterator[bytes | None]:
+        """The content of each object, in order; None where it is missing. One git process serves all."""
+        child = self.begin("cat-file", "--batch")
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            with os.fdopen(os.dup(child.stdout.fileno()), "rb", 1 << 18) as answers:
+                for oid in oids:
+                    # One question at a time: both pipes can then never be full at once.
+                    child.stdin.write(oid.encode("ascii") + b"\n")
+                    head = answers.readline().split()
+                    if len(head) != 3:  # noqa: PLR2004  "<oid> blob <size>", or "<oid> missing"
+                        yield None
+                        continue
+                    size = int(head[2])
+                    content = answers.read(size + 1)
+                    if len(content) != size + 1:
+                        raise UnprovenError("git cat-file ended before its answer was whole")
+                    yield content[:-1]
+        except BrokenPipeError as error:
+            raise UnprovenError("git cat-file ended before it was asked everything") from error
+        finally:
+            process.stop(child)
+
+
+def repository_of(folder: Path) -> Repository | None:
+    """The repository that `folder` lies in, or None.
+
+    Raises UnprovenError where a repository is there and git cannot or will not read it.
+    """
+    if process.which("git") is None:
+        if any((above / ".git").exists() for above in (folder, *folder.parents)):
+            raise UnprovenError("this is a git repository, and git is not on PATH", hint="install git")
+        return None
+    argv = [_git(), *_SAFE, "rev-parse", "--show-toplevel", "HEAD"]
+    done = process.run(argv, cwd=folder, env=_environment())
+    top, _, head = done.stdout.rstrip(b"\n").rpartition(b"\n")  # a folder's name may hold a line break
+    if top and (done.status == 0 or head == b"HEAD"):
+        return Repository(Path(os.fsdecode(top)), head.decode("ascii") if done.status == 0 else "")
+    if b"not a git repository" in done.stderr:
+        return None
+    raise UnprovenError(f"git cannot read this repository: {done.complaint()}")
+
+
+def git_folder(repository: Repository, name: str) -> Path:
+    """The path of `name` inside the repository's git folder, as git has it (worktrees, core.hooksPath)."""
+    argv = [_git(), "--no-optional-locks", "rev-parse", "--git-path", name]
+    done = process.run(argv, cwd=repository.top, env=_environment())
+    if done.status != 0:
+        raise UnprovenError(f"git rev-parse failed: {done.complaint()}")
+    return repository.top / os.fsdecode(done.stdout.removesuffix(b"\n"))
+
+
+def _git() -> str:
+    found = process.which("git")
+    if found is None:
+        raise UnprovenError("git is not on PATH", hint="install git")
+    return found
+
+
+def _environment() -> dict[str, str]:
+    # LC_ALL: the words of one error are compared. GIT_INDEX_FILE and the like of a hook stay.
+    return {**os.environ, "LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
+
+
+def _whole(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    stdout, stderr = child.communicate()
+    if child.returncode != 0:
+        words = stderr.decode("utf-8", "backslashreplace").strip()
+        raise UnprovenError(f"git ls-files failed: {words}")
+    return stdout, stderr
+
+
+def _rows(output: bytes) -> list[bytes]:
+    return output.split(b"\0")[:-1]
+
+
+def _index_row(row: bytes) -> Listed:
+    head, path = row.split(b"\t", 1)
+    mode, oid, _stage = head.decode("ascii").split()
+    return Listed(path, mode, oid)
+
+
+def _tree_row(row: bytes) -> Listed:
+    head, path = row.split(b"\t", 1)
+    mode, _type, oid = head.decode("ascii").split()
+    return Listed(path, mode, oid)
+
+
+def _unique(rows: Iterator[Listed]) -> list[Listed]:
+    return list({row.path: row for row in rows}.values())

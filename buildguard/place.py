@@ -1,0 +1,99 @@
+"""Where a command works: the root, the stage it reads, and the paths it was given, relative to the root."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import config, git
+from buildguard.errors import UsageError
+from buildguard.stage import commit_of, index_of, resolved, stage_on_disk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from buildguard.stage import Stage
+
+_LATER = ("tar:", "gs://", "image:", "build:", "manifest:")
+_MARKS = ("Dockerfile", "Containerfile", *(name.decode() for name in config.FILES))
+
+
+class Place(NamedTuple):
+    """`paths` are relative to the root; an empty one is the root itself, and none at all means everything."""
+
+    root: Path
+    repository: git.Repository | None
+    stage: Stage
+    paths: tuple[bytes, ...]
+    compared_as: str = "worktree"
+
+
+def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> Place:
+    """The place of a command line; raises UsageError for paths that are not there or not together."""
+    stages = [text for text in given if text.startswith(("index:", "commit:", *_LATER))]
+    if stages:
+        if len(given) > 1:
+            raise UsageError(f"'{stages[0]}' is a stage: it stands alone")
+        return _in_git(cwd, stages[0])
+    paths = [resolved_parent(cwd, text.removeprefix("dir:") or ".") for text in given]
+    anchor = paths[0] if paths else resolved(cwd)
+    folder = anchor if anchor.is_dir() and not anchor.is_symlink() else anchor.parent
+    repository = git.repository_of(_existing(folder))
+    if staged:
+        if repository is None:
+            raise UsageError("--staged needs a git repository", hint="run it inside one")
+        relative = _relative(paths, resolved(repository.top))
+        return Place(repository.top, repository, index_of(repository), relative, "index")
+    for path, text in zip(paths, given, strict=True):
+        if not os.path.lexists(path):
+            raise UsageError(f"there is no '{text}'")
+    root = resolved(repository.top) if repository is not None else _marked_root(folder, resolved(cwd))
+    repository = git.Repository(root, repository.head) if repository is not None else None
+    return Place(root, repository, stage_on_disk(root, repository), _relative(paths, root))
+
+
+def resolved_parent(cwd: Path, text: str) -> Path:
+    """An absolute path whose folders have no links; its last part may be one, for that is under check."""
+    path = cwd / text
+    if path.name in {"", ".", ".."}:
+        return resolved(path)
+    return resolved(path.parent) / path.name
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.is_dir():
+        folder = folder.parent
+    return folder
+
+
+def _in_git(cwd: Path, text: str) -> Place:
+    if text.startswith(_LATER):
+        raise UsageError(f"'{text}' cannot be checked by this version of buildguard")
+    repository = git.repository_of(cwd)
+    if repository is None:
+        raise UsageError(f"'{text}' needs a git repository, and this is none")
+    kind, _, rest = text.partition(":")
+    if kind == "index":
+        if rest:
+            raise UsageError("'index:' takes nothing after the colon")
+        return Place(repository.top, repository, index_of(repository), (), "index")
+    stage = commit_of(repository, rest)
+    return Place(repository.top, repository, stage, (), stage.commit or rest)
+
+
+def _marked_root(folder: Path, cwd: Path) -> Path:
+    """The nearest folder at or above that holds configuration or a Dockerfile, else the working folder."""
+    for above in (folder, *folder.parents):
+        if any((above / mark).is_file() for mark in _MARKS):
+            return above
+    return cwd if folder.is_relative_to(cwd) else folder
+
+
+def _relative(paths: list[Path], root: Path) -> tuple[bytes, ...]:
+    relative = []
+    for path in paths:
+        if not path.is_relative_to(root):
+            raise UsageError(f"'{path}' is outside of {root}", hint="check one repository at a time")
+        text = os.fsencode(path.relative_to(root))
+        relative.append(b"" if text == b"." else text)
+    return tuple(relative)

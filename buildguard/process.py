@@ -1,0 +1,140 @@
+"""The only module that starts a process.
+
+Executables are absolute before they are run: a relative or empty entry of PATH would let the folder
+under check choose the program.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a process left behind: `status` is negative for death by a signal."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    def complaint(self) -> str:
+        """The last line that the process wrote to stderr, for a message."""
+        lines = self.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
+        return lines[-1].strip() if lines else f"exit status {self.status}"
+
+
+def search_path() -> list[str]:
+    """The absolute folders of PATH, in order."""
+    return [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if os.path.isabs(folder)]
+
+
+def which(name: str) -> str | None:
+    """The absolute path of an executable on PATH."""
+    for folder in search_path():
+        candidate = os.path.join(folder, name)
+        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
+            return candidate
+    return None
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    cwd: Path | str | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a process in a process group of its own, with three pipes.
+
+    A group of its own keeps Ctrl-C with us and lets `stop` end a wrapper script together with what it started.
+    """
+    return subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        process_group=0,
+    )
+
+
+def stop(child: subprocess.Popen[bytes]) -> None:
+    """Kill a process started by `start`, its whole group with it, and close its pipes."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        child.kill()
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()
+    child.wait()
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | str | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout: float = 600,
+) -> Finished:
+    """Run a process to its end and return what it wrote.
+
+    Raises UnprovenError when it cannot be started or does not end within `timeout` seconds.
+    """
+    name = os.path.basename(argv[0])
+    try:
+        child = start(argv, cwd=cwd, env=env)
+    except OSError as error:
+        raise UnprovenError(f"{name} could not be started: {error.strerror}") from error
+    try:
+        stdout, stderr = child.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired as error:
+        raise UnprovenError(f"{name} did not end within {timeout:g} seconds") from error
+    finally:
+        if child.returncode is None:
+            stop(child)
+    return Finished(tuple(argv), child.returncode, stdout, stderr)
+
+
+def side_by_side(first: Callable[[], bytes], second: Callable[[], bytes]) -> tuple[bytes, bytes]:
+    """Two pure computations at once, the first in a forked child; where forking is no good, one after the other.
+
+    What the child could not finish is missing from its bytes: the caller has to look at the length.
+    """
+    if sys.platform != "linux":  # macOS frameworks do not survive a fork
+        return first(), second()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            with os.fdopen(writer, "wb") as out:
+                out.write(first())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writer)
+    try:
+        with os.fdopen(reader, "rb") as answer:
+            mine = second()
+            theirs = answer.read()
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        os.waitpid(child, 0)
+    return theirs, mine

@@ -1,0 +1,57 @@
+"""Renderings of a result: each takes records and returns text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from buildguard.result import Report
+
+FORMATS = ("text", "json", "sarif", "github")
+
+
+def render(report: Report, form: str, *, colour: bool = False, lines: int | None = None) -> str:
+    """A result in one of FORMATS; `lines` is how many lines of findings text may have (None: all)."""
+    if form == "json":
+        from buildguard.report.json import render as to_json
+
+        return to_json(report)
+    if form == "sarif":
+        from buildguard.report.sarif import render as to_sarif
+
+        return to_sarif(report)
+    if form == "github":
+        from buildguard.report.github import render as to_github
+
+        return to_github(report)
+    from buildguard.report.text import render as to_text
+
+    return to_text(report, colour=colour, most=lines)
+
+
+def write(text: str, file: Path) -> None:
+    """Write a file whole or not at all; raises UnprovenError where it cannot be."""
+    import os
+    import tempfile
+
+    scratch = None
+    try:
+        handle, scratch = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(scratch, 0o666 & ~umask)
+        os.replace(scratch, file)
+        scratch = None
+    except OSError as error:
+        raise UnprovenError(f"{file} could not be written: {error.strerror}") from error
+    finally:
+        if scratch is not None:
+            os.unlink(scratch)

@@ -1,0 +1,47 @@
+"""The result as workflow commands of GitHub Actions, which show up beside the lines of a pull request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildguard.diagnostic import shown
+from buildguard.report.text import summary
+
+if TYPE_CHECKING:
+    from buildguard.diagnostic import Diagnostic
+    from buildguard.result import Report
+
+
+def render(report: Report) -> str:
+    """One annotation for each diagnostic and each thing unproven, then the summary for the log."""
+    lines = [_annotation(one) for one in report.diagnostics]
+    for unproven in report.unproven:
+        where = {"file": unproven.path, "title": "buildguard: unproven"}
+        lines.append(_command("error", where, unproven.reason))
+    return "\n".join([*lines, summary(report), ""])
+
+
+def _annotation(one: Diagnostic) -> str:
+    where = {
+        "file": one.path,
+        "line": one.range.line,
+        "endLine": one.range.end_line,
+        "col": one.range.column,
+        "endColumn": one.range.end_column if one.range.end_line == one.range.line else None,
+        "title": f"buildguard {one.code} (Python {one.target})",
+    }
+    return _command(str(one.severity), where, one.message + (f"\n{one.hint}" if one.hint else ""))
+
+
+def _command(name: str, properties: dict[str, object], message: str) -> str:
+    pairs = ",".join(f"{key}={_property(str(value))}" for key, value in properties.items() if value is not None)
+    text = "\n".join(shown(line) for line in message.split("\n"))
+    return f"::{name} {pairs}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

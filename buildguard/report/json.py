@@ -1,0 +1,60 @@
+"""The result for programs: schema 1, keys may be added and are never renamed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from buildguard import __version__
+
+if TYPE_CHECKING:
+    from buildguard.diagnostic import Diagnostic
+    from buildguard.result import Report, TargetRow
+
+
+def render(report: Report) -> str:
+    """The report as JSON, one document."""
+    return json.dumps(as_json(report), indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace").decode() + "\n"
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The report as plain values."""
+    return {
+        "schema": 1,
+        "buildguard": __version__,
+        "root": report.root,
+        "targets": [_target(row) for row in report.targets],
+        "diagnostics": [_diagnostic(one) for one in report.diagnostics],
+        "unproven": [one._asdict() for one in report.unproven],
+        "notes": list(report.notes),
+        "summary": {
+            "files": report.files,
+            "errors": report.errors,
+            "warnings": report.warnings,
+            "unproven": len(report.unproven),
+            "rejected_files": len(report.rejected_files),
+            "seconds": report.seconds,
+        },
+        "exit_code": report.exit_code,
+    }
+
+
+def _target(row: TargetRow) -> dict[str, Any]:
+    return row._asdict()
+
+
+def _diagnostic(one: Diagnostic) -> dict[str, Any]:
+    return {
+        "code": one.code,
+        "severity": str(one.severity),
+        "path": one.path,
+        "line": one.range.line,
+        "column": one.range.column,
+        "end_line": one.range.end_line,
+        "end_column": one.range.end_column,
+        "message": one.message,
+        "hint": one.hint,
+        "target": one.target,
+        "engine": one.engine,
+        "fixable": one.fixable,
+    }

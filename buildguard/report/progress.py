@@ -1,0 +1,43 @@
+"""A progress bar on stderr, for long runs on a terminal only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_PATIENCE = 1.0  # seconds before a bar is worth its flicker
+
+
+class Progress:
+    """Counts verdicts; shows a bar once a run has taken a second."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._wanted = sys.stderr.isatty()
+        self._done = 0
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(kind, error, trace)
+
+    def update(self, done: int, total: int) -> None:
+        """Take in that `done` more of `total` verdicts are there."""
+        self._done += done
+        if self._bar is not None:
+            self._bar.update(done)
+        elif self._wanted and time.monotonic() - self._begun > _PATIENCE:
+            import click
+
+            self._bar = click.progressbar(length=total, label="compiling", file=sys.stderr)
+            self._bar.__enter__()
+            self._bar.update(self._done)

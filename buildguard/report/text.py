@@ -1,0 +1,153 @@
+"""The result for people: grouped by file, the source line with the range underlined, one summary line."""
+
+from __future__ import annotations
+
+import unicodedata
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import click
+
+from buildguard.diagnostic import Severity, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildguard.diagnostic import Diagnostic
+    from buildguard.result import Report, TargetRow
+
+_WIDTH = 100
+_INDENT = " " * 6
+
+
+def render(report: Report, *, colour: bool, most: int | None) -> str:
+    """The whole text; at most `most` lines of findings."""
+    blocks = list(_blocks(report))
+    kept, left = _fitting(blocks, most)
+    lines = [line for block in kept for line in block]
+    if left:
+        lines += [f"… and {_count(left, 'more')}; --all shows them", ""]
+    lines += [f"note: {shown(note)}" for note in report.notes]
+    lines += list(_unproven(report, most))
+    lines += [_target(row) for row in report.targets]
+    lines += _moving_target(report)
+    lines.append(_coloured(summary(report), report))
+    text = "\n".join(lines) + "\n"
+    return text if colour else click.unstyle(text)
+
+
+def summary(report: Report) -> str:
+    """The last line: what it comes to."""
+    files = _count(report.files, "file")
+    seconds = f"{report.seconds:.1f} s"
+    if report.exit_code == 0 and not report.diagnostics:
+        if not report.files:
+            return "clean: no Python source is staged"
+        how = {row.proof for row in report.targets}
+        return f"clean: {files} {'predicted' if how == {'predicted'} else 'compiled'}, {seconds}"
+    parts = [_count(report.errors, "error"), _count(report.warnings, "warning")]
+    parts = [part for part in parts if not part.startswith("0 ")]
+    if report.unproven:
+        parts.append(f"{len(report.unproven)} unproven")
+    return f"{', '.join(parts)} in {files}, {seconds}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 or word == "more" else f"{number} {word}s"
+
+
+def _coloured(line: str, report: Report) -> str:
+    return click.style(line, bold=True, fg={0: "green", 1: "red"}.get(report.exit_code, "yellow"))
+
+
+def _fitting(blocks: list[list[str]], most: int | None) -> tuple[list[list[str]], int]:
+    """The first blocks that fit on a screen (one at least), and how many findings are left out."""
+    if most is None:
+        return blocks, 0
+    kept: list[list[str]] = []
+    for block in blocks:
+        if kept and sum(map(len, kept)) + len(block) > most:
+            break
+        kept.append(block)
+    return kept, sum(1 for block in blocks[len(kept) :] for line in block if line.startswith("  ") and line[2] != " ")
+
+
+def _blocks(report: Report) -> Iterator[list[str]]:
+    hinted: set[str] = set()
+    groups = [list(group) for _path, group in groupby(report.diagnostics, key=lambda one: one.path)]
+    for group in sorted(groups, key=lambda found: all(one.severity is Severity.WARNING for one in found)):
+        path = group[0].path
+        lines = [click.style(shown(path), bold=True)] if path is not None else []
+        for one in group:
+            lines += _finding(one, hinted)
+        yield [*lines, ""]
+
+
+def _finding(one: Diagnostic, hinted: set[str]) -> Iterator[str]:
+    place = ":".join(str(number) for number in one.range[:2] if number is not None)
+    colour = "red" if one.severity is Severity.ERROR else "yellow"
+    code = click.style(f"{one.code} {one.severity}", fg=colour)
+    target = f" (Python {one.target})" if one.target and one.code != "BG403" else ""
+    yield f"  {place + '  ' if place else ''}{code}: {shown(one.message)}{target}"
+    yield from _excerpt(one)
+    if one.hint and one.hint not in hinted:
+        hinted.add(one.hint)
+        yield f"{_INDENT}hint: {shown(one.hint)}"
+
+
+def _excerpt(one: Diagnostic) -> Iterator[str]:
+    line = one.excerpt
+    if not line.strip():
+        return
+    start = (one.range.column or 1) - 1
+    end = start + 1
+    if one.range.end_line == one.range.line and one.range.end_column:
+        end = max(end, one.range.end_column - 1)
+    elif one.range.end_line is not None:
+        end = len(line)
+    cut = max(0, start - _WIDTH + 20)
+    text = shown_line(line[cut : cut + _WIDTH])
+    yield f"{_INDENT}{'…' if cut else ''}{text}".rstrip()
+    if one.range.column is None:
+        return
+    before = _columns(shown_line(line[cut:start])) + bool(cut)
+    length = max(1, _columns(shown_line(line[start : min(end, cut + _WIDTH)])))
+    yield f"{_INDENT}{' ' * before}{click.style('^' * length, fg='red')}"
+
+
+def shown_line(line: str) -> str:
+    """A source line on a terminal: tabs as one blank, what is not printable escaped."""
+    return shown(line.replace("\t", " "))
+
+
+def _columns(text: str) -> int:
+    """How many columns a terminal gives a text: two for wide letters, none for combining marks."""
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(unicodedata.combining(char) != 0 for char in text)
+
+
+def _unproven(report: Report, most: int | None) -> Iterator[str]:
+    shown_ones = report.unproven if most is None else report.unproven[: max(1, most // 2)]
+    for one in shown_ones:
+        place = f"{shown(one.path)}: " if one.path is not None else ""
+        target = f" (Python {one.target})" if one.target else ""
+        yield f"{click.style('unproven', fg='yellow')}: {place}{shown(one.reason)}{target}"
+    if len(shown_ones) < len(report.unproven):
+        yield f"… and {len(report.unproven) - len(shown_ones)} more unproven; --all shows them"
+
+
+def _target(row: TargetRow) -> str:
+    how = {
+        "compiled": f"compiled by {row.interpreter}",
+        "image": f"compiled by {row.interpreter} in {row.image}",
+        "predicted": f"predicted, not compiled: {row.interpreter}",
+    }.get(row.proof, "not compiled")
+    cached = f", {row.cached} unchanged" if row.cached else ""
+    return f"Python {row.python} ({shown(row.found_in)}): {_count(row.files, 'file')}{cached}, {how}"
+
+
+def _moving_target(report: Report) -> list[str]:
+    number = len(report.rejected_files)
+    if number < 2:  # noqa: PLR2004  one file is no series
+        return []
+    return [f"an import stops at the first bad file: deployed as they are, these {number} files fail {number} deploys in a row"]

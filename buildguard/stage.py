@@ -1,0 +1,374 @@
+"""Stages that hold source: a folder, git's working tree, its index, a commit. Listed and read, never trusted.
+
+Paths are bytes relative to the root, with `/`. What is read is what a later step compiles, so a worktree
+file is opened without following links, read whole, and checked for having changed meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from buildguard import git
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NO_SOURCE = frozenset({b".git", b".hg", b".svn", b"__pycache__", b"node_modules"})
+
+
+class Kind(Enum):
+    """What an entry is."""
+
+    FILE = "file"
+    EXECUTABLE = "executable"
+    LINK = "link"
+    OTHER = "other"
+
+
+class Entry(NamedTuple):
+    """One path of a stage; `oid` is its git object where the stage reads from git, else empty."""
+
+    path: bytes
+    kind: Kind
+    oid: str = ""
+
+
+class Unreadable(NamedTuple):
+    """A file that could not be read, and why."""
+
+    reason: str
+
+
+class Stage(Protocol):
+    """Somewhere that source lies."""
+
+    name: str
+    root: Path
+
+    def entries(self) -> list[Entry]:
+        """Every path there is, folders opened."""
+
+    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
+        """The content of each entry, in order."""
+
+    def notes(self) -> list[str]:
+        """What `entries` left out, one line each."""
+
+
+def read_one(stage: Stage, path: bytes) -> bytes | None:
+    """The content of one path of a stage, None where it is not there. Raises UnprovenError where it cannot be read."""
+    entry = next((one for one in stage.entries() if one.path == path), None)
+    if entry is None:
+        return None
+    content = next(iter(stage.contents([entry])))[1]
+    if isinstance(content, Unreadable):
+        raise UnprovenError(f"{path.decode('utf-8', 'backslashreplace')}: {content.reason}")
+    return content
+
+
+# ---------------------------------------------------------------------------------------------- on disk
+
+
+def read_file(path: bytes, *, most: int | None = None) -> bytes | Unreadable:
+    """The content of a regular file, not through a link in its last part; whole, or the first `most` bytes."""
+    for _ in range(3):
+        try:
+            handle = os.open(path, _READ_FLAGS)
+        except OSError as error:
+            return _why_not(path, error)
+        try:
+            before = os.fstat(handle)
+            if not stat.S_ISREG(before.st_mode):
+                return Unreadable(f"{_special(before.st_mode)}, not a file")
+            if most is not None:
+                return os.read(handle, most)
+            data = os.read(handle, before.st_size + 1)
+            while len(data) < before.st_size and (more := os.read(handle, before.st_size - len(data) + 1)):
+                data += more  # one read gives at most 2 GiB
+            after = os.fstat(handle)
+        except OSError as error:
+            return Unreadable(f"cannot be read: {error.strerror}")
+        finally:
+            os.close(handle)
+        if len(data) == after.st_size and (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
+            return data
+    return Unreadable("changed while it was read")
+
+
+def _why_not(path: bytes, error: OSError) -> Unreadable:
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return Unreadable(f"cannot be read: {error.strerror}")
+    if stat.S_ISLNK(mode):
+        return Unreadable("a symbolic link")
+    if not stat.S_ISREG(mode):
+        return Unreadable(f"{_special(mode)}, not a file")
+    return Unreadable(f"cannot be read: {error.strerror}")
+
+
+def _special(mode: int) -> str:
+    kinds = {
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+        stat.S_IFDIR: "a folder",
+    }
+    return kinds.get(stat.S_IFMT(mode), "something special")
+
+
+@dataclass
+class OnDisk:
+    """What stages on disk share: reading below a root, never out of it."""
+
+    root: Path
+    _inside: dict[bytes, bool] = field(default_factory=dict, repr=False)
+
+    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
+        """Read each entry; a link is followed only to a file inside the root."""
+        base = os.fsencode(self.root) + b"/"
+        for entry in entries:
+            if not self._reachable(entry.path.rpartition(b"/")[0]):
+                yield entry, Unreadable("lies behind a symbolic link that leaves the root")
+            elif entry.kind is Kind.LINK:
+                yield entry, self._behind_link(base + entry.path)
+            else:
+                yield entry, read_file(base + entry.path)
+
+    def reachable(self, entry: Entry) -> bool:
+        """Whether an entry is no link and lies in a folder that is really inside the root."""
+        return entry.kind is not Kind.LINK and self._reachable(entry.path.rpartition(b"/")[0])
+
+    def _reachable(self, folder: bytes) -> bool:
+        known = self._inside.get(folder)
+        if known is None:
+            base = os.fsencode(self.root)
+            real = os.path.realpath(os.path.join(base, folder))
+            known = self._inside[folder] = real == base or real.startswith(base.rstrip(b"/") + b"/")
+        return known
+
+    def _behind_link(self, path: bytes) -> bytes | Unreadable:
+        try:
+            real = os.path.realpath(path, strict=True)
+        except OSError as error:
+            loops = "loop" in (error.strerror or "").lower() or error.errno == 40  # noqa: PLR2004  ELOOP
+            return Unreadable("a symbolic link that leads in a circle" if loops else "a symbolic link that leads nowhere")
+        if not real.startswith(os.fsencode(self.root).rstrip(b"/") + b"/"):
+            return Unreadable("a symbolic link out of the root, not followed")
+        return read_file(real)
+
+
+@dataclass
+class Folder(OnDisk):
+    """A folder without git: every file below it, but for virtual environments and what no build reads."""
+
+    name: str = "dir:."
+    _entries: list[Entry] | None = None
+    _left_out: list[str] = field(default_factory=list)
+
+    def entries(self) -> list[Entry]:
+        """Every file below the root, sorted."""
+        if self._entries is None:
+            self._entries = sorted(self._walk(b""))
+        return self._entries
+
+    def notes(self) -> list[str]:
+        """The folders that were left out."""
+        self.entries()
+        return self._left_out
+
+    def _walk(self, folder: bytes) -> Iterator[Entry]:
+        pending = [folder]
+        base = os.fsencode(self.root)
+        while pending:
+            here = pending.pop()
+            try:
+                with os.scandir(os.path.join(base, here)) as listing:
+                    found = list(listing)
+            except OSError:
+                # An entry of its own, so that the folder shows up as unreadable and is not passed over.
+                yield Entry(here, Kind.OTHER)
+                continue
+            if here and any(one.name == b"pyvenv.cfg" for one in found):
+                self._left_out.append(f"{here.decode('utf-8', 'backslashreplace')}: a virtual environment, left out")
+                continue
+            for one in found:
+                path = here + b"/" + one.name if here else one.name
+                if one.is_symlink():
+                    yield Entry(path, Kind.LINK)
+                elif not one.is_dir(follow_symlinks=False):
+                    yield Entry(path, _kind_of(one))
+                elif one.name not in _NO_SOURCE:
+                    pending.append(path)
+
+
+def _kind_of(found: os.DirEntry[bytes]) -> Kind:
+    mode = found.stat(follow_symlinks=False).st_mode
+    if not stat.S_ISREG(mode):
+        return Kind.OTHER
+    return Kind.EXECUTABLE if mode & 0o111 else Kind.FILE
+
+
+@dataclass
+class WorkingTree(OnDisk):
+    """Git's working tree: tracked files as they are now, and untracked ones that are not ignored."""
+
+    repository: git.Repository = field(kw_only=True)
+    name: str = "dir:."
+    _entries: list[Entry] | None = None
+    _left_out: list[str] = field(default_factory=list)
+
+    def entries(self) -> list[Entry]:
+        """Every such file, checked-out submodules opened, sorted."""
+        if self._entries is None:
+            self._entries = sorted(self._of(self.repository, b""))
+        return self._entries
+
+    def notes(self) -> list[str]:
+        """Submodules that are not checked out."""
+        self.entries()
+        return self._left_out
+
+    def _of(self, repository: git.Repository, prefix: bytes) -> Iterator[Entry]:
+        tracked, untracked, closed = repository.working_tree()
+        for path in closed:
+            yield Entry(prefix + path, Kind.OTHER)
+        for row in tracked:
+            path = prefix + row.path
+            if row.mode == git.SUBMODULE:
+                yield from self._submodule(path)
+            else:
+                yield Entry(path, _KINDS.get(row.mode, Kind.FILE))
+        base = os.fsencode(self.root) + b"/"
+        for path in untracked:
+            if path.endswith(b"/"):  # a repository inside this one that is no submodule
+                yield from self._submodule(prefix + path[:-1])
+                continue
+            mode = os.lstat(base + prefix + path).st_mode if os.path.lexists(base + prefix + path) else 0
+            if stat.S_ISLNK(mode):
+                yield Entry(prefix + path, Kind.LINK)
+            elif mode:
+                yield Entry(prefix + path, Kind.EXECUTABLE if mode & 0o111 else Kind.FILE)
+
+    def _submodule(self, path: bytes) -> Iterator[Entry]:
+        top = self.root / os.fsdecode(path)
+        if not (top / ".git").exists():
+            self._left_out.append(f"{path.decode('utf-8', 'backslashreplace')}: a submodule that is not checked out")
+            return
+        yield from self._of(git.Repository(top), path + b"/")
+
+
+_KINDS = {"100644": Kind.FILE, "100755": Kind.EXECUTABLE, git.LINK: Kind.LINK}
+
+
+# ---------------------------------------------------------------------------------------------- in git
+
+
+@dataclass
+class InGit:
+    """Source that is read from git's own objects, nothing checked out."""
+
+    root: Path
+    repository: git.Repository
+    name: str
+    commit: str | None = None
+    _entries: list[Entry] | None = None
+    _homes: dict[bytes, git.Repository] = field(default_factory=dict)
+    _left_out: list[str] = field(default_factory=list)
+
+    def entries(self) -> list[Entry]:
+        """The rows of the index, or of the commit, submodules opened where their commit is here."""
+        if self._entries is None:
+            rows = self.repository.index() if self.commit is None else self.repository.tree(self.commit)
+            self._entries = sorted(self._of(self.repository, rows, b""))
+        return self._entries
+
+    def notes(self) -> list[str]:
+        """Submodules whose commit is not here."""
+        self.entries()
+        return self._left_out
+
+    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
+        """The blob of each entry, through one `git cat-file` for each repository in turn."""
+        batch = list(entries)
+        start = 0
+        while start < len(batch):
+            home = self._home(batch[start].path)
+            end = start
+            while end < len(batch) and self._home(batch[end].path) == home:
+                end += 1
+            blobs = home.blobs([entry.oid for entry in batch[start:end]])
+            for entry, blob in zip(batch[start:end], blobs, strict=True):
+                if entry.kind is Kind.LINK:
+                    yield entry, self._behind_link(entry, blob)
+                else:
+                    yield entry, Unreadable("its object is missing from the repository") if blob is None else blob
+            start = end
+
+    def _home(self, path: bytes) -> git.Repository:
+        for prefix, repository in self._homes.items():
+            if path.startswith(prefix):
+                return repository
+        return self.repository
+
+    def _of(self, repository: git.Repository, rows: list[git.Listed], prefix: bytes) -> Iterator[Entry]:
+        for row in rows:
+            path = prefix + row.path
+            if row.mode != git.SUBMODULE:
+                yield Entry(path, _KINDS.get(row.mode, Kind.FILE), row.oid)
+                continue
+            inner = git.Repository(self.root / os.fsdecode(path))
+            if not (inner.top / ".git").exists() or not inner.has_commit(row.oid):
+                self._left_out.append(f"{path.decode('utf-8', 'backslashreplace')}: a submodule that is not checked out")
+                continue
+            self._homes = {path + b"/": inner, **self._homes}
+            yield from self._of(inner, inner.tree(row.oid), path + b"/")
+
+    def _behind_link(self, entry: Entry, blob: bytes | None) -> bytes | Unreadable:
+        """What a link of this stage leads to in this same stage."""
+        by_path = {one.path: one for one in self.entries()}
+        for _ in range(40):
+            if blob is None:
+                return Unreadable("its object is missing from the repository")
+            if blob.startswith(b"/"):
+                return Unreadable("a symbolic link out of the root, not followed")
+            path = os.path.normpath(os.path.join(os.path.dirname(entry.path), blob))
+            if path.startswith(b"../"):
+                return Unreadable("a symbolic link out of the root, not followed")
+            if path not in by_path:
+                return Unreadable("a symbolic link that leads nowhere")
+            entry = by_path[path]
+            blob = next(self._home(path).blobs([entry.oid]), None)
+            if entry.kind is not Kind.LINK:
+                return Unreadable("its object is missing from the repository") if blob is None else blob
+        return Unreadable("a symbolic link that leads in a circle")
+
+
+def index_of(repository: git.Repository) -> InGit:
+    """The index: what the next commit will hold."""
+    return InGit(repository.top, repository, "index:")
+
+
+def commit_of(repository: git.Repository, rev: str) -> InGit:
+    """A commit; raises UsageError where `rev` names none."""
+    return InGit(repository.top, repository, f"commit:{rev}", repository.resolve(rev))
+
+
+def stage_on_disk(root: Path, repository: git.Repository | None) -> Stage:
+    """The stage of a folder on disk: git's view of it where there is a repository."""
+    if repository is None:
+        return Folder(root)
+    return WorkingTree(root, repository=repository)
+
+
+def resolved(path: Path) -> Path:
+    """A path without links, so that what lies inside it can be told by its name."""
+    return Path(os.path.realpath(path))

@@ -1,0 +1,151 @@
+"""Targets: the Python that will run the code, who says so, and which files it runs."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import NamedTuple
+
+from buildguard.errors import UsageError
+
+OLDEST, NEWEST = 6, 15  # minor versions of Python 3 that a target may have; 3.8 to 3.14 are what is tested
+
+
+class PythonVersion(NamedTuple):
+    """A version of CPython: 3.11, or 3.11.9 where somebody promises the patch release."""
+
+    minor: int
+    patch: int | None = None
+
+    @property
+    def minor_text(self) -> str:
+        """The version without its patch release, "3.11"."""
+        return f"3.{self.minor}"
+
+    def __str__(self) -> str:
+        return self.minor_text if self.patch is None else f"{self.minor_text}.{self.patch}"
+
+    @classmethod
+    def parse(cls, text: str) -> PythonVersion | None:
+        """Read "3.11" or "3.11.9" (pre-releases count as their release); None where it is not one that exists."""
+        match = _VERSION.fullmatch(text.strip())
+        if match is None or not OLDEST <= int(match["minor"]) <= NEWEST:
+            return None
+        return cls(int(match["minor"]), int(match["patch"]) if match["patch"] else None)
+
+    @classmethod
+    def typed(cls, text: str) -> PythonVersion:
+        """The same for what a person typed; raises UsageError."""
+        version = cls.parse(text)
+        if version is None:
+            raise UsageError(
+                f"'{text}' is not a Python that buildguard knows (3.{OLDEST} to 3.{NEWEST})", hint="--target 3.11"
+            )
+        return version
+
+
+_VERSION = re.compile(r"3\.(?P<minor>\d{1,2})(?:\.(?P<patch>\d{1,3}))?(?:(?:a|b|rc|-rc|-?dev)\d*)?t?")
+
+
+class Rank(IntEnum):
+    """Who decides, the strongest first: what really runs in production before what people wrote down."""
+
+    FLAG = 0
+    CONFIG = 1
+    DOCKERFILE = 2
+    BUILDPACK = 3
+    APP_ENGINE = 4
+    STEP = 5
+    RUNTIME_TXT = 6
+    PYTHON_VERSION = 7
+    TOOL_VERSIONS = 8
+    PIPFILE = 9
+    REQUIRES = 10
+
+
+class Declaration(NamedTuple):
+    """One place that says which Python it is: file, line, its words, and the version if they tell it.
+
+    `specifier` is set where it is a range (then `version` is its lowest). Where the version cannot be told,
+    `version` is None and `untold` says why. `folder` is the folder that it speaks for ("" is the root).
+    """
+
+    rank: Rank
+    file: str
+    line: int | None
+    words: str
+    version: PythonVersion | None
+    folder: str = ""
+    specifier: str = ""
+    untold: str = ""
+    image: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The file and line, for people."""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+    def excludes(self, version: PythonVersion) -> bool:
+        """Whether this place contradicts a target of that version."""
+        if self.specifier:
+            return not admits(self.specifier, version)
+        if self.version is None:
+            return False
+        same_patch = None in {self.version.patch, version.patch} or self.version.patch == version.patch
+        return self.version.minor != version.minor or not same_patch
+
+
+class Service(NamedTuple):
+    """One image that the repository ships: its Dockerfile, its build context, and how it is called."""
+
+    name: str
+    dockerfile: str
+    context: str
+    context_from: str = ""
+
+
+class Target(NamedTuple):
+    """A Python to compile for, where that was found, and the part of the tree that it runs.
+
+    `contexts` are folders ("" is everything); None stands for the files in no service's context.
+    """
+
+    version: PythonVersion | None
+    found_in: str
+    image: str | None = None
+    service: str | None = None
+    context: str | None = ""
+    untold: str = ""
+    conflicts: tuple[Declaration, ...] = ()
+
+    @property
+    def python(self) -> str:
+        """The version as reports show it; "unknown" where it cannot be told."""
+        return "unknown" if self.version is None else str(self.version)
+
+    def covers(self, path: bytes) -> bool:
+        """Whether a path lies in this target's context."""
+        return not self.context or path.startswith(self.context.encode() + b"/")
+
+
+def admits(specifier: str, version: PythonVersion) -> bool:
+    """Whether a PEP 440 range lets a Python in: its patch release, or any where none is named."""
+    from packaging.specifiers import SpecifierSet
+
+    patches = [version.patch] if version.patch is not None else range(40)
+    spec = SpecifierSet(specifier)
+    return any(spec.contains(f"3.{version.minor}.{patch}", prereleases=True) for patch in patches)
+
+
+def lowest(specifier: str) -> PythonVersion | None:
+    """The lowest Python 3 minor version that a PEP 440 range lets in; raises ValueError where it is no range."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        bounded = any(clause.operator not in {"<", "<=", "!="} for clause in SpecifierSet(specifier))
+    except InvalidSpecifier as error:
+        raise ValueError(f"'{specifier}' is no version range") from error
+    if not bounded or any(admits(specifier, PythonVersion(minor)) for minor in range(OLDEST)):
+        return None  # no lower end, or one that no target can have: which Python is meant cannot be told
+    found = (PythonVersion(minor) for minor in range(OLDEST, NEWEST + 1))
+    return next((version for version in found if admits(specifier, version)), None)

@@ -1,0 +1,249 @@
+"""What the bytes of a source say before any compiler sees them: encoding, and text that misleads.
+
+Pure: bytes in, findings out. "It compiles" is no proof that these are right: `compile` and `import` accept
+undecodable bytes in a comment, which `python file.py` refuses, and run code that a coding cookie hides.
+The rules for cookies are those of PEP 263 as CPython's tokenizer has them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import NamedTuple
+
+from buildguard.diagnostic import Finding, Range, Severity, shown
+
+_BOM = codecs.BOM_UTF8
+_WIDE_BOMS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+_FIRST_LINES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|$)")
+_COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_BLANK = re.compile(rb"[ \t\f]*(?:#|[\r\n]|$)")
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_LFS = b"version https://git-lfs.github.com/spec/"
+_MERGE = re.compile(rb"^<<<<<<< .*$(?s:.*?)^=======\r?$(?s:.*?)^>>>>>>> ", re.MULTILINE)
+_TRIPLE = re.compile(rb"#[^\n]*|'''(?s:(?:\\.|.)*?)'''|\"\"\"(?s:(?:\\.|.)*?)\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"")
+# Every visible ASCII character, and sequences with which a codec turns plain ASCII into something else.
+_PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
+
+
+class Coding(NamedTuple):
+    """How a source says that it is encoded: `cookie` is None where it says nothing, `line` where it says it."""
+
+    cookie: str | None
+    line: int
+    has_bom: bool
+
+    @property
+    def is_utf8(self) -> bool:
+        """Whether CPython reads it as UTF-8 without a codec (it compares the first letters only)."""
+        if self.cookie is None:
+            return True
+        name = self.cookie[:12].lower().replace("_", "-")
+        return name == "utf-8" or name.startswith("utf-8-")
+
+
+def coding_of(data: bytes) -> Coding:
+    """The BOM and the cookie of a source."""
+    has_bom = data.startswith(_BOM)
+    at = len(_BOM) if has_bom else 0
+    for line in (1, 2):
+        match = _FIRST_LINES.match(data, at)
+        text = match.group() if match else b""
+        if found := _COOKIE.match(text):
+            return Coding(found.group(1).decode("ascii", "replace"), line, has_bom)
+        if not _BLANK.match(text):
+            break
+        at += len(text)
+    return Coding(None, 0, has_bom)
+
+
+def findings(data: bytes) -> list[Finding]:
+    """BG102 and BG106 of one source."""
+    found: list[Finding] = []
+    if data.isascii():
+        if b"\0" in data:
+            found.append(_nul(data))
+        if b"coding" in data[:4096] or b"coding" in b"".join(data.split(b"\n", 2)[:2]):
+            found += _cookie_findings(data, coding_of(data))
+    else:
+        found += _encoding_findings(data)
+    if b"\x1b" in data:
+        where = _place(data, data.index(b"\x1b"))
+        found.append(_misleads(data, where, "an ESC character, which a terminal obeys instead of showing"))
+    if data.startswith(_LFS):
+        found.append(_lfs(data))
+    if b"\n>>>>>>> " in data:
+        found += _merge_markers(data)
+    return found
+
+
+def refused_as_script(data: bytes) -> Finding | None:
+    """BG107 for a source that compiles: the file tokenizer, unlike `compile`, checks comments too."""
+    coding = coding_of(data)
+    if coding.cookie is not None or coding.has_bom:
+        return None  # measured on 3.8 to 3.13: declared as UTF-8, comments are not checked
+    where = _undecodable(data)
+    if where is None:
+        return None
+    return Finding(
+        "BG107",
+        where,
+        "imported it compiles, run as a script Python refuses it: a byte in a comment is not UTF-8",
+        hint="save the file as UTF-8",
+        excerpt=excerpt_of(data, where.line),
+    )
+
+
+def as_old_scripts_read_it(data: bytes) -> bytes:
+    """The text that Python up to 3.10 runs when a script holds NUL: each line cut there, joined with the next."""
+    return re.sub(rb"\0[^\n]*(?:\n|$)", b"", data)
+
+
+def runs_as_script(data: bytes) -> Finding:
+    """BG107 for a source with NUL that an import refuses and a script start, up to 3.10, does not."""
+    where = _place(data, data.index(b"\0"))
+    return Finding(
+        "BG107",
+        where,
+        "an import refuses the NUL byte, run as a script Python up to 3.10 reads past it and runs something else",
+        hint="restore the file from git: NUL bytes are damage, not source",
+    )
+
+
+def excerpt_of(data: bytes, line: int | None) -> str:
+    """One line of a source, for people: decoded as well as it can be, at most 400 characters."""
+    if line is None or line < 1:
+        return ""
+    start = 0
+    for _ in range(line - 1):
+        start = data.find(b"\n", start) + 1
+        if start == 0:
+            return ""
+    end = data.find(b"\n", start)
+    raw = data[start : end if end >= 0 else None][:1600]
+    text = raw.removeprefix(_BOM).removesuffix(b"\r") if start == 0 else raw.removesuffix(b"\r")
+    return text.decode("utf-8", "replace")[:400]
+
+
+def _encoding_findings(data: bytes) -> list[Finding]:
+    for mark, name in _WIDE_BOMS.items():
+        if data.startswith(mark):
+            return [_undecoded(data, Range(1, 1), f"this is {name}, and Python reads source as UTF-8", "save it as UTF-8")]
+    found = []
+    if b"\0" in data:
+        found.append(_nul(data))
+    coding = coding_of(data)
+    if coding.is_utf8:
+        where = _undecodable(data)
+        if where is not None:
+            byte = _byte_at(data, where)
+            found.append(_undecoded(data, where, f"byte 0x{byte:02x} is not UTF-8", "save the file as UTF-8"))
+        elif b"\xe2\x80" in data or b"\xe2\x81" in data:
+            found += _bidi_findings(data)
+    else:
+        found += _cookie_findings(data, coding)
+    return found
+
+
+def _cookie_findings(data: bytes, coding: Coding) -> list[Finding]:
+    if coding.cookie is None or coding.is_utf8:
+        return []
+    name, where = coding.cookie, Range(coding.line, 1)
+    if coding.has_bom:
+        return [_undecoded(data, where, f"the file starts with a UTF-8 BOM and declares {name}", "remove one of the two")]
+    try:
+        codec = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return [_undecoded(data, where, f"no Python codec is called {shown(name)}", "save the file as UTF-8")]
+    if not getattr(codec, "_is_text_encoding", True):
+        return [_undecoded(data, where, f"{name} is no text encoding", "save the file as UTF-8")]
+    if _hides_code(name):
+        message = f"the coding cookie {name} turns what reads as a comment or text into other code"
+        return [Finding("BG106", where, message, "save the file as UTF-8 without a cookie", excerpt_of(data, where.line))]
+    if codec.name == "ascii" and data.isascii():
+        return []
+    try:
+        data.decode(name)
+    except UnicodeDecodeError as error:
+        at = _place(data, error.start)
+        return [_undecoded(data, at, f"byte 0x{data[error.start]:02x} is not {name}", "save the file as UTF-8")]
+    except (UnicodeError, ValueError):
+        return [_undecoded(data, where, f"the file is not {name} throughout", "save the file as UTF-8")]
+    return [_misleads(data, where, f"source in {name}: everybody else reads it as UTF-8", "save it as UTF-8")]
+
+
+def _hides_code(name: str) -> bool:
+    try:
+        return _PLAIN.decode(name) != _PLAIN.decode("ascii")
+    except (UnicodeError, ValueError):
+        return True
+
+
+def _undecodable(data: bytes) -> Range | None:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return _place(data, error.start)
+    return None
+
+
+def _byte_at(data: bytes, where: Range) -> int:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return data[error.start]
+    raise AssertionError(where)
+
+
+def _bidi_findings(data: bytes) -> list[Finding]:
+    text = data.decode("utf-8")
+    match = _BIDI.search(text)
+    if match is None:
+        return []
+    where = _place(data, len(text[: match.start()].encode("utf-8")))
+    return [_misleads(data, where, f"a bidirectional control (U+{ord(match.group()):04X}) reorders what is shown")]
+
+
+def _merge_markers(data: bytes) -> list[Finding]:
+    match = _MERGE.search(data)
+    if match is None or _in_string(data, match.start()):
+        return []
+    where = _place(data, match.start())
+    message = "an unresolved merge conflict"
+    return [Finding("BG106", where, message, "resolve the conflict and commit", excerpt_of(data, where.line))]
+
+
+def _in_string(data: bytes, at: int) -> bool:
+    """Whether an offset lies in a string literal: there, conflict markers are data of the program."""
+    return any(match.start() < at < match.end() for match in _TRIPLE.finditer(data) if match.start() < at)
+
+
+def _lfs(data: bytes) -> Finding:
+    message = "a Git LFS pointer stands where the source should be"
+    return Finding("BG106", Range(1, 1), message, "git lfs pull, and let git lfs run where the build starts", excerpt_of(data, 1))
+
+
+def _nul(data: bytes) -> Finding:
+    where = _place(data, data.index(b"\0"))
+    return _undecoded(data, where, "a NUL byte: the file is damaged, or it is no text", "restore the file from git")
+
+
+def _undecoded(data: bytes, where: Range, message: str, hint: str) -> Finding:
+    return Finding("BG102", where, message, hint, excerpt_of(data, where.line))
+
+
+def _misleads(data: bytes, where: Range, message: str, hint: str = "remove it") -> Finding:
+    return Finding("BG106", where, message, hint, excerpt_of(data, where.line), Severity.WARNING)
+
+
+def _place(data: bytes, offset: int) -> Range:
+    """Line and column of a byte offset; CR, LF and CRLF each end a line, as CPython reads them."""
+    before = data[:offset].decode("utf-8", "replace").removeprefix("\ufeff")
+    lines = _NEWLINE.split(before)
+    return Range(len(lines), len(lines[-1]) + 1)

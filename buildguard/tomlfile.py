@@ -1,0 +1,28 @@
+"""TOML files of people: parsed with file and line in the error, and the line of a key found again."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+from buildguard.errors import UsageError
+
+
+def read(data: bytes, file: str) -> dict[str, Any]:
+    """Parse; raises UsageError that names file and line."""
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        found = re.search(r"at line (\d+)", str(error))
+        place = f"{file}:{found.group(1)}" if found else file
+        raise UsageError(f"{place} is not valid TOML: {error}") from error
+
+
+def line_of(data: bytes, key: str) -> int | None:
+    """The line (from 1) on which a key or the table of that name first stands; tomllib does not keep it."""
+    pattern = re.compile(rf"^\s*(?:\[+[^\]]*\b)?[\"']?{re.escape(key)}[\"']?\s*[=\]]")
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+        if pattern.search(line):
+            return number
+    return None
