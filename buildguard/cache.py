@@ -26,12 +26,10 @@ _MOST_BYTES = 512 << 20
 
 
 def folder() -> Path:
-    """Where the cache lies: BUILDGUARD_CACHE_DIR, else the platform's place for caches."""
+    """Where the cache lies: BUILDGUARD_CACHE_DIR, else where XDG has caches."""
     if chosen := os.environ.get("BUILDGUARD_CACHE_DIR"):
         return Path(chosen)
-    from platformdirs import user_cache_path
-
-    return user_cache_path("buildguard", appauthor=False)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "buildguard"
 
 
 def context_of(*parts: str) -> bytes:
@@ -72,17 +70,17 @@ class Cache:
             self._damaged(error)
             return {}
 
-    def holds_any(self, context: bytes) -> bool:
-        """Whether there is any verdict of that context."""
+    def is_empty(self) -> bool:
+        """Whether there is nothing to be found, so that nothing need be looked up."""
         import sqlite3
 
         if self._db is None:
-            return False
+            return True
         try:
-            return self._db.execute("SELECT 1 FROM verdict WHERE context = ? LIMIT 1", (context,)).fetchone() is not None
+            return self._db.execute("SELECT 1 FROM verdict LIMIT 1").fetchone() is None
         except sqlite3.Error as error:
             self._damaged(error)
-            return False
+            return True
 
     def store(self, context: bytes, verdicts: Mapping[bytes, bytes]) -> None:
         """Keep some verdicts, all or none of them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 # and no filter or text conversion is ever asked for.
 _SAFE = ("--no-optional-locks", "--literal-pathspecs", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
+_CLOSED = b"warning: could not open directory '"
 LINK = "120000"
 SUBMODULE = "160000"
 
@@ -29,6 +29,26 @@ class Listed(NamedTuple):
     path: bytes
     mode: str
     oid: str
+
+
+class Listing:
+    """A working tree that git is busy listing."""
+
+    def __init__(self, tracked: subprocess.Popen[bytes], untracked: subprocess.Popen[bytes]) -> None:
+        self._tracked = tracked
+        self._untracked = untracked
+
+    def result(self) -> tuple[list[tuple[bytes, bytes]], list[bytes], list[bytes]]:
+        """Mode and path of each row of the index, the untracked paths not ignored, the folders git could not open."""
+        try:
+            rows = _rows(_whole(self._tracked)[0])
+            others, complaints = _whole(self._untracked)
+        finally:
+            process.stop(self._tracked)
+            process.stop(self._untracked)
+        closed = [line.split(b"'")[1].rstrip(b"/") for line in complaints.splitlines() if line.startswith(_CLOSED)]
+        # "<mode> <oid> <stage>\t<path>"; a path in conflict has several rows, one after the other
+        return [(row[:6], row[row.index(b"\t") + 1 :]) for row in rows], _rows(others), closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +95,9 @@ class Repository:
         """The rows of a commit's tree, folders opened."""
         return [_tree_row(row) for row in _rows(self.ask("ls-tree", "-r", "-z", commit))]
 
-    def working_tree(self) -> tuple[list[Listed], list[bytes], list[bytes]]:
-        """The rows of the index, the untracked paths that are not ignored, and the folders git could not open."""
-        tracked, untracked = self.begin("ls-files", "-s", "-z"), self.begin("ls-files", "-o", "--exclude-standard", "-z")
-        try:
-            rows = _rows(_whole(tracked)[0])
-            others, complaints = _whole(untracked)
-        finally:
-            process.stop(tracked)
-            process.stop(untracked)
-        closed = re.findall(rb"^warning: could not open directory '(.*?)/?':", complaints, re.MULTILINE)
-        return _unique(_index_row(row) for row in rows), _rows(others), closed
+    def working_tree(self) -> Listing:
+        """Begin to list the working tree; git works while the caller does something else."""
+        return Listing(self.begin("ls-files", "-s", "-z"), self.begin("ls-files", "-o", "--exclude-standard", "-z"))
 
     def staged_paths(self) -> list[bytes]:
         """Paths that the next commit adds or changes against HEAD (in a first commit: all of the index)."""

@@ -12,7 +12,7 @@ from buildguard.cache import context_of
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.engines import Source
 from buildguard.errors import UnprovenError
-from buildguard.stage import OnDisk, Unreadable, read_file
+from buildguard.stage import OnDisk, Unreadable, digest_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,10 +42,29 @@ class Judged(NamedTuple):
     cached: bool = False
 
 
+def digests_of(stage: Stage, entries: Sequence[Entry]) -> list[bytes]:
+    """The SHA-256 of each entry as it is read just now, on two cores; empty where a plain read does not do."""
+    if not isinstance(stage, OnDisk):
+        found = (content for _entry, content in stage.contents(entries))
+        return [hashlib.sha256(data).digest() if isinstance(data, bytes) else b"" for data in found]
+    base = os.fsencode(stage.root) + b"/"
+    paths = [base + entry.path if stage.reachable(entry) else None for entry in entries]
+    if len(paths) < _MANY:
+        packed = _hashed(paths)
+    else:
+        half = len(paths) // 2
+        theirs, mine = process.side_by_side(lambda: _hashed(paths[:half]), lambda: _hashed(paths[half:]))
+        packed = theirs.ljust(half * _DIGEST, b"\0")[: half * _DIGEST] + mine
+    nothing = bytes(_DIGEST)
+    digests = (packed[at : at + _DIGEST] for at in range(0, len(packed), _DIGEST))
+    return [b"" if digest == nothing else digest for digest in digests]
+
+
 class Judge:
     """Judges the entries of a stage with one engine."""
 
     def __init__(self, stage: Stage, engine: Engine, ready: Ready, minor: int, cache: Cache) -> None:
+        self._lost = "the engine gave no answer"
         self._stage = stage
         self._engine = engine
         self._minor = minor
@@ -53,10 +72,15 @@ class Judge:
         self._context = context_of(RULES, ready.engine, ready.identity)
         self._new: dict[bytes, bytes] = {}
 
-    def run(self, entries: Sequence[Entry], progress: Callable[[int], None]) -> list[Judged]:
-        """A verdict for every entry, in their order."""
+    def run(self, entries: Sequence[Entry], digests: Sequence[bytes], progress: Callable[[int], None]) -> list[Judged]:
+        """A verdict for every entry, in their order.
+
+        `digests` are those of the bytes that each entry was read with in this run, empty where it was not read.
+        """
+        known = self._cache.known(self._context, digests)
         verdicts: dict[bytes, Judged] = {}
-        for entry, verdict in zip(entries, self._remembered(entries), strict=True):
+        for entry, digest in zip(entries, digests, strict=True):
+            verdict = known.get(digest)
             if verdict is not None:
                 verdicts[entry.path] = Judged(entry, _unpacked(verdict), cached=True)
         progress(len(verdicts))
@@ -66,31 +90,6 @@ class Judge:
             progress(1)
         self._cache.store(self._context, self._new)
         return [verdicts[entry.path] for entry in entries]
-
-    def _remembered(self, entries: Sequence[Entry]) -> list[bytes | None]:
-        """The cached verdict of the bytes that each entry has right now."""
-        if not entries or not self._cache.holds_any(self._context):
-            return [None] * len(entries)
-        digests = self._digests(entries)
-        known = self._cache.known(self._context, [digest for digest in digests if digest is not None])
-        return [None if digest is None else known.get(digest) for digest in digests]
-
-    def _digests(self, entries: Sequence[Entry]) -> list[bytes | None]:
-        stage = self._stage
-        if not isinstance(stage, OnDisk):
-            found = (content for _entry, content in stage.contents(entries))
-            return [hashlib.sha256(data).digest() if isinstance(data, bytes) else None for data in found]
-        base = os.fsencode(stage.root) + b"/"
-        # None for what needs more care than a plain read: it is read again, and told, with the rest
-        paths = [base + entry.path if stage.reachable(entry) else None for entry in entries]
-        if len(paths) < _MANY:
-            packed = _hashed(paths)
-        else:
-            half = len(paths) // 2
-            theirs, mine = process.side_by_side(lambda: _hashed(paths[:half]), lambda: _hashed(paths[half:]))
-            packed = theirs.ljust(half * _DIGEST, b"\0")[: half * _DIGEST] + mine
-        digests = (packed[at : at + _DIGEST] for at in range(0, len(packed), _DIGEST))
-        return [digest if any(digest) else None for digest in digests]
 
     def _fresh(self, entries: Sequence[Entry]) -> Iterator[Judged]:
         """Compile what the cache did not know; equal bytes are compiled once."""
@@ -135,8 +134,6 @@ class Judge:
                 yield Judged(entry, findings, unproven)
         yield from unreadable
 
-    _lost = "the engine gave no answer"
-
     def _outcomes(self, sources: Iterator[Source]) -> Iterator[Outcome]:
         """The engine's outcomes; when it is lost on the way, what it had not answered stays unproven."""
         try:
@@ -179,11 +176,8 @@ class _Asked:
 
 def _hashed(paths: Sequence[bytes | None]) -> bytes:
     """The digests of some files, one after the other; zeros where a file could not be read."""
-    parts = []
-    for path in paths:
-        data = None if path is None else read_file(path)
-        parts.append(hashlib.sha256(data).digest() if isinstance(data, bytes) else bytes(_DIGEST))
-    return b"".join(parts)
+    nothing = bytes(_DIGEST)
+    return b"".join([nothing if path is None else digest_file(path) or nothing for path in paths])
 
 
 # ------------------------------------------------------------------------------------------ findings

@@ -57,15 +57,23 @@ def choose(stage: Stage, selection: Selection) -> Chosen:
 
 
 def deciding(path: bytes) -> bool:
-    """Whether a path is a file that takes part in deciding the target."""
-    return _DECIDING.search(path) is not None
+    """Whether a path is a file that takes part in deciding the target: a pin, a build file, a configuration."""
+    name = path[path.rfind(b"/") + 1 :]
+    return name in _PINS or b"loudbuild" in name or b"ockerfile" in name.lower() or b"ontainerfile" in name.lower()
 
 
-_DECIDING = re.compile(
-    rb"(?:^|/)(?:(?:Docker|Container)file[^/]*|[^/]*\.(?:Docker|Container)file|[^/]*cloudbuild[^/]*\.(?:ya?ml|json)"
-    rb"|pyproject\.toml|buildguard\.toml|setup\.cfg|app\.yaml|runtime\.txt|project\.toml|Pipfile"
-    rb"|\.python-version|\.tool-versions)$",
-    re.IGNORECASE,
+_PINS = frozenset(
+    (
+        b"pyproject.toml",
+        b"buildguard.toml",
+        b"setup.cfg",
+        b"app.yaml",
+        b"runtime.txt",
+        b"project.toml",
+        b"Pipfile",
+        b".python-version",
+        b".tool-versions",
+    )
 )
 
 

@@ -6,6 +6,7 @@ file is opened without following links, read whole, and checked for having chang
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
@@ -102,6 +103,26 @@ def read_file(path: bytes, *, most: int | None = None) -> bytes | Unreadable:
     return Unreadable("changed while it was read")
 
 
+def digest_file(path: bytes) -> bytes | None:
+    """The SHA-256 of a plain file as it is read just now; None for whatever `read_file` has to look at closer.
+
+    The digest stands for the bytes that were read, so a file that changes meanwhile is no danger here: its
+    mixture of old and new is in no cache.
+    """
+    try:
+        handle = os.open(path, _READ_FLAGS)
+    except OSError:
+        return None
+    try:
+        size = os.fstat(handle).st_size
+        data = os.read(handle, size + 1)
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return hashlib.sha256(data).digest() if len(data) == size else None
+
+
 def _why_not(path: bytes, error: OSError) -> Unreadable:
     try:
         mode = os.lstat(path).st_mode
@@ -148,12 +169,21 @@ class OnDisk:
         return entry.kind is not Kind.LINK and self._reachable(entry.path.rpartition(b"/")[0])
 
     def _reachable(self, folder: bytes) -> bool:
+        if not folder:
+            return True
         known = self._inside.get(folder)
         if known is None:
-            base = os.fsencode(self.root)
-            real = os.path.realpath(os.path.join(base, folder))
-            known = self._inside[folder] = real == base or real.startswith(base.rstrip(b"/") + b"/")
+            path = os.path.join(os.fsencode(self.root), folder)
+            known = self._inside[folder] = self._reachable(folder.rpartition(b"/")[0]) and self._stays(path)
         return known
+
+    def _stays(self, path: bytes) -> bool:
+        try:
+            if not stat.S_ISLNK(os.lstat(path).st_mode):
+                return True
+        except OSError:
+            return True  # reading what lies below tells what is wrong
+        return os.path.realpath(path).startswith(os.fsencode(self.root).rstrip(b"/") + b"/")
 
     def _behind_link(self, path: bytes) -> bytes | Unreadable:
         try:
@@ -226,10 +256,14 @@ class WorkingTree(OnDisk):
     _entries: list[Entry] | None = None
     _left_out: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Let git begin: it takes as long as it takes us to get ready."""
+        self._listing = self.repository.working_tree()
+
     def entries(self) -> list[Entry]:
         """Every such file, checked-out submodules opened, sorted."""
         if self._entries is None:
-            self._entries = sorted(self._of(self.repository, b""))
+            self._entries = sorted(self._of(self._listing, b""))
         return self._entries
 
     def notes(self) -> list[str]:
@@ -237,16 +271,24 @@ class WorkingTree(OnDisk):
         self.entries()
         return self._left_out
 
-    def _of(self, repository: git.Repository, prefix: bytes) -> Iterator[Entry]:
-        tracked, untracked, closed = repository.working_tree()
-        for path in closed:
-            yield Entry(prefix + path, Kind.OTHER)
-        for row in tracked:
-            path = prefix + row.path
-            if row.mode == git.SUBMODULE:
-                yield from self._submodule(path)
+    def _of(self, listing: git.Listing, prefix: bytes) -> list[Entry]:
+        tracked, untracked, closed = listing.result()
+        found = [Entry(prefix + path, Kind.OTHER) for path in closed]
+        before = b""
+        for mode, name in tracked:
+            if name == before:
+                continue
+            before = name
+            if mode == b"100644":
+                found.append(Entry(prefix + name, Kind.FILE))
+            elif mode == b"160000":
+                found += self._submodule(prefix + name)
             else:
-                yield Entry(path, _KINDS.get(row.mode, Kind.FILE))
+                found.append(Entry(prefix + name, _KINDS.get(mode.decode(), Kind.FILE)))
+        found += self._untracked(untracked, prefix)
+        return found
+
+    def _untracked(self, untracked: list[bytes], prefix: bytes) -> Iterator[Entry]:
         base = os.fsencode(self.root) + b"/"
         for path in untracked:
             if path.endswith(b"/"):  # a repository inside this one that is no submodule
@@ -258,12 +300,12 @@ class WorkingTree(OnDisk):
             elif mode:
                 yield Entry(prefix + path, Kind.EXECUTABLE if mode & 0o111 else Kind.FILE)
 
-    def _submodule(self, path: bytes) -> Iterator[Entry]:
+    def _submodule(self, path: bytes) -> list[Entry]:
         top = self.root / os.fsdecode(path)
         if not (top / ".git").exists():
             self._left_out.append(f"{path.decode('utf-8', 'backslashreplace')}: a submodule that is not checked out")
-            return
-        yield from self._of(git.Repository(top), path + b"/")
+            return []
+        return self._of(git.Repository(top).working_tree(), path + b"/")
 
 
 _KINDS = {"100644": Kind.FILE, "100755": Kind.EXECUTABLE, git.LINK: Kind.LINK}

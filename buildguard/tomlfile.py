@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import Any
 
 from buildguard.errors import UsageError
@@ -11,6 +10,8 @@ from buildguard.errors import UsageError
 
 def read(data: bytes, file: str) -> dict[str, Any]:
     """Parse; raises UsageError that names file and line."""
+    import tomllib
+
     try:
         return tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -16,8 +16,7 @@ from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_p
 from buildguard.engines import choose as engines
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.filters import Filters, filters
-from buildguard.judge import Judge, Judged
-from buildguard.place import Place, locate
+from buildguard.judge import Judge, Judged, digests_of
 from buildguard.result import Report, TargetRow
 from buildguard.source import Chosen, Selection, choose, deciding
 from buildguard.stage import Unreadable
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from buildguard.config import Config
     from buildguard.engines import Engine, Ready
+    from buildguard.place import Place
     from buildguard.stage import Entry, Stage
     from buildguard.target import Target
 
@@ -38,7 +38,6 @@ class Request:
     """What a person asked `check` to do; the fields are the flags of DESIGN.md's command line."""
 
     cwd: Path
-    paths: tuple[str, ...] = ()
     staged: bool = False
     targets: tuple[str, ...] = ()
     engine: str = "auto"
@@ -66,6 +65,14 @@ class _Job(NamedTuple):
     notes: list[str]
 
 
+class _Share(NamedTuple):
+    """A target, the entries that it runs, and their digests."""
+
+    target: Target
+    entries: Sequence[Entry]
+    digests: Sequence[bytes]
+
+
 @dataclass(slots=True)
 class _Seen:
     """What judging the targets brought."""
@@ -75,14 +82,14 @@ class _Seen:
     unproven: list[Unproven]
 
 
-def check(request: Request, progress: Callable[[int, int], None]) -> Report:
+def check(request: Request, place: Place, progress: Callable[[int, int], None]) -> Report:
     """Judge every source of the request for each of its targets.
 
     `progress` is called with how many verdicts came in and how many there will be. Raises UsageError for a
     request that makes no sense, UnprovenError where nothing could be looked at at all.
     """
     started = time.monotonic()
-    job = _prepare(request)
+    job = _prepare(request, place)
     try:
         seen = _judge_all(job, progress)
         diagnostics = [*seen.diagnostics, *_conflicts(job.targets), *_works_here(job, seen)]
@@ -109,8 +116,7 @@ def _order(one: Diagnostic) -> tuple[object, ...]:
 # ------------------------------------------------------------------------------------------ preparing
 
 
-def _prepare(request: Request) -> _Job:
-    place = locate(request.cwd, request.paths, staged=request.staged)
+def _prepare(request: Request, place: Place) -> _Job:
     config = configs.read(_config_files(place.stage))
     chosen_filters = filters(config, request.select, request.ignore)
     notes = [f"{code} cannot be ignored: it stands" for code in chosen_filters.futile()]
@@ -195,16 +201,18 @@ def _judge(job: _Job, target: Target, share: Sequence[Entry], seen: _Seen, progr
     order = engines.parse(",".join(job.config.engine)) or engines.AUTO
     if request.image:
         asked = ("container",)
-    choice = engines.choose(asked, order, target.version, job.place.root, request.jobs or _cores())
-    proof = "none"
-    for engine, ready in choice.ready:
-        try:
-            _by_engine(job, target, share, seen, engine, ready, progress)
-        finally:
-            engine.close()
-        proof = max(proof, ready.proof, key=lambda one: engines.PROOFS.index(one))
-        if ready.note:
-            job.notes.append(ready.note)
+    chooser = engines.Chooser(asked, order, target.version, job.place.root, request.jobs or _cores())
+    try:
+        chooser.begin()
+        # read while the interpreter gets ready; with an empty cache the judge does all the reading itself
+        digests = [b""] * len(share) if job.cache.is_empty() else digests_of(job.place.stage, share)
+        choice = chooser.choose()
+        for engine, ready in choice.ready:
+            _by_engine(job, _Share(target, share, digests), seen, engine, ready, progress)
+    finally:
+        chooser.close()
+    proof = max((ready.proof for _engine, ready in choice.ready), key=engines.PROOFS.index, default="none")
+    job.notes.extend(ready.note for _engine, ready in choice.ready if ready.note)
     if not choice.ready:
         _no_engine(job, target, share, seen)
     for one in choice.unavailable if asked else ():
@@ -224,16 +232,12 @@ def _too_little(proof: str, wanted: str, why: engines.Unavailable | None) -> str
 
 
 def _by_engine(
-    job: _Job,
-    target: Target,
-    share: Sequence[Entry],
-    seen: _Seen,
-    engine: Engine,
-    ready: Ready,
-    progress: Callable[[int], None],
+    job: _Job, share: _Share, seen: _Seen, engine: Engine, ready: Ready, progress: Callable[[int], None]
 ) -> None:
+    target = share.target
     assert target.version is not None
-    judged = Judge(job.place.stage, engine, ready, target.version.minor, job.cache).run(share, progress)
+    judge = Judge(job.place.stage, engine, ready, target.version.minor, job.cache)
+    judged = judge.run(share.entries, share.digests, progress)
     for one in judged:
         path = shown_path(one.entry.path)
         seen.diagnostics += _diagnostics(one, path, target.python, ready.engine)
@@ -249,7 +253,7 @@ def _by_engine(
             ready.interpreter,
             target.image,
             None,
-            len(share),
+            len(judged),
             cached,
             target.service,
         )
@@ -345,6 +349,9 @@ def _works_here_but(version: str, python: str, count: int, rejects: str) -> Diag
 # ------------------------------------------------------------------------------------------ --diff-base
 
 
+_SEEN = b"interpreter"
+
+
 def _seen_key(job: _Job, target: Target, commit: str) -> bytes:
     return caches.context_of("interpreter seen", str(job.place.root), target.python, commit)
 
@@ -354,7 +361,9 @@ def _remember(job: _Job, target: Target, ready: Ready) -> None:
     repository = job.place.repository
     if repository is not None and repository.head:
         key = _seen_key(job, target, repository.head)
-        job.cache.store(key, {bytes(32): ready.interpreter.encode()})
+        now = {_SEEN: ready.interpreter.encode()}
+        if job.cache.known(key, [_SEEN]) != now:
+            job.cache.store(key, now)
 
 
 def _since_base(job: _Job, diagnostics: list[Diagnostic], seen: _Seen) -> tuple[list[Diagnostic], list[Unproven]]:
@@ -396,7 +405,7 @@ def _moved(job: _Job, seen: _Seen, repository: git.Repository, commit: str) -> s
             return "the target"
     for target in job.targets:
         key = _seen_key(job, target, commit)
-        known = job.cache.known(key, [bytes(32)]).get(bytes(32))
+        known = job.cache.known(key, [_SEEN]).get(_SEEN)
         now = {row.interpreter for row in seen.rows if row.python == target.python}
         if known is not None and known.decode() not in now:
             return f"the interpreter (it was {known.decode()})"

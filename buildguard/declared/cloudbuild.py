@@ -12,7 +12,6 @@ from buildguard.declared import images, yamlfile
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-NAMES = re.compile(rb"(?:^|/)(?:[^/]*[-._])?cloudbuild(?:[-._][^/]*)?\.(?:ya?ml|json)$")
 _SUBSTITUTION = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 _SWITCHES = frozenset(
     "--no-cache --pull --quiet -q --rm --force-rm --squash --push --load --compress --disable-content-trust -D --debug".split()

@@ -7,9 +7,9 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.declared import cloudbuild, dockerfile, images, pins
+from buildguard.declared import images, pins
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.source import SUFFIXES
+from buildguard.source import SUFFIXES, deciding
 from buildguard.stage import Unreadable
 from buildguard.target import Declaration, PythonVersion, Rank, Service, Target
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from buildguard.config import Config
+    from buildguard.declared import cloudbuild
     from buildguard.stage import Entry, Stage
 
 _DOCKERFILE = re.compile(
@@ -48,9 +49,11 @@ def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence
     `sources` are the files under check; targets that run none of them are left out. Raises UsageError where
     nothing is declared at all.
     """
+    if flags and not service:
+        return Found([_typed(text, "--target", "", []) for text in flags], [], [])
     files = _read(stage, config)
-    declared = _declarations(files)
     services, notes = _services(files, config, stage)
+    declared = _declarations(files, services)
     if service:
         services = _picked(services, service)
     typed = [(text, "--target") for text in flags] or [(text, _config_place(config)) for text in config.target]
@@ -82,27 +85,31 @@ def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:
 
 
 def _read(stage: Stage, config: Config) -> _Read:
-    wanted: list[Entry] = []
-    for entry in stage.entries():
-        name = entry.path.rpartition(b"/")[2]
-        if os.fsdecode(name) in pins.READERS or _is_dockerfile(entry.path) or cloudbuild.NAMES.search(entry.path):
-            wanted.append(entry)
-    wanted += [entry for entry in stage.entries() if os.fsdecode(entry.path) in _configured(config) and entry not in wanted]
+    configured = {os.fsencode(path) for path in _configured(config)}
+    wanted = [entry for entry in stage.entries() if deciding(entry.path) or entry.path in configured]
     found = _Read({}, {}, {})
-    substitutions = dict(config.substitutions)
     for entry, content in stage.contents(wanted):
         path = entry.path.decode("utf-8", "backslashreplace")
         if isinstance(content, Unreadable):
             if _deleted(stage, entry):
                 continue
             raise UnprovenError(f"{path}: {content.reason}")
-        if posixpath.basename(path) in pins.READERS:
-            found.pins[path] = content
-        elif cloudbuild.NAMES.search(entry.path):
-            found.buildfiles[path] = cloudbuild.read(content, path, substitutions)
-        else:
+        if entry.path in configured or _is_dockerfile(entry.path):
             found.dockerfiles[path] = content
+        elif posixpath.basename(path) in pins.NAMES:
+            found.pins[path] = content
+        elif cloudbuild_name(entry.path):
+            from buildguard.declared import cloudbuild
+
+            found.buildfiles[path] = cloudbuild.read(content, path, dict(config.substitutions))
     return found
+
+
+def cloudbuild_name(path: bytes) -> bool:
+    """Whether a path is called like a build file: cloudbuild.yaml, cloudbuild-staging.yaml, api.cloudbuild.json."""
+    name = path[path.rfind(b"/") + 1 :]
+    stem, _, suffix = name.rpartition(b".")
+    return suffix in {b"yaml", b"yml", b"json"} and b"cloudbuild" in re.split(rb"[-._]", stem)
 
 
 def _deleted(stage: Stage, entry: Entry) -> bool:
@@ -122,10 +129,17 @@ def _configured(config: Config) -> set[str]:
     return {config.dockerfile, *(service.dockerfile for service in config.services)} - {""}
 
 
-def _declarations(files: _Read) -> list[Declaration]:
-    found = [one for path, data in files.pins.items() for one in pins.declarations(data, path)]
+def _declarations(files: _Read, services: Iterable[Service]) -> list[Declaration]:
+    """What is declared in the folders that speak for a service or for the root; others are somebody else's."""
+    homes = {"", *(home for one in services for home in _homes(one))}
+    found: list[Declaration] = []
+    for path, data in files.pins.items():
+        if _speaks_for(posixpath.dirname(path), homes):
+            found += pins.declarations(data, path)
     for path, buildfile in files.buildfiles.items():
         folder = posixpath.dirname(path)
+        if not _speaks_for(folder, homes):
+            continue
         for line, image in buildfile.step_images:
             found.append(_image(Rank.STEP, path, line, image, f"step on {image}", folder))
         for line, text in buildfile.versions:
@@ -229,6 +243,8 @@ def _from_services(
 
 def _from_dockerfile(service: Service, files: _Read) -> tuple[Declaration, bool]:
     """What a service's Dockerfile declares, and whether it has to do with Python at all."""
+    from buildguard.declared import dockerfile
+
     data = files.dockerfiles[service.dockerfile]
     arguments, stage = _build_arguments(service, files)
     last = dockerfile.final(data, arguments, stage)
@@ -255,9 +271,8 @@ def _build_arguments(service: Service, files: _Read) -> tuple[Mapping[str, str],
 def _nearest(declared: Iterable[Declaration], service: Service) -> list[Declaration]:
     """The declarations that speak for a service: of each file name, the one nearest above its Dockerfile or context."""
     best: dict[str, tuple[int, list[Declaration]]] = {}
-    homes = {posixpath.dirname(service.dockerfile), service.context}
     for one in declared:
-        if not any(home == one.folder or not one.folder or home.startswith(one.folder + "/") for home in homes):
+        if not _speaks_for(one.folder, _homes(service)):
             continue
         depth, name = len(one.folder.split("/")) if one.folder else 0, posixpath.basename(one.file)
         if name not in best or depth > best[name][0]:
@@ -265,6 +280,15 @@ def _nearest(declared: Iterable[Declaration], service: Service) -> list[Declarat
         elif depth == best[name][0]:
             best[name][1].append(one)
     return [one for _depth, found in best.values() for one in found]
+
+
+def _homes(service: Service) -> set[str]:
+    return {posixpath.dirname(service.dockerfile), service.context}
+
+
+def _speaks_for(folder: str, homes: Iterable[str]) -> bool:
+    """Whether what lies in a folder holds for one of the homes: it is that folder, or one above it."""
+    return not folder or any(home == folder or home.startswith(folder + "/") for home in homes)
 
 
 def _conflicts(chosen: Declaration, others: Iterable[Declaration]) -> tuple[Declaration, ...]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import configparser
 import posixpath
 import re
 from typing import TYPE_CHECKING
 
 from buildguard import tomlfile
-from buildguard.declared import yamlfile
 from buildguard.errors import UsageError
 from buildguard.target import Declaration, PythonVersion, Rank, lowest
 
@@ -119,6 +117,8 @@ def _pyproject(data: bytes, file: str) -> Iterator[Declaration]:
 
 
 def _setup_cfg(data: bytes, file: str) -> Iterator[Declaration]:
+    import configparser
+
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         parser.read_string(_text(data))
@@ -130,6 +130,8 @@ def _setup_cfg(data: bytes, file: str) -> Iterator[Declaration]:
 
 
 def _app_yaml(data: bytes, file: str) -> Iterator[Declaration]:
+    from buildguard.declared import yamlfile
+
     root = yamlfile.read(data, file)
     for node in (root.get("build_env_variables", "GOOGLE_PYTHON_VERSION"),):
         if node is not None:
@@ -165,3 +167,4 @@ READERS: dict[str, Callable[[bytes, str], Iterator[Declaration]]] = {
     "pyproject.toml": _pyproject,
     "setup.cfg": _setup_cfg,
 }
+NAMES = frozenset(READERS)

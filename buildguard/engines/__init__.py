@@ -72,8 +72,11 @@ class Engine(Protocol):
 
     name: str
 
+    def begin(self) -> None:
+        """Start what takes time to get ready, and do not wait for it."""
+
     def prepare(self) -> Ready | Unavailable:
-        """Find and start what is needed; cheap, and safe to call before it is known whether anything is to do."""
+        """Find and start what is needed, and wait until it can answer."""
 
     def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:
         """Judge every source, in any order. Raises UnprovenError when the engine itself is lost."""

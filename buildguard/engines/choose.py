@@ -36,27 +36,45 @@ def parse(text: str) -> tuple[str, ...]:
     return names
 
 
-def choose(asked: tuple[str, ...], order: tuple[str, ...], version: PythonVersion, root: Path, jobs: int) -> Choice:
-    """Prepare the engines of a target: each that was asked for, or the first of the order that is ready.
+class Chooser:
+    """The engines of one target: each that was asked for, or the first of an order that is ready."""
 
-    The caller closes what is ready.
-    """
-    choice = Choice([], [])
-    for name in asked or order:
-        engine = _engine(name, version, root, jobs)
-        if engine is None:
-            # what `auto` would have liked to try is no news; what somebody asked for is
-            if asked:
-                choice.unavailable.append(Unavailable(name, f"{_NOT_YET[name]} is not part of this version of buildguard"))
-            continue
-        answer = engine.prepare()
-        if isinstance(answer, Unavailable):
-            choice.unavailable.append(answer)
-            continue
-        choice.ready.append((engine, answer))
-        if not asked:
-            break
-    return choice
+    def __init__(
+        self, asked: tuple[str, ...], order: tuple[str, ...], version: PythonVersion, root: Path, jobs: int
+    ) -> None:
+        self._asked = asked
+        self._engines = [(name, _engine(name, version, root, jobs)) for name in asked or order]
+
+    def begin(self) -> None:
+        """Let the first engine get ready."""
+        for _name, engine in self._engines[:1]:
+            if engine is not None:
+                engine.begin()
+
+    def choose(self) -> Choice:
+        """Wait for the engines that will answer."""
+        choice = Choice([], [])
+        for name, engine in self._engines:
+            if engine is None:
+                # what `auto` would have liked to try is no news; what somebody asked for is
+                if self._asked:
+                    reason = f"{_NOT_YET[name]} is not part of this version of buildguard"
+                    choice.unavailable.append(Unavailable(name, reason))
+                continue
+            answer = engine.prepare()
+            if isinstance(answer, Unavailable):
+                choice.unavailable.append(answer)
+                continue
+            choice.ready.append((engine, answer))
+            if not self._asked:
+                break
+        return choice
+
+    def close(self) -> None:
+        """End every engine."""
+        for _name, engine in self._engines:
+            if engine is not None:
+                engine.close()
 
 
 def enough(proof: str, wanted: str) -> bool:

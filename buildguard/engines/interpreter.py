@@ -56,6 +56,18 @@ class InterpreterEngine:
         self._jobs = jobs
         self._patience = patience
         self._pool: Pool | None = None
+        self._begun: tuple[Path, Pool] | None = None
+
+    def begin(self) -> None:
+        """Start the likeliest interpreter already: it gets ready while sources are read."""
+        path = next((path for path, _where in candidates(self._version.minor_text, self._root)), None)
+        if path is not None:
+            pool = self._new_pool(path)
+            try:
+                pool.start()
+            except UnprovenError:
+                return  # `prepare` tries again, and tells
+            self._begun = path, pool
 
     def prepare(self) -> Ready | Unavailable:
         """Start the first interpreter that proves to be the target's version, its exact patch release if there."""
@@ -92,11 +104,16 @@ class InterpreterEngine:
 
     def close(self) -> None:
         """End the probes."""
-        if self._pool is not None:
-            self._pool.close()
+        for pool in (self._pool, self._begun[1] if self._begun is not None else None):
+            if pool is not None:
+                pool.close()
 
     def _try(self, path: Path) -> tuple[Pool, Ready]:
-        pool = Pool(lambda memory: local_probe(path, memory), self._jobs, Limits())
+        begun, self._begun = self._begun, None
+        if begun is not None and begun[0] != path:
+            begun[1].close()
+            begun = None
+        pool = self._new_pool(path) if begun is None else begun[1]
         try:
             greeting = pool.greet(self._patience)
             self._believe(pool, greeting)
@@ -111,6 +128,9 @@ class InterpreterEngine:
             version=greeting.version,
             identity=_identity(path, greeting),
         )
+
+    def _new_pool(self, path: Path) -> Pool:
+        return Pool(lambda memory: local_probe(path, memory), self._jobs, Limits())
 
     def _believe(self, pool: Pool, greeting: Greeting) -> None:
         """Hold an interpreter to its word: the version it tells, and what that version accepts."""

@@ -41,6 +41,9 @@ class StaticEngine:
         self._version = version
         self._ruff = ""
 
+    def begin(self) -> None:
+        """Ruff needs no warming up."""
+
     def prepare(self) -> Ready | Unavailable:
         """Find ruff where this environment has it."""
         if not _OLDEST <= self._version.minor <= _NEWEST:
