@@ -1,3 +1,3 @@
-"""buildguard: is the committed source what will run, and does the Python that runs it accept it?"""
+"""Is the committed source what will run, and does the Python that runs it accept it: buildguard tells."""
 
 __version__ = "0.1.0"

@@ -110,7 +110,7 @@ class Cache:
         if len(digests) > _FEW:
             return db.execute(query, (context,)).fetchall()
         marks = ",".join("?" * len(digests))
-        return db.execute(f"{query} AND digest IN ({marks})", (context, *digests)).fetchall()  # noqa: S608  marks only
+        return db.execute(f"{query} AND digest IN ({marks})", (context, *digests)).fetchall()
 
     def _open(self, where: Path) -> None:
         import sqlite3

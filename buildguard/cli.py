@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from buildguard.place import Place
     from buildguard.result import Report
 
 _INTERRUPTED = 130
@@ -28,7 +29,7 @@ _FEWEST_LINES, _LINES_WITHOUT_TERMINAL, _REST_OF_SCREEN = 12, 40, 8
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="buildguard", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Is the committed source what will run, and does the Python that runs it accept it?"""
+    """Tell whether the committed source is what will run, and whether the Python that runs it accepts it."""
 
 
 @cli.command()
@@ -39,10 +40,14 @@ def cli() -> None:
 @click.option("--image", default="", metavar="REF", help="The image whose interpreter compiles.")
 @click.option("--service", default="", metavar="NAME", help="Only this one of several Dockerfiles or services.")
 @click.option("--proof", type=click.Choice(["image", "compiled", "predicted"]), default="compiled", show_default=True)
-@click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "github"]), default="text", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "sarif", "github"]), default="text", show_default=True
+)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
 @click.option("--no-cache", is_flag=True, help="Judge every file anew.")
-@click.option("--jobs", type=click.IntRange(min=1), default=None, metavar="N", help="Processes; all cores unless given.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=None, metavar="N", help="Processes; all cores unless given."
+)
 @click.option("--select", multiple=True, metavar="CODE", help="Report only these codes, or beginnings of codes.")
 @click.option("--ignore", multiple=True, metavar="CODE", help="Leave these codes out.")
 @click.option("--diff-base", default="", metavar="REV", help="Report only findings in files changed since REV.")
@@ -70,6 +75,7 @@ def check(
     """Compile every source file under the Python that will run it."""
     from buildguard.place import locate
 
+    place: Place | UnprovenError
     try:
         # first, so that git lists the files while the rest is being imported
         place = locate(Path.cwd(), paths, staged=staged)
@@ -142,27 +148,27 @@ def main() -> None:
 
 def _guarded(run: Callable[[], object]) -> int:
     """Run, and turn whatever is raised into one clear line and an exit status."""
+    status = 0
     try:
         run()
         sys.stdout.flush()
-    except click.exceptions.Exit as done:
-        return done.exit_code
-    except SystemExit as done:
-        return done.code if isinstance(done.code, int) else 0
+    except (click.exceptions.Exit, SystemExit) as done:
+        code = done.exit_code if isinstance(done, click.exceptions.Exit) else done.code
+        status = code if isinstance(code, int) else 0
     except GuardError as error:
         _complain(error.what, error.hint)
-        return error.exit_code
+        status = error.exit_code
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        status = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
-        return _INTERRUPTED
+        status = _INTERRUPTED
     except OSError as error:
-        return _output_lost(error)
-    except Exception as error:
-        return _bug(error)
-    return 0
+        status = _output_lost(error)
+    except Exception as error:  # noqa: BLE001  the one boundary: what comes here is a bug of ours
+        status = _bug(error)
+    return status
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:
@@ -180,7 +186,7 @@ def _complain(what: str, hint: str) -> None:
 def _output_lost(error: OSError) -> int:
     """The result could not be delivered, which is not the same as a clean one."""
     try:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  so that the exit does not fail on it once more
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  so that the exit does not fail on it once more
         if not isinstance(error, BrokenPipeError):
             _complain(f"{error.filename or 'the result'}: {error.strerror}", "")
     except OSError:

@@ -15,7 +15,7 @@ from buildguard.errors import UnprovenError
 from buildguard.stage import OnDisk, Unreadable, digest_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from buildguard.cache import Cache
     from buildguard.engines import Engine, Outcome, Ready, Rejected
@@ -93,46 +93,20 @@ class Judge:
 
     def _fresh(self, entries: Sequence[Entry]) -> Iterator[Judged]:
         """Compile what the cache did not know; equal bytes are compiled once."""
-        twins: dict[bytes, list[Entry]] = {}
-        asked: dict[int, _Asked] = {}
-        unreadable: list[Judged] = []
-
-        def sources() -> Iterator[Source]:
-            for entry, content in self._stage.contents(entries):
-                if isinstance(content, Unreadable):
-                    unreadable.append(Judged(entry, unproven=content.reason))
-                    continue
-                digest = hashlib.sha256(content).digest()
-                if digest in twins:
-                    twins[digest].append(entry)
-                    continue
-                twins[digest] = [entry]
-                number = 2 * len(twins)
-                asked[number] = _Asked(content, digest)
-                yield Source(number, content, digest)
-                if b"\0" in content and self._minor <= _LAST_TO_CUT_AT_NUL:
-                    script = text.as_old_scripts_read_it(content)
-                    yield Source(number + 1, script, hashlib.sha256(script).digest())
-
+        questions = _Questions(self._minor)
         held: dict[bytes, tuple[str, tuple[Finding, ...]]] = {}
-        for outcome in self._outcomes(sources()):
-            if outcome.number % 2:
-                asked[outcome.number - 1].as_script = outcome
-            else:
-                asked[outcome.number].outcome = outcome
-            question = asked[outcome.number - outcome.number % 2]
-            if not question.answered(self._minor):
+        for outcome in self._outcomes(questions.sources(self._stage.contents(entries))):
+            asked = questions.take(outcome)
+            if asked is None:
                 continue
-            del asked[outcome.number - outcome.number % 2]
-            held[question.digest] = self._verdict(question)
-            for entry in twins[question.digest]:
-                yield Judged(entry, held[question.digest][1], held[question.digest][0])
-            twins[question.digest].clear()
-        for digest, waiting in twins.items():
+            unproven, findings = held[asked.digest] = self._verdict(asked)
+            for entry in questions.waiting(asked.digest):
+                yield Judged(entry, findings, unproven)
+        for digest, waiting in questions.left():
             unproven, findings = held.get(digest, (self._lost, ()))
             for entry in waiting:
                 yield Judged(entry, findings, unproven)
-        yield from unreadable
+        yield from questions.unreadable
 
     def _outcomes(self, sources: Iterator[Source]) -> Iterator[Outcome]:
         """The engine's outcomes; when it is lost on the way, what it had not answered stays unproven."""
@@ -161,17 +135,66 @@ _LAST_TO_CUT_AT_NUL = 10
 class _Asked:
     """A source that an engine is busy with, and what it said so far."""
 
-    __slots__ = ("as_script", "data", "digest", "outcome")
+    __slots__ = ("as_script", "data", "digest", "outcome", "twice")
 
-    def __init__(self, data: bytes, digest: bytes) -> None:
+    def __init__(self, data: bytes, digest: bytes, *, twice: bool) -> None:
         self.data = data
         self.digest = digest
+        self.twice = twice
         self.outcome: Outcome | None = None
         self.as_script: Outcome | None = None
 
-    def answered(self, minor: int) -> bool:
-        both = b"\0" in self.data and minor <= _LAST_TO_CUT_AT_NUL
-        return self.outcome is not None and (not both or self.as_script is not None)
+
+class _Questions:
+    """The sources of one pass: read, numbered, asked once for equal bytes, and matched with their answers.
+
+    A source has an even number; the odd one after it is what a script start makes of its NUL bytes.
+    """
+
+    def __init__(self, minor: int) -> None:
+        self._minor = minor
+        self._asked: dict[int, _Asked] = {}
+        self._waiting: dict[bytes, list[Entry]] = {}
+        self.unreadable: list[Judged] = []
+
+    def sources(self, contents: Iterable[tuple[Entry, bytes | Unreadable]]) -> Iterator[Source]:
+        for entry, content in contents:
+            if isinstance(content, Unreadable):
+                self.unreadable.append(Judged(entry, unproven=content.reason))
+                continue
+            digest = hashlib.sha256(content).digest()
+            if digest in self._waiting:
+                self._waiting[digest].append(entry)
+                continue
+            self._waiting[digest] = [entry]
+            number = 2 * len(self._waiting)
+            twice = self._minor <= _LAST_TO_CUT_AT_NUL and b"\0" in content
+            self._asked[number] = _Asked(content, digest, twice=twice)
+            yield Source(number, content, digest)
+            if twice:
+                script = text.as_old_scripts_read_it(content)
+                yield Source(number + 1, script, hashlib.sha256(script).digest())
+
+    def take(self, outcome: Outcome) -> _Asked | None:
+        """Note an outcome; return its question once everything about it is answered."""
+        number = outcome.number - outcome.number % 2
+        asked = self._asked[number]
+        if outcome.number % 2:
+            asked.as_script = outcome
+        else:
+            asked.outcome = outcome
+        if asked.outcome is None or (asked.twice and asked.as_script is None):
+            return None
+        return self._asked.pop(number)
+
+    def waiting(self, digest: bytes) -> list[Entry]:
+        """The entries with those bytes so far; later ones count as left."""
+        found, self._waiting[digest] = self._waiting[digest], []
+        return found
+
+    def left(self) -> list[tuple[bytes, list[Entry]]]:
+        """The entries that nobody answered for, or that came after the answer to their bytes."""
+        return [(digest, entries) for digest, entries in self._waiting.items() if entries]
 
 
 def _hashed(paths: Sequence[bytes | None]) -> bytes:
@@ -207,7 +230,9 @@ def rejection(data: bytes, rejected: Rejected, minor: int) -> Finding:
         died = rejected.kind == "crash"
         message = rejected.message if died else f"{rejected.kind}: {rejected.message}".rstrip(": ")
         hint = "an import of this file fails the same way: split the expression or the literal"
-        return Finding("BG103", where, f"the compiler gives up on this file: {message}", hint, text.excerpt_of(data, where.line))
+        return Finding(
+            "BG103", where, f"the compiler gives up on this file: {message}", hint, text.excerpt_of(data, where.line)
+        )
     message = f"{rejected.kind}: {rejected.message}".rstrip(": ")
     return Finding("BG101", where, message, _hint(rejected, minor), text.excerpt_of(data, where.line))
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = (b".py", b".pyw")
 # python, python3, python3.11, also behind env and `uv run`; python2 is somebody else's interpreter.
-_SHEBANG = re.compile(rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?)?|pypy3?|uv[ \t]+run)(?:[ \t\r\n]|$)")
+_SHEBANG = re.compile(
+    rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?)?|pypy3?|uv[ \t]+run)(?:[ \t\r\n]|$)"
+)
 _HEAD = 256
 
 
@@ -52,8 +54,8 @@ def choose(stage: Stage, selection: Selection) -> Chosen:
         elif entry.kind is Kind.EXECUTABLE or b"." not in path.rpartition(b"/")[2]:
             others.append(entry)
     chosen = [entry for entry in by_name if wanted(entry.path)]
-    scripts = [entry for entry in _scripts(stage, [one for one in others if wanted(one.path)])]
-    return Chosen(sorted(chosen + scripts), [*stage.notes(), *_links_out(stage, links, wanted)])
+    scripts = _scripts(stage, [one for one in others if wanted(one.path)])
+    return Chosen(sorted([*chosen, *scripts]), [*stage.notes(), *_links_out(stage, links, wanted)])
 
 
 def deciding(path: bytes) -> bool:

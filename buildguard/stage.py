@@ -190,7 +190,9 @@ class OnDisk:
             real = os.path.realpath(path, strict=True)
         except OSError as error:
             loops = "loop" in (error.strerror or "").lower() or error.errno == 40  # noqa: PLR2004  ELOOP
-            return Unreadable("a symbolic link that leads in a circle" if loops else "a symbolic link that leads nowhere")
+            return Unreadable(
+                "a symbolic link that leads in a circle" if loops else "a symbolic link that leads nowhere"
+            )
         if not real.startswith(os.fsencode(self.root).rstrip(b"/") + b"/"):
             return Unreadable("a symbolic link out of the root, not followed")
         return read_file(real)
@@ -330,7 +332,7 @@ class InGit:
         """The rows of the index, or of the commit, submodules opened where their commit is here."""
         if self._entries is None:
             rows = self.repository.index() if self.commit is None else self.repository.tree(self.commit)
-            self._entries = sorted(self._of(self.repository, rows, b""))
+            self._entries = sorted(self._of(rows, b""))
         return self._entries
 
     def notes(self) -> list[str]:
@@ -361,7 +363,7 @@ class InGit:
                 return repository
         return self.repository
 
-    def _of(self, repository: git.Repository, rows: list[git.Listed], prefix: bytes) -> Iterator[Entry]:
+    def _of(self, rows: list[git.Listed], prefix: bytes) -> Iterator[Entry]:
         for row in rows:
             path = prefix + row.path
             if row.mode != git.SUBMODULE:
@@ -369,10 +371,12 @@ class InGit:
                 continue
             inner = git.Repository(self.root / os.fsdecode(path))
             if not (inner.top / ".git").exists() or not inner.has_commit(row.oid):
-                self._left_out.append(f"{path.decode('utf-8', 'backslashreplace')}: a submodule that is not checked out")
+                self._left_out.append(
+                    f"{path.decode('utf-8', 'backslashreplace')}: a submodule that is not checked out"
+                )
                 continue
             self._homes = {path + b"/": inner, **self._homes}
-            yield from self._of(inner, inner.tree(row.oid), path + b"/")
+            yield from self._of(inner.tree(row.oid), path + b"/")
 
     def _behind_link(self, entry: Entry, blob: bytes | None) -> bytes | Unreadable:
         """What a link of this stage leads to in this same stage."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from buildguard.diagnostic import Finding, Range, Severity, shown
 
 _BOM = codecs.BOM_UTF8
+_TO_UTF8 = "save the file as UTF-8"
 _WIDE_BOMS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -27,7 +28,9 @@ _NEWLINE = re.compile(r"\r\n|\r|\n")
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _LFS = b"version https://git-lfs.github.com/spec/"
 _MERGE = re.compile(rb"^<<<<<<< .*$(?s:.*?)^=======\r?$(?s:.*?)^>>>>>>> ", re.MULTILINE)
-_TRIPLE = re.compile(rb"#[^\n]*|'''(?s:(?:\\.|.)*?)'''|\"\"\"(?s:(?:\\.|.)*?)\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"")
+_TRIPLE = re.compile(
+    rb"#[^\n]*|'''(?s:(?:\\.|.)*?)'''|\"\"\"(?s:(?:\\.|.)*?)\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\""
+)
 # Every visible ASCII character, and sequences with which a codec turns plain ASCII into something else.
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
 
@@ -95,7 +98,7 @@ def refused_as_script(data: bytes) -> Finding | None:
         "BG107",
         where,
         "imported it compiles, run as a script Python refuses it: a byte in a comment is not UTF-8",
-        hint="save the file as UTF-8",
+        hint=_TO_UTF8,
         excerpt=excerpt_of(data, where.line),
     )
 
@@ -134,7 +137,7 @@ def excerpt_of(data: bytes, line: int | None) -> str:
 def _encoding_findings(data: bytes) -> list[Finding]:
     for mark, name in _WIDE_BOMS.items():
         if data.startswith(mark):
-            return [_undecoded(data, Range(1, 1), f"this is {name}, and Python reads source as UTF-8", "save it as UTF-8")]
+            return [_undecoded(data, Range(1, 1), f"this is {name}, and Python reads source as UTF-8", _TO_UTF8)]
     found = []
     if b"\0" in data:
         found.append(_nul(data))
@@ -143,7 +146,7 @@ def _encoding_findings(data: bytes) -> list[Finding]:
         where = _undecodable(data)
         if where is not None:
             byte = _byte_at(data, where)
-            found.append(_undecoded(data, where, f"byte 0x{byte:02x} is not UTF-8", "save the file as UTF-8"))
+            found.append(_undecoded(data, where, f"byte 0x{byte:02x} is not UTF-8", _TO_UTF8))
         elif b"\xe2\x80" in data or b"\xe2\x81" in data:
             found += _bidi_findings(data)
     else:
@@ -156,26 +159,32 @@ def _cookie_findings(data: bytes, coding: Coding) -> list[Finding]:
         return []
     name, where = coding.cookie, Range(coding.line, 1)
     if coding.has_bom:
-        return [_undecoded(data, where, f"the file starts with a UTF-8 BOM and declares {name}", "remove one of the two")]
+        return [
+            _undecoded(data, where, f"the file starts with a UTF-8 BOM and declares {name}", "remove one of the two")
+        ]
     try:
         codec = codecs.lookup(name)
     except (LookupError, ValueError):
-        return [_undecoded(data, where, f"no Python codec is called {shown(name)}", "save the file as UTF-8")]
+        return [_undecoded(data, where, f"no Python codec is called {shown(name)}", _TO_UTF8)]
     if not getattr(codec, "_is_text_encoding", True):
-        return [_undecoded(data, where, f"{name} is no text encoding", "save the file as UTF-8")]
+        return [_undecoded(data, where, f"{name} is no text encoding", _TO_UTF8)]
     if _hides_code(name):
         message = f"the coding cookie {name} turns what reads as a comment or text into other code"
-        return [Finding("BG106", where, message, "save the file as UTF-8 without a cookie", excerpt_of(data, where.line))]
-    if codec.name == "ascii" and data.isascii():
-        return []
+        hint = "save the file as UTF-8 without a cookie"
+        return [Finding("BG106", where, message, hint, excerpt_of(data, where.line))]
+    return [] if codec.name == "ascii" and data.isascii() else [_decoded_finding(data, name, where)]
+
+
+def _decoded_finding(data: bytes, name: str, where: Range) -> Finding:
+    """What a harmless codec other than UTF-8 makes of the file: an error where it cannot read it, else a warning."""
     try:
         data.decode(name)
     except UnicodeDecodeError as error:
         at = _place(data, error.start)
-        return [_undecoded(data, at, f"byte 0x{data[error.start]:02x} is not {name}", "save the file as UTF-8")]
+        return _undecoded(data, at, f"byte 0x{data[error.start]:02x} is not {name}", _TO_UTF8)
     except (UnicodeError, ValueError):
-        return [_undecoded(data, where, f"the file is not {name} throughout", "save the file as UTF-8")]
-    return [_misleads(data, where, f"source in {name}: everybody else reads it as UTF-8", "save it as UTF-8")]
+        return _undecoded(data, where, f"the file is not {name} throughout", _TO_UTF8)
+    return _misleads(data, where, f"source in {name}: everybody else reads it as UTF-8", _TO_UTF8)
 
 
 def _hides_code(name: str) -> bool:
@@ -226,7 +235,9 @@ def _in_string(data: bytes, at: int) -> bool:
 
 def _lfs(data: bytes) -> Finding:
     message = "a Git LFS pointer stands where the source should be"
-    return Finding("BG106", Range(1, 1), message, "git lfs pull, and let git lfs run where the build starts", excerpt_of(data, 1))
+    return Finding(
+        "BG106", Range(1, 1), message, "git lfs pull, and let git lfs run where the build starts", excerpt_of(data, 1)
+    )
 
 
 def _nul(data: bytes) -> Finding:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import cache as caches
@@ -13,6 +12,7 @@ from buildguard import config as configs
 from buildguard import git
 from buildguard.declared import gather
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
+from buildguard.engines import PROOFS
 from buildguard.engines import choose as engines
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.filters import Filters, filters
@@ -23,9 +23,10 @@ from buildguard.stage import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     from buildguard.config import Config
-    from buildguard.engines import Engine, Ready
+    from buildguard.engines import Engine, Ready, Unavailable
     from buildguard.place import Place
     from buildguard.stage import Entry, Stage
     from buildguard.target import Target
@@ -117,7 +118,7 @@ def _order(one: Diagnostic) -> tuple[object, ...]:
 
 
 def _prepare(request: Request, place: Place) -> _Job:
-    config = configs.read(_config_files(place.stage))
+    config = configs.read(config_files(place.stage))
     chosen_filters = filters(config, request.select, request.ignore)
     notes = [f"{code} cannot be ignored: it stands" for code in chosen_filters.futile()]
     chosen = _sources(request, place, config)
@@ -131,7 +132,8 @@ def _prepare(request: Request, place: Place) -> _Job:
     return _Job(request, place, config, chosen_filters, chosen, targets, caches.Cache(where), notes)
 
 
-def _config_files(stage: Stage) -> dict[bytes, bytes]:
+def config_files(stage: Stage) -> dict[bytes, bytes]:
+    """The files at a stage's root that may hold configuration; raises UnprovenError where one cannot be read."""
     entries = [entry for entry in stage.entries() if entry.path in configs.FILES]
     found: dict[bytes, bytes] = {}
     for entry, content in stage.contents(entries):
@@ -201,17 +203,17 @@ def _judge(job: _Job, target: Target, share: Sequence[Entry], seen: _Seen, progr
     order = engines.parse(",".join(job.config.engine)) or engines.AUTO
     if request.image:
         asked = ("container",)
-    chooser = engines.Chooser(asked, order, target.version, job.place.root, request.jobs or _cores())
+    chooser = engines.Chooser(asked, order, target.version, job.place.root, request.jobs or cores())
     try:
         chooser.begin()
         # read while the interpreter gets ready; with an empty cache the judge does all the reading itself
         digests = [b""] * len(share) if job.cache.is_empty() else digests_of(job.place.stage, share)
         choice = chooser.choose()
-        for engine, ready in choice.ready:
-            _by_engine(job, _Share(target, share, digests), seen, engine, ready, progress)
+        for answering in choice.ready:
+            _by_engine(job, _Share(target, share, digests), seen, answering, progress)
     finally:
         chooser.close()
-    proof = max((ready.proof for _engine, ready in choice.ready), key=engines.PROOFS.index, default="none")
+    proof = max((ready.proof for _engine, ready in choice.ready), key=PROOFS.index, default="none")
     job.notes.extend(ready.note for _engine, ready in choice.ready if ready.note)
     if not choice.ready:
         _no_engine(job, target, share, seen)
@@ -226,14 +228,15 @@ def _because(reason: str, hint: str) -> str:
     return f"{reason}; {hint}" if hint else reason
 
 
-def _too_little(proof: str, wanted: str, why: engines.Unavailable | None) -> str:
+def _too_little(proof: str, wanted: str, why: Unavailable | None) -> str:
     have = "no engine answered" if proof == "none" else f"{proof} only, and --proof {wanted} is what counts"
     return have if why is None else f"{have}: {_because(why.reason, f'to prove it: {why.hint}' if why.hint else '')}"
 
 
 def _by_engine(
-    job: _Job, share: _Share, seen: _Seen, engine: Engine, ready: Ready, progress: Callable[[int], None]
+    job: _Job, share: _Share, seen: _Seen, answering: tuple[Engine, Ready], progress: Callable[[int], None]
 ) -> None:
+    engine, ready = answering
     target = share.target
     assert target.version is not None
     judge = Judge(job.place.stage, engine, ready, target.version.minor, job.cache)
@@ -288,11 +291,14 @@ def _no_engine(job: _Job, target: Target, share: Sequence[Entry], seen: _Seen) -
             continue
         judged = Judged(entry, tuple(text.findings(content)))
         seen.diagnostics += _diagnostics(judged, path, target.python, "rule")
-    row = TargetRow(target.python, target.found_in, None, "none", None, target.image, None, len(share), 0, target.service)
+    row = TargetRow(
+        target.python, target.found_in, None, "none", None, target.image, None, len(share), 0, target.service
+    )
     seen.rows.append(row)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -393,7 +399,7 @@ def _moved(job: _Job, seen: _Seen, repository: git.Repository, commit: str) -> s
     from buildguard.stage import commit_of
 
     then = commit_of(repository, commit)
-    if configs.read(_config_files(then)) != job.config:
+    if configs.read(config_files(then)) != job.config:
         return "the configuration"
     if not job.request.targets:
         try:

@@ -14,7 +14,21 @@ if TYPE_CHECKING:
 
 _SUBSTITUTION = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 _SWITCHES = frozenset(
-    "--no-cache --pull --quiet -q --rm --force-rm --squash --push --load --compress --disable-content-trust -D --debug".split()
+    [
+        "--no-cache",
+        "--pull",
+        "--quiet",
+        "-q",
+        "--rm",
+        "--force-rm",
+        "--squash",
+        "--push",
+        "--load",
+        "--compress",
+        "--disable-content-trust",
+        "-D",
+        "--debug",
+    ]
 )
 _VERSION_VARIABLE = re.compile(r"\bGOOGLE_PYTHON_VERSION=[\"']?([\w.*><=~^!]+)")
 

@@ -7,6 +7,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard.config import ServiceTable
 from buildguard.declared import images, pins
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.source import SUFFIXES, deciding
@@ -23,7 +24,19 @@ if TYPE_CHECKING:
 _DOCKERFILE = re.compile(
     rb"(?:^|/)(?:(?:Docker|Container)file(?:[-._][^/]+)?|[^/]+\.(?:Docker|Container)file)$", re.IGNORECASE
 )
-_NO_DOCKERFILE = (b".dockerignore", b".md", b".txt", b".j2", b".jinja", b".jinja2", b".tmpl", b".tpl", b".erb", b".py", b".sh")
+_NO_DOCKERFILE = (
+    b".dockerignore",
+    b".md",
+    b".txt",
+    b".j2",
+    b".jinja",
+    b".jinja2",
+    b".tmpl",
+    b".tpl",
+    b".erb",
+    b".py",
+    b".sh",
+)
 _TOOLING = (b".devcontainer", b".github", b".gitlab", b".git")
 
 
@@ -70,7 +83,10 @@ def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence
         targets += _root_target(targets, declared, sources)
     targets = [target for target in targets if any(target_covers(target, targets, entry.path) for entry in sources)]
     if not targets and not (service and services):
-        raise UsageError("nothing here says which Python will run this code", hint='add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]')
+        raise UsageError(
+            "nothing here says which Python will run this code",
+            hint='add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]',
+        )
     return Found(_unique(targets), everything, notes)
 
 
@@ -141,16 +157,16 @@ def _declarations(files: _Read, services: Iterable[Service]) -> list[Declaration
         if not _speaks_for(folder, homes):
             continue
         for line, image in buildfile.step_images:
-            found.append(_image(Rank.STEP, path, line, image, f"step on {image}", folder))
+            found.append(_image(Rank.STEP, path, line, image, f"step on {image}"))
         for line, text in buildfile.versions:
             found.append(pins.exact(Rank.BUILDPACK, path, line, text, f"GOOGLE_PYTHON_VERSION {text}"))
     return sorted(found, key=lambda one: (one.rank, one.file, one.line or 0))
 
 
-def _image(rank: Rank, file: str, line: int, image: str, words: str, folder: str) -> Declaration:
+def _image(rank: Rank, file: str, line: int, image: str, words: str) -> Declaration:
     version = images.promised(image)
     untold = "" if version is not None else images.why_untold(image)
-    return Declaration(rank, file, line, words, version, folder, untold=untold, image=image)
+    return Declaration(rank, file, line, words, version, posixpath.dirname(file), untold=untold, image=image)
 
 
 # ------------------------------------------------------------------------------------------ services
@@ -159,11 +175,11 @@ def _image(rank: Rank, file: str, line: int, image: str, words: str, folder: str
 def _services(files: _Read, config: Config, stage: Stage) -> tuple[list[Service], list[str]]:
     """One service for each image that is built, with its context; notes tell what was inferred."""
     if config.services:
-        return [_configured_service(one.name, one.dockerfile, one.context, files, config) for one in config.services], []
+        return [_configured_service(one, files, config) for one in config.services], []
     if config.dockerfile:
         built = _contexts(config.dockerfile, files)
         context = built[0][0] if built else ""
-        return [_configured_service("", config.dockerfile, context, files, config)], []
+        return [_configured_service(ServiceTable("", config.dockerfile, context, None), files, config)], []
     services, notes = [], []
     for path in sorted(files.dockerfiles):
         built = _contexts(path, files)
@@ -178,10 +194,11 @@ def _services(files: _Read, config: Config, stage: Stage) -> tuple[list[Service]
     return services, notes
 
 
-def _configured_service(name: str, path: str, context: str, files: _Read, config: Config) -> Service:
-    if path not in files.dockerfiles:
-        raise UsageError(f"{config.file}: there is no {path}")
-    return Service(name or _name(path), path, context)
+def _configured_service(table: ServiceTable, files: _Read, config: Config) -> Service:
+    if table.dockerfile not in files.dockerfiles:
+        place = config.file if table.line is None else f"{config.file}:{table.line}"
+        raise UsageError(f"{place}: there is no {table.dockerfile}")
+    return Service(table.name or _name(table.dockerfile), table.dockerfile, table.context)
 
 
 def _name(path: str) -> str:
@@ -250,10 +267,12 @@ def _from_dockerfile(service: Service, files: _Read) -> tuple[Declaration, bool]
     last = dockerfile.final(data, arguments, stage)
     folder = posixpath.dirname(service.dockerfile)
     if last is None:
-        declaration = Declaration(Rank.DOCKERFILE, service.dockerfile, 1, "no FROM", None, folder, untold="it has no FROM")
+        declaration = Declaration(
+            Rank.DOCKERFILE, service.dockerfile, 1, "no FROM", None, folder, untold="it has no FROM"
+        )
         return declaration, True
     words = f"final stage on {last.image}"
-    declaration = _image(Rank.DOCKERFILE, service.dockerfile, last.line, last.image, words, folder)
+    declaration = _image(Rank.DOCKERFILE, service.dockerfile, last.line, last.image, words)
     other = images.parse(last.image).last in images.NO_PYTHON or last.image == "scratch"
     return declaration, not (other and declaration.version is None and not last.speaks_of_python())
 
@@ -297,7 +316,9 @@ def _conflicts(chosen: Declaration, others: Iterable[Declaration]) -> tuple[Decl
     return tuple(one for one in others if one != chosen and one.excludes(chosen.version))
 
 
-def _target(chosen: Declaration, service: str | None, context: str | None, conflicts: tuple[Declaration, ...]) -> Target:
+def _target(
+    chosen: Declaration, service: str | None, context: str | None, conflicts: tuple[Declaration, ...]
+) -> Target:
     return Target(chosen.version, chosen.place, chosen.image, service, context, chosen.untold, conflicts)
 
 

@@ -18,8 +18,33 @@ _IN_NAME = re.compile(r"python-?3\.?(?P<minor>\d{1,2})$")
 _DISTROLESS = {"python3-debian11": "3.9", "python3-debian12": "3.11", "python3-debian13": "3.13"}
 # Images of other things: a final stage on one of these, where nothing speaks of Python, ships no Python.
 NO_PYTHON = frozenset(
-    "nginx httpd caddy traefik haproxy envoy node golang rust ruby php openjdk eclipse-temurin postgres mysql mariadb"
-    " mongo redis memcached rabbitmq busybox nginx-unprivileged static-debian11 static-debian12 static".split()
+    [
+        "nginx",
+        "httpd",
+        "caddy",
+        "traefik",
+        "haproxy",
+        "envoy",
+        "node",
+        "golang",
+        "rust",
+        "ruby",
+        "php",
+        "openjdk",
+        "eclipse-temurin",
+        "postgres",
+        "mysql",
+        "mariadb",
+        "mongo",
+        "redis",
+        "memcached",
+        "rabbitmq",
+        "busybox",
+        "nginx-unprivileged",
+        "static-debian11",
+        "static-debian12",
+        "static",
+    ]
 )
 
 

@@ -29,7 +29,9 @@ def exact(rank: Rank, file: str, line: int | None, text: str, words: str) -> Dec
     folder = posixpath.dirname(file)
     if version is not None:
         return Declaration(rank, file, line, words, version, folder)
-    return Declaration(rank, file, line, words, None, folder, untold=f"'{text.strip()}' names no minor version of Python")
+    return Declaration(
+        rank, file, line, words, None, folder, untold=f"'{text.strip()}' names no minor version of Python"
+    )
 
 
 def _ranged(rank: Rank, file: str, line: int | None, text: str, words: str) -> Declaration:
@@ -154,7 +156,13 @@ def _project_toml(data: bytes, file: str) -> Iterator[Declaration]:
         for pair in table.get("env", []) if isinstance(table.get("env", []), list) else []:
             if isinstance(pair, dict) and pair.get("name") == "GOOGLE_PYTHON_VERSION":
                 value = str(pair.get("value", ""))
-                yield exact(Rank.BUILDPACK, file, _line_with(data, "GOOGLE_PYTHON_VERSION"), value, f"GOOGLE_PYTHON_VERSION {value}")
+                yield exact(
+                    Rank.BUILDPACK,
+                    file,
+                    _line_with(data, "GOOGLE_PYTHON_VERSION"),
+                    value,
+                    f"GOOGLE_PYTHON_VERSION {value}",
+                )
 
 
 READERS: dict[str, Callable[[bytes, str], Iterator[Declaration]]] = {

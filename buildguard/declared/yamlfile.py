@@ -40,7 +40,8 @@ class Node(NamedTuple):
 
 def read(data: bytes, file: str) -> Node:
     """Parse YAML (or JSON, which is YAML); raises UsageError with file and line."""
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     try:
         root = YAML(typ="rt", pure=True).compose(data.decode("utf-8"))

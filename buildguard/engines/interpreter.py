@@ -145,6 +145,15 @@ class InterpreterEngine:
                 raise UnprovenError(f"does not compile as Python {self._version.minor_text} does")
 
 
+def greeting_of(path: Path) -> Greeting:
+    """What an executable says it is; raises UnprovenError where it does not greet as a probe does."""
+    pool = Pool(lambda memory: local_probe(path, memory), 1, Limits())
+    try:
+        return pool.greet(_PATIENCE)
+    finally:
+        pool.close()
+
+
 def second_opinion(path: Path, sources: Sequence[Source]) -> tuple[str, set[int]]:
     """The version of an interpreter, and the numbers of the sources that it accepts; raises UnprovenError."""
     pool = Pool(lambda memory: local_probe(path, memory), 1, Limits())

@@ -90,6 +90,7 @@ class Worker:
 
     @property
     def has_room(self) -> bool:
+        """Whether it can take one more source without the pipe or the wait growing long."""
         return len(self.waiting) < 2 or (  # noqa: PLR2004  one at work, one at hand
             self.bytes_waiting < _WINDOW_BYTES and len(self.waiting) < _WINDOW_FILES
         )
@@ -219,12 +220,9 @@ def _rejection(fields: list[bytes], limits: Limits) -> Rejected | None:
 
 def _warnings(fields: list[bytes]) -> tuple[Warned, ...]:
     texts = [text.decode("utf-8") for text in fields[_VERDICT_FIELDS:]]
+    rows = (texts[at : at + 3] for at in range(0, len(texts), 3))
     # 3.8 to 3.11 parse twice on some errors and warn twice.
-    return tuple(
-        dict.fromkeys(
-            Warned(*texts[at : at + 2], line=int(texts[at + 2]) or None) for at in range(0, len(texts), 3)
-        )
-    )
+    return tuple(dict.fromkeys(Warned(category, message, int(line) or None) for category, message, line in rows))
 
 
 class Pool:
@@ -255,7 +253,7 @@ class Pool:
                 raise UnprovenError(f"did not answer within {timeout:g} seconds")
             for key, _events in self._selector.select(left):
                 if key.data[1] == "err":
-                    self._overhear(worker, key.fileobj)
+                    self._overhear(worker)
                 elif not self._hear(worker, []):
                     status, _memory = worker.death()
                     words = worker.complaint() or _ended(status)
@@ -342,9 +340,9 @@ class Pool:
             if which == "in":
                 self._send(worker)
             elif which == "err":
-                self._overhear(worker, key.fileobj)
+                self._overhear(worker)
             elif not self._hear(worker, outcomes):
-                self._bury(worker, outcomes)
+                self._bury(worker)
         now = time.monotonic()
         for worker in [one for one in self._workers if one.waiting and one.deadline() <= now]:
             self._give_up(worker, outcomes)
@@ -358,12 +356,12 @@ class Pool:
                 if worker.greeting is None:
                     worker.greeting = _greeting(fields)
                 else:
-                    self._take(worker, worker.waiting[0], worker.answered(fields), outcomes)
+                    self._take(worker.waiting[0], worker.answered(fields), outcomes)
         except (ValueError, IndexError) as error:
             raise UnprovenError(f"the probe's answer could not be read: {error}") from error
         return alive
 
-    def _take(self, worker: Worker, source: Source, outcome: Outcome, outcomes: list[Outcome]) -> None:
+    def _take(self, source: Source, outcome: Outcome, outcomes: list[Outcome]) -> None:
         self._barren = 0
         rejected = outcome.rejected
         if rejected is not None and rejected.kind in {"MemoryError", "limit"}:
@@ -371,16 +369,16 @@ class Pool:
         else:
             outcomes.append(outcome)
 
-    def _overhear(self, worker: Worker, pipe: object) -> None:
+    def _overhear(self, worker: Worker) -> None:
         try:
             chunk = os.read(_pipe(worker.child.stderr), _CHUNK)
         except OSError as error:
             chunk = b"" if error.errno != errno.EAGAIN else b" "
         worker.errors = (worker.errors + chunk)[-2000:]
         if not chunk:
-            self._selector.unregister(pipe)  # type: ignore[arg-type]
+            self._selector.unregister(_pipe(worker.child.stderr))
 
-    def _bury(self, worker: Worker, outcomes: list[Outcome]) -> None:
+    def _bury(self, worker: Worker) -> None:
         """A worker died: its source at work is doubtful, the others go to the next worker."""
         status, memory = worker.death()
         rest = list(worker.waiting)
@@ -390,7 +388,9 @@ class Pool:
         if worker.greeting is None or self._barren > 3 + 2 * self._jobs + len(self._doubtful):
             raise UnprovenError(f"the probe ended before it answered: {words or _ended(status)}")
         if rest:
-            self._doubtful.append((rest[0], Outcome(rest[0].number, rest[0].digest, _fatal(status, memory, self._limits))))
+            self._doubtful.append(
+                (rest[0], Outcome(rest[0].number, rest[0].digest, _fatal(status, memory, self._limits)))
+            )
             self._again.extend(rest[1:])
 
     def _give_up(self, worker: Worker, outcomes: list[Outcome]) -> None:
@@ -405,7 +405,7 @@ class Pool:
             return _too_long(source, self._limits)
         wide = Pool(self._command, 1, self._limits.wider())
         try:
-            outcome = wide._alone(source)  # noqa: SLF001  another pool, the same class
+            outcome = wide._alone(source)
         except UnprovenError as error:
             outcome = Outcome(source.number, source.digest, unproven=error.what)
         finally:

@@ -8,6 +8,8 @@ from buildguard.diagnostic import shown
 from buildguard.report.text import summary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from buildguard.diagnostic import Diagnostic
     from buildguard.result import Report
 
@@ -33,7 +35,7 @@ def _annotation(one: Diagnostic) -> str:
     return _command(str(one.severity), where, one.message + (f"\n{one.hint}" if one.hint else ""))
 
 
-def _command(name: str, properties: dict[str, object], message: str) -> str:
+def _command(name: str, properties: Mapping[str, object], message: str) -> str:
     pairs = ",".join(f"{key}={_property(str(value))}" for key, value in properties.items() if value is not None)
     text = "\n".join(shown(line) for line in message.split("\n"))
     return f"::{name} {pairs}::{_data(text)}"

@@ -150,4 +150,6 @@ def _moving_target(report: Report) -> list[str]:
     number = len(report.rejected_files)
     if number < 2:  # noqa: PLR2004  one file is no series
         return []
-    return [f"an import stops at the first bad file: deployed as they are, these {number} files fail {number} deploys in a row"]
+    return [
+        f"an import stops at the first bad file: deployed as they are, these {number} files fail {number} deploys in a row"
+    ]

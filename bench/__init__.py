@@ -1,0 +1,1 @@
+"""The benchmarks that the documentation quotes; each is one command."""

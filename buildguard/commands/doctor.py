@@ -1,0 +1,133 @@
+"""`buildguard doctor`: what was found where, what this machine has, and what would be used and why."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from buildguard import cache as caches
+from buildguard import config as configs
+from buildguard import process
+from buildguard.commands.check import config_files, cores
+from buildguard.declared import gather
+from buildguard.diagnostic import shown
+from buildguard.engines import Unavailable
+from buildguard.engines.choose import AUTO, Chooser, parse
+from buildguard.errors import GuardError, UnprovenError
+from buildguard.interpreters import candidates, default_python3
+from buildguard.place import locate
+from buildguard.source import Selection, choose
+from buildguard.target import NEWEST, OLDEST, PythonVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from buildguard.config import Config
+    from buildguard.declared.gather import Found
+    from buildguard.engines.pool import Greeting
+    from buildguard.place import Place
+    from buildguard.source import Chosen
+    from buildguard.target import Target
+
+
+def doctor(cwd: Path, path: str) -> str:
+    """The whole table as text; raises UsageError where the configuration itself is broken."""
+    place = locate(cwd, () if path == "." else (path,))
+    config = configs.read(config_files(place.stage))
+    chosen = choose(place.stage, Selection(place.paths, config.include, config.exclude))
+    lines = [
+        f"root: {place.root} ({'git' if place.repository is not None else 'a plain folder'})",
+        f"configuration: {config.file or 'none'}",
+        f"sources: {len(chosen.sources)} Python files",
+        *_targets(place, config, chosen),
+        *_interpreters(place),
+        *_engines(),
+        *_surroundings(),
+    ]
+    return "\n".join(shown(line) for line in lines) + "\n"
+
+
+def _targets(place: Place, config: Config, chosen: Chosen) -> Iterator[str]:
+    yield ""
+    try:
+        found = gather.find(place.stage, config, chosen.sources)
+    except GuardError as error:
+        yield f"targets: none: {error.what}"
+        yield from (f"  {line}" for line in error.hint.splitlines())
+        return
+    yield "declared, the strongest first:"
+    deciding = {target.found_in for target in found.targets}
+    for one in sorted(found.declarations, key=lambda one: (one.rank, one.file, one.line or 0)):
+        mark = "→" if one.place in deciding else " "
+        version = str(one.version) if one.version is not None else "?"
+        yield f"  {mark} {version:8} {one.place:32} {one.words}{f' ({one.untold})' if one.untold else ''}"
+    yield from (f"  note: {note}" for note in found.notes)
+    yield ""
+    yield "targets:"
+    for target in found.targets:
+        yield from _target(place, config, chosen, found, target)
+
+
+def _target(place: Place, config: Config, chosen: Chosen, found: Found, target: Target) -> Iterator[str]:
+    files = sum(gather.target_covers(target, found.targets, entry.path) for entry in chosen.sources)
+    scope = {None: "what lies in no build context", "": "everything"}.get(target.context, f"{target.context}/")
+    name = f"{target.service}: " if target.service else ""
+    yield f"  {name}Python {target.python}, from {target.found_in}, for {scope} ({files} files)"
+    if target.version is None:
+        yield f"    cannot be told: {target.untold}"
+        return
+    chooser = Chooser((), parse(",".join(config.engine)) or AUTO, target.version, place.root, cores())
+    try:
+        choice = chooser.choose()
+    finally:
+        chooser.close()
+    for refused in choice.unavailable:
+        yield f"    {refused.engine}: {refused.reason}{f'; {refused.hint}' if refused.hint else ''}"
+    for _engine, ready in choice.ready:
+        yield f"    {ready.engine}: {ready.interpreter}, proof: {ready.proof}{f' ({ready.note})' if ready.note else ''}"
+
+
+def _interpreters(place: Place) -> Iterator[str]:
+    yield ""
+    yield "interpreters on this machine:"
+    for minor in range(OLDEST, NEWEST + 1):
+        for path, where in candidates(f"3.{minor}", place.root):
+            answer = _asked(path)
+            told = answer if isinstance(answer, str) else f"{answer.implementation} {answer.version}"
+            yield f"  3.{minor:<3} {told:18} {path} ({where})"
+    default = default_python3(place.root)
+    yield f"  python3 here means {default}" if default is not None else "  there is no python3 on PATH"
+
+
+def _asked(path: Path) -> Greeting | str:
+    from buildguard.engines.interpreter import greeting_of
+
+    try:
+        return greeting_of(path)
+    except UnprovenError as error:
+        return error.what
+
+
+def _engines() -> Iterator[str]:
+    from buildguard.engines.static import StaticEngine
+
+    yield ""
+    yield "engines:"
+    static = StaticEngine(PythonVersion(11))
+    answer = static.prepare()
+    ruff = answer.reason if isinstance(answer, Unavailable) else answer.interpreter
+    yield "  interpreter: compiles with a Python of this machine (proof: compiled)"
+    yield f"  static: {ruff} (proof: predicted)"
+    yield "  container, cloud: not part of this version"
+
+
+def _surroundings() -> Iterator[str]:
+    yield ""
+    where = caches.folder()
+    cache = caches.Cache(where)
+    cache.close()
+    yield f"cache: {cache.notes[0] if cache.notes else where}"
+    git = process.which("git")
+    yield f"git: {git or 'not on PATH'}"
+    yield f"cores: {cores()} of {os.cpu_count()}"

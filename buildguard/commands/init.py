@@ -1,0 +1,114 @@
+"""`buildguard init`: git hooks and a commented configuration. Safe to run twice; never over a person's file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildguard import config as configs
+from buildguard import git
+from buildguard.commands.check import config_files
+from buildguard.declared import gather
+from buildguard.errors import GuardError, UnprovenError, UsageError
+from buildguard.place import locate
+from buildguard.source import Selection, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOOKS = ("pre-commit", "pre-push")
+# Keys as they stand below `[tool.buildguard]` in pyproject.toml; buildguard.toml has them without the prefix.
+_TABLE = """\
+# [tool.buildguard]
+# target = ["3.11"]               # normally found in the Dockerfile; set it only to override
+# include = ["src", "scripts/*"]  # gitignore syntax; unset: everything that git does not ignore
+# exclude = ["templates/**"]
+# ignore = ["BG401"]              # `buildguard explain BG401`
+#
+# [[tool.buildguard.service]]     # only where one repository ships several images
+# name = "backend"
+# dockerfile = "backend/Dockerfile"
+# context = "."
+"""
+_MARK = "[tool.buildguard]"
+_STEP = """\
+Cloud Build: to have every build checked first, put this above the first step of cloudbuild.yaml (nothing was changed there)
+  - id: buildguard
+    name: {image}
+    entrypoint: sh
+    args: [-c, "pip install --quiet buildguard-gcp && buildguard check ."]"""
+_OLDEST_HOST = 11
+
+
+def init(cwd: Path) -> list[str]:
+    """Write what is missing; return one line for each thing done or left alone."""
+    repository = git.repository_of(cwd)
+    if repository is None:
+        raise UsageError("this is not a git repository", hint="git init, then buildguard init")
+    try:
+        return [*_hooks(repository), *_configuration(repository.top), *_cloud_build_step(cwd)]
+    except OSError as error:
+        raise UnprovenError(f"{error.filename}: {error.strerror}") from error
+
+
+def hook_text(name: str) -> bytes:
+    """The text of one of HOOKS, from the wheel or from a checkout."""
+    package = Path(__file__).parents[1]
+    for folder in (package / "hooks", package.parent / "hooks"):
+        if (folder / name).is_file():
+            return (folder / name).read_bytes()
+    raise UnprovenError(f"the {name} hook is missing from this installation", hint="install buildguard-gcp again")
+
+
+def _hooks(repository: git.Repository) -> Iterator[str]:
+    folder = git.git_folder(repository, "hooks")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in HOOKS:
+        file, text = folder / name, hook_text(name)
+        if os.path.lexists(file):
+            same = file.is_file() and file.read_bytes() == text
+            yield f"{file}: {'already there' if same else 'there is one already: left alone; add `buildguard check` to it'}"
+            continue
+        file.write_bytes(text)
+        file.chmod(0o755)
+        yield f"{file}: written"
+
+
+def _configuration(top: Path) -> Iterator[str]:
+    file = top / "pyproject.toml"
+    if (top / "buildguard.toml").exists():
+        yield "buildguard.toml: already there"
+    elif not os.path.lexists(file):
+        table = _TABLE.removeprefix("# [tool.buildguard]\n").replace("tool.buildguard.", "")
+        (top / "buildguard.toml").write_text(table, "utf-8")
+        yield "buildguard.toml: written, everything in it commented out"
+    elif _MARK in file.read_text("utf-8", errors="replace"):
+        yield "pyproject.toml: already speaks of buildguard"
+    elif file.is_symlink():
+        yield "pyproject.toml: a symbolic link, left alone"
+    else:
+        data = file.read_bytes()
+        newline = b"\r\n" if b"\r\n" in data else b"\n"
+        with file.open("ab") as out:
+            out.write((b"" if not data or data.endswith(b"\n") else newline) + newline)
+            out.write(_TABLE.encode().replace(b"\n", newline))
+        yield "pyproject.toml: a commented [tool.buildguard] table was added at the end"
+
+
+def _cloud_build_step(cwd: Path) -> list[str]:
+    """The step to paste, on the image that runs the code: its Python is the one to ask."""
+    place = locate(cwd, ())
+    try:
+        config = configs.read(config_files(place.stage))
+        targets = gather.find(place.stage, config, choose(place.stage, Selection()).sources).targets
+    except GuardError as error:
+        return [f"Cloud Build: no step is offered yet: {error.what}"]
+    versions = sorted({target.version for target in targets if target.version is not None})
+    if not versions:
+        return ["Cloud Build: no step is offered yet: which Python runs this code cannot be told"]
+    if versions[0].minor < _OLDEST_HOST:
+        return [
+            f"Cloud Build: no step is offered: buildguard itself needs Python 3.11, and the target is {versions[0]}"
+        ]
+    return _STEP.format(image=f"python:{versions[0]}").splitlines()

@@ -1,0 +1,1 @@
+"""A small order service; written on Python 3.12, deployed on 3.11."""
