@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from buildguard.config import Config
     from buildguard.declared.gather import Found
-    from buildguard.engines.pool import Greeting
+    from buildguard.engines.worker import Greeting
     from buildguard.place import Place
     from buildguard.source import Chosen
     from buildguard.target import Target

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildguard.engines import Ready, Source, Unavailable
-from buildguard.engines.pool import Limits, Pool, source_of
+from buildguard.engines.pool import Pool, source_of
+from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
 from buildguard.interpreters import candidates
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from buildguard.engines import Outcome
-    from buildguard.engines.pool import Greeting
+    from buildguard.engines.worker import Greeting
     from buildguard.target import PythonVersion
 
 _PATIENCE = 10.0
