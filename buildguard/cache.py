@@ -49,6 +49,7 @@ class Cache:
         self._where = where
         self._db: sqlite3.Connection | None = None
         self._writable = True
+        self._tries = 0
         if where is not None:
             self._open(where)
 
@@ -144,9 +145,9 @@ class Cache:
             # A crash may lose or damage the file; both are noticed and cost no more than a cold run.
             self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute("PRAGMA trusted_schema = OFF")
-        self._check_schema(self._db)
+        self._check_schema(self._db, file)
 
-    def _check_schema(self, db: sqlite3.Connection) -> None:
+    def _check_schema(self, db: sqlite3.Connection, file: Path) -> None:
         import sqlite3
 
         found = db.execute("SELECT sql FROM sqlite_master").fetchall()
@@ -158,6 +159,9 @@ class Cache:
         if found and found != [(_TABLE,)]:
             raise sqlite3.DatabaseError("it holds other tables than ours")
         pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        header = _first_bytes(file)[28:32]
+        if int.from_bytes(header, "big") * size > file.stat().st_size:
+            raise sqlite3.DatabaseError("it is cut short")  # sqlite would read the rest as empty
         if pages * size > _MOST_BYTES:
             raise sqlite3.DatabaseError(f"it has outgrown {_MOST_BYTES >> 20} MB")
 
@@ -173,8 +177,16 @@ class Cache:
                     leftover.unlink(missing_ok=True)
                 except OSError:
                     busy = True
-        ending = "is not used this time" if busy else "is started anew"
-        self.notes.append(f"the cache in {self._where} {ending}: {error}")
+        self._tries += 1
+        again = not busy and self._writable and self._tries == 1
+        self.notes.append(f"the cache in {self._where} {'is started anew' if again else 'is not used this time'}: {error}")
+        if again:
+            self._open(self._where)
+
+
+def _first_bytes(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(100)
 
 
 def _untrusted(path: Path, expected: object) -> str:

@@ -129,7 +129,7 @@ class Judge:
         return outcome.unproven, findings
 
 
-_LAST_TO_CUT_AT_NUL = 10
+_LAST_TO_CUT_AT_NUL = 11  # up to 3.11.3; those raise ValueError, where later ones raise SyntaxError
 
 
 class _Asked:
@@ -214,13 +214,17 @@ def _findings(data: bytes, outcome: Outcome, as_script: Outcome | None, minor: i
         refused = text.refused_as_script(data) if not data.isascii() else None
         if refused is not None:
             yield refused
-    elif as_script is not None and as_script.rejected is None and not as_script.unproven:
+    elif _is_cut_at_nul(outcome) and as_script is not None and as_script.rejected is None and not as_script.unproven:
         yield text.runs_as_script(data)
     for warned in outcome.warned:
         if _BECOMES_ERROR.match(warned.message):
             message = f"{warned.category}: {warned.message}: a later Python refuses this"
             where = Range(warned.line)
             yield Finding("BG105", where, message, "", text.excerpt_of(data, warned.line), Severity.WARNING)
+
+
+def _is_cut_at_nul(outcome: Outcome) -> bool:
+    return outcome.rejected is not None and outcome.rejected.kind == "ValueError"
 
 
 def rejection(data: bytes, rejected: Rejected, minor: int) -> Finding:

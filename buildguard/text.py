@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import warnings
 from typing import NamedTuple
 
 from buildguard.diagnostic import Finding, Range, Severity, shown
@@ -104,17 +105,17 @@ def refused_as_script(data: bytes) -> Finding | None:
 
 
 def as_old_scripts_read_it(data: bytes) -> bytes:
-    """The text that Python up to 3.10 runs when a script holds NUL: each line cut there, joined with the next."""
+    """The text that Python up to 3.11.3 runs when a script holds NUL: each line cut there, joined with the next."""
     return re.sub(rb"\0[^\n]*(?:\n|$)", b"", data)
 
 
 def runs_as_script(data: bytes) -> Finding:
-    """BG107 for a source with NUL that an import refuses and a script start, up to 3.10, does not."""
+    """BG107 for a source with NUL that an import refuses and a script start, up to 3.11.3, does not."""
     where = _place(data, data.index(b"\0"))
     return Finding(
         "BG107",
         where,
-        "an import refuses the NUL byte, run as a script Python up to 3.10 reads past it and runs something else",
+        "an import refuses the NUL byte, run as a script this Python reads past it and runs something else",
         hint="restore the file from git: NUL bytes are damage, not source",
     )
 
@@ -172,26 +173,30 @@ def _cookie_findings(data: bytes, coding: Coding) -> list[Finding]:
         message = f"the coding cookie {name} turns what reads as a comment or text into other code"
         hint = "save the file as UTF-8 without a cookie"
         return [Finding("BG106", where, message, hint, excerpt_of(data, where.line))]
-    return [] if codec.name == "ascii" and data.isascii() else [_decoded_finding(data, name, where)]
+    return _decoded_findings(data, name, where, misread=codec.name not in {"ascii", "utf-8"})
 
 
-def _decoded_finding(data: bytes, name: str, where: Range) -> Finding:
-    """What a harmless codec other than UTF-8 makes of the file: an error where it cannot read it, else a warning."""
+def _decoded_findings(data: bytes, name: str, where: Range, *, misread: bool) -> list[Finding]:
+    """What a harmless codec makes of the file: an error where it cannot read it, a warning where others misread it."""
     try:
         data.decode(name)
     except UnicodeDecodeError as error:
         at = _place(data, error.start)
-        return _undecoded(data, at, f"byte 0x{data[error.start]:02x} is not {name}", _TO_UTF8)
+        return [_undecoded(data, at, f"byte 0x{data[error.start]:02x} is not {name}", _TO_UTF8)]
     except (UnicodeError, ValueError):
-        return _undecoded(data, where, f"the file is not {name} throughout", _TO_UTF8)
-    return _misleads(data, where, f"source in {name}: everybody else reads it as UTF-8", _TO_UTF8)
+        return [_undecoded(data, where, f"the file is not {name} throughout", _TO_UTF8)]
+    if not misread:
+        return []
+    return [_misleads(data, where, f"source in {name}: everybody else reads it as UTF-8", _TO_UTF8)]
 
 
 def _hides_code(name: str) -> bool:
-    try:
-        return _PLAIN.decode(name) != _PLAIN.decode("ascii")
-    except (UnicodeError, ValueError):
-        return True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # unicode_escape warns of the very text that unmasks it
+        try:
+            return _PLAIN.decode(name) != _PLAIN.decode("ascii")
+        except (UnicodeError, ValueError):
+            return True
 
 
 def _undecodable(data: bytes) -> Range | None:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(.+?)\s*$")
-_HEREDOC = re.compile(r"(?<!<)<<(-?)\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\2")
+# BuildKit looks at whole shell words, so `a << b` and `cat<<EOF` begin no heredoc.
+_WORD = re.compile(r"""(?:"[^"]*"|'[^']*'|\\.|[^\s"'\\])+""")
+_HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")
 _VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-+?])(?P<word>[^{}]*))?\})")
 _WITH_HEREDOC = frozenset({"RUN", "COPY", "ADD"})
 
@@ -129,7 +131,8 @@ def _read(lines: list[str], escape: str) -> Iterator[Instruction]:
 
 def _heredocs(text: str, lines: list[str], at: int) -> tuple[str, int]:
     body = ""
-    for dash, _quote, word in _HEREDOC.findall(text):
+    for found in filter(None, map(_HEREDOC.fullmatch, _WORD.findall(text))):
+        dash, word = found[1], re.sub(r"""["'\\]""", "", found[2])
         while at < len(lines):
             line = lines[at]
             at += 1

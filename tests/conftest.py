@@ -1,0 +1,169 @@
+"""Guard rails, and the builders that every test uses: real projects, the real command line, real interpreters."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildguard.interpreters import candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED = REPOSITORY.parent / "shared"
+VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+BROKEN_BEFORE_312 = 'def f(row):\n    return f"{row["name"]}"\n'
+_REAL_HOME = Path.home()
+
+
+def missing(what: str, remedy: str) -> None:
+    """A part that a test needs is not here: loud in CI, a skip that says what to install elsewhere."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is missing: {remedy}")
+    pytest.skip(f"{what} is missing: {remedy}")
+
+
+@pytest.fixture(autouse=True)
+def _hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home, a cache and a git identity of the test's own; a leaked variable fails the test that leaks it."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("PYENV_ROOT", os.environ.get("PYENV_ROOT") or str(_REAL_HOME / ".pyenv"))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("BUILDGUARD_CACHE_DIR", str(home / "cache"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "Test")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "test@example.invalid")
+    for name in ("NO_COLOR", "PYENV_VERSION", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    yield
+    after = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
+    before.pop("PYTEST_CURRENT_TEST", None)
+    assert after == before
+
+
+@dataclass
+class Result:
+    """What one run of the command line gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.out)
+        return answer
+
+    def codes(self) -> dict[str, list[str]]:
+        """The codes of each path."""
+        found: dict[str, list[str]] = {}
+        for one in self.json["diagnostics"]:
+            found.setdefault(one["path"], []).append(one["code"])
+        return found
+
+
+@dataclass
+class Project:
+    """A folder with files in it, in which buildguard and git run."""
+
+    path: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def write(self, files: Mapping[str, str | bytes]) -> None:
+        for name, content in files.items():
+            file = self.path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    def git(self, *args: str, env: Mapping[str, str] | None = None) -> str:
+        done = subprocess.run(
+            ["git", *args], cwd=self.path, env={**os.environ, **self.env, **(env or {})}, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode("utf-8", "surrogateescape")
+
+    def commit(self, files: Mapping[str, str | bytes] | None = None) -> str:
+        self.write(files or {})
+        if not (self.path / ".git").exists():
+            self.git("init", "--quiet", "--initial-branch=main")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "change")
+        return self.git("rev-parse", "HEAD").strip()
+
+    def run(self, *args: str, cwd: Path | None = None, timeout: float = 120) -> Result:
+        done = subprocess.run(
+            [sys.executable, "-m", "buildguard", *args],
+            cwd=cwd or self.path,
+            env={**os.environ, **self.env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode())
+
+    def check(self, *args: str, cwd: Path | None = None) -> Result:
+        """`buildguard check --format json`."""
+        return self.run("check", "--format", "json", *args, cwd=cwd)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[..., Project]:
+    """Make a plain folder from `{path: content}`."""
+
+    def make(files: Mapping[str, str | bytes] | None = None) -> Project:
+        made = Project(tmp_path / "project")
+        made.path.mkdir()
+        made.write(files or {})
+        return made
+
+    return make
+
+
+@pytest.fixture
+def repository(project: Callable[..., Project]) -> Callable[..., Project]:
+    """Make a git repository whose one commit holds `{path: content}`."""
+
+    def make(files: Mapping[str, str | bytes] | None = None) -> Project:
+        made = project()
+        made.commit({"README": "", **(files or {})})
+        return made
+
+    return make
+
+
+def interpreter(version: str) -> Path:
+    """An interpreter of this machine."""
+    found = next((path for path, _where in candidates(version, Path("/nowhere"))), None)
+    if found is None:
+        missing(f"Python {version}", f"pyenv install {version}")
+    assert found is not None
+    return found
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    """Each Python that a target may have and this machine should."""
+    wanted: str = request.param
+    interpreter(wanted)
+    return wanted
+
+
+@pytest.fixture
+def shared_cases() -> Path:
+    """The folder of syntax cases with the verdict of each real interpreter."""
+    folder = SHARED / "cases"
+    if not folder.is_dir():
+        missing("the folder of shared cases", "it lies beside a developer's checkout")
+    return folder

@@ -1,0 +1,73 @@
+"""Image references, and the Python that they promise."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildguard.declared import images
+
+
+@pytest.mark.parametrize(
+    ("reference", "version"),
+    [
+        ("python:3.11", "3.11"),
+        ("python:3.11-slim-bookworm", "3.11"),
+        ("python:3.11.9", "3.11.9"),
+        ("python:3.11.9-alpine3.20", "3.11.9"),
+        ("python:3.14-rc-slim", "3.14"),
+        ("python:3.13.0rc1", "3.13.0"),
+        ("python:3.9-alpine", "3.9"),
+        ("python:3.11@sha256:" + "0" * 64, "3.11"),
+        ("docker.io/library/python:3.10-slim", "3.10"),
+        ("mirror.gcr.io/library/python:3.12", "3.12"),
+        ("public.ecr.aws/docker/library/python:3.12", "3.12"),
+        ("localhost:5000/python:3.9", "3.9"),
+        ("registry.example.com:443/team/python:3.8-buster", "3.8"),
+        ("europe-west1-docker.pkg.dev/acme/mirror/python:3.11-slim", "3.11"),
+        ("gcr.io/distroless/python3-debian12", "3.11"),
+        ("gcr.io/distroless/python3-debian11:nonroot", "3.9"),
+        ("gcr.io/distroless/python3-debian12:debug@sha256:" + "0" * 64, "3.11"),
+        ("ghcr.io/astral-sh/uv:python3.12-bookworm-slim", "3.12"),
+        ("ghcr.io/astral-sh/uv:0.5.1-python3.13-alpine", "3.13"),
+        ("tiangolo/uvicorn-gunicorn-fastapi:python3.11-slim", "3.11"),
+        ("mcr.microsoft.com/azure-functions/python:4-python3.11", "3.11"),
+        ("mcr.microsoft.com/devcontainers/python:1-3.11-bookworm", "3.11"),
+        ("registry.access.redhat.com/ubi9/python-311:latest", "3.11"),
+        ("us-central1-docker.pkg.dev/serverless-runtimes/google-22/runtimes/python312", "3.12"),
+        ("public.ecr.aws/lambda/python:3.13", "3.13"),
+        ("cimg/python:3.11.4", "3.11.4"),
+        ("pypy:3.10-7.3.17", "3.10"),
+    ],
+)
+def test_promised(reference: str, version: str) -> None:
+    assert str(images.promised(reference)) == version
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "python",
+        "python:latest",
+        "python:3",
+        "python:3-slim",
+        "python:slim",
+        "python:2.7",
+        "python:3.99",
+        "python:bookworm",
+        "python@sha256:" + "0" * 64,
+        "localhost:3000/python",
+        "ghcr.io/astral-sh/uv:debian",
+        "ghcr.io/astral-sh/uv:0.5.1",
+        "gcr.io/distroless/python3",
+        "acme/base:3.11",  # a version of what?
+        "europe-west1-docker.pkg.dev/acme/apps/base:1.2",
+        "debian:12",
+        "alpine:3.11",
+        "python:${VERSION}-slim",
+        "acme/service-311",
+        "",
+    ],
+)
+def test_untold(reference: str) -> None:
+    assert images.promised(reference) is None
+    assert images.why_untold(reference)

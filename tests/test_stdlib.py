@@ -1,0 +1,76 @@
+"""Every standard library on this machine, its deliberately bad test files included, compiled by each version."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY, VERSIONS, Project, interpreter
+
+
+def _libraries() -> list[Path]:
+    found = []
+    for version in ("3.6", "3.7", *VERSIONS):
+        try:
+            executable = interpreter(version)
+        except pytest.skip.Exception:
+            continue
+        except pytest.fail.Exception:
+            if version in VERSIONS:
+                raise
+            continue
+        found.append(executable.parents[1] / "lib" / f"python{version}")
+    return found
+
+
+def _fill(folder: Path) -> list[Path]:
+    """Each distinct source of the standard libraries, under a name made from its digest."""
+    for library in _libraries():
+        for here, folders, files in os.walk(library):
+            folders[:] = [name for name in folders if name not in {"site-packages", "dist-packages", "__pycache__"}]
+            for name in files:
+                if name.endswith(".py"):
+                    data = Path(here, name).read_bytes()
+                    (folder / f"{hashlib.sha256(data).hexdigest()[:32]}.py").write_bytes(data)
+    return sorted(folder.iterdir())
+
+
+def _reference(executable: Path, paths: list[Path]) -> list[tuple[str, int | None]]:
+    """Name and line of each file that the interpreter's own `compile` refuses."""
+    answers: list[str] = []
+    while len(answers) < len(paths):
+        done = subprocess.run(
+            [executable, "-I", "-S", "-B", REPOSITORY / "tests" / "reference.py"],
+            input=b"".join(os.fsencode(path) + b"\0" for path in paths[len(answers) :]),
+            capture_output=True,
+            check=False,
+        )
+        answers += done.stdout.decode().splitlines()
+        if len(answers) < len(paths):
+            answers.append(f"0 died {done.returncode}")
+    return [
+        (path.name, int(answer.split()[0]) or None)
+        for path, answer in zip(paths, answers, strict=True)
+        if not answer.endswith(" ok")
+    ]
+
+
+def test_verdicts_equal_compile(project: Callable[..., Project], version: str) -> None:
+    made = project()
+    paths = _fill(made.path)
+    assert len(paths) > 3000
+
+    report = made.check("--target", version, "--no-cache").json
+
+    found = [(one["path"], one["line"]) for one in report["diagnostics"] if one["code"] in {"BG101", "BG103"}]
+    assert sorted(found, key=str) == sorted(_reference(interpreter(version), paths), key=str)
+    assert report["unproven"] == []
+    assert report["summary"]["files"] == len(paths)
+    text = [one["code"] for one in report["diagnostics"] if one["code"] in {"BG102", "BG107"}]
+    # test/bad_coding*.py and their like; what they are about is told file by file in test_text.py
+    assert 3 <= len(text) <= 12
