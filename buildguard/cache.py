@@ -158,9 +158,14 @@ class Cache:
                 found = db.execute("SELECT sql FROM sqlite_master").fetchall()
         if found and found != [(_TABLE,)]:
             raise sqlite3.DatabaseError("it holds other tables than ours")
-        pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
-        header = _first_bytes(file)[28:32]
-        if int.from_bytes(header, "big") * size > file.stat().st_size:
+        db.execute("BEGIN")
+        try:
+            db.execute("SELECT 1 FROM sqlite_master").fetchall()  # from here on nobody else writes
+            pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+            whole = int.from_bytes(_first_bytes(file)[28:32], "big") * size <= file.stat().st_size
+        finally:
+            db.execute("COMMIT")
+        if not whole:
             raise sqlite3.DatabaseError("it is cut short")  # sqlite would read the rest as empty
         if pages * size > _MOST_BYTES:
             raise sqlite3.DatabaseError(f"it has outgrown {_MOST_BYTES >> 20} MB")
@@ -179,7 +184,9 @@ class Cache:
                     busy = True
         self._tries += 1
         again = not busy and self._writable and self._tries == 1
-        self.notes.append(f"the cache in {self._where} {'is started anew' if again else 'is not used this time'}: {error}")
+        self.notes.append(
+            f"the cache in {self._where} {'is started anew' if again else 'is not used this time'}: {error}"
+        )
         if again:
             self._open(self._where)
 

@@ -40,6 +40,7 @@ class Judged(NamedTuple):
     findings: tuple[Finding, ...] = ()
     unproven: str = ""
     cached: bool = False
+    gone: bool = False
 
 
 def digests_of(stage: Stage, entries: Sequence[Entry]) -> list[bytes]:
@@ -160,7 +161,7 @@ class _Questions:
     def sources(self, contents: Iterable[tuple[Entry, bytes | Unreadable]]) -> Iterator[Source]:
         for entry, content in contents:
             if isinstance(content, Unreadable):
-                self.unreadable.append(Judged(entry, unproven=content.reason))
+                self.unreadable.append(Judged(entry, unproven=content.reason, gone=content.gone))
                 continue
             digest = hashlib.sha256(content).digest()
             if digest in self._waiting:

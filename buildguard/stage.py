@@ -42,9 +42,10 @@ class Entry(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A file that could not be read, and why."""
+    """A file that could not be read, and why; `gone` where it was listed and is not there any more."""
 
     reason: str
+    gone: bool = False
 
 
 class Stage(Protocol):
@@ -114,18 +115,22 @@ def digest_file(path: bytes) -> bytes | None:
     except OSError:
         return None
     try:
-        size = os.fstat(handle).st_size
-        data = os.read(handle, size + 1)
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            return None  # a FIFO or a device reads as empty
+        data = os.read(handle, found.st_size + 1)
     except OSError:
         return None
     finally:
         os.close(handle)
-    return hashlib.sha256(data).digest() if len(data) == size else None
+    return hashlib.sha256(data).digest() if len(data) == found.st_size else None
 
 
 def _why_not(path: bytes, error: OSError) -> Unreadable:
     try:
         mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return Unreadable("is not there any more", gone=True)
     except OSError:
         return Unreadable(f"cannot be read: {error.strerror}")
     if stat.S_ISLNK(mode):
@@ -243,7 +248,10 @@ class Folder(OnDisk):
 
 
 def _kind_of(found: os.DirEntry[bytes]) -> Kind:
-    mode = found.stat(follow_symlinks=False).st_mode
+    try:
+        mode = found.stat(follow_symlinks=False).st_mode
+    except OSError:
+        return Kind.OTHER  # it vanished: reading it tells
     if not stat.S_ISREG(mode):
         return Kind.OTHER
     return Kind.EXECUTABLE if mode & 0o111 else Kind.FILE

@@ -32,24 +32,27 @@ def missing(what: str, remedy: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A home, a cache and a git identity of the test's own; a leaked variable fails the test that leaks it."""
     home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("PYENV_ROOT", os.environ.get("PYENV_ROOT") or str(_REAL_HOME / ".pyenv"))
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("BUILDGUARD_CACHE_DIR", str(home / "cache"))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for name in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{name}_NAME", "Test")
-        monkeypatch.setenv(f"GIT_{name}_EMAIL", "test@example.invalid")
-    for name in ("NO_COLOR", "PYENV_VERSION", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    before = dict(os.environ)
-    yield
-    after = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
-    before.pop("PYTEST_CURRENT_TEST", None)
-    assert after == before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYENV_ROOT", os.environ.get("PYENV_ROOT") or str(_REAL_HOME / ".pyenv"))
+        patch.setenv("HOME", str(home))
+        patch.setenv("BUILDGUARD_CACHE_DIR", str(home / "cache"))
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        for name in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{name}_NAME", "Test")
+            patch.setenv(f"GIT_{name}_EMAIL", "test@example.invalid")
+        for name in ("NO_COLOR", "PYENV_VERSION", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "XDG_CACHE_HOME"):
+            patch.delenv(name, raising=False)
+        before = _variables()
+        yield
+        assert _variables() == before
+
+
+def _variables() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
 
 
 @dataclass
@@ -88,7 +91,11 @@ class Project:
 
     def git(self, *args: str, env: Mapping[str, str] | None = None) -> str:
         done = subprocess.run(
-            ["git", *args], cwd=self.path, env={**os.environ, **self.env, **(env or {})}, capture_output=True, check=False
+            ["git", *args],
+            cwd=self.path,
+            env={**os.environ, **self.env, **(env or {})},
+            capture_output=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode("utf-8", "surrogateescape")

@@ -6,13 +6,16 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from buildguard.cache import Cache, context_of
 from tests.conftest import BROKEN_BEFORE_312, Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _FILES = {"good.py": "x = 1\n", "bad.py": BROKEN_BEFORE_312, "Dockerfile": "FROM python:3.11\n"}
 
@@ -73,6 +76,11 @@ def _flip(data: bytes) -> bytes:
     return data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
 
 
+def _replace(file: Path) -> Path:
+    file.unlink()
+    return file
+
+
 _DAMAGES: dict[str, Callable[[Path], object]] = {
     "truncated": lambda file: file.write_bytes(file.read_bytes()[:5000]),
     "emptied": lambda file: file.write_bytes(b""),
@@ -80,8 +88,8 @@ _DAMAGES: dict[str, Callable[[Path], object]] = {
     "text": lambda file: file.write_text("not a database\n" * 100),
     "zeros": lambda file: file.write_bytes(bytes(8192)),
     "header": lambda file: file.write_bytes(b"SQLite format 3\0" + bytes(84)),
-    "folder": lambda file: (file.unlink(), file.mkdir()),
-    "link": lambda file: (file.rename(file.with_name("elsewhere")), file.symlink_to(file.with_name("elsewhere"))),
+    "folder": lambda file: _replace(file).mkdir(),
+    "link": lambda file: file.symlink_to(file.rename(file.with_name("elsewhere"))),
     "foreign": lambda file: os.chown(file, 12345, 12345),
     "writable": lambda file: file.chmod(0o666),
     "folder-writable": lambda file: file.parent.chmod(0o777),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.conftest import Project
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import Project
 
 # BG102, BG106 and BG107 beside the compiler's verdict; the versions are those of the targets that show it.
 _TEXT = {

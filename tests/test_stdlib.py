@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conftest import REPOSITORY, VERSIONS, Project, interpreter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _libraries() -> list[Path]:

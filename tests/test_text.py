@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from buildguard import text
 from buildguard.diagnostic import Range, Severity
 from tests.conftest import Project, interpreter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 _BAD = b"x = 1  # caf\xe9\n"
 _BOM = b"\xef\xbb\xbf"
@@ -114,14 +117,12 @@ _STARTS = {
 
 
 @pytest.mark.parametrize("name", _STARTS)
-def test_bg107_is_what_really_happens(
-    project: Callable[..., Project], tmp_path: Path, version: str, name: str
-) -> None:
+def test_bg107_is_what_really_happens(project: Callable[..., Project], tmp_path: Path, version: str, name: str) -> None:
     """BG107 exactly where compile and a script start differ, found out by really doing both (harmless files)."""
     data, python = _STARTS[name], interpreter(version)
     file = tmp_path / "file.py"
     file.write_bytes(data)
-    isolated = [python, "-I", "-S", "-B"]
+    isolated = [str(python), "-I", "-S", "-B"]
     starts = subprocess.run([*isolated, file], capture_output=True, check=False).returncode == 0
     code = "import sys; compile(open(sys.argv[1], 'rb').read(), 'x', 'exec')"
     compiles = subprocess.run([*isolated, "-c", code, file], capture_output=True, check=False).returncode == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import cache as caches
@@ -81,6 +81,7 @@ class _Seen:
     rows: list[TargetRow]
     diagnostics: list[Diagnostic]
     unproven: list[Unproven]
+    gone: set[bytes] = field(default_factory=set)  # listed, deleted in the worktree: no build has them
 
 
 def check(request: Request, place: Place, progress: Callable[[int, int], None]) -> Report:
@@ -93,6 +94,8 @@ def check(request: Request, place: Place, progress: Callable[[int, int], None]) 
     job = _prepare(request, place)
     try:
         seen = _judge_all(job, progress)
+        if seen.gone and len(seen.gone) == len(job.chosen.sources):
+            seen.unproven.append(Unproven(None, None, _nothing(job)))
         diagnostics = [*seen.diagnostics, *_conflicts(job.targets), *_works_here(job, seen)]
         kept = job.filters.keep(diagnostics)
         kept, unproven = _since_base(job, kept, seen)
@@ -104,7 +107,7 @@ def check(request: Request, place: Place, progress: Callable[[int, int], None]) 
         diagnostics=tuple(sorted(set(kept), key=_order)),
         unproven=tuple(dict.fromkeys(unproven)),
         notes=tuple(dict.fromkeys([*job.notes, *job.cache.notes])),
-        files=len(job.chosen.sources),
+        files=len(job.chosen.sources) - len(seen.gone),
         seconds=round(time.monotonic() - started, 3),
         strict=request.strict,
     )
@@ -241,6 +244,8 @@ def _by_engine(
     assert target.version is not None
     judge = Judge(job.place.stage, engine, ready, target.version.minor, job.cache)
     judged = judge.run(share.entries, share.digests, progress)
+    seen.gone.update(one.entry.path for one in judged if one.gone)
+    judged = [one for one in judged if not one.gone]
     for one in judged:
         path = shown_path(one.entry.path)
         seen.diagnostics += _diagnostics(one, path, target.python, ready.engine)
@@ -287,7 +292,10 @@ def _no_engine(job: _Job, target: Target, share: Sequence[Entry], seen: _Seen) -
     for entry, content in job.place.stage.contents(share):
         path = shown_path(entry.path)
         if isinstance(content, Unreadable):
-            seen.unproven.append(Unproven(path, target.python, content.reason))
+            if content.gone:
+                seen.gone.add(entry.path)
+            else:
+                seen.unproven.append(Unproven(path, target.python, content.reason))
             continue
         judged = Judged(entry, tuple(text.findings(content)))
         seen.diagnostics += _diagnostics(judged, path, target.python, "rule")

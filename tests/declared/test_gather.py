@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conftest import BROKEN_BEFORE_312, Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _CLOUDBUILD = """\
 steps:
@@ -30,7 +33,12 @@ def _targets(made: Project, *args: str) -> list[tuple[str, str]]:
         ("cloudbuild.yaml", "steps:\n- name: python:3.10-slim\n", "3.10", 2),
         ("cloudbuild.json", '{"steps": [\n{"name": "python:3.10"}]}', "3.10", 2),
         ("cloudbuild.yaml", "steps:\n- name: x\n  env:\n  - GOOGLE_PYTHON_VERSION=3.10.x\n", "3.10", 4),
-        ("cloudbuild.yaml", "steps:\n- name: x/pack\n  args: [build, --env, GOOGLE_PYTHON_VERSION=3.10.4]\n", "3.10.4", 3),
+        (
+            "cloudbuild.yaml",
+            "steps:\n- name: x/pack\n  args: [build, --env, GOOGLE_PYTHON_VERSION=3.10.4]\n",
+            "3.10.4",
+            3,
+        ),
         ("project.toml", '[[build.env]]\nname = "GOOGLE_PYTHON_VERSION"\nvalue = "3.12"\n', "3.12", 2),
         ("app.yaml", "service: x\nruntime: python312\n", "3.12", 2),
         ("app.yaml", 'runtime: python\nruntime_config:\n  runtime_version: "3.12"\n', "3.12", 3),
@@ -59,7 +67,10 @@ def test_the_flag_wins(project: Callable[..., Project]) -> None:
 
     report = made.check("--target", "3.11", "--target", "3.10").json
 
-    assert [(one["python"], one["found_in"]) for one in report["targets"]] == [("3.11", "--target"), ("3.10", "--target")]
+    assert [(one["python"], one["found_in"]) for one in report["targets"]] == [
+        ("3.11", "--target"),
+        ("3.10", "--target"),
+    ]
     assert report["diagnostics"] == []
 
 
@@ -90,7 +101,9 @@ def test_every_disagreement_is_told_with_its_line(project: Callable[..., Project
 
 
 def test_a_range_that_lets_the_target_in_agrees(project: Callable[..., Project]) -> None:
-    made = project({"a.py": "", "Dockerfile": "FROM python:3.12\n", "setup.cfg": "[options]\npython_requires = >=3.8\n"})
+    made = project(
+        {"a.py": "", "Dockerfile": "FROM python:3.12\n", "setup.cfg": "[options]\npython_requires = >=3.8\n"}
+    )
 
     assert made.check().json["diagnostics"] == []
 
@@ -217,7 +230,9 @@ def test_configured_services(project: Callable[..., Project]) -> None:
 
     report = made.check().json
 
-    assert [(one["service"], one["found_in"], one["files"]) for one in report["targets"]] == [("api", "docker/api:1", 1)]
+    assert [(one["service"], one["found_in"], one["files"]) for one in report["targets"]] == [
+        ("api", "docker/api:1", 1)
+    ]
 
 
 def test_a_configured_service_without_its_dockerfile(project: Callable[..., Project]) -> None:

@@ -1,0 +1,593 @@
+"""`buildguard check` as people and programs meet it: what it reads, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildguard import git, process
+from buildguard.source import Selection, choose
+from buildguard.stage import Entry, Folder, Kind, Unreadable
+from tests.conftest import BROKEN_BEFORE_312, Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DOCKERFILE = {"Dockerfile": "FROM python:3.11-slim\n"}
+_BROKEN = {"bad.py": BROKEN_BEFORE_312}
+
+
+def test_the_contract_of_the_json(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, **_BROKEN, "ok.py": "x = 1\n"})
+
+    result = made.check()
+
+    assert result.code == 1
+    report = result.json
+    assert (report["schema"], report["root"], report["exit_code"]) == (1, ".", 1)
+    (target,) = report["targets"]
+    assert target["python"] == "3.11"
+    assert target["found_in"] == "Dockerfile:1"
+    assert (target["engine"], target["proof"], target["files"], target["cached"]) == ("interpreter", "compiled", 2, 0)
+    assert target["interpreter"].startswith("CPython 3.11.")
+    assert target["image"] == "python:3.11-slim"
+    one = next(one for one in report["diagnostics"] if one["code"] == "BG101")
+    assert one["path"] == "bad.py"
+    assert (one["severity"], one["line"], one["target"], one["engine"]) == ("error", 2, "3.11", "interpreter")
+    assert one["message"] == "SyntaxError: f-string: unmatched '['"
+    assert one["hint"]
+    assert one["fixable"] is False
+    summary = report["summary"]
+    assert (summary["files"], summary["errors"], summary["unproven"]) == (2, 1, 0)
+
+
+def test_clean(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "ok.py": "x = 1\n"})
+
+    result = made.run("check")
+
+    assert result.code == 0
+    assert "compiled by CPython 3.11." in result.out
+    assert result.out.splitlines()[-1].startswith("clean: 1 file compiled")
+    assert result.err == ""
+
+
+def test_tracked_and_untracked_but_not_ignored(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, ".gitignore": "ignored/\n", "deleted.py": BROKEN_BEFORE_312, "kept.py": ""})
+    made.write({"untracked.py": BROKEN_BEFORE_312, "ignored/x.py": BROKEN_BEFORE_312, "x.pyi": "f("})
+    (made.path / "deleted.py").unlink()
+
+    report = made.check().json
+
+    assert {one["path"] for one in report["diagnostics"] if one["code"] == "BG101"} == {"untracked.py"}
+    assert report["unproven"] == []
+    assert report["summary"]["files"] == 2
+
+
+def test_scripts_are_found_by_their_shebang(repository: Callable[..., Project]) -> None:
+    scripts = {
+        "run": "#!/usr/bin/env python3\n",
+        "bin/tool": "#! /usr/bin/python3.11 -I\n",
+        "bin/uv": "#!/usr/bin/env -S uv run --script\n",
+        "window.pyw": "",
+    }
+    others = {"bin/sh": "#!/bin/sh\n", "two": "#!/usr/bin/python2\n", "py": "python\n", "x.sh": "#!/usr/bin/python3\n"}
+    made = repository({**_DOCKERFILE, **{k: v + "f(\n" for k, v in scripts.items()}, **others})
+    made.write({"untracked": "#!/usr/bin/python3\nf(\n", "exec.cgi": "#!/usr/bin/python3\nf(\n"})
+    (made.path / "exec.cgi").chmod(0o755)
+
+    found = {path for path, codes in made.check().codes().items() if "BG101" in codes}
+
+    assert found == {*scripts, "untracked", "exec.cgi"}
+    assert {path for path, codes in made.check("index:").codes().items() if "BG101" in codes} == set(scripts)
+
+
+def test_staged_judges_the_index_and_not_the_worktree(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": "x = 1\n", "b.py": "y = 1\n"})
+    assert made.run("check", "--staged").code == 0
+
+    made.write({"a.py": BROKEN_BEFORE_312})
+    made.git("add", "a.py")
+    made.write({"a.py": "x = 2\n", "b.py": BROKEN_BEFORE_312})
+
+    assert {path for path in made.check("--staged").codes() if path} == {"a.py"}
+    assert made.check("--staged", "b.py").code == 0
+    assert {path for path in made.check("index:").codes() if path} == {"a.py"}
+    assert {path for path in made.check("--staged", "a.py", "README").codes() if path} == {"a.py"}
+
+
+def test_staged_with_nothing_to_check_is_clean(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, **_BROKEN})
+    made.write({"docs.md": "words\n"})
+    made.git("add", "--all")
+
+    result = made.run("check", "--staged")
+
+    assert (result.code, result.out) == (0, "clean: no Python source is staged\n")
+
+
+def test_a_staged_target_judges_the_whole_index(repository: Callable[..., Project]) -> None:
+    made = repository({"Dockerfile": "FROM python:3.12\n", **_BROKEN})
+    made.write(_DOCKERFILE)
+    assert made.run("check", "--staged").code == 0
+    made.git("add", "Dockerfile")
+    made.write({"Dockerfile": "FROM python:3.12\n"})
+
+    assert {path for path in made.check("--staged").codes() if path} == {"bad.py"}
+    assert {path for path in made.check("--staged", "Dockerfile").codes() if path} == {"bad.py"}
+
+
+def test_a_first_commit(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, **_BROKEN})
+    made.git("init", "--quiet")
+    made.git("add", "--all")
+
+    assert made.run("check", "--staged").code == 1
+    assert made.run("check").code == 1
+
+
+def test_a_commit_is_read_without_checking_it_out(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, **_BROKEN})
+    made.commit({"bad.py": "x = 1\n"})
+
+    assert made.run("check", "commit:HEAD").code == 0
+    assert made.run("check", "commit:HEAD~1").code == 1
+    assert made.git("status", "--porcelain") == ""
+    assert made.run("check", "commit:nonsense").code == 2
+    assert made.run("check", "commit:--all").code == 2
+
+
+def test_paths(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a/x.py": BROKEN_BEFORE_312, "b/y.py": "y = 1\n", "ab/z.py": BROKEN_BEFORE_312})
+
+    assert {path for path in made.check("a").codes() if path} == {"a/x.py"}
+    assert {path for path in made.check("a/x.py", "ab").codes() if path} == {"a/x.py", "ab/z.py"}
+    assert made.check("b").code == 0
+    assert {path for path in made.check(".", cwd=made.path / "a").codes() if path} == {"a/x.py"}
+    assert made.check("..", cwd=made.path / "a").json["root"] == ".."
+    assert made.check("dir:a").code == 1
+
+
+def test_include_and_exclude(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "src/a.py": "", "gen/b.py": "f(", "docs/c.py": "f("})
+    made.write({"buildguard.toml": 'include = ["src", "gen"]\nexclude = ["gen/**"]\n'})
+
+    assert made.check().json["summary"]["files"] == 1
+    assert made.check().code == 0
+    made.git("add", "--all")
+    assert made.check("gen").code == 1  # typed by a person
+    assert made.check("--staged", "gen/b.py").code == 0  # passed by a hook
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["nowhere.py"], 2, "there is no 'nowhere.py'"),
+        (["ok.py", "/etc/passwd"], 2, "outside"),
+        (["docs"], 3, "no Python source in docs"),
+        (["--target", "3.99"], 2, "'3.99' is not a Python"),
+        (["--target", "abc"], 2, "'abc' is not a Python"),
+        (["--target", "2.7"], 2, "'2.7' is not a Python"),
+        (["--engine", "magic"], 2, "there is no engine 'magic'"),
+        (["--engine", "cloud"], 3, "cloud engine is not part"),
+        (["--proof", "image"], 3, "--proof image"),
+        (["--select", "E501"], 2, "no code"),
+        (["tar:x.tgz"], 2, "tar:x.tgz"),
+        (["index:", "ok.py"], 2, "stands alone"),
+        (["--diff-base", "nonsense"], 2, "names no commit"),
+        (["--service", "nobody"], 2, "there is no service"),
+        (["--jobs", "0"], 2, "--jobs"),
+        (["--frobnicate"], 2, "--frobnicate"),
+        (["--output", "/nowhere/at/all.json"], 3, "could not be written"),
+    ],
+)
+def test_bad_requests_get_one_clear_line(
+    repository: Callable[..., Project], args: list[str], code: int, words: str
+) -> None:
+    made = repository({**_DOCKERFILE, "ok.py": "", "docs/a.md": ""})
+
+    result = made.run("check", *args)
+
+    assert result.code == code
+    assert words in result.out + result.err
+    assert "Traceback" not in result.out + result.err
+
+
+def test_no_sources_are_unproven(project: Callable[..., Project]) -> None:
+    result = project({"Dockerfile": "FROM python:3.11\n"}).check()
+
+    assert result.code == 3
+    assert result.json["unproven"] == [{"path": None, "target": None, "reason": "no Python source here"}]
+
+
+def test_outside_of_a_repository(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, "ok.py": ""})
+
+    assert made.run("check").code == 0
+    assert made.run("check", "--staged").code == 2
+    assert made.run("check", "index:").code == 2
+    assert made.run("check", "--diff-base", "HEAD").code == 2
+
+
+def test_a_plain_folder_leaves_virtual_environments_out(project: Callable[..., Project]) -> None:
+    made = project(
+        {**_DOCKERFILE, "a.py": "", ".venv/pyvenv.cfg": "", ".venv/lib/x.py": "f(", "node_modules/y.py": "f("}
+    )
+
+    report = made.check().json
+
+    assert report["summary"]["files"] == 1
+    assert report["notes"] == [".venv: a virtual environment, left out"]
+
+
+def test_the_root_of_a_plain_folder(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, "app/a.py": ""})
+
+    report = made.check("a.py", cwd=made.path / "app").json
+
+    assert report["root"] == ".."
+    assert report["targets"][0]["found_in"] == "Dockerfile:1"
+
+
+def test_special_files_are_unproven(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, "ok.py": ""})
+    os.mkfifo(made.path / "fifo.py")
+    (made.path / "nowhere.py").symlink_to("gone")
+    (made.path / "loop.py").symlink_to("loop.py")
+    (made.path / "inside.py").symlink_to("ok.py")
+    (made.path / "outside.py").symlink_to(Path(__file__))
+    (made.path / "folder").symlink_to("/usr/lib")
+
+    for _ in range(2):
+        report = made.check().json
+        assert report["exit_code"] == 3
+        assert {one["path"]: one["reason"] for one in report["unproven"]} == {
+            "fifo.py": "a FIFO, not a file",
+            "nowhere.py": "a symbolic link that leads nowhere",
+            "loop.py": "a symbolic link that leads in a circle",
+            "outside.py": "a symbolic link out of the root, not followed",
+        }
+        assert report["notes"] == ["folder: a symbolic link out of the root, not followed"]
+        assert report["summary"]["files"] == 6
+
+
+def test_a_device_among_the_sources(project: Callable[..., Project]) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a device")
+    made = project({**_DOCKERFILE, "ok.py": ""})
+    os.mknod(made.path / "zero.py", 0o666 | 0o020000, os.makedev(1, 5))
+
+    assert made.check().json["unproven"][0]["reason"] == "a device, not a file"
+
+
+def test_a_tracked_folder_that_became_a_link_is_not_followed(
+    repository: Callable[..., Project], tmp_path: Path
+) -> None:
+    made = repository({**_DOCKERFILE, "pkg/a.py": "x = 1\n", "ok.py": ""})
+    (made.path / "pkg" / "a.py").unlink()
+    (made.path / "pkg").rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.py").write_text("x = 1\n")
+    (made.path / "pkg").symlink_to(tmp_path / "elsewhere")
+
+    report = made.check().json
+
+    assert report["exit_code"] == 3
+    assert [(one["path"], one["reason"]) for one in report["unproven"]] == [
+        ("pkg/a.py", "lies behind a symbolic link that leaves the root")
+    ]
+
+
+def test_links_of_a_commit(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "lib/real.py": BROKEN_BEFORE_312})
+    (made.path / "link.py").symlink_to("lib/real.py")
+    (made.path / "out.py").symlink_to("/etc/passwd")
+    (made.path / "up.py").symlink_to("../../x.py")
+    (made.path / "loop.py").symlink_to("loop.py")
+    made.commit()
+
+    result = made.check("commit:HEAD")
+
+    assert {path for path, codes in result.codes().items() if "BG101" in codes} == {"lib/real.py", "link.py"}
+    assert {one["path"] for one in result.json["unproven"]} == {"out.py", "up.py", "loop.py"}
+
+
+def test_unusual_paths(repository: Callable[..., Project]) -> None:
+    made = repository(_DOCKERFILE)
+    names = [
+        b"caf\xe9.py",
+        b"a b.py",
+        b"new\nline.py",
+        b"-dash.py",
+        "ünï.py".encode(),
+        b"quote'\".py",
+        b"esc\x1b[0m.py",
+    ]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(made.path) + b"/" + name)).write_text("f(\n")
+    expected = {name.decode("utf-8", "backslashreplace") for name in names}
+
+    assert {path for path in made.check().codes() if path} == expected
+    text = made.run("check", "--all").out
+    assert "\x1b" not in text
+    assert "new\\nline.py" in text
+    made.commit()
+    assert {path for path in made.check("commit:HEAD").codes() if path} == expected
+    assert {path for path in made.check("--", "-dash.py").codes() if path} == {"-dash.py"}
+
+
+def test_submodules_are_entered_when_checked_out(repository: Callable[..., Project], tmp_path: Path) -> None:
+    inner = Project(tmp_path / "inner")
+    inner.path.mkdir()
+    inner.commit({"lib.py": BROKEN_BEFORE_312})
+    made = repository({**_DOCKERFILE, "ok.py": ""})
+    allow = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.file.allow", "GIT_CONFIG_VALUE_0": "always"}
+    made.git("submodule", "--quiet", "add", str(inner.path), "vendor/inner", env=allow)
+    made.commit()
+
+    for stage in ([], ["index:"], ["commit:HEAD"]):
+        assert {path for path, codes in made.check(*stage).codes().items() if "BG101" in codes} == {
+            "vendor/inner/lib.py"
+        }
+
+    made.git("submodule", "--quiet", "deinit", "--force", "--all")
+    for stage in ([], ["index:"], ["commit:HEAD"]):
+        report = made.check(*stage).json
+        assert report["notes"] == ["vendor/inner: a submodule that is not checked out"]
+        assert report["diagnostics"] == []
+
+
+def test_a_merge_in_conflict(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": "x = 1\n"})
+    made.git("checkout", "--quiet", "-b", "topic")
+    made.commit({"a.py": "x = 2\n"})
+    made.git("checkout", "--quiet", "main")
+    made.commit({"a.py": "x = 3\n"})
+    subprocess.run(["git", "merge", "topic"], cwd=made.path, capture_output=True, check=False)
+
+    assert sorted(made.check().codes()["a.py"]) == ["BG101", "BG106"]
+
+
+def test_a_big_file(project: Callable[..., Project]) -> None:
+    made = project(_DOCKERFILE)
+    with (made.path / "big.py").open("wb") as file:
+        file.write(b"x = '" + b"y" * 100_000_000 + b"'\nf(\n")
+
+    result = made.check()
+
+    assert result.code == 1
+    assert result.codes()["big.py"] == ["BG101"]
+    assert result.json["diagnostics"][0]["line"] == 2
+
+
+def test_a_file_that_changes_while_it_is_read(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, "grows.py": "x = 1\n"})
+    code = (
+        "import sys, time\n"
+        "while True:\n"
+        "    with open('grows.py', 'ab') as f: f.write(b'x = 1\\n' * 10)\n"
+        "    if f.name and __import__('os').path.getsize('grows.py') > 3_000_000: open('grows.py', 'wb').close()\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code], cwd=made.path)
+    try:
+        for _ in range(3):
+            result = made.check()
+            assert result.code in {0, 3}
+            for one in result.json["unproven"]:
+                assert one["reason"] == "changed while it was read"
+    finally:
+        writer.kill()
+        writer.wait()
+
+
+def test_an_unreadable_folder_is_unproven(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "ok.py": ""})
+    made.write({"closed/a.py": ""})
+    if os.geteuid() != 0:
+        (made.path / "closed").chmod(0)
+        unproven = [one["path"] for one in made.check().json["unproven"]]
+        (made.path / "closed").chmod(0o755)
+        assert unproven == ["closed"]
+        return
+    # root may read everything, so these are git's words as another user gets them (2.39.5)
+    words = "warning: could not open directory 'closed/': Permission denied"
+    pair = [process.start(["/bin/sh", "-c", f'echo "{line}" >&2']) for line in ("", words)]
+
+    assert git.Listing(*pair).result() == ([], [], [b"closed"])
+
+
+def test_a_closed_folder_of_a_plain_tree_is_unproven(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = project({**_DOCKERFILE, "ok.py": "", "closed/a.py": ""})
+    real = os.scandir
+
+    def scandir(path: bytes) -> object:
+        if path.endswith(b"closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    stage = Folder(made.path)
+
+    assert [entry.path for entry in choose(stage, Selection()).sources] == [b"closed", b"ok.py"]
+    assert [content for _entry, content in stage.contents([Entry(b"closed", Kind.OTHER)])] == [
+        Unreadable("a folder, not a file")
+    ]
+
+
+def test_diff_base_reports_what_changed(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "old.py": BROKEN_BEFORE_312, "new.py": "x = 1\n"})
+    made.commit({"new.py": BROKEN_BEFORE_312})
+    made.write({"untracked.py": BROKEN_BEFORE_312})
+
+    result = made.check("--diff-base", "HEAD~1")
+
+    assert {path for path in result.codes() if path} == {"new.py", "untracked.py"}
+    assert any("1 findings in files that did not change" in note for note in result.json["notes"])
+    assert {path for path in made.check("--diff-base", "HEAD~1", "commit:HEAD").codes() if path} == {"new.py"}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("Dockerfile", "FROM python:3.10\n", "the target changed"),
+        ("buildguard.toml", 'ignore = ["BG403"]\n', "the configuration changed"),
+    ],
+)
+def test_diff_base_reports_everything_when_the_ground_moved(
+    repository: Callable[..., Project], file: str, content: str, words: str
+) -> None:
+    made = repository({**_DOCKERFILE, "old.py": BROKEN_BEFORE_312})
+    made.commit({file: content})
+
+    result = made.check("--diff-base", "HEAD~1")
+
+    assert {path for path in result.codes() if path} == {"old.py"}
+    assert any(words in note for note in result.json["notes"])
+
+
+def test_diff_base_notices_another_interpreter(repository: Callable[..., Project]) -> None:
+    from buildguard.cache import Cache, context_of
+
+    made = repository({**_DOCKERFILE, "old.py": BROKEN_BEFORE_312})
+    first = made.git("rev-parse", "HEAD").strip()
+    made.commit({"new.py": ""})
+    assert made.check("--diff-base", first).code == 0
+    cache = Cache(Path(os.environ["BUILDGUARD_CACHE_DIR"]))
+    key = context_of("interpreter seen", str(made.path), "3.11", first)
+    cache.store(key, {b"interpreter": b"CPython 3.11.0"})
+    cache.close()
+
+    result = made.check("--diff-base", first)
+
+    assert result.code == 1
+    assert any("it was CPython 3.11.0" in note for note in result.json["notes"])
+
+
+def test_what_cannot_be_ignored_stands(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, **_BROKEN})
+    made.write({"buildguard.toml": 'ignore = ["BG1"]\nper-file-ignores = { "*.py" = ["BG101"] }\n'})
+
+    for args in ([], ["--ignore", "BG101"], ["--select", "BG4"]):
+        result = made.check(*args)
+        assert result.codes()["bad.py"] == ["BG101"]
+    assert "BG1 cannot be ignored: it stands" in made.check().json["notes"]
+
+
+def test_per_file_ignores(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "ok.py": "", ".python-version": "3.12\n"})
+    assert made.check().codes() == {".python-version": ["BG401"]}
+    made.write({"buildguard.toml": 'per-file-ignores = { ".python-*" = ["BG401"] }\n'})
+
+    assert made.check().codes() == {}
+
+
+def test_works_here_breaks_there(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, **_BROKEN, "worse.py": "f(\n", ".python-version": "3.12\n"})
+
+    (one,) = (one for one in made.check().json["diagnostics"] if one["code"] == "BG403")
+
+    assert (one["path"], one["line"], one["severity"]) == (None, None, "warning")
+    assert "python3 is 3.12" in one["message"]
+    assert "accepts 1 file that Python 3.11 rejects" in one["message"]
+
+
+def test_the_moving_target_is_named(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": BROKEN_BEFORE_312, "b.py": BROKEN_BEFORE_312, "c.py": "f(\n"})
+
+    assert "these 3 files fail 3 deploys in a row" in made.run("check").out
+    assert made.check().json["summary"]["rejected_files"] == 3
+
+
+def test_warnings_do_not_fail_without_strict(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": 'x = "\\d"\n'})
+
+    assert made.check().codes() == {"a.py": ["BG105"]}
+    assert made.check().code == 0
+    assert made.check("--strict").code == 1
+
+
+def test_warnings_that_never_become_errors_are_not_reported(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": "x = 1 is 1\nassert (1, 'a')\n"})
+
+    assert made.check().codes() == {}
+
+
+def test_a_patch_release_that_is_not_here_is_stood_in_for(repository: Callable[..., Project]) -> None:
+    made = repository({"Dockerfile": "FROM python:3.11.99\n", "a.py": ""})
+
+    report = made.check().json
+
+    assert report["exit_code"] == 0
+    assert report["targets"][0]["proof"] == "compiled"
+    assert any("stands in for it" in note for note in report["notes"])
+
+
+def test_columns_count_code_points(project: Callable[..., Project], version: str) -> None:
+    made = project({"a.py": "é = 'ü'; return 1\n".encode()})
+
+    (one,) = (one for one in made.check("--target", version).json["diagnostics"] if one["code"] == "BG101")
+
+    assert (one["line"], one["column"]) == (1, 10)
+
+
+def test_ctrl_c_leaves_nothing_behind(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, **{f"m{n}.py": f"x = {n}\n" * 3000 for n in range(400)}})
+    run = subprocess.Popen(
+        [sys.executable, "-m", "buildguard", "check", "--output", "report.txt"],
+        cwd=made.path,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    time.sleep(1.0)
+    os.killpg(run.pid, signal.SIGINT)
+    _out, err = run.communicate(timeout=20)
+
+    assert run.returncode == 130
+    assert err.decode().strip() == "interrupted"
+    assert sorted(path.name for path in made.path.iterdir() if not path.name.startswith("m")) == ["Dockerfile"]
+    assert _probes() == 0
+    assert made.run("check").code == 0
+
+
+def _probes() -> int:
+    """How many probes run whose parent is gone."""
+    found = 0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            words = (status.parent / "cmdline").read_bytes()
+            orphan = "PPid:\t1\n" in status.read_text()
+        except OSError:
+            continue
+        found += b"buildguard-probe" in words and orphan
+    return found
+
+
+def test_output_goes_to_a_file_whole(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, **_BROKEN})
+
+    result = made.run("check", "--format", "sarif", "--output", "out.sarif")
+
+    assert (result.code, result.out) == (1, "")
+    assert (made.path / "out.sarif").read_text().startswith("{")
+    assert (made.path / "out.sarif").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_closed_or_full_stdout_is_not_a_pass(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "ok.py": ""})
+    command = [sys.executable, "-m", "buildguard", "check"]
+
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, cwd=made.path, stdout=full, stderr=subprocess.PIPE, check=False)
+
+    assert done.returncode == 3
+    assert b"Traceback" not in done.stderr
+    assert b"No space left" in done.stderr
