@@ -110,7 +110,7 @@ class Project:
 
     def run(self, *args: str, cwd: Path | None = None, timeout: float = 120) -> Result:
         done = subprocess.run(
-            [sys.executable, "-m", "buildguard", *args],
+            [Path(sys.executable).with_name("buildguard"), *args],
             cwd=cwd or self.path,
             env={**os.environ, **self.env},
             stdin=subprocess.DEVNULL,

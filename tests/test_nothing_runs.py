@@ -68,6 +68,7 @@ def test_no_trap_goes_off(
 
     result = made.check("--engine", engine, "--proof", "predicted")
 
+    assert result.code == 1, result.err
     assert result.json["summary"]["files"] >= len(_MODULES)
     assert result.codes()["cookie.py"]
     assert not mark.exists()
