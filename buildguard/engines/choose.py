@@ -43,18 +43,21 @@ class Chooser:
         self, asked: tuple[str, ...], order: tuple[str, ...], version: PythonVersion, root: Path, jobs: int
     ) -> None:
         self._asked = asked
-        self._engines = [(name, _engine(name, version, root, jobs)) for name in asked or order]
+        self._names = asked or order
+        self._make = lambda name: _engine(name, version, root, jobs)
+        self._made: dict[str, Engine | None] = {}
 
     def begin(self) -> None:
         """Let the first engine get ready."""
-        for _name, engine in self._engines[:1]:
-            if engine is not None:
-                engine.begin()
+        engine = self._engine(self._names[0])
+        if engine is not None:
+            engine.begin()
 
     def choose(self) -> Choice:
         """Wait for the engines that will answer."""
         choice = Choice([], [])
-        for name, engine in self._engines:
+        for name in self._names:
+            engine = self._engine(name)
             if engine is None:
                 # what `auto` would have liked to try is no news; what somebody asked for is
                 if self._asked:
@@ -72,9 +75,14 @@ class Chooser:
 
     def close(self) -> None:
         """End every engine."""
-        for _name, engine in self._engines:
+        for engine in self._made.values():
             if engine is not None:
                 engine.close()
+
+    def _engine(self, name: str) -> Engine | None:
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
 
 
 def enough(proof: str, wanted: str) -> bool:

