@@ -8,6 +8,7 @@ from buildguard.engines import PROOFS, Ready, Unavailable
 from buildguard.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from buildguard.engines import Engine
@@ -44,7 +45,7 @@ class Chooser:
     ) -> None:
         self._asked = asked
         self._names = asked or order
-        self._make = lambda name: _engine(name, version, root, jobs)
+        self._make: Callable[[str], Engine | None] = lambda name: _engine(name, version, root, jobs)
         self._made: dict[str, Engine | None] = {}
 
     def begin(self) -> None:
