@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,8 +50,7 @@ class Listing:
         return [(row[:6], row[row.index(b"\t") + 1 :]) for row in rows], _rows(others), closed
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(NamedTuple):
     """A git working tree, by the absolute path of its top folder; `head` is empty before the first commit."""
 
     top: Path
@@ -87,11 +85,11 @@ class Repository:
         argv = self._argv(["cat-file", "-e", f"{oid}^{{commit}}"])
         return process.run(argv, cwd=self.top, env=_environment()).status == 0
 
-    def index(self) -> list[Listed]:
+    def index_rows(self) -> list[Listed]:
         """The rows of the index, each path once (a path in conflict has several; the first counts)."""
         return _unique(_index_row(row) for row in _rows(self.ask("ls-files", "-s", "-z")))
 
-    def tree(self, commit: str) -> list[Listed]:
+    def tree_rows(self, commit: str) -> list[Listed]:
         """The rows of a commit's tree, folders opened."""
         return [_tree_row(row) for row in _rows(self.ask("ls-tree", "-r", "-z", commit))]
 
@@ -103,7 +101,7 @@ class Repository:
         """Paths that the next commit adds or changes against HEAD (in a first commit: all of the index)."""
         argv = self._argv(["rev-parse", "--verify", "--quiet", "HEAD"])
         if process.run(argv, cwd=self.top, env=_environment()).status != 0:
-            return [row.path for row in self.index()]
+            return [row.path for row in self.index_rows()]
         return _rows(self.ask("diff", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z", "HEAD", "--"))
 
     def changed_paths(self, rev: str, *, against: str) -> set[bytes]:

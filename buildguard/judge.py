@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import process, text
+from buildguard import __version__, process
 from buildguard.cache import context_of
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.engines import Source
@@ -18,19 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from buildguard.cache import Cache
-    from buildguard.engines import Engine, Outcome, Ready, Rejected
+    from buildguard.engines import Engine, Outcome, Ready
     from buildguard.stage import Entry, Stage
 
-# Raised whenever a verdict of the same bytes by the same interpreter could come out differently.
-RULES = "1"
+# What turns an interpreter's words into findings: a cached verdict is no older than these files.
+_RULES = ("findings.py", "text.py")
 _MANY = 400
 _DIGEST = 32
 _STORE_EVERY = 2000
-# What a later Python refuses, among all that compilers warn of: PEP 765, invalid escapes and literals.
-_BECOMES_ERROR = re.compile(
-    r"invalid (?:octal )?escape sequence|invalid (?:decimal|hexadecimal|octal|binary|imaginary) literal"
-    r"|'(?:return|break|continue)' in a 'finally' block"
-)
 
 
 class Judged(NamedTuple):
@@ -70,7 +65,7 @@ class Judge:
         self._engine = engine
         self._minor = minor
         self._cache = cache
-        self._context = context_of(RULES, ready.engine, ready.identity)
+        self._context = context_of(_rules(), ready.engine, ready.identity)
         self._new: dict[bytes, bytes] = {}
 
     def run(self, entries: Sequence[Entry], digests: Sequence[bytes], progress: Callable[[int], None]) -> list[Judged]:
@@ -119,15 +114,17 @@ class Judge:
             pass
 
     def _verdict(self, question: _Asked) -> tuple[str, tuple[Finding, ...]]:
+        from buildguard.findings import findings  # a warm run needs none of it
+
         outcome = question.outcome
         assert outcome is not None
-        findings = tuple(_findings(question.data, outcome, question.as_script, self._minor))
+        found = tuple(findings(question.data, outcome, question.as_script, self._minor))
         if not outcome.unproven and (outcome.rejected is None or outcome.rejected.kind != "crash"):
-            self._new[question.digest] = _packed(findings)
+            self._new[question.digest] = _packed(found)
             if len(self._new) >= _STORE_EVERY:
                 self._cache.store(self._context, self._new)
                 self._new = {}
-        return outcome.unproven, findings
+        return outcome.unproven, found
 
 
 _LAST_TO_CUT_AT_NUL = 11  # up to 3.11.3; those raise ValueError, where later ones raise SyntaxError
@@ -173,7 +170,9 @@ class _Questions:
             self._asked[number] = _Asked(content, digest, twice=twice)
             yield Source(number, content, digest)
             if twice:
-                script = text.as_old_scripts_read_it(content)
+                from buildguard.text import as_old_scripts_read_it
+
+                script = as_old_scripts_read_it(content)
                 yield Source(number + 1, script, hashlib.sha256(script).digest())
 
     def take(self, outcome: Outcome) -> _Asked | None:
@@ -198,77 +197,17 @@ class _Questions:
         return [(digest, entries) for digest, entries in self._waiting.items() if entries]
 
 
+def _rules() -> str:
+    digest = hashlib.sha256(__version__.encode())
+    for name in _RULES:
+        digest.update(Path(__file__).with_name(name).read_bytes())
+    return digest.hexdigest()
+
+
 def _hashed(paths: Sequence[bytes | None]) -> bytes:
     """The digests of some files, one after the other; zeros where a file could not be read."""
     nothing = bytes(_DIGEST)
     return b"".join([nothing if path is None else digest_file(path) or nothing for path in paths])
-
-
-# ------------------------------------------------------------------------------------------ findings
-
-
-def _findings(data: bytes, outcome: Outcome, as_script: Outcome | None, minor: int) -> Iterator[Finding]:
-    if outcome.rejected is not None:
-        yield rejection(data, outcome.rejected, minor)
-    yield from text.findings(data)
-    if outcome.rejected is None and not outcome.unproven:
-        refused = text.refused_as_script(data) if not data.isascii() else None
-        if refused is not None:
-            yield refused
-    elif _is_cut_at_nul(outcome) and as_script is not None and as_script.rejected is None and not as_script.unproven:
-        yield text.runs_as_script(data)
-    for warned in outcome.warned:
-        if _BECOMES_ERROR.match(warned.message):
-            message = f"{warned.category}: {warned.message}: a later Python refuses this"
-            where = Range(warned.line)
-            yield Finding("BG105", where, message, "", text.excerpt_of(data, warned.line), Severity.WARNING)
-
-
-def _is_cut_at_nul(outcome: Outcome) -> bool:
-    return outcome.rejected is not None and outcome.rejected.kind == "ValueError"
-
-
-def rejection(data: bytes, rejected: Rejected, minor: int) -> Finding:
-    """BG101 or BG103: what the compiler raised, in its own words, on its own line."""
-    where = _code_points(data, rejected.range, in_parser=rejected.in_parser)
-    if rejected.crashed:
-        died = rejected.kind == "crash"
-        message = rejected.message if died else f"{rejected.kind}: {rejected.message}".rstrip(": ")
-        hint = "an import of this file fails the same way: split the expression or the literal"
-        return Finding(
-            "BG103", where, f"the compiler gives up on this file: {message}", hint, text.excerpt_of(data, where.line)
-        )
-    message = f"{rejected.kind}: {rejected.message}".rstrip(": ")
-    return Finding("BG101", where, message, _hint(rejected, minor), text.excerpt_of(data, where.line))
-
-
-_PEP_701 = 12
-
-
-def _hint(rejected: Rejected, minor: int) -> str:
-    if rejected.message.startswith("f-string") and minor < _PEP_701:
-        return (
-            "before 3.12 the braces of an f-string hold no quotes of its own kind, no backslash, no comment and no"
-            " line break (PEP 701): put the expression into a name before the f-string"
-        )
-    return ""
-
-
-def _code_points(data: bytes, where: Range, *, in_parser: bool) -> Range:
-    """Columns in code points: the parser counts them so, later passes count bytes of UTF-8."""
-    column, end = where.column, where.end_column
-    line = text.excerpt_of(data, where.line)
-    if not in_parser and not line.isascii():
-        column, end = _from_bytes(line, column), _from_bytes(line, end) if where.end_line == where.line else end
-    if where.end_line is None or end is None or column is None or (where.end_line, end) <= (where.line or 0, column):
-        return Range(where.line, column)
-    return Range(where.line, column, where.end_line, end)
-
-
-def _from_bytes(line: str, column: int | None) -> int | None:
-    if column is None:
-        return None
-    return len(line.encode("utf-8")[: column - 1].decode("utf-8", "ignore")) + 1
 
 
 # ------------------------------------------------------------------------------------------ packing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import Severity
@@ -26,8 +25,7 @@ class TargetRow(NamedTuple):
     service: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """The whole result; `root` is relative to the folder where the command ran, `seconds` is wall time."""
 
     root: str

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -151,12 +150,16 @@ def _special(mode: int) -> str:
     return kinds.get(stat.S_IFMT(mode), "something special")
 
 
-@dataclass
 class OnDisk:
     """What stages on disk share: reading below a root, never out of it."""
 
-    root: Path
-    _inside: dict[bytes, bool] = field(default_factory=dict, repr=False)
+    name = "dir:."
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._inside: dict[bytes, bool] = {}
+        self._entries: list[Entry] | None = None
+        self._left_out: list[str] = []
 
     def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
         """Read each entry; a link is followed only to a file inside the root."""
@@ -203,13 +206,8 @@ class OnDisk:
         return read_file(real)
 
 
-@dataclass
 class Folder(OnDisk):
     """A folder without git: every file below it, but for virtual environments and what no build reads."""
-
-    name: str = "dir:."
-    _entries: list[Entry] | None = None
-    _left_out: list[str] = field(default_factory=list)
 
     def entries(self) -> list[Entry]:
         """Every file below the root, sorted."""
@@ -257,18 +255,15 @@ def _kind_of(found: os.DirEntry[bytes]) -> Kind:
     return Kind.EXECUTABLE if mode & 0o111 else Kind.FILE
 
 
-@dataclass
 class WorkingTree(OnDisk):
-    """Git's working tree: tracked files as they are now, and untracked ones that are not ignored."""
+    """Git's working tree: tracked files as they are now, and untracked ones that are not ignored.
 
-    repository: git.Repository = field(kw_only=True)
-    name: str = "dir:."
-    _entries: list[Entry] | None = None
-    _left_out: list[str] = field(default_factory=list)
+    Git begins to list when this is made: it takes as long as it takes us to get ready.
+    """
 
-    def __post_init__(self) -> None:
-        """Let git begin: it takes as long as it takes us to get ready."""
-        self._listing = self.repository.working_tree()
+    def __init__(self, root: Path, repository: git.Repository) -> None:
+        super().__init__(root)
+        self._listing = repository.working_tree()
 
     def entries(self) -> list[Entry]:
         """Every such file, checked-out submodules opened, sorted."""
@@ -324,22 +319,22 @@ _KINDS = {"100644": Kind.FILE, "100755": Kind.EXECUTABLE, git.LINK: Kind.LINK}
 # ---------------------------------------------------------------------------------------------- in git
 
 
-@dataclass
 class InGit:
-    """Source that is read from git's own objects, nothing checked out."""
+    """Source that is read from git's own objects, nothing checked out; the index where no commit is given."""
 
-    root: Path
-    repository: git.Repository
-    name: str
-    commit: str | None = None
-    _entries: list[Entry] | None = None
-    _homes: dict[bytes, git.Repository] = field(default_factory=dict)
-    _left_out: list[str] = field(default_factory=list)
+    def __init__(self, repository: git.Repository, name: str, commit: str | None = None) -> None:
+        self.root = repository.top
+        self.repository = repository
+        self.name = name
+        self.commit = commit
+        self._entries: list[Entry] | None = None
+        self._homes: dict[bytes, git.Repository] = {}
+        self._left_out: list[str] = []
 
     def entries(self) -> list[Entry]:
         """The rows of the index, or of the commit, submodules opened where their commit is here."""
         if self._entries is None:
-            rows = self.repository.index() if self.commit is None else self.repository.tree(self.commit)
+            rows = self.repository.index_rows() if self.commit is None else self.repository.tree_rows(self.commit)
             self._entries = sorted(self._of(rows, b""))
         return self._entries
 
@@ -384,7 +379,7 @@ class InGit:
                 )
                 continue
             self._homes = {path + b"/": inner, **self._homes}
-            yield from self._of(inner.tree(row.oid), path + b"/")
+            yield from self._of(inner.tree_rows(row.oid), path + b"/")
 
     def _behind_link(self, entry: Entry, blob: bytes | None) -> bytes | Unreadable:
         """What a link of this stage leads to in this same stage."""
@@ -408,19 +403,19 @@ class InGit:
 
 def index_of(repository: git.Repository) -> InGit:
     """The index: what the next commit will hold."""
-    return InGit(repository.top, repository, "index:")
+    return InGit(repository, "index:")
 
 
 def commit_of(repository: git.Repository, rev: str) -> InGit:
     """A commit; raises UsageError where `rev` names none."""
-    return InGit(repository.top, repository, f"commit:{rev}", repository.resolve(rev))
+    return InGit(repository, f"commit:{rev}", repository.resolve(rev))
 
 
 def stage_on_disk(root: Path, repository: git.Repository | None) -> Stage:
     """The stage of a folder on disk: git's view of it where there is a repository."""
     if repository is None:
         return Folder(root)
-    return WorkingTree(root, repository=repository)
+    return WorkingTree(root, repository)
 
 
 def resolved(path: Path) -> Path:

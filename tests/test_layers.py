@@ -18,7 +18,17 @@ _PACKAGE = REPOSITORY / "buildguard"
 _SOURCES = sorted(_PACKAGE.rglob("*.py"))
 # Each may import those before it and itself; what is not listed is a command or the ring around them.
 _WORDS = ("errors", "diagnostic", "target", "catalogue")
-_PURE = ("text", "result", "filters", "tomlfile", "config", "declared/images", "declared/dockerfile", "declared/pins")
+_PURE = (
+    "text",
+    "findings",
+    "result",
+    "filters",
+    "tomlfile",
+    "config",
+    "declared/images",
+    "declared/dockerfile",
+    "declared/pins",
+)
 _OUTER = ("process", "git", "stage", "judge", "cache", "place", "interpreters", "engines", "commands", "report", "cli")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import cache as caches
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
 _OPINIONS = 1000  # files that are shown to this machine's python3 at the most
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a person asked `check` to do; the fields are the flags of DESIGN.md's command line."""
 
     cwd: Path
@@ -74,14 +72,14 @@ class _Share(NamedTuple):
     digests: Sequence[bytes]
 
 
-@dataclass(slots=True)
 class _Seen:
-    """What judging the targets brought."""
+    """What judging the targets brought; `gone` was listed and is deleted in the worktree: no build has it."""
 
-    rows: list[TargetRow]
-    diagnostics: list[Diagnostic]
-    unproven: list[Unproven]
-    gone: set[bytes] = field(default_factory=set)  # listed, deleted in the worktree: no build has them
+    def __init__(self) -> None:
+        self.rows: list[TargetRow] = []
+        self.diagnostics: list[Diagnostic] = []
+        self.unproven: list[Unproven] = []
+        self.gone: set[bytes] = set()
 
 
 def check(request: Request, place: Place, progress: Callable[[int, int], None]) -> Report:
@@ -169,7 +167,7 @@ def _staged(place: Place) -> tuple[bytes, ...]:
 
 
 def _judge_all(job: _Job, progress: Callable[[int, int], None]) -> _Seen:
-    seen = _Seen([], [], [])
+    seen = _Seen()
     if not job.chosen.sources:
         if not job.request.staged:
             seen.unproven.append(Unproven(None, None, _nothing(job)))
@@ -246,7 +244,7 @@ def _by_engine(
     judged = judge.run(share.entries, share.digests, progress)
     seen.gone.update(one.entry.path for one in judged if one.gone)
     judged = [one for one in judged if not one.gone]
-    for one in judged:
+    for one in [one for one in judged if one.findings or one.unproven]:
         path = shown_path(one.entry.path)
         seen.diagnostics += _diagnostics(one, path, target.python, ready.engine)
         if one.unproven:

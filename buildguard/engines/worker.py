@@ -7,8 +7,7 @@ import os
 import signal
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import process
 from buildguard.diagnostic import Range
@@ -27,8 +26,7 @@ _VERDICT_FIELDS = 11
 _GREETING = b"buildguard-probe"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What one source may cost: address space in bytes, and seconds, which grow with its size."""
 
     memory: int = 2 << 30
@@ -43,8 +41,7 @@ class Limits:
         return Limits(self.memory * 3, self.seconds * 2)
 
 
-@dataclass(frozen=True, slots=True)
-class Greeting:
+class Greeting(NamedTuple):
     """How a probe introduces the interpreter that it runs in."""
 
     implementation: str
@@ -55,19 +52,19 @@ class Greeting:
     checksum: str
 
 
-@dataclass(slots=True, eq=False)
 class Worker:
     """One probe process, what it was asked and has not answered, and what it wrote so far."""
 
-    child: subprocess.Popen[bytes]
-    limits: Limits
-    greeting: Greeting | None = None
-    waiting: deque[Source] = field(default_factory=deque)
-    outgoing: deque[memoryview] = field(default_factory=deque)
-    incoming: bytearray = field(default_factory=bytearray)
-    errors: bytearray = field(default_factory=bytearray)
-    bytes_waiting: int = 0
-    busy_since: float = 0.0
+    def __init__(self, child: subprocess.Popen[bytes], limits: Limits) -> None:
+        self.child = child
+        self.limits = limits
+        self.greeting: Greeting | None = None
+        self.waiting: deque[Source] = deque()
+        self.outgoing: deque[memoryview] = deque()
+        self.incoming = bytearray()
+        self.errors = bytearray()
+        self.bytes_waiting = 0
+        self.busy_since = 0.0
 
     @classmethod
     def start(cls, command: Callable[[int], list[str]], limits: Limits) -> Worker:
