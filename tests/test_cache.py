@@ -124,9 +124,8 @@ def test_it_repairs_itself(project: Callable[..., Project]) -> None:
     "statement",
     [
         "UPDATE verdict SET verdict = x''",
-        "UPDATE verdict SET digest = zeroblob(32)",
+        "UPDATE verdict SET digest = zeroblob(32) WHERE verdict = x''",
         "UPDATE verdict SET checksum = zeroblob(32)",
-        "UPDATE verdict SET checksum = NULL",
         "UPDATE verdict SET verdict = CAST(verdict AS TEXT)",
         # the verdict of the good file in the bad file's row
         "UPDATE verdict SET verdict = x'', checksum = (SELECT checksum FROM verdict WHERE verdict = x'' LIMIT 1)",
@@ -139,10 +138,7 @@ def test_a_poisoned_row_is_a_miss(project: Callable[..., Project], statement: st
     made = project(_FILES)
     _verdicts(made)
     with sqlite3.connect(_database()) as db:
-        try:
-            db.execute(statement)
-        except sqlite3.IntegrityError:
-            pytest.skip("the table itself refuses it")
+        db.execute(statement)
     db.close()
 
     _verdicts(made)

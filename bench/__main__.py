@@ -1,0 +1,162 @@
+"""`python -m bench`: speed and memory beside compileall and ruff; writes docs/benchmarks.md and bench/results."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.measure import Command, Timing, memory, ratio, side_by_side
+from bench.trees import tree
+
+_HERE = Path(__file__).parent
+_PROJECT = _HERE.parent
+_BIN = Path(sys.executable).parent
+_REFERENCE = _PROJECT / "tests" / "reference.py"
+_FILES = 10_000
+
+
+def main() -> None:
+    """Measure, print, and write."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--files", type=int, default=_FILES)
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="of the slow ones; the fast ones run three times as often"
+    )
+    options = parser.parse_args()
+    folder = tree(options.files)
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = [
+            *_cold(folder, Path(scratch), options.rounds),
+            *_warm(folder, Path(scratch), options.rounds * 3),
+            *_start(Path(scratch), options.rounds * 5),
+            *_memory(folder),
+        ]
+    _write(rows, options.files)
+
+
+def _target() -> tuple[str, str]:
+    """The version that is measured, and its interpreter: the one that runs this."""
+    return f"3.{sys.version_info.minor}", getattr(sys, "_base_executable", sys.executable)
+
+
+def _check(*args: str) -> list[str]:
+    return [str(_BIN / "buildguard"), "check", "--target", _target()[0], *args]
+
+
+def _cold(folder: Path, scratch: Path, rounds: int) -> list[tuple[str, str, str]]:
+    _version, python = _target()
+    cache = scratch / "cold"
+    listing = scratch / "paths"
+    listing.write_bytes(b"".join(os.fsencode(path) + b"\0" for path in sorted(folder.rglob("*.py"))))
+    copy = scratch / "tree"
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(".git"))
+    no_bytecode = {"PYTHONDONTWRITEBYTECODE": ""}
+    found = side_by_side(
+        {
+            "check": Command(
+                _check(), folder, {"BUILDGUARD_CACHE_DIR": str(cache)}, lambda: shutil.rmtree(cache, ignore_errors=True)
+            ),
+            "compileall": Command(
+                [python, "-m", "compileall", "-q", "-j2", "."], copy, no_bytecode, lambda: _remove_bytecode(copy)
+            ),
+            "loop": Command(["sh", "-c", f"exec '{python}' -I -S -B '{_REFERENCE}' < '{listing}'"], folder),
+        },
+        rounds,
+    )
+    cores = len(os.sched_getaffinity(0))
+    return [
+        ("cold: of `compileall -q -j2`", ratio(found["check"], found["compileall"]), "0.35"),
+        (
+            f"cold: of a bare compile loop over {cores} cores",
+            ratio(found["check"], found["loop"], times=1 / cores),
+            "1.3",
+        ),
+        *_seconds("cold", found),
+    ]
+
+
+def _remove_bytecode(folder: Path) -> None:
+    for cache in list(folder.rglob("__pycache__")):
+        shutil.rmtree(cache)
+
+
+def _warm(folder: Path, scratch: Path, rounds: int) -> list[tuple[str, str, str]]:
+    env = {"BUILDGUARD_CACHE_DIR": str(scratch / "warm"), "RUFF_CACHE_DIR": str(scratch / "ruff")}
+    ruff = str(_BIN / "ruff")
+    tag = f"py3{sys.version_info.minor}"
+    commands = {
+        "check": Command(_check(), folder, env),
+        "ruff": Command([ruff, "check", "--quiet", "."], folder, env),
+        "ruff, syntax only": Command(
+            [ruff, "check", "--quiet", "--select=E9", f"--target-version={tag}", "."], folder, env
+        ),
+    }
+    side_by_side(commands, 1)
+    found = side_by_side(commands, rounds)
+    return [
+        ("warm: of `ruff check` warm", ratio(found["check"], found["ruff"]), "1.2"),
+        ("warm: of `ruff check --select E9` warm", ratio(found["check"], found["ruff, syntax only"]), ""),
+        *_seconds("warm", found),
+    ]
+
+
+def _start(scratch: Path, rounds: int) -> list[tuple[str, str, str]]:
+    folder = scratch / "one"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(f"FROM python:{_target()[0]}\n", "utf-8")
+    (folder / "a.py").write_text("x = 1\n", "utf-8")
+    for command in (["init", "--quiet"], ["add", "--all"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    found = side_by_side(
+        {
+            "click": Command([sys.executable, "-c", "import click"], folder),
+            "--version": Command([str(_BIN / "buildguard"), "--version"], folder),
+            "staged": Command([str(_BIN / "buildguard"), "check", "--staged", "--no-cache"], folder),
+        },
+        rounds,
+    )
+    more = found["staged"].median - found["--version"].median
+    return [
+        ("`--version`: of `python -c 'import click'`", ratio(found["--version"], found["click"]), "2"),
+        ("one staged file: seconds more than `--version`", f"{more:.2f}", "0.35"),
+    ]
+
+
+def _memory(folder: Path) -> list[tuple[str, str, str]]:
+    own, child = memory(["check", "--target", _target()[0], "--no-cache"], folder)
+    return [
+        ("peak memory of buildguard's own process, MB", f"{own:.0f}", "150"),
+        ("peak memory of its largest child, MB", f"{child:.0f}", "150"),
+    ]
+
+
+def _seconds(name: str, found: dict[str, Timing]) -> list[tuple[str, str, str]]:
+    return [(f"{name}: seconds, {which}", f"{timing.median:.2f}", "") for which, timing in found.items()]
+
+
+def _write(rows: list[tuple[str, str, str]], files: int) -> None:
+    version = subprocess.run([_BIN / "ruff", "--version"], capture_output=True, check=True).stdout.decode().strip()
+    machine = f"{files} files, CPython {platform.python_version()}, {version}, {len(os.sched_getaffinity(0))} cores"
+    results = _HERE / "results"
+    results.mkdir(exist_ok=True)
+    (results / "latest.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n", "utf-8")
+    table = "\n".join(f"| {what} | {value} | {limit} |" for what, value, limit in rows)
+    text = (
+        "# Benchmarks\n\n`python -m bench` makes the tree, measures, and writes this page. Ratios within one run: the median,"
+        " and in brackets\nthe span over the rounds. Seconds are of the machine that ran it and mean little elsewhere.\n\n"
+        f"Measured on: {machine}.\n\n| what | measured | at most |\n|---|---|---|\n{table}\n"
+    )
+    (_PROJECT / "docs").mkdir(exist_ok=True)
+    (_PROJECT / "docs" / "benchmarks.md").write_text(text, "utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

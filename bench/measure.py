@@ -1,0 +1,75 @@
+"""Running commands side by side and timing them: several rounds, each of all commands, so that noise hits all alike."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+class Command(NamedTuple):
+    """One contestant: its argv, where it runs, its environment, and what to do before each run."""
+
+    argv: Sequence[str]
+    cwd: Path
+    env: Mapping[str, str] = {}
+    before: Callable[[], object] = lambda: None
+
+
+class Timing(NamedTuple):
+    """Wall seconds of each round."""
+
+    rounds: list[float]
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return statistics.median(self.rounds)
+
+
+def side_by_side(commands: Mapping[str, Command], rounds: int) -> dict[str, Timing]:
+    """Time every command once a round, in turn."""
+    found: dict[str, Timing] = {name: Timing([]) for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            command.before()
+            started = time.perf_counter()
+            subprocess.run(
+                command.argv,
+                cwd=command.cwd,
+                env={**os.environ, **command.env},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=False,
+            )
+            found[name].rounds.append(time.perf_counter() - started)
+    return found
+
+
+def ratio(first: Timing, second: Timing, *, times: float = 1) -> str:
+    """How many times the second (times a factor) the first takes: median, and the span over the rounds."""
+    ratios = [one / (other * times) for one, other in zip(first.rounds, second.rounds, strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+
+
+def memory(argv: Sequence[str], cwd: Path) -> tuple[float, float]:
+    """Peak resident megabytes of `buildguard …` itself and of its largest child."""
+    code = (
+        "import resource, sys\nfrom buildguard.cli import main\nsys.argv = ['buildguard', *sys.argv[2:]]\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "peaks = [resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]\n"
+        "open(sys.argv0, 'w').write(' '.join(map(str, peaks)))"
+    ).replace("sys.argv0", "OUT")
+    with tempfile.NamedTemporaryFile("r") as out:
+        program = f"OUT = {out.name!r}\n{code}"
+        subprocess.run([sys.executable, "-c", program, "-", *argv], cwd=cwd, stdout=subprocess.DEVNULL, check=False)
+        own, child = (int(peak) / 1024 for peak in Path(out.name).read_text("ascii").split())
+    return own, child
