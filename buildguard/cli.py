@@ -141,6 +141,11 @@ def init() -> None:
 
 def main() -> None:
     """Run the command line and exit with the status that the contract gives."""
+    if os.name == "nt":
+        click.echo(
+            "buildguard: Windows has no limits on child processes, so nothing could be proven; use WSL", err=True
+        )
+        sys.exit(UnprovenError.exit_code)
     gc.disable()  # short-lived, and what it makes in numbers holds no cycles
     signal.signal(signal.SIGTERM, _terminated)
     sys.exit(_guarded(lambda: cli.main(standalone_mode=False)))

@@ -129,6 +129,20 @@ def test_a_memory_error_below_the_limit_is_the_compilers(version: str) -> None:
         assert outcome.rejected is None
 
 
+def test_a_tighter_limit_of_the_machine_is_not_the_files_fault() -> None:
+    """Under `ulimit -v` the memory ends far below our own limit; that proves nothing about the source."""
+    text = _SABOTAGE + probe_text()
+    command = f'ulimit -v 300000; exec "{sys.executable}" -I -S -B -c "$0" "$1"'
+    pool = Pool(lambda memory: ["/bin/bash", "-c", command, text, str(memory)], 1, Limits())
+    try:
+        (outcome,) = pool.run(iter([source_of(0, b"# FULL\n")]))
+    finally:
+        pool.close()
+
+    assert outcome.rejected is None
+    assert "memory" in outcome.unproven
+
+
 def test_an_interpreter_that_never_works_is_no_verdict() -> None:
     pool = Pool(lambda _memory: ["/bin/sh", "-c", "echo broken >&2; exit 1"], 2, Limits())
     try:

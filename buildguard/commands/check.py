@@ -176,6 +176,10 @@ def _judge_all(job: _Job, progress: Callable[[int, int], None]) -> _Seen:
     uncovered = len(job.chosen.sources) - len({entry.path for _target, share in shares for entry in share})
     if uncovered and not job.request.service:
         seen.unproven.append(Unproven(None, None, f"{uncovered} files belong to no target"))
+    if not any(share for _target, share in shares):
+        # one service was asked for, and it runs none of these files (or no Python at all)
+        reason = f"service '{job.request.service}' runs none of these files" if job.request.service else _nothing(job)
+        seen.unproven.append(Unproven(None, None, reason))
     total = sum(len(share) for _target, share in shares)
     for target, share in shares:
         _judge(job, target, share, seen, lambda done: progress(done, total))

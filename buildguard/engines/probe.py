@@ -78,7 +78,7 @@ def limiter(memory):
 
 
 def peak_memory():
-    """The most address space this process ever had, in bytes; 0 where the system does not tell."""
+    """The most memory this process ever had, in bytes: address space, or what was resident; 0 if nobody tells."""
     try:
         with open("/proc/self/status", "rb") as status:
             for line in status:
@@ -86,7 +86,25 @@ def peak_memory():
                     return int(line.split()[1]) * 1024
     except (OSError, ValueError, MemoryError):
         pass
-    return 0
+    try:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    except (ImportError, MemoryError):
+        return 0
+
+
+def near_limit(memory):
+    """Whether this process was anywhere near what it may have: 1 or 0."""
+    try:
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        memory = min([memory] + [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY])
+    except (ImportError, AttributeError, MemoryError):
+        pass
+    return int(peak_memory() > memory // 2)
 
 
 def place(error):
@@ -111,7 +129,7 @@ def phase(data):
     return "compiler"
 
 
-def judge(data, seen):
+def judge(data, seen, memory):
     """Compile one source as an import would; return what happened as a list of fields."""
     del seen[:]
     try:
@@ -121,7 +139,7 @@ def judge(data, seen):
         verdict = [type(error).__name__, error.msg, phase(data)] + place(error) + [0]
         seen[:] = warned
     except MemoryError as error:
-        verdict = [type(error).__name__, str(error), "", "", "", "", "", peak_memory()]
+        verdict = [type(error).__name__, str(error), "", "", "", "", "", near_limit(memory)]
     except BaseException as error:
         verdict = [type(error).__name__, str(error), "", "", "", "", "", 0]
     else:
@@ -163,7 +181,7 @@ def main(memory):
             return
         if grant is not None:
             grant(int(seconds))
-        send(out, [number, len(data), digest(data)] + judge(data, seen))
+        send(out, [number, len(data), digest(data)] + judge(data, seen, memory))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
@@ -153,7 +154,7 @@ class Worker:
         assert self.greeting is not None
         if number != source.number or size != len(source.data) or digest != self._expected(source):
             raise ValueError("the probe answered for other bytes than it was sent")
-        return Outcome(number, source.digest, _rejection(fields, self.limits), _warnings(fields))
+        return Outcome(number, source.digest, _rejection(fields), _warnings(fields))
 
     def _expected(self, source: Source) -> str:
         kind = self.greeting.checksum if self.greeting else ""
@@ -172,7 +173,7 @@ class Worker:
         except ChildProcessError:
             return self.child.wait(), 0
         self.child.returncode = os.waitstatus_to_exitcode(status)
-        return self.child.returncode, usage.ru_maxrss * 1024
+        return self.child.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _read_list(buffer: bytearray, start: int) -> tuple[list[bytes], int] | None:
@@ -196,13 +197,13 @@ def _number(text: bytes) -> int | None:
     return int(text) if text else None
 
 
-def _rejection(fields: list[bytes], limits: Limits) -> Rejected | None:
+def _rejection(fields: list[bytes]) -> Rejected | None:
     kind, message, phase = (text.decode("utf-8") for text in fields[3:6])
     if not kind:
         return None
     where = Range(*(_number(text) for text in fields[6:10]))
     # Out of memory far below the limit is the parser's own stack, not the machine's memory.
-    spent = kind == "MemoryError" and int(fields[10]) > limits.memory // 2
+    spent = kind == "MemoryError" and fields[10] != b"0"
     crashed = kind in {"MemoryError", "RecursionError", "SystemError"}
     return Rejected("limit" if spent else kind, message, where, in_parser=phase != "compiler", crashed=crashed)
 

@@ -219,6 +219,23 @@ def test_files_that_belong_to_no_target_are_unproven(project: Callable[..., Proj
     assert "no build context" in report["unproven"][0]["reason"]
 
 
+def test_a_service_that_runs_none_of_the_files_is_not_clean(project: Callable[..., Project]) -> None:
+    made = project(
+        {
+            "a.py": "",
+            ".python-version": "3.11\n",
+            "web/Dockerfile": "FROM nginx:1\n",
+            "job/Dockerfile": "FROM python:3.11\n",
+            "job/b.py": "",
+        }
+    )
+
+    for args in (["--service", "web"], ["--service", "job", "a.py"]):
+        report = made.check(*args).json
+        assert report["exit_code"] == 3
+        assert "runs none of these files" in report["unproven"][0]["reason"]
+
+
 def test_configured_services(project: Callable[..., Project]) -> None:
     made = project(
         {
