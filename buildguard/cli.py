@@ -233,7 +233,8 @@ def _give(report: Report, form: str, output: Path | None, *, lines: int | None) 
     from buildguard.report import render, write
 
     colour = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    text = render(report, form, colour=colour, lines=lines)
+    width = os.get_terminal_size(sys.stdout.fileno()).columns if output is None and sys.stdout.isatty() else 0
+    text = render(report, form, colour=colour, lines=lines, width=width)
     if output is not None:
         write(text, output)
         return

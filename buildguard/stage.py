@@ -134,6 +134,8 @@ def _why_not(path: bytes, error: OSError) -> Unreadable:
         return Unreadable(f"cannot be read: {error.strerror}")
     if stat.S_ISLNK(mode):
         return Unreadable("a symbolic link")
+    if stat.S_ISDIR(mode):
+        return Unreadable(f"a folder that cannot be opened: {error.strerror}")
     if not stat.S_ISREG(mode):
         return Unreadable(f"{_special(mode)}, not a file")
     return Unreadable(f"cannot be read: {error.strerror}")

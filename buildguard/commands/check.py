@@ -320,7 +320,7 @@ def _conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
     found: dict[tuple[str, int | None], Diagnostic] = {}
     for target in targets:
         for one in target.conflicts:
-            message = f"{one.words} disagrees with {target.python} ({target.found_in}), which is what runs"
+            message = f"says {one.words}, but the target is Python {target.python} ({target.found_in})"
             hint = f"make {one.place} say {target.python}, or change {target.found_in}"
             diagnostic = Diagnostic("BG401", Severity.WARNING, one.file, Range(one.line), message, hint, target.python)
             found.setdefault((one.file, one.line), diagnostic)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "sarif", "github")
 
 
-def render(report: Report, form: str, *, colour: bool = False, lines: int | None = None) -> str:
-    """A result in one of FORMATS; `lines` is how many lines of findings text may have (None: all)."""
+def render(report: Report, form: str, *, colour: bool = False, lines: int | None = None, width: int = 0) -> str:
+    """A result in one of FORMATS; text has at most `lines` lines of findings (None: all), folded at `width` (0: never)."""
     if form == "json":
         from buildguard.report.json import render as to_json
 
@@ -30,7 +30,7 @@ def render(report: Report, form: str, *, colour: bool = False, lines: int | None
         return to_github(report)
     from buildguard.report.text import render as to_text
 
-    return to_text(report, colour=colour, most=lines)
+    return to_text(report, colour=colour, most=lines, width=width)
 
 
 def write(text: str, file: Path) -> None:

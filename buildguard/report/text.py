@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -20,9 +21,9 @@ _WIDTH = 100
 _INDENT = " " * 6
 
 
-def render(report: Report, *, colour: bool, most: int | None) -> str:
-    """The whole text; at most `most` lines of findings."""
-    blocks = list(_blocks(report))
+def render(report: Report, *, colour: bool, most: int | None, width: int = 0) -> str:
+    """The whole text; at most `most` lines of findings, hints folded at `width` columns."""
+    blocks = list(_blocks(report, width))
     kept, left = _fitting(blocks, most)
     lines = [line for block in kept for line in block]
     if left:
@@ -72,27 +73,32 @@ def _fitting(blocks: list[list[str]], most: int | None) -> tuple[list[list[str]]
     return kept, sum(1 for block in blocks[len(kept) :] for line in block if line.startswith("  ") and line[2] != " ")
 
 
-def _blocks(report: Report) -> Iterator[list[str]]:
+def _blocks(report: Report, width: int) -> Iterator[list[str]]:
     hinted: set[str] = set()
     groups = [list(group) for _path, group in groupby(report.diagnostics, key=lambda one: one.path)]
     for group in sorted(groups, key=lambda found: all(one.severity is Severity.WARNING for one in found)):
         path = group[0].path
         lines = [click.style(shown(path), bold=True)] if path is not None else []
         for one in group:
-            lines += _finding(one, hinted)
+            lines += _finding(one, hinted, width)
         yield [*lines, ""]
 
 
-def _finding(one: Diagnostic, hinted: set[str]) -> Iterator[str]:
+def _finding(one: Diagnostic, hinted: set[str], width: int) -> Iterator[str]:
     place = ":".join(str(number) for number in one.range[:2] if number is not None)
     colour = "red" if one.severity is Severity.ERROR else "yellow"
     code = click.style(f"{one.code} {one.severity}", fg=colour)
-    target = f" (Python {one.target})" if one.target and one.code != "BG403" else ""
+    # BG4xx speak of Pythons in their own words
+    target = f" (Python {one.target})" if one.target and not one.code.startswith("BG4") else ""
     yield f"  {place + '  ' if place else ''}{code}: {shown(one.message)}{target}"
     yield from _excerpt(one)
     if one.hint and one.hint not in hinted:
         hinted.add(one.hint)
-        yield f"{_INDENT}hint: {shown(one.hint)}"
+        hint = f"hint: {shown(one.hint)}"
+        room = width - len(_INDENT)
+        fold = room > len(_INDENT)
+        lines = textwrap.wrap(hint, room, break_long_words=False, break_on_hyphens=False) if fold else [hint]
+        yield from (_INDENT + line for line in lines)
 
 
 def _excerpt(one: Diagnostic) -> Iterator[str]:
