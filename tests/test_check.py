@@ -558,6 +558,48 @@ def test_ctrl_c_leaves_nothing_behind(project: Callable[..., Project]) -> None:
     assert made.run("check").code == 0
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
+def test_killed_it_leaves_nothing_running(project: Callable[..., Project], number: int, status: int) -> None:
+    made = project({**_DOCKERFILE, **{f"m{n}.py": f"x = {n}\n" * 3000 for n in range(400)}})
+    run = subprocess.Popen(
+        [sys.executable, "-m", "buildguard", "check"],
+        cwd=made.path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(1.0)
+    run.send_signal(number)
+
+    assert run.wait(20) == status
+    for _ in range(100):
+        if not _probes():
+            break
+        time.sleep(0.1)
+    assert _probes() == 0
+    assert made.run("check").code == 0
+
+
+def test_a_bar_shows_on_a_terminal_and_only_there(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, **{f"m{n}.py": f"x = {n}\n" * 6000 for n in range(600)}})
+    terminal, side = os.openpty()
+    run = subprocess.Popen(
+        [sys.executable, "-m", "buildguard", "check", "--no-cache"], cwd=made.path, stdout=subprocess.PIPE, stderr=side
+    )
+    os.close(side)
+    shown = b""
+    while run.poll() is None or shown == b"":
+        try:
+            shown += os.read(terminal, 1 << 16)
+        except OSError:  # EIO: the other side is closed
+            break
+    out, _err = run.communicate()
+    os.close(terminal)
+
+    assert b"compiling" in shown
+    assert b"compiling" not in out
+    assert made.run("check").err == ""
+
+
 def _probes() -> int:
     """How many probes run whose parent is gone."""
     found = 0

@@ -74,6 +74,21 @@ def test_no_trap_goes_off(
     assert not mark.exists()
 
 
+def test_relative_entries_of_path_choose_no_program(
+    project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "mark"
+    made = project(_traps(mark))
+    for name in _PROGRAMS:
+        (made.path / name).chmod(0o755)
+    made.git("init", "--quiet")
+    monkeypatch.setenv("PATH", f".{os.pathsep}{os.pathsep}bin{os.pathsep}{os.environ['PATH']}")
+
+    assert made.check("--engine", "interpreter").code == 1
+    assert made.check("--engine", "static").code == 1
+    assert not mark.exists()
+
+
 def test_an_interpreter_inside_the_project_is_not_run(
     project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,9 @@ def compile(data, *rest):
     if b"FULL" in data:
         hoard = []
         while True: hoard.append(bytearray(1 << 24))
+    if b"LIMITS" in data:
+        import resource
+        raise ValueError(" ".join(str(resource.getrlimit(getattr(resource, "RLIMIT_" + name))[0]) for name in ("CPU", "AS", "CORE")))
     if b"CHATTER" in data: _os.write(2, b"words " * 100000)
     return _compile(data, *rest)
 """
@@ -80,6 +83,16 @@ def test_a_bad_source_gets_its_own_verdict_and_the_rest_theirs(word: bytes, kind
     for at, one in enumerate(outcomes):
         assert not one.unproven
         assert (one.rejected is not None) == (at % 2 == 1)
+
+
+def test_every_source_is_compiled_under_limits() -> None:
+    (outcome,) = _run([b"# LIMITS\n"], Limits(memory=256 << 20, seconds=3))
+
+    assert outcome.rejected is not None
+    cpu, memory, core = map(int, outcome.rejected.message.split())
+    assert 3 <= cpu <= 6
+    assert memory == 256 << 20
+    assert core == 0
 
 
 def test_many_culprits() -> None:
