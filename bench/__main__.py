@@ -26,15 +26,13 @@ def main() -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--files", type=int, default=_FILES)
-    parser.add_argument(
-        "--rounds", type=int, default=3, help="of the slow ones; the fast ones run three times as often"
-    )
+    parser.add_argument("--rounds", type=int, default=3, help="of the slow ones; the fast ones run more often")
     options = parser.parse_args()
     folder = tree(options.files)
     with tempfile.TemporaryDirectory() as scratch:
         rows = [
             *_cold(folder, Path(scratch), options.rounds),
-            *_warm(folder, Path(scratch), options.rounds * 3),
+            *_warm(folder, Path(scratch), options.rounds * 2),
             *_start(Path(scratch), options.rounds * 5),
             *_memory(folder),
         ]

@@ -38,6 +38,7 @@ class Config(NamedTuple):
     ignore: tuple[str, ...] = ()
     per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
     services: tuple[ServiceTable, ...] = ()
+    build_file: str = ""
     substitutions: tuple[tuple[str, str], ...] = ()
 
 
@@ -136,6 +137,7 @@ def _config(table: Any, place: _Place) -> Config:
         ignore=_strings(table, "ignore", place),
         per_file_ignores=tuple((pattern, _strings(ignores, pattern, place)) for pattern in ignores),
         services=tuple(_service(service, place) for service in services),
+        build_file=table.get("cloud", {}).get("config", ""),
         substitutions=tuple((key, str(value)) for key, value in substitutions.items()),
     )
 

@@ -15,6 +15,7 @@ from tests.conftest import REPOSITORY, Project, interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 _HEADINGS = ["What it means", "Why it breaks", "An example that fails", "The same, repaired", "How to silence it"]
 
@@ -141,6 +142,28 @@ def test_init_never_overwrites(repository: Callable[..., Project]) -> None:
     assert (made.path / "buildguard.toml").read_text() == "# mine\n"
     assert "left alone" in result.out
     assert made.run("init").code == 0
+
+
+def test_init_leaves_a_hooks_folder_of_all_repositories_alone(
+    repository: Callable[..., Project], tmp_path: Path
+) -> None:
+    made = repository({"Dockerfile": "FROM python:3.12\n", "a.py": ""})
+    (tmp_path / "global").mkdir()
+    made.git("config", "core.hooksPath", str(tmp_path / "global"))
+
+    result = made.run("init")
+
+    assert result.code == 0
+    assert "core.hooksPath points there" in result.out
+    assert list((tmp_path / "global").iterdir()) == []
+
+
+def test_init_in_a_linked_worktree(repository: Callable[..., Project], tmp_path: Path) -> None:
+    made = repository({"Dockerfile": "FROM python:3.12\n", "a.py": ""})
+    made.git("worktree", "add", "--quiet", str(tmp_path / "linked"))
+
+    assert Project(tmp_path / "linked").run("init").code == 0
+    assert (made.path / ".git/hooks/pre-commit").is_file()
 
 
 def test_init_needs_a_repository(project: Callable[..., Project]) -> None:

@@ -63,6 +63,9 @@ def hook_text(name: str) -> bytes:
 
 def _hooks(repository: git.Repository) -> Iterator[str]:
     folder = git.git_folder(repository, "hooks")
+    if not folder.resolve().is_relative_to(repository.top.resolve()) and not _is_default(repository, folder):
+        yield f"{folder}: core.hooksPath points there, out of this repository: left alone; see hooks/ for what to add"
+        return
     folder.mkdir(parents=True, exist_ok=True)
     for name in HOOKS:
         file, text = folder / name, hook_text(name)
@@ -73,6 +76,11 @@ def _hooks(repository: git.Repository) -> Iterator[str]:
         file.write_bytes(text)
         file.chmod(0o755)
         yield f"{file}: written"
+
+
+def _is_default(repository: git.Repository, folder: Path) -> bool:
+    """Whether it is the git folder's own `hooks`, which for a linked worktree lies in the main one."""
+    return folder.resolve() == (git.git_folder(repository, "info").resolve().parent / "hooks")
 
 
 def _configuration(top: Path) -> Iterator[str]:

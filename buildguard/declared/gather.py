@@ -101,7 +101,9 @@ def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:
 
 
 def _read(stage: Stage, config: Config) -> _Read:
-    configured = {os.fsencode(path) for path in _configured(config)}
+    dockerfiles = {os.fsencode(path) for path in _configured(config)}
+    build_file = os.fsencode(config.build_file)
+    configured = {*dockerfiles, build_file}
     wanted = [entry for entry in stage.entries() if deciding(entry.path) or entry.path in configured]
     found = _Read({}, {}, {})
     for entry, content in stage.contents(wanted):
@@ -110,11 +112,11 @@ def _read(stage: Stage, config: Config) -> _Read:
             if _deleted(stage, entry):
                 continue
             raise UnprovenError(f"{path}: {content.reason}")
-        if entry.path in configured or _is_dockerfile(entry.path):
+        if entry.path in dockerfiles or _is_dockerfile(entry.path):
             found.dockerfiles[path] = content
         elif posixpath.basename(path) in pins.NAMES:
             found.pins[path] = content
-        elif cloudbuild_name(entry.path):
+        elif entry.path == build_file or cloudbuild_name(entry.path):
             from buildguard.declared import cloudbuild
 
             found.buildfiles[path] = cloudbuild.read(content, path, dict(config.substitutions))

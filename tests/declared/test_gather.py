@@ -173,6 +173,19 @@ def test_builds_are_found_however_they_are_written(project: Callable[..., Projec
     assert [(one["python"], one["files"]) for one in made.check("--engine", "static").json["targets"]] == [("3.9", 1)]
 
 
+def test_a_build_file_of_another_name(project: Callable[..., Project]) -> None:
+    made = project(
+        {
+            "lib/b.py": "",
+            "backend/Dockerfile": "ARG PY=3.12\nFROM python:${PY}\n",
+            "ci/build.yaml": "steps:\n- name: docker\n  args: [build, -f, backend/Dockerfile, --build-arg, PY=$_V, .]\n",
+            "buildguard.toml": '[cloud]\nconfig = "ci/build.yaml"\nsubstitutions = { _V = "3.9" }\n',
+        }
+    )
+
+    assert [(one["python"], one["files"]) for one in made.check("--engine", "static").json["targets"]] == [("3.9", 1)]
+
+
 def test_several_dockerfiles_are_several_targets(project: Callable[..., Project]) -> None:
     files = {
         "backend/a.py": BROKEN_BEFORE_312,
