@@ -96,12 +96,16 @@ class Declaration(NamedTuple):
 
 
 class Service(NamedTuple):
-    """One image that the repository ships: its Dockerfile, its build context, and how it is called."""
+    """One image that the repository ships: its Dockerfile, its build context, and how it is called and built.
+
+    `build_args` and `stage` are the `--build-arg`s and the `--target` of the build.
+    """
 
     name: str
     dockerfile: str
     context: str
-    context_from: str = ""
+    build_args: tuple[tuple[str, str], ...] = ()
+    stage: str = ""
 
 
 class Target(NamedTuple):

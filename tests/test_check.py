@@ -431,7 +431,7 @@ def test_diff_base_reports_what_changed(repository: Callable[..., Project]) -> N
     result = made.check("--diff-base", "HEAD~1")
 
     assert {path for path in result.codes() if path} == {"new.py", "untracked.py"}
-    assert any("1 findings in files that did not change" in note for note in result.json["notes"])
+    assert any("not shown: 1 finding in files" in note for note in result.json["notes"])
     assert {path for path in made.check("--diff-base", "HEAD~1", "commit:HEAD").codes() if path} == {"new.py"}
 
 

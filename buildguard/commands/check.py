@@ -400,7 +400,8 @@ def _since_base(job: _Job, diagnostics: list[Diagnostic], seen: _Seen) -> tuple[
     unproven = [one for one in seen.unproven if one.path is None or one.path in changed]
     hidden = len(diagnostics) + len(seen.unproven) - len(kept) - len(unproven)
     if hidden:
-        job.notes.append(f"{hidden} findings in files that did not change since {base} are not shown")
+        findings = "1 finding" if hidden == 1 else f"{hidden} findings"
+        job.notes.append(f"not shown: {findings} in files that did not change since {base}")
     return kept, unproven
 
 

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(.+?)\s*$")
 # BuildKit looks at whole shell words, so `a << b` and `cat<<EOF` begin no heredoc.
@@ -45,10 +45,13 @@ class Final(NamedTuple):
     image: str
     chain: tuple[Stage, ...]
 
-    def speaks_of_python(self) -> bool:
-        """Whether any instruction of the chain runs or copies something of Python's."""
-        words = re.compile(r"python|\bpip3?\b|\buv\b|gunicorn|uvicorn|conda|pypy|\.py\b", re.IGNORECASE)
-        return any(words.search(step.text) for stage in self.chain for step in stage.instructions)
+
+_PYTHONIC = re.compile(r"python|\bpip3?\b|\buv\b|gunicorn|uvicorn|conda|pypy|\.py\b", re.IGNORECASE)
+
+
+def speaks_of_python(chain: Iterable[Stage]) -> bool:
+    """Whether any of some stages is built on, runs or copies something of Python's."""
+    return any(_PYTHONIC.search(f"{stage.base}\n{step.text}") for stage in chain for step in stage.instructions)
 
 
 def instructions(data: bytes) -> list[Instruction]:

@@ -15,7 +15,7 @@ from buildguard.stage import Unreadable
 from buildguard.target import Declaration, PythonVersion, Rank, Service, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from buildguard.config import Config
     from buildguard.declared import cloudbuild
@@ -176,31 +176,36 @@ def _image(rank: Rank, file: str, line: int, image: str, words: str) -> Declarat
 
 def _services(files: _Read, config: Config, stage: Stage) -> tuple[list[Service], list[str]]:
     """One service for each image that is built, with its context; notes tell what was inferred."""
-    if config.services:
-        return [_configured_service(one, files, config) for one in config.services], []
-    if config.dockerfile:
-        built = _contexts(config.dockerfile, files)
-        context = built[0][0] if built else ""
-        return [_configured_service(ServiceTable("", config.dockerfile, context, None), files, config)], []
+    if config.services or config.dockerfile:
+        tables = config.services or (ServiceTable("", config.dockerfile, "", None),)
+        return [one for table in tables for one in _configured_services(table, files, config)], []
     services, notes = [], []
     for path in sorted(files.dockerfiles):
-        built = _contexts(path, files)
-        for context, place in built or [_own_context(path, stage)]:
-            services.append(Service(_name(path), path, context, place))
-            if place == "inferred":
-                shown = context or "the root"
-                notes.append(
-                    f"{path}: no Python source lies in its folder, so {shown} counts as its build context;"
-                    " [[tool.buildguard.service]] says otherwise"
-                )
+        if built := _built(path, files):
+            services += built
+            continue
+        context = _own_context(path, stage)
+        services.append(Service(_name(path), path, context))
+        if context != posixpath.dirname(path):
+            notes.append(
+                f"{path}: no Python source lies in its folder, so {context or 'the root'} counts as its build context;"
+                " [[tool.buildguard.service]] says otherwise"
+            )
     return services, notes
 
 
-def _configured_service(table: ServiceTable, files: _Read, config: Config) -> Service:
+def _configured_services(table: ServiceTable, files: _Read, config: Config) -> list[Service]:
+    """A service as the configuration has it, once for each way in which build files build its Dockerfile."""
     if table.dockerfile not in files.dockerfiles:
         place = config.file if table.line is None else f"{config.file}:{table.line}"
         raise UsageError(f"{place}: there is no {table.dockerfile}")
-    return Service(table.name or _name(table.dockerfile), table.dockerfile, table.context)
+    name = table.name or _name(table.dockerfile)
+    built = _built(table.dockerfile, files)
+    if table.name:
+        built = [one._replace(context=table.context) for one in built]
+    return list(dict.fromkeys(one._replace(name=name) for one in built)) or [
+        Service(name, table.dockerfile, table.context)
+    ]
 
 
 def _name(path: str) -> str:
@@ -210,26 +215,27 @@ def _name(path: str) -> str:
     return second or folder or "root"
 
 
-def _contexts(path: str, files: _Read) -> list[tuple[str, str]]:
-    """The build contexts that build files name for a Dockerfile, each with its place."""
-    found: dict[str, str] = {}
+def _built(path: str, files: _Read) -> list[Service]:
+    """Each way in which build files build a Dockerfile: context, build arguments and stage."""
+    found = []
     for file, buildfile in files.buildfiles.items():
         for build in buildfile.builds:
             for base in dict.fromkeys((posixpath.dirname(file), "")):
                 if posixpath.normpath(posixpath.join(base, build.dockerfile)) == path:
                     context = posixpath.normpath(posixpath.join(base, build.context))
-                    found.setdefault("" if context == "." else context, f"{file}:{build.line}")
+                    arguments = tuple(sorted(build.build_args.items()))
+                    context = "" if context == "." else context
+                    found.append(Service(_name(path), path, context, arguments, build.target))
                     break
-    return list(found.items())
+    return list(dict.fromkeys(found))
 
 
-def _own_context(path: str, stage: Stage) -> tuple[str, str]:
+def _own_context(path: str, stage: Stage) -> str:
     """The folder of the Dockerfile, or the nearest one above that holds any source."""
-    folder = posixpath.dirname(path)
-    at = folder
+    at = posixpath.dirname(path)
     while at and not any(entry.path.endswith(SUFFIXES) and _below(entry.path, at) for entry in stage.entries()):
         at = posixpath.dirname(at)
-    return at, "" if at == folder else "inferred"
+    return at
 
 
 def _below(path: bytes, folder: str) -> bool:
@@ -265,8 +271,7 @@ def _from_dockerfile(service: Service, files: _Read) -> tuple[Declaration, bool]
     from buildguard.declared import dockerfile
 
     data = files.dockerfiles[service.dockerfile]
-    arguments, stage = _build_arguments(service, files)
-    last = dockerfile.final(data, arguments, stage)
+    last = dockerfile.final(data, dict(service.build_args), service.stage)
     folder = posixpath.dirname(service.dockerfile)
     if last is None:
         declaration = Declaration(
@@ -275,18 +280,11 @@ def _from_dockerfile(service: Service, files: _Read) -> tuple[Declaration, bool]
         return declaration, True
     words = f"final stage on {last.image}"
     declaration = _image(Rank.DOCKERFILE, service.dockerfile, last.line, last.image, words)
-    other = images.parse(last.image).last in images.NO_PYTHON or last.image == "scratch"
-    return declaration, not (other and declaration.version is None and not last.speaks_of_python())
-
-
-def _build_arguments(service: Service, files: _Read) -> tuple[Mapping[str, str], str]:
-    """The `--build-arg`s and `--target` with which the service is built, as far as build files tell."""
-    for file, buildfile in files.buildfiles.items():
-        for build in buildfile.builds:
-            for base in (posixpath.dirname(file), ""):
-                if posixpath.normpath(posixpath.join(base, build.dockerfile)) == service.dockerfile:
-                    return build.build_args, build.target
-    return {}, ""
+    if declaration.version is not None or images.parse(last.image).last not in images.NO_PYTHON:
+        return declaration, True
+    # what is copied into an empty image may be a whole Python; a web server's build stages say nothing of it
+    empty = images.parse(last.image).last in images.EMPTY
+    return declaration, dockerfile.speaks_of_python(dockerfile.stages(data, {}) if empty else last.chain)
 
 
 def _nearest(declared: Iterable[Declaration], service: Service) -> list[Declaration]:

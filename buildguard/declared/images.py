@@ -16,35 +16,24 @@ _DEVCONTAINER = re.compile(rf"\d+(?:\.\d+)*-(?P<version>{_VERSION})(?:$|[-_])")
 _IN_NAME = re.compile(r"python-?3\.?(?P<minor>\d{1,2})$")
 # A Debian release keeps its Python's minor version for life; the tags are Google's.
 _DISTROLESS = {"python3-debian11": "3.9", "python3-debian12": "3.11", "python3-debian13": "3.13"}
+# Images that hold nothing: what runs in them was copied in.
+EMPTY = frozenset({"busybox", "scratch", "static", "static-debian11", "static-debian12", "static-debian13"})
 # Images of other things: a final stage on one of these, where nothing speaks of Python, ships no Python.
-NO_PYTHON = frozenset(
-    [
-        "nginx",
-        "httpd",
+NO_PYTHON = EMPTY | frozenset(
+    {
         "caddy",
-        "traefik",
-        "haproxy",
-        "envoy",
-        "node",
-        "golang",
-        "rust",
-        "ruby",
-        "php",
-        "openjdk",
         "eclipse-temurin",
-        "postgres",
-        "mysql",
+        "envoy",
+        "golang",
+        "haproxy",
+        "httpd",
         "mariadb",
-        "mongo",
-        "redis",
         "memcached",
-        "rabbitmq",
-        "busybox",
-        "nginx-unprivileged",
-        "static-debian11",
-        "static-debian12",
-        "static",
-    ]
+        "mongo",
+        "mysql",
+        "nginx",
+    }
+    | {"nginx-unprivileged", "node", "openjdk", "php", "postgres", "rabbitmq", "redis", "ruby", "rust", "traefik"}
 )
 
 

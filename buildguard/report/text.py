@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from buildguard.result import Report, TargetRow
 
 _WIDTH = 100
+_NOTES = 10
 _INDENT = " " * 6
 
 
@@ -28,7 +29,10 @@ def render(report: Report, *, colour: bool, most: int | None, width: int = 0) ->
     lines = [line for block in kept for line in block]
     if left:
         lines += [f"… and {_count(left, 'more')}; --all shows them", ""]
-    lines += [f"note: {shown(note)}" for note in report.notes]
+    notes = report.notes if most is None else report.notes[:_NOTES]
+    lines += [f"note: {shown(note)}" for note in notes]
+    if len(notes) < len(report.notes):
+        lines.append(f"… and {len(report.notes) - len(notes)} more notes; --all shows them")
     lines += list(_unproven(report, most))
     lines += [_target(row) for row in report.targets]
     lines += _moving_target(report)

@@ -283,6 +283,39 @@ def test_a_dockerfile_beside_the_source_counts_for_the_folder_above(project: Cal
     assert any("build context" in note for note in report["notes"])
 
 
+def test_one_dockerfile_built_twice_is_two_targets(project: Callable[..., Project]) -> None:
+    made = project(
+        {
+            "a.py": BROKEN_BEFORE_312,
+            "Dockerfile": "ARG PY\nFROM python:${PY} AS dev\nFROM python:3.10 AS prod\n",
+            "cloudbuild.yaml": "steps:\n"
+            "- name: docker\n  args: [build, --target, dev, --build-arg, PY=3.12, .]\n"
+            "- name: docker\n  args: [build, --target, dev, --build-arg, PY=3.11, .]\n"
+            "- name: docker\n  args: [build, .]\n",
+        }
+    )
+
+    report = made.check().json
+
+    assert [one["python"] for one in report["targets"]] == ["3.12", "3.11", "3.10"]
+    assert {one["target"] for one in report["diagnostics"] if one["code"] == "BG101"} == {"3.11", "3.10"}
+
+
+def test_an_empty_image_with_a_python_copied_in_is_not_passed_over(project: Callable[..., Project]) -> None:
+    made = project(
+        {
+            "a.py": "",
+            ".python-version": "3.12\n",
+            "Dockerfile": "FROM python:3.11 AS build\nCOPY . .\nFROM scratch\nCOPY --from=build / /\n",
+        }
+    )
+
+    report = made.check().json
+
+    assert report["exit_code"] == 3
+    assert "scratch" in report["unproven"][0]["reason"]
+
+
 def test_images_without_python_make_no_target(project: Callable[..., Project]) -> None:
     made = project(
         {
