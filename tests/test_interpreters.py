@@ -56,7 +56,7 @@ def _prepare(version: str, patience: float = 3) -> Ready | Unavailable:
         ("#!/bin/sh\nkill -SEGV $$\n", "SIGSEGV"),
         ("#!/bin/sh\necho Python 3.9.1\nsleep 60\n", "could not be read"),
         (
-            "#!/bin/sh\nprintf '7\\n16:buildguard-probe7:cpython5:3.9.11:x1:x1:x6:sha256'; exit 0\n",
+            "#!/bin/sh\nprintf '7\\n16:buildguard-probe7:cpython5:3.9.11:x1:x1:x6:sha256'; read question; exit 0\n",
             "does not compile as",
         ),
         ("#!/bin/sh\nyes\n", "could not be read"),

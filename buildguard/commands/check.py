@@ -222,20 +222,27 @@ def _judge(job: _Job, target: Target, share: Sequence[Entry], seen: _Seen, progr
     job.notes.extend(ready.note for _engine, ready in choice.ready if ready.note)
     if not choice.ready:
         _no_engine(job, target, share, seen)
-    for one in choice.unavailable if asked else ():
-        seen.unproven.append(Unproven(None, target.python, _because(one.reason, one.hint)))
-    if not engines.enough(proof, request.proof):
-        why = choice.unavailable[0] if choice.unavailable else None
-        seen.unproven.append(Unproven(None, target.python, _too_little(proof, request.proof, why)))
+    if asked and choice.unavailable:
+        reasons = [_because(one.reason, one.hint) for one in choice.unavailable]
+    elif not engines.enough(proof, request.proof):
+        reasons = [_too_little(proof, request.proof, choice.unavailable[:1], target.version.minor_text)]
+    else:
+        reasons = []
+    seen.unproven.extend(Unproven(None, target.python, reason) for reason in reasons)
 
 
 def _because(reason: str, hint: str) -> str:
     return f"{reason}; {hint}" if hint else reason
 
 
-def _too_little(proof: str, wanted: str, why: Unavailable | None) -> str:
+def _too_little(proof: str, wanted: str, why: Sequence[Unavailable], python: str) -> str:
+    """What is missing from a proof, and the line that would make it one."""
     have = "no engine answered" if proof == "none" else f"{proof} only, and --proof {wanted} is what counts"
-    return have if why is None else f"{have}: {_because(why.reason, f'to prove it: {why.hint}' if why.hint else '')}"
+    if why:
+        return f"{have}: {_because(why[0].reason, f'to prove it: {why[0].hint}' if why[0].hint else '')}"
+    if proof == "predicted":
+        return f"{have}; to prove it: --engine interpreter, after `uv python install {python}` where there is none"
+    return have
 
 
 def _by_engine(

@@ -116,7 +116,7 @@ def _engines() -> Iterator[str]:
     yield "engines:"
     static = StaticEngine(PythonVersion(11))
     answer = static.prepare()
-    ruff = answer.reason if isinstance(answer, Unavailable) else answer.interpreter
+    ruff = answer.reason if isinstance(answer, Unavailable) else f"{answer.interpreter} predicts"
     yield "  interpreter: compiles with a Python of this machine (proof: compiled)"
     yield f"  static: {ruff} (proof: predicted)"
     yield "  container, cloud: not part of this version"

@@ -58,7 +58,7 @@ class StaticEngine:
         return Ready(
             engine=self.name,
             proof="predicted",
-            interpreter=f"none ({version} predicts)",
+            interpreter=version,
             version=self._version.minor_text,
             identity=f"{version} {_SELECT} {self._version.minor_text}",
         )

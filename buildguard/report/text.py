@@ -150,7 +150,7 @@ def _target(row: TargetRow) -> str:
     how = {
         "compiled": f"compiled by {row.interpreter}",
         "image": f"compiled by {row.interpreter} in {row.image}",
-        "predicted": f"predicted, not compiled: {row.interpreter}",
+        "predicted": f"predicted by {row.interpreter}, not compiled",
     }.get(row.proof, "not compiled")
     cached = f", {row.cached} unchanged" if row.cached else ""
     return f"Python {row.python} ({shown(row.found_in)}): {_count(row.files, 'file')}{cached}, {how}"
