@@ -547,7 +547,7 @@ def test_ctrl_c_leaves_nothing_behind(project: Callable[..., Project]) -> None:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    time.sleep(1.0)
+    _wait_until_at_work(run.pid)
     os.killpg(run.pid, signal.SIGINT)
     _out, err = run.communicate(timeout=20)
 
@@ -567,7 +567,7 @@ def test_killed_it_leaves_nothing_running(project: Callable[..., Project], numbe
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(1.0)
+    _wait_until_at_work(run.pid)
     run.send_signal(number)
 
     assert run.wait(20) == status
@@ -598,6 +598,15 @@ def test_a_bar_shows_on_a_terminal_and_only_there(project: Callable[..., Project
     assert b"compiling" in shown
     assert b"compiling" not in out
     assert made.run("check").err == ""
+
+
+def _wait_until_at_work(pid: int) -> None:
+    """Until a run has both of its probes."""
+    for _ in range(200):
+        if Path(f"/proc/{pid}/task/{pid}/children").read_text().count(" ") >= 2:
+            return
+        time.sleep(0.05)
+    pytest.fail("it started no probes")
 
 
 def _probes() -> int:
