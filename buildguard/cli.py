@@ -13,6 +13,7 @@ import click
 
 from buildguard import __version__
 from buildguard.errors import GuardError, UnprovenError
+from buildguard.report import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,9 +41,7 @@ def cli() -> None:
 @click.option("--image", default="", metavar="REF", help="The image whose interpreter compiles.")
 @click.option("--service", default="", metavar="NAME", help="Only this one of several Dockerfiles or services.")
 @click.option("--proof", type=click.Choice(["image", "compiled", "predicted"]), default="compiled", show_default=True)
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json", "sarif", "github"]), default="text", show_default=True
-)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
 @click.option("--no-cache", is_flag=True, help="Judge every file anew.")
 @click.option(

@@ -49,7 +49,8 @@ def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> Place:
             raise UsageError(f"there is no '{text}'")
     root = resolved(repository.top) if repository is not None else _marked_root(folder, resolved(cwd))
     repository = git.Repository(root, repository.head) if repository is not None else None
-    return Place(root, repository, stage_on_disk(root, repository), _relative(paths, root))
+    relative = _relative(paths, root)  # before the stage: git starts listing there
+    return Place(root, repository, stage_on_disk(root, repository), relative)
 
 
 def resolved_parent(cwd: Path, text: str) -> Path:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import shown_path
-from buildguard.stage import Entry, InGit, Kind, OnDisk, read_file
+from buildguard.stage import Entry, InGit, Kind, OnDisk, Unreadable, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -128,23 +128,27 @@ def _scripts(stage: Stage, entries: list[Entry]) -> Iterator[Entry]:
     """Those of some entries that start with a Python shebang, or that cannot be looked at."""
     if isinstance(stage, InGit):
         for entry, content in stage.contents(entries):
-            if isinstance(content, bytes) and _SHEBANG.match(content[:_HEAD]):
+            if isinstance(content, Unreadable) or _SHEBANG.match(content[:_HEAD]):
                 yield entry
         return
     base = os.fsencode(stage.root) + b"/"
     for entry in entries:
         head = read_file(base + entry.path, most=_HEAD)
-        if isinstance(head, bytes) and _SHEBANG.match(head):
+        if _is_plain(base + entry.path) if isinstance(head, Unreadable) else _SHEBANG.match(head):
             yield entry
+
+
+def _is_plain(path: bytes) -> bool:
+    """Whether it is a file that somebody could read: a link or a folder in a file's place is no script."""
+    return os.path.isfile(path) and not os.path.islink(path)
 
 
 def _links_out(stage: Stage, links: list[Entry], wanted: Callable[[bytes], bool]) -> list[str]:
     if not isinstance(stage, OnDisk):
         return []
     base = os.fsencode(stage.root)
-    notes = []
-    for link in links:
-        real = os.path.realpath(os.path.join(base, link.path))
-        if wanted(link.path) and not real.startswith(base.rstrip(b"/") + b"/"):
-            notes.append(f"{shown_path(link.path)}: a symbolic link out of the root, not followed")
-    return notes
+    return [
+        f"{shown_path(link.path)}: a symbolic link out of the root, not followed"
+        for link in links
+        if wanted(link.path) and not stage.holds(os.path.realpath(os.path.join(base, link.path)))
+    ]

@@ -6,6 +6,7 @@ file is opened without following links, read whole, and checked for having chang
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buildguard import git
-from buildguard.errors import UnprovenError
+from buildguard.diagnostic import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,17 +62,6 @@ class Stage(Protocol):
 
     def notes(self) -> list[str]:
         """What `entries` left out, one line each."""
-
-
-def read_one(stage: Stage, path: bytes) -> bytes | None:
-    """The content of one path of a stage, None where it is not there. Raises UnprovenError where it cannot be read."""
-    entry = next((one for one in stage.entries() if one.path == path), None)
-    if entry is None:
-        return None
-    content = next(iter(stage.contents([entry])))[1]
-    if isinstance(content, Unreadable):
-        raise UnprovenError(f"{path.decode('utf-8', 'backslashreplace')}: {content.reason}")
-    return content
 
 
 # ---------------------------------------------------------------------------------------------- on disk
@@ -169,14 +159,20 @@ class OnDisk:
         for entry in entries:
             if not self._reachable(entry.path.rpartition(b"/")[0]):
                 yield entry, Unreadable("lies behind a symbolic link that leaves the root")
-            elif entry.kind is Kind.LINK:
-                yield entry, self._behind_link(base + entry.path)
-            else:
-                yield entry, read_file(base + entry.path)
+                continue
+            content = read_file(base + entry.path)
+            # asked of the disk: git's index may still know a link as the file that it was
+            if isinstance(content, Unreadable) and os.path.islink(base + entry.path):
+                content = self._behind_link(base + entry.path)
+            yield entry, content
 
     def reachable(self, entry: Entry) -> bool:
         """Whether an entry is no link and lies in a folder that is really inside the root."""
         return entry.kind is not Kind.LINK and self._reachable(entry.path.rpartition(b"/")[0])
+
+    def holds(self, real: bytes) -> bool:
+        """Whether an absolute path without links lies inside the root."""
+        return real.startswith(os.fsencode(self.root).rstrip(b"/") + b"/")
 
     def _reachable(self, folder: bytes) -> bool:
         if not folder:
@@ -193,17 +189,15 @@ class OnDisk:
                 return True
         except OSError:
             return True  # reading what lies below tells what is wrong
-        return os.path.realpath(path).startswith(os.fsencode(self.root).rstrip(b"/") + b"/")
+        return self.holds(os.path.realpath(path))
 
     def _behind_link(self, path: bytes) -> bytes | Unreadable:
         try:
             real = os.path.realpath(path, strict=True)
         except OSError as error:
-            loops = "loop" in (error.strerror or "").lower() or error.errno == 40  # noqa: PLR2004  ELOOP
-            return Unreadable(
-                "a symbolic link that leads in a circle" if loops else "a symbolic link that leads nowhere"
-            )
-        if not real.startswith(os.fsencode(self.root).rstrip(b"/") + b"/"):
+            circle = error.errno == errno.ELOOP
+            return Unreadable(f"a symbolic link that leads {'in a circle' if circle else 'nowhere'}")
+        if not self.holds(real):
             return Unreadable("a symbolic link out of the root, not followed")
         return read_file(real)
 
@@ -235,7 +229,7 @@ class Folder(OnDisk):
                 yield Entry(here, Kind.OTHER)
                 continue
             if here and any(one.name == b"pyvenv.cfg" for one in found):
-                self._left_out.append(f"{here.decode('utf-8', 'backslashreplace')}: a virtual environment, left out")
+                self._left_out.append(f"{shown_path(here)}: a virtual environment, left out")
                 continue
             for one in found:
                 path = here + b"/" + one.name if here else one.name
@@ -310,7 +304,7 @@ class WorkingTree(OnDisk):
     def _submodule(self, path: bytes) -> list[Entry]:
         top = self.root / os.fsdecode(path)
         if not (top / ".git").exists():
-            self._left_out.append(f"{path.decode('utf-8', 'backslashreplace')}: a submodule that is not checked out")
+            self._left_out.append(f"{shown_path(path)}: a submodule that is not checked out")
             return []
         return self._of(git.Repository(top).working_tree(), path + b"/")
 
@@ -376,9 +370,7 @@ class InGit:
                 continue
             inner = git.Repository(self.root / os.fsdecode(path))
             if not (inner.top / ".git").exists() or not inner.has_commit(row.oid):
-                self._left_out.append(
-                    f"{path.decode('utf-8', 'backslashreplace')}: a submodule that is not checked out"
-                )
+                self._left_out.append(f"{shown_path(path)}: a submodule that is not checked out")
                 continue
             self._homes = {path + b"/": inner, **self._homes}
             yield from self._of(inner.tree_rows(row.oid), path + b"/")

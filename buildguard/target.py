@@ -50,8 +50,6 @@ _VERSION = re.compile(r"3\.(?P<minor>\d{1,2})(?:\.(?P<patch>\d{1,3}))?(?:(?:a|b|
 class Rank(IntEnum):
     """Who decides, the strongest first: what really runs in production before what people wrote down."""
 
-    FLAG = 0
-    CONFIG = 1
     DOCKERFILE = 2
     BUILDPACK = 3
     APP_ENGINE = 4

@@ -285,6 +285,39 @@ def test_a_tracked_folder_that_became_a_link_is_not_followed(
     ]
 
 
+def test_a_file_that_became_a_link_is_read_as_one(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": "x = 1\n", "b.py": BROKEN_BEFORE_312, "LICENSE": ""})
+    for name, leads in (("a.py", "b.py"), ("LICENSE", "b.py")):
+        (made.path / name).unlink()
+        (made.path / name).symlink_to(leads)
+
+    result = made.check()
+
+    assert {path for path, codes in result.codes().items() if "BG101" in codes} == {"a.py", "b.py"}
+    assert result.json["unproven"] == []
+
+
+def test_a_script_that_cannot_be_read_is_unproven(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is Python at all cannot be told, and that is no reason to pass it over."""
+    made = project({**_DOCKERFILE, "ok.py": "", "run": "#!/usr/bin/env python3\n", "notes": "words\n"})
+    real = os.open
+
+    def closed(path: bytes, flags: int) -> int:
+        if path.endswith(b"/run"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, flags)
+
+    monkeypatch.setattr(os, "open", closed)
+    stage = Folder(made.path)
+
+    chosen = choose(stage, Selection()).sources
+
+    assert [entry.path for entry in chosen] == [b"ok.py", b"run"]
+    assert [content for _entry, content in stage.contents(chosen)][1] == Unreadable("cannot be read: Permission denied")
+
+
 def test_links_of_a_commit(repository: Callable[..., Project]) -> None:
     made = repository({**_DOCKERFILE, "lib/real.py": BROKEN_BEFORE_312})
     (made.path / "link.py").symlink_to("lib/real.py")

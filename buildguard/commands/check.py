@@ -34,7 +34,7 @@ _OPINIONS = 1000  # files that are shown to this machine's python3 at the most
 
 
 class Request(NamedTuple):
-    """What a person asked `check` to do; the fields are the flags of DESIGN.md's command line."""
+    """What a person asked `check` to do; the fields are the flags of the command line."""
 
     cwd: Path
     staged: bool = False
@@ -140,8 +140,8 @@ def config_files(stage: Stage) -> dict[bytes, bytes]:
     for entry, content in stage.contents(entries):
         if isinstance(content, bytes):
             found[entry.path] = content
-        elif entry.oid or os.path.lexists(os.path.join(os.fsencode(stage.root), entry.path)):
-            raise UnprovenError(f"{entry.path.decode()}: {content.reason}")
+        elif not content.gone:
+            raise UnprovenError(f"{shown_path(entry.path)}: {content.reason}")
     return found
 
 
@@ -298,18 +298,20 @@ def _no_engine(job: _Job, target: Target, share: Sequence[Entry], seen: _Seen) -
     """What needs no engine is reported all the same: the text of every file."""
     from buildguard import text
 
+    gone = 0
     for entry, content in job.place.stage.contents(share):
         path = shown_path(entry.path)
         if isinstance(content, Unreadable):
             if content.gone:
                 seen.gone.add(entry.path)
+                gone += 1
             else:
                 seen.unproven.append(Unproven(path, target.python, content.reason))
             continue
         judged = Judged(entry, tuple(text.findings(content)))
         seen.diagnostics += _diagnostics(judged, path, target.python, "rule")
     row = TargetRow(
-        target.python, target.found_in, None, "none", None, target.image, None, len(share), 0, target.service
+        target.python, target.found_in, None, "none", None, target.image, None, len(share) - gone, 0, target.service
     )
     seen.rows.append(row)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.config import ServiceTable
 from buildguard.declared import images, pins
+from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.source import SUFFIXES, deciding
 from buildguard.stage import Unreadable
@@ -107,9 +108,9 @@ def _read(stage: Stage, config: Config) -> _Read:
     wanted = [entry for entry in stage.entries() if deciding(entry.path) or entry.path in configured]
     found = _Read({}, {}, {})
     for entry, content in stage.contents(wanted):
-        path = entry.path.decode("utf-8", "backslashreplace")
+        path = shown_path(entry.path)
         if isinstance(content, Unreadable):
-            if _deleted(stage, entry):
+            if content.gone:
                 continue
             raise UnprovenError(f"{path}: {content.reason}")
         if entry.path in dockerfiles or _is_dockerfile(entry.path):
@@ -128,10 +129,6 @@ def cloudbuild_name(path: bytes) -> bool:
     name = path[path.rfind(b"/") + 1 :]
     stem, _, suffix = name.rpartition(b".")
     return suffix in {b"yaml", b"yml", b"json"} and b"cloudbuild" in re.split(rb"[-._]", stem)
-
-
-def _deleted(stage: Stage, entry: Entry) -> bool:
-    return not entry.oid and not os.path.lexists(os.path.join(os.fsencode(stage.root), entry.path))
 
 
 def _is_dockerfile(path: bytes) -> bool:
