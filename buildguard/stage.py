@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NO_SOURCE = frozenset({b".git", b".hg", b".svn", b"__pycache__", b"node_modules"})
+_NO_SOURCE = frozenset({b".git", b".hg", b".svn", b"__pycache__"})
 
 
 class Kind(Enum):
@@ -237,6 +237,8 @@ class Folder(OnDisk):
                     yield Entry(path, Kind.LINK)
                 elif not one.is_dir(follow_symlinks=False):
                     yield Entry(path, _kind_of(one))
+                elif one.name == b"node_modules":
+                    self._left_out.append(f"{shown_path(path)}: installed packages, left out")
                 elif one.name not in _NO_SOURCE:
                     pending.append(path)
 

@@ -224,7 +224,10 @@ def test_a_plain_folder_leaves_virtual_environments_out(project: Callable[..., P
     report = made.check().json
 
     assert report["summary"]["files"] == 1
-    assert report["notes"] == [".venv: a virtual environment, left out"]
+    assert sorted(report["notes"]) == [
+        ".venv: a virtual environment, left out",
+        "node_modules: installed packages, left out",
+    ]
 
 
 def test_the_root_of_a_plain_folder(project: Callable[..., Project]) -> None:
