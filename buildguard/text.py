@@ -263,3 +263,37 @@ def _place(data: bytes, offset: int) -> Range:
     before = data[:offset].decode("utf-8", "replace").removeprefix("\ufeff")
     lines = _NEWLINE.split(before)
     return Range(len(lines), len(lines[-1]) + 1)
+
+
+def codec_of(data: bytes) -> str | None:
+    """The codec that CPython decodes a source with; None where there is none, or where it hides code."""
+    coding = coding_of(data)
+    if coding.is_utf8:
+        return "utf-8"
+    assert coding.cookie is not None
+    if (
+        coding.has_bom
+        or any(one.code == "BG102" for one in _cookie_findings(data, coding))
+        or _hides_code(coding.cookie)
+    ):
+        return None
+    return coding.cookie
+
+
+def decoded(data: bytes) -> str | None:
+    """The text of a source as CPython decodes it, without its BOM; None where it cannot be, or must not be."""
+    name = codec_of(data)
+    try:
+        return data.removeprefix(_BOM).decode(name) if name else None
+    except (UnicodeError, ValueError, LookupError):
+        return None
+
+
+def encoded(changed: str, data: bytes) -> bytes | None:
+    """A changed text in the encoding, and with the BOM, of the source that it comes from; None where that fails."""
+    name = codec_of(data)
+    bom = _BOM if data.startswith(_BOM) else b""
+    try:
+        return bom + changed.encode(name) if name else None
+    except (UnicodeError, ValueError, LookupError):
+        return None

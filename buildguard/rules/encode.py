@@ -1,0 +1,161 @@
+"""How text is written at a place inside of an f-string: which quotes, which escapes. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_ESCAPE = re.compile(r"\\(?:N\{[^{}]*\}|\r\n|[\s\S])")
+_BRACE = re.compile(r"\\N\{[^{}]*\}|\\[^{}]|[{}]")
+_DOUBLED = re.compile(r"(\\N\{[^{}]*\}|\\[^{}])|\{\{|\}\}")
+_OCTAL = frozenset("01234567")
+_OCTAL_END = re.compile(r"\\[0-7]{1,2}\Z")
+_ESCAPED_BACKSLASH = re.compile(r"\\\\")
+_NEWLINE = re.compile(r"\r\n|[\r\n]")
+
+
+class CannotError(Exception):
+    """There is no way to write it so that every Python accepts it; says why."""
+
+    @property
+    def reason(self) -> str:
+        """Why, in words for a person."""
+        return str(self.args[0])
+
+
+class Place(NamedTuple):
+    """The inside of a literal in the quotes `quote`, which lies in f-strings with the quotes `around`."""
+
+    quote: str
+    raw: bool
+    around: tuple[str, ...]
+
+    @property
+    def here(self) -> tuple[str, ...]:
+        """The quotes that a field at this place lies in."""
+        return (*self.around, self.quote)
+
+    def check_quote(self) -> None:
+        """Raise CannotError where the quotes themselves would end an f-string around them."""
+        if self.conflicts(self.quote):
+            raise CannotError("every kind of quotes is taken by the f-strings around it")
+
+    def conflicts(self, text: str) -> bool:
+        """Whether a text would end an f-string around this place."""
+        return any(quote in text for quote in self.around)
+
+
+def text(source: str, place: Place, *, raw: bool, in_spec: bool) -> str:
+    """Literal text of an f-string, written for `raw` or not, rewritten for a place."""
+    if raw and not place.raw:
+        source = source.replace("\\", "\\\\")
+    elif place.raw and not raw and "\\" in source:
+        raise CannotError("a raw f-string has no escapes")
+    if place.around:
+        return _nested_text(source, place)
+    return _outer_text(source, place, in_spec=in_spec)
+
+
+def _nested_text(source: str, place: Place) -> str:
+    """Inside of a field: no backslash at all."""
+    if not place.raw:
+        source = _without_quote_escapes(source)
+    _refuse(source, place)
+    return source
+
+
+def plain(source: str, place: Place) -> str:
+    """The body of a string literal without fields, inside of a field."""
+    if not place.raw:
+        source = _without_quote_escapes(source)
+    _refuse(source, place)
+    if source.endswith(place.quote[0]) or place.quote in source:
+        raise CannotError("its text holds the quotes that it needs")
+    return source
+
+
+def _refuse(source: str, place: Place) -> None:
+    if "\\" in source:
+        raise CannotError("a backslash inside of a field")
+    if place.quote in source or place.conflicts(source):
+        raise CannotError("its text holds the quotes that it needs")
+    if _NEWLINE.search(source) and not all(len(quote) > 1 for quote in place.here):
+        raise CannotError("a line break inside of a field")
+
+
+def _without_quote_escapes(source: str) -> str:
+    return _ESCAPE.sub(lambda found: found.group()[1] if found.group() in {"\\'", '\\"'} else found.group(), source)
+
+
+def _outer_text(source: str, place: Place, *, in_spec: bool) -> str:
+    char = place.quote[0]
+    if len(place.quote) == 1 and _NEWLINE.search(_ESCAPE.sub("", source)):
+        if place.raw or in_spec:
+            raise CannotError("a line break in single quotes")
+        source = _broken_lines(source)
+    if place.quote not in _ESCAPE.sub("\0\0", source):
+        return source
+    if place.raw:
+        raise CannotError("a raw f-string has no escapes")
+    bare = re.compile(rf"\\(?:\r\n|[\s\S])|{re.escape(place.quote)}")
+    return bare.sub(lambda found: found.group() if found.group()[0] == "\\" else "\\" + char + place.quote[1:], source)
+
+
+def _broken_lines(source: str) -> str:
+    return re.sub(
+        r"\\(?:\r\n|[\s\S])|\r\n|[\r\n]", lambda found: found.group() if found.group()[0] == "\\" else "\\n", source
+    )
+
+
+def closed(body: str, place: Place) -> str:
+    """The body of an f-string, so that its last character does not join the closing quote."""
+    char = place.quote[0]
+    if len(place.quote) == 1 or not body.endswith(char) or _ends_escaped(body):
+        return body
+    if place.raw or place.around:
+        raise CannotError("its text ends with the quote that it needs")
+    return f"{body[:-1]}\\{char}"
+
+
+def _ends_escaped(body: str) -> bool:
+    before = body[:-1]
+    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
+
+
+def check_joint(before: str, after: str) -> None:
+    """Raise CannotError where an octal escape would swallow the digit that now follows it."""
+    if after[:1] in _OCTAL and _OCTAL_END.search(_ESCAPED_BACKSLASH.sub("", before)):
+        raise CannotError("a digit would join the octal escape before it")
+
+
+def braced(body: str, *, raw: bool, in_spec: bool) -> str:
+    """The body of a plain string as text of an f-string: its braces doubled."""
+    brace = re.compile(r"[{}]") if raw else _BRACE
+    if not in_spec:
+        return brace.sub(lambda found: found.group() * 2 if found.group() in "{}" else found.group(), body)
+    if any(found.group() in "{}" for found in brace.finditer(body)):
+        raise CannotError("a format spec has no way to write a brace")
+    return body
+
+
+def as_constant(source: str, *, raw: bool, in_spec: bool) -> str:
+    """Literal text of an f-string as a string literal of its own."""
+    body = source
+    if not in_spec:
+        body = re.sub(r"\{\{|\}\}", lambda found: found.group()[0], source) if raw else _halved(source)
+    bare = body if raw else _ESCAPE.sub("", body)
+    if "\\" not in bare or not body.endswith("\\"):
+        for quote in ('"', "'", '"""', "'''"):
+            if quote in bare or body.endswith(quote[0]) or (len(quote) == 1 and _NEWLINE.search(bare)):
+                continue
+            return f"{'r' if raw and chr(92) in body else ''}{quote}{body}{quote}"
+    body = _broken_lines(body.replace("\\", "\\\\") if raw else body)
+    return (
+        '"'
+        + re.sub(r'\\(?:\r\n|[\s\S])|"', lambda found: found.group() if len(found.group()) > 1 else '\\"', body)
+        + '"'
+    )
+
+
+def _halved(source: str) -> str:
+    return _DOUBLED.sub(lambda found: found.group(1) or found.group()[0], source)

@@ -1,0 +1,160 @@
+"""What 3.8 to 3.11 make of the text of an f-string: first a token, then its fields. Pure.
+
+Before PEP 701 the tokenizer knew no fields: a literal ended at its first closing quote. A second pass, over the text
+between the quotes, found the fields character by character. Both are followed here step by step, so that "accepted"
+means accepted (CPython 3.11: Parser/tokenizer.c and Parser/string_parser.c, `fstring_find_literal`,
+`fstring_find_expr`). Whether the code in a field is an expression is the compiler's business.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from buildguard.rules.literals import is_field_prefix, openings, token_end
+
+_DEEPEST_SPEC = 2
+_SPACE = " \t\n\r\f\v"
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+# A field's code up to the next character that means something to the second pass.
+_TELLING = re.compile(r"[\\'\"#\[\](){}!:=<>]")
+
+
+class Refusal(NamedTuple):
+    """Why 3.8 to 3.11 refuse an f-string, and where; `code` is empty where every Python does."""
+
+    code: str
+    at: int
+
+
+class _RefusedError(Exception):
+    def __init__(self, code: str, at: int) -> None:
+        super().__init__()
+        self.refusal = Refusal(code, at)
+
+
+def refusal(text: str, start: int, prefix: str, quote: str, end: int) -> Refusal | None:
+    """Why 3.8 to 3.11 refuse the f-string that 3.12 reads from `start` to `end`; None where they accept it."""
+    body = start + len(prefix) + len(quote)
+    closed = token_end(text, body, quote)
+    if closed is None:
+        return Refusal("BG204", body)
+    if closed != end:
+        return Refusal("BG201", closed - len(quote))
+    try:
+        _Pass(text, end - len(quote), raw="r" in prefix.lower()).literal(body, 0)
+    except _RefusedError as refused:
+        return refused.refusal
+    return None
+
+
+class _Pass:
+    """The second pass over the text of one literal, up to its closing quote at `end`."""
+
+    def __init__(self, text: str, end: int, *, raw: bool) -> None:
+        self._text = text
+        self._end = end
+        self._raw = raw
+
+    def literal(self, at: int, level: int) -> int:
+        """Follow literal text and fields; return where it ended, which inside of a format spec is its `}`."""
+        text, end = self._text, self._end
+        while at < end:
+            char = text[at]
+            if char == "\\" and not self._raw and at + 1 < end:
+                at += 1
+                if text[at] == "N":
+                    at = self._named(at + 1)
+                    continue
+                if text[at] not in "{}":
+                    at += 1
+                    continue
+                char = text[at]
+            if char == "{" and not (level == 0 and text.startswith("{", at + 1, end)):
+                at = self._field(at + 1, level)
+            elif char == "}" and level:
+                return at
+            elif char in "{}":
+                if char == "}" and not text.startswith("}", at + 1, end):
+                    raise _RefusedError("", at)
+                at += 2
+            else:
+                at += 1
+        return at
+
+    def _named(self, at: int) -> int:
+        if not self._text.startswith("{", at, self._end):
+            return min(at + 1, self._end)
+        closed = self._text.find("}", at, self._end)
+        return self._end if closed < 0 else closed + 1
+
+    def _field(self, start: int, level: int) -> int:
+        if level >= _DEEPEST_SPEC:
+            raise _RefusedError("BG206", start - 1)
+        text, end = self._text, self._end
+        at = self._expression(start)
+        self._code(start, at)
+        if text[at : at + 1] == "=":
+            at += 1
+            while at < end and text[at] in _SPACE:
+                at += 1
+        if text.startswith("!", at, end):
+            if not text.startswith(("s", "r", "a"), at + 1, end):
+                raise _RefusedError("", at)
+            at += 2
+            if at < end and text[at] not in ":}":
+                raise _RefusedError("BG207", at)
+        if text.startswith(":", at, end):
+            at = self.literal(at + 1, level + 1)
+        if not text.startswith("}", at, end):
+            raise _RefusedError("BG203" if text.startswith("#", at, end) else "", at)
+        return at + 1
+
+    def _expression(self, at: int) -> int:
+        """Where the expression ends: at `=`, `!`, `:` or `}`."""
+        text, end = self._text, self._end
+        brackets: list[str] = []
+        while found := _TELLING.search(text, at, end):
+            at, char = found.start(), found.group()
+            if char == "\\":
+                raise _RefusedError("BG202", at)
+            if char in "'\"":
+                at = self._behind_string(at)
+                continue
+            if char == "#":
+                raise _RefusedError("BG203", at)
+            if char in "([{":
+                brackets.append(char)
+            elif not brackets and char in "!:}=<>":
+                if char in "!=<>" and text.startswith("=", at + 1, end):
+                    at += 1
+                elif char not in "<>":
+                    return at
+            elif char in _PAIRS and (not brackets or brackets.pop() != _PAIRS[char]):
+                raise _RefusedError("", at)
+            at += 1
+        raise _RefusedError("", end)
+
+    def _behind_string(self, start: int) -> int:
+        """Behind a string in a field, in which the second pass knows no escapes."""
+        text, end = self._text, self._end
+        quote = text[start] * (3 if text.startswith(text[start] * 3, start, end) else 1)
+        closed = text.find(quote, start + len(quote), end)
+        backslash = text.find("\\", start, end if closed < 0 else closed)
+        if backslash >= 0:
+            raise _RefusedError("BG202", backslash)
+        if closed < 0:
+            raise _RefusedError("BG201", start)
+        return closed + len(quote)
+
+    def _code(self, start: int, end: int) -> None:
+        """The code of a field is compiled for itself: the f-strings in it go through the same two passes."""
+        if not self._text[start:end].strip(" \t\n\r\f"):
+            raise _RefusedError("", start)
+        for opening in openings(self._text, start, end):
+            closed = token_end(self._text, opening.end(), opening["quote"])
+            if closed is None or closed > end:
+                raise _RefusedError("", opening.start())
+            if is_field_prefix(opening["prefix"]):
+                raw = "r" in opening["prefix"].lower()
+                _Pass(self._text, closed - len(opening["quote"]), raw=raw).literal(opening.end(), 0)

@@ -1,0 +1,339 @@
+"""Where f-strings begin and end and what they are made of, by the grammar of PEP 701. Pure.
+
+This reads text, not a syntax tree: libcst loses white space inside of fields and refuses legal literals, and no
+parser reads a file that is broken elsewhere. Whatever no Python accepts is skipped here: the compiler tells of it.
+Offsets count code points of the decoded text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.rules.screen import next_suspect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEEPEST = 149  # f-strings within one another; one more is "too many nested f-strings" on 3.12 and later
+_PATIENCE = 8  # how often a source may be read again because its f-strings do not end
+_DEEPEST_SPEC = 20  # no Python takes more than three; what is deeper is not read at all
+_WORD = r"[A-Za-z0-9_\x80-\U0010ffff]"
+OPENING = rf"(?:(?<!{_WORD})(?P<prefix>[fF][rR]?|[rR][fF]|[tT][rR]?|[rR][tT]|[bB][rR]?|[rR][bB]|[uUrR]))?(?P<quote>\"\"\"|'''|[\"'])"
+_TOP = re.compile(OPENING)
+_CODE = re.compile(rf"\#[^\r\n]*|\\(?:\r\n|[\r\n])|\r\n|[\r\n]|{OPENING}|[\[\](){{}}]|[=!<>]=|[=!:\\]")
+_TRIVIA = re.compile(r"[ \t\f]+|(?P<comment>\#[^\r\n]*)|(?P<newline>\r\n|[\r\n])|(?P<continuation>\\(?:\r\n|[\r\n]))")
+_CONVERSION = re.compile(rf"[sra](?!{_WORD})")
+_NAMED = re.compile(r"\\N\{[^{}\"'\r\n]*\}")
+_NEWLINES = "\r\n"
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+# From behind the opening quote to behind the closing one, as every tokenizer before 3.12 reads any literal.
+_ENDS = {
+    "'": re.compile(r"[^'\\\r\n]*(?:\\(?:\r\n|[\s\S])[^'\\\r\n]*)*'"),
+    '"': re.compile(r'[^"\\\r\n]*(?:\\(?:\r\n|[\s\S])[^"\\\r\n]*)*"'),
+    "'''": re.compile(r"[^'\\]*(?:(?:\\[\s\S]|'(?!''))[^'\\]*)*'''"),
+    '"""': re.compile(r'[^"\\]*(?:(?:\\[\s\S]|"(?!""))[^"\\]*)*"""'),
+}
+
+
+class Plain(NamedTuple):
+    """A string or bytes literal without fields."""
+
+    start: int
+    prefix: str
+    quote: str
+    end: int
+
+    @property
+    def body(self) -> slice:
+        """What is between its quotes."""
+        return slice(self.start + len(self.prefix) + len(self.quote), self.end - len(self.quote))
+
+    @property
+    def raw(self) -> bool:
+        """Whether a backslash in it is one."""
+        return "r" in self.prefix.lower()
+
+
+class Trivia(NamedTuple):
+    """A comment, a newline, or a continuation (backslash and newline) in the code of a field."""
+
+    kind: str
+    start: int
+    end: int
+
+
+class Text(NamedTuple):
+    """Literal text of an f-string."""
+
+    start: int
+    end: int
+
+
+class Field(NamedTuple):
+    """A replacement field, from its `{` to behind its `}`; offsets that it does not have are -1."""
+
+    start: int
+    tokens: tuple[Plain | Nested | Trivia, ...]
+    code_end: int  # where the expression and the white space behind it end
+    equal: int  # behind `=` and the white space that belongs to it
+    conversion: int  # the letter
+    tail: int  # where the white space behind the conversion ends: `:` or `}`
+    spec: tuple[Text | Field, ...] | None
+    end: int
+
+
+class Nested(NamedTuple):
+    """An f-string or a t-string."""
+
+    start: int
+    prefix: str
+    quote: str
+    parts: tuple[Text | Field, ...]
+    end: int
+
+    @property
+    def body(self) -> slice:
+        """What is between its quotes."""
+        return slice(self.start + len(self.prefix) + len(self.quote), self.end - len(self.quote))
+
+    @property
+    def raw(self) -> bool:
+        """Whether a backslash in its literal text is one."""
+        return "r" in self.prefix.lower()
+
+    @property
+    def is_template(self) -> bool:
+        """Whether it is a t-string (3.14), which is judged by its own version."""
+        return "t" in self.prefix.lower()
+
+
+class TooDeep(NamedTuple):
+    """An f-string that nests more f-strings, or format specs, than any Python takes."""
+
+    start: int
+    end: int
+
+
+class _BrokenError(Exception):
+    """No Python accepts this literal."""
+
+
+class _TooDeepError(Exception):
+    """The reading ended at a nesting that no Python takes."""
+
+
+def suspects(text: str) -> Iterator[Nested | TooDeep]:
+    """The outermost f-strings and t-strings of a source that need a close look, in order.
+
+    A literal that no Python accepts is left out; behind one that does not end, nothing is read any more.
+    """
+    at = 0
+    reader = _Reader(text)
+    while (found := _TOP.match(text, next_suspect(text, at))) is not None:
+        literal = reader.read(found) if is_field_prefix(found["prefix"]) else None
+        if literal is not None:
+            yield literal
+        end = literal.end if literal is not None else token_end(text, found.end(), found["quote"])
+        if end is None or reader.wasted > _PATIENCE * (len(text) + 10_000):
+            return
+        at = end
+
+
+def token_end(text: str, body: int, quote: str) -> int | None:
+    """Behind the closing quote of a literal whose body starts at `body`, in any tokenizer that knows no fields."""
+    found = _ENDS[quote].match(text, body)
+    return found.end() if found else None
+
+
+def read_at(text: str, opening: re.Match[str]) -> Nested | TooDeep | None:
+    """The f-string or t-string that opens there; None where no Python accepts it."""
+    return _Reader(text).read(opening)
+
+
+def read(text: str) -> Nested | None:
+    """A text that is one f-string and nothing else."""
+    opening = _TOP.match(text)
+    literal = read_at(text, opening) if opening and is_field_prefix(opening["prefix"]) else None
+    return literal if isinstance(literal, Nested) and literal.end == len(text) else None
+
+
+def openings(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+    """The literals that a tokenizer before 3.12 finds in a range, by their prefix and quote; ends where one does not end."""
+    at = start
+    while (found := _TOP.search(text, at, end)) is not None:
+        yield found
+        at = token_end(text, found.end(), found["quote"]) or end
+
+
+def is_field_prefix(prefix: str | None) -> bool:
+    """Whether a literal with that prefix holds replacement fields."""
+    return prefix is not None and any(letter in "fFtT" for letter in prefix)
+
+
+class _Reader:
+    """Reads outermost literals; what it read of broken ones in vain adds up in `wasted`."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._far = 0
+        self.wasted = 0
+
+    def read(self, opening: re.Match[str]) -> Nested | TooDeep | None:
+        """The literal that opens there; None where no Python accepts it."""
+        self._far = start = opening.start()
+        try:
+            return self.nested(opening, 1)
+        except _TooDeepError:
+            end = self._text.find("\n", self._far)
+            return TooDeep(start, len(self._text) if end < 0 else end)
+        except _BrokenError:
+            self.wasted += self._far - start
+            return None
+
+    def nested(self, opening: re.Match[str], level: int) -> Nested:
+        if level > DEEPEST:
+            raise _TooDeepError
+        prefix, quote = opening["prefix"], opening["quote"]
+        raw = "r" in prefix.lower()
+        parts: list[Text | Field] = []
+        at = opening.end()
+        while True:
+            text, at = self._text_part(at, quote, raw=raw, in_spec=False)
+            if text.end > text.start:
+                parts.append(text)
+            if self._text.startswith(quote, at):
+                return Nested(opening.start(), prefix, quote, tuple(parts), at + len(quote))
+            field = self._field(at, quote, level, 0, raw=raw)
+            parts.append(field)
+            at = field.end
+
+    def _text_part(self, start: int, quote: str, *, raw: bool, in_spec: bool) -> tuple[Text, int]:
+        """Literal text up to the quote, a field, or the end of a spec."""
+        text, at = self._text, start
+        while True:
+            found = _stop(quote).search(text, at)
+            if found is None:
+                raise _BrokenError
+            at, char = found.start(), found.group()
+            if char == "\\":
+                at = self._behind_backslash(at, raw=raw)
+            elif char in _NEWLINES:
+                if not in_spec:
+                    raise _BrokenError
+                return Text(start, at), at
+            elif char == quote:
+                if in_spec:
+                    raise _BrokenError
+                return Text(start, at), at
+            elif in_spec or text[at + 1 : at + 2] != char:
+                if char == "}" and not in_spec:
+                    raise _BrokenError
+                return Text(start, at), at
+            else:
+                at += 2
+
+    def _behind_backslash(self, at: int, *, raw: bool) -> int:
+        text = self._text
+        if text[at + 1 : at + 2] in {"{", "}"}:
+            return at + 1
+        named = None if raw else _NAMED.match(text, at)
+        if named is not None:
+            return named.end()
+        return at + (3 if text.startswith("\r\n", at + 1) else 2)
+
+    def _field(self, start: int, quote: str, level: int, depth: int, *, raw: bool) -> Field:
+        if depth > _DEEPEST_SPEC:
+            raise _TooDeepError
+        tokens, at = self._expression(start + 1, level)
+        self._refuse_empty(start + 1, at, tokens)
+        code_end, equal, conversion = at, -1, -1
+        if self._text[at] == "=":
+            at = equal = self._trivia(at + 1, tokens)
+        if self._text[at : at + 1] == "!":
+            conversion = at + 1
+            if _CONVERSION.match(self._text, conversion) is None:
+                raise _BrokenError
+            at = self._trivia(conversion + 1, tokens)
+        tail = at
+        spec = None
+        if self._text[at : at + 1] == ":":
+            spec, at = self._spec(at + 1, quote, level, depth, raw=raw)
+            if self._text[at : at + 1] in {"\r", "\n"}:  # 3.12.0 to 3.13.3: a newline ends the spec
+                at = self._trivia(at, tokens)
+        if self._text[at : at + 1] != "}":
+            raise _BrokenError
+        return Field(start, tuple(tokens), code_end, equal, conversion, tail, spec, at + 1)
+
+    def _spec(self, at: int, quote: str, level: int, depth: int, *, raw: bool) -> tuple[tuple[Text | Field, ...], int]:
+        parts: list[Text | Field] = []
+        while True:
+            text, at = self._text_part(at, quote, raw=raw, in_spec=True)
+            if text.end > text.start:
+                parts.append(text)
+            if self._text[at] != "{":
+                return tuple(parts), at
+            field = self._field(at, quote, level, depth + 1, raw=raw)
+            parts.append(field)
+            at = field.end
+
+    def _expression(self, at: int, level: int) -> tuple[list[Plain | Nested | Trivia], int]:
+        """The tokens of an expression that matter here, and where it ends: at `=`, `!`, `:` or `}`."""
+        tokens: list[Plain | Nested | Trivia] = []
+        brackets: list[str] = []
+        while True:
+            found = _CODE.search(self._text, at)
+            if found is None:
+                raise _BrokenError
+            start, at, char = found.start(), found.end(), found.group()
+            self._far = at
+            if found["quote"] is not None:
+                tokens.append(self._literal(found, level))
+                at = tokens[-1].end
+            elif trivia := _TRIVIA.match(self._text, start):
+                tokens.append(Trivia(trivia.lastgroup or "", start, at))
+            elif not brackets and char in {"=", "!", ":", "}"}:
+                return tokens, start
+            elif char in {"(", "[", "{"}:
+                brackets.append(char)
+            elif char in _PAIRS:
+                if not brackets or brackets.pop() != _PAIRS[char]:
+                    raise _BrokenError
+            elif char == "\\":
+                raise _BrokenError
+
+    def _literal(self, opening: re.Match[str], level: int) -> Plain | Nested:
+        if is_field_prefix(opening["prefix"]):
+            return self.nested(opening, level + 1)
+        end = token_end(self._text, opening.end(), opening["quote"])
+        if end is None:
+            raise _BrokenError
+        return Plain(opening.start(), opening["prefix"] or "", opening["quote"], end)
+
+    def _trivia(self, at: int, tokens: list[Plain | Nested | Trivia]) -> int:
+        while found := _TRIVIA.match(self._text, at):
+            if found.lastgroup is not None:
+                tokens.append(Trivia(found.lastgroup, at, found.end()))
+            at = found.end()
+        return at
+
+    def _refuse_empty(self, start: int, end: int, tokens: list[Plain | Nested | Trivia]) -> None:
+        if any(not isinstance(token, Trivia) for token in tokens):
+            return
+        at = start
+        while at < end and (found := _TRIVIA.match(self._text, at)):
+            at = found.end()
+        if at >= end:
+            raise _BrokenError
+
+
+_STOPS = {
+    "'": re.compile(r"['{}\\\r\n]"),
+    '"': re.compile(r'["{}\\\r\n]'),
+    "'''": re.compile(r"'''|[{}\\]"),
+    '"""': re.compile(r'"""|[{}\\]'),
+}
+
+
+def _stop(quote: str) -> re.Pattern[str]:
+    return _STOPS[quote]

@@ -1,0 +1,151 @@
+"""Everything in an f-string that a target refuses, each with its exact range. Pure.
+
+`legacy.refusal` decides whether 3.8 to 3.11 refuse a literal; this names all the places that make them, since the
+compiler stops at the first.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.rules.legacy import refusal
+from buildguard.rules.literals import Field, Nested, Plain, Text, TooDeep, Trivia
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PEP_701 = 12
+_SPEC_BEFORE, _SPEC_SINCE = 2, 3  # how many format specs deep a field may not lie
+_PAIR = re.compile(r"\\[\s\S]")
+
+
+class Occurrence(NamedTuple):
+    """One place in a source: offsets in code points, the end exclusive; `what` completes the message."""
+
+    code: str
+    start: int
+    end: int
+    what: str = ""
+
+
+def occurrences(text: str, literal: Nested | TooDeep, minor: int) -> list[Occurrence]:
+    """What the Python 3.`minor` refuses in an outermost f-string, or warns of, in order of place."""
+    if isinstance(literal, TooDeep):
+        return [
+            Occurrence("BG206", literal.start, literal.end, "more f-strings within one another than any Python takes")
+        ]
+    if literal.is_template:
+        return []
+    if minor >= PEP_701:
+        return [_too_deep(field) for field, depth in _fields(literal.parts, 0) if depth >= _SPEC_SINCE]
+    refused = refusal(text, literal.start, literal.prefix, literal.quote, literal.end)
+    if refused is None:
+        return [Occurrence("BG205", inner.start, inner.end) for inner in _inner(literal) if not inner.is_template]
+    found = sorted(set(_Walk(text).literal(literal, ())), key=lambda one: (one.start, one.end, one.code))
+    return found or [Occurrence(refused.code or "BG201", refused.at, refused.at + 1)]
+
+
+def _fields(parts: tuple[Text | Field, ...], depth: int) -> Iterator[tuple[Field, int]]:
+    """Every field at any depth, with how many format specs it lies in."""
+    for part in parts:
+        if isinstance(part, Field):
+            yield part, depth
+            yield from _fields(part.spec or (), depth + 1)
+            for token in part.tokens:
+                if isinstance(token, Nested):
+                    yield from _fields(token.parts, 0)
+
+
+def _inner(literal: Nested) -> Iterator[Nested]:
+    for field, _depth in _fields(literal.parts, 0):
+        for token in field.tokens:
+            if isinstance(token, Nested):
+                yield token
+
+
+def _too_deep(field: Field) -> Occurrence:
+    return Occurrence("BG206", field.start, field.end, "a format spec in a format spec")
+
+
+class _Walk:
+    """Goes through one refused f-string; `around` are the quotes of the f-strings that a place lies in."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def literal(self, literal: Nested, around: tuple[str, ...]) -> Iterator[Occurrence]:
+        for part in literal.parts:
+            if isinstance(part, Field):
+                yield from self._field(part, literal, around, 0)
+            elif around:
+                yield from self._backslash(part)
+
+    def _field(self, field: Field, owner: Nested, around: tuple[str, ...], depth: int) -> Iterator[Occurrence]:
+        if depth >= _SPEC_BEFORE:
+            yield _too_deep(field)
+        here = (*around, owner.quote)
+        if self._breaks(field, owner, around):
+            yield Occurrence("BG204", field.start, field.end)
+        if field.conversion >= 0 and field.tail > field.conversion + 1:
+            yield Occurrence("BG207", field.conversion + 1, field.tail)
+        for token in field.tokens:
+            yield from self._token(token, here)
+        for part in field.spec or ():
+            if isinstance(part, Field):
+                yield from self._field(part, owner, around, depth + 1)
+            elif around:
+                yield from self._backslash(part)
+
+    def _token(self, token: Plain | Nested | Trivia, here: tuple[str, ...]) -> Iterator[Occurrence]:
+        if isinstance(token, Trivia):
+            if token.kind == "comment":
+                yield Occurrence("BG203", token.start, token.end)
+            elif token.kind == "continuation":
+                yield Occurrence("BG202", token.start, token.start + 1)
+            return
+        reused = next((quote for quote in dict.fromkeys(here) if self._holds(token, quote)), None)
+        if reused is not None:
+            yield Occurrence("BG201", token.start, token.end, reused)
+        if isinstance(token, Nested):
+            yield from self.literal(token, here)
+        else:
+            yield from self._backslash(token)
+
+    def _holds(self, token: Plain | Nested, quote: str) -> bool:
+        """Whether a literal's own quotes or text would end the f-string with that quote around it."""
+        if quote in token.quote:
+            return True
+        if isinstance(token, Plain):
+            return quote in _PAIR.sub("", self._text[token.start : token.end])
+        return any(quote in _PAIR.sub("", self._text[one.start : one.end]) for one in _texts(token.parts))
+
+    def _backslash(self, literal: Plain | Text) -> Iterator[Occurrence]:
+        if "\\" in self._text[literal.start : literal.end]:
+            yield Occurrence("BG202", literal.start, literal.end)
+
+    def _breaks(self, field: Field, owner: Nested, around: tuple[str, ...]) -> bool:
+        """Whether a line ends in a field of a single-quoted f-string; the outermost such field counts."""
+        if len(owner.quote) > 1 or any(len(quote) == 1 for quote in around):
+            return False
+        inside = self._text[field.start : field.end]
+        # the text of a spec may continue on the next line behind a backslash, as all text may
+        inside = inside if not field.spec else self._without_continued_text(field)
+        return "\n" in inside or "\r" in inside
+
+    def _without_continued_text(self, field: Field) -> str:
+        kept, at = [], field.start
+        for text in _texts(field.spec or ()):
+            kept.append(self._text[at : text.start])
+            kept.append(_PAIR.sub("", self._text[text.start : text.end].replace("\r\n", "\n")))
+            at = text.end
+        return "".join(kept) + self._text[at : field.end]
+
+
+def _texts(parts: tuple[Text | Field, ...]) -> Iterator[Text]:
+    """The literal text of an f-string, that of its format specs included."""
+    for part in parts:
+        if isinstance(part, Text):
+            yield part
+        else:
+            yield from _texts(part.spec or ())

@@ -1,0 +1,76 @@
+"""Which f-strings need no second look, told at the speed of `re`. Pure.
+
+An *innocent* f-string is one that the pattern below takes whole: its fields hold neither a backslash, a comment, a
+line break, a nested f-string nor any quote but the other kind around plain text. Every Python reads those alike, so
+only the rest is read closely. Nothing here may miss; calling an innocent one suspect costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+
+from buildguard.text import coding_of
+
+_WORD = r"A-Za-z0-9_\x80-\U0010ffff"
+_F = r"(?:[fF][rR]?|[rR][fF])"
+_T = r"(?:[tT][rR]?|[rR][tT])"
+
+
+def _field(plain: str, newline: str) -> str:
+    code = rf"(?>[^{{}}\"'\\#\r\n!:]{plain})++"
+    # its colon may as well belong to a slice or a lambda: then this is code
+    spec = rf"(?>[^{{}}\"'\\#!{newline}]|\{{[^{{}}\"'\\#\r\n!:]++\}})*+"
+    return rf"\{{{code}(?>![sra])?+(?>:{spec})?+\}}"
+
+
+def _single(quote: str, other: str) -> str:
+    field = _field(rf"|(?<![fFrRtT]){other}[^'\"\\\r\n]*+{other}", r"\r\n")
+    return rf"{quote}(?!{quote}{quote})(?>[^{{}}{quote}\\\r\n]|\\[^{{}}\r\n]|\{{\{{|\}}\}}|{field})*+{quote}"
+
+
+def _triple(quote: str) -> str:
+    text = rf"[^{{}}{quote}\\]|\\[^{{}}]|\{{\{{|\}}\}}|{quote}(?!{quote}{quote})"
+    return rf"{quote * 3}(?>{text}|{_field('', '')})*+{quote * 3}"
+
+
+def _plain(quote: str) -> str:
+    triple = rf"{quote * 3}(?>[^{quote}\\]|\\[\s\S]|{quote}(?!{quote}{quote}))*+{quote * 3}"
+    return rf"{triple}|{quote}(?!{quote}{quote})(?>[^{quote}\\\r\n]|\\(?>\r\n|[\s\S]))*+{quote}"
+
+
+_INNOCENT = "|".join((_triple('"'), _triple("'"), _single('"', "'"), _single("'", '"')))
+_PLAIN = f"{_plain(chr(34))}|{_plain(chr(39))}"
+_NOTHING = re.compile(
+    rf"(?>[^{_WORD}\"'#]++|[{_WORD}]++(?![\"'])|#[^\r\n]*+"
+    rf"|(?>(?!(?:{_F}|{_T})[\"'])[{_WORD}]++)?+(?>{_PLAIN})|{_F}(?>{_INNOCENT}))*+"
+)
+
+_BYTES = r"A-Za-z0-9_\x80-\xff"
+_OPENS = rf"(?=[\"'])(?:(?<=[^{_BYTES}][fF])|(?<=[^{_BYTES}][rR][fF])|(?<=[^{_BYTES}][fF][rR]))"
+_SUSPECTS = [re.compile(rf"{letter}[rR]?{_OPENS}(?!{_INNOCENT})".encode()) for letter in "fF"]
+_INNER = re.compile(rb"\{[^\n\\{]*[fF][rR]?[\"']")
+_INNER_OVER_LINES = re.compile(rb"\{[^\\{]*[fF][rR]?[\"']")
+_TRIPLE = [re.compile(rf"{letter}[rR]?(?:\"\"\"|''')".encode()) for letter in "fF"]
+
+
+def next_suspect(text: str, at: int) -> int:
+    """Where, from a place between two tokens on, something stands that is not innocent; the end of the text if nothing."""
+    found = _NOTHING.match(text, at)
+    assert found is not None
+    return found.end()
+
+
+def may_be_refused(data: bytes) -> bool:
+    """Whether a source may hold an f-string that some Python refuses; True for every one that does."""
+    if data[:2].lower().startswith((b"f", b"rf")) or not coding_of(data).is_utf8:
+        return True
+    return any(suspect.search(data) is not None for suspect in _SUSPECTS)
+
+
+def may_nest(data: bytes) -> bool:
+    """Whether a source that 3.8 to 3.11 accept may hold a nested f-string; True for every one that does."""
+    if not coding_of(data).is_utf8:
+        return True
+    if _INNER.search(data) is not None:
+        return True
+    return any(one.search(data) for one in _TRIPLE) and _INNER_OVER_LINES.search(data) is not None
