@@ -14,9 +14,18 @@ CODES = {
     "BG105": "the target warns of what a later Python rejects",
     "BG106": "the text is not what it looks like",
     "BG107": "importing the file and running it as a script end differently",
+    "BG201": "f-string reuses its own quote inside a replacement field",
+    "BG202": "backslash inside a replacement field",
+    "BG203": "comment inside a replacement field",
+    "BG204": "line break inside a replacement field of a single-quoted f-string",
+    "BG205": "nested f-string: legal on the target, and one edit away from breaking",
+    "BG206": "f-string or format spec nested deeper than the target allows",
+    "BG207": "white space after a conversion",
     "BG401": "the project's own files disagree on the Python version",
     "BG403": "works here, breaks there",
 }
+# The f-string rules that name what the compiler refuses.
+RULE_ERRORS = frozenset({"BG201", "BG202", "BG203", "BG204", "BG206", "BG207"})
 _UNSILENCEABLE = ("BG1", "BG3")
 
 

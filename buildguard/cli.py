@@ -81,8 +81,8 @@ def check(
     except UnprovenError as error:
         place = error
 
-    from buildguard.commands.check import Request
     from buildguard.commands.check import check as command
+    from buildguard.commands.job import Request
     from buildguard.report.progress import Progress
 
     request = Request(
@@ -108,6 +108,31 @@ def check(
         except UnprovenError as error:
             report = _nothing_proven(error, strict=strict)
     _give(report, form, output, lines=None if everything or output else _screen())
+    sys.exit(report.exit_code)
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, metavar="[PATHS…]")
+@click.option("--target", "targets", multiple=True, metavar="3.11", help="Repair for this Python; may be repeated.")
+@click.option("--check", "only_check", is_flag=True, help="Tell what there is to do, and write nothing.")
+@click.option("--diff", is_flag=True, help="Print the repair as a patch, and write nothing.")
+def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, diff: bool) -> None:
+    """Rewrite the f-strings that the target refuses so that every Python accepts them; each repair is proven first."""
+    from buildguard.place import locate
+
+    place = locate(Path.cwd(), paths)
+
+    from buildguard.commands.fix import fix as command
+    from buildguard.commands.job import Request
+    from buildguard.report.fixes import patch, text
+
+    request = Request(cwd=Path.cwd(), targets=targets, use_cache=False)
+    report = command(request, place, write=not only_check and not diff)
+    if diff:
+        sys.stdout.buffer.write(patch(report))
+        sys.stdout.flush()
+    words = text(report, done="would fix" if only_check or diff else "fixed")
+    click.echo(words, nl=False, err=diff)
     sys.exit(report.exit_code)
 
 

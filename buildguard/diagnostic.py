@@ -25,8 +25,18 @@ class Range(NamedTuple):
     end_column: int | None = None
 
 
+class Edit(NamedTuple):
+    """A piece of a repair: the text that replaces a range, or stands at it where the range is empty."""
+
+    range: Range
+    text: str
+
+
 class Finding(NamedTuple):
-    """One thing that a judge found in one source; which file it was is not its business."""
+    """One thing that a judge found in one source; which file it was is not its business.
+
+    `within` is the f-string that the finding is about or, for a compiler's, the one that explains it; `edits` repair it.
+    """
 
     code: str
     range: Range
@@ -34,10 +44,12 @@ class Finding(NamedTuple):
     hint: str = ""
     excerpt: str = ""
     severity: Severity = Severity.ERROR
+    within: Range | None = None
+    edits: tuple[Edit, ...] = ()
 
 
 class Diagnostic(NamedTuple):
-    """A finding with the file, target and engine it belongs to."""
+    """A finding with the file, target and engine it belongs to; `evidence` is what the target's compiler said of it."""
 
     code: str
     severity: Severity
@@ -47,8 +59,15 @@ class Diagnostic(NamedTuple):
     hint: str = ""
     target: str | None = None
     engine: str | None = None
-    fixable: bool = False
     excerpt: str = ""
+    within: Range | None = None
+    edits: tuple[Edit, ...] = ()
+    evidence: str = ""
+
+    @property
+    def fixable(self) -> bool:
+        """Whether `buildguard fix` knows a rewrite."""
+        return bool(self.edits)
 
 
 class Unproven(NamedTuple):

@@ -37,7 +37,55 @@ class Filters(NamedTuple):
     def futile(self) -> list[str]:
         """The ignored codes that stand all the same."""
         wanted = [*self.ignore, *(code for _pattern, codes in self.per_file for code in codes)]
-        return sorted({code for code in wanted if len(code) > len("BG") and not can_be_silenced(code)})
+        return sorted({code for code in wanted if _stands(code)})
+
+
+class Ignore(NamedTuple):
+    """A comment `# buildguard: ignore[…]`: its file, its line, and the codes or beginnings of codes in it."""
+
+    path: str
+    line: int
+    codes: tuple[str, ...]
+
+
+def silenced(diagnostics: Iterable[Diagnostic], ignores: Iterable[Ignore]) -> tuple[list[Diagnostic], list[str]]:
+    """The diagnostics that no comment on one of their lines silences, and a note on each comment that does nothing."""
+    by_path: dict[str, list[Ignore]] = {}
+    for one in dict.fromkeys(ignores):
+        by_path.setdefault(one.path, []).append(one)
+    used: set[tuple[Ignore, str]] = set()
+    kept = []
+    for diagnostic in diagnostics:
+        of_file = by_path.get(diagnostic.path or "", ())
+        hits = [(one, code) for one in of_file for code in one.codes if _silences(one, code, diagnostic)]
+        used.update(hits)
+        if not hits:
+            kept.append(diagnostic)
+    notes = []
+    for one in (ignore for found in by_path.values() for ignore in found):
+        idle = [code for code in one.codes if (one, code) not in used]
+        if idle or not one.codes:
+            what = f"ignore[{', '.join(idle)}] does nothing" if one.codes else "ignore names no code, and does nothing"
+            notes.append(f"{one.path}:{one.line}: {what}{_why_idle(idle)}")
+    return kept, notes
+
+
+def _silences(ignore: Ignore, code: str, diagnostic: Diagnostic) -> bool:
+    if not can_be_silenced(diagnostic.code) or len(code) <= len("BG") or not diagnostic.code.startswith(code):
+        return False
+    lines = {diagnostic.range.line}
+    if diagnostic.within is not None:  # no comment fits on the first line of an f-string that goes on
+        lines |= {diagnostic.within.line, diagnostic.within.end_line}
+    return ignore.line in lines
+
+
+def _why_idle(codes: list[str]) -> str:
+    standing = [f"{code} cannot be ignored" for code in codes if _stands(code)]
+    return f": {', '.join(standing)}" if standing else ""
+
+
+def _stands(code: str) -> bool:
+    return len(code) > len("BG") and not can_be_silenced(code)
 
 
 def filters(config: Config, select: tuple[str, ...], ignore: tuple[str, ...]) -> Filters:

@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from buildguard import text
+from buildguard.catalogue import RULE_ERRORS
 from buildguard.diagnostic import Finding, Range, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from buildguard.engines import Outcome, Rejected
 
@@ -36,6 +37,44 @@ def findings(data: bytes, outcome: Outcome, as_script: Outcome | None, minor: in
             message = f"{warned.category}: {warned.message}: a later Python refuses this"
             where = Range(warned.line)
             yield Finding("BG105", where, message, "", text.excerpt_of(data, warned.line), Severity.WARNING)
+
+
+def of_rules(data: bytes, outcome: Outcome, minor: int, *, exact: bool) -> tuple[Finding, ...]:
+    """What the f-string rules say of one source, beside the verdict of a compiler, or of what predicts one.
+
+    A source that the target itself accepted (`exact`) holds no f-string that it refuses: only warnings are left.
+    """
+    from buildguard import rules
+    from buildguard.rules.screen import may_be_refused, may_nest
+
+    if outcome.rejected is None and not outcome.unproven and exact:
+        if minor >= _PEP_701 or not may_nest(data):
+            return ()
+        return tuple(one for one in rules.findings(data, minor) if one.code not in RULE_ERRORS)
+    if outcome.rejected is None and not may_be_refused(data):
+        return ()
+    return rules.findings(data, minor)
+
+
+def explained(
+    data: bytes, found: Iterable[Finding], ruled: Iterable[Finding], without: Outcome, minor: int
+) -> list[Finding]:
+    """A compiler's findings, each with the f-string that explains it.
+
+    `without` is the verdict on the same source without the f-strings that the rules refuse: what the compiler says of
+    that one too has another reason, and what it says of that one alone was hidden behind the first error.
+    """
+    first = next(one.within for one in ruled if one.code in RULE_ERRORS)
+    merged: list[Finding] = []
+    rest = None if without.rejected is None else _rejection(data, without.rejected, minor)
+    for one in found:
+        if one.code == "BG101" and (rest is None or one[:3] != rest[:3]):
+            merged.append(one._replace(within=first, hint=""))
+        else:
+            merged.append(one)
+    if rest is not None and rest not in merged:
+        merged.append(rest)
+    return merged
 
 
 def _is_cut_at_nul(outcome: Outcome) -> bool:

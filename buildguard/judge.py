@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import __version__, process
 from buildguard.cache import context_of
-from buildguard.diagnostic import Finding, Range, Severity
+from buildguard.diagnostic import Edit, Finding, Range, Severity
 from buildguard.engines import Source
 from buildguard.errors import UnprovenError
 from buildguard.stage import OnDisk, Unreadable, digest_file
@@ -22,7 +22,27 @@ if TYPE_CHECKING:
     from buildguard.stage import Entry, Stage
 
 # What turns an interpreter's words into findings: a cached verdict is no older than these files.
-_RULES = ("findings.py", "text.py")
+_RULES = (
+    "findings.py",
+    "text.py",
+    "surgeon.py",
+    *(
+        f"rules/{name}.py"
+        for name in (
+            "__init__",
+            "encode",
+            "ignores",
+            "legacy",
+            "literals",
+            "occurrences",
+            "plan",
+            "rewrite",
+            "screen",
+            "statements",
+            "structure",
+        )
+    ),
+)
 _MANY = 400
 _DIGEST = 32
 _STORE_EVERY = 2000
@@ -66,7 +86,9 @@ class Judge:
         self._minor = minor
         self._cache = cache
         self._context = context_of(_rules(), ready.engine, ready.identity)
+        self._exact = ready.proof in {"compiled", "image"}
         self._new: dict[bytes, bytes] = {}
+        self._refused: list[_Refused] = []
 
     def run(self, entries: Sequence[Entry], digests: Sequence[bytes], progress: Callable[[int], None]) -> list[Judged]:
         """A verdict for every entry, in their order.
@@ -95,9 +117,13 @@ class Judge:
             asked = questions.take(outcome)
             if asked is None:
                 continue
-            unproven, findings = held[asked.digest] = self._verdict(asked)
+            verdict = self._verdict(asked)
+            if verdict is None:
+                continue
+            held[asked.digest] = verdict
             for entry in questions.waiting(asked.digest):
-                yield Judged(entry, findings, unproven)
+                yield Judged(entry, verdict[1], verdict[0])
+        held.update(self._looked_at_closely())
         for digest, waiting in questions.left():
             unproven, findings = held.get(digest, (self._lost, ()))
             for entry in waiting:
@@ -113,18 +139,64 @@ class Judge:
         for _source in sources:  # so that each is read, and told as unproven
             pass
 
-    def _verdict(self, question: _Asked) -> tuple[str, tuple[Finding, ...]]:
-        from buildguard.findings import findings  # a warm run needs none of it
+    def _verdict(self, question: _Asked) -> tuple[str, tuple[Finding, ...]] | None:
+        """What there is to say of a source; None where an f-string in it needs a second look, after all others."""
+        from buildguard.findings import findings, of_rules  # a warm run needs none of it
+        from buildguard.rules.ignores import ignores
 
         outcome = question.outcome
         assert outcome is not None
-        found = tuple(findings(question.data, outcome, question.as_script, self._minor))
+        found = (*findings(question.data, outcome, question.as_script, self._minor), *ignores(question.data))
+        ruled = of_rules(question.data, outcome, self._minor, exact=self._exact)
+        if any(one.severity is Severity.ERROR for one in ruled):
+            self._refused.append(_Refused(question.data, question.digest, outcome, found, ruled))
+            return None
+        return self._settled(question.digest, outcome, (*found, *ruled))
+
+    def _settled(self, digest: bytes, outcome: Outcome, found: tuple[Finding, ...]) -> tuple[str, tuple[Finding, ...]]:
         if not outcome.unproven and (outcome.rejected is None or outcome.rejected.kind != "crash"):
-            self._new[question.digest] = _packed(found)
+            self._new[digest] = _packed(found)
             if len(self._new) >= _STORE_EVERY:
                 self._cache.store(self._context, self._new)
                 self._new = {}
         return outcome.unproven, found
+
+    def _looked_at_closely(self) -> dict[bytes, tuple[str, tuple[Finding, ...]]]:
+        """Sources with an f-string that the target refuses: compiled once more without it, and repairs planned."""
+        if not self._refused:
+            return {}
+        from buildguard.findings import explained
+        from buildguard.rules import masked
+        from buildguard.surgeon import with_edits
+        from buildguard.text import decoded, encoded
+
+        asked: dict[int, _Refused] = {}
+        sources: list[Source] = []
+        for number, one in enumerate(self._refused):
+            text = decoded(one.data)
+            data = None if text is None else encoded(masked(text, self._minor), one.data)
+            if data is not None and one.outcome.rejected is not None and not one.outcome.rejected.crashed:
+                asked[number] = one
+                sources.append(Source(number, data, hashlib.sha256(data).digest()))
+        for outcome in self._outcomes(iter(sources)):
+            one = asked[outcome.number]
+            if not outcome.unproven:
+                found = explained(one.data, one.found, one.ruled, outcome, self._minor)
+                self._refused[outcome.number] = one._replace(found=tuple(found))
+        settled = {}
+        for one, ruled in zip(self._refused, with_edits(self._refused, self._minor), strict=True):
+            settled[one.digest] = self._settled(one.digest, one.outcome, (*one.found, *ruled))
+        return settled
+
+
+class _Refused(NamedTuple):
+    """A source with an f-string that the target refuses, and what was said of it so far."""
+
+    data: bytes
+    digest: bytes
+    outcome: Outcome
+    found: tuple[Finding, ...]
+    ruled: tuple[Finding, ...]
 
 
 _LAST_TO_CUT_AT_NUL = 11  # up to 3.11.3; those raise ValueError, where later ones raise SyntaxError
@@ -200,7 +272,7 @@ class _Questions:
 def _rules() -> str:
     digest = hashlib.sha256(__version__.encode())
     for name in _RULES:
-        digest.update(Path(__file__).with_name(name).read_bytes())
+        digest.update(Path(__file__).parent.joinpath(name).read_bytes())
     return digest.hexdigest()
 
 
@@ -227,6 +299,15 @@ def _unpacked(verdict: bytes) -> tuple[Finding, ...]:
     import json
 
     return tuple(
-        Finding(code, Range(*where), message, hint, excerpt, Severity(severity))
-        for code, where, message, hint, excerpt, severity in json.loads(verdict)
+        Finding(
+            code,
+            Range(*where),
+            message,
+            hint,
+            excerpt,
+            Severity(severity),
+            Range(*within) if within else None,
+            tuple(Edit(Range(*place), text) for place, text in edits),
+        )
+        for code, where, message, hint, excerpt, severity, within, edits in json.loads(verdict)
     )

@@ -47,6 +47,11 @@ def which(name: str) -> str | None:
     return None
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def start(
     argv: Sequence[str],
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard.catalogue import RULE_ERRORS
 from buildguard.diagnostic import Severity
 
 if TYPE_CHECKING:
@@ -57,4 +58,5 @@ class Report(NamedTuple):
     @property
     def rejected_files(self) -> list[str]:
         """The files that the target's compiler refuses, each once: one failed deploy after another."""
-        return sorted({one.path for one in self.diagnostics if one.code in {"BG101", "BG103"} and one.path})
+        refused = {"BG101", "BG103", *RULE_ERRORS}
+        return sorted({one.path for one in self.diagnostics if one.code in refused and one.path})

@@ -8,60 +8,30 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import cache as caches
 from buildguard import config as configs
-from buildguard import git
+from buildguard import git, process
+from buildguard.commands.job import Job, Request, config_files, no_version, nothing, prepare, share_of
 from buildguard.declared import gather
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
 from buildguard.engines import PROOFS
 from buildguard.engines import choose as engines
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.filters import Filters, filters
-from buildguard.judge import Judge, Judged, digests_of
+from buildguard.filters import Ignore, silenced
+from buildguard.judge import Judge, digests_of
+from buildguard.merge import IGNORE, diagnostic_of, merged
 from buildguard.result import Report, TargetRow
-from buildguard.source import Chosen, Selection, choose, deciding
+from buildguard.source import Selection, choose
 from buildguard.stage import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
-    from buildguard.config import Config
+    from buildguard.diagnostic import Finding
     from buildguard.engines import Engine, Ready, Unavailable
     from buildguard.place import Place
-    from buildguard.stage import Entry, Stage
+    from buildguard.stage import Entry
     from buildguard.target import Target
 
 _OPINIONS = 1000  # files that are shown to this machine's python3 at the most
-
-
-class Request(NamedTuple):
-    """What a person asked `check` to do; the fields are the flags of the command line."""
-
-    cwd: Path
-    staged: bool = False
-    targets: tuple[str, ...] = ()
-    engine: str = "auto"
-    image: str = ""
-    service: str = ""
-    proof: str = "compiled"
-    use_cache: bool = True
-    jobs: int = 0
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    diff_base: str = ""
-    strict: bool = False
-
-
-class _Job(NamedTuple):
-    """Everything that is known before the first source is judged."""
-
-    request: Request
-    place: Place
-    config: Config
-    filters: Filters
-    chosen: Chosen
-    targets: list[Target]
-    cache: caches.Cache
-    notes: list[str]
 
 
 class _Share(NamedTuple):
@@ -80,6 +50,15 @@ class _Seen:
         self.diagnostics: list[Diagnostic] = []
         self.unproven: list[Unproven] = []
         self.gone: set[bytes] = set()
+        self.ignores: list[Ignore] = []
+
+    def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
+        """Take the findings in one file for one target; comments that silence something lie among them."""
+        for one in findings:
+            if one.code == IGNORE:
+                self.ignores.append(Ignore(path, one.range.line or 0, tuple(one.message.split())))
+            else:
+                self.diagnostics.append(diagnostic_of(one, path, python, engine))
 
 
 def check(request: Request, place: Place, progress: Callable[[int, int], None]) -> Report:
@@ -89,13 +68,15 @@ def check(request: Request, place: Place, progress: Callable[[int, int], None]) 
     request that makes no sense, UnprovenError where nothing could be looked at at all.
     """
     started = time.monotonic()
-    job = _prepare(request, place)
+    job = prepare(request, place)
     try:
         seen = _judge_all(job, progress)
         if seen.gone and len(seen.gone) == len(job.chosen.sources):
-            seen.unproven.append(Unproven(None, None, _nothing(job)))
+            seen.unproven.append(Unproven(None, None, nothing(job)))
         diagnostics = [*seen.diagnostics, *_conflicts(job.targets), *_works_here(job, seen)]
-        kept = job.filters.keep(diagnostics)
+        kept, idle = silenced(diagnostics, seen.ignores)
+        job.notes.extend(idle)
+        kept = merged(job.filters.keep(kept))
         kept, unproven = _since_base(job, kept, seen)
     finally:
         job.cache.close()
@@ -115,70 +96,22 @@ def _order(one: Diagnostic) -> tuple[object, ...]:
     return (one.path is None, one.path or "", one.range.line or 0, one.range.column or 0, one.code, one.target or "")
 
 
-# ------------------------------------------------------------------------------------------ preparing
-
-
-def _prepare(request: Request, place: Place) -> _Job:
-    config = configs.read(config_files(place.stage))
-    chosen_filters = filters(config, request.select, request.ignore)
-    notes = [f"{code} cannot be ignored: it stands" for code in chosen_filters.futile()]
-    chosen = _sources(request, place, config)
-    notes += chosen.notes
-    targets: list[Target] = []
-    if chosen.sources:
-        found = gather.find(place.stage, config, chosen.sources, request.targets, request.service)
-        targets = found.targets
-        notes += found.notes
-    where = caches.folder() if request.use_cache else None
-    return _Job(request, place, config, chosen_filters, chosen, targets, caches.Cache(where), notes)
-
-
-def config_files(stage: Stage) -> dict[bytes, bytes]:
-    """The files at a stage's root that may hold configuration; raises UnprovenError where one cannot be read."""
-    entries = [entry for entry in stage.entries() if entry.path in configs.FILES]
-    found: dict[bytes, bytes] = {}
-    for entry, content in stage.contents(entries):
-        if isinstance(content, bytes):
-            found[entry.path] = content
-        elif not content.gone:
-            raise UnprovenError(f"{shown_path(entry.path)}: {content.reason}")
-    return found
-
-
-def _sources(request: Request, place: Place, config: Config) -> Chosen:
-    paths = place.paths
-    if request.staged:
-        paths = _staged(place)
-        if not paths:
-            return Chosen([], [])
-    return choose(place.stage, Selection(paths, config.include, config.exclude, explicit=not request.staged))
-
-
-def _staged(place: Place) -> tuple[bytes, ...]:
-    """What a hook is about: the files given, else all staged ones; everything where the target may have moved."""
-    assert place.repository is not None
-    changed = place.repository.staged_paths()
-    if any(deciding(path) for path in changed):
-        return (b"",)
-    return place.paths or tuple(changed)
-
-
 # ------------------------------------------------------------------------------------------ judging
 
 
-def _judge_all(job: _Job, progress: Callable[[int, int], None]) -> _Seen:
+def _judge_all(job: Job, progress: Callable[[int, int], None]) -> _Seen:
     seen = _Seen()
     if not job.chosen.sources:
         if not job.request.staged:
-            seen.unproven.append(Unproven(None, None, _nothing(job)))
+            seen.unproven.append(Unproven(None, None, nothing(job)))
         return seen
-    shares = [(target, _share(target, job)) for target in job.targets]
+    shares = [(target, share_of(target, job)) for target in job.targets]
     uncovered = len(job.chosen.sources) - len({entry.path for _target, share in shares for entry in share})
     if uncovered and not job.request.service:
         seen.unproven.append(Unproven(None, None, f"{uncovered} files belong to no target"))
     if not any(share for _target, share in shares):
         # one service was asked for, and it runs none of these files (or no Python at all)
-        reason = f"service '{job.request.service}' runs none of these files" if job.request.service else _nothing(job)
+        reason = f"service '{job.request.service}' runs none of these files" if job.request.service else nothing(job)
         seen.unproven.append(Unproven(None, None, reason))
     total = sum(len(share) for _target, share in shares)
     for target, share in shares:
@@ -186,29 +119,18 @@ def _judge_all(job: _Job, progress: Callable[[int, int], None]) -> _Seen:
     return seen
 
 
-def _nothing(job: _Job) -> str:
-    if job.place.paths:
-        return "no Python source in " + ", ".join(shown_path(path) or "." for path in job.place.paths)
-    return "no Python source here"
-
-
-def _share(target: Target, job: _Job) -> list[Entry]:
-    return [entry for entry in job.chosen.sources if gather.target_covers(target, job.targets, entry.path)]
-
-
-def _judge(job: _Job, target: Target, share: Sequence[Entry], seen: _Seen, progress: Callable[[int], None]) -> None:
+def _judge(job: Job, target: Target, share: Sequence[Entry], seen: _Seen, progress: Callable[[int], None]) -> None:
     """One target: its engines, its rows, its diagnostics; what no engine could answer is unproven."""
     request = job.request
     if target.version is None:
-        hint = f'say which: [tool.buildguard] target = ["3.11"] in pyproject.toml, or --target ({target.found_in})'
-        seen.unproven.append(Unproven(None, None, f"{target.untold}; {hint}"))
+        seen.unproven.append(Unproven(None, None, no_version(target)))
         _no_engine(job, target, share, seen)
         return
     asked = engines.parse(request.engine)
     order = engines.parse(",".join(job.config.engine)) or engines.AUTO
     if request.image:
         asked = ("container",)
-    chooser = engines.Chooser(asked, order, target.version, job.place.root, request.jobs or cores())
+    chooser = engines.Chooser(asked, order, target.version, job.place.root, request.jobs or process.cores())
     try:
         chooser.begin()
         # read while the interpreter gets ready; with an empty cache the judge does all the reading itself
@@ -246,7 +168,7 @@ def _too_little(proof: str, wanted: str, why: Sequence[Unavailable], python: str
 
 
 def _by_engine(
-    job: _Job, share: _Share, seen: _Seen, answering: tuple[Engine, Ready], progress: Callable[[int], None]
+    job: Job, share: _Share, seen: _Seen, answering: tuple[Engine, Ready], progress: Callable[[int], None]
 ) -> None:
     engine, ready = answering
     target = share.target
@@ -257,7 +179,7 @@ def _by_engine(
     judged = [one for one in judged if not one.gone]
     for one in [one for one in judged if one.findings or one.unproven]:
         path = shown_path(one.entry.path)
-        seen.diagnostics += _diagnostics(one, path, target.python, ready.engine)
+        seen.note(one.findings, path, target.python, ready.engine)
         if one.unproven:
             seen.unproven.append(Unproven(path, target.python, one.unproven))
     cached = sum(one.cached for one in judged)
@@ -278,26 +200,8 @@ def _by_engine(
     _remember(job, target, ready)
 
 
-def _diagnostics(judged: Judged, path: str, python: str, engine: str) -> Iterable[Diagnostic]:
-    for one in judged.findings:
-        by_engine = one.code in {"BG101", "BG103", "BG105"}
-        yield Diagnostic(
-            one.code,
-            one.severity,
-            path,
-            one.range,
-            one.message,
-            one.hint,
-            python,
-            engine if by_engine else "rule",
-            excerpt=one.excerpt,
-        )
-
-
-def _no_engine(job: _Job, target: Target, share: Sequence[Entry], seen: _Seen) -> None:
+def _no_engine(job: Job, target: Target, share: Sequence[Entry], seen: _Seen) -> None:
     """What needs no engine is reported all the same: the text of every file."""
-    from buildguard import text
-
     gone = 0
     for entry, content in job.place.stage.contents(share):
         path = shown_path(entry.path)
@@ -308,17 +212,23 @@ def _no_engine(job: _Job, target: Target, share: Sequence[Entry], seen: _Seen) -
             else:
                 seen.unproven.append(Unproven(path, target.python, content.reason))
             continue
-        judged = Judged(entry, tuple(text.findings(content)))
-        seen.diagnostics += _diagnostics(judged, path, target.python, "rule")
+        seen.note(_without_engine(content, target), path, target.python, "rule")
     row = TargetRow(
         target.python, target.found_in, None, "none", None, target.image, None, len(share) - gone, 0, target.service
     )
     seen.rows.append(row)
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _without_engine(content: bytes, target: Target) -> list[Finding]:
+    """What can be said of a source that nothing compiles."""
+    from buildguard import rules, text
+    from buildguard.rules.ignores import ignores
+    from buildguard.rules.screen import may_be_refused
+
+    found = [*text.findings(content), *ignores(content)]
+    if target.version is not None and may_be_refused(content):
+        found += rules.findings(content, target.version.minor)
+    return found
 
 
 # ------------------------------------------------------------------------------------------ the whole
@@ -336,7 +246,7 @@ def _conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
     return list(found.values())
 
 
-def _works_here(job: _Job, seen: _Seen) -> list[Diagnostic]:
+def _works_here(job: Job, seen: _Seen) -> list[Diagnostic]:
     """BG403: what this machine's python3 accepts and the target rejects, said once for each target."""
     from buildguard.engines.interpreter import second_opinion
     from buildguard.engines.pool import source_of
@@ -377,11 +287,11 @@ def _works_here_but(version: str, python: str, count: int, rejects: str) -> Diag
 _SEEN = b"interpreter"
 
 
-def _seen_key(job: _Job, target: Target, commit: str) -> bytes:
+def _seen_key(job: Job, target: Target, commit: str) -> bytes:
     return caches.context_of("interpreter seen", str(job.place.root), target.python, commit)
 
 
-def _remember(job: _Job, target: Target, ready: Ready) -> None:
+def _remember(job: Job, target: Target, ready: Ready) -> None:
     """Which interpreter judged at this commit, so that a later `--diff-base` can tell that it moved."""
     repository = job.place.repository
     if repository is not None and repository.head:
@@ -391,7 +301,7 @@ def _remember(job: _Job, target: Target, ready: Ready) -> None:
             job.cache.store(key, now)
 
 
-def _since_base(job: _Job, diagnostics: list[Diagnostic], seen: _Seen) -> tuple[list[Diagnostic], list[Unproven]]:
+def _since_base(job: Job, diagnostics: list[Diagnostic], seen: _Seen) -> tuple[list[Diagnostic], list[Unproven]]:
     """With `--diff-base`: only what lies in files changed since, unless something that judges them all changed."""
     base = job.request.diff_base
     if not base:
@@ -414,7 +324,7 @@ def _since_base(job: _Job, diagnostics: list[Diagnostic], seen: _Seen) -> tuple[
     return kept, unproven
 
 
-def _moved(job: _Job, seen: _Seen, repository: git.Repository, commit: str) -> str:
+def _moved(job: Job, seen: _Seen, repository: git.Repository, commit: str) -> str:
     """What changed since a commit that makes every verdict new: empty, or its name."""
     from buildguard.stage import commit_of
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from buildguard import cache as caches
 from buildguard import config as configs
 from buildguard import process
-from buildguard.commands.check import config_files, cores
+from buildguard.commands.job import config_files
 from buildguard.declared import gather
 from buildguard.diagnostic import shown
 from buildguard.engines import Unavailable
@@ -77,7 +77,7 @@ def _target(place: Place, config: Config, chosen: Chosen, found: Found, target: 
     if target.version is None:
         yield f"    cannot be told: {target.untold}"
         return
-    chooser = Chooser((), parse(",".join(config.engine)) or AUTO, target.version, place.root, cores())
+    chooser = Chooser((), parse(",".join(config.engine)) or AUTO, target.version, place.root, process.cores())
     try:
         choice = chooser.choose()
     finally:
@@ -130,4 +130,4 @@ def _surroundings() -> Iterator[str]:
     yield f"cache: {cache.notes[0] if cache.notes else where}"
     git = process.which("git")
     yield f"git: {git or 'not on PATH'}"
-    yield f"cores: {cores()} of {os.cpu_count()}"
+    yield f"cores: {process.cores()} of {os.cpu_count()}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from buildguard import config as configs
 from buildguard import git
-from buildguard.commands.check import config_files
+from buildguard.commands.job import config_files
 from buildguard.declared import gather
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.place import locate

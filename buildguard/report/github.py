@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildguard.diagnostic import shown
-from buildguard.report.text import summary
+from buildguard.report.text import evidence, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ def _annotation(one: Diagnostic) -> str:
         "endColumn": one.range.end_column if one.range.end_line == one.range.line else None,
         "title": f"buildguard {one.code} (Python {one.target})",
     }
-    return _command(str(one.severity), where, one.message + (f"\n{one.hint}" if one.hint else ""))
+    return _command(str(one.severity), where, "\n".join(filter(None, (one.message, evidence(one), one.hint))))
 
 
 def _command(name: str, properties: Mapping[str, object], message: str) -> str:

@@ -57,4 +57,5 @@ def _diagnostic(one: Diagnostic) -> dict[str, Any]:
         "target": one.target,
         "engine": one.engine,
         "fixable": one.fixable,
+        "evidence": one.evidence,
     }

@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 from buildguard import __version__
 from buildguard.catalogue import CODES, page
+from buildguard.report.text import evidence
 
 if TYPE_CHECKING:
-    from buildguard.diagnostic import Diagnostic
+    from buildguard.diagnostic import Diagnostic, Range
     from buildguard.result import Report
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -56,20 +57,34 @@ def _result(one: Diagnostic, codes: list[str]) -> dict[str, Any]:
         "ruleId": one.code,
         "ruleIndex": codes.index(one.code),
         "level": str(one.severity),
-        "message": {"text": one.message + (f"\n\n{one.hint}" if one.hint else "")},
+        "message": {"text": "\n\n".join(filter(None, (one.message, evidence(one), one.hint)))},
         "properties": {"target": one.target, "engine": one.engine},
     }
     if one.path is not None:
         location: dict[str, Any] = {"artifactLocation": _artifact(one.path)}
         if one.range.line is not None:
-            location["region"] = _region(one)
+            location["region"] = _region(one.range)
         result["locations"] = [{"physicalLocation": location}]
+        if one.edits:
+            result["fixes"] = [_fix(one)]
     return result
 
 
-def _region(one: Diagnostic) -> dict[str, int]:
+def _fix(one: Diagnostic) -> dict[str, Any]:
+    """All edits of one repair; findings in the same f-string have the same."""
+    assert one.path is not None
+    replacements = [
+        {"deletedRegion": _region(edit.range), "insertedContent": {"text": edit.text}} for edit in one.edits
+    ]
+    return {
+        "description": {"text": "the same, written so that every Python accepts it"},
+        "artifactChanges": [{"artifactLocation": _artifact(one.path), "replacements": replacements}],
+    }
+
+
+def _region(where: Range) -> dict[str, int]:
     names = ("startLine", "startColumn", "endLine", "endColumn")
-    return {name: value for name, value in zip(names, one.range, strict=True) if value is not None}
+    return {name: value for name, value in zip(names, where, strict=True) if value is not None}
 
 
 def _artifact(path: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ def render(report: Report, *, colour: bool, most: int | None, width: int = 0) ->
     kept, left = _fitting(blocks, most)
     lines = [line for block in kept for line in block]
     if left:
-        lines += [f"… and {_count(left, 'more')}; --all shows them", ""]
+        lines += [f"… and {count(left, 'more')}; --all shows them", ""]
     notes = report.notes if most is None else report.notes[:_NOTES]
     lines += [f"note: {shown(note)}" for note in notes]
     if len(notes) < len(report.notes):
@@ -43,21 +43,22 @@ def render(report: Report, *, colour: bool, most: int | None, width: int = 0) ->
 
 def summary(report: Report) -> str:
     """The last line: what it comes to."""
-    files = _count(report.files, "file")
+    files = count(report.files, "file")
     seconds = f"{report.seconds:.1f} s"
     if report.exit_code == 0 and not report.diagnostics:
         if not report.files:
             return "clean: no Python source is staged"
         how = {row.proof for row in report.targets}
         return f"clean: {files} {'predicted' if how == {'predicted'} else 'compiled'}, {seconds}"
-    parts = [_count(report.errors, "error"), _count(report.warnings, "warning")]
+    parts = [count(report.errors, "error"), count(report.warnings, "warning")]
     parts = [part for part in parts if not part.startswith("0 ")]
     if report.unproven:
         parts.append(f"{len(report.unproven)} unproven")
     return f"{', '.join(parts)} in {files}, {seconds}"
 
 
-def _count(number: int, word: str) -> str:
+def count(number: int, word: str) -> str:
+    """A number and what it counts, in the plural where it is due."""
     return f"{number} {word}" if number == 1 or word == "more" else f"{number} {word}s"
 
 
@@ -96,6 +97,8 @@ def _finding(one: Diagnostic, hinted: set[str], width: int) -> Iterator[str]:
     target = f" (Python {one.target})" if one.target and not one.code.startswith("BG4") else ""
     yield f"  {place + '  ' if place else ''}{code}: {shown(one.message)}{target}"
     yield from _excerpt(one)
+    if one.evidence:
+        yield f"{_INDENT}{shown(evidence(one))}"
     if one.hint and one.hint not in hinted:
         hinted.add(one.hint)
         hint = f"hint: {shown(one.hint)}"
@@ -103,6 +106,11 @@ def _finding(one: Diagnostic, hinted: set[str], width: int) -> Iterator[str]:
         fold = room > len(_INDENT)
         lines = textwrap.wrap(hint, room, break_long_words=False, break_on_hyphens=False) if fold else [hint]
         yield from (_INDENT + line for line in lines)
+
+
+def evidence(one: Diagnostic) -> str:
+    """What the target's compiler says of the same place, in its own words."""
+    return f"Python {one.target} says: {one.evidence}" if one.evidence else ""
 
 
 def _excerpt(one: Diagnostic) -> Iterator[str]:
@@ -153,7 +161,7 @@ def _target(row: TargetRow) -> str:
         "predicted": f"predicted by {row.interpreter}, not compiled",
     }.get(row.proof, "not compiled")
     cached = f", {row.cached} unchanged" if row.cached else ""
-    return f"Python {row.python} ({shown(row.found_in)}): {_count(row.files, 'file')}{cached}, {how}"
+    return f"Python {row.python} ({shown(row.found_in)}): {count(row.files, 'file')}{cached}, {how}"
 
 
 def _moving_target(report: Report) -> list[str]:

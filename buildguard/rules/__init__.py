@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import text as texts
+from buildguard.catalogue import RULE_ERRORS
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.rules.literals import suspects
 from buildguard.rules.occurrences import occurrences
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from buildguard.rules.literals import Nested, TooDeep
 
-ERRORS = frozenset({"BG201", "BG202", "BG203", "BG204", "BG206", "BG207"})
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _MESSAGES = {
     "BG201": "f-string reuses its own quote inside a replacement field",
@@ -52,7 +52,7 @@ class Judged(NamedTuple):
     @property
     def refused(self) -> bool:
         """Whether the target refuses it."""
-        return any(one.code in ERRORS for one in self.findings)
+        return any(one.code in RULE_ERRORS for one in self.findings)
 
 
 class Lines:
@@ -85,9 +85,10 @@ def judge(text: str, minor: int) -> Iterator[Judged]:
         if not found:
             continue
         lines = lines or Lines(text)
+        whole = lines.range(literal.start, literal.end)
         yield Judged(
             literal,
-            lines.range(literal.start, literal.end),
+            whole,
             tuple(
                 Finding(
                     one.code,
@@ -95,11 +96,29 @@ def judge(text: str, minor: int) -> Iterator[Judged]:
                     _message(one.code, one.what),
                     _HINTS[one.code],
                     lines.excerpt(lines.place(one.start)[0]),
-                    Severity.ERROR if one.code in ERRORS else Severity.WARNING,
+                    Severity.ERROR if one.code in RULE_ERRORS else Severity.WARNING,
+                    whole,
                 )
                 for one in found
             ),
         )
+
+
+def masked(text: str, minor: int) -> str:
+    """A source with every f-string that 3.`minor` refuses replaced by an empty one that ends at the same place."""
+    pieces, at = [], 0
+    for judged in judge(text, minor):
+        if judged.refused:
+            pieces += [text[at : judged.literal.start], _empty(text[judged.literal.start : judged.literal.end])]
+            at = judged.literal.end
+    return "".join([*pieces, text[at:]])
+
+
+def _empty(literal: str) -> str:
+    newlines = _NEWLINE.findall(literal)
+    if not newlines:
+        return 'f""'.ljust(len(literal))
+    return 'f"""' + "".join(newlines) + '"""'.rjust(len(_NEWLINE.split(literal)[-1]))
 
 
 def findings(data: bytes, minor: int) -> tuple[Finding, ...]:

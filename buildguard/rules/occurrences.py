@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PEP_701 = 12
 _SPEC_BEFORE, _SPEC_SINCE = 2, 3  # how many format specs deep a field may not lie
-_PAIR = re.compile(r"\\[\s\S]")
+_PAIR = re.compile(r"\\(?:\r\n|[\s\S])")
 
 
 class Occurrence(NamedTuple):
@@ -38,7 +38,7 @@ def occurrences(text: str, literal: Nested | TooDeep, minor: int) -> list[Occurr
     if literal.is_template:
         return []
     if minor >= PEP_701:
-        return [_too_deep(field) for field, depth in _fields(literal.parts, 0) if depth >= _SPEC_SINCE]
+        return [_too_deep(field) for field, depth in fields(literal.parts) if depth >= _SPEC_SINCE]
     refused = refusal(text, literal.start, literal.prefix, literal.quote, literal.end)
     if refused is None:
         return [Occurrence("BG205", inner.start, inner.end) for inner in _inner(literal) if not inner.is_template]
@@ -46,19 +46,19 @@ def occurrences(text: str, literal: Nested | TooDeep, minor: int) -> list[Occurr
     return found or [Occurrence(refused.code or "BG201", refused.at, refused.at + 1)]
 
 
-def _fields(parts: tuple[Text | Field, ...], depth: int) -> Iterator[tuple[Field, int]]:
+def fields(parts: tuple[Text | Field, ...], depth: int = 0) -> Iterator[tuple[Field, int]]:
     """Every field at any depth, with how many format specs it lies in."""
     for part in parts:
         if isinstance(part, Field):
             yield part, depth
-            yield from _fields(part.spec or (), depth + 1)
+            yield from fields(part.spec or (), depth + 1)
             for token in part.tokens:
                 if isinstance(token, Nested):
-                    yield from _fields(token.parts, 0)
+                    yield from fields(token.parts)
 
 
 def _inner(literal: Nested) -> Iterator[Nested]:
-    for field, _depth in _fields(literal.parts, 0):
+    for field, _depth in fields(literal.parts):
         for token in field.tokens:
             if isinstance(token, Nested):
                 yield token
@@ -128,18 +128,9 @@ class _Walk:
         """Whether a line ends in a field of a single-quoted f-string; the outermost such field counts."""
         if len(owner.quote) > 1 or any(len(quote) == 1 for quote in around):
             return False
-        inside = self._text[field.start : field.end]
-        # the text of a spec may continue on the next line behind a backslash, as all text may
-        inside = inside if not field.spec else self._without_continued_text(field)
+        # behind a backslash a line goes on, for a tokenizer that knows no fields
+        inside = _PAIR.sub("", self._text[field.start : field.end])
         return "\n" in inside or "\r" in inside
-
-    def _without_continued_text(self, field: Field) -> str:
-        kept, at = [], field.start
-        for text in _texts(field.spec or ()):
-            kept.append(self._text[at : text.start])
-            kept.append(_PAIR.sub("", self._text[text.start : text.end].replace("\r\n", "\n")))
-            at = text.end
-        return "".join(kept) + self._text[at : field.end]
 
 
 def _texts(parts: tuple[Text | Field, ...]) -> Iterator[Text]:

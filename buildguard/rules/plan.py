@@ -13,6 +13,9 @@ from buildguard.rules.rewrite import Piece, Rewriter
 from buildguard.rules.statements import place_before, statements
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildguard.diagnostic import Range
     from buildguard.rules import Judged
     from buildguard.rules.statements import Statement
 
@@ -41,12 +44,16 @@ class Edit(NamedTuple):
 
 
 class Fix(NamedTuple):
-    """What repairs one outermost f-string: edits, and the names that it binds to constants; or why nothing does."""
+    """What repairs one outermost f-string: edits, and the names that it binds to constants; or why nothing does.
+
+    `note` says where the structure could not be read twice.
+    """
 
     judged: Judged
     edits: tuple[Edit, ...] = ()
     lifted: tuple[tuple[str, str], ...] = ()
     reason: str = ""
+    note: str = ""
 
 
 class Plan(NamedTuple):
@@ -62,11 +69,28 @@ class Plan(NamedTuple):
         return tuple(dict.fromkeys(name for fix in self.fixes for name, _source in fix.lifted))
 
 
-def plan(text: str, minor: int) -> Plan:
-    """How to repair a decoded source for the target 3.`minor` and every other Python."""
+def plan(
+    text: str,
+    minor: int,
+    doubt: Callable[[str, Nested], tuple[bool, str]] | None = None,
+    only: tuple[Range, ...] = (),
+) -> Plan:
+    """How to repair a decoded source for the target 3.`minor` and every other Python.
+
+    `doubt` is `structure.doubt` where libcst may run; `only` are the f-strings to repair, by their place, else all.
+    """
     planner = _Planner(text)
-    fixes = tuple(planner.fix(one) for one in judge(text, minor) if one.refused)
+    refused = [one for one in judge(text, minor) if one.refused and (not only or one.range in only)]
+    fixes = tuple(_twice(text, planner.fix(one), doubt) for one in refused)
     return Plan(text, applied(text, [edit for fix in fixes for edit in fix.edits]), fixes)
+
+
+def _twice(text: str, fix: Fix, doubt: Callable[[str, Nested], tuple[bool, str]] | None) -> Fix:
+    """A fix, dropped where the second reading of its f-string is not that of the first."""
+    if doubt is None or not fix.edits or not isinstance(fix.judged.literal, Nested):
+        return fix
+    differs, note = doubt(text, fix.judged.literal)
+    return Fix(fix.judged, reason=note) if differs else fix._replace(note=note)
 
 
 def applied(text: str, edits: list[Edit]) -> str:

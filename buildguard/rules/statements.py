@@ -48,6 +48,11 @@ def statements(text: str) -> list[Statement]:
     return found
 
 
+def comments(text: str) -> Iterator[tuple[int, int]]:
+    """Where each comment begins and ends; those inside of f-strings are not among them."""
+    return ((start, end) for start, end, kind in _tokens(text) if kind == "comment")
+
+
 def _statement(text: str, line: int, start: int) -> Statement:
     word = _FIRST_WORD.match(text, start)
     blank = text[line:start].rpartition("\f")[2]

@@ -1,0 +1,261 @@
+"""`buildguard fix`: each f-string that the target refuses, rewritten, proven, and only then written."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import process, proof, rules, text
+from buildguard.commands.job import Job, Request, no_version, nothing, prepare, share_of
+from buildguard.diagnostic import Severity, Unproven, shown_path
+from buildguard.engines import choose as engines
+from buildguard.errors import UnprovenError, UsageError
+from buildguard.filters import Ignore, silenced
+from buildguard.merge import diagnostic_of
+from buildguard.replace import replace
+from buildguard.rules.ignores import ignores
+from buildguard.rules.screen import may_be_refused
+from buildguard.stage import OnDisk, Unreadable
+from buildguard.surgeon import Operation, Patient, operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from buildguard.diagnostic import Range
+    from buildguard.place import Place
+    from buildguard.stage import Entry
+    from buildguard.target import Target
+
+
+class Left(NamedTuple):
+    """An f-string that stays as it is, and why; `where` is None where it is the whole file."""
+
+    where: Range | None
+    reason: str
+
+
+class Mended(NamedTuple):
+    """One file with something to repair: its bytes before and after, what was repaired, and what was not."""
+
+    path: str
+    before: bytes
+    after: bytes
+    fixed: tuple[Range, ...]
+    left: tuple[Left, ...]
+    proven: bool = True
+    written: bool = False
+
+
+class FixReport(NamedTuple):
+    """The whole result; `proofs` says who compiled and who compared, `seconds` is wall time."""
+
+    files: tuple[Mended, ...]
+    unproven: tuple[Unproven, ...]
+    notes: tuple[str, ...]
+    proofs: tuple[str, ...]
+    looked_at: int
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """1 for anything that still has to be repaired, else 3 for anything unproven, else 0."""
+        if any(one.left or (one.fixed and one.proven and not one.written) for one in self.files):
+            return 1
+        return 3 if self.unproven else 0
+
+
+class _Case(NamedTuple):
+    """A source with refused f-strings, the targets that refuse them, and the repairs that were planned."""
+
+    entry: Entry
+    data: bytes
+    text: str
+    targets: tuple[Target, ...]
+    minor: int
+    only: tuple[Range, ...]
+    operation: Operation = Operation()
+    after: bytes = b""
+    left: tuple[Left, ...] = ()
+    proven: bool = True
+
+    @property
+    def fixed(self) -> tuple[Range, ...]:
+        return tuple(one.within for one in self.operation.repairs if one.edits) if self.after else ()
+
+    def refused(self, reason: str) -> _Case:
+        """The same, left as it is for one reason."""
+        return self._replace(after=b"", left=(*self.left, Left(None, reason)))
+
+
+def fix(request: Request, place: Place, *, write: bool) -> FixReport:
+    """Repair the sources of a place for their targets; with `write`, on disk.
+
+    Raises UsageError for a request that makes no sense, UnprovenError where nothing could be looked at at all.
+    """
+    started = time.monotonic()
+    if not isinstance(place.stage, OnDisk):
+        raise UsageError("fix works on files, not on a stage of git", hint="check it out, and fix it there")
+    job = prepare(request, place)
+    unproven: list[Unproven] = []
+    cases = [_planned(case) for case in _with_operations(_cases(job, unproven))]
+    proofs: list[str] = []
+    cases = _compiled(job, cases, unproven, proofs)
+    cases = _meant(job, cases, unproven, proofs)
+    files = [_ended(place.stage, case, write=write) for case in cases]
+    return FixReport(
+        tuple(one for one in files if one.fixed or one.left),
+        tuple(dict.fromkeys(unproven)),
+        tuple(dict.fromkeys(job.notes)),
+        tuple(dict.fromkeys(proofs)),
+        len(job.chosen.sources),
+        round(time.monotonic() - started, 3),
+    )
+
+
+# ------------------------------------------------------------------------------------------ finding
+
+
+def _cases(job: Job, unproven: list[Unproven]) -> list[_Case]:
+    """The sources in which some target refuses an f-string that nobody told us to ignore."""
+    if not job.chosen.sources:
+        unproven.append(Unproven(None, None, nothing(job)))
+        return []
+    covering = _covering(job, unproven)
+    entries = [entry for entry in job.chosen.sources if entry.path in covering]
+    cases = []
+    for entry, content in job.place.stage.contents(entries):
+        if isinstance(content, Unreadable):
+            if not content.gone:
+                unproven.append(Unproven(shown_path(entry.path), None, content.reason))
+        elif may_be_refused(content):
+            case = _case(job, entry, content, covering[entry.path])
+            if case is not None:
+                cases.append(case)
+    return cases
+
+
+def _covering(job: Job, unproven: list[Unproven]) -> dict[bytes, list[Target]]:
+    """For each source the targets that run it, as far as their version is known."""
+    covering: dict[bytes, list[Target]] = {}
+    for target in job.targets:
+        if target.version is None:
+            unproven.append(Unproven(None, None, no_version(target)))
+            continue
+        for entry in share_of(target, job):
+            covering.setdefault(entry.path, []).append(target)
+    left_out = len(job.chosen.sources) - len(covering)
+    if left_out and not job.request.service and not unproven:
+        unproven.append(Unproven(None, None, f"{left_out} files belong to no target"))
+    return covering
+
+
+def _case(job: Job, entry: Entry, content: bytes, targets: list[Target]) -> _Case | None:
+    decoded = text.decoded(content)
+    if decoded is None:
+        return None  # no Python reads it, and `check` says why
+    minors = {target.version.minor: target.python for target in targets if target.version is not None}
+    minor = min(minors)
+    path = shown_path(entry.path)
+    found = [diagnostic_of(one, path, minors[minor], "rule") for one in rules.findings(content, minor)]
+    comments = [Ignore(path, one.range.line or 0, tuple(one.message.split())) for one in ignores(content)]
+    kept = job.filters.keep(silenced(found, comments)[0])
+    only = {one.within for one in kept if one.severity is Severity.ERROR and one.within is not None}
+    if not only:
+        return None
+    return _Case(entry, content, decoded, tuple(targets), minor, tuple(sorted(only)))
+
+
+def _with_operations(cases: list[_Case]) -> Iterable[_Case]:
+    patients = [Patient(case.text, case.minor, case.only) for case in cases]
+    for case, operation in zip(cases, operations(patients) if cases else (), strict=True):
+        yield case._replace(operation=operation)
+
+
+def _planned(case: _Case) -> _Case:
+    """Turn the planned text into bytes; what cannot be repaired is left, with its reason."""
+    operation = case.operation
+    if operation.lost:
+        return case.refused(operation.lost)
+    left = tuple(Left(one.within, one.reason) for one in operation.repairs if not one.edits)
+    case = case._replace(left=left)
+    if operation.after == case.text:
+        return case
+    after = text.encoded(operation.after, case.data)
+    if after is None or text.coding_of(after) != text.coding_of(case.data):
+        return case.refused("the result cannot be written in the encoding of the file")
+    return case._replace(after=after)
+
+
+# ------------------------------------------------------------------------------------------ proving
+
+
+def _compiled(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: list[str]) -> list[_Case]:
+    """Each target compiles what came out; the f-strings that are left are taken out for that."""
+    for target in job.targets:
+        numbers = [at for at, case in enumerate(cases) if case.after and target in case.targets]
+        if not numbers or target.version is None:
+            continue
+        order = engines.parse(",".join(job.config.engine)) or engines.AUTO
+        chooser = engines.Chooser((), order, target.version, job.place.root, process.cores())
+        try:
+            choice = chooser.choose()
+            engine = next((one for one, ready in choice.ready if engines.enough(ready.proof, "compiled")), None)
+            if engine is None:
+                why = "; ".join(f"{one.reason}; {one.hint}" for one in choice.unavailable[:1])
+                unproven.append(Unproven(None, target.python, f"nothing here compiles for the target: {why}"))
+                cases = _doubted(cases, numbers)
+                continue
+            proofs += [f"compiled by {ready.interpreter}" for one, ready in choice.ready if one is engine]
+            masked = [_without_what_is_left(cases[at], target.version.minor) for at in numbers]
+            for at, rejection in zip(numbers, proof.rejections(engine, masked), strict=True):
+                if rejection:
+                    cases[at] = cases[at].refused(
+                        f"Python {target.python} rejects what else is in the file: {rejection}"
+                    )
+        except UnprovenError as error:
+            unproven.append(Unproven(None, target.python, error.what))
+            cases = _doubted(cases, numbers)
+        finally:
+            chooser.close()
+    return cases
+
+
+def _doubted(cases: list[_Case], numbers: list[int]) -> list[_Case]:
+    """Some of the cases lack a proof: they are shown, and not written."""
+    return [case._replace(proven=False) if at in numbers else case for at, case in enumerate(cases)]
+
+
+def _without_what_is_left(case: _Case, minor: int) -> bytes:
+    after = text.decoded(case.after) or ""
+    return text.encoded(rules.masked(after, minor), case.after) or case.after
+
+
+def _meant(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: list[str]) -> list[_Case]:
+    """What came out means what went in."""
+    numbers = [at for at, case in enumerate(cases) if case.after]
+    if not numbers:
+        return cases
+    questions = [proof.Question(cases[at].text, cases[at].operation.after, cases[at].operation.names) for at in numbers]
+    try:
+        answer = proof.meaning(questions, job.place.root)
+    except UnprovenError as error:
+        unproven.append(Unproven(None, None, f"{error.what}; {error.hint}"))
+        return _doubted(cases, numbers)
+    proofs.append(f"same meaning by {answer.interpreter}")
+    for at, doubt in zip(numbers, answer.doubts, strict=True):
+        if doubt:
+            cases[at] = cases[at].refused(f"not proven to mean the same: {doubt}")
+    return cases
+
+
+# ------------------------------------------------------------------------------------------ writing
+
+
+def _ended(stage: OnDisk, case: _Case, *, write: bool) -> Mended:
+    mended = Mended(shown_path(case.entry.path), case.data, case.after, case.fixed, case.left, case.proven)
+    if not case.after or not case.proven or not write:
+        return mended
+    refused = replace(stage, case.entry, case.data, case.after)
+    if refused:
+        return mended._replace(after=b"", fixed=(), left=(*case.left, Left(None, refused)))
+    return mended._replace(written=True)

@@ -1,0 +1,116 @@
+"""What a command works on: the sources and targets of a place, its configuration, and what was asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import cache as caches
+from buildguard import config as configs
+from buildguard.declared import gather
+from buildguard.diagnostic import shown_path
+from buildguard.errors import UnprovenError
+from buildguard.filters import Filters, filters
+from buildguard.source import Chosen, Selection, choose, deciding
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from buildguard.config import Config
+    from buildguard.place import Place
+    from buildguard.stage import Entry, Stage
+    from buildguard.target import Target
+
+
+class Request(NamedTuple):
+    """What a person asked for; the fields are the flags of the command line."""
+
+    cwd: Path
+    staged: bool = False
+    targets: tuple[str, ...] = ()
+    engine: str = "auto"
+    image: str = ""
+    service: str = ""
+    proof: str = "compiled"
+    use_cache: bool = True
+    jobs: int = 0
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    diff_base: str = ""
+    strict: bool = False
+
+
+class Job(NamedTuple):
+    """Everything that is known before the first source is judged."""
+
+    request: Request
+    place: Place
+    config: Config
+    filters: Filters
+    chosen: Chosen
+    targets: list[Target]
+    cache: caches.Cache
+    notes: list[str]
+
+
+def prepare(request: Request, place: Place) -> Job:
+    """Read the configuration, choose the sources and find their targets; raises UsageError and UnprovenError."""
+    config = configs.read(config_files(place.stage))
+    chosen_filters = filters(config, request.select, request.ignore)
+    notes = [f"{code} cannot be ignored: it stands" for code in chosen_filters.futile()]
+    chosen = _sources(request, place, config)
+    notes += chosen.notes
+    targets: list[Target] = []
+    if chosen.sources:
+        found = gather.find(place.stage, config, chosen.sources, request.targets, request.service)
+        targets = found.targets
+        notes += found.notes
+    where = caches.folder() if request.use_cache else None
+    return Job(request, place, config, chosen_filters, chosen, targets, caches.Cache(where), notes)
+
+
+def config_files(stage: Stage) -> dict[bytes, bytes]:
+    """The files at a stage's root that may hold configuration; raises UnprovenError where one cannot be read."""
+    entries = [entry for entry in stage.entries() if entry.path in configs.FILES]
+    found: dict[bytes, bytes] = {}
+    for entry, content in stage.contents(entries):
+        if isinstance(content, bytes):
+            found[entry.path] = content
+        elif not content.gone:
+            raise UnprovenError(f"{shown_path(entry.path)}: {content.reason}")
+    return found
+
+
+def _sources(request: Request, place: Place, config: Config) -> Chosen:
+    paths = place.paths
+    if request.staged:
+        paths = _staged(place)
+        if not paths:
+            return Chosen([], [])
+    return choose(place.stage, Selection(paths, config.include, config.exclude, explicit=not request.staged))
+
+
+def _staged(place: Place) -> tuple[bytes, ...]:
+    """What a hook is about: the files given, else all staged ones; everything where the target may have moved."""
+    assert place.repository is not None
+    changed = place.repository.staged_paths()
+    if any(deciding(path) for path in changed):
+        return (b"",)
+    return place.paths or tuple(changed)
+
+
+def nothing(job: Job) -> str:
+    """That there was nothing to look at, and where."""
+    if job.place.paths:
+        return "no Python source in " + ", ".join(shown_path(path) or "." for path in job.place.paths)
+    return "no Python source here"
+
+
+def no_version(target: Target) -> str:
+    """That nothing says which Python a target runs, and what to write down."""
+    hint = f'say which: [tool.buildguard] target = ["3.11"] in pyproject.toml, or --target ({target.found_in})'
+    return f"{target.untold}; {hint}"
+
+
+def share_of(target: Target, job: Job) -> list[Entry]:
+    """The sources that a target runs."""
+    return [entry for entry in job.chosen.sources if gather.target_covers(target, job.targets, entry.path)]

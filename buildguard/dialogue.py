@@ -1,0 +1,81 @@
+"""Children that answer a line of JSON with a line of JSON; one that dies over a question loses that one alone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildguard import process
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Sequence
+
+
+class Lost(NamedTuple):
+    """A question that no answer came to, and why."""
+
+    reason: str
+
+
+class Dialogue:
+    """As many children as `jobs`, started when there are questions for them; `close` ends them."""
+
+    def __init__(self, argv: Sequence[str], jobs: int) -> None:
+        self._argv = argv
+        self._children: list[subprocess.Popen[bytes] | None] = [None] * max(1, jobs)
+
+    def ask(self, questions: Sequence[Any]) -> Iterator[Any | Lost]:
+        """The answers, in the order of the questions. Raises UnprovenError where no child can be started."""
+        for first in range(0, len(questions), len(self._children)):
+            batch = questions[first : first + len(self._children)]
+            for at, question in enumerate(batch):
+                self._send(at, question)
+            for at in range(len(batch)):
+                yield self._receive(at)
+
+    def close(self) -> None:
+        """End the children."""
+        for at, child in enumerate(self._children):
+            if child is not None:
+                process.stop(child)
+                self._children[at] = None
+
+    def _send(self, at: int, question: Any) -> None:
+        child = self._children[at]
+        if child is None:
+            try:
+                child = self._children[at] = process.start(self._argv, cwd="/", env={"LC_ALL": "C"})
+            except OSError as error:
+                raise UnprovenError(f"{self._argv[0]} could not be started: {error.strerror}") from error
+        assert child.stdin is not None
+        rest = memoryview(json.dumps(question).encode("ascii") + b"\n")
+        try:
+            while rest:
+                rest = rest[child.stdin.write(rest) :]
+        except BrokenPipeError:
+            pass  # its silence tells
+
+    def _receive(self, at: int) -> Any | Lost:
+        child = self._children[at]
+        assert child is not None
+        assert child.stdout is not None
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            chunk = child.stdout.read(1 << 16)
+            if not chunk:
+                break
+            line += chunk
+        try:
+            return json.loads(line)
+        except ValueError:
+            process.stop(child)
+            self._children[at] = None
+            return Lost(_ending(child.returncode))
+
+
+def _ending(status: int) -> str:
+    from buildguard.engines.worker import ending
+
+    return f"the process that worked on it gave up: {ending(status)}"

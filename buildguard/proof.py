@@ -1,0 +1,109 @@
+"""The proof of a repair: the targets compile what came out, and it means what went in.
+
+Only an interpreter of 3.12 or later reads both texts: `engines/meaning.py` compares their syntax trees there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import process
+from buildguard.dialogue import Dialogue, Lost
+from buildguard.engines.pool import source_of
+from buildguard.errors import UnprovenError
+from buildguard.interpreters import candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from buildguard.engines import Engine
+
+_READERS = ("3.13", "3.14", "3.12")
+_MEANING = Path(__file__).with_name("engines") / "meaning.py"
+_MEMORY = 4 << 30
+_NOT_THIS_ONE = "rejects the file as it is"
+
+
+class Question(NamedTuple):
+    """Two texts that should mean the same, and the names that the second one binds to constants."""
+
+    before: str
+    after: str
+    names: tuple[str, ...]
+
+
+class Meaning(NamedTuple):
+    """Which interpreter compared, and for each question why the meaning is in doubt; empty where it is the same."""
+
+    interpreter: str
+    doubts: tuple[str, ...]
+
+
+def meaning(questions: Sequence[Question], root: Path) -> Meaning:
+    """Compare what the texts of each question mean. Raises UnprovenError where no interpreter here can tell."""
+    doubts = [""] * len(questions)
+    open_ones = list(range(len(questions)))
+    used: list[str] = []
+    for name, executable in _readers(root):
+        answers = _ask(executable, [questions[at] for at in open_ones])
+        for at, answer in zip(open_ones, answers, strict=True):
+            doubts[at] = answer
+        used.append(name)
+        # one release may not read what the next one does: 3.12.1 stumbles over legal format specs
+        open_ones = [at for at in open_ones if _NOT_THIS_ONE in doubts[at]]
+        if not open_ones:
+            break
+    if not used:
+        raise UnprovenError(
+            "no Python 3.12 or later on this machine can tell whether the meaning stays the same",
+            hint="uv python install 3.13",
+        )
+    return Meaning(" and ".join(f"Python {name}" for name in used), tuple(doubts))
+
+
+def rejections(engine: Engine, sources: Sequence[bytes]) -> list[str]:
+    """What an engine says against each source; empty where it accepts it. Raises UnprovenError where it is lost."""
+    found = ["the engine gave no answer"] * len(sources)
+    for outcome in engine.compile(iter([source_of(number, data) for number, data in enumerate(sources)])):
+        rejected = outcome.rejected
+        if outcome.unproven:
+            found[outcome.number] = outcome.unproven
+        elif rejected is not None:
+            line = "" if rejected.range.line is None else f"line {rejected.range.line}: "
+            found[outcome.number] = f"{line}{rejected.kind}: {rejected.message}"
+        else:
+            found[outcome.number] = ""
+    return found
+
+
+def _readers(root: Path) -> Iterator[tuple[str, Path]]:
+    for version in _READERS:
+        for path, _where in candidates(version, root):
+            if _answers(path):
+                yield version, path
+                break
+    if sys.version_info >= (3, 12):
+        yield "{}.{}".format(*sys.version_info), Path(sys.executable)
+
+
+def _answers(executable: Path) -> bool:
+    same = Question("x = f'{\"a\"}'\n", 'x = f"a"\n', ())
+    other = same._replace(after="x = f'b'\n")
+    return [bool(answer) for answer in _ask(executable, [same, other])] == [False, True]
+
+
+def _ask(executable: Path, questions: Sequence[Question]) -> list[str]:
+    argv = [os.fspath(executable), "-I", "-S", "-B", "-c", _MEANING.read_text("utf-8"), str(_MEMORY)]
+    dialogue = Dialogue(argv, min(process.cores(), len(questions)))
+    try:
+        return [
+            answer.reason if isinstance(answer, Lost) else str(answer)
+            for answer in dialogue.ask([one._asdict() for one in questions])
+        ]
+    except UnprovenError as error:
+        return [error.what] * len(questions)
+    finally:
+        dialogue.close()

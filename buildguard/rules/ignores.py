@@ -1,0 +1,32 @@
+"""`# buildguard: ignore[BG205]`: the comments that silence a finding on their line. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from buildguard import text as texts
+from buildguard.diagnostic import Finding, Severity
+from buildguard.merge import IGNORE
+from buildguard.rules.statements import comments
+
+_MARK = b"buildguard:"
+_COMMENT = re.compile(r"\#\s*buildguard:\s*ignore\b\s*(?:\[(?P<codes>[^\]]*)\])?")
+
+
+def ignores(data: bytes) -> tuple[Finding, ...]:
+    """The comments of a source that silence something; the message of each holds its codes, separated by blanks."""
+    if _MARK not in data:
+        return ()
+    from buildguard.rules import Lines
+
+    text = texts.decoded(data)
+    if text is None:
+        return ()
+    lines = Lines(text)
+    found = []
+    for start, end in comments(text):
+        match = _COMMENT.search(text, start, end)
+        if match is not None:
+            codes = " ".join(code.strip() for code in (match["codes"] or "").split(",")).strip()
+            found.append(Finding(IGNORE, lines.range(match.start(), match.end()), codes, severity=Severity.WARNING))
+    return tuple(found)
