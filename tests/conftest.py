@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared"
 VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
-BROKEN_BEFORE_312 = 'def f(row):\n    return f"{row["name"]}"\n'
+BROKEN_BEFORE_312 = "def f[T](row: T) -> T:\n    return row\n"
 _REAL_HOME = Path.home()
 
 

@@ -47,7 +47,7 @@ def test_verdicts_equal_the_interpreters(project: Callable[..., Project], shared
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     assert len(rows) > 100
 
-    report = made.check("--target", _MEASURED[version]).json
+    report = made.check("--target", _MEASURED[version], "--ignore", "BG2").json
 
     assert report["targets"][0]["interpreter"] == f"CPython {_MEASURED[version]}"
     found = [
@@ -68,7 +68,7 @@ def test_messages_are_the_interpreters_own(project: Callable[..., Project], shar
     with (shared_cases / "syntax.tsv").open(encoding="utf-8", newline="") as file:
         rows = {row["file"]: row[version] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)}
 
-    report = made.check("--target", _MEASURED[version]).json
+    report = made.check("--target", _MEASURED[version], "--ignore", "BG2").json
 
     for one in report["diagnostics"]:
         if one["code"] == "BG101":

@@ -40,8 +40,8 @@ def test_the_contract_of_the_json(repository: Callable[..., Project]) -> None:
     assert target["image"] == "python:3.11-slim"
     one = next(one for one in report["diagnostics"] if one["code"] == "BG101")
     assert one["path"] == "bad.py"
-    assert (one["severity"], one["line"], one["target"], one["engine"]) == ("error", 2, "3.11", "interpreter")
-    assert one["message"] == "SyntaxError: f-string: unmatched '['"
+    assert (one["severity"], one["line"], one["target"], one["engine"]) == ("error", 1, "3.11", "interpreter")
+    assert one["message"] == "SyntaxError: expected '('"
     assert one["hint"]
     assert one["fixable"] is False
     summary = report["summary"]

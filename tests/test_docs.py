@@ -45,19 +45,43 @@ def _blocks(code: str, heading: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
 
 
-@pytest.mark.parametrize("code", ["BG101", "BG403"])
+_F_STRINGS = [code for code in catalogue.CODES if code in catalogue.RULE_ERRORS]
+
+
+@pytest.mark.parametrize("code", ["BG101", "BG403", *_F_STRINGS])
 def test_the_examples_fail_as_they_say(project: Callable[..., Project], code: str) -> None:
     (broken,) = _blocks(code, "An example that fails")
     (repaired,) = _blocks(code, "The same, repaired")
     made = project({"broken.py": broken, "repaired.py": repaired})
 
-    assert set(made.check("--target", "3.11").codes()) - {None} == {"broken.py"}
+    diagnostics = made.check("--target", "3.11").json["diagnostics"]
+    assert {one["path"] for one in diagnostics if one["severity"] == "error"} == {"broken.py"}
     assert made.check("--target", "3.12").codes() == {}
     outputs = [
         subprocess.run([interpreter(version), name], cwd=made.path, capture_output=True, check=True).stdout
         for version, name in (("3.12", "broken.py"), ("3.11", "repaired.py"))
     ]
     assert outputs[0] == outputs[1] != b""
+
+
+@pytest.mark.parametrize("code", _F_STRINGS)
+def test_the_repaired_examples_are_what_fix_makes(project: Callable[..., Project], code: str) -> None:
+    (broken,) = _blocks(code, "An example that fails")
+    (repaired,) = _blocks(code, "The same, repaired")
+    made = project({"a.py": broken})
+
+    assert made.check("--target", "3.11").codes()["a.py"] == [code]
+    assert made.run("fix", "--target", "3.11").code == 0
+    assert (made.path / "a.py").read_text() == repaired
+
+
+def test_the_example_of_bg205(project: Callable[..., Project]) -> None:
+    (legal,) = _blocks("BG205", "An example that fails")
+    (clearer,) = _blocks("BG205", "The same, repaired")
+    made = project({"legal.py": legal, "clearer.py": clearer})
+
+    assert made.check("--target", "3.11").codes() == {"legal.py": ["BG205"]}
+    assert made.check("--target", "3.12").codes() == {}
 
 
 def test_the_example_of_bg105(project: Callable[..., Project]) -> None:
@@ -75,7 +99,7 @@ def test_the_outage(project: Callable[..., Project]) -> None:
     result = made.check()
 
     errors = {(one["path"], one["line"]) for one in result.json["diagnostics"] if one["severity"] == "error"}
-    assert errors == {("app/invoices.py", 8), ("app/notify.py", 5), ("app/orders.py", 13)}
+    assert errors == {("app/invoices.py", 8), ("app/notify.py", 5), ("app/notify.py", 6), ("app/orders.py", 13)}
     assert result.codes()[".python-version"] == ["BG401"]
     assert result.code == 1
     assert made.check("--target", "3.12").code == 0

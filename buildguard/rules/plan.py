@@ -146,12 +146,12 @@ class _Planner:
         found = re.search(r"\r\n|\r|\n", self._text)
         return found.group() if found else "\n"
 
-    def _name_for(self, source: str) -> str:
+    def _name_for(self, source: str, otherwise: str) -> str:
         if source not in self._names:
             if self._taken is None:
                 self._taken = set(_WORDS.findall(self._text))
             quoted = _QUOTED.fullmatch(source)
-            stem = _TELLING_NAMES.get(quoted["body"], "_text") if quoted else "_text"
+            stem = _TELLING_NAMES.get(quoted["body"], otherwise) if quoted else otherwise
             name, number = stem, 1
             while name in self._taken:
                 number += 1

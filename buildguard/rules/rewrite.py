@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 _QUOTES = ('"', "'", '"""', "'''")
 _WORD = re.compile(r"[A-Za-z0-9_\x80-\U0010ffff]")
-_INNER, _INNER_SIZE, _SPELL, _MERGE_TEXT, _OUTER, _OUTER_TRIPLE, _MERGE, _WRAP, _LIFT = (
-    1,
-    2,
-    30,
-    40,
-    50,
-    60,
-    70,
-    70,
-    100,
-)
+# What a change costs: the cheapest legal rewrite wins, and one that adds a statement comes last.
+_INNER = 1  # other quotes around a string in a field
+_INNER_SIZE = 2  # three quotes there for one, or one for three
+_JOIN = 10  # a line joined with the next
+_SPELL = 30  # the words of a `=` field as text
+_MERGE_TEXT = 40  # a field that is plain text
+_OUTER = 50  # other quotes around it all
+_OUTER_TRIPLE = 60
+_MERGE = 70  # a nested f-string in the text around it
+_WRAP = 70  # a format spec in a format spec as an f-string
+_LIFT = 100  # a constant bound to a name
 _DEEPEST_SPEC = 2
 _RAW_SPEC = "Pythons do not agree on a backslash in the format spec of a raw f-string"
 _SHOWN_IN_SPEC = "Pythons do not agree on what `=` shows in a format spec"
@@ -62,9 +62,9 @@ def joined(pieces: Iterable[Piece], cost: int = 0) -> Piece:
 
 
 class Rewriter:
-    """Rewrites the f-strings of one source; `name_for` gives a constant (its source text) a name."""
+    """Rewrites the f-strings of one source; `name_for` gives a constant (its source text) a name, for want of a better one the second."""
 
-    def __init__(self, text: str, name_for: Callable[[str], str]) -> None:
+    def __init__(self, text: str, name_for: Callable[[str, str], str]) -> None:
         self._text = text
         self._name_for = name_for
         self._known: dict[tuple[object, ...], Piece | CannotError] = {}
@@ -126,7 +126,7 @@ class Rewriter:
         if raw and in_spec and "\\" in text:
             raise CannotError(_RAW_SPEC)
         constant = encode.as_constant(text, raw=raw, in_spec=in_spec)
-        name = self._name_for(constant)
+        name = self._name_for(constant, "_text")
         return Piece(f"{{{name}}}", _LIFT, ((name, constant),))
 
     def _string(self, token: Plain | Nested, here: tuple[str, ...]) -> Piece:
@@ -144,8 +144,9 @@ class Rewriter:
         place.check_quote()
         return Piece(token.prefix + quote + encode.plain(self._text[token.body], place) + quote, cost)
 
-    def _lifted(self, source: str) -> Piece:
-        name = self._name_for(source)
+    def _lifted(self, source: str, behind: int) -> Piece:
+        """A constant by its name; `behind` is where the literals that it stands for end."""
+        name = self._name_for(source, "_separator" if self._text.startswith(".join(", behind) else "_text")
         return Piece(name, _LIFT, ((name, source),))
 
     # -------------------------------------------------------------------------------- fields
@@ -290,7 +291,7 @@ class Rewriter:
         source = self._text[trivia.start : trivia.end]
         if trivia.kind == "comment":
             return Piece(_COMMENT, 0, (), ((trivia.start, source),))
-        return Piece(source.lstrip("\\") if lines else _BREAK)
+        return Piece(source.lstrip("\\")) if lines else Piece(_BREAK, _JOIN)
 
     def _chain(self, chain: Sequence[Plain | Nested | Trivia], here: tuple[str, ...], *, lines: bool) -> Piece:
         """Strings side by side, which are one constant or one f-string."""
@@ -304,7 +305,7 @@ class Rewriter:
                 for one in chain
                 if isinstance(one, Trivia) and one.kind == "comment"
             )
-            ways.append(lambda: self._lifted(source)._replace(comments=comments))
+            ways.append(lambda: self._lifted(source, chain[-1].end)._replace(comments=comments))
         return self._cheapest(ways)
 
     def _side_by_side(
@@ -331,7 +332,7 @@ class Rewriter:
         quote = next((one for one in _QUOTES if not Place(one, raw=False, around=here).conflicts(one)), None)
         if quote is None:
             raise CannotError("every kind of quotes is taken by the f-strings around it")
-        lifted = self._lifted(self._text[token.start : token.end])
+        lifted = self._lifted(self._text[token.start : token.end], token.end)
         return lifted._replace(text=f"f{quote}{{{lifted.text}}}{quote}")
 
     # -------------------------------------------------------------------------------- choosing
