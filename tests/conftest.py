@@ -89,6 +89,11 @@ class Project:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content if isinstance(content, bytes) else content.encode())
 
+    @property
+    def executable(self) -> Path:
+        """The command under test."""
+        return Path(sys.executable).with_name("buildguard")
+
     def git(self, *args: str, env: Mapping[str, str] | None = None) -> str:
         done = subprocess.run(
             ["git", *args],
@@ -110,7 +115,7 @@ class Project:
 
     def run(self, *args: str, cwd: Path | None = None, timeout: float = 120) -> Result:
         done = subprocess.run(
-            [Path(sys.executable).with_name("buildguard"), *args],
+            [self.executable, *args],
             cwd=cwd or self.path,
             env={**os.environ, **self.env},
             stdin=subprocess.DEVNULL,

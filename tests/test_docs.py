@@ -221,7 +221,7 @@ def test_the_hook_pattern_covers_what_decides() -> None:
 
     from buildguard.source import deciding
 
-    (hook,) = YAML(typ="safe", pure=True).load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
+    hook, _fixer = YAML(typ="safe", pure=True).load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
     for path in [
         "a.py",
         "x/b.pyw",

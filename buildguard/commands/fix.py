@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -121,7 +122,7 @@ def _cases(job: Job, unproven: list[Unproven]) -> list[_Case]:
         unproven.append(Unproven(None, None, nothing(job)))
         return []
     covering = _covering(job, unproven)
-    entries = [entry for entry in job.chosen.sources if entry.path in covering]
+    entries = [entry for entry in job.chosen.sources if entry.path in covering and not _is_fixed_elsewhere(job, entry)]
     cases = []
     for entry, content in job.place.stage.contents(entries):
         if isinstance(content, Unreadable):
@@ -132,6 +133,17 @@ def _cases(job: Job, unproven: list[Unproven]) -> list[_Case]:
             if case is not None:
                 cases.append(case)
     return cases
+
+
+def _is_fixed_elsewhere(job: Job, entry: Entry) -> bool:
+    """Whether an entry is a link to another of the sources, or lies behind one: that one is fixed."""
+    stage = job.place.stage
+    assert isinstance(stage, OnDisk)
+    if stage.reachable(entry):
+        return False
+    base = os.fsencode(stage.root) + b"/"
+    real = os.path.realpath(base + entry.path)
+    return real.startswith(base) and any(one.path == real[len(base) :] for one in job.chosen.sources)
 
 
 def _covering(job: Job, unproven: list[Unproven]) -> dict[bytes, list[Target]]:

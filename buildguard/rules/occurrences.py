@@ -125,11 +125,16 @@ class _Walk:
             yield Occurrence("BG202", literal.start, literal.end)
 
     def _breaks(self, field: Field, owner: Nested, around: tuple[str, ...]) -> bool:
-        """Whether a line ends in a field of a single-quoted f-string; the outermost such field counts."""
+        """Whether a line ends in a field of a single-quoted f-string: in this one, not in those of its format spec."""
         if len(owner.quote) > 1 or any(len(quote) == 1 for quote in around):
             return False
+        inside, at = "", field.start
+        for part in field.spec or ():
+            if isinstance(part, Field):
+                inside += self._text[at : part.start]
+                at = part.end
         # behind a backslash a line goes on, for a tokenizer that knows no fields
-        inside = _PAIR.sub("", self._text[field.start : field.end])
+        inside = _PAIR.sub("", inside + self._text[at : field.end])
         return "\n" in inside or "\r" in inside
 
 

@@ -1,0 +1,97 @@
+"""Random programs, judged and repaired, beside what real interpreters say of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from buildguard import rules
+from buildguard.catalogue import RULE_ERRORS
+from buildguard.rules.literals import read
+from buildguard.rules.plan import plan
+from buildguard.rules.screen import may_be_refused, may_nest
+from buildguard.rules.structure import UnreadableError, seen_by_libcst, seen_in_text
+from tests.oracle import doubt, refusals
+from tests.programs import Programs
+
+if TYPE_CHECKING:
+    from random import Random
+
+_BATCH = 20
+_some = settings(
+    max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+)
+
+
+def _draw(random: Random) -> list[str]:
+    programs = Programs(random.randrange)
+    return [programs.program() for _ in range(_BATCH)]
+
+
+@_some
+@given(st.randoms(use_true_random=False))
+def test_no_miss_and_no_false_alarm(random: Random) -> None:
+    sources = _draw(random)
+
+    old, older, new, newer = (refusals(version, sources) for version in ("3.11", "3.8", "3.12", "3.13"))
+
+    for at, source in enumerate(sources):
+        found = {one.code for one in rules.findings(source.encode(), 11)}
+        if found & RULE_ERRORS:
+            assert old[at], source
+            assert older[at], source
+        elif old[at]:
+            assert new[at], source
+            assert newer[at], source
+        if found:
+            assert may_be_refused(source.encode()), source
+            assert found & RULE_ERRORS or may_nest(source.encode()), source
+
+
+@_some
+@given(st.randoms(use_true_random=False))
+def test_every_fix_is_legal_everywhere_and_means_the_same(random: Random) -> None:
+    sources = _draw(random)
+    plans = [plan(source, 11) for source in sources]
+    fixed = [made for made in plans if made.fixes and not any(fix.reason for fix in made.fixes)]
+    before, after = [made.before for made in fixed], [made.after for made in fixed]
+    legal = refusals("3.13", before)
+
+    for version in ("3.8", "3.11", "3.12", "3.13"):
+        for made, was, now in zip(fixed, legal, refusals(version, after), strict=True):
+            # what every Python refuses for another reason stays refused
+            assert not now or was or "field 'value' is required" in now, (made.before, made.after)
+    for made, was in zip(fixed, legal, strict=True):
+        assert was or not doubt("3.13", made.before, made.after, made.lifted), (made.before, made.after)
+        assert plan(made.after, 11).fixes == ()
+
+
+@_some
+@given(st.randoms(use_true_random=False))
+def test_libcst_sees_the_same_structure(random: Random) -> None:
+    programs = Programs(random.randrange)
+    for _ in range(_BATCH):
+        source = programs.fstring(0)
+        literal = read(source)
+        if literal is None or r"\N{" in source:  # which libcst takes for a field, in a format spec
+            continue
+        try:
+            theirs = seen_by_libcst(source)
+        except UnreadableError:
+            continue
+        assert theirs == seen_in_text(source, literal), source
+
+
+def test_most_of_what_can_be_written_otherwise_is_fixed() -> None:
+    from random import Random
+
+    programs = Programs(Random(7).randrange)
+    sources = [programs.program() for _ in range(2000)]
+    old, new, newer = (refusals(version, sources) for version in ("3.11", "3.12", "3.13"))
+    broken = [source for at, source in enumerate(sources) if old[at] and not new[at] and not newer[at]]
+    left = [source for source in broken if any(fix.reason for fix in plan(source, 11).fixes)]
+
+    assert len(broken) > 500
+    assert len(left) < 0.05 * len(broken)

@@ -1,0 +1,296 @@
+"""`buildguard fix` as a person runs it: what it writes, what it refuses to write, and what it says."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildguard.replace import replace
+from buildguard.stage import Entry, Folder, Kind
+from tests.conftest import Project, interpreter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_DOCKERFILE = {"Dockerfile": "FROM python:3.11\n"}
+_BEFORE = "d = {'k': 1}\ns = f'{d['k']}'\n"
+_AFTER = "d = {'k': 1}\ns = f'{d[\"k\"]}'\n"
+_UNFIXABLE = "s = f'{d['\\n#']=}'\n"
+
+
+def test_it_writes_what_it_has_proven(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": _BEFORE, "b.py": "x = 1\n", "c/d.py": _BEFORE})
+
+    first, second = made.run("fix"), made.run("fix")
+
+    assert first.code == 0, first.out
+    assert (made.path / "a.py").read_text() == (made.path / "c/d.py").read_text() == _AFTER
+    assert "a.py: fixed: 1 f-string (line 2)" in first.out
+    assert "fixed 2 f-strings in 2 files" in first.out
+    assert "compiled by CPython 3.11." in first.out
+    assert "same meaning by Python 3.1" in first.out
+    assert second.code == 0
+    assert second.out.startswith("nothing to fix in 3 files")
+    assert made.check().code == 0
+
+
+def test_check_tells_and_writes_nothing(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": _BEFORE})
+
+    result = made.run("fix", "--check")
+
+    assert result.code == 1
+    assert "a.py: would fix: 1 f-string (line 2)" in result.out
+    assert (made.path / "a.py").read_text() == _BEFORE
+    made.run("fix")
+    assert made.run("fix", "--check").code == 0
+
+
+_PATCHED: dict[str, str | bytes] = {
+    "a.py": _BEFORE,
+    "no end.py": _BEFORE.removesuffix("\n"),
+    "crlf.py": _BEFORE.replace("\n", "\r\n"),
+    "cr.py": _BEFORE.replace("\n", "\r"),
+    'quo"te.py': _BEFORE,
+    "é/tab\t.py": _BEFORE,
+    "bom.py": "\ufeff" + _BEFORE,
+    "latin.py": ("# coding: latin-1\nd = {'é': 1}\ns = f'{d['é']}'\n").encode("latin-1"),
+    "lift.py": "def f(x):\n\n\treturn f'''{\n  '\\n'.join(x)  # é\n}'''\n",
+    "deep/er.py": "# head\n" * 30 + _BEFORE + "# tail\n" * 30 + _BEFORE,
+}
+
+
+@pytest.mark.parametrize("name", _PATCHED)
+def test_a_patch_does_what_fix_does(repository: Callable[..., Project], name: str) -> None:
+    made = repository({**_DOCKERFILE, name: _PATCHED[name]})
+
+    shown = subprocess.run(
+        [made.executable, "fix", "--diff"],
+        cwd=made.path,
+        env={**os.environ, **made.env},
+        capture_output=True,
+        check=False,
+    )
+
+    assert shown.returncode == 1
+    assert b"would fix" in shown.stderr
+    assert (made.path / name).read_bytes() == _bytes(_PATCHED[name])
+    made.write({"the.patch": shown.stdout})
+    made.git("apply", "the.patch")
+    patched = (made.path / name).read_bytes()
+    made.write({name: _PATCHED[name]})
+    assert made.run("fix").code == 0
+    assert (made.path / name).read_bytes() == patched != _bytes(_PATCHED[name])
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content if isinstance(content, bytes) else content.encode()
+
+
+def test_mode_and_owner_stay(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, "run.py": "#!/usr/bin/env python3\n" + _BEFORE})
+    file = made.path / "run.py"
+    file.chmod(0o4754)
+    if os.geteuid() == 0:
+        os.chown(file, 12, 34)
+        file.chmod(0o4754)
+    before = file.stat()
+
+    assert made.run("fix").code == 0
+
+    after = file.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert file.read_text().endswith(_AFTER)
+    assert sorted(os.listdir(made.path)) == ["Dockerfile", "run.py"]
+
+
+def test_a_link_is_never_followed_out_or_replaced(project: Callable[..., Project], tmp_path: Path) -> None:
+    outside = tmp_path / "outside.py"
+    outside.write_text(_BEFORE)
+    made = project({**_DOCKERFILE, "real.py": _BEFORE})
+    (made.path / "inside.py").symlink_to("real.py")
+    (made.path / "out.py").symlink_to(outside)
+
+    result = made.run("fix")
+
+    assert outside.read_text() == _BEFORE
+    assert (made.path / "inside.py").is_symlink()
+    assert (made.path / "real.py").read_text() == _AFTER
+    assert "out.py: a symbolic link out of the root" in result.out
+    assert "inside.py: left" not in result.out
+    assert result.code == 3
+
+
+def test_a_file_that_changed_meanwhile_is_left(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_bytes(b"new")
+    entry = Entry(b"a.py", Kind.FILE)
+
+    refused = replace(Folder(tmp_path), entry, b"old", b"fixed")
+
+    assert "changed meanwhile" in refused
+    assert file.read_bytes() == b"new"
+    assert replace(Folder(tmp_path), entry, b"new", b"fixed") == ""
+    assert file.read_bytes() == b"fixed"
+    assert os.listdir(tmp_path) == ["a.py"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere: run the tests as a user to see this one")
+def test_a_folder_that_cannot_be_written(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, "p/a.py": _BEFORE})
+    (made.path / "p").chmod(stat.S_IRUSR | stat.S_IXUSR)
+
+    result = made.run("fix")
+
+    assert result.code == 1
+    assert "could not be written" in result.out
+
+
+def test_what_is_left_says_why_and_what_to_do(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, "a.py": _UNFIXABLE + "t = f'{d['k']}'\n"})
+
+    result = made.run("fix")
+
+    assert result.code == 1
+    assert "a.py:1:5: left: Pythons do not agree" in result.out
+    assert "separate the data from the f-string" in result.out
+    assert (made.path / "a.py").read_text() == _UNFIXABLE + "t = f'{d[\"k\"]}'\n"
+
+
+def test_a_file_that_the_target_rejects_anyway_is_left_alone(project: Callable[..., Project]) -> None:
+    source = _BEFORE + "def f[T](): pass\n"
+    made = project({**_DOCKERFILE, "a.py": source, "b.py": _BEFORE})
+
+    result = made.run("fix")
+
+    assert result.code == 1
+    assert (made.path / "a.py").read_text() == source
+    assert (made.path / "b.py").read_text() == _AFTER
+    assert "Python 3.11 rejects what else is in the file: line 3" in result.out
+
+
+def test_without_a_python_to_compare_nothing_is_written(project: Callable[..., Project], tmp_path: Path) -> None:
+    made = project({**_DOCKERFILE, "a.py": _BEFORE})
+    made.env["PATH"] = f"{interpreter('3.11').parent}:{_git_alone(tmp_path)}"
+    made.env["PYENV_ROOT"] = made.env["HOME"] = str(tmp_path / "nothing")
+
+    result, patch = made.run("fix"), made.run("fix", "--diff")
+
+    assert (result.code, patch.code) == (3, 3)
+    assert "no Python 3.12 or later on this machine" in result.out
+    assert "uv python install 3.13" in result.out
+    assert "+s = f'{d[\"k\"]}'" in patch.out
+    assert (made.path / "a.py").read_text() == _BEFORE
+
+
+def test_without_the_target_nothing_is_written(project: Callable[..., Project], tmp_path: Path) -> None:
+    made = project({**_DOCKERFILE, "a.py": _BEFORE})
+    made.env["PATH"] = f"{interpreter('3.13').parent}:{_git_alone(tmp_path)}"
+    made.env["PYENV_ROOT"] = made.env["HOME"] = str(tmp_path / "nothing")
+
+    result = made.run("fix", "--target", "3.9")
+
+    assert result.code == 3
+    assert "nothing here compiles for the target: no Python 3.9 on this machine; uv python install 3.9" in result.out
+    assert "a.py: not proven, not written: 1 f-string" in result.out
+    assert (made.path / "a.py").read_text() == _BEFORE
+
+
+def test_every_target_must_accept_it(repository: Callable[..., Project]) -> None:
+    made = repository({"a.py": _BEFORE, "b.py": "s = f'{x:{y:{z}}}'\n"})
+
+    result = made.run("fix", "--target", "3.13", "--target", "3.8")
+
+    assert result.code == 0
+    assert made.check("--target", "3.8").code == made.check("--target", "3.13").code == 0
+    assert "compiled by CPython 3.13" in result.out
+    assert "compiled by CPython 3.8" in result.out
+
+
+def test_a_new_target_has_nothing_to_fix(project: Callable[..., Project]) -> None:
+    made = project({"a.py": _BEFORE})
+
+    assert made.run("fix", "--target", "3.12").code == 0
+    assert (made.path / "a.py").read_text() == _BEFORE
+
+
+def test_no_target_and_no_source_are_not_clean(project: Callable[..., Project]) -> None:
+    made = project({"a.py": _BEFORE, "empty/x.txt": ""})
+
+    assert made.run("fix").code == 2
+    assert made.run("fix", "--target", "3.11", "empty").code == 3
+    assert made.run("fix", "--target", "3.11", "nowhere").code == 2
+
+
+def test_a_stage_of_git_cannot_be_fixed(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": _BEFORE})
+
+    assert made.run("fix", "index:").code == 2
+
+
+def test_what_is_ignored_is_not_fixed(project: Callable[..., Project]) -> None:
+    ignored = "d = {'k': 1}\ns = f'{d['k']}'  # buildguard: ignore[BG201]\n"
+    made = project({**_DOCKERFILE, "a.py": ignored, "b.py": _BEFORE, "c.py": _BEFORE})
+    made.write({"buildguard.toml": 'per-file-ignores = { "c.py" = ["BG201"] }\n'})
+
+    assert made.run("fix").code == 0
+    assert (made.path / "a.py").read_text() == ignored
+    assert (made.path / "b.py").read_text() == _AFTER
+    assert (made.path / "c.py").read_text() == _BEFORE
+
+
+def test_a_comment_that_would_become_a_cookie_is_not_moved(project: Callable[..., Project]) -> None:
+    source = "s = f'''{\n  x  # coding: latin-1\n}'''\n"
+    made = project({**_DOCKERFILE, "a.py": source})
+
+    result = made.run("fix")
+
+    assert result.code == 1
+    assert (made.path / "a.py").read_text() == source
+    assert "encoding" in result.out
+
+
+def test_code_that_lists_its_names_is_left_alone(project: Callable[..., Project]) -> None:
+    source = "def f(x):\n    s = f\"{'\\n'.join(x)}\"\n    return locals()\n"
+    made = project({**_DOCKERFILE, "a.py": source})
+
+    result = made.run("fix")
+
+    assert result.code == 1
+    assert "not proven to mean the same: the code around it asks which names there are" in result.out
+    assert (made.path / "a.py").read_text() == source
+
+
+def test_hostile_sources_cost_their_own_repair_only(project: Callable[..., Project]) -> None:
+    hostile = "s = f'{" + "(" * 3000 + "d['k']" + ")" * 3000 + "}'\n"
+    made = project({**_DOCKERFILE, "a.py": hostile, "b.py": _BEFORE, "c.py": "s = f'{" + "[" * 100_000 + "'\n"})
+
+    result = made.run("fix")
+
+    assert result.code == 1
+    assert "a.py: left" in result.out
+    assert (made.path / "a.py").read_text() == hostile
+    assert (made.path / "b.py").read_text() == _AFTER
+
+
+def test_the_pre_commit_hook_exists() -> None:
+    from tests.conftest import REPOSITORY
+
+    hooks = (REPOSITORY / ".pre-commit-hooks.yaml").read_text()
+    assert "- id: buildguard-fix\n" in hooks
+    assert "entry: buildguard fix\n" in hooks
+
+
+def _git_alone(tmp_path: Path) -> Path:
+    """A folder with git and nothing else."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("git", "env"):
+        found = subprocess.run(["/bin/sh", "-c", f"command -v {name}"], capture_output=True, check=True, text=True)
+        (folder / name).symlink_to(found.stdout.strip())
+    return folder
