@@ -39,6 +39,7 @@ def _schema() -> dict[str, Any]:
 
 def test_sarif_is_valid(project: Callable[..., Project]) -> None:
     made = project({**_DOCKERFILE, "a b.py": BROKEN_BEFORE_312, ".python-version": "3.12\n", "c.py": b"# \xff\n"})
+    made.write({"d.py": "s = f'{\"\\n\".join(x)}'\n"})
     (made.path / "gone.py").symlink_to("nowhere")
 
     result = made.run("check", "--format", "sarif")
@@ -46,12 +47,20 @@ def test_sarif_is_valid(project: Callable[..., Project]) -> None:
     log = json.loads(result.out)
     jsonschema.Draft7Validator(_schema()).validate(log)
     (run,) = log["runs"]
-    assert {one["id"] for one in run["tool"]["driver"]["rules"]} == {"BG101", "BG102", "BG107", "BG401", "BG403"}
+    assert {one["id"] for one in run["tool"]["driver"]["rules"]} == {
+        "BG101",
+        "BG102",
+        "BG107",
+        "BG202",
+        "BG401",
+        "BG403",
+    }
+    assert sum("fixes" in one for one in run["results"]) == 1
     assert all(one["help"]["text"].startswith("# BG") for one in run["tool"]["driver"]["rules"])
     first = next(one for one in run["results"] if one["ruleId"] == "BG101")
     location = first["locations"][0]["physicalLocation"]
     assert location["artifactLocation"]["uri"] == "a%20b.py"
-    assert location["region"]["startLine"] == 2
+    assert location["region"]["startLine"] == 1
     assert run["invocations"][0]["executionSuccessful"] is False
     assert "gone.py" in json.dumps(run["invocations"])
 
