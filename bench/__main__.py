@@ -32,6 +32,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         rows = [
             *_cold(folder, Path(scratch), options.rounds),
+            *_rules(folder, options.rounds * 2),
             *_warm(folder, Path(scratch), options.rounds * 2),
             *_start(Path(scratch), options.rounds * 5),
             *_memory(folder),
@@ -78,6 +79,30 @@ def _cold(folder: Path, scratch: Path, rounds: int) -> list[tuple[str, str, str]
         ),
         *_seconds("cold", found),
     ]
+
+
+# The same run without the f-string rules, to see what they cost.
+_WITHOUT_RULES = """
+import sys
+from buildguard import findings
+from buildguard.rules import ignores
+findings.of_rules = lambda *_, **__: ()
+ignores.ignores = lambda _: ()
+from buildguard.cli import main
+sys.argv[0] = "buildguard"
+main()
+"""
+
+
+def _rules(folder: Path, rounds: int) -> list[tuple[str, str, str]]:
+    found = side_by_side(
+        {
+            "with": Command(_check("--no-cache"), folder),
+            "without": Command([sys.executable, "-c", _WITHOUT_RULES, *_check("--no-cache")[1:]], folder),
+        },
+        rounds,
+    )
+    return [("f-string rules: of the same run without them", ratio(found["with"], found["without"]), "1.10")]
 
 
 def _remove_bytecode(folder: Path) -> None:

@@ -44,16 +44,17 @@ def of_rules(data: bytes, outcome: Outcome, minor: int, *, exact: bool) -> tuple
 
     A source that the target itself accepted (`exact`) holds no f-string that it refuses: only warnings are left.
     """
-    from buildguard import rules
     from buildguard.rules.screen import may_be_refused, may_nest
 
-    if outcome.rejected is None and not outcome.unproven and exact:
-        if minor >= _PEP_701 or not may_nest(data):
-            return ()
-        return tuple(one for one in rules.findings(data, minor) if one.code not in RULE_ERRORS)
-    if outcome.rejected is None and not may_be_refused(data):
+    accepted = outcome.rejected is None and not outcome.unproven and exact
+    if accepted and (minor >= _PEP_701 or not may_nest(data)):
         return ()
-    return rules.findings(data, minor)
+    if outcome.rejected is None and not accepted and not may_be_refused(data):
+        return ()
+    from buildguard.rules import fstrings
+
+    found = fstrings.findings(data, minor)
+    return tuple(one for one in found if one.code not in RULE_ERRORS) if accepted else found
 
 
 def explained(
@@ -69,7 +70,7 @@ def explained(
     rest = None if without.rejected is None else _rejection(data, without.rejected, minor)
     for one in found:
         if one.code == "BG101" and (rest is None or one[:3] != rest[:3]):
-            merged.append(one._replace(within=first, hint=""))
+            merged.append(one._replace(within=first))
         else:
             merged.append(one)
     if rest is not None and rest not in merged:

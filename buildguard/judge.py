@@ -12,6 +12,7 @@ from buildguard.cache import context_of
 from buildguard.diagnostic import Edit, Finding, Range, Severity
 from buildguard.engines import Source
 from buildguard.errors import UnprovenError
+from buildguard.merge import MARK
 from buildguard.stage import OnDisk, Unreadable, digest_file
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ _RULES = (
     *(
         f"rules/{name}.py"
         for name in (
-            "__init__",
             "encode",
+            "fstrings",
             "ignores",
             "legacy",
             "literals",
@@ -142,11 +143,14 @@ class Judge:
     def _verdict(self, question: _Asked) -> tuple[str, tuple[Finding, ...]] | None:
         """What there is to say of a source; None where an f-string in it needs a second look, after all others."""
         from buildguard.findings import findings, of_rules  # a warm run needs none of it
-        from buildguard.rules.ignores import ignores
 
         outcome = question.outcome
         assert outcome is not None
-        found = (*findings(question.data, outcome, question.as_script, self._minor), *ignores(question.data))
+        found = tuple(findings(question.data, outcome, question.as_script, self._minor))
+        if MARK in question.data:
+            from buildguard.rules.ignores import ignores
+
+            found = (*found, *ignores(question.data))
         ruled = of_rules(question.data, outcome, self._minor, exact=self._exact)
         if any(one.severity is Severity.ERROR for one in ruled):
             self._refused.append(_Refused(question.data, question.digest, outcome, found, ruled))
@@ -166,7 +170,7 @@ class Judge:
         if not self._refused:
             return {}
         from buildguard.findings import explained
-        from buildguard.rules import masked
+        from buildguard.rules.fstrings import masked
         from buildguard.surgeon import with_edits
         from buildguard.text import decoded, encoded
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from buildguard.diagnostic import Finding
 
 IGNORE = "ignore"  # the code of a comment that silences others: among the findings of a source, never reported
+MARK = b"buildguard:"  # no comment does without
 _BY_ENGINE = frozenset({"BG101", "BG103", "BG105"})
 
 

@@ -122,7 +122,7 @@ def main() -> None:
 
 
 def _planned(patient: Patient) -> dict[str, Any]:
-    from buildguard.rules import Lines
+    from buildguard.rules.fstrings import Lines
     from buildguard.rules.plan import plan
     from buildguard.rules.structure import doubt
 

@@ -23,13 +23,41 @@ _PURE = (
     "findings",
     "result",
     "filters",
+    "merge",
     "tomlfile",
     "config",
     "declared/images",
     "declared/dockerfile",
     "declared/pins",
+    "rules/fstrings",
+    "rules/encode",
+    "rules/ignores",
+    "rules/legacy",
+    "rules/literals",
+    "rules/occurrences",
+    "rules/plan",
+    "rules/rewrite",
+    "rules/screen",
+    "rules/statements",
+    "rules/structure",
 )
-_OUTER = ("process", "git", "stage", "judge", "cache", "place", "interpreters", "engines", "commands", "report", "cli")
+_OUTER = (
+    "process",
+    "dialogue",
+    "surgeon",
+    "proof",
+    "replace",
+    "git",
+    "stage",
+    "judge",
+    "cache",
+    "place",
+    "interpreters",
+    "engines",
+    "commands",
+    "report",
+    "cli",
+)
 
 
 def _imports(file: Path) -> set[str]:

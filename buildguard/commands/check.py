@@ -221,13 +221,14 @@ def _no_engine(job: Job, target: Target, share: Sequence[Entry], seen: _Seen) ->
 
 def _without_engine(content: bytes, target: Target) -> list[Finding]:
     """What can be said of a source that nothing compiles."""
-    from buildguard import rules, text
+    from buildguard import text
+    from buildguard.rules import fstrings
     from buildguard.rules.ignores import ignores
     from buildguard.rules.screen import may_be_refused
 
     found = [*text.findings(content), *ignores(content)]
     if target.version is not None and may_be_refused(content):
-        found += rules.findings(content, target.version.minor)
+        found += fstrings.findings(content, target.version.minor)
     return found
 
 

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import process, proof, rules, text
+from buildguard import process, proof, text
 from buildguard.commands.job import Job, Request, no_version, nothing, prepare, share_of
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.engines import choose as engines
@@ -14,6 +14,7 @@ from buildguard.errors import UnprovenError, UsageError
 from buildguard.filters import Ignore, silenced
 from buildguard.merge import diagnostic_of
 from buildguard.replace import replace
+from buildguard.rules import fstrings
 from buildguard.rules.ignores import ignores
 from buildguard.rules.screen import may_be_refused
 from buildguard.stage import OnDisk, Unreadable
@@ -168,7 +169,7 @@ def _case(job: Job, entry: Entry, content: bytes, targets: list[Target]) -> _Cas
     minors = {target.version.minor: target.python for target in targets if target.version is not None}
     minor = min(minors)
     path = shown_path(entry.path)
-    found = [diagnostic_of(one, path, minors[minor], "rule") for one in rules.findings(content, minor)]
+    found = [diagnostic_of(one, path, minors[minor], "rule") for one in fstrings.findings(content, minor)]
     comments = [Ignore(path, one.range.line or 0, tuple(one.message.split())) for one in ignores(content)]
     kept = job.filters.keep(silenced(found, comments)[0])
     only = {one.within for one in kept if one.severity is Severity.ERROR and one.within is not None}
@@ -239,7 +240,7 @@ def _doubted(cases: list[_Case], numbers: list[int]) -> list[_Case]:
 
 def _without_what_is_left(case: _Case, minor: int) -> bytes:
     after = text.decoded(case.after) or ""
-    return text.encoded(rules.masked(after, minor), case.after) or case.after
+    return text.encoded(fstrings.masked(after, minor), case.after) or case.after
 
 
 def _meant(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: list[str]) -> list[_Case]:

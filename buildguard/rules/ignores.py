@@ -6,18 +6,17 @@ import re
 
 from buildguard import text as texts
 from buildguard.diagnostic import Finding, Severity
-from buildguard.merge import IGNORE
+from buildguard.merge import IGNORE, MARK
 from buildguard.rules.statements import comments
 
-_MARK = b"buildguard:"
 _COMMENT = re.compile(r"\#\s*buildguard:\s*ignore\b\s*(?:\[(?P<codes>[^\]]*)\])?")
 
 
 def ignores(data: bytes) -> tuple[Finding, ...]:
     """The comments of a source that silence something; the message of each holds its codes, separated by blanks."""
-    if _MARK not in data:
+    if MARK not in data:
         return ()
-    from buildguard.rules import Lines
+    from buildguard.rules.fstrings import Lines
 
     text = texts.decoded(data)
     if text is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.rules import judge
 from buildguard.rules.encode import CannotError
+from buildguard.rules.fstrings import judge
 from buildguard.rules.legacy import refusal
 from buildguard.rules.literals import Nested, read
 from buildguard.rules.rewrite import Piece, Rewriter
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildguard.diagnostic import Range
-    from buildguard.rules import Judged
+    from buildguard.rules.fstrings import Judged
     from buildguard.rules.statements import Statement
 
 _WORDS = re.compile(r"[^\W\d]\w*")

@@ -8,10 +8,12 @@ only the rest is read closely. Nothing here may miss; calling an innocent one su
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from buildguard.text import coding_of
 
 _WORD = r"A-Za-z0-9_\x80-\U0010ffff"
+_BYTES = r"A-Za-z0-9_\x80-\xff"
 _F = r"(?:[fF][rR]?|[rR][fF])"
 _T = r"(?:[tT][rR]?|[rR][tT])"
 
@@ -38,16 +40,27 @@ def _plain(quote: str) -> str:
     return rf"{triple}|{quote}(?!{quote}{quote})(?>[^{quote}\\\r\n]|\\(?>\r\n|[\s\S]))*+{quote}"
 
 
-_INNOCENT = "|".join((_triple('"'), _triple("'"), _single('"', "'"), _single("'", '"')))
-_PLAIN = f"{_plain(chr(34))}|{_plain(chr(39))}"
-_NOTHING = re.compile(
-    rf"(?>[^{_WORD}\"'#]++|[{_WORD}]++(?![\"'])|#[^\r\n]*+"
-    rf"|(?>(?!(?:{_F}|{_T})[\"'])[{_WORD}]++)?+(?>{_PLAIN})|{_F}(?>{_INNOCENT}))*+"
-)
+@cache
+def _innocent() -> str:
+    return "|".join((_triple('"'), _triple("'"), _single('"', "'"), _single("'", '"')))
 
-_BYTES = r"A-Za-z0-9_\x80-\xff"
-_OPENS = rf"(?=[\"'])(?:(?<=[^{_BYTES}][fF])|(?<=[^{_BYTES}][rR][fF])|(?<=[^{_BYTES}][fF][rR]))"
-_SUSPECTS = [re.compile(rf"{letter}[rR]?{_OPENS}(?!{_INNOCENT})".encode()) for letter in "fF"]
+
+@cache
+def _nothing() -> re.Pattern[str]:
+    """Everything up to the first literal that needs a close look; compiled when it is first needed."""
+    plain = f"{_plain(chr(34))}|{_plain(chr(39))}"
+    return re.compile(
+        rf"(?>[^{_WORD}\"'#]++|[{_WORD}]++(?![\"'])|#[^\r\n]*+"
+        rf"|(?>(?!(?:{_F}|{_T})[\"'])[{_WORD}]++)?+(?>{plain})|{_F}(?>{_innocent()}))*+"
+    )
+
+
+@cache
+def _suspects() -> list[re.Pattern[bytes]]:
+    opens = rf"(?=[\"'])(?:(?<=[^{_BYTES}][fF])|(?<=[^{_BYTES}][rR][fF])|(?<=[^{_BYTES}][fF][rR]))"
+    return [re.compile(rf"{letter}[rR]?{opens}(?!{_innocent()})".encode()) for letter in "fF"]
+
+
 _INNER = re.compile(rb"\{[^\n\\{]*[fF][rR]?[\"']")
 _INNER_OVER_LINES = re.compile(rb"\{[^\\{]*[fF][rR]?[\"']")
 _TRIPLE = [re.compile(rf"{letter}[rR]?(?:\"\"\"|''')".encode()) for letter in "fF"]
@@ -55,7 +68,7 @@ _TRIPLE = [re.compile(rf"{letter}[rR]?(?:\"\"\"|''')".encode()) for letter in "f
 
 def next_suspect(text: str, at: int) -> int:
     """Where, from a place between two tokens on, something stands that is not innocent; the end of the text if nothing."""
-    found = _NOTHING.match(text, at)
+    found = _nothing().match(text, at)
     assert found is not None
     return found.end()
 
@@ -64,7 +77,7 @@ def may_be_refused(data: bytes) -> bool:
     """Whether a source may hold an f-string that some Python refuses; True for every one that does."""
     if data[:2].lower().startswith((b"f", b"rf")) or not coding_of(data).is_utf8:
         return True
-    return any(suspect.search(data) is not None for suspect in _SUSPECTS)
+    return any(suspect.search(data) is not None for suspect in _suspects())
 
 
 def may_nest(data: bytes) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildguard import text
-from buildguard.rules import Lines, findings, judge
+from buildguard.rules.fstrings import Lines, findings, judge
 from tests.oracle import refusals
 
 # A source, and each finding for 3.11 as its code and the text under it, in order.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buildguard import rules
 from buildguard.catalogue import RULE_ERRORS
+from buildguard.rules import fstrings
 from buildguard.rules.literals import read
 from buildguard.rules.plan import plan
 from buildguard.rules.screen import may_be_refused, may_nest
@@ -38,7 +38,7 @@ def test_no_miss_and_no_false_alarm(random: Random) -> None:
     old, older, new, newer = (refusals(version, sources) for version in ("3.11", "3.8", "3.12", "3.13"))
 
     for at, source in enumerate(sources):
-        found = {one.code for one in rules.findings(source.encode(), 11)}
+        found = {one.code for one in fstrings.findings(source.encode(), 11)}
         if found & RULE_ERRORS:
             assert old[at], source
             assert older[at], source

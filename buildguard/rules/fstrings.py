@@ -1,0 +1,131 @@
+"""BG201 to BG207: what a target refuses in the f-strings of a source, or warns of. Pure.
+
+The *text* of each outermost f-string is judged, by the two passes that 3.8 to 3.11 really make; see `legacy`.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import text as texts
+from buildguard.catalogue import RULE_ERRORS
+from buildguard.diagnostic import Finding, Range, Severity
+from buildguard.rules.literals import suspects
+from buildguard.rules.occurrences import occurrences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildguard.rules.literals import Nested, TooDeep
+
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+_MESSAGES = {
+    "BG201": "f-string reuses its own quote inside a replacement field",
+    "BG202": "backslash inside a replacement field",
+    "BG203": "comment inside a replacement field",
+    "BG204": "line break inside a replacement field of a single-quoted f-string",
+    "BG205": "nested f-string: legal here, and one edit away from breaking",
+    "BG206": "nested deeper than the target allows",
+    "BG207": "white space after a conversion",
+}
+_SINCE = "legal from 3.12 on (PEP 701)"
+_HINTS = {
+    "BG201": f"{_SINCE}: use the other kind of quotes inside",
+    "BG202": f"{_SINCE}: bind the text to a name before the f-string",
+    "BG203": f"{_SINCE}: move the comment above the statement",
+    "BG204": f"{_SINCE}: write the field on one line",
+    "BG205": "bind the inner string to a name before the f-string",
+    "BG206": "build the inner text before the f-string",
+    "BG207": f"{_SINCE}: remove it",
+}
+
+
+class Judged(NamedTuple):
+    """An outermost f-string with something to be said of it; `range` is all of the literal."""
+
+    literal: Nested | TooDeep
+    range: Range
+    findings: tuple[Finding, ...]
+
+    @property
+    def refused(self) -> bool:
+        """Whether the target refuses it."""
+        return any(one.code in RULE_ERRORS for one in self.findings)
+
+
+class Lines:
+    """Turns offsets in a decoded text into lines and columns."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._starts = [0, *(found.end() for found in _NEWLINE.finditer(text))]
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """Line and column of an offset, both from 1."""
+        line = bisect.bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+    def range(self, start: int, end: int) -> Range:
+        """The range between two offsets."""
+        return Range(*self.place(start), *self.place(end))
+
+    def excerpt(self, line: int) -> str:
+        """A line without its end, at most 400 characters."""
+        end = self._starts[line] if line < len(self._starts) else len(self._text)
+        return self._text[self._starts[line - 1] : end].rstrip("\r\n")[:400]
+
+
+def judge(text: str, minor: int) -> Iterator[Judged]:
+    """Each outermost f-string of a decoded source that Python 3.`minor` refuses, or that deserves a warning."""
+    lines: Lines | None = None
+    for literal in suspects(text):
+        found = occurrences(text, literal, minor)
+        if not found:
+            continue
+        lines = lines or Lines(text)
+        whole = lines.range(literal.start, literal.end)
+        yield Judged(
+            literal,
+            whole,
+            tuple(
+                Finding(
+                    one.code,
+                    lines.range(one.start, one.end),
+                    _message(one.code, one.what),
+                    _HINTS[one.code],
+                    lines.excerpt(lines.place(one.start)[0]),
+                    Severity.ERROR if one.code in RULE_ERRORS else Severity.WARNING,
+                    whole,
+                )
+                for one in found
+            ),
+        )
+
+
+def masked(text: str, minor: int) -> str:
+    """A source with every f-string that 3.`minor` refuses replaced by an empty one that ends at the same place."""
+    pieces, at = [], 0
+    for judged in judge(text, minor):
+        if judged.refused:
+            pieces += [text[at : judged.literal.start], _empty(text[judged.literal.start : judged.literal.end])]
+            at = judged.literal.end
+    return "".join([*pieces, text[at:]])
+
+
+def _empty(literal: str) -> str:
+    newlines = _NEWLINE.findall(literal)
+    if not newlines:
+        return 'f""'.ljust(len(literal))
+    return 'f"""' + "".join(newlines) + '"""'.rjust(len(_NEWLINE.split(literal)[-1]))
+
+
+def findings(data: bytes, minor: int) -> tuple[Finding, ...]:
+    """BG201 to BG207 of one source for the target 3.`minor`; nothing where its bytes cannot be decoded."""
+    text = texts.decoded(data)
+    return () if text is None else tuple(one for judged in judge(text, minor) for one in judged.findings)
+
+
+def _message(code: str, what: str) -> str:
+    return f"{_MESSAGES[code]}: {what}" if what else _MESSAGES[code]
