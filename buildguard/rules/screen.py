@@ -63,6 +63,8 @@ def _suspects() -> list[re.Pattern[bytes]]:
 
 _INNER = re.compile(rb"\{[^\n\\{]*[fF][rR]?[\"']")
 _INNER_OVER_LINES = re.compile(rb"\{[^\\{]*[fF][rR]?[\"']")
+_AT_THE_START = re.compile(rb"(?:[fF][rR]?|[rR][fF])[\"']")  # where nothing stands before it to look back at
+_OPENING = re.compile(rb"[fF][rR]?[\"']")
 _TRIPLE = [re.compile(rf"{letter}[rR]?(?:\"\"\"|''')".encode()) for letter in "fF"]
 
 
@@ -75,7 +77,7 @@ def next_suspect(text: str, at: int) -> int:
 
 def may_be_refused(data: bytes) -> bool:
     """Whether a source may hold an f-string that some Python refuses; True for every one that does."""
-    if data[:2].lower().startswith((b"f", b"rf")) or not coding_of(data).is_utf8:
+    if _AT_THE_START.match(data) or not coding_of(data).is_utf8:
         return True
     return any(suspect.search(data) is not None for suspect in _suspects())
 
@@ -84,6 +86,16 @@ def may_nest(data: bytes) -> bool:
     """Whether a source that 3.8 to 3.11 accept may hold a nested f-string; True for every one that does."""
     if not coding_of(data).is_utf8:
         return True
-    if _INNER.search(data) is not None:
-        return True
-    return any(one.search(data) for one in _TRIPLE) and _INNER_OVER_LINES.search(data) is not None
+    inner = _INNER.search(data)
+    if any(one.search(data) for one in _TRIPLE):
+        return inner is not None or _INNER_OVER_LINES.search(data) is not None
+    return inner is not None and any(_is_within(data, found) for found in _INNER.finditer(data))
+
+
+def _is_within(data: bytes, inner: re.Match[bytes]) -> bool:
+    """Whether a single-quoted f-string may open before a place on its line, or on a line that goes on there."""
+    line = data.rfind(b"\n", 0, inner.start()) + 1
+    return (
+        data[max(0, line - 3) : line].rstrip(b"\r\n").endswith(b"\\")
+        or _OPENING.search(data, line, inner.start()) is not None
+    )
