@@ -41,6 +41,7 @@ _RULES = (
             "screen",
             "statements",
             "structure",
+            "tokens",
         )
     ),
 )

@@ -40,6 +40,7 @@ _PURE = (
     "rules/screen",
     "rules/statements",
     "rules/structure",
+    "rules/tokens",
 )
 _OUTER = (
     "process",

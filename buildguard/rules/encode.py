@@ -49,11 +49,18 @@ def text(source: str, place: Place, *, raw: bool, in_spec: bool) -> str:
     """Literal text of an f-string, written for `raw` or not, rewritten for a place."""
     if raw and not place.raw:
         source = source.replace("\\", "\\\\")
-    elif place.raw and not raw and "\\" in source:
+    elif not raw:
+        source = whole(source)
+    if place.raw and not raw and "\\" in source:
         raise CannotError("a raw f-string has no escapes")
     if place.around:
         return _nested_text(source, place)
     return _outer_text(source, place, in_spec=in_spec)
+
+
+def whole(source: str) -> str:
+    r"""Text whose last backslash stands alone (before a brace, as in `\{x}`), with that one escaped."""
+    return source + "\\" if (len(source) - len(source.rstrip("\\"))) % 2 else source
 
 
 def _nested_text(source: str, place: Place) -> str:
@@ -122,10 +129,9 @@ def _ends_escaped(body: str) -> bool:
     return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
-def check_joint(before: str, after: str) -> None:
-    """Raise CannotError where an octal escape would swallow the digit that now follows it."""
-    if after[:1] in _OCTAL and _OCTAL_END.search(_ESCAPED_BACKSLASH.sub("", before)):
-        raise CannotError("a digit would join the octal escape before it")
+def joins(before: str, after: str) -> bool:
+    """Whether an octal escape at the end of a text would swallow the digit that follows it."""
+    return after[:1] in _OCTAL and _OCTAL_END.search(_ESCAPED_BACKSLASH.sub("", before)) is not None
 
 
 def braced(body: str, *, raw: bool, in_spec: bool) -> str:
@@ -140,9 +146,9 @@ def braced(body: str, *, raw: bool, in_spec: bool) -> str:
 
 def as_constant(source: str, *, raw: bool, in_spec: bool) -> str:
     """Literal text of an f-string as a string literal of its own."""
-    body = source
+    body = source if raw else whole(source)
     if not in_spec:
-        body = re.sub(r"\{\{|\}\}", lambda found: found.group()[0], source) if raw else _halved(source)
+        body = re.sub(r"\{\{|\}\}", lambda found: found.group()[0], body) if raw else _halved(body)
     bare = body if raw else _ESCAPE.sub("", body)
     if "\\" not in bare or not body.endswith("\\"):
         for quote in ('"', "'", '"""', "'''"):

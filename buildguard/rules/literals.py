@@ -171,67 +171,75 @@ def is_field_prefix(prefix: str | None) -> bool:
     return prefix is not None and any(letter in "fFtT" for letter in prefix)
 
 
+class _Owner(NamedTuple):
+    """The f-string whose text is being read, and how many f-strings it lies in, itself included."""
+
+    quote: str
+    raw: bool
+    level: int
+
+
 class _Reader:
     """Reads outermost literals; what it read of broken ones in vain adds up in `wasted`."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._far = 0
+        # 3.13.0 reads doubled braces behind a field of a format spec as text; other releases do not
+        self._doubled = False
         self.wasted = 0
 
     def read(self, opening: re.Match[str]) -> Nested | TooDeep | None:
         """The literal that opens there; None where no Python accepts it."""
-        self._far = start = opening.start()
-        try:
-            return self.nested(opening, 1)
-        except _TooDeepError:
-            end = self._text.find("\n", self._far)
-            return TooDeep(start, len(self._text) if end < 0 else end)
-        except _BrokenError:
-            self.wasted += self._far - start
-            return None
+        start = opening.start()
+        for self._doubled in (False, True):
+            self._far = start
+            try:
+                return self.nested(opening, 1)
+            except _TooDeepError:
+                end = self._text.find("\n", self._far)
+                return TooDeep(start, len(self._text) if end < 0 else end)
+            except _BrokenError:
+                self.wasted += self._far - start
+        return None
 
     def nested(self, opening: re.Match[str], level: int) -> Nested:
         if level > DEEPEST:
             raise _TooDeepError
         prefix, quote = opening["prefix"], opening["quote"]
-        raw = "r" in prefix.lower()
+        owner = _Owner(quote, "r" in prefix.lower(), level)
         parts: list[Text | Field] = []
         at = opening.end()
         while True:
-            text, at = self._text_part(at, quote, raw=raw, in_spec=False)
+            text, at = self._text_part(at, owner, in_spec=False)
             if text.end > text.start:
                 parts.append(text)
             if self._text.startswith(quote, at):
                 return Nested(opening.start(), prefix, quote, tuple(parts), at + len(quote))
-            field = self._field(at, quote, level, 0, raw=raw)
+            field = self._field(at, owner, 0)
             parts.append(field)
             at = field.end
 
-    def _text_part(self, start: int, quote: str, *, raw: bool, in_spec: bool) -> tuple[Text, int]:
+    def _text_part(self, start: int, owner: _Owner, *, in_spec: bool, doubled: bool = False) -> tuple[Text, int]:
         """Literal text up to the quote, a field, or the end of a spec."""
         text, at = self._text, start
         while True:
-            found = _stop(quote).search(text, at)
+            found = _STOPS[owner.quote].search(text, at)
             if found is None:
                 raise _BrokenError
             at, char = found.start(), found.group()
             if char == "\\":
-                at = self._behind_backslash(at, raw=raw)
-            elif char in _NEWLINES:
-                if not in_spec:
+                at = self._behind_backslash(at, raw=owner.raw)
+            elif char in _NEWLINES or char == owner.quote:
+                if in_spec == (char == owner.quote):
                     raise _BrokenError
                 return Text(start, at), at
-            elif char == quote:
-                if in_spec:
-                    raise _BrokenError
-                return Text(start, at), at
-            elif in_spec or text[at + 1 : at + 2] != char:
-                if char == "}" and not in_spec:
-                    raise _BrokenError
-                return Text(start, at), at
-            else:
+            elif text[at + 1 : at + 2] == char and (not in_spec or (doubled and char == "{")):
                 at += 2
+            elif char == "}" and not in_spec:
+                raise _BrokenError
+            else:
+                return Text(start, at), at
 
     def _behind_backslash(self, at: int, *, raw: bool) -> int:
         text = self._text
@@ -242,10 +250,10 @@ class _Reader:
             return named.end()
         return at + (3 if text.startswith("\r\n", at + 1) else 2)
 
-    def _field(self, start: int, quote: str, level: int, depth: int, *, raw: bool) -> Field:
+    def _field(self, start: int, owner: _Owner, depth: int) -> Field:
         if depth > _DEEPEST_SPEC:
             raise _TooDeepError
-        tokens, at = self._expression(start + 1, level)
+        tokens, at = self._expression(start + 1, owner.level)
         self._refuse_empty(start + 1, at, tokens)
         code_end, equal, conversion = at, -1, -1
         if self._text[at] == "=":
@@ -258,22 +266,24 @@ class _Reader:
         tail = at
         spec = None
         if self._text[at : at + 1] == ":":
-            spec, at = self._spec(at + 1, quote, level, depth, raw=raw)
-            if self._text[at : at + 1] in {"\r", "\n"}:  # 3.12.0 to 3.13.3: a newline ends the spec
-                at = self._trivia(at, tokens)
+            spec, at = self._spec(at + 1, owner, depth, tokens)
         if self._text[at : at + 1] != "}":
             raise _BrokenError
         return Field(start, tuple(tokens), code_end, equal, conversion, tail, spec, at + 1)
 
-    def _spec(self, at: int, quote: str, level: int, depth: int, *, raw: bool) -> tuple[tuple[Text | Field, ...], int]:
+    def _spec(
+        self, at: int, owner: _Owner, depth: int, tokens: list[Plain | Nested | Trivia]
+    ) -> tuple[tuple[Text | Field, ...], int]:
         parts: list[Text | Field] = []
         while True:
-            text, at = self._text_part(at, quote, raw=raw, in_spec=True)
+            text, at = self._text_part(at, owner, in_spec=True, doubled=self._doubled and bool(parts))
             if text.end > text.start:
                 parts.append(text)
-            if self._text[at] != "{":
+            if self._text[at : at + 1] in {"\r", "\n"}:  # 3.12.0 to 3.13.3: a newline ends the text of the spec
+                at = self._trivia(at, tokens)
+            if self._text[at : at + 1] != "{":
                 return tuple(parts), at
-            field = self._field(at, quote, level, depth + 1, raw=raw)
+            field = self._field(at, owner, depth + 1)
             parts.append(field)
             at = field.end
 
@@ -333,7 +343,3 @@ _STOPS = {
     "'''": re.compile(r"'''|[{}\\]"),
     '"""': re.compile(r'"""|[{}\\]'),
 }
-
-
-def _stop(quote: str) -> re.Pattern[str]:
-    return _STOPS[quote]

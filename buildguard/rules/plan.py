@@ -136,11 +136,10 @@ class _Planner:
         if self._statements is None:
             self._statements = statements(self._text)
         statement = place_before(self._statements, literal.start)
-        indent = self._text[statement.line : statement.start]
         newline = self._newline()
         lines = [text for _at, text in sorted(set(piece.comments))]
         lines += [f"{name} = {source}" for name, source in piece.lifted]
-        return [Edit(statement.line, statement.line, f"{indent}{line}{newline}") for line in lines]
+        return [Edit(statement.line, statement.line, f"{statement.blank}{line}{newline}") for line in lines]
 
     def _newline(self) -> str:
         found = re.search(r"\r\n|\r|\n", self._text)

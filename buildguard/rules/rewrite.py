@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard.rules import encode
 from buildguard.rules.encode import CannotError, Place
 from buildguard.rules.literals import Field, Nested, Plain, Text, Trivia
+from buildguard.rules.tokens import chains, inner_comments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 _QUOTES = ('"', "'", '"""', "'''")
 _WORD = re.compile(r"[A-Za-z0-9_\x80-\U0010ffff]")
@@ -99,13 +100,27 @@ class Rewriter:
     def _body(self, parts: Iterable[Text | Field], place: Place, depth: int, raw: bool, cost: int = 0) -> Piece:
         """Literal text and fields that were written for `raw` or not, at a place; `depth` is that of format specs."""
         parts = list(parts)
-        for left, right in pairwise(parts) if depth else ():
+        if depth:
+            self._check_agreed(parts)
+        pieces = [self._part(part, place, depth, raw) for part in parts]
+        for at in range(1, len(pieces)):
+            if encode.joins(pieces[at - 1].text, pieces[at].text):
+                own = at if isinstance(parts[at], Field) else at - 1
+                pieces[own] = self._unmerged(parts[own], place, depth, raw)
+        return joined(pieces, cost)
+
+    def _unmerged(self, part: Text | Field, place: Place, depth: int, raw: bool) -> Piece:
+        if isinstance(part, Field):
+            return self._as_field(part, place, depth, raw)
+        raise CannotError("a digit would join the octal escape before it")
+
+    def _check_agreed(self, spec: list[Text | Field]) -> None:
+        """Raise CannotError for a format spec that not all releases from 3.12 on read alike."""
+        for left, right in pairwise(spec):
             if isinstance(left, Field) and isinstance(right, Field) and right.equal >= 0:
                 raise CannotError(_SHOWN_IN_SPEC)
-        pieces = [self._part(part, place, depth, raw) for part in parts]
-        for before, after in pairwise(pieces):
-            encode.check_joint(before.text, after.text)
-        return joined(pieces, cost)
+            if "{{" in self._text[right.start : right.end if isinstance(right, Text) else right.start + 2]:
+                raise CannotError("Pythons do not agree on doubled braces behind a field of a format spec")
 
     def _part(self, part: Text | Field, place: Place, depth: int, raw: bool) -> Piece:
         if isinstance(part, Field):
@@ -231,14 +246,14 @@ class Rewriter:
         words = self._without_comments(field)
         if depth:
             raise CannotError(_SHOWN_IN_SPEC)
-        if "#" in words:
-            raise CannotError("Pythons do not agree on what `=` shows of a text that holds a #")
+        if "#" in words or "!=" in words:
+            raise CannotError("Pythons do not agree on what `=` shows of a text that holds # or !=")
         piece = self._text_piece(encode.braced(words, raw=raw, in_spec=False), place, raw=raw, in_spec=False)
         return piece._replace(cost=piece.cost + _SPELL)
 
     def _without_comments(self, field: Field) -> str:
         pieces, at = [], field.start + 1
-        for comment in _inner_comments(field):
+        for comment in inner_comments(field):
             if comment.end <= field.equal:
                 pieces.append(self._text[at : comment.start])
                 at = comment.end
@@ -272,7 +287,7 @@ class Rewriter:
         """The expression of a field: its strings in quotes that fit, its comments gone, its lines joined."""
         pieces: list[Piece] = []
         at, lines = field.start + 1, _all_triple(here)
-        for chain in _chains(self._text, [one for one in field.tokens if one.start < field.code_end]):
+        for chain in chains(self._text, [one for one in field.tokens if one.start < field.code_end]):
             pieces.append(Piece(self._text[at : chain[0].start]))
             at = chain[-1].end
             if isinstance(chain[0], Trivia):
@@ -314,7 +329,9 @@ class Rewriter:
         pieces: list[Piece] = []
         at = chain[0].start
         for one in chain:
-            pieces.append(Piece(self._text[at : one.start]))
+            # two literals that touch could become the three quotes of one
+            touching = at == one.start > chain[0].start and not isinstance(one, Trivia)
+            pieces.append(Piece(" " if touching else self._text[at : one.start]))
             at = one.end
             if isinstance(one, Trivia):
                 pieces.append(self._trivia(one, lines=lines))
@@ -365,23 +382,6 @@ class Rewriter:
         return known
 
 
-def _inner_comments(field: Field) -> Iterator[Trivia]:
-    """Every comment in a field, those in the f-strings in it included, in order."""
-    for token in field.tokens:
-        if isinstance(token, Trivia):
-            if token.kind == "comment":
-                yield token
-        elif isinstance(token, Nested):
-            yield from _comments_in(token.parts)
-
-
-def _comments_in(parts: Iterable[Text | Field]) -> Iterator[Trivia]:
-    for part in parts:
-        if isinstance(part, Field):
-            yield from _inner_comments(part)
-            yield from _comments_in(part.spec or ())
-
-
 def _outer_quotes(quote: str) -> list[str]:
     """The quotes that an outermost f-string may get, its own first; lines in it keep it triple-quoted."""
     return [quote, *(one for one in _QUOTES if one != quote and len(one) >= len(quote))]
@@ -389,31 +389,6 @@ def _outer_quotes(quote: str) -> list[str]:
 
 def _inner_quotes(quote: str) -> list[str]:
     return [quote, *sorted((one for one in _QUOTES if one != quote), key=lambda one: len(one) != len(quote))]
-
-
-def _chains(text: str, tokens: Sequence[Plain | Nested | Trivia]) -> list[list[Plain | Nested | Trivia]]:
-    """Strings with nothing but white space between them belong together; every other token stands alone."""
-    found: list[list[Plain | Nested | Trivia]] = []
-    pending: list[Plain | Nested | Trivia] = []  # trivia behind a string, which another string may follow
-    for one in tokens:
-        last = (pending or (found[-1] if found else []))[-1:]
-        near = bool(last) and not text[last[0].end : one.start].strip(" \t\f")
-        in_chain = bool(found) and not isinstance(found[-1][-1], Trivia) and near
-        if isinstance(one, Trivia):
-            if in_chain:
-                pending.append(one)
-            else:
-                found += [[trivia] for trivia in pending]
-                pending = []
-                found.append([one])
-        elif in_chain:
-            found[-1] += [*pending, one]
-            pending = []
-        else:
-            found += [[trivia] for trivia in pending]
-            pending = []
-            found.append([one])
-    return found + [[trivia] for trivia in pending]
 
 
 def _all_triple(quotes: tuple[str, ...]) -> bool:

@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _TOKEN = re.compile(rf"\#[^\r\n]*|\\(?:\r\n|[\r\n])|\r\n|[\r\n]|{OPENING}|[A-Za-z0-9_\x80-\U0010ffff]+|[^ \t\f]")
+_BLANK = re.compile(r"[ \t\f]*")
 _FIRST_WORD = re.compile(r"@|[A-Za-z_]+(?:[ \t]+def\b)?")
 _CLAUSES = frozenset({"elif", "else", "except", "finally"})
 _TAB = 8
 
 
 class Statement(NamedTuple):
-    """A logical line: where its line and its first token begin, how far it is indented, and its first word."""
+    """A logical line: where its line and its first token begin, its white space and how far that is, its first word."""
 
     line: int
     start: int
+    blank: str
     indent: int
     word: str
 
@@ -55,8 +57,10 @@ def comments(text: str) -> Iterator[tuple[int, int]]:
 
 def _statement(text: str, line: int, start: int) -> Statement:
     word = _FIRST_WORD.match(text, start)
-    blank = text[line:start].rpartition("\f")[2]
-    return Statement(line, start, len(blank.expandtabs(_TAB)), word.group() if word else "")
+    found = _BLANK.match(text, line)
+    blank = found.group() if found else ""  # a continued line may come before the first token
+    indent = len(blank.rpartition("\f")[2].expandtabs(_TAB))
+    return Statement(line, start, blank, indent, word.group() if word else "")
 
 
 def _tokens(text: str) -> Iterator[tuple[int, int, str]]:

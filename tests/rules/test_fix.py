@@ -61,6 +61,13 @@ _FIXED = {
     "s = f\"{g('a\\n' 'b')}\"\n": "_text = 'a\\n' 'b'\ns = f\"{g(_text)}\"\n",
     "s = f\"{f'a\\n{x}':>9}\"\n": '_text = "a\\n"\ns = f"{f\'{_text}{x}\':>9}"\n',
     "_newline = 1\ns = f\"{'\\n'.join(x)}\"\n": "_newline = 1\n_newline_2 = '\\n'\ns = f\"{_newline_2.join(x)}\"\n",
+    # what reads otherwise once something moves beside it
+    "s = f'{''\"a\"f'{x!r }'}'\n": None,
+    "s = f'{g(''\"a\"f'{x}')}'\n": 's = f\'{g("" "a" f"{x}")}\'\n',
+    "s = f'\\{'\\t'}'\n": "s = f'\\\\\\t'\n",
+    "s = f'\\1{'2\\t'}'\n": "_text = '2\\t'\ns = f'\\1{_text}'\n",
+    "s = f\"{f'\\{x}'}\"\n": 's = f"\\\\{x}"\n',
+    "s = f\"{f'\\{x}':>9}\"\n": '_backslash = "\\\\"\ns = f"{f\'{_backslash}{x}\':>9}"\n',
     "a = f\"{'\\n'.join(x)}\"; b = f\"{'\\n'.join(y)}\"\n": (
         '_newline = \'\\n\'\na = f"{_newline.join(x)}"; b = f"{_newline.join(y)}"\n'
     ),
@@ -104,10 +111,14 @@ _PLACES = [
     "def f():\n    '''Doc.'''\n    →return {}\n",
     "s = '''\n'''\nif a:\n\n    # why\n    →t = (1,\n{})\n",
     "x = 1 + \\\n  2\n→s = {}\n",
+    "def f():\n  →\\\n    return {}\n",
 ]
 _LEFT = [
     ("s = f'{d['\\n#']=}'\n", "Pythons do not agree"),
     ("s = f\"{x:{w}{d['\\n']=}}\"\n", "Pythons do not agree"),
+    ("s = f\"{x:{w}{{1: '\\n'}[1]}}\"\n", "Pythons do not agree"),
+    ("s = f\"{'\\n'!=d=}\"\n", "Pythons do not agree"),
+    ("s = f\"{rf'{x:\\x3e}'!r}\"\n", "Pythons do not agree"),
     ('s = f"{g(f\'{g(f"{g(f\'{g(f"{g(x)!r}")}\')}")}\')}"\n', "every kind of quotes"),
     ('s = f"{' + 'f"{' * 200 + "1" + '}"' * 200 + '}"\n', "deeper than any Python takes"),
 ]
