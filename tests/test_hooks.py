@@ -190,3 +190,25 @@ def test_with_the_real_pre_commit(repository: Callable[..., Project], published:
     made.write({"a.py": BROKEN_BEFORE_312, "old.py": "x = 4\n"})
     assert _commit(made, "commit", "--message", "x", "old.py").returncode == 0
     assert _commit(made, "commit", "--all", "--message", "x").returncode == 1
+
+
+def test_the_fixer_with_the_real_pre_commit(
+    repository: Callable[..., Project], published: tuple[Path, str, Path]
+) -> None:
+    copy, rev, store = published
+    made = repository({**_DOCKERFILE, "a.py": "x = 1\n"})
+    config = _CONFIG.format(repo=copy, rev=rev).replace(
+        "- id: buildguard\n", "- id: buildguard-fix\n  - id: buildguard\n"
+    )
+    made.commit({".pre-commit-config.yaml": config})
+    made.write({"a.py": "d = {'k': 1}\ns = f'{d['k']}'\n"})
+    made.git("add", "--all")
+
+    first = _pre_commit(made, store, "run")
+    made.git("add", "--all")
+    second = _pre_commit(made, store, "run")
+
+    assert first.returncode == 1
+    assert b"files were modified by this hook" in first.stdout
+    assert (made.path / "a.py").read_text() == "d = {'k': 1}\ns = f'{d[\"k\"]}'\n"
+    assert second.returncode == 0, second.stdout

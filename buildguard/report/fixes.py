@@ -34,9 +34,9 @@ def text(report: FixReport, *, done: str) -> str:
 
 def _file(one: Mended, done: str) -> Iterator[str]:
     if one.fixed:
-        places = ", ".join(str(where.line) for where in one.fixed)
+        places = ("line " if len(one.fixed) == 1 else "lines ") + ", ".join(str(where.line) for where in one.fixed)
         what = done if one.proven else "not proven, not written"
-        yield f"{shown(one.path)}: {what}: {count(len(one.fixed), 'f-string')} (line {places})"
+        yield f"{shown(one.path)}: {what}: {count(len(one.fixed), 'f-string')} ({places})"
     for left in one.left:
         place = f":{left.where.line}:{left.where.column}" if left.where is not None else ""
         yield f"{shown(one.path)}{place}: left: {shown(left.reason)}"

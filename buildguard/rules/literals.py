@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DEEPEST = 149  # f-strings within one another; one more is "too many nested f-strings" on 3.12 and later
 _PATIENCE = 8  # how often a source may be read again because its f-strings do not end
-_DEEPEST_SPEC = 20  # no Python takes more than three; what is deeper is not read at all
+_DEEPEST_FIELD = 160  # fields within one another, in f-strings or format specs: reading stops before the stack ends
 _WORD = r"[A-Za-z0-9_\x80-\U0010ffff]"
 OPENING = rf"(?:(?<!{_WORD})(?P<prefix>[fF][rR]?|[rR][fF]|[tT][rR]?|[rR][tT]|[bB][rR]?|[rR][bB]|[uUrR]))?(?P<quote>\"\"\"|'''|[\"'])"
 _TOP = re.compile(OPENING)
@@ -184,7 +184,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._far = 0
+        self._far = self._depth = 0
         # 3.13.0 reads doubled braces behind a field of a format spec as text; other releases do not
         self._doubled = False
         self.wasted = 0
@@ -193,7 +193,7 @@ class _Reader:
         """The literal that opens there; None where no Python accepts it."""
         start = opening.start()
         for self._doubled in (False, True):
-            self._far = start
+            self._far, self._depth = start, 0
             try:
                 return self.nested(opening, 1)
             except _TooDeepError:
@@ -216,7 +216,7 @@ class _Reader:
                 parts.append(text)
             if self._text.startswith(quote, at):
                 return Nested(opening.start(), prefix, quote, tuple(parts), at + len(quote))
-            field = self._field(at, owner, 0)
+            field = self._field(at, owner)
             parts.append(field)
             at = field.end
 
@@ -250,8 +250,9 @@ class _Reader:
             return named.end()
         return at + (3 if text.startswith("\r\n", at + 1) else 2)
 
-    def _field(self, start: int, owner: _Owner, depth: int) -> Field:
-        if depth > _DEEPEST_SPEC:
+    def _field(self, start: int, owner: _Owner) -> Field:
+        self._depth += 1
+        if self._depth > _DEEPEST_FIELD:
             raise _TooDeepError
         tokens, at = self._expression(start + 1, owner.level)
         self._refuse_empty(start + 1, at, tokens)
@@ -266,13 +267,14 @@ class _Reader:
         tail = at
         spec = None
         if self._text[at : at + 1] == ":":
-            spec, at = self._spec(at + 1, owner, depth, tokens)
+            spec, at = self._spec(at + 1, owner, tokens)
         if self._text[at : at + 1] != "}":
             raise _BrokenError
+        self._depth -= 1
         return Field(start, tuple(tokens), code_end, equal, conversion, tail, spec, at + 1)
 
     def _spec(
-        self, at: int, owner: _Owner, depth: int, tokens: list[Plain | Nested | Trivia]
+        self, at: int, owner: _Owner, tokens: list[Plain | Nested | Trivia]
     ) -> tuple[tuple[Text | Field, ...], int]:
         parts: list[Text | Field] = []
         while True:
@@ -283,7 +285,7 @@ class _Reader:
                 at = self._trivia(at, tokens)
             if self._text[at : at + 1] != "{":
                 return tuple(parts), at
-            field = self._field(at, owner, depth + 1)
+            field = self._field(at, owner)
             parts.append(field)
             at = field.end
 

@@ -160,6 +160,18 @@ def test_a_broken_f_string_hides_no_other() -> None:
     assert [one.range.line for one in findings(source.encode(), 11)] == [3]
 
 
+@pytest.mark.parametrize(
+    ("opening", "closing"), [("{x:", "}"), ("{x:{x:{f'", "'}}}"), ('{(f"{x:{x:', '}}")}'), ("{[{(", ")}]}")]
+)
+def test_any_mix_of_nesting_is_read_or_refused(opening: str, closing: str) -> None:
+    for levels in (10, 60, 149, 1000):
+        source = "s = f'" + opening * levels + "x" + closing * levels + "'\n"
+
+        assert not findings(source.encode(), 13) or refusals("3.13", [source]) != [""] or levels > 50
+        assert bool(findings(source.encode(), 11)) or opening == "{[{("
+        assert text.decoded(source.encode()) == source
+
+
 def test_hostile_sources_end_soon() -> None:
     for source in (
         "f'''{[''' " * 20_000,
