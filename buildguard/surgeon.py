@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from buildguard import process
 from buildguard.diagnostic import Edit, Range, Severity
 from buildguard.dialogue import Dialogue, Lost
+from buildguard.errors import UnprovenError
 from buildguard.text import decoded
 
 if TYPE_CHECKING:
@@ -88,9 +89,13 @@ def operations(patients: Sequence[Patient]) -> Iterator[Operation]:
     path = [folder for folder in sys.path if os.path.isabs(folder)]
     jobs = min(process.cores(), len(patients))
     dialogue = Dialogue([sys.executable, "-P", "-B", "-c", _MAIN, json.dumps(path)], jobs)
+    done = 0
     try:
         for answer in dialogue.ask(patients):
             yield Operation(lost=answer.reason) if isinstance(answer, Lost) else _operation(answer)
+            done += 1
+    except UnprovenError as error:  # a repair that nobody could plan takes nothing from what was found
+        yield from [Operation(lost=error.what)] * (len(patients) - done)
     finally:
         dialogue.close()
 

