@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SEPARATE = "separate the data from the f-string: bind what the field computes to a name before the statement"
 _MEMORY = 4 << 30
 _SECONDS = 20
+_PER_SECOND = 20_000  # characters of a source full of f-strings, on a slow machine
 _MAIN = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from buildguard.surgeon import main; main()"
 
 
@@ -119,7 +120,7 @@ def main() -> None:
     _limit("RLIMIT_AS", _MEMORY)
     sys.setrecursionlimit(5000)
     for line in sys.stdin.buffer:
-        _limit("RLIMIT_CPU", int(sum(os.times()[:2])) + _SECONDS)
+        _limit("RLIMIT_CPU", int(sum(os.times()[:2])) + _SECONDS + len(line) // _PER_SECOND)
         text, minor, only = json.loads(line)
         patient = Patient(text, minor, tuple(Range(*where) for where in only))
         sys.stdout.write(json.dumps(_planned(patient)) + "\n")

@@ -24,6 +24,8 @@ def patch(report: FixReport) -> bytes:
 def text(report: FixReport, *, done: str) -> str:
     """One line for each file, one for each f-string that is left, and a summary; `done` says what "fixed" comes to."""
     lines = [line for one in report.files for line in _file(one, done)]
+    if any(left.where is not None for one in report.files for left in one.left):
+        lines.append(f"hint: what is left is for a person: {SEPARATE}")
     lines += [f"note: {shown(note)}" for note in report.notes]
     for unproven in report.unproven:
         place = f"{shown(unproven.path)}: " if unproven.path is not None else ""
@@ -40,8 +42,6 @@ def _file(one: Mended, done: str) -> Iterator[str]:
     for left in one.left:
         place = f":{left.where.line}:{left.where.column}" if left.where is not None else ""
         yield f"{shown(one.path)}{place}: left: {shown(left.reason)}"
-        if left.where is not None:
-            yield f"  hint: {SEPARATE}"
 
 
 def _summary(report: FixReport, done: str) -> str:

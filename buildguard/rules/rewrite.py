@@ -18,7 +18,7 @@ from buildguard.rules.literals import Field, Nested, Plain, Text, Trivia
 from buildguard.rules.tokens import chains, inner_comments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _QUOTES = ('"', "'", '"""', "'''")
 _WORD = re.compile(r"[A-Za-z0-9_\x80-\U0010ffff]")
@@ -70,7 +70,7 @@ class Rewriter:
         self._name_for = name_for
         self._known: dict[tuple[object, ...], Piece | CannotError] = {}
 
-    def candidates(self, literal: Nested) -> list[Piece]:
+    def candidates(self, literal: Nested) -> Iterator[Piece]:
         """The ways to write an outermost f-string, cheapest first; raises CannotError where there is none."""
         found, reasons = [], []
         for quote in _outer_quotes(literal.quote):
@@ -78,12 +78,15 @@ class Rewriter:
                 piece = self._fstring(literal, quote, ())
             except CannotError as error:
                 reasons.append(error)
-            else:
-                cost = 0 if quote == literal.quote else _OUTER if len(quote) == 1 else _OUTER_TRIPLE
-                found.append(piece._replace(cost=piece.cost + cost))
-        if not found:
+                continue
+            if quote == literal.quote and piece.cost <= _OUTER:
+                yield piece  # no other quotes cost less
+                continue
+            more = 0 if quote == literal.quote else _OUTER if len(quote) == 1 else _OUTER_TRIPLE
+            found.append(piece._replace(cost=piece.cost + more))
+        yield from sorted(found, key=lambda one: one.cost)
+        if not found and reasons:
             raise reasons[0]
-        return sorted(found, key=lambda one: one.cost)
 
     # -------------------------------------------------------------------------------- strings
 

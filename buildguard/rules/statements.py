@@ -18,23 +18,29 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(rf"\#[^\r\n]*|\\(?:\r\n|[\r\n])|\r\n|[\r\n]|{OPENING}|[A-Za-z0-9_\x80-\U0010ffff]+|[^ \t\f]")
 _BLANK = re.compile(r"[ \t\f]*")
 _FIRST_WORD = re.compile(r"@|[A-Za-z_]+(?:[ \t]+def\b)?")
+_SCOPE = re.compile(r"(?:async[ \t]+)?def|class")
 _CLAUSES = frozenset({"elif", "else", "except", "finally"})
 _TAB = 8
 
 
 class Statement(NamedTuple):
-    """A logical line: where its line and its first token begin, its white space and how far that is, its first word."""
+    """A logical line: where its line and its first token begin, its white space and how far that is, its first word.
+
+    `parent` is the number of the header of the block that it stands in, -1 at the top.
+    """
 
     line: int
     start: int
     blank: str
     indent: int
     word: str
+    parent: int
 
 
 def statements(text: str) -> list[Statement]:
     """The logical lines of a source that hold more than a comment."""
     found: list[Statement] = []
+    headers: list[int] = []
     begun, brackets, line = False, 0, 0
     for start, end, kind in _tokens(text):
         if kind == "newline":
@@ -45,7 +51,7 @@ def statements(text: str) -> list[Statement]:
             continue
         if not begun:
             begun = True
-            found.append(_statement(text, line, start))
+            found.append(_statement(text, line, start, found, headers))
         brackets = max(0, brackets + {"open": 1, "close": -1}.get(kind, 0))
     return found
 
@@ -55,12 +61,17 @@ def comments(text: str) -> Iterator[tuple[int, int]]:
     return ((start, end) for start, end, kind in _tokens(text) if kind == "comment")
 
 
-def _statement(text: str, line: int, start: int) -> Statement:
+def _statement(text: str, line: int, start: int, before: list[Statement], headers: list[int]) -> Statement:
+    """The logical line that begins there; `headers` are the numbers of those that it may stand below."""
     word = _FIRST_WORD.match(text, start)
     found = _BLANK.match(text, line)
     blank = found.group() if found else ""  # a continued line may come before the first token
     indent = len(blank.rpartition("\f")[2].expandtabs(_TAB))
-    return Statement(line, start, blank, indent, word.group() if word else "")
+    while headers and before[headers[-1]].indent >= indent:
+        headers.pop()
+    parent = headers[-1] if headers else -1
+    headers.append(len(before))
+    return Statement(line, start, blank, indent, word.group() if word else "", parent)
 
 
 def _tokens(text: str) -> Iterator[tuple[int, int, str]]:
@@ -91,11 +102,11 @@ def place_before(found: Sequence[Statement], offset: int) -> Statement:
     That is the statement itself; the whole compound statement for one of its later clauses; the decorators with what
     they decorate; and never a place in the body of a class, where a name would become an attribute.
     """
-    at = bisect_right([one.start for one in found], offset) - 1
+    at = bisect_right(found, offset, key=lambda one: one.start) - 1
     while True:
         at = _decorators(found, _whole(found, at))
         owner = _owner(found, at)
-        if owner is None or not found[owner].word.startswith("class"):
+        if owner < 0 or found[owner].word != "class":
             return found[at]
         at = owner
 
@@ -109,8 +120,8 @@ def _whole(found: Sequence[Statement], at: int) -> int:
                 return at
             at = above
             continue
-        parent = _parent(found, at)
-        if parent is None or found[parent].word != "match":
+        parent = found[at].parent
+        if parent < 0 or found[parent].word != "match":
             return at
         at = parent
 
@@ -123,19 +134,11 @@ def _above(found: Sequence[Statement], at: int, indent: int) -> int | None:
     return None
 
 
-def _parent(found: Sequence[Statement], at: int) -> int | None:
-    """The header of the block that a statement stands in."""
-    for index in range(at - 1, -1, -1):
-        if found[index].indent < found[at].indent:
-            return index
-    return None
-
-
-def _owner(found: Sequence[Statement], at: int) -> int | None:
-    """The `def` or `class` that a statement stands in."""
-    parent = _parent(found, at)
-    while parent is not None and not re.fullmatch(r"(?:async[ \t]+)?def|class", found[parent].word):
-        parent = _parent(found, parent)
+def _owner(found: Sequence[Statement], at: int) -> int:
+    """The `def` or `class` that a statement stands in, -1 for none."""
+    parent = found[at].parent
+    while parent >= 0 and not _SCOPE.fullmatch(found[parent].word):
+        parent = found[parent].parent
     return parent
 
 
