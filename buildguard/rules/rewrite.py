@@ -36,7 +36,7 @@ _LIFT = 100  # a constant bound to a name
 _DEEPEST_SPEC = 2
 _RAW_SPEC = "Pythons do not agree on a backslash in the format spec of a raw f-string"
 _SHOWN_IN_SPEC = "Pythons do not agree on what `=` shows in a format spec"
-_COMMENT, _BREAK = "\0", "\1"  # stand-ins for what is left out of code; neither can be in a source
+_COMMENT, _BREAK = "\ud800", "\ud801"  # stand-ins for what is left out of code: no source decodes to them
 _COMMENT_LINE = re.compile(rf"(\r\n|[\r\n])[ \t\f]*{_COMMENT}(?=\r\n|[\r\n])")
 _COMMENT_END = re.compile(rf"[ \t\f]*{_COMMENT}")
 _BREAKS = re.compile(rf"[ \t\f{_COMMENT}{_BREAK}]*{_BREAK}[ \t\f{_COMMENT}{_BREAK}]*")

@@ -53,6 +53,7 @@ _FIXED = {
     's = f"{\n' + "".join(f"  {n} +\n" for n in range(9)) + ' 0}"\n': 's = f"""{\n'
     + "".join(f"  {n} +\n" for n in range(9))
     + ' 0}"""\n',
+    's = f"{d["\x01"]}{\n x}"\n': "s = f\"{d['\x01']}{x}\"\n",
     # constants bound to a name
     "s = f\"{'\\n'.join(x)}\"\n": "_newline = '\\n'\ns = f\"{_newline.join(x)}\"\n",
     "s = f\"{'\\n, '.join(x)}\"\n": "_separator = '\\n, '\ns = f\"{_separator.join(x)}\"\n",
