@@ -242,8 +242,7 @@ def _nothing_proven(error: UnprovenError, *, strict: bool) -> Report:
     from buildguard.diagnostic import Unproven
     from buildguard.result import Report
 
-    reason = f"{error.what}; {error.hint}" if error.hint else error.what
-    return Report(".", (), (), (Unproven(None, None, reason),), (), 0, 0.0, strict)
+    return Report(".", (), (), (Unproven(None, None, error.words),), (), 0, 0.0, strict)
 
 
 def _screen() -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import select
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard import process
@@ -11,6 +13,9 @@ from buildguard.errors import UnprovenError
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator, Sequence
+
+
+_PATIENCE = 300  # seconds for one answer; what works on a question limits its own CPU time far below
 
 
 class Lost(NamedTuple):
@@ -62,8 +67,12 @@ class Dialogue:
         assert child is not None
         assert child.stdout is not None
         line = bytearray()
-        while not line.endswith(b"\n"):
-            chunk = child.stdout.read(1 << 16)
+        end = time.monotonic() + _PATIENCE
+        in_time = True
+        while in_time and not line.endswith(b"\n"):
+            ready, _, _ = select.select([child.stdout], [], [], max(0.0, end - time.monotonic()))
+            in_time = bool(ready)
+            chunk = child.stdout.read(1 << 16) if ready else b""
             if not chunk:
                 break
             line += chunk
@@ -72,7 +81,7 @@ class Dialogue:
         except ValueError:
             process.stop(child)
             self._children[at] = None
-            return Lost(_ending(child.returncode))
+            return Lost(_ending(child.returncode) if in_time else f"it took more than {_PATIENCE} seconds")
 
 
 def _ending(status: int) -> str:

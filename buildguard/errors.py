@@ -14,6 +14,11 @@ class GuardError(Exception):
         self.what = what
         self.hint = hint
 
+    @property
+    def words(self) -> str:
+        """What happened and what to do next, on one line."""
+        return f"{self.what}; {self.hint}" if self.hint else self.what
+
 
 class UsageError(GuardError):
     """The command line or the configuration is wrong: exit 2."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from buildguard.config import Config
-    from buildguard.diagnostic import Diagnostic
+    from buildguard.diagnostic import Diagnostic, Finding
 
 
 class Filters(NamedTuple):
@@ -46,6 +46,11 @@ class Ignore(NamedTuple):
     path: str
     line: int
     codes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, path: str, comment: Finding) -> Ignore:
+        """The comment in a file, from what `rules.ignores` found of it."""
+        return cls(path, comment.range.line or 0, tuple(comment.message.split()))
 
 
 def silenced(diagnostics: Iterable[Diagnostic], ignores: Iterable[Ignore]) -> tuple[list[Diagnostic], list[str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from buildguard import text
 from buildguard.catalogue import RULE_ERRORS
 from buildguard.diagnostic import Finding, Range, Severity
+from buildguard.target import PEP_701
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,7 +48,7 @@ def of_rules(data: bytes, outcome: Outcome, minor: int, *, exact: bool) -> tuple
     from buildguard.rules.screen import may_be_refused, may_nest
 
     accepted = outcome.rejected is None and not outcome.unproven and exact
-    if accepted and (minor >= _PEP_701 or not may_nest(data)):
+    if accepted and (minor >= PEP_701 or not may_nest(data)):
         return ()
     if outcome.rejected is None and not accepted and not may_be_refused(data):
         return ()
@@ -96,11 +97,8 @@ def _rejection(data: bytes, rejected: Rejected, minor: int) -> Finding:
     return Finding("BG101", where, message, _hint(rejected, minor), text.excerpt_of(data, where.line))
 
 
-_PEP_701 = 12
-
-
 def _hint(rejected: Rejected, minor: int) -> str:
-    if rejected.message.startswith("f-string") and minor < _PEP_701:
+    if rejected.message.startswith("f-string") and minor < PEP_701:
         return (
             "before 3.12 the braces of an f-string hold no quotes of its own kind, no backslash, no comment and no"
             " line break (PEP 701): put the expression into a name before the f-string"

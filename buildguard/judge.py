@@ -23,28 +23,7 @@ if TYPE_CHECKING:
     from buildguard.stage import Entry, Stage
 
 # What turns an interpreter's words into findings: a cached verdict is no older than these files.
-_RULES = (
-    "findings.py",
-    "text.py",
-    "surgeon.py",
-    *(
-        f"rules/{name}.py"
-        for name in (
-            "encode",
-            "fstrings",
-            "ignores",
-            "legacy",
-            "literals",
-            "occurrences",
-            "plan",
-            "rewrite",
-            "screen",
-            "statements",
-            "structure",
-            "tokens",
-        )
-    ),
-)
+_RULES = ("findings.py", "text.py", "surgeon.py", "rules/*.py")
 _MANY = 400
 _DIGEST = 32
 _STORE_EVERY = 2000
@@ -158,8 +137,10 @@ class Judge:
             return None
         return self._settled(question.digest, outcome, (*found, *ruled))
 
-    def _settled(self, digest: bytes, outcome: Outcome, found: tuple[Finding, ...]) -> tuple[str, tuple[Finding, ...]]:
-        if not outcome.unproven and (outcome.rejected is None or outcome.rejected.kind != "crash"):
+    def _settled(
+        self, digest: bytes, outcome: Outcome, found: tuple[Finding, ...], *, whole: bool = True
+    ) -> tuple[str, tuple[Finding, ...]]:
+        if whole and not outcome.unproven and (outcome.rejected is None or outcome.rejected.kind != "crash"):
             self._new[digest] = _packed(found)
             if len(self._new) >= _STORE_EVERY:
                 self._cache.store(self._context, self._new)
@@ -178,19 +159,26 @@ class Judge:
         asked: dict[int, _Refused] = {}
         sources: list[Source] = []
         for number, one in enumerate(self._refused):
+            if one.outcome.rejected is None or one.outcome.rejected.crashed:
+                continue
             text = decoded(one.data)
             data = None if text is None else encoded(masked(text, self._minor), one.data)
-            if data is not None and one.outcome.rejected is not None and not one.outcome.rejected.crashed:
+            if data is not None:
                 asked[number] = one
                 sources.append(Source(number, data, hashlib.sha256(data).digest()))
         for outcome in self._outcomes(iter(sources)):
-            one = asked[outcome.number]
-            if not outcome.unproven:
+            one = asked.pop(outcome.number)
+            if outcome.unproven:
+                asked[outcome.number] = one
+            else:
                 found = explained(one.data, one.found, one.ruled, outcome, self._minor)
                 self._refused[outcome.number] = one._replace(found=tuple(found))
         settled = {}
-        for one, ruled in zip(self._refused, with_edits(self._refused, self._minor), strict=True):
-            settled[one.digest] = self._settled(one.digest, one.outcome, (*one.found, *ruled))
+        repaired = with_edits(self._refused, self._minor)
+        for number, (one, (ruled, planned)) in enumerate(zip(self._refused, repaired, strict=True)):
+            # what a child did not get to this time is asked again the next time
+            whole = planned and number not in asked
+            settled[one.digest] = self._settled(one.digest, one.outcome, (*one.found, *ruled), whole=whole)
         return settled
 
 
@@ -276,8 +264,9 @@ class _Questions:
 
 def _rules() -> str:
     digest = hashlib.sha256(__version__.encode())
-    for name in _RULES:
-        digest.update(Path(__file__).parent.joinpath(name).read_bytes())
+    for pattern in _RULES:
+        for file in sorted(Path(__file__).parent.glob(pattern)):
+            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 

@@ -81,12 +81,12 @@ def rejections(engine: Engine, sources: Sequence[bytes]) -> list[str]:
 
 def _readers(root: Path) -> Iterator[tuple[str, Path]]:
     for version in _READERS:
-        for path, _where in candidates(version, root):
-            if _answers(path):
-                yield version, path
-                break
-    if sys.version_info >= (3, 12):
-        yield "{}.{}".format(*sys.version_info), Path(sys.executable)
+        path = next((path for path, _where in candidates(version, root) if _answers(path)), None)
+        if path is not None:
+            yield version, path
+    own = Path(sys.executable)
+    if sys.version_info >= (3, 12) and _answers(own):
+        yield "{}.{}".format(*sys.version_info), own
 
 
 def _answers(executable: Path) -> bool:

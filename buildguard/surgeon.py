@@ -66,12 +66,16 @@ class Refused(Protocol):
         """What the rules found in it."""
 
 
-def with_edits(refused: Sequence[Refused], minor: int) -> Iterator[tuple[Finding, ...]]:
-    """The findings of the rules in some sources, each with the edits that repair it, or with why there are none."""
+def with_edits(refused: Sequence[Refused], minor: int) -> Iterator[tuple[tuple[Finding, ...], bool]]:
+    """The findings of the rules in some sources, each with the edits that repair it, or with why there are none.
+
+    False beside them where no plan was made, which says nothing of the source.
+    """
     patients = [Patient(decoded(one.data) or "", minor) for one in refused]
     for one, operation in zip(refused, operations(patients), strict=True):
         repairs = {repair.within: repair for repair in operation.repairs}
-        yield tuple(_with_edits(found, repairs.get(found.within or Range()), operation.lost) for found in one.ruled)
+        ruled = (_with_edits(found, repairs.get(found.within or Range()), operation.lost) for found in one.ruled)
+        yield tuple(ruled), not operation.lost
 
 
 def _with_edits(found: Finding, repair: Repair | None, lost: str) -> Finding:

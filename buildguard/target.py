@@ -9,6 +9,7 @@ from typing import NamedTuple
 from buildguard.errors import UsageError
 
 OLDEST, NEWEST = 6, 15  # minor versions of Python 3 that a target may have; 3.8 to 3.14 are what is tested
+PEP_701 = 12  # the minor version from which on fields are part of the grammar of f-strings
 
 
 class PythonVersion(NamedTuple):

@@ -235,6 +235,25 @@ def test_no_target_and_no_source_are_not_clean(project: Callable[..., Project]) 
     assert made.run("fix", "--target", "3.11", "nowhere").code == 2
 
 
+def test_what_cannot_be_read_is_not_clean(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, "a.py": b"s = f'{d['k']}'  # \xff\n"})
+
+    result = made.run("fix")
+
+    assert result.code == 3
+    assert "unproven: a.py: its bytes cannot be decoded" in result.out
+
+
+def test_deleted_sources_are_not_clean(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": _BEFORE})
+    (made.path / "a.py").unlink()
+
+    result = made.run("fix")
+
+    assert result.code == 3
+    assert "no Python source here" in result.out
+
+
 def test_a_stage_of_git_cannot_be_fixed(repository: Callable[..., Project]) -> None:
     made = repository({**_DOCKERFILE, "a.py": _BEFORE})
 

@@ -56,7 +56,7 @@ class _Seen:
         """Take the findings in one file for one target; comments that silence something lie among them."""
         for one in findings:
             if one.code == IGNORE:
-                self.ignores.append(Ignore(path, one.range.line or 0, tuple(one.message.split())))
+                self.ignores.append(Ignore.of(path, one))
             else:
                 self.diagnostics.append(diagnostic_of(one, path, python, engine))
 
@@ -127,7 +127,7 @@ def _judge(job: Job, target: Target, share: Sequence[Entry], seen: _Seen, progre
         _no_engine(job, target, share, seen)
         return
     asked = engines.parse(request.engine)
-    order = engines.parse(",".join(job.config.engine)) or engines.AUTO
+    order = engines.order_of(job.config.engine)
     if request.image:
         asked = ("container",)
     chooser = engines.Chooser(asked, order, target.version, job.place.root, request.jobs or process.cores())
@@ -145,7 +145,7 @@ def _judge(job: Job, target: Target, share: Sequence[Entry], seen: _Seen, progre
     if not choice.ready:
         _no_engine(job, target, share, seen)
     if asked and choice.unavailable:
-        reasons = [_because(one.reason, one.hint) for one in choice.unavailable]
+        reasons = [one.words for one in choice.unavailable]
     elif not engines.enough(proof, request.proof):
         reasons = [_too_little(proof, request.proof, choice.unavailable[:1], target.version.minor_text)]
     else:
@@ -153,15 +153,11 @@ def _judge(job: Job, target: Target, share: Sequence[Entry], seen: _Seen, progre
     seen.unproven.extend(Unproven(None, target.python, reason) for reason in reasons)
 
 
-def _because(reason: str, hint: str) -> str:
-    return f"{reason}; {hint}" if hint else reason
-
-
 def _too_little(proof: str, wanted: str, why: Sequence[Unavailable], python: str) -> str:
     """What is missing from a proof, and the line that would make it one."""
     have = "no engine answered" if proof == "none" else f"{proof} only, and --proof {wanted} is what counts"
     if why:
-        return f"{have}: {_because(why[0].reason, f'to prove it: {why[0].hint}' if why[0].hint else '')}"
+        return f"{have}: {why[0]._replace(hint=f'to prove it: {why[0].hint}' if why[0].hint else '').words}"
     if proof == "predicted":
         return f"{have}; to prove it: --engine interpreter, after `uv python install {python}` where there is none"
     return have

@@ -12,7 +12,7 @@ from buildguard.commands.job import config_files
 from buildguard.declared import gather
 from buildguard.diagnostic import shown
 from buildguard.engines import Unavailable
-from buildguard.engines.choose import AUTO, Chooser, parse
+from buildguard.engines.choose import Chooser, order_of
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.interpreters import candidates, default_python3
 from buildguard.place import locate
@@ -77,7 +77,7 @@ def _target(place: Place, config: Config, chosen: Chosen, found: Found, target: 
     if target.version is None:
         yield f"    cannot be told: {target.untold}"
         return
-    chooser = Chooser((), parse(",".join(config.engine)) or AUTO, target.version, place.root, process.cores())
+    chooser = Chooser((), order_of(config.engine), target.version, place.root, process.cores())
     try:
         choice = chooser.choose()
     finally:

@@ -125,14 +125,21 @@ def _cases(job: Job, unproven: list[Unproven]) -> list[_Case]:
     covering = _covering(job, unproven)
     entries = [entry for entry in job.chosen.sources if entry.path in covering and not _is_fixed_elsewhere(job, entry)]
     cases = []
+    gone = 0
     for entry, content in job.place.stage.contents(entries):
         if isinstance(content, Unreadable):
+            gone += content.gone
             if not content.gone:
                 unproven.append(Unproven(shown_path(entry.path), None, content.reason))
         elif may_be_refused(content):
-            case = _case(job, entry, content, covering[entry.path])
-            if case is not None:
-                cases.append(case)
+            decoded = text.decoded(content)
+            if decoded is None:
+                reason = "its bytes cannot be decoded, so no f-string in it was looked at: `buildguard check` says more"
+                unproven.append(Unproven(shown_path(entry.path), None, reason))
+            else:
+                cases += _case(job, entry, content, decoded, covering[entry.path])
+    if gone and gone == len(entries):
+        unproven.append(Unproven(None, None, nothing(job)))
     return cases
 
 
@@ -162,20 +169,19 @@ def _covering(job: Job, unproven: list[Unproven]) -> dict[bytes, list[Target]]:
     return covering
 
 
-def _case(job: Job, entry: Entry, content: bytes, targets: list[Target]) -> _Case | None:
-    decoded = text.decoded(content)
-    if decoded is None:
-        return None  # no Python reads it, and `check` says why
+def _case(job: Job, entry: Entry, content: bytes, decoded: str, targets: list[Target]) -> list[_Case]:
+    """One source, if it has f-strings to repair."""
     minors = {target.version.minor: target.python for target in targets if target.version is not None}
     minor = min(minors)
     path = shown_path(entry.path)
-    found = [diagnostic_of(one, path, minors[minor], "rule") for one in fstrings.findings(content, minor)]
-    comments = [Ignore(path, one.range.line or 0, tuple(one.message.split())) for one in ignores(content)]
+    judged = fstrings.judge(decoded, minor)
+    found = [diagnostic_of(one, path, minors[minor], "rule") for of_one in judged for one in of_one.findings]
+    comments = [Ignore.of(path, one) for one in ignores(content)]
     kept = job.filters.keep(silenced(found, comments)[0])
     only = {one.within for one in kept if one.severity is Severity.ERROR and one.within is not None}
     if not only:
-        return None
-    return _Case(entry, content, decoded, tuple(targets), minor, tuple(sorted(only)))
+        return []
+    return [_Case(entry, content, decoded, tuple(targets), minor, tuple(sorted(only)))]
 
 
 def _with_operations(cases: list[_Case]) -> Iterable[_Case]:
@@ -189,6 +195,8 @@ def _planned(case: _Case) -> _Case:
     operation = case.operation
     if operation.lost:
         return case.refused(operation.lost)
+    if {one.within for one in operation.repairs} != set(case.only):
+        return case.refused("the plan is not about the f-strings that were found: please report it")
     left = tuple(Left(one.within, one.reason) for one in operation.repairs if not one.edits)
     case = case._replace(left=left)
     if operation.after == case.text:
@@ -208,13 +216,14 @@ def _compiled(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: li
         numbers = [at for at, case in enumerate(cases) if case.after and target in case.targets]
         if not numbers or target.version is None:
             continue
-        order = engines.parse(",".join(job.config.engine)) or engines.AUTO
-        chooser = engines.Chooser((), order, target.version, job.place.root, process.cores())
+        chooser = engines.Chooser(
+            (), engines.order_of(job.config.engine), target.version, job.place.root, process.cores()
+        )
         try:
             choice = chooser.choose()
             engine = next((one for one, ready in choice.ready if engines.enough(ready.proof, "compiled")), None)
             if engine is None:
-                why = "; ".join(f"{one.reason}; {one.hint}" for one in choice.unavailable[:1])
+                why = "; ".join(one.words for one in choice.unavailable[:1])
                 unproven.append(Unproven(None, target.python, f"nothing here compiles for the target: {why}"))
                 cases = _doubted(cases, numbers)
                 continue
@@ -226,7 +235,7 @@ def _compiled(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: li
                         f"Python {target.python} rejects what else is in the file: {rejection}"
                     )
         except UnprovenError as error:
-            unproven.append(Unproven(None, target.python, error.what))
+            unproven.append(Unproven(None, target.python, error.words))
             cases = _doubted(cases, numbers)
         finally:
             chooser.close()
@@ -252,7 +261,7 @@ def _meant(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: list[
     try:
         answer = proof.meaning(questions, job.place.root)
     except UnprovenError as error:
-        unproven.append(Unproven(None, None, f"{error.what}; {error.hint}"))
+        unproven.append(Unproven(None, None, error.words))
         return _doubted(cases, numbers)
     proofs.append(f"same meaning by {answer.interpreter}")
     for at, doubt in zip(numbers, answer.doubts, strict=True):

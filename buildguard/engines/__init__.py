@@ -66,6 +66,11 @@ class Unavailable(NamedTuple):
     reason: str
     hint: str = ""
 
+    @property
+    def words(self) -> str:
+        """The reason and what would change it, on one line."""
+        return f"{self.reason}; {self.hint}" if self.hint else self.reason
+
 
 class Engine(Protocol):
     """Compiles sources for one target."""

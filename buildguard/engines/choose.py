@@ -8,7 +8,7 @@ from buildguard.engines import PROOFS, Ready, Unavailable
 from buildguard.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from buildguard.engines import Engine
@@ -35,6 +35,11 @@ def parse(text: str) -> tuple[str, ...]:
         if name not in NAMES:
             raise UsageError(f"there is no engine '{name}'", hint=f"engines: auto, {', '.join(NAMES)}")
     return names
+
+
+def order_of(configured: Sequence[str]) -> tuple[str, ...]:
+    """The order in which `auto` tries the engines: the configuration's, or ours. Raises UsageError."""
+    return parse(",".join(configured)) or AUTO
 
 
 class Chooser:

@@ -13,9 +13,11 @@ constant, and only where the binding is sure to be what the code sees.
 
 import ast
 import json
+import os
 import sys
 
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+SECONDS = 30  # of CPU time for one question, and more for long ones
 TELLS_NAMES = {"locals", "vars", "dir", "eval", "exec"}
 
 
@@ -192,23 +194,30 @@ def doubt(before, after, names):
     return "" if same else "the syntax trees before and after the fix differ"
 
 
+def limit(which, wanted):
+    """Lower one limit of this process, as far as the system lets us."""
+    try:
+        import resource
+
+        kind = getattr(resource, which)
+        hard = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    except (ImportError, AttributeError, ValueError, OSError):
+        pass
+
+
 def main():
     """Answer every line of the input."""
     sys.setrecursionlimit(20000)
     if hasattr(sys, "set_int_max_str_digits"):
         sys.set_int_max_str_digits(0)
-    try:
-        import resource
-
-        for which, limit in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, int(sys.argv[1]))):
-            hard = resource.getrlimit(which)[1]
-            resource.setrlimit(which, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
-    except (ImportError, ValueError, OSError):
-        pass
+    limit("RLIMIT_CORE", 0)
+    limit("RLIMIT_AS", int(sys.argv[1]))
     import warnings
 
     warnings.simplefilter("ignore")
     for line in sys.stdin.buffer:
+        limit("RLIMIT_CPU", int(sum(os.times()[:2])) + SECONDS + len(line) // 20000)
         asked = json.loads(line)
         try:
             answer = doubt(asked["before"], asked["after"], set(asked["names"]))

@@ -7,7 +7,7 @@ import string
 from typing import TYPE_CHECKING
 
 from buildguard.diagnostic import shown
-from buildguard.report.text import count
+from buildguard.report.text import count, of_unproven
 from buildguard.surgeon import SEPARATE
 
 if TYPE_CHECKING:
@@ -27,10 +27,7 @@ def text(report: FixReport, *, done: str) -> str:
     if any(left.where is not None for one in report.files for left in one.left):
         lines.append(f"hint: what is left is for a person: {SEPARATE}")
     lines += [f"note: {shown(note)}" for note in report.notes]
-    for unproven in report.unproven:
-        place = f"{shown(unproven.path)}: " if unproven.path is not None else ""
-        target = f" (Python {unproven.target})" if unproven.target else ""
-        lines.append(f"unproven: {place}{shown(unproven.reason)}{target}")
+    lines += [f"unproven: {of_unproven(one)}" for one in report.unproven]
     return "\n".join([*lines, _summary(report, done), ""])
 
 

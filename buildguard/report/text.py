@@ -14,7 +14,7 @@ from buildguard.diagnostic import Severity, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildguard.diagnostic import Diagnostic
+    from buildguard.diagnostic import Diagnostic, Unproven
     from buildguard.result import Report, TargetRow
 
 _WIDTH = 100
@@ -144,12 +144,17 @@ def _columns(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(char) != 0 for char in text)
 
 
+def of_unproven(one: Unproven) -> str:
+    """What could not be looked at, and why."""
+    place = f"{shown(one.path)}: " if one.path is not None else ""
+    target = f" (Python {one.target})" if one.target else ""
+    return f"{place}{shown(one.reason)}{target}"
+
+
 def _unproven(report: Report, most: int | None) -> Iterator[str]:
     shown_ones = report.unproven if most is None else report.unproven[: max(1, most // 2)]
     for one in shown_ones:
-        place = f"{shown(one.path)}: " if one.path is not None else ""
-        target = f" (Python {one.target})" if one.target else ""
-        yield f"{click.style('unproven', fg='yellow')}: {place}{shown(one.reason)}{target}"
+        yield f"{click.style('unproven', fg='yellow')}: {of_unproven(one)}"
     if len(shown_ones) < len(report.unproven):
         yield f"… and {len(report.unproven) - len(shown_ones)} more unproven; --all shows them"
 

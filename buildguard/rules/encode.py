@@ -60,7 +60,12 @@ def text(source: str, place: Place, *, raw: bool, in_spec: bool) -> str:
 
 def whole(source: str) -> str:
     r"""Text whose last backslash stands alone (before a brace, as in `\{x}`), with that one escaped."""
-    return source + "\\" if (len(source) - len(source.rstrip("\\"))) % 2 else source
+    return source + "\\" if _ends_open(source) else source
+
+
+def _ends_open(source: str) -> bool:
+    """Whether the last backslash of a text would escape what follows it."""
+    return (len(source) - len(source.rstrip("\\"))) % 2 == 1
 
 
 def _nested_text(source: str, place: Place) -> str:
@@ -73,10 +78,8 @@ def _nested_text(source: str, place: Place) -> str:
 
 def plain(source: str, place: Place) -> str:
     """The body of a string literal without fields, inside of a field."""
-    if not place.raw:
-        source = _without_quote_escapes(source)
-    _refuse(source, place)
-    if source.endswith(place.quote[0]) or place.quote in source:
+    source = _nested_text(source, place)
+    if source.endswith(place.quote[0]):
         raise CannotError("its text holds the quotes that it needs")
     return source
 
@@ -95,7 +98,6 @@ def _without_quote_escapes(source: str) -> str:
 
 
 def _outer_text(source: str, place: Place, *, in_spec: bool) -> str:
-    char = place.quote[0]
     if len(place.quote) == 1 and _NEWLINE.search(_ESCAPE.sub("", source)):
         if place.raw or in_spec:
             raise CannotError("a line break in single quotes")
@@ -104,29 +106,26 @@ def _outer_text(source: str, place: Place, *, in_spec: bool) -> str:
         return source
     if place.raw:
         raise CannotError("a raw f-string has no escapes")
-    bare = re.compile(rf"\\(?:\r\n|[\s\S])|{re.escape(place.quote)}")
-    return bare.sub(lambda found: found.group() if found.group()[0] == "\\" else "\\" + char + place.quote[1:], source)
+    return _outside_escapes(place.quote, f"\\{place.quote}", source)
 
 
 def _broken_lines(source: str) -> str:
-    return re.sub(
-        r"\\(?:\r\n|[\s\S])|\r\n|[\r\n]", lambda found: found.group() if found.group()[0] == "\\" else "\\n", source
-    )
+    return _outside_escapes(_NEWLINE.pattern, "\\n", source)
+
+
+def _outside_escapes(what: str, put: str, source: str) -> str:
+    """Replace a pattern wherever it is not part of an escape."""
+    return re.sub(rf"({_ESCAPE.pattern})|(?:{what})", lambda found: found.group(1) or put, source)
 
 
 def closed(body: str, place: Place) -> str:
     """The body of an f-string, so that its last character does not join the closing quote."""
     char = place.quote[0]
-    if len(place.quote) == 1 or not body.endswith(char) or _ends_escaped(body):
+    if len(place.quote) == 1 or not body.endswith(char) or _ends_open(body[:-1]):
         return body
     if place.raw or place.around:
         raise CannotError("its text ends with the quote that it needs")
     return f"{body[:-1]}\\{char}"
-
-
-def _ends_escaped(body: str) -> bool:
-    before = body[:-1]
-    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
 def joins(before: str, after: str) -> bool:
@@ -156,11 +155,7 @@ def as_constant(source: str, *, raw: bool, in_spec: bool) -> str:
                 continue
             return f"{'r' if raw and chr(92) in body else ''}{quote}{body}{quote}"
     body = _broken_lines(body.replace("\\", "\\\\") if raw else body)
-    return (
-        '"'
-        + re.sub(r'\\(?:\r\n|[\s\S])|"', lambda found: found.group() if len(found.group()) > 1 else '\\"', body)
-        + '"'
-    )
+    return '"' + _outside_escapes('"', '\\"', body) + '"'
 
 
 def _halved(source: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from buildguard.rules.literals import is_field_prefix, openings, token_end
+from buildguard.rules.literals import is_field_prefix, is_raw, openings, token_end
 
 _DEEPEST_SPEC = 2
 _SPACE = " \t\n\r\f\v"
@@ -42,7 +42,7 @@ def refusal(text: str, start: int, prefix: str, quote: str, end: int) -> Refusal
     if closed != end:
         return Refusal("BG201", closed - len(quote))
     try:
-        _Pass(text, end - len(quote), raw="r" in prefix.lower()).literal(body, 0)
+        _Pass(text, end - len(quote), raw=is_raw(prefix)).literal(body, 0)
     except _RefusedError as refused:
         return refused.refusal
     return None
@@ -156,5 +156,5 @@ class _Pass:
             if closed is None or closed > end:
                 raise _RefusedError("", opening.start())
             if is_field_prefix(opening["prefix"]):
-                raw = "r" in opening["prefix"].lower()
+                raw = is_raw(opening["prefix"])
                 _Pass(self._text, closed - len(opening["quote"]), raw=raw).literal(opening.end(), 0)

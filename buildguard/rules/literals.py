@@ -52,7 +52,7 @@ class Plain(NamedTuple):
     @property
     def raw(self) -> bool:
         """Whether a backslash in it is one."""
-        return "r" in self.prefix.lower()
+        return is_raw(self.prefix)
 
 
 class Trivia(NamedTuple):
@@ -93,14 +93,9 @@ class Nested(NamedTuple):
     end: int
 
     @property
-    def body(self) -> slice:
-        """What is between its quotes."""
-        return slice(self.start + len(self.prefix) + len(self.quote), self.end - len(self.quote))
-
-    @property
     def raw(self) -> bool:
         """Whether a backslash in its literal text is one."""
-        return "r" in self.prefix.lower()
+        return is_raw(self.prefix)
 
     @property
     def is_template(self) -> bool:
@@ -129,13 +124,13 @@ def suspects(text: str) -> Iterator[Nested | TooDeep]:
     A literal that no Python accepts is left out; behind one that does not end, nothing is read any more.
     """
     at = 0
-    reader = _Reader(text)
+    reader = Reader(text)
     while (found := _TOP.match(text, next_suspect(text, at))) is not None:
         literal = reader.read(found) if is_field_prefix(found["prefix"]) else None
         if literal is not None:
             yield literal
         end = literal.end if literal is not None else token_end(text, found.end(), found["quote"])
-        if end is None or reader.wasted > _PATIENCE * (len(text) + 10_000):
+        if end is None:
             return
         at = end
 
@@ -146,15 +141,10 @@ def token_end(text: str, body: int, quote: str) -> int | None:
     return found.end() if found else None
 
 
-def read_at(text: str, opening: re.Match[str]) -> Nested | TooDeep | None:
-    """The f-string or t-string that opens there; None where no Python accepts it."""
-    return _Reader(text).read(opening)
-
-
 def read(text: str) -> Nested | None:
     """A text that is one f-string and nothing else."""
     opening = _TOP.match(text)
-    literal = read_at(text, opening) if opening and is_field_prefix(opening["prefix"]) else None
+    literal = Reader(text).read(opening) if opening and is_field_prefix(opening["prefix"]) else None
     return literal if isinstance(literal, Nested) and literal.end == len(text) else None
 
 
@@ -171,6 +161,11 @@ def is_field_prefix(prefix: str | None) -> bool:
     return prefix is not None and any(letter in "fFtT" for letter in prefix)
 
 
+def is_raw(prefix: str) -> bool:
+    """Whether a backslash in a literal with that prefix is one."""
+    return "r" in prefix.lower()
+
+
 class _Owner(NamedTuple):
     """The f-string whose text is being read, and how many f-strings it lies in, itself included."""
 
@@ -179,35 +174,37 @@ class _Owner(NamedTuple):
     level: int
 
 
-class _Reader:
-    """Reads outermost literals; what it read of broken ones in vain adds up in `wasted`."""
+class Reader:
+    """Reads the outermost literals of one text, with patience for just so many that turn out to be broken."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._far = self._depth = 0
         # 3.13.0 reads doubled braces behind a field of a format spec as text; other releases do not
         self._doubled = False
-        self.wasted = 0
+        self._wasted = 0
 
     def read(self, opening: re.Match[str]) -> Nested | TooDeep | None:
-        """The literal that opens there; None where no Python accepts it."""
+        """The f-string or t-string that opens there; None where no Python accepts it, or patience is at its end."""
+        if self._wasted > _PATIENCE * (len(self._text) + 10_000):
+            return None
         start = opening.start()
         for self._doubled in (False, True):
             self._far, self._depth = start, 0
             try:
-                return self.nested(opening, 1)
+                return self._nested(opening, 1)
             except _TooDeepError:
                 end = self._text.find("\n", self._far)
                 return TooDeep(start, len(self._text) if end < 0 else end)
             except _BrokenError:
-                self.wasted += self._far - start
+                self._wasted += self._far - start
         return None
 
-    def nested(self, opening: re.Match[str], level: int) -> Nested:
+    def _nested(self, opening: re.Match[str], level: int) -> Nested:
         if level > DEEPEST:
             raise _TooDeepError
         prefix, quote = opening["prefix"], opening["quote"]
-        owner = _Owner(quote, "r" in prefix.lower(), level)
+        owner = _Owner(quote, is_raw(prefix), level)
         parts: list[Text | Field] = []
         at = opening.end()
         while True:
@@ -316,7 +313,7 @@ class _Reader:
 
     def _literal(self, opening: re.Match[str], level: int) -> Plain | Nested:
         if is_field_prefix(opening["prefix"]):
-            return self.nested(opening, level + 1)
+            return self._nested(opening, level + 1)
         end = token_end(self._text, opening.end(), opening["quote"])
         if end is None:
             raise _BrokenError

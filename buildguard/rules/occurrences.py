@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.rules.legacy import refusal
 from buildguard.rules.literals import Field, Nested, Plain, Text, TooDeep, Trivia
+from buildguard.target import PEP_701
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PEP_701 = 12
 _SPEC_BEFORE, _SPEC_SINCE = 2, 3  # how many format specs deep a field may not lie
 _PAIR = re.compile(r"\\(?:\r\n|[\s\S])")
 

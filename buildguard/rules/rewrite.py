@@ -194,7 +194,7 @@ class Rewriter:
 
     def _merged(self, token: Plain | Nested, field: Field, place: Place, depth: int) -> Piece:
         """What a field without conversion and spec holds, merged into the text around it."""
-        comments = self._comments(field)
+        comments = self._comments(field.tokens)
         if isinstance(token, Plain):
             text = encode.braced(self._text[token.body], raw=token.raw, in_spec=depth > 0)
             text = encode.text(text, place, raw=token.raw, in_spec=depth > 0)
@@ -234,7 +234,7 @@ class Rewriter:
         if field.spec is not None:
             pieces.append(Piece(":"))
             pieces.append(self._body(field.spec, place, depth + 1, raw))
-        pieces.append(Piece("}", 0, (), self._comments(field, behind=field.code_end)))
+        pieces.append(Piece("}", 0, (), self._comments(field.tokens, behind=field.code_end)))
         return joined(pieces)
 
     def _fits(self, field: Field, here: tuple[str, ...]) -> bool:
@@ -262,10 +262,10 @@ class Rewriter:
                 at = comment.end
         return "".join(pieces) + self._text[at : field.equal]
 
-    def _comments(self, field: Field, behind: int = 0) -> tuple[tuple[int, str], ...]:
+    def _comments(self, tokens: Iterable[Plain | Nested | Trivia], behind: int = 0) -> tuple[tuple[int, str], ...]:
         return tuple(
             (one.start, self._text[one.start : one.end])
-            for one in field.tokens
+            for one in tokens
             if isinstance(one, Trivia) and one.kind == "comment" and one.start >= behind
         )
 
@@ -318,12 +318,7 @@ class Rewriter:
         ways: list[Callable[[], Piece]] = [lambda: self._side_by_side(chain, here, lines=lines, alone=constant)]
         if constant:
             source = " ".join(self._text[one.start : one.end] for one in strings)
-            comments = tuple(
-                (one.start, self._text[one.start : one.end])
-                for one in chain
-                if isinstance(one, Trivia) and one.kind == "comment"
-            )
-            ways.append(lambda: self._lifted(source, chain[-1].end)._replace(comments=comments))
+            ways.append(lambda: self._lifted(source, chain[-1].end)._replace(comments=self._comments(chain)))
         return self._cheapest(ways)
 
     def _side_by_side(

@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.rules.literals import OPENING, is_field_prefix, read_at, token_end
+from buildguard.rules.literals import OPENING, Reader, is_field_prefix, token_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,13 +76,12 @@ def _statement(text: str, line: int, start: int, before: list[Statement], header
 
 def _tokens(text: str) -> Iterator[tuple[int, int, str]]:
     at = 0
+    reader = Reader(text)
     while (found := _TOKEN.search(text, at)) is not None:
         start, at, char = found.start(), found.end(), found.group()[0]
         if found["quote"] is not None:
             kind = "string"
-            literal = None
-            if is_field_prefix(found["prefix"]):
-                literal = read_at(text, found)
+            literal = reader.read(found) if is_field_prefix(found["prefix"]) else None
             end = literal.end if literal else token_end(text, found.end(), found["quote"])
             at = end or len(text)
         elif char in "\r\n":

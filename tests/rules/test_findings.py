@@ -6,6 +6,8 @@ import pytest
 
 from buildguard import text
 from buildguard.rules.fstrings import Lines, findings, judge
+from buildguard.rules.ignores import ignores
+from buildguard.rules.statements import statements
 from tests.oracle import refusals
 
 # A source, and each finding for 3.11 as its code and the text under it, in order.
@@ -185,6 +187,8 @@ def test_hostile_sources_end_soon() -> None:
         assert text.decoded(source.encode()) is not None
         for _one in judge(source, 11):
             pass
+        assert len(statements(source)) == 1
+        assert ignores(source.encode() + b"  # buildguard: ignore[BG205]") is not None
 
 
 def _under(source: str, where: tuple[int | None, ...]) -> str:

@@ -1,0 +1,50 @@
+"""Children that answer lines: what a child does not answer is lost, and never an answer."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from buildguard import dialogue
+from buildguard.dialogue import Dialogue, Lost
+
+if TYPE_CHECKING:
+    import pytest
+
+_CHILD = """
+import json, os, sys, time
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked == "die":
+        os._exit(7)
+    if asked == "cut":
+        sys.stdout.write("[1, ")
+        sys.stdout.flush()
+        os._exit(0)
+    if asked == "hang":
+        time.sleep(600)
+    print(json.dumps(asked), flush=True)
+"""
+
+
+def test_a_death_a_cut_answer_and_silence_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogue, "_PATIENCE", 2)
+    one = Dialogue([sys.executable, "-c", _CHILD], 2)
+
+    try:
+        answers = list(one.ask(["a", "die", "b", "cut", "hang", "c", "d"]))
+    finally:
+        one.close()
+
+    assert [None if isinstance(answer, Lost) else answer for answer in answers] == [
+        "a",
+        None,
+        "b",
+        None,
+        None,
+        "c",
+        "d",
+    ]
+    reasons = [answer.reason for answer in answers if isinstance(answer, Lost)]
+    assert "status 7" in reasons[0]
+    assert reasons[2] == "it took more than 2 seconds"
