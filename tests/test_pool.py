@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.engines.interpreter import probe_text
+from buildguard.engines.channel import LocalSite
 from buildguard.engines.pool import Pool, source_of
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
@@ -44,7 +45,7 @@ def compile(data, *rest):
 def _pool(limits: Limits, jobs: int = 2, program: str = "") -> Pool:
     text = _SABOTAGE + probe_text()
     executable = program or sys.executable
-    return Pool(lambda memory: [executable, "-I", "-S", "-B", "-c", text, str(memory)], jobs, limits)
+    return Pool(LocalSite(lambda memory: [executable, "-I", "-S", "-B", "-c", text, str(memory)]), jobs, limits)
 
 
 def _run(sources: list[bytes], limits: Limits | None = None, jobs: int = 2) -> list[Outcome]:
@@ -146,7 +147,7 @@ def test_a_tighter_limit_of_the_machine_is_not_the_files_fault() -> None:
     """Under `ulimit -v` the memory ends far below our own limit; that proves nothing about the source."""
     text = _SABOTAGE + probe_text()
     command = f'ulimit -v 300000; exec "{sys.executable}" -I -S -B -c "$0" "$1"'
-    pool = Pool(lambda memory: ["/bin/bash", "-c", command, text, str(memory)], 1, Limits())
+    pool = Pool(LocalSite(lambda memory: ["/bin/bash", "-c", command, text, str(memory)]), 1, Limits())
     try:
         (outcome,) = pool.run(iter([source_of(0, b"# FULL\n")]))
     finally:
@@ -157,7 +158,7 @@ def test_a_tighter_limit_of_the_machine_is_not_the_files_fault() -> None:
 
 
 def test_an_interpreter_that_never_works_is_no_verdict() -> None:
-    pool = Pool(lambda _memory: ["/bin/sh", "-c", "echo broken >&2; exit 1"], 2, Limits())
+    pool = Pool(LocalSite(lambda _memory: ["/bin/sh", "-c", "echo broken >&2; exit 1"]), 2, Limits())
     try:
         with pytest.raises(UnprovenError, match="broken"):
             list(pool.run(iter([source_of(0, b"")])))
@@ -192,7 +193,7 @@ def test_a_minimal_interpreter_will_do(version: str, lacking: str) -> None:
     block = f"import sys\nfor name in {lacking.split()!r}: sys.modules[name] = None\n"
     text = block + probe_text()
     executable = str(interpreter(version))
-    pool = Pool(lambda memory: [executable, "-I", "-S", "-B", "-c", text, str(memory)], 1, Limits())
+    pool = Pool(LocalSite(lambda memory: [executable, "-I", "-S", "-B", "-c", text, str(memory)]), 1, Limits())
     try:
         kind = pool.greet(10).checksum
         outcomes = list(pool.run(iter([source_of(0, b"x = 1\n"), source_of(1, b"f(\n"), source_of(2, bytes(1000))])))

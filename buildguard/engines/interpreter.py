@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildguard.engines import Ready, Source, Unavailable
+from buildguard.engines.channel import LocalSite
 from buildguard.engines.pool import Pool, source_of
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
@@ -131,7 +132,7 @@ class InterpreterEngine:
         )
 
     def _new_pool(self, path: Path) -> Pool:
-        return Pool(lambda memory: local_probe(path, memory), self._jobs, Limits())
+        return Pool(LocalSite(lambda memory: local_probe(path, memory)), self._jobs, Limits())
 
     def _believe(self, pool: Pool, greeting: Greeting) -> None:
         """Hold an interpreter to its word: the version it tells, and what that version accepts."""
@@ -148,7 +149,7 @@ class InterpreterEngine:
 
 def greeting_of(path: Path) -> Greeting:
     """What an executable says it is; raises UnprovenError where it does not greet as a probe does."""
-    pool = Pool(lambda memory: local_probe(path, memory), 1, Limits())
+    pool = Pool(LocalSite(lambda memory: local_probe(path, memory)), 1, Limits())
     try:
         return pool.greet(_PATIENCE)
     finally:
@@ -157,7 +158,7 @@ def greeting_of(path: Path) -> Greeting:
 
 def second_opinion(path: Path, sources: Sequence[Source]) -> tuple[str, set[int]]:
     """The version of an interpreter, and the numbers of the sources that it accepts; raises UnprovenError."""
-    pool = Pool(lambda memory: local_probe(path, memory), 1, Limits())
+    pool = Pool(LocalSite(lambda memory: local_probe(path, memory)), 1, Limits())
     try:
         version = pool.greet(_PATIENCE).version
         accepted = {one.number for one in pool.run(iter(sources)) if one.rejected is None and not one.unproven}

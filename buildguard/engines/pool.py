@@ -6,33 +6,30 @@ with: when a worker dies or runs out of time, that is the culprit.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-import selectors
 import signal
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from buildguard import process
 from buildguard.engines import Outcome, Rejected, Source
-from buildguard.engines.worker import CHUNK, Greeting, Limits, Worker, descriptor, ending, greeting_from
+from buildguard.engines.worker import Greeting, Limits, Worker, ending, greeting_from
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from buildguard.engines.channel import Site
 
 
 class Pool:
     """As many probes as `jobs`, started when there is work for them."""
 
-    def __init__(self, command: Callable[[int], list[str]], jobs: int, limits: Limits) -> None:
-        self._command = command
+    def __init__(self, site: Site, jobs: int, limits: Limits) -> None:
+        self._site = site
         self._jobs = jobs
         self._limits = limits
         self._workers: list[Worker] = []
-        self._selector = selectors.DefaultSelector()
         self._doubtful: list[tuple[Source, Outcome]] = []
         self._again: deque[Source] = deque()
         self._barren = 0
@@ -50,14 +47,12 @@ class Pool:
             if left <= 0:
                 self._drop(worker)
                 raise UnprovenError(f"did not answer within {timeout:g} seconds")
-            for key, _events in self._selector.select(left):
-                if key.data[1] == "err":
-                    self._overhear(worker)
-                elif not self._hear(worker, []):
-                    status, _memory = worker.death()
-                    words = worker.complaint() or ending(status)
-                    self._drop(worker)
-                    raise UnprovenError(f"ended before it answered: {words}")
+            self._site.wait(left)
+            if worker.has_news and not self._hear(worker, []):
+                status, _memory = worker.channel.death()
+                words = worker.complaint() or ending(status)
+                self._drop(worker)
+                raise UnprovenError(f"ended before it answered: {words}")
         return worker.greeting
 
     def run(self, sources: Iterator[Source]) -> Iterator[Outcome]:
@@ -72,30 +67,24 @@ class Pool:
             yield self._second_try(source, first)
         self._doubtful.clear()
 
-    def close(self) -> None:
-        """End every probe."""
+    def drop_all(self) -> None:
+        """End every probe, and leave the site as it was found."""
         for worker in list(self._workers):
             self._drop(worker)
-        self._selector.close()
+
+    def close(self) -> None:
+        """End every probe, and the site."""
+        self.drop_all()
+        self._site.close()
 
     def _add(self) -> Worker:
-        try:
-            worker = Worker.start(self._command, self._limits)
-        except OSError as error:
-            raise UnprovenError(f"could not be started: {error.strerror}") from error
+        worker = Worker(self._site.start(self._limits.memory), self._limits)
         self._workers.append(worker)
-        self._selector.register(descriptor(worker.child.stdout), selectors.EVENT_READ, (worker, "out"))
-        self._selector.register(descriptor(worker.child.stderr), selectors.EVENT_READ, (worker, "err"))
         return worker
 
     def _drop(self, worker: Worker) -> None:
         self._workers.remove(worker)
-        for pipe in (worker.child.stdin, worker.child.stdout, worker.child.stderr):
-            try:
-                self._selector.unregister(descriptor(pipe))
-            except (KeyError, ValueError):
-                pass
-        process.stop(worker.child)
+        worker.channel.stop()
 
     def _feed(self, sources: Iterator[Source], *, exhausted: bool) -> bool:
         while True:
@@ -109,7 +98,6 @@ class Pool:
             if source is None:
                 return True
             worker.ask(source)
-            self._send(worker)
 
     def _idlest(self) -> Worker | None:
         """The worker to ask next: a new one while every other has work, None while all are full."""
@@ -118,29 +106,14 @@ class Pool:
             return self._add()
         return worker if worker.has_room else None
 
-    def _send(self, worker: Worker) -> None:
-        worker.write()
-        stdin = descriptor(worker.child.stdin)
-        registered = stdin in self._selector.get_map()
-        if worker.outgoing and not registered:
-            self._selector.register(stdin, selectors.EVENT_WRITE, (worker, "in"))
-        elif registered and not worker.outgoing:
-            self._selector.unregister(stdin)
-
     def _turn(self) -> list[Outcome]:
         """Wait for something to happen and deal with it."""
         outcomes: list[Outcome] = []
         ends = [worker.deadline() for worker in self._workers if worker.waiting]
         wait = max(0.0, min(ends) - time.monotonic()) if ends else None
-        for key, _events in self._selector.select(wait):
-            worker, which = key.data
-            if worker not in self._workers:
-                continue
-            if which == "in":
-                self._send(worker)
-            elif which == "err":
-                self._overhear(worker)
-            elif not self._hear(worker, outcomes):
+        self._site.wait(wait)
+        for worker in [one for one in self._workers if one.has_news]:
+            if not self._hear(worker, outcomes):
                 self._bury(worker)
         now = time.monotonic()
         for worker in [one for one in self._workers if one.waiting and one.deadline() <= now]:
@@ -149,7 +122,7 @@ class Pool:
 
     def _hear(self, worker: Worker, outcomes: list[Outcome]) -> bool:
         """Read answers; False when the worker is gone."""
-        alive = worker.read()
+        alive = not worker.channel.closed
         try:
             for fields in worker.lists():
                 if worker.greeting is None:
@@ -168,18 +141,9 @@ class Pool:
         else:
             outcomes.append(outcome)
 
-    def _overhear(self, worker: Worker) -> None:
-        try:
-            chunk = os.read(descriptor(worker.child.stderr), CHUNK)
-        except OSError as error:
-            chunk = b"" if error.errno != errno.EAGAIN else b" "
-        worker.errors = (worker.errors + chunk)[-2000:]
-        if not chunk:
-            self._selector.unregister(descriptor(worker.child.stderr))
-
     def _bury(self, worker: Worker) -> None:
         """A worker died: its source at work is doubtful, the others go to the next worker."""
-        status, memory = worker.death()
+        status, memory = worker.channel.death()
         rest = list(worker.waiting)
         words = worker.complaint()
         self._drop(worker)
@@ -202,13 +166,13 @@ class Pool:
         """Alone, in a fresh process, under wider limits: what happens again is the file's own doing."""
         if first.rejected is not None and first.rejected.kind == "time":
             return _too_long(source, self._limits)
-        wide = Pool(self._command, 1, self._limits.wider())
+        wide = Pool(self._site, 1, self._limits.wider())
         try:
             outcome = wide._alone(source)
         except UnprovenError as error:
             outcome = Outcome(source.number, source.digest, unproven=error.what)
         finally:
-            wide.close()
+            wide.drop_all()
         rejected = outcome.rejected
         if rejected is None or outcome.unproven:
             return outcome
@@ -224,7 +188,6 @@ class Pool:
     def _alone(self, source: Source) -> Outcome:
         outcomes: list[Outcome] = []
         self._add().ask(source)
-        self._send(self._workers[0])
         while not outcomes and not self._doubtful:
             outcomes = self._turn()
         return outcomes[0] if outcomes else self._doubtful[0][1]

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import signal
-import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import process
 from buildguard.diagnostic import Range
 from buildguard.engines import Outcome, Rejected, Source, Warned
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from buildguard.engines.channel import Channel
 
 _MEBI = 1 << 20
 _WINDOW_BYTES = _MEBI // 2
 _WINDOW_FILES = 64
-CHUNK = _MEBI
-_READ = 1 << 16
 _VERDICT_FIELDS = 11
 _GREETING = b"buildguard-probe"
 
@@ -54,29 +49,15 @@ class Greeting(NamedTuple):
 
 
 class Worker:
-    """One probe process, what it was asked and has not answered, and what it wrote so far."""
+    """One probe at work: what it was asked and has not answered, and the limits that it lives under."""
 
-    def __init__(self, child: subprocess.Popen[bytes], limits: Limits) -> None:
-        self.child = child
+    def __init__(self, channel: Channel, limits: Limits) -> None:
+        self.channel = channel
         self.limits = limits
         self.greeting: Greeting | None = None
         self.waiting: deque[Source] = deque()
-        self.outgoing: deque[memoryview] = deque()
-        self.incoming = bytearray()
-        self.errors = bytearray()
         self.bytes_waiting = 0
         self.busy_since = 0.0
-
-    @classmethod
-    def start(cls, command: Callable[[int], list[str]], limits: Limits) -> Worker:
-        """Start a probe; `command` gives its argv for an address space limit."""
-        # An empty environment: nothing of ours (PYTHONPATH, LD_PRELOAD, locale) reaches the compiler.
-        child = process.start(command(limits.memory), cwd="/", env={"LC_ALL": "C"})
-        for pipe in (child.stdin, child.stdout, child.stderr):
-            assert pipe is not None
-            os.set_blocking(pipe.fileno(), False)
-        _widen(child.stdin)
-        return cls(child, limits)
 
     @property
     def has_room(self) -> bool:
@@ -85,65 +66,36 @@ class Worker:
             self.bytes_waiting < _WINDOW_BYTES and len(self.waiting) < _WINDOW_FILES
         )
 
+    @property
+    def has_news(self) -> bool:
+        """Whether it wrote something, or has ended."""
+        return bool(self.channel.incoming) or self.channel.closed
+
     def ask(self, source: Source) -> None:
-        """Queue one source for this worker."""
+        """Send one source to this worker."""
         if not self.waiting:
             self.busy_since = time.monotonic()
         head = b"%d %d %d\n" % (source.number, len(source.data), self.limits.seconds_for(len(source.data)))
-        self.outgoing += [memoryview(head), memoryview(source.data)]
         self.waiting.append(source)
         self.bytes_waiting += len(source.data)
+        self.channel.send(head, source.data)
 
     def deadline(self) -> float:
         """When the source at work has had its time; twice its CPU seconds, as the machine may be shared."""
         return self.busy_since + 2 * self.limits.seconds_for(len(self.waiting[0].data)) + 5
 
-    def write(self) -> None:
-        """Send what the pipe takes."""
-        assert self.child.stdin is not None
-        try:
-            while self.outgoing:
-                sent = os.write(self.child.stdin.fileno(), self.outgoing[0][:CHUNK])
-                self._sent(sent)
-        except BlockingIOError:
-            pass
-        except BrokenPipeError:
-            self.outgoing.clear()  # it died: its stdout tells
-
-    def _sent(self, count: int) -> None:
-        rest = self.outgoing.popleft()[count:]
-        if rest:
-            self.outgoing.appendleft(rest)
-
-    def read(self) -> bool:
-        """Take what it wrote; False when it has closed its stdout."""
-        assert self.child.stdout is not None
-        try:
-            while True:
-                chunk = os.read(self.child.stdout.fileno(), _READ)
-                if not chunk:
-                    return False
-                self.incoming += chunk
-        except BlockingIOError:
-            return True
-
     def complaint(self) -> str:
         """The last line that it wrote to stderr."""
-        assert self.child.stderr is not None
-        try:
-            self.errors += os.read(self.child.stderr.fileno(), CHUNK) or b""
-        except (BlockingIOError, ValueError):
-            pass
-        lines = bytes(self.errors).decode("utf-8", "backslashreplace").strip().splitlines()
+        lines = bytes(self.channel.errors).decode("utf-8", "backslashreplace").strip().splitlines()
         return lines[-1][:200] if lines else ""
 
     def lists(self) -> Iterator[list[bytes]]:
         """The whole lists among what it wrote; raises ValueError at what no probe writes."""
-        at = 0
-        while (found := _read_list(self.incoming, at)) is not None:
+        incoming, at = self.channel.incoming, 0
+        while (found := _read_list(incoming, at)) is not None:
             fields, at = found
             yield fields
-        del self.incoming[:at]
+        del incoming[:at]
 
     def answered(self, fields: list[bytes]) -> Outcome:
         """Match an answer with its question; raises ValueError where the two differ."""
@@ -165,15 +117,6 @@ class Worker:
 
             return f"{binascii.crc32(source.data):08x}"
         return f"{sum((at + 1) * byte for at, byte in enumerate(source.data)):x}"
-
-    def death(self) -> tuple[int, int]:
-        """How it ended (negative: by which signal) and the most memory it ever had resident, in bytes."""
-        try:
-            _pid, status, usage = os.wait4(self.child.pid, 0)
-        except ChildProcessError:
-            return self.child.wait(), 0
-        self.child.returncode = os.waitstatus_to_exitcode(status)
-        return self.child.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _read_list(buffer: bytearray, start: int) -> tuple[list[bytes], int] | None:
@@ -213,19 +156,6 @@ def _warnings(fields: list[bytes]) -> tuple[Warned, ...]:
     rows = (texts[at : at + 3] for at in range(0, len(texts), 3))
     # 3.8 to 3.11 parse twice on some errors and warn twice.
     return tuple(dict.fromkeys(Warned(category, message, int(line) or None) for category, message, line in rows))
-
-
-def _widen(pipe: object) -> None:
-    """Make room for a whole window in a pipe, where the system lets us: fewer writes, fewer wake-ups."""
-    try:
-        fcntl.fcntl(descriptor(pipe), fcntl.F_SETPIPE_SZ, _MEBI)
-    except (AttributeError, OSError):
-        pass
-
-
-def descriptor(pipe: object) -> int:
-    """The file descriptor of one of a process's pipes."""
-    return pipe.fileno()  # type: ignore[attr-defined, no-any-return]
 
 
 def greeting_from(fields: list[bytes]) -> Greeting:
