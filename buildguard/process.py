@@ -52,6 +52,23 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def started(pid: int) -> str:
+    """When a process of this machine was started, as a word that no later process with its number shares; else empty."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()[19].decode("ascii")
+    except FileNotFoundError:
+        if sys.platform == "linux":
+            return ""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    return "running"
+
+
 def start(
     argv: Sequence[str],
     *,
@@ -72,6 +89,11 @@ def start(
         bufsize=0,
         process_group=0,
     )
+
+
+def start_on(argv: Sequence[str], connection: int) -> subprocess.Popen[bytes]:
+    """Start a process whose standard input and output are a connected socket; its stderr is a pipe."""
+    return subprocess.Popen(argv, stdin=connection, stdout=connection, stderr=subprocess.PIPE, process_group=0)
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:

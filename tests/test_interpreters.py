@@ -188,13 +188,13 @@ def test_the_running_one_counts(only: Callable[[str, str], Path]) -> None:
 
 def test_verdicts_come_from_those_very_bytes(project: Callable[..., Project]) -> None:
     """A probe that answers for other bytes than it was sent is no witness."""
-    from buildguard.engines import interpreter as module
     from buildguard.engines.channel import LocalSite
     from buildguard.engines.pool import Pool
+    from buildguard.engines.witness import probe_text
     from buildguard.engines.worker import Limits
     from buildguard.errors import UnprovenError
 
-    text = module.probe_text().replace("hashlib.sha256(data).hexdigest()", "hashlib.sha256(data + b'x').hexdigest()")
+    text = probe_text().replace("hashlib.sha256(data).hexdigest()", "hashlib.sha256(data + b'x').hexdigest()")
     pool = Pool(LocalSite(lambda memory: [sys.executable, "-I", "-S", "-B", "-c", text, str(memory)]), 1, Limits())
     try:
         pool.greet(10)

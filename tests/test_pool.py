@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.engines.interpreter import probe_text
 from buildguard.engines.channel import LocalSite
 from buildguard.engines.pool import Pool, source_of
+from buildguard.engines.witness import probe_text
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
 from tests.conftest import VERSIONS, interpreter

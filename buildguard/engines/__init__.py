@@ -49,7 +49,11 @@ class Outcome(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """An engine that can answer for a target: what it is, and everything its verdicts depend on."""
+    """An engine that can answer for a target: what it is, and everything its verdicts depend on.
+
+    The image is the one whose interpreter answers, with its id and the digest that its registry knows it by;
+    `libc` is "musl" where that is what it runs on.
+    """
 
     engine: str
     proof: str
@@ -57,6 +61,10 @@ class Ready(NamedTuple):
     version: str
     identity: str
     note: str = ""
+    image: str = ""
+    image_id: str = ""
+    image_digest: str = ""
+    libc: str = ""
 
 
 class Unavailable(NamedTuple):

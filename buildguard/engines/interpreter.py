@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildguard.engines import Ready, Source, Unavailable
 from buildguard.engines.channel import LocalSite
-from buildguard.engines.pool import Pool, source_of
+from buildguard.engines.pool import Pool
+from buildguard.engines.witness import believe, full_name, identity_of, probe_text
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
 from buildguard.interpreters import candidates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from buildguard.engines import Outcome
     from buildguard.engines.worker import Greeting
     from buildguard.target import PythonVersion
 
 _PATIENCE = 10.0
-_PROBE = Path(__file__).with_name("probe.py")
-
-# What each minor version was the first to accept: an interpreter that answers otherwise is not what it says.
-_FEATURES = (
-    (0, b"x = 1\n"),
-    (8, b"(x := 1)\n"),
-    (10, b"match x:\n case 1: pass\n"),
-    (11, b"try: pass\nexcept* E: pass\n"),
-    (12, b"f'{'x'}'\n"),
-    (13, b"def f[T = int](): pass\n"),
-    (14, b"t'{x}'\n"),
-    (1000, b"f(\n"),
-)
-
-
-def probe_text() -> str:
-    """The probe's source."""
-    return _PROBE.read_text("utf-8")
 
 
 def local_probe(executable: Path, memory: int) -> list[str]:
@@ -122,11 +104,10 @@ class InterpreterEngine:
         except BaseException:
             pool.close()
             raise
-        name = {"cpython": "CPython"}.get(greeting.implementation, greeting.implementation)
         return pool, Ready(
             engine=self.name,
             proof="compiled",
-            interpreter=f"{name} {greeting.version}",
+            interpreter=full_name(greeting),
             version=greeting.version,
             identity=_identity(path, greeting),
         )
@@ -135,16 +116,12 @@ class InterpreterEngine:
         return Pool(LocalSite(lambda memory: local_probe(path, memory)), self._jobs, Limits())
 
     def _believe(self, pool: Pool, greeting: Greeting) -> None:
-        """Hold an interpreter to its word: the version it tells, and what that version accepts."""
+        """Refuse another implementation or version, and one that is not what it says."""
         if greeting.implementation != "cpython":
             raise UnprovenError(f"is {greeting.implementation}, not CPython")
         if not f"{greeting.version}.".startswith(f"{self._version.minor_text}."):
             raise UnprovenError(f"runs Python {greeting.version}")
-        questions = [source_of(number, data) for number, (_minor, data) in enumerate(_FEATURES)]
-        for outcome in pool.run(iter(questions)):
-            expected = _FEATURES[outcome.number][0] <= self._version.minor
-            if outcome.unproven or (outcome.rejected is None) != expected:
-                raise UnprovenError(f"does not compile as Python {self._version.minor_text} does")
+        believe(pool, greeting)
 
 
 def greeting_of(path: Path) -> Greeting:
@@ -169,15 +146,10 @@ def second_opinion(path: Path, sources: Sequence[Source]) -> tuple[str, set[int]
 
 def _identity(path: Path, greeting: Greeting) -> str:
     binary = os.stat(path)
-    probe = hashlib.sha256(probe_text().encode()).hexdigest()
     return "\n".join(
         (
-            greeting.implementation,
-            greeting.version,
-            greeting.banner,
-            greeting.abi,
+            identity_of(greeting),
             str(path),
             f"{binary.st_dev} {binary.st_ino} {binary.st_size} {binary.st_mtime_ns} {binary.st_ctime_ns}",
-            probe,
         )
     )

@@ -107,6 +107,15 @@ def near_limit(memory):
     return int(peak_memory() > memory // 2)
 
 
+def libc():
+    """Which C library this process runs on: musl, or nothing worth telling."""
+    try:
+        with open("/proc/self/maps", "rb") as maps:
+            return "musl" if b"musl" in maps.read() else ""
+    except (OSError, MemoryError):
+        return ""
+
+
 def place(error):
     """Line, column, end line and end column of a SyntaxError, empty where it names none."""
     return [
@@ -170,7 +179,8 @@ def main(memory):
     if sys.version_info[3] != "final":
         version += "%s%d" % (sys.version_info[3], sys.version_info[4])
     abi = "%s %s %d" % (getattr(sys.implementation, "cache_tag", ""), getattr(sys, "abiflags", ""), sys.maxsize)
-    send(out, ["buildguard-probe", sys.implementation.name, version, sys.version, abi, sys.executable, kind])
+    who = [sys.implementation.name, version, sys.version, abi, sys.executable]
+    send(out, ["buildguard-probe"] + who + [kind, libc(), sys.prefix])
     while True:
         head = source.readline()
         if not head:

@@ -46,6 +46,8 @@ class Greeting(NamedTuple):
     abi: str
     executable: str
     checksum: str
+    libc: str = ""
+    prefix: str = ""
 
 
 class Worker:
@@ -163,7 +165,7 @@ def greeting_from(fields: list[bytes]) -> Greeting:
     texts = [text.decode("utf-8") for text in fields]
     if fields[0] != _GREETING:
         raise ValueError("it does not greet as a probe")
-    return Greeting(*texts[1:7])
+    return Greeting(*texts[1:9])
 
 
 def ending(status: int) -> str:

@@ -1,0 +1,177 @@
+"""Cells: containers in which something of an image runs locked down, or whose files are read without running it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildguard import process
+from buildguard.containers.daemon import is_missing, plainly
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from buildguard.containers.daemon import Daemon
+    from buildguard.containers.image import Image
+
+_LABEL = "buildguard.owner"
+_FOREIGN_HOURS = 24  # what another machine left is not ours to judge before that
+_LINK, _FOLDER = 1 << 27, 1 << 31  # Go's file mode bits, in which the API speaks
+_MOST_LINKS = 40
+_NOT_FOUND = 404
+NOBODY = "65534:65534"
+
+
+class Found(NamedTuple):
+    """A path in an image: where it really lies, and whether it is a folder or may be executed."""
+
+    path: str
+    is_folder: bool
+    is_executable: bool
+
+
+class Cell:
+    """A container that buildguard made; `close` removes it, and the next run removes what a killed one left."""
+
+    def __init__(self, daemon: Daemon, identity: str) -> None:
+        self.daemon = daemon
+        self.id = identity
+
+    def close(self) -> None:
+        """Remove the container with its volumes, whatever state it is in."""
+        with suppress(UnprovenError), plainly("removing the container"):
+            self.daemon.api.remove_container(self.id, v=True, force=True)
+
+    def ending(self) -> str:
+        """How the container came to its end, in words; empty while it runs, or where nobody can tell."""
+        try:
+            with plainly("looking at the container"):
+                state: dict[str, Any] = self.daemon.api.inspect_container(self.id)["State"]
+        except UnprovenError as error:
+            gone = "the container was removed from outside"
+            return gone if is_missing(error) else f"{self.daemon.name} was lost in the middle of the run"
+        if state.get("Running"):
+            return ""
+        if state.get("OOMKilled"):
+            return "the container was killed by its memory limit"
+        return f"the container ended with status {state.get('ExitCode')}"
+
+    def stat(self, path: str) -> Found | None:
+        """What lies at a path, links followed; None where there is nothing."""
+        for _ in range(_MOST_LINKS):
+            with plainly(f"looking at {path} in the image"):
+                answer = self.daemon.head(f"/containers/{self.id}/archive", {"path": path})
+                if answer.status_code == _NOT_FOUND:
+                    return None
+                answer.raise_for_status()
+                stat = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
+            mode = int(stat["mode"])
+            if not mode & _LINK:
+                return Found(path, bool(mode & _FOLDER), bool(mode & 0o111))
+            target = str(stat.get("linkTarget") or "")
+            if not target:
+                return None
+            path = os.path.normpath(os.path.join(os.path.dirname(path), target))
+        return None
+
+    def tar(self, path: str) -> Iterator[bytes]:
+        """A path of the image as a tar, in pieces; of a folder what is in it. Nothing of the image runs."""
+        with plainly(f"reading {path} in the image"):
+            pieces, _stat = self.daemon.api.get_archive(self.id, path, chunk_size=1 << 20)
+            yield from pieces
+
+    def export(self) -> Iterator[bytes]:
+        """The whole filesystem as a tar, in pieces; what volumes hold is not in it."""
+        with plainly("reading the files of the image"):
+            yield from self.daemon.api.export(self.id, chunk_size=1 << 20)
+
+
+def still(daemon: Daemon, image: Image) -> Cell:
+    """A container that is never started: its files are those of the image."""
+    return _created(daemon, image, entrypoint=["/buildguard"], host={"network_mode": "none"})
+
+
+class Limits(NamedTuple):
+    """What everything in a container may take together: bytes of memory, and processes."""
+
+    memory: int
+    processes: int
+
+
+def locked(daemon: Daemon, image: Image, argv: Sequence[str], user: str, limits: Limits) -> Cell:
+    """A container that will run `argv` and nothing of the image's own: not started yet.
+
+    It has no network, no capability, no way to gain one, and nowhere to write but a small tmpfs.
+    """
+    return _created(
+        daemon,
+        image,
+        entrypoint=list(argv),
+        user=user,
+        host={
+            "network_mode": "none",
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "read_only": True,
+            "tmpfs": {"/tmp": "size=16m,noexec,nosuid,nodev"},  # noqa: S108  in the container
+            "mem_limit": limits.memory,
+            "memswap_limit": limits.memory,
+            "pids_limit": limits.processes,
+            "log_config": {"Type": "none"},
+        },
+    )
+
+
+def _created(
+    daemon: Daemon, image: Image, *, entrypoint: list[str], host: dict[str, Any], user: str | None = None
+) -> Cell:
+    api = daemon.api
+    with plainly(f"making a container of {image.reference}"):
+        made = api.create_container(
+            image.id,
+            command=[],
+            entrypoint=entrypoint,
+            user=user,
+            stdin_open=True,  # and attached once: when we are gone its input ends, and the relay with that
+            host_config=api.create_host_config(**host),
+            working_dir="/",
+            healthcheck={"test": ["NONE"]},  # the image's own would run something of it
+            labels={_LABEL: _owner()},
+        )
+    return Cell(daemon, str(made["Id"]))
+
+
+# ------------------------------------------------------------------------------------------ sweeping
+
+
+def sweep(daemon: Daemon) -> None:
+    """Remove the containers of runs that were killed: ours by their process, those of other machines by their age."""
+    with suppress(UnprovenError), plainly("sweeping"):
+        for one in daemon.api.containers(all=True, filters={"label": _LABEL}):
+            if _is_orphan(daemon, str(one["Labels"][_LABEL]), int(one["Created"])):
+                Cell(daemon, str(one["Id"])).close()
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()} {os.getpid()} {process.started(os.getpid())}"
+
+
+def _is_orphan(daemon: Daemon, owner: str, created: int) -> bool:
+    host, _, rest = owner.partition(" ")
+    pid, _, started = rest.partition(" ")
+    if host != socket.gethostname() or not pid.isdigit():
+        return _hours_since(daemon, created) > _FOREIGN_HOURS
+    return process.started(int(pid)) != started
+
+
+def _hours_since(daemon: Daemon, created: int) -> float:
+    """By the engine's own clock, which may not be ours."""
+    from datetime import datetime
+
+    now = datetime.fromisoformat(str(daemon.api.info()["SystemTime"])).timestamp()
+    return (now - created) / 3600

@@ -1,0 +1,243 @@
+"""The container engine: where it is, how it is reached, and its troubles in words that say what to do.
+
+Docker, Docker Desktop, rootless Docker and Podman speak one protocol. Found as Docker's own command line finds
+it: DOCKER_HOST, DOCKER_CONTEXT, the active context; then the sockets that each of them puts up.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import docker
+import requests
+import urllib3
+from docker.context import ContextAPI
+from docker.errors import APIError, DockerException, NotFound
+from docker.utils import kwargs_from_env
+
+from buildguard import process
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+_TIMEOUT = 60
+_MAY_USE = "sudo usermod -aG docker $USER and log in anew, or use rootless Docker"
+_START = "start it: sudo systemctl start docker, or Docker Desktop"
+_INSTALL = "install Docker or Podman and start it, or set DOCKER_HOST"
+
+
+class Address(NamedTuple):
+    """Where a container engine listens: its URL, its TLS settings, and who said so."""
+
+    url: str
+    tls: Any
+    said_by: str
+
+
+class Daemon:
+    """A container engine that answered; `close` when done."""
+
+    def __init__(self, api: docker.APIClient, address: Address, tunnel: _Tunnel | None) -> None:
+        self.api = api
+        self.address = address
+        self._tunnel = tunnel
+
+    @property
+    def name(self) -> str:
+        """What it is and where, for people."""
+        return f"the container engine at {self.address.url}"
+
+    def head(self, path: str, params: dict[str, str]) -> requests.Response:
+        """A HEAD request to a path of the API, which docker-py has no method for."""
+        api = self.api
+        return api.head(f"{api.base_url}/v{api.api_version}{path}", params=params, timeout=api.timeout)
+
+    def close(self) -> None:
+        """Hang up."""
+        self.api.close()
+        if self._tunnel is not None:
+            self._tunnel.close()
+
+
+def connect() -> Daemon:
+    """Reach the container engine that this machine would use. Raises UnprovenError with what is wrong, in words."""
+    address = find()
+    tunnel = None
+    url = address.url
+    if url.startswith("ssh://"):
+        tunnel = _Tunnel(url)
+        url = tunnel.url
+    try:
+        with plainly(f"the container engine at {address.url}", address):
+            api = docker.APIClient(base_url=url, tls=address.tls or False, version="auto", timeout=_TIMEOUT)
+    except UnprovenError as error:
+        words = tunnel.complaint() if tunnel is not None else ""
+        if tunnel is not None:
+            tunnel.close()
+        if words:
+            raise UnprovenError(f"{address.url} cannot be reached: {words}", hint=error.hint) from error
+        raise
+    return Daemon(api, address, tunnel)
+
+
+def find() -> Address:
+    """The address of the container engine. Raises UnprovenError where there is none, or a context that is not there."""
+    env = kwargs_from_env()
+    if os.environ.get("DOCKER_HOST"):
+        return Address(env["base_url"], env.get("tls"), "DOCKER_HOST")
+    name = os.environ.get("DOCKER_CONTEXT")
+    # raises nothing for a context that is not there: the default one would be somebody else's engine
+    context = ContextAPI.get_context(name)
+    if context is None:
+        raise UnprovenError(f"there is no Docker context '{name or 'the active one'}'", hint="docker context ls")
+    if context.Name != "default":
+        return Address(str(context.Host), context.TLSConfig, f"the Docker context '{context.Name}'")
+    found = next((path for path in _sockets() if path.exists()), None)
+    if found is None:
+        raise UnprovenError("no container engine is running here", hint=_INSTALL)
+    return Address(f"unix://{found}", None, "its socket")
+
+
+def _sockets() -> Iterator[Path]:
+    home, runtime = Path.home(), os.environ.get("XDG_RUNTIME_DIR")
+    yield Path("/var/run/docker.sock")
+    if runtime:
+        yield Path(runtime, "docker.sock")
+    yield home / ".docker/run/docker.sock"
+    yield home / ".docker/desktop/docker.sock"
+    yield home / ".colima/default/docker.sock"
+    if runtime:
+        yield Path(runtime, "podman/podman.sock")
+    yield Path("/run/podman/podman.sock")
+
+
+# ------------------------------------------------------------------------------------------ in words
+
+
+@contextmanager
+def plainly(what: str, address: Address | None = None) -> Iterator[None]:
+    """Whatever goes wrong with a container engine inside, as UnprovenError: what could not be done, why, what to do."""
+    try:
+        yield
+    except APIError as error:
+        words = str(error.explanation or error).strip()
+        raise UnprovenError(f"{what}: {words}", hint=_remedy(words)) from error
+    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        words, hint = _reason(error, address)
+        raise UnprovenError(f"{what} {words}", hint=hint) from error
+
+
+def is_missing(error: UnprovenError) -> bool:
+    """Whether the engine said that there is no such image, container or path."""
+    return isinstance(error.__cause__, NotFound)
+
+
+def _remedy(words: str) -> str:
+    if "no space left" in words:
+        return "make room where the container engine keeps its data: docker system prune"
+    if "unauthorized" in words or "denied" in words:
+        return "docker login, or gcloud auth configure-docker for Artifact Registry"
+    return ""
+
+
+def _reason(error: BaseException, address: Address | None) -> tuple[str, str]:
+    """Why the engine cannot be reached, and what to do, from the system error at the root of it."""
+    said = f" (from {address.said_by})" if address is not None else ""
+    root = _root(error)
+    for kind, number, words, hint in _TROUBLES:
+        if isinstance(root, kind) and (number is None or getattr(root, "errno", None) == number):
+            return f"{words}{said}", hint
+    if isinstance(error, requests.ConnectionError | urllib3.exceptions.ProtocolError | ConnectionError):
+        return "was lost in the middle of it", "start it again, and run this once more"
+    return f"cannot be used: {error}{said}", ""
+
+
+_TROUBLES: tuple[tuple[type[BaseException], int | None, str, str], ...] = (
+    (OSError, errno.EACCES, "refuses us: permission denied", _MAY_USE),
+    (OSError, errno.ENOENT, "is not there", _INSTALL),
+    (OSError, errno.ECONNREFUSED, "does not run: connection refused", _START),
+    (socket.gaierror, None, "is nowhere: no such host", "check DOCKER_HOST, or docker context ls"),
+    (TimeoutError, None, f"did not answer within {_TIMEOUT} seconds", "restart it"),
+    (requests.Timeout, None, f"did not answer within {_TIMEOUT} seconds", "restart it"),
+    (urllib3.exceptions.TimeoutError, None, f"did not answer within {_TIMEOUT} seconds", "restart it"),
+)
+
+
+def _root(error: BaseException) -> BaseException:
+    """The error that all the others were raised for: docker-py and requests wrap it several times, some as arguments."""
+    seen: set[int] = set()
+    found = error
+    while id(found) not in seen:
+        seen.add(id(found))
+        inner = [one for one in found.args if isinstance(one, BaseException)]
+        reason = getattr(found, "reason", None)
+        if isinstance(reason, BaseException):
+            inner.append(reason)
+        following = next(iter(inner), None) or found.__cause__ or found.__context__
+        if following is None:
+            break
+        found = following
+    return found
+
+
+# ------------------------------------------------------------------------------------------ over ssh
+
+
+class _Tunnel:
+    """A local socket; each connection to it is an `ssh HOST docker system dial-stdio`, as Docker's own client does."""
+
+    def __init__(self, url: str) -> None:
+        import tempfile
+
+        target = url.removeprefix("ssh://").rstrip("/")
+        host, colon, port = target.partition("/")[0].rpartition(":")
+        ssh = process.which("ssh")
+        if ssh is None:
+            raise UnprovenError(f"{url} needs ssh, and there is none on PATH", hint="install an ssh client")
+        if not (colon and port.isdigit()):
+            host, port = target.partition("/")[0], ""
+        self._argv = [ssh, "-o", "ConnectTimeout=30", "-T", *(["-p", port] if port else [])]
+        self._argv += ["--", host, "docker", "system", "dial-stdio"]
+        self._folder = tempfile.mkdtemp(prefix="buildguard-")
+        path = os.path.join(self._folder, "docker.sock")
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen()
+        self._children: list[subprocess.Popen[bytes]] = []
+        self.url = f"unix://{path}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _peer = self._listener.accept()
+            except OSError:
+                return  # closed
+            with connection:
+                self._children.append(process.start_on(self._argv, connection.fileno()))
+
+    def complaint(self) -> str:
+        """The last line that ssh wrote, where it has ended."""
+        for child in self._children:
+            if child.stderr is not None and child.poll() is not None:
+                lines = child.stderr.read().decode("utf-8", "backslashreplace").strip().splitlines()
+                if lines:
+                    return lines[-1]
+        return ""
+
+    def close(self) -> None:
+        """End every connection, and remove the socket."""
+        import shutil
+
+        self._listener.close()
+        for child in self._children:
+            process.stop(child)
+        shutil.rmtree(self._folder, ignore_errors=True)

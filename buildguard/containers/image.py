@@ -1,0 +1,121 @@
+"""Images: which one a reference means here, for which platform, and pulling it where that is allowed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from docker.utils import parse_repository_tag
+
+from buildguard.containers.daemon import is_missing, plainly
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from buildguard.containers.daemon import Daemon
+
+
+class Image(NamedTuple):
+    """An image that the engine has: its id, the digest that its registry knows it by, and how it would be run.
+
+    `digest` is empty for what was built here and never pushed; `platform` is "linux/amd64".
+    """
+
+    reference: str
+    id: str
+    digest: str
+    platform: str
+    env: tuple[str, ...]
+    folder: str
+    command: tuple[str, ...]
+
+    def variable(self, name: str) -> str:
+        """The value of an environment variable, empty where the image sets none."""
+        found = [one.partition("=")[2] for one in self.env if one.startswith(f"{name}=")]
+        return found[-1] if found else ""
+
+    @property
+    def path(self) -> list[str]:
+        """The folders in which a command is looked for."""
+        default = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        return [folder for folder in (self.variable("PATH") or default).split(":") if folder.startswith("/")]
+
+
+def find(daemon: Daemon, reference: str, platform: str, pull: Callable[[str], None] | None) -> Image:
+    """The image that a reference means, for a platform.
+
+    `pull` is told what is being pulled; None where nothing may be. Raises UnprovenError where the image is not here
+    and may not be or cannot be pulled, or is for another platform.
+    """
+    found = _inspected(daemon, reference)
+    if found is not None and found.platform == platform:
+        return found
+    if pull is not None and not reference.startswith("sha256:"):
+        try:
+            _pull(daemon, reference, platform, pull)
+        except UnprovenError as error:
+            raise _absent(reference, platform, found, error.what) from error
+        found = _inspected(daemon, reference)
+        if found is not None and found.platform == platform:
+            return found
+    raise _absent(reference, platform, found, "")
+
+
+def _absent(reference: str, platform: str, found: Image | None, why: str) -> UnprovenError:
+    if found is not None:
+        what = f"{reference} is for {found.platform} here, and {platform} is what will run it"
+        return UnprovenError(
+            f"{what} ({why})" if why else what,
+            hint=f"docker pull --platform {platform} {reference}, or set deploy.platform",
+        )
+    if why:
+        return UnprovenError(
+            f"{reference} is not here and could not be pulled: {why}",
+            hint=f"docker pull {reference} tells more; an image of yours has to be built first",
+        )
+    return UnprovenError(f"{reference} is not here", hint=f"docker pull --platform {platform} {reference}")
+
+
+def _inspected(daemon: Daemon, reference: str) -> Image | None:
+    try:
+        with plainly(f"looking for {reference}"):
+            found = daemon.api.inspect_image(reference)  # type: ignore[no-untyped-call]
+    except UnprovenError as error:
+        if is_missing(error):
+            return None
+        raise
+    return _image(reference, found)
+
+
+def _image(reference: str, found: Mapping[str, Any]) -> Image:
+    config = found.get("Config") or {}
+    repository = parse_repository_tag(reference)[0]
+    # without a registry in it a name is Docker Hub's; Podman writes that out
+    names = {repository, f"docker.io/{repository}", f"docker.io/library/{repository}"}
+    digests = [one.partition("@") for one in found.get("RepoDigests") or []]
+    digest = next((digest for name, _at, digest in digests if name in names), "")
+    identity = str(found["Id"])
+    return Image(
+        reference=reference,
+        id=identity if identity.startswith("sha256:") else f"sha256:{identity}",
+        digest=digest,
+        platform=f"{found.get('Os', 'linux')}/{found.get('Architecture', '')}",
+        env=tuple(config.get("Env") or ()),
+        folder=config.get("WorkingDir") or "/",
+        command=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
+    )
+
+
+def _pull(daemon: Daemon, reference: str, platform: str, tell: Callable[[str], None]) -> None:
+    repository, tag = parse_repository_tag(reference)
+    layers: dict[str, tuple[int, int]] = {}
+    tell(f"pulling {reference} for {platform}")
+    with plainly(f"pulling {reference}"):
+        for event in daemon.api.pull(repository, tag=tag or "latest", platform=platform, stream=True, decode=True):
+            if "error" in event:
+                raise UnprovenError(str(event["error"]))
+            progress = event.get("progressDetail") or {}
+            if event.get("status") == "Downloading" and progress.get("total"):
+                layers[event["id"]] = (progress.get("current", 0), progress["total"])
+                done, whole = (sum(column) >> 20 for column in zip(*layers.values(), strict=True))
+                tell(f"pulling {reference}: {done} of {whole} MB")

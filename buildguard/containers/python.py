@@ -1,0 +1,115 @@
+"""Which interpreter of an image would run its program: asked of the image's files, nothing is run for it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from buildguard.archive import MemberKind, TarReader
+from buildguard.errors import UnprovenError
+from buildguard.target import NEWEST, OLDEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildguard.containers.cell import Cell, Found
+    from buildguard.containers.image import Image
+
+_PYTHON = re.compile(r"(?:python|pypy|graalpy)(?:3(?:\.\d+)?)?")
+_SHEBANG = re.compile(rb"#![ \t]*(\S+)(?:[ \t]+(\S+))?")
+# What stands before a program and starts it as it is.
+_LAUNCHERS = frozenset({"tini", "dumb-init", "catatonit", "env", "exec", "nice", "gosu", "su-exec", "--", "-s", "-g"})
+_HEAD = 256
+_NAMES = ("python", "python3", *(f"python3.{minor}" for minor in range(NEWEST, OLDEST - 1, -1)), "pypy3", "graalpy")
+
+
+def candidates(cell: Cell, image: Image) -> Iterator[str]:
+    """Paths of interpreters, the likeliest first: what the image's own command runs, its PATH, then anywhere else.
+
+    Lazy, as each is a question to the engine, and the last ones read the whole image.
+    """
+    seen: set[str] = set()
+    for path in _all(cell, image):
+        if path not in seen:
+            seen.add(path)
+            yield path
+
+
+def _all(cell: Cell, image: Image) -> Iterator[str]:
+    named = _commanded(cell, image)
+    if named:
+        yield named
+    for name in _NAMES:
+        found = _which(cell, image, name)
+        if found:
+            yield found
+    for folder in (image.variable("VIRTUAL_ENV"), *(f"{image.folder.rstrip('/')}/{one}" for one in (".venv", "venv"))):
+        path = f"{folder}/bin/python"
+        if folder.startswith("/") and _executable(cell.stat(path)):
+            yield path
+    yield from _anywhere(cell)
+
+
+def _executable(found: Found | None) -> bool:
+    return found is not None and found.is_executable and not found.is_folder
+
+
+def _which(cell: Cell, image: Image, name: str) -> str:
+    """Where a command lies, as the kernel would find it; empty where it does not."""
+    if name.startswith("/"):
+        return name if _executable(cell.stat(name)) else ""
+    if "/" in name:
+        return _which(cell, image, posixpath.join(image.folder, name))
+    paths = (posixpath.join(folder, name) for folder in image.path)
+    return next((path for path in paths if _executable(cell.stat(path))), "")
+
+
+def _commanded(cell: Cell, image: Image) -> str:
+    """The interpreter that the image's own command starts, empty where that cannot be told.
+
+    Raises UnprovenError where it names a Python that is not there: that image cannot start.
+    """
+    words = list(image.command)
+    if words[:2] in (["/bin/sh", "-c"], ["sh", "-c"], ["/bin/bash", "-c"], ["bash", "-c"]) and len(words) > 2:  # noqa: PLR2004
+        try:
+            words = shlex.split(words[2])
+        except ValueError:
+            return ""
+    program = next((one for one in words if posixpath.basename(one) not in _LAUNCHERS and "=" not in one), "")
+    path = _which(cell, image, program) if program else ""
+    if _PYTHON.fullmatch(posixpath.basename(program)):
+        if not path:
+            raise UnprovenError(f"{image.reference} runs {program}, and there is none in it")
+        return path
+    if not path:
+        return ""
+    return _of_script(cell, image, path)
+
+
+def _of_script(cell: Cell, image: Image, path: str) -> str:
+    """The Python that runs a script such as gunicorn, by its first line."""
+    reader = TarReader(cell.tar(path))
+    member = next(iter(reader), None)
+    if member is None or member.kind is not MemberKind.FILE:
+        return ""
+    match = _SHEBANG.match(next(reader.content(), b"")[:_HEAD])
+    if match is None:
+        return ""
+    program, argument = (word.decode("utf-8", "replace") for word in (match[1], match[2] or b""))
+    name = argument if posixpath.basename(program) == "env" else program
+    return _which(cell, image, name) if _PYTHON.fullmatch(posixpath.basename(name)) else ""
+
+
+def _anywhere(cell: Cell) -> Iterator[str]:
+    """Every Python in a folder called bin, wherever it lies, the shortest path first."""
+    found = []
+    for member in TarReader(cell.export()):
+        path = "/" + member.path.decode("utf-8", "surrogateescape").strip("/")
+        folder, name = posixpath.split(path)
+        if posixpath.basename(folder) == "bin" and _PYTHON.fullmatch(name) and member.kind is not MemberKind.FOLDER:
+            found.append(path)
+    for path in sorted(found, key=lambda path: (path.count("/"), path)):
+        if _executable(cell.stat(path)):
+            yield path

@@ -1,0 +1,209 @@
+"""The container engine: the image's own interpreter compiles every source, in a locked-down container."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.cache import context_of
+from buildguard.engines import Ready, Unavailable
+from buildguard.engines.pool import Pool
+from buildguard.engines.witness import believe, full_name, identity_of, probe_text
+from buildguard.engines.worker import Greeting, Limits
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from buildguard.cache import Cache
+    from buildguard.containers.cell import Cell
+    from buildguard.containers.daemon import Daemon
+    from buildguard.containers.image import Image
+    from buildguard.engines import Outcome, Source
+
+_PATIENCE = 20.0
+_KNOWN = b"interpreter"
+_ROOM = 512 << 20  # what the relay and the idle probes may take beside the one at work
+_ROOT = "0:0"
+
+
+class Wanted(NamedTuple):
+    """Which image to ask: its reference, the platform that will run it, and the proof that its verdicts are.
+
+    `tell` is told what is being pulled; None where nothing may be.
+    """
+
+    reference: str
+    platform: str = "linux/amd64"
+    proof: str = "compiled"
+    tell: Callable[[str], None] | None = None
+
+
+class Known(NamedTuple):
+    """The interpreter of an image: its path, the user that may run it, and how it introduced itself."""
+
+    path: str
+    user: str
+    greeting: Greeting
+
+
+class ContainerEngine:
+    """Asks the interpreter of an image; what it found out about an image id is in the cache."""
+
+    name = "container"
+
+    def __init__(
+        self, wanted: Wanted, jobs: int, cache: Cache, *, limits: Limits | None = None, patience: float = _PATIENCE
+    ) -> None:
+        self._wanted = wanted
+        self._jobs = jobs
+        self._cache = cache
+        self._limits = limits or Limits()
+        self._patience = patience
+        self._daemon: Daemon | None = None
+        self._pool: Pool | None = None
+        self.image: Image | None = None
+        self.known: Known | None = None
+
+    def begin(self) -> None:
+        """Nothing: whether a container is needed is known when the cache has been asked."""
+
+    @property
+    def daemon(self) -> Daemon:
+        """The container engine, reached when it is first needed. Raises UnprovenError."""
+        from buildguard.containers import cell, daemon
+
+        if self._daemon is None:
+            self._daemon = daemon.connect()
+            cell.sweep(self._daemon)
+        return self._daemon
+
+    def prepare(self) -> Ready | Unavailable:
+        """Find the image and its interpreter; a container starts only where that is not known from an earlier run."""
+        from buildguard.containers import image as images
+
+        wanted = self._wanted
+        try:
+            self.image = images.find(self.daemon, wanted.reference, wanted.platform, wanted.tell)
+            self.known = self._remembered() or self._found()
+        except UnprovenError as error:
+            return Unavailable(self.name, error.what, error.hint)
+        image, known = self.image, self.known
+        return Ready(
+            engine=self.name,
+            proof=wanted.proof,
+            interpreter=full_name(known.greeting),
+            version=known.greeting.version,
+            identity="\n".join((identity_of(known.greeting), image.id, known.path)),
+            image=wanted.reference,
+            image_id=image.id,
+            image_digest=image.digest,
+            libc=known.greeting.libc,
+        )
+
+    def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:
+        """Judge every source in the image's interpreter; no container is started for none."""
+        asked = iter(sources)
+        first = next(asked, None)
+        if first is None:
+            return
+        if self._pool is None:
+            assert self.known is not None
+            pool = self._opened(self.known.path, self.known.user)
+            self._pool = pool
+            if pool.greet(self._patience) != self.known.greeting:
+                raise UnprovenError("the image's interpreter is not the one that it was")
+        yield from self._pool.run(chain([first], asked))
+
+    def close(self) -> None:
+        """Remove the container, and hang up."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+        if self._daemon is not None:
+            self._daemon.close()
+            self._daemon = None
+
+    # ------------------------------------------------------------------------------------------ finding
+
+    def _found(self) -> Known:
+        """Ask the image's interpreters in turn, until one answers as a Python does."""
+        from buildguard.containers import cell, python
+
+        assert self.image is not None
+        refused: list[str] = []
+        looking = cell.still(self.daemon, self.image)
+        try:
+            for path in python.candidates(looking, self.image):
+                known = self._greeted(path, refused)
+                if known is not None:
+                    self._remember(known)
+                    return known
+        finally:
+            looking.close()
+        reasons = "".join(f"; {one}" for one in refused)
+        what = "none of its Pythons answers" if refused else "there is no Python in it"
+        raise UnprovenError(f"{self.image.reference}: {what}{reasons}", hint="--image names another image")
+
+    def _greeted(self, path: str, refused: list[str]) -> Known | None:
+        """What an interpreter says, run as nobody or, where only root may run it, as root without any capability."""
+        for user in (None, _ROOT):
+            pool = None
+            try:
+                pool = self._opened(path, user or _nobody())
+                greeting = pool.greet(self._patience)
+                believe(pool, greeting)
+            except UnprovenError as error:
+                if pool is not None:
+                    pool.close()
+                if "did not answer within" in error.what:
+                    raise UnprovenError(f"{path} in {self._wanted.reference} {error.what}") from error
+                if user == _ROOT or "ermission" not in error.what:
+                    refused.append(f"{path}: {error.what}")
+                    return None
+                continue
+            self._pool = pool
+            return Known(path, user or _nobody(), greeting)
+        return None
+
+    def _opened(self, path: str, user: str) -> Pool:
+        from buildguard.containers import cell
+        from buildguard.engines.relayed import RelayedSite, relay_arguments
+
+        assert self.image is not None
+        memory = max(self._limits.memory * self._jobs, self._limits.wider().memory) + _ROOM
+        limits = cell.Limits(memory, 2 * self._jobs + 8)
+        argv = [path, *relay_arguments(probe_text())]
+        made: Cell = cell.locked(self.daemon, self.image, argv, user, limits)
+        try:
+            return Pool(RelayedSite(made), self._jobs, self._limits)
+        except BaseException:
+            made.close()
+            raise
+
+    # ------------------------------------------------------------------------------------------ remembering
+
+    def _key(self) -> bytes:
+        from buildguard.engines.relayed import relay_text
+
+        assert self.image is not None
+        scripts = hashlib.sha256((relay_text() + probe_text()).encode()).hexdigest()
+        return context_of("the interpreter of an image", self.image.id, self.image.platform, scripts)
+
+    def _remember(self, known: Known) -> None:
+        self._cache.store(self._key(), {_KNOWN: json.dumps(known).encode()})
+
+    def _remembered(self) -> Known | None:
+        found = self._cache.known(self._key(), [_KNOWN]).get(_KNOWN)
+        if found is None:
+            return None
+        path, user, greeting = json.loads(found)
+        return Known(path, user, Greeting(*greeting))
+
+
+def _nobody() -> str:
+    from buildguard.containers.cell import NOBODY
+
+    return NOBODY

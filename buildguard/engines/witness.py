@@ -1,0 +1,67 @@
+"""What makes an interpreter a witness: how it introduces itself, and that it compiles as its version does."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildguard.engines.pool import source_of
+from buildguard.errors import UnprovenError
+from buildguard.target import PythonVersion
+
+if TYPE_CHECKING:
+    from buildguard.engines.pool import Pool
+    from buildguard.engines.worker import Greeting
+
+_PROBE = Path(__file__).with_name("probe.py")
+_NAMES = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalPy"}
+
+# What each minor version was the first to accept: an interpreter that answers otherwise is not what it says.
+_FEATURES = (
+    (0, b"x = 1\n"),
+    (8, b"(x := 1)\n"),
+    (10, b"match x:\n case 1: pass\n"),
+    (11, b"try: pass\nexcept* E: pass\n"),
+    (12, b"f'{'x'}'\n"),
+    (13, b"def f[T = int](): pass\n"),
+    (14, b"t'{x}'\n"),
+    (1000, b"f(\n"),
+)
+
+
+def probe_text() -> str:
+    """The probe's source."""
+    return _PROBE.read_text("utf-8")
+
+
+def full_name(greeting: Greeting) -> str:
+    """An interpreter with its version, as reports show it: CPython 3.11.9."""
+    return f"{_NAMES.get(greeting.implementation, greeting.implementation)} {greeting.version}"
+
+
+def identity_of(greeting: Greeting) -> str:
+    """Everything about an interpreter, and about how it is asked, that a verdict depends on."""
+    probe = hashlib.sha256(probe_text().encode()).hexdigest()
+    return f"{greeting.implementation}\n{greeting.version}\n{greeting.banner}\n{greeting.abi}\n{probe}"
+
+
+def version_of(greeting: Greeting) -> PythonVersion:
+    """The version that an interpreter tells; raises UnprovenError for one that buildguard does not know."""
+    version = PythonVersion.parse(greeting.version)
+    if version is None:
+        raise UnprovenError(f"runs Python {greeting.version}")
+    return version
+
+
+def believe(pool: Pool, greeting: Greeting) -> None:
+    """Hold an interpreter to its word: it accepts what its version was the first to accept, and no more.
+
+    Raises UnprovenError where it does not.
+    """
+    minor = version_of(greeting).minor
+    questions = [source_of(number, data) for number, (_minor, data) in enumerate(_FEATURES)]
+    for outcome in pool.run(iter(questions)):
+        expected = _FEATURES[outcome.number][0] <= minor
+        if outcome.unproven or (outcome.rejected is None) != expected:
+            raise UnprovenError(f"does not compile as Python 3.{minor} does")

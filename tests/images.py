@@ -1,0 +1,168 @@
+"""Images to test with: pulled where a registry answers, else assembled from the interpreters of this machine."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import docker
+
+from tests.conftest import interpreter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+REPOSITORY = "buildguard-test"
+_NEVER = re.compile(
+    r"(?:^|/)(?:__pycache__|site-packages|test|tests|idlelib|turtledemo|ensurepip|tkinter|config-[^/]*)(?:/|$)"
+)
+_PATH = "PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@functools.cache
+def api() -> Any:
+    return docker.from_env(version="auto").api
+
+
+def base(version: str) -> str:
+    """The reference of an image like python:X.Y-slim, with this machine's patch release where it is assembled."""
+    tag = f"{REPOSITORY}/python:{version}-slim"
+    if not exists(tag):
+        try:
+            api().pull("python", tag=f"{version}-slim", platform="linux/amd64")
+            api().tag(f"python:{version}-slim", f"{REPOSITORY}/python", f"{version}-slim")
+        except docker.errors.APIError:
+            assemble(tag, version)
+    return tag
+
+
+def exists(tag: str) -> bool:
+    try:
+        api().inspect_image(tag)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
+def assemble(
+    tag: str, version: str, *, prefix: str = "usr/local", shell: bool = True, changes: Iterable[str] = ()
+) -> str:
+    """An image with one interpreter in `prefix`, the libraries that it needs, and busybox for a shell."""
+    with Rootfs() as rootfs:
+        rootfs.python(interpreter(version), prefix)
+        if shell:
+            rootfs.busybox()
+        return rootfs.become(tag, [f"ENV {_PATH}", 'CMD ["python3"]', *changes])
+
+
+class Rootfs:
+    """A filesystem in the making: a tar on disk, which becomes an image."""
+
+    def __init__(self) -> None:
+        import tempfile
+
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed with us
+        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+        self._there: set[str] = set()
+        self.add({"etc/passwd": "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"})
+        self.folder("tmp", 0o1777)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._file.close()
+
+    def add(self, files: Mapping[str, str | bytes], mode: int = 0o644, mtime: int = 1_700_000_000) -> Rootfs:
+        for name, content in files.items():
+            data = content if isinstance(content, bytes) else content.encode()
+            info = tarfile.TarInfo(name)
+            info.size, info.mode, info.mtime = len(data), mode, mtime
+            self._tar.addfile(info, io.BytesIO(data))
+        return self
+
+    def folder(self, name: str, mode: int = 0o755) -> None:
+        info = tarfile.TarInfo(name)
+        info.type, info.mode = tarfile.DIRTYPE, mode
+        self._tar.addfile(info)
+
+    def link(self, name: str, target: str, *, hard: bool = False) -> Rootfs:
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = tarfile.LNKTYPE if hard else tarfile.SYMTYPE, target
+        self._tar.addfile(info)
+        return self
+
+    def copy(self, source: Path, name: str) -> None:
+        if name not in self._there:
+            self._there.add(name)
+            info = self._tar.gettarinfo(os.path.realpath(source), name)
+            info.uid = info.gid = 0
+            with source.open("rb") as file:
+                self._tar.addfile(info, file)
+
+    def busybox(self) -> Rootfs:
+        self.copy(Path("/bin/busybox"), "bin/busybox")
+        for applet in ("sh", "env", "touch", "sleep", "ls", "cat", "mkdir", "cp", "rm", "ln"):
+            self.link(f"bin/{applet}", "busybox")
+        return self
+
+    def python(self, executable: Path, prefix: str) -> Rootfs:
+        """CPython below a prefix, with the libraries that `ldd` names."""
+        words = [
+            str(executable),
+            "-I",
+            "-c",
+            "import sys, sysconfig; print(sys.base_prefix, sysconfig.get_path('stdlib'))",
+        ]
+        home, library = map(Path, subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
+        name = library.name
+        for file in sorted(library.rglob("*")):
+            relative = file.relative_to(library).as_posix()
+            if file.is_file() and not _NEVER.search(relative):
+                self.copy(file, f"{prefix}/lib/{name}/{relative}")
+        binary = home / "bin" / name
+        self.copy(binary, f"{prefix}/bin/{name}")
+        self.link(f"{prefix}/bin/python3", name).link(f"{prefix}/bin/python", "python3")
+        self.libraries(binary, *library.glob("lib-dynload/*.so"))
+        return self
+
+    def libraries(self, *files: Path) -> None:
+        listed = subprocess.run(["ldd", *files], capture_output=True, text=True, check=False).stdout
+        for path in sorted(set(re.findall(r"(/\S+\.so[.\d]*)\b", listed))):
+            self.copy(Path(path), path.lstrip("/"))
+
+    def become(self, tag: str, changes: Iterable[str]) -> str:
+        """Import what there is as an image."""
+        self._tar.close()
+        self._file.seek(0)
+        repository, _, name = tag.rpartition(":")
+        answer = api().import_image_from_stream(
+            iter(lambda: self._file.read(1 << 20), b""), repository=repository, tag=name, changes=list(changes)
+        )
+        assert "error" not in str(answer).lower(), answer
+        return tag
+
+
+def derived(tag: str, parent: str, files: Mapping[str, str | bytes], instructions: Iterable[str] = ()) -> str:
+    """An image with some files more, by a real build."""
+    context = io.BytesIO()
+    lines = [f"FROM {parent}", *(["COPY files/ /"] if files else []), *instructions]
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for name, content in {
+            "Dockerfile": "\n".join(lines) + "\n",
+            **{f"files/{k}": v for k, v in files.items()},
+        }.items():
+            data = content if isinstance(content, bytes) else content.encode()
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o755
+            tar.addfile(info, io.BytesIO(data))
+    context.seek(0)
+    for event in api().build(fileobj=context, custom_context=True, tag=tag, rm=True, decode=True):
+        assert "error" not in event, event
+    return tag
