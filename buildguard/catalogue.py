@@ -11,6 +11,7 @@ CODES = {
     "BG101": "the target Python rejects the file",
     "BG102": "the bytes cannot be decoded as declared",
     "BG103": "the target's compiler gives up on the file or crashes",
+    "BG104": "engines disagree on the same bytes",
     "BG105": "the target warns of what a later Python rejects",
     "BG106": "the text is not what it looks like",
     "BG107": "importing the file and running it as a script end differently",
@@ -22,7 +23,9 @@ CODES = {
     "BG206": "f-string or format spec nested deeper than the target allows",
     "BG207": "white space after a conversion",
     "BG401": "the project's own files disagree on the Python version",
+    "BG402": "the image runs another Python than it is declared to",
     "BG403": "works here, breaks there",
+    "BG404": "base image not pinned by digest",
 }
 # The f-string rules that name what the compiler refuses.
 RULE_ERRORS = frozenset({"BG201", "BG202", "BG203", "BG204", "BG206", "BG207"})

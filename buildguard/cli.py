@@ -104,7 +104,7 @@ def check(
         try:
             if isinstance(place, UnprovenError):
                 raise place
-            report = command(request, place, progress.update)
+            report = command(request, place, progress)
         except UnprovenError as error:
             report = _nothing_proven(error, strict=strict)
     _give(report, form, output, lines=None if everything or output else _screen())

@@ -24,7 +24,10 @@ class ServiceTable(NamedTuple):
 
 
 class Config(NamedTuple):
-    """The configuration; `file` is empty where there is none, `target_line` is where `target` stands."""
+    """The configuration; `file` is empty where there is none, `target_line` and `image_line` are where those stand.
+
+    `platform` and `image_root` are those of the deploy: what the image runs on, and where the project lies in it.
+    """
 
     file: str = ""
     target: tuple[str, ...] = ()
@@ -40,6 +43,9 @@ class Config(NamedTuple):
     services: tuple[ServiceTable, ...] = ()
     build_file: str = ""
     substitutions: tuple[tuple[str, str], ...] = ()
+    image_line: int | None = None
+    platform: str = ""
+    image_root: str = ""
 
 
 # Every key there is, with the type of its value; tables that later commands read are checked here too,
@@ -139,6 +145,9 @@ def _config(table: Any, place: _Place) -> Config:
         services=tuple(_service(service, place) for service in services),
         build_file=table.get("cloud", {}).get("config", ""),
         substitutions=tuple((key, str(value)) for key, value in substitutions.items()),
+        image_line=place.line("image"),
+        platform=table.get("deploy", {}).get("platform", ""),
+        image_root=table.get("deploy", {}).get("root", ""),
     )
 
 

@@ -49,7 +49,10 @@ class Finding(NamedTuple):
 
 
 class Diagnostic(NamedTuple):
-    """A finding with the file, target and engine it belongs to; `evidence` is what the target's compiler said of it."""
+    """A finding with the file, target and engine it belongs to; `evidence` is what the target's compiler said of it.
+
+    `targets` are all those that share it, where there are several.
+    """
 
     code: str
     severity: Severity
@@ -63,6 +66,12 @@ class Diagnostic(NamedTuple):
     within: Range | None = None
     edits: tuple[Edit, ...] = ()
     evidence: str = ""
+    targets: tuple[str, ...] = ()
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Every target that it holds for."""
+        return self.targets or ((self.target,) if self.target is not None else ())
 
     @property
     def fixable(self) -> bool:

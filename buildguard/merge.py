@@ -8,6 +8,8 @@ from buildguard.catalogue import RULE_ERRORS
 from buildguard.diagnostic import Diagnostic
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from buildguard.diagnostic import Finding
 
 IGNORE = "ignore"  # the code of a comment that silences others: among the findings of a source, never reported
@@ -50,6 +52,32 @@ def merged(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
         else:
             kept.append(one)
     return [one for one in kept if one.code != "BG101" or _place(one) not in told]
+
+
+def across_targets(diagnostics: Iterable[Diagnostic], targets: Sequence[str]) -> list[Diagnostic]:
+    """One finding for each line and code that several targets share: in the newest one's words, with all their names.
+
+    `targets` are their names from the oldest to the newest.
+    """
+    rows: dict[tuple[object, ...], list[Diagnostic]] = {}
+    seen: dict[tuple[object, ...], int] = {}
+    for one in diagnostics:
+        kind = (one.path, one.range.line, one.code, one.severity, one.engine)
+        # several on one line stay apart: the first of each target belongs together, and the second
+        place = seen[*kind, one.target] = seen.get((*kind, one.target), 0) + 1
+        rows.setdefault((*kind, place if one.path is not None else one.message), []).append(one)
+    return [_shared(row, targets) for row in rows.values()]
+
+
+def _shared(row: list[Diagnostic], targets: Sequence[str]) -> Diagnostic:
+    if len(row) == 1:
+        return row[0]
+    row = sorted(row, key=lambda one: targets.index(one.target) if one.target in targets else -1)
+    names = tuple(dict.fromkeys(one.target for one in row if one.target is not None))
+    newest = row[-1]
+    if len(names) < 2:  # noqa: PLR2004  two services on one Python
+        return newest
+    return newest._replace(target=names[0], targets=names)
 
 
 def _place(one: Diagnostic) -> tuple[object, ...]:

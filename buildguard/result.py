@@ -24,6 +24,7 @@ class TargetRow(NamedTuple):
     files: int
     cached: int
     service: str | None = None
+    image_digest: str | None = None
 
 
 class Report(NamedTuple):

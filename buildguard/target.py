@@ -110,7 +110,8 @@ class Service(NamedTuple):
 class Target(NamedTuple):
     """A Python to compile for, where that was found, and the part of the tree that it runs.
 
-    `contexts` are folders ("" is everything); None stands for the files in no service's context.
+    `context` is a folder ("" is everything); None stands for the files in no service's context. `image` is what the
+    Python comes from; `doubt` says why another Python than that image's may run in the end, empty where none can.
     """
 
     version: PythonVersion | None
@@ -120,6 +121,15 @@ class Target(NamedTuple):
     context: str | None = ""
     untold: str = ""
     conflicts: tuple[Declaration, ...] = ()
+    doubt: str = ""
+
+    @property
+    def place(self) -> tuple[str | None, int | None]:
+        """The file and line that say which Python it is; None for a flag."""
+        file, _, line = self.found_in.rpartition(":")
+        if line.isdigit():
+            return file, int(line)
+        return (None, None) if self.found_in.startswith("--") else (self.found_in, None)
 
     @property
     def python(self) -> str:

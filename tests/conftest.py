@@ -41,10 +41,19 @@ def _hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("BUILDGUARD_CACHE_DIR", str(home / "cache"))
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        patch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")  # tests that need an engine ask for `engine`
         for name in ("AUTHOR", "COMMITTER"):
             patch.setenv(f"GIT_{name}_NAME", "Test")
             patch.setenv(f"GIT_{name}_EMAIL", "test@example.invalid")
-        for name in ("NO_COLOR", "PYENV_VERSION", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "XDG_CACHE_HOME"):
+        for name in (
+            "NO_COLOR",
+            "PYENV_VERSION",
+            "GIT_DIR",
+            "GIT_INDEX_FILE",
+            "GIT_WORK_TREE",
+            "XDG_CACHE_HOME",
+            "DOCKER_CONTEXT",
+        ):
             patch.delenv(name, raising=False)
         before = _variables()
         yield

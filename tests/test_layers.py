@@ -93,7 +93,7 @@ def test_words_and_judges_touch_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("file", _SOURCES, ids=lambda file: str(file.relative_to(_PACKAGE)))
 def test_processes_start_in_one_module(file: Path) -> None:
-    if file.name == "process.py":
+    if file.name in {"process.py", "relay.py"}:  # the relay runs in a container, and forks there
         return
     text = file.read_text("utf-8")
 

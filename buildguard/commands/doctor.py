@@ -12,7 +12,7 @@ from buildguard.commands.job import config_files
 from buildguard.declared import gather
 from buildguard.diagnostic import shown
 from buildguard.engines import Unavailable
-from buildguard.engines.choose import Chooser, order_of
+from buildguard.engines.choose import Chooser, Setting, order_of
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.interpreters import candidates, default_python3
 from buildguard.place import locate
@@ -77,7 +77,10 @@ def _target(place: Place, config: Config, chosen: Chosen, found: Found, target: 
     if target.version is None:
         yield f"    cannot be told: {target.untold}"
         return
-    chooser = Chooser((), order_of(config.engine), target.version, place.root, process.cores())
+    setting = Setting(
+        target.version, place.root, process.cores(), caches.Cache(None), config.image or target.image or ""
+    )
+    chooser = Chooser((), order_of(config.engine), setting)
     try:
         choice = chooser.choose()
     finally:
@@ -119,7 +122,26 @@ def _engines() -> Iterator[str]:
     ruff = answer.reason if isinstance(answer, Unavailable) else f"{answer.interpreter} predicts"
     yield "  interpreter: compiles with a Python of this machine (proof: compiled)"
     yield f"  static: {ruff} (proof: predicted)"
-    yield "  container, cloud: not part of this version"
+    yield f"  container: {_container_engine()}"
+    yield "  cloud: not part of this version"
+
+
+def _container_engine() -> str:
+    from buildguard.containers import daemon
+
+    try:
+        reached = daemon.connect()
+    except UnprovenError as error:
+        return error.words
+    try:
+        with daemon.plainly("asking the container engine"):
+            version = reached.api.version()["Version"]
+    except UnprovenError as error:
+        return error.words
+    finally:
+        reached.close()
+    address = reached.address
+    return f"{version} at {address.url}, by {address.said_by}: asks the image's own Python (proof: compiled or image)"
 
 
 def _surroundings() -> Iterator[str]:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import process, proof, text
-from buildguard.commands.job import Job, Request, no_version, nothing, prepare, share_of
+from buildguard.commands.job import Job, Request, no_version, nothing, prepare, setting, share_of
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.engines import choose as engines
 from buildguard.errors import UnprovenError, UsageError
@@ -19,11 +19,13 @@ from buildguard.rules.ignores import ignores
 from buildguard.rules.screen import may_be_refused
 from buildguard.stage import OnDisk, Unreadable
 from buildguard.surgeon import Operation, Patient, operations
+from buildguard.target import PythonVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from buildguard.diagnostic import Range
+    from buildguard.engines import Ready
     from buildguard.place import Place
     from buildguard.stage import Entry
     from buildguard.target import Target
@@ -216,12 +218,11 @@ def _compiled(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: li
         numbers = [at for at, case in enumerate(cases) if case.after and target in case.targets]
         if not numbers or target.version is None:
             continue
-        chooser = engines.Chooser(
-            (), engines.order_of(job.config.engine), target.version, job.place.root, process.cores()
-        )
+        made = setting(job, target, process.cores(), None)
+        chooser = engines.Chooser((), engines.order_of(job.config.engine), made)
         try:
             choice = chooser.choose()
-            engine = next((one for one, ready in choice.ready if engines.enough(ready.proof, "compiled")), None)
+            engine = next((one for one, ready in choice.ready if _compiles(ready, target.version)), None)
             if engine is None:
                 why = "; ".join(one.words for one in choice.unavailable[:1])
                 unproven.append(Unproven(None, target.python, f"nothing here compiles for the target: {why}"))
@@ -240,6 +241,12 @@ def _compiled(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: li
         finally:
             chooser.close()
     return cases
+
+
+def _compiles(ready: Ready, version: PythonVersion) -> bool:
+    """Whether an engine compiles, and as the target does: an image may run another Python than it is said to."""
+    runs = PythonVersion.parse(ready.version)
+    return engines.enough(ready.proof, "compiled") and runs is not None and runs.minor == version.minor
 
 
 def _doubted(cases: list[_Case], numbers: list[int]) -> list[_Case]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import cache as caches
 from buildguard import config as configs
 from buildguard.declared import gather
 from buildguard.diagnostic import shown_path
-from buildguard.errors import UnprovenError
+from buildguard.engines.choose import Setting
+from buildguard.errors import UnprovenError, UsageError
 from buildguard.filters import Filters, filters
 from buildguard.source import Chosen, Selection, choose, deciding
+from buildguard.target import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from buildguard.config import Config
     from buildguard.place import Place
     from buildguard.stage import Entry, Stage
-    from buildguard.target import Target
 
 
 class Request(NamedTuple):
@@ -61,11 +64,27 @@ def prepare(request: Request, place: Place) -> Job:
     notes += chosen.notes
     targets: list[Target] = []
     if chosen.sources:
-        found = gather.find(place.stage, config, chosen.sources, request.targets, request.service)
-        targets = found.targets
-        notes += found.notes
+        targets = _targets(request, place, config, chosen, notes)
     where = caches.folder() if request.use_cache else None
     return Job(request, place, config, chosen_filters, chosen, targets, caches.Cache(where), notes)
+
+
+def _targets(request: Request, place: Place, config: Config, chosen: Chosen, notes: list[str]) -> list[Target]:
+    """Who runs the sources; where nothing says which Python that is, an image that was named can tell."""
+    image = request.image or ("" if request.targets else config.image)
+    try:
+        found = gather.find(place.stage, config, chosen.sources, request.targets, request.service)
+    except UsageError:
+        if not image or request.service:
+            raise
+        return [Target(None, "--image" if request.image else config.file, image)]
+    notes += found.notes
+    if request.image and len({target.version for target in found.targets}) > 1:
+        names = ", ".join(sorted({target.service or target.python for target in found.targets}))
+        raise UsageError(
+            f"--image names one image, and there are several targets: {names}", hint="pick one with --service"
+        )
+    return found.targets
 
 
 def config_files(stage: Stage) -> dict[bytes, bytes]:
@@ -103,6 +122,28 @@ def nothing(job: Job) -> str:
     if job.place.paths:
         return "no Python source in " + ", ".join(shown_path(path) or "." for path in job.place.paths)
     return "no Python source here"
+
+
+def setting(job: Job, target: Target, jobs: int, tell: Callable[[str], None] | None) -> Setting:
+    """What the engines of a target are made from; `tell` hears of an image that is pulled, None where none may be."""
+    request, config = job.request, job.config
+    if request.image:
+        image, proof = request.image, "image"
+    elif config.image and not request.targets:
+        image, proof = config.image, "image"
+    elif target.image is not None and "$" not in target.image:
+        image, proof = target.image, "image"
+    else:
+        image, proof = f"python:{target.version}-slim" if target.version is not None else "", "compiled"
+    if target.doubt and image == target.image:
+        proof = "compiled"
+    platform = config.platform or "linux/amd64"
+    return Setting(target.version, job.place.root, jobs, job.cache, image, platform, proof, tell)
+
+
+def may_pull(request: Request) -> bool:
+    """Whether an image may be pulled: never from a hook, nor where a prediction would do."""
+    return not (request.staged or request.proof == "predicted" or os.environ.get("PRE_COMMIT"))
 
 
 def no_version(target: Target) -> str:

@@ -54,6 +54,27 @@ def speaks_of_python(chain: Iterable[Stage]) -> bool:
     return any(_PYTHONIC.search(f"{stage.base}\n{step.text}") for stage in chain for step in stage.instructions)
 
 
+# What puts another Python beside, or in front of, the one of the base image.
+_INSTALLS = re.compile(
+    r"\b(?:apt|apt-get|apk|dnf|microdnf|yum|zypper)\b[^\n;&|]*\b(?:install|add)\b[^\n;&|]*\bpython3?(?:\.\d+)?\b"
+    r"|\buv python install\b|\buv venv\b[^\n;&|]*(?:--python|-p)\b|\bpyenv install\b|\bdeadsnakes\b|\baltinstall\b"
+    r"|\b(?:conda|mamba|micromamba)\b[^\n;&|]*\b(?:create|install)\b[^\n;&|]*\bpython\b"
+)
+_HOLDS_PYTHON = re.compile(r"^/(?:usr(?:/local)?(?:/(?:bin|lib)?)?|opt)?/?$|python")
+
+
+def installs_python(chain: Iterable[Stage]) -> str:
+    """The instruction by which some stages get another Python than their base image's, empty where none is seen."""
+    for stage in chain:
+        for step in stage.instructions:
+            if step.name == "RUN" and _INSTALLS.search(step.text):
+                return f"line {step.line} installs another Python"
+            copied = step.name in {"COPY", "ADD"} and any(flag.startswith("--from=") for flag in step.flags)
+            if copied and any(_HOLDS_PYTHON.search(word) for word in step.text.split()):
+                return f"line {step.line} copies what may be another Python"
+    return ""
+
+
 def instructions(data: bytes) -> list[Instruction]:
     """The instructions of a Dockerfile; comments, continuations and heredocs as BuildKit reads them."""
     text = data.decode("utf-8", "replace").removeprefix("\ufeff")

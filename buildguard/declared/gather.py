@@ -256,11 +256,21 @@ def _from_services(
         if not python:
             continue
         seen.append(declaration)
+        doubt = _doubt(service, files)
         near = _nearest(declared, service)
         # A build file that sets GOOGLE_PYTHON_VERSION speaks of buildpacks, which build no Dockerfile.
         conflicts = _conflicts(declaration, [one for one in near if one.rank is not Rank.BUILDPACK])
-        targets.append(_target(declaration, service.name, service.context, conflicts))
+        targets.append(_target(declaration, service.name, service.context, conflicts)._replace(doubt=doubt))
     return targets, seen
+
+
+def _doubt(service: Service, files: _Read) -> str:
+    """Why another Python than that of a service's base image may run in the end."""
+    from buildguard.declared import dockerfile
+
+    last = dockerfile.final(files.dockerfiles[service.dockerfile], dict(service.build_args), service.stage)
+    found = "" if last is None else dockerfile.installs_python(last.chain)
+    return f"{service.dockerfile}: {found}" if found else ""
 
 
 def _from_dockerfile(service: Service, files: _Read) -> tuple[Declaration, bool]:
@@ -316,7 +326,8 @@ def _conflicts(chosen: Declaration, others: Iterable[Declaration]) -> tuple[Decl
 def _target(
     chosen: Declaration, service: str | None, context: str | None, conflicts: tuple[Declaration, ...]
 ) -> Target:
-    return Target(chosen.version, chosen.place, chosen.image, service, context, chosen.untold, conflicts)
+    doubt = "" if chosen.rank is Rank.DOCKERFILE else f"{chosen.place} is no Dockerfile"
+    return Target(chosen.version, chosen.place, chosen.image, service, context, chosen.untold, conflicts, doubt)
 
 
 def _root_target(services: Sequence[Target], declared: list[Declaration], sources: Sequence[Entry]) -> list[Target]:

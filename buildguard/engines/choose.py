@@ -11,12 +11,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from buildguard.cache import Cache
     from buildguard.engines import Engine
     from buildguard.target import PythonVersion
 
 NAMES = ("interpreter", "container", "cloud", "static")
 AUTO = ("interpreter", "container", "static")
-_NOT_YET = {"container": "the container engine", "cloud": "the cloud engine"}
+_NOT_YET = {"cloud": "the cloud engine"}
+
+
+class Setting(NamedTuple):
+    """What the engines of one target are made from.
+
+    `version` is None where only its image can tell it; `root` is the folder under check, from which nothing is run;
+    `image` is the reference that the container engine asks, and `proof` what its verdicts are worth. `tell` hears of
+    an image that is being pulled; None where nothing may be.
+    """
+
+    version: PythonVersion | None
+    root: Path
+    jobs: int
+    cache: Cache
+    image: str = ""
+    platform: str = "linux/amd64"
+    proof: str = "compiled"
+    tell: Callable[[str], None] | None = None
 
 
 class Choice(NamedTuple):
@@ -45,12 +64,10 @@ def order_of(configured: Sequence[str]) -> tuple[str, ...]:
 class Chooser:
     """The engines of one target: each that was asked for, or the first of an order that is ready."""
 
-    def __init__(
-        self, asked: tuple[str, ...], order: tuple[str, ...], version: PythonVersion, root: Path, jobs: int
-    ) -> None:
+    def __init__(self, asked: tuple[str, ...], order: tuple[str, ...], setting: Setting) -> None:
         self._asked = asked
         self._names = asked or order
-        self._make: Callable[[str], Engine | None] = lambda name: _engine(name, version, root, jobs)
+        self._setting = setting
         self._made: dict[str, Engine | None] = {}
 
     def begin(self) -> None:
@@ -67,8 +84,7 @@ class Chooser:
             if engine is None:
                 # what `auto` would have liked to try is no news; what somebody asked for is
                 if self._asked:
-                    reason = f"{_NOT_YET[name]} is not part of this version of buildguard"
-                    choice.unavailable.append(Unavailable(name, reason))
+                    choice.unavailable.append(Unavailable(name, _why_none(name)))
                 continue
             answer = engine.prepare()
             if isinstance(answer, Unavailable):
@@ -87,8 +103,14 @@ class Chooser:
 
     def _engine(self, name: str) -> Engine | None:
         if name not in self._made:
-            self._made[name] = self._make(name)
+            self._made[name] = _engine(name, self._setting)
         return self._made[name]
+
+
+def _why_none(name: str) -> str:
+    if name in _NOT_YET:
+        return f"{_NOT_YET[name]} is not part of this version of buildguard"
+    return f"the {name} engine needs {'an image' if name == 'container' else 'a version'}, and nothing here names one"
 
 
 def enough(proof: str, wanted: str) -> bool:
@@ -96,13 +118,21 @@ def enough(proof: str, wanted: str) -> bool:
     return PROOFS.index(proof) >= PROOFS.index(wanted)
 
 
-def _engine(name: str, version: PythonVersion, root: Path, jobs: int) -> Engine | None:
+def _engine(name: str, setting: Setting) -> Engine | None:
+    """An engine by its name; None where it has nothing to ask."""
+    if name == "container" and setting.image:
+        from buildguard.engines.container import ContainerEngine, Wanted
+
+        wanted = Wanted(setting.image, setting.platform, setting.proof, setting.tell)
+        return ContainerEngine(wanted, setting.jobs, setting.cache)
+    if setting.version is None:
+        return None
     if name == "interpreter":
         from buildguard.engines.interpreter import InterpreterEngine
 
-        return InterpreterEngine(version, root, jobs)
+        return InterpreterEngine(setting.version, setting.root, setting.jobs)
     if name == "static":
         from buildguard.engines.static import StaticEngine
 
-        return StaticEngine(version)
+        return StaticEngine(setting.version)
     return None

@@ -30,7 +30,7 @@ def _annotation(one: Diagnostic) -> str:
         "endLine": one.range.end_line,
         "col": one.range.column,
         "endColumn": one.range.end_column if one.range.end_line == one.range.line else None,
-        "title": f"buildguard {one.code} (Python {one.target})",
+        "title": f"buildguard {one.code} (Python {', '.join(one.shared)})",
     }
     return _command(str(one.severity), where, "\n".join(filter(None, (one.message, evidence(one), one.hint))))
 

@@ -55,6 +55,7 @@ def _diagnostic(one: Diagnostic) -> dict[str, Any]:
         "message": one.message,
         "hint": one.hint,
         "target": one.target,
+        "targets": list(one.shared),
         "engine": one.engine,
         "fixable": one.fixable,
         "evidence": one.evidence,

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, for long runs on a terminal only."""
+"""Progress on stderr: a bar for long runs on a terminal, and what is being waited for."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class Progress:
         self._wanted = sys.stderr.isatty()
         self._done = 0
         self._bar: Any = None
+        self._telling = False
+        self._told: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -27,15 +29,34 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._clear()
         if self._bar is not None:
             self._bar.__exit__(kind, error, trace)
+
+    def tell(self, text: str) -> None:
+        """Say what takes its time: on a terminal in one line that changes, elsewhere each new thing once."""
+        if self._wanted:
+            sys.stderr.write(f"\r\033[K{text}")
+        elif (what := text.partition(":")[0]) not in self._told:
+            self._told.add(what)
+            sys.stderr.write(f"{text}\n")
+        self._telling = self._wanted
+        sys.stderr.flush()
+
+    def _clear(self) -> None:
+        if self._telling:
+            self._telling = False
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
 
     def update(self, done: int, total: int) -> None:
         """Take in that `done` more of `total` verdicts are there."""
         self._done += done
         if self._bar is not None:
             self._bar.update(done)
-        elif self._wanted and time.monotonic() - self._begun > _PATIENCE:
+            return
+        self._clear()
+        if self._wanted and time.monotonic() - self._begun > _PATIENCE:
             import click
 
             self._bar = click.progressbar(length=total, label="compiling", file=sys.stderr)

@@ -58,7 +58,7 @@ def _result(one: Diagnostic, codes: list[str]) -> dict[str, Any]:
         "ruleIndex": codes.index(one.code),
         "level": str(one.severity),
         "message": {"text": "\n\n".join(filter(None, (one.message, evidence(one), one.hint)))},
-        "properties": {"target": one.target, "engine": one.engine},
+        "properties": {"target": one.target, "targets": list(one.shared), "engine": one.engine},
     }
     if one.path is not None:
         location: dict[str, Any] = {"artifactLocation": _artifact(one.path)}

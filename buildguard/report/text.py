@@ -94,7 +94,7 @@ def _finding(one: Diagnostic, hinted: set[str], width: int) -> Iterator[str]:
     colour = "red" if one.severity is Severity.ERROR else "yellow"
     code = click.style(f"{one.code} {one.severity}", fg=colour)
     # BG4xx speak of Pythons in their own words
-    target = f" (Python {one.target})" if one.target and not one.code.startswith("BG4") else ""
+    target = f" (Python {', '.join(one.shared)})" if one.target and not one.code.startswith("BG4") else ""
     yield f"  {place + '  ' if place else ''}{code}: {shown(one.message)}{target}"
     yield from _excerpt(one)
     if one.evidence:
@@ -161,7 +161,7 @@ def _unproven(report: Report, most: int | None) -> Iterator[str]:
 
 def _target(row: TargetRow) -> str:
     how = {
-        "compiled": f"compiled by {row.interpreter}",
+        "compiled": f"compiled by {row.interpreter}{f' in {row.image}' if row.image_id else ''}",
         "image": f"compiled by {row.interpreter} in {row.image}",
         "predicted": f"predicted by {row.interpreter}, not compiled",
     }.get(row.proof, "not compiled")

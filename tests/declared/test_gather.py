@@ -298,7 +298,8 @@ def test_one_dockerfile_built_twice_is_two_targets(project: Callable[..., Projec
     report = made.check().json
 
     assert [one["python"] for one in report["targets"]] == ["3.12", "3.11", "3.10"]
-    assert {one["target"] for one in report["diagnostics"] if one["code"] == "BG101"} == {"3.11", "3.10"}
+    (one,) = (one for one in report["diagnostics"] if one["code"] == "BG101")
+    assert one["targets"] == ["3.10", "3.11"]
 
 
 def test_an_empty_image_with_a_python_copied_in_is_not_passed_over(project: Callable[..., Project]) -> None:

@@ -1,0 +1,395 @@
+"""Judging the sources of a job for each of its targets, by every engine that answers, side by side."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from buildguard import cache as caches
+from buildguard import process
+from buildguard.commands import since
+from buildguard.commands.job import Job, may_pull, no_version, nothing, setting, share_of
+from buildguard.diagnostic import Diagnostic, Severity, Unproven, shown_path
+from buildguard.engines import PROOFS
+from buildguard.engines import choose as engines
+from buildguard.filters import Ignore
+from buildguard.judge import Judge, digests_of
+from buildguard.merge import IGNORE, diagnostic_of
+from buildguard.result import TargetRow
+from buildguard.stage import Unreadable
+from buildguard.target import PythonVersion, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from buildguard.diagnostic import Finding
+    from buildguard.engines import Engine, Ready, Unavailable
+    from buildguard.stage import Entry
+
+_MUSL = (
+    "{image} runs on musl, not glibc: wheels for manylinux do not install in it, and its threads have 128 KiB of stack,"
+    " so deeply nested code that compiles here can still crash when a thread imports it"
+)
+
+
+class Watcher(Protocol):
+    """Who hears of progress."""
+
+    def update(self, done: int, total: int) -> None:
+        """So many more verdicts of a total are there."""
+
+    def tell(self, text: str) -> None:
+        """What takes its time just now."""
+
+
+class Share(NamedTuple):
+    """A target, and the entries that it runs."""
+
+    target: Target
+    entries: Sequence[Entry]
+
+
+class Verdict(NamedTuple):
+    """What one engine says of one file: the finding that refuses it, or None where it accepts it."""
+
+    ready: Ready
+    refusal: Finding | None
+
+
+class Seen:
+    """What judging the targets brought; `gone` was listed and is deleted in the worktree: no build has it."""
+
+    def __init__(self) -> None:
+        self.rows: list[TargetRow] = []
+        self.diagnostics: list[Diagnostic] = []
+        self.unproven: list[Unproven] = []
+        self.gone: set[bytes] = set()
+        self.ignores: list[Ignore] = []
+        self.notes: list[str] = []
+
+    def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
+        """Take the findings in one file for one target; comments that silence something lie among them."""
+        for one in findings:
+            if one.code == IGNORE:
+                self.ignores.append(Ignore.of(path, one))
+            else:
+                self.diagnostics.append(diagnostic_of(one, path, python, engine))
+
+    def add(self, other: Seen) -> None:
+        """Take over what was seen for another target."""
+        self.rows += other.rows
+        self.diagnostics += other.diagnostics
+        self.unproven += other.unproven
+        self.gone |= other.gone
+        self.ignores += other.ignores
+        self.notes += other.notes
+
+
+def judge_all(job: Job, watcher: Watcher) -> Seen:
+    """Judge every source of a job for each target that runs it."""
+    seen = Seen()
+    if not job.chosen.sources:
+        if not job.request.staged:
+            seen.unproven.append(Unproven(None, None, nothing(job)))
+        return seen
+    shares = [Share(target, share_of(target, job)) for target in job.targets]
+    uncovered = len(job.chosen.sources) - len({entry.path for share in shares for entry in share.entries})
+    if uncovered and not job.request.service:
+        seen.unproven.append(Unproven(None, None, f"{uncovered} files belong to no target"))
+    if not any(share.entries for share in shares):
+        # one service was asked for, and it runs none of these files (or no Python at all)
+        reason = f"service '{job.request.service}' runs none of these files" if job.request.service else nothing(job)
+        seen.unproven.append(Unproven(None, None, reason))
+    total = sum(len(share.entries) for share in shares)
+    desks = [_Desk(job, share, watcher, total) for share in shares]
+    try:
+        _work(job, desks)
+    finally:
+        for desk in desks:
+            desk.close()
+    for desk in desks:
+        seen.add(desk.seen)
+    return seen
+
+
+def _work(job: Job, desks: list[_Desk]) -> None:
+    """Let every desk judge, as many at once as there are cores; the sources are hashed meanwhile, and once for all."""
+    together = min(len(desks), max(2, process.cores()))
+    for desk in desks[:together]:
+        desk.begin()
+    # with an empty cache the judge does all the reading itself
+    read = [] if job.cache.is_empty() else job.chosen.sources
+    digests = {entry.path: digest for entry, digest in zip(read, digests_of(job.place.stage, read), strict=True)}
+    if len(desks) == 1:
+        desks[0].judge(digests, job)
+    else:
+        _side_by_side([partial(desk.judge_with_own_cache, digests) for desk in desks], together)
+
+
+def _side_by_side(tasks: list[Callable[[], None]], together: int) -> None:
+    """Run some tasks in threads, so many at once; the first error is raised here, and ends the waiting."""
+    waiting = list(reversed(tasks))
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while not failures:
+                waiting.pop()()
+        except IndexError:
+            return
+        except BaseException as error:  # noqa: BLE001  raised again by whoever waits for us
+            failures.append(error)
+
+    # not waited for at an exit: who is interrupted closes the engines under them
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(together)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads) and not failures:
+        for thread in threads:
+            thread.join(0.05)
+    if failures:
+        raise failures[0]
+
+
+class _Desk:
+    """One target at work: its engines, and what they bring."""
+
+    _telling = threading.Lock()
+
+    def __init__(self, job: Job, share: Share, watcher: Watcher, total: int) -> None:
+        self.seen = Seen()
+        self._job = job
+        self._share = share
+        self._watcher = watcher
+        self._total = total
+        self._asked: tuple[str, ...] = ()
+        self._chooser: engines.Chooser | None = None
+
+    def begin(self) -> None:
+        """Let the engine that will be asked first get ready."""
+        chooser = self._choosing(self._job)
+        if chooser is not None:
+            chooser.begin()
+
+    def judge_with_own_cache(self, digests: Mapping[bytes, bytes]) -> None:
+        """Judge in a thread of its own: a connection to the cache belongs to the thread that made it."""
+        own = caches.Cache(caches.folder() if self._job.request.use_cache else None)
+        try:
+            self.judge(digests, self._job._replace(cache=own))
+        finally:
+            self.seen.notes += own.notes
+            own.close()
+
+    def close(self) -> None:
+        """End the engines, also while a thread is still busy with them."""
+        if self._chooser is not None:
+            with suppress(Exception):
+                self._chooser.close()
+
+    def judge(self, digests: Mapping[bytes, bytes], job: Job) -> None:
+        """One target: its rows and diagnostics; what no engine could answer is unproven."""
+        target = self._share.target
+        chooser = self._choosing(job)
+        if chooser is None:
+            self._unproven(no_version(target))
+            self._no_engine()
+            return
+        try:
+            choice = chooser.choose()
+            if target.version is None and choice.ready:
+                target = target._replace(version=PythonVersion.parse(choice.ready[0][1].version))
+            verdicts = [self._by_engine(job, target, digests, one) for one in choice.ready]
+        finally:
+            chooser.close()
+        self.seen.diagnostics += _disagreements(verdicts, target)
+        self.seen.notes += [ready.note for _engine, ready in choice.ready if ready.note]
+        self.seen.notes += [_MUSL.format(image=one.image) for _engine, one in choice.ready if one.libc == "musl"]
+        if not choice.ready:
+            self._no_engine()
+        for reason in self._shortcomings(target, choice):
+            self._unproven(reason)
+
+    def _choosing(self, job: Job) -> engines.Chooser | None:
+        """Who may answer; None where nothing is known of the Python, and no image could tell."""
+        if self._chooser is not None:
+            return self._chooser
+        target, request = self._share.target, job.request
+        self._asked = ("container",) if request.image and request.engine == "auto" else engines.parse(request.engine)
+        order = engines.order_of(job.config.engine)
+        made = setting(job, target, request.jobs or process.cores(), self._tell if may_pull(request) else None)
+        if target.version is None:
+            if not made.image or "container" not in (self._asked or order):
+                return None
+            order = ("container",)
+        elif request.proof == "image":
+            order = tuple(sorted(order, key=lambda name: name != "container"))
+        self._chooser = engines.Chooser(self._asked, order, made)
+        return self._chooser
+
+    def _tell(self, text: str) -> None:
+        with self._telling:
+            self._watcher.tell(text)
+
+    def _progress(self, done: int) -> None:
+        with self._telling:
+            self._watcher.update(done, self._total)
+
+    def _unproven(self, reason: str) -> None:
+        python = self._share.target.python if self._share.target.version is not None else None
+        self.seen.unproven.append(Unproven(None, python, reason))
+
+    def _shortcomings(self, target: Target, choice: engines.Choice) -> list[str]:
+        """What keeps the verdicts from being the proof that was asked for."""
+        proof = max((ready.proof for _engine, ready in choice.ready), key=PROOFS.index, default="none")
+        if self._asked and choice.unavailable:
+            return [one.words for one in choice.unavailable]
+        if target.version is None:
+            return [f"{no_version(target)}; {one.words}" for one in choice.unavailable]
+        if not engines.enough(proof, self._job.request.proof):
+            return [_too_little(proof, self._job.request.proof, choice, target)]
+        return []
+
+    def _by_engine(
+        self, job: Job, target: Target, digests: Mapping[bytes, bytes], answering: tuple[Engine, Ready]
+    ) -> dict[bytes, Verdict]:
+        """One engine's verdicts: reported, and returned for comparison."""
+        engine, ready = answering
+        entries = self._share.entries
+        runs = PythonVersion.parse(ready.version) if ready.image_id else target.version
+        assert runs is not None
+        judge = Judge(job.place.stage, engine, ready, runs.minor, job.cache)
+        judged = judge.run(entries, [digests.get(entry.path, b"") for entry in entries], self._progress)
+        self.seen.gone.update(one.entry.path for one in judged if one.gone)
+        judged = [one for one in judged if not one.gone]
+        for one in [one for one in judged if one.findings or one.unproven]:
+            path = shown_path(one.entry.path)
+            self.seen.note(one.findings, path, target.python, ready.engine)
+            if one.unproven:
+                self.seen.unproven.append(Unproven(path, target.python, one.unproven))
+        self.seen.rows.append(_row(target, ready, len(judged), sum(one.cached for one in judged)))
+        if ready.image_id:
+            self._judge_image(job, target, ready)
+        since.remember(job, target, ready)
+        return {one.entry.path: Verdict(ready, _refusal(one.findings)) for one in judged if not one.unproven}
+
+    def _judge_image(self, job: Job, target: Target, ready: Ready) -> None:
+        """Whether the image is what it is said to be, and will be the same tomorrow."""
+        from buildguard.declared import promise
+
+        self.seen.diagnostics += promise.broken(target, ready)
+        declared = "" if job.request.image else ready.image
+        if declared and declared == job.config.image:
+            place = f"{job.config.file}:{job.config.image_line}"
+            self.seen.diagnostics += promise.unpinned(target._replace(found_in=place), ready, declared)
+        elif declared and declared == target.image:
+            self.seen.diagnostics += promise.unpinned(target, ready, declared)
+
+    def _no_engine(self) -> None:
+        """What needs no engine is reported all the same: the text of every file."""
+        target, gone = self._share.target, 0
+        for entry, content in self._job.place.stage.contents(self._share.entries):
+            path = shown_path(entry.path)
+            if isinstance(content, Unreadable):
+                if content.gone:
+                    self.seen.gone.add(entry.path)
+                    gone += 1
+                else:
+                    self.seen.unproven.append(Unproven(path, target.python, content.reason))
+                continue
+            self.seen.note(_without_engine(content, target), path, target.python, "rule")
+        self.seen.rows.append(_row(target, None, len(self._share.entries) - gone, 0))
+
+
+def _row(target: Target, ready: Ready | None, files: int, cached: int) -> TargetRow:
+    return TargetRow(
+        python=target.python,
+        found_in=target.found_in,
+        engine=ready.engine if ready is not None else None,
+        proof=ready.proof if ready is not None else "none",
+        interpreter=ready.interpreter if ready is not None else None,
+        image=(ready.image if ready is not None else "") or target.image,
+        image_id=(ready.image_id if ready is not None else "") or None,
+        files=files,
+        cached=cached,
+        service=target.service,
+        image_digest=(ready.image_digest if ready is not None else "") or None,
+    )
+
+
+def _too_little(proof: str, wanted: str, choice: engines.Choice, target: Target) -> str:
+    """What is missing from a proof, and the line that would make it one."""
+    have = "no engine answered" if proof == "none" else f"{proof} only, and --proof {wanted} is what counts"
+    if choice.unavailable:
+        why: Unavailable = choice.unavailable[0]
+        return f"{have}: {why._replace(hint=f'to prove it: {why.hint}' if why.hint else '').words}"
+    if proof == "predicted":
+        minor = target.version.minor_text if target.version is not None else "3"
+        return f"{have}; to prove it: --engine interpreter, after `uv python install {minor}` where there is none"
+    if target.doubt:
+        return f"{have}: {target.doubt}; to prove it: build the image, and name it with --image"
+    return f"{have}; to prove it: --image with the image that will run"
+
+
+def _without_engine(content: bytes, target: Target) -> list[Finding]:
+    """What can be said of a source that nothing compiles."""
+    from buildguard import text
+    from buildguard.rules import fstrings
+    from buildguard.rules.ignores import ignores
+    from buildguard.rules.screen import may_be_refused
+
+    found = [*text.findings(content), *ignores(content)]
+    if target.version is not None and may_be_refused(content):
+        found += fstrings.findings(content, target.version.minor)
+    return found
+
+
+# ------------------------------------------------------------------------------------------ disagreement
+
+
+def _refusal(findings: Iterable[Finding]) -> Finding | None:
+    return next((one for one in findings if one.code in {"BG101", "BG103"}), None)
+
+
+def _disagreements(by_engine: Sequence[Mapping[bytes, Verdict]], target: Target) -> list[Diagnostic]:
+    """BG104: files that one engine accepts and another refuses."""
+    found = []
+    for path in sorted({path for verdicts in by_engine for path in verdicts}):
+        verdicts = [one[path] for one in by_engine if path in one]
+        refusing = [one for one in verdicts if one.refusal is not None]
+        accepting = [one for one in verdicts if one.refusal is None]
+        if refusing and accepting:
+            found.append(_disagreement(shown_path(path), target.python, refusing[0], accepting[0]))
+    return found
+
+
+def _disagreement(path: str, python: str, refusing: Verdict, accepting: Verdict) -> Diagnostic:
+    refusal = refusing.refusal
+    assert refusal is not None
+    both = (refusing.ready, accepting.ready)
+    message = (
+        f"engines disagree on the same bytes: {_who(accepting.ready)} accepts this file,"
+        f" {_who(refusing.ready)} refuses it: {refusal.message}"
+    )
+    if "predicted" in {one.proof for one in both}:
+        hint = "a prediction is no proof: the one that compiled is right"
+    elif refusing.ready.version != accepting.ready.version:
+        hint = f"{both[0].version} and {both[1].version} are not the same Python: what the image runs is what counts"
+    else:
+        hint = "one of them is not built as its version says: what the image runs is what counts"
+    return Diagnostic(
+        "BG104",
+        Severity.ERROR,
+        path,
+        refusal.range,
+        message,
+        hint,
+        python,
+        ",".join(sorted(one.engine for one in both)),
+        refusal.excerpt,
+    )
+
+
+def _who(ready: Ready) -> str:
+    return f"{ready.interpreter}{f' in {ready.image}' if ready.image_id else ''} ({ready.engine})"

@@ -1,0 +1,84 @@
+"""`check --diff-base`: what changed since a commit, unless what judges it has changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildguard import cache as caches
+from buildguard import config as configs
+from buildguard.commands.job import config_files
+from buildguard.declared import gather
+from buildguard.diagnostic import shown_path
+from buildguard.errors import UsageError
+from buildguard.source import Selection, choose
+
+if TYPE_CHECKING:
+    from buildguard import git
+    from buildguard.commands.job import Job
+    from buildguard.commands.judging import Seen
+    from buildguard.diagnostic import Diagnostic, Unproven
+    from buildguard.engines import Ready
+    from buildguard.target import Target
+
+_SEEN = b"interpreter"
+
+
+def _seen_key(job: Job, target: Target, commit: str) -> bytes:
+    return caches.context_of("interpreter seen", str(job.place.root), target.python, commit)
+
+
+def remember(job: Job, target: Target, ready: Ready) -> None:
+    """Which interpreter judged at this commit, so that a later `--diff-base` can tell that it moved."""
+    repository = job.place.repository
+    if repository is not None and repository.head:
+        key = _seen_key(job, target, repository.head)
+        now = {_SEEN: ready.interpreter.encode()}
+        if job.cache.known(key, [_SEEN]) != now:
+            job.cache.store(key, now)
+
+
+def narrowed(job: Job, diagnostics: list[Diagnostic], seen: Seen) -> tuple[list[Diagnostic], list[Unproven]]:
+    """With `--diff-base`: only what lies in files changed since, unless something that judges them all changed."""
+    base = job.request.diff_base
+    if not base:
+        return diagnostics, seen.unproven
+    repository = job.place.repository
+    if repository is None:
+        raise UsageError("--diff-base needs a git repository")
+    commit = repository.resolve(base)
+    moved = _moved(job, seen, repository, commit)
+    if moved:
+        job.notes.append(f"{moved} changed since {base}: everything is reported")
+        return diagnostics, seen.unproven
+    changed = {shown_path(path) for path in repository.changed_paths(commit, against=job.place.compared_as)}
+    kept = [one for one in diagnostics if one.path is None or one.path in changed]
+    unproven = [one for one in seen.unproven if one.path is None or one.path in changed]
+    hidden = len(diagnostics) + len(seen.unproven) - len(kept) - len(unproven)
+    if hidden:
+        findings = "1 finding" if hidden == 1 else f"{hidden} findings"
+        job.notes.append(f"not shown: {findings} in files that did not change since {base}")
+    return kept, unproven
+
+
+def _moved(job: Job, seen: Seen, repository: git.Repository, commit: str) -> str:
+    """What changed since a commit that makes every verdict new: empty, or its name."""
+    from buildguard.stage import commit_of
+
+    then = commit_of(repository, commit)
+    if configs.read(config_files(then)) != job.config:
+        return "the configuration"
+    if not job.request.targets:
+        try:
+            targets = gather.find(then, job.config, choose(then, Selection()).sources, (), job.request.service).targets
+        except UsageError:
+            targets = []
+        before = {(target.version, target.context) for target in targets}
+        if any((target.version, target.context) not in before for target in job.targets):
+            return "the target"
+    for target in job.targets:
+        key = _seen_key(job, target, commit)
+        known = job.cache.known(key, [_SEEN]).get(_SEEN)
+        now = {row.interpreter for row in seen.rows if row.found_in == target.found_in}
+        if known is not None and known.decode() not in now:
+            return f"the interpreter (it was {known.decode()})"
+    return ""

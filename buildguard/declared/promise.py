@@ -1,0 +1,50 @@
+"""What was promised of an image, against what the interpreter in it says. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildguard.declared import images
+from buildguard.diagnostic import Diagnostic, Range, Severity
+from buildguard.target import PythonVersion
+
+if TYPE_CHECKING:
+    from buildguard.engines import Ready
+    from buildguard.target import Target
+
+
+def broken(target: Target, ready: Ready) -> list[Diagnostic]:
+    """BG402: the tag, or whoever declared the target, promises another Python than the image runs."""
+    runs = PythonVersion.parse(ready.version)
+    promises = [(target.version, f"{target.found_in} says")] if target.version is not None else []
+    tag = images.promised(ready.image)
+    if tag is not None and tag != target.version:
+        promises.append((tag, "its name says"))
+    file, line = target.place
+    return [
+        Diagnostic(
+            "BG402",
+            Severity.ERROR,
+            file,
+            Range(line),
+            f"{ready.image} runs {ready.interpreter}, but {who} Python {wanted}",
+            "judge by what runs: declare that version, or name an image that holds the one you mean",
+            target.python,
+            ready.engine,
+        )
+        for wanted, who in promises
+        if runs is None or runs.minor != wanted.minor or wanted.patch not in {None, runs.patch}
+    ]
+
+
+def unpinned(target: Target, ready: Ready, reference: str) -> list[Diagnostic]:
+    """BG404: the base image that a file names may be another one at the next build."""
+    file, line = target.place
+    if file is None or not reference or "@sha256:" in reference:
+        return []
+    pinned = f"{reference}@{ready.image_digest}"
+    hint = (
+        f"pin it: {pinned}" if ready.image_digest else "push it to a registry, and name it with the digest that it gets"
+    )
+    message = f"{reference} is not pinned by digest: the next build may run another Python than {ready.version}"
+    return [Diagnostic("BG404", Severity.WARNING, file, Range(line), message, hint, target.python, ready.engine)]
