@@ -26,6 +26,7 @@ CODES = {
     "BG402": "the image runs another Python than it is declared to",
     "BG403": "works here, breaks there",
     "BG404": "base image not pinned by digest",
+    "BG405": "bytecode in the image that is not its source's",
 }
 # The f-string rules that name what the compiler refuses.
 RULE_ERRORS = frozenset({"BG201", "BG202", "BG203", "BG204", "BG206", "BG207"})

@@ -74,14 +74,14 @@ def check(
     """Compile every source file under the Python that will run it."""
     from buildguard.place import locate
 
-    place: Place | UnprovenError
+    inside = len(paths) == 1 and paths[0].startswith("image:")
+    place: Place | UnprovenError | None = None
     try:
         # first, so that git lists the files while the rest is being imported
-        place = locate(Path.cwd(), paths, staged=staged)
+        place = None if inside else locate(Path.cwd(), paths, staged=staged)
     except UnprovenError as error:
         place = error
 
-    from buildguard.commands.check import check as command
     from buildguard.commands.job import Request
     from buildguard.report.progress import Progress
 
@@ -104,7 +104,14 @@ def check(
         try:
             if isinstance(place, UnprovenError):
                 raise place
-            report = command(request, place, progress)
+            if place is None:
+                from buildguard.commands.inside import check_image
+
+                report = check_image(request, paths[0], progress)
+            else:
+                from buildguard.commands.check import check as command
+
+                report = command(request, place, progress)
         except UnprovenError as error:
             report = _nothing_proven(error, strict=strict)
     _give(report, form, output, lines=None if everything or output else _screen())

@@ -39,6 +39,7 @@ def merged(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
 
     What `--select`, `--ignore` and comments silence is gone by now: the compiler's finding stands where no rule's does.
     """
+    diagnostics = list(dict.fromkeys(diagnostics))  # of two engines a rule finds the same
     compilers = {_place(one): one for one in diagnostics if one.code == "BG101" and one.within is not None}
     if not compilers:
         return diagnostics
@@ -55,16 +56,17 @@ def merged(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
 
 
 def across_targets(diagnostics: Iterable[Diagnostic], targets: Sequence[str]) -> list[Diagnostic]:
-    """One finding for each line and code that several targets share: in the newest one's words, with all their names.
+    """One finding for each line and code that several targets or engines share: in the newest one's words, with all their names.
 
     `targets` are their names from the oldest to the newest.
     """
     rows: dict[tuple[object, ...], list[Diagnostic]] = {}
     seen: dict[tuple[object, ...], int] = {}
     for one in diagnostics:
-        kind = (one.path, one.range.line, one.code, one.severity, one.engine)
+        kind = (one.path, one.range.line, one.code, one.severity)
         # several on one line stay apart: the first of each target belongs together, and the second
-        place = seen[*kind, one.target] = seen.get((*kind, one.target), 0) + 1
+        witness = (*kind, one.target, one.engine)
+        place = seen[witness] = seen.get(witness, 0) + 1
         rows.setdefault((*kind, place if one.path is not None else one.message), []).append(one)
     return [_shared(row, targets) for row in rows.values()]
 
@@ -74,7 +76,7 @@ def _shared(row: list[Diagnostic], targets: Sequence[str]) -> Diagnostic:
         return row[0]
     row = sorted(row, key=lambda one: targets.index(one.target) if one.target in targets else -1)
     names = tuple(dict.fromkeys(one.target for one in row if one.target is not None))
-    newest = row[-1]
+    newest = row[-1]._replace(engine=",".join(dict.fromkeys(one.engine for one in row if one.engine)) or None)
     if len(names) < 2:  # noqa: PLR2004  two services on one Python
         return newest
     return newest._replace(target=names[0], targets=names)

@@ -27,6 +27,33 @@ class TargetRow(NamedTuple):
     image_digest: str | None = None
 
 
+class Dependencies(NamedTuple):
+    """What installers put into an image: how many files were compiled, which are refused, and which were not looked at."""
+
+    files: int
+    folders: tuple[str, ...]
+    rejected: tuple[Diagnostic, ...]
+    unproven: tuple[Unproven, ...]
+
+
+class InsideImage(NamedTuple):
+    """What `check image:REF` saw: the image, where the project lies in it, and what is not the project's.
+
+    `generated` has no twin in the project, `changed` has one with other bytes; both are paths of the report. `told_by`
+    says how the roots are known. `digest` is empty where no registry knows the image.
+    """
+
+    reference: str
+    id: str
+    digest: str
+    platform: str
+    roots: tuple[str, ...]
+    told_by: str
+    generated: tuple[str, ...]
+    changed: tuple[str, ...]
+    dependencies: Dependencies
+
+
 class Report(NamedTuple):
     """The whole result; `root` is relative to the folder where the command ran, `seconds` is wall time."""
 
@@ -38,6 +65,7 @@ class Report(NamedTuple):
     files: int
     seconds: float
     strict: bool = False
+    image: InsideImage | None = None
 
     @property
     def errors(self) -> int:
@@ -52,9 +80,10 @@ class Report(NamedTuple):
     @property
     def exit_code(self) -> int:
         """1 for findings, else 3 for anything unproven, else 0."""
-        if self.errors or (self.strict and self.warnings):
+        installed = self.image.dependencies if self.image is not None and self.strict else None
+        if self.errors or (self.strict and self.warnings) or (installed is not None and installed.rejected):
             return 1
-        return 3 if self.unproven else 0
+        return 3 if self.unproven or (installed is not None and installed.unproven) else 0
 
     @property
     def rejected_files(self) -> list[str]:

@@ -164,6 +164,38 @@ def repository(project: Callable[..., Project]) -> Callable[..., Project]:
     return make
 
 
+_OUTSIDE = dict(os.environ)
+
+
+@pytest.fixture(scope="session")
+def engine_address() -> str:
+    """Where the container engine of this machine listens, as it is found outside of the tests' own surroundings."""
+    from buildguard.containers import daemon
+    from buildguard.errors import UnprovenError
+
+    names = ("HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "XDG_RUNTIME_DIR")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+            patch.delenv(name, raising=False)
+            if name in _OUTSIDE:
+                patch.setenv(name, _OUTSIDE[name])
+        try:
+            reached = daemon.connect()
+        except UnprovenError as error:
+            missing("a container engine", f"{error.words}; ./scripts/test starts one where it runs as root on Debian")
+            raise
+        reached.close()
+        return reached.address.url
+
+
+@pytest.fixture
+def engine(engine_address: str) -> Iterator[str]:
+    """The real container engine, within reach of this test and of what it runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", engine_address)
+        yield engine_address
+
+
 def interpreter(version: str) -> Path:
     """An interpreter of this machine."""
     found = next((path for path, _where in candidates(version, Path("/nowhere"))), None)

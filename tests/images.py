@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import functools
+import fcntl
+import hashlib
 import io
 import os
 import re
 import subprocess
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +18,7 @@ import docker
 from tests.conftest import interpreter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 REPOSITORY = "buildguard-test"
 _NEVER = re.compile(
@@ -25,40 +27,66 @@ _NEVER = re.compile(
 _PATH = "PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@functools.cache
 def api() -> Any:
+    """The container engine that DOCKER_HOST names."""
     return docker.from_env(version="auto").api
 
 
 def base(version: str) -> str:
     """The reference of an image like python:X.Y-slim, with this machine's patch release where it is assembled."""
-    tag = f"{REPOSITORY}/python:{version}-slim"
-    if not exists(tag):
-        try:
-            api().pull("python", tag=f"{version}-slim", platform="linux/amd64")
-            api().tag(f"python:{version}-slim", f"{REPOSITORY}/python", f"{version}-slim")
-        except docker.errors.APIError:
-            assemble(tag, version)
-    return tag
+    return assemble(f"{REPOSITORY}/python:{version}-slim", version, pulled=f"python:{version}-slim")
 
 
-def exists(tag: str) -> bool:
+def exists(tag: str, recipe: str) -> bool:
     try:
-        api().inspect_image(tag)
+        found = api().inspect_image(tag)
     except docker.errors.ImageNotFound:
         return False
-    return True
+    return bool((found["Config"].get("Labels") or {}).get("recipe") == recipe)
 
 
 def assemble(
-    tag: str, version: str, *, prefix: str = "usr/local", shell: bool = True, changes: Iterable[str] = ()
+    tag: str,
+    version: str,
+    *,
+    prefix: str = "usr/local",
+    shell: bool = True,
+    changes: Iterable[str] = (),
+    pulled: str = "",
 ) -> str:
-    """An image with one interpreter in `prefix`, the libraries that it needs, and busybox for a shell."""
-    with Rootfs() as rootfs:
-        rootfs.python(interpreter(version), prefix)
-        if shell:
-            rootfs.busybox()
-        return rootfs.become(tag, [f"ENV {_PATH}", 'CMD ["python3"]', *changes])
+    """An image with one interpreter in `prefix`, the libraries that it needs, and busybox for a shell.
+
+    `pulled` is the image that takes its place where a registry has it.
+    """
+    executable = interpreter(version)
+    told = f"{Path(__file__).read_bytes()!r} {executable} {executable.stat()} {prefix} {shell} {list(changes)}"
+    recipe = hashlib.sha256(told.encode()).hexdigest()
+    with _one_at_a_time():
+        if exists(tag, recipe):
+            return tag
+        if pulled and _pull(pulled, tag):
+            return tag
+        with Rootfs() as rootfs:
+            rootfs.python(executable, prefix)
+            if shell:
+                rootfs.busybox()
+            return rootfs.become(tag, [f"LABEL recipe={recipe}", f"ENV {_PATH}", 'CMD ["python3"]', *changes])
+
+
+def _pull(reference: str, tag: str) -> bool:
+    try:
+        events = list(api().pull(*reference.split(":"), platform="linux/amd64", stream=True, decode=True))
+    except docker.errors.APIError:
+        return False
+    return not any("error" in event for event in events) and bool(api().tag(reference, *tag.split(":")))
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Tests run in several processes, and share the engine's images."""
+    with open(f"/tmp/buildguard-images-{os.getuid()}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class Rootfs:

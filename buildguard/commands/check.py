@@ -33,18 +33,23 @@ def check(request: Request, place: Place, watcher: Watcher) -> Report:
     started = time.monotonic()
     job = prepare(request, place)
     try:
-        seen = judge_all(job, watcher)
-        if seen.gone and len(seen.gone) == len(job.chosen.sources):
-            seen.unproven.append(Unproven(None, None, nothing(job)))
-        diagnostics = [*seen.diagnostics, *_conflicts(job.targets), *_works_here(job, seen)]
-        kept, idle = silenced(diagnostics, seen.ignores)
-        job.notes.extend(idle)
-        kept = merged(job.filters.keep(kept))
-        if len(seen.rows) > 1:
-            kept = across_targets(kept, _oldest_first(seen))
-        kept, unproven = since.narrowed(job, kept, seen)
+        return judged(job, judge_all(job, watcher), started)
     finally:
         job.cache.close()
+
+
+def judged(job: Job, seen: Seen, started: float) -> Report:
+    """What was seen of a job, silenced, merged and sorted; `started` is when it was begun."""
+    request = job.request
+    if seen.gone and len(seen.gone) == len(job.chosen.sources):
+        seen.unproven.append(Unproven(None, None, nothing(job)))
+    diagnostics = [*seen.diagnostics, *_conflicts(job.targets), *_works_here(job, seen)]
+    kept, idle = silenced(diagnostics, seen.ignores)
+    job.notes.extend(idle)
+    kept = merged(job.filters.keep(kept))
+    if len(seen.rows) > 1:
+        kept = across_targets(kept, _oldest_first(seen))
+    kept, unproven = since.narrowed(job, kept, seen)
     return Report(
         root=os.path.relpath(job.place.root, request.cwd),
         targets=tuple(seen.rows),

@@ -68,6 +68,7 @@ class Seen:
         self.gone: set[bytes] = set()
         self.ignores: list[Ignore] = []
         self.notes: list[str] = []
+        self.cached: set[bytes] = set()
 
     def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
         """Take the findings in one file for one target; comments that silence something lie among them."""
@@ -85,6 +86,7 @@ class Seen:
         self.gone |= other.gone
         self.ignores += other.ignores
         self.notes += other.notes
+        self.cached |= other.cached
 
 
 def judge_all(job: Job, watcher: Watcher) -> Seen:
@@ -268,16 +270,27 @@ class _Desk:
             self.seen.note(one.findings, path, target.python, ready.engine)
             if one.unproven:
                 self.seen.unproven.append(Unproven(path, target.python, one.unproven))
-        self.seen.rows.append(_row(target, ready, len(judged), sum(one.cached for one in judged)))
+        cached = {one.entry.path for one in judged if one.cached}
+        self.seen.cached |= cached
+        self.seen.rows.append(_row(target, ready, len(judged), len(cached)))
         if ready.image_id:
-            self._judge_image(job, target, ready)
+            self._judge_image(job, target, engine, ready)
         since.remember(job, target, ready)
         return {one.entry.path: Verdict(ready, _refusal(one.findings)) for one in judged if not one.unproven}
 
-    def _judge_image(self, job: Job, target: Target, ready: Ready) -> None:
-        """Whether the image is what it is said to be, and will be the same tomorrow."""
+    def _judge_image(self, job: Job, target: Target, engine: Engine, ready: Ready) -> None:
+        """Whether the image is what it is said to be, will be the same tomorrow, and runs what its sources say."""
+        from buildguard.commands import strays
         from buildguard.declared import promise
+        from buildguard.engines.container import ContainerEngine
+        from buildguard.image_stage import InImage
 
+        stage = job.place.stage
+        if isinstance(stage, InImage) and isinstance(engine, ContainerEngine) and engine.known is not None:
+            bytecode = strays.Bytecode(stage, engine, ready, engine.known.greeting, job.cache)
+            found, unproven = strays.reported(bytecode.strays(), bytecode, target.python)
+            self.seen.diagnostics += found
+            self.seen.unproven += unproven
         self.seen.diagnostics += promise.broken(target, ready)
         declared = "" if job.request.image else ready.image
         if declared and declared == job.config.image:

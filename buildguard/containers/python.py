@@ -52,6 +52,22 @@ def _all(cell: Cell, image: Image) -> Iterator[str]:
     yield from _anywhere(cell)
 
 
+def library_folders(cell: Cell, image: Image) -> Iterator[str]:
+    """Folders in which installers put packages for the Pythons of an image, as far as they are there."""
+    programs = [folder for folder in image.path if folder.endswith("/bin")]
+    programs += [posixpath.dirname(word) for word in image.command[:1] if word.startswith("/")]
+    homes = {posixpath.dirname(folder) for folder in programs}
+    homes |= {"/usr", "/usr/local", "/root/.local", image.variable("VIRTUAL_ENV")}
+    for home in sorted(homes - {"", "/"}):
+        libraries = [f"{home}/{name}" for name in ("lib", "lib64", "local/lib")]
+        for library in [one for one in libraries if cell.stat(one) is not None]:
+            versions = [f"{library}/{name}" for name in _NAMES if name.startswith("python3")]
+            for version in [one for one in versions if cell.stat(one) is not None]:
+                yield f"{version}/site-packages"
+                yield f"{version}/dist-packages"
+    yield from (folder for folder in image.variable("PYTHONPATH").split(":") if folder.startswith("/"))
+
+
 def _executable(found: Found | None) -> bool:
     return found is not None and found.is_executable and not found.is_folder
 

@@ -88,7 +88,7 @@ def stages(data: bytes, build_args: Mapping[str, str]) -> list[Stage]:
     found: list[tuple[Instruction, str, str, list[Instruction]]] = []
     for step in instructions(data):
         if step.name == "FROM":
-            base, alias = _from(_fill(step.text, known))
+            base, alias = _from(fill(step.text, known))
             found.append((step, base, alias, []))
         elif found:
             found[-1][3].append(step)
@@ -98,7 +98,7 @@ def stages(data: bytes, build_args: Mapping[str, str]) -> list[Stage]:
                 if name in build_args:
                     known[name] = build_args[name]
                 elif equals:
-                    known[name] = _fill(value, known)
+                    known[name] = fill(value, known)
     return [Stage(step.line, base, alias, tuple(rest)) for step, base, alias, rest in found]
 
 
@@ -188,7 +188,7 @@ def _words(text: str) -> list[str]:
     return [re.sub(r"""(["'])(.*?)\1""", r"\2", word) for word in re.findall(r"""(?:"[^"]*"|'[^']*'|\S)+""", text)]
 
 
-def _fill(text: str, known: Mapping[str, str]) -> str:
+def fill(text: str, known: Mapping[str, str]) -> str:
     """Variables as Dockerfiles have them; one without a value stays, so that it is seen."""
 
     def value(match: re.Match[str]) -> str:

@@ -91,6 +91,22 @@ def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence
     return Found(_unique(targets), everything, notes)
 
 
+class Recipe(NamedTuple):
+    """How one image is built: its service, and the text of its Dockerfile."""
+
+    service: Service
+    dockerfile: bytes
+
+
+def recipes(stage: Stage, config: Config, service: str = "") -> list[Recipe]:
+    """The images that a stage's files build, or the one that is called `service`; raises UsageError."""
+    files = _read(stage, config)
+    services, _notes = _services(files, config, stage)
+    if service:
+        services = _picked(services, service)
+    return [Recipe(one, files.dockerfiles[one.dockerfile]) for one in services]
+
+
 def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:
     """Whether a target runs a path; the root's target runs what lies in no service's context."""
     if target.context is None:

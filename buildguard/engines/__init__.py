@@ -13,11 +13,16 @@ PROOFS = ("none", "predicted", "compiled", "image")
 
 
 class Source(NamedTuple):
-    """One file under check: its number in this run, its exact bytes and their SHA-256."""
+    """One file under check: its number in this run, its exact bytes and their SHA-256.
+
+    With `code`, a whole `.pyc`, the question is whether that holds what the file compiles to at an optimization level.
+    """
 
     number: int
     data: bytes
     digest: bytes
+    code: bytes | None = None
+    level: int = -1
 
 
 class Warned(NamedTuple):

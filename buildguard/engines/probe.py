@@ -4,7 +4,8 @@ It runs inside the target's interpreter, so it uses the standard library alone, 
 can run it, and what a minimal interpreter may lack (hashlib, resource, zlib) is optional. The parent passes
 its text with `-c`.
 
-In:  `<number> <size> <CPU seconds>\\n` and that many bytes, until the end of input.
+In:  `<number> <size> <CPU seconds>\\n` and that many bytes, until the end of input. With two more numbers in that
+     line, `<level> <size>`, so many bytes of a `.pyc` follow: does it hold what the source compiles to?
 Out: lists of byte strings, each list as `<count>\\n` and then `<length>:<bytes>` for each. The first list is
 the greeting, every other one answers one source, in order.
 """
@@ -116,6 +117,16 @@ def libc():
         return ""
 
 
+def magic():
+    """The number that bytecode of this interpreter begins with, in hexadecimal digits."""
+    try:
+        import _frozen_importlib_external
+
+        return "".join("%02x" % byte for byte in _frozen_importlib_external.MAGIC_NUMBER)
+    except (ImportError, AttributeError):
+        return ""
+
+
 def place(error):
     """Line, column, end line and end column of a SyntaxError, empty where it names none."""
     return [
@@ -156,6 +167,25 @@ def judge(data, seen, memory):
     return verdict + seen
 
 
+def compare(data, code, level):
+    """Whether a `.pyc` holds what its source compiles to; loading it runs none of it."""
+    import marshal
+
+    try:
+        if code[4] & 3 == 3:  # an import compares the hash itself, and then looks no further
+            import _frozen_importlib_external as external
+            import _imp
+
+            if _imp.source_hash(external._RAW_MAGIC_NUMBER, data) != code[8:16]:
+                return ["stale", "its hash is not its source's", "", "", "", "", "", 0]
+        held = marshal.loads(code[16:])
+        wanted = compile(data, held.co_filename, "exec", 0, True, level)
+        same = held == wanted or marshal.dumps(held) == marshal.dumps(wanted)
+    except BaseException as error:
+        return ["bytecode", "%s: %s" % (type(error).__name__, error), "", "", "", "", "", 0]
+    return ["" if same else "bytecode", "" if same else "other code", "", "", "", "", "", 0]
+
+
 def main(memory):
     """Greet, then answer until the input ends."""
     import gc
@@ -180,18 +210,21 @@ def main(memory):
         version += "%s%d" % (sys.version_info[3], sys.version_info[4])
     abi = "%s %s %d" % (getattr(sys.implementation, "cache_tag", ""), getattr(sys, "abiflags", ""), sys.maxsize)
     who = [sys.implementation.name, version, sys.version, abi, sys.executable]
-    send(out, ["buildguard-probe"] + who + [kind, libc(), sys.prefix])
+    send(out, ["buildguard-probe"] + who + [kind, libc(), sys.prefix, magic()])
     while True:
         head = source.readline()
         if not head:
             return
-        number, size, seconds = head.split()
+        number, size, seconds = head.split()[:3]
+        extra = head.split()[3:]
         data = source.read(int(size))
         if len(data) != int(size):
             return
+        code = source.read(int(extra[1])) if extra else b""
         if grant is not None:
             grant(int(seconds))
-        send(out, [number, len(data), digest(data)] + judge(data, seen, memory))
+        verdict = compare(data, code, int(extra[0])) if extra else judge(data, seen, memory)
+        send(out, [number, len(data), digest(data)] + verdict)
 
 
 if __name__ == "__main__":

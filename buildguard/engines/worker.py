@@ -38,7 +38,10 @@ class Limits(NamedTuple):
 
 
 class Greeting(NamedTuple):
-    """How a probe introduces the interpreter that it runs in."""
+    """How a probe introduces the interpreter that it runs in.
+
+    `libc` is "musl" or empty, `magic` what its bytecode begins with, in hexadecimal digits.
+    """
 
     implementation: str
     version: str
@@ -48,6 +51,7 @@ class Greeting(NamedTuple):
     checksum: str
     libc: str = ""
     prefix: str = ""
+    magic: str = ""
 
 
 class Worker:
@@ -77,10 +81,13 @@ class Worker:
         """Send one source to this worker."""
         if not self.waiting:
             self.busy_since = time.monotonic()
-        head = b"%d %d %d\n" % (source.number, len(source.data), self.limits.seconds_for(len(source.data)))
+        head = b"%d %d %d" % (source.number, len(source.data), self.limits.seconds_for(len(source.data)))
         self.waiting.append(source)
         self.bytes_waiting += len(source.data)
-        self.channel.send(head, source.data)
+        if source.code is None:
+            self.channel.send(head + b"\n", source.data)
+        else:
+            self.channel.send(b"%s %d %d\n" % (head, source.level, len(source.code)), source.data, source.code)
 
     def deadline(self) -> float:
         """When the source at work has had its time; twice its CPU seconds, as the machine may be shared."""
@@ -165,7 +172,7 @@ def greeting_from(fields: list[bytes]) -> Greeting:
     texts = [text.decode("utf-8") for text in fields]
     if fields[0] != _GREETING:
         raise ValueError("it does not greet as a probe")
-    return Greeting(*texts[1:9])
+    return Greeting(*texts[1:10])
 
 
 def ending(status: int) -> str:

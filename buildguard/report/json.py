@@ -9,7 +9,7 @@ from buildguard import __version__
 
 if TYPE_CHECKING:
     from buildguard.diagnostic import Diagnostic
-    from buildguard.result import Report, TargetRow
+    from buildguard.result import InsideImage, Report, TargetRow
 
 
 def render(report: Report) -> str:
@@ -36,6 +36,18 @@ def as_json(report: Report) -> dict[str, Any]:
             "seconds": report.seconds,
         },
         "exit_code": report.exit_code,
+    } | ({"image": _image(report.image)} if report.image is not None else {})
+
+
+def _image(image: InsideImage) -> dict[str, Any]:
+    dependencies = image.dependencies
+    return image._asdict() | {
+        "dependencies": {
+            "files": dependencies.files,
+            "folders": list(dependencies.folders),
+            "rejected": [_diagnostic(one) for one in dependencies.rejected],
+            "unproven": [one._asdict() for one in dependencies.unproven],
+        }
     }
 
 

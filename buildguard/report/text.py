@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from buildguard.diagnostic import Diagnostic, Unproven
-    from buildguard.result import Report, TargetRow
+    from buildguard.result import InsideImage, Report, TargetRow
 
 _WIDTH = 100
 _NOTES = 10
+_FEW = 5
 _INDENT = " " * 6
 
 
@@ -35,6 +36,7 @@ def render(report: Report, *, colour: bool, most: int | None, width: int = 0) ->
         lines.append(f"… and {len(report.notes) - len(notes)} more notes; --all shows them")
     lines += list(_unproven(report, most))
     lines += [_target(row) for row in report.targets]
+    lines += _image(report.image, most) if report.image is not None else []
     lines += _moving_target(report)
     lines.append(_coloured(summary(report), report))
     text = "\n".join(lines) + "\n"
@@ -167,6 +169,36 @@ def _target(row: TargetRow) -> str:
     }.get(row.proof, "not compiled")
     cached = f", {row.cached} unchanged" if row.cached else ""
     return f"Python {row.python} ({shown(row.found_in)}): {count(row.files, 'file')}{cached}, {how}"
+
+
+def _image(image: InsideImage, most: int | None) -> list[str]:
+    """What `check image:` adds: where the project lies, what is not the project's, and what was installed beside it."""
+    few = None if most is None else _FEW
+    installed = image.dependencies
+    lines = [
+        f"{shown(image.reference)} ({image.id[:19]}): the project lies in {', '.join(map(shown, image.roots))}, by {shown(image.told_by)}"
+    ]
+    if image.generated:
+        lines.append(f"not in the project: {_listed(image.generated, few)}")
+    if image.changed:
+        lines.append(f"other bytes than here: {_listed(image.changed, few)}")
+    if installed.files:
+        verdict = f"{len(installed.rejected)} refused" if installed.rejected else "all compile"
+        folders = ", ".join(map(shown, installed.folders)) or "the project's folder"
+        lines.append(f"dependencies: {count(installed.files, 'file')} in {folders}, {verdict}")
+    lines += [
+        f"  {shown(one.path or '')}:{one.range.line or ''} {one.code}: {shown(one.message)}"
+        for one in installed.rejected[:few]
+    ]
+    lines += [f"  {of_unproven(one)}" for one in installed.unproven[:few]]
+    more = len(installed.rejected[_FEW:]) + len(installed.unproven[_FEW:])
+    return lines + [f"  … and {more} more; --all shows them"] * bool(more and few)
+
+
+def _listed(paths: tuple[str, ...], most: int | None) -> str:
+    names = ", ".join(map(shown, paths[:most]))
+    more = len(paths) - len(paths[:most])
+    return f"{count(len(paths), 'file')} ({names}{f' … and {more} more' if more else ''})"
 
 
 def _moving_target(report: Report) -> list[str]:

@@ -1,0 +1,127 @@
+"""Bytecode in an image, held against its sources by the image's own interpreter."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from buildguard.bytecode import Stray, Suspect, looked_at
+from buildguard.cache import context_of
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
+from buildguard.engines import Source
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from buildguard.cache import Cache
+    from buildguard.engines import Engine, Ready
+    from buildguard.engines.worker import Greeting
+    from buildguard.image_stage import InImage
+
+_SUFFIX = b".pyc"
+_HEAD = 16
+_SAME, _STALE = b"same", b"stale"
+_REMEDY = "leave __pycache__ and *.pyc out of what is copied: a line for each in .dockerignore"
+_UNCHECKABLE = "bytecode without a source: an import runs it, and nobody can check it"
+
+
+class Bytecode:
+    """Every `.pyc` of an image stage, as one interpreter would take it."""
+
+    def __init__(self, stage: InImage, engine: Engine, ready: Ready, greeting: Greeting, cache: Cache) -> None:
+        self._stage = stage
+        self._engine = engine
+        self._ready = ready
+        self._cache = cache
+        self._magic = bytes.fromhex(greeting.magic)
+        self._tag = greeting.abi.partition(" ")[0].encode()
+        self._names = {place: path for path, place in stage.places.items()}
+        self.unproven: list[tuple[bytes, str]] = []
+
+    def strays(self) -> list[Stray]:
+        """Those that do not fit; `unproven` tells afterwards what could not be looked at."""
+        found: list[Stray] = []
+        suspects: list[Suspect] = []
+        for place in sorted(self._stage.places.values()):
+            if not place.endswith(_SUFFIX):
+                continue
+            data = self._stage.files.content(place)
+            if not isinstance(data, bytes):
+                self.unproven.append((place, data.reason))
+                continue
+            one = looked_at(place, data[:_HEAD], self._stage.files.found, self._magic, self._tag)
+            if isinstance(one, Suspect):
+                suspects.append(one)
+            elif one is not None:
+                found.append(one)
+        return [*found, *self._compared(suspects)]
+
+    def name(self, place: bytes) -> bytes:
+        """The report's path for a path in the image."""
+        return self._names.get(place, place)
+
+    def _compared(self, suspects: list[Suspect]) -> Iterator[Stray]:
+        """Ask the interpreter whether the code is its source's, but for what an earlier run has asked."""
+        context = context_of("bytecode", self._ready.identity)
+        found = self._stage.files.found
+        keys = [
+            hashlib.sha256(b"%d" % one.level + found[one.source].digest + found[one.path].digest).digest()
+            for one in suspects
+        ]
+        answers = self._cache.known(context, keys)
+        asked = [at for at, key in enumerate(keys) if key not in answers]
+        new = dict(self._asked(suspects, asked, keys))
+        self._cache.store(context, new)
+        answers |= new
+        for key, one in zip(keys, suspects, strict=True):
+            answer = answers.get(key)
+            if answer is None:
+                self.unproven.append((one.path, "its code was not compared with its source"))
+            elif answer == _STALE:
+                yield Stray(one.path, "its hash is not its source's: no import takes it", runs=False)
+            elif answer != _SAME:
+                source = shown_path(self.name(one.source))
+                yield Stray(one.path, f"an import runs it instead of {source}, and it holds other code", runs=True)
+
+    def _asked(self, suspects: list[Suspect], asked: list[int], keys: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            for outcome in self._engine.compile(self._questions(suspects, asked)):
+                refused = outcome.rejected
+                if not outcome.unproven and (refused is None or not refused.crashed):
+                    kind = _SAME if refused is None else refused.kind.encode()
+                    yield keys[outcome.number], kind
+        except UnprovenError:
+            return  # what was not answered is told as unproven
+
+    def _questions(self, suspects: list[Suspect], asked: Iterable[int]) -> Iterator[Source]:
+        files = self._stage.files
+        for at in asked:
+            one = suspects[at]
+            data, code = files.content(one.source), files.content(one.path)
+            if isinstance(data, bytes) and isinstance(code, bytes):
+                yield Source(at, data, hashlib.sha256(data).digest(), code, one.level)
+
+
+def reported(found: list[Stray], bytecode: Bytecode, target: str) -> tuple[list[Diagnostic], list[Unproven]]:
+    """BG405 for each `.pyc` that runs, one for all others of a kind; what nobody can check is unproven."""
+    diagnostics = []
+    unproven = [Unproven(shown_path(bytecode.name(place)), target, why) for place, why in bytecode.unproven]
+    idle: dict[str, list[bytes]] = {}
+    for one in found:
+        if not one.runs:
+            idle.setdefault(one.reason, []).append(one.path)
+        elif one.is_module:
+            unproven.append(Unproven(shown_path(bytecode.name(one.path)), target, _UNCHECKABLE))
+        else:
+            diagnostics.append(_diagnostic(bytecode.name(one.path), one.reason, Severity.ERROR, target))
+    for reason, paths in idle.items():
+        more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
+        diagnostics.append(
+            _diagnostic(bytecode.name(paths[0]), f"stray bytecode: {reason}{more}", Severity.WARNING, target)
+        )
+    return diagnostics, unproven
+
+
+def _diagnostic(path: bytes, message: str, severity: Severity, target: str) -> Diagnostic:
+    return Diagnostic("BG405", severity, shown_path(path), Range(), message, _REMEDY, target, "container")

@@ -1,0 +1,159 @@
+"""The image stage: what lies in some folders of an image, listed, hashed and read; nothing of it is run or extracted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.archive import MemberKind, TarReader
+from buildguard.diagnostic import shown_path
+from buildguard.source import SUFFIXES
+from buildguard.stage import Entry, Kind, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from buildguard.archive import Member
+    from buildguard.containers.cell import Cell
+
+_SHEBANG = b"#!"
+_KEPT = (*SUFFIXES, b".pyc")
+_DEAD_ENDS = re.compile(rb"(?:^|/)(?:\.git|\.hg|\.svn|node_modules)/")
+_MOST_LINKS = 40
+
+
+class Held(NamedTuple):
+    """One path of an image: its content's size and SHA-256, its mtime in seconds, and where its content is kept.
+
+    `at` is -1 for what nobody will want to read again; `link` is what a symbolic link says.
+    """
+
+    kind: Kind
+    size: int
+    digest: bytes
+    mtime: int
+    link: bytes = b""
+    at: int = -1
+
+
+class ImageFiles:
+    """The files below some folders of an image, by their absolute path; the Python among them in an unnamed file."""
+
+    def __init__(self, cell: Cell) -> None:
+        import tempfile
+
+        self.found: dict[bytes, Held] = {}
+        self._cell = cell
+        self._spool = tempfile.TemporaryFile()  # noqa: SIM115  closed with us
+        self._end = 0
+
+    def close(self) -> None:
+        """Forget what was kept."""
+        self._spool.close()
+
+    def read(self, folder: str) -> str:
+        """Take in everything at and below a path; where that really is, links followed, empty where there is nothing.
+
+        Raises UnprovenError where the stream is damaged or lost, and OSError where this disk is full.
+        """
+        found = self._cell.stat(folder)
+        if found is None:
+            return ""
+        base = os.fsencode(found.path.rstrip("/"))
+        reader = TarReader(self._cell.tar(f"{found.path.rstrip('/')}/." if found.is_folder else found.path))
+        for member in reader:
+            inner = posixpath.normpath(b"/" + member.path)[1:]
+            path = base + b"/" + inner if found.is_folder else base
+            if member.kind is not MemberKind.FOLDER:
+                self.found[path] = self._held(reader, member, path, base)
+        return found.path
+
+    def content(self, path: bytes) -> bytes | Unreadable:
+        """The content of a kept file, links followed to whatever else was read."""
+        for _ in range(_MOST_LINKS):
+            held = self.found.get(path)
+            if held is None:
+                return Unreadable("a symbolic link out of what was read of the image, not followed")
+            if held.kind is not Kind.LINK:
+                break
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), held.link))
+        else:
+            return Unreadable("a symbolic link that leads in a circle")
+        if held.kind is Kind.OTHER or held.at < 0:
+            return Unreadable("something special, not a file" if held.kind is Kind.OTHER else "was not kept")
+        data = os.pread(self._spool.fileno(), held.size, held.at)
+        if hashlib.sha256(data).digest() != held.digest:
+            return Unreadable("what was kept of it was lost")
+        return data
+
+    def _held(self, reader: TarReader, member: Member, path: bytes, base: bytes) -> Held:
+        if member.kind is MemberKind.SYMLINK:
+            return Held(Kind.LINK, 0, hashlib.sha256(member.link).digest(), member.mtime, member.link)
+        if member.kind is MemberKind.HARDLINK:
+            other = base + b"/" + posixpath.normpath(b"/" + member.link)[1:]
+            return self.found.get(other, Held(Kind.OTHER, 0, b"", member.mtime))
+        if member.kind is MemberKind.OTHER:
+            return Held(Kind.OTHER, 0, b"", member.mtime)
+        digest = hashlib.sha256()
+        kept = path.endswith(_KEPT) or path.endswith(b"/pyvenv.cfg")
+        start, first = self._end, True
+        for piece in reader.content():
+            if first and not kept:
+                kept = piece.startswith(_SHEBANG)
+            first = False
+            digest.update(piece)
+            while kept and piece:
+                written = os.pwrite(self._spool.fileno(), piece, self._end)
+                self._end, piece = self._end + written, piece[written:]  # noqa: PLW2901
+        kind = Kind.EXECUTABLE if member.mode & 0o111 else Kind.FILE
+        # an empty file has nothing to keep, and is read as what it is
+        return Held(kind, member.size, digest.digest(), member.mtime, at=start if kept or first else -1)
+
+
+class InImage:
+    """The project in an image, as a stage: entries have the project's paths, others their absolute path in the image."""
+
+    def __init__(self, name: str, root: Path, files: ImageFiles, places: dict[bytes, bytes]) -> None:
+        """`places` gives the path in the image of each entry."""
+        self.name = name
+        self.root = root
+        self.files = files
+        self.places = places
+
+    def entries(self) -> list[Entry]:
+        """Every path, sorted."""
+        return [
+            Entry(path, self.files.found[place].kind)
+            for path, place in sorted(self.places.items())
+            if not _DEAD_ENDS.search(place)
+        ]
+
+    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
+        """The content of each entry, from what was kept of the image."""
+        for entry in entries:
+            held = self.files.found[self.places[entry.path]]
+            # scripts are looked for among all files: what does not begin as one was not kept
+            if held.at < 0 and held.kind in {Kind.FILE, Kind.EXECUTABLE}:
+                yield entry, b""
+            else:
+                yield entry, self.files.content(self.places[entry.path])
+
+    def notes(self) -> list[str]:
+        """Links that lead out of what was read."""
+        notes = []
+        known = {*self.files.found, *map(posixpath.dirname, self.files.found)}
+        for path, place in sorted(self.places.items()):
+            held = self.files.found[place]
+            if held.kind is Kind.LINK and not path.endswith(SUFFIXES):
+                target = posixpath.normpath(posixpath.join(posixpath.dirname(place), held.link))
+                if target not in known:
+                    notes.append(f"{shown_path(path)}: a symbolic link to {shown_path(target)}, not followed")
+        return notes
+
+    def digest(self, path: bytes) -> bytes:
+        """The SHA-256 of an entry's content, of a link's words."""
+        return self.files.found[self.places[path]].digest
