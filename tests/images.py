@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import io
+import json
 import os
 import re
 import subprocess
@@ -29,6 +31,11 @@ _PATH = "PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def api() -> Any:
     """The container engine that DOCKER_HOST names."""
+    return _client(os.environ.get("DOCKER_HOST", ""))
+
+
+@functools.cache
+def _client(_host: str) -> Any:
     return docker.from_env(version="auto").api
 
 
@@ -192,5 +199,23 @@ def derived(tag: str, parent: str, files: Mapping[str, str | bytes], instruction
             tar.addfile(info, io.BytesIO(data))
     context.seek(0)
     for event in api().build(fileobj=context, custom_context=True, tag=tag, rm=True, decode=True):
+        assert "error" not in event, event
+    return tag
+
+
+def foreign(tag: str, architecture: str) -> str:
+    """The same image, said to be for another machine."""
+    saved = tarfile.open(fileobj=io.BytesIO(b"".join(api().get_image(tag))))  # noqa: SIM115  in memory
+    changed = io.BytesIO()
+    manifest = json.loads(saved.extractfile("manifest.json").read())  # type: ignore[union-attr]
+    with tarfile.open(fileobj=changed, mode="w") as tar:
+        for member in saved.getmembers():
+            data = saved.extractfile(member).read() if member.isfile() else b""  # type: ignore[union-attr]
+            if member.name == manifest[0]["Config"]:
+                data = json.dumps(json.loads(data) | {"architecture": architecture}).encode()
+                member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    api().remove_image(tag, force=True)
+    for event in api().load_image(changed.getvalue()):
         assert "error" not in event, event
     return tag

@@ -57,7 +57,11 @@ class RelayedSite:
             self._attached: Any = api.attach_socket(cell.id, params=stream)
             self._socket: socket.socket = getattr(self._attached, "_sock", self._attached)
             self._socket.setblocking(False)
-            api.start(cell.id)
+            try:
+                api.start(cell.id)
+            except BaseException:
+                self._hang_up()
+                raise
         self._selector.register(self._socket, selectors.EVENT_READ)
 
     def start(self, memory: int) -> RelayedChannel:
@@ -81,8 +85,7 @@ class RelayedSite:
 
     def close(self) -> None:
         """Hang up, and remove the container."""
-        self._selector.close()
-        self._attached.close()
+        self._hang_up()
         self._cell.close()
 
     def send(self, kind: bytes, number: int, *chunks: bytes) -> None:
@@ -96,6 +99,11 @@ class RelayedSite:
         if self._channels.pop(number, None) is not None:
             self._doomed[number] = time.monotonic()
             self.send(b"K", number)
+
+    def _hang_up(self) -> None:
+        self._selector.close()
+        # docker-py hands out the innermost part of a response; only the whole of it lets go of the connection
+        getattr(self._attached, "_response", self._attached).close()
 
     def _write(self) -> None:
         try:
