@@ -6,6 +6,7 @@ import hashlib
 import os
 import posixpath
 import re
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.archive import MemberKind, TarReader
@@ -64,12 +65,13 @@ class ImageFiles:
         if found is None:
             return ""
         base = os.fsencode(found.path.rstrip("/"))
-        reader = TarReader(self._cell.tar(f"{found.path.rstrip('/')}/." if found.is_folder else found.path))
-        for member in reader:
-            inner = posixpath.normpath(b"/" + member.path)[1:]
-            path = base + b"/" + inner if found.is_folder else base
-            if member.kind is not MemberKind.FOLDER:
-                self.found[path] = self._held(reader, member, path, base)
+        with closing(self._cell.tar(f"{found.path.rstrip('/')}/." if found.is_folder else found.path)) as pieces:
+            reader = TarReader(pieces)
+            for member in reader:
+                inner = posixpath.normpath(b"/" + member.path)[1:]
+                path = base + b"/" + inner if found.is_folder else base
+                if member.kind is not MemberKind.FOLDER:
+                    self.found[path] = self._held(reader, member, path, base)
         return found.path
 
     def content(self, path: bytes) -> bytes | Unreadable:

@@ -10,12 +10,13 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -94,6 +95,25 @@ def start(
 def start_on(argv: Sequence[str], connection: int) -> subprocess.Popen[bytes]:
     """Start a process whose standard input and output are a connected socket; its stderr is a pipe."""
     return subprocess.Popen(argv, stdin=connection, stdout=connection, stderr=subprocess.PIPE, process_group=0)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back from this thread: for the moment between making something and knowing of it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ends_within(child: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait so long for a process to end by itself."""
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:

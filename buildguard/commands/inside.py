@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import cache as caches
@@ -70,12 +71,9 @@ def check_image(request: Request, text: str, watcher: Watcher) -> Report:
         cells.sweep(daemon)
         platform = project.config.platform or "linux/amd64"
         image = images.find(daemon, reference, platform, watcher.tell if may_pull(request) else None)
-        cell = cells.still(daemon, image)
-        try:
+        with cells.looking(daemon, image) as cell:
             inside = _Inside(request._replace(image=reference), project, image, cell, root)
             return inside.report(watcher, started)
-        finally:
-            cell.close()
     finally:
         daemon.close()
 
@@ -202,10 +200,11 @@ class _Inside:
             return None
         names = {os.path.basename(source) for source in self._project.sources}
         paths = []
-        for member in TarReader(self._cell.export()):
-            path = "/" + os.fsdecode(member.path).strip("/")
-            if member.kind is not MemberKind.FOLDER and os.path.basename(path) in names:
-                paths.append(path)
+        with closing(self._cell.export()) as pieces:
+            for member in TarReader(pieces):
+                path = "/" + os.fsdecode(member.path).strip("/")
+                if member.kind is not MemberKind.FOLDER and os.path.basename(path) in names:
+                    paths.append(path)
         match = layout.best_match(paths, self._project.sources, self._prefixes())
         if match is None:
             raise self._nowhere(": no file in it has a path of this project")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buildguard import cache as caches
-from buildguard import process
+from buildguard import crew, process
 from buildguard.commands import since
 from buildguard.commands.job import Job, may_pull, no_version, nothing, setting, share_of
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, shown_path
@@ -22,7 +22,7 @@ from buildguard.stage import Unreadable
 from buildguard.target import PythonVersion, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from buildguard.diagnostic import Finding
     from buildguard.engines import Engine, Ready, Unavailable
@@ -127,32 +127,7 @@ def _work(job: Job, desks: list[_Desk]) -> None:
     if len(desks) == 1:
         desks[0].judge(digests, job)
     else:
-        _side_by_side([partial(desk.judge_with_own_cache, digests) for desk in desks], together)
-
-
-def _side_by_side(tasks: list[Callable[[], None]], together: int) -> None:
-    """Run some tasks in threads, so many at once; the first error is raised here, and ends the waiting."""
-    waiting = list(reversed(tasks))
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            while not failures:
-                waiting.pop()()
-        except IndexError:
-            return
-        except BaseException as error:  # noqa: BLE001  raised again by whoever waits for us
-            failures.append(error)
-
-    # not waited for at an exit: who is interrupted closes the engines under them
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(together)]
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads) and not failures:
-        for thread in threads:
-            thread.join(0.05)
-    if failures:
-        raise failures[0]
+        crew.run([partial(desk.judge_with_own_cache, digests) for desk in desks], together)
 
 
 class _Desk:

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import socket
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard import process
@@ -14,7 +14,7 @@ from buildguard.containers.daemon import is_missing, plainly
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from buildguard.containers.daemon import Daemon
     from buildguard.containers.image import Image
@@ -24,6 +24,7 @@ _FOREIGN_HOURS = 24  # what another machine left is not ours to judge before tha
 _LINK, _FOLDER = 1 << 27, 1 << 31  # Go's file mode bits, in which the API speaks
 _MOST_LINKS = 40
 _NOT_FOUND = 404
+_KILLED = 137
 NOBODY = "65534:65534"
 
 
@@ -59,6 +60,8 @@ class Cell:
             return ""
         if state.get("OOMKilled"):
             return "the container was killed by its memory limit"
+        if state.get("ExitCode") == _KILLED:
+            return "the container was killed from outside"
         return f"the container ended with status {state.get('ExitCode')}"
 
     def stat(self, path: str) -> Found | None:
@@ -79,16 +82,31 @@ class Cell:
             path = os.path.normpath(os.path.join(os.path.dirname(path), target))
         return None
 
-    def tar(self, path: str) -> Iterator[bytes]:
-        """A path of the image as a tar, in pieces; of a folder what is in it. Nothing of the image runs."""
-        with plainly(f"reading {path} in the image"):
-            pieces, _stat = self.daemon.api.get_archive(self.id, path, chunk_size=1 << 20)
-            yield from pieces
+    def tar(self, path: str) -> Generator[bytes]:
+        """A path of the image as a tar, in pieces; of a folder what is in it. Nothing of the image runs.
 
-    def export(self) -> Iterator[bytes]:
-        """The whole filesystem as a tar, in pieces; what volumes hold is not in it."""
+        Whoever does not read it to its end closes it: until then the engine does not let go of the container.
+        """
+        with plainly(f"reading {path} in the image"):
+            yield from self.daemon.stream(f"/containers/{self.id}/archive", {"path": path})
+
+    def export(self) -> Generator[bytes]:
+        """The whole filesystem as a tar, in pieces, to be closed like `tar`; what volumes hold is not in it."""
         with plainly("reading the files of the image"):
-            yield from self.daemon.api.export(self.id, chunk_size=1 << 20)
+            yield from self.daemon.stream(f"/containers/{self.id}/export", {})
+
+
+@contextmanager
+def looking(daemon: Daemon, image: Image) -> Iterator[Cell]:
+    """A container that is never started, for as long as its files are looked at."""
+    cell = None
+    try:
+        with process.uninterrupted():
+            cell = still(daemon, image)
+        yield cell
+    finally:
+        if cell is not None:
+            cell.close()
 
 
 def still(daemon: Daemon, image: Image) -> Cell:

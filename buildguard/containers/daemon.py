@@ -18,7 +18,7 @@ import docker
 import requests
 import urllib3
 from docker.context import ContextAPI
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, DockerException, NotFound, create_api_error_from_http_exception
 from docker.utils import kwargs_from_env
 
 from buildguard import process
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TIMEOUT = 60
+_PIECE = 1 << 20
+_LAST_WORDS = 2
 _MAY_USE = "sudo usermod -aG docker $USER and log in anew, or use rootless Docker"
 _START = "start it: sudo systemctl start docker, or Docker Desktop"
 _INSTALL = "install Docker or Podman and start it, or set DOCKER_HOST"
@@ -57,8 +59,17 @@ class Daemon:
 
     def head(self, path: str, params: dict[str, str]) -> requests.Response:
         """A HEAD request to a path of the API, which docker-py has no method for."""
-        api = self.api
-        return api.head(f"{api.base_url}/v{api.api_version}{path}", params=params, timeout=api.timeout)
+        return self.api.head(self._url(path), params=params, timeout=_TIMEOUT)
+
+    def stream(self, path: str, params: dict[str, str]) -> Iterator[bytes]:
+        """What a path of the API answers, in pieces. Closed early it hangs up, where docker-py would keep the engine waiting."""
+        with self.api.get(self._url(path), params=params, timeout=_TIMEOUT, stream=True) as response:
+            if not response.ok:
+                raise create_api_error_from_http_exception(requests.HTTPError(response.reason, response=response))
+            yield from response.iter_content(_PIECE)
+
+    def _url(self, path: str) -> str:
+        return f"{self.api.base_url}/v{self.api.api_version}{path}"
 
     def close(self) -> None:
         """Hang up."""
@@ -227,7 +238,7 @@ class _Tunnel:
     def complaint(self) -> str:
         """The last line that ssh wrote, where it has ended."""
         for child in self._children:
-            if child.stderr is not None and child.poll() is not None:
+            if process.ends_within(child, _LAST_WORDS) and child.stderr is not None:
                 lines = child.stderr.read().decode("utf-8", "backslashreplace").strip().splitlines()
                 if lines:
                     return lines[-1]

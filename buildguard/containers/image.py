@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from docker.utils import parse_repository_tag
 
 from buildguard.containers.daemon import is_missing, plainly
+from buildguard.declared import images as references
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _inspected(daemon: Daemon, reference: str) -> Image | None:
 
 def _image(reference: str, found: Mapping[str, Any]) -> Image:
     config = found.get("Config") or {}
-    repository = parse_repository_tag(reference)[0]
+    repository = references.parse(reference).name
     # without a registry in it a name is Docker Hub's; Podman writes that out
     names = {repository, f"docker.io/{repository}", f"docker.io/library/{repository}"}
     digests = [one.partition("@") for one in found.get("RepoDigests") or []]

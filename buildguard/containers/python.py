@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from buildguard.archive import MemberKind, TarReader
@@ -106,11 +107,12 @@ def _commanded(cell: Cell, image: Image) -> str:
 
 def _of_script(cell: Cell, image: Image, path: str) -> str:
     """The Python that runs a script such as gunicorn, by its first line."""
-    reader = TarReader(cell.tar(path))
-    member = next(iter(reader), None)
-    if member is None or member.kind is not MemberKind.FILE:
-        return ""
-    match = _SHEBANG.match(next(reader.content(), b"")[:_HEAD])
+    with closing(cell.tar(path)) as pieces:
+        reader = TarReader(pieces)
+        member = next(iter(reader), None)
+        if member is None or member.kind is not MemberKind.FILE:
+            return ""
+        match = _SHEBANG.match(next(reader.content(), b"")[:_HEAD])
     if match is None:
         return ""
     program, argument = (word.decode("utf-8", "replace") for word in (match[1], match[2] or b""))
@@ -121,11 +123,12 @@ def _of_script(cell: Cell, image: Image, path: str) -> str:
 def _anywhere(cell: Cell) -> Iterator[str]:
     """Every Python in a folder called bin, wherever it lies, the shortest path first."""
     found = []
-    for member in TarReader(cell.export()):
-        path = "/" + member.path.decode("utf-8", "surrogateescape").strip("/")
-        folder, name = posixpath.split(path)
-        if posixpath.basename(folder) == "bin" and _PYTHON.fullmatch(name) and member.kind is not MemberKind.FOLDER:
-            found.append(path)
+    with closing(cell.export()) as pieces:
+        for member in TarReader(pieces):
+            path = "/" + member.path.decode("utf-8", "surrogateescape").strip("/")
+            folder, name = posixpath.split(path)
+            if posixpath.basename(folder) == "bin" and _PYTHON.fullmatch(name) and member.kind is not MemberKind.FOLDER:
+                found.append(path)
     for path in sorted(found, key=lambda path: (path.count("/"), path)):
         if _executable(cell.stat(path)):
             yield path

@@ -7,6 +7,7 @@ import json
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard import process
 from buildguard.cache import context_of
 from buildguard.engines import Ready, Unavailable
 from buildguard.engines.pool import Pool
@@ -64,6 +65,7 @@ class ContainerEngine:
         self._patience = patience
         self._daemon: Daemon | None = None
         self._pool: Pool | None = None
+        self._cell: Cell | None = None
         self.image: Image | None = None
         self.known: Known | None = None
 
@@ -122,6 +124,9 @@ class ContainerEngine:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
+        if self._cell is not None:
+            self._cell.close()
+            self._cell = None
         if self._daemon is not None:
             self._daemon.close()
             self._daemon = None
@@ -134,15 +139,12 @@ class ContainerEngine:
 
         assert self.image is not None
         refused: list[str] = []
-        looking = cell.still(self.daemon, self.image)
-        try:
+        with cell.looking(self.daemon, self.image) as looking:
             for path in python.candidates(looking, self.image):
                 known = self._greeted(path, refused)
                 if known is not None:
                     self._remember(known)
                     return known
-        finally:
-            looking.close()
         reasons = "".join(f"; {one}" for one in refused)
         what = "none of its Pythons answers" if refused else "there is no Python in it"
         raise UnprovenError(f"{self.image.reference}: {what}{reasons}", hint="--image names another image")
@@ -150,23 +152,29 @@ class ContainerEngine:
     def _greeted(self, path: str, refused: list[str]) -> Known | None:
         """What an interpreter says, run as nobody or, where only root may run it, as root without any capability."""
         for user in (None, _ROOT):
-            pool = None
             try:
-                pool = self._opened(path, user or _nobody())
-                greeting = pool.greet(self._patience)
-                believe(pool, greeting)
+                greeting = self._introduced(path, user or _nobody())
             except UnprovenError as error:
-                if pool is not None:
-                    pool.close()
                 if "did not answer within" in error.what:
                     raise UnprovenError(f"{path} in {self._wanted.reference} {error.what}") from error
                 if user == _ROOT or "ermission" not in error.what:
                     refused.append(f"{path}: {error.what}")
                     return None
                 continue
-            self._pool = pool
             return Known(path, user or _nobody(), greeting)
         return None
+
+    def _introduced(self, path: str, user: str) -> Greeting:
+        """What a believable interpreter says of itself; its container stays for the sources to come."""
+        self._pool = self._opened(path, user)
+        try:
+            greeting = self._pool.greet(self._patience)
+            believe(self._pool, greeting)
+        except UnprovenError:
+            self._pool.close()
+            self._pool = None
+            raise
+        return greeting
 
     def _opened(self, path: str, user: str) -> Pool:
         from buildguard.containers import cell
@@ -176,11 +184,12 @@ class ContainerEngine:
         memory = max(self._limits.memory * self._jobs, self._limits.wider().memory) + _ROOM
         limits = cell.Limits(memory, 2 * self._jobs + 8)
         argv = [path, *relay_arguments(probe_text())]
-        made: Cell = cell.locked(self.daemon, self.image, argv, user, limits)
+        with process.uninterrupted():
+            self._cell = cell.locked(self.daemon, self.image, argv, user, limits)
         try:
-            return Pool(RelayedSite(made), self._jobs, self._limits)
-        except BaseException:
-            made.close()
+            return Pool(RelayedSite(self._cell), self._jobs, self._limits)
+        except UnprovenError:
+            self._cell.close()
             raise
 
     # ------------------------------------------------------------------------------------------ remembering

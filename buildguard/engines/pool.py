@@ -12,6 +12,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from buildguard import crew
 from buildguard.engines import Outcome, Rejected, Source
 from buildguard.engines.worker import Greeting, Limits, Worker, ending, greeting_from
 from buildguard.errors import UnprovenError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from buildguard.engines.channel import Site
+
+
+_TICK = 0.5
 
 
 class Pool:
@@ -47,7 +51,7 @@ class Pool:
             if left <= 0:
                 self._drop(worker)
                 raise UnprovenError(f"did not answer within {timeout:g} seconds")
-            self._site.wait(left)
+            self._wait(left)
             if worker.has_news and not self._hear(worker, []):
                 status, _memory = worker.channel.death()
                 words = worker.complaint() or ending(status)
@@ -111,7 +115,7 @@ class Pool:
         outcomes: list[Outcome] = []
         ends = [worker.deadline() for worker in self._workers if worker.waiting]
         wait = max(0.0, min(ends) - time.monotonic()) if ends else None
-        self._site.wait(wait)
+        self._wait(wait)
         for worker in [one for one in self._workers if one.has_news]:
             if not self._hear(worker, outcomes):
                 self._bury(worker)
@@ -119,6 +123,11 @@ class Pool:
         for worker in [one for one in self._workers if one.waiting and one.deadline() <= now]:
             self._give_up(worker, outcomes)
         return outcomes
+
+    def _wait(self, timeout: float | None) -> None:
+        """Wait for the site, but not for long: in a thread there may be nobody left who wants to know."""
+        crew.may_go_on()
+        self._site.wait(_TICK if timeout is None else min(timeout, _TICK))
 
     def _hear(self, worker: Worker, outcomes: list[Outcome]) -> bool:
         """Read answers; False when the worker is gone."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from buildguard.containers.cell import Cell
 
 _RELAY = Path(__file__).with_name("relay.py")
-_SILENCE = 600  # seconds after which the relay takes us for gone
+_SILENCE = 180  # seconds after which the relay takes us for gone, where the engine died under it
 _OBEYS_WITHIN = 15.0
 _READ = 1 << 20
 _HEAD = 8  # the engine's own framing: stream, three zeros, size

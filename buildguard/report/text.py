@@ -154,11 +154,23 @@ def of_unproven(one: Unproven) -> str:
 
 
 def _unproven(report: Report, most: int | None) -> Iterator[str]:
-    shown_ones = report.unproven if most is None else report.unproven[: max(1, most // 2)]
-    for one in shown_ones:
-        yield f"{click.style('unproven', fg='yellow')}: {of_unproven(one)}"
-    if len(shown_ones) < len(report.unproven):
-        yield f"… and {len(report.unproven) - len(shown_ones)} more unproven; --all shows them"
+    groups: dict[tuple[object, ...], list[Unproven]] = {}
+    for one in report.unproven:
+        # a lost engine says the same of every file that it had not judged
+        groups.setdefault((one.reason, one.target) if most is not None else (one,), []).append(one)
+    lines = [line for group in groups.values() for line in _alike(group)]
+    shown_ones = lines if most is None else lines[: max(1, most // 2)]
+    yield from (f"{click.style('unproven', fg='yellow')}: {line}" for line in shown_ones)
+    if len(shown_ones) < len(lines):
+        yield f"… and {len(lines) - len(shown_ones)} more unproven; --all shows them"
+
+
+def _alike(group: list[Unproven]) -> list[str]:
+    """What is unproven for one reason: a line for each file, or one for many."""
+    if len(group) <= _FEW:
+        return [of_unproven(one) for one in group]
+    names = ", ".join(shown(one.path or "") for one in group[:_FEW])
+    return [f"{of_unproven(group[0]._replace(path=f'{len(group)} files'))}: {names} …; --all shows them"]
 
 
 def _target(row: TargetRow) -> str:

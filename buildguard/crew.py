@@ -1,0 +1,60 @@
+"""Tasks in threads: so many at once, and all ended when one fails or we are interrupted."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_LAST_MOMENT = 10.0  # seconds for a thread to remove its containers
+
+
+class _Worker(threading.Thread):
+    """Does one task after the other; an exit does not wait for it."""
+
+    def __init__(self, waiting: list[Callable[[], None]], failures: list[BaseException]) -> None:
+        super().__init__(daemon=True)
+        self.stopping = False
+        self._waiting = waiting
+        self._failures = failures
+
+    def run(self) -> None:
+        try:
+            while not self.stopping:
+                self._waiting.pop()()
+        except IndexError:
+            return
+        except BaseException as error:  # noqa: BLE001  raised again by whoever waits for us
+            self._failures.append(error)
+
+
+def run(tasks: Sequence[Callable[[], None]], together: int) -> None:
+    """Do some tasks, so many at once. The first error, or a Ctrl-C, ends the others and is raised here."""
+    failures: list[BaseException] = []
+    waiting = list(reversed(tasks))
+    workers = [_Worker(waiting, failures) for _ in range(together)]
+    try:
+        for worker in workers:
+            worker.start()
+        _wait(workers, failures)
+    finally:
+        for worker in workers:
+            worker.stopping = True
+        for worker in workers:
+            worker.join(_LAST_MOMENT)
+
+
+def may_go_on() -> None:
+    """Raises KeyboardInterrupt in a thread that is to end: only the main thread hears of a Ctrl-C."""
+    if getattr(threading.current_thread(), "stopping", False):
+        raise KeyboardInterrupt
+
+
+def _wait(workers: list[_Worker], failures: list[BaseException]) -> None:
+    while any(worker.is_alive() for worker in workers) and not failures:
+        for worker in workers:
+            worker.join(0.05)
+    if failures:
+        raise failures[0]

@@ -1,0 +1,539 @@
+"""What goes wrong around a container: each gives one plain line and exit 3, is never a pass, and leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import docker
+import pytest
+
+from buildguard.containers import cell, daemon
+from tests import images
+from tests.conftest import missing
+from tests.containers.conftest import leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.conftest import Project, Result
+
+
+class Engine:
+    """A dockerd of the test's own, to be killed and starved."""
+
+    def __init__(self, folder: Path, data: Path, *hosts: str) -> None:
+        self.url = f"unix://{folder}/docker.sock"
+        self._argv = [
+            "dockerd",
+            "--data-root",
+            str(data),
+            "--exec-root",
+            str(folder / "exec"),
+            "--pidfile",
+            str(folder / "pid"),
+        ]
+        self._argv += ["--bridge", "none", "--iptables=false", "--host", self.url]
+        self._argv += [word for host in hosts for word in ("--host", host)]
+        self._folder = folder
+        self._log = folder / "log"
+        self.start()
+
+    def start(self) -> None:
+        # where nobody reaps zombies, a killed engine's containerd still seems to be there
+        (self._folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(self._argv, stdout=log, stderr=log)
+        for _ in range(120):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(10)
+                try:
+                    connection.connect(self.url.removeprefix("unix://"))
+                    connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+                    if b" 200 " in connection.recv(100):
+                        return
+                except OSError:
+                    assert self.process.poll() is None, self._log.read_text()[-500:]
+            time.sleep(0.25)
+        pytest.fail(f"dockerd does not start: {self._log.read_text()[-500:]}")
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process.poll() is not None:
+            self.start()  # so that it ends what a killed one left running
+        self.process.terminate()
+        self.process.wait(60)
+
+
+def _possible() -> None:
+    if os.geteuid() != 0 or shutil.which("dockerd") is None:
+        missing("dockerd, as root", "apt-get install docker.io, and run the tests as root")
+
+
+@pytest.fixture
+def own_engine(engine: str) -> Iterator[Callable[..., Engine]]:
+    """Start an engine that has the image of Python 3.11, and make it the one that is used."""
+    _possible()
+    folder = Path(tempfile.mkdtemp(prefix="buildguard-engine-"))  # not pytest's: what is mounted here would stay there
+    saved = b"".join(images.api().get_image(images.base("3.11")))
+    with pytest.MonkeyPatch.context() as patch:
+        started: list[Engine] = []
+
+        def start(data: Path | None = None, *hosts: str) -> Engine:
+            started.append(Engine(folder, data or folder / "data", *hosts))
+            patch.setenv("DOCKER_HOST", started[0].url)
+            for event in images.api().load_image(saved):
+                assert "error" not in event, event
+            return started[0]
+
+        yield start
+        for one in started:
+            one.stop()
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text("utf-8").splitlines()]
+    for mount in sorted((one for one in mounted if one.startswith(str(folder))), reverse=True):
+        subprocess.run(["umount", "-l", mount], check=False)
+    shutil.rmtree(folder)
+
+
+def _plain(result: Result, *words: str) -> None:
+    """Exit 3, the words on one line, and no traceback."""
+    assert result.code == 3, result.out + result.err
+    for word in words:
+        assert word in result.out + result.err
+    assert "Traceback" not in result.out + result.err
+    assert "clean" not in result.out
+
+
+_BASE = f"{images.REPOSITORY}/python:3.11-slim"
+_FILES = {"Dockerfile": f"FROM {_BASE}\n", "a.py": "x = 1\n"}
+
+
+# ------------------------------------------------------------------------------------------ not to be reached
+
+
+def test_no_engine(project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
+    made = project(_FILES)
+
+    _plain(
+        made.run("check", "--engine", "container"),
+        "/nowhere/docker.sock is not there (from DOCKER_HOST)",
+        "install Docker",
+    )
+    _plain(made.run("check", "image:x"), "/nowhere/docker.sock is not there (from DOCKER_HOST)", "install Docker")
+
+
+def test_a_stopped_engine(project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket that nobody listens on, as a stopped daemon leaves it."""
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(tmp_path / "docker.sock"))
+    left.close()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+
+    _plain(project(_FILES).run("check", "--engine", "container"), "does not run: connection refused", "start it")
+
+
+def test_a_socket_that_is_not_ours(engine: str, project: Callable[..., Project], tmp_path: Path) -> None:
+    """As an unprivileged user, in front of the real socket."""
+    _possible()
+    made = project(_FILES)
+    tmp_path.chmod(0o755)
+    code = (
+        "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "sys.path.insert(0, os.environ['SOURCE']); from buildguard.containers import daemon\n"
+        "from buildguard.errors import UnprovenError\n"
+        "try: daemon.connect()\nexcept UnprovenError as error: print(error.words)"
+    )
+    # what is imported is imported before the privileges go: they may not reach the packages
+    code = "import docker, buildguard.containers.daemon, encodings.idna\n" + code
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=made.path,
+        env={**os.environ, "SOURCE": "/"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "refuses us: permission denied" in done.stdout, done.stderr
+    assert "usermod -aG docker" in done.stdout
+
+
+def test_a_context_that_is_not_there(project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv("DOCKER_CONTEXT", "staging")
+
+    _plain(
+        project(_FILES).run("check", "--engine", "container"),
+        "there is no Docker context 'staging'",
+        "docker context ls",
+    )
+
+
+def test_the_active_context_is_honoured(
+    engine: str, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from docker.context import ContextAPI
+
+    images.base("3.11")
+    monkeypatch.delenv("DOCKER_HOST")
+    folder = os.path.join(os.environ["HOME"], ".docker")
+    os.mkdir(folder)
+    with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
+        file.write("{}")
+    ContextAPI.create_context("mine", host=engine)
+    ContextAPI.create_context("other", host="unix:///nowhere/other.sock")
+    made = project(_FILES)
+
+    ContextAPI.set_current_context("other")
+    _plain(made.run("check", "--engine", "container"), "/nowhere/other.sock", "(from the Docker context 'other')")
+    ContextAPI.set_current_context("mine")
+    assert made.run("check", "--engine", "container").code == 0
+    monkeypatch.setenv("DOCKER_CONTEXT", "other")
+    _plain(made.run("check", "--engine", "container"), "/nowhere/other.sock")
+
+
+def test_an_engine_over_tcp(
+    own_engine: Callable[..., Engine], project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    own_engine(None, f"tcp://127.0.0.1:{port}")
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
+    made = project({**_FILES, "bad.py": "f(\n"})
+
+    assert made.check("--engine", "container").codes()["bad.py"] == ["BG101"]
+
+
+def test_an_engine_over_ssh(
+    engine: str, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An ssh that is one but for the network: it runs what it is told to, here, as `docker system dial-stdio` does."""
+    images.base("3.11")
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    path = engine.removeprefix("unix://")
+    ssh.write_text(
+        f"#!{sys.executable}\n"
+        "import os, socket, sys, threading\n"
+        "assert sys.argv[-5:] == ['--', 'me@far', 'docker', 'system', 'dial-stdio'], sys.argv\n"
+        "assert sys.argv[sys.argv.index('-p') + 1] == '2222'\n"
+        f"there = socket.socket(socket.AF_UNIX); there.connect({path!r})\n"
+        "def up():\n"
+        "    while data := os.read(0, 65536): there.sendall(data)\n"
+        "    there.shutdown(socket.SHUT_WR)\n"
+        "threading.Thread(target=up, daemon=True).start()\n"
+        "while data := there.recv(65536): os.write(1, data)\n"
+    )
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ssh.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("DOCKER_HOST", "ssh://me@far:2222")
+    made = project({**_FILES, "bad.py": "f(\n", "big.py": "x = '" + "a" * 3_000_000 + "'\n"})
+
+    assert made.check("--engine", "container").codes()["bad.py"] == ["BG101"]
+    ssh.write_text("#!/bin/sh\necho 'me@far: Permission denied (publickey).' >&2\nexit 255\n")
+    _plain(
+        made.run("check", "--engine", "container"),
+        "ssh://me@far:2222 cannot be reached: me@far: Permission denied (publickey).",
+    )
+
+
+# ------------------------------------------------------------------------------------------ images
+
+
+def test_an_image_that_is_nowhere(engine: str, project: Callable[..., Project]) -> None:
+    made = project({"Dockerfile": "FROM localhost:1/python:3.11\n", "a.py": ""})
+
+    result = made.run("check", "--engine", "container")
+
+    _plain(result, "localhost:1/python:3.11 is not here and could not be pulled", "connection refused", "docker pull")
+    assert "pulling localhost:1/python:3.11" in result.err
+
+
+def test_a_hook_pulls_nothing(engine: str, repository: Callable[..., Project]) -> None:
+    made = repository({"Dockerfile": "FROM localhost:1/python:3.11\n", "a.py": ""})
+
+    result = made.run("check", "--engine", "container", "--proof", "predicted")
+
+    _plain(result, "localhost:1/python:3.11 is not here; docker pull")
+    assert "pulling" not in result.err
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """A registry on loopback."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        missing("docker-registry", "apt-get install docker-registry")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = tmp_path / "registry.yml"
+    config.write_text(
+        f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {tmp_path}/registry\nhttp:\n  addr: 127.0.0.1:{port}\n"
+    )
+    process = subprocess.Popen(
+        [str(program), "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+    yield f"localhost:{port}"
+    process.terminate()
+    process.wait()
+
+
+def test_an_image_is_pulled_and_its_digest_told(
+    image: Callable[..., str], registry: str, project: Callable[..., Project]
+) -> None:
+    """By tag and by digest; BG404 names the digest that a pinned reference would have."""
+    api = images.api()
+    local = image(images.base("3.11"), {"only": "here"})
+    reference = f"{registry}/team/python:3.11-slim"
+    api.tag(local, *reference.rsplit(":", 1))
+    pushed = list(api.push(f"{registry}/team/python", tag="3.11-slim", stream=True, decode=True))
+    digest = next(event["aux"]["Digest"] for event in pushed if "aux" in event)
+    made = project({"Dockerfile": f"FROM {reference}\n", "a.py": "x = 1\n"})
+
+    for text, codes in ((reference, ["BG404"]), (f"{reference}@{digest}", [])):
+        for name in (reference, f"{registry}/team/python@{digest}", local):
+            try:
+                api.remove_image(name, force=True)
+            except docker.errors.ImageNotFound:
+                pass
+        made.write({"Dockerfile": f"FROM {text}\n"})
+        result = made.check("--engine", "container")
+        report = result.json
+
+        assert result.code == 0, result.out
+        assert f"pulling {text}" in result.err
+        assert report["targets"][0]["image_digest"] == digest
+        assert report["targets"][0]["proof"] == "image"
+        assert [one["code"] for one in report["diagnostics"]] == codes
+        if codes:
+            (one,) = report["diagnostics"]
+            assert (one["path"], one["line"], one["severity"]) == ("Dockerfile", 1, "warning")
+            assert f"{reference}@{digest}" in one["hint"]
+    images.derived(local, images.base("3.11"), {})  # for the fixture to remove
+
+
+# ------------------------------------------------------------------------------------------ in the middle of it
+
+
+def _many() -> dict[str, str]:
+    line = "value = [{}]\n".format(", ".join(f"'{number}'" for number in range(200)))
+    return {f"m{number}.py": f"number = {number}\n{line * 60}" for number in range(600)}
+
+
+def _busy(made: Project, *arguments: str) -> subprocess.Popen[bytes]:
+    """A check that is compiling in a container."""
+    child = subprocess.Popen(
+        [made.executable, "check", *arguments], cwd=made.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    for _ in range(400):
+        running = images.api().containers(filters={"label": "buildguard.owner"})
+        if any(str(child.pid) in one["Labels"]["buildguard.owner"].split() for one in running):
+            return child
+        time.sleep(0.02)
+    child.kill()
+    pytest.fail(f"no container: {child.communicate()}")
+
+
+def test_the_engine_is_killed(own_engine: Callable[..., Engine], project: Callable[..., Project]) -> None:
+    """With a real SIGKILL: what was answered stands, the rest is unproven, and the next run removes the container."""
+    mine = own_engine()
+    made = project({**_FILES, **_many()})
+    child = _busy(made, "--engine", "container", "--no-cache")
+    time.sleep(0.3)
+
+    mine.kill()
+    out, err = child.communicate(timeout=60)
+
+    assert child.returncode == 3
+    assert b"was lost in the middle of the run" in out
+    assert b"Traceback" not in out + err
+    mine.start()
+    assert made.run("check", "--engine", "container").code == 0
+    assert images.api().containers(all=True) == []
+
+
+def test_the_container_is_removed_under_us(engine: str, spotless: None, project: Callable[..., Project]) -> None:
+    images.base("3.11")
+    made = project({**_FILES, **_many()})
+    child = _busy(made, "--engine", "container", "--no-cache")
+    (ours,) = (
+        one
+        for one in images.api().containers(filters={"label": "buildguard.owner"})
+        if str(child.pid) in one["Labels"]["buildguard.owner"].split()
+    )
+
+    time.sleep(0.7)
+    images.api().remove_container(ours["Id"], force=True)
+    out, _err = child.communicate(timeout=60)
+
+    assert child.returncode == 3
+    assert b"the container was removed from outside" in out or b"the container was killed" in out
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_leaves_no_container(
+    engine: str, project: Callable[..., Project], number: int, status: int
+) -> None:
+    images.base("3.11")
+    made = project({**_FILES, **_many()})
+    child = _busy(made, "--engine", "container", "--no-cache", "--target", "3.11", "--image", _BASE)
+    time.sleep(0.2)
+
+    child.send_signal(number)
+    child.communicate(timeout=60)
+
+    assert child.returncode == status
+    assert not [one for one in leftovers() if _owner(one) == child.pid]
+
+
+def test_an_interruption_of_several_targets(engine: str, project: Callable[..., Project]) -> None:
+    """Ctrl-C while threads are at work in two containers."""
+    images.base("3.11")
+    images.base("3.12")
+    made = project(
+        {
+            "a/Dockerfile": f"FROM {images.base('3.11')}\n",
+            "b/Dockerfile": f"FROM {images.base('3.12')}\n",
+            **{f"{folder}/{name}": text for name, text in _many().items() for folder in "ab"},
+        }
+    )
+    child = _busy(made, "--engine", "container", "--no-cache")
+    time.sleep(0.5)
+
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=60)
+
+    assert child.returncode == 130
+    assert not [one for one in leftovers() if _owner(one) == child.pid]
+
+
+def test_a_killed_run_is_swept_by_the_next(engine: str, project: Callable[..., Project]) -> None:
+    """Its container ends by itself, as its input ends; the next run removes it, and none of a living one."""
+    images.base("3.11")
+    made = project({**_FILES, **_many()})
+    child = _busy(made, "--engine", "container", "--no-cache")
+
+    child.kill()
+    child.communicate()
+    left = [one for one in leftovers() if _owner(one) == child.pid]
+    assert left
+    for _ in range(100):
+        if not any(images.api().inspect_container(one)["State"]["Running"] for one in left):
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the container runs on without us")
+    alive = _busy(made, "--engine", "container", "--no-cache")
+    try:
+        assert made.run("check", "--engine", "container", "a.py").code == 0
+        assert alive.poll() is None
+        assert [one for one in leftovers() if _owner(one) == child.pid] == []
+        assert [one for one in leftovers() if _owner(one) == alive.pid]
+    finally:
+        alive.send_signal(signal.SIGINT)
+        alive.communicate()
+
+
+def _owner(identity: str) -> int:
+    try:
+        labels = images.api().inspect_container(identity)["Config"]["Labels"]
+    except docker.errors.NotFound:
+        return 0
+    return int(labels["buildguard.owner"].split()[1])
+
+
+def test_whose_container_it_is(engine: str) -> None:
+    """By process and by its start: a number that was used again is no owner, and another machine's is not ours."""
+    from buildguard import process
+
+    reached = daemon.connect()
+    now = int(time.time())
+    host, pid = socket.gethostname(), os.getpid()
+    try:
+        for owner, created, orphan in (
+            (f"{host} {pid} {process.started(pid)}", now, False),
+            (f"{host} {pid} 12345", now, True),
+            (f"{host} 999999999 12345", now, True),
+            ("elsewhere 1 1", now, False),
+            ("elsewhere 1 1", now - 90000, True),
+        ):
+            assert cell._is_orphan(reached, owner, created) is orphan, owner
+    finally:
+        reached.close()
+
+
+# ------------------------------------------------------------------------------------------ full disks
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """A filesystem of so many megabytes."""
+    _possible()
+    mounted: list[Path] = []
+
+    def mount(megabytes: int) -> Path:
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            missing("the right to mount", done.stderr)
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_the_engines_disk_is_full(
+    own_engine: Callable[..., Engine], small_disk: Callable[[int], Path], project: Callable[..., Project]
+) -> None:
+    disk = small_disk(400)
+    own_engine(disk / "data")
+    made = project(_FILES)
+    assert made.run("check", "--engine", "container").code == 0
+    with (disk / "filler").open("wb") as filler:
+        try:
+            while True:
+                filler.write(bytes(1 << 20))
+                filler.flush()
+        except OSError:
+            pass
+
+    _plain(made.run("check", "--engine", "container", "--no-cache"), "no space left on device", "docker system prune")
+
+
+def test_our_disk_is_full(
+    image: Callable[..., str],
+    small_disk: Callable[[int], Path],
+    project: Callable[..., Project],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tag = image(images.base("3.11"), {"app/a.py": "x = '" + "a" * 3_000_000 + "'\n"}, ["WORKDIR /app"])
+    monkeypatch.setenv("TMPDIR", str(small_disk(1)))
+
+    _plain(project().run("check", f"image:{tag}:/app"), "cannot be kept: No space left on device")
