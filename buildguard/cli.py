@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from buildguard.commands.job import Request
     from buildguard.place import Place
+    from buildguard.report.progress import Progress
     from buildguard.result import Report
 
 _INTERRUPTED = 130
@@ -102,20 +104,24 @@ def check(
     )
     with Progress() as progress:
         try:
-            if isinstance(place, UnprovenError):
-                raise place
-            if place is None:
-                from buildguard.commands.inside import check_image
-
-                report = check_image(request, paths[0], progress)
-            else:
-                from buildguard.commands.check import check as command
-
-                report = command(request, place, progress)
+            report = _judged(request, place or paths[0], progress)
         except UnprovenError as error:
             report = _nothing_proven(error, strict=strict)
     _give(report, form, output, lines=None if everything or output else _screen())
     sys.exit(report.exit_code)
+
+
+def _judged(request: Request, place: Place | UnprovenError | str, progress: Progress) -> Report:
+    """What there is to say of a place, or of an image."""
+    if isinstance(place, UnprovenError):
+        raise place
+    if isinstance(place, str):
+        from buildguard.commands.inside import check_image
+
+        return check_image(request, place, progress)
+    from buildguard.commands.check import check as command
+
+    return command(request, place, progress)
 
 
 @cli.command()
