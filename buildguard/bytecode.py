@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from buildguard.image_stage import Held
 
-_CACHED = re.compile(rb"^(?P<stem>.+)\.(?P<tag>[^.]+)(?:\.opt-(?P<level>[^.]*))?\.pyc$")
+_CACHED = re.compile(rb"^(?P<stem>.+?)\.(?P<tag>[^.]+)(?:\.opt-(?P<level>[^.]*))?\.pyc$")
 _HEAD = 16
 _HASHED = 1
 

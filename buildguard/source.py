@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import shown_path
-from buildguard.stage import Entry, InGit, Kind, OnDisk, Unreadable, read_file
+from buildguard.stage import Entry, Kind, OnDisk, Unreadable, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -126,7 +126,7 @@ def _is_closed_folder(stage: Stage, entry: Entry) -> bool:
 
 def _scripts(stage: Stage, entries: list[Entry]) -> Iterator[Entry]:
     """Those of some entries that start with a Python shebang, or that cannot be looked at."""
-    if isinstance(stage, InGit):
+    if not isinstance(stage, OnDisk):
         for entry, content in stage.contents(entries):
             if isinstance(content, Unreadable) or _SHEBANG.match(content[:_HEAD]):
                 yield entry
