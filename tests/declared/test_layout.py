@@ -1,0 +1,134 @@
+"""Where a Dockerfile puts what, and what is told from paths alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildguard.declared import dockerfile, layout, promise
+from buildguard.engines import Ready
+from buildguard.target import PythonVersion, Target
+
+_FILES = ["a.py", "pkg/b.py", "pkg/sub/c.py", "src/d.py", "backend/e.py", "requirements.txt"]
+
+
+def _layout(text: str, context: str = "", **arguments: str) -> dict[str, str]:
+    return layout.of_dockerfile(text.encode(), arguments, "", context, _FILES).twins
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("COPY a.py /app/", {"/app/a.py": "a.py"}),
+        ("COPY a.py /app", {"/app": "a.py"}),
+        ("COPY a.py /app/main.py", {"/app/main.py": "a.py"}),
+        ("WORKDIR /app\nCOPY pkg .", {"/app/b.py": "pkg/b.py", "/app/sub/c.py": "pkg/sub/c.py"}),
+        ("WORKDIR /app\nWORKDIR x\nCOPY pkg/ y/", {"/app/x/y/b.py": "pkg/b.py", "/app/x/y/sub/c.py": "pkg/sub/c.py"}),
+        ("COPY *.py /app/", {"/app/a.py": "a.py"}),
+        ("COPY a.py requirements.txt /app/", {"/app/a.py": "a.py", "/app/requirements.txt": "requirements.txt"}),
+        ('COPY ["a.py", "/my app/"]', {"/my app/a.py": "a.py"}),
+        ("ENV D=/x\nCOPY a.py ${D}/", {"/x/a.py": "a.py"}),
+        ("ENV D /x\nCOPY a.py $D/", {"/x/a.py": "a.py"}),
+        ("ARG D=/x\nCOPY a.py $D/", {"/given/a.py": "a.py"}),
+        ("COPY a.py $UNKNOWN/", {}),
+        ("COPY --from=somewhere/else a.py /app/", {}),
+        ("COPY ../a.py /app/", {"/app/a.py": "a.py"}),
+        ("COPY nothing.py /app/", {}),
+        ("RUN git clone x /app", {}),
+    ],
+)
+def test_copies(text: str, expected: dict[str, str]) -> None:
+    assert _layout(f"FROM python:3.11\n{text}\n", D="/given") == expected
+
+
+def test_stages_are_followed() -> None:
+    text = (
+        "FROM python:3.11 AS base\nWORKDIR /base\nCOPY a.py .\n"
+        "FROM base AS build\nCOPY pkg pkg\n"
+        "FROM python:3.11\nCOPY --from=build /base /app\nCOPY --from=1 /base/pkg/b.py /single.py\n"
+    )
+
+    assert _layout(text) == {
+        "/app/a.py": "a.py",
+        "/app/pkg/b.py": "pkg/b.py",
+        "/app/pkg/sub/c.py": "pkg/sub/c.py",
+        "/single.py": "pkg/b.py",
+    }
+
+
+def test_a_context_below_the_root() -> None:
+    assert _layout("FROM python:3.11\nCOPY . /app\n", "backend") == {"/app/e.py": "backend/e.py"}
+
+
+def test_roots() -> None:
+    text = b"FROM python:3.11\nCOPY a.py /usr/local/bin/\nCOPY . /app\nCOPY pkg /app/pkg\nCOPY src /srv/src\n"
+
+    found = layout.of_dockerfile(text, {}, "", "", _FILES)
+
+    assert found.roots == ("/app", "/srv/src", "/usr/local/bin/a.py")
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["/app/a.py", "/app/pkg/b.py"], ("/app", "", True)),
+        (["/app/a.py", "/app/pkg/b.py", "/usr/lib/python3/dist-packages/x/a.py"], ("/app", "", True)),
+        (["/app/a.py", "/app/pkg/b.py", "/elsewhere/a.py"], ("/app", "", True)),
+        (["/app/b.py", "/app/sub/c.py"], ("/app", "pkg", True)),
+        (["/one/a.py", "/two/a.py"], ("/two", "", False)),
+        (["/one/a.py", "/one/pkg/b.py", "/two/a.py", "/two/src/d.py"], ("/two", "", False)),
+        (["/app/z.py"], None),
+    ],
+)
+def test_the_best_match(paths: list[str], expected: tuple[str, str, bool] | None) -> None:
+    found = layout.best_match(paths, _FILES[:-1], {"", "pkg"})
+
+    assert (None if found is None else (found.root, found.prefix, found.certain)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("RUN pip install x", False),
+        ("RUN apt-get update && apt-get install -y gcc", False),
+        ("RUN apt-get update && apt-get install -y python3.12", True),
+        ("RUN apk add --no-cache python3", True),
+        ("RUN uv python install 3.12", True),
+        ("RUN uv sync", False),
+        ("RUN conda create -n x python=3.9", True),
+        ("COPY --from=build /opt/venv /opt/venv", False),
+        ("COPY --from=build /usr/local /usr/local", True),
+        ("COPY --from=build /opt/python3.12 /opt/python3.12", True),
+        ("COPY . /app", False),
+    ],
+)
+def test_another_python(text: str, found: bool) -> None:
+    stages = dockerfile.stages(f"FROM python:3.11\n{text}\n".encode(), {})
+
+    assert dockerfile.installs_python(stages) == (f"line 2 {dockerfile.installs_python(stages)[7:]}" if found else "")
+    assert bool(dockerfile.installs_python(stages)) is found
+
+
+@pytest.mark.parametrize(
+    ("reference", "declared", "runs", "count"),
+    [
+        ("python:3.11-slim", "3.11", "3.11.9", 0),
+        ("python:3.11.9-slim", "3.11.9", "3.11.9", 0),
+        ("python:3.11.9-slim", "3.11.9", "3.11.2", 1),
+        ("python:3.11-slim", "3.11", "3.12.1", 1),
+        ("app:1", "3.11", "3.12.1", 1),
+        ("python:3.12-slim", "3.11", "3.12.1", 1),
+        ("python:3.12-slim", "3.11", "3.13.0", 2),
+        ("app:1", None, "3.13.0", 0),
+        ("python:3.11", None, "3.13.0", 1),
+    ],
+)
+def test_promises(reference: str, declared: str | None, runs: str, count: int) -> None:
+    version = PythonVersion.parse(declared) if declared is not None else None
+    ready = Ready("container", "image", f"CPython {runs}", runs, "", image=reference, image_id="sha256:x")
+
+    found = promise.broken(Target(version, "Dockerfile:3"), ready)
+
+    assert len(found) == count
+    for one in found:
+        assert (one.code, one.path, one.range.line) == ("BG402", "Dockerfile", 3)
+        assert f"CPython {runs}" in one.message
