@@ -33,6 +33,7 @@ def main() -> None:
         rows = [
             *_cold(folder, Path(scratch), options.rounds),
             *_rules(folder, options.rounds * 2),
+            *_container(folder, options.rounds),
             *_warm(folder, Path(scratch), options.rounds * 2),
             *_start(Path(scratch), options.rounds * 5),
             *_memory(folder),
@@ -103,6 +104,26 @@ def _rules(folder: Path, rounds: int) -> list[tuple[str, str, str]]:
         rounds,
     )
     return [("f-string rules: of the same run without them", ratio(found["with"], found["without"]), "1.10")]
+
+
+def _container(folder: Path, rounds: int) -> list[tuple[str, str, str]]:
+    """The same interpreter on this machine and in a container; a second is granted for starting one."""
+    from tests import images
+
+    version, _python = _target()
+    image = images.assemble(f"{images.REPOSITORY}/bench:{version}", version)
+    found = side_by_side(
+        {
+            "interpreter": Command(_check("--no-cache", "--engine", "interpreter"), folder),
+            "container": Command(_check("--no-cache", "--engine", "container", "--image", image), folder),
+        },
+        rounds,
+    )
+    granted = Timing([max(0.0, seconds - 1) for seconds in found["container"].rounds])
+    return [
+        ("container, less a second: of the interpreter", ratio(granted, found["interpreter"]), "1.1"),
+        *_seconds("container", found),
+    ]
 
 
 def _remove_bytecode(folder: Path) -> None:

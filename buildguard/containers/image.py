@@ -94,7 +94,9 @@ def _image(reference: str, found: Mapping[str, Any]) -> Image:
     # without a registry in it a name is Docker Hub's; Podman writes that out
     names = {repository, f"docker.io/{repository}", f"docker.io/library/{repository}"}
     digests = [one.partition("@") for one in found.get("RepoDigests") or []]
-    digest = next((digest for name, _at, digest in digests if name in names), "")
+    # what was built here is localhost/… to Podman, with a digest that no registry knows
+    local = repository.startswith("localhost/")
+    digest = next((digest for name, _at, digest in digests if name in names and not local), "")
     identity = str(found["Id"])
     return Image(
         reference=reference,

@@ -22,8 +22,12 @@ _MOST_WORDS = 2000
 
 
 class Channel(Protocol):
-    """One probe: what it wrote and has not been read yet, and whether its standard output has ended."""
+    """One probe: what it wrote and has not been read yet, and whether its standard output has ended.
 
+    `windows` is how many times as much as a pipe holds it is sent ahead: what is far away has to wait longer.
+    """
+
+    windows: int
     incoming: bytearray
     errors: bytearray
     closed: bool
@@ -80,6 +84,8 @@ class LocalSite:
 
 class LocalChannel:
     """A process and its three pipes."""
+
+    windows = 1
 
     def __init__(self, child: subprocess.Popen[bytes], selector: selectors.BaseSelector) -> None:
         assert child.stdin is not None

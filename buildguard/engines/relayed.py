@@ -22,6 +22,7 @@ _RELAY = Path(__file__).with_name("relay.py")
 _SILENCE = 180  # seconds after which the relay takes us for gone, where the engine died under it
 _OBEYS_WITHIN = 15.0
 _READ = 1 << 20
+_PARCEL = 1 << 18
 _HEAD = 8  # the engine's own framing: stream, three zeros, size
 _MOST_WORDS = 2000
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -46,7 +47,8 @@ class RelayedSite:
         self._channels: dict[int, RelayedChannel] = {}
         self._doomed: dict[int, float] = {}
         self._count = 0
-        self._outgoing: deque[memoryview] = deque()
+        self._outgoing: deque[bytes] = deque()
+        self._parcel = memoryview(b"")
         self._raw = bytearray()
         self._frames = bytearray()
         self._words = bytearray()
@@ -73,6 +75,7 @@ class RelayedSite:
 
     def wait(self, timeout: float | None) -> None:
         """Move what the stream holds and takes; raises UnprovenError where the container is lost."""
+        self._write()
         if self._doomed:
             timeout = min(_OBEYS_WITHIN, timeout if timeout is not None else _OBEYS_WITHIN)
         for _key, events in self._selector.select(timeout):
@@ -89,10 +92,9 @@ class RelayedSite:
         self._cell.close()
 
     def send(self, kind: bytes, number: int, *chunks: bytes) -> None:
-        """Send one frame to the relay."""
-        head = b"%s %d %d\n" % (kind, number, sum(map(len, chunks)))
-        self._outgoing.extend(memoryview(chunk) for chunk in (head, *chunks) if chunk)
-        self._write()
+        """Send one frame to the relay, together with others the next time that we wait."""
+        self._outgoing.append(b"%s %d %d\n" % (kind, number, sum(map(len, chunks))))
+        self._outgoing.extend(chunks)
 
     def doom(self, number: int) -> None:
         """Have the relay kill a probe, and expect to hear of its end."""
@@ -107,18 +109,25 @@ class RelayedSite:
 
     def _write(self) -> None:
         try:
-            while self._outgoing:
-                sent = self._socket.send(self._outgoing[0][:_READ])
-                rest = self._outgoing.popleft()[sent:]
-                if rest:
-                    self._outgoing.appendleft(rest)
+            while self._parcel or self._outgoing:
+                self._parcel = self._parcel or memoryview(self._packed())
+                self._parcel = self._parcel[self._socket.send(self._parcel) :]
         except _NOT_NOW:
             pass
         except OSError:
+            self._parcel = memoryview(b"")
             self._outgoing.clear()  # it is gone: reading tells how
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._outgoing else 0)
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._parcel else 0)
         if self._selector.get_key(self._socket).events != wanted:
             self._selector.modify(self._socket, wanted)
+
+    def _packed(self) -> bytes:
+        """Many small frames as one, a large one alone."""
+        size, packed = 0, []
+        while self._outgoing and size < _PARCEL:
+            packed.append(self._outgoing.popleft())
+            size += len(packed[-1])
+        return b"".join(packed)
 
     def _read(self) -> None:
         try:
@@ -184,6 +193,8 @@ class RelayedSite:
 
 class RelayedChannel:
     """A probe in the container."""
+
+    windows = 4
 
     def __init__(self, site: RelayedSite, number: int) -> None:
         self.incoming = bytearray()

@@ -69,7 +69,8 @@ class Worker:
     def has_room(self) -> bool:
         """Whether it can take one more source without the pipe or the wait growing long."""
         return len(self.waiting) < 2 or (  # noqa: PLR2004  one at work, one at hand
-            self.bytes_waiting < _WINDOW_BYTES and len(self.waiting) < _WINDOW_FILES
+            self.bytes_waiting < _WINDOW_BYTES * self.channel.windows
+            and len(self.waiting) < _WINDOW_FILES * self.channel.windows
         )
 
     @property

@@ -262,6 +262,59 @@ def test_an_engine_over_ssh(
     )
 
 
+def test_podman(engine: str, project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another implementation of the same protocol, with its own idea of attaching, of digests and of names."""
+    _possible()
+    if shutil.which("podman") is None:
+        missing("podman", "apt-get install podman")
+    # what a container may not raise here, and a manager of groups that needs no systemd
+    config = tmp_path / "containers.conf"
+    config.write_text(
+        '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+        '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+    )
+    saved = b"".join(images.api().get_image(images.base("3.11")))
+    storage = Path(tempfile.mkdtemp(prefix="buildguard-podman-"))
+    url = f"unix://{tmp_path}/podman.sock"
+    program = [
+        "podman",
+        "--root",
+        str(storage / "root"),
+        "--runroot",
+        str(storage / "run"),
+        "system",
+        "service",
+        "--time=0",
+        url,
+    ]
+    with subprocess.Popen(
+        program, env={**os.environ, "CONTAINERS_CONF": str(config)}, stderr=subprocess.DEVNULL
+    ) as service:
+        for _ in range(100):
+            if (tmp_path / "podman.sock").exists():
+                break
+            time.sleep(0.1)
+        monkeypatch.setenv("DOCKER_HOST", url)
+        try:
+            for event in images.api().load_image(saved):
+                assert "error" not in event, event
+            made = project({"Dockerfile": f"FROM localhost/{_BASE}\n", "a.py": "x = 1\n", "bad.py": "f(\n"})
+            result = made.check("--engine", "container")
+            left = images.api().containers(all=True)
+        finally:
+            images.api().close()
+            service.terminate()
+            service.wait()
+            for mount in ("overlay", "overlay-containers"):
+                subprocess.run(["umount", "-l", storage / "root" / mount], stderr=subprocess.DEVNULL, check=False)
+            shutil.rmtree(storage, ignore_errors=True)
+
+    assert result.codes() == {"bad.py": ["BG101"], "Dockerfile": ["BG404"]}, result.err
+    assert result.json["targets"][0]["image_id"].startswith("sha256:")
+    assert result.json["targets"][0]["image_digest"] is None
+    assert left == []
+
+
 # ------------------------------------------------------------------------------------------ images
 
 
