@@ -73,7 +73,10 @@ def check(
     strict: bool,
     everything: bool,
 ) -> None:
-    """Compile every source file under the Python that will run it."""
+    """Compile every source file under the Python that will run it.
+
+    STAGE is index:, commit:REV or image:REF[:/root]; nothing is checked out, extracted or run for it.
+    """
     from buildguard.place import locate
 
     inside = len(paths) == 1 and paths[0].startswith("image:")

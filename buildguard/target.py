@@ -112,6 +112,7 @@ class Target(NamedTuple):
 
     `context` is a folder ("" is everything); None stands for the files in no service's context. `image` is what the
     Python comes from; `doubt` says why another Python than that image's may run in the end, empty where none can.
+    `specifier` is the range whose lowest version this is, where nothing says more.
     """
 
     version: PythonVersion | None
@@ -122,6 +123,7 @@ class Target(NamedTuple):
     untold: str = ""
     conflicts: tuple[Declaration, ...] = ()
     doubt: str = ""
+    specifier: str = ""
 
     @property
     def place(self) -> tuple[str | None, int | None]:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from buildguard.target import Target
 
 
+_PATIENCE = 10
+
+
 def doctor(cwd: Path, path: str) -> str:
     """The whole table as text; raises UsageError where the configuration itself is broken."""
     place = locate(cwd, () if path == "." else (path,))
@@ -130,7 +133,7 @@ def _container_engine() -> str:
     from buildguard.containers import daemon
 
     try:
-        reached = daemon.connect()
+        reached = daemon.connect(_PATIENCE)
     except UnprovenError as error:
         return error.words
     try:

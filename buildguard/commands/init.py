@@ -24,6 +24,7 @@ _TABLE = """\
 # target = ["3.11"]               # normally found in the Dockerfile; set it only to override
 # include = ["src", "scripts/*"]  # gitignore syntax; unset: everything that git does not ignore
 # exclude = ["templates/**"]
+# image = "python:3.11-slim@sha256:…"  # the one that the container engine asks; normally the Dockerfile's
 # ignore = ["BG401"]              # `buildguard explain BG401`
 #
 # [[tool.buildguard.service]]     # only where one repository ships several images

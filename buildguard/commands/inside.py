@@ -165,10 +165,10 @@ class _Inside:
         if not real:
             raise UnprovenError(f"there is no {root} in {self._image.reference}", hint="check the path after the colon")
         under = list(self._under(real))
-        for recipe in self._recipes():
-            twins = self._layout(recipe).twins
-            if any(path in twins for path in under):
-                return _Located((real,), twins, told_by)
+        planned = [self._layout(recipe).twins for recipe in self._recipes()]
+        fitting = max(planned, key=lambda twins: sum(path in twins for path in under), default={})
+        if any(path in fitting for path in under):
+            return _Located((real,), fitting, told_by)
         match = layout.best_match(under, self._project.sources, self._prefixes())
         if match is not None and match.root == real and match.certain:
             return _Located((real,), self._mapped(under, real, match.prefix), told_by)
@@ -322,7 +322,9 @@ class _Inside:
         versions = {target.version for target in found}
         if len(versions) != 1:
             return Target(None, self._image.reference, self._image.reference)
-        return Target(found[0].version, found[0].found_in, self._image.reference)
+        first = found[0]
+        version = None if first.specifier else first.version
+        return Target(version, first.found_in, self._image.reference, specifier=first.specifier)
 
     def _changed(self, places: dict[bytes, bytes], own: list[bytes]) -> Iterator[str]:
         """The project's sources that have other bytes in the image than here."""

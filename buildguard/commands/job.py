@@ -84,7 +84,10 @@ def _targets(request: Request, place: Place, config: Config, chosen: Chosen, not
         raise UsageError(
             f"--image names one image, and there are several targets: {names}", hint="pick one with --service"
         )
-    return found.targets
+    if not request.image:
+        return found.targets
+    # a range says what may run; the image that was named says what does
+    return [one._replace(version=None, image=image) if one.specifier else one for one in found.targets]
 
 
 def config_files(stage: Stage) -> dict[bytes, bytes]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from buildguard.diagnostic import Finding
-    from buildguard.engines import Engine, Ready, Unavailable
+    from buildguard.engines import Engine, Ready
     from buildguard.stage import Entry
 
 _MUSL = (
@@ -195,6 +195,8 @@ class _Desk:
         target, request = self._share.target, job.request
         self._asked = ("container",) if request.image and request.engine == "auto" else engines.parse(request.engine)
         order = engines.order_of(job.config.engine)
+        if request.image and "container" not in (self._asked or order):
+            self.seen.notes.append("--image is not used: no engine that was asked for looks into images")
         made = setting(job, target, request.jobs or process.cores(), self._tell if may_pull(request) else None)
         if target.version is None:
             if not made.image or "container" not in (self._asked or order):
@@ -310,8 +312,9 @@ def _too_little(proof: str, wanted: str, choice: engines.Choice, target: Target)
     """What is missing from a proof, and the line that would make it one."""
     have = "no engine answered" if proof == "none" else f"{proof} only, and --proof {wanted} is what counts"
     if choice.unavailable:
-        why: Unavailable = choice.unavailable[0]
-        return f"{have}: {why._replace(hint=f'to prove it: {why.hint}' if why.hint else '').words}"
+        reasons = ", and ".join(one.reason for one in choice.unavailable)
+        hints = ", or ".join(one.hint for one in choice.unavailable if one.hint)
+        return f"{have}: {reasons}{f'; to prove it: {hints}' if hints else ''}"
     if proof == "predicted":
         minor = target.version.minor_text if target.version is not None else "3"
         return f"{have}; to prove it: --engine interpreter, after `uv python install {minor}` where there is none"

@@ -78,17 +78,21 @@ class Daemon:
             self._tunnel.close()
 
 
-def connect() -> Daemon:
-    """Reach the container engine that this machine would use. Raises UnprovenError with what is wrong, in words."""
+def connect(patience: int = _TIMEOUT) -> Daemon:
+    """Reach the container engine that this machine would use, within so many seconds.
+
+    Raises UnprovenError with what is wrong, in words.
+    """
     address = find()
     tunnel = None
     url = address.url
     if url.startswith("ssh://"):
-        tunnel = _Tunnel(url)
+        tunnel = _Tunnel(url, patience)
         url = tunnel.url
     try:
         with plainly(f"the container engine at {address.url}", address):
-            api = docker.APIClient(base_url=url, tls=address.tls or False, version="auto", timeout=_TIMEOUT)
+            api = docker.APIClient(base_url=url, tls=address.tls or False, version="auto", timeout=patience)
+            api.timeout = _TIMEOUT
     except UnprovenError as error:
         words = tunnel.complaint() if tunnel is not None else ""
         if tunnel is not None:
@@ -205,7 +209,7 @@ def _root(error: BaseException) -> BaseException:
 class _Tunnel:
     """A local socket; each connection to it is an `ssh HOST docker system dial-stdio`, as Docker's own client does."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: int) -> None:
         import tempfile
 
         target = url.removeprefix("ssh://").rstrip("/")
@@ -215,7 +219,7 @@ class _Tunnel:
             raise UnprovenError(f"{url} needs ssh, and there is none on PATH", hint="install an ssh client")
         if not (colon and port.isdigit()):
             host, port = target.partition("/")[0], ""
-        self._argv = [ssh, "-o", "ConnectTimeout=30", "-T", *(["-p", port] if port else [])]
+        self._argv = [ssh, "-o", f"ConnectTimeout={patience}", "-T", *(["-p", port] if port else [])]
         self._argv += ["--", host, "docker", "system", "dial-stdio"]
         self._folder = tempfile.mkdtemp(prefix="buildguard-")
         path = os.path.join(self._folder, "docker.sock")

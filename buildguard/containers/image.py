@@ -49,7 +49,8 @@ def find(daemon: Daemon, reference: str, platform: str, pull: Callable[[str], No
     and may not be or cannot be pulled, or is for another platform.
     """
     found = _inspected(daemon, reference)
-    if found is not None and found.platform == platform:
+    wanted = "/".join(platform.split("/")[:2])  # an image says its variant (v8) elsewhere, if at all
+    if found is not None and found.platform == wanted:
         return found
     if pull is not None and not reference.startswith("sha256:"):
         try:
@@ -57,7 +58,7 @@ def find(daemon: Daemon, reference: str, platform: str, pull: Callable[[str], No
         except UnprovenError as error:
             raise _absent(reference, platform, found, error.what) from error
         found = _inspected(daemon, reference)
-        if found is not None and found.platform == platform:
+        if found is not None and found.platform == wanted:
             return found
     raise _absent(reference, platform, found, "")
 

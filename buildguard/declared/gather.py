@@ -343,7 +343,9 @@ def _target(
     chosen: Declaration, service: str | None, context: str | None, conflicts: tuple[Declaration, ...]
 ) -> Target:
     doubt = "" if chosen.rank is Rank.DOCKERFILE else f"{chosen.place} is no Dockerfile"
-    return Target(chosen.version, chosen.place, chosen.image, service, context, chosen.untold, conflicts, doubt)
+    return Target(
+        chosen.version, chosen.place, chosen.image, service, context, chosen.untold, conflicts, doubt, chosen.specifier
+    )
 
 
 def _root_target(services: Sequence[Target], declared: list[Declaration], sources: Sequence[Entry]) -> list[Target]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from buildguard.declared import images
 from buildguard.diagnostic import Diagnostic, Range, Severity
-from buildguard.target import PythonVersion
+from buildguard.target import PythonVersion, admits
 
 if TYPE_CHECKING:
     from buildguard.engines import Ready
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 def broken(target: Target, ready: Ready) -> list[Diagnostic]:
     """BG402: the tag, or whoever declared the target, promises another Python than the image runs."""
     runs = PythonVersion.parse(ready.version)
-    promises = [(target.version, f"{target.found_in} says")] if target.version is not None else []
+    promises: list[tuple[PythonVersion | str, str]]
+    if target.specifier:
+        promises = [] if runs is not None and admits(target.specifier, runs) else [(target.specifier, _says(target))]
+    else:
+        promises = [(target.version, _says(target))] if target.version is not None else []
     tag = images.promised(ready.image)
     if tag is not None and tag != target.version:
         promises.append((tag, "its name says"))
@@ -33,8 +37,16 @@ def broken(target: Target, ready: Ready) -> list[Diagnostic]:
             ready.engine,
         )
         for wanted, who in promises
-        if runs is None or runs.minor != wanted.minor or wanted.patch not in {None, runs.patch}
+        if isinstance(wanted, str) or runs is None or not _keeps(runs, wanted)
     ]
+
+
+def _says(target: Target) -> str:
+    return f"{target.found_in} says"
+
+
+def _keeps(runs: PythonVersion, wanted: PythonVersion) -> bool:
+    return runs.minor == wanted.minor and wanted.patch in {None, runs.patch}
 
 
 def unpinned(target: Target, ready: Ready, reference: str) -> list[Diagnostic]:

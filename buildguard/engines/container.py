@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from buildguard.engines import Outcome, Source
 
 _PATIENCE = 20.0
+_HASTY = 5
 _KNOWN = b"interpreter"
 _ROOM = 512 << 20  # what the relay and the idle probes may take beside the one at work
 _ROOT = "0:0"
@@ -78,7 +79,8 @@ class ContainerEngine:
         from buildguard.containers import cell, daemon
 
         if self._daemon is None:
-            self._daemon = daemon.connect()
+            # from a hook nothing is pulled, and nobody waits for an engine that is far away and down
+            self._daemon = daemon.connect(_HASTY) if self._wanted.tell is None else daemon.connect()
             cell.sweep(self._daemon)
         return self._daemon
 

@@ -195,7 +195,9 @@ def _image(image: InsideImage, most: int | None) -> list[str]:
     if image.changed:
         lines.append(f"other bytes than here: {_listed(image.changed, few)}")
     if installed.files:
-        verdict = f"{len(installed.rejected)} refused" if installed.rejected else "all compile"
+        refused, unseen = len(installed.rejected), len(installed.unproven)
+        parts = [f"{refused} refused"] * bool(refused) + [f"{unseen} not looked at"] * bool(unseen)
+        verdict = ", ".join(parts) or "all compile"
         folders = ", ".join(map(shown, installed.folders)) or "the project's folder"
         lines.append(f"dependencies: {count(installed.files, 'file')} in {folders}, {verdict}")
     lines += [

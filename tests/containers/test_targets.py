@@ -132,6 +132,22 @@ def test_an_image_alone_is_a_target(image: Callable[..., str], project: Callable
 
 
 @pytest.mark.usefixtures("spotless")
+def test_a_range_is_no_promise_of_its_lowest(engine: str, project: Callable[..., Project]) -> None:
+    """`requires-python >= 3.8` lets a 3.13 in: the image that was named says what runs, and breaks nothing."""
+    made = project({"pyproject.toml": "[project]\nrequires-python = '>=3.8,<3.13'\n", "a.py": BROKEN_BEFORE_312})
+
+    inside = made.check("--image", images.base("3.12"))
+    outside = made.check("--image", images.base("3.13"))
+
+    assert (inside.code, inside.codes()) == (0, {})
+    assert inside.json["targets"][0]["python"].startswith("3.12.")
+    assert outside.codes() == {"pyproject.toml": ["BG402"]}
+    assert ">=3.8,<3.13" in outside.json["diagnostics"][0]["message"]
+    ignored = made.run("check", "--image", images.base("3.12"), "--engine", "interpreter")
+    assert "--image is not used" in ignored.out
+
+
+@pytest.mark.usefixtures("spotless")
 def test_another_python_in_the_last_stage_is_no_proof_of_the_image(
     engine: str, project: Callable[..., Project]
 ) -> None:
