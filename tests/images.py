@@ -198,7 +198,9 @@ def derived(tag: str, parent: str, files: Mapping[str, str | bytes], instruction
             info.size, info.mode = len(data), 0o755
             tar.addfile(info, io.BytesIO(data))
     context.seek(0)
-    for event in api().build(fileobj=context, custom_context=True, tag=tag, rm=True, network_mode="none", decode=True):
+    for event in api().build(
+        fileobj=context, custom_context=True, tag=tag, rm=True, nocache=True, network_mode="none", decode=True
+    ):
         assert "error" not in event, event
     return tag
 

@@ -65,7 +65,7 @@ def _run(sources: list[bytes], limits: Limits | None = None, jobs: int = 2) -> l
         (b"EXIT", "crash", ""),
         (b"GREEDY", "MemoryError", ""),
         (b"FULL", None, "more than"),
-        (b"KILLED", None, "killed from outside"),
+        (b"KILLED", None, "was killed, from outside"),
         (b"SPIN", None, "more than 1 seconds"),
         (b"SLEEP", None, "more than 1 seconds"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.cache import Cache
-from buildguard.engines import Ready, Unavailable
+from buildguard.engines import Ready, Unavailable, container
 from buildguard.engines.container import ContainerEngine, Wanted
 from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.engines.pool import source_of
 from buildguard.engines.worker import Limits
+from buildguard.errors import UnprovenError
 from buildguard.target import PythonVersion
 from tests import images
-from tests.conftest import BROKEN_BEFORE_312, interpreter
+from tests.conftest import BROKEN_BEFORE_312, interpreter, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -186,6 +188,29 @@ def test_a_minimal_interpreter(image: Callable[..., str]) -> None:
     assert [one.rejected is None for one in outcomes] == [True, False]
 
 
+def test_debians_minimal_python(engine: str, tmp_path: Path) -> None:
+    """The real python3-minimal, which has no json."""
+    names = ["python3.11-minimal", "libpython3.11-minimal"]
+    done = subprocess.run(
+        ["apt-get", "download", "-qq", *names], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        missing("Debian's python3.11-minimal", f"apt-get update: {done.stderr}")
+    for package in tmp_path.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "-x", package, tmp_path / "root"], check=True)
+    with images.Rootfs() as rootfs:
+        for file in sorted((tmp_path / "root").rglob("*")):
+            if file.is_file() and not file.is_symlink():
+                rootfs.copy(file, file.relative_to(tmp_path / "root").as_posix())
+        rootfs.libraries(tmp_path / "root/usr/bin/python3.11")
+        tag = rootfs.become(f"{images.REPOSITORY}/minimal:3.11", ["ENV PATH=/usr/bin"])
+    assert not list((tmp_path / "root").rglob("json"))
+
+    outcomes = _outcomes(tag, [b"x = 1\n", b"f(\n", b"f'{1!r}'\n"])
+
+    assert [one.rejected is None for one in outcomes] == [True, False, True]
+
+
 def test_nothing_of_the_image_runs(image: Callable[..., str]) -> None:
     """Neither its entrypoint nor its health check, sitecustomize, PYTHONSTARTUP or what lies beside the interpreter."""
     mark = "import os\nos.write(1, b'MARK'); os.write(2, b'MARK'); raise SystemExit('MARK')\n"
@@ -346,6 +371,20 @@ def test_its_memory_limit_ends_a_container(engine: str) -> None:
     assert [one.rejected is None for one in found[1:]] == [True, False]
 
 
+def test_the_kernel_ends_what_takes_too_much(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under a limit of the container that is below each process's own: killed for real, and unproven."""
+    monkeypatch.setattr(container, "_ROOM", (60 << 20) - Limits().wider().memory)
+    greedy = b"x = (" + b"'a', " * 3_000_000 + b")\n"
+
+    try:
+        words = _outcomes(images.base("3.11"), [greedy])[0].unproven
+    except UnprovenError as error:  # where the kernel chose the relay, and with it the container
+        words = error.what
+
+    assert "killed" in words
+    assert "memory" in words
+
+
 def test_a_cached_run_starts_no_container(image: Callable[..., str], project: Callable[..., Project]) -> None:
     tag = image(images.base("3.11"), {"unique": str(time.time())})
     made = project({"Dockerfile": f"FROM {tag}\n", "a.py": "x = 1\n", "bad.py": BROKEN_BEFORE_312})
@@ -368,6 +407,25 @@ def test_a_cached_run_starts_no_container(image: Callable[..., str], project: Ca
     assert first["diagnostics"] == second["diagnostics"]
     assert [row["cached"] for row in (*first["targets"], *second["targets"])] == [0, 2]
     assert second["targets"][0]["image_id"] == images.api().inspect_image(tag)["Id"]
+
+
+def test_an_interpreter_that_changes_its_tale(engine: str, tmp_path: Path) -> None:
+    """What is known of an image from an earlier run has to be said again before it judges anything."""
+    cache = Cache(tmp_path / "cache")
+    first = ContainerEngine(Wanted(images.base("3.11")), 1, cache)
+    assert isinstance(first.prepare(), Ready)
+    first.close()
+    known = first.known
+    assert known is not None
+    first._remember(known._replace(greeting=known.greeting._replace(banner="3.11.2 (another build)")))
+    second = ContainerEngine(Wanted(images.base("3.11")), 1, cache)
+    try:
+        assert isinstance(second.prepare(), Ready)
+        with pytest.raises(UnprovenError, match="not the one that it was"):
+            list(second.compile(iter([source_of(0, b"x = 1\n")])))
+    finally:
+        second.close()
+        cache.close()
 
 
 def test_an_image_that_moved_is_asked_again(image: Callable[..., str], project: Callable[..., Project]) -> None:
