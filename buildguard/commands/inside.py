@@ -153,10 +153,11 @@ class _Inside:
         return found
 
     def _nowhere(self, why: str) -> UnprovenError:
-        reference = self._image.reference
+        reference, folder = self._image.reference, self._image.folder
+        likely = folder if folder != "/" else "/app"
         return UnprovenError(
             f"where the project lies in {reference} cannot be told for certain{why}",
-            hint=f"say it: buildguard check image:{reference}:/app, or root in [tool.buildguard.deploy]",
+            hint=f"say it: buildguard check image:{reference}:{likely}, or root in [tool.buildguard.deploy]",
         )
 
     def _at(self, root: str, told_by: str) -> _Located:

@@ -182,7 +182,7 @@ class _Desk:
             chooser.close()
         self.seen.diagnostics += _disagreements(verdicts, target)
         self.seen.notes += [ready.note for _engine, ready in choice.ready if ready.note]
-        self.seen.notes += [_MUSL.format(image=one.image) for _engine, one in choice.ready if one.libc == "musl"]
+        self.seen.notes += [_MUSL.format(image=one.image) for _engine, one in choice.ready if _is_on_musl(one)]
         if not choice.ready:
             self._no_engine()
         for reason in self._shortcomings(target, choice):
@@ -290,6 +290,12 @@ class _Desk:
                 continue
             self.seen.note(_without_engine(content, target), path, target.python, "rule")
         self.seen.rows.append(_row(target, None, len(self._share.entries) - gone, 0))
+
+
+def _is_on_musl(ready: Ready) -> bool:
+    from buildguard.declared import images
+
+    return ready.libc == "musl" or "alpine" in images.parse(ready.image).tag
 
 
 def _row(target: Target, ready: Ready | None, files: int, cached: int) -> TargetRow:

@@ -144,7 +144,7 @@ def plainly(what: str, address: Address | None = None) -> Iterator[None]:
         yield
     except APIError as error:
         words = str(error.explanation or error).strip()
-        raise UnprovenError(f"{what}: {words}", hint=_remedy(words)) from error
+        raise UnprovenError(f"{what}: {words}", hint=remedy(words)) from error
     except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         words, hint = _reason(error, address)
         raise UnprovenError(f"{what} {words}", hint=hint) from error
@@ -155,7 +155,8 @@ def is_missing(error: UnprovenError) -> bool:
     return isinstance(error.__cause__, NotFound)
 
 
-def _remedy(words: str) -> str:
+def remedy(words: str) -> str:
+    """What to do about an engine's complaint, empty where its own words are all there is."""
     if "no space left" in words:
         return "make room where the container engine keeps its data: docker system prune"
     if "unauthorized" in words or "denied" in words:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docker.utils import parse_repository_tag
 
-from buildguard.containers.daemon import is_missing, plainly
+from buildguard.containers.daemon import is_missing, plainly, remedy
 from buildguard.declared import images as references
 from buildguard.errors import UnprovenError
 
@@ -73,7 +73,7 @@ def _absent(reference: str, platform: str, found: Image | None, why: str) -> Unp
     if why:
         return UnprovenError(
             f"{reference} is not here and could not be pulled: {why}",
-            hint=f"docker pull {reference} tells more; an image of yours has to be built first",
+            hint=remedy(why) or f"docker pull {reference} tells more; an image of yours has to be built first",
         )
     return UnprovenError(f"{reference} is not here", hint=f"docker pull --platform {platform} {reference}")
 

@@ -191,7 +191,9 @@ class Pool:
         if rejected.kind == "time":
             return _too_long(source, self._limits.wider())
         if rejected.kind == "killed":
-            return outcome._replace(rejected=None, unproven="the process that compiled it was killed, from outside or for want of memory")
+            return outcome._replace(
+                rejected=None, unproven="the process that compiled it was killed, from outside or for want of memory"
+            )
         return outcome
 
     def _alone(self, source: Source) -> Outcome:

@@ -288,7 +288,7 @@ def test_alpines_library_is_told(engine: str, project: Callable[..., Project]) -
     real, disguised = b"/lib64/ld-linux-x86-64.so.2\0", b"/lib/ld-musl-x86_64.so.1\0"
     assert binary.count(real) == 1
     loader = Path("/lib64/ld-linux-x86-64.so.2").resolve().read_bytes()
-    tag = f"{images.REPOSITORY}/python:3.11-alpine"
+    tag = f"{images.REPOSITORY}/python:3.11-small"
     files = {
         "usr/local/bin/python3.11": binary.replace(real, disguised.ljust(len(real), b"\0")),
         "lib/ld-musl-x86_64.so.1": loader,
