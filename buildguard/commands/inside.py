@@ -83,6 +83,8 @@ def parse(text: str) -> tuple[str, str]:
     reference, colon, root = text.removeprefix(_PREFIX).partition(":/")
     if not reference or any(char.isspace() for char in reference):
         raise UsageError(f"'{text}' names no image", hint="image:REF, or image:REF:/app")
+    if reference.partition("@")[0].rpartition("/")[2].count(":") > 1:
+        raise UsageError(f"'{text}' names no image and folder", hint="a folder begins with a slash: image:REF:/app")
     return reference, f"/{root.strip('/')}" if colon else ""
 
 
@@ -131,7 +133,7 @@ class _Inside:
                     self._image.platform,
                     located.roots,
                     located.told_by,
-                    tuple(shown_path(path) for path in own if os.fsdecode(path) not in self._project.paths),
+                    tuple(shown_path(path) for path in own if self._has_no_twin(path)),
                     tuple(self._changed(places, own)),
                     aside._replace(files=len(compiled), folders=folders),
                 ),
@@ -140,6 +142,10 @@ class _Inside:
             raise UnprovenError(f"what lies in {self._image.reference} cannot be kept: {error.strerror}") from error
         finally:
             self._files.close()
+
+    def _has_no_twin(self, path: bytes) -> bool:
+        """Whether there is a project around us, and the path is not in it."""
+        return bool(self._project.sources) and os.fsdecode(path) not in self._project.paths
 
     # -------------------------------------------------------------------------------------- where it lies
 
@@ -248,7 +254,7 @@ class _Inside:
     @staticmethod
     def _mapped(paths: Iterable[str], root: str, prefix: str) -> dict[str, str]:
         start = f"{prefix}/" if prefix else ""
-        return {path: start + path[len(root.rstrip("/")) + 1 :] for path in paths}
+        return {path: start + _inside(path, root) for path in paths}
 
     # -------------------------------------------------------------------------------------- what lies there
 
@@ -263,7 +269,7 @@ class _Inside:
             prefix = _prefix_of(root, located.twins)
             for path in self._under(root):
                 place = os.fsencode(path)
-                rest = path[len(root.rstrip("/")) + 1 :]
+                rest = _inside(path, root)
                 if layout.is_installed(rest) or any(_is_below(path, folder) for folder in environments):
                     installed[place] = place
                     continue
@@ -348,6 +354,11 @@ def _prefix_of(root: str, twins: dict[str, str]) -> str | None:
         if rest and _is_below(place, root) and path.endswith(rest):
             return path[: -len(rest)]
     return None
+
+
+def _inside(path: str, root: str) -> str:
+    """A path below a root, without that; a root that is a file has but its name."""
+    return path[len(root.rstrip("/")) + 1 :] or os.path.basename(path)
 
 
 def _is_below(path: str, folder: str) -> bool:

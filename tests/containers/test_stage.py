@@ -138,6 +138,9 @@ def test_without_a_project_its_workdir_counts(image: Callable[..., str], project
 
     assert result.codes() == {"pkg/bad.py": ["BG101"]}
     assert _image_of(result.json)["told_by"] == "the image's WORKDIR"
+    assert _image_of(result.json)["generated"] == []
+    assert made.check(f"image:{tag}:/app/pkg/bad.py").codes() == {"bad.py": ["BG101"]}
+    assert made.check(f"image:{tag}:/").codes() == {"app/pkg/bad.py": ["BG101"]}
     nowhere = made.run("check", f"image:{image(images.base('3.11'), {'x.py': ''})}")
     assert nowhere.code == 3
     assert "cannot be told for certain" in nowhere.out
@@ -148,6 +151,7 @@ def test_without_a_project_its_workdir_counts(image: Callable[..., str], project
     [
         ("image:", 2, "names no image"),
         ("image:{tag}:/not/there", 3, "there is no /not/there in"),
+        ("image:{tag}:app", 2, "a folder begins with a slash"),
         ("image:{tag}:/etc", 3, "no Python source lies where"),
     ],
 )
