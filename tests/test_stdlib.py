@@ -31,15 +31,17 @@ def _libraries() -> list[Path]:
     return found
 
 
-def _fill(folder: Path) -> list[Path]:
-    """Each distinct source of the standard libraries, under a name made from its digest."""
+def _fill(folder: Path, half: int) -> list[Path]:
+    """Half of the distinct sources of the standard libraries, under names made from their digests."""
     for library in _libraries():
         for here, folders, files in os.walk(library):
             folders[:] = [name for name in folders if name not in {"site-packages", "dist-packages", "__pycache__"}]
             for name in files:
                 if name.endswith(".py"):
                     data = Path(here, name).read_bytes()
-                    (folder / f"{hashlib.sha256(data).hexdigest()[:32]}.py").write_bytes(data)
+                    digest = hashlib.sha256(data)
+                    if digest.digest()[0] % 2 == half:
+                        (folder / f"{digest.hexdigest()[:32]}.py").write_bytes(data)
     return sorted(folder.iterdir())
 
 
@@ -65,8 +67,9 @@ def _reference(executable: Path, paths: list[Path]) -> list[tuple[str, int | Non
 
 def test_verdicts_equal_compile(project: Callable[..., Project], version: str) -> None:
     made = project()
-    paths = _fill(made.path)
-    assert len(paths) > 3000
+    # three versions judge the one half, three the other: each file meets old and new ones
+    paths = _fill(made.path, VERSIONS.index(version) % 2)
+    assert len(paths) > 1500
 
     report = made.check("--target", version, "--no-cache", "--ignore", "BG2").json
 
@@ -82,4 +85,4 @@ def test_verdicts_equal_compile(project: Callable[..., Project], version: str) -
     assert report["summary"]["files"] == len(paths)
     text = [one["code"] for one in report["diagnostics"] if one["code"] in {"BG102", "BG107"}]
     # test/bad_coding*.py and their like; what they are about is told file by file in test_text.py
-    assert 3 <= len(text) <= 12
+    assert 1 <= len(text) <= 12
