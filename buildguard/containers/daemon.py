@@ -78,6 +78,18 @@ class Daemon:
             self._tunnel.close()
 
 
+class _TlsClient(docker.APIClient):
+    """A client that believes the certificates it was given: REQUESTS_CA_BUNDLE would otherwise take their place."""
+
+    @property
+    def trust_env(self) -> bool:
+        return False
+
+    @trust_env.setter
+    def trust_env(self, value: bool) -> None:
+        """Requests sets it while it is being made."""
+
+
 def connect(patience: int = _TIMEOUT) -> Daemon:
     """Reach the container engine that this machine would use, within so many seconds.
 
@@ -91,7 +103,8 @@ def connect(patience: int = _TIMEOUT) -> Daemon:
         url = tunnel.url
     try:
         with plainly(f"the container engine at {address.url}", address):
-            api = docker.APIClient(base_url=url, tls=address.tls or False, version="auto", timeout=patience)
+            client = _TlsClient if address.tls else docker.APIClient
+            api = client(base_url=url, tls=address.tls or False, version="auto", timeout=patience)
             api.timeout = _TIMEOUT
     except UnprovenError as error:
         words = tunnel.complaint() if tunnel is not None else ""

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -197,8 +198,11 @@ def test_the_active_context_is_honoured(
     _plain(made.run("check", "--engine", "container"), "/nowhere/other.sock")
 
 
-def test_an_engine_over_tcp(engine: str, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through a forwarder on loopback, as a remote engine is reached."""
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_engine_over_tcp(
+    engine: str, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, tls: bool
+) -> None:
+    """Through a forwarder on loopback, as a remote engine is reached; with certificates on both sides, and without."""
     images.base("3.11")
     path = engine.removeprefix("unix://")
 
@@ -211,13 +215,43 @@ def test_an_engine_over_tcp(engine: str, project: Callable[..., Project], monkey
                 _pass_on(there, self.request)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Forward) as server:
+        if tls:
+            _certificates(tmp_path)
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tmp_path / "ca.pem")
+            context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+            context.verify_mode = ssl.CERT_REQUIRED
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+            monkeypatch.setenv(
+                "REQUESTS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt"
+            )  # which knows nothing of ours
+            monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{server.server_address[1]}")
-        made = project({**_FILES, "bad.py": "f(\n", "big.py": "x = '" + "a" * 3_000_000 + "'\n"})
+        made = project({**_FILES, "bad.py": "f(\n", "big.py": "x = '" + "a" * 3_000_000 + "'\n", **_many(60)})
 
-        assert made.check("--engine", "container").codes()["bad.py"] == ["BG101"]
+        result = made.check("--engine", "container")
         server.shutdown()
+
+    assert result.json["unproven"] == []
+    assert result.codes()["bad.py"] == ["BG101"]
+    assert result.json["summary"]["files"] == 63
+
+
+def _certificates(folder: Path) -> None:
+    """One that stands for the authority, for the server and for the client."""
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    argv += [
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        str(folder / "key.pem"),
+        "-out",
+        str(folder / "cert.pem"),
+    ]
+    subprocess.run(argv, capture_output=True, check=True)
+    shutil.copy(folder / "cert.pem", folder / "ca.pem")
 
 
 def _pass_on(here: socket.socket, there: socket.socket) -> None:
@@ -400,9 +434,9 @@ def test_an_image_is_pulled_and_its_digest_told(
 # ------------------------------------------------------------------------------------------ in the middle of it
 
 
-def _many() -> dict[str, str]:
+def _many(count: int = 600) -> dict[str, str]:
     line = "value = [{}]\n".format(", ".join(f"'{number}'" for number in range(200)))
-    return {f"m{number}.py": f"number = {number}\n{line * 60}" for number in range(600)}
+    return {f"m{number}.py": f"number = {number}\n{line * 60}" for number in range(count)}
 
 
 def _busy(made: Project, *arguments: str) -> subprocess.Popen[bytes]:
