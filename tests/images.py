@@ -199,7 +199,14 @@ def derived(tag: str, parent: str, files: Mapping[str, str | bytes], instruction
             tar.addfile(info, io.BytesIO(data))
     context.seek(0)
     for event in api().build(
-        fileobj=context, custom_context=True, tag=tag, rm=True, nocache=True, network_mode="none", decode=True
+        fileobj=context,
+        custom_context=True,
+        tag=tag,
+        rm=True,
+        forcerm=True,
+        nocache=True,
+        network_mode="none",
+        decode=True,
     ):
         assert "error" not in event, event
     return tag

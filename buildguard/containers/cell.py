@@ -45,7 +45,8 @@ class Cell:
 
     def close(self) -> None:
         """Remove the container with its volumes, whatever state it is in."""
-        with suppress(UnprovenError), plainly("removing the container"):
+        # not to be broken off by a Ctrl-C, which is what most often leads here
+        with process.uninterrupted(), suppress(UnprovenError), plainly("removing the container"):
             self.daemon.api.remove_container(self.id, v=True, force=True)
 
     def ending(self) -> str:

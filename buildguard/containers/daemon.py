@@ -19,6 +19,7 @@ import requests
 import urllib3
 from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, NotFound, create_api_error_from_http_exception
+from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env
 
 from buildguard import process
@@ -78,6 +79,14 @@ class Daemon:
             self._tunnel.close()
 
 
+class _OnePool(UnixHTTPAdapter):
+    """Connections that are used again: docker-py's own keeps a pool for each address of the API that is asked."""
+
+    def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:  # noqa: ARG002  whatever the address
+        """The pool that there is."""
+        return super().get_connection("http+docker://localhost", proxies)
+
+
 class _TlsClient(docker.APIClient):
     """A client that believes the certificates it was given: REQUESTS_CA_BUNDLE would otherwise take their place."""
 
@@ -106,6 +115,8 @@ def connect(patience: int = _TIMEOUT) -> Daemon:
             client = _TlsClient if address.tls else docker.APIClient
             api = client(base_url=url, tls=address.tls or False, version="auto", timeout=patience)
             api.timeout = _TIMEOUT
+            if url.startswith("unix://"):
+                api.mount("http+docker://", _OnePool(f"http+{url}", _TIMEOUT))
     except UnprovenError as error:
         words = tunnel.complaint() if tunnel is not None else ""
         if tunnel is not None:
@@ -233,9 +244,11 @@ class _Tunnel:
             raise UnprovenError(f"{url} needs ssh, and there is none on PATH", hint="install an ssh client")
         if not (colon and port.isdigit()):
             host, port = target.partition("/")[0], ""
-        self._argv = [ssh, "-o", f"ConnectTimeout={patience}", "-T", *(["-p", port] if port else [])]
-        self._argv += ["--", host, "docker", "system", "dial-stdio"]
         self._folder = tempfile.mkdtemp(prefix="buildguard-")
+        # one connection for all: docker-py opens a new one for each address, and logging in takes half a second
+        shared = ["-o", "ControlMaster=auto", "-o", f"ControlPath={self._folder}/ssh"]
+        self._argv = [ssh, "-o", f"ConnectTimeout={patience}", *shared, "-T", *(["-p", port] if port else [])]
+        self._argv += ["--", host, "docker", "system", "dial-stdio"]
         path = os.path.join(self._folder, "docker.sock")
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(path)
