@@ -129,13 +129,16 @@ def connect(patience: int = _TIMEOUT) -> Daemon:
 
 def find() -> Address:
     """The address of the container engine. Raises UnprovenError where there is none, or a context that is not there."""
-    env = kwargs_from_env()
     if os.environ.get("DOCKER_HOST"):
+        with plainly("the certificates of DOCKER_HOST (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH)"):
+            env = kwargs_from_env()
         return Address(env["base_url"], env.get("tls"), "DOCKER_HOST")
     name = os.environ.get("DOCKER_CONTEXT")
-    # raises nothing for a context that is not there: the default one would be somebody else's engine
-    context = ContextAPI.get_context(name)
-    if context is None:
+    try:
+        context = ContextAPI.get_context(name)
+    except Exception as error:  # docker-py raises no narrower one for a damaged file
+        raise UnprovenError(f"the Docker context cannot be read: {error}", hint="docker context ls") from error
+    if context is None:  # the default one would be somebody else's engine
         raise UnprovenError(f"there is no Docker context '{name or 'the active one'}'", hint="docker context ls")
     if context.Name != "default":
         return Address(str(context.Host), context.TLSConfig, f"the Docker context '{context.Name}'")
@@ -171,7 +174,8 @@ def plainly(what: str, address: Address | None = None) -> Iterator[None]:
         raise UnprovenError(f"{what}: {words}", hint=remedy(words)) from error
     except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         words, hint = _reason(error, address)
-        raise UnprovenError(f"{what} {words}", hint=hint) from error
+        who = what if address is not None else f"{what}: the container engine"
+        raise UnprovenError(f"{who} {words}", hint=hint) from error
 
 
 def is_missing(error: UnprovenError) -> bool:

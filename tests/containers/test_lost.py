@@ -175,6 +175,31 @@ def test_a_context_that_is_not_there(project: Callable[..., Project], monkeypatc
     )
 
 
+def test_certificates_that_are_not_there(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2376")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+
+    _plain(project(_FILES).run("check", "--engine", "container"), "DOCKER_CERT_PATH", "certificate")
+
+
+def test_a_damaged_context(project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
+    from docker.context import ContextAPI
+
+    monkeypatch.delenv("DOCKER_HOST")
+    folder = Path(os.environ["HOME"], ".docker")
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    ContextAPI.create_context("mine", host="unix:///nowhere/other.sock")
+    (meta,) = folder.rglob("meta.json")
+    meta.write_text("{")
+    monkeypatch.setenv("DOCKER_CONTEXT", "mine")
+
+    _plain(project(_FILES).run("check", "--engine", "container"), "the Docker context cannot be read")
+
+
 def test_the_active_context_is_honoured(
     engine: str, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
