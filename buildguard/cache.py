@@ -138,9 +138,10 @@ class Cache:
             self.notes.append(f"the cache in {file.parent} is read-only: nothing new is kept")
             if not file.exists():
                 return
-            self._db = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=5)
+            self._db = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=5, check_same_thread=False)
         else:
-            self._db = sqlite3.connect(file, timeout=5)
+            # made by one thread and used by another, never by two at once
+            self._db = sqlite3.connect(file, timeout=5, check_same_thread=False)
             file.chmod(0o600)
             # A crash may lose or damage the file; both are noticed and cost no more than a cold run.
             self._db.execute("PRAGMA synchronous = OFF")

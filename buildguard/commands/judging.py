@@ -105,15 +105,24 @@ def judge_all(job: Job, watcher: Watcher) -> Seen:
         reason = f"service '{job.request.service}' runs none of these files" if job.request.service else nothing(job)
         seen.unproven.append(Unproven(None, None, reason))
     total = sum(len(share.entries) for share in shares)
-    desks = [_Desk(job, share, watcher, total) for share in shares]
+    # side by side each has a connection to the cache of its own
+    alone = len(shares) == 1
+    desks = [_Desk(job if alone else _with_own_cache(job), share, watcher, total) for share in shares]
     try:
         _work(job, desks)
     finally:
         for desk in desks:
             desk.close()
+            if not alone:
+                desk.job.cache.close()
     for desk in desks:
         seen.add(desk.seen)
+        seen.notes += [] if alone else desk.job.cache.notes
     return seen
+
+
+def _with_own_cache(job: Job) -> Job:
+    return job._replace(cache=caches.Cache(caches.folder() if job.request.use_cache else None))
 
 
 def _work(job: Job, desks: list[_Desk]) -> None:
@@ -125,9 +134,9 @@ def _work(job: Job, desks: list[_Desk]) -> None:
     read = [] if job.cache.is_empty() else job.chosen.sources
     digests = {entry.path: digest for entry, digest in zip(read, digests_of(job.place.stage, read), strict=True)}
     if len(desks) == 1:
-        desks[0].judge(digests, job)
+        desks[0].judge(digests)
     else:
-        crew.run([partial(desk.judge_with_own_cache, digests) for desk in desks], together)
+        crew.run([partial(desk.judge, digests) for desk in desks], together)
 
 
 class _Desk:
@@ -137,7 +146,7 @@ class _Desk:
 
     def __init__(self, job: Job, share: Share, watcher: Watcher, total: int) -> None:
         self.seen = Seen()
-        self._job = job
+        self.job = job
         self._share = share
         self._watcher = watcher
         self._total = total
@@ -146,18 +155,9 @@ class _Desk:
 
     def begin(self) -> None:
         """Let the engine that will be asked first get ready."""
-        chooser = self._choosing(self._job)
+        chooser = self._choosing()
         if chooser is not None:
             chooser.begin()
-
-    def judge_with_own_cache(self, digests: Mapping[bytes, bytes]) -> None:
-        """Judge in a thread of its own: a connection to the cache belongs to the thread that made it."""
-        own = caches.Cache(caches.folder() if self._job.request.use_cache else None)
-        try:
-            self.judge(digests, self._job._replace(cache=own))
-        finally:
-            self.seen.notes += own.notes
-            own.close()
 
     def close(self) -> None:
         """End the engines, also while a thread is still busy with them."""
@@ -165,10 +165,10 @@ class _Desk:
             with suppress(Exception):
                 self._chooser.close()
 
-    def judge(self, digests: Mapping[bytes, bytes], job: Job) -> None:
+    def judge(self, digests: Mapping[bytes, bytes]) -> None:
         """One target: its rows and diagnostics; what no engine could answer is unproven."""
         target = self._share.target
-        chooser = self._choosing(job)
+        chooser = self._choosing()
         if chooser is None:
             self._unproven(no_version(target))
             self._no_engine()
@@ -177,7 +177,7 @@ class _Desk:
             choice = chooser.choose()
             if target.version is None and choice.ready:
                 target = target._replace(version=PythonVersion.parse(choice.ready[0][1].version))
-            verdicts = [self._by_engine(job, target, digests, one) for one in choice.ready]
+            verdicts = [self._by_engine(target, digests, one) for one in choice.ready]
         finally:
             chooser.close()
         self.seen.diagnostics += _disagreements(verdicts, target)
@@ -188,11 +188,11 @@ class _Desk:
         for reason in self._shortcomings(target, choice):
             self._unproven(reason)
 
-    def _choosing(self, job: Job) -> engines.Chooser | None:
+    def _choosing(self) -> engines.Chooser | None:
         """Who may answer; None where nothing is known of the Python, and no image could tell."""
         if self._chooser is not None:
             return self._chooser
-        target, request = self._share.target, job.request
+        job, target, request = self.job, self._share.target, self.job.request
         self._asked = ("container",) if request.image and request.engine == "auto" else engines.parse(request.engine)
         order = engines.order_of(job.config.engine)
         if request.image and "container" not in (self._asked or order):
@@ -226,15 +226,15 @@ class _Desk:
             return [one.words for one in choice.unavailable]
         if target.version is None:
             return [f"{no_version(target)}; {one.words}" for one in choice.unavailable]
-        if not engines.enough(proof, self._job.request.proof):
-            return [_too_little(proof, self._job.request.proof, choice, target)]
+        if not engines.enough(proof, self.job.request.proof):
+            return [_too_little(proof, self.job.request.proof, choice, target)]
         return []
 
     def _by_engine(
-        self, job: Job, target: Target, digests: Mapping[bytes, bytes], answering: tuple[Engine, Ready]
+        self, target: Target, digests: Mapping[bytes, bytes], answering: tuple[Engine, Ready]
     ) -> dict[bytes, Verdict]:
         """One engine's verdicts: reported, and returned for comparison."""
-        engine, ready = answering
+        job, (engine, ready) = self.job, answering
         entries = self._share.entries
         runs = PythonVersion.parse(ready.version) if ready.image_id else target.version
         assert runs is not None
@@ -251,18 +251,18 @@ class _Desk:
         self.seen.cached |= cached
         self.seen.rows.append(_row(target, ready, len(judged), len(cached)))
         if ready.image_id:
-            self._judge_image(job, target, engine, ready)
+            self._judge_image(target, engine, ready)
         since.remember(job, target, ready)
         return {one.entry.path: Verdict(ready, _refusal(one.findings)) for one in judged if not one.unproven}
 
-    def _judge_image(self, job: Job, target: Target, engine: Engine, ready: Ready) -> None:
+    def _judge_image(self, target: Target, engine: Engine, ready: Ready) -> None:
         """Whether the image is what it is said to be, will be the same tomorrow, and runs what its sources say."""
         from buildguard.commands import strays
         from buildguard.declared import promise
         from buildguard.engines.container import ContainerEngine
         from buildguard.image_stage import InImage
 
-        stage = job.place.stage
+        job, stage = self.job, self.job.place.stage
         if isinstance(stage, InImage) and isinstance(engine, ContainerEngine) and engine.known is not None:
             bytecode = strays.Bytecode(stage, engine, ready, engine.known.greeting, job.cache)
             found, unproven = strays.reported(bytecode.strays(), bytecode, target.python)
@@ -279,7 +279,7 @@ class _Desk:
     def _no_engine(self) -> None:
         """What needs no engine is reported all the same: the text of every file."""
         target, gone = self._share.target, 0
-        for entry, content in self._job.place.stage.contents(self._share.entries):
+        for entry, content in self.job.place.stage.contents(self._share.entries):
             path = shown_path(entry.path)
             if isinstance(content, Unreadable):
                 if content.gone:

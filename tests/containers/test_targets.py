@@ -74,6 +74,21 @@ def test_many_targets_are_as_good_as_one_by_one(project: Callable[..., Project])
 
 
 @pytest.mark.usefixtures("spotless")
+def test_several_images_share_the_cache(engine: str, project: Callable[..., Project]) -> None:
+    """Each target has its own connection: nothing of what another one keeps is lost or taken for damage."""
+    versions = ("3.9", "3.11", "3.12")
+    files = {f"{version}/Dockerfile": f"FROM {images.base(version)}\n" for version in versions}
+    made = project({**files, **{f"{version}/m{at}.py": f"x = {at}\n" for version in versions for at in range(30)}})
+
+    first, second = (made.check("--engine", "container").json for _ in range(2))
+
+    assert sorted(row["cached"] for row in first["targets"]) == [0, 0, 0]
+    assert [row["cached"] for row in second["targets"]] == [30, 30, 30]
+    assert first["notes"] == second["notes"] == []
+    assert {one["code"] for one in second["diagnostics"]} == {"BG404"}
+
+
+@pytest.mark.usefixtures("spotless")
 def test_engines_that_disagree(image: Callable[..., str], project: Callable[..., Project]) -> None:
     """An image tagged 3.11 that runs 3.12: both verdicts, both exact versions, and what that means."""
     liar = image(images.base("3.12"), tag=f"{images.REPOSITORY}/liar:python3.11")
