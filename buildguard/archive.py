@@ -76,11 +76,11 @@ class TarReader:
             yield member
 
     def content(self) -> Iterator[bytes]:
-        """The content of the member that came last, in pieces."""
+        """The content of the member that came last, in pieces of a megabyte: the first one tells how it begins."""
         while self._left:
-            piece = self._some(min(self._left, _CHUNK))
-            self._left -= len(piece)
-            yield piece
+            size = min(self._left, _CHUNK)
+            self._left -= size
+            yield self._exactly(size)
 
     def _next(self) -> Member | None:
         extended: dict[bytes, bytes] = {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.archive import MemberKind, TarReader
 from buildguard.diagnostic import shown_path
+from buildguard.errors import UnprovenError
 from buildguard.source import SUFFIXES
 from buildguard.stage import Entry, Kind, Unreadable
 
@@ -49,7 +50,10 @@ class ImageFiles:
 
         self.found: dict[bytes, Held] = {}
         self._cell = cell
-        self._spool = tempfile.TemporaryFile()  # noqa: SIM115  closed with us
+        try:
+            self._spool = tempfile.TemporaryFile()  # noqa: SIM115  closed with us
+        except OSError as error:
+            raise _no_room(error) from error
         self._end = 0
 
     def close(self) -> None:
@@ -59,7 +63,7 @@ class ImageFiles:
     def read(self, folder: str) -> str:
         """Take in everything at and below a path; where that really is, links followed, empty where there is nothing.
 
-        Raises UnprovenError where the stream is damaged or lost, and OSError where this disk is full.
+        Raises UnprovenError where the stream is damaged or lost, or this disk is full.
         """
         found = self._cell.stat(folder)
         if found is None:
@@ -108,12 +112,23 @@ class ImageFiles:
                 kept = piece.startswith(_SHEBANG)
             first = False
             digest.update(piece)
-            while kept and piece:
-                written = os.pwrite(self._spool.fileno(), piece, self._end)
-                self._end, piece = self._end + written, piece[written:]  # noqa: PLW2901
+            if kept:
+                self._keep(piece)
         kind = Kind.EXECUTABLE if member.mode & 0o111 else Kind.FILE
         # an empty file has nothing to keep, and is read as what it is
         return Held(kind, member.size, digest.digest(), member.mtime, at=start if kept or first else -1)
+
+    def _keep(self, piece: bytes) -> None:
+        while piece:
+            try:
+                written = os.pwrite(self._spool.fileno(), piece, self._end)
+            except OSError as error:
+                raise _no_room(error) from error
+            self._end, piece = self._end + written, piece[written:]
+
+
+def _no_room(error: OSError) -> UnprovenError:
+    return UnprovenError(f"what lies in the image cannot be kept: {error.strerror}", hint="TMPDIR names another disk")
 
 
 class InImage:
@@ -155,7 +170,3 @@ class InImage:
                 if target not in known:
                     notes.append(f"{shown_path(path)}: a symbolic link to {shown_path(target)}, not followed")
         return notes
-
-    def digest(self, path: bytes) -> bytes:
-        """The SHA-256 of an entry's content, of a link's words."""
-        return self.files.found[self.places[path]].digest

@@ -93,6 +93,16 @@ def test_content_that_is_not_read_is_passed_over() -> None:
     assert [member.path for member in reader][:2] == [b"a.py", os.fsencode(_NAMES[1])]
 
 
+def test_the_first_piece_tells_how_a_file_begins() -> None:
+    """However the stream is cut: who looks for `#!` sees it whole."""
+    data = _archive(tarfile.PAX_FORMAT)
+    reader = TarReader(data[at : at + 1] for at in range(len(data)))
+    first = [(member.size, len(next(reader.content(), b""))) for member in reader]
+
+    assert all(size == seen for size, seen in first)
+    assert any(size > 2000 for size, _seen in first)
+
+
 def _headers(data: bytes) -> Iterator[int]:
     """Where the header blocks of an archive lie."""
     with tarfile.open(fileobj=io.BytesIO(data), encoding="utf-8", errors="surrogateescape") as tar:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard import cache as caches
 from buildguard import config as configs
 from buildguard.commands.check import judged
-from buildguard.commands.job import Job, Request, config_files, may_pull
+from buildguard.commands.job import UNTOLD, Job, Request, config_files, may_pull
 from buildguard.commands.judging import judge_all
 from buildguard.containers import cell as cells
 from buildguard.containers import daemon as daemons
 from buildguard.containers import image as images
 from buildguard.declared import gather, layout
-from buildguard.diagnostic import shown_path
+from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.filters import filters
 from buildguard.image_stage import ImageFiles, InImage
@@ -117,6 +117,9 @@ class _Inside:
             job = self._job({**places, **installed}, installed)
             try:
                 seen = judge_all(job, watcher)
+                self._keep_to_one_image(seen)
+                if not any(row.image_id for row in seen.rows) and any(path.endswith(b".pyc") for path in places):
+                    seen.unproven.append(Unproven(None, None, _BYTECODE_UNSEEN))
                 aside = _taken_out(seen, {shown_path(path) for path in installed})
                 report = judged(job, seen, started)
             finally:
@@ -138,10 +141,15 @@ class _Inside:
                     aside._replace(files=len(compiled), folders=folders),
                 ),
             )
-        except OSError as error:
-            raise UnprovenError(f"what lies in {self._image.reference} cannot be kept: {error.strerror}") from error
         finally:
             self._files.close()
+
+    def _keep_to_one_image(self, seen: Seen) -> None:
+        """The name of an image may have moved between reading its files and asking its interpreter."""
+        if any(row.image_id not in {None, self._image.id} for row in seen.rows):
+            raise UnprovenError(
+                f"{self._image.reference} became another image while it was read", hint="run this once more"
+            )
 
     def _has_no_twin(self, path: bytes) -> bool:
         """Whether there is a project around us, and the path is not in it."""
@@ -323,12 +331,13 @@ class _Inside:
         place, config, request = self._project.place, self._project.config, self._request
         local = choose(place.stage, Selection()).sources
         try:
-            found = gather.find(place.stage, config, local, request.targets, request.service).targets if local else []
+            asked = gather.find(place.stage, config, local, request.targets, request.service)
+            found = asked.targets if local or request.targets else []
         except UsageError:
             found = []
         versions = {target.version for target in found}
         if len(versions) != 1:
-            return Target(None, self._image.reference, self._image.reference)
+            return Target(None, self._image.reference, self._image.reference, untold=UNTOLD)
         first = found[0]
         version = None if first.specifier else first.version
         return Target(version, first.found_in, self._image.reference, specifier=first.specifier)
@@ -367,7 +376,8 @@ def _is_below(path: str, folder: str) -> bool:
 
 def _taken_out(seen: Seen, installed: set[str]) -> Dependencies:
     """Take what concerns installed files out of what was seen: refusals are told apart, everything else is not ours."""
-    refused = [one for one in seen.diagnostics if one.path in installed and one.code in _REFUSALS]
+    errors = [one for one in seen.diagnostics if one.severity is Severity.ERROR and one.code in _REFUSALS]
+    refused = [one for one in errors if one.path in installed]
     unproven = [one for one in seen.unproven if one.path in installed]
     seen.diagnostics = [one for one in seen.diagnostics if one.path not in installed]
     seen.unproven = [one for one in seen.unproven if one.path not in installed]
@@ -375,4 +385,5 @@ def _taken_out(seen: Seen, installed: set[str]) -> Dependencies:
     return Dependencies(0, (), tuple(refused), tuple(unproven))
 
 
+_BYTECODE_UNSEEN = "the bytecode in the image was not held against its sources: only its own interpreter can do that"
 _REFUSALS = frozenset({"BG101", "BG103", "BG405"})

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from buildguard.stage import Entry, Stage
 
 
+UNTOLD = "no file says which Python it is"
+
+
 class Request(NamedTuple):
     """What a person asked for; the fields are the flags of the command line."""
 
@@ -77,7 +80,7 @@ def _targets(request: Request, place: Place, config: Config, chosen: Chosen, not
     except UsageError:
         if not image or request.service:
             raise
-        return [Target(None, "--image" if request.image else config.file, image)]
+        return [Target(None, "--image" if request.image else config.file, image, untold=UNTOLD)]
     notes += found.notes
     if request.image and len({target.version for target in found.targets}) > 1:
         names = ", ".join(sorted({target.service or target.python for target in found.targets}))

@@ -47,8 +47,9 @@ class Bytecode:
             if not place.endswith(_SUFFIX):
                 continue
             data = self._stage.files.content(place)
-            if not isinstance(data, bytes):
-                self.unproven.append((place, data.reason))
+            if not isinstance(data, bytes) or not self._magic:
+                untold = "its interpreter does not tell what its bytecode begins with"
+                self.unproven.append((place, untold if isinstance(data, bytes) else data.reason))
                 continue
             one = looked_at(place, data[:_HEAD], self._stage.files.found, self._magic, self._tag)
             if isinstance(one, Suspect):
@@ -107,15 +108,16 @@ def reported(found: list[Stray], bytecode: Bytecode, target: str) -> tuple[list[
     """BG405 for each `.pyc` that runs, one for all others of a kind; what nobody can check is unproven."""
     diagnostics = []
     unproven = [Unproven(shown_path(bytecode.name(place)), target, why) for place, why in bytecode.unproven]
-    idle: dict[str, list[bytes]] = {}
+    idle: dict[tuple[str, bool], list[bytes]] = {}
     for one in found:
         if not one.runs:
-            idle.setdefault(one.reason, []).append(one.path)
+            # what was installed goes by its place in the image, and is told apart from the project's
+            idle.setdefault((one.reason, bytecode.name(one.path) == one.path), []).append(one.path)
         elif one.is_module:
             unproven.append(Unproven(shown_path(bytecode.name(one.path)), target, _UNCHECKABLE))
         else:
             diagnostics.append(_diagnostic(bytecode.name(one.path), one.reason, Severity.ERROR, target))
-    for reason, paths in idle.items():
+    for (reason, _installed), paths in idle.items():
         more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
         diagnostics.append(
             _diagnostic(bytecode.name(paths[0]), f"stray bytecode: {reason}{more}", Severity.WARNING, target)

@@ -421,3 +421,49 @@ def test_a_hostile_bytecode_is_no_verdict(
 
     assert result.code in {1, 3}
     assert {one["code"] for one in result.json["diagnostics"]} <= {"BG405"}
+
+
+def test_strays_of_installers_hide_none_of_the_projects(
+    image: Callable[..., str], project: Callable[..., Project]
+) -> None:
+    """Both lie in the image for the same reason; the project's is told, and the other refuses nothing."""
+    stray = "__pycache__/x.cpython-27.pyc"
+    tag = image(images.base("3.11"), {f"{_SITE}/{stray}": "abcd", "zzz/a.py": "x = 1\n", f"zzz/{stray}": "abcd"})
+
+    report = project().check(f"image:{tag}:/zzz", "--strict").json
+
+    assert [(one["code"], one["path"]) for one in report["diagnostics"]] == [("BG405", stray)]
+    assert "more" not in report["diagnostics"][0]["message"]
+    assert report["image"]["dependencies"]["rejected"] == []
+
+
+def test_bytecode_that_another_interpreter_cannot_judge(
+    image: Callable[..., str], project: Callable[..., Project]
+) -> None:
+    tag = _bytecode(image, "3.11", _COMPILE)
+
+    result = project().check(f"image:{tag}:/app", "--engine", "interpreter", "--target", "3.11")
+
+    assert result.code == 3
+    assert "not held against its sources" in result.json["unproven"][0]["reason"]
+
+
+def test_an_image_that_moves_while_it_is_read(
+    image: Callable[..., str], project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of the one and verdicts of the other prove nothing of either."""
+    from buildguard.commands.inside import check_image
+    from buildguard.commands.job import Request
+    from buildguard.commands.judging import judge_all
+    from buildguard.errors import UnprovenError
+    from buildguard.report.progress import Progress
+
+    tag = image(images.base("3.11"), _inside(_PROJECT, "/app"))
+
+    def moved(*arguments: Any) -> Any:
+        images.derived(tag, images.base("3.12"), _inside(_PROJECT, "/app"))
+        return judge_all(*arguments)
+
+    monkeypatch.setattr("buildguard.commands.inside.judge_all", moved)
+    with pytest.raises(UnprovenError, match="became another image"):
+        check_image(Request(cwd=project().path), f"image:{tag}:/app", Progress())
