@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 FILES = (b"buildguard.toml", b"pyproject.toml")
 
 
+PLATFORM = "linux/amd64"  # what runs an image, unless somebody says otherwise
+
+
 class ServiceTable(NamedTuple):
     """One `[[tool.buildguard.service]]`."""
 
@@ -44,7 +47,7 @@ class Config(NamedTuple):
     build_file: str = ""
     substitutions: tuple[tuple[str, str], ...] = ()
     image_line: int | None = None
-    platform: str = ""
+    platform: str = PLATFORM
     image_root: str = ""
 
 
@@ -146,7 +149,7 @@ def _config(table: Any, place: _Place) -> Config:
         build_file=table.get("cloud", {}).get("config", ""),
         substitutions=tuple((key, str(value)) for key, value in substitutions.items()),
         image_line=place.line("image"),
-        platform=table.get("deploy", {}).get("platform", ""),
+        platform=table.get("deploy", {}).get("platform") or PLATFORM,
         image_root=table.get("deploy", {}).get("root", ""),
     )
 

@@ -30,8 +30,13 @@ class Finished(NamedTuple):
 
     def complaint(self) -> str:
         """The last line that the process wrote to stderr, for a message."""
-        lines = self.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
-        return lines[-1].strip() if lines else f"exit status {self.status}"
+        return last_line(self.stderr) or f"exit status {self.status}"
+
+
+def last_line(words: bytes | bytearray) -> str:
+    """The last line that a process wrote, for a message; empty where it wrote none."""
+    lines = words.decode("utf-8", "backslashreplace").strip().splitlines()
+    return lines[-1].strip() if lines else ""
 
 
 def search_path() -> list[str]:

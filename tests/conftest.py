@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buildguard.engines.pool import source_of
 from buildguard.interpreters import candidates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from buildguard.engines import Outcome, Source
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared"
@@ -162,6 +165,13 @@ def repository(project: Callable[..., Project]) -> Callable[..., Project]:
         return made
 
     return make
+
+
+def answers(run: Callable[[Iterator[Source]], Iterable[Outcome]], sources: Sequence[bytes]) -> list[Outcome]:
+    """The outcome of each source, in their order; each is answered once."""
+    found = list(run(iter([source_of(at, data) for at, data in enumerate(sources)])))
+    assert sorted(one.number for one in found) == list(range(len(sources)))
+    return sorted(found, key=lambda one: one.number)
 
 
 _OUTSIDE = dict(os.environ)

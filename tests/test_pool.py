@@ -12,7 +12,7 @@ from buildguard.engines.pool import Pool, source_of
 from buildguard.engines.witness import probe_text
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
-from tests.conftest import VERSIONS, interpreter
+from tests.conftest import VERSIONS, answers, interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,11 +51,9 @@ def _pool(limits: Limits, jobs: int = 2, program: str = "") -> Pool:
 def _run(sources: list[bytes], limits: Limits | None = None, jobs: int = 2) -> list[Outcome]:
     pool = _pool(limits or Limits(memory=256 << 20, seconds=1), jobs)
     try:
-        outcomes = list(pool.run(iter([source_of(at, data) for at, data in enumerate(sources)])))
+        return answers(pool.run, sources)
     finally:
         pool.close()
-    assert sorted(one.number for one in outcomes) == list(range(len(sources)))
-    return sorted(outcomes, key=lambda one: one.number)
 
 
 @pytest.mark.parametrize(

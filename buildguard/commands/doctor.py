@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from buildguard import cache as caches
 from buildguard import config as configs
 from buildguard import process
-from buildguard.commands.job import config_files
+from buildguard.commands.job import Request, config_files, image_of
 from buildguard.declared import gather
 from buildguard.diagnostic import shown
 from buildguard.engines import Unavailable
@@ -80,10 +80,9 @@ def _target(place: Place, config: Config, chosen: Chosen, found: Found, target: 
     if target.version is None:
         yield f"    cannot be told: {target.untold}"
         return
-    setting = Setting(
-        target.version, place.root, process.cores(), caches.Cache(None), config.image or target.image or ""
-    )
-    chooser = Chooser((), order_of(config.engine), setting)
+    image, proof = image_of(Request(cwd=place.root), config, target)
+    made = Setting(target.version, place.root, process.cores(), caches.Cache(None), image, config.platform, proof)
+    chooser = Chooser((), order_of(config.engine), made)
     try:
         choice = chooser.choose()
     finally:

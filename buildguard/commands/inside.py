@@ -8,10 +8,9 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import cache as caches
 from buildguard import config as configs
 from buildguard.commands.check import judged
-from buildguard.commands.job import UNTOLD, Job, Request, config_files, may_pull
+from buildguard.commands.job import UNTOLD, Job, Request, cache_of, config_files, filters_of, may_pull
 from buildguard.commands.judging import judge_all
 from buildguard.containers import cell as cells
 from buildguard.containers import daemon as daemons
@@ -19,7 +18,6 @@ from buildguard.containers import image as images
 from buildguard.declared import gather, layout
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.filters import filters
 from buildguard.image_stage import ImageFiles, InImage
 from buildguard.place import Place, locate
 from buildguard.result import Dependencies, InsideImage
@@ -27,24 +25,29 @@ from buildguard.source import Chosen, Selection, choose
 from buildguard.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from buildguard.commands.judging import Seen, Watcher
     from buildguard.config import Config
     from buildguard.containers.image import Image
     from buildguard.result import Report
+    from buildguard.stage import Entry
 
 _PREFIX = "image:"
 
 
 class _Project(NamedTuple):
-    """The project around us, which the image may have been built of: its place, paths and Python sources."""
+    """The project around us, which the image may have been built of, and how its images are built.
+
+    `paths` are all that there are, `entries` and `sources` the Python among them.
+    """
 
     place: Place
     config: Config
     paths: frozenset[str]
+    entries: Sequence[Entry]
     sources: frozenset[str]
-    service: str
+    recipes: Sequence[gather.Recipe]
 
 
 class _Located(NamedTuple):
@@ -69,8 +72,7 @@ def check_image(request: Request, text: str, watcher: Watcher) -> Report:
     daemon = daemons.connect()
     try:
         cells.sweep(daemon)
-        platform = project.config.platform or "linux/amd64"
-        image = images.find(daemon, reference, platform, watcher.tell if may_pull(request) else None)
+        image = images.find(daemon, reference, project.config.platform, watcher.tell if may_pull(request) else None)
         with cells.looking(daemon, image) as cell:
             inside = _Inside(request._replace(image=reference), project, image, cell, root)
             return inside.report(watcher, started)
@@ -94,7 +96,8 @@ def _project(request: Request) -> _Project:
     sources = choose(place.stage, Selection((), config.include, config.exclude)).sources
     paths = frozenset(os.fsdecode(entry.path) for entry in place.stage.entries())
     names = frozenset(os.fsdecode(entry.path) for entry in sources)
-    return _Project(place, config, paths, names, request.service)
+    recipes = gather.recipes(place.stage, config, request.service)
+    return _Project(place, config, paths, sources, names, recipes)
 
 
 class _Inside:
@@ -180,7 +183,7 @@ class _Inside:
         if not real:
             raise UnprovenError(f"there is no {root} in {self._image.reference}", hint="check the path after the colon")
         under = list(self._under(real))
-        planned = [self._layout(recipe).twins for recipe in self._recipes()]
+        planned = [self._layout(recipe).twins for recipe in self._project.recipes]
         fitting = max(planned, key=lambda twins: sum(path in twins for path in under), default={})
         if any(path in fitting for path in under):
             return _Located((real,), fitting, told_by)
@@ -192,10 +195,10 @@ class _Inside:
     def _by_dockerfile(self) -> _Located | None:
         """The recipe that the image bears out, if it is one only."""
         borne_out: list[tuple[int, str, _Located]] = []
-        for recipe in self._recipes():
+        for recipe in self._project.recipes:
             planned = self._layout(recipe)
             expected = {place for place, path in planned.twins.items() if path in self._project.sources}
-            roots = [root for root in planned.roots if any(_is_below(place, root) for place in expected)]
+            roots = [root for root in planned.roots if any(layout.is_below(place, root) for place in expected)]
             real = tuple(filter(None, (self._files.read(root) for root in roots)))
             there = [place for root in real for place in self._under(root) if place.endswith(".py")]
             twins = expected.intersection(os.fsdecode(path) for path in self._files.found)
@@ -239,9 +242,6 @@ class _Inside:
             return None
         return _Located((real,), self._mapped(under, real, ""), "the image's WORKDIR")
 
-    def _recipes(self) -> list[gather.Recipe]:
-        return gather.recipes(self._project.place.stage, self._project.config, self._project.service)
-
     def _layout(self, recipe: gather.Recipe) -> layout.Layout:
         service = recipe.service
         return layout.of_dockerfile(
@@ -250,7 +250,7 @@ class _Inside:
 
     def _prefixes(self) -> set[str]:
         """Folders that may have been copied as a whole."""
-        contexts = {recipe.service.context for recipe in self._recipes()}
+        contexts = {recipe.service.context for recipe in self._project.recipes}
         tops = {path.partition("/")[0] for path in self._project.sources if "/" in path}
         return {"", *contexts, *tops}
 
@@ -278,7 +278,7 @@ class _Inside:
             for path in self._under(root):
                 place = os.fsencode(path)
                 rest = _inside(path, root)
-                if layout.is_installed(rest) or any(_is_below(path, folder) for folder in environments):
+                if layout.is_installed(rest) or any(layout.is_below(path, folder) for folder in environments):
                     installed[place] = place
                     continue
                 guess = path if prefix is None else f"{prefix}{rest}"
@@ -307,14 +307,12 @@ class _Inside:
         project, request = self._project, self._request
         stage = InImage(f"image:{request.image}", project.place.root, self._files, places)
         own = InImage(stage.name, stage.root, self._files, {k: v for k, v in places.items() if k not in installed})
-        others = InImage(stage.name, stage.root, self._files, installed)
+        others = InImage(stage.name, stage.root, self._files, installed).entries()
         chosen = choose(own, Selection((), project.config.include, project.config.exclude))
         if not chosen.sources:
             raise UnprovenError(f"no Python source lies where {request.image} should hold the project")
-        beside = [entry for entry in choose(others, Selection()).sources if entry.path.endswith(b".py")]
-        chosen_filters = filters(project.config, request.select, request.ignore)
-        notes = [f"{code} cannot be ignored: it stands" for code in chosen_filters.futile()]
-        where = caches.folder() if request.use_cache else None
+        beside = [entry for entry in others if entry.path.endswith(b".py")]
+        chosen_filters, notes = filters_of(request, project.config)
         return Job(
             request,
             Place(project.place.root, None, stage, ()),
@@ -322,17 +320,17 @@ class _Inside:
             chosen_filters,
             Chosen([*chosen.sources, *beside], chosen.notes),
             [self._target()],
-            caches.Cache(where),
+            cache_of(request),
             [*notes, *chosen.notes],
         )
 
     def _target(self) -> Target:
         """What was promised of the image: by `--target`, or by what the project declares, if that is one version."""
-        place, config, request = self._project.place, self._project.config, self._request
-        local = choose(place.stage, Selection()).sources
+        project, request = self._project, self._request
         try:
-            asked = gather.find(place.stage, config, local, request.targets, request.service)
-            found = asked.targets if local or request.targets else []
+            stage = project.place.stage
+            asked = gather.find(stage, project.config, project.entries, request.targets, request.service)
+            found = asked.targets if project.entries or request.targets else []
         except UsageError:
             found = []
         versions = {target.version for target in found}
@@ -360,7 +358,7 @@ def _prefix_of(root: str, twins: dict[str, str]) -> str | None:
     """What stands before a path below a root to make it the project's: "src/" for /app/x.py that is src/x.py."""
     for place, path in twins.items():
         rest = place[len(root.rstrip("/")) + 1 :]
-        if rest and _is_below(place, root) and path.endswith(rest):
+        if rest and layout.is_below(place, root) and path.endswith(rest):
             return path[: -len(rest)]
     return None
 
@@ -368,10 +366,6 @@ def _prefix_of(root: str, twins: dict[str, str]) -> str | None:
 def _inside(path: str, root: str) -> str:
     """A path below a root, without that; a root that is a file has but its name."""
     return path[len(root.rstrip("/")) + 1 :] or os.path.basename(path)
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def _taken_out(seen: Seen, installed: set[str]) -> Dependencies:

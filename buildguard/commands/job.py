@@ -61,15 +61,24 @@ class Job(NamedTuple):
 def prepare(request: Request, place: Place) -> Job:
     """Read the configuration, choose the sources and find their targets; raises UsageError and UnprovenError."""
     config = configs.read(config_files(place.stage))
-    chosen_filters = filters(config, request.select, request.ignore)
-    notes = [f"{code} cannot be ignored: it stands" for code in chosen_filters.futile()]
+    chosen_filters, notes = filters_of(request, config)
     chosen = _sources(request, place, config)
     notes += chosen.notes
     targets: list[Target] = []
     if chosen.sources:
         targets = _targets(request, place, config, chosen, notes)
-    where = caches.folder() if request.use_cache else None
-    return Job(request, place, config, chosen_filters, chosen, targets, caches.Cache(where), notes)
+    return Job(request, place, config, chosen_filters, chosen, targets, cache_of(request), notes)
+
+
+def filters_of(request: Request, config: Config) -> tuple[Filters, list[str]]:
+    """What is reported, and a note for each code that cannot be left out."""
+    found = filters(config, request.select, request.ignore)
+    return found, [f"{code} cannot be ignored: it stands" for code in found.futile()]
+
+
+def cache_of(request: Request) -> caches.Cache:
+    """A connection to the cache; to none with `--no-cache`."""
+    return caches.Cache(caches.folder() if request.use_cache else None)
 
 
 def _targets(request: Request, place: Place, config: Config, chosen: Chosen, notes: list[str]) -> list[Target]:
@@ -132,7 +141,12 @@ def nothing(job: Job) -> str:
 
 def setting(job: Job, target: Target, jobs: int, tell: Callable[[str], None] | None) -> Setting:
     """What the engines of a target are made from; `tell` hears of an image that is pulled, None where none may be."""
-    request, config = job.request, job.config
+    image, proof = image_of(job.request, job.config, target)
+    return Setting(target.version, job.place.root, jobs, job.cache, image, job.config.platform, proof, tell)
+
+
+def image_of(request: Request, config: Config, target: Target) -> tuple[str, str]:
+    """The image whose interpreter would be asked for a target, empty where none is known, and what that would prove."""
     if request.image:
         image, proof = request.image, "image"
     elif config.image and not request.targets:
@@ -141,10 +155,7 @@ def setting(job: Job, target: Target, jobs: int, tell: Callable[[str], None] | N
         image, proof = target.image, "image"
     else:
         image, proof = f"python:{target.version}-slim" if target.version is not None else "", "compiled"
-    if target.doubt and image == target.image:
-        proof = "compiled"
-    platform = config.platform or "linux/amd64"
-    return Setting(target.version, job.place.root, jobs, job.cache, image, platform, proof, tell)
+    return image, "compiled" if target.doubt and image == target.image else proof
 
 
 def may_pull(request: Request) -> bool:

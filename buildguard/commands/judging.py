@@ -7,10 +7,9 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from buildguard import cache as caches
 from buildguard import crew, process
 from buildguard.commands import since
-from buildguard.commands.job import Job, may_pull, no_version, nothing, setting, share_of
+from buildguard.commands.job import Job, cache_of, may_pull, no_version, nothing, setting, share_of
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, shown_path
 from buildguard.engines import PROOFS
 from buildguard.engines import choose as engines
@@ -107,7 +106,9 @@ def judge_all(job: Job, watcher: Watcher) -> Seen:
     total = sum(len(share.entries) for share in shares)
     # side by side each has a connection to the cache of its own
     alone = len(shares) == 1
-    desks = [_Desk(job if alone else _with_own_cache(job), share, watcher, total) for share in shares]
+    desks = [
+        _Desk(job if alone else job._replace(cache=cache_of(job.request)), share, watcher, total) for share in shares
+    ]
     try:
         _work(job, desks)
     finally:
@@ -119,10 +120,6 @@ def judge_all(job: Job, watcher: Watcher) -> Seen:
         seen.add(desk.seen)
         seen.notes += [] if alone else desk.job.cache.notes
     return seen
-
-
-def _with_own_cache(job: Job) -> Job:
-    return job._replace(cache=caches.Cache(caches.folder() if job.request.use_cache else None))
 
 
 def _work(job: Job, desks: list[_Desk]) -> None:

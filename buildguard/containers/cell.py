@@ -25,7 +25,6 @@ _LINK, _FOLDER = 1 << 27, 1 << 31  # Go's file mode bits, in which the API speak
 _MOST_LINKS = 40
 _NOT_FOUND = 404
 _KILLED = 137
-NOBODY = "65534:65534"
 
 
 class Found(NamedTuple):
@@ -103,16 +102,11 @@ def looking(daemon: Daemon, image: Image) -> Iterator[Cell]:
     cell = None
     try:
         with process.uninterrupted():
-            cell = still(daemon, image)
+            cell = _created(daemon, image, entrypoint=["/buildguard"], host={"network_mode": "none"})
         yield cell
     finally:
         if cell is not None:
             cell.close()
-
-
-def still(daemon: Daemon, image: Image) -> Cell:
-    """A container that is never started: its files are those of the image."""
-    return _created(daemon, image, entrypoint=["/buildguard"], host={"network_mode": "none"})
 
 
 class Limits(NamedTuple):

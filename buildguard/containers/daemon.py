@@ -249,7 +249,7 @@ class _Tunnel:
         if not (colon and port.isdigit()):
             host, port = target.partition("/")[0], ""
         self._folder = tempfile.mkdtemp(prefix="buildguard-")
-        # one connection for all: docker-py opens a new one for each address, and logging in takes half a second
+        # one login for every connection: it takes half a second
         shared = ["-o", "ControlMaster=auto", "-o", f"ControlPath={self._folder}/ssh"]
         self._argv = [ssh, "-o", f"ConnectTimeout={patience}", *shared, "-T", *(["-p", port] if port else [])]
         self._argv += ["--", host, "docker", "system", "dial-stdio"]
@@ -274,9 +274,9 @@ class _Tunnel:
         """The last line that ssh wrote, where it has ended."""
         for child in self._children:
             if process.ends_within(child, _LAST_WORDS) and child.stderr is not None:
-                lines = child.stderr.read().decode("utf-8", "backslashreplace").strip().splitlines()
-                if lines:
-                    return lines[-1]
+                said = process.last_line(child.stderr.read())
+                if said:
+                    return said
         return ""
 
     def close(self) -> None:

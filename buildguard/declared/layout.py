@@ -59,7 +59,9 @@ def of_dockerfile(
             done[stage.alias] = last
         if target and stage.alias == target.lower():
             break
-    roots = {folder for folder in last.roots if not any(_below(folder, other) for other in last.roots)}
+    roots = {
+        folder for folder in last.roots if not any(folder != other and is_below(folder, other) for other in last.roots)
+    }
     return Layout(dict(last.twins), tuple(sorted(roots)))
 
 
@@ -209,5 +211,6 @@ def best_match(image_paths: Iterable[str], sources: Collection[str], prefixes: I
     return Match(root, prefix, len(most), not rivals, tuple(sorted(rivals)))
 
 
-def _below(path: str, folder: str) -> bool:
-    return path != folder and path.startswith(folder.rstrip("/") + "/")
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder's, or the folder itself."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")

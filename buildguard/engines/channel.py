@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MEBI = 1 << 20
 _READ = 1 << 16
-_MOST_WORDS = 2000
+MOST_WORDS = 2000  # of what a probe complains
 
 
 class Channel(Protocol):
@@ -158,7 +158,7 @@ class LocalChannel:
             return
         except OSError:
             chunk = b""
-        self.errors = (self.errors + chunk)[-_MOST_WORDS:]
+        self.errors = (self.errors + chunk)[-MOST_WORDS:]
         if not chunk:
             self._forget(self._stderr)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard.config import PLATFORM
 from buildguard.engines import PROOFS, Ready, Unavailable
 from buildguard.errors import UsageError
 
@@ -33,7 +34,7 @@ class Setting(NamedTuple):
     jobs: int
     cache: Cache
     image: str = ""
-    platform: str = "linux/amd64"
+    platform: str = PLATFORM
     proof: str = "compiled"
     tell: Callable[[str], None] | None = None
 

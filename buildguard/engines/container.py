@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import process
 from buildguard.cache import context_of
+from buildguard.config import PLATFORM
 from buildguard.engines import Ready, Unavailable
 from buildguard.engines.pool import Pool
 from buildguard.engines.witness import believe, full_name, identity_of, probe_text
@@ -28,7 +29,7 @@ _PATIENCE = 20.0
 _HASTY = 5
 _KNOWN = b"interpreter"
 _ROOM = 512 << 20  # what the relay and the idle probes may take beside the one at work
-_ROOT = "0:0"
+_NOBODY, _ROOT = "65534:65534", "0:0"
 
 
 class Wanted(NamedTuple):
@@ -38,7 +39,7 @@ class Wanted(NamedTuple):
     """
 
     reference: str
-    platform: str = "linux/amd64"
+    platform: str = PLATFORM
     proof: str = "compiled"
     tell: Callable[[str], None] | None = None
 
@@ -115,20 +116,14 @@ class ContainerEngine:
             return
         if self._pool is None:
             assert self.known is not None
-            pool = self._opened(self.known.path, self.known.user)
-            self._pool = pool
-            if pool.greet(self._patience) != self.known.greeting:
+            self._pool = self._opened(self.known.path, self.known.user)
+            if self._pool.greet(self._patience) != self.known.greeting:
                 raise UnprovenError("the image's interpreter is not the one that it was")
         yield from self._pool.run(chain([first], asked))
 
     def close(self) -> None:
         """Remove the container, and hang up."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
-        if self._cell is not None:
-            self._cell.close()
-            self._cell = None
+        self._discard()
         if self._daemon is not None:
             self._daemon.close()
             self._daemon = None
@@ -153,9 +148,9 @@ class ContainerEngine:
 
     def _greeted(self, path: str, refused: list[str]) -> Known | None:
         """What an interpreter says, run as nobody or, where only root may run it, as root without any capability."""
-        for user in (None, _ROOT):
+        for user in (_NOBODY, _ROOT):
             try:
-                greeting = self._introduced(path, user or _nobody())
+                greeting = self._introduced(path, user)
             except UnprovenError as error:
                 if "did not answer within" in error.what:
                     raise UnprovenError(f"{path} in {self._wanted.reference} {error.what}") from error
@@ -163,7 +158,7 @@ class ContainerEngine:
                     refused.append(f"{path}: {error.what}")
                     return None
                 continue
-            return Known(path, user or _nobody(), greeting)
+            return Known(path, user, greeting)
         return None
 
     def _introduced(self, path: str, user: str) -> Greeting:
@@ -173,8 +168,7 @@ class ContainerEngine:
             greeting = self._pool.greet(self._patience)
             believe(self._pool, greeting)
         except UnprovenError:
-            self._pool.close()
-            self._pool = None
+            self._discard()
             raise
         return greeting
 
@@ -191,8 +185,17 @@ class ContainerEngine:
         try:
             return Pool(RelayedSite(self._cell), self._jobs, self._limits)
         except UnprovenError:
-            self._cell.close()
+            self._discard()
             raise
+
+    def _discard(self) -> None:
+        """End the probes, and remove the container that they ran in."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+        if self._cell is not None:
+            self._cell.close()
+            self._cell = None
 
     # ------------------------------------------------------------------------------------------ remembering
 
@@ -212,9 +215,3 @@ class ContainerEngine:
             return None
         path, user, greeting = json.loads(found)
         return Known(path, user, Greeting(*greeting))
-
-
-def _nobody() -> str:
-    from buildguard.containers.cell import NOBODY
-
-    return NOBODY

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from buildguard.containers.daemon import plainly
+from buildguard.engines.channel import MOST_WORDS
 from buildguard.errors import UnprovenError
+from buildguard.process import last_line
 
 if TYPE_CHECKING:
     import socket
@@ -24,7 +26,6 @@ _OBEYS_WITHIN = 15.0
 _READ = 1 << 20
 _PARCEL = 1 << 18
 _HEAD = 8  # the engine's own framing: stream, three zeros, size
-_MOST_WORDS = 2000
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -87,9 +88,8 @@ class RelayedSite:
             raise UnprovenError("the container does not answer any more")
 
     def close(self) -> None:
-        """Hang up, and remove the container."""
+        """Hang up; whoever made the container removes it."""
         self._hang_up()
-        self._cell.close()
 
     def send(self, kind: bytes, number: int, *chunks: bytes) -> None:
         """Send one frame to the relay, together with others the next time that we wait."""
@@ -143,9 +143,9 @@ class RelayedSite:
         raise UnprovenError(self._last_words())
 
     def _last_words(self) -> str:
-        how = self._cell.ending()
-        lines = bytes(self._words).decode("utf-8", "backslashreplace").strip().splitlines()
-        return f"{how or 'the container hung up'}{f': {lines[-1][:200]}' if lines else ''}"
+        how = self._cell.ending() or "the container hung up"
+        said = last_line(self._words)[:200]
+        return f"{how}: {said}" if said else how
 
     def _unpack(self) -> None:
         """Take the engine's framing off, then the relay's."""
@@ -158,7 +158,7 @@ class RelayedSite:
             if self._raw[at] == 1:
                 self._frames += content
             else:
-                self._words = (self._words + content)[-_MOST_WORDS:]
+                self._words = (self._words + content)[-MOST_WORDS:]
             at = end
         del self._raw[:at]
         at = 0
@@ -183,7 +183,7 @@ class RelayedSite:
         if kind == b"O":
             channel.incoming += content
         elif kind == b"E":
-            channel.errors = (channel.errors + content)[-_MOST_WORDS:]
+            channel.errors = (channel.errors + content)[-MOST_WORDS:]
         else:
             status, memory = content.split()
             channel.ended = int(status), int(memory)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import Range
 from buildguard.engines import Outcome, Rejected, Source, Warned
+from buildguard.process import last_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,8 +97,7 @@ class Worker:
 
     def complaint(self) -> str:
         """The last line that it wrote to stderr."""
-        lines = bytes(self.channel.errors).decode("utf-8", "backslashreplace").strip().splitlines()
-        return lines[-1][:200] if lines else ""
+        return last_line(self.channel.errors)[:200]
 
     def lists(self) -> Iterator[list[bytes]]:
         """The whole lists among what it wrote; raises ValueError at what no probe writes."""

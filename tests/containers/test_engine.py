@@ -19,7 +19,7 @@ from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
 from buildguard.target import PythonVersion
 from tests import images
-from tests.conftest import BROKEN_BEFORE_312, interpreter, missing
+from tests.conftest import BROKEN_BEFORE_312, answers, interpreter, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,11 +54,9 @@ def _container_of(made: ContainerEngine) -> dict[str, Any]:
 def _outcomes(reference: str, sources: Sequence[bytes], **kwargs: object) -> list[Outcome]:
     made, _answer = _ready(reference, **kwargs)
     try:
-        found = list(made.compile(iter([source_of(at, data) for at, data in enumerate(sources)])))
+        return answers(made.compile, sources)
     finally:
         made.close()
-    assert sorted(one.number for one in found) == list(range(len(sources)))
-    return sorted(found, key=lambda one: one.number)
 
 
 def test_verdicts_are_the_interpreters(engine: str, version: str, shared_cases: Path) -> None:
@@ -69,12 +67,7 @@ def test_verdicts_are_the_interpreters(engine: str, version: str, shared_cases: 
     expected = local.prepare()
     assert isinstance(expected, Ready)
     try:
-        found = [
-            sorted(
-                one.compile(iter([source_of(at, data) for at, data in enumerate(sources)])), key=lambda one: one.number
-            )
-            for one in (made, local)
-        ]
+        found = [answers(one.compile, sources) for one in (made, local)]
     finally:
         made.close()
         local.close()
