@@ -153,6 +153,48 @@ def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, d
 
 
 @cli.command()
+@click.argument("stage", default="dir:.", metavar="[STAGE]")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
+def manifest(stage: str, form: str, output: Path | None) -> None:
+    """Hash every file of a stage: text is SHA256SUMS for `sha256sum -c`, json has modes, links and the root digest too.
+
+    STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), image:REF[:/root] or manifest:FILE.
+    """
+    from buildguard.commands.compare import manifest as command
+    from buildguard.report.hops import beside, manifest_json
+
+    listed = command(Path.cwd(), stage)
+    if form == "text":
+        for line in beside(listed):
+            click.echo(line, err=True)
+    _deliver(manifest_json(listed) if form == "json" else listed.snapshot.manifest.sums(), output)
+    sys.exit(listed.exit_code)
+
+
+@cli.command()
+@click.argument("stages", nargs=-1, required=True, metavar="STAGE STAGE [STAGE…]")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
+@click.option("--strict", is_flag=True, help="What was asked for, and what git does not record, are findings too.")
+@click.option("--all", "everything", is_flag=True, help="Show every difference, not just a screenful.")
+def diff(*, stages: tuple[str, ...], form: str, output: Path | None, strict: bool, everything: bool) -> None:
+    """Compare stages hop by hop: name the first hop where bytes changed, and why, or prove that none did.
+
+    STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), image:REF[:/root] or manifest:FILE.
+    """
+    from buildguard.commands.compare import diff as command
+    from buildguard.report.hops import chain_json, chain_text
+
+    found = command(Path.cwd(), stages, strict=strict)
+    text = chain_json(found) if form == "json" else chain_text(found, most=not everything and output is None)
+    if form == "text" and (output is not None or not sys.stdout.isatty() or os.environ.get("NO_COLOR")):
+        text = click.unstyle(text)
+    _deliver(text, output)
+    sys.exit(found.chain.exit_code)
+
+
+@cli.command()
 @click.argument("code")
 def explain(code: str) -> None:
     """What a code means, why it breaks, and how to repair it."""
@@ -269,14 +311,20 @@ def _screen() -> int:
 
 
 def _give(report: Report, form: str, output: Path | None, *, lines: int | None) -> None:
-    from buildguard.report import render, write
+    from buildguard.report import render
 
     colour = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     width = os.get_terminal_size(sys.stdout.fileno()).columns if output is None and sys.stdout.isatty() else 0
-    text = render(report, form, colour=colour, lines=lines, width=width)
+    _deliver(render(report, form, colour=colour, lines=lines, width=width), output)
+
+
+def _deliver(result: str | bytes, output: Path | None) -> None:
+    """The result to a file, or to stdout and nothing else with it."""
     if output is not None:
-        write(text, output)
+        from buildguard.report import write
+
+        write(result, output)
         return
     sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.write(result.encode("utf-8", "backslashreplace") if isinstance(result, str) else result)
     sys.stdout.flush()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # and no filter or text conversion is ever asked for.
 _SAFE = ("--no-optional-locks", "--literal-pathspecs", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
+_FEW_PATHS = 500
 _CLOSED = b"warning: could not open directory '"
 LINK = "120000"
 SUBMODULE = "160000"
@@ -89,6 +90,15 @@ class Repository(NamedTuple):
         """The rows of the index, each path once (a path in conflict has several; the first counts)."""
         return _unique(_index_row(row) for row in _rows(self.ask("ls-files", "-s", "-z")))
 
+    def conflicts(self) -> list[bytes]:
+        """Paths that the index holds in several versions."""
+        rows = _rows(self.ask("ls-files", "-u", "-z"))
+        return sorted({row.partition(b"\t")[2] for row in rows})
+
+    def ignored(self) -> list[bytes]:
+        """What git ignores in the working tree, a folder of nothing else as one path with its final `/`."""
+        return _rows(self.ask("ls-files", "-o", "-i", "--exclude-standard", "--directory", "-z"))
+
     def tree_rows(self, commit: str) -> list[Listed]:
         """The rows of a commit's tree, folders opened."""
         return [_tree_row(row) for row in _rows(self.ask("ls-tree", "-r", "-z", commit))]
@@ -97,12 +107,73 @@ class Repository(NamedTuple):
         """Begin to list the working tree; git works while the caller does something else."""
         return Listing(self.begin("ls-files", "-s", "-z"), self.begin("ls-files", "-o", "--exclude-standard", "-z"))
 
+    def tracks(self, folder: bytes) -> bool:
+        """Whether the index has anything below a folder."""
+        return bool(self.ask("ls-files", "-z", "--", os.fsdecode(folder)))
+
     def staged_paths(self) -> list[bytes]:
         """Paths that the next commit adds or changes against HEAD (in a first commit: all of the index)."""
         argv = self._argv(["rev-parse", "--verify", "--quiet", "HEAD"])
         if process.run(argv, cwd=self.top, env=_environment()).status != 0:
             return [row.path for row in self.index_rows()]
         return _rows(self.ask("diff", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z", "HEAD", "--"))
+
+    def filters_off(self) -> list[str]:
+        """Options by which no filter program of the configuration runs: it is somebody's code."""
+        done = process.run(
+            self._argv(
+                ["config", "--get-regexp", "-z", "--name-only", r"^filter\..*\.(clean|smudge|process|required)$"]
+            ),
+            cwd=self.top,
+            env=_environment(),
+        )
+        names = {name.decode("utf-8", "surrogateescape") for name in _rows(done.stdout)}
+        return [
+            word for name in sorted(names) for word in ("-c", f"{name}={'false' if name.endswith('.required') else ''}")
+        ]
+
+    def filtered(self, paths: Sequence[bytes]) -> dict[bytes, str]:
+        """The object ids that git's own filters (line endings, ident, encodings) make of files of the working tree."""
+        asked = [path for path in paths if b"\n" not in path]
+        words = self.ask(
+            *self.filters_off(), "hash-object", "--stdin-paths", stdin=b"".join(path + b"\n" for path in asked)
+        )
+        return dict(zip(asked, words.decode("ascii").split(), strict=True))
+
+    def attributes(self, paths: Sequence[bytes], names: Sequence[str]) -> dict[bytes, dict[str, str]]:
+        """The attributes of some paths that are set at all."""
+        words = _rows(self.ask("check-attr", "-z", "--stdin", *names, stdin=b"".join(path + b"\0" for path in paths)))
+        found: dict[bytes, dict[str, str]] = {}
+        for path, name, value in zip(words[::3], words[1::3], words[2::3], strict=True):
+            if value not in {b"unspecified", b"unset"}:
+                found.setdefault(path, {})[name.decode()] = value.decode("utf-8", "backslashreplace")
+        return found
+
+    def setting(self, name: str) -> str:
+        """A value of git's configuration, empty where it is not set."""
+        done = process.run(self._argv(["config", "--get", name]), cwd=self.top, env=_environment())
+        return done.stdout.decode("utf-8", "backslashreplace").strip()
+
+    def exported(self, commit: str) -> subprocess.Popen[bytes]:
+        """Start writing a commit as `git archive` does, its attributes applied; a tar comes out of its stdout."""
+        return self.begin(*self.filters_off(), "archive", "--format=tar", commit)
+
+    def history(self, commit: str, paths: Sequence[bytes]) -> Iterator[tuple[str, bytes, str]]:
+        """Which commits, the newest first, gave some paths which blob: commit and its date, path, object id."""
+        some = [os.fsdecode(path) for path in paths] if len(paths) <= _FEW_PATHS else []
+        options = ("--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "-m", "--format=%x01%H %cs")
+        wanted = set(paths)
+        commit_words = ""
+        words = iter(self.ask("log", *options, commit, "--", *some).split(b"\0"))
+        for word in words:
+            for line in word.split(b"\n") if word.startswith((b"\x01", b"\n")) else [word]:
+                if line.startswith(b"\x01"):
+                    commit_id, _, date = line[1:].decode("ascii", "replace").partition(" ")
+                    commit_words = f"{commit_id[:10]} ({date})"
+                elif line.startswith(b":"):
+                    path = next(words)
+                    if path in wanted:
+                        yield commit_words, path, line.split(b" ")[3].decode("ascii")
 
     def changed_paths(self, rev: str, *, against: str) -> set[bytes]:
         """Paths that differ between commit `rev` and the worktree, the index or another commit."""

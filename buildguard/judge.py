@@ -13,14 +13,15 @@ from buildguard.diagnostic import Edit, Finding, Range, Severity
 from buildguard.engines import Source
 from buildguard.errors import UnprovenError
 from buildguard.merge import MARK
-from buildguard.stage import OnDisk, Unreadable, digest_file
+from buildguard.stages import Unreadable
+from buildguard.stages.disk import OnDisk, digest_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from buildguard.cache import Cache
     from buildguard.engines import Engine, Outcome, Ready
-    from buildguard.stage import Entry, Stage
+    from buildguard.stages import Entry, Stage
 
 # What turns an interpreter's words into findings: a cached verdict is no older than these files.
 _RULES = ("findings.py", "text.py", "surgeon.py", "rules/*.py")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import config, git
 from buildguard.errors import UsageError
-from buildguard.stage import commit_of, index_of, resolved, stage_on_disk
+from buildguard.stages.disk import resolved, stage_on_disk
+from buildguard.stages.ingit import commit_of, index_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildguard.stage import Stage
+    from buildguard.stages import Stage
 
 _LATER = ("tar:", "gs://", "image:", "build:", "manifest:")
 _MARKS = ("Dockerfile", "Containerfile", *(name.decode() for name in config.FILES))

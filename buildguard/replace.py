@@ -7,7 +7,8 @@ import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from buildguard.stage import Entry, OnDisk
+    from buildguard.stages import Entry
+    from buildguard.stages.disk import OnDisk
 
 
 def replace(stage: OnDisk, entry: Entry, before: bytes, after: bytes) -> str:

@@ -7,12 +7,13 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import shown_path
-from buildguard.stage import Entry, Kind, OnDisk, Unreadable, read_file
+from buildguard.stages import Entry, Kind, Unreadable
+from buildguard.stages.disk import OnDisk, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from buildguard.stage import Stage
+    from buildguard.stages import Stage
 
 SUFFIXES = (b".py", b".pyw")
 # python, python3, python3.11, also behind env and `uv run`; python2 is somebody else's interpreter.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.archive import Member, MemberKind, TarReader
+from buildguard.archives.tar import Member, MemberKind, TarReader
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:

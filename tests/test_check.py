@@ -14,7 +14,8 @@ import pytest
 
 from buildguard import git, process
 from buildguard.source import Selection, choose
-from buildguard.stage import Entry, Folder, Kind, Unreadable
+from buildguard.stages import Entry, Kind, Unreadable
+from buildguard.stages.disk import Folder
 from tests.conftest import BROKEN_BEFORE_312, Project
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.replace import replace
-from buildguard.stage import Entry, Folder, Kind
+from buildguard.stages import Entry, Kind
+from buildguard.stages.disk import Folder
 from tests.conftest import Project, interpreter
 
 if TYPE_CHECKING:

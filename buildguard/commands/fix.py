@@ -17,7 +17,8 @@ from buildguard.replace import replace
 from buildguard.rules import fstrings
 from buildguard.rules.ignores import ignores
 from buildguard.rules.screen import may_be_refused
-from buildguard.stage import OnDisk, Unreadable
+from buildguard.stages import Unreadable
+from buildguard.stages.disk import OnDisk
 from buildguard.surgeon import Operation, Patient, operations
 from buildguard.target import PythonVersion
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from buildguard.diagnostic import Range
     from buildguard.engines import Ready
     from buildguard.place import Place
-    from buildguard.stage import Entry
+    from buildguard.stages import Entry
     from buildguard.target import Target
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from buildguard.config import Config
     from buildguard.place import Place
-    from buildguard.stage import Entry, Stage
+    from buildguard.stages import Entry, Stage
 
 
 UNTOLD = "no file says which Python it is"

@@ -17,7 +17,7 @@ from buildguard.filters import Ignore
 from buildguard.judge import Judge, digests_of
 from buildguard.merge import IGNORE, diagnostic_of
 from buildguard.result import TargetRow
-from buildguard.stage import Unreadable
+from buildguard.stages import Unreadable
 from buildguard.target import PythonVersion, Target
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from buildguard.diagnostic import Finding
     from buildguard.engines import Engine, Ready
-    from buildguard.stage import Entry
+    from buildguard.stages import Entry
 
 _MUSL = (
     "{image} runs on musl, not glibc: wheels for manylinux do not install in it, and its threads have 128 KiB of stack,"
@@ -257,7 +257,7 @@ class _Desk:
         from buildguard.commands import strays
         from buildguard.declared import promise
         from buildguard.engines.container import ContainerEngine
-        from buildguard.image_stage import InImage
+        from buildguard.stages.image import InImage
 
         job, stage = self.job, self.job.place.stage
         if isinstance(stage, InImage) and isinstance(engine, ContainerEngine) and engine.known is not None:

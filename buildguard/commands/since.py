@@ -62,7 +62,7 @@ def narrowed(job: Job, diagnostics: list[Diagnostic], seen: Seen) -> tuple[list[
 
 def _moved(job: Job, seen: Seen, repository: git.Repository, commit: str) -> str:
     """What changed since a commit that makes every verdict new: empty, or its name."""
-    from buildguard.stage import commit_of
+    from buildguard.stages.ingit import commit_of
 
     then = commit_of(repository, commit)
     if configs.read(config_files(then)) != job.config:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from buildguard.cache import Cache
     from buildguard.engines import Engine, Ready
     from buildguard.engines.worker import Greeting
-    from buildguard.image_stage import InImage
+    from buildguard.stages.image import InImage
 
 _SUFFIX = b".pyc"
 _HEAD = 16

@@ -8,7 +8,7 @@ import shlex
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from buildguard.archive import MemberKind, TarReader
+from buildguard.archives.tar import MemberKind, TarReader
 from buildguard.errors import UnprovenError
 from buildguard.target import NEWEST, OLDEST
 

@@ -12,7 +12,7 @@ from buildguard.declared import images, pins
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.source import SUFFIXES, deciding
-from buildguard.stage import Unreadable
+from buildguard.stages import Unreadable
 from buildguard.target import Declaration, PythonVersion, Rank, Service, Target
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from buildguard.config import Config
     from buildguard.declared import cloudbuild
-    from buildguard.stage import Entry, Stage
+    from buildguard.stages import Entry, Stage
 
 _DOCKERFILE = re.compile(
     rb"(?:^|/)(?:(?:Docker|Container)file(?:[-._][^/]+)?|[^/]+\.(?:Docker|Container)file)$", re.IGNORECASE

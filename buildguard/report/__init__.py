@@ -33,7 +33,7 @@ def render(report: Report, form: str, *, colour: bool = False, lines: int | None
     return to_text(report, colour=colour, most=lines, width=width)
 
 
-def write(text: str, file: Path) -> None:
+def write(content: str | bytes, file: Path) -> None:
     """Write a file whole or not at all; raises UnprovenError where it cannot be."""
     import os
     import tempfile
@@ -41,8 +41,8 @@ def write(text: str, file: Path) -> None:
     scratch = None
     try:
         handle, scratch = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
+        with os.fdopen(handle, "wb") as out:
+            out.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
             out.flush()
             os.fsync(out.fileno())
         umask = os.umask(0)

@@ -61,7 +61,9 @@ def summary(report: Report) -> str:
 
 def count(number: int, word: str) -> str:
     """A number and what it counts, in the plural where it is due."""
-    return f"{number} {word}" if number == 1 or word == "more" else f"{number} {word}s"
+    if number == 1 or word == "more":
+        return f"{number} {word}"
+    return f"{number} {word.removesuffix('y')}ies" if word.endswith("ry") else f"{number} {word}s"
 
 
 def _coloured(line: str, report: Report) -> str:

@@ -1,7 +1,7 @@
-"""Stages that hold source: a folder, git's working tree, its index, a commit. Listed and read, never trusted.
+"""Stages on disk: a folder, and git's working tree.
 
-Paths are bytes relative to the root, with `/`. What is read is what a later step compiles, so a worktree
-file is opened without following links, read whole, and checked for having changed meanwhile.
+What is read is what a later step compiles, so a file is opened without following links, read whole, and checked for
+having changed meanwhile.
 """
 
 from __future__ import annotations
@@ -10,74 +10,33 @@ import errno
 import hashlib
 import os
 import stat
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 from buildguard import git
 from buildguard.diagnostic import shown_path
+from buildguard.stages import KINDS, Entry, Kind, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    from buildguard.stages import Stage
+
+READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_SOURCE = frozenset({b".git", b".hg", b".svn", b"__pycache__"})
-
-
-class Kind(Enum):
-    """What an entry is."""
-
-    FILE = "file"
-    EXECUTABLE = "executable"
-    LINK = "link"
-    OTHER = "other"
-
-
-class Entry(NamedTuple):
-    """One path of a stage; `oid` is its git object where the stage reads from git, else empty."""
-
-    path: bytes
-    kind: Kind
-    oid: str = ""
-
-
-class Unreadable(NamedTuple):
-    """A file that could not be read, and why; `gone` where it was listed and is not there any more."""
-
-    reason: str
-    gone: bool = False
-
-
-class Stage(Protocol):
-    """Somewhere that source lies."""
-
-    name: str
-    root: Path
-
-    def entries(self) -> list[Entry]:
-        """Every path there is, folders opened."""
-
-    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
-        """The content of each entry, in order."""
-
-    def notes(self) -> list[str]:
-        """What `entries` left out, one line each."""
-
-
-# ---------------------------------------------------------------------------------------------- on disk
 
 
 def read_file(path: bytes, *, most: int | None = None) -> bytes | Unreadable:
     """The content of a regular file, not through a link in its last part; whole, or the first `most` bytes."""
     for _ in range(3):
         try:
-            handle = os.open(path, _READ_FLAGS)
+            handle = os.open(path, READ_FLAGS)
         except OSError as error:
-            return _why_not(path, error)
+            return why_not(path, error)
         try:
             before = os.fstat(handle)
             if not stat.S_ISREG(before.st_mode):
-                return Unreadable(f"{_special(before.st_mode)}, not a file")
+                return no_file(before.st_mode)
             if most is not None:
                 return os.read(handle, most)
             data = os.read(handle, before.st_size + 1)
@@ -100,7 +59,7 @@ def digest_file(path: bytes) -> bytes | None:
     mixture of old and new is in no cache.
     """
     try:
-        handle = os.open(path, _READ_FLAGS)
+        handle = os.open(path, READ_FLAGS)
     except OSError:
         return None
     try:
@@ -115,10 +74,11 @@ def digest_file(path: bytes) -> bytes | None:
     return hashlib.sha256(data).digest() if len(data) == found.st_size else None
 
 
-def _why_not(path: bytes, error: OSError) -> Unreadable:
+def why_not(path: bytes, error: OSError) -> Unreadable:
+    """Why a path could not be opened as a file."""
     try:
         mode = os.lstat(path).st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Unreadable("is not there any more", gone=True)
     except OSError:
         return Unreadable(f"cannot be read: {error.strerror}")
@@ -127,11 +87,18 @@ def _why_not(path: bytes, error: OSError) -> Unreadable:
     if stat.S_ISDIR(mode):
         return Unreadable(f"a folder that cannot be opened: {error.strerror}")
     if not stat.S_ISREG(mode):
-        return Unreadable(f"{_special(mode)}, not a file")
+        return no_file(mode)
     return Unreadable(f"cannot be read: {error.strerror}")
 
 
+def no_file(mode: int) -> Unreadable:
+    """That something lies there which is no file."""
+    kind = _special(mode)
+    return Unreadable(f"{kind}, not a file", special=kind)
+
+
 def _special(mode: int) -> str:
+    """What lies there, by its mode."""
     kinds = {
         stat.S_IFIFO: "a FIFO",
         stat.S_IFSOCK: "a socket",
@@ -287,7 +254,7 @@ class WorkingTree(OnDisk):
             elif mode == b"160000":
                 found += self._submodule(prefix + name)
             else:
-                found.append(Entry(prefix + name, _KINDS.get(mode.decode(), Kind.FILE)))
+                found.append(Entry(prefix + name, KINDS.get(mode.decode(), Kind.FILE)))
         found += self._untracked(untracked, prefix)
         return found
 
@@ -309,102 +276,6 @@ class WorkingTree(OnDisk):
             self._left_out.append(f"{shown_path(path)}: a submodule that is not checked out")
             return []
         return self._of(git.Repository(top).working_tree(), path + b"/")
-
-
-_KINDS = {"100644": Kind.FILE, "100755": Kind.EXECUTABLE, git.LINK: Kind.LINK}
-
-
-# ---------------------------------------------------------------------------------------------- in git
-
-
-class InGit:
-    """Source that is read from git's own objects, nothing checked out; the index where no commit is given."""
-
-    def __init__(self, repository: git.Repository, name: str, commit: str | None = None) -> None:
-        self.root = repository.top
-        self.repository = repository
-        self.name = name
-        self.commit = commit
-        self._entries: list[Entry] | None = None
-        self._homes: dict[bytes, git.Repository] = {}
-        self._left_out: list[str] = []
-
-    def entries(self) -> list[Entry]:
-        """The rows of the index, or of the commit, submodules opened where their commit is here."""
-        if self._entries is None:
-            rows = self.repository.index_rows() if self.commit is None else self.repository.tree_rows(self.commit)
-            self._entries = sorted(self._of(rows, b""))
-        return self._entries
-
-    def notes(self) -> list[str]:
-        """Submodules whose commit is not here."""
-        self.entries()
-        return self._left_out
-
-    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
-        """The blob of each entry, through one `git cat-file` for each repository in turn."""
-        batch = list(entries)
-        start = 0
-        while start < len(batch):
-            home = self._home(batch[start].path)
-            end = start
-            while end < len(batch) and self._home(batch[end].path) == home:
-                end += 1
-            blobs = home.blobs([entry.oid for entry in batch[start:end]])
-            for entry, blob in zip(batch[start:end], blobs, strict=True):
-                if entry.kind is Kind.LINK:
-                    yield entry, self._behind_link(entry, blob)
-                else:
-                    yield entry, Unreadable("its object is missing from the repository") if blob is None else blob
-            start = end
-
-    def _home(self, path: bytes) -> git.Repository:
-        for prefix, repository in self._homes.items():
-            if path.startswith(prefix):
-                return repository
-        return self.repository
-
-    def _of(self, rows: list[git.Listed], prefix: bytes) -> Iterator[Entry]:
-        for row in rows:
-            path = prefix + row.path
-            if row.mode != git.SUBMODULE:
-                yield Entry(path, _KINDS.get(row.mode, Kind.FILE), row.oid)
-                continue
-            inner = git.Repository(self.root / os.fsdecode(path))
-            if not (inner.top / ".git").exists() or not inner.has_commit(row.oid):
-                self._left_out.append(f"{shown_path(path)}: a submodule that is not checked out")
-                continue
-            self._homes = {path + b"/": inner, **self._homes}
-            yield from self._of(inner.tree_rows(row.oid), path + b"/")
-
-    def _behind_link(self, entry: Entry, blob: bytes | None) -> bytes | Unreadable:
-        """What a link of this stage leads to in this same stage."""
-        by_path = {one.path: one for one in self.entries()}
-        for _ in range(40):
-            if blob is None:
-                return Unreadable("its object is missing from the repository")
-            if blob.startswith(b"/"):
-                return Unreadable("a symbolic link out of the root, not followed")
-            path = os.path.normpath(os.path.join(os.path.dirname(entry.path), blob))
-            if path.startswith(b"../"):
-                return Unreadable("a symbolic link out of the root, not followed")
-            if path not in by_path:
-                return Unreadable("a symbolic link that leads nowhere")
-            entry = by_path[path]
-            blob = next(self._home(path).blobs([entry.oid]), None)
-            if entry.kind is not Kind.LINK:
-                return Unreadable("its object is missing from the repository") if blob is None else blob
-        return Unreadable("a symbolic link that leads in a circle")
-
-
-def index_of(repository: git.Repository) -> InGit:
-    """The index: what the next commit will hold."""
-    return InGit(repository, "index:")
-
-
-def commit_of(repository: git.Repository, rev: str) -> InGit:
-    """A commit; raises UsageError where `rev` names none."""
-    return InGit(repository, f"commit:{rev}", repository.resolve(rev))
 
 
 def stage_on_disk(root: Path, repository: git.Repository | None) -> Stage:

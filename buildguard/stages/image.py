@@ -9,29 +9,31 @@ import re
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.archive import MemberKind, TarReader
+from buildguard.archives.tar import MemberKind, TarReader
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError
 from buildguard.source import SUFFIXES
-from buildguard.stage import Entry, Kind, Unreadable
+from buildguard.stages import Entry, Kind, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from buildguard.archive import Member
+    from buildguard.archives.tar import Member
     from buildguard.containers.cell import Cell
 
 _SHEBANG = b"#!"
 _KEPT = (*SUFFIXES, b".pyc")
 _DEAD_ENDS = re.compile(rb"(?:^|/)(?:\.git|\.hg|\.svn|node_modules)/")
 _MOST_LINKS = 40
+MOST_KEPT = 64 << 20  # what is larger is compared by its digest alone
 
 
 class Held(NamedTuple):
     """One path of an image: its content's size and SHA-256, its mtime in seconds, and where its content is kept.
 
-    `at` is -1 for what nobody will want to read again; `link` is what a symbolic link says.
+    `at` is -1 for what nobody will want to read again; `link` is what a symbolic link says; `blob` is git's id, where
+    it was asked for.
     """
 
     kind: Kind
@@ -40,16 +42,19 @@ class Held(NamedTuple):
     mtime: int
     link: bytes = b""
     at: int = -1
+    blob: str = ""
 
 
 class ImageFiles:
     """The files below some folders of an image, by their absolute path; the Python among them in an unnamed file."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, *, whole: bool = False) -> None:
+        """With `whole`, every file that is not very large is kept, and has its git blob id."""
         import tempfile
 
         self.found: dict[bytes, Held] = {}
         self._cell = cell
+        self._whole = whole
         try:
             self._spool = tempfile.TemporaryFile()  # noqa: SIM115  closed with us
         except OSError as error:
@@ -101,22 +106,26 @@ class ImageFiles:
             return Held(Kind.LINK, 0, hashlib.sha256(member.link).digest(), member.mtime, member.link)
         if member.kind is MemberKind.HARDLINK:
             other = base + b"/" + posixpath.normpath(b"/" + member.link)[1:]
-            return self.found.get(other, Held(Kind.OTHER, 0, b"", member.mtime))
+            return self.found.get(other, Held(Kind.OTHER, 0, b"", member.mtime, member.link))
         if member.kind is MemberKind.OTHER:
             return Held(Kind.OTHER, 0, b"", member.mtime)
         digest = hashlib.sha256()
-        kept = path.endswith(_KEPT) or path.endswith(b"/pyvenv.cfg")
+        blob = hashlib.sha1(b"blob %d\0" % member.size, usedforsecurity=False) if self._whole else None
+        kept = path.endswith(_KEPT) or path.endswith(b"/pyvenv.cfg") or (self._whole and member.size <= MOST_KEPT)
         start, first = self._end, True
         for piece in reader.content():
             if first and not kept:
                 kept = piece.startswith(_SHEBANG)
             first = False
             digest.update(piece)
+            if blob is not None:
+                blob.update(piece)
             if kept:
                 self._keep(piece)
         kind = Kind.EXECUTABLE if member.mode & 0o111 else Kind.FILE
         # an empty file has nothing to keep, and is read as what it is
-        return Held(kind, member.size, digest.digest(), member.mtime, at=start if kept or first else -1)
+        oid = blob.hexdigest() if blob is not None else ""
+        return Held(kind, member.size, digest.digest(), member.mtime, at=start if kept or first else -1, blob=oid)
 
     def _keep(self, piece: bytes) -> None:
         while piece:

@@ -1,0 +1,220 @@
+"""Collecting what tells why a hop changed: contents, history, ignore rules, git's own filters. Asked only where needed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import custody, git, process
+from buildguard.archives.tar import MemberKind, TarReader
+from buildguard.difference import ADDED, CHANGED, MODE, REMOVED, TYPE, Difference, Evidence
+from buildguard.errors import GuardError, UnprovenError
+from buildguard.ignore import docker, gcloud
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from buildguard.custody import Snapshot
+    from buildguard.ignore import Rule
+    from buildguard.stages.snapshots import Stage
+
+_MOST_CONTENT = 256 << 20  # of all files of a hop together; what is beyond is told by digests
+
+
+class Recipe(NamedTuple):
+    """How an image is built: its Dockerfile, its context, and the project's paths that it copies."""
+
+    dockerfile: str
+    context: str
+    copied: frozenset[bytes]
+
+
+class Side(NamedTuple):
+    """One stage of a hop, with its snapshot."""
+
+    stage: Stage
+    snapshot: Snapshot
+
+
+class Collector:
+    """Evidence for the hops of one chain; `repository` and `commit` are what their history is looked up in, if any."""
+
+    def __init__(
+        self, repository: git.Repository | None, commit: str, prefix: bytes, recipes: Callable[[], list[Recipe]]
+    ) -> None:
+        self._repository = repository
+        self._commit = commit
+        self._prefix = prefix
+        self._recipes = recipes
+        self.notes: list[str] = []
+
+    def of(self, before: Side, after: Side, rows: list[Difference]) -> Evidence:
+        """What there is to know of the rows of a hop."""
+        if not rows:
+            return Evidence()
+        by_change = {
+            change: {one.path for one in rows if one.change == change}
+            for change in (ADDED, REMOVED, CHANGED, MODE, TYPE)
+        }
+        closer = {one.path: one for one in rows if one.change in {CHANGED, TYPE}}
+        contents = [_contents(side, closer) for side in (before, after)]
+        to_worktree = after.snapshot.kind == custody.WORKTREE and before.snapshot.kind in custody.IN_GIT
+        drops = self._drops(before, after.snapshot, by_change[REMOVED])
+        removed = by_change[REMOVED] - drops.keys()
+        image = after.snapshot.kind == custody.IMAGE
+        copied = self._copied() if by_change[REMOVED] and (image or drops) else None
+        return Evidence(
+            contents[0],
+            contents[1],
+            self._older([one for one in rows if one.change in {ADDED, CHANGED}]),
+            drops,
+            self._exported(before.snapshot, removed) if not to_worktree and not image else None,
+            self._filtered(before.snapshot, by_change[CHANGED]) if to_worktree else {},
+            copied,
+            self._no_modes() if to_worktree and by_change[MODE] else "",
+        )
+
+    def _copied(self) -> frozenset[bytes] | None:
+        recipes = self._recipes()
+        return frozenset[bytes]().union(*(one.copied for one in recipes)) if recipes else None
+
+    def _older(self, rows: list[Difference]) -> dict[tuple[bytes, str], str]:
+        """The newest commit that gave each path the blob that it has now."""
+        found: dict[tuple[bytes, str], str] = {}
+        if self._repository is None or not self._commit or not rows:
+            return found
+        wanted = {(one.path, one.after.blob) for one in rows if one.after is not None and one.after.blob}
+        paths = [self._prefix + path for path, _blob in wanted]
+        for commit, path, blob in self._repository.history(self._commit, paths):
+            key = (path[len(self._prefix) :], blob)
+            if key in wanted:
+                found.setdefault(key, commit)
+        return found
+
+    # -------------------------------------------------------------------------------------- who drops what
+
+    def _drops(self, before: Side, after: Snapshot, removed: AbstractSet[bytes]) -> dict[bytes, str]:
+        """The ignore rules that explain why some paths did not arrive."""
+        if not removed or after.kind not in {custody.ARCHIVE, custody.IMAGE}:
+            return {}
+        read = reading(before)
+        try:
+            if after.kind == custody.ARCHIVE:
+                has_git = before.snapshot.kind in {custody.COMMIT, custody.INDEX, custody.WORKTREE} and not self._prefix
+                found = gcloud.Rules(read, has_git=has_git)
+                rules: dict[bytes, Rule | None] = {path: found.drops(os.fsdecode(path)) for path in removed}
+            else:
+                several = [docker.Rules(read, recipe.context, recipe.dockerfile) for recipe in self._recipes()]
+                rules = {path: _first(several, os.fsdecode(path)) for path in removed}
+        except UnprovenError as error:
+            self.notes.append(error.words)
+            return {}
+        return {path: str(rule) for path, rule in rules.items() if rule is not None}
+
+    def _exported(self, before: Snapshot, removed: AbstractSet[bytes]) -> dict[bytes, str] | None:
+        """What `git archive` makes of the commit; None where no attribute can be at work."""
+        attributes = any(path.rpartition(b"/")[2] == b".gitattributes" for path in before.manifest.entries)
+        if not removed or not attributes or self._repository is None or before.kind != custody.COMMIT:
+            return None
+        found: dict[bytes, str] = {}
+        child = self._repository.exported(before.commit)
+        assert child.stdout is not None
+        try:
+            reader = TarReader(iter(lambda: os.read(child.stdout.fileno(), 1 << 18), b""))  # type: ignore[union-attr]
+            for member in reader:
+                if member.kind is not MemberKind.FOLDER and member.path.startswith(self._prefix):
+                    digest = hashlib.sha256()
+                    for piece in reader.content():
+                        digest.update(piece)
+                    found[member.path[len(self._prefix) :]] = digest.hexdigest()
+        except UnprovenError:
+            return None
+        finally:
+            process.stop(child)
+        return found
+
+    # -------------------------------------------------------------------------------------- git's own filters
+
+    def _filtered(self, before: Snapshot, changed: AbstractSet[bytes]) -> dict[bytes, tuple[str, str]]:
+        """The rows whose worktree bytes git's filters turn into what was committed, and the filters' names."""
+        files = [path for path in sorted(changed) if before.manifest.entries[path].type == "file"]
+        if self._repository is None or not files:
+            return {}
+        full = [self._prefix + path for path in files]
+        try:
+            oids = self._repository.filtered(full)
+            committed = {row.path: row.oid for row in self._committed(before)}
+            same = [path for path in files if oids.get(self._prefix + path) == committed.get(self._prefix + path)]
+            attributes = self._repository.attributes([self._prefix + path for path in same], _FILTERS)
+        except UnprovenError as error:
+            self.notes.append(error.words)
+            return {}
+        crlf = self._repository.setting("core.autocrlf")
+        return {
+            path: (before.manifest.entries[path].blob, _named(attributes.get(self._prefix + path, {}), crlf))
+            for path in same
+        }
+
+    def _committed(self, before: Snapshot) -> list[git.Listed]:
+        assert self._repository is not None
+        if before.kind == custody.INDEX:
+            return self._repository.index_rows()
+        return self._repository.tree_rows(before.commit)
+
+    def _no_modes(self) -> str:
+        """Where the disk has no executable bits, git says so."""
+        off = self._repository is not None and self._repository.setting("core.filemode") == "false"
+        return "core.fileMode=false" if off else ""
+
+
+_FILTERS = ("text", "eol", "ident", "working-tree-encoding")
+
+
+def _named(attributes: Mapping[str, str], crlf: str) -> str:
+    words = [f"{name}={value}" if value != "set" else name for name, value in attributes.items()]
+    return (
+        ", ".join([*words, *([f"core.autocrlf={crlf}"] if crlf and "eol" not in attributes else [])]) or "its filters"
+    )
+
+
+def _first(several: list[docker.Rules], path: str) -> Rule | None:
+    rules = [one.drops(path) for one in several]
+    return rules[0] if rules and all(rules) else None
+
+
+def reading(side: Side) -> Callable[[str], bytes | None]:
+    """Reads a file of a stage by its path; None where there is none."""
+
+    def read(name: str) -> bytes | None:
+        path = os.fsencode(name)
+        if path not in side.snapshot.manifest.entries:
+            return None
+        content = side.stage.originals([path])[path]
+        return content if isinstance(content, bytes) else None
+
+    return read
+
+
+def _contents(side: Side, rows: Mapping[bytes, Difference]) -> dict[bytes, bytes]:
+    left = _MOST_CONTENT
+    wanted = []
+    for path in rows:
+        entry = side.snapshot.manifest.entries[path]
+        left -= entry.size
+        if left < 0:
+            break
+        wanted.append(path)
+    try:
+        return dict(_readable(side, wanted))
+    except GuardError:
+        return {}
+
+
+def _readable(side: Side, paths: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """The contents that are still what was hashed."""
+    for path, content in side.stage.originals(paths).items():
+        entry = side.snapshot.manifest.entries[path]
+        if isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == entry.sha256:
+            yield path, content

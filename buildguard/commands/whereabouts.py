@@ -1,0 +1,221 @@
+"""Where a project lies in an image: said by somebody, borne out from a Dockerfile, or the one folder whose paths match."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import config as configs
+from buildguard.commands.job import config_files
+from buildguard.declared import gather, layout
+from buildguard.errors import UnprovenError, UsageError
+from buildguard.place import Place, locate
+from buildguard.source import Selection, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from buildguard.config import Config
+    from buildguard.containers.cell import Cell
+    from buildguard.containers.image import Image
+    from buildguard.stages import Entry
+    from buildguard.stages.image import ImageFiles
+
+_PREFIX = "image:"
+
+
+class Project(NamedTuple):
+    """The project around us, which the image may have been built of, and how its images are built.
+
+    `paths` are all that there are, `entries` and `sources` the Python among them.
+    """
+
+    place: Place
+    config: Config
+    paths: frozenset[str]
+    entries: Sequence[Entry]
+    sources: frozenset[str]
+    recipes: Sequence[gather.Recipe]
+
+
+class Located(NamedTuple):
+    """Where the project lies: its folders in the image, the project's path of each file there, and who says so."""
+
+    roots: tuple[str, ...]
+    twins: dict[str, str]
+    told_by: str
+
+
+def parse(text: str) -> tuple[str, str]:
+    """The reference and the root of `image:REF[:/root]`; the root is empty where none is given. Raises UsageError."""
+    reference, colon, root = text.removeprefix(_PREFIX).partition(":/")
+    if not reference or any(char.isspace() for char in reference):
+        raise UsageError(f"'{text}' names no image", hint="image:REF, or image:REF:/app")
+    if reference.partition("@")[0].rpartition("/")[2].count(":") > 1:
+        raise UsageError(f"'{text}' names no image and folder", hint="a folder begins with a slash: image:REF:/app")
+    return reference, f"/{root.strip('/')}" if colon else ""
+
+
+def project_around(cwd: Path, service: str) -> Project:
+    """The project that a folder lies in."""
+    place = locate(cwd, ())
+    config = configs.read(config_files(place.stage))
+    sources = choose(place.stage, Selection((), config.include, config.exclude)).sources
+    paths = frozenset(os.fsdecode(entry.path) for entry in place.stage.entries())
+    names = frozenset(os.fsdecode(entry.path) for entry in sources)
+    recipes = gather.recipes(place.stage, config, service)
+    return Project(place, config, paths, sources, names, recipes)
+
+
+class Finder:
+    """Finds a project in one image, whose files it reads on the way."""
+
+    def __init__(self, project: Project, image: Image, cell: Cell, files: ImageFiles, root: str) -> None:
+        """`root` is where somebody says that it lies, empty where nobody does."""
+        self._project = project
+        self._image = image
+        self._cell = cell
+        self._files = files
+        self._root = root
+
+    def located(self) -> Located:
+        """Where the project lies; raises UnprovenError where nobody can tell."""
+        given = self._root or self._project.config.image_root
+        if given:
+            return self._at(given, "the command line" if self._root else self._project.config.file)
+        found = self._by_dockerfile() or self._by_match() or self._by_folder()
+        if found is None:
+            raise self._nowhere("")
+        return found
+
+    def _nowhere(self, why: str) -> UnprovenError:
+        reference, folder = self._image.reference, self._image.folder
+        likely = folder if folder != "/" else "/app"
+        return UnprovenError(
+            f"where the project lies in {reference} cannot be told for certain{why}",
+            hint=f"say it: buildguard check image:{reference}:{likely}, or root in [tool.buildguard.deploy]",
+        )
+
+    def _at(self, root: str, told_by: str) -> Located:
+        """A folder that somebody named: its twins by a Dockerfile, or by the best match of paths."""
+        real = self._files.read(root)
+        if not real:
+            raise UnprovenError(f"there is no {root} in {self._image.reference}", hint="check the path after the colon")
+        under = list(self.under(real))
+        planned = [self._layout(recipe).twins for recipe in self._project.recipes]
+        fitting = max(planned, key=lambda twins: sum(path in twins for path in under), default={})
+        if any(path in fitting for path in under):
+            return Located((real,), fitting, told_by)
+        match = layout.best_match(under, self._project.sources, self._prefixes())
+        if match is not None and match.root == real and match.certain:
+            return Located((real,), self._mapped(under, real, match.prefix), told_by)
+        return Located((real,), self._mapped(under, real, ""), told_by)
+
+    def _by_dockerfile(self) -> Located | None:
+        """The recipe that the image bears out, if it is one only."""
+        borne_out: list[tuple[int, str, Located]] = []
+        for recipe in self._project.recipes:
+            planned = self._layout(recipe)
+            expected = {place for place, path in planned.twins.items() if path in self._project.sources}
+            roots = [root for root in planned.roots if any(layout.is_below(place, root) for place in expected)]
+            real = tuple(filter(None, (self._files.read(root) for root in roots)))
+            there = [place for root in real for place in self.under(root) if place.endswith(".py")]
+            twins = expected.intersection(os.fsdecode(path) for path in self._files.found)
+            if twins and (2 * len(twins) >= len(there) or 2 * len(twins) >= len(expected)):
+                name = recipe.service.dockerfile
+                borne_out.append((len(twins), name, Located(real, planned.twins, name)))
+        borne_out.sort(key=lambda one: one[0], reverse=True)
+        if len({located.roots for _count, _name, located in borne_out}) > 1 and borne_out[0][0] == borne_out[1][0]:
+            raise self._nowhere(f": {' and '.join(name for _count, name, _located in borne_out)} both fit (--service)")
+        return borne_out[0][2] if borne_out else None
+
+    def _by_match(self) -> Located | None:
+        """The folder, anywhere in the image, that holds most of the project."""
+        from buildguard.archives.tar import MemberKind, TarReader
+
+        if not self._project.sources:
+            return None
+        names = {os.path.basename(source) for source in self._project.sources}
+        paths = []
+        with closing(self._cell.export()) as pieces:
+            for member in TarReader(pieces):
+                path = "/" + os.fsdecode(member.path).strip("/")
+                if member.kind is not MemberKind.FOLDER and os.path.basename(path) in names:
+                    paths.append(path)
+        match = layout.best_match(paths, self._project.sources, self._prefixes())
+        if match is None:
+            raise self._nowhere(": no file in it has a path of this project")
+        if not match.certain or match.root == "/":
+            rivals = ", ".join((match.root, *match.others)[:4])
+            raise self._nowhere(f": {rivals} all look like it" if match.others else f": {rivals} looks like it")
+        real = self._files.read(match.root)
+        under = list(self.under(real))
+        return Located((real,), self._mapped(under, real, match.prefix), "the best match of paths")
+
+    def _by_folder(self) -> Located | None:
+        """With no project around us: the folder in which the image runs, if it is one of its own."""
+        folder = self._image.folder
+        real = self._files.read(folder) if folder != "/" else ""
+        under = list(self.under(real)) if real else []
+        if not any(path.endswith(".py") and not layout.is_installed(path) for path in under):
+            return None
+        return Located((real,), self._mapped(under, real, ""), "the image's WORKDIR")
+
+    def _layout(self, recipe: gather.Recipe) -> layout.Layout:
+        service = recipe.service
+        return layout.of_dockerfile(
+            recipe.dockerfile, dict(service.build_args), service.stage, service.context, self._project.paths
+        )
+
+    def _prefixes(self) -> set[str]:
+        """Folders that may have been copied as a whole."""
+        contexts = {recipe.service.context for recipe in self._project.recipes}
+        tops = {path.partition("/")[0] for path in self._project.sources if "/" in path}
+        return {"", *contexts, *tops}
+
+    def under(self, root: str) -> Iterator[str]:
+        """What was read at and below a path of the image."""
+        start = os.fsencode(root.rstrip("/")) + b"/"
+        whole = os.fsencode(root)
+        return (os.fsdecode(path) for path in self._files.found if path.startswith(start) or path == whole)
+
+    @staticmethod
+    def _mapped(paths: Iterable[str], root: str, prefix: str) -> dict[str, str]:
+        start = f"{prefix}/" if prefix else ""
+        return {path: start + _inside(path, root) for path in paths}
+
+    def places(self, located: Located) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+        """The project's files by their paths, and what was installed among them by its path in the image."""
+        environments = [
+            os.path.dirname(os.fsdecode(path)) for path in self._files.found if path.endswith(b"/pyvenv.cfg")
+        ]
+        own: dict[bytes, bytes] = {}
+        installed: dict[bytes, bytes] = {}
+        for root in located.roots:
+            prefix = _prefix_of(root, located.twins)
+            for path in self.under(root):
+                place = os.fsencode(path)
+                rest = _inside(path, root)
+                if layout.is_installed(rest) or any(layout.is_below(path, folder) for folder in environments):
+                    installed[place] = place
+                    continue
+                guess = path if prefix is None else f"{prefix}{rest}"
+                name = os.fsencode(located.twins.get(path, guess))
+                own[place if name in own else name] = place
+        return own, installed
+
+
+def _prefix_of(root: str, twins: dict[str, str]) -> str | None:
+    """What stands before a path below a root to make it the project's: "src/" for /app/x.py that is src/x.py."""
+    for place, path in twins.items():
+        rest = place[len(root.rstrip("/")) + 1 :]
+        if rest and layout.is_below(place, root) and path.endswith(rest):
+            return path[: -len(rest)]
+    return None
+
+
+def _inside(path: str, root: str) -> str:
+    """A path below a root, without that; a root that is a file has but its name."""
+    return path[len(root.rstrip("/")) + 1 :] or os.path.basename(path)

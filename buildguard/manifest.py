@@ -1,0 +1,306 @@
+r"""Manifests: every entry of a stage with its digests, one order, one root digest, and the forms that they are written in.
+
+Three forms exist. *Rows* are the canonical one: `MODE SP SIZE SP SHA256 TAB PATH NUL` for each entry, ordered by the
+bytes of the path as git orders them; a path holds no NUL, so no two manifests have equal rows, and the SHA-256 of the
+rows is the root digest. *JSON* carries everything. *SHA256SUMS* is for people: `sha256sum -c --strict` verifies it
+without us, and it tells nothing of modes, links and submodules.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildguard.diagnostic import shown_path
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+FILE, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
+MODES = (FILE, EXECUTABLE, LINK, SUBMODULE)
+TYPES = {FILE: "file", EXECUTABLE: "file", LINK: "symlink", SUBMODULE: "submodule"}
+# Where the archive carries its manifest; nothing can vouch for itself, so no manifest lists these two.
+CARRIED = b".buildguard/manifest"
+OWN = frozenset({CARRIED, b".buildguard/verify.py"})
+_HEX = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+_SUM = re.compile(rb"(\\?)([0-9a-f]{64})  (.+)", re.DOTALL)
+_LONGEST_PATH, _LONGEST_NAME = 4096, 255  # what file systems take
+EMPTY = "empty folder"
+
+
+class Entry(NamedTuple):
+    """One path of a stage.
+
+    `mode` is git's: 100644, 100755, 120000 for a symbolic link, 160000 for a submodule. `sha256` (hexadecimal) and `size`
+    are of the content; of a link's text, and of a submodule's commit id, which are also in `text`. `blob` is git's
+    SHA-1 blob id, empty where nobody asked for it.
+    """
+
+    path: bytes
+    mode: str
+    size: int
+    sha256: str
+    blob: str = ""
+    text: bytes = b""
+
+    @property
+    def type(self) -> str:
+        """`file`, `symlink` or `submodule`."""
+        return TYPES[self.mode]
+
+
+class Extras(NamedTuple):
+    """What git does not know of: recorded where a stage has it, compared as notes.
+
+    `folders` are the empty ones, `special` the kind of each FIFO, device or socket, `modes` full permission bits,
+    `twins` the other name of each hard link, empty where it is not known. `whole` where the stage was looked through for all of these.
+    """
+
+    folders: frozenset[bytes] = frozenset()
+    special: Mapping[bytes, str] = {}
+    modes: Mapping[bytes, int] = {}
+    twins: Mapping[bytes, bytes] = {}
+    whole: bool = False
+
+
+class Manifest:
+    """All entries of a stage by path, in git's order; `contents_only` where modes and links are not known."""
+
+    def __init__(self, entries: Iterable[Entry], extras: Extras = Extras(), *, contents_only: bool = False) -> None:  # noqa: B008
+        """Raises UnprovenError where a path is there twice."""
+        ordered = sorted(entries)
+        self.entries: dict[bytes, Entry] = {entry.path: entry for entry in ordered}
+        self.extras = extras
+        self.contents_only = contents_only
+        if len(self.entries) != len(ordered):
+            twice = next(a.path for a, b in pairwise(ordered) if a.path == b.path)
+            raise UnprovenError(f"{shown_path(twice)} is listed twice")
+
+    def rows(self) -> bytes:
+        """The canonical form."""
+        return b"".join(
+            b"%b %d %b\t%b\0" % (one.mode.encode(), one.size, one.sha256.encode(), one.path)
+            for one in self.entries.values()
+        )
+
+    @property
+    def digest(self) -> str:
+        """The root digest, `sha256:…` over the rows: equal exactly where all entries are."""
+        return f"sha256:{hashlib.sha256(self.rows()).hexdigest()}"
+
+    def sums(self) -> bytes:
+        """The regular files as `sha256sum` writes them, names with a backslash or a line break escaped as it does."""
+        return b"".join(
+            b"%b%b  %b\n" % (b"\\" if _odd(one.path) else b"", one.sha256.encode(), _escaped(one.path))
+            for one in self.entries.values()
+            if one.type == "file"
+        )
+
+    def odd(self) -> list[bytes]:
+        """The names of files that only GNU's `sha256sum` reads back: BusyBox does not know its escapes."""
+        return [path for path, one in self.entries.items() if one.type == "file" and _odd(path)]
+
+    def unsummed(self) -> list[bytes]:
+        """The links and submodules, which SHA256SUMS cannot tell."""
+        return [path for path, one in self.entries.items() if one.type != "file"]
+
+
+def _odd(path: bytes) -> bool:
+    return any(byte in path for byte in b"\\\n\r")
+
+
+def _escaped(path: bytes) -> bytes:
+    if path == b"-":
+        return b"./-"  # by that name alone sha256sum would read its standard input
+    return path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+
+
+def of_bytes(path: bytes, mode: str, content: bytes) -> Entry:
+    """The entry of a path whose content is at hand: a file's bytes, a link's text, a submodule's commit id."""
+    text = content if mode in {LINK, SUBMODULE} else b""
+    return Entry(path, mode, len(content), hashlib.sha256(content).hexdigest(), blob_id(content), text)
+
+
+def blob_id(content: bytes) -> str:
+    """Git's SHA-1 id of a blob."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+# ------------------------------------------------------------------------------------------ reading back
+
+
+def parse(data: bytes, name: str) -> Manifest:
+    """A manifest in any of its three forms, told apart by how it begins.
+
+    Raises UnprovenError for anything that the writer would not have written: a path twice, out of the root or out of
+    order, a bad digest or escape, rows cut short.
+    """
+    try:
+        if data.startswith(b"{"):
+            return _from_json(data)
+        if b"\0" in data[: _LONGEST_PATH + 128]:
+            return Manifest(_from_rows(data))
+        return Manifest(_from_sums(data), contents_only=True)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnprovenError(f"{name} is no manifest: {error}") from error
+    except UnprovenError as error:
+        raise UnprovenError(f"{name} is no manifest: {error.what}") from error
+
+
+def _from_rows(data: bytes) -> Iterator[Entry]:
+    if not data.endswith(b"\0"):
+        raise ValueError("it is cut short")
+    before = b""
+    for row in data[:-1].split(b"\0"):
+        head, tab, path = row.partition(b"\t")
+        words = head.decode("ascii").split(" ")
+        if not tab or len(words) != 3:  # noqa: PLR2004  mode, size, digest
+            raise ValueError(f"'{shown_path(row[:80])}' is no row")
+        if path <= before:
+            raise ValueError(f"{shown_path(path)} is out of order, or twice")
+        before = path
+        yield _entry(path, words[0], words[1], words[2])
+
+
+def _from_sums(data: bytes) -> Iterator[Entry]:
+    lines = data.split(b"\n")
+    if lines.pop():
+        raise ValueError("its last line is cut short")
+    for line in lines:
+        match = _SUM.fullmatch(line)
+        if match is None:
+            raise ValueError(f"'{shown_path(line[:80])}' is no line of sha256sum")
+        escaped, digest, name = match.groups()
+        path = _unescaped(name) if escaped else name
+        if bool(escaped) != _odd(path) or (b"\\" in name and not escaped):
+            raise ValueError(f"'{shown_path(name)}' is escaped wrongly")
+        yield _entry(b"-" if path == b"./-" else path, FILE, "0", digest.decode("ascii"))
+
+
+def _unescaped(name: bytes) -> bytes:
+    known = {b"\\\\": b"\\", b"\\n": b"\n", b"\\r": b"\r"}
+
+    def value(match: re.Match[bytes]) -> bytes:
+        if match[0] not in known:
+            raise ValueError(f"'{shown_path(name)}' holds an escape that is none")
+        return known[match[0]]
+
+    return re.sub(rb"\\.?", value, name, flags=re.DOTALL)
+
+
+def _from_json(data: bytes) -> Manifest:
+    found = json.loads(data, object_pairs_hook=_no_duplicates)
+    if found["schema"] != 1:
+        raise ValueError(f"schema {found['schema']} is not known")
+    if found["unproven"]:
+        raise ValueError("it was written without all of its entries, and says so itself")
+    rows = [(_from_object(one), one) for one in found["entries"]]
+    others = {_text(one, "path"): str(one["kind"]) for one in found.get("others", [])}
+    extras = Extras(
+        frozenset(path for path, kind in others.items() if kind == EMPTY),
+        {path: kind for path, kind in others.items() if kind != EMPTY},
+        {entry.path: int(one["permissions"], 8) for entry, one in rows if "permissions" in one},
+        {entry.path: _text(one, "hard_link_of") for entry, one in rows if "hard_link_of" in one},
+        found.get("complete") is True,
+    )
+    made = Manifest([entry for entry, _one in rows], extras, contents_only=found.get("contents_only") is True)
+    if made.digest != found["digest"]:
+        raise ValueError(f"its entries give {made.digest}, and it says {found['digest']}")
+    return made
+
+
+def _from_object(one: Mapping[str, Any]) -> Entry:
+    text = _text(one, "target") if one["target"] is not None else b""
+    entry = _entry(_text(one, "path"), one["mode"], str(one["size"]), one["sha256"])
+    if one["type"] != entry.type or (text and hashlib.sha256(text).hexdigest() != entry.sha256):
+        raise ValueError(f"{one['path']} contradicts itself")
+    return entry._replace(text=text, blob=str(one["git_blob"] or ""))
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("it says something twice")
+    return found
+
+
+def _entry(path: bytes, mode: str, size: str, digest: str) -> Entry:
+    why = trouble_with(path)
+    if why:
+        raise ValueError(f"{shown_path(path)}: {why}")
+    if mode not in MODES:
+        raise ValueError(f"{shown_path(path)}: '{mode}' is no mode")
+    if _NUMBER.fullmatch(size) is None or _HEX.fullmatch(digest) is None:
+        raise ValueError(f"{shown_path(path)}: its size or digest is none")
+    return Entry(path, mode, int(size), digest)
+
+
+def trouble_with(path: bytes) -> str:
+    """Why a path cannot be one of a stage: absolute, leading out of it, or not in its plainest form; else empty."""
+    if not path or b"\0" in path:
+        return "no proper name"
+    if path.startswith(b"/"):
+        return "an absolute path"
+    if len(path) > _LONGEST_PATH:
+        return "a path of more than 4096 bytes"
+    parts = path.split(b"/")
+    if b".." in parts:
+        return "a path that leads out of the root"
+    if b"" in parts or b"." in parts:
+        return "a path that is not in its plainest form"
+    return "a name of more than 255 bytes" if max(map(len, parts)) > _LONGEST_NAME else ""
+
+
+# ------------------------------------------------------------------------------------------ as JSON has it
+
+
+def to_json(manifest: Manifest) -> dict[str, Any]:
+    """What `parse` reads back, but for the keys `schema` and `unproven`."""
+    extras = manifest.extras
+    others = {**dict.fromkeys(extras.folders, EMPTY), **extras.special}
+    return {
+        "digest": manifest.digest,
+        "contents_only": manifest.contents_only,
+        "complete": extras.whole,
+        "entries": [_object(one, extras) for one in manifest.entries.values()],
+        "others": [{**_named("path", path), "kind": kind} for path, kind in sorted(others.items())],
+    }
+
+
+def _object(one: Entry, extras: Extras) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        **_named("path", one.path),
+        "type": one.type,
+        "mode": one.mode,
+        "size": one.size,
+        "sha256": one.sha256,
+        "git_blob": one.blob or None,
+        **(_named("target", one.text) if one.text else {"target": None}),
+    }
+    if one.path in extras.modes:
+        found["permissions"] = f"{extras.modes[one.path]:04o}"
+    if one.path in extras.twins:
+        found |= _named("hard_link_of", extras.twins[one.path])
+    return found
+
+
+def _named(key: str, path: bytes) -> dict[str, str]:
+    r"""A path for people, `\xNN` for each byte that is not UTF-8; where there is one, for programs too."""
+    text = shown_path(path)
+    exact = text.encode("utf-8") == path
+    return {key: text} if exact else {key: text, f"{key}_base64": base64.b64encode(path).decode("ascii")}
+
+
+def _text(one: Mapping[str, Any], key: str) -> bytes:
+    if f"{key}_base64" not in one:
+        return str(one[key]).encode("utf-8")
+    path = base64.b64decode(one[f"{key}_base64"], validate=True)
+    if shown_path(path) != one[key]:
+        raise ValueError(f"{one[key]} contradicts itself")
+    return path

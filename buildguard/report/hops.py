@@ -1,0 +1,195 @@
+"""A chain of custody, and a manifest, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buildguard import __version__
+from buildguard import manifest as manifests
+from buildguard.diagnostic import shown, shown_path
+from buildguard.difference import CODES
+from buildguard.report.text import count, of_unproven
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from buildguard.commands.compare import Compared, Listed
+    from buildguard.custody import Chain, Hop
+    from buildguard.difference import Difference
+    from buildguard.upload import Killer, Plan
+
+_FEW = 20
+_FEWER = 5
+_BAD = frozenset({"untracked"})
+FORMATS = ("text", "json")
+
+
+def chain_json(found: Compared) -> str:
+    """Schema 1 of `diff`."""
+    chain = found.chain
+    answer: dict[str, Any] = {
+        "schema": 1,
+        "buildguard": __version__,
+        "hops": [hop_object(hop) for hop in chain.hops],
+        "stages": [
+            {"stage": one.stage, "entries": len(one.manifest.entries), "notes": list(one.notes), **dict(one.digests)}
+            for one in chain.snapshots
+        ],
+        "unproven": [{"path": one.path, "reason": one.reason} for one in chain.unproven],
+        "notes": list(chain.notes),
+        "upload": _plan_object(found.plan) if found.plan is not None else None,
+        "first_changed_hop": chain.first_changed,
+        "verdict": verdict(chain),
+        "exit_code": chain.exit_code,
+    }
+    return json.dumps(answer, indent=1) + "\n"
+
+
+def hop_object(hop: Hop) -> dict[str, Any]:
+    """One hop as `diff` and `check` write it."""
+    return {
+        "from": hop.before.stage,
+        "to": hop.after.stage,
+        "identical": hop.identical,
+        "from_digest": hop.before.manifest.digest,
+        "to_digest": hop.after.manifest.digest,
+        "differences": [_row(one) for one in hop.differences],
+        "notes": list(hop.notes),
+    }
+
+
+def _row(one: Difference) -> dict[str, Any]:
+    return {
+        "path": shown_path(one.path),
+        "change": one.change,
+        "cause": one.cause,
+        "evidence": one.evidence,
+        "code": CODES[one.change],
+        "finding": one.finding,
+        "explained": one.explained or None,
+    }
+
+
+def _plan_object(plan: Plan) -> dict[str, Any]:
+    return {
+        "files": len(plan.sent),
+        "dropped": [{"path": shown_path(one.path), "by": str(one.by), "matters": one.matters} for one in plan.dropped],
+        "warnings": [{"kind": one.kind, "path": shown_path(one.path), "message": one.message} for one in plan.killers],
+    }
+
+
+def verdict(chain: Chain) -> str:
+    """The last line: identical, or the first hop that changed and what did there."""
+    at = chain.first_changed
+    changed = [] if at is None else list(chain.hops[at].findings) or list(chain.hops[at].differences)
+    hops = count(len(chain.hops), "hop")
+    if at is not None and (chain.hops[at].findings or chain.strict):
+        hop = chain.hops[at]
+        names = ", ".join(f"{shown(shown_path(one.path))} ({one.cause})" for one in changed[:3])
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""  # noqa: PLR2004
+        return f"first changed at hop {hop.before.stage} → {hop.after.stage}: {names}{more}"
+    if chain.exit_code == 1:
+        return f"the contents are identical through {hops}; what the notes say differs"
+    if chain.unproven:
+        return f"unproven: {count(len(chain.unproven), 'thing')} could not be looked at in {hops}"
+    if at is not None:
+        number = sum(len(hop.differences) for hop in chain.hops)
+        return f"nothing changed through {hops} but what was asked for ({count(number, 'path')}, see above)"
+    return f"identical through {hops}: {count(len(chain.hops[0].before.manifest.entries), 'entry')}"
+
+
+def chain_text(found: Compared, *, most: bool = True) -> str:
+    """Hop by hop, the differences with their causes, what an upload would do, and the verdict."""
+    chain = found.chain
+    lines: list[str] = []
+    for hop in chain.hops:
+        lines += _hop(hop, most=most)
+    for snapshot in chain.snapshots:
+        lines += [f"note: {shown(snapshot.stage)}: {shown(note)}" for note in snapshot.notes]
+    lines += [f"note: {shown(note)}" for note in chain.notes]
+    if found.plan is not None:
+        lines += _plan(found.plan, most=most)
+    lines += [
+        f"{click.style('unproven', fg='yellow')}: {of_unproven(one)}"
+        for one in chain.unproven[: _FEW if most else None]
+    ]
+    colour = {0: "green", 1: "red"}.get(chain.exit_code, "yellow")
+    lines.append(click.style(verdict(chain), bold=True, fg=colour))
+    return "\n".join(lines) + "\n"
+
+
+def _hop(hop: Hop, *, most: bool) -> Iterator[str]:
+    number = len(hop.differences)
+    what = "identical" if hop.identical else f"{count(number, 'path')} differ" if number != 1 else "1 path differs"
+    if not number and not hop.identical:
+        what = "unproven"
+    files = count(len(hop.after.manifest.entries), "entry")
+    yield f"{click.style(f'{shown(hop.before.stage)} → {shown(hop.after.stage)}', bold=True)}: {what} ({files})"
+    for one in hop.differences[: _FEW if most else None]:
+        yield from _difference(one)
+    if most and number > _FEW:
+        yield f"  … and {number - _FEW} more; --all or --format json shows them"
+    for note in hop.notes:
+        yield f"  note: {shown(note)}"
+
+
+def _difference(one: Difference) -> Iterator[str]:
+    code = CODES[one.change]
+    label = click.style(f"{code} {one.change}", fg="red") if one.finding else f"{one.change}, as asked for"
+    first, *rest = one.evidence.split("\n")
+    yield f"  {shown(shown_path(one.path))}  {label}: {one.cause}{f' — {shown(first)}' if first else ''}"
+    yield from (f"      {shown(line)}" for line in rest)
+
+
+def _plan(plan: Plan, *, most: bool) -> Iterator[str]:
+    yield f"sent with a build: {count(len(plan.sent), 'file')}, {len(plan.dropped)} dropped by gcloud's rules"
+    kinds: dict[str, list[Killer]] = {}
+    for one in plan.killers:
+        kinds.setdefault(one.kind, []).append(one)
+    for several in kinds.values():
+        for one in several[: _FEWER if most else None]:
+            yield f"  {click.style('warning', fg='yellow')}: {shown(shown_path(one.path))}: {shown(one.message)}"
+        if most and len(several) > _FEWER:
+            yield f"  … and {len(several) - _FEWER} more like this; --all shows them"
+
+
+# ---------------------------------------------------------------------------------------------- a manifest
+
+
+def manifest_json(listed: Listed) -> str:
+    """Schema 1 of `manifest`: what `manifest:FILE` reads back."""
+    snapshot = listed.snapshot
+    answer: dict[str, Any] = {
+        "schema": 1,
+        "buildguard": __version__,
+        "stage": snapshot.stage,
+        "commit": snapshot.commit or None,
+        **{f"{name}_digest": digest for name, digest in snapshot.digests},
+        **manifests.to_json(snapshot.manifest),
+        "findings": [{"path": shown_path(path), "message": _ODD} for path in listed.odd],
+        "notes": list(snapshot.notes),
+        "unproven": [{"path": one.path, "reason": one.reason} for one in snapshot.unproven],
+        "exit_code": listed.exit_code,
+    }
+    return json.dumps(answer, indent=1) + "\n"
+
+
+_ODD = "a name that only GNU's sha256sum reads back: BusyBox does not know its escapes"
+
+
+def beside(listed: Listed) -> Sequence[str]:
+    """What SHA256SUMS cannot say, for stderr."""
+    snapshot = listed.snapshot
+    unsummed = snapshot.manifest.unsummed()
+    lines = [f"{shown(shown_path(path))}: {_ODD}" for path in listed.odd]
+    if unsummed:
+        lines.append(f"note: {count(len(unsummed), 'link or submodule')} not in SHA256SUMS; --format json has all")
+    lines += [f"note: {shown(note)}" for note in snapshot.notes]
+    lines += [f"unproven: {of_unproven(one)}" for one in snapshot.unproven]
+    lines.append(
+        f"{snapshot.manifest.digest}  {shown(snapshot.stage)} ({count(len(snapshot.manifest.entries), 'entry')})"
+    )
+    return lines

@@ -1,0 +1,180 @@
+"""What is sent of a commit, what is left behind and by which rule, and the quiet killers among the rest. Pure."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.archives.source import folded
+from buildguard.ignore import docker, gcloud, parents
+from buildguard.manifest import EXECUTABLE, LINK, SUBMODULE
+from buildguard.source import SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from buildguard.custody import Snapshot
+    from buildguard.ignore import Rule
+    from buildguard.manifest import Entry, Manifest
+
+_LARGE = 50 << 20
+
+
+class Dropped(NamedTuple):
+    """A path that is not sent, and the rule; it `matters` where Python or the Dockerfile would want it."""
+
+    path: bytes
+    by: Rule
+    matters: bool
+
+
+class Killer(NamedTuple):
+    """Something that builds well and fails later: its kind, the path, and what happens."""
+
+    kind: str
+    path: bytes
+    message: str
+
+
+class Plan(NamedTuple):
+    """What is sent (paths, in order), what is dropped, and what will surprise somebody."""
+
+    sent: tuple[bytes, ...]
+    dropped: tuple[Dropped, ...]
+    killers: tuple[Killer, ...]
+
+
+def chosen(entries: Mapping[bytes, Entry], rules: gcloud.Rules) -> tuple[list[Entry], list[tuple[Entry, Rule]]]:
+    """The entries that are sent and those that a rule drops; a submodule has no content of its own to send."""
+    folders = {folder for path in entries for folder in parents(os.fsdecode(path))}
+    sent, dropped = [], []
+    for path, entry in entries.items():
+        text = os.fsdecode(path)
+        to_folder = entry.mode == LINK and _target(text, entry) in folders
+        rule = rules.drops(text, is_folder=to_folder or entry.mode == SUBMODULE)
+        if rule is not None:
+            dropped.append((entry, rule))
+        elif entry.mode != SUBMODULE:
+            sent.append(entry)
+    return sent, dropped
+
+
+def plan(
+    committed: Snapshot,
+    worktree: Manifest,
+    read: Callable[[str], bytes | None],
+    recipes: Sequence[tuple[str, str, frozenset[bytes]]],
+    *,
+    has_git: bool,
+) -> Plan:
+    """What becomes of a commit whose working tree is at hand; `recipes` are Dockerfile, context and what it copies.
+
+    Raises UnprovenError where gcloud or docker fail on their ignore files.
+    """
+    rules = gcloud.Rules(read, has_git=has_git)
+    copied = frozenset[bytes]().union(*(paths for _dockerfile, _context, paths in recipes))
+    sent, dropped = chosen(committed.manifest.entries, rules)
+    names = {entry.path: entry for entry in sent}
+    gone = tuple(Dropped(entry.path, rule, _matters(entry.path, copied)) for entry, rule in dropped)
+    killers = [
+        *(
+            Killer("dropped", one.path, f"tracked by git, and gcloud does not send it: {one.by}")
+            for one in gone
+            if one.by.line or one.matters
+        ),
+        *_untracked(committed.manifest, worktree, rules),
+        *_kept_from_docker(names, read, recipes, copied),
+        *_links(names, copied),
+        *_collisions(names),
+        *_by_size(names),
+        *_bits(names, worktree),
+        *_marked(names, committed.marks),
+    ]
+    return Plan(tuple(names), gone, tuple(killers))
+
+
+def _matters(path: bytes, copied: frozenset[bytes]) -> bool:
+    return path.endswith(SUFFIXES) or path in copied
+
+
+def _untracked(committed: Manifest, worktree: Manifest, rules: gcloud.Rules) -> Iterator[Killer]:
+    for path in worktree.entries:
+        if path not in committed.entries and rules.drops(os.fsdecode(path)) is None:
+            yield Killer(
+                "untracked", path, "not in the commit, and `gcloud builds submit` would send it; buildguard does not"
+            )
+
+
+def _kept_from_docker(
+    sent: Mapping[bytes, Entry],
+    read: Callable[[str], bytes | None],
+    recipes: Sequence[tuple[str, str, frozenset[bytes]]],
+    copied: frozenset[bytes],
+) -> Iterator[Killer]:
+    for dockerfile, context, paths in recipes:
+        rules = docker.Rules(read, context, dockerfile)
+        for path in sent:
+            rule = rules.drops(os.fsdecode(path)) if path in paths and _matters(path, copied) else None
+            if rule is not None:
+                yield Killer("dockerignore", path, f"the Dockerfile would copy it, and docker does not send it: {rule}")
+
+
+def _target(path: str, entry: Entry) -> str:
+    """Where a link leads, as a path of the project; empty for out of it."""
+    text = os.fsdecode(entry.text)
+    joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
+    return "" if text.startswith("/") or joined.startswith("..") else joined
+
+
+def _links(sent: Mapping[bytes, Entry], copied: frozenset[bytes]) -> Iterator[Killer]:
+    folders = {folder for path in sent for folder in parents(os.fsdecode(path))}
+    for path, entry in sent.items():
+        if entry.mode != LINK:
+            continue
+        target = _target(os.fsdecode(path), entry)
+        if not target:
+            yield Killer("symlink", path, f"leads out of what is sent, to {os.fsdecode(entry.text)}: it will dangle")
+        elif target != "." and os.fsencode(target) not in sent and target not in folders:
+            yield Killer("symlink", path, f"leads to {target}, which is not sent: it will dangle")
+        elif path in copied and os.fsencode(target) in sent and os.fsencode(target) not in copied:
+            yield Killer("symlink", path, f"leads to {target}, which the Dockerfile copies nowhere: it may dangle")
+
+
+def _collisions(sent: Mapping[bytes, Entry]) -> Iterator[Killer]:
+    found: dict[str, bytes] = {}
+    for path in sent:
+        other = found.setdefault(folded(path), path)
+        if other != path:
+            yield Killer("collision", path, f"may be one name with {os.fsdecode(other)} on a disk that ignores case")
+
+
+def _by_size(sent: Mapping[bytes, Entry]) -> Iterator[Killer]:
+    for path, entry in sent.items():
+        if entry.size > _LARGE:
+            yield Killer("large", path, f"{entry.size >> 20} MB are sent with every build")
+
+
+def _bits(sent: Mapping[bytes, Entry], worktree: Manifest) -> Iterator[Killer]:
+    for path, entry in sent.items():
+        here = worktree.entries.get(path)
+        if here is not None and {entry.mode, here.mode} > {EXECUTABLE} and here.type == entry.type:
+            words = (
+                "executable here, and not in the commit" if here.mode == EXECUTABLE else "executable in the commit only"
+            )
+            yield Killer("mode", path, words)
+    twins = [path for path in sent if path in worktree.extras.twins]
+    for path in twins:
+        yield Killer("hard-link", path, "a hard link here; it is sent as a file of its own")
+
+
+_MARKS = {
+    "crlf": "a script with Windows line ends (CRLF): Linux will not find its interpreter",
+    "lfs": "a Git LFS pointer: the commit holds no content of it, and none is sent",
+}
+
+
+def _marked(sent: Mapping[bytes, Entry], marks: Mapping[bytes, str]) -> Iterator[Killer]:
+    for path, mark in marks.items():
+        if path in sent:
+            yield Killer(mark, path, _MARKS[mark])
