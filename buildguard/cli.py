@@ -161,14 +161,14 @@ def manifest(stage: str, form: str, output: Path | None) -> None:
 
     STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), image:REF[:/root] or manifest:FILE.
     """
-    from buildguard.commands.compare import manifest as command
-    from buildguard.report.hops import beside, manifest_json
+    from buildguard.commands.listing import manifest as command
+    from buildguard.report.listing import as_json, beside
 
-    listed = command(Path.cwd(), stage)
+    listed = command(Path.cwd(), stage, blobs=form == "json")
     if form == "text":
         for line in beside(listed):
             click.echo(line, err=True)
-    _deliver(manifest_json(listed) if form == "json" else listed.snapshot.manifest.sums(), output)
+    _deliver(as_json(listed) if form == "json" else listed.snapshot.manifest.sums(), output)
     sys.exit(listed.exit_code)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SAFE = ("--no-optional-locks", "--literal-pathspecs", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
 _FEW_PATHS = 500
+_AHEAD = 256  # 65 bytes at most for each, and a pipe takes 65,536
 _CLOSED = b"warning: could not open directory '"
 LINK = "120000"
 SUBMODULE = "160000"
@@ -80,6 +81,10 @@ class Repository(NamedTuple):
         if done.status != 0:
             raise UsageError(f"'{rev}' names no commit in this repository", hint="git log shows what there is")
         return done.stdout.decode("ascii").strip()
+
+    def time_of(self, commit: str) -> int:
+        """When a commit was made, in seconds since 1970."""
+        return int(self.ask("show", "--no-patch", "--format=%ct", commit).split()[0])
 
     def has_commit(self, oid: str) -> bool:
         """Whether the object database holds that commit (a submodule may not be fetched)."""
@@ -191,9 +196,10 @@ class Repository(NamedTuple):
         assert child.stdout is not None
         try:
             with os.fdopen(os.dup(child.stdout.fileno()), "rb", 1 << 18) as answers:
-                for oid in oids:
-                    # One question at a time: both pipes can then never be full at once.
-                    child.stdin.write(oid.encode("ascii") + b"\n")
+                for at, _oid in enumerate(oids):
+                    if at % _AHEAD == 0:
+                        # so few questions always fit into the pipe: both pipes can never be full at once
+                        child.stdin.write("".join(f"{one}\n" for one in oids[at : at + _AHEAD]).encode("ascii"))
                     head = answers.readline().split()
                     if len(head) != 3:  # noqa: PLR2004  "<oid> blob <size>", or "<oid> missing"
                         yield None

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 FILE, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
 MODES = (FILE, EXECUTABLE, LINK, SUBMODULE)
 TYPES = {FILE: "file", EXECUTABLE: "file", LINK: "symlink", SUBMODULE: "submodule"}
-# Where the archive carries its manifest; nothing can vouch for itself, so no manifest lists these two.
+# Where the archive carries its manifest, and who checks it there: nothing can vouch for itself, so no manifest lists them.
 CARRIED = b".buildguard/manifest"
 OWN = frozenset({CARRIED, b".buildguard/verify.py"})
 _HEX = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64})  (.+)", re.DOTALL)
+_ESCAPED = re.compile(rb"[\\\n\r]")
 _LONGEST_PATH, _LONGEST_NAME = 4096, 255  # what file systems take
 EMPTY = "empty folder"
 
@@ -74,7 +75,7 @@ class Manifest:
 
     def __init__(self, entries: Iterable[Entry], extras: Extras = Extras(), *, contents_only: bool = False) -> None:  # noqa: B008
         """Raises UnprovenError where a path is there twice."""
-        ordered = sorted(entries)
+        ordered = sorted(entry for entry in entries if entry.path not in OWN)
         self.entries: dict[bytes, Entry] = {entry.path: entry for entry in ordered}
         self.extras = extras
         self.contents_only = contents_only
@@ -96,11 +97,14 @@ class Manifest:
 
     def sums(self) -> bytes:
         """The regular files as `sha256sum` writes them, names with a backslash or a line break escaped as it does."""
-        return b"".join(
-            b"%b%b  %b\n" % (b"\\" if _odd(one.path) else b"", one.sha256.encode(), _escaped(one.path))
-            for one in self.entries.values()
-            if one.type == "file"
-        )
+        lines = []
+        for path, one in self.entries.items():
+            if one.mode in {FILE, EXECUTABLE}:
+                odd = _odd(path)
+                mark, name = (b"\\", _escaped(path)) if odd else (b"", b"./-" if path == b"-" else path)
+                # by the name - alone sha256sum would read its standard input
+                lines.append(b"%b%b  %b\n" % (mark, one.sha256.encode(), name))
+        return b"".join(lines)
 
     def odd(self) -> list[bytes]:
         """The names of files that only GNU's `sha256sum` reads back: BusyBox does not know its escapes."""
@@ -112,12 +116,10 @@ class Manifest:
 
 
 def _odd(path: bytes) -> bool:
-    return any(byte in path for byte in b"\\\n\r")
+    return _ESCAPED.search(path) is not None
 
 
 def _escaped(path: bytes) -> bytes:
-    if path == b"-":
-        return b"./-"  # by that name alone sha256sum would read its standard input
     return path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
 
 

@@ -131,15 +131,15 @@ class _Members:
             return
         if path in self._folders:
             raise refusal("a folder and a file of one name", path)
-        self._modes[path] = member.mode
+        if member.mode:  # a zip may tell none
+            self._modes[path] = member.mode
         self._entries[path] = self._entry(path, member)
 
     def manifest(self) -> Manifest:
-        """Everything that was added; our own carried manifest is no entry of itself."""
-        full = {parent for path in [*self._entries, *self._explicit] for parent in [path.rpartition(b"/")[0]]}
-        kept = [entry for path, entry in self._entries.items() if path not in manifests.OWN]
-        modes = {path: mode for path, mode in self._modes.items() if path not in manifests.OWN and mode}
-        return Manifest(kept, Extras(frozenset(self._explicit - full), {}, modes, self._twins, whole=True))
+        """Everything that was added."""
+        full = {path.rpartition(b"/")[0] for path in [*self._entries, *self._explicit]}
+        extras = Extras(frozenset(self._explicit - full), {}, self._modes, self._twins, whole=True)
+        return Manifest(self._entries.values(), extras)
 
     def _parents(self, path: bytes) -> None:
         while b"/" in path:

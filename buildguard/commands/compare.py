@@ -9,25 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard import config as configs
 from buildguard import custody, difference, git
 from buildguard.commands.evidence import Collector, Recipe, Side, reading
+from buildguard.commands.named import Opened, looked_at, opened
 from buildguard.custody import Chain, Hop
 from buildguard.declared import gather, layout
-from buildguard.diagnostic import Unproven
 from buildguard.errors import GuardError, UnprovenError, UsageError
-from buildguard.manifest import Manifest
-from buildguard.stages.disk import resolved, stage_on_disk
-from buildguard.stages.ingit import commit_of, index_of
-from buildguard.stages.snapshots import Archive, Disk, Git, Written
+from buildguard.stages.disk import stage_on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from buildguard.stages.ingit import InGit
-    from buildguard.stages.snapshots import Stage
     from buildguard.upload import Plan
-
-_LATER = ("gs://", "build:")
-_ARCHIVES = (".tar", ".tgz", ".tar.gz", ".zip")
 
 
 class Compared(NamedTuple):
@@ -37,30 +29,12 @@ class Compared(NamedTuple):
     plan: Plan | None = None
 
 
-class Listed(NamedTuple):
-    """What `manifest` returns: a snapshot, and the names that not every tool reads back from SHA256SUMS."""
-
-    snapshot: custody.Snapshot
-    odd: tuple[bytes, ...]
-
-    @property
-    def exit_code(self) -> int:
-        """1 where a name is odd, else 3 for anything that could not be looked at, else 0."""
-        return 1 if self.odd else 3 if self.snapshot.unproven else 0
-
-
-def manifest(cwd: Path, text: str) -> Listed:
-    """The manifest of one stage. Raises UsageError for what is none, UnprovenError for one that cannot be read."""
-    snapshot = _looked_at(opened(cwd, [text])[0].stage, text)
-    return Listed(snapshot, tuple(snapshot.manifest.odd()))
-
-
 def diff(cwd: Path, texts: Sequence[str], *, strict: bool = False) -> Compared:
     """Compare neighbouring stages. Raises UsageError for what is no stage, UnprovenError for one that cannot be read."""
     if len(texts) < 2:  # noqa: PLR2004
         raise UsageError("diff takes two stages or more", hint="buildguard diff commit:HEAD dir:.")
     stages = opened(cwd, texts)
-    sides = [Side(one.stage, _looked_at(one.stage, text)) for one, text in zip(stages, texts, strict=True)]
+    sides = [Side(one.stage, looked_at(one.stage, text)) for one, text in zip(stages, texts, strict=True)]
     at_hand = next((one for one in stages if one.repository is not None), stages[0])
     repository = at_hand.repository or git.repository_of(cwd)
     commit = next((side.snapshot.commit for side in sides if side.snapshot.kind == custody.COMMIT), "")
@@ -79,79 +53,6 @@ def diff(cwd: Path, texts: Sequence[str], *, strict: bool = False) -> Compared:
         for (before, after, _rows), rows in zip(found, difference.settled(found), strict=True)
     )
     return Compared(Chain(hops, tuple(collector.notes), strict), _plan(sides, stages))
-
-
-class Opened(NamedTuple):
-    """A stage of the command line, and the repository that it belongs to, below `prefix` in it."""
-
-    stage: Stage
-    repository: git.Repository | None = None
-    prefix: bytes = b""
-    judged: InGit | None = None
-    root: Path | None = None
-
-
-def opened(cwd: Path, texts: Sequence[str]) -> list[Opened]:
-    """The stages of a command line; those in git are narrowed to the folder that `dir:` names."""
-    disks = {text: _on_disk(cwd, text) for text in texts if _is_folder(text)}
-    below = {one.prefix for one in disks.values() if one.repository is not None}
-    prefix = below.pop() if len(below) == 1 else b""
-    return [disks[text] if text in disks else _other(cwd, text, prefix) for text in texts]
-
-
-def _is_folder(text: str) -> bool:
-    known = ("commit:", "index:", "tar:", "manifest:", "image:", *_LATER)
-    return text.startswith("dir:") or not (text.startswith(known) or text.endswith(_ARCHIVES))
-
-
-def _on_disk(cwd: Path, text: str) -> Opened:
-    root = resolved(cwd / (text.removeprefix("dir:") or "."))
-    if not root.is_dir():
-        raise UsageError(
-            f"there is no folder '{text.removeprefix('dir:')}'", hint="a file is tar:FILE or manifest:FILE"
-        )
-    repository = git.repository_of(root)
-    if repository is not None:
-        top = resolved(repository.top)
-        prefix = b"" if root == top else os.fsencode(root.relative_to(top)) + b"/"
-        # an unpacked archive somewhere inside a working tree is no part of it
-        if not prefix or repository.tracks(prefix):
-            repository = git.Repository(top, repository.head)
-            return Opened(Disk(text, root, repository, prefix), repository, prefix, root=root)
-    return Opened(Disk(text, root, None), root=root)
-
-
-def _other(cwd: Path, text: str, prefix: bytes) -> Opened:
-    kind, _, rest = text.partition(":")
-    if text.startswith(_LATER):
-        raise UsageError(f"'{text}' cannot be read by this version of buildguard")
-    if kind in {"commit", "index"}:
-        repository = git.repository_of(cwd)
-        if repository is None:
-            raise UsageError(f"'{text}' needs a git repository, and this is none")
-        if kind == "index" and rest:
-            raise UsageError("'index:' takes nothing after the colon")
-        judged = index_of(repository) if kind == "index" else commit_of(repository, rest or "HEAD")
-        return Opened(Git(judged, prefix), repository, prefix, judged)
-    if kind == "image":
-        from buildguard.commands.imaged import Image
-
-        return Opened(Image(cwd, text))
-    file = cwd / (rest if kind in {"tar", "manifest"} else text)
-    if not file.is_file():
-        raise UsageError(f"there is no file '{rest if kind in {'tar', 'manifest'} else text}'")
-    return Opened(Written(text, file) if kind == "manifest" else Archive(text, file))
-
-
-def _looked_at(stage: Stage, name: str) -> custody.Snapshot:
-    """The snapshot of a stage; nothing seen is nothing proven, and what cannot be read has no differences."""
-    try:
-        snapshot = stage.snapshot()
-    except UnprovenError as error:
-        return custody.Snapshot(name, custody.UNREAD, Manifest([]), unproven=(Unproven(None, None, f"{name}: {error.words}"),))
-    if snapshot.manifest.entries or snapshot.unproven:
-        return snapshot
-    return snapshot._replace(unproven=(Unproven(None, None, f"there is nothing in {name}"),))
 
 
 def _recipes(stages: Sequence[Opened]) -> list[Recipe]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from buildguard.custody import Snapshot
     from buildguard.ignore import Rule
-    from buildguard.stages.snapshots import Stage
+    from buildguard.snapshots import Stage
 
 _MOST_CONTENT = 256 << 20  # of all files of a hop together; what is beyond is told by digests
 

@@ -7,7 +7,7 @@ import string
 from typing import TYPE_CHECKING
 
 from buildguard.diagnostic import shown
-from buildguard.report.text import count, of_unproven
+from buildguard.report.words import count, of_unproven
 from buildguard.surgeon import SEPARATE
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A chain of custody, and a manifest, for people and for programs."""
+"""A chain of custody for people and for programs."""
 
 from __future__ import annotations
 
@@ -8,23 +8,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildguard import __version__
-from buildguard import manifest as manifests
 from buildguard.diagnostic import shown, shown_path
 from buildguard.difference import CODES
-from buildguard.report.text import count, of_unproven
+from buildguard.report.words import count, of_unproven
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from buildguard.commands.compare import Compared, Listed
+    from buildguard.commands.compare import Compared
     from buildguard.custody import Chain, Hop
     from buildguard.difference import Difference
     from buildguard.upload import Killer, Plan
 
 _FEW = 20
 _FEWER = 5
-_BAD = frozenset({"untracked"})
-FORMATS = ("text", "json")
 
 
 def chain_json(found: Compared) -> str:
@@ -127,7 +124,7 @@ def _hop(hop: Hop, *, most: bool) -> Iterator[str]:
     if not number and not hop.identical:
         what = "unproven"
     files = count(len(hop.after.manifest.entries), "entry")
-    yield f"{click.style(f'{shown(hop.before.stage)} → {shown(hop.after.stage)}', bold=True)}: {what} ({files})"
+    yield f"{click.style(f'{shown(hop.before.stage)} → {shown(hop.after.stage)}', bold=True)}  {what} ({files})"
     for one in hop.differences[: _FEW if most else None]:
         yield from _difference(one)
     if most and number > _FEW:
@@ -154,42 +151,3 @@ def _plan(plan: Plan, *, most: bool) -> Iterator[str]:
             yield f"  {click.style('warning', fg='yellow')}: {shown(shown_path(one.path))}: {shown(one.message)}"
         if most and len(several) > _FEWER:
             yield f"  … and {len(several) - _FEWER} more like this; --all shows them"
-
-
-# ---------------------------------------------------------------------------------------------- a manifest
-
-
-def manifest_json(listed: Listed) -> str:
-    """Schema 1 of `manifest`: what `manifest:FILE` reads back."""
-    snapshot = listed.snapshot
-    answer: dict[str, Any] = {
-        "schema": 1,
-        "buildguard": __version__,
-        "stage": snapshot.stage,
-        "commit": snapshot.commit or None,
-        **{f"{name}_digest": digest for name, digest in snapshot.digests},
-        **manifests.to_json(snapshot.manifest),
-        "findings": [{"path": shown_path(path), "message": _ODD} for path in listed.odd],
-        "notes": list(snapshot.notes),
-        "unproven": [{"path": one.path, "reason": one.reason} for one in snapshot.unproven],
-        "exit_code": listed.exit_code,
-    }
-    return json.dumps(answer, indent=1) + "\n"
-
-
-_ODD = "a name that only GNU's sha256sum reads back: BusyBox does not know its escapes"
-
-
-def beside(listed: Listed) -> Sequence[str]:
-    """What SHA256SUMS cannot say, for stderr."""
-    snapshot = listed.snapshot
-    unsummed = snapshot.manifest.unsummed()
-    lines = [f"{shown(shown_path(path))}: {_ODD}" for path in listed.odd]
-    if unsummed:
-        lines.append(f"note: {count(len(unsummed), 'link or submodule')} not in SHA256SUMS; --format json has all")
-    lines += [f"note: {shown(note)}" for note in snapshot.notes]
-    lines += [f"unproven: {of_unproven(one)}" for one in snapshot.unproven]
-    lines.append(
-        f"{snapshot.manifest.digest}  {shown(snapshot.stage)} ({count(len(snapshot.manifest.entries), 'entry')})"
-    )
-    return lines

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildguard.diagnostic import Severity, shown
+from buildguard.report.words import count, of_unproven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,13 +58,6 @@ def summary(report: Report) -> str:
     if report.unproven:
         parts.append(f"{len(report.unproven)} unproven")
     return f"{', '.join(parts)} in {files}, {seconds}"
-
-
-def count(number: int, word: str) -> str:
-    """A number and what it counts, in the plural where it is due."""
-    if number == 1 or word == "more":
-        return f"{number} {word}"
-    return f"{number} {word.removesuffix('y')}ies" if word.endswith("ry") else f"{number} {word}s"
 
 
 def _coloured(line: str, report: Report) -> str:
@@ -146,13 +140,6 @@ def _columns(text: str) -> int:
     """How many columns a terminal gives a text: two for wide letters, none for combining marks."""
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
     return len(text) + wide - sum(unicodedata.combining(char) != 0 for char in text)
-
-
-def of_unproven(one: Unproven) -> str:
-    """What could not be looked at, and why."""
-    place = f"{shown(one.path)}: " if one.path is not None else ""
-    target = f" (Python {one.target})" if one.target else ""
-    return f"{place}{shown(one.reason)}{target}"
 
 
 def _unproven(report: Report, most: int | None) -> Iterator[str]:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import struct
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import process
@@ -13,12 +14,14 @@ from buildguard.stages import Unreadable
 from buildguard.stages.disk import READ_FLAGS, no_file, why_not
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _CHUNK = 1 << 20
 _FEW = 500  # a fork costs as much as hashing some hundred small files
 # permission bits, links, size, SHA-256, SHA-1 and whether all that is true
 _RECORD = struct.Struct("<HIQ32s20sxB")
+_NOTHING = (0, 0, 0, b"", b"", 0)
+_SHARES = 3  # one is ours, which has other things to do as well
 
 
 class Hashed(NamedTuple):
@@ -31,59 +34,79 @@ class Hashed(NamedTuple):
     blob: bytes
 
 
-def hash_files(base: bytes, paths: Sequence[bytes]) -> list[Hashed | Unreadable]:
-    """Each file below `base`, in order; `Unreadable` for what is none, cannot be read, or changes while it is read."""
+def hash_files(
+    base: bytes, paths: Sequence[bytes], *, blobs: bool = True, meanwhile: Callable[[], object] = lambda: None
+) -> list[Hashed | Unreadable]:
+    """Each file below `base`, in order; `Unreadable` for what is none, cannot be read, or changes while it is read.
+
+    Blob ids are all zeros where nobody wants them. `meanwhile` is done by this process while a child hashes its share.
+    """
     if len(paths) < _FEW or process.cores() < 2:  # noqa: PLR2004
-        return [hash_file(base + path) for path in paths]
-    # every other file, so that both halves hold alike
-    theirs, mine = process.side_by_side(lambda: _packed(base, paths[1::2]), lambda: _packed(base, paths[::2]))
+        meanwhile()
+        return [hash_file(base + path, blobs=blobs) for path in paths]
+    # every file of the child's in turn, so that both shares hold alike
+    mine, theirs = paths[::_SHARES], [path for at, path in enumerate(paths) if at % _SHARES]
+    child, own = process.side_by_side(
+        lambda: _packed(base, theirs, blobs=blobs), lambda: _after(meanwhile, lambda: _packed(base, mine, blobs=blobs))
+    )
+    whole = len(child) - len(child) % _RECORD.size
+    answers = chain(_RECORD.iter_unpack(child[:whole]), repeat(_NOTHING))
+    others = _RECORD.iter_unpack(own)
     found: list[Hashed | Unreadable] = []
     for at, path in enumerate(paths):
-        half = theirs if at % 2 else mine
-        start = at // 2 * _RECORD.size
-        fields = _RECORD.unpack_from(half, start) if start + _RECORD.size <= len(half) else (0, 0, 0, b"", b"", 0)
+        fields = next(answers if at % _SHARES else others)
         # what the child could not hash, or did not live to tell, is hashed here: the reason is told then
-        found.append(Hashed(*fields[:5]) if fields[5] else hash_file(base + path))
+        found.append(Hashed._make(fields[:5]) if fields[5] else hash_file(base + path, blobs=blobs))
     return found
 
 
-def _packed(base: bytes, paths: Sequence[bytes]) -> bytes:
+def _after(first: Callable[[], object], then: Callable[[], bytes]) -> bytes:
+    first()
+    return then()
+
+
+def _packed(base: bytes, paths: Sequence[bytes], *, blobs: bool) -> bytes:
+    nothing, pack = _RECORD.pack(*_NOTHING), _RECORD.pack
     records = []
     for path in paths:
-        one = hash_file(base + path)
-        records.append(_RECORD.pack(0, 0, 0, b"", b"", 0) if isinstance(one, Unreadable) else _RECORD.pack(*one, 1))
+        one = hash_file(base + path, blobs=blobs)
+        records.append(nothing if one.__class__ is Unreadable else pack(*one, 1))
     return b"".join(records)
 
 
-def hash_file(path: bytes) -> Hashed | Unreadable:
+def hash_file(path: bytes, *, blobs: bool = True) -> Hashed | Unreadable:
     """One file, whatever its size, in memory that does not grow with it."""
+    try:
+        handle = os.open(path, READ_FLAGS)
+    except OSError as error:
+        return why_not(path, error)
+    try:
+        before = os.fstat(handle)
+        if not stat.S_ISREG(before.st_mode):
+            return no_file(before.st_mode)
+        size = before.st_size
+        data = os.read(handle, size + 1 if size < _CHUNK else _CHUNK)
+        if len(data) != size:  # large, or growing or shrinking under our hands
+            return _hash_slowly(handle)
+        blob = hashlib.sha1(b"blob %d\0" % size + data, usedforsecurity=False).digest() if blobs else b""
+        return Hashed(before.st_mode & 0o7777, before.st_nlink, size, hashlib.sha256(data).digest(), blob)
+    except OSError as error:
+        return Unreadable(f"cannot be read: {error.strerror}")
+    finally:
+        os.close(handle)
+
+
+def _hash_slowly(handle: int) -> Hashed | Unreadable:
+    """Piece by piece; a file that changes meanwhile is none that could be told anything of."""
     for _ in range(3):
-        try:
-            handle = os.open(path, READ_FLAGS)
-        except OSError as error:
-            return why_not(path, error)
-        try:
-            before = os.fstat(handle)
-            if not stat.S_ISREG(before.st_mode):
-                return no_file(before.st_mode)
-            digest, blob, size = _digests(handle, before.st_size)
-            after = os.fstat(handle)
-        except OSError as error:
-            return Unreadable(f"cannot be read: {error.strerror}")
-        finally:
-            os.close(handle)
-        if size == after.st_size == before.st_size and before.st_mtime_ns == after.st_mtime_ns:
-            return Hashed(stat.S_IMODE(after.st_mode), after.st_nlink, size, digest, blob)
-    return Unreadable("changed while it was read")
-
-
-def _digests(handle: int, size: int) -> tuple[bytes, bytes, int]:
-    data = os.read(handle, min(size + 1, _CHUNK))
-    digest, blob, seen = hashlib.sha256(data), hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False), len(data)
-    blob.update(data)
-    if seen == _CHUNK or seen < size:
+        os.lseek(handle, 0, os.SEEK_SET)
+        before = os.fstat(handle)
+        digest, blob, size = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % before.st_size, usedforsecurity=False), 0
         while data := os.read(handle, _CHUNK):
             digest.update(data)
             blob.update(data)
-            seen += len(data)
-    return digest.digest(), blob.digest(), seen
+            size += len(data)
+        after = os.fstat(handle)
+        if size == after.st_size == before.st_size and before.st_mtime_ns == after.st_mtime_ns:
+            return Hashed(stat.S_IMODE(after.st_mode), after.st_nlink, size, digest.digest(), blob.digest())
+    return Unreadable("changed while it was read")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard.archives.tar import MemberKind, TarReader
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError
+from buildguard.snapshots import MOST_KEPT
 from buildguard.source import SUFFIXES
 from buildguard.stages import Entry, Kind, Unreadable
 
@@ -26,7 +27,6 @@ _SHEBANG = b"#!"
 _KEPT = (*SUFFIXES, b".pyc")
 _DEAD_ENDS = re.compile(rb"(?:^|/)(?:\.git|\.hg|\.svn|node_modules)/")
 _MOST_LINKS = 40
-MOST_KEPT = 64 << 20  # what is larger is compared by its digest alone
 
 
 class Held(NamedTuple):

@@ -1,0 +1,98 @@
+"""The archive of a commit: its entries less what gcloud's rules drop, from git's own objects; of a dirty tree if asked to."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import git
+from buildguard import manifest as manifests
+from buildguard.archives.write import Item, Written, write
+from buildguard.diagnostic import shown_path
+from buildguard.errors import UnprovenError
+from buildguard.ignore import gcloud, parents
+from buildguard.manifest import Entry
+from buildguard.stages import Unreadable
+from buildguard.stages.disk import read_file
+from buildguard.stages.ingit import MISSING
+from buildguard.upload import chosen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from buildguard.ignore import Rule
+    from buildguard.stages.ingit import InGit
+
+
+class Packed(NamedTuple):
+    """An archive, what was left out of it and by which rule, and the paths whose bytes are the working tree's."""
+
+    written: Written
+    dropped: tuple[tuple[bytes, Rule], ...]
+    dirty: tuple[bytes, ...] = ()
+
+
+def pack(stage: InGit, file: Path, *, prefix: bytes = b"", worktree: Path | None = None) -> Packed:
+    """Write the archive of a commit to a file; `prefix` is the folder that is sent, empty or with its final `/`.
+
+    With `worktree`, the bytes and executable bits of the same list are taken from there, as a dirty run wants it.
+    Untracked files are never sent. Raises UnprovenError for an object that is missing, or a file that cannot be read.
+    """
+    assert stage.commit is not None
+    rows = {row.path[len(prefix) :]: row for row in stage.rows() if row.path.startswith(prefix)}
+    links = [row for row in rows.values() if row.mode == git.LINK]
+    texts = {row.path[len(prefix) :]: blob or b"" for row, blob in stage.blobs(links)}
+    entries = {path: Entry(path, _mode(row), 0, "", text=texts.get(path, b"")) for path, row in rows.items()}
+    rules = gcloud.Rules(lambda name: _content(stage, rows.get(os.fsencode(name))), has_git=not prefix)
+    sent, dropped = chosen(entries, rules)
+    sent = [entry for entry in sent if entry.path != manifests.CARRIED]
+    mtime = stage.repository.time_of(stage.commit)
+    committed = (
+        Item(row.path[len(prefix) :], _mode(row), _there(row, blob), mtime)
+        for row, blob in stage.blobs([rows[entry.path] for entry in sent])
+    )
+    dirty: list[bytes] = []
+    items = committed if worktree is None else _from_disk(committed, os.fsencode(worktree) + b"/", dirty)
+    folders = {os.fsencode(folder) for path in rows for folder in parents(os.fsdecode(path))}
+    folders = {path for path in folders if rules.drops(os.fsdecode(path), is_folder=True) is None}
+    written = write(file, items, folders, mtime)
+    return Packed(written, tuple((entry.path, rule) for entry, rule in dropped), tuple(dirty))
+
+
+def _mode(row: git.Listed) -> str:
+    return row.mode if row.mode in manifests.MODES else manifests.FILE
+
+
+def _content(stage: InGit, row: git.Listed | None) -> bytes | None:
+    return None if row is None else next(blob for _row, blob in stage.blobs([row]))
+
+
+def _there(row: git.Listed, blob: bytes | None) -> bytes:
+    if blob is None:
+        raise UnprovenError(f"{shown_path(row.path)}: {MISSING}")
+    return blob
+
+
+def _from_disk(items: Iterator[Item], base: bytes, dirty: list[bytes]) -> Iterator[Item]:
+    """The same list with the working tree's bytes; a file that is not there any more is not sent.
+
+    What differs has its own time, or a builder would take it for the committed file of the same size.
+    """
+    for item in items:
+        path = base + item.path
+        if os.path.islink(path):
+            found = item._replace(mode=manifests.LINK, content=os.readlink(path))
+        else:
+            content = read_file(path)
+            if isinstance(content, Unreadable):
+                if not content.gone:
+                    raise UnprovenError(f"{shown_path(item.path)}: {content.reason}")
+                dirty.append(item.path)
+                continue
+            mode = manifests.EXECUTABLE if os.stat(path).st_mode & 0o100 else manifests.FILE
+            found = item._replace(mode=mode, content=content)
+        if found != item:
+            dirty.append(item.path)
+            found = found._replace(mtime=int(os.lstat(path).st_mtime))
+        yield found

@@ -1,0 +1,109 @@
+"""The stages that a command line names, and their snapshots."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import custody, git
+from buildguard.diagnostic import Unproven
+from buildguard.errors import UnprovenError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buildguard.snapshots import Stage
+    from buildguard.stages.ingit import InGit
+
+_LATER = ("gs://", "build:")
+_ARCHIVES = (".tar", ".tgz", ".tar.gz", ".zip")
+
+
+class Opened(NamedTuple):
+    """A stage of the command line, and the repository that it belongs to, below `prefix` in it."""
+
+    stage: Stage
+    repository: git.Repository | None = None
+    prefix: bytes = b""
+    judged: InGit | None = None
+    root: Path | None = None
+
+
+def opened(cwd: Path, texts: Sequence[str], *, blobs: bool = True) -> list[Opened]:
+    """The stages of a command line; those in git are narrowed to the folder that `dir:` names."""
+    disks = {text: _on_disk(cwd, text, blobs=blobs) for text in texts if _is_folder(text)}
+    below = {one.prefix for one in disks.values() if one.repository is not None}
+    prefix = below.pop() if len(below) == 1 else b""
+    return [disks[text] if text in disks else _other(cwd, text, prefix) for text in texts]
+
+
+def _is_folder(text: str) -> bool:
+    known = ("commit:", "index:", "tar:", "manifest:", "image:", *_LATER)
+    return text.startswith("dir:") or not (text.startswith(known) or text.endswith(_ARCHIVES))
+
+
+def _on_disk(cwd: Path, text: str, *, blobs: bool) -> Opened:
+    root = Path(os.path.realpath(cwd / (text.removeprefix("dir:") or ".")))
+    if not root.is_dir():
+        raise UsageError(
+            f"there is no folder '{text.removeprefix('dir:')}'", hint="a file is tar:FILE or manifest:FILE"
+        )
+    repository = git.repository_of(root)
+    if repository is not None:
+        top = Path(os.path.realpath(repository.top))
+        prefix = b"" if root == top else os.fsencode(root.relative_to(top)) + b"/"
+        # an unpacked archive somewhere inside a working tree is no part of it
+        if not prefix or repository.tracks(prefix):
+            repository = git.Repository(top, repository.head)
+            listing = repository.working_tree()  # git works while the rest is being imported
+            return Opened(_disk(text, root, listing, prefix, blobs=blobs), repository, prefix, root=root)
+    return Opened(_disk(text, root, None, b"", blobs=blobs), root=root)
+
+
+def _disk(text: str, root: Path, listing: git.Listing | None, prefix: bytes, *, blobs: bool) -> Stage:
+    from buildguard.snapshots.disk import Disk
+
+    return Disk(text, root, listing, prefix, blobs=blobs)
+
+
+def _other(cwd: Path, text: str, prefix: bytes) -> Opened:
+    kind, _, rest = text.partition(":")
+    if text.startswith(_LATER):
+        raise UsageError(f"'{text}' cannot be read by this version of buildguard")
+    if kind in {"commit", "index"}:
+        repository = git.repository_of(cwd)
+        if repository is None:
+            raise UsageError(f"'{text}' needs a git repository, and this is none")
+        if kind == "index" and rest:
+            raise UsageError("'index:' takes nothing after the colon")
+        from buildguard.snapshots.ingit import Git
+        from buildguard.stages.ingit import commit_of, index_of
+
+        judged = index_of(repository) if kind == "index" else commit_of(repository, rest or "HEAD")
+        return Opened(Git(judged, prefix), repository, prefix, judged)
+    if kind == "image":
+        from buildguard.commands.imaged import Image
+
+        return Opened(Image(cwd, text))
+    file = cwd / (rest if kind in {"tar", "manifest"} else text)
+    if not file.is_file():
+        raise UsageError(f"there is no file '{rest if kind in {'tar', 'manifest'} else text}'")
+    from buildguard.snapshots.written import Archive, Written
+
+    return Opened(Written(text, file) if kind == "manifest" else Archive(text, file))
+
+
+def looked_at(stage: Stage, name: str) -> custody.Snapshot:
+    """The snapshot of a stage; nothing seen is nothing proven, and what cannot be read has no differences."""
+    from buildguard.manifest import Manifest
+
+    try:
+        snapshot = stage.snapshot()
+    except UnprovenError as error:
+        return custody.Snapshot(
+            name, custody.UNREAD, Manifest([]), unproven=(Unproven(None, None, f"{name}: {error.words}"),)
+        )
+    if snapshot.manifest.entries or snapshot.unproven:
+        return snapshot
+    return snapshot._replace(unproven=(Unproven(None, None, f"there is nothing in {name}"),))

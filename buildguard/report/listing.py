@@ -1,0 +1,53 @@
+"""A manifest for people and for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from buildguard import __version__
+from buildguard import manifest as manifests
+from buildguard.diagnostic import shown, shown_path
+from buildguard.report.words import count, of_unproven
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buildguard.commands.listing import Listed
+
+
+def as_json(listed: Listed) -> str:
+    """Schema 1 of `manifest`: what `manifest:FILE` reads back."""
+    snapshot = listed.snapshot
+    answer: dict[str, Any] = {
+        "schema": 1,
+        "buildguard": __version__,
+        "stage": snapshot.stage,
+        "commit": snapshot.commit or None,
+        **{f"{name}_digest": digest for name, digest in snapshot.digests},
+        **manifests.to_json(snapshot.manifest),
+        "findings": [{"path": shown_path(path), "message": _ODD} for path in listed.odd],
+        "notes": list(snapshot.notes),
+        "unproven": [{"path": one.path, "reason": one.reason} for one in snapshot.unproven],
+        "exit_code": listed.exit_code,
+    }
+    import json
+
+    return json.dumps(answer, indent=1) + "\n"
+
+
+_ODD = "a name that only GNU's sha256sum reads back: BusyBox does not know its escapes"
+
+
+def beside(listed: Listed) -> Sequence[str]:
+    """What SHA256SUMS cannot say, for stderr."""
+    snapshot = listed.snapshot
+    unsummed = snapshot.manifest.unsummed()
+    lines = [f"{shown(shown_path(path))}: {_ODD}" for path in listed.odd]
+    if unsummed:
+        lines.append(f"note: {count(len(unsummed), 'link or submodule')} not in SHA256SUMS; --format json has all")
+    lines += [f"note: {shown(note)}" for note in snapshot.notes]
+    lines += [f"unproven: {of_unproven(one)}" for one in snapshot.unproven]
+    lines.append(
+        f"{snapshot.manifest.digest}  {shown(snapshot.stage)} ({count(len(snapshot.manifest.entries), 'entry')})"
+    )
+    return lines
