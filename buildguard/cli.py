@@ -75,7 +75,7 @@ def check(
 ) -> None:
     """Compile every source file under the Python that will run it.
 
-    STAGE is index:, commit:REV or image:REF[:/root]; nothing is checked out, extracted or run for it.
+    STAGE is index:, commit:REV, tar:FILE or image:REF[:/root]; nothing is checked out, extracted or run for it.
     """
     from buildguard.place import locate
 

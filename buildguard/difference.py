@@ -92,8 +92,8 @@ def _not_told(path: bytes, entry: Entry | None, here: Snapshot, there: Snapshot)
     """Whether the other stage cannot say anything of an entry, so that its absence there means nothing."""
     if entry is None or path in there.manifest.entries:
         return False
-    if any(path.startswith(folder) for folder in there.closed):
-        return True
+    if any((path + b"/").startswith(folder) for folder in there.closed):
+        return True  # that its files are not known is said where there are any
     if entry.mode == SUBMODULE and path + b"/" not in here.closed:
         return True  # its files are compared one by one
     if entry.mode == SUBMODULE:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from buildguard.stages import Stage
 
-_LATER = ("tar:", "gs://", "image:", "build:", "manifest:")
+_OTHERS = ("tar:", "gs://", "image:", "build:", "manifest:")
 _MARKS = ("Dockerfile", "Containerfile", *(name.decode() for name in config.FILES))
 
 
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> Place:
     """The place of a command line; raises UsageError for paths that are not there or not together."""
-    stages = [text for text in given if text.startswith(("index:", "commit:", *_LATER))]
+    stages = [text for text in given if text.startswith(("index:", "commit:", *_OTHERS))]
     if stages:
         if len(given) > 1:
             raise UsageError(f"'{stages[0]}' is a stage: it stands alone")
@@ -69,7 +69,11 @@ def _existing(folder: Path) -> Path:
 
 
 def _in_git(cwd: Path, text: str) -> Place:
-    if text.startswith(_LATER):
+    if text.startswith("tar:"):
+        return _in_archive(cwd, text)
+    if text.startswith("manifest:"):
+        raise UsageError(f"'{text}' holds no sources", hint="compare it: buildguard diff dir:. " + text)
+    if text.startswith(_OTHERS):
         raise UsageError(f"'{text}' cannot be checked by this version of buildguard")
     repository = git.repository_of(cwd)
     if repository is None:
@@ -81,6 +85,15 @@ def _in_git(cwd: Path, text: str) -> Place:
         return Place(repository.top, repository, index_of(repository), (), "index")
     stage = commit_of(repository, rest)
     return Place(repository.top, repository, stage, (), stage.commit or rest)
+
+
+def _in_archive(cwd: Path, text: str) -> Place:
+    from buildguard.stages.packed import InArchive
+
+    file = cwd / text.removeprefix("tar:")
+    if not file.is_file():
+        raise UsageError(f"there is no file '{text.removeprefix('tar:')}'")
+    return Place(resolved(cwd), None, InArchive(text, file, resolved(cwd)), ())
 
 
 def _marked_root(folder: Path, cwd: Path) -> Path:

@@ -47,7 +47,8 @@ class Plan(NamedTuple):
 
 def chosen(entries: Mapping[bytes, Entry], rules: gcloud.Rules) -> tuple[list[Entry], list[tuple[Entry, Rule]]]:
     """The entries that are sent and those that a rule drops; a submodule has no content of its own to send."""
-    folders = {folder for path in entries for folder in parents(os.fsdecode(path))}
+    links = any(entry.mode == LINK for entry in entries.values())
+    folders = {folder for path in entries for folder in parents(os.fsdecode(path))} if links else set()
     sent, dropped = [], []
     for path, entry in entries.items():
         text = os.fsdecode(path)

@@ -10,7 +10,7 @@ from buildguard import manifest as manifests
 from buildguard.archives.write import Item, Written, write
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError
-from buildguard.ignore import gcloud, parents
+from buildguard.ignore import gcloud
 from buildguard.manifest import Entry
 from buildguard.stages import Unreadable
 from buildguard.stages.disk import read_file
@@ -18,7 +18,7 @@ from buildguard.stages.ingit import MISSING
 from buildguard.upload import chosen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from buildguard.ignore import Rule
@@ -54,10 +54,19 @@ def pack(stage: InGit, file: Path, *, prefix: bytes = b"", worktree: Path | None
     )
     dirty: list[bytes] = []
     items = committed if worktree is None else _from_disk(committed, os.fsencode(worktree) + b"/", dirty)
-    folders = {os.fsencode(folder) for path in rows for folder in parents(os.fsdecode(path))}
-    folders = {path for path in folders if rules.drops(os.fsdecode(path), is_folder=True) is None}
+    folders = [path for path in _folders(rows) if rules.drops(os.fsdecode(path), is_folder=True) is None]
     written = write(file, items, folders, mtime)
     return Packed(written, tuple((entry.path, rule) for entry, rule in dropped), tuple(dirty))
+
+
+def _folders(paths: Iterable[bytes]) -> set[bytes]:
+    found: set[bytes] = set()
+    for path in paths:
+        folder = path.rpartition(b"/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition(b"/")[0]
+    return found
 
 
 def _mode(row: git.Listed) -> str:

@@ -40,9 +40,9 @@ class Contents(NamedTuple):
 
 
 def read(
-    file: Path, *, keep: Callable[[bytes, bytes], None] | None = None, wanted: frozenset[bytes] = frozenset()
+    file: Path, *, keep: Callable[[bytes, bytes], None] | None = None, wanted: frozenset[bytes] | None = None
 ) -> Contents:
-    """Hash every member of a tar, a gzipped tar or a zip; `keep` gets the content of the wanted ones, piece by piece.
+    """Hash every member of a tar, a gzipped tar or a zip; `keep` gets the content of the wanted ones (None: all), piece by piece.
 
     Nothing is extracted, and memory does not grow with the archive. Raises UnprovenError for an archive that is damaged,
     cut, ambiguous, or that reaches out of its root: then nothing of it is known.
@@ -103,7 +103,10 @@ class _Members:
     """The members of one archive, held against each other."""
 
     def __init__(
-        self, reader: TarReader | ZipReader, keep: Callable[[bytes, bytes], None] | None, wanted: frozenset[bytes]
+        self,
+        reader: TarReader | ZipReader,
+        keep: Callable[[bytes, bytes], None] | None,
+        wanted: frozenset[bytes] | None,
     ) -> None:
         self._reader = reader
         self._keep = keep
@@ -171,7 +174,7 @@ class _Members:
         return Entry(path, mode, member.size, digest.hexdigest(), blob.hexdigest())
 
     def _give(self, path: bytes, piece: bytes) -> None:
-        if self._keep is not None and path in self._wanted:
+        if self._keep is not None and (self._wanted is None or path in self._wanted):
             self._keep(path, piece)
 
 

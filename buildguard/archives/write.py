@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from buildguard import manifest as manifests
@@ -18,10 +20,12 @@ from buildguard.manifest import Entry, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from concurrent.futures import Future
     from pathlib import Path
 
 _BLOCK = 512
-_BATCH = 1 << 18
+_BATCH = 1 << 20
+_AHEAD = 4  # batches that may wait for the compressor
 _NAME, _PREFIX, _LINK, _SIZE = 100, 155, 100, 8**11
 _MODES = {manifests.FILE: 0o644, manifests.EXECUTABLE: 0o755, manifests.LINK: 0o777}
 _FOLDER = 0o755
@@ -63,8 +67,8 @@ def write(file: Path, items: Iterable[Item], folders: Iterable[bytes], mtime: in
     The file is read back and has to give the same tar. Raises UnprovenError where it does not, or cannot be written.
     """
     try:
-        with open(file, "wb") as out:
-            tar = _Tar(out, sorted(folders, reverse=True), mtime)
+        with open(file, "wb") as out, ThreadPoolExecutor(1) as helper:
+            tar = _Tar(out, helper, sorted(folders, reverse=True), mtime)
             for item in items:
                 tar.add(item)
             written = tar.finish()
@@ -79,16 +83,18 @@ def write(file: Path, items: Iterable[Item], folders: Iterable[bytes], mtime: in
 class _Tar:
     """A gzipped tar while it grows."""
 
-    def __init__(self, out: BinaryIO, folders: list[bytes], mtime: int) -> None:
+    def __init__(self, out: BinaryIO, helper: ThreadPoolExecutor, folders: list[bytes], mtime: int) -> None:
         self._out = out
         self._folders = folders  # the next one last
         self._written_folders: set[bytes] = set()
         self._mtime = mtime
         self._gzip = gzipped.Gzip()
-        self._digest, self._file_digest, self._size = hashlib.sha256(), hashlib.sha256(), 0
+        self._file_digest, self._size = hashlib.sha256(), 0
         self._entries: list[Entry] = []
         self._pending: list[bytes] = []
         self._length = 0
+        self._helper = helper
+        self._busy: deque[Future[None]] = deque()
 
     def add(self, item: Item) -> None:
         while self._folders and self._folders[-1] + b"/" < item.path:
@@ -115,8 +121,10 @@ class _Tar:
         self._member(_Member(manifests.CARRIED, b"0", _MODES[manifests.FILE], len(rows), b"", self._mtime), rows)
         self._put(bytes(2 * _BLOCK))
         self._flush()
+        for packed in self._busy:
+            packed.result()
         self._write(self._gzip.end())
-        return Written(manifest, self._digest.hexdigest(), self._file_digest.hexdigest(), self._size)
+        return Written(manifest, self._gzip.digest, self._file_digest.hexdigest(), self._size)
 
     def _folder(self, path: bytes) -> None:
         if path not in self._written_folders:
@@ -137,9 +145,14 @@ class _Tar:
             self._flush()
 
     def _flush(self) -> None:
+        """Hand a batch to the compressor, which works on another core."""
         data = b"".join(self._pending)
         self._pending, self._length = [], 0
-        self._digest.update(data)
+        self._busy.append(self._helper.submit(self._pack, data))
+        while len(self._busy) > _AHEAD:
+            self._busy.popleft().result()
+
+    def _pack(self, data: bytes) -> None:
         self._write(self._gzip.add(data))
 
     def _write(self, packed: bytes) -> None:
@@ -148,24 +161,30 @@ class _Tar:
         self._out.write(packed)
 
 
+_OWNER = b"%07o\0%07o\0" % (0, 0)
+_MAGIC_AND_OWNER = b"ustar\x0000" + bytes(64) + _OWNER
+_CONSTANT = sum(_OWNER) + 8 * 0x20 + sum(_MAGIC_AND_OWNER)
+
+
 def _header(member: _Member) -> bytes:
     name, prefix = _split(member.path)
-    fields = b"".join(
-        (
-            name.ljust(_NAME, b"\0"),
-            b"%07o\0%07o\0%07o\0" % (member.mode, 0, 0),
-            b"%011o\0%011o\0" % (member.size if member.size < _SIZE else 0, member.mtime),
-            b" " * 8,
-            member.type,
-            member.link[:_LINK].ljust(_LINK, b"\0"),
-            b"ustar\x0000",
-            bytes(64),
-            b"%07o\0%07o\0" % (0, 0),
-            prefix.ljust(_PREFIX, b"\0"),
-            bytes(12),
-        )
+    size = member.size if member.size < _SIZE else 0
+    link = member.link[:_LINK]
+    mode, numbers = b"%07o\0" % member.mode, b"%011o\0%011o\0" % (size, member.mtime)
+    # the checksum's own field counts as blanks, and zeros count nothing
+    check = _CONSTANT + sum(name) + sum(mode) + sum(numbers) + sum(member.type) + sum(link) + sum(prefix)
+    fields = (
+        name.ljust(_NAME, b"\0"),
+        mode,
+        _OWNER,
+        numbers,
+        b"%06o\0 " % check,
+        member.type,
+        link.ljust(_LINK, b"\0"),
+        _MAGIC_AND_OWNER,
+        prefix.ljust(_PREFIX + 12, b"\0"),
     )
-    return b"%b%06o\0 %b" % (fields[:148], sum(fields), fields[156:])
+    return b"".join(fields)
 
 
 def _split(path: bytes) -> tuple[bytes, bytes]:
@@ -180,6 +199,8 @@ def _split(path: bytes) -> tuple[bytes, bytes]:
 
 def _records(member: _Member) -> bytes:
     """The extended header of a member, empty where its fields say everything."""
+    if len(member.path) <= _NAME and len(member.link) <= _LINK and member.size < _SIZE:
+        return b""
     found = []
     name, prefix = _split(member.path)
     if (prefix + b"/" + name if prefix else name) != member.path:
@@ -209,10 +230,7 @@ def _is_utf8(value: bytes) -> bool:
 
 
 def _read_back(file: Path, written: Written) -> None:
-    """Compressors have been wrong before: what lies on the disk has to give the tar that was meant."""
-    digest = hashlib.sha256()
+    """What lies on the disk has to be what was written; that it unpacks to the tar was seen while it was."""
     with open(file, "rb") as packed:
-        for piece in gzipped.gunzip(iter(lambda: packed.read(_BATCH), b"")):
-            digest.update(piece)
-    if digest.hexdigest() != written.digest:
-        raise UnprovenError(f"{file} does not hold what was written into it")
+        if hashlib.file_digest(packed, "sha256").hexdigest() != written.file_digest:
+            raise UnprovenError(f"{file} does not hold what was written into it")

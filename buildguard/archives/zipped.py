@@ -119,6 +119,8 @@ class ZipReader:
                 raise refusal("its directory is damaged")
             _plain(path, flags, method, more)
             on_unix = made >> 8 == _ON_UNIX
+            if b"\\" in path and not on_unix:
+                raise refusal("a backslash in a name from Windows, which some readers take for a slash", path)
             yield _Listed(path, flags, method, check, packed, length, attributes >> 16, on_unix, offset)
         if at != len(data):
             raise refusal("its directory lists more, or less, than it says")
@@ -186,7 +188,7 @@ def _pieces(inflate: Any, packed: bytes, path: bytes) -> Iterator[bytes]:
 
 def _plain(path: bytes, flags: int, method: int, extra: bytes) -> None:
     """Refuse what two readers understand differently."""
-    if not path or b"\0" in path or b"\\" in path:
+    if not path or b"\0" in path:
         raise refusal("it has no proper name", path)
     if flags & ~_HARMLESS_FLAGS or method not in {_STORED, _DEFLATED}:
         raise refusal("it is encrypted, or packed in a way that not every reader knows", path)

@@ -8,7 +8,6 @@ top folder's `.gitignore`, counts. A library for gitignore would be right about 
 from __future__ import annotations
 
 import fnmatch
-import posixpath
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,12 +47,16 @@ class Rules:
 
     def drops(self, path: str, *, is_folder: bool = False) -> Rule | None:
         """The rule by which a path is not uploaded; `is_folder` also for a link to a folder."""
-        for folder in parents(path):
-            if folder not in self._folders:
-                self._folders[folder] = self._verdict(folder, is_folder=True)
-            if self._folders[folder] is not None:
-                return self._folders[folder]
-        return self._verdict(path, is_folder=is_folder)
+        return self._above(path.rpartition("/")[0]) or self._verdict(path, is_folder=is_folder)
+
+    def _above(self, folder: str) -> Rule | None:
+        """The rule that drops a folder, or one that it lies in."""
+        if not folder:
+            return None
+        if folder not in self._folders:
+            outer = self._above(folder.rpartition("/")[0])
+            self._folders[folder] = outer or self._verdict(folder, is_folder=True)
+        return self._folders[folder]
 
     def _verdict(self, path: str, *, is_folder: bool) -> Rule | None:
         last = None
@@ -123,13 +126,11 @@ def _matches(parts: tuple[str, ...], path: str | None) -> bool:
         return True
     if path is None:
         return False
-    if path:
-        path = posixpath.normpath(path)
     rest, part = parts[:-1], parts[-1]
-    above, name = posixpath.split(path)
+    above, _slash, name = path.rpartition("/")
     if part == "**":
         anchored = rest if rest[:1] == ("",) else ("", *rest)
         return any(_matches(anchored, prefix) for prefix in ("", *parents(path), path))
-    if part == "*" and not rest and name and len(above) > 1:
+    if part == "*" and not rest and len(above) > 1:
         return False
     return fnmatch.fnmatchcase(name, part) and _matches(rest, above if name else None)

@@ -28,6 +28,7 @@ class _Found(NamedTuple):
     submodules: dict[bytes, str]
     unproven: list[Unproven]
     notes: list[str]
+    closed: list[bytes]
 
 
 class Disk:
@@ -75,7 +76,14 @@ class Disk:
         if rest.ignored:
             found.notes.append(f"{rest.ignored} files or folders that git ignores were not looked at")
         extras = Extras(frozenset(rest.empty), {**rest.special, **special}, modes, twins, whole=True)
-        return Snapshot(self._name, self._kind, Manifest(entries, extras), tuple(found.notes), tuple(found.unproven))
+        return Snapshot(
+            self._name,
+            self._kind,
+            Manifest(entries, extras),
+            tuple(found.notes),
+            tuple(found.unproven),
+            tuple(found.closed),
+        )
 
     def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | Unreadable]:
         """Some files as they lie there now."""
@@ -99,7 +107,7 @@ class Disk:
 
     def _tracked(self) -> _Found:
         assert self._listing is not None
-        found = _Found([], {}, [], [])
+        found = _Found([], {}, [], [], [])
         self._of(self._listing, b"", found)
         self._listing = None
         return found
@@ -109,11 +117,9 @@ class Disk:
         names = {name: mode for mode, name in tracked}
         for name, mode in names.items():
             path = self._own(inside + name)
-            if path is None:
-                continue
-            if mode == b"160000":
+            if path is not None and mode == b"160000":
                 self._submodule(inside + name, path, found)
-            else:
+            elif path is not None:
                 found.paths.append(path)
         for name in untracked:
             path = self._own(inside + name)
@@ -134,12 +140,13 @@ class Disk:
         inner = git.repository_of(Path(os.fsdecode(top))) if os.path.lexists(top + b"/.git") else None
         if inner is None:
             found.notes.append(f"{shown_path(own)}: a submodule that is not checked out")
+            found.closed.append(own + b"/")
             return
         found.submodules[own] = inner.head
         self._of(inner.working_tree(), path + b"/", found)
 
     def _everything(self) -> _Found:
-        found = _Found([], {}, [], [])
+        found = _Found([], {}, [], [], [])
         if os.path.lexists(self._base + _GIT):
             found.notes.append("its folder .git was not looked at")
         pending = [b""]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 
@@ -56,3 +57,25 @@ class Stage(Protocol):
 
     def notes(self) -> list[str]:
         """What `entries` left out, one line each."""
+
+
+_MOST_LINKS = 40
+
+
+def behind(path: bytes, text: bytes, link_of: Callable[[bytes], bytes | None]) -> bytes | Unreadable:
+    """The path of a stage that a symbolic link leads to in the end, links after it followed as well.
+
+    `text` is the link's own; `link_of` gives the text of another link, empty for a path that is none, None for one that
+    is not there.
+    """
+    for _ in range(_MOST_LINKS):
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
+        if text.startswith(b"/") or path.startswith(b"../"):
+            return Unreadable("a symbolic link out of the root, not followed")
+        found = link_of(path)
+        if found is None:
+            return Unreadable("a symbolic link that leads nowhere")
+        if not found:
+            return path
+        text = found
+    return Unreadable("a symbolic link that leads in a circle")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from buildguard import git
 from buildguard.diagnostic import shown_path
-from buildguard.stages import KINDS, Entry, Kind, Unreadable
+from buildguard.stages import KINDS, Entry, Kind, Unreadable, behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,24 +83,24 @@ class InGit:
             self._homes = {path + b"/": inner, **self._homes}
             yield from self._of(inner.tree_rows(row.oid), path + b"/")
 
-    def _behind_link(self, entry: Entry, blob: bytes | None) -> bytes | Unreadable:
+    def _behind_link(self, entry: Entry, text: bytes | None) -> bytes | Unreadable:
         """What a link of this stage leads to in this same stage."""
         by_path = {one.path: one for one in self.entries()}
-        for _ in range(40):
-            if blob is None:
-                return Unreadable(MISSING)
-            if blob.startswith(b"/"):
-                return Unreadable("a symbolic link out of the root, not followed")
-            path = os.path.normpath(os.path.join(os.path.dirname(entry.path), blob))
-            if path.startswith(b"../"):
-                return Unreadable("a symbolic link out of the root, not followed")
-            if path not in by_path:
-                return Unreadable("a symbolic link that leads nowhere")
-            entry = by_path[path]
-            blob = next(self._home(path).blobs([entry.oid]), None)
-            if entry.kind is not Kind.LINK:
-                return Unreadable(MISSING) if blob is None else blob
-        return Unreadable("a symbolic link that leads in a circle")
+
+        def link_of(path: bytes) -> bytes | None:
+            one = by_path.get(path)
+            return None if one is None else self._blob(one) if one.kind is Kind.LINK else b""
+
+        if text is None:
+            return Unreadable(MISSING)
+        found = behind(entry.path, text, link_of)
+        if isinstance(found, Unreadable):
+            return found
+        blob = self._blob(by_path[found])
+        return Unreadable(MISSING) if blob is None else blob
+
+    def _blob(self, entry: Entry) -> bytes | None:
+        return next(self._home(entry.path).blobs([entry.oid]), None)
 
 
 def index_of(repository: git.Repository) -> InGit:
