@@ -179,7 +179,7 @@ def test_include_and_exclude(repository: Callable[..., Project]) -> None:
         (["--engine", "cloud"], 3, "cloud engine is not part"),
         (["--proof", "image"], 3, "--proof image"),
         (["--select", "E501"], 2, "no code"),
-        (["tar:x.tgz"], 2, "tar:x.tgz"),
+        (["tar:x.tgz"], 2, "no file .x.tgz"),
         (["index:", "ok.py"], 2, "stands alone"),
         (["--diff-base", "nonsense"], 2, "names no commit"),
         (["--service", "nobody"], 2, "there is no service"),
@@ -455,7 +455,7 @@ def test_a_closed_folder_of_a_plain_tree_is_unproven(
 
     assert [entry.path for entry in choose(stage, Selection()).sources] == [b"closed", b"ok.py"]
     assert [content for _entry, content in stage.contents([Entry(b"closed", Kind.OTHER)])] == [
-        Unreadable("a folder, not a file")
+        Unreadable("a folder, not a file", special="a folder")
     ]
 
 

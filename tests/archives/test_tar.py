@@ -177,15 +177,15 @@ def _crafted(**fields: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"size": b"\xff" * 12}, "negative number"),
+        ({"size": b"\xff" * 12}, "is negative"),
         ({"size": b"77777777777\0"}, "cut short"),
         ({"size": b"12x\0"}, "a number in a header is none"),
-        ({"type": b"Z"}, "unknown type"),
-        ({"type": b"S"}, "unknown type"),
+        ({"type": b"Z"}, "neither file, folder nor link"),
+        ({"type": b"S"}, "neither file, folder nor link"),
         ({"type": b"5", "size": b"00000000001\0"}, "is no file, and has content"),
         ({"magic": b""}, "older than POSIX"),
-        ({"name": b""}, "without a proper name"),
-        ({"type": b"x", "size": b"77777777777\0"}, "a header of more than a megabyte"),
+        ({"name": b""}, "no proper name"),
+        ({"type": b"x", "size": b"77777777777\0"}, "extended header of more than a megabyte"),
     ],
 )
 def test_hostile_headers(fields: dict[str, bytes], words: str) -> None:
