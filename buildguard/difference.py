@@ -46,7 +46,7 @@ class Evidence(NamedTuple):
     `before` and `after` hold contents. `older` names the commit that held a path with that blob id. `drops` is the
     ignore rule that drops a path. `exported` is what `git archive` makes of the commit, None where nobody asked.
     `filtered` is the blob that git's own filters make of a worktree file, with their names. `copied` are the paths that
-    the Dockerfile copies, None where there is none.
+    the Dockerfile copies, None where there is none. `committed` is the blob of each path in the commit.
     """
 
     before: Mapping[bytes, bytes] = {}
@@ -57,6 +57,7 @@ class Evidence(NamedTuple):
     filtered: Mapping[bytes, tuple[str, str]] = {}
     copied: frozenset[bytes] | None = None
     no_modes: str = ""
+    committed: Mapping[bytes, str] = {}
 
 
 # ---------------------------------------------------------------------------------------------- rows
@@ -292,6 +293,8 @@ def _of_content(one: Difference, names: _Names, before: Snapshot, after: Snapsho
         )
     if found.name == causes.CONTENT and after.kind == custody.WORKTREE and before.kind in custody.IN_GIT:
         found = Cause(causes.LOCAL_EDIT, found.evidence)
+    elif found.name == causes.CONTENT and evidence.committed.get(one.path) == one.after.blob:
+        found = Cause(causes.LOCAL_EDIT, f"{after.stage} is as committed, {before.stage} was edited\n{found.evidence}")
     verified = found.name == causes.LFS_POINTER and was is not None and "the very content" in found.evidence
     smudged = verified and after.kind == custody.WORKTREE and causes.is_pointer(was or b"") is not None
     words = "Git LFS" if smudged else ""

@@ -139,11 +139,13 @@ class Repository(NamedTuple):
 
     def filtered(self, paths: Sequence[bytes]) -> dict[bytes, str]:
         """The object ids that git's own filters (line endings, ident, encodings) make of files of the working tree."""
-        asked = [path for path in paths if b"\n" not in path]
-        words = self.ask(
-            *self.filters_off(), "hash-object", "--stdin-paths", stdin=b"".join(path + b"\n" for path in asked)
-        )
-        return dict(zip(asked, words.decode("ascii").split(), strict=True))
+        plain = [path for path in paths if b"\n" not in path]
+        odd = [path for path in paths if b"\n" in path]  # one line each is what git reads
+        options = (*self.filters_off(), "hash-object")
+        words = self.ask(*options, "--stdin-paths", stdin=b"".join(path + b"\n" for path in plain)).split()
+        if odd:
+            words += self.ask(*options, "--", *map(os.fsdecode, odd)).split()
+        return dict(zip([*plain, *odd], (word.decode("ascii") for word in words), strict=True))
 
     def attributes(self, paths: Sequence[bytes], names: Sequence[str]) -> dict[bytes, dict[str, str]]:
         """The attributes of some paths that are set at all."""

@@ -48,6 +48,7 @@ class Collector:
         self._commit = commit
         self._prefix = prefix
         self._recipes = recipes
+        self._committed: dict[bytes, str] | None = None
         self.notes: list[str] = []
 
     def of(self, before: Side, after: Side, rows: list[Difference]) -> Evidence:
@@ -74,6 +75,7 @@ class Collector:
             self._filtered(before.snapshot, by_change[CHANGED]) if to_worktree else {},
             copied,
             self._no_modes() if to_worktree and by_change[MODE] else "",
+            self._now() if before.snapshot.kind == custody.WORKTREE else {},
         )
 
     def _copied(self) -> frozenset[bytes] | None:
@@ -85,13 +87,24 @@ class Collector:
         found: dict[tuple[bytes, str], str] = {}
         if self._repository is None or not self._commit or not rows:
             return found
+        now = self._now()
         wanted = {(one.path, one.after.blob) for one in rows if one.after is not None and one.after.blob}
+        wanted = {(path, blob) for path, blob in wanted if now.get(path) != blob}  # what is committed is not stale
         paths = [self._prefix + path for path, _blob in wanted]
         for commit, path, blob in self._repository.history(self._commit, paths):
             key = (path[len(self._prefix) :], blob)
             if key in wanted:
                 found.setdefault(key, commit)
         return found
+
+    def _now(self) -> dict[bytes, str]:
+        """The blob of each path in the commit that all is held against."""
+        if self._committed is None:
+            rows = self._repository.tree_rows(self._commit) if self._repository is not None and self._commit else []
+            self._committed = {
+                row.path[len(self._prefix) :]: row.oid for row in rows if row.path.startswith(self._prefix)
+            }
+        return self._committed
 
     # -------------------------------------------------------------------------------------- who drops what
 
@@ -145,7 +158,7 @@ class Collector:
         full = [self._prefix + path for path in files]
         try:
             oids = self._repository.filtered(full)
-            committed = {row.path: row.oid for row in self._committed(before)}
+            committed = {row.path: row.oid for row in self._rows_of(before)}
             same = [path for path in files if oids.get(self._prefix + path) == committed.get(self._prefix + path)]
             attributes = self._repository.attributes([self._prefix + path for path in same], _FILTERS)
         except UnprovenError as error:
@@ -157,7 +170,7 @@ class Collector:
             for path in same
         }
 
-    def _committed(self, before: Snapshot) -> list[git.Listed]:
+    def _rows_of(self, before: Snapshot) -> list[git.Listed]:
         assert self._repository is not None
         if before.kind == custody.INDEX:
             return self._repository.index_rows()
