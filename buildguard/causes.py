@@ -176,7 +176,7 @@ def _keyword_expansion(before: bytes, after: bytes) -> Cause | None:
 
 
 def _final_newline(before: bytes, after: bytes) -> Cause | None:
-    if not before.strip(b"\r\n") or before.rstrip(b"\r\n") != after.rstrip(b"\r\n"):
+    if not _is_text(before, after) or not before.strip(b"\r\n") or before.rstrip(b"\r\n") != after.rstrip(b"\r\n"):
         return None
     ends = [content[len(content.rstrip(b"\r\n")) :].count(b"\n") for content in (before, after)]
     return Cause(FINAL_NEWLINE, f"{ends[0]} line breaks at its end before, {ends[1]} after")

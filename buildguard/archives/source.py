@@ -145,13 +145,12 @@ class _Members:
         return Manifest(self._entries.values(), extras)
 
     def _parents(self, path: bytes) -> None:
-        while b"/" in path:
-            path = path.rpartition(b"/")[0]
-            if path in self._entries:
+        parent = path.rpartition(b"/")[0]
+        while parent and parent not in self._folders:
+            if parent in self._entries:
                 raise refusal("it lies below a file or a link", path)
-            if path in self._folders:
-                return
-            self._folders.add(path)
+            self._folders.add(parent)
+            parent = parent.rpartition(b"/")[0]
 
     def _entry(self, path: bytes, member: Member) -> Entry:
         if member.kind is MemberKind.SYMLINK:
