@@ -22,6 +22,7 @@ FILE = ".dockerignore"
 
 class _Pattern(NamedTuple):
     rule: Rule
+    text: str
     regex: re.Pattern[str]
     negated: bool
 
@@ -50,12 +51,23 @@ class Rules:
         if not path.startswith(self._start):
             return None
         inside = path[len(self._start) :]
-        above = [*parents(inside), inside]
+        for folder in parents(inside):
+            rule = self._verdict(folder)
+            if rule is not None and not self._reopened(folder):
+                return rule
+        return self._verdict(inside)
+
+    def _verdict(self, path: str) -> Rule | None:
+        above = [*parents(path), path]
         last = None
         for pattern in self._patterns:
             if any(pattern.regex.fullmatch(one) for one in above):
                 last = pattern
         return None if last is None or last.negated else last.rule
+
+    def _reopened(self, folder: str) -> bool:
+        """Whether docker looks into a folder that is dropped: only where a pattern with `!` begins with its very name."""
+        return any(one.negated and f"{one.text}/".startswith(f"{folder}/") for one in self._patterns)
 
 
 def _parsed(rule: Rule) -> _Pattern | None:
@@ -71,7 +83,7 @@ def _parsed(rule: Rule) -> _Pattern | None:
     text = posixpath.normpath(text)
     if len(text) > 1:
         text = text.lstrip("/")
-    return _Pattern(rule._replace(text=rule.text.strip()), _regex(text, rule), negated)
+    return _Pattern(rule._replace(text=rule.text.strip()), text, _regex(text, rule), negated)
 
 
 def _regex(text: str, rule: Rule) -> re.Pattern[str]:
