@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard import causes, custody
 from buildguard.causes import Cause
 from buildguard.diagnostic import Unproven, shown_path
-from buildguard.manifest import EXECUTABLE, LINK, SUBMODULE
+from buildguard.manifest import EXECUTABLE, LINK, SUBMODULE, folded, normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -170,18 +170,18 @@ class _Names:
         self._old: dict[str, bytes] = {one.before.sha256: one.path for one in self._changed if one.before is not None}
         gone = [one.path for one in found if one.change == REMOVED]
         come = [one.path for one in found if one.change == ADDED]
-        self._normal_gone = {_normal(path): path for path in gone if not path.isascii()}
-        self._normal_come = {_normal(path): path for path in come if not path.isascii()}
+        self._normal_gone = {normal(path): path for path in gone if not path.isascii()}
+        self._normal_come = {normal(path): path for path in come if not path.isascii()}
         # only what shares a folded name with a row of this hop can have been mixed up with it
         self._cases: dict[str, list[bytes]] = {}
-        wanted = {_folded(one.path) for one in found}
+        wanted = {folded(one.path) for one in found}
         for path in {**before.entries, **after.entries}:
-            if (key := _folded(path)) in wanted:
+            if (key := folded(path)) in wanted:
                 self._cases.setdefault(key, []).append(path)
 
     def normalized(self, one: Difference) -> Cause | None:
         """The same name in another Unicode form on the other side."""
-        other = (self._normal_come if one.change == REMOVED else self._normal_gone).get(_normal(one.path))
+        other = (self._normal_come if one.change == REMOVED else self._normal_gone).get(normal(one.path))
         if other is None or other == one.path:
             return None
         forms = [_form(path) for path in ((one.path, other) if one.change == REMOVED else (other, one.path))]
@@ -190,8 +190,8 @@ class _Names:
 
     def collided(self, one: Difference) -> Cause | None:
         """A name that differs by case only."""
-        for other in self._cases.get(_folded(one.path), ()):
-            if other == one.path or _normal(other) == _normal(one.path):
+        for other in self._cases.get(folded(one.path), ()):
+            if other == one.path or normal(other) == normal(one.path):
                 continue
             if one.change == CHANGED and not self._took(one, other):
                 continue
@@ -328,14 +328,6 @@ def _least(one: Difference, by_bytes: Cause | None) -> Cause:
         causes.CONTENT,
         f"sha256 {one.before.sha256[:12]}… became {one.after.sha256[:12]}…: the contents are not at hand",
     )
-
-
-def _normal(path: bytes) -> str:
-    return unicodedata.normalize("NFC", os.fsdecode(path))
-
-
-def _folded(path: bytes) -> str:
-    return _normal(path).casefold()
 
 
 def _form(path: bytes) -> str:

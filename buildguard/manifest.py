@@ -259,6 +259,19 @@ def trouble_with(path: bytes) -> str:
     return "a name of more than 255 bytes" if max(map(len, parts)) > _LONGEST_NAME else ""
 
 
+def normal(path: bytes) -> str:
+    """A path as a disk sees it that does not tell Unicode forms apart."""
+    import unicodedata
+
+    text = path.decode("utf-8", "surrogateescape")
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def folded(path: bytes) -> str:
+    """A path as a disk sees it that does not tell case apart either."""
+    return normal(path).casefold()
+
+
 # ------------------------------------------------------------------------------------------ as JSON has it
 
 

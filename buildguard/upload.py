@@ -6,9 +6,8 @@ import os
 import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.archives.source import folded
 from buildguard.ignore import docker, gcloud, parents
-from buildguard.manifest import EXECUTABLE, LINK, SUBMODULE
+from buildguard.manifest import EXECUTABLE, LINK, SUBMODULE, folded
 from buildguard.source import SUFFIXES
 
 if TYPE_CHECKING:

@@ -197,17 +197,9 @@ def oddities(manifest: Manifest) -> list[str]:
     """What another machine may understand differently, one line each: names that collide, or that terminals and tools mistake."""
     found: dict[str, list[bytes]] = {}
     for path in manifest.entries:
-        found.setdefault(folded(path), []).append(path)
+        found.setdefault(manifests.folded(path), []).append(path)
     return [
         f"{' and '.join(map(shown_path, paths))} may be one name on a disk that ignores case or normalizes names"
         for paths in found.values()
         if len(paths) > 1
     ]
-
-
-def folded(path: bytes) -> str:
-    """A path as a disk sees it that neither tells case nor Unicode forms apart."""
-    import unicodedata
-
-    text = path.decode("utf-8", "surrogateescape")
-    return text if text.isascii() and text.islower() else unicodedata.normalize("NFC", text).casefold()
