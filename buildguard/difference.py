@@ -255,7 +255,10 @@ _SPOKEN = {custody.IMAGE: "in the image", custody.ARCHIVE: "in the archive", cus
 def _of_removed(one: Difference, before: Snapshot, after: Snapshot, evidence: Evidence) -> Difference:
     path = one.path
     rule = evidence.drops.get(path)
-    matters = path.endswith(_SOURCES) or (evidence.copied is not None and path in evidence.copied)
+    # who writes a .dockerignore means the image; what gcloud drops, docker never saw
+    matters = after.kind != custody.IMAGE and (
+        path.endswith(_SOURCES) or (evidence.copied is not None and path in evidence.copied)
+    )
     if rule:
         return one._replace(cause=causes.IGNORED, evidence=f"dropped by {rule}", finding=matters, explained=rule)
     if after.kind == custody.IMAGE and evidence.copied is not None and path not in evidence.copied:
