@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import platform
+import random
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -37,6 +40,7 @@ def main() -> None:
             *_warm(folder, Path(scratch), options.rounds * 2),
             *_start(Path(scratch), options.rounds * 5),
             *_memory(folder),
+            *_custody(folder, Path(scratch), options.rounds * 2),
         ]
     _write(rows, options.files)
 
@@ -179,6 +183,69 @@ def _memory(folder: Path) -> list[tuple[str, str, str]]:
         ("peak memory of buildguard's own process, MB", f"{own:.0f}", "150"),
         ("peak memory of its largest child, MB", f"{child:.0f}", "150"),
     ]
+
+
+_PACK = """
+import sys
+from pathlib import Path
+from buildguard import git
+from buildguard.archives.pack import pack
+from buildguard.stages.ingit import commit_of
+pack(commit_of(git.repository_of(Path(".")), "HEAD"), Path(sys.argv[1]))
+"""
+_LARGE = 1 << 30
+
+
+def _custody(folder: Path, scratch: Path, rounds: int) -> list[tuple[str, str, str]]:
+    """Manifests and archives beside the tools that people would use, and a large archive."""
+    ours, theirs, large = scratch / "ours.tgz", scratch / "theirs.tgz", scratch / "large.tgz"
+    _large_archive(large)
+    buildguard = str(_BIN / "buildguard")
+    found = side_by_side(
+        {
+            "manifest": Command([buildguard, "manifest"], folder),
+            "sha256sum": Command(["sh", "-c", "git ls-files -z | xargs -0 -P2 sha256sum"], folder),
+            "archive": Command([sys.executable, "-c", _PACK, str(ours)], folder),
+            "tar -cz": Command(["tar", "--exclude=./.git", "-czf", str(theirs), "."], folder),
+            "1 GB archive": Command([buildguard, "manifest", f"tar:{large}"], folder),
+            "gzip | sha256sum": Command(["sh", "-c", f"gzip -dc '{large}' | sha256sum"], folder),
+        },
+        rounds,
+    )
+    own, _child = memory(["manifest", f"tar:{large}"], folder)
+    size = ours.stat().st_size / theirs.stat().st_size
+    return [
+        (
+            "manifest: of `git ls-files -z \\| xargs -0 -P2 sha256sum`",
+            ratio(found["manifest"], found["sha256sum"]),
+            "0.9",
+        ),
+        ("archive of a commit: of `tar -cz`", ratio(found["archive"], found["tar -cz"]), "0.35"),
+        ("archive of a commit: size, of `tar -cz`", f"{size:.2f}", "1.15"),
+        (
+            "1 GB archive hashed: of `gzip -dc \\| sha256sum`",
+            ratio(found["1 GB archive"], found["gzip | sha256sum"]),
+            "1.3",
+        ),
+        ("1 GB archive hashed: peak memory, MB", f"{own:.0f}", "100"),
+        *_seconds("custody", found),
+    ]
+
+
+def _large_archive(file: Path) -> None:
+    """A gigabyte of text in some thousand files; the same each time."""
+    rng = random.Random(1)
+    words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz_=() \n", k=rng.randint(3, 12))) for _ in range(5000)]
+    text = " ".join(rng.choices(words, k=1 << 17)).encode()
+    with tarfile.open(file, "w:gz", compresslevel=1) as tar:
+        written = number = 0
+        while written < _LARGE:
+            at = rng.randrange(len(text))
+            content = (text[at:] + text)[: rng.randint(100_000, 1_000_000)]
+            info = tarfile.TarInfo(f"d{number % 50}/f{number}")
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+            written, number = written + len(content), number + 1
 
 
 def _seconds(name: str, found: dict[str, Timing]) -> list[tuple[str, str, str]]:

@@ -164,7 +164,7 @@ def manifest(stage: str, form: str, output: Path | None) -> None:
     from buildguard.commands.listing import manifest as command
     from buildguard.report.listing import as_json, beside
 
-    listed = command(Path.cwd(), stage, blobs=form == "json")
+    listed = command(Path.cwd(), stage, blobs=form == "json", out=output or _behind_stdout())
     if form == "text":
         for line in beside(listed):
             click.echo(line, err=True)
@@ -316,6 +316,15 @@ def _give(report: Report, form: str, output: Path | None, *, lines: int | None) 
     colour = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     width = os.get_terminal_size(sys.stdout.fileno()).columns if output is None and sys.stdout.isatty() else 0
     _deliver(render(report, form, colour=colour, lines=lines, width=width), output)
+
+
+def _behind_stdout() -> Path | None:
+    """The file that the shell made of stdout, where that can be told."""
+    try:
+        path = Path(os.readlink("/proc/self/fd/1"))
+    except OSError:
+        return None
+    return path if path.is_file() else None
 
 
 def _deliver(result: str | bytes, output: Path | None) -> None:

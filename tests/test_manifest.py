@@ -73,6 +73,25 @@ def test_sha256sum_sees_what_was_changed(project: Callable[..., Project]) -> Non
     assert b"b.py: FAILED" in done.stdout
 
 
+@pytest.mark.parametrize("by_shell", [True, False])
+def test_the_file_that_is_written_is_no_part_of_it(project: Callable[..., Project], *, by_shell: bool) -> None:
+    made = project({"a.py": "x = 1\n", "d/b.py": "y = 1\n"})
+
+    for _ in range(2):  # the second time the file is there before
+        if by_shell:
+            with (made.path / "SHA256SUMS").open("wb") as out:
+                subprocess.run(
+                    [made.executable, "manifest"], cwd=made.path, stdout=out, check=True, capture_output=False
+                )
+        else:
+            assert made.run("manifest", "--output", "SHA256SUMS").code == 0
+
+    done = subprocess.run(
+        ["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=made.path, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, b"a.py: OK\nd/b.py: OK\n")
+
+
 def test_without_odd_names_the_file_is_the_dir_hash_of_go_and_in_toto(repository: Callable[..., Project]) -> None:
     made = repository({"a.py": "x\n", "b/c.py": "y\n"})
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.commands.named import looked_at, opened
+from buildguard.diagnostic import shown_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +26,24 @@ class Listed(NamedTuple):
         return 1 if self.odd else 3 if self.snapshot.unproven else 0
 
 
-def manifest(cwd: Path, text: str, *, blobs: bool = True) -> Listed:
-    """The manifest of one stage; `blobs` is whether anybody wants git's blob ids. Raises UsageError for what is none, UnprovenError for one that cannot be read."""
-    snapshot = looked_at(opened(cwd, [text], blobs=blobs)[0].stage, text)
+def manifest(cwd: Path, text: str, *, blobs: bool = True, out: Path | None = None) -> Listed:
+    """The manifest of one stage; `blobs` is whether anybody wants git's blob ids, `out` the file that it is written to.
+
+    That file is no part of the stage, or no `sha256sum -c` could ever succeed. Raises UsageError for what is no stage.
+    """
+    opened_stage = opened(cwd, [text], blobs=blobs)[0]
+    snapshot = looked_at(opened_stage.stage, text)
+    if out is not None and opened_stage.root is not None:
+        snapshot = _without(snapshot, os.fsencode(os.path.relpath(os.path.realpath(cwd / out), opened_stage.root)))
     return Listed(snapshot, tuple(snapshot.manifest.odd()))
+
+
+def _without(snapshot: Snapshot, path: bytes) -> Snapshot:
+    from buildguard.manifest import Manifest
+
+    entries = snapshot.manifest.entries
+    if path not in entries:
+        return snapshot
+    rest = Manifest([one for one in entries.values() if one.path != path], snapshot.manifest.extras)
+    note = f"{shown_path(path)} is what this is written to, and left out"
+    return snapshot._replace(manifest=rest, notes=(*snapshot.notes, note))
