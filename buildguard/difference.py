@@ -105,6 +105,8 @@ def _not_told(path: bytes, entry: Entry | None, here: Snapshot, there: Snapshot)
 def untold(before: Snapshot, after: Snapshot) -> Iterator[Unproven]:
     """What one of two stages has and the other has no words for."""
     for here, there in ((before, after), (after, before)):
+        if not there.closed and not there.manifest.contents_only:
+            continue
         for path, entry in here.manifest.entries.items():
             if any(path.startswith(folder) for folder in there.closed):
                 yield Unproven(shown_path(path), None, f"its submodule's files are not known to {there.stage}")
