@@ -46,7 +46,8 @@ class Evidence(NamedTuple):
     `before` and `after` hold contents. `older` names the commit that held a path with that blob id. `drops` is the
     ignore rule that drops a path. `exported` is what `git archive` makes of the commit, None where nobody asked.
     `filtered` is the blob that git's own filters make of a worktree file, with their names. `copied` are the paths that
-    the Dockerfile copies, None where there is none. `committed` is the blob of each path in the commit.
+    the Dockerfile copies, None where there is none. `committed` is the blob of each path in the
+    commit. `no_modes` and `no_links` are the settings by which git says that the disk has none.
     """
 
     before: Mapping[bytes, bytes] = {}
@@ -57,6 +58,7 @@ class Evidence(NamedTuple):
     filtered: Mapping[bytes, tuple[str, str]] = {}
     copied: frozenset[bytes] | None = None
     no_modes: str = ""
+    no_links: str = ""
     committed: Mapping[bytes, str] = {}
 
 
@@ -131,7 +133,7 @@ def _explained(one: Difference, names: _Names, before: Snapshot, after: Snapshot
     if one.change == MODE:
         return _of_mode(one, evidence)
     if one.change == TYPE:
-        return one._replace(cause=_of_type(one), evidence=_type_evidence(one, evidence))
+        return _of_type(one, evidence)
     if one.change in {ADDED, REMOVED}:
         return _of_absence(one, names, before, after, evidence)
     return _of_content(one, names, before, after, evidence)
@@ -144,9 +146,12 @@ def _of_mode(one: Difference, evidence: Evidence) -> Difference:
     return one._replace(cause=causes.MODE, evidence=words, finding=not evidence.no_modes, explained=evidence.no_modes)
 
 
-def _of_type(one: Difference) -> str:
+def _of_type(one: Difference, evidence: Evidence) -> Difference:
     types = {entry.type for entry in (one.before, one.after) if entry is not None}
-    return causes.SYMLINK_REPLACED if "symlink" in types else causes.CONTENT
+    cause = causes.SYMLINK_REPLACED if "symlink" in types else causes.CONTENT
+    same = one.before is not None and one.after is not None and one.before.sha256 == one.after.sha256
+    asked = evidence.no_links if same and types == {"file", "symlink"} else ""
+    return one._replace(cause=cause, evidence=_type_evidence(one, evidence), finding=not asked, explained=asked)
 
 
 def _type_evidence(one: Difference, evidence: Evidence) -> str:
@@ -245,13 +250,9 @@ def _of_absence(one: Difference, names: _Names, before: Snapshot, after: Snapsho
         return one._replace(cause=causes.STALE, evidence=f"it is from commit {commit}, and was removed since")
     if after.kind == custody.WORKTREE and before.kind in custody.IN_GIT:
         return one._replace(cause=causes.LOCAL_EDIT, evidence=f"not in {before.stage}")
-    what = _SPOKEN.get(after.kind, "there")
     harmless = after.kind == custody.IMAGE and not one.path.endswith(_SOURCES)
     words = "made by the build" if harmless else ""
-    return one._replace(evidence=f"only {what}", finding=not harmless, explained=words)
-
-
-_SPOKEN = {custody.IMAGE: "in the image", custody.ARCHIVE: "in the archive", custody.FOLDER: "in the folder"}
+    return one._replace(evidence=f"only in {after.stage}", finding=not harmless, explained=words)
 
 
 def _of_removed(one: Difference, before: Snapshot, after: Snapshot, evidence: Evidence) -> Difference:
@@ -271,7 +272,7 @@ def _of_removed(one: Difference, before: Snapshot, after: Snapshot, evidence: Ev
         return one._replace(cause=causes.EXPORT_IGNORE, evidence=words, finding=matters, explained=words)
     if after.kind == custody.WORKTREE and before.kind in custody.IN_GIT:
         return one._replace(cause=causes.LOCAL_EDIT, evidence="deleted in the working tree")
-    return one._replace(evidence=f"not {_SPOKEN.get(after.kind, 'there')}")
+    return one._replace(evidence=f"not in {after.stage}")
 
 
 def _of_content(one: Difference, names: _Names, before: Snapshot, after: Snapshot, evidence: Evidence) -> Difference:
@@ -348,14 +349,15 @@ def notes(before: Snapshot, after: Snapshot) -> list[str]:
     """What git does not record and the stages do: full modes, empty folders, special files, hard links; one line each kind."""
     one, other = before.manifest.extras, after.manifest.extras
     found = []
-    for mine, theirs, words in ((one, other, "not there any more"), (other, one, "new")):
+    for mine, theirs, words in ((one, other, f"not in {after.stage}"), (other, one, f"only in {after.stage}")):
         folders = mine.folders - theirs.folders
-        if folders and (theirs.whole or words == "new"):
-            found.append(f"empty folders, {words}: {_listed(folders)}")
+        if folders and (theirs.whole or mine is other):
+            found.append(f"empty folders {words}: {_listed(folders)}")
         special = {path: kind for path, kind in mine.special.items() if theirs.special.get(path) != kind}
         if special:
             found.append(
-                f"{words}: " + ", ".join(f"{shown_path(path)} ({kind})" for path, kind in sorted(special.items()))
+                f"special files {words}: "
+                + ", ".join(f"{shown_path(path)} ({kind})" for path, kind in sorted(special.items()))
             )
     modes: dict[tuple[int, int], list[bytes]] = {}
     for path in one.modes.keys() & other.modes.keys():

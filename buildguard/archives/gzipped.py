@@ -19,7 +19,7 @@ _NAME, _COMMENT, _TEXT = 8, 16, 1
 _LONGEST_NAME = 512
 _CHUNK = 1 << 20
 # A bomb of zeros is a thousand times as large as its file; sources and their data are ten times at most.
-_MOST_RATIO, _HARMLESS = 200, 16 << 20
+MOST_RATIO, HARMLESS = 200, 16 << 20
 MOST_BYTES = 64 << 30
 _FAST_LEVEL, _STANDARD_LEVEL = 3, 4
 
@@ -59,7 +59,7 @@ def gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
             raise refusal("it is cut short")
         held = inflate.unconsumed_tail
         check, size = library.crc32(piece, check), size + len(piece)
-        if size > MOST_BYTES or size > max(_HARMLESS, taken * _MOST_RATIO):
+        if size > MOST_BYTES or size > max(HARMLESS, taken * MOST_RATIO):
             raise refusal(f"it grows to more than {size >> 20} MB, which looks like a bomb")
         if piece:
             yield piece

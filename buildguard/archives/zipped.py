@@ -12,6 +12,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from buildguard.archives.gzipped import HARMLESS, MOST_RATIO
 from buildguard.archives.tar import Member, MemberKind, refusal
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _STORED, _DEFLATED = 0, 8
 _ON_UNIX = 3
 _UNICODE_PATH, _ZIP64 = 0x7075, 0x0001
 _CHUNK = 1 << 20
+_LONGEST_LINK, _LARGEST_DIRECTORY = 4096, 64 << 20
 
 
 class _Listed(NamedTuple):
@@ -59,8 +61,11 @@ class ZipReader:
         """Every member in order; raises UnprovenError for a zip that is damaged, cut or ambiguous."""
         total = os.fstat(self._file).st_size
         start, size, count = self._end(total)
+        listed = sorted(self._directory(start, size, count), key=lambda one: one.offset)
+        if sum(one.size for one in listed) > max(HARMLESS, MOST_RATIO * total):
+            raise refusal("it grows to more than two hundred times its size, which looks like a bomb")
         at = 0
-        for one in sorted(self._directory(start, size, count), key=lambda listed: listed.offset):
+        for one in listed:
             if one.offset != at:
                 raise refusal("its members overlap, or leave room between them", one.path)
             data = at + self._local(one)
@@ -83,6 +88,8 @@ class ZipReader:
                 raise refusal("a folder with content", one.path)
             return MemberKind.FOLDER, b""
         form = stat.S_IFMT(one.mode) if one.unix else 0
+        if form == stat.S_IFLNK and one.size > _LONGEST_LINK:
+            raise refusal("a link of more than 4096 bytes", one.path)
         if form == stat.S_IFLNK:
             return MemberKind.SYMLINK, b"".join(self._inflated(one, data))
         if form not in {0, stat.S_IFREG}:
@@ -97,6 +104,8 @@ class ZipReader:
         if at < 0 or len(tail) < at + _END.size:
             raise refusal("it is cut short")
         _mark, disk, first, here, count, size, start, comment = _END.unpack_from(tail, at)
+        if size > _LARGEST_DIRECTORY:
+            raise refusal("its directory is larger than 64 MB")
         if disk or first or here != count or count == 0xFFFF or 0xFFFFFFFF in {size, start}:  # noqa: PLR2004
             raise refusal("a zip of several parts, or of more than 4 GB or 65,534 members")
         if at + _END.size + comment != len(tail) or start + size != behind + at:

@@ -74,7 +74,8 @@ class Collector:
             self._exported(before.snapshot, removed) if not to_worktree and not image else None,
             self._filtered(before.snapshot, by_change[CHANGED]) if to_worktree else {},
             copied,
-            self._no_modes() if to_worktree and by_change[MODE] else "",
+            self._off("core.fileMode") if to_worktree and by_change[MODE] else "",
+            self._off("core.symlinks") if to_worktree and by_change[TYPE] else "",
             self._now() if before.snapshot.kind == custody.WORKTREE else {},
         )
 
@@ -176,10 +177,10 @@ class Collector:
             return self._repository.index_rows()
         return self._repository.tree_rows(before.commit)
 
-    def _no_modes(self) -> str:
-        """Where the disk has no executable bits, git says so."""
-        off = self._repository is not None and self._repository.setting("core.filemode") == "false"
-        return "core.fileMode=false" if off else ""
+    def _off(self, name: str) -> str:
+        """A setting by which git says that the disk cannot hold something."""
+        off = self._repository is not None and self._repository.setting(name) == "false"
+        return f"{name}=false" if off else ""
 
 
 _FILTERS = ("text", "eol", "ident", "working-tree-encoding")

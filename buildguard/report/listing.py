@@ -47,7 +47,7 @@ def beside(listed: Listed) -> Sequence[str]:
         lines.append(f"note: {count(len(unsummed), 'link or submodule')} not in SHA256SUMS; --format json has all")
     lines += [f"note: {shown(note)}" for note in snapshot.notes]
     lines += [f"unproven: {of_unproven(one)}" for one in snapshot.unproven]
-    lines.append(
-        f"{snapshot.manifest.digest}  {shown(snapshot.stage)} ({count(len(snapshot.manifest.entries), 'entry')})"
-    )
+    if not snapshot.unproven:  # of half a stage there is no digest
+        entries = count(len(snapshot.manifest.entries), "entry")
+        lines.append(f"{snapshot.manifest.digest}  {shown(snapshot.stage)} ({entries})")
     return lines

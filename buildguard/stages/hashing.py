@@ -102,7 +102,7 @@ def _hash_slowly(handle: int) -> Hashed | Unreadable:
         os.lseek(handle, 0, os.SEEK_SET)
         before = os.fstat(handle)
         digest, blob, size = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % before.st_size, usedforsecurity=False), 0
-        while data := os.read(handle, _CHUNK):
+        while size <= before.st_size and (data := os.read(handle, _CHUNK)):  # one that grows for ever has an end too
             digest.update(data)
             blob.update(data)
             size += len(data)

@@ -403,6 +403,22 @@ def test_a_zip_with_a_link_and_a_comment(tmp_path: Path) -> None:
     assert set(found.entries) == {b"a.py", b"b/c.py", b"l"}
 
 
+def _large_link(made: zipfile.ZipFile) -> None:
+    info = zipfile.ZipInfo("l")
+    info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    made.writestr(info, "a" * 5000)
+
+
+def test_bombs_in_zips(tmp_path: Path) -> None:
+    bomb = _zip(lambda made: made.writestr("zeros", bytes(64 << 20)))
+    assert len(bomb) < 100_000
+
+    with pytest.raises(UnprovenError, match="looks like a bomb"):
+        _read(tmp_path, bomb)
+    with pytest.raises(UnprovenError, match="a link of more than 4096 bytes"):
+        _read(tmp_path, _zip(_large_link))
+
+
 def test_a_member_hidden_behind_the_directory_is_found(tmp_path: Path) -> None:
     """A member that no directory entry mentions: every reader of zips overlooks it."""
     both = _zip(lambda made: made.writestr("evil.py", "evil = 1\n"))
@@ -417,6 +433,20 @@ def test_a_member_hidden_behind_the_directory_is_found(tmp_path: Path) -> None:
 
     with pytest.raises(UnprovenError, match="does not list"):
         _read(tmp_path, data)
+
+
+@pytest.mark.parametrize("hidden", [b"hidden", _ZIP[: _ZIP.index(b"PK\3\4", 4)]])
+def test_room_between_members_is_refused(tmp_path: Path, hidden: bytes) -> None:
+    second, start = _ZIP.index(b"PK\3\4", 4), struct.unpack_from("<L", _ZIP, len(_ZIP) - 6)[0]
+    moved = bytearray(_ZIP[:second] + hidden + _ZIP[second:])
+    entry = moved.rindex(b"PK\1\2")
+    struct.pack_into("<L", moved, entry + 42, second + len(hidden))
+    struct.pack_into("<L", moved, len(moved) - 6, start + len(hidden))
+    with zipfile.ZipFile(io.BytesIO(bytes(moved))) as accepted:
+        assert accepted.testzip() is None
+
+    with pytest.raises(UnprovenError, match="overlap, or leave room"):
+        _read(tmp_path, bytes(moved))
 
 
 def test_an_unreadable_archive_names_what_happened(tmp_path: Path) -> None:

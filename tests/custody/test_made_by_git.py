@@ -111,6 +111,7 @@ def test_filtered_bytes_that_are_undone_are_none(repo: Path) -> None:
 
     assert [_row(hop).finding for hop in chain.hops] == [False, False]
     assert "as in commit:HEAD again" in _row(chain.hops[1]).evidence
+    assert _row(chain.hops[1]).cause == "line-endings"  # what is committed now is not stale
     assert chain.exit_code == 0
 
 
@@ -265,6 +266,38 @@ def test_modes_that_the_disk_cannot_hold_are_no_finding(repo: Path) -> None:
     assert (_row(chain.hops[0]).explained, chain.exit_code) == ("core.fileMode=false", 0)
 
 
+def test_links_that_the_disk_cannot_hold_are_no_finding(repo: Path) -> None:
+    write(repo, {"a.py": b"x = 1\n"})
+    (repo / "link").symlink_to("a.py")
+    _commit(repo, {})
+    git(repo, "config", "core.symlinks", "false")
+    _checkout_again(repo)
+    assert not (repo / "link").is_symlink()
+
+    chain = _diff(repo, "commit:HEAD", "dir:.")
+    (repo / "link").write_text("b.py")
+    other = _diff(repo, "commit:HEAD", "dir:.")
+
+    assert (_row(chain.hops[0]).explained, chain.exit_code) == ("core.symlinks=false", 0)
+    assert other.exit_code == 1
+
+
+def test_a_repository_with_sha256_objects(repo: Path, tmp_path: Path) -> None:
+    other = tmp_path / "sha256"
+    other.mkdir()
+    git(other, "init", "--quiet", "--object-format=sha256")
+    _commit(other, {"a.py": b"x = 1\n", "b.py": b"y = 1\n"})
+    git(other, "config", "core.autocrlf", "true")
+    _checkout_again(other)
+
+    clean = _diff(other, "commit:HEAD", "index:", "dir:.")
+    (other / "b.py").write_bytes(b"y = 3\r\n")
+    damaged = _diff(other, "commit:HEAD", "dir:.")
+
+    assert clean.exit_code == 0
+    assert {os.fsdecode(row.path): row.finding for row in damaged.hops[0].differences} == {"a.py": False, "b.py": True}
+
+
 def test_submodules(repo: Path, tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
@@ -378,8 +411,8 @@ def test_the_other_faults_are_notes(repo: Path) -> None:
 
     notes = "\n".join(chain.hops[0].notes)
     assert "permissions 0644 became 0600: a.py" in notes
-    assert "empty folders, new: empty" in notes
-    assert "pipe (a FIFO)" in notes
+    assert "empty folders only in dir:.: empty" in notes
+    assert "special files only in dir:.: pipe (a FIFO)" in notes
     assert "hard links: b.py" in notes
     assert any("1 files or folders that git ignores" in note for note in chain.snapshots[1].notes)
     assert (chain.exit_code, strict.exit_code) == (0, 1)

@@ -19,6 +19,7 @@ import pytest
 
 from buildguard import git as gits
 from buildguard.archives.pack import pack
+from buildguard.commands import compare
 from buildguard.errors import UnprovenError
 from buildguard.ignore import gcloud
 from buildguard.stages.ingit import commit_of
@@ -90,7 +91,7 @@ def _sdk() -> tuple[Path, Path] | None:
 def _asked(repo: Path) -> list[str]:
     sdk = _sdk()
     assert sdk is not None
-    done = subprocess.run([sdk[1], _ASK, sdk[0], repo], capture_output=True, check=True)
+    done = subprocess.run([sdk[1], _ASK, sdk[0], repo, repo.parent / "uploaded.tgz"], capture_output=True, check=True)
     names: list[str] = json.loads(done.stdout)
     return [name for name in names if name.rstrip("/").split("/")[0] != ".git"]
 
@@ -119,6 +120,22 @@ def test_gcloud_still_answers_like_that(tmp_path: Path, trap: str) -> None:
     answers = json.loads(_ANSWERS.read_text("utf-8"))
 
     assert _asked(_repository(tmp_path, *TRAPS[trap])) == answers["uploads"][trap]
+
+
+@pytest.mark.skipif(_sdk() is None, reason="gcloud is not on PATH: install the Google Cloud SDK to compare again")
+def test_what_gcloud_uploads_is_read(tmp_path: Path) -> None:
+    repo = _repository(tmp_path, {}, (*_COMMON, "Zürich/ü.py", "n" * 120 + "/" + "m" * 120 + ".py", "odd\\name\n.txt"))
+    (repo / "run.sh").write_text("#!/bin/sh\n")
+    (repo / "run.sh").chmod(0o755)
+    (repo / "link").symlink_to("app/main.py")
+    (repo / "linked").symlink_to("app")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", "more")
+    _asked(repo)
+
+    chain = compare.diff(repo, ["commit:HEAD", "dir:.", f"tar:{tmp_path}/uploaded.tgz"]).chain
+
+    assert [hop.identical for hop in chain.hops] == [True, True]
 
 
 def test_the_answers_hold_traps() -> None:

@@ -1,0 +1,118 @@
+"""Hashing many files: right whatever their size and number, and unproven where a file does not hold still."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildguard import process
+from buildguard.manifest import blob_id
+from buildguard.stages import Unreadable
+from buildguard.stages.hashing import Hashed, hash_file, hash_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5_000_000])
+def test_files_of_every_size(tmp_path: Path, size: int) -> None:
+    data = os.urandom(size)
+    (tmp_path / "x").write_bytes(data)
+
+    found = hash_file(os.fsencode(tmp_path / "x"))
+
+    assert isinstance(found, Hashed)
+    assert (found.size, found.digest, found.blob.hex()) == (size, hashlib.sha256(data).digest(), blob_id(data))
+
+
+def _many(folder: Path) -> list[bytes]:
+    for number in range(1200):
+        (folder / f"f{number}").write_bytes(b"%d" % number * (number % 7))
+    (folder / "f600").unlink()
+    (folder / "f601").unlink()
+    (folder / "f601").symlink_to("f1")
+    (folder / "f602").unlink()
+    os.mkfifo(folder / "f602")
+    return [b"f%d" % number for number in range(1200)]
+
+
+def _right(folder: Path, paths: list[bytes], found: list[Hashed | Unreadable]) -> bool:
+    for path, one in zip(paths, found, strict=True):
+        if path in {b"f600", b"f601", b"f602"}:
+            if not isinstance(one, Unreadable):
+                return False
+        elif (
+            not isinstance(one, Hashed)
+            or one.digest != hashlib.sha256((folder / os.fsdecode(path)).read_bytes()).digest()
+        ):
+            return False
+    return True
+
+
+def test_many_files_on_two_cores(tmp_path: Path) -> None:
+    paths = _many(tmp_path)
+    done = []
+
+    found = hash_files(os.fsencode(tmp_path) + b"/", paths, meanwhile=lambda: done.append(1))
+
+    assert _right(tmp_path, paths, found)
+    assert done == [1]
+    assert isinstance(found[600], Unreadable)
+    assert found[600].gone
+    assert isinstance(found[602], Unreadable)
+    assert found[602].special == "a FIFO"
+
+
+@pytest.mark.parametrize("left", [0, 1, 500, 3001])
+def test_what_a_child_did_not_live_to_tell_is_hashed_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    paths = _many(tmp_path)
+
+    def dying(first: Callable[[], bytes], second: Callable[[], bytes]) -> tuple[bytes, bytes]:
+        return first()[:left], second()
+
+    monkeypatch.setattr(process, "side_by_side", dying)
+
+    assert _right(tmp_path, paths, hash_files(os.fsencode(tmp_path) + b"/", paths))
+
+
+def test_a_file_that_grows_while_it_is_read_is_unproven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"x" * 100)
+    real = os.read
+
+    def growing(handle: int, size: int) -> bytes:
+        with path.open("ab") as out:
+            out.write(b"more")
+        return real(handle, size)
+
+    monkeypatch.setattr(os, "read", growing)
+
+    found = hash_file(os.fsencode(path))
+
+    assert found == Unreadable("changed while it was read")
+
+
+def test_a_file_that_changed_once_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"x" * 100)
+    real = os.read
+    calls: list[int] = []
+
+    def once(handle: int, size: int) -> bytes:
+        if not calls:
+            path.write_bytes(b"y" * 50)
+        calls.append(size)
+        return real(handle, size)
+
+    monkeypatch.setattr(os, "read", once)
+
+    found = hash_file(os.fsencode(path))
+
+    assert isinstance(found, Hashed)
+    assert found.digest == hashlib.sha256(b"y" * 50).digest()
