@@ -71,14 +71,25 @@ def rows(before: Snapshot, after: Snapshot) -> list[Difference]:
     found: list[Difference] = []
     if custody.UNREAD in {before.kind, after.kind}:
         return found  # what could not be read is unproven, and says nothing of what it lacks
+    unseen = {unproven.path for side in (before, after) for unproven in side.unproven if unproven.path is not None}
     for path in sorted(one.entries.keys() | other.entries.keys()):
         was, now = one.entries.get(path), other.entries.get(path)
         if was == now or _not_told(path, was, before, after) or _not_told(path, now, after, before):
             continue
+        if unseen and _at_or_below(shown_path(path), unseen):
+            continue  # it is there, or not: nobody could look
         change = _change(was, now, modes=not (one.contents_only or other.contents_only))
         if change:
             found.append(Difference(path, change, before=was, after=now))
     return found
+
+
+def _at_or_below(path: str, several: set[str]) -> bool:
+    while path:
+        if path in several:
+            return True
+        path = path.rpartition("/")[0]
+    return False
 
 
 def _change(was: Entry | None, now: Entry | None, *, modes: bool) -> str:

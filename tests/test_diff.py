@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buildguard.stages import Unreadable
+from buildguard.stages.packed import InArchive
 from tests.conftest import BROKEN_BEFORE_312
 from tests.custody.damage import git
 
@@ -138,6 +141,11 @@ def test_what_gcloud_would_drop_is_a_note_unless_it_is_source(repository: Callab
         "docs/conf.py": ("ignored", "dropped by .gcloudignore:1: docs/", True),
         "b.md": ("ignored", "dropped by .gcloudignore:2: *.md", True),
     }
+    made.write({".dockerignore": "*.md\n"})  # what docker never gets, the Dockerfile does not copy
+    made.commit()
+    made.git("archive", "--output=../x.tar", "HEAD", "--", ".", ":!docs", ":!b.md")
+    kept = {row["path"]: row["finding"] for row in _json(made, "commit:HEAD", "tar:../x.tar")["hops"][0]["differences"]}
+    assert kept == {"docs/a.txt": True, "docs/conf.py": True, "b.md": False}
     made.commit({"Dockerfile": "FROM python:3.11\nCOPY app /app\n"})
     rows = {
         row["path"]: row["finding"] for row in _json(made, "commit:HEAD~1", "tar:../x.tar")["hops"][0]["differences"]
@@ -278,6 +286,22 @@ def test_links_inside_an_archive_stay_inside(project: Callable[..., Project]) ->
     assert "out of the root" in reasons["out.py"]
     assert "circle" in reasons["loop.py"]
     assert result.code == 3
+
+
+def test_contents_that_were_lost_on_the_way_are_unproven(
+    repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits in a file without a name is hashed again before it is judged."""
+    made = repository({"a.py": "x = 1\n", "b.py": "y = 1\n"})
+    made.git("archive", "--output=../x.tar", "HEAD")
+    stage = InArchive("tar:x", made.path.parent / "x.tar", made.path)
+    real = os.pread
+    monkeypatch.setattr(os, "pread", lambda *args: real(*args).replace(b"x = 1", b"x = 2"))
+
+    found = {entry.path: content for entry, content in stage.contents(stage.entries())}
+
+    assert found[b"a.py"] == Unreadable("what was kept of it was lost")
+    assert found[b"b.py"] == b"y = 1\n"
 
 
 def test_a_manifest_cannot_be_checked(project: Callable[..., Project]) -> None:

@@ -65,7 +65,7 @@ class Collector:
         drops = self._drops(before, after.snapshot, by_change[REMOVED])
         removed = by_change[REMOVED] - drops.keys()
         image = after.snapshot.kind == custody.IMAGE
-        copied = self._copied() if by_change[REMOVED] and (image or drops) else None
+        copied = self._copied(before) if by_change[REMOVED] and not to_worktree else None
         return Evidence(
             contents[0],
             contents[1],
@@ -79,9 +79,19 @@ class Collector:
             self._now() if before.snapshot.kind == custody.WORKTREE else {},
         )
 
-    def _copied(self) -> frozenset[bytes] | None:
+    def _copied(self, before: Side) -> frozenset[bytes] | None:
+        """What the Dockerfiles copy, less what docker is told to leave out; None where there is no Dockerfile."""
         recipes = self._recipes()
-        return frozenset[bytes]().union(*(one.copied for one in recipes)) if recipes else None
+        found: set[bytes] = set()
+        for recipe in recipes:
+            try:
+                rules = docker.Rules(reading(before), recipe.context, recipe.dockerfile)
+            except UnprovenError as error:
+                self.notes.append(error.words)
+                found |= recipe.copied
+                continue
+            found.update(path for path in recipe.copied if rules.drops(os.fsdecode(path)) is None)
+        return frozenset(found) if recipes else None
 
     def _older(self, rows: list[Difference]) -> dict[tuple[bytes, str], str]:
         """The newest commit that gave each path the blob that it has now."""
@@ -92,10 +102,13 @@ class Collector:
         wanted = {(one.path, one.after.blob) for one in rows if one.after is not None and one.after.blob}
         wanted = {(path, blob) for path, blob in wanted if now.get(path) != blob}  # what is committed is not stale
         paths = [self._prefix + path for path, _blob in wanted]
-        for commit, path, blob in self._repository.history(self._commit, paths):
-            key = (path[len(self._prefix) :], blob)
-            if key in wanted:
-                found.setdefault(key, commit)
+        try:
+            for commit, path, blob in self._repository.history(self._commit, paths) if paths else ():
+                key = (path[len(self._prefix) :], blob)
+                if key in wanted:
+                    found.setdefault(key, commit)
+        except UnprovenError as error:
+            self.notes.append(error.words)  # a history that cannot be read explains nothing
         return found
 
     def _now(self) -> dict[bytes, str]:

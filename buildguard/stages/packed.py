@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import weakref
 from typing import TYPE_CHECKING
 
 from buildguard.archives import source as archives
@@ -31,6 +32,7 @@ class InArchive:
         self._end = 0
         try:
             self._spool = tempfile.TemporaryFile()  # noqa: SIM115  closed with us
+            weakref.finalize(self, self._spool.close)
             self._manifest = archives.read(file, keep=self._keep).manifest
             self._spool.flush()
         except OSError as error:

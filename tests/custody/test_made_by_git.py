@@ -362,10 +362,12 @@ def test_a_missing_object_is_unproven(repo: Path) -> None:
     oid = git(repo, "rev-parse", "HEAD:a.py").strip()
     (repo / ".git/objects" / oid[:2] / oid[2:]).unlink()
 
-    chain = _diff(repo, "commit:HEAD", "index:")
+    chain, worktree = _diff(repo, "commit:HEAD", "index:"), _diff(repo, "commit:HEAD", "dir:.")
 
-    assert chain.exit_code == 3
+    assert (chain.exit_code, worktree.exit_code) == (3, 3)
     assert {one.path for one in chain.unproven} == {"a.py"}
+    assert worktree.hops[0].differences == ()  # not "added": nobody could look
+    assert not worktree.hops[0].identical
 
 
 def test_a_folder_of_the_repository_is_compared_with_that_folder_of_the_commit(repo: Path) -> None:
