@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import pytest
 from buildguard import manifest
 from buildguard.errors import UnprovenError
 from buildguard.manifest import Entry, Manifest, of_bytes
+from tests.conftest import missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +42,8 @@ _BUSYBOX_CANNOT = {"back\\slash", "line\nbreak", "carriage\rreturn", "\\\\x5c"}
 
 
 def test_gnu_verifies_hostile_names_and_busybox_what_it_can(project: Callable[..., Project]) -> None:
+    if shutil.which("busybox") is None:
+        missing("busybox", "apt-get install busybox-static")
     made = project(_HOSTILE)
 
     done = subprocess.run([made.executable, "manifest"], cwd=made.path, capture_output=True, check=False)

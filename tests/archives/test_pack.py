@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import tarfile
 import zlib
@@ -18,7 +19,7 @@ from buildguard.archives.pack import Packed, pack
 from buildguard.archives.write import Item
 from buildguard.errors import UnprovenError
 from buildguard.stages.ingit import commit_of
-from tests.conftest import REPOSITORY, interpreter
+from tests.conftest import REPOSITORY, interpreter, missing
 from tests.custody import damage
 from tests.custody.chance import of_folder
 
@@ -98,6 +99,8 @@ def test_every_reader_finds_the_commit_in_it(repo: Path, tmp_path: Path) -> None
     assert source.read(out).manifest.entries == expected
     assert {path: one._replace(blob="") for path, one in expected.items()} == packed.written.manifest.entries
     for tool in (["tar"], ["bsdtar"], ["busybox", "tar"]):
+        if shutil.which(tool[0]) is None:
+            missing(tool[0], "apt-get install libarchive-tools busybox-static")
         unpacked = tmp_path / tool[0]
         unpacked.mkdir()
         subprocess.run([*tool, "-xzf", out, "-C", unpacked], check=True)
