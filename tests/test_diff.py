@@ -201,6 +201,16 @@ def test_the_quiet_killers(repository: Callable[..., Project]) -> None:
     assert all(message in text for message in killers.values())
 
 
+def test_ignore_files_on_which_gcloud_fails_are_told(repository: Callable[..., Project]) -> None:
+    made = repository({"a.py": "x\n", ".gcloudignore": "#!include:nothing\n"})
+
+    result = _diff(made, "commit:HEAD", "dir:.")
+
+    assert (
+        "  warning: .gcloudignore:1 includes 'nothing', and gcloud fails on that: there is no such file" in result.out
+    )
+
+
 def test_no_killers_in_a_plain_project(repository: Callable[..., Project]) -> None:
     made = repository({**_DOCKERFILE, "a.py": "x = 1\n", "link/x": "x"})
     (made.path / "l").symlink_to("a.py")

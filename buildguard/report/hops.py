@@ -148,6 +148,7 @@ def _plan(plan: Plan, *, most: bool) -> Iterator[str]:
         kinds.setdefault(one.kind, []).append(one)
     for several in kinds.values():
         for one in several[: _FEWER if most else None]:
-            yield f"  {click.style('warning', fg='yellow')}: {shown(shown_path(one.path))}: {shown(one.message)}"
+            place = f"{shown(shown_path(one.path))}: " if one.path else ""
+            yield f"  {click.style('warning', fg='yellow')}: {place}{shown(one.message)}"
         if most and len(several) > _FEWER:
             yield f"  … and {len(several) - _FEWER} more like this; --all shows them"
