@@ -164,7 +164,7 @@ def manifest(stage: str, form: str, output: Path | None) -> None:
     from buildguard.commands.listing import manifest as command
     from buildguard.report.listing import as_json, beside
 
-    listed = command(Path.cwd(), stage, blobs=form == "json", out=output or _behind_stdout())
+    listed = command(Path.cwd(), stage, brief=form == "text", out=output or _behind_stdout())
     if form == "text":
         for line in beside(listed):
             click.echo(line, err=True)

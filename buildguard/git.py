@@ -40,16 +40,29 @@ class Listing:
         self._untracked = untracked
 
     def result(self) -> tuple[list[tuple[bytes, bytes]], list[bytes], list[bytes]]:
-        """Mode and path of each row of the index, the untracked paths not ignored, the folders git could not open."""
+        """What `tracked` and `others` give."""
+        return self.tracked(), *self.others()
+
+    def tracked(self) -> list[tuple[bytes, bytes]]:
+        """Mode and path of each row of the index; it is there before the others are."""
         try:
             rows = _rows(_whole(self._tracked)[0])
-            others, complaints = _whole(self._untracked)
+        except BaseException:
+            process.stop(self._untracked)
+            raise
         finally:
             process.stop(self._tracked)
+        # "<mode> <oid> <stage>\t<path>"; a path in conflict has several rows, one after the other
+        return [(row[:6], row[row.index(b"\t") + 1 :]) for row in rows]
+
+    def others(self) -> tuple[list[bytes], list[bytes]]:
+        """The untracked paths that are not ignored, and the folders that git could not open."""
+        try:
+            others, complaints = _whole(self._untracked)
+        finally:
             process.stop(self._untracked)
         closed = [line.split(b"'")[1].rstrip(b"/") for line in complaints.splitlines() if line.startswith(_CLOSED)]
-        # "<mode> <oid> <stage>\t<path>"; a path in conflict has several rows, one after the other
-        return [(row[:6], row[row.index(b"\t") + 1 :]) for row in rows], _rows(others), closed
+        return _rows(others), closed
 
 
 class Repository(NamedTuple):

@@ -30,9 +30,9 @@ class Opened(NamedTuple):
     root: Path | None = None
 
 
-def opened(cwd: Path, texts: Sequence[str], *, blobs: bool = True) -> list[Opened]:
+def opened(cwd: Path, texts: Sequence[str], *, brief: bool = False) -> list[Opened]:
     """The stages of a command line; those in git are narrowed to the folder that `dir:` names."""
-    disks = {text: _on_disk(cwd, text, blobs=blobs) for text in texts if _is_folder(text)}
+    disks = {text: _on_disk(cwd, text, brief=brief) for text in texts if _is_folder(text)}
     below = {one.prefix for one in disks.values() if one.repository is not None}
     prefix = below.pop() if len(below) == 1 else b""
     return [disks[text] if text in disks else _other(cwd, text, prefix) for text in texts]
@@ -43,7 +43,7 @@ def _is_folder(text: str) -> bool:
     return text.startswith("dir:") or not (text.startswith(known) or text.endswith(_ARCHIVES))
 
 
-def _on_disk(cwd: Path, text: str, *, blobs: bool) -> Opened:
+def _on_disk(cwd: Path, text: str, *, brief: bool) -> Opened:
     root = Path(os.path.realpath(cwd / (text.removeprefix("dir:") or ".")))
     if not root.is_dir():
         raise UsageError(
@@ -57,14 +57,14 @@ def _on_disk(cwd: Path, text: str, *, blobs: bool) -> Opened:
         if not prefix or repository.tracks(prefix):
             repository = git.Repository(top, repository.head)
             listing = repository.working_tree()  # git works while the rest is being imported
-            return Opened(_disk(text, root, listing, prefix, blobs=blobs), repository, prefix, root=root)
-    return Opened(_disk(text, root, None, b"", blobs=blobs), root=root)
+            return Opened(_disk(text, root, listing, prefix, brief=brief), repository, prefix, root=root)
+    return Opened(_disk(text, root, None, b"", brief=brief), root=root)
 
 
-def _disk(text: str, root: Path, listing: git.Listing | None, prefix: bytes, *, blobs: bool) -> Stage:
+def _disk(text: str, root: Path, listing: git.Listing | None, prefix: bytes, *, brief: bool) -> Stage:
     from buildguard.snapshots.disk import Disk
 
-    return Disk(text, root, listing, prefix, blobs=blobs)
+    return Disk(text, root, listing, prefix, brief=brief)
 
 
 def _other(cwd: Path, text: str, prefix: bytes) -> Opened:

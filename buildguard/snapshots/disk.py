@@ -22,26 +22,27 @@ if TYPE_CHECKING:
 
 
 class _Found(NamedTuple):
-    """What a listing of a folder came to."""
+    """What a listing of a folder came to; `busy` are the listings whose untracked files nobody asked for yet."""
 
     paths: list[bytes]
     submodules: dict[bytes, str]
     unproven: list[Unproven]
     notes: list[str]
     closed: list[bytes]
+    busy: list[tuple[git.Listing, bytes]]
 
 
 class Disk:
     """A folder: with git, what is tracked and what is neither tracked nor ignored; without, everything in it."""
 
     def __init__(
-        self, name: str, root: Path, listing: git.Listing | None, prefix: bytes = b"", *, blobs: bool = True
+        self, name: str, root: Path, listing: git.Listing | None, prefix: bytes = b"", *, brief: bool = False
     ) -> None:
         """`root` is the folder itself, and `prefix` its path in the repository that `listing` is of (with a final `/`).
 
-        `blobs` is whether anybody wants git's blob ids.
+        `brief` leaves out what SHA256SUMS cannot say: blob ids, empty folders, special files, what git ignores.
         """
-        self._blobs = blobs
+        self._brief = brief
         self._name = name
         self._kind = custody.WORKTREE if listing is not None else custody.FOLDER
         self._prefix = prefix
@@ -51,7 +52,16 @@ class Disk:
     def snapshot(self) -> Snapshot:
         """Each file as it lies there now."""
         found = self._tracked() if self._listing is not None else self._everything()
-        paths = found.paths
+        first = list(found.paths)
+        rest = _Rest(self._base)
+
+        def meanwhile() -> None:
+            self._untracked(found)
+            rest.look(found.paths, briefly=self._brief)
+
+        blobs = not self._brief
+        hashed = hash_files(self._base, first, blobs=blobs, meanwhile=meanwhile)
+        hashed += hash_files(self._base, found.paths[len(first) :], blobs=blobs)
         entries = [
             manifests.of_bytes(path, manifests.SUBMODULE, commit.encode("ascii"))
             for path, commit in found.submodules.items()
@@ -59,23 +69,21 @@ class Disk:
         modes: dict[bytes, int] = {}
         special: dict[bytes, str] = {}
         twins: dict[bytes, bytes] = {}
-        rest = _Rest(self._base, paths)
-        hashed = hash_files(self._base, paths, blobs=self._blobs, meanwhile=rest.look)
-        for path, one in zip(paths, hashed, strict=True):
-            if path[: path.rfind(b"/") + 1] in rest.unreal:
+        for path, one in zip(found.paths, hashed, strict=True):
+            if rest.unreal and path[: path.rfind(b"/") + 1] in rest.unreal:
                 continue  # what lies behind a link to a folder is not in this tree
             if isinstance(one, Unreadable):
                 self._closer(path, one, entries, special, found.unproven)
                 continue
             mode, names, size, digest, blob = one
             executable = manifests.EXECUTABLE if mode & stat.S_IXUSR else manifests.FILE
-            entries.append(Entry(path, executable, size, digest.hex(), blob.hex() if self._blobs else ""))
+            entries.append(Entry(path, executable, size, digest.hex(), blob.hex() if blobs else ""))
             modes[path] = mode
             if names > 1:
                 twins[path] = b""
         if rest.ignored:
             found.notes.append(f"{rest.ignored} files or folders that git ignores were not looked at")
-        extras = Extras(frozenset(rest.empty), {**rest.special, **special}, modes, twins, whole=True)
+        extras = Extras(frozenset(rest.empty), {**rest.special, **special}, modes, twins, whole=not self._brief)
         return Snapshot(
             self._name,
             self._kind,
@@ -107,30 +115,34 @@ class Disk:
 
     def _tracked(self) -> _Found:
         assert self._listing is not None
-        found = _Found([], {}, [], [], [])
+        found = _Found([], {}, [], [], [], [])
         self._of(self._listing, b"", found)
-        self._listing = None
         return found
 
     def _of(self, listing: git.Listing, inside: bytes, found: _Found) -> None:
-        tracked, untracked, closed = listing.result()
-        names = {name: mode for mode, name in tracked}
-        for name, mode in names.items():
+        """What is tracked; git lists the rest while that is being hashed."""
+        found.busy.append((listing, inside))
+        for name, mode in {name: mode for mode, name in listing.tracked()}.items():
             path = self._own(inside + name)
             if path is not None and mode == b"160000":
                 self._submodule(inside + name, path, found)
             elif path is not None:
                 found.paths.append(path)
-        for name in untracked:
-            path = self._own(inside + name)
-            if path is not None and name.endswith(b"/"):
-                self._submodule(inside + name[:-1], path[:-1], found)
-            elif path is not None:
-                found.paths.append(path)
-        for name in closed:
-            path = self._own(inside + name)
-            if path is not None:
-                found.unproven.append(Unproven(shown_path(path), None, "a folder that cannot be opened"))
+
+    def _untracked(self, found: _Found) -> None:
+        while found.busy:
+            listing, inside = found.busy.pop()
+            untracked, closed = listing.others()
+            for name in untracked:
+                path = self._own(inside + name)
+                if path is not None and name.endswith(b"/"):
+                    self._submodule(inside + name[:-1], path[:-1], found)
+                elif path is not None:
+                    found.paths.append(path)
+            for name in closed:
+                path = self._own(inside + name)
+                if path is not None:
+                    found.unproven.append(Unproven(shown_path(path), None, "a folder that cannot be opened"))
 
     def _own(self, path: bytes) -> bytes | None:
         return path[len(self._prefix) :] if path.startswith(self._prefix) else None
@@ -146,7 +158,7 @@ class Disk:
         self._of(inner.working_tree(), path + b"/", found)
 
     def _everything(self) -> _Found:
-        found = _Found([], {}, [], [], [])
+        found = _Found([], {}, [], [], [], [])
         if os.path.lexists(self._base + _GIT):
             found.notes.append("its folder .git was not looked at")
         pending = [b""]
@@ -172,25 +184,31 @@ class Disk:
 class _Rest:
     """What lies in a folder beside the listed files: empty folders, special files, and what git ignores."""
 
-    def __init__(self, base: bytes, paths: list[bytes]) -> None:
+    def __init__(self, base: bytes) -> None:
         self._base = base
-        self._paths = paths
         self.empty: list[bytes] = []
         self.special: dict[bytes, str] = {}
         self.ignored = 0
         self.unreal: set[bytes] = set()
 
-    def look(self) -> None:
+    def look(self, paths: list[bytes], *, briefly: bool) -> None:
         """Look through every folder that holds a listed file; of any other one it is enough to know what it is.
 
-        Folders are `/`-terminated paths here, the root is empty.
+        Folders are `/`-terminated paths here, the root is empty. Briefly, only links in a folder's place are looked for.
         """
-        listed = set(self._paths)
+        listed = set(paths)
         full = {b""}
-        for folder in {path[: path.rfind(b"/") + 1] for path in self._paths}:
+        for folder in {path[: path.rfind(b"/") + 1] for path in paths}:
             while folder not in full:
                 full.add(folder)
                 folder = folder[: folder.rfind(b"/", 0, -1) + 1]  # noqa: PLW2901
+        if briefly:
+            real = {folder for folder in full if not os.path.islink(self._base + folder[:-1])}
+        else:
+            real = self._real_folders(full, listed)
+        self.unreal = {folder for folder in full if not self._is_real(folder, real)}
+
+    def _real_folders(self, full: set[bytes], listed: set[bytes]) -> set[bytes]:
         real = {b""}
         for folder in full:
             for one in self._inside(folder):
@@ -203,7 +221,7 @@ class _Rest:
                     real.add(path + b"/")
                 else:
                     self.ignored += self._holds_files(path + b"/")
-        self.unreal = {folder for folder in full if not self._is_real(folder, real)}
+        return real
 
     @staticmethod
     def _is_real(folder: bytes, real: set[bytes]) -> bool:
