@@ -179,7 +179,7 @@ def test_include_and_exclude(repository: Callable[..., Project]) -> None:
         (["--engine", "cloud"], 3, "cloud engine is not part"),
         (["--proof", "image"], 3, "--proof image"),
         (["--select", "E501"], 2, "no code"),
-        (["tar:x.tgz"], 2, "no file .x.tgz"),
+        (["tar:x.tgz"], 2, "there is no file 'x.tgz'"),
         (["index:", "ok.py"], 2, "stands alone"),
         (["--diff-base", "nonsense"], 2, "names no commit"),
         (["--service", "nobody"], 2, "there is no service"),
