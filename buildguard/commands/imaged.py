@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from typing import TYPE_CHECKING
 
 from buildguard import custody
@@ -48,6 +49,7 @@ class Image:
             image = images.find(daemon, self._reference, project.config.platform, pull)
             with cells.looking(daemon, image) as cell:
                 self._files = ImageFiles(cell, whole=True)
+                weakref.finalize(self, self._files.close)
                 finder = Finder(project, image, cell, self._files, self._root)
                 located = finder.located()
                 own, _installed = finder.places(located)
