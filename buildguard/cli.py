@@ -162,9 +162,11 @@ def manifest(stage: str, form: str, output: Path | None) -> None:
     STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), image:REF[:/root] or manifest:FILE.
     """
     from buildguard.commands.listing import manifest as command
-    from buildguard.report.listing import as_json, beside
 
     listed = command(Path.cwd(), stage, brief=form == "text", out=output or _behind_stdout())
+
+    from buildguard.report.listing import as_json, beside
+
     if form == "text":
         for line in beside(listed):
             click.echo(line, err=True)

@@ -8,9 +8,7 @@ without us, and it tells nothing of modes, links and submodules.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -97,17 +95,19 @@ class Manifest:
 
     def sums(self) -> bytes:
         """The regular files as `sha256sum` writes them, names with a backslash or a line break escaped as it does."""
+        odd = set(self.odd())
         lines = []
         for path, one in self.entries.items():
             if one.mode in {FILE, EXECUTABLE}:
-                odd = _odd(path)
-                mark, name = (b"\\", _escaped(path)) if odd else (b"", b"./-" if path == b"-" else path)
                 # by the name - alone sha256sum would read its standard input
+                mark, name = (b"\\", _escaped(path)) if path in odd else (b"", b"./-" if path == b"-" else path)
                 lines.append(b"%b%b  %b\n" % (mark, one.sha256.encode(), name))
         return b"".join(lines)
 
     def odd(self) -> list[bytes]:
         """The names of files that only GNU's `sha256sum` reads back: BusyBox does not know its escapes."""
+        if not _odd(b"/".join(self.entries)):
+            return []
         return [path for path, one in self.entries.items() if one.type == "file" and _odd(path)]
 
     def unsummed(self) -> list[bytes]:
@@ -197,6 +197,8 @@ def _unescaped(name: bytes) -> bytes:
 
 
 def _from_json(data: bytes) -> Manifest:
+    import json
+
     found = json.loads(data, object_pairs_hook=_no_duplicates)
     if found["schema"] != 1:
         raise ValueError(f"schema {found['schema']} is not known")
@@ -307,12 +309,16 @@ def _object(one: Entry, extras: Extras) -> dict[str, Any]:
 
 def _named(key: str, path: bytes) -> dict[str, str]:
     r"""A path for people, `\xNN` for each byte that is not UTF-8; where there is one, for programs too."""
+    import base64
+
     text = shown_path(path)
     exact = text.encode("utf-8") == path
     return {key: text} if exact else {key: text, f"{key}_base64": base64.b64encode(path).decode("ascii")}
 
 
 def _text(one: Mapping[str, Any], key: str) -> bytes:
+    import base64
+
     if f"{key}_base64" not in one:
         return str(one[key]).encode("utf-8")
     path = base64.b64decode(one[f"{key}_base64"], validate=True)

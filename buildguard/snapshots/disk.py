@@ -60,7 +60,7 @@ class Disk:
             rest.look(found.paths, briefly=self._brief)
 
         blobs = not self._brief
-        hashed = hash_files(self._base, first, blobs=blobs, meanwhile=meanwhile)
+        hashed = hash_files(self._base, first, blobs=blobs, meanwhile=meanwhile, shares=2 if self._brief else 3)
         hashed += hash_files(self._base, found.paths[len(first) :], blobs=blobs)
         entries = [
             manifests.of_bytes(path, manifests.SUBMODULE, commit.encode("ascii"))

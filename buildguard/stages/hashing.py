@@ -21,7 +21,6 @@ _FEW = 500  # a fork costs as much as hashing some hundred small files
 # permission bits, links, size, SHA-256, SHA-1 and whether all that is true
 _RECORD = struct.Struct("<HIQ32s20sxB")
 _NOTHING = (0, 0, 0, b"", b"", 0)
-_SHARES = 3  # one is ours, which has other things to do as well
 
 
 class Hashed(NamedTuple):
@@ -35,17 +34,23 @@ class Hashed(NamedTuple):
 
 
 def hash_files(
-    base: bytes, paths: Sequence[bytes], *, blobs: bool = True, meanwhile: Callable[[], object] = lambda: None
+    base: bytes,
+    paths: Sequence[bytes],
+    *,
+    blobs: bool = True,
+    meanwhile: Callable[[], object] = lambda: None,
+    shares: int = 2,
 ) -> list[Hashed | Unreadable]:
     """Each file below `base`, in order; `Unreadable` for what is none, cannot be read, or changes while it is read.
 
-    Blob ids are all zeros where nobody wants them. `meanwhile` is done by this process while a child hashes its share.
+    Blob ids are all zeros where nobody wants them. `meanwhile` is done by this process while a child
+    hashes, and `shares` says how much of the rest is left to it: every second file, or every third.
     """
     if len(paths) < _FEW or process.cores() < 2:  # noqa: PLR2004
         meanwhile()
         return [hash_file(base + path, blobs=blobs) for path in paths]
     # every file of the child's in turn, so that both shares hold alike
-    mine, theirs = paths[::_SHARES], [path for at, path in enumerate(paths) if at % _SHARES]
+    mine, theirs = paths[::shares], [path for at, path in enumerate(paths) if at % shares]
     child, own = process.side_by_side(
         lambda: _packed(base, theirs, blobs=blobs), lambda: _after(meanwhile, lambda: _packed(base, mine, blobs=blobs))
     )
@@ -54,7 +59,7 @@ def hash_files(
     others = _RECORD.iter_unpack(own)
     found: list[Hashed | Unreadable] = []
     for at, path in enumerate(paths):
-        fields = next(answers if at % _SHARES else others)
+        fields = next(answers if at % shares else others)
         # what the child could not hash, or did not live to tell, is hashed here: the reason is told then
         found.append(Hashed._make(fields[:5]) if fields[5] else hash_file(base + path, blobs=blobs))
     return found
