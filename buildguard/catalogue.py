@@ -32,6 +32,16 @@ CODES = {
     "BG403": "works here, breaks there",
     "BG404": "base image not pinned by digest",
     "BG405": "bytecode in the image that is not its source's",
+    "BG406": "the build step is not the one that would be written today",
+    "BG410": "the build file cannot be read",
+    "BG411": "a field that Cloud Build does not know",
+    "BG412": "a value that Cloud Build cannot take",
+    "BG413": "something stands twice in the build file",
+    "BG414": "a build that cannot run as it is written",
+    "BG415": "steps that wait for nothing, or for each other",
+    "BG416": "a substitution that is not defined, not used or misnamed",
+    "BG417": "more than Cloud Build takes",
+    "BG418": "a path that is reserved, or outside of the workspace",
 }
 # The f-string rules that name what the compiler refuses.
 RULE_ERRORS = frozenset({"BG201", "BG202", "BG203", "BG204", "BG206", "BG207"})

@@ -215,11 +215,12 @@ def doctor(path: str) -> None:
 
 
 @cli.command()
-def init() -> None:
+@click.option("--cloudbuild", "cloud_build", is_flag=True, help="Write the step that checks every build instead.")
+def init(*, cloud_build: bool) -> None:
     """Write the git hooks and a commented configuration; never over a file of yours."""
     from buildguard.commands.init import init as command
 
-    for line in command(Path.cwd()):
+    for line in command(Path.cwd(), cloud_build=cloud_build):
         click.echo(line)
 
 

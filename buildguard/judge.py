@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from buildguard.stages import Entry, Stage
 
 # What turns an interpreter's words into findings: a cached verdict is no older than these files.
-_RULES = ("findings.py", "text.py", "surgeon.py", "rules/*.py")
+_RULES = ("findings.py", "text.py", "step/coding.py", "surgeon.py", "rules/*.py")
 _MANY = 400
 _DIGEST = 32
 _STORE_EVERY = 2000

@@ -15,21 +15,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError
+from buildguard.step import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-FILE, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
-MODES = (FILE, EXECUTABLE, LINK, SUBMODULE)
+FILE, EXECUTABLE, LINK, SUBMODULE = MODES = rows.MODES
 TYPES = {FILE: "file", EXECUTABLE: "file", LINK: "symlink", SUBMODULE: "submodule"}
-# Where the archive carries its manifest, and who checks it there: nothing can vouch for itself, so no manifest lists them.
-CARRIED = b".buildguard/manifest"
-OWN = frozenset({CARRIED, b".buildguard/verify.py"})
-_HEX = re.compile(r"[0-9a-f]{64}")
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+CARRIED, OWN = rows.CARRIED, rows.OWN
+trouble_with = rows.trouble_with
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64})  (.+)", re.DOTALL)
 _ESCAPED = re.compile(rb"[\\\n\r]")
-_LONGEST_PATH, _LONGEST_NAME = 4096, 255  # what file systems take
 EMPTY = "empty folder"
 
 
@@ -83,10 +79,7 @@ class Manifest:
 
     def rows(self) -> bytes:
         """The canonical form."""
-        return b"".join(
-            b"%b %d %b\t%b\0" % (one.mode.encode(), one.size, one.sha256.encode(), one.path)
-            for one in self.entries.values()
-        )
+        return rows.as_bytes(rows.Row(*one[:4]) for one in self.entries.values())
 
     @property
     def digest(self) -> str:
@@ -146,28 +139,13 @@ def parse(data: bytes, name: str) -> Manifest:
     try:
         if data.startswith(b"{"):
             return _from_json(data)
-        if b"\0" in data[: _LONGEST_PATH + 128]:
-            return Manifest(_from_rows(data))
+        if b"\0" in data[: rows.LONGEST_PATH + 128]:
+            return Manifest(Entry(*row) for row in rows.rows_of(data))
         return Manifest(_from_sums(data), contents_only=True)
     except (ValueError, KeyError, TypeError) as error:
         raise UnprovenError(f"{name} is no manifest: {error}") from error
     except UnprovenError as error:
         raise UnprovenError(f"{name} is no manifest: {error.what}") from error
-
-
-def _from_rows(data: bytes) -> Iterator[Entry]:
-    if not data.endswith(b"\0"):
-        raise ValueError("it is cut short")
-    before = b""
-    for row in data[:-1].split(b"\0"):
-        head, tab, path = row.partition(b"\t")
-        words = head.decode("ascii").split(" ")
-        if not tab or len(words) != 3:  # noqa: PLR2004  mode, size, digest
-            raise ValueError(f"'{shown_path(row[:80])}' is no row")
-        if path <= before:
-            raise ValueError(f"{shown_path(path)} is out of order, or twice")
-        before = path
-        yield _entry(path, words[0], words[1], words[2])
 
 
 def _from_sums(data: bytes) -> Iterator[Entry]:
@@ -235,30 +213,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _entry(path: bytes, mode: str, size: str, digest: str) -> Entry:
-    why = trouble_with(path)
-    if why:
-        raise ValueError(f"{shown_path(path)}: {why}")
-    if mode not in MODES:
-        raise ValueError(f"{shown_path(path)}: '{mode}' is no mode")
-    if _NUMBER.fullmatch(size) is None or _HEX.fullmatch(digest) is None:
-        raise ValueError(f"{shown_path(path)}: its size or digest is none")
-    return Entry(path, mode, int(size), digest)
-
-
-def trouble_with(path: bytes) -> str:
-    """Why a path cannot be one of a stage: absolute, leading out of it, or not in its plainest form; else empty."""
-    if not path or b"\0" in path:
-        return "no proper name"
-    if path.startswith(b"/"):
-        return "an absolute path"
-    if len(path) > _LONGEST_PATH:
-        return "a path of more than 4096 bytes"
-    parts = path.split(b"/")
-    if b".." in parts:
-        return "a path that leads out of the root"
-    if b"" in parts or b"." in parts:
-        return "a path that is not in its plainest form"
-    return "a name of more than 255 bytes" if max(map(len, parts)) > _LONGEST_NAME else ""
+    return Entry(*rows.row_of(path, mode, size, digest))
 
 
 def normal(path: bytes) -> str:

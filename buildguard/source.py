@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import shown_path
 from buildguard.stages import Entry, Kind, Unreadable
 from buildguard.stages.disk import OnDisk, read_file
+from buildguard.step.sources import HEAD, SHEBANG, SUFFIXES, may_be_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from buildguard.stages import Stage
-
-SUFFIXES = (b".py", b".pyw")
-# python, python3, python3.11, also behind env and `uv run`; python2 is somebody else's interpreter.
-_SHEBANG = re.compile(
-    rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?)?|pypy3?|uv[ \t]+run)(?:[ \t\r\n]|$)"
-)
-_HEAD = 256
 
 
 class Selection(NamedTuple):
@@ -52,7 +45,7 @@ def choose(stage: Stage, selection: Selection) -> Chosen:
             links.append(entry)
         elif entry.kind is Kind.OTHER and stage.name.startswith("dir:"):
             by_name += [entry] if _is_closed_folder(stage, entry) else []
-        elif entry.kind is Kind.EXECUTABLE or b"." not in path.rpartition(b"/")[2]:
+        elif may_be_script(path, executable=entry.kind is Kind.EXECUTABLE):
             others.append(entry)
     chosen = [entry for entry in by_name if wanted(entry.path)]
     scripts = _scripts(stage, [one for one in others if wanted(one.path)])
@@ -129,13 +122,13 @@ def _scripts(stage: Stage, entries: list[Entry]) -> Iterator[Entry]:
     """Those of some entries that start with a Python shebang, or that cannot be looked at."""
     if not isinstance(stage, OnDisk):
         for entry, content in stage.contents(entries):
-            if isinstance(content, Unreadable) or _SHEBANG.match(content[:_HEAD]):
+            if isinstance(content, Unreadable) or SHEBANG.match(content[:HEAD]):
                 yield entry
         return
     base = os.fsencode(stage.root) + b"/"
     for entry in entries:
-        head = read_file(base + entry.path, most=_HEAD)
-        if _is_plain(base + entry.path) if isinstance(head, Unreadable) else _SHEBANG.match(head):
+        head = read_file(base + entry.path, most=HEAD)
+        if _is_plain(base + entry.path) if isinstance(head, Unreadable) else SHEBANG.match(head):
             yield entry
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import codecs
 import re
-import warnings
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from buildguard.diagnostic import Finding, Range, Severity, shown
+from buildguard.step.coding import BOM, coding_of, hides_code, undecodable
 
-_BOM = codecs.BOM_UTF8
+if TYPE_CHECKING:
+    from buildguard.step.coding import Coding
+
 _TO_UTF8 = "save the file as UTF-8"
 _WIDE_BOMS = {
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -22,9 +24,6 @@ _WIDE_BOMS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
-_FIRST_LINES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|$)")
-_COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
-_BLANK = re.compile(rb"[ \t\f]*(?:#|[\r\n]|$)")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _LFS = b"version https://git-lfs.github.com/spec/"
@@ -32,39 +31,6 @@ _MERGE = re.compile(rb"^<<<<<<< .*$(?s:.*?)^=======\r?$(?s:.*?)^>>>>>>> ", re.MU
 _TRIPLE = re.compile(
     rb"#[^\n]*|'''(?s:(?:\\.|.)*?)'''|\"\"\"(?s:(?:\\.|.)*?)\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\""
 )
-# Every visible ASCII character, and sequences with which a codec turns plain ASCII into something else.
-_PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
-
-
-class Coding(NamedTuple):
-    """How a source says that it is encoded: `cookie` is None where it says nothing, `line` where it says it."""
-
-    cookie: str | None
-    line: int
-    has_bom: bool
-
-    @property
-    def is_utf8(self) -> bool:
-        """Whether CPython reads it as UTF-8 without a codec (it compares the first letters only)."""
-        if self.cookie is None:
-            return True
-        name = self.cookie[:12].lower().replace("_", "-")
-        return name == "utf-8" or name.startswith("utf-8-")
-
-
-def coding_of(data: bytes) -> Coding:
-    """The BOM and the cookie of a source."""
-    has_bom = data.startswith(_BOM)
-    at = len(_BOM) if has_bom else 0
-    for line in (1, 2):
-        match = _FIRST_LINES.match(data, at)
-        text = match.group() if match else b""
-        if found := _COOKIE.match(text):
-            return Coding(found.group(1).decode("ascii", "replace"), line, has_bom)
-        if not _BLANK.match(text):
-            break
-        at += len(text)
-    return Coding(None, 0, has_bom)
 
 
 def findings(data: bytes) -> list[Finding]:
@@ -92,9 +58,10 @@ def refused_as_script(data: bytes) -> Finding | None:
     coding = coding_of(data)
     if coding.cookie is not None or coding.has_bom:
         return None  # measured on 3.8 to 3.13: declared as UTF-8, comments are not checked
-    where = _undecodable(data)
-    if where is None:
+    at = undecodable(data)
+    if at is None:
         return None
+    where = _place(data, at)
     return Finding(
         "BG107",
         where,
@@ -131,7 +98,7 @@ def excerpt_of(data: bytes, line: int | None) -> str:
             return ""
     end = data.find(b"\n", start)
     raw = data[start : end if end >= 0 else None][:1600]
-    text = raw.removeprefix(_BOM).removesuffix(b"\r") if start == 0 else raw.removesuffix(b"\r")
+    text = raw.removeprefix(BOM).removesuffix(b"\r") if start == 0 else raw.removesuffix(b"\r")
     return text.decode("utf-8", "replace")[:400]
 
 
@@ -144,10 +111,9 @@ def _encoding_findings(data: bytes) -> list[Finding]:
         found.append(_nul(data))
     coding = coding_of(data)
     if coding.is_utf8:
-        where = _undecodable(data)
-        if where is not None:
-            byte = _byte_at(data, where)
-            found.append(_undecoded(data, where, f"byte 0x{byte:02x} is not UTF-8", _TO_UTF8))
+        at = undecodable(data)
+        if at is not None:
+            found.append(_undecoded(data, _place(data, at), f"byte 0x{data[at]:02x} is not UTF-8", _TO_UTF8))
         elif b"\xe2\x80" in data or b"\xe2\x81" in data:
             found += _bidi_findings(data)
     else:
@@ -169,7 +135,7 @@ def _cookie_findings(data: bytes, coding: Coding) -> list[Finding]:
         return [_undecoded(data, where, f"no Python codec is called {shown(name)}", _TO_UTF8)]
     if not getattr(codec, "_is_text_encoding", True):
         return [_undecoded(data, where, f"{name} is no text encoding", _TO_UTF8)]
-    if _hides_code(name):
+    if hides_code(name):
         message = f"the coding cookie {name} turns what reads as a comment or text into other code"
         hint = "save the file as UTF-8 without a cookie"
         return [Finding("BG106", where, message, hint, excerpt_of(data, where.line))]
@@ -188,31 +154,6 @@ def _decoded_findings(data: bytes, name: str, where: Range, *, misread: bool) ->
     if not misread:
         return []
     return [_misleads(data, where, f"source in {name}: everybody else reads it as UTF-8", _TO_UTF8)]
-
-
-def _hides_code(name: str) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # unicode_escape warns of the very text that unmasks it
-        try:
-            return _PLAIN.decode(name) != _PLAIN.decode("ascii")
-        except (UnicodeError, ValueError):
-            return True
-
-
-def _undecodable(data: bytes) -> Range | None:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return _place(data, error.start)
-    return None
-
-
-def _byte_at(data: bytes, where: Range) -> int:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return data[error.start]
-    raise AssertionError(where)
 
 
 def _bidi_findings(data: bytes) -> list[Finding]:
@@ -274,7 +215,7 @@ def codec_of(data: bytes) -> str | None:
     if (
         coding.has_bom
         or any(one.code == "BG102" for one in _cookie_findings(data, coding))
-        or _hides_code(coding.cookie)
+        or hides_code(coding.cookie)
     ):
         return None
     return coding.cookie
@@ -284,7 +225,7 @@ def decoded(data: bytes) -> str | None:
     """The text of a source as CPython decodes it, without its BOM; None where it cannot be, or must not be."""
     name = codec_of(data)
     try:
-        return data.removeprefix(_BOM).decode(name) if name else None
+        return data.removeprefix(BOM).decode(name) if name else None
     except (UnicodeError, ValueError, LookupError):
         return None
 
@@ -292,7 +233,7 @@ def decoded(data: bytes) -> str | None:
 def encoded(changed: str, data: bytes) -> bytes | None:
     """A changed text in the encoding, and with the BOM, of the source that it comes from; None where that fails."""
     name = codec_of(data)
-    bom = _BOM if data.startswith(_BOM) else b""
+    bom = BOM if data.startswith(BOM) else b""
     try:
         return bom + changed.encode(name) if name else None
     except (UnicodeError, ValueError, LookupError):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import docker
 
-from tests.conftest import interpreter
+from tests.conftest import interpreter, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -182,6 +182,26 @@ class Rootfs:
         )
         assert "error" not in str(answer).lower(), answer
         return tag
+
+
+def debian_minimal(folder: Path) -> str:
+    """An image of Debian's real python3-minimal, which has no json, and neither a shell."""
+    names = ["python3.11-minimal", "libpython3.11-minimal"]
+    done = subprocess.run(
+        ["apt-get", "download", "-qq", *names], cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        missing("Debian's python3.11-minimal", f"apt-get update: {done.stderr}")
+    for package in folder.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "-x", package, folder / "root"], check=True)
+    assert not list((folder / "root").rglob("json"))
+    with Rootfs() as rootfs:
+        for file in sorted((folder / "root").rglob("*")):
+            if file.is_file() and not file.is_symlink():
+                rootfs.copy(file, file.relative_to(folder / "root").as_posix())
+        rootfs.link("usr/bin/python3", "python3.11")
+        rootfs.libraries(folder / "root/usr/bin/python3.11")
+        return rootfs.become(f"{REPOSITORY}/minimal:3.11", ["ENV PATH=/usr/bin"])
 
 
 def derived(tag: str, parent: str, files: Mapping[str, str | bytes], instructions: Iterable[str] = ()) -> str:

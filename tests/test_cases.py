@@ -30,7 +30,7 @@ _TEXT = {
 }
 
 # The releases that the table was measured with: 3.11.2 raises ValueError where 3.11.7 raises SyntaxError.
-_MEASURED = {
+MEASURED = {
     "3.8": "3.8.18",
     "3.9": "3.9.18",
     "3.10": "3.10.13",
@@ -47,9 +47,9 @@ def test_verdicts_equal_the_interpreters(project: Callable[..., Project], shared
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     assert len(rows) > 100
 
-    report = made.check("--target", _MEASURED[version], "--ignore", "BG2").json
+    report = made.check("--target", MEASURED[version], "--ignore", "BG2").json
 
-    assert report["targets"][0]["interpreter"] == f"CPython {_MEASURED[version]}"
+    assert report["targets"][0]["interpreter"] == f"CPython {MEASURED[version]}"
     found = [
         (one["path"], one["line"], one["column"]) for one in report["diagnostics"] if one["code"] in {"BG101", "BG103"}
     ]
@@ -68,7 +68,7 @@ def test_messages_are_the_interpreters_own(project: Callable[..., Project], shar
     with (shared_cases / "syntax.tsv").open(encoding="utf-8", newline="") as file:
         rows = {row["file"]: row[version] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)}
 
-    report = made.check("--target", _MEASURED[version], "--ignore", "BG2").json
+    report = made.check("--target", MEASURED[version], "--ignore", "BG2").json
 
     for one in report["diagnostics"]:
         if one["code"] == "BG101":

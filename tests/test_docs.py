@@ -152,7 +152,7 @@ def test_init_is_safe_to_run_twice(repository: Callable[..., Project]) -> None:
         hook = made.path / ".git/hooks" / name
         assert hook.read_bytes() == (REPOSITORY / "hooks" / name).read_bytes()
         assert hook.stat().st_mode & 0o111
-    assert "name: python:3.12" in first.out
+    assert "buildguard init --cloudbuild" in first.out
 
 
 def test_init_never_overwrites(repository: Callable[..., Project]) -> None:

@@ -37,6 +37,15 @@ _PURE = (
     "declared/images",
     "declared/dockerfile",
     "declared/pins",
+    "declared/yamlfile",
+    "gcp/buildfile",
+    "gcp/buildrules",
+    "gcp/fields",
+    "gcp/insert",
+    "gcp/schema",
+    "step/coding",
+    "step/rows",
+    "step/sources",
     "rules/fstrings",
     "rules/encode",
     "rules/ignores",
@@ -108,7 +117,7 @@ def test_words_and_judges_touch_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("file", _SOURCES, ids=lambda file: str(file.relative_to(_PACKAGE)))
 def test_processes_start_in_one_module(file: Path) -> None:
-    if file.name in {"process.py", "relay.py"}:  # the relay runs in a container, and forks there
+    if file.name in {"process.py", "relay.py", "compiling.py"}:  # the last two run elsewhere, and fork there
         return
     text = file.read_text("utf-8")
 

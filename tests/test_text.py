@@ -9,6 +9,7 @@ import pytest
 
 from buildguard import text
 from buildguard.diagnostic import Range, Severity
+from buildguard.step.coding import coding_of
 from tests.conftest import Project, interpreter
 
 if TYPE_CHECKING:
@@ -90,11 +91,11 @@ def test_nothing_to_say(data: bytes) -> None:
 
 
 def test_cookie_is_read_as_cpython_reads_it() -> None:
-    assert text.coding_of(b"\n# coding: latin-1\n").line == 2
-    assert text.coding_of(b"# a\r# coding: latin-1\r").cookie == "latin-1"
-    assert text.coding_of(b"# coding: UTF_8-unix\n").is_utf8
-    assert not text.coding_of(b"# coding: utf8\n").is_utf8
-    assert text.coding_of(_BOM + b"x").has_bom
+    assert coding_of(b"\n# coding: latin-1\n").line == 2
+    assert coding_of(b"# a\r# coding: latin-1\r").cookie == "latin-1"
+    assert coding_of(b"# coding: UTF_8-unix\n").is_utf8
+    assert not coding_of(b"# coding: utf8\n").is_utf8
+    assert coding_of(_BOM + b"x").has_bom
 
 
 _STARTS = {

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from buildguard.commands import since
+from buildguard.commands import builds, since
 from buildguard.commands.job import Job, Request, nothing, prepare
 from buildguard.commands.judging import judge_all
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
@@ -33,7 +33,9 @@ def check(request: Request, place: Place, watcher: Watcher) -> Report:
     started = time.monotonic()
     job = prepare(request, place)
     try:
-        return judged(job, judge_all(job, watcher), started)
+        seen = judge_all(job, watcher)
+        seen.diagnostics += builds.findings(job)
+        return judged(job, seen, started)
     finally:
         job.cache.close()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from buildguard import cache as caches
 from buildguard import config as configs
 from buildguard import process
+from buildguard.commands.builds import AGAIN, build_files, step_file, step_troubles
 from buildguard.commands.job import Request, config_files, image_of
 from buildguard.declared import gather
 from buildguard.diagnostic import shown
@@ -46,6 +47,7 @@ def doctor(cwd: Path, path: str) -> str:
         *_targets(place, config, chosen),
         *_interpreters(place),
         *_engines(),
+        *_build_step(place, config),
         *_surroundings(),
     ]
     return "\n".join(shown(line) for line in lines) + "\n"
@@ -144,6 +146,25 @@ def _container_engine() -> str:
         reached.close()
     address = reached.address
     return f"{version} at {address.url}, by {address.said_by}: asks the image's own Python (proof: compiled or image)"
+
+
+def _build_step(place: Place, config: Config) -> Iterator[str]:
+    from buildguard.step import file as step
+
+    yield ""
+    data = step_file(place.stage)
+    if data is None:
+        yield "build step: none; buildguard init --cloudbuild writes one"
+        return
+    written = step.read(data)
+    if written is None or not written.intact:
+        yield f"build step: {step.NAME} was changed by hand: {AGAIN}"
+    elif data == step.text(config.include, config.exclude):
+        yield f"build step: {step.NAME} is up to date"
+    else:
+        yield f"build step: {step.NAME} is out of date (version {written.version}): {AGAIN}"
+    for one in step_troubles(data, dict(build_files(place.stage, config)), config):
+        yield f"  {one.path}:{one.range.line}: {one.message}"
 
 
 def _surroundings() -> Iterator[str]:

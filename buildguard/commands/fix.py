@@ -19,6 +19,7 @@ from buildguard.rules.ignores import ignores
 from buildguard.rules.screen import may_be_refused
 from buildguard.stages import Unreadable
 from buildguard.stages.disk import OnDisk
+from buildguard.step.coding import coding_of
 from buildguard.surgeon import Operation, Patient, operations
 from buildguard.target import PythonVersion
 
@@ -205,7 +206,7 @@ def _planned(case: _Case) -> _Case:
     if operation.after == case.text:
         return case
     after = text.encoded(operation.after, case.data)
-    if after is None or text.coding_of(after) != text.coding_of(case.data):
+    if after is None or coding_of(after) != coding_of(case.data):
         return case.refused("the result cannot be written in the encoding of the file")
     return case._replace(after=after)
 

@@ -6,13 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildguard import config as configs
 from buildguard import git
-from buildguard.commands.job import config_files
-from buildguard.declared import gather
-from buildguard.errors import GuardError, UnprovenError, UsageError
-from buildguard.place import locate
-from buildguard.source import Selection, choose
+from buildguard.commands.guard import guard_build
+from buildguard.errors import UnprovenError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,22 +29,23 @@ _TABLE = """\
 # context = "."
 """
 _MARK = "[tool.buildguard]"
-_STEP = """\
-Cloud Build: to have every build checked first, put this above the first step of cloudbuild.yaml (nothing was changed there)
-  - id: buildguard
-    name: {image}
-    entrypoint: sh
-    args: [-c, "pip install --quiet buildguard-gcp && buildguard check ."]"""
-_OLDEST_HOST = 11
 
 
-def init(cwd: Path) -> list[str]:
-    """Write what is missing; return one line for each thing done or left alone."""
+def init(cwd: Path, *, cloud_build: bool = False) -> list[str]:
+    """Write what is missing; return one line for each thing done or left alone.
+
+    With `cloud_build`, the step file and the step in the build file, and nothing else.
+    """
     repository = git.repository_of(cwd)
     if repository is None:
         raise UsageError("this is not a git repository", hint="git init, then buildguard init")
     try:
-        return [*_hooks(repository), *_configuration(repository.top), *_cloud_build_step(cwd)]
+        if cloud_build:
+            return guard_build(cwd)
+        offer = (
+            "Cloud Build: buildguard init --cloudbuild puts a step into your build file that checks all of this first"
+        )
+        return [*_hooks(repository), *_configuration(repository.top), offer]
     except OSError as error:
         raise UnprovenError(f"{error.filename}: {error.strerror}") from error
 
@@ -103,21 +100,3 @@ def _configuration(top: Path) -> Iterator[str]:
             out.write((b"" if not data or data.endswith(b"\n") else newline) + newline)
             out.write(_TABLE.encode().replace(b"\n", newline))
         yield "pyproject.toml: a commented [tool.buildguard] table was added at the end"
-
-
-def _cloud_build_step(cwd: Path) -> list[str]:
-    """The step to paste, on the image that runs the code: its Python is the one to ask."""
-    place = locate(cwd, ())
-    try:
-        config = configs.read(config_files(place.stage))
-        targets = gather.find(place.stage, config, choose(place.stage, Selection()).sources).targets
-    except GuardError as error:
-        return [f"Cloud Build: no step is offered yet: {error.what}"]
-    versions = sorted({target.version for target in targets if target.version is not None})
-    if not versions:
-        return ["Cloud Build: no step is offered yet: which Python runs this code cannot be told"]
-    if versions[0].minor < _OLDEST_HOST:
-        return [
-            f"Cloud Build: no step is offered: buildguard itself needs Python 3.11, and the target is {versions[0]}"
-        ]
-    return _STEP.format(image=f"python:{versions[0]}").splitlines()

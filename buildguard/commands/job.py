@@ -56,18 +56,26 @@ class Job(NamedTuple):
     targets: list[Target]
     cache: caches.Cache
     notes: list[str]
+    scope: tuple[bytes, ...] | None = ()
+
+    def covers(self, path: bytes) -> bool:
+        """Whether a path is among what was asked about: everything, some paths, or nothing at all (None)."""
+        if self.scope is None:
+            return False
+        return not self.scope or any(one in {b"", path} or path.startswith(one + b"/") for one in self.scope)
 
 
 def prepare(request: Request, place: Place) -> Job:
     """Read the configuration, choose the sources and find their targets; raises UsageError and UnprovenError."""
     config = configs.read(config_files(place.stage))
     chosen_filters, notes = filters_of(request, config)
-    chosen = _sources(request, place, config)
+    scope = (_staged(place) or None) if request.staged else place.paths
+    chosen = _sources(request, place, config, scope)
     notes += chosen.notes
     targets: list[Target] = []
     if chosen.sources:
         targets = _targets(request, place, config, chosen, notes)
-    return Job(request, place, config, chosen_filters, chosen, targets, cache_of(request), notes)
+    return Job(request, place, config, chosen_filters, chosen, targets, cache_of(request), notes, scope)
 
 
 def filters_of(request: Request, config: Config) -> tuple[Filters, list[str]]:
@@ -114,13 +122,10 @@ def config_files(stage: Stage) -> dict[bytes, bytes]:
     return found
 
 
-def _sources(request: Request, place: Place, config: Config) -> Chosen:
-    paths = place.paths
-    if request.staged:
-        paths = _staged(place)
-        if not paths:
-            return Chosen([], [])
-    return choose(place.stage, Selection(paths, config.include, config.exclude, explicit=not request.staged))
+def _sources(request: Request, place: Place, config: Config, scope: tuple[bytes, ...] | None) -> Chosen:
+    if scope is None:
+        return Chosen([], [])
+    return choose(place.stage, Selection(scope, config.include, config.exclude, explicit=not request.staged))
 
 
 def _staged(place: Place) -> tuple[bytes, ...]:

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.config import ServiceTable
 from buildguard.declared import images, pins
+from buildguard.declared.yamlfile import InvalidYamlError
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.source import SUFFIXES, deciding
+from buildguard.source import deciding
 from buildguard.stages import Unreadable
+from buildguard.step.sources import SUFFIXES
 from buildguard.target import Declaration, PythonVersion, Rank, Service, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from buildguard.config import Config
-    from buildguard.declared import cloudbuild
+    from buildguard.gcp.buildfile import BuildFile
     from buildguard.stages import Entry, Stage
 
 _DOCKERFILE = re.compile(
@@ -53,8 +55,9 @@ class _Read(NamedTuple):
     """The files of a stage that matter here, by path."""
 
     dockerfiles: dict[str, bytes]
-    buildfiles: dict[str, cloudbuild.BuildFile]
+    buildfiles: dict[str, BuildFile]
     pins: dict[str, bytes]
+    unreadable: list[InvalidYamlError]
 
 
 def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence[str] = (), service: str = "") -> Found:
@@ -84,6 +87,8 @@ def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence
         targets += _root_target(targets, declared, sources)
     targets = [target for target in targets if any(target_covers(target, targets, entry.path) for entry in sources)]
     if not targets and not (service and services):
+        if files.unreadable:
+            raise files.unreadable[0]
         raise UsageError(
             "nothing here says which Python will run this code",
             hint='add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]',
@@ -122,7 +127,7 @@ def _read(stage: Stage, config: Config) -> _Read:
     build_file = os.fsencode(config.build_file)
     configured = {*dockerfiles, build_file}
     wanted = [entry for entry in stage.entries() if deciding(entry.path) or entry.path in configured]
-    found = _Read({}, {}, {})
+    found = _Read({}, {}, {}, [])
     for entry, content in stage.contents(wanted):
         path = shown_path(entry.path)
         if isinstance(content, Unreadable):
@@ -134,9 +139,12 @@ def _read(stage: Stage, config: Config) -> _Read:
         elif posixpath.basename(path) in pins.NAMES:
             found.pins[path] = content
         elif entry.path == build_file or cloudbuild_name(entry.path):
-            from buildguard.declared import cloudbuild
+            from buildguard.gcp import buildfile
 
-            found.buildfiles[path] = cloudbuild.read(content, path, dict(config.substitutions))
+            try:
+                found.buildfiles[path] = buildfile.read(content, path, dict(config.substitutions))
+            except InvalidYamlError as error:
+                found.unreadable.append(error)  # BG410 says so
     return found
 
 

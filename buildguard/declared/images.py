@@ -37,6 +37,32 @@ NO_PYTHON = EMPTY | frozenset(
 )
 
 
+# Distributions: what they hold of Python, if any, is installed later.
+_BARE = EMPTY | frozenset(
+    {
+        "almalinux",
+        "alpine",
+        "amazonlinux",
+        "archlinux",
+        "base",
+        "base-debian11",
+        "base-debian12",
+        "base-debian13",
+        "cc",
+        "centos",
+        "debian",
+        "fedora",
+        "opensuse",
+        "oraclelinux",
+        "rockylinux",
+        "ubi",
+        "ubi-minimal",
+        "ubuntu",
+        "wolfi-base",
+    }
+)
+
+
 class ImageRef(NamedTuple):
     """An image reference in its parts: `europe-docker.pkg.dev/acme/python`, `3.11-slim`, `sha256:…`."""
 
@@ -70,6 +96,11 @@ def promised(reference: str) -> PythonVersion | None:
         return PythonVersion.parse(found["version"])
     named = _IN_NAME.search(ref.last)
     return PythonVersion.parse(f"3.{named['minor']}") if named is not None else None
+
+
+def is_bare(reference: str) -> bool:
+    """Whether it is the image of a distribution or of something else that is known to come without Python."""
+    return parse(reference).last in _BARE | NO_PYTHON
 
 
 def is_python(reference: str) -> bool:

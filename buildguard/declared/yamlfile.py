@@ -1,30 +1,55 @@
-"""YAML with line numbers, as plain values: mappings, lists and the text of scalars."""
+"""YAML with positions, as plain values: mappings, lists and the text of scalars. YAML 1.1, which Google's tools read."""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+_MOST_VALUES = 20_000
+_TAG = "tag:yaml.org,2002:"
+_MERGE = f"{_TAG}merge"
+
+
+class Place(NamedTuple):
+    """Where something stands: line and column from 1, and its offsets in the text, the end exclusive."""
+
+    line: int
+    column: int
+    start: int
+    end: int
 
 
 class Node(NamedTuple):
-    """A value and the line (from 1) that it starts on."""
+    """A value and the line (from 1) that it starts on.
+
+    `kind` is YAML's: str, int, float, bool, null, timestamp …, map, seq; scalars keep their text whatever they are.
+    `keys` are where the keys of a mapping stand, `twice` those that stand there a second time. `flow` is the style with
+    brackets; `alias` says that the value is written elsewhere.
+    """
 
     value: str | list[Node] | dict[str, Node]
     line: int
+    kind: str = "str"
+    place: Place = Place(1, 1, 0, 0)
+    keys: Mapping[str, Place] = {}
+    twice: tuple[tuple[str, Place], ...] = ()
+    flow: bool = False
+    alias: bool = False
 
     def text(self) -> str:
         """The scalar's text, empty where this is none."""
         return self.value if isinstance(self.value, str) else ""
 
     def items(self) -> list[Node]:
-        """The elements of a list; a scalar counts as a list of one."""
+        """The elements of a list; a scalar counts as a list of one, and so does a mapping."""
         if isinstance(self.value, list):
             return self.value
-        return [self] if isinstance(self.value, str) else []
+        return [] if self.kind == "null" else [self]
 
     def get(self, *keys: str) -> Node | None:
         """The value below a chain of keys."""
@@ -38,33 +63,80 @@ class Node(NamedTuple):
         yield from self.value.items() if isinstance(self.value, dict) else ()
 
 
+class InvalidYamlError(UsageError):
+    """Text that is no YAML, with the place where that shows."""
+
+    def __init__(self, file: str, problem: str, line: int | None, column: int | None) -> None:
+        where = file if line is None else f"{file}:{line}"
+        super().__init__(f"{where} is not valid YAML: {problem}")
+        self.problem, self.line, self.column = problem, line, column
+
+
+@functools.lru_cache(maxsize=8)
 def read(data: bytes, file: str) -> Node:
-    """Parse YAML (or JSON, which is YAML); raises UsageError with file and line."""
+    """Parse YAML (or JSON, which is YAML); raises InvalidYamlError, a UsageError, with file and line."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        root = YAML(typ="rt", pure=True).compose(data.decode("utf-8"))
-        return _plain(root, [20_000])
+        parser = YAML(typ="rt", pure=True)
+        parser.version = (1, 1)
+        return _Copy().plain(parser.compose(data.decode("utf-8")))
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8") from error
+        raise InvalidYamlError(file, "it is not UTF-8", data[: error.start].count(b"\n") + 1, None) from error
     except (YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = file if mark is None else f"{file}:{mark.line + 1}"
-        problem = getattr(error, "problem", None) or str(error) or "nested too deeply"
-        raise UsageError(f"{place} is not valid YAML: {problem}") from error
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        context, began = str(getattr(error, "context", None)), getattr(error, "context_mark", None)
+        if problem == "but found another document":
+            problem = "there is a second document in it"
+        elif began is not None and ("flow" in context or "end" in str(problem)):
+            mark, problem = began, f"{context}: {problem}"  # where a bracket or a quote was opened
+        problem = problem or str(error) or "nested too deeply"
+        place = (None, None) if mark is None else (mark.line + 1, mark.column + 1)
+        raise InvalidYamlError(file, problem, *place) from error
 
 
-def _plain(node: Any, budget: list[int]) -> Node:
-    """Copy a composed node; the budget ends what aliases would blow up."""
-    budget[0] -= 1
-    if budget[0] < 0:
-        raise RecursionError("more than 20,000 values")
-    if node is None:
-        return Node("", 1)
-    line = node.start_mark.line + 1
-    if node.id == "mapping":
-        return Node({key.value: _plain(value, budget) for key, value in node.value if isinstance(key.value, str)}, line)
-    if node.id == "sequence":
-        return Node([_plain(value, budget) for value in node.value], line)
-    return Node(str(node.value), line)
+class _Copy:
+    """Copying composed nodes; the budget ends what aliases would blow up."""
+
+    def __init__(self) -> None:
+        self._budget = _MOST_VALUES
+        self._seen: set[int] = set()
+
+    def plain(self, node: Any) -> Node:
+        self._budget -= 1
+        if self._budget < 0:
+            raise RecursionError(f"more than {_MOST_VALUES:,} values")
+        if node is None:
+            return Node("", 1, "null")
+        alias = id(node) in self._seen
+        self._seen.add(id(node))
+        place = _place(node)
+        if node.id == "mapping":
+            return self._mapping(node, place, alias=alias)
+        if node.id == "sequence":
+            items = [self.plain(value) for value in node.value]
+            return Node(items, place.line, "seq", place, flow=bool(node.flow_style), alias=alias)
+        kind = str(node.tag).removeprefix(_TAG)
+        return Node(str(node.value), place.line, kind, place, alias=alias)
+
+    def _mapping(self, node: Any, place: Place, *, alias: bool) -> Node:
+        found: dict[str, Node] = {}
+        merged: dict[str, Node] = {}
+        keys: dict[str, Place] = {}
+        twice: list[tuple[str, Place]] = []
+        for key, value in node.value:
+            name = key.value if isinstance(key.value, str) else ""
+            if str(key.tag) == _MERGE:
+                for one in [value] if value.id == "mapping" else list(value.value):
+                    merged = {**dict(self.plain(one).pairs()), **merged}
+                continue
+            if name in found:
+                twice.append((name, _place(key)))
+            found[name], keys[name] = self.plain(value), _place(key)
+        return Node({**merged, **found}, place.line, "map", place, keys, tuple(twice), bool(node.flow_style), alias)
+
+
+def _place(node: Any) -> Place:
+    mark = node.start_mark
+    return Place(mark.line + 1, mark.column + 1, mark.index, node.end_mark.index)

@@ -15,10 +15,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from buildguard import process, text
+from buildguard import process
 from buildguard.diagnostic import Range
 from buildguard.engines import Outcome, Ready, Rejected, Source, Unavailable
 from buildguard.errors import UnprovenError
+from buildguard.step.coding import coding_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -126,7 +127,7 @@ def _name(source: Source) -> str:
 
 def _as_utf8(data: bytes) -> bytes:
     """Ruff reads UTF-8 only; a source with another, valid cookie is legal Python."""
-    coding = text.coding_of(data)
+    coding = coding_of(data)
     if coding.cookie is None or coding.is_utf8:
         return data
     try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from buildguard import git
 from buildguard.diagnostic import shown_path
 from buildguard.stages import KINDS, Entry, Kind, Unreadable
+from buildguard.step.sources import NO_SOURCE, PACKAGES, VIRTUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from buildguard.stages import Stage
 
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NO_SOURCE = frozenset({b".git", b".hg", b".svn", b"__pycache__"})
 
 
 def read_file(path: bytes, *, most: int | None = None) -> bytes | Unreadable:
@@ -195,7 +195,7 @@ class Folder(OnDisk):
                 # An entry of its own, so that the folder shows up as unreadable and is not passed over.
                 yield Entry(here, Kind.OTHER)
                 continue
-            if here and any(one.name == b"pyvenv.cfg" for one in found):
+            if here and any(one.name == VIRTUAL for one in found):
                 self._left_out.append(f"{shown_path(here)}: a virtual environment, left out")
                 continue
             for one in found:
@@ -204,9 +204,9 @@ class Folder(OnDisk):
                     yield Entry(path, Kind.LINK)
                 elif not one.is_dir(follow_symlinks=False):
                     yield Entry(path, _kind_of(one))
-                elif one.name == b"node_modules":
+                elif one.name == PACKAGES:
                     self._left_out.append(f"{shown_path(path)}: installed packages, left out")
-                elif one.name not in _NO_SOURCE:
+                elif one.name not in NO_SOURCE:
                     pending.append(path)
 
 

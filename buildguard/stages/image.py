@@ -13,8 +13,8 @@ from buildguard.archives.tar import MemberKind, TarReader
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError
 from buildguard.snapshots import MOST_KEPT
-from buildguard.source import SUFFIXES
 from buildguard.stages import Entry, Kind, Unreadable
+from buildguard.step.sources import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
 from buildguard.target import PythonVersion
 from tests import images
-from tests.conftest import BROKEN_BEFORE_312, answers, interpreter, missing
+from tests.conftest import BROKEN_BEFORE_312, answers, interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -183,21 +182,7 @@ def test_a_minimal_interpreter(image: Callable[..., str]) -> None:
 
 def test_debians_minimal_python(engine: str, tmp_path: Path) -> None:
     """The real python3-minimal, which has no json."""
-    names = ["python3.11-minimal", "libpython3.11-minimal"]
-    done = subprocess.run(
-        ["apt-get", "download", "-qq", *names], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        missing("Debian's python3.11-minimal", f"apt-get update: {done.stderr}")
-    for package in tmp_path.glob("*.deb"):
-        subprocess.run(["dpkg-deb", "-x", package, tmp_path / "root"], check=True)
-    with images.Rootfs() as rootfs:
-        for file in sorted((tmp_path / "root").rglob("*")):
-            if file.is_file() and not file.is_symlink():
-                rootfs.copy(file, file.relative_to(tmp_path / "root").as_posix())
-        rootfs.libraries(tmp_path / "root/usr/bin/python3.11")
-        tag = rootfs.become(f"{images.REPOSITORY}/minimal:3.11", ["ENV PATH=/usr/bin"])
-    assert not list((tmp_path / "root").rglob("json"))
+    tag = images.debian_minimal(tmp_path)
 
     outcomes = _outcomes(tag, [b"x = 1\n", b"f(\n", b"f'{1!r}'\n"])
 

@@ -339,7 +339,6 @@ def test_images_without_python_make_no_target(project: Callable[..., Project]) -
         ("buildguard.toml", 'traget = ["3.11"]\n', "buildguard.toml:1"),
         ("buildguard.toml", "target = 3.11\n", "buildguard.toml:1"),
         ("buildguard.toml", 'target = ["3.99"]\n', "3.99"),
-        ("cloudbuild.yaml", "steps:\n  - name: [\n", "cloudbuild.yaml:3"),
         ("pyproject.toml", '[project]\nrequires-python = "about 3"\n', "pyproject.toml:2"),
         ("buildguard.toml", 'ignore = ["E501"]\n', "buildguard.toml"),
         ("buildguard.toml", "[cloud]\nprojekt = 'x'\n", "buildguard.toml:2"),

@@ -1,13 +1,18 @@
-"""What `cloudbuild.yaml` says about the Python that will run: builds, their contexts and arguments, step images."""
+"""What a build file says that others need: image builds, their contexts and arguments, Python images, and what each step does.
+
+Words are all that is looked at: what a script of the project does cannot be told from here.
+"""
 
 from __future__ import annotations
 
 import posixpath
 import re
 import shlex
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.declared import images, yamlfile
+from buildguard.gcp.fields import flat, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +38,95 @@ _SWITCHES = frozenset(
 _VERSION_VARIABLE = re.compile(r"\bGOOGLE_PYTHON_VERSION=[\"']?([\w.*><=~^!]+)")
 
 
+class Role(Enum):
+    """What a step does with an image or with sources, as far as its words tell."""
+
+    FETCHES = "fetches sources"
+    BUILDS = "builds"
+    PUSHES = "pushes"
+    DEPLOYS = "deploys"
+
+
+# The first words of commands, by what they do; `…` stands for any words between.
+_DOES: tuple[tuple[Role, str], ...] = (
+    (Role.FETCHES, "git clone"),
+    (Role.FETCHES, "git fetch"),
+    (Role.FETCHES, "git pull"),
+    (Role.FETCHES, "git checkout"),
+    (Role.FETCHES, "git submodule"),
+    (Role.FETCHES, "git lfs"),
+    (Role.FETCHES, "gsutil … cp"),
+    (Role.FETCHES, "gsutil … rsync"),
+    (Role.FETCHES, "gcloud storage cp"),
+    (Role.FETCHES, "gcloud storage rsync"),
+    (Role.FETCHES, "gcloud source repos clone"),
+    (Role.FETCHES, "curl"),
+    (Role.FETCHES, "wget"),
+    (Role.BUILDS, "docker … build"),
+    (Role.BUILDS, "docker buildx"),
+    (Role.BUILDS, "docker compose … build"),
+    (Role.BUILDS, "docker-compose … build"),
+    (Role.BUILDS, "buildah … bud"),
+    (Role.BUILDS, "buildah … build"),
+    (Role.BUILDS, "podman … build"),
+    (Role.BUILDS, "executor"),
+    (Role.BUILDS, "pack build"),
+    (Role.BUILDS, "ko build"),
+    (Role.BUILDS, "skaffold build"),
+    (Role.BUILDS, "gcloud builds submit"),
+    (Role.PUSHES, "docker … push"),
+    (Role.PUSHES, "docker buildx … --push"),
+    (Role.PUSHES, "docker manifest push"),
+    (Role.PUSHES, "podman … push"),
+    (Role.PUSHES, "buildah … push"),
+    (Role.PUSHES, "executor"),
+    (Role.PUSHES, "pack build … --publish"),
+    (Role.PUSHES, "ko build"),
+    (Role.PUSHES, "skaffold build"),
+    (Role.PUSHES, "crane push"),
+    (Role.PUSHES, "crane copy"),
+    (Role.PUSHES, "skopeo copy"),
+    (Role.PUSHES, "gcloud builds submit"),
+    (Role.DEPLOYS, "gcloud run deploy"),
+    (Role.DEPLOYS, "gcloud run services"),
+    (Role.DEPLOYS, "gcloud run jobs"),
+    (Role.DEPLOYS, "gcloud functions deploy"),
+    (Role.DEPLOYS, "gcloud app deploy"),
+    (Role.DEPLOYS, "gcloud deploy releases"),
+    (Role.DEPLOYS, "gcloud compute instance-groups"),
+    (Role.DEPLOYS, "gcloud compute instances"),
+    (Role.DEPLOYS, "kubectl … apply"),
+    (Role.DEPLOYS, "kubectl … create"),
+    (Role.DEPLOYS, "kubectl … patch"),
+    (Role.DEPLOYS, "kubectl … replace"),
+    (Role.DEPLOYS, "kubectl … rollout"),
+    (Role.DEPLOYS, "kubectl … set"),
+    (Role.DEPLOYS, "kustomize"),
+    (Role.DEPLOYS, "helm … install"),
+    (Role.DEPLOYS, "helm … upgrade"),
+    (Role.DEPLOYS, "helmfile"),
+    (Role.DEPLOYS, "gke-deploy"),
+    (Role.DEPLOYS, "skaffold deploy"),
+    (Role.DEPLOYS, "skaffold run"),
+    (Role.DEPLOYS, "terraform … apply"),
+    (Role.DEPLOYS, "pulumi up"),
+    (Role.DEPLOYS, "firebase … deploy"),
+)
+# Images whose program is called otherwise than they are; an empty one takes its program from the arguments.
+_PROGRAMS = {"cloud-sdk": "", "google-cloud-cli": "", "google-cloud-cli-slim": "", "alpine-git": "git"}
+_RELEASE_TRACKS = frozenset({"alpha", "beta", "preview"})
+
+
+class Step(NamedTuple):
+    """One step: its number and id, its line, the image that it runs, and what it does."""
+
+    number: int
+    id: str
+    line: int
+    image: str
+    roles: frozenset[Role]
+
+
 class DockerBuild(NamedTuple):
     """One image build: Dockerfile and context relative to where the build runs, arguments, and the stage built."""
 
@@ -49,58 +143,84 @@ class BuildFile(NamedTuple):
     builds: list[DockerBuild]
     step_images: list[tuple[int, str]]
     versions: list[tuple[int, str]]
+    steps: list[Step]
 
 
 def read(data: bytes, file: str, substitutions: Mapping[str, str]) -> BuildFile:
     """Read a build file; raises UsageError where it is no YAML."""
-    root = yamlfile.read(data, file)
-    declared = root.get("substitutions")
-    known = {key: node.text() for key, node in declared.pairs()} if declared is not None else {}
-    known |= substitutions
-    found = BuildFile([], [], [])
-    steps = root.get("steps")
-    for step in steps.items() if steps is not None else []:
-        _step(step, known, found)
+    build = flat(yamlfile.read(data, file))
+    known = {key: node.text() for key, node in value_of(build, "substitutions").pairs()} | dict(substitutions)
+    found = BuildFile([], [], [], [])
+    for number, step in enumerate(value_of(build, "steps").items()):
+        _step(number, flat(step), known, found)
     return found
 
 
-def _step(step: yamlfile.Node, known: Mapping[str, str], found: BuildFile) -> None:
-    name_node = step.get("name")
-    name = _filled(name_node.text(), known) if name_node is not None else ""
-    if name_node is not None and images.is_python(name):
+def _step(number: int, step: Mapping[str, yamlfile.Node], known: Mapping[str, str], found: BuildFile) -> None:
+    name_node = value_of(step, "name")
+    name = _filled(name_node.text(), known)
+    if images.is_python(name):
         found.step_images.append((name_node.line, name))
-    folder = step.get("dir")
-    start = _filled(folder.text(), known) if folder is not None else ""
+    start = _filled(value_of(step, "dir").text(), known)
+    roles: set[Role] = set()
     for line, argv in _commands(step, name, known):
         build = _docker_build(line, argv, start) if argv and argv[0] == "docker" else _kaniko(line, argv, start)
         if build is not None:
             found.builds.append(build)
+        roles |= _roles(argv)
         for word in argv:
             if match := _VERSION_VARIABLE.search(word):
                 found.versions.append((line, match.group(1)))
-    variables = step.get("env")
-    for node in variables.items() if variables is not None else []:
+    for node in value_of(step, "env").items():
         if match := _VERSION_VARIABLE.match(_filled(node.text(), known)):
             found.versions.append((node.line, match.group(1)))
+    found.steps.append(Step(number, value_of(step, "id").text(), step[""].line, name, frozenset(roles)))
 
 
-def _commands(step: yamlfile.Node, name: str, known: Mapping[str, str]) -> Iterator[tuple[int, list[str]]]:
+def _roles(argv: Sequence[str]) -> set[Role]:
+    """What a command does: its first words are those of a pattern."""
+    words = [word for word in argv if word not in _RELEASE_TRACKS]
+    if words[:2] == ["docker", "--chdir"]:
+        words = words[:1] + words[3:]
+    return {role for role, pattern in _DOES if _follows(words, pattern.split())}
+
+
+def _follows(words: Sequence[str], pattern: Sequence[str]) -> bool:
+    at = 0
+    for position, wanted in enumerate(pattern):
+        if wanted == "…":
+            continue
+        loose = position > 0 and pattern[position - 1] == "…"
+        while loose and at < len(words) and words[at] != wanted:
+            at += 1
+        if at >= len(words) or words[at] != wanted:
+            return False
+        at += 1
+    return True
+
+
+def _commands(
+    step: Mapping[str, yamlfile.Node], name: str, known: Mapping[str, str]
+) -> Iterator[tuple[int, list[str]]]:
     """Every command of a step that can be told: its line and words."""
-    script, args, entrypoint = step.get("script"), step.get("args"), step.get("entrypoint")
-    program = entrypoint.text() if entrypoint is not None else images.parse(name).last
-    if script is not None:
+    script, args = value_of(step, "script"), value_of(step, "args")
+    line = (args if args.items() else value_of(step, "name")).line
+    image = images.parse(name).last
+    program = value_of(step, "entrypoint").text() or _PROGRAMS.get(image, image)
+    if script.text():
         yield from _shell(script.text(), script.line)
-    if args is None:
         return
-    words = [(node.line, _filled(node.text(), known)) for node in args.items()]
+    words = [(node.line, _filled(node.text(), known)) for node in value_of(step, "args").items()]
+    if not program and words:
+        program, words = words[0][1], words[1:]
     if posixpath.basename(program) in {"bash", "sh", "dash", "ash"}:
-        line, text = next(((at, word) for at, word in words if not word.startswith("-")), (args.line, ""))
-        yield from _shell(text, line)
+        at, text = next(((at, word) for at, word in words if not word.startswith("-")), (line, ""))
+        yield from _shell(text, at)
     elif posixpath.basename(program) == "docker":
         # `docker` in front, as the entrypoint of the builder's image is; its line is that of the Dockerfile's name
-        yield args.line, ["docker", *(word for _line, word in words)]
+        yield line, ["docker", *(word for _line, word in words)]
     else:
-        yield args.line, [posixpath.basename(program), *(word for _line, word in words)]
+        yield line, [posixpath.basename(program), *(word for _line, word in words)]
 
 
 def _shell(text: str, line: int) -> Iterator[tuple[int, list[str]]]:

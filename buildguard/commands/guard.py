@@ -1,0 +1,178 @@
+"""`buildguard init --cloudbuild`: the step file, and the step that runs it before the first build. Nothing is committed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import config as configs
+from buildguard.commands.builds import build_files
+from buildguard.commands.job import Request, config_files, image_of
+from buildguard.declared import gather, images
+from buildguard.diagnostic import shown_path
+from buildguard.errors import UsageError
+from buildguard.gcp import insert
+from buildguard.gcp.insert import NewStep
+from buildguard.ignore import gcloud
+from buildguard.place import locate
+from buildguard.report import write
+from buildguard.source import Selection, choose
+from buildguard.stages.disk import read_file
+from buildguard.step import file as step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from buildguard.config import Config
+    from buildguard.place import Place
+    from buildguard.target import Target
+
+_NAMES = ("cloudbuild.yaml", "cloudbuild.yml", "cloudbuild.json")
+_MARK = ".buildguard/"
+_NEW, _CHANGED = "written", "changed: the step in it, and nothing else"
+_FLAGS = ("-I", "-S", "-B", "-c")
+
+
+class _Plan(NamedTuple):
+    """What there is to write: the step file, the steps, and notes on how they were chosen."""
+
+    data: bytes
+    steps: list[NewStep]
+    notes: list[str]
+
+
+def guard_build(cwd: Path) -> list[str]:
+    """Write the step file and put its step into the build file; one line for each thing done or left alone.
+
+    Raises UsageError where nothing says which Python runs the code, or where the build file cannot take a step.
+    """
+    place = locate(cwd, ())
+    config = configs.read(config_files(place.stage))
+    plan = _plan(place, config)
+    name = _build_file(place, config)
+    lines = []
+    made = None if name is None else _with_steps(place.root / name, plan)
+    lines.append(_written(place.root / step.NAME, plan.data, place.root))
+    if name is None or made is None:
+        lines += ["there is no cloudbuild.yaml; the step to put above the first one of yours:", *_pasted(plan.steps)]
+    else:
+        lines.append(_written(place.root / name, made.data, place.root))
+        lines += [_unguarded(name, number, given) for number, given in made.unguarded]
+    lines += [*plan.notes, *_dropped(place), *_others(place, config, name)]
+    if any(line.endswith((_NEW, _CHANGED)) for line in lines):
+        lines.append("look at it, and commit both files together: the step runs no other file than this one")
+    return lines
+
+
+def _plan(place: Place, config: Config) -> _Plan:
+    sources = choose(place.stage, Selection((), config.include, config.exclude)).sources
+    targets = gather.find(place.stage, config, sources).targets
+    data = step.text(config.include, config.exclude)
+    code, notes = step.loader(data), []
+    steps: dict[tuple[str, tuple[str, ...]], NewStep] = {}
+    for target in targets:
+        image, note = _image(place, config, target)
+        notes += [note] if note else []
+        folders = _folders(target, targets)
+        if image is None:
+            made = NewStep("", target.image or "", "sh", ("-c",), step.WITHOUT_PYTHON)
+        else:
+            made = NewStep("", image, "python3", _FLAGS, code, folders)
+        steps.setdefault((made.image, folders), made)
+    names = _names(list(steps.values()), targets)
+    return _Plan(data, [made._replace(id=name) for made, name in zip(steps.values(), names, strict=True)], notes)
+
+
+def _names(steps: Sequence[NewStep], targets: Sequence[Target]) -> list[str]:
+    """What steps are called: buildguard, or with the service behind it where there are several."""
+    if len(steps) == 1:
+        return ["buildguard"]
+    services = [one.service or "rest" for one in targets]
+    names = [f"buildguard-{name.replace('/', '-')}" for name in services[: len(steps)]]
+    return names if len(set(names)) == len(steps) else [f"buildguard-{number}" for number in range(1, len(steps) + 1)]
+
+
+def _image(place: Place, config: Config, target: Target) -> tuple[str | None, str]:
+    """The image whose Python a step asks, None for one that has none; and a note on it."""
+    image, _proof = image_of(Request(cwd=place.root), config, target)
+    if not image:
+        raise UsageError(
+            f"which image runs this code cannot be told ({target.found_in})",
+            hint='say which: [tool.buildguard] image = "python:3.11-slim" in pyproject.toml',
+        )
+    if images.promised(image) is not None or images.is_python(image) or not images.is_bare(image):
+        return image, ""
+    if target.version is not None:
+        chosen = f"python:{target.version}-slim"
+        return chosen, f"{image} has no Python of its own, so the step asks {chosen}"
+    note = (
+        f"{image} has no Python, so the step compares bytes only, and is unproven in builds that nobody gave a digest;"
+    )
+    return None, f'{note} [tool.buildguard] target = ["3.11"] makes it compile'
+
+
+def _folders(target: Target, targets: Sequence[Target]) -> tuple[str, ...]:
+    """What a target's step compiles: its context, or what lies in nobody's."""
+    if target.context:
+        return (target.context,)
+    if target.context is None:
+        return tuple(sorted({f"!{one.context}" for one in targets if one.context}))
+    return ()
+
+
+def _build_file(place: Place, config: Config) -> str | None:
+    if config.build_file:
+        if not (place.root / config.build_file).is_file():
+            raise UsageError(f"{config.file}: there is no {config.build_file}")
+        return config.build_file
+    return next((name for name in _NAMES if os.path.lexists(place.root / name)), None)
+
+
+def _with_steps(file: Path, plan: _Plan) -> insert.Inserted:
+    if file.is_symlink():
+        raise UsageError(f"{file.name} is a symbolic link: it is left alone")
+    data = read_file(os.fsencode(file))
+    if not isinstance(data, bytes):
+        raise UsageError(f"{file.name}: {data.reason}")
+    return insert.with_steps(data, file.name, plan.steps, _MARK)
+
+
+def _written(file: Path, data: bytes, root: Path) -> str:
+    name = file.relative_to(root)
+    before = read_file(os.fsencode(file)) if os.path.lexists(file) else None
+    if before == data:
+        return f"{name}: as it should be"
+    if file.is_symlink() or file.parent.is_symlink():
+        raise UsageError(f"{name} is a symbolic link: it is left alone")
+    file.parent.mkdir(exist_ok=True)
+    write(data, file)
+    return f"{name}: {_NEW if before is None else _CHANGED}"
+
+
+def _pasted(steps: Sequence[NewStep]) -> Iterator[str]:
+    for one in steps:
+        yield from (f"  {line}" for line in insert.as_block(one, ""))
+
+
+def _unguarded(name: str, number: int, given: str) -> str:
+    who = f"step #{number}{f' ({given})' if given else ''}"
+    return f"{name}: {who} has a waitFor and does not wait for this step: add its id there"
+
+
+def _dropped(place: Place) -> Iterator[str]:
+    """That gcloud would leave the step file behind."""
+
+    def content(name: str) -> bytes | None:
+        found = read_file(os.fsencode(place.root / name))
+        return found if isinstance(found, bytes) else None
+
+    rule = gcloud.Rules(content, has_git=place.repository is not None).drops(step.NAME)
+    if rule is not None:
+        yield f"{step.NAME}: gcloud leaves it behind ({rule}), and the step would not find it: change that rule"
+
+
+def _others(place: Place, config: Config, name: str | None) -> Iterator[str]:
+    for path, _data in build_files(place.stage, config):
+        if path != name:
+            yield f'{path}: left alone; [tool.buildguard.cloud] config = "{shown_path(os.fsencode(path))}" makes it the one'

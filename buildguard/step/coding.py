@@ -1,0 +1,66 @@
+"""How a source says that it is encoded, after PEP 263 as CPython's tokenizer has it. Also a part of the step file."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import warnings
+from typing import NamedTuple
+
+BOM = codecs.BOM_UTF8
+_FIRST_LINES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|$)")
+_COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_BLANK = re.compile(rb"[ \t\f]*(?:#|[\r\n]|$)")
+# Every visible ASCII character, and sequences with which a codec turns plain ASCII into something else.
+_PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
+
+
+class Coding(NamedTuple):
+    """How a source says that it is encoded: `cookie` is None where it says nothing, `line` where it says it."""
+
+    cookie: str | None
+    line: int
+    has_bom: bool
+
+    @property
+    def is_utf8(self) -> bool:
+        """Whether CPython reads it as UTF-8 without a codec (it compares the first letters only)."""
+        if self.cookie is None:
+            return True
+        name = self.cookie[:12].lower().replace("_", "-")
+        return name == "utf-8" or name.startswith("utf-8-")
+
+
+def coding_of(data: bytes) -> Coding:
+    """The BOM and the cookie of a source."""
+    has_bom = data.startswith(BOM)
+    at = len(BOM) if has_bom else 0
+    for line in (1, 2):
+        match = _FIRST_LINES.match(data, at)
+        text = match.group() if match else b""
+        found = _COOKIE.match(text)
+        if found:
+            return Coding(found.group(1).decode("ascii", "replace"), line, has_bom)
+        if not _BLANK.match(text):
+            break
+        at += len(text)
+    return Coding(None, 0, has_bom)
+
+
+def hides_code(name: str) -> bool:
+    """Whether a codec turns what reads as a comment or text into something else."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # unicode_escape warns of the very text that unmasks it
+        try:
+            return _PLAIN.decode(name) != _PLAIN.decode("ascii")
+        except (UnicodeError, ValueError):
+            return True
+
+
+def undecodable(data: bytes) -> int | None:
+    """The offset of the first byte that is not UTF-8."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    return None

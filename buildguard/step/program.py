@@ -1,0 +1,288 @@
+"""The step itself: what is proven of a workspace, in words for the log and as JSON for `$BUILDER_OUTPUT`.
+
+The last part of the step file; what it is called with stands in the head of that file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.step.compiling import Finding, compile_all
+from buildguard.step.rows import CARRIED, OWN, Row, as_bytes, rows_of
+from buildguard.step.workspace import Difference, compared, listed, read_file, row_of_file, sources_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from buildguard.step.workspace import Workspace
+
+
+_VARIABLE = "BUILDGUARD_DIGEST"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_MOST_OUTPUT = 50_000  # Cloud Build keeps the first 50 KB
+_MOST_LINES = 200
+
+
+class Settings(NamedTuple):
+    """What `init` wrote down: the version of buildguard, and the patterns of sources with their regular expressions."""
+
+    version: str
+    include: list[tuple[str, str]]
+    exclude: list[tuple[str, str]]
+
+
+class Bytes(NamedTuple):
+    """Whether the workspace is what was sent: the root digest of what is here, entries, differences, and what is unproven."""
+
+    digest: str = ""
+    entries: int = 0
+    differences: tuple[Difference, ...] = ()
+    unproven: tuple[tuple[bytes, str], ...] = ()
+    wrong: str = ""
+
+
+class Seen(NamedTuple):
+    """Everything that the step saw, and the version of buildguard that looked."""
+
+    version: str
+    files: int
+    findings: list[Finding]
+    unproven: list[tuple[bytes, str]]
+    bytes: Bytes | None
+
+    @property
+    def exit_code(self) -> int:
+        """1 for findings, else 3 for anything unproven, else 0: as `buildguard check` has it."""
+        wrong = self.bytes is not None and (self.bytes.differences or self.bytes.wrong)
+        if self.findings or wrong:
+            return 1
+        return 3 if self.unproven or (self.bytes is not None and self.bytes.unproven) else 0
+
+
+def main(folders: Sequence[str], settings: Settings) -> int:
+    """Look at the workspace, tell, and return the exit status; `folders` are those whose sources are compiled."""
+    workspace = listed()
+    wanted = os.environ.get(_VARIABLE, "")
+    proof = _proven(workspace, wanted) if wanted else None
+    sources = sources_of(workspace, folders, settings.include, settings.exclude)
+    findings: list[Finding] = []
+    unproven = [(path, "a folder that cannot be opened") for path in workspace.closed]
+    if not sources:
+        unproven.append((b" ".join(map(os.fsencode, folders)) or b".", "no Python source here"))
+    for one in compile_all(sources, _cores()):
+        findings += one.findings
+        if one.unproven:
+            unproven.append((one.path, one.unproven))
+    seen = Seen(settings.version, len(sources), sorted(findings), sorted(unproven), proof)
+    sys.stdout.buffer.write(("\n".join(_lines(seen, workspace)) + "\n").encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.flush()
+    _report(seen)
+    return seen.exit_code
+
+
+def _proven(workspace: Workspace, wanted: str) -> Bytes:
+    """Compare the workspace with the manifest that came with it, once that is the one that was sent."""
+    if _DIGEST.fullmatch(wanted) is None:
+        return Bytes(wrong=f"{_VARIABLE} is no digest: {wanted}")
+    data = read_file(CARRIED)
+    if isinstance(data, str):
+        return Bytes(wrong=f"{CARRIED.decode()}: {data}: this archive was not made by buildguard")
+    if "sha256:" + hashlib.sha256(data).hexdigest() != wanted:
+        return Bytes(wrong=f"{CARRIED.decode()} is not the manifest of {wanted}")
+    try:
+        expected = list(rows_of(data))
+    except ValueError as error:
+        return Bytes(wrong=f"{CARRIED.decode()}: {error}")
+    rows: list[Row] = []
+    unproven: list[tuple[bytes, str]] = []
+    for path, mode in sorted(workspace.modes.items()):
+        if path in OWN or not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+            continue
+        row = Row(path, "", 0, "") if stat.S_ISDIR(mode) else row_of_file(path, mode)
+        if isinstance(row, str):
+            unproven.append((path, row))
+        else:
+            rows.append(row)
+    unread = {path for path, _why in unproven}
+    differences = compared([row for row in expected if row.path not in unread], rows)
+    return Bytes(
+        "sha256:" + hashlib.sha256(as_bytes(rows)).hexdigest(),
+        len(expected),
+        tuple(differences),
+        tuple(unproven),
+    )
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        return os.cpu_count() or 1
+
+
+# ------------------------------------------------------------------------------------------ in words
+
+
+def _lines(seen: Seen, workspace: Workspace) -> Iterator[str]:
+    yield f"buildguard {seen.version}, {_interpreter()}"
+    rows = [*_found(seen.findings), *_differing(seen.bytes)]
+    yield from rows[:_MOST_LINES]
+    if len(rows) > _MOST_LINES:
+        yield f"... and {len(rows) - _MOST_LINES} lines more"
+    for path, why in [*seen.unproven, *(seen.bytes.unproven if seen.bytes is not None else ())][:_MOST_LINES]:
+        yield f"unproven: {_shown_path(path)}: {why}"
+    for path in workspace.left_out:
+        yield f"note: {_shown_path(path)}: installed packages, not compiled"
+    yield _of_bytes(seen.bytes)
+    yield _of_sources(seen)
+    if seen.findings:
+        yield "hint: where it was written: buildguard fix, buildguard check; then commit, and build again"
+
+
+def _found(findings: Sequence[Finding]) -> Iterator[str]:
+    before = b""
+    for one in findings:
+        if one.path != before:
+            before = one.path
+            yield _shown_path(one.path)
+        place = ":".join(str(number) for number in (one.line, one.column) if number)
+        yield f"  {place + '  ' if place else ''}{one.code} error: {_shown(one.message)}"
+        text = one.excerpt.replace("\t", " ")
+        if text.strip():
+            at = max(0, one.column - 60)
+            yield "      " + _shown(text[at : at + 100])
+            if one.column and text.isascii():
+                yield "      " + " " * (one.column - 1 - at) + "^"
+
+
+def _differing(proof: Bytes | None) -> Iterator[str]:
+    if proof is None:
+        return
+    if proof.wrong:
+        yield "error: " + _shown(proof.wrong)
+    for one in proof.differences:
+        yield f"{_shown_path(one.path)}  {one.code} {one.change}: {one.cause} ({_shown(one.evidence)})"
+
+
+def _of_bytes(proof: Bytes | None) -> str:
+    if proof is None:
+        return f"bytes: not compared: buildguard did not submit this build, so there is no {_VARIABLE} to compare with"
+    if proof.wrong:
+        return "bytes: not what was sent"
+    if proof.differences:
+        return f"bytes: {len(proof.differences)} of {proof.entries} paths are not what was sent"
+    if proof.unproven:
+        return f"bytes: unproven: {len(proof.unproven)} files could not be read"
+    return f"bytes: identical: all {proof.entries} entries are those of {proof.digest}"
+
+
+def _of_sources(seen: Seen) -> str:
+    refused = len({one.path for one in seen.findings})
+    python = "Python " + ".".join(map(str, sys.version_info[:3]))
+    if refused:
+        words = f"{python} refuses {refused} of {seen.files} files"
+        more = f": an import stops at the first one, so deployed as they are they fail {refused} deploys in a row"
+        return words + more if refused > 1 else words
+    if seen.unproven:
+        return f"unproven: {len(seen.unproven)} of {seen.files} files could not be compiled under {python}"
+    if seen.exit_code:
+        return f"{python} compiles all {seen.files} files"
+    return f"clean: {python} compiles all {seen.files} files"
+
+
+def _interpreter() -> str:
+    name = {"cpython": "CPython", "pypy": "PyPy"}.get(sys.implementation.name, sys.implementation.name)
+    release = "" if sys.version_info[3] == "final" else f"{sys.version_info[3]}{sys.version_info[4]}"
+    return f"{name} {'.'.join(map(str, sys.version_info[:3]))}{release}"
+
+
+def _shown_path(path: bytes) -> str:
+    return _shown(path.decode("utf-8", "backslashreplace"))
+
+
+def _shown(text: str) -> str:
+    """Foreign text that a terminal shows and does not obey."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in text
+    )
+
+
+# ------------------------------------------------------------------------------------------ for programs
+
+
+def _report(seen: Seen) -> None:
+    """Write the machine's form to `$BUILDER_OUTPUT/output`, less what does not fit there; a build may do without it."""
+    folder = os.environ.get("BUILDER_OUTPUT")
+    if not folder:
+        return
+    rows = _rows(seen)
+    kept = len(rows)
+    while True:
+        text = _json(_answer_of(seen, rows[:kept], len(rows) - kept)).encode("ascii")
+        if len(text) <= _MOST_OUTPUT or not kept:
+            break
+        kept = kept * 3 // 4
+    try:
+        with open(os.path.join(folder, "output"), "wb") as out:
+            out.write(text)
+    except OSError as error:
+        sys.stderr.write(f"buildguard: {error.filename} cannot be written: {error.strerror}\n")
+
+
+def _rows(seen: Seen) -> list[tuple[str, dict[str, object]]]:
+    """Every row of the answer, with the key that it belongs to."""
+    rows: list[tuple[str, dict[str, object]]] = []
+    proof = seen.bytes or Bytes()
+    for one in proof.differences:
+        path = one.path.decode("utf-8", "backslashreplace")
+        rows.append(
+            (
+                "differences",
+                {"code": one.code, "path": path, "change": one.change, "cause": one.cause, "evidence": one.evidence},
+            )
+        )
+    for found in seen.findings:
+        path = found.path.decode("utf-8", "backslashreplace")
+        place: dict[str, object] = {"line": found.line or None, "column": found.column or None}
+        rows.append(("diagnostics", {"code": found.code, "path": path, **place, "message": found.message}))
+    for bare, why in [*seen.unproven, *proof.unproven]:
+        rows.append(("unproven", {"path": bare.decode("utf-8", "backslashreplace"), "reason": why}))
+    return rows
+
+
+def _answer_of(seen: Seen, rows: Sequence[tuple[str, dict[str, object]]], left_out: int) -> dict[str, object]:
+    proof = seen.bytes
+    proven = proof is not None and not (proof.wrong or proof.unproven)
+    return {
+        "schema": 1,
+        "buildguard": seen.version,
+        "interpreter": _interpreter(),
+        "digest": (proof.digest or None) if proof is not None else None,
+        "identical": not proof.differences if proof is not None and proven else None,
+        "wrong": (proof.wrong or None) if proof is not None else None,
+        "files": seen.files,
+        **{key: [row for name, row in rows if name == key] for key in ("differences", "diagnostics", "unproven")},
+        "left_out": left_out,
+        "exit_code": seen.exit_code,
+    }
+
+
+def _json(value: object) -> str:
+    """JSON in ASCII: a minimal Python comes without the module of that name."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_json(key)}: {_json(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_json, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int):
+        return str(value)
+    units = str(value).encode("utf-16-be", "surrogatepass")
+    codes = [units[at] << 8 | units[at + 1] for at in range(0, len(units), 2)]
+    plain = range(32, 127)
+    return '"' + "".join(chr(one) if one in plain and one not in {34, 92} else f"\\u{one:04x}" for one in codes) + '"'

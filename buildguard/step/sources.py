@@ -1,0 +1,41 @@
+"""Which files are Python sources, by name, shebang and patterns. Also a part of the step file."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SUFFIXES = (b".py", b".pyw")
+# python, python3, python3.11, also behind env and `uv run`; python2 is somebody else's interpreter.
+SHEBANG = re.compile(
+    rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?)?|pypy3?|uv[ \t]+run)(?:[ \t\r\n]|$)"
+)
+HEAD = 256  # the bytes of a file that its shebang is looked for in
+NO_SOURCE = frozenset({b".git", b".hg", b".svn", b"__pycache__"})
+PACKAGES, VIRTUAL = b"node_modules", b"pyvenv.cfg"
+
+
+def may_be_script(path: bytes, *, executable: bool) -> bool:
+    """Whether a file without Python's suffix is looked into: it can be started, or its name has no suffix at all."""
+    return executable or b"." not in path.rpartition(b"/")[2]
+
+
+def covered(rules: Sequence[tuple[str, str]], path: str) -> bool:
+    """Whether a path is one that some patterns mean, each given with the regular expression that pathspec makes of it.
+
+    The last one counts that names the path itself; only where none does, the last that names a folder above it.
+    """
+    found, strength = False, 0
+    for pattern, regex in reversed(rules):
+        match = re.search(regex, path)
+        if match is None:
+            continue
+        folder = match.groupdict().get("ps_d")  # pathspec's mark of a folder
+        if not folder:
+            return not pattern.startswith("!")
+        if not strength:
+            found, strength = not pattern.startswith("!"), 1
+    return found

@@ -1,0 +1,98 @@
+"""Running the step file as its step does: the loader's `-c`, a workspace, and what the step gave."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildguard import git
+from buildguard import manifest as manifests
+from buildguard.archives.pack import pack
+from buildguard.interpreters import candidates
+from buildguard.manifest import Manifest
+from buildguard.snapshots.disk import Disk
+from buildguard.stages.ingit import commit_of
+from buildguard.step import file as step
+from tests.conftest import interpreter, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+FLAGS = ("-I", "-S", "-B", "-c")
+
+
+class Ran(NamedTuple):
+    """What a step ended with: status, what it printed, and the machine's form of it."""
+
+    code: int
+    out: str
+    answer: dict[str, Any]
+
+    def found(self, key: str) -> dict[str, str]:
+        """The code of each path among the differences or diagnostics."""
+        return {one["path"]: one["code"] for one in self.answer[key]}
+
+
+def install(workspace: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> str:
+    """Write the step file into a workspace; returns what its step is started with."""
+    data = step.text(include, exclude)
+    file = workspace / step.NAME
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(data)
+    return step.loader(data)
+
+
+@functools.cache
+def release(version: str) -> Path:
+    """An interpreter of this machine of exactly that release."""
+    for path, _where in candidates(version.rpartition(".")[0], Path("/nowhere")):
+        said = subprocess.run([path, "-V"], capture_output=True, text=True, check=True).stdout
+        if said.split()[-1] == version:
+            return path
+    missing(f"Python {version}", f"pyenv install {version}")
+    raise AssertionError
+
+
+def run(
+    workspace: Path, code: str, version: str = "3.11", env: Mapping[str, str] | None = None, words: Sequence[str] = ()
+) -> Ran:
+    """Run a step in a workspace with an interpreter of this machine."""
+    outputs = workspace.parent / f"outputs-{workspace.name}"
+    outputs.mkdir(exist_ok=True)
+    (outputs / "output").unlink(missing_ok=True)
+    done = subprocess.run(
+        [release(version) if version.count(".") > 1 else interpreter(version), *FLAGS, code, *words],
+        cwd=workspace,
+        env={"PATH": os.environ["PATH"], "BUILDER_OUTPUT": str(outputs), **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
+    answer = (outputs / "output").read_bytes() if (outputs / "output").exists() else b"{}"
+    assert len(answer) <= 50_000
+    return Ran(done.returncode, (done.stdout + done.stderr).decode(), json.loads(answer))
+
+
+def carry(workspace: Path) -> str:
+    """Write the manifest of a workspace into it, as an archive carries it; returns the root digest."""
+    snapshot = Disk("dir:.", workspace, None).snapshot()
+    manifest = Manifest(snapshot.manifest.entries.values())
+    (workspace / os.fsdecode(manifests.CARRIED)).parent.mkdir(exist_ok=True)
+    (workspace / os.fsdecode(manifests.CARRIED)).write_bytes(manifest.rows())
+    return manifest.digest
+
+
+def unpacked(repo: Path, folder: Path) -> str:
+    """The archive that is sent of a repository's commit, unpacked by GNU tar; returns the root digest."""
+    repository = git.repository_of(repo)
+    assert repository is not None
+    archive = folder.with_suffix(".tgz")
+    packed = pack(commit_of(repository, "HEAD"), archive)
+    folder.mkdir()
+    subprocess.run(["tar", "-xzf", archive, "-C", folder], check=True)
+    return packed.written.manifest.digest
