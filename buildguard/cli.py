@@ -197,6 +197,25 @@ def diff(*, stages: tuple[str, ...], form: str, output: Path | None, strict: boo
 
 
 @cli.command()
+@click.option("--log", "log", metavar="FILE|-", help="What the build or the service said; - reads it from stdin.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
+def diagnose(*, log: str | None, form: str, output: Path | None) -> None:
+    """Say why a build or a service failed: from its log and this repository, without Docker or network."""
+    from buildguard.commands.diagnose import diagnose as command
+
+    found = command(Path.cwd(), None if log is None else _pasted(log))
+
+    from buildguard.report.diagnosis import RENDERINGS
+
+    text = RENDERINGS[form](found)
+    if form == "text" and (output is not None or not sys.stdout.isatty() or os.environ.get("NO_COLOR")):
+        text = click.unstyle(text)
+    _deliver(text, output)
+    sys.exit(found.exit_code)
+
+
+@cli.command()
 @click.argument("code")
 def explain(code: str) -> None:
     """What a code means, why it breaks, and how to repair it."""
@@ -259,6 +278,22 @@ def _guarded(run: Callable[[], object]) -> int:
     except Exception as error:  # noqa: BLE001  the one boundary: what comes here is a bug of ours
         status = _bug(error)
     return status
+
+
+def _pasted(log: str) -> bytes:
+    """The log: a file, or what is pasted."""
+    from buildguard.errors import UsageError
+
+    if log == "-":
+        if sys.stdin.isatty():
+            click.echo("paste the log, then press Ctrl-D on a line of its own", err=True)
+        return sys.stdin.buffer.read()
+    try:
+        return Path(log).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{log}: {error.strerror}", hint="buildguard diagnose --log FILE, or --log - to paste it"
+        ) from error
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:

@@ -1,0 +1,300 @@
+"""From evidence to a verdict on each possible cause, and to the one that explains the failure. Pure.
+
+A verdict is `proven` where evidence shows it, `refuted` where evidence excludes it, and else `untested`, with the reason:
+that nothing speaks for a cause refutes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.catalogue import RULE_ERRORS
+from buildguard.incident import OLDER, Event, Place, Refused, events_of, python_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from buildguard.incident import Evidence
+
+PROVEN, REFUTED, UNTESTED = "proven", "refuted", "untested"
+UNKNOWN, HEALTHY = "unknown", "healthy"
+_PROOF = frozenset({"compiled", "image"})  # a prediction refutes nothing, and proves nothing by itself
+
+
+class Hypothesis(NamedTuple):
+    """A possible cause and its verdict; `reason` says why one was not tested."""
+
+    id: str
+    verdict: str
+    evidence: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Diagnosis(NamedTuple):
+    """The answer: the cause, one sentence, its places, every hypothesis, what would have failed next, and what to do."""
+
+    cause: str
+    sentence: str
+    place: tuple[Place, ...]
+    hypotheses: tuple[Hypothesis, ...]
+    next: tuple[Place, ...]
+    remedies: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 for a cause that is proven or sources that are refused, 0 for a healthy answer, else 3."""
+        if self.next or any(one.verdict == PROVEN for one in self.hypotheses):
+            return 1
+        return 0 if self.cause == HEALTHY else 3
+
+
+def diagnose(evidence: Evidence) -> Diagnosis:
+    """The cause that explains the failure, and what became of every other one."""
+    events = events_of(evidence)
+    lead = _leading(events)
+    hypotheses = tuple(judge(evidence, events) for judge in _JUDGES.values())
+    hypotheses = tuple(one._replace(id=name) for name, one in zip(_JUDGES, hypotheses, strict=True))
+    proven = [one.id for one in hypotheses if one.verdict == PROVEN]
+    if lead is not None:
+        cause = lead.cause or UNKNOWN
+    elif proven:
+        cause = proven[0]
+    else:
+        cause = HEALTHY if _is_healthy(evidence) else UNKNOWN
+    led = [one for one in events if one.cause == cause] if cause != UNKNOWN else [lead] if lead is not None else []
+    places = _unique(place for one in led for place in one.places)
+    if not places and cause == OLDER:
+        places = _unique(one.place for one in evidence.refused if one.accepted_by)
+    failed = {place.path for one in events for place in one.places}
+    following = _first_of_each(one.place for one in evidence.refused if one.place.path not in failed)
+    if not events:
+        following = tuple(place for place in following if place not in places)
+    sentence = _sentence(cause, lead, evidence, places)
+    return Diagnosis(cause, sentence, places, hypotheses, following, _remedies(cause, led, evidence, proven))
+
+
+# ------------------------------------------------------------------------------------------ what explains it
+
+
+def _leading(events: list[Event]) -> Event | None:
+    """What failed last, or what that came of: later attempts tell more than earlier ones."""
+    if not events:
+        return None
+    at = len(events) - 1
+    while at and events[at].chained and events[at - 1].cause:
+        at -= 1
+    known = [one for one in events if one.cause]
+    return events[at] if events[at].cause or not known or events[at].line - known[-1].line > _NEAR else known[-1]
+
+
+_NEAR = 40  # lines of a log: what follows a known cause so closely comes of it
+
+
+def _is_healthy(evidence: Evidence) -> bool:
+    quiet = evidence.has_log and not evidence.alarming and not evidence.failures and not evidence.met
+    return (
+        quiet
+        and bool(evidence.looked)
+        and evidence.proof in _PROOF
+        and not (evidence.refused or evidence.misread or evidence.unproven)
+    )
+
+
+# ------------------------------------------------------------------------------------------ one judge for each
+
+
+def _older(evidence: Evidence, events: list[Event]) -> Hypothesis:
+    found = [one for one in evidence.refused if one.accepted_by]
+    said = [f"the log: {one.words}" for one in events if one.cause == OLDER]
+    if found:
+        first = found[0]
+        files = len({one.place.path for one in found})
+        count = "1 file" if files == 1 else f"{files} files"
+        said.append(
+            f"{evidence.looked}: Python {first.target} ({evidence.found_in}) refuses {count} that Python {first.accepted_by} accepts"
+        )
+        said += [f"{one.place}: {one.code} {one.message}" for one in found[:20]]
+    said += list(evidence.newer)
+    if any(one.cause == OLDER for one in events) or (found and evidence.proof in _PROOF):
+        return Hypothesis("", PROVEN, tuple(dict.fromkeys(said)))
+    if found:
+        return Hypothesis("", UNTESTED, tuple(dict.fromkeys(said)), _not_looked(evidence))
+    if evidence.looked and evidence.proof in _PROOF and not evidence.unproven:
+        if evidence.refused or any(one.failure.is_syntax for one in evidence.failures):
+            return Hypothesis("", UNTESTED, (), "what was refused could not be tied to a version of Python")
+        return Hypothesis("", REFUTED, (f"{evidence.looked}: {python_of(evidence)} accepts every one",))
+    return Hypothesis("", UNTESTED, (), _not_looked(evidence))
+
+
+def _not_looked(evidence: Evidence) -> str:
+    if evidence.unproven:
+        return evidence.unproven[0]
+    return (
+        f"{evidence.looked or 'no source was judged'}: a prediction is no proof"
+        if evidence.proof == "predicted"
+        else "no source was judged"
+    )
+
+
+def _bytes(evidence: Evidence, events: list[Event]) -> Hypothesis:
+    del events
+    reason = (
+        "the bytes in the build and in the image were not read: buildguard diff commit:HEAD image:REF reads an image's"
+    )
+    other = [
+        f"{one.place}: the log shows a line that is in no commit here"
+        for one in evidence.failures
+        if one.as_shown is False and not one.older
+    ]
+    same = sum(one.as_shown is True for one in evidence.failures)
+    more = [f"{same} of the lines that the log shows are as they are here"] if same else []
+    return Hypothesis("", UNTESTED, (*other, *more), reason)
+
+
+def _stale(evidence: Evidence, events: list[Event]) -> Hypothesis:
+    del events
+    older = [
+        f"{one.place}: the line that the log shows is that of commit {one.older}"
+        for one in evidence.failures
+        if one.older
+    ]
+    if older:
+        reason = "the log is of an older deploy, or the image is: buildguard diff commit:HEAD image:REF tells"
+        return Hypothesis("", UNTESTED, tuple(older), reason)
+    return Hypothesis("", UNTESTED, (), "the image was not looked at: buildguard diff commit:HEAD image:REF tells")
+
+
+def _encoding(evidence: Evidence, events: list[Event]) -> Hypothesis:
+    found = [f"{one.place}: {one.code} {one.message}" for one in evidence.misread]
+    if found or any(one.cause == "encoding" for one in events):
+        return Hypothesis("", PROVEN, (*_said("encoding", events).evidence, *found))
+    if evidence.looked and not evidence.unproven:
+        return Hypothesis("", REFUTED, (f"{evidence.looked}: every one decodes as it is declared",))
+    return Hypothesis("", UNTESTED, (), _not_looked(evidence))
+
+
+def _interpreter(evidence: Evidence, events: list[Event]) -> Hypothesis:
+    minor = ".".join(evidence.target.split(".")[:2])
+    others = [one for one in evidence.pythons if one != minor]
+    if minor and others:
+        words = f"the log's paths say Python {' and '.join(others)}, and {evidence.found_in} says {evidence.target}"
+        return Hypothesis("", PROVEN, (words,))
+    if any(one.cause == "other-interpreter" for one in events):
+        return _said("other-interpreter", events)
+    if minor and evidence.pythons:
+        return Hypothesis("", REFUTED, (f"the log's paths say Python {minor}, as {evidence.found_in} does",))
+    return Hypothesis(
+        "", UNTESTED, (), "no path in the log tells which Python ran; buildguard check --image REF asks the image"
+    )
+
+
+def _said(cause: str, events: Iterable[Event]) -> Hypothesis:
+    return Hypothesis(
+        "",
+        PROVEN,
+        tuple(dict.fromkeys(f"the log: {one.words}: {one.sentence}" for one in events if one.cause == cause)),
+    )
+
+
+def _by_log(cause: str, reason: str) -> Callable[[Evidence, list[Event]], Hypothesis]:
+    """A hypothesis that only a message in the log can prove, and nothing here can refute."""
+
+    def judge(evidence: Evidence, events: list[Event]) -> Hypothesis:
+        del evidence
+        return (
+            _said(cause, events) if any(one.cause == cause for one in events) else Hypothesis("", UNTESTED, (), reason)
+        )
+
+    return judge
+
+
+_JUDGES: Mapping[str, Callable[[Evidence, list[Event]], Hypothesis]] = {
+    OLDER: _older,
+    "bytes-changed": _bytes,
+    "stale-image": _stale,
+    "wrong-files-sent": _by_log(
+        "wrong-files-sent", "what was sent was not read: buildguard diff commit:HEAD dir:. shows what ignore rules drop"
+    ),
+    "encoding": _encoding,
+    "platform": _by_log(
+        "platform", "no message of it in the log; the image was not looked at: buildguard check image:REF"
+    ),
+    "other-interpreter": _interpreter,
+    "stray-bytecode": _by_log(
+        "stray-bytecode", "no message of it in the log; the image was not looked at: buildguard check image:REF"
+    ),
+    "missing-variable": _by_log(
+        "missing-variable", "no message of it in the log; the variables of the service were not read"
+    ),
+    "not-importable": _by_log("not-importable", "no message of it in the log; nothing was imported"),
+    "resources": _by_log("resources", "no message of it in the log; what the service used was not read"),
+    "service-trouble": _by_log("service-trouble", "no message of it in the log; Google's services were not asked"),
+}
+
+
+# ------------------------------------------------------------------------------------------ the answer
+
+
+def _sentence(cause: str, lead: Event | None, evidence: Evidence, places: tuple[Place, ...]) -> str:
+    if cause == OLDER and places and (lead is None or lead.cause == OLDER):
+        refused = [one for one in evidence.refused if one.accepted_by]
+        refused += [one.then for one in evidence.failures if one.then is not None and one.then.accepted_by]
+        if refused and (
+            lead is None or any(one.place.path in {place.path for place in lead.places} for one in refused)
+        ):
+            files = len({place.path for place in places})
+            more = "" if files == 1 else f", and {files - 1} more file{'s' if files > 2 else ''}"  # noqa: PLR2004
+            first = lead.places[0] if lead is not None and lead.places and files == 1 else places[0]
+            return (
+                f"the deployed Python {refused[0].target} ({evidence.found_in}) refuses code that was written for"
+                f" {_since(refused)}: {first}{more}; nothing had to be corrupted for that"
+            )
+    if lead is not None:
+        return lead.sentence
+    if cause == HEALTHY:
+        return f"nothing in this log failed, and {python_of(evidence)} accepts every source here"
+    if not evidence.has_log:
+        return "nothing here says why anything should fail; paste the log: buildguard diagnose --log FILE"
+    return "nothing in this log says why it failed"
+
+
+def _since(refused: Iterable[Refused]) -> str:
+    """The Python that the code was written for: f-strings tell, else the one that was found to accept it."""
+    several = list(refused)
+    if all(one.code in RULE_ERRORS for one in several):
+        return "Python 3.12 or newer"
+    return f"a newer one ({several[0].accepted_by} accepts it)"
+
+
+def _remedies(cause: str, led: Iterable[Event], evidence: Evidence, proven: Iterable[str]) -> tuple[str, ...]:
+    found = [one.remedy for one in led if one.remedy]
+    if OLDER in {cause, *proven} and evidence.refused:
+        if any(one.code in RULE_ERRORS for one in evidence.refused):
+            found.append(
+                "buildguard fix      rewrites the f-strings so that both accept them, each repair proven first"
+            )
+        elif not found:
+            found.append(
+                f"move {evidence.found_in} to the Python that the code was written for, or rewrite those lines"
+            )
+        found.append("buildguard check    names every other file that the deployed Python refuses, before a build does")
+        found.append("buildguard init     stops the next one at the commit; with --cloudbuild, in the build")
+    if cause == "encoding" and evidence.misread:
+        found.append("buildguard check    names every source whose bytes are not what they should be")
+    if cause == UNKNOWN and evidence.failures and evidence.failures[-1].as_shown is False:
+        found.append("buildguard diff commit:HEAD image:REF      compares the files in the image with the commit's")
+    return tuple(dict.fromkeys(found))
+
+
+def _unique(places: Iterable[Place]) -> tuple[Place, ...]:
+    return tuple(dict.fromkeys(places))
+
+
+def _first_of_each(places: Iterable[Place]) -> tuple[Place, ...]:
+    """Each file once, at its first place: an import stops there."""
+    first: dict[str, Place] = {}
+    for place in places:
+        known = first.get(place.path)
+        if known is None or (place.line or 0) < (known.line or 0):
+            first[place.path] = place
+    return tuple(first[path] for path in sorted(first))

@@ -1,0 +1,192 @@
+"""An incident: what is known of it, and what failed in its log, each with the cause that it speaks for. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.troubles import CONSEQUENCES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from buildguard.logs import Failure
+    from buildguard.troubles import Met
+
+OLDER = "target-older-than-code"
+_OS = ("/os.py", "<frozen os>")
+
+
+class Place(NamedTuple):
+    """A line of a file of the repository; `line` is None for the whole file."""
+
+    path: str
+    line: int | None
+
+    def __str__(self) -> str:
+        return self.path if self.line is None else f"{self.path}, line {self.line}"
+
+
+class Refused(NamedTuple):
+    """What the target refuses here and now: place, code, message, the target, and whether a newer Python accepts the file.
+
+    `accepted_by` names that Python; empty where none was found that does, None where none could be asked.
+    """
+
+    place: Place
+    code: str
+    message: str
+    target: str
+    accepted_by: str | None
+
+
+class Placed(NamedTuple):
+    """A failure of the log with its place in the repository, None where it has none.
+
+    `outside` is the path in the image then. `as_shown` tells whether the repository's line is the one that the log shows
+    (None where it shows none), `older` the newest commit in which it is, and `then` what came of that commit's file.
+    """
+
+    failure: Failure
+    place: Place | None
+    outside: str = ""
+    as_shown: bool | None = None
+    older: str = ""
+    then: Refused | None = None
+
+
+class Missing(NamedTuple):
+    """A module or file that the image lacks and the repository has: its path there, and the rule that drops it."""
+
+    name: str
+    path: str
+    dropped_by: str
+
+
+class Evidence(NamedTuple):
+    """All that is known: from the log (failures, known messages, versions in its paths), and from the repository.
+
+    `target` and `found_in` are the declared Python and who says so, `looked` how many sources were judged by whom, empty
+    where none were. `misread` are sources whose bytes are not what they should be, `unproven` what could not be judged.
+    """
+
+    failures: tuple[Placed, ...]
+    met: tuple[Met, ...]
+    pythons: tuple[str, ...]
+    has_log: bool
+    alarming: bool
+    target: str
+    found_in: str
+    looked: str
+    proof: str
+    refused: tuple[Refused, ...]
+    newer: tuple[str, ...]
+    misread: tuple[Refused, ...]
+    missing: tuple[Missing, ...]
+    unproven: tuple[str, ...]
+
+
+class Event(NamedTuple):
+    """Something in the log that failed: where in it, its cause if that is known, and what to say of it."""
+
+    line: int
+    cause: str
+    words: str
+    sentence: str
+    places: tuple[Place, ...] = ()
+    remedy: str = ""
+    chained: bool = False
+
+
+def events_of(evidence: Evidence) -> list[Event]:
+    """Everything that failed, in the order of the log; a known message on a failure's line speaks for the failure."""
+    known = {one.line: one for one in evidence.met if one.known.cause}
+    found = []
+    for placed in evidence.failures:
+        failure = placed.failure
+        if failure.type.rpartition(".")[2] in CONSEQUENCES:
+            continue
+        message = known.pop(failure.line, None)
+        found.append(_of_failure(placed, message, evidence))
+    found += [Event(one.line, one.known.cause, one.text, one.says, remedy=one.remedy) for one in known.values()]
+    return sorted(found, key=lambda one: one.line)
+
+
+def _of_failure(placed: Placed, message: Met | None, evidence: Evidence) -> Event:
+    failure = placed.failure
+    where = placed.place if placed.place is not None else placed.outside
+    words = f"{failure.words} in {where}" if where else failure.words
+    places = (placed.place,) if placed.place is not None else ()
+    if message is not None and message.known.cause != "not-importable":
+        return Event(failure.line, message.known.cause, words, message.says, places, message.remedy, failure.chained)
+    if message is not None:
+        return _unimportable(failure, message, words, places, evidence.missing)
+    if failure.is_syntax:
+        cause, sentence = _of_syntax(placed, evidence)
+        return Event(failure.line, cause, words, sentence, places, "", failure.chained)
+    variable = _variable(failure)
+    if variable:
+        sentence = f"the environment variable {variable} is not set"
+        return Event(
+            failure.line, "missing-variable", words, sentence, places, f"set {variable} on the service", failure.chained
+        )
+    return Event(failure.line, "", words, f"{words}: an error of the program itself", places, "", failure.chained)
+
+
+def _unimportable(
+    failure: Failure, message: Met, words: str, places: tuple[Place, ...], missing: Iterable[Missing]
+) -> Event:
+    """A module that is not there: of somebody else's, or of this repository and then left behind or looked for elsewhere."""
+    name = message.groups.get("name", "")
+    ours = next((one for one in missing if one.name == name), None)
+    if ours is None:
+        return Event(failure.line, "not-importable", words, message.says, places, message.remedy, failure.chained)
+    places = (*places, Place(ours.path, None))
+    if ours.dropped_by:
+        sentence = f"{ours.path} is in the repository and was not sent: {ours.dropped_by} drops it"
+        return Event(
+            failure.line, "wrong-files-sent", words, sentence, places, f"change {ours.dropped_by}", failure.chained
+        )
+    sentence = f"the image does not find the module {name}, which the repository has as {ours.path}"
+    remedy = "compare WORKDIR, COPY and PYTHONPATH in the Dockerfile with where that file lies"
+    return Event(failure.line, "not-importable", words, sentence, places, remedy, failure.chained)
+
+
+def _variable(failure: Failure) -> str:
+    """The variable that `os.environ[…]` did not find."""
+    asked = any(
+        frame.path.replace("\\", "/").endswith(_OS) and frame.function == "__getitem__" for frame in failure.frames
+    )
+    shown = any("environ[" in frame.source for frame in failure.frames[-2:])
+    return failure.message.strip("'\"") if failure.type == "KeyError" and (asked or shown) else ""
+
+
+def _of_syntax(placed: Placed, evidence: Evidence) -> tuple[str, str]:
+    """Which cause a refused source speaks for, and the sentence for it."""
+    path = placed.place.path if placed.place is not None else None
+    misread = next((one for one in evidence.misread if one.place.path == path), None)
+    if misread is not None:
+        return "encoding", f"{misread.place}: {misread.message}"
+    refused = placed.then or next((one for one in evidence.refused if one.place.path == path), None)
+    if refused is not None:
+        return _of_refused(placed, refused)
+    python = python_of(evidence)
+    if placed.place is None:
+        return "", f"{placed.outside or 'a source'} is refused by {python}, and is no file of this repository"
+    if placed.as_shown is False:
+        return "", f"{placed.place}: what ran there is in no commit of this repository, whose file {python} accepts"
+    return "", f"{placed.place}: {python} accepts this repository's file, so another one ran"
+
+
+def _of_refused(placed: Placed, refused: Refused) -> tuple[str, str]:
+    where = placed.place
+    if refused.accepted_by:
+        since = f" (it was so in commit {placed.older}, and is not any more)" if placed.then is not None else ""
+        return OLDER, f"Python {refused.target} refuses what Python {refused.accepted_by} accepts: {where}{since}"
+    if refused.accepted_by == "":
+        return "", f"{where}: no Python accepts this: {refused.message}"
+    return "", f"{where}: Python {refused.target} refuses this, and no newer one was here to ask: {refused.message}"
+
+
+def python_of(evidence: Evidence) -> str:
+    """The target's name for people."""
+    return f"Python {evidence.target}" if evidence.target else "the target's Python"

@@ -1,0 +1,244 @@
+"""Reading a pasted log: what Python said in it, whatever stands around its lines. Pure.
+
+Timestamps, the names of steps and containers, colours, JSON lines and JSON dumps are taken off first. A log may begin
+and end anywhere, and newest first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MOST_BYTES = 32 << 20  # the last ones count
+_LONGEST_LINE = 10_000
+_STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
+_WHEN = re.compile(rf"\[?(?P<when>{_STAMP})")
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
+# What tools put before a line of somebody else's; at most one blank behind each, for indents tell something.
+_BEFORE = re.compile(
+    r"Step #\d+(?: - \"[^\"]*\")?: ?"
+    r"|(?:starting|finished) Step #\d+.*"
+    rf"|\[?{_STAMP}\]?:?[ \t]?"
+    r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?:\S+ )?\S+\[\d+\]: ?"
+    r"|\d\d:\d\d:\d\d(?:[.,]\d+)?[ \t]"
+    r"|(?:DEFAULT|DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|ALERT|EMERGENCY)[ \t]+(?=\[?\d{4}-|[\w.]+Error\b|Traceback)"
+    r"|(?:stdout|stderr) [FP] "
+    r"|\[pod/[^\]]*\] "
+    r"|[\w.-]{1,60} +\| ?"
+    r"|\[(?:err|out)\][ \t]"
+    r"|E {1,3}(?=\S|  )"
+    r"|#\d+ \d+\.\d+ ?"
+)
+_FIELDS = (
+    "textPayload",
+    "message",
+    "msg",
+    "log",
+    "event",
+    "exception",
+    "exc_info",
+    "stack_trace",
+    "stacktrace",
+    "traceback",
+    "error",
+)
+_PAYLOAD = re.compile(r"(?:- )?textPayload: (?P<text>.*)$")
+_FRAME = re.compile(r"\s*(?:[|+] )?\s*File \"(?P<path>[^\"]+)\", line (?P<line>\d+)(?:, in (?P<function>.*))?")
+_VERSION = re.compile(r"[/\\]python(3\.\d{1,2})[/\\]")
+_CARET = re.compile(r"\s*[~^][~^ ]*$")
+_SUFFIXES = (
+    r"(?:Error|Exception|Warning|Exit|Interrupt|Failure|Group|Timeout|NotFound|DoesNotExist|Improperly\w+|HaltServer)"
+)
+_NAMED = re.compile(
+    rf"\s{{0,6}}(?:Sorry: )?(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*{_SUFFIXES}|ImproperlyConfigured)(?:: ?(?P<message>.*))?$"
+)
+_ANY = re.compile(r"\s{0,6}(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*)(?:: (?P<message>.*))?$")
+_AT = re.compile(r"^(?P<message>.*) \((?P<path>[^()]*?), line (?P<line>\d+)\)$")
+_CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
+SYNTAX = frozenset({"SyntaxError", "IndentationError", "TabError"})
+
+
+class Frame(NamedTuple):
+    """A place that a traceback names, with the source line that it shows (empty where it shows none)."""
+
+    path: str
+    line: int
+    function: str
+    source: str
+
+
+class Failure(NamedTuple):
+    """An exception as a log shows it: frames (the last is where it happened), type, message, and the line of the log.
+
+    `cut` where the log ends before it says which exception it was. `chained` where it came of the failure before it.
+    """
+
+    type: str
+    message: str
+    frames: tuple[Frame, ...]
+    line: int
+    chained: bool = False
+    cut: bool = False
+
+    @property
+    def is_syntax(self) -> bool:
+        """Whether a compiler refused a source."""
+        return self.type in SYNTAX
+
+    @property
+    def words(self) -> str:
+        """As Python prints its last line."""
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+class Log(NamedTuple):
+    """A log without what tools put around it: its lines, and the failures in it, the oldest first."""
+
+    lines: tuple[str, ...]
+    failures: tuple[Failure, ...]
+
+    @property
+    def pythons(self) -> list[str]:
+        """The versions that its paths speak of: /usr/local/lib/python3.11/…, each once, the first seen first."""
+        places = (match["path"] for line in self.lines if (match := _FRAME.match(line)))
+        return list(dict.fromkeys(version for path in places for version in _VERSION.findall(path)))
+
+
+def read(data: bytes) -> Log:
+    """Read a log; bytes that are no UTF-8 become escapes."""
+    text = data[-MOST_BYTES:].decode("utf-8", "backslashreplace")
+    lines = tuple(line for entry in _in_order(list(_entries(text))) for line in entry)
+    return Log(lines, tuple(_failures(lines)))
+
+
+# ------------------------------------------------------------------------------------------ taking things off
+
+
+class _Entry(NamedTuple):
+    when: str
+    lines: tuple[str, ...]
+
+
+def _entries(text: str) -> Iterator[_Entry]:
+    whole = _parsed(text.strip()) if text.lstrip()[:1] in {"[", "{"} else None
+    if isinstance(whole, list | dict) and not isinstance(whole, str):
+        for one in whole if isinstance(whole, list) else [whole]:
+            yield _of_object(one)
+        return
+    for line in text.replace("\r\n", "\n").split("\n"):
+        for part in line.split("\r"):
+            yield _of_line(part[:_LONGEST_LINE])
+
+
+def _of_line(line: str) -> _Entry:
+    line = _ANSI.sub("", line)
+    when = _WHEN.match(line)
+    stamp = when["when"] if when else ""
+    while (before := _BEFORE.match(line)) and before.end():
+        found = _WHEN.match(line)
+        stamp = stamp or (found["when"] if found else "")
+        line = line[before.end() :]
+    if line.lstrip().startswith("{") and isinstance(value := _parsed(line.strip()), dict):
+        inner = _of_object(value)
+        return inner if inner.when else inner._replace(when=stamp)
+    payload = _PAYLOAD.match(line)
+    if payload is not None:
+        line = _unquoted(payload["text"])
+    return _Entry(stamp, (line.rstrip(),))
+
+
+def _of_object(value: Any) -> _Entry:
+    """The text of a structured entry: Cloud Logging's, Docker's, or what a program writes as JSON."""
+    if not isinstance(value, dict):
+        return _Entry("", (str(value),))
+    inner = value.get("jsonPayload") or value.get("protoPayload")
+    fields = {**value, **inner} if isinstance(inner, dict) else value
+    text = "\n".join(str(fields[name]) for name in _FIELDS if isinstance(fields.get(name), str))
+    when = next((str(fields[name]) for name in ("timestamp", "time", "receiveTimestamp") if name in fields), "")
+    lines = [line for part in text.replace("\r\n", "\n").split("\n") for line in _of_line(part[:_LONGEST_LINE]).lines]
+    return _Entry(when, tuple(lines))
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _unquoted(text: str) -> str:
+    """A scalar as YAML quotes it on one line."""
+    if text in {"|", "|-", "|+", ">", ">-"}:
+        return ""
+    if len(text) > 1 and text[0] == text[-1] == "'":
+        return text[1:-1].replace("''", "'")
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        parsed = _parsed(text)
+        return parsed if isinstance(parsed, str) else text[1:-1]
+    return text
+
+
+def _in_order(entries: list[_Entry]) -> Iterable[tuple[str, ...]]:
+    """The oldest first: `gcloud logging read` prints the newest first."""
+    stamps = [one.when.replace(" ", "T") for one in entries if one.when]
+    falls = sum(a > b for a, b in pairwise(stamps))
+    rises = sum(a < b for a, b in pairwise(stamps))
+    return [one.lines for one in (reversed(entries) if falls > rises else entries)]
+
+
+# ------------------------------------------------------------------------------------------ what Python said
+
+
+def _failures(lines: tuple[str, ...]) -> Iterator[Failure]:
+    frames: list[Frame] = []
+    chained = within = False
+    for at, line in enumerate(lines):
+        if "Traceback (most recent call last)" in line:
+            if found := _cut(frames, at, chained=chained):
+                yield found
+            frames, within = [], True
+        elif match := _FRAME.match(line):
+            if frames and not frames[-1].function and (found := _cut(frames, at, chained=chained)):
+                yield found
+                frames = []
+            frames.append(Frame(match["path"], int(match["line"]), match["function"] or "", _source(lines, at)))
+        elif line.lstrip().startswith(_CHAINED):
+            chained = True
+        elif match := (_NAMED.match(line) or (_ANY.match(line) if within and frames else None)):
+            yield _failure(match["type"], match["message"] or "", frames, at, chained=chained)
+            frames, chained, within = [], False, False
+    if found := _cut(frames, len(lines), chained=chained):
+        yield found
+
+
+def _failure(kind: str, message: str, frames: list[Frame], at: int, *, chained: bool) -> Failure:
+    """A failure; a compiler's that is told on one line has its place in brackets."""
+    kind = kind.rpartition(".")[2] if kind.rpartition(".")[2] in SYNTAX else kind
+    inside = _AT.match(message)
+    if kind in SYNTAX and inside is not None and not (frames and not frames[-1].function):
+        frames = [*frames, Frame(inside["path"], int(inside["line"]), "", "")]
+        message = inside["message"]
+    return Failure(kind, message.strip(), tuple(frames), at + 1, chained)
+
+
+def _cut(frames: list[Frame], at: int, *, chained: bool) -> Failure | None:
+    """A place without a function is where a compiler stopped, also where the log does not say so any more."""
+    if not frames or frames[-1].function:
+        return None
+    return Failure("SyntaxError", "", tuple(frames), at, chained, cut=True)
+
+
+def _source(lines: tuple[str, ...], at: int) -> str:
+    """The source line that follows a place; lines of others may come between."""
+    for line in lines[at + 1 : at + 4]:
+        if _FRAME.match(line) or _NAMED.match(line) or "Traceback (most" in line:
+            return ""
+        text = line.removeprefix("  | ")
+        if text.startswith("  ") and text.strip() and not _CARET.match(text):
+            return text.strip()
+    return ""

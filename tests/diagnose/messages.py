@@ -1,0 +1,86 @@
+"""Real failure messages, as the programs print them, by the entry of the catalogue that has to know each."""
+
+from __future__ import annotations
+
+MESSAGES: dict[str, tuple[str, ...]] = {
+    "union-of-types": ("TypeError: unsupported operand type(s) for |: 'type' and 'NoneType'", "TypeError: unsupported operand type(s) for |: '_GenericAlias' and 'NoneType'"),
+    "subscript-of-type": ("TypeError: 'type' object is not subscriptable",),
+    "module-of-a-newer-python": ("ModuleNotFoundError: No module named 'tomllib'", "ModuleNotFoundError: No module named 'zoneinfo'"),
+    "name-of-a-newer-python": (
+        "ImportError: cannot import name 'StrEnum' from 'enum' (/usr/local/lib/python3.10/enum.py)",
+        "ImportError: cannot import name 'override' from 'typing' (/usr/local/lib/python3.11/typing.py)",
+    ),
+    "bad-magic-number": ("ImportError: bad magic number in 'app.orders': b'\\xcb\\r\\r\\n'",),
+    "removed-from-python": ("ModuleNotFoundError: No module named 'distutils'", "ModuleNotFoundError: No module named 'distutils.util'", "ModuleNotFoundError: No module named 'imp'"),
+    "variable-of-pydantic": ("pydantic_core._pydantic_core.ValidationError: 2 validation errors for Settings",),
+    "variable-of-environs": ('environs.EnvError: Environment variable "DATABASE_URL" not set', 'environs.exceptions.EnvError: Environment variable "PORT" not set'),
+    "variable-of-decouple": ("decouple.UndefinedValueError: SECRET_KEY not found. Declare it as envvar or define a default value.",),
+    "variable-in-words": (
+        "django.core.exceptions.ImproperlyConfigured: Set the DATABASE_URL environment variable",
+        "RuntimeError: Missing required environment variable: STRIPE_KEY",
+        "ValueError: environment variable 'API_TOKEN' is not set",
+    ),
+    "no-module-to-run": ("/usr/local/bin/python: Error while finding module specification for 'app.main' (ModuleNotFoundError: No module named 'app')",),
+    "no-module": ("ModuleNotFoundError: No module named 'flask'", "/usr/local/bin/python: No module named gunicorn", "ModuleNotFoundError: No module named 'google.cloud'"),
+    "no-such-name": (
+        "ImportError: cannot import name 'url_quote' from 'werkzeug.urls' (/usr/local/lib/python3.11/site-packages/werkzeug/urls.py)",
+        "ImportError: cannot import name 'b' from partially initialized module 'a' (most likely due to a circular import) (/app/a.py)",
+    ),
+    "no-file-to-run": ("python: can't open file '/app/main.py': [Errno 2] No such file or directory",),
+    "not-in-the-context": (
+        "COPY failed: file not found in build context or excluded by .dockerignore: stat requirements.txt: file does not exist",
+        "COPY failed: stat /var/lib/docker/tmp/docker-builder123/app: no such file or directory",
+    ),
+    "not-in-the-context-of-buildkit": (
+        'ERROR: failed to solve: failed to compute cache key: failed to calculate checksum of ref abc::def: "/requirements.txt": not found',
+    ),
+    "no-requirements": ("ERROR: Could not open requirements file: [Errno 2] No such file or directory: 'requirements.txt'",),
+    "windows-line-ends": ("/usr/bin/env: 'python3\\r': No such file or directory", "/app/start.sh: line 2: $'\\r': command not found", "env: ‘bash\\r’: No such file or directory"),
+    "no-utf-8": ("UnicodeDecodeError: 'utf-8' codec can't decode byte 0xe9 in position 17: invalid continuation byte", "UnicodeDecodeError: 'ascii' codec can't decode byte 0xc3 in position 3: ordinal not in range(128)"),
+    "source-no-utf-8": ("SyntaxError: Non-UTF-8 code starting with '\\xe9' in file /app/app/text.py on line 1, but no encoding declared; see https://peps.python.org/pep-0263/ for details",),
+    "source-with-nul": ("SyntaxError: source code string cannot contain null bytes", "ValueError: source code string cannot contain null bytes"),
+    "invisible-character": ("SyntaxError: invalid non-printable character U+FEFF",),
+    "other-architecture": ("exec /usr/local/bin/python: exec format error", "standard_init_linux.go:228: exec user process caused: exec format error"),
+    "musl-or-glibc": ("/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.34' not found (required by /app/tool)",),
+    "no-loader": ("Error loading shared library ld-linux-x86-64.so.2: No such file or directory (needed by /usr/lib/x.so)",),
+    "no-shared-library": ("ImportError: libGL.so.1: cannot open shared object file: No such file or directory",),
+    "memory-of-cloud-run": ("Memory limit of 512 MiB exceeded with 530 MiB used. Consider increasing the memory limit, see https://cloud.google.com/run/docs/configuring/memory-limits",),
+    "worker-killed": ("[2026-11-17 09:00:00 +0000] [1] [ERROR] Worker (pid:8) was sent SIGKILL! Perhaps out of memory?",),
+    "out-of-memory": ("    Reason:       OOMKilled",),
+    "killed": ("The command '/bin/sh -c pip install -r requirements.txt' returned a non-zero code: 137", "npm ERR! Exit status 137", 'ERROR: build step 0 "gcr.io/cloud-builders/docker" failed: exit status 137'),
+    "no-memory": ("MemoryError", "MemoryError: Unable to allocate 7.45 GiB for an array"),
+    "worker-timeout": ("[2026-11-17 09:00:00 +0000] [1] [CRITICAL] WORKER TIMEOUT (pid:8)",),
+    "no-disk": ("OSError: [Errno 28] No space left on device",),
+    "build-timeout": ("TIMEOUT", "ERROR: build TIMEOUT: it took longer than 600 s"),
+    "deadline": ("ERROR: context deadline exceeded",),
+    "internal-error-of-an-api": ("ERROR: (gcloud.builds.submit) generic::internal: an internal error has occurred",),
+    "source-not-fetched-by-its-code": ("failureInfo: FETCH_SOURCE_FAILED",),
+    "internal-error": ("status: INTERNAL_ERROR", "ERROR: INTERNAL: an error occurred"),
+    "unavailable": ("ERROR: (gcloud.run.deploy) UNAVAILABLE: The service is currently unavailable.",),
+    "quota": (
+        "ERROR: (gcloud.builds.submit) FAILED_PRECONDITION: due to quota restrictions, cannot run builds in this region",
+        "ERROR: RESOURCE_EXHAUSTED: Quota exceeded for quota metric 'Build and Operation Get requests'",
+    ),
+    "source-not-fetched": ("ERROR: failed to fetch source: error fetching source",),
+    "not-listening": (
+        "ERROR: (gcloud.run.deploy) Revision 'x-00002-abc' is not ready and cannot serve traffic. The user-provided container failed to start and listen on the port defined provided by the PORT=8080 environment variable within the allocated timeout.",
+    ),
+    "worker-failed": ("gunicorn.errors.HaltServer: <HaltServer 'Worker failed to boot.' 3>",),
+    "called-exit": ("Container called exit(1).",),
+    "step-failed": ('ERROR: build step 0 "gcr.io/cloud-builders/docker" failed: step exited with non-zero status: 1',),
+}  # fmt: skip
+# Lines of healthy logs, and of failures that are no known one: nothing may be made of them.
+INNOCENT = (
+    "INFO:     Uvicorn running on http://0.0.0.0:8080 (Press CTRL+C to quit)",
+    "Successfully installed flask-3.0.0",
+    "0 errors, 0 warnings",
+    "GET /internal/status 200 OK",
+    "ValueError: the order has no lines",
+    "TypeError: unsupported operand type(s) for |: 'str' and 'int'",
+    "TypeError: 'NoneType' object is not subscriptable",
+    "KeyError: 'customer'",
+    "pydantic_core._pydantic_core.ValidationError: 1 validation error for Order",
+    "port 1370 is open",
+    "Fetching source from storage",
+    "the environment is ready",
+)

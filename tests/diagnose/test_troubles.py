@@ -1,0 +1,82 @@
+"""The catalogue: every entry knows its real messages, takes none of another's, and leaves innocent lines alone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from buildguard.hypotheses import diagnose
+from buildguard.incident import Evidence
+from buildguard.logs import read
+from buildguard.troubles import KNOWN, met
+from tests.diagnose.messages import INNOCENT, MESSAGES
+
+_IDS = {known.id for known in KNOWN}
+_CAUSES = [
+    "target-older-than-code",
+    "bytes-changed",
+    "stale-image",
+    "wrong-files-sent",
+    "encoding",
+    "platform",
+    "other-interpreter",
+    "stray-bytecode",
+    "missing-variable",
+    "not-importable",
+    "resources",
+    "service-trouble",
+]
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in MESSAGES.items() for text in texts])
+def test_a_real_message_is_known(name: str, text: str) -> None:
+    (found,) = met((text,))
+
+    assert found.known.id == name
+    assert re.search(r"\{\w+\}", found.says + found.remedy) is None  # every group has its value
+    assert found.known.remedy or not found.known.cause
+
+
+def test_every_entry_has_a_real_message() -> None:
+    assert set(MESSAGES) == _IDS
+    assert len(_IDS) == len(KNOWN)
+    assert {known.cause for known in KNOWN} <= {*_CAUSES, ""}
+
+
+@pytest.mark.parametrize("text", INNOCENT)
+def test_innocent_lines(text: str) -> None:
+    assert met((text,)) == []
+
+
+def test_patterns_take_no_long_time_over_hostile_lines() -> None:
+    """Linear: a pattern that backtracks would not come back."""
+    for known in KNOWN:
+        for filler in ("a", " ", "'", "\\", ":", "environment variable ", "COPY failed: stat ", '"/'):
+            re.search(known.pattern, (known.needle + filler * 10_000)[:10_000])
+
+
+def _evidence(log: str) -> Evidence:
+    found = read(log.encode())
+    from buildguard.incident import Placed
+
+    return Evidence(
+        tuple(Placed(one, None) for one in found.failures), tuple(met(found.lines)), (), True, True, "3.11", "Dockerfile:1",
+        "3 sources, compiled by CPython 3.11.9", "compiled", (), (), (), (), (),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in MESSAGES.items() for text in texts])
+def test_it_leads_to_its_cause(name: str, text: str) -> None:
+    known = next(one for one in KNOWN if one.id == name)
+
+    found = diagnose(_evidence(text))
+
+    assert found.cause == (known.cause or "unknown")
+    assert found.exit_code == (1 if known.cause else 3)
+    proven = [one.id for one in found.hypotheses if one.verdict == "proven"]
+    assert proven == ([known.cause] if known.cause else [])
+    assert [one.id for one in found.hypotheses] == _CAUSES
+    assert all(one.reason for one in found.hypotheses if one.verdict == "untested")
+    if known.cause:
+        assert found.remedies
