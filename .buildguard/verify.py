@@ -1,0 +1,975 @@
+#!/usr/bin/env python3
+"""Written by `buildguard init --cloudbuild` for a step of Cloud Build; not to be edited: the step would refuse it.
+
+It asks the Python that runs it, with nothing but its standard library, to compile every source file of the working
+folder. With BUILDGUARD_DIGEST in the step's environment it first proves that every byte is the one that was sent,
+by the manifest in the archive. Nothing that it looks at is imported or run. Findings end it with status 1, what could
+not be looked at with 3.
+
+version: 0.1.0
+digest: sha256:5e7897218082c998970bfeab43b632451e82d8720f722488b2a2bf2812702921
+    (SHA-256 of everything below the line of equals signs)
+"""
+
+from __future__ import annotations
+
+VERSION = "0.1.0"
+# What is compiled, as the configuration says: patterns in gitignore syntax, and the regular expression of each.
+INCLUDE: list[tuple[str, str]] = []
+EXCLUDE: list[tuple[str, str]] = [
+    ('examples/outage/', '^examples/outage(?P<ps_d>/)'),
+]
+# ====================================================================================================
+import codecs
+import gc
+import hashlib
+import os
+import re
+import signal
+import stat
+import sys
+import warnings
+from typing import NamedTuple
+
+
+# ---------------------------------------- probe
+
+
+AST_ONLY = 0x400  # ast.PyCF_ONLY_AST, without importing ast
+
+
+def limiter(memory):
+    """Limit memory and core dumps; return a function that grants CPU seconds, or None without `resource`."""
+    try:
+        import resource
+    except ImportError:
+        return None
+
+    def limit(which, wanted):
+        _soft, hard = resource.getrlimit(which)
+        if hard != resource.RLIM_INFINITY and (wanted > hard or wanted < 0):
+            wanted = hard
+        resource.setrlimit(which, (wanted, hard))
+
+    def grant(seconds):
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + seconds + 1)
+
+    for which, wanted in (("RLIMIT_CORE", 0), ("RLIMIT_STACK", 8 << 20), ("RLIMIT_AS", memory)):
+        try:
+            limit(getattr(resource, which), wanted)
+        except (AttributeError, ValueError, OSError):  # macOS refuses some of them
+            pass
+    return grant
+
+
+def peak_memory():
+    """The most memory this process ever had, in bytes: address space, or what was resident; 0 if nobody tells."""
+    try:
+        with open("/proc/self/status", "rb") as status:
+            for line in status:
+                if line.startswith(b"VmPeak:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError, MemoryError):
+        pass
+    try:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    except (ImportError, MemoryError):
+        return 0
+
+
+def near_limit(memory):
+    """Whether this process was anywhere near what it may have: 1 or 0."""
+    try:
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        memory = min([memory] + [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY])
+    except (ImportError, AttributeError, MemoryError):
+        pass
+    return int(peak_memory() > memory // 2)
+
+
+def place(error):
+    """Line, column, end line and end column of a SyntaxError, empty where it names none."""
+    return [
+        value if isinstance(value, int) and value > 0 else ""
+        for value in (
+            error.lineno,
+            error.offset,
+            getattr(error, "end_lineno", None),
+            getattr(error, "end_offset", None),
+        )
+    ]
+
+
+def phase(data):
+    """Whether the parser refuses the source or a later pass does: their columns count in different units."""
+    try:
+        compile(data, "<source>", "exec", AST_ONLY, True)
+    except BaseException:
+        return "parser"
+    return "compiler"
+
+
+def judge(data, seen, memory):
+    """Compile one source as an import would; return what happened as a list of fields."""
+    del seen[:]
+    try:
+        compile(data, "<source>", "exec", 0, True)
+    except SyntaxError as error:
+        warned = list(seen)  # `phase` compiles once more, and would warn once more
+        verdict = [type(error).__name__, error.msg, phase(data)] + place(error) + [0]
+        seen[:] = warned
+    except MemoryError as error:
+        verdict = [type(error).__name__, str(error), "", "", "", "", "", near_limit(memory)]
+    except BaseException as error:
+        verdict = [type(error).__name__, str(error), "", "", "", "", "", 0]
+    else:
+        verdict = ["", "", "", "", "", "", "", 0]
+    return verdict + seen
+
+
+# ---------------------------------------- coding
+
+
+BOM = codecs.BOM_UTF8
+_FIRST_LINES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|$)")
+_COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_BLANK = re.compile(rb"[ \t\f]*(?:#|[\r\n]|$)")
+# Every visible ASCII character, and sequences with which a codec turns plain ASCII into something else.
+_PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
+
+
+class Coding(NamedTuple):
+    """How a source says that it is encoded: `cookie` is None where it says nothing, `line` where it says it."""
+
+    cookie: str | None
+    line: int
+    has_bom: bool
+
+    @property
+    def is_utf8(self) -> bool:
+        """Whether CPython reads it as UTF-8 without a codec (it compares the first letters only)."""
+        if self.cookie is None:
+            return True
+        name = self.cookie[:12].lower().replace("_", "-")
+        return name == "utf-8" or name.startswith("utf-8-")
+
+
+def coding_of(data: bytes) -> Coding:
+    """The BOM and the cookie of a source."""
+    has_bom = data.startswith(BOM)
+    at = len(BOM) if has_bom else 0
+    for line in (1, 2):
+        match = _FIRST_LINES.match(data, at)
+        text = match.group() if match else b""
+        found = _COOKIE.match(text)
+        if found:
+            return Coding(found.group(1).decode("ascii", "replace"), line, has_bom)
+        if not _BLANK.match(text):
+            break
+        at += len(text)
+    return Coding(None, 0, has_bom)
+
+
+def hides_code(name: str) -> bool:
+    """Whether a codec turns what reads as a comment or text into something else."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # unicode_escape warns of the very text that unmasks it
+        try:
+            return _PLAIN.decode(name) != _PLAIN.decode("ascii")
+        except (UnicodeError, ValueError):
+            return True
+
+
+def undecodable(data: bytes) -> int | None:
+    """The offset of the first byte that is not UTF-8."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    return None
+
+
+# ---------------------------------------- sources
+
+
+SUFFIXES = (b".py", b".pyw")
+# python, python3, python3.11, also behind env and `uv run`; python2 is somebody else's interpreter.
+SHEBANG = re.compile(
+    rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?)?|pypy3?|uv[ \t]+run)(?:[ \t\r\n]|$)"
+)
+HEAD = 256  # the bytes of a file that its shebang is looked for in
+NO_SOURCE = frozenset({b".git", b".hg", b".svn", b"__pycache__"})
+PACKAGES, VIRTUAL = b"node_modules", b"pyvenv.cfg"
+
+
+def may_be_script(path: bytes, *, executable: bool) -> bool:
+    """Whether a file without Python's suffix is looked into: it can be started, or its name has no suffix at all."""
+    return executable or b"." not in path.rpartition(b"/")[2]
+
+
+def covered(rules: Sequence[tuple[str, str]], path: str) -> bool:
+    """Whether a path is one that some patterns mean, each given with the regular expression that pathspec makes of it.
+
+    The last one counts that names the path itself; only where none does, the last that names a folder above it.
+    """
+    found, strength = False, 0
+    for pattern, regex in reversed(rules):
+        match = re.search(regex, path)
+        if match is None:
+            continue
+        folder = match.groupdict().get("ps_d")  # pathspec's mark of a folder
+        if not folder:
+            return not pattern.startswith("!")
+        if not strength:
+            found, strength = not pattern.startswith("!"), 1
+    return found
+
+
+# ---------------------------------------- rows
+
+
+FILE, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
+MODES = (FILE, EXECUTABLE, LINK, SUBMODULE)
+# Where an archive carries its manifest, and who checks it there: nothing can vouch for itself, so no manifest lists them.
+CARRIED, VERIFIER = b".buildguard/manifest", b".buildguard/verify.py"
+OWN = frozenset({CARRIED, VERIFIER})
+_HEX = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+LONGEST_PATH, LONGEST_NAME = 4096, 255  # what file systems take
+
+
+class Row(NamedTuple):
+    """One path: git's mode, the size and the SHA-256 of the content, of a link's text, or of a submodule's commit id."""
+
+    path: bytes
+    mode: str
+    size: int
+    sha256: str
+
+
+def row_of(path: bytes, mode: str, size: str, digest: str) -> Row:
+    """A row from its words; raises ValueError where one is not what it should be."""
+    why = trouble_with(path)
+    if why:
+        raise ValueError(f"{path.decode('utf-8', 'backslashreplace')}: {why}")
+    if mode not in MODES:
+        raise ValueError(f"{path.decode('utf-8', 'backslashreplace')}: '{mode}' is no mode")
+    if _NUMBER.fullmatch(size) is None or _HEX.fullmatch(digest) is None:
+        raise ValueError(f"{path.decode('utf-8', 'backslashreplace')}: its size or digest is none")
+    return Row(path, mode, int(size), digest)
+
+
+def rows_of(data: bytes) -> Iterator[Row]:
+    """Every row; raises ValueError for what the writer would not have written: cut short, out of order, or twice."""
+    if not data.endswith(b"\0"):
+        raise ValueError("it is cut short")
+    before = b""
+    for row in data[:-1].split(b"\0"):
+        head, tab, path = row.partition(b"\t")
+        words = head.decode("ascii").split(" ")
+        if not tab or len(words) != 3:  # noqa: PLR2004  mode, size, digest
+            raise ValueError(f"'{row[:80].decode('utf-8', 'backslashreplace')}' is no row")
+        if path <= before:
+            raise ValueError(f"{path.decode('utf-8', 'backslashreplace')} is out of order, or twice")
+        before = path
+        yield row_of(path, words[0], words[1], words[2])
+
+
+def as_bytes(rows: Iterable[Row]) -> bytes:
+    """The canonical form of rows in their order; its SHA-256 is the root digest."""
+    return b"".join(b"%b %d %b\t%b\0" % (one.mode.encode(), one.size, one.sha256.encode(), one.path) for one in rows)
+
+
+def trouble_with(path: bytes) -> str:
+    """Why a path cannot be one of a stage: absolute, leading out of it, or not in its plainest form; else empty."""
+    if not path or b"\0" in path:
+        return "no proper name"
+    if path.startswith(b"/"):
+        return "an absolute path"
+    if len(path) > LONGEST_PATH:
+        return "a path of more than 4096 bytes"
+    parts = path.split(b"/")
+    if b".." in parts:
+        return "a path that leads out of the root"
+    if b"" in parts or b"." in parts:
+        return "a path that is not in its plainest form"
+    return "a name of more than 255 bytes" if max(map(len, parts)) > LONGEST_NAME else ""
+
+
+# ---------------------------------------- workspace
+
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LARGE = 64 << 20
+_GIT = b".git"
+
+
+class Workspace(NamedTuple):
+    """Every path that is no folder, with its mode; folders that cannot be opened, and what holds no sources."""
+
+    modes: dict[bytes, int]
+    closed: list[bytes]
+    left_out: list[bytes]
+
+
+class Difference(NamedTuple):
+    """A path that is not what the manifest says: the code of `buildguard diff`, what happened, its cause, and evidence."""
+
+    code: str
+    path: bytes
+    change: str
+    cause: str
+    evidence: str
+
+
+def listed() -> Workspace:
+    """Look through the working folder; a git folder at its top is one path."""
+    found = Workspace({}, [], [])
+    pending = [b""]
+    while pending:
+        here = pending.pop()
+        try:
+            with os.scandir(here or b".") as listing:
+                inside = [(one.name, one.stat(follow_symlinks=False).st_mode) for one in listing]
+        except OSError:
+            found.closed.append(here or b".")
+            continue
+        if here and any(name == VIRTUAL for name, _mode in inside):
+            found.left_out.append(here)
+        for name, mode in inside:
+            path = here + b"/" + name if here else name
+            if not stat.S_ISDIR(mode) or path == _GIT:
+                found.modes[path] = mode
+                continue
+            pending.append(path)
+            if name == PACKAGES:
+                found.left_out.append(path)
+    return found
+
+
+def sources_of(
+    found: Workspace,
+    folders: Sequence[str],
+    include: Sequence[tuple[str, str]],
+    exclude: Sequence[tuple[str, str]],
+) -> list[bytes]:
+    """The Python sources below some folders (`!` before one leaves it out) that the patterns let through, sorted."""
+    wanted = [os.fsencode(one) + b"/" for one in folders if not one.startswith("!")]
+    unwanted = [os.fsencode(one[1:]) + b"/" for one in folders if one.startswith("!")]
+    unwanted += [folder + b"/" for folder in found.left_out]
+    sources = []
+    for path, mode in found.modes.items():
+        if path in OWN or path.startswith(tuple(unwanted)) or (wanted and not path.startswith(tuple(wanted))):
+            continue
+        if NO_SOURCE.intersection(path.split(b"/")) or not _is_source(path, mode):
+            continue
+        text = os.fsdecode(path)
+        if (not include or covered(include, text)) and not covered(exclude, text):
+            sources.append(path)
+    return sorted(sources)
+
+
+def _is_source(path: bytes, mode: int) -> bool:
+    if path.endswith(SUFFIXES):
+        return True
+    if not stat.S_ISREG(mode) or not may_be_script(path, executable=bool(mode & 0o111)):
+        return False
+    head = read_file(path, HEAD)
+    return isinstance(head, str) or SHEBANG.match(head) is not None  # what cannot be read is told later
+
+
+def read_source(path: bytes) -> bytes | str:
+    """The content of a source, through a link only to a file of the workspace; or why it cannot be read."""
+    if os.path.islink(path):
+        try:
+            os.stat(path)
+        except OSError as error:
+            return f"a symbolic link that leads nowhere: {error.strerror}"
+        real, root = os.path.realpath(path), os.path.realpath(b".")
+        if not real.startswith(root.rstrip(b"/") + b"/"):
+            return "a symbolic link out of the root, not followed"
+        path = real
+    return read_file(path)
+
+
+def read_file(path: bytes, most: int = 0) -> bytes | str:
+    """The content of a regular file, whole or the first bytes of it; or why it cannot be read."""
+    try:
+        handle = os.open(path, _FLAGS)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    with os.fdopen(handle, "rb") as file:
+        before = os.fstat(handle)
+        if not stat.S_ISREG(before.st_mode):
+            return "is no regular file"
+        try:
+            data = file.read(most or -1)
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+        after = os.fstat(handle)
+    if not most and (len(data) != after.st_size or before.st_mtime_ns != after.st_mtime_ns):
+        return "changed while it was read"
+    return data
+
+
+# ------------------------------------------------------------------------------------------ against a manifest
+
+
+def row_of_file(path: bytes, mode: int) -> Row | str:
+    """The row of a path of the workspace; or why there can be none."""
+    if stat.S_ISLNK(mode):
+        text = os.readlink(path)
+        return Row(path, LINK, len(text), hashlib.sha256(text).hexdigest())
+    git_mode = EXECUTABLE if mode & stat.S_IXUSR else FILE
+    digest, size = hashlib.sha256(), 0
+    try:
+        handle = os.open(path, _FLAGS)
+        with os.fdopen(handle, "rb") as file:
+            while True:
+                piece = file.read(1 << 20)
+                if not piece:
+                    break
+                digest.update(piece)
+                size += len(piece)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return Row(path, git_mode, size, digest.hexdigest())
+
+
+def compared(expected: Sequence[Row], here: Sequence[Row]) -> list[Difference]:
+    """What differs between a manifest and the workspace, by path."""
+    before, after = ({row.path: row for row in rows} for rows in (expected, here))
+    places: dict[str, bytes] = {row.sha256: row.path for row in here if row.path not in before}
+    homes: dict[str, bytes] = {row.sha256: row.path for row in expected if row.path not in after}
+    found = []
+    for path in sorted(before.keys() | after.keys()):
+        old, new = before.get(path), after.get(path)
+        if old == new:
+            continue
+        if new is None:
+            found.append(_gone_or_new("BG301", path, "removed", places.get(old.sha256) if old else None))
+        elif old is None:
+            found.append(_gone_or_new("BG302", path, "added", homes.get(new.sha256)))
+        elif (old.mode == LINK) != (new.mode == LINK):
+            was, now = ("a link" if one.mode == LINK else "a file" for one in (old, new))
+            evidence = f"{was} became {now}"
+            found.append(Difference("BG305", path, "type", "symlink-replaced", evidence))
+        elif old.sha256 != new.sha256:
+            found.append(_changed(old, new))
+        else:
+            evidence = f"{'gained' if new.mode == EXECUTABLE else 'lost'} its executable bit"
+            found.append(Difference("BG304", path, "mode", "mode", evidence))
+    return found
+
+
+def _gone_or_new(code: str, path: bytes, change: str, other: bytes | None) -> Difference:
+    if other is None:
+        return Difference(
+            code, path, change, "content", f"not in the {'manifest' if change == 'added' else 'workspace'}"
+        )
+    shown = other.decode("utf-8", "backslashreplace")
+    return Difference(code, path, change, "moved", f"the same content is at {shown}")
+
+
+def _changed(old: Row, new: Row) -> Difference:
+    same = old.size == new.size
+    evidence = f"{new.size} bytes, and other ones" if same else f"{old.size} bytes became {new.size}"
+    content = read_file(new.path) if new.mode != LINK and new.size < _LARGE else ""
+    for cause, what, undone in _undone(content) if isinstance(content, bytes) else ():
+        if len(undone) == old.size and hashlib.sha256(undone).hexdigest() == old.sha256:
+            return Difference("BG303", new.path, "changed", cause, what)
+    return Difference("BG303", new.path, "changed", "content", evidence)
+
+
+def _undone(content: bytes) -> list[tuple[str, str, bytes]]:
+    """Each change that can be undone: its cause, in words, and the content without it."""
+    bom = b"\xef\xbb\xbf"
+    unix = content.replace(b"\r\n", b"\n")
+    return [
+        ("line-endings", "LF became CRLF", unix),
+        ("line-endings", "CRLF became LF", unix.replace(b"\n", b"\r\n")),
+        ("line-endings", "LF became CR", content.replace(b"\r", b"\n")),
+        ("bom", "it has a byte order mark now", content[3:] if content.startswith(bom) else content),
+        ("bom", "its byte order mark is gone", bom + content),
+        ("final-newline", "its last line break is gone", content + b"\n"),
+        ("final-newline", "it has a line break more at its end", content[:-1] if content[-1:] == b"\n" else content),
+    ]
+
+
+# ---------------------------------------- compiling
+
+
+_GIBI = 1 << 30
+_LIMITS = (2 * _GIBI, 20)  # bytes of address space, and seconds of CPU time, which grow with the source
+_WIDER = (6 * _GIBI, 40)
+_MARK = b"\x1e"  # stands between the fields of an answer
+_GIVES_UP = "the compiler gives up on this file: "
+
+
+class Finding(NamedTuple):
+    """What is wrong with a path; `line` and `column` count from 1, columns in code points, 0 where nobody says."""
+
+    code: str
+    path: bytes
+    line: int
+    column: int
+    message: str
+    excerpt: str = ""
+
+
+class Looked(NamedTuple):
+    """What came of one source: the SHA-256 of the bytes that were compiled, findings, or why it is unproven."""
+
+    path: bytes
+    sha256: str
+    findings: tuple[Finding, ...]
+    unproven: str = ""
+
+
+def compile_all(paths: Sequence[bytes], cores: int) -> Iterator[Looked]:
+    """Compile the sources of some paths, as many at once as there are cores; each path comes back once."""
+    shares = [share for share in (paths[at::cores] for at in range(cores)) if share]
+    children = [_start(share, _LIMITS) for share in shares]
+    for share, child in zip(shares, children):
+        yield from _through(share, child)
+
+
+def _through(share: Sequence[bytes], child: tuple[int, int]) -> Iterator[Looked]:
+    """A share to its end. What its child died of, or had no memory for, is tried once more, alone, with wider limits."""
+    while True:
+        answers, _status = _end_of(child)
+        for path, fields in zip(share, answers):
+            yield _second_try(path) if fields[:1] == [b"MemoryError"] else _looked(path, fields)
+        share = share[len(answers) :]
+        if share:
+            yield _second_try(share[0])
+        share = share[1:]
+        if not share:
+            return
+        child = _start(share, _LIMITS)
+
+
+def _second_try(path: bytes) -> Looked:
+    answers, status = _end_of(_start([path], _WIDER))
+    if answers:
+        fields = answers[0]
+        if fields[:2] == [b"MemoryError", b"1"]:
+            return Looked(path, "", (), f"compiling it takes more than {_WIDER[0] // _GIBI} GiB of memory")
+        return _looked(path, fields)
+    ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    if ended_by in {signal.SIGXCPU, signal.SIGALRM}:
+        return Looked(path, "", (), "compiling it takes too long")
+    if ended_by in {0, signal.SIGKILL}:
+        return Looked(path, "", (), "the process that compiled it was ended, from outside or for want of memory")
+    words = f"{_GIVES_UP}the compiler died: it was ended by signal {ended_by}"
+    return Looked(path, "", (Finding("BG103", path, 0, 0, words),))
+
+
+def _looked(path: bytes, fields: Sequence[bytes]) -> Looked:
+    """An answer of `_answer`: exception, whether memory was short, digest or reason, and five fields for each finding."""
+    words = [field.decode("utf-8") for field in fields]
+    if len(words) < 3 or len(words) % 5 != 3:  # noqa: PLR2004
+        return Looked(path, "", (), "the answer of its compiler cannot be read")
+    if words[0] == "unreadable":
+        return Looked(path, "", (), words[2])
+    rows = (words[at : at + 5] for at in range(3, len(words), 5))
+    found = (Finding(code, path, int(line), int(column), said, text) for code, line, column, said, text in rows)
+    return Looked(path, words[2], tuple(found))
+
+
+# ------------------------------------------------------------------------------------------ children
+
+
+def _start(paths: Sequence[bytes], limits: tuple[int, int]) -> tuple[int, int]:
+    """A child that answers for some paths in their order: its process id, and where its answers come from."""
+    incoming, outgoing = os.pipe()
+    process = os.fork()
+    if process:
+        os.close(outgoing)
+        return process, incoming
+    try:
+        os.close(incoming)
+        _serve(paths, outgoing, limits)
+    finally:
+        os._exit(0)
+
+
+def _end_of(child: tuple[int, int]) -> tuple[list[list[bytes]], int]:
+    """All whole answers of a child, and the status that it ended with."""
+    process, incoming = child
+    with os.fdopen(incoming, "rb") as answers:
+        data = answers.read()
+    status = os.waitpid(process, 0)[1]
+    found: list[list[bytes]] = []
+    at = 0
+    while True:
+        start = data.find(b"\n", at) + 1
+        end = start + int(data[at : start - 1]) if start else len(data) + 1
+        if end > len(data):
+            return found, status
+        found.append(data[start:end].split(_MARK))
+        at = end
+
+
+def _serve(paths: Sequence[bytes], outgoing: int, limits: tuple[int, int]) -> None:
+    memory, seconds = limits
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    warnings.simplefilter("ignore")
+    grant = limiter(memory)
+    gc.disable()  # compile makes no cycles
+    with os.fdopen(outgoing, "wb") as out:
+        for path in paths:
+            fields = [str(field).encode("utf-8", "backslashreplace") for field in _answer(path, grant, memory, seconds)]
+            answer = _MARK.join(field.replace(_MARK, b"?") for field in fields)
+            out.write(b"%d\n%b" % (len(answer), answer))
+            out.flush()
+
+
+def _answer(path: bytes, grant: object, memory: int, seconds: int) -> list[object]:
+    data = read_source(path)
+    if isinstance(data, str):
+        return ["unreadable", 0, data]
+    seconds += 10 * (len(data) >> 20)
+    if callable(grant):
+        grant(seconds)
+    else:
+        signal.alarm(seconds)
+    kind, message, phase, line, column, _, _, short = judge(data, [], memory)[:8]
+    found = _misread(path, data)
+    if kind:
+        found.insert(0, _refused(path, data, f"{kind}: {message}".rstrip(": "), line or 0, column or 0))
+        if phase == "compiler":
+            found[0] = _in_code_points(found[0])
+    fields: list[object] = [kind, short, hashlib.sha256(data).hexdigest()]
+    for one in found:
+        fields += [one.code, one.line, one.column, one.message, one.excerpt]
+    return fields
+
+
+# ------------------------------------------------------------------------------------------ findings
+
+
+def _refused(path: bytes, data: bytes, words: str, line: int, column: int) -> Finding:
+    gives_up = words.startswith(("MemoryError", "RecursionError", "SystemError"))
+    return Finding(
+        "BG103" if gives_up else "BG101",
+        path,
+        line,
+        column,
+        _GIVES_UP + words if gives_up else words,
+        _line_of(data, line),
+    )
+
+
+def _in_code_points(one: Finding) -> Finding:
+    """Parsers count code points, later passes count bytes of UTF-8."""
+    before = one.excerpt.encode("utf-8")[: max(0, one.column - 1)].decode("utf-8", "ignore")
+    return one._replace(column=len(before) + 1) if one.column else one
+
+
+def _misread(path: bytes, data: bytes) -> list[Finding]:
+    """What compilers let pass: bytes in a comment that do not decode, and cookies that hide code."""
+    coding = coding_of(data)
+    if coding.is_utf8:
+        at = undecodable(data)
+        if at is None:
+            return []
+        before = data[:at].decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        return [Finding("BG102", path, line, column, f"byte 0x{data[at]:02x} is not UTF-8", _line_of(data, line))]
+    name = coding.cookie or ""
+    try:
+        data.decode(name)
+    except Exception:  # noqa: BLE001  the codec is the file's choice, and the compiler has told what it raises
+        return []
+    if coding.has_bom or not hides_code(name):
+        return []
+    words = f"the coding cookie {name} turns what reads as a comment or text into other code"
+    return [Finding("BG106", path, coding.line, 1, words, _line_of(data, coding.line))]
+
+
+def _line_of(data: bytes, number: int) -> str:
+    lines = data.split(b"\n", number)[:number]
+    return lines[-1][:400].decode("utf-8", "replace").rstrip("\r").lstrip("\ufeff") if 0 < number == len(lines) else ""
+
+
+# ---------------------------------------- program
+
+
+
+_VARIABLE = "BUILDGUARD_DIGEST"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_MOST_OUTPUT = 50_000  # Cloud Build keeps the first 50 KB
+_MOST_LINES = 200
+
+
+class Settings(NamedTuple):
+    """What `init` wrote down: the version of buildguard, and the patterns of sources with their regular expressions."""
+
+    version: str
+    include: list[tuple[str, str]]
+    exclude: list[tuple[str, str]]
+
+
+class Bytes(NamedTuple):
+    """Whether the workspace is what was sent: the root digest of what is here, entries, differences, and what is unproven."""
+
+    digest: str = ""
+    entries: int = 0
+    differences: tuple[Difference, ...] = ()
+    unproven: tuple[tuple[bytes, str], ...] = ()
+    wrong: str = ""
+
+
+class Seen(NamedTuple):
+    """Everything that the step saw, and the version of buildguard that looked."""
+
+    version: str
+    files: int
+    findings: list[Finding]
+    unproven: list[tuple[bytes, str]]
+    bytes: Bytes | None
+
+    @property
+    def exit_code(self) -> int:
+        """1 for findings, else 3 for anything unproven, else 0: as `buildguard check` has it."""
+        wrong = self.bytes is not None and (self.bytes.differences or self.bytes.wrong)
+        if self.findings or wrong:
+            return 1
+        return 3 if self.unproven or (self.bytes is not None and self.bytes.unproven) else 0
+
+
+def main(folders: Sequence[str], settings: Settings) -> int:
+    """Look at the workspace, tell, and return the exit status; `folders` are those whose sources are compiled."""
+    workspace = listed()
+    wanted = os.environ.get(_VARIABLE, "")
+    proof = _proven(workspace, wanted) if wanted else None
+    sources = sources_of(workspace, folders, settings.include, settings.exclude)
+    findings: list[Finding] = []
+    unproven = [(path, "a folder that cannot be opened") for path in workspace.closed]
+    if not sources:
+        unproven.append((b" ".join(map(os.fsencode, folders)) or b".", "no Python source here"))
+    for one in compile_all(sources, _cores()):
+        findings += one.findings
+        if one.unproven:
+            unproven.append((one.path, one.unproven))
+    seen = Seen(settings.version, len(sources), sorted(findings), sorted(unproven), proof)
+    sys.stdout.buffer.write(("\n".join(_lines(seen, workspace)) + "\n").encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.flush()
+    _report(seen)
+    return seen.exit_code
+
+
+def _proven(workspace: Workspace, wanted: str) -> Bytes:
+    """Compare the workspace with the manifest that came with it, once that is the one that was sent."""
+    if _DIGEST.fullmatch(wanted) is None:
+        return Bytes(wrong=f"{_VARIABLE} is no digest: {wanted}")
+    data = read_file(CARRIED)
+    if isinstance(data, str):
+        return Bytes(wrong=f"{CARRIED.decode()}: {data}: this archive was not made by buildguard")
+    if "sha256:" + hashlib.sha256(data).hexdigest() != wanted:
+        return Bytes(wrong=f"{CARRIED.decode()} is not the manifest of {wanted}")
+    try:
+        expected = list(rows_of(data))
+    except ValueError as error:
+        return Bytes(wrong=f"{CARRIED.decode()}: {error}")
+    rows: list[Row] = []
+    unproven: list[tuple[bytes, str]] = []
+    for path, mode in sorted(workspace.modes.items()):
+        if path in OWN or not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+            continue
+        row = Row(path, "", 0, "") if stat.S_ISDIR(mode) else row_of_file(path, mode)
+        if isinstance(row, str):
+            unproven.append((path, row))
+        else:
+            rows.append(row)
+    unread = {path for path, _why in unproven}
+    differences = compared([row for row in expected if row.path not in unread], rows)
+    return Bytes(
+        "sha256:" + hashlib.sha256(as_bytes(rows)).hexdigest(),
+        len(expected),
+        tuple(differences),
+        tuple(unproven),
+    )
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        return os.cpu_count() or 1
+
+
+# ------------------------------------------------------------------------------------------ in words
+
+
+def _lines(seen: Seen, workspace: Workspace) -> Iterator[str]:
+    yield f"buildguard {seen.version}, {_interpreter()}"
+    rows = [*_found(seen.findings), *_differing(seen.bytes)]
+    yield from rows[:_MOST_LINES]
+    if len(rows) > _MOST_LINES:
+        yield f"... and {len(rows) - _MOST_LINES} lines more"
+    for path, why in [*seen.unproven, *(seen.bytes.unproven if seen.bytes is not None else ())][:_MOST_LINES]:
+        yield f"unproven: {_shown_path(path)}: {why}"
+    for path in workspace.left_out:
+        yield f"note: {_shown_path(path)}: installed packages, not compiled"
+    yield _of_bytes(seen.bytes)
+    yield _of_sources(seen)
+    if seen.findings:
+        yield "hint: where it was written: buildguard fix, buildguard check; then commit, and build again"
+
+
+def _found(findings: Sequence[Finding]) -> Iterator[str]:
+    before = b""
+    for one in findings:
+        if one.path != before:
+            before = one.path
+            yield _shown_path(one.path)
+        place = ":".join(str(number) for number in (one.line, one.column) if number)
+        yield f"  {place + '  ' if place else ''}{one.code} error: {_shown(one.message)}"
+        text = one.excerpt.replace("\t", " ")
+        if text.strip():
+            at = max(0, one.column - 60)
+            yield "      " + _shown(text[at : at + 100])
+            if one.column and text.isascii():
+                yield "      " + " " * (one.column - 1 - at) + "^"
+
+
+def _differing(proof: Bytes | None) -> Iterator[str]:
+    if proof is None:
+        return
+    if proof.wrong:
+        yield "error: " + _shown(proof.wrong)
+    for one in proof.differences:
+        yield f"{_shown_path(one.path)}  {one.code} {one.change}: {one.cause} ({_shown(one.evidence)})"
+
+
+def _of_bytes(proof: Bytes | None) -> str:
+    if proof is None:
+        return f"bytes: not compared: buildguard did not submit this build, so there is no {_VARIABLE} to compare with"
+    if proof.wrong:
+        return "bytes: not what was sent"
+    if proof.differences:
+        return f"bytes: {len(proof.differences)} of {proof.entries} paths are not what was sent"
+    if proof.unproven:
+        return f"bytes: unproven: {len(proof.unproven)} files could not be read"
+    return f"bytes: identical: all {proof.entries} entries are those of {proof.digest}"
+
+
+def _of_sources(seen: Seen) -> str:
+    refused = len({one.path for one in seen.findings})
+    python = "Python " + ".".join(map(str, sys.version_info[:3]))
+    if refused:
+        words = f"{python} refuses {refused} of {seen.files} files"
+        more = f": an import stops at the first one, so deployed as they are they fail {refused} deploys in a row"
+        return words + more if refused > 1 else words
+    if seen.unproven:
+        return f"unproven: {len(seen.unproven)} of {seen.files} files could not be compiled under {python}"
+    if seen.exit_code:
+        return f"{python} compiles all {seen.files} files"
+    return f"clean: {python} compiles all {seen.files} files"
+
+
+def _interpreter() -> str:
+    name = {"cpython": "CPython", "pypy": "PyPy"}.get(sys.implementation.name, sys.implementation.name)
+    release = "" if sys.version_info[3] == "final" else f"{sys.version_info[3]}{sys.version_info[4]}"
+    return f"{name} {'.'.join(map(str, sys.version_info[:3]))}{release}"
+
+
+def _shown_path(path: bytes) -> str:
+    return _shown(path.decode("utf-8", "backslashreplace"))
+
+
+def _shown(text: str) -> str:
+    """Foreign text that a terminal shows and does not obey."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in text
+    )
+
+
+# ------------------------------------------------------------------------------------------ for programs
+
+
+def _report(seen: Seen) -> None:
+    """Write the machine's form to `$BUILDER_OUTPUT/output`, less what does not fit there; a build may do without it."""
+    folder = os.environ.get("BUILDER_OUTPUT")
+    if not folder:
+        return
+    rows = _rows(seen)
+    kept = len(rows)
+    while True:
+        text = _json(_answer_of(seen, rows[:kept], len(rows) - kept)).encode("ascii")
+        if len(text) <= _MOST_OUTPUT or not kept:
+            break
+        kept = kept * 3 // 4
+    try:
+        with open(os.path.join(folder, "output"), "wb") as out:
+            out.write(text)
+    except OSError as error:
+        sys.stderr.write(f"buildguard: {error.filename} cannot be written: {error.strerror}\n")
+
+
+def _rows(seen: Seen) -> list[tuple[str, dict[str, object]]]:
+    """Every row of the answer, with the key that it belongs to."""
+    rows: list[tuple[str, dict[str, object]]] = []
+    proof = seen.bytes or Bytes()
+    for one in proof.differences:
+        path = one.path.decode("utf-8", "backslashreplace")
+        rows.append(
+            (
+                "differences",
+                {"code": one.code, "path": path, "change": one.change, "cause": one.cause, "evidence": one.evidence},
+            )
+        )
+    for found in seen.findings:
+        path = found.path.decode("utf-8", "backslashreplace")
+        place: dict[str, object] = {"line": found.line or None, "column": found.column or None}
+        rows.append(("diagnostics", {"code": found.code, "path": path, **place, "message": found.message}))
+    for bare, why in [*seen.unproven, *proof.unproven]:
+        rows.append(("unproven", {"path": bare.decode("utf-8", "backslashreplace"), "reason": why}))
+    return rows
+
+
+def _answer_of(seen: Seen, rows: Sequence[tuple[str, dict[str, object]]], left_out: int) -> dict[str, object]:
+    proof = seen.bytes
+    proven = proof is not None and not (proof.wrong or proof.unproven)
+    return {
+        "schema": 1,
+        "buildguard": seen.version,
+        "interpreter": _interpreter(),
+        "digest": (proof.digest or None) if proof is not None else None,
+        "identical": not proof.differences if proof is not None and proven else None,
+        "wrong": (proof.wrong or None) if proof is not None else None,
+        "files": seen.files,
+        **{key: [row for name, row in rows if name == key] for key in ("differences", "diagnostics", "unproven")},
+        "left_out": left_out,
+        "exit_code": seen.exit_code,
+    }
+
+
+def _json(value: object) -> str:
+    """JSON in ASCII: a minimal Python comes without the module of that name."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_json(key)}: {_json(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_json, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int):
+        return str(value)
+    units = str(value).encode("utf-16-be", "surrogatepass")
+    codes = [units[at] << 8 | units[at + 1] for at in range(0, len(units), 2)]
+    plain = range(32, 127)
+    return '"' + "".join(chr(one) if one in plain and one not in {34, 92} else f"\\u{one:04x}" for one in codes) + '"'
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], Settings(VERSION, INCLUDE, EXCLUDE)))
