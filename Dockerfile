@@ -1,5 +1,5 @@
 # buildguard as a builder: a step of Cloud Build with `name: …/buildguard` and `args: [check, .]`.
-ARG PYTHON=3.13
+ARG PYTHON=3.11
 FROM python:${PYTHON}-slim
 
 # a build of a trigger has its repository in the workspace, and git is asked what belongs to it

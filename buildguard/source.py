@@ -69,6 +69,7 @@ _PINS = frozenset(
         b"Pipfile",
         b".python-version",
         b".tool-versions",
+        b".dockerignore",
     )
 )
 

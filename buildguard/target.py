@@ -112,7 +112,8 @@ class Target(NamedTuple):
 
     `context` is a folder ("" is everything); None stands for the files in no service's context. `image` is what the
     Python comes from; `doubt` says why another Python than that image's may run in the end, empty where none can.
-    `specifier` is the range whose lowest version this is, where nothing says more.
+    `specifier` is the range whose lowest version this is, where nothing says more. `without` are folders in the context
+    that other images are built of, and that this one's `.dockerignore` leaves out.
     """
 
     version: PythonVersion | None
@@ -124,6 +125,7 @@ class Target(NamedTuple):
     conflicts: tuple[Declaration, ...] = ()
     doubt: str = ""
     specifier: str = ""
+    without: tuple[str, ...] = ()
 
     @property
     def place(self) -> tuple[str | None, int | None]:
@@ -140,7 +142,9 @@ class Target(NamedTuple):
 
     def covers(self, path: bytes) -> bool:
         """Whether a path lies in this target's context."""
-        return not self.context or path.startswith(self.context.encode() + b"/")
+        if self.context and not path.startswith(self.context.encode() + b"/"):
+            return False
+        return not any(path.startswith(folder.encode() + b"/") for folder in self.without)
 
 
 def admits(specifier: str, version: PythonVersion) -> bool:

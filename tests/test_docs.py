@@ -241,6 +241,7 @@ def test_the_hook_pattern_covers_what_decides() -> None:
         "runtime.txt",
         "setup.cfg",
         "project.toml",
+        ".dockerignore",
     ]:
         assert re.search(hook["files"], path), path
         assert path.endswith((".py", ".pyw", "tool")) or deciding(path.encode()), path

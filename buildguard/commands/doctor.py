@@ -77,6 +77,7 @@ def _targets(place: Place, config: Config, chosen: Chosen) -> Iterator[str]:
 def _target(place: Place, config: Config, chosen: Chosen, found: Found, target: Target) -> Iterator[str]:
     files = sum(gather.target_covers(target, found.targets, entry.path) for entry in chosen.sources)
     scope = {None: "what lies in no build context", "": "everything"}.get(target.context, f"{target.context}/")
+    scope += "".join(f", less {folder}/" for folder in target.without)
     name = f"{target.service}: " if target.service else ""
     yield f"  {name}Python {target.python}, from {target.found_in}, for {scope} ({files} files)"
     if target.version is None:

@@ -113,12 +113,10 @@ def _image(place: Place, config: Config, target: Target) -> tuple[str | None, st
 
 
 def _folders(target: Target, targets: Sequence[Target]) -> tuple[str, ...]:
-    """What a target's step compiles: its context, or what lies in nobody's."""
-    if target.context:
-        return (target.context,)
+    """What a target's step compiles: its context less what it leaves out, or what lies in nobody's."""
     if target.context is None:
         return tuple(sorted({f"!{one.context}" for one in targets if one.context}))
-    return ()
+    return (*([target.context] if target.context else []), *(f"!{folder}" for folder in target.without))
 
 
 def _build_file(place: Place, config: Config) -> str | None:

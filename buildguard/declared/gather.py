@@ -12,6 +12,7 @@ from buildguard.declared import images, pins
 from buildguard.declared.yamlfile import InvalidYamlError
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError, UsageError
+from buildguard.ignore import docker
 from buildguard.source import deciding
 from buildguard.stages import Unreadable
 from buildguard.step.sources import SUFFIXES
@@ -57,6 +58,7 @@ class _Read(NamedTuple):
     dockerfiles: dict[str, bytes]
     buildfiles: dict[str, BuildFile]
     pins: dict[str, bytes]
+    ignores: dict[str, bytes]
     unreadable: list[InvalidYamlError]
 
 
@@ -127,7 +129,7 @@ def _read(stage: Stage, config: Config) -> _Read:
     build_file = os.fsencode(config.build_file)
     configured = {*dockerfiles, build_file}
     wanted = [entry for entry in stage.entries() if deciding(entry.path) or entry.path in configured]
-    found = _Read({}, {}, {}, [])
+    found = _Read({}, {}, {}, {}, [])
     for entry, content in stage.contents(wanted):
         path = shown_path(entry.path)
         if isinstance(content, Unreadable):
@@ -136,6 +138,8 @@ def _read(stage: Stage, config: Config) -> _Read:
             raise UnprovenError(f"{path}: {content.reason}")
         if entry.path in dockerfiles or _is_dockerfile(entry.path):
             found.dockerfiles[path] = content
+        elif path.endswith(".dockerignore"):
+            found.ignores[path] = content
         elif posixpath.basename(path) in pins.NAMES:
             found.pins[path] = content
         elif entry.path == build_file or cloudbuild_name(entry.path):
@@ -284,8 +288,24 @@ def _from_services(
         near = _nearest(declared, service)
         # A build file that sets GOOGLE_PYTHON_VERSION speaks of buildpacks, which build no Dockerfile.
         conflicts = _conflicts(declaration, [one for one in near if one.rank is not Rank.BUILDPACK])
-        targets.append(_target(declaration, service.name, service.context, conflicts)._replace(doubt=doubt))
+        target = _target(declaration, service.name, service.context, conflicts)
+        targets.append(target._replace(doubt=doubt, without=_left_out(service, services, files)))
     return targets, seen
+
+
+def _left_out(service: Service, services: Iterable[Service], files: _Read) -> tuple[str, ...]:
+    """The contexts of other images inside a service's own that its `.dockerignore` drops: it does not ship them."""
+    inside = {one.context for one in services if one.context and is_below(one.context, service.context)}
+    try:
+        rules = docker.Rules(files.ignores.get, service.context, service.dockerfile)
+    except UnprovenError:
+        return ()  # docker itself fails on that file: nothing is left out by it
+    return tuple(sorted(folder for folder in inside if rules.drops(f"{folder}/__init__.py") is not None))
+
+
+def is_below(folder: str, other: str) -> bool:
+    """Whether a folder lies inside another one ("" is the root)."""
+    return folder != other and (not other or folder.startswith(f"{other}/"))
 
 
 def _doubt(service: Service, files: _Read) -> str:

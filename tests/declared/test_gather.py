@@ -369,3 +369,34 @@ def test_yaml_that_blows_up_is_refused(project: Callable[..., Project]) -> None:
 
     assert result.code == 2
     assert "cloudbuild.yaml" in result.err
+
+
+_NESTED = {
+    "Dockerfile": "FROM python:3.13\n",
+    "a.py": "",
+    "api/Dockerfile": "FROM python:3.11\n",
+    "api/b.py": "def f[T](): pass\n",
+    "api/c.py": "def f[T](): pass\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("ignores", "runs"),
+    [
+        ({}, ["3.11", "3.13"]),
+        ({".dockerignore": "api\n"}, ["3.11"]),
+        ({".dockerignore": "api\n!api\n"}, ["3.11", "3.13"]),
+        ({".dockerignore": "api/b.py\n"}, ["3.11", "3.13"]),
+        ({".dockerignore": "docs\n", "Dockerfile.dockerignore": "api/**\n"}, ["3.11"]),
+    ],
+)
+def test_an_image_that_leaves_another_ones_context_out_does_not_run_it(
+    repository: Callable[..., Project], ignores: dict[str, str], runs: list[str]
+) -> None:
+    made = repository({**_NESTED, **ignores})
+
+    report = made.check("api").json
+    assert sorted(row["python"] for row in report["targets"] if row["files"]) == runs
+    whole = made.check().json
+    assert {row["python"]: row["files"] for row in whole["targets"]} == {"3.11": 2, "3.13": 3 if "3.13" in runs else 1}
+    assert whole["unproven"] == []

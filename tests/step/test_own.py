@@ -44,7 +44,7 @@ def test_the_step_passes_over_what_is_sent_of_this_repository(tmp_path: Path) ->
     digest = unpacked(REPOSITORY, workspace)
     args = ruamel.yaml.YAML(typ="safe").load((workspace / "cloudbuild.yaml").read_text())["steps"][0]["args"]
 
-    ran = run(workspace, args[-1], "3.13", {step.VARIABLE: digest})
+    ran = run(workspace, args[-1], "3.11", {step.VARIABLE: digest})
 
     assert ran.code == 0, ran.out
     assert ran.answer["identical"] is True
@@ -71,8 +71,8 @@ def test_what_the_dockerfile_copies_is_enough_to_install(tmp_path: Path) -> None
         "--disable-pip-version-check",
         "--no-deps",
         "--target",
-        target,
-        source,
+        str(target),
+        str(source),
     ]
     subprocess.run(command, check=True)
 
