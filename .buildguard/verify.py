@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:5e7897218082c998970bfeab43b632451e82d8720f722488b2a2bf2812702921
+digest: sha256:f5044022ddf8cd0dc04142b8e0398356119bc2a0d90bead8aa73c65926c01e2a
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -720,13 +720,17 @@ class Settings(NamedTuple):
 
 
 class Bytes(NamedTuple):
-    """Whether the workspace is what was sent: the root digest of what is here, entries, differences, and what is unproven."""
+    """Whether the workspace is what was sent: the root digest of what is here, entries, differences, and what is unproven.
+
+    `contents` are the SHA-256 of the files that were compared, `wrong` says why nothing could be.
+    """
 
     digest: str = ""
     entries: int = 0
     differences: tuple[Difference, ...] = ()
     unproven: tuple[tuple[bytes, str], ...] = ()
     wrong: str = ""
+    contents: Mapping[bytes, str] = {}
 
 
 class Seen(NamedTuple):
@@ -750,8 +754,9 @@ class Seen(NamedTuple):
 def main(folders: Sequence[str], settings: Settings) -> int:
     """Look at the workspace, tell, and return the exit status; `folders` are those whose sources are compiled."""
     workspace = listed()
-    wanted = os.environ.get(_VARIABLE, "")
-    proof = _proven(workspace, wanted) if wanted else None
+    wanted = os.environ.get(_VARIABLE)
+    proof = _proven(workspace, wanted) if wanted is not None else None
+    proven = proof.contents if proof is not None else {}
     sources = sources_of(workspace, folders, settings.include, settings.exclude)
     findings: list[Finding] = []
     unproven = [(path, "a folder that cannot be opened") for path in workspace.closed]
@@ -761,6 +766,8 @@ def main(folders: Sequence[str], settings: Settings) -> int:
         findings += one.findings
         if one.unproven:
             unproven.append((one.path, one.unproven))
+        elif proven.get(one.path, one.sha256) != one.sha256:
+            unproven.append((one.path, "changed between the comparison and the compiler"))
     seen = Seen(settings.version, len(sources), sorted(findings), sorted(unproven), proof)
     sys.stdout.buffer.write(("\n".join(_lines(seen, workspace)) + "\n").encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()
@@ -798,6 +805,7 @@ def _proven(workspace: Workspace, wanted: str) -> Bytes:
         len(expected),
         tuple(differences),
         tuple(unproven),
+        contents={row.path: row.sha256 for row in rows if row.mode in {FILE, EXECUTABLE}},
     )
 
 

@@ -154,9 +154,10 @@ def _read(stage: Stage, config: Config) -> _Read:
 
 def cloudbuild_name(path: bytes) -> bool:
     """Whether a path is called like a build file: cloudbuild.yaml, cloudbuild-staging.yaml, api.cloudbuild.json."""
-    name = path[path.rfind(b"/") + 1 :]
+    *folders, name = path.split(b"/")
     stem, _, suffix = name.rpartition(b".")
-    return suffix in {b"yaml", b"yml", b"json"} and b"cloudbuild" in re.split(rb"[-._]", stem)
+    named = suffix in {b"yaml", b"yml", b"json"} and b"cloudbuild" in re.split(rb"[-._]", stem)
+    return named and not any(folder in _TOOLING for folder in folders)
 
 
 def _is_dockerfile(path: bytes) -> bool:

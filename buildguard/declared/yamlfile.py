@@ -10,7 +10,7 @@ from buildguard.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_MOST_VALUES = 20_000
+_MOST_VALUES, _DEEPEST = 20_000, 60
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 
@@ -101,6 +101,7 @@ class _Copy:
 
     def __init__(self) -> None:
         self._budget = _MOST_VALUES
+        self._depth = 0
         self._seen: set[int] = set()
 
     def plain(self, node: Any) -> Node:
@@ -112,13 +113,23 @@ class _Copy:
         alias = id(node) in self._seen
         self._seen.add(id(node))
         place = _place(node)
-        if node.id == "mapping":
-            return self._mapping(node, place, alias=alias)
-        if node.id == "sequence":
-            items = [self.plain(value) for value in node.value]
-            return Node(items, place.line, "seq", place, flow=bool(node.flow_style), alias=alias)
+        if node.id in {"mapping", "sequence"}:
+            self._depth += 1
+            if self._depth > _DEEPEST:
+                raise RecursionError(f"nested more than {_DEEPEST} deep")
+            found = (
+                self._mapping(node, place, alias=alias)
+                if node.id == "mapping"
+                else self._list(node, place, alias=alias)
+            )
+            self._depth -= 1
+            return found
         kind = str(node.tag).removeprefix(_TAG)
         return Node(str(node.value), place.line, kind, place, alias=alias)
+
+    def _list(self, node: Any, place: Place, *, alias: bool) -> Node:
+        items = [self.plain(value) for value in node.value]
+        return Node(items, place.line, "seq", place, flow=bool(node.flow_style), alias=alias)
 
     def _mapping(self, node: Any, place: Place, *, alias: bool) -> Node:
         found: dict[str, Node] = {}

@@ -35,6 +35,8 @@ def problems(data: bytes, file: str, given: Mapping[str, str]) -> list[Finding]:
     except InvalidYamlError as error:
         where = Range(error.line, error.column)
         return [Finding("BG410", where, f"this is no YAML: {error.problem}", "", _line(data, error.line))]
+    if _is_something_else(root, file):
+        return []
     found = [*_form(root, data.decode("utf-8"))]
     if not any(one.code == "BG410" for one in found):
         found += [*typed(root, "Build", ""), *_build(root, data.decode("utf-8"), given)]
@@ -55,6 +57,14 @@ def _line(data: bytes, number: int | None) -> str:
     from buildguard.text import excerpt_of
 
     return excerpt_of(data, number)
+
+
+def _is_something_else(root: Node, file: str) -> bool:
+    """Whether a file is called like a build file and is none: a manifest of Kubernetes, a trigger, a list of variables."""
+    keys = dict(root.pairs())
+    if "steps" in keys:
+        return False
+    return {"apiVersion", "kind"} <= keys.keys() or posixpath.basename(file).rpartition(".")[0] != "cloudbuild"
 
 
 def _form(root: Node, text: str) -> Iterator[Problem]:

@@ -13,11 +13,11 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.step.compiling import Finding, compile_all
-from buildguard.step.rows import CARRIED, OWN, Row, as_bytes, rows_of
+from buildguard.step.rows import CARRIED, EXECUTABLE, FILE, OWN, Row, as_bytes, rows_of
 from buildguard.step.workspace import Difference, compared, listed, read_file, row_of_file, sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from buildguard.step.workspace import Workspace
 
@@ -37,13 +37,17 @@ class Settings(NamedTuple):
 
 
 class Bytes(NamedTuple):
-    """Whether the workspace is what was sent: the root digest of what is here, entries, differences, and what is unproven."""
+    """Whether the workspace is what was sent: the root digest of what is here, entries, differences, and what is unproven.
+
+    `contents` are the SHA-256 of the files that were compared, `wrong` says why nothing could be.
+    """
 
     digest: str = ""
     entries: int = 0
     differences: tuple[Difference, ...] = ()
     unproven: tuple[tuple[bytes, str], ...] = ()
     wrong: str = ""
+    contents: Mapping[bytes, str] = {}
 
 
 class Seen(NamedTuple):
@@ -67,8 +71,9 @@ class Seen(NamedTuple):
 def main(folders: Sequence[str], settings: Settings) -> int:
     """Look at the workspace, tell, and return the exit status; `folders` are those whose sources are compiled."""
     workspace = listed()
-    wanted = os.environ.get(_VARIABLE, "")
-    proof = _proven(workspace, wanted) if wanted else None
+    wanted = os.environ.get(_VARIABLE)
+    proof = _proven(workspace, wanted) if wanted is not None else None
+    proven = proof.contents if proof is not None else {}
     sources = sources_of(workspace, folders, settings.include, settings.exclude)
     findings: list[Finding] = []
     unproven = [(path, "a folder that cannot be opened") for path in workspace.closed]
@@ -78,6 +83,8 @@ def main(folders: Sequence[str], settings: Settings) -> int:
         findings += one.findings
         if one.unproven:
             unproven.append((one.path, one.unproven))
+        elif proven.get(one.path, one.sha256) != one.sha256:
+            unproven.append((one.path, "changed between the comparison and the compiler"))
     seen = Seen(settings.version, len(sources), sorted(findings), sorted(unproven), proof)
     sys.stdout.buffer.write(("\n".join(_lines(seen, workspace)) + "\n").encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()
@@ -115,6 +122,7 @@ def _proven(workspace: Workspace, wanted: str) -> Bytes:
         len(expected),
         tuple(differences),
         tuple(unproven),
+        contents={row.path: row.sha256 for row in rows if row.mode in {FILE, EXECUTABLE}},
     )
 
 

@@ -115,7 +115,9 @@ _DOCKERFILE = {"Dockerfile": "FROM python:3.11-slim\n", "a.py": "x = 1\n"}
 
 
 def test_check_reports_them_with_file_and_line(project: Callable[..., Project]) -> None:
-    made = project({**_DOCKERFILE, "cloudbuild.yaml": "steps:\n- nmae: x\n", "deploy/cloudbuild-prod.json": "{}"})
+    made = project(
+        {**_DOCKERFILE, "cloudbuild.yaml": "steps:\n- nmae: x\n", "deploy/cloudbuild-prod.json": '{"steps": []}'}
+    )
 
     result = made.check()
 
@@ -141,6 +143,29 @@ def test_what_is_excluded_and_what_was_not_asked_for(repository: Callable[..., P
     assert made.run("check", "--staged").code == 0
     made.git("add", "--all")
     assert made.run("check", "--staged").code == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (".github/workflows/cloudbuild.yml", "on: push\njobs: {}\n"),
+        ("cloudbuild-trigger.yaml", "name: x\nfilename: cloudbuild.yaml\n"),
+        ("k8s/cloudbuild.yaml", "apiVersion: cloudbuild.cnrm.cloud.google.com/v1beta1\nkind: CloudBuildTrigger\n"),
+        ("cloudbuild.vars.json", '{"_A": 1}'),
+    ],
+)
+def test_what_is_only_called_like_a_build_file(project: Callable[..., Project], file: str, text: str) -> None:
+    assert project({**_DOCKERFILE, file: text}).check().codes() == {}
+
+
+def test_nesting_without_end(project: Callable[..., Project]) -> None:
+    made = project({**_DOCKERFILE, "cloudbuild.yaml": "steps: " + "[" * 5000 + "]" * 5000})
+
+    result = made.check()
+
+    assert result.codes() == {"cloudbuild.yaml": ["BG410"]}
+    made.git("init", "--quiet")
+    assert made.run("init", "--cloudbuild").code == 2
 
 
 def test_substitutions_of_the_configuration_are_defined(project: Callable[..., Project]) -> None:
