@@ -39,6 +39,7 @@ def main() -> None:
             *_container(folder, options.rounds),
             *_warm(folder, Path(scratch), options.rounds * 2),
             *_start(Path(scratch), options.rounds * 5),
+            *_first_day(Path(scratch), options.rounds),
             *_memory(folder),
             *_custody(folder, Path(scratch), options.rounds * 2),
         ]
@@ -174,6 +175,27 @@ def _start(scratch: Path, rounds: int) -> list[tuple[str, str, str]]:
     return [
         ("`--version`: of `python -c 'import click'`", ratio(found["--version"], found["click"]), "2"),
         ("one staged file: seconds more than `--version`", f"{more:.2f}", "0.35"),
+    ]
+
+
+def _first_day(scratch: Path, rounds: int) -> list[tuple[str, str, str]]:
+    """What a team tries first: their log, and a build file with a mistake in it; with nothing cached."""
+    folder = scratch / "outage"
+    shutil.copytree(_PROJECT / "examples" / "outage", folder)
+    wrong = scratch / "wrong"
+    shutil.copytree(folder, wrong)
+    (wrong / "cloudbuild.yaml").write_text("steps:\n- nmae: x\n", "utf-8")
+    nothing = {"DOCKER_HOST": "unix:///nowhere", "BUILDGUARD_CACHE_DIR": str(scratch / "none")}
+    found = side_by_side(
+        {
+            "log": Command([str(_BIN / "buildguard"), "diagnose", "--log", "three-deploys.log"], folder, nothing),
+            "build file": Command([str(_BIN / "buildguard"), "check", "--no-cache"], wrong, nothing),
+        },
+        rounds,
+    )
+    return [
+        ("the outage's log to its cause: seconds", f"{found['log'].median:.2f}", "2"),
+        ("a mistake in cloudbuild.yaml found: seconds", f"{found['build file'].median:.2f}", "1"),
     ]
 
 

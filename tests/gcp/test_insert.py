@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import ruamel.yaml
 
+from buildguard.gcp.insert import NewStep, with_steps
 from buildguard.step import file as step
 from tests.conftest import BROKEN_BEFORE_312
 from tests.step.running import run
@@ -301,3 +303,58 @@ def test_check_tells_of_other_patterns(project: Callable[..., Project]) -> None:
     assert [(one["path"], one["severity"]) for one in found] == [(step.NAME, "warning")] * 2
     made.run("init", "--cloudbuild")
     assert made.check(".").codes() == {}
+
+
+def _random_build(rng: random.Random) -> str:
+    """A build file as somebody might lay it out: comments, blank lines, indents and styles in any mixture."""
+    indent = " " * rng.choice((0, 0, 2, 4))
+    end = rng.choice(("\n", "\n", "\r\n"))
+    lines = rng.choice(([], ["# a build"], ["---"], ["timeout: 60s", ""], ["# a", "", "# b"]))
+    lines = [*lines, f"steps:{rng.choice(('', ' ', '  # all of them'))}"]
+    for number in range(rng.randint(1, 4)):
+        lines += rng.choices(["", f"{indent}# step {number}", f"{indent}#", "# far left"], k=rng.randint(0, 2))
+        style = rng.randrange(4)
+        image = rng.choice(("docker", "'docker'", '"docker"', "gcr.io/cloud-builders/docker"))
+        words = rng.choice(("[build, .]", "[push, x]", "['build', '-t', \"x y\", .]"))
+        if style == 0:
+            lines.append(f"{indent}- {{name: {image}, args: {words}}}")
+        elif style == 1:
+            lines += [f"{indent}- name: {image}{rng.choice(('', '   # why'))}", f"{indent}  args: {words}"]
+        elif style == 2:
+            lines += [
+                f"{indent}-{rng.choice(('', '   ', ' # here'))}",
+                f"{indent}  name: {image}",
+                f"{indent}  args: {words}",
+            ]
+        else:
+            lines += [
+                f"{indent}- id: s{number}",
+                f"{indent}  name: bash",
+                f"{indent}  args:",
+                f"{indent}  - -c",
+                f"{indent}  - |",
+            ]
+            lines += [
+                f"{indent}    # not a comment",
+                "",
+                f"{indent}    docker build . || exit 1",
+                f"{indent}  # after it",
+            ]
+    lines += rng.choice(([], ["images: [x]"], ["", "# the end"], ["options: {logging: NONE}", ""]))
+    return end.join(lines) + rng.choice(("", end))
+
+
+def test_any_layout_keeps_every_line() -> None:
+    for seed in range(600):
+        text = _random_build(random.Random(seed))
+        data = step.text([], [])
+        steps = [NewStep("buildguard", "python:3.11", "python3", ("-I", "-S", "-B", "-c"), step.loader(data))]
+
+        after = with_steps(text.encode(), "cloudbuild.yaml", steps, ".buildguard/").data
+
+        rest = iter(after.decode().splitlines(keepends=True))
+        assert all(line in rest for line in text.splitlines(keepends=True)), seed
+        assert with_steps(after, "cloudbuild.yaml", steps, ".buildguard/").data == after, seed
+        changed = [steps[0]._replace(code=step.loader(b"another"))]
+        again = with_steps(after, "cloudbuild.yaml", changed, ".buildguard/").data
+        assert again == after.replace(step.sha256(data).encode(), step.sha256(b"another").encode()), seed
