@@ -75,7 +75,8 @@ def check(
 ) -> None:
     """Compile every source file under the Python that will run it.
 
-    STAGE is index:, commit:REV, tar:FILE or image:REF[:/root]; nothing is checked out, extracted or run for it.
+    STAGE is index:, commit:REV, tar:FILE, gs://bucket/object or image:REF[:/root]; nothing is checked out, extracted or
+    run for it.
     """
     from buildguard.place import locate
 
@@ -159,7 +160,8 @@ def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, d
 def manifest(stage: str, form: str, output: Path | None) -> None:
     """Hash every file of a stage: text is SHA256SUMS for `sha256sum -c`, json has modes, links and the root digest too.
 
-    STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), image:REF[:/root] or manifest:FILE.
+    STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), gs://bucket/object[#generation], image:REF[:/root] or
+    manifest:FILE.
     """
     from buildguard.commands.listing import manifest as command
 
@@ -183,7 +185,8 @@ def manifest(stage: str, form: str, output: Path | None) -> None:
 def diff(*, stages: tuple[str, ...], form: str, output: Path | None, strict: bool, everything: bool) -> None:
     """Compare stages hop by hop: name the first hop where bytes changed, and why, or prove that none did.
 
-    STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), image:REF[:/root] or manifest:FILE.
+    STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), gs://bucket/object[#generation], image:REF[:/root] or
+    manifest:FILE.
     """
     from buildguard.commands.compare import diff as command
     from buildguard.report.hops import chain_json, chain_text

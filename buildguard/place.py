@@ -71,6 +71,8 @@ def _existing(folder: Path) -> Path:
 def _in_git(cwd: Path, text: str) -> Place:
     if text.startswith("tar:"):
         return _in_archive(cwd, text)
+    if text.startswith("gs://"):
+        return _in_bucket(cwd, text)
     if text.startswith("manifest:"):
         raise UsageError(f"'{text}' holds no sources", hint="compare it: buildguard diff dir:. " + text)
     if text.startswith(_OTHERS):
@@ -94,6 +96,20 @@ def _in_archive(cwd: Path, text: str) -> Place:
     if not file.is_file():
         raise UsageError(f"there is no file '{text.removeprefix('tar:')}'")
     return Place(resolved(cwd), None, InArchive(text, file, resolved(cwd)), ())
+
+
+def _in_bucket(cwd: Path, text: str) -> Place:
+    import tempfile
+    from pathlib import Path as Local
+
+    from buildguard.gcp.storage import Url
+    from buildguard.snapshots.bucket import fetch
+    from buildguard.stages.packed import InArchive
+
+    with tempfile.TemporaryDirectory(prefix="buildguard-") as folder:
+        file = Local(folder) / "object"
+        fetch(Url.parse(text), file)
+        return Place(resolved(cwd), None, InArchive(text, file, resolved(cwd)), ())
 
 
 def _marked_root(folder: Path, cwd: Path) -> Path:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from buildguard.snapshots import Stage
     from buildguard.stages.ingit import InGit
 
-_LATER = ("gs://", "build:")
+_LATER = ("build:",)
+_BUCKET = "gs://"
 _ARCHIVES = (".tar", ".tgz", ".tar.gz", ".zip")
 
 
@@ -39,7 +40,7 @@ def opened(cwd: Path, texts: Sequence[str], *, brief: bool = False) -> list[Open
 
 
 def _is_folder(text: str) -> bool:
-    known = ("commit:", "index:", "tar:", "manifest:", "image:", *_LATER)
+    known = ("commit:", "index:", "tar:", "manifest:", "image:", _BUCKET, *_LATER)
     return text.startswith("dir:") or not (text.startswith(known) or text.endswith(_ARCHIVES))
 
 
@@ -71,6 +72,10 @@ def _other(cwd: Path, text: str, prefix: bytes) -> Opened:
     kind, _, rest = text.partition(":")
     if text.startswith(_LATER):
         raise UsageError(f"'{text}' cannot be read by this version of buildguard")
+    if text.startswith(_BUCKET):
+        from buildguard.snapshots.bucket import Object
+
+        return Opened(Object(text))
     if kind in {"commit", "index"}:
         repository = git.repository_of(cwd)
         if repository is None:

@@ -1,0 +1,42 @@
+"""Faults on demand: what the emulator does wrong, by name, for its whole life or the first few times."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from typing import TYPE_CHECKING
+
+from buildguard.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+BUCKET = ("flip-byte", "truncate-object", "swap-generation", "bucket-403", "http-429", "http-503")
+NAMES = BUCKET
+
+
+class Faults:
+    """The faults that were asked for; `takes` tells whether one strikes now."""
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        """Each is NAME, or NAME=N for the first N times. Raises UsageError for one that there is not."""
+        self._left: dict[str, float] = {}
+        self._lock = threading.Lock()
+        for text in texts:
+            name, equals, value = text.partition("=")
+            if name not in NAMES:
+                close = difflib.get_close_matches(name, NAMES, n=1)
+                raise UsageError(
+                    f"there is no fault '{name}'", hint=f"did you mean '{close[0]}'?" if close else ", ".join(NAMES)
+                )
+            if equals and not value.isdigit():
+                raise UsageError(f"'{text}': a number of times is wanted", hint=f"{name}=1")
+            self._left[name] = int(value) if equals else float("inf")
+
+    def takes(self, name: str) -> bool:
+        """Whether the fault of that name strikes now; one that has a number is used up by that."""
+        with self._lock:
+            left = self._left.get(name, 0)
+            if left:
+                self._left[name] = left - 1
+            return left > 0

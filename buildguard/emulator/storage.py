@@ -1,0 +1,383 @@
+"""Cloud Storage's JSON API on loopback: buckets, generations, preconditions, hashes, ranges, both kinds of upload.
+
+What Google's own client and gcloud need of it, and no more; the faults of the bucket.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from buildguard.emulator.faults import Faults
+
+_OBJECT = re.compile(r"/(?:download/)?storage/v1/b/(?P<bucket>[^/]+)/o/(?P<name>[^/]+)")
+_OBJECTS = re.compile(r"/storage/v1/b/(?P<bucket>[^/]+)/o")
+_BUCKET = re.compile(r"/storage/v1/b/(?P<bucket>[^/]+)")
+_BUCKETS = re.compile(r"/storage/v1/b")
+_UPLOAD = re.compile(r"/(?:resumable/)?upload/storage/v1/b/(?P<bucket>[^/]+)/o")
+_PLAIN = re.compile(r"/(?P<bucket>[a-z0-9][a-z0-9._-]+)/(?P<name>.+)")
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+_LENGTH = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
+_BOUNDARY = re.compile(r"boundary=[\"']?([^\"';]+)")
+_FIRST_GENERATION = 1_700_000_000_000_001
+
+
+class Generation(NamedTuple):
+    """One generation of an object: its number, its bytes, and its type."""
+
+    number: int
+    data: bytes
+    content_type: str
+
+
+class ApiError(Exception):
+    """What the API answers in place of a result."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.reason, self.message = status, reason, message
+
+
+class Buckets:
+    """What lies in the buckets: every generation, the newest last; whose each bucket is."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+        self.owners: dict[str, str] = {}
+        self._objects: dict[tuple[str, str], list[Generation]] = {}
+        self._next = _FIRST_GENERATION
+        self.lock = threading.RLock()
+
+    def create(self, bucket: str, project: str) -> None:
+        """Make a bucket; raises ApiError where the name is taken."""
+        with self.lock:
+            if bucket in self.owners:
+                raise ApiError(409, "conflict", "You already own this bucket. Please select another name.")
+            self.owners[bucket] = project
+
+    def put(self, bucket: str, name: str, data: bytes, content_type: str, match: int | None) -> Generation:
+        """Add a generation, damaged where a fault says so; `match` is the one that has to be there, 0 for none."""
+        with self.lock:
+            self._known(bucket)
+            several = self._objects.setdefault((bucket, name), [])
+            now = several[-1].number if several else 0
+            if match is not None and match != now:
+                raise ApiError(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
+            if data and self.faults.takes("flip-byte"):
+                at = len(data) // 2
+                data = data[:at] + bytes([data[at] ^ 0x20]) + data[at + 1 :]
+            if self.faults.takes("truncate-object"):
+                data = data[: len(data) // 2]
+            several.append(Generation(self._next, data, content_type))
+            self._next += 1
+            return several[-1]
+
+    def get(self, bucket: str, name: str, generation: int = 0) -> Generation:
+        """A generation, the newest unless one is named; raises ApiError where there is none."""
+        with self.lock:
+            self._known(bucket)
+            several = self._objects.get((bucket, name), [])
+            found = [one for one in several if generation in {0, one.number}]
+            if not found:
+                raise ApiError(404, "notFound", f"No such object: {bucket}/{name}")
+            return found[-1]
+
+    def delete(self, bucket: str, name: str, generation: int = 0) -> None:
+        """Remove a generation, the newest unless one is named."""
+        with self.lock:
+            found = self.get(bucket, name, generation)
+            self._objects[bucket, name].remove(found)
+
+    def names(self, bucket: str, prefix: str) -> list[str]:
+        """The objects whose names begin so."""
+        with self.lock:
+            self._known(bucket)
+            return sorted(
+                name
+                for (where, name), several in self._objects.items()
+                if where == bucket and several and name.startswith(prefix)
+            )
+
+    def _known(self, bucket: str) -> None:
+        if self.faults.takes("bucket-403"):
+            raise ApiError(403, "forbidden", f"the account does not have storage.objects.create access to {bucket}")
+        if bucket not in self.owners:
+            raise ApiError(404, "notFound", "The specified bucket does not exist.")
+
+
+class StorageServer:
+    """The API on a port of loopback; a thread for each request."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.buckets = Buckets(faults)
+        sessions: dict[str, _Session] = {}
+
+        class Handler(_Handler):
+            buckets = self.buckets
+            uploads = sessions
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, name="storage emulator", daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        """`http://127.0.0.1:PORT`, for STORAGE_EMULATOR_HOST."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Session:
+    """A resumable upload: what it is for, and what came of it so far."""
+
+    def __init__(self, bucket: str, name: str, metadata: Mapping[str, Any], match: int | None) -> None:
+        self.bucket, self.name, self.metadata, self.match = bucket, name, metadata, match
+        self.data = bytearray()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Requests, by method and path."""
+
+    protocol_version = "HTTP/1.1"
+    buckets: Buckets
+    uploads: dict[str, _Session]
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
+        """Nothing is printed."""
+
+    def do_GET(self) -> None:
+        self._answer(self._get)
+
+    def do_POST(self) -> None:
+        self._answer(self._post)
+
+    def do_PUT(self) -> None:
+        self._answer(self._put)
+
+    def do_DELETE(self) -> None:
+        self._answer(self._delete)
+
+    def _answer(self, act: Callable[[str, dict[str, str], bytes], None]) -> None:
+        split = urlsplit(self.path)
+        body = self._body()
+        query = {key: values[-1] for key, values in parse_qs(split.query, keep_blank_values=True).items()}
+        try:
+            self._in_trouble()
+            act(split.path, query, body)
+        except ApiError as error:
+            self._json(
+                {
+                    "error": {
+                        "code": error.status,
+                        "message": error.message,
+                        "errors": [{"reason": error.reason, "message": error.message}],
+                    }
+                },
+                error.status,
+            )
+
+    def _in_trouble(self) -> None:
+        for name, status in (("http-429", 429), ("http-503", 503)):
+            if self.buckets.faults.takes(name):
+                raise ApiError(status, "backendError", "try again")
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            pieces = []
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                pieces.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(pieces)
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _json(self, value: Any, status: int = 200, headers: Mapping[str, str] = {}) -> None:
+        self._send(json.dumps(value).encode(), "application/json; charset=UTF-8", status, headers)
+
+    def _send(self, data: bytes, content_type: str, status: int, headers: Mapping[str, str] = {}) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    # -------------------------------------------------------------------------------------- methods
+
+    def _get(self, path: str, query: dict[str, str], _body: bytes) -> None:
+        if match := _OBJECT.fullmatch(path):
+            bucket, name = unquote(match["bucket"]), unquote(match["name"])
+            found = self.buckets.get(bucket, name, int(query.get("generation") or 0))
+            self._matching(query, found.number)
+            if query.get("alt") == "media":
+                self._media(found)
+            else:
+                self._json(_resource(bucket, name, found, self._address()))
+        elif match := _OBJECTS.fullmatch(path):
+            bucket = unquote(match["bucket"])
+            names = self.buckets.names(bucket, query.get("prefix", ""))
+            items = [_resource(bucket, name, self.buckets.get(bucket, name), self._address()) for name in names]
+            self._json({"kind": "storage#objects", "items": items})
+        elif match := _BUCKET.fullmatch(path):
+            bucket = unquote(match["bucket"])
+            if bucket not in self.buckets.owners:
+                raise ApiError(404, "notFound", "The specified bucket does not exist.")
+            self._json({"kind": "storage#bucket", "id": bucket, "name": bucket})
+        elif _BUCKETS.fullmatch(path):
+            items = [
+                {"kind": "storage#bucket", "id": name, "name": name}
+                for name, owner in sorted(self.buckets.owners.items())
+                if owner == query.get("project") and name.startswith(query.get("prefix", ""))
+            ]
+            self._json({"kind": "storage#buckets", "items": items})
+        elif match := _PLAIN.fullmatch(path):
+            self._media(self.buckets.get(match["bucket"], unquote(match["name"])))
+        else:
+            raise ApiError(404, "notFound", path)
+
+    def _post(self, path: str, query: dict[str, str], body: bytes) -> None:
+        if _BUCKETS.fullmatch(path):
+            name = json.loads(body)["name"]
+            self.buckets.create(name, query.get("project", ""))
+            self._json({"kind": "storage#bucket", "id": name, "name": name})
+            return
+        match = _UPLOAD.fullmatch(path)
+        if match is None:
+            raise ApiError(404, "notFound", path)
+        bucket = unquote(match["bucket"])
+        wanted = int(query["ifGenerationMatch"]) if "ifGenerationMatch" in query else None
+        if query.get("uploadType") == "resumable":
+            metadata = json.loads(body or b"{}")
+            name = query.get("name") or metadata["name"]
+            number = f"{len(self.uploads) + 1}"
+            self.uploads[number] = _Session(bucket, name, metadata, wanted)
+            place = f"{self._address()}/upload/storage/v1/b/{quote(bucket)}/o?uploadType=resumable&upload_id={number}"
+            self._json({}, 200, {"Location": place})
+            return
+        metadata, data = self._parts(body) if query.get("uploadType") == "multipart" else ({}, body)
+        name = query.get("name") or metadata["name"]
+        self._store(_Session(bucket, name, metadata, wanted), data)
+
+    def _put(self, _path: str, query: dict[str, str], body: bytes) -> None:
+        session = self.uploads.get(query.get("upload_id", ""))
+        if session is None:
+            raise ApiError(410, "gone", "the upload is not known any more")
+        match = _LENGTH.fullmatch(self.headers.get("Content-Range", ""))
+        if match is not None and match[1] is not None:
+            del session.data[int(match[1]) :]
+        session.data += body
+        if match is None or (match[3] != "*" and len(session.data) >= int(match[3])):
+            self._store(session, bytes(session.data))
+            return
+        headers = {"Range": f"bytes=0-{len(session.data) - 1}"} if session.data else {}
+        self._send(b"", "text/plain", 308, headers)
+
+    def _delete(self, path: str, query: dict[str, str], _body: bytes) -> None:
+        match = _OBJECT.fullmatch(path)
+        if match is None:
+            raise ApiError(404, "notFound", path)
+        self.buckets.delete(unquote(match["bucket"]), unquote(match["name"]), int(query.get("generation") or 0))
+        self._send(b"", "application/json", 204)
+
+    # -------------------------------------------------------------------------------------- parts of them
+
+    def _store(self, session: _Session, data: bytes) -> None:
+        metadata = session.metadata
+        for field, told in (("md5Hash", _md5(data)), ("crc32c", _crc32c(data))):
+            if metadata.get(field) not in {None, told}:
+                raise ApiError(400, "invalid", f"Provided {field} does not match the calculated one.")
+        for header in self.headers.get_all("X-Goog-Hash") or []:
+            for part in header.split(","):
+                kind, _, value = part.strip().partition("=")
+                if (kind, value) not in {("md5", _md5(data)), ("crc32c", _crc32c(data))}:
+                    raise ApiError(400, "invalid", f"Provided {kind} hash does not match the calculated one.")
+        content_type = metadata.get("contentType") or "application/octet-stream"
+        made = self.buckets.put(session.bucket, session.name, data, content_type, session.match)
+        self._json(_resource(session.bucket, session.name, made, self._address()))
+
+    def _parts(self, body: bytes) -> tuple[dict[str, Any], bytes]:
+        """The metadata and the content of a multipart upload, in the dialects of both of Google's libraries."""
+        boundary = _BOUNDARY.search(self.headers.get("Content-Type", ""))
+        if boundary is None:
+            raise ApiError(400, "invalid", "no boundary")
+        mark = b"--" + boundary[1].encode()
+        newline = b"\r\n" if body.split(mark, 2)[1].startswith(b"\r\n") else b"\n"
+        first, _, rest = body.partition(mark + newline)[2].partition(newline + mark + newline)
+        data, _, _end = rest.rpartition(newline + mark + b"--")
+        metadata = json.loads(first.partition(newline * 2)[2] or b"{}")
+        head, _, content = data.partition(newline * 2)
+        if "content-type" in head.lower().decode("latin-1") and "contentType" not in metadata:
+            kinds = [
+                line.partition(b":")[2].strip()
+                for line in head.splitlines()
+                if line.lower().startswith(b"content-type")
+            ]
+            metadata["contentType"] = kinds[0].decode("latin-1")
+        return metadata, content
+
+    def _media(self, found: Generation) -> None:
+        data, status, headers = found.data, 200, {"X-Goog-Generation": str(found.number)}
+        headers["X-Goog-Hash"] = f"crc32c={_crc32c(data)},md5={_md5(data)}"
+        wanted = _RANGE.fullmatch(self.headers.get("Range", ""))
+        if wanted is not None:
+            first = int(wanted[1])
+            last = min(int(wanted[2]) if wanted[2] else len(data) - 1, len(data) - 1)
+            if first >= len(data):
+                raise ApiError(416, "requestedRangeNotSatisfiable", "The requested range cannot be satisfied.")
+            headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
+            data, status = data[first : last + 1], 206
+        self._send(data, found.content_type, status, headers)
+
+    def _matching(self, query: dict[str, str], now: int) -> None:
+        if "ifGenerationMatch" in query and int(query["ifGenerationMatch"]) != now:
+            raise ApiError(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
+
+    def _address(self) -> str:
+        return f"http://{self.headers.get('Host', '127.0.0.1')}"
+
+
+def _md5(data: bytes) -> str:
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+
+
+def _crc32c(data: bytes) -> str:
+    import google_crc32c
+
+    return base64.b64encode(google_crc32c.Checksum(data).digest()).decode()
+
+
+def _resource(bucket: str, name: str, found: Generation, address: str) -> dict[str, Any]:
+    media = (
+        f"{address}/download/storage/v1/b/{quote(bucket)}/o/{quote(name, safe='')}?generation={found.number}&alt=media"
+    )
+    return {
+        "kind": "storage#object",
+        "id": f"{bucket}/{name}/{found.number}",
+        "name": name,
+        "bucket": bucket,
+        "generation": str(found.number),
+        "metageneration": "1",
+        "contentType": found.content_type,
+        "size": str(len(found.data)),
+        "md5Hash": _md5(found.data),
+        "crc32c": _crc32c(found.data),
+        "mediaLink": media,
+        "timeCreated": "2026-11-25T00:00:00.000Z",
+        "updated": "2026-11-25T00:00:00.000Z",
+    }

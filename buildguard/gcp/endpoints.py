@@ -1,0 +1,131 @@
+"""Where Google's services are reached and as whom; their troubles in words. Nothing secret is ever part of a message.
+
+Credentials are the application default ones (a key file, gcloud's, the metadata server's, impersonation), found by
+Google's own library. `STORAGE_EMULATOR_HOST` is read by Google's own client; `BUILDGUARD_CLOUDBUILD_ENDPOINT` and
+`BUILDGUARD_RUN_ENDPOINT` point the others at an emulator: plaintext and anonymous, and so on loopback only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from buildguard.errors import UnprovenError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+STORAGE, CLOUDBUILD, RUN = "STORAGE_EMULATOR_HOST", "BUILDGUARD_CLOUDBUILD_ENDPOINT", "BUILDGUARD_RUN_ENDPOINT"
+PATIENCE = 120  # seconds that one request may be tried again for
+_LOG_IN = "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=KEY.json"
+_INSTALL = 'pip install "buildguard-gcp[cloud]"'
+# what may stand in an error of Google's that is nobody's business: tokens, keys, signed parts of addresses
+_SECRET = re.compile(
+    r"(?i)(?P<name>\b(?:bearer|access_token|id_token|refresh_token|client_secret|assertion|private_key|x-goog-signature|authorization)"
+    r"\b[\"']?\s*[:= ]\s*[\"']?)(?:bearer\s+)?[^\s\"'&,}]+|ya29\.[\w.-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*|-----BEGIN[^-]*PRIVATE KEY-----.*?(?:-----END[^-]*-----|$)",
+    re.DOTALL,
+)
+
+
+class Endpoint(NamedTuple):
+    """An emulator's address: `grpc` or `http`, and host:port."""
+
+    scheme: str
+    address: str
+
+
+def emulator(variable: str, environ: Mapping[str, str] = os.environ) -> Endpoint | None:
+    """The emulator that a variable names, None where it is not set. Raises UsageError for one that is not on loopback.
+
+    What is sent there is neither encrypted nor authenticated.
+    """
+    text = environ.get(variable, "")
+    if not text:
+        return None
+    found = urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        port = found.port
+    except ValueError:
+        port = None
+    if found.scheme not in {"grpc", "http"} or not found.hostname or not port:
+        raise UsageError(f"{variable}={text} is no address", hint=f"{variable}=http://127.0.0.1:PORT")
+    if not _is_loopback(found.hostname):
+        raise UsageError(
+            f"{variable} names {found.hostname}, and an emulator has to be on this machine", hint="127.0.0.1"
+        )
+    return Endpoint(found.scheme, f"{found.hostname}:{port}")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def credentials() -> tuple[Any, str]:
+    """The application default credentials, and the project that they speak for (empty where they do not say)."""
+    with plainly("finding Google credentials"):
+        import google.auth
+
+        found, project = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+        return found, project or ""
+
+
+@contextmanager
+def plainly(doing: str) -> Iterator[None]:
+    """Turn what Google's libraries raise into one UnprovenError, in words and with the next step."""
+    try:
+        from google.api_core.exceptions import GoogleAPICallError, RetryError
+        from google.auth.exceptions import GoogleAuthError
+        from requests import RequestException
+    except ImportError as error:
+        raise UnprovenError(f"{doing}: Google's client libraries are not installed", hint=_INSTALL) from error
+    try:
+        yield
+    except (GoogleAPICallError, RetryError, GoogleAuthError, RequestException) as error:
+        what, hint = _words(error)
+        raise UnprovenError(f"{doing}: {what}", hint=hint) from error
+
+
+def _words(error: Exception) -> tuple[str, str]:
+    """What happened, and what to do, for an error of Google's libraries; the more special before the more general."""
+    from google.api_core import exceptions as api
+    from google.auth import exceptions as auth
+    from requests import RequestException
+
+    again = "try again in some minutes"
+    known: tuple[tuple[type[Exception], str, str], ...] = (
+        (auth.DefaultCredentialsError, "there are no Google credentials", _LOG_IN),
+        (auth.GoogleAuthError, "the Google credentials do not work: {}", _LOG_IN),
+        (api.Unauthorized, "the Google credentials are not accepted", _LOG_IN),
+        (api.Forbidden, "permission denied: {}", "ask for the role, or take another account"),
+        (api.TooManyRequests, "a quota is used up: {}", again),
+        (api.RetryError, "no answer that could be used, for {} seconds", again),
+        (api.ServerError, "Google's service failed: {}", again),
+        (RequestException, "it cannot be reached, or the connection broke", "look at the network"),
+    )
+    for kind, words, hint in known:
+        if isinstance(error, kind):
+            return words.format(PATIENCE if kind is api.RetryError else said(error)), hint
+    return said(error), ""
+
+
+def said(error: Any) -> str:
+    """What an error of Google's says, on one line, without anything secret in it."""
+    try:
+        text = error.response.json()["error"]["message"]  # REST answers carry their own words
+    except (AttributeError, ValueError, KeyError, TypeError):
+        text = str(getattr(error, "message", "") or error)
+    return hidden(" ".join(str(text).split()))[:300]
+
+
+def hidden(text: str) -> str:
+    """A text without tokens, keys and signatures."""
+    return _SECRET.sub(lambda match: f"{match['name'] or ''}…", text)

@@ -1,0 +1,273 @@
+"""Cloud Storage: an archive put into a bucket and proven to lie there, and an object read as it is. A thin edge.
+
+gcloud compares sizes only, and Google's client does not look at the hash that comes back of a small upload: so size, md5
+and crc32c are compared here, and the generation is pinned.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from buildguard.errors import GuardError, UnprovenError, UsageError
+from buildguard.gcp import endpoints
+from buildguard.gcp.endpoints import PATIENCE, plainly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_CHUNK = 1 << 20
+_TIMEOUT = (10, 60)  # seconds to connect, and between bytes
+_URL = re.compile(
+    r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/(?P<name>[^\s#]+)(?:#(?P<generation>[1-9]\d{0,18}))?"
+)
+_TYPE = "application/gzip"
+
+
+class ChangedError(GuardError):
+    """What lies in the bucket is not what was sent: a finding."""
+
+    exit_code = 1
+
+
+class Hashes(NamedTuple):
+    """What Cloud Storage tells of an object's bytes, as hexadecimal digits; `md5` is empty for a composed object."""
+
+    size: int
+    md5: str
+    crc32c: str
+
+    def differs(self, other: Hashes, first: str = "was sent", second: str = "is there") -> str:
+        """What differs, in words; empty where nothing does."""
+        for name, ours, theirs in (
+            ("size", self.size, other.size),
+            ("md5", self.md5, other.md5),
+            ("crc32c", self.crc32c, other.crc32c),
+        ):
+            if ours != theirs and "" not in {ours, theirs}:
+                return f"{name} {ours} {first}, {theirs} {second}"
+        return ""
+
+
+class Stored(NamedTuple):
+    """One generation of an object, and its hashes as the bucket tells them."""
+
+    bucket: str
+    name: str
+    generation: int
+    hashes: Hashes
+
+    @property
+    def url(self) -> str:
+        """`gs://bucket/object#generation`."""
+        return f"gs://{self.bucket}/{self.name}#{self.generation}"
+
+
+class Sent(NamedTuple):
+    """What an upload came to: the object, and whether a twin was there already, or another one in its place."""
+
+    stored: Stored
+    reused: bool = False
+    replaced: Stored | None = None
+
+
+class Url(NamedTuple):
+    """`gs://bucket/object#generation`; the generation is 0 where none is named."""
+
+    bucket: str
+    name: str
+    generation: int
+
+    @classmethod
+    def parse(cls, text: str) -> Url:
+        """Raises UsageError for what is none."""
+        match = _URL.fullmatch(text)
+        if match is None:
+            raise UsageError(f"'{text}' names no object", hint="gs://bucket/object, or gs://bucket/object#generation")
+        return cls(match["bucket"], match["name"], int(match["generation"] or 0))
+
+
+def default_bucket(project: str) -> str:
+    """The bucket that Cloud Build uses for a project by itself, as gcloud names it."""
+    return f"{project.replace(':', '_').replace('.', '_').replace('google', 'elgoog')}_cloudbuild"
+
+
+def hashes_of(file: Path) -> Hashes:
+    """The hashes of a file on this disk."""
+    with open(file, "rb") as data:
+        return _hashed(data)[1]
+
+
+class Storage:
+    """A connection to Cloud Storage, or to an emulator of it."""
+
+    def __init__(self, project: str = "") -> None:
+        """Raises UnprovenError where there are no credentials, UsageError for an emulator that is not on loopback."""
+        local = endpoints.emulator(endpoints.STORAGE)
+        with plainly("reaching Cloud Storage"):
+            from google.cloud import storage
+            from google.cloud.storage.retry import DEFAULT_RETRY
+
+            if local is not None:
+                from google.auth.credentials import AnonymousCredentials
+
+                self._client = storage.Client(project=project or "emulated", credentials=AnonymousCredentials())
+            else:
+                found, own = endpoints.credentials()
+                self._client = storage.Client(project=project or own or None, credentials=found)
+            self._retry = DEFAULT_RETRY.with_timeout(PATIENCE)
+
+    def ensure(self, bucket: str, project: str) -> str:
+        """The bucket for a project's sources: the one that is named, else Cloud Build's own, made where it is missing.
+
+        Raises UnprovenError for a bucket that does not belong to the project: somebody else may have taken its name, and
+        would get the source.
+        """
+        from google.api_core.exceptions import Conflict, NotFound
+
+        name = bucket or default_bucket(project)
+        with plainly(f"looking for the bucket {name}"):
+            try:
+                self._client.get_bucket(name, timeout=_TIMEOUT, retry=self._retry)
+            except NotFound:
+                with suppress(Conflict):  # somebody made it meanwhile
+                    self._client.create_bucket(name, project=project, timeout=_TIMEOUT, retry=self._retry)
+            owned = self._client.list_buckets(project=project, prefix=name, timeout=_TIMEOUT, retry=self._retry)
+            if name not in {one.name for one in owned}:
+                raise UnprovenError(
+                    f"the bucket {name} does not belong to the project {project}",
+                    hint='name one that does: [tool.buildguard.cloud] bucket = "…"',
+                )
+        return name
+
+    def look(self, url: Url) -> Stored:
+        """What the bucket tells of an object; raises UnprovenError where there is none."""
+        with plainly(f"reading {url.bucket}/{url.name}"):
+            blob = self._client.bucket(url.bucket).blob(url.name, generation=url.generation or None)
+            blob.reload(timeout=_TIMEOUT, retry=self._retry)
+            return _stored(blob)
+
+    def upload(
+        self, file: Path, bucket: str, name: str, progress: Callable[[int], object] = lambda _bytes: None
+    ) -> Sent:
+        """Put a file into a bucket under a name of its own, and hold what lies there against it.
+
+        Create-only: a twin that is already there is reused, one with other bytes is replaced under its own generation.
+        Raises ChangedError where the bucket tells other hashes than those of the file.
+        """
+        ours = hashes_of(file)
+        stored = self._put(file, bucket, name, 0, progress)
+        if stored is not None:
+            return Sent(_held(stored, ours))
+        there = self.look(Url(bucket, name, 0))
+        if not there.hashes.differs(ours):
+            return Sent(there, reused=True)
+        stored = self._put(file, bucket, name, there.generation, progress)
+        if stored is None:
+            raise UnprovenError(f"{there.url} changes while it is written", hint="somebody else uploads too: try again")
+        return Sent(_held(stored, ours), replaced=there)
+
+    def _put(self, file: Path, bucket: str, name: str, over: int, progress: Callable[[int], object]) -> Stored | None:
+        """Write an object where generation `over` lies (0: where none does); None where another one lies there by now."""
+        from google.api_core.exceptions import PreconditionFailed
+        from google.cloud.storage.exceptions import DataCorruption
+
+        with plainly(f"uploading to {bucket}"), open(file, "rb") as data:
+            blob = self._client.bucket(bucket).blob(name)
+            try:
+                blob.upload_from_file(
+                    _Watched(data, progress),
+                    size=os.fstat(data.fileno()).st_size,
+                    content_type=_TYPE,
+                    if_generation_match=over,
+                    timeout=_TIMEOUT,
+                    checksum="crc32c",
+                    retry=self._retry,
+                )
+                # what the answer to the upload says is what was received; what lies there is asked for
+                blob = self._client.bucket(bucket).blob(name, generation=blob.generation)
+                blob.reload(timeout=_TIMEOUT, retry=self._retry)
+            except PreconditionFailed:
+                return None
+            except DataCorruption as error:
+                raise ChangedError(
+                    f"gs://{bucket}/{name} was changed on its way into the bucket",
+                    hint="upload it again; the file here is as it was",
+                ) from error
+            return _stored(blob)
+
+    def download(self, stored: Stored, out: BinaryIO) -> str:
+        """Fetch one generation as it lies there, uncompressed by nobody; its SHA-256.
+
+        Raises UnprovenError where what comes is, twice, not what the bucket tells of it.
+        """
+        why = ""
+        for _ in range(2):
+            out.seek(0)
+            out.truncate()
+            with plainly(f"downloading {stored.url}"):
+                blob = self._client.bucket(stored.bucket).blob(stored.name, generation=stored.generation)
+                blob.download_to_file(out, raw_download=True, timeout=_TIMEOUT, checksum=None, retry=self._retry)
+            out.seek(0)
+            digest, came = _hashed(out)
+            why = stored.hashes.differs(came, "is there", "came")
+            if not why:
+                out.seek(0)
+                return digest
+        raise UnprovenError(
+            f"{stored.url} cannot be had as it lies there: {why}", hint="look at the network, and try again"
+        )
+
+    def close(self) -> None:
+        """End the connection."""
+        with suppress(Exception):
+            self._client.close()
+
+
+class _Watched:
+    """A file whose reader is told how far it is."""
+
+    def __init__(self, file: BinaryIO, progress: Callable[[int], object]) -> None:
+        self._file = file
+        self._progress = progress
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        self._progress(self._file.tell())
+        return piece
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def _hashed(file: BinaryIO) -> tuple[str, Hashes]:
+    import google_crc32c
+
+    sha256, md5, crc32c, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), google_crc32c.Checksum(), 0
+    while piece := file.read(_CHUNK):
+        sha256.update(piece)
+        md5.update(piece)
+        crc32c.update(piece)
+        size += len(piece)
+    return sha256.hexdigest(), Hashes(size, md5.hexdigest(), crc32c.digest().hex())
+
+
+def _held(stored: Stored, ours: Hashes) -> Stored:
+    why = ours.differs(stored.hashes)
+    if why:
+        raise ChangedError(
+            f"{stored.url} is not what was sent: {why}", hint="upload it again; the file here is as it was"
+        )
+    return stored
+
+
+def _stored(blob: Any) -> Stored:
+    md5, crc32c = (base64.b64decode(text or "").hex() for text in (blob.md5_hash, blob.crc32c))
+    if blob.generation is None or blob.size is None or not crc32c:
+        raise UnprovenError(f"gs://{blob.bucket.name}/{blob.name}: the bucket does not tell its hashes")
+    return Stored(blob.bucket.name, blob.name, int(blob.generation), Hashes(int(blob.size), md5, crc32c))

@@ -1,0 +1,54 @@
+"""The snapshot of an object in a bucket: fetched as it lies there, its hashes held, and read like any archive."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildguard.gcp.storage import Storage, Url
+from buildguard.snapshots.written import Archive
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from buildguard.custody import Snapshot
+    from buildguard.stages import Unreadable
+
+
+class Object:
+    """`gs://bucket/object#generation`; without a generation the newest, and which one that is becomes a note."""
+
+    def __init__(self, text: str) -> None:
+        """Raises UsageError for what is no such address."""
+        self._url = Url.parse(text)
+        self._name = text
+        self._folder = tempfile.TemporaryDirectory(prefix="buildguard-")
+        self._archive: Archive | None = None
+
+    def snapshot(self) -> Snapshot:
+        """The archive that lies there; raises UnprovenError where it cannot be had, ChangedError where it came changed."""
+        file = Path(self._folder.name) / "object"
+        digests, url = fetch(self._url, file)
+        self._archive = Archive(self._name, file)
+        found = self._archive.snapshot()
+        notes = (*found.notes, *(() if self._url.generation else (f"{self._name} is {url} at this time",)))
+        return found._replace(notes=notes, digests=(*found.digests, *digests))
+
+    def originals(self, paths: Collection[bytes]) -> Mapping[bytes, bytes | Unreadable]:
+        """Some members, out of what was fetched."""
+        assert self._archive is not None
+        return self._archive.originals(paths)
+
+
+def fetch(url: Url, file: Path) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Download one generation of an object to a file; what the bucket tells of it, and its address with the generation."""
+    storage = Storage()
+    try:
+        stored = storage.look(url)
+        with open(file, "w+b") as out:
+            storage.download(stored, out)
+    finally:
+        storage.close()
+    hashes = stored.hashes
+    return (("md5", hashes.md5), ("crc32c", hashes.crc32c), ("generation", str(stored.generation))), stored.url

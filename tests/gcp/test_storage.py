@@ -1,0 +1,351 @@
+"""Cloud Storage by Google's own client, unmodified: against our emulator with its faults, and against somebody else's."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import random
+import socket
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildguard import git as gits
+from buildguard.archives.pack import pack
+from buildguard.emulator.faults import Faults
+from buildguard.emulator.storage import StorageServer
+from buildguard.errors import UnprovenError, UsageError
+from buildguard.gcp import endpoints
+from buildguard.gcp.storage import ChangedError, Hashes, Storage, Url, default_bucket, hashes_of
+from buildguard.stages.ingit import commit_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.conftest import Project
+
+_BUCKET = "acme_cloudbuild"
+_SIZES = (0, 1, 1000, 300_000, 9 << 20)  # the last one is sent in pieces, and may be resumed
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., StorageServer]]:
+    """Start an emulator with some faults, and point Google's client at it."""
+    started: list[StorageServer] = []
+
+    def start(*faults: str) -> StorageServer:
+        made = StorageServer(Faults(faults))
+        started.append(made)
+        made.buckets.owners[_BUCKET] = "acme"
+        monkeypatch.setenv(endpoints.STORAGE, made.address)
+        return made
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def theirs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """gcp-storage-emulator from the package index: written by others."""
+    from gcp_storage_emulator.server import create_server
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    made = create_server("127.0.0.1", port, in_memory=True, default_bucket=_BUCKET)
+    made.start()
+    monkeypatch.setenv(endpoints.STORAGE, f"http://127.0.0.1:{port}")
+    yield
+    made.stop()
+
+
+def _file(folder: Path, size: int, seed: int = 1) -> Path:
+    file = folder / f"{size}-{seed}.tgz"
+    file.write_bytes(random.Random(seed).randbytes(size))
+    return file
+
+
+def _downloaded(storage: Storage, stored: Any) -> tuple[str, bytes]:
+    out = io.BytesIO()
+    return storage.download(stored, out), out.getvalue()
+
+
+# ------------------------------------------------------------------------------------------ up and down
+
+
+@pytest.mark.parametrize("size", _SIZES)
+def test_what_was_sent_lies_there_and_comes_back(
+    server: Callable[..., StorageServer], tmp_path: Path, size: int
+) -> None:
+    server()
+    file = _file(tmp_path, size)
+    seen: list[int] = []
+
+    sent = Storage().upload(file, _BUCKET, "source/a b#é.tgz", seen.append)
+
+    assert not sent.reused
+    assert sent.stored.hashes == hashes_of(file)
+    assert sent.stored.hashes.md5 == hashlib.md5(file.read_bytes()).hexdigest()
+    assert max(seen) == size
+    digest, data = _downloaded(Storage(), sent.stored)
+    assert data == file.read_bytes()
+    assert digest == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.usefixtures("theirs")
+@pytest.mark.parametrize("size", _SIZES[1:])
+def test_the_same_with_an_emulator_of_others(tmp_path: Path, size: int) -> None:
+    file = _file(tmp_path, size)
+
+    sent = Storage().upload(file, _BUCKET, "source/a.tgz")
+
+    assert sent.stored.hashes == hashes_of(file)
+    assert _downloaded(Storage(), Storage().look(Url(_BUCKET, "source/a.tgz", 0)))[1] == file.read_bytes()
+
+
+def test_a_twin_is_reused_and_another_one_replaced(server: Callable[..., StorageServer], tmp_path: Path) -> None:
+    server()
+    first = Storage().upload(_file(tmp_path, 1000), _BUCKET, "a")
+
+    twin = Storage().upload(_file(tmp_path, 1000), _BUCKET, "a")
+    other = Storage().upload(_file(tmp_path, 1000, seed=2), _BUCKET, "a")
+
+    assert twin == (first.stored, True, None)
+    assert other.replaced == first.stored
+    assert other.stored.generation > first.stored.generation
+    # the one that was there can still be had by its generation
+    assert _downloaded(Storage(), first.stored)[1] == _file(tmp_path, 1000).read_bytes()
+
+
+@pytest.mark.parametrize("size", [1000, 9 << 20])
+@pytest.mark.parametrize("fault", ["flip-byte", "truncate-object"])
+def test_damage_on_the_way_is_never_a_success(
+    server: Callable[..., StorageServer], tmp_path: Path, fault: str, size: int
+) -> None:
+    server(f"{fault}=1")
+    file = _file(tmp_path, size)
+
+    with pytest.raises(ChangedError) as raised:
+        Storage().upload(file, _BUCKET, "a")
+
+    assert raised.value.exit_code == 1
+    assert raised.value.hint
+    again = Storage().upload(file, _BUCKET, "a")  # the next try replaces what lies there
+    assert again.stored.hashes == hashes_of(file)
+
+
+@pytest.mark.parametrize("fault", ["http-503=2", "http-429=2"])
+@pytest.mark.parametrize("size", [1000, 9 << 20])
+def test_passing_trouble_is_waited_out(
+    server: Callable[..., StorageServer], tmp_path: Path, fault: str, size: int
+) -> None:
+    server(fault)
+    file = _file(tmp_path, size)
+
+    assert Storage().upload(file, _BUCKET, "a").stored.hashes == hashes_of(file)
+
+
+def test_what_may_not_be_written_is_told_in_words(server: Callable[..., StorageServer], tmp_path: Path) -> None:
+    server("bucket-403")
+
+    with pytest.raises(UnprovenError, match=r"permission denied: the account does not have storage\.objects\.create"):
+        Storage().upload(_file(tmp_path, 10), _BUCKET, "a")
+
+
+def test_what_is_not_there(server: Callable[..., StorageServer], tmp_path: Path) -> None:
+    server()
+
+    with pytest.raises(UnprovenError, match="No such object"):
+        Storage().look(Url(_BUCKET, "nothing", 0))
+    with pytest.raises(UnprovenError, match="bucket does not exist"):
+        Storage().upload(_file(tmp_path, 10), "nowhere-at-all", "a")
+    sent = Storage().upload(_file(tmp_path, 10), _BUCKET, "a")
+    with pytest.raises(UnprovenError, match="No such object"):
+        Storage().look(Url(_BUCKET, "a", sent.stored.generation + 1))
+
+
+def test_an_object_that_changes_while_it_is_fetched(server: Callable[..., StorageServer], tmp_path: Path) -> None:
+    made = server()
+    sent = Storage().upload(_file(tmp_path, 1000), _BUCKET, "a")
+    key = (_BUCKET, "a")
+    made.buckets._objects[key] = [one._replace(data=one.data[:-1] + b"?") for one in made.buckets._objects[key]]
+
+    with pytest.raises(UnprovenError, match="cannot be had as it lies there: md5"):
+        _downloaded(Storage(), sent.stored)
+
+
+# ------------------------------------------------------------------------------------------ buckets
+
+
+def test_cloud_builds_own_bucket_is_made_where_it_is_missing(server: Callable[..., StorageServer]) -> None:
+    made = server()
+
+    assert Storage().ensure("", "acme") == _BUCKET
+    assert Storage().ensure("", "new-project") == "new-project_cloudbuild"
+    assert made.buckets.owners["new-project_cloudbuild"] == "new-project"
+    assert Storage().ensure(_BUCKET, "acme") == _BUCKET
+
+
+def test_a_bucket_of_somebody_elses_is_refused(server: Callable[..., StorageServer]) -> None:
+    made = server()
+    made.buckets.owners["victim_cloudbuild"] = "attacker"
+
+    with pytest.raises(UnprovenError, match="does not belong to the project victim"):
+        Storage().ensure("", "victim")
+
+
+def test_names_of_buckets_are_gclouds() -> None:
+    assert default_bucket("example.com:api") == "example_com_api_cloudbuild"
+    assert default_bucket("my-google-project") == "my-elgoog-project_cloudbuild"
+
+
+# ------------------------------------------------------------------------------------------ as a stage
+
+
+@pytest.fixture
+def sent(
+    server: Callable[..., StorageServer], repository: Callable[..., Project], tmp_path: Path
+) -> tuple[Project, str]:
+    """A repository and its commit's archive in the bucket."""
+    made = server()
+    project = repository({"Dockerfile": "FROM python:3.11\n", "app/a.py": "x = 1\n", "app/b.py": "y = 2\n"})
+    project.env = {endpoints.STORAGE: made.address}
+    repo = gits.repository_of(project.path)
+    assert repo is not None
+    archive = tmp_path / "sent.tgz"
+    pack(commit_of(repo, "HEAD"), archive)
+    stored = Storage().upload(archive, _BUCKET, "source/x.tgz").stored
+    return project, stored.url
+
+
+def test_the_hop_to_the_bucket_is_identical(sent: tuple[Project, str]) -> None:
+    project, url = sent
+
+    result = project.run("diff", "commit:HEAD", url, "--format", "json")
+
+    assert result.code == 0, result.out + result.err
+    assert [hop["identical"] for hop in result.json["hops"]] == [True]
+    assert project.run("manifest", url).out == project.run("manifest", "commit:HEAD").out
+
+
+def test_the_first_hop_that_changed_is_the_bucket(sent: tuple[Project, str], tmp_path: Path) -> None:
+    project, _url = sent
+    folder = tmp_path / "other"
+    folder.mkdir()
+    for name in ("Dockerfile", "README", "app"):
+        subprocess.run(["cp", "-r", project.path / name, folder], check=True)
+    (folder / "app/a.py").write_bytes(b"x = 1\r\n")
+    archive = tmp_path / "other.tgz"
+    subprocess.run(["tar", "-C", folder, "-czf", archive, "."], check=True)
+    url = Storage().upload(archive, _BUCKET, "source/y.tgz").stored.url
+
+    result = project.run("diff", "commit:HEAD", "dir:.", url.partition("#")[0], "--format", "json")
+
+    assert result.code == 1
+    assert result.json["first_changed_hop"] == 1
+    (row,) = result.json["hops"][1]["differences"]
+    assert (row["path"], row["cause"]) == ("app/a.py", "line-endings")
+    text = project.run("diff", "commit:HEAD", url.partition("#")[0])
+    assert f"is {url} at this time" in text.out + text.err
+
+
+def test_check_reads_an_object(sent: tuple[Project, str], tmp_path: Path) -> None:
+    project, url = sent
+
+    report = project.check(url)
+
+    assert report.code == 0, report.out + report.err
+    assert report.json["summary"]["files"] == 2
+    assert not [
+        name
+        for name in os.listdir("/tmp")
+        if name.startswith("buildguard-") and os.path.isdir(f"/tmp/{name}") and "object" in os.listdir(f"/tmp/{name}")
+    ]
+
+
+def test_an_object_that_is_not_there_is_unproven(sent: tuple[Project, str]) -> None:
+    project, _url = sent
+
+    result = project.run("diff", "commit:HEAD", f"gs://{_BUCKET}/nothing.tgz", "--format", "json")
+
+    assert result.code == 3
+    assert "No such object" in result.out + result.err
+
+
+# ------------------------------------------------------------------------------------------ addresses and secrets
+
+
+@pytest.mark.parametrize(
+    "text", ["gs://", "gs://b", "gs://bucket/", "gs://bucket/a#", "gs://bucket/a#x", "gs://BUCKET/a", "gs://bucket/a b"]
+)
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(UsageError, match="names no object"):
+        Url.parse(text)
+
+
+def test_addresses() -> None:
+    assert Url.parse("gs://bucket/a/b.tgz#12") == ("bucket", "a/b.tgz", 12)
+    assert Url.parse("gs://bucket/a/b.tgz") == ("bucket", "a/b.tgz", 0)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://192.0.2.1:80",
+        "http://example.com:80",
+        "https://127.0.0.1:80",
+        "http://127.0.0.1",
+        "ftp://127.0.0.1:1",
+        "http://[::2]:9",
+    ],
+)
+def test_an_emulator_is_on_loopback_or_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv(endpoints.STORAGE, address)
+
+    with pytest.raises(UsageError):
+        Storage()
+
+
+def test_without_credentials_the_next_step_is_told(project: Callable[..., Project]) -> None:
+    made = project({"a.py": ""})
+    made.env = {"GOOGLE_APPLICATION_CREDENTIALS": "", "NO_GCE_CHECK": "true", "CLOUDSDK_CONFIG": str(made.path)}
+    made.git("init", "--quiet")
+
+    result = made.run("diff", "dir:.", "gs://bucket/object")
+
+    assert result.code == 3
+    assert "there are no Google credentials" in result.out + result.err
+    assert "gcloud auth application-default login" in result.out + result.err
+
+
+_PLANTED = [
+    "ya29.a0AfH6SMBx-planted_secret-123",
+    "Authorization: Bearer planted-secret-123",
+    '{"access_token": "planted-secret-123"}',
+    "https://storage.googleapis.com/x?X-Goog-Signature=planted-secret-123&y=1",
+    "-----BEGIN PRIVATE KEY-----\nplanted-secret-123\n-----END PRIVATE KEY-----",
+    "eyJhbGciOi.planted-secret-123.c2ln",
+    "client_secret=planted-secret-123",
+]
+
+
+@pytest.mark.parametrize("text", _PLANTED)
+def test_nothing_secret_is_said(text: str) -> None:
+    found = endpoints.said(Exception(f"request failed: {text} (400)"))
+
+    assert "planted" not in found
+    assert found.startswith("request failed: ")
+
+
+def test_hashes_name_what_differs() -> None:
+    ours = Hashes(3, "aa", "bb")
+
+    assert ours.differs(ours) == ""
+    assert ours.differs(Hashes(3, "", "bb")) == ""  # a composed object has no md5
+    assert "size 3 was sent, 4 is there" in ours.differs(Hashes(4, "aa", "bb"))
+    assert "md5" in ours.differs(Hashes(3, "ab", "bb"))
+    assert "crc32c" in ours.differs(Hashes(3, "", "bc"))
