@@ -43,6 +43,8 @@ _PURE = (
     "gcp/fields",
     "gcp/insert",
     "gcp/schema",
+    "localbuild/plan",
+    "localbuild/substitutions",
     "step/coding",
     "step/rows",
     "step/sources",

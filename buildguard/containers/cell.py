@@ -154,7 +154,7 @@ def _created(
             host_config=api.create_host_config(**host),
             working_dir="/",
             healthcheck={"test": ["NONE"]},  # the image's own would run something of it
-            labels={_LABEL: _owner()},
+            labels=owned(),
         )
     return Cell(daemon, str(made["Id"]))
 
@@ -168,6 +168,11 @@ def sweep(daemon: Daemon) -> None:
         for one in daemon.api.containers(all=True, filters={"label": _LABEL}):
             if _is_orphan(daemon, str(one["Labels"][_LABEL]), int(one["Created"])):
                 Cell(daemon, str(one["Id"])).close()
+
+
+def owned() -> dict[str, str]:
+    """The label by which the next run tells what a killed one left behind."""
+    return {_LABEL: _owner()}
 
 
 def _owner() -> str:
