@@ -218,6 +218,18 @@ def diagnose(*, log: str | None, form: str, output: Path | None) -> None:
     sys.exit(found.exit_code)
 
 
+@cli.command(hidden=True, context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--fault", "faults", multiple=True, metavar="NAME[=VALUE]", help="Something to do wrong; may be repeated."
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND…]")
+def emulator(*, faults: tuple[str, ...], command: tuple[str, ...]) -> None:
+    """Cloud Build and Cloud Storage on this machine, for a COMMAND or until Ctrl-C; builds run on the container engine."""
+    from buildguard.commands.emulate import run
+
+    sys.exit(run(Path.cwd(), faults, command, click.echo))
+
+
 @cli.command()
 @click.argument("code")
 def explain(code: str) -> None:

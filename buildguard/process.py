@@ -102,6 +102,17 @@ def start_on(argv: Sequence[str], connection: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(argv, stdin=connection, stdout=connection, stderr=subprocess.PIPE, process_group=0)
 
 
+def attached(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run a process on our own terminal, and return its exit status as a shell tells it; raises OSError where it cannot start."""
+    child = subprocess.Popen(argv, env=env)
+    while True:
+        try:
+            status = child.wait()
+        except KeyboardInterrupt:
+            continue  # the terminal has sent it to the child as well, whose business it is
+        return 128 - status if status < 0 else status
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Hold Ctrl-C and SIGTERM back from this thread: for the moment between making something and knowing of it."""

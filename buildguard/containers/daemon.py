@@ -62,9 +62,12 @@ class Daemon:
         """A HEAD request to a path of the API, which docker-py has no method for."""
         return self.api.head(self._url(path), params=params, timeout=_TIMEOUT)
 
-    def stream(self, path: str, params: dict[str, str]) -> Iterator[bytes]:
-        """What a path of the API answers, in pieces. Closed early it hangs up, where docker-py would keep the engine waiting."""
-        with self.api.get(self._url(path), params=params, timeout=_TIMEOUT, stream=True) as response:
+    def stream(self, path: str, params: dict[str, str], timeout: float | None = _TIMEOUT) -> Iterator[bytes]:
+        """What a path of the API answers, in pieces; `timeout` is how long it may be silent, in seconds.
+
+        Closed early it hangs up, where docker-py would keep the engine waiting.
+        """
+        with self.api.get(self._url(path), params=params, timeout=timeout, stream=True) as response:
             if not response.ok:
                 raise create_api_error_from_http_exception(requests.HTTPError(response.reason, response=response))
             yield from response.iter_content(_PIECE)

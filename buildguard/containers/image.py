@@ -123,3 +123,17 @@ def _pull(daemon: Daemon, reference: str, platform: str, tell: Callable[[str], N
                 layers[event["id"]] = (progress.get("current", 0), progress["total"])
                 done, whole = (sum(column) >> 20 for column in zip(*layers.values(), strict=True))
                 tell(f"pulling {reference}: {done} of {whole} MB")
+
+
+def push(daemon: Daemon, reference: str) -> str:
+    """Send an image to its registry; the digest that the registry gave it. Raises UnprovenError where it was not taken."""
+    repository, tag = parse_repository_tag(reference)
+    digest = ""
+    with plainly(f"pushing {reference}"):
+        for event in daemon.api.push(repository, tag=tag or "latest", stream=True, decode=True):
+            if "error" in event:
+                raise UnprovenError(f"{reference} could not be pushed: {event['error']}")
+            digest = str((event.get("aux") or {}).get("Digest", digest))
+    if not digest:
+        raise UnprovenError(f"{reference} was pushed, and the registry told no digest")
+    return digest

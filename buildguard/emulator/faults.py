@@ -11,27 +11,55 @@ from buildguard.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-BUCKET = ("flip-byte", "truncate-object", "swap-generation", "bucket-403", "http-429", "http-503")
-NAMES = BUCKET
+BUCKET = ("flip-byte", "truncate-object", "swap-generation", "bucket-403")
+WORKSPACE = ("alter-member", "drop-member", "crlf", "stale-source")
+STEP = "other-python"
+SERVICE = (
+    "http-429",
+    "http-503",
+    "log-403",
+    "lost-create-answer",
+    "pending",
+    "hang",
+    "internal-error",
+    "expired",
+    "timeout",
+    "quota-region",
+    "permission-denied",
+    "fetch-failed",
+    "logging-failed",
+    "cancelled",
+    "push-failed",
+)
+NAMES = (*BUCKET, *WORKSPACE, STEP, *SERVICE)
 
 
 class Faults:
     """The faults that were asked for; `takes` tells whether one strikes now."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
-        """Each is NAME, or NAME=N for the first N times. Raises UsageError for one that there is not."""
+        """Each is NAME, NAME=N for the first N times, or other-python=IMAGE. Raises UsageError for one that there is not."""
         self._left: dict[str, float] = {}
         self._lock = threading.Lock()
+        self.other_python = ""
         for text in texts:
             name, equals, value = text.partition("=")
             if name not in NAMES:
                 close = difflib.get_close_matches(name, NAMES, n=1)
-                raise UsageError(
-                    f"there is no fault '{name}'", hint=f"did you mean '{close[0]}'?" if close else ", ".join(NAMES)
-                )
-            if equals and not value.isdigit():
+                hint = f"did you mean '{close[0]}'?" if close else ", ".join(NAMES)
+                raise UsageError(f"there is no fault '{name}'", hint=hint)
+            if name == STEP:
+                if not value:
+                    raise UsageError(f"{STEP} wants an image", hint=f"{STEP}=python:3.8-slim")
+                self.other_python = value
+            elif equals and not value.isdigit():
                 raise UsageError(f"'{text}': a number of times is wanted", hint=f"{name}=1")
-            self._left[name] = int(value) if equals else float("inf")
+            else:
+                self._left[name] = int(value) if equals else float("inf")
+
+    def wants(self, name: str) -> bool:
+        """Whether a fault was asked for at all."""
+        return name in self._left
 
     def takes(self, name: str) -> bool:
         """Whether the fault of that name strikes now; one that has a number is used up by that."""

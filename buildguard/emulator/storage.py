@@ -91,6 +91,23 @@ class Buckets:
                 raise ApiError(404, "notFound", f"No such object: {bucket}/{name}")
             return found[-1]
 
+    def another(self, bucket: str, name: str, number: int) -> Generation:
+        """Another generation than that one; where there is none, one is made with other bytes."""
+        with self.lock:
+            several = self._objects[bucket, name]
+            others = [one for one in several if one.number != number]
+            if others:
+                return others[-1]
+            first = several[-1]
+            several.insert(0, Generation(first.number - 1, first.data[:-1], first.content_type))
+            return several[0]
+
+    def write_log(self, bucket: str, name: str, data: bytes) -> None:
+        """Write what no fault of the bucket touches."""
+        with self.lock:
+            self._objects[bucket, name] = [Generation(self._next, data, "text/plain")]
+            self._next += 1
+
     def delete(self, bucket: str, name: str, generation: int = 0) -> None:
         """Remove a generation, the newest unless one is named."""
         with self.lock:
@@ -247,6 +264,8 @@ class _Handler(BaseHTTPRequestHandler):
             ]
             self._json({"kind": "storage#buckets", "items": items})
         elif match := _PLAIN.fullmatch(path):
+            if match["name"].rpartition("/")[2].startswith("log-") and self.buckets.faults.takes("log-403"):
+                raise ApiError(403, "forbidden", "does not have storage.objects.get access to the log")
             self._media(self.buckets.get(match["bucket"], unquote(match["name"])))
         else:
             raise ApiError(404, "notFound", path)

@@ -69,6 +69,11 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def project() -> str:
+    """The project that the environment names, empty where it names none."""
+    return os.environ.get("GOOGLE_CLOUD_PROJECT") or os.environ.get("CLOUDSDK_CORE_PROJECT") or ""
+
+
 def credentials() -> tuple[Any, str]:
     """The application default credentials, and the project that they speak for (empty where they do not say)."""
     with plainly("finding Google credentials"):

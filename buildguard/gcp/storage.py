@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.gcp import endpoints
@@ -223,7 +223,10 @@ class Storage:
             f"{stored.url} cannot be had as it lies there: {why}", hint="look at the network, and try again"
         )
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
         """End the connection."""
         with suppress(Exception):
             self._client.close()

@@ -32,6 +32,7 @@ MOST_OUTPUT = 50_000  # bytes of $BUILDER_OUTPUT/output that Cloud Build keeps
 _NETWORK = "cloudbuild"
 _SOCKET = "/var/run/docker.sock"
 _TICK = 0.2
+_FRAME = 8
 
 
 class Ended(NamedTuple):
@@ -255,12 +256,18 @@ class Build:
             time.sleep(_TICK)
 
     def _listen(self, step: Step, container: str) -> None:
-        rest = b""
+        """Say what a step prints, line by line, until it ends; what following it missed at the end is read once more."""
+        rest, seen = b"", 0
         with suppress(UnprovenError), plainly("reading a log"):
-            for piece in self._daemon.api.logs(container, stream=True, follow=True):
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
-                    self._say(f"{step.name}: {line.decode('utf-8', 'replace')}")
+            for follow in ("1", "0"):
+                path, wanted = f"/containers/{container}/logs", {"follow": follow, "stdout": "1", "stderr": "1"}
+                skip = seen
+                for piece in _unframed(self._daemon.stream(path, wanted, timeout=None)):
+                    new, skip = piece[skip:], max(0, skip - len(piece))
+                    seen += len(new)
+                    *lines, rest = (rest + new).split(b"\n")
+                    for line in lines:
+                        self._say(f"{step.name}: {line.decode('utf-8', 'replace')}")
         if rest:
             self._say(f"{step.name}: {rest.decode('utf-8', 'replace')}")
 
@@ -298,3 +305,13 @@ def _furniture(script: str) -> bytes:
             info.size, info.mode = len(text), 0o755
             tar.addfile(info, io.BytesIO(text))
     return made.getvalue()
+
+
+def _unframed(stream: Iterator[bytes]) -> Iterator[bytes]:
+    """What a container printed, out of the frames that the engine puts it in: eight bytes, the last four the size."""
+    held = b""
+    for piece in stream:
+        held += piece
+        while len(held) >= _FRAME and len(held) >= (end := _FRAME + int.from_bytes(held[4:_FRAME], "big")):
+            yield held[_FRAME:end]
+            held = held[end:]

@@ -43,12 +43,8 @@ class Object:
 
 def fetch(url: Url, file: Path) -> tuple[tuple[tuple[str, str], ...], str]:
     """Download one generation of an object to a file; what the bucket tells of it, and its address with the generation."""
-    storage = Storage()
-    try:
+    with Storage() as storage, open(file, "w+b") as out:
         stored = storage.look(url)
-        with open(file, "w+b") as out:
-            storage.download(stored, out)
-    finally:
-        storage.close()
+        storage.download(stored, out)
     hashes = stored.hashes
     return (("md5", hashes.md5), ("crc32c", hashes.crc32c), ("generation", str(stored.generation))), stored.url

@@ -185,8 +185,12 @@ def test_shebangs_and_shells(engine_daemon: Daemon) -> None:
 
 
 def test_what_a_build_leaves_is_removed(engine_daemon: Daemon) -> None:
-    _ran(engine_daemon, {"steps": [_sh("touch x")]})
+    made = Build(engine_daemon, plan({"steps": [_sh("touch x")]}, {}), Around(lambda _line: None))
 
-    assert [
-        one["Name"] for one in images.api().volumes()["Volumes"] or [] if one["Name"].startswith("buildguard-")
-    ] == []
+    def volumes() -> list[str]:
+        return [one["Name"] for one in images.api().volumes()["Volumes"] or [] if one["Name"].startswith(made._name)]
+
+    with made.workspace([_tar({"a": ""})]):
+        made.run()
+        assert len(volumes()) == 2
+    assert volumes() == []

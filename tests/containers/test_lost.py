@@ -395,33 +395,6 @@ def test_a_hook_pulls_nothing(engine: str, repository: Callable[..., Project]) -
     assert "pulling" not in result.err
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[str]:
-    """A registry on loopback."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        missing("docker-registry", "apt-get install docker-registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = tmp_path / "registry.yml"
-    config.write_text(
-        f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {tmp_path}/registry\nhttp:\n  addr: 127.0.0.1:{port}\n"
-    )
-    process = subprocess.Popen(
-        [str(program), "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except ConnectionRefusedError:
-            time.sleep(0.1)
-    yield f"localhost:{port}"
-    process.terminate()
-    process.wait()
-
-
 def test_an_image_is_pulled_and_its_digest_told(
     image: Callable[..., str], registry: str, project: Callable[..., Project]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -63,6 +64,20 @@ def theirs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     made.stop()
 
 
+_open = contextlib.ExitStack()
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    """What a test opened is closed with it."""
+    yield
+    _open.close()
+
+
+def _storage() -> Storage:
+    return _open.enter_context(Storage())
+
+
 def _file(folder: Path, size: int, seed: int = 1) -> Path:
     file = folder / f"{size}-{seed}.tgz"
     file.write_bytes(random.Random(seed).randbytes(size))
@@ -85,13 +100,13 @@ def test_what_was_sent_lies_there_and_comes_back(
     file = _file(tmp_path, size)
     seen: list[int] = []
 
-    sent = Storage().upload(file, _BUCKET, "source/a b#é.tgz", seen.append)
+    sent = _storage().upload(file, _BUCKET, "source/a b#é.tgz", seen.append)
 
     assert not sent.reused
     assert sent.stored.hashes == hashes_of(file)
     assert sent.stored.hashes.md5 == hashlib.md5(file.read_bytes()).hexdigest()
     assert max(seen) == size
-    digest, data = _downloaded(Storage(), sent.stored)
+    digest, data = _downloaded(_storage(), sent.stored)
     assert data == file.read_bytes()
     assert digest == hashlib.sha256(data).hexdigest()
 
@@ -101,24 +116,24 @@ def test_what_was_sent_lies_there_and_comes_back(
 def test_the_same_with_an_emulator_of_others(tmp_path: Path, size: int) -> None:
     file = _file(tmp_path, size)
 
-    sent = Storage().upload(file, _BUCKET, "source/a.tgz")
+    sent = _storage().upload(file, _BUCKET, "source/a.tgz")
 
     assert sent.stored.hashes == hashes_of(file)
-    assert _downloaded(Storage(), Storage().look(Url(_BUCKET, "source/a.tgz", 0)))[1] == file.read_bytes()
+    assert _downloaded(_storage(), _storage().look(Url(_BUCKET, "source/a.tgz", 0)))[1] == file.read_bytes()
 
 
 def test_a_twin_is_reused_and_another_one_replaced(server: Callable[..., StorageServer], tmp_path: Path) -> None:
     server()
-    first = Storage().upload(_file(tmp_path, 1000), _BUCKET, "a")
+    first = _storage().upload(_file(tmp_path, 1000), _BUCKET, "a")
 
-    twin = Storage().upload(_file(tmp_path, 1000), _BUCKET, "a")
-    other = Storage().upload(_file(tmp_path, 1000, seed=2), _BUCKET, "a")
+    twin = _storage().upload(_file(tmp_path, 1000), _BUCKET, "a")
+    other = _storage().upload(_file(tmp_path, 1000, seed=2), _BUCKET, "a")
 
     assert twin == (first.stored, True, None)
     assert other.replaced == first.stored
     assert other.stored.generation > first.stored.generation
     # the one that was there can still be had by its generation
-    assert _downloaded(Storage(), first.stored)[1] == _file(tmp_path, 1000).read_bytes()
+    assert _downloaded(_storage(), first.stored)[1] == _file(tmp_path, 1000).read_bytes()
 
 
 @pytest.mark.parametrize("size", [1000, 9 << 20])
@@ -130,11 +145,11 @@ def test_damage_on_the_way_is_never_a_success(
     file = _file(tmp_path, size)
 
     with pytest.raises(ChangedError) as raised:
-        Storage().upload(file, _BUCKET, "a")
+        _storage().upload(file, _BUCKET, "a")
 
     assert raised.value.exit_code == 1
     assert raised.value.hint
-    again = Storage().upload(file, _BUCKET, "a")  # the next try replaces what lies there
+    again = _storage().upload(file, _BUCKET, "a")  # the next try replaces what lies there
     assert again.stored.hashes == hashes_of(file)
 
 
@@ -146,36 +161,36 @@ def test_passing_trouble_is_waited_out(
     server(fault)
     file = _file(tmp_path, size)
 
-    assert Storage().upload(file, _BUCKET, "a").stored.hashes == hashes_of(file)
+    assert _storage().upload(file, _BUCKET, "a").stored.hashes == hashes_of(file)
 
 
 def test_what_may_not_be_written_is_told_in_words(server: Callable[..., StorageServer], tmp_path: Path) -> None:
     server("bucket-403")
 
     with pytest.raises(UnprovenError, match=r"permission denied: the account does not have storage\.objects\.create"):
-        Storage().upload(_file(tmp_path, 10), _BUCKET, "a")
+        _storage().upload(_file(tmp_path, 10), _BUCKET, "a")
 
 
 def test_what_is_not_there(server: Callable[..., StorageServer], tmp_path: Path) -> None:
     server()
 
     with pytest.raises(UnprovenError, match="No such object"):
-        Storage().look(Url(_BUCKET, "nothing", 0))
+        _storage().look(Url(_BUCKET, "nothing", 0))
     with pytest.raises(UnprovenError, match="bucket does not exist"):
-        Storage().upload(_file(tmp_path, 10), "nowhere-at-all", "a")
-    sent = Storage().upload(_file(tmp_path, 10), _BUCKET, "a")
+        _storage().upload(_file(tmp_path, 10), "nowhere-at-all", "a")
+    sent = _storage().upload(_file(tmp_path, 10), _BUCKET, "a")
     with pytest.raises(UnprovenError, match="No such object"):
-        Storage().look(Url(_BUCKET, "a", sent.stored.generation + 1))
+        _storage().look(Url(_BUCKET, "a", sent.stored.generation + 1))
 
 
 def test_an_object_that_changes_while_it_is_fetched(server: Callable[..., StorageServer], tmp_path: Path) -> None:
     made = server()
-    sent = Storage().upload(_file(tmp_path, 1000), _BUCKET, "a")
+    sent = _storage().upload(_file(tmp_path, 1000), _BUCKET, "a")
     key = (_BUCKET, "a")
     made.buckets._objects[key] = [one._replace(data=one.data[:-1] + b"?") for one in made.buckets._objects[key]]
 
     with pytest.raises(UnprovenError, match="cannot be had as it lies there: md5"):
-        _downloaded(Storage(), sent.stored)
+        _downloaded(_storage(), sent.stored)
 
 
 # ------------------------------------------------------------------------------------------ buckets
@@ -184,10 +199,10 @@ def test_an_object_that_changes_while_it_is_fetched(server: Callable[..., Storag
 def test_cloud_builds_own_bucket_is_made_where_it_is_missing(server: Callable[..., StorageServer]) -> None:
     made = server()
 
-    assert Storage().ensure("", "acme") == _BUCKET
-    assert Storage().ensure("", "new-project") == "new-project_cloudbuild"
+    assert _storage().ensure("", "acme") == _BUCKET
+    assert _storage().ensure("", "new-project") == "new-project_cloudbuild"
     assert made.buckets.owners["new-project_cloudbuild"] == "new-project"
-    assert Storage().ensure(_BUCKET, "acme") == _BUCKET
+    assert _storage().ensure(_BUCKET, "acme") == _BUCKET
 
 
 def test_a_bucket_of_somebody_elses_is_refused(server: Callable[..., StorageServer]) -> None:
@@ -195,7 +210,7 @@ def test_a_bucket_of_somebody_elses_is_refused(server: Callable[..., StorageServ
     made.buckets.owners["victim_cloudbuild"] = "attacker"
 
     with pytest.raises(UnprovenError, match="does not belong to the project victim"):
-        Storage().ensure("", "victim")
+        _storage().ensure("", "victim")
 
 
 def test_names_of_buckets_are_gclouds() -> None:
@@ -218,7 +233,7 @@ def sent(
     assert repo is not None
     archive = tmp_path / "sent.tgz"
     pack(commit_of(repo, "HEAD"), archive)
-    stored = Storage().upload(archive, _BUCKET, "source/x.tgz").stored
+    stored = _storage().upload(archive, _BUCKET, "source/x.tgz").stored
     return project, stored.url
 
 
@@ -241,7 +256,7 @@ def test_the_first_hop_that_changed_is_the_bucket(sent: tuple[Project, str], tmp
     (folder / "app/a.py").write_bytes(b"x = 1\r\n")
     archive = tmp_path / "other.tgz"
     subprocess.run(["tar", "-C", folder, "-czf", archive, "."], check=True)
-    url = Storage().upload(archive, _BUCKET, "source/y.tgz").stored.url
+    url = _storage().upload(archive, _BUCKET, "source/y.tgz").stored.url
 
     result = project.run("diff", "commit:HEAD", "dir:.", url.partition("#")[0], "--format", "json")
 

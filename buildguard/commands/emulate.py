@@ -1,0 +1,65 @@
+"""`buildguard emulator`: Google's services on loopback for a command, or until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from buildguard import process
+from buildguard.errors import UnprovenError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from buildguard.emulator.serve import Emulator
+
+_STALE = "stale-source"
+
+
+@contextmanager
+def emulated(cwd: Path, faults: Sequence[str]) -> Iterator[Emulator]:
+    """The emulator while it runs. Raises UsageError for a fault that there is not, UnprovenError without Google's libraries."""
+    try:
+        from buildguard.emulator.serve import Emulator
+        from buildguard.emulator.tampering import older_source
+    except ImportError as error:
+        raise UnprovenError(
+            "Google's client libraries are not installed", hint='pip install "buildguard-gcp[cloud]"'
+        ) from error
+    stale = older_source(cwd) if any(one.partition("=")[0] == _STALE for one in faults) else None
+    made = Emulator(faults, stale=stale)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def run(cwd: Path, faults: Sequence[str], command: Sequence[str], tell: Callable[[str], object]) -> int:
+    """Run a command with the environment set, and return its status; without one tell the environment and wait for Ctrl-C."""
+    with emulated(cwd, faults) as made:
+        if command:
+            return _command(command, made)
+        for name, value in made.environment.items():
+            tell(f"export {name}={shlex.quote(value)}")
+        done = threading.Event()
+        signal.signal(signal.SIGTERM, lambda _signal, _frame: done.set())
+        try:
+            done.wait()
+        except KeyboardInterrupt:
+            pass
+        return 0
+
+
+def _command(command: Sequence[str], made: Emulator) -> int:
+    program = command[0] if os.sep in command[0] else process.which(command[0])
+    if program is None:
+        raise UsageError(f"there is no program '{command[0]}' on PATH")
+    try:
+        return process.attached([program, *command[1:]], {**os.environ, **made.environment})
+    except OSError as error:
+        raise UsageError(f"{command[0]}: {error.strerror}") from error

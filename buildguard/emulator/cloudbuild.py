@@ -1,0 +1,308 @@
+"""Cloud Build itself: builds that really run, on the local container engine, with what the API tells of each.
+
+The messages are the Google client's own. What a build that fails does not get from Cloud Build, results and artifacts, it
+does not get here either.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import tarfile
+import threading
+import time
+import uuid
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import google.protobuf.json_format as protobuf_json
+from google.api_core import exceptions as api
+from google.cloud.devtools import cloudbuild_v1 as cb
+
+from buildguard.containers import daemon as daemons
+from buildguard.containers import image as images
+from buildguard.emulator.storage import ApiError
+from buildguard.emulator.tampering import tampered
+from buildguard.errors import GuardError, UnprovenError
+from buildguard.gcp.buildrules import problems
+from buildguard.localbuild import runner
+from buildguard.localbuild.plan import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildguard.containers.daemon import Daemon
+    from buildguard.emulator.faults import Faults
+    from buildguard.emulator.storage import Buckets
+    from buildguard.localbuild.runner import Result
+
+PROJECT, NUMBER, REGION = "emulated", "123456789012", "europe-west1"
+LOGS = f"{NUMBER}.cloudbuild-logs.googleusercontent.com"
+_MOST_OBJECTS = 10_000
+_SIMPLE = {"internal-error": "INTERNAL_ERROR", "expired": "EXPIRED", "timeout": "TIMEOUT", "cancelled": "CANCELLED"}
+_TYPES = cb.Hash.HashType
+
+
+class CloudBuild:
+    """Every build of every project; a thread for each that runs."""
+
+    def __init__(self, buckets: Buckets, faults: Faults, stale: bytes | None = None) -> None:
+        """`stale` is the source that stale-source brings."""
+        self._buckets = buckets
+        self._faults = faults
+        self._stale = stale
+        self._builds: dict[str, cb.Build] = {}
+        self._running: dict[str, runner.Build] = {}
+        self._ended: dict[str, threading.Event] = {}
+        self._lock = threading.Lock()
+        self._buckets.owners.setdefault(LOGS, "google")
+
+    # -------------------------------------------------------------------------------------- the API
+
+    def create(self, parent: str, project: str, build: cb.Build) -> cb.Build:
+        """Start a build; raises Google's own errors for what the service would refuse."""
+        self._trouble()
+        place = parent.split("/") if parent else ["projects", project, "locations", "global"]
+        wrong = self._wrong(build)
+        if wrong:
+            raise api.InvalidArgument(f"invalid build: {wrong}")
+        made = cb.Build(build)
+        made.id = str(uuid.uuid4())
+        made.project_id, made.name = place[1], f"{'/'.join(place[:4])}/builds/{made.id}"
+        made.log_url = f"https://console.cloud.google.com/cloud-build/builds/{made.id}?project={NUMBER}"
+        made.logs_bucket = made.logs_bucket or f"gs://{LOGS}"
+        made.status = cb.Build.Status.PENDING if self._faults.takes("pending") else cb.Build.Status.QUEUED
+        with self._lock:
+            self._builds[made.id] = made
+            self._ended[made.id] = threading.Event()
+        if made.status == cb.Build.Status.QUEUED:
+            threading.Thread(target=self._run, args=(made.id,), name=f"build {made.id}", daemon=True).start()
+        if self._faults.takes("lost-create-answer"):
+            raise api.ServiceUnavailable("the answer was lost")
+        return made
+
+    def get(self, identity: str) -> cb.Build:
+        """A build as it is now."""
+        with self._lock:
+            if identity not in self._builds:
+                raise api.NotFound(f"build {identity} was not found")
+            return cb.Build(self._builds[identity])
+
+    def find(self, project: str, wanted: str) -> list[cb.Build]:
+        """The builds of a project, the newest first, that a filter lets through: `tags="…"`, or none."""
+        tag = wanted.partition("tags=")[2].strip().strip("\"'")
+        with self._lock:
+            every = [cb.Build(one) for one in self._builds.values() if one.project_id == project]
+        return [one for one in reversed(every) if not tag or tag in one.tags]
+
+    def cancel(self, identity: str) -> cb.Build:
+        """End a build."""
+        found = self.get(identity)
+        with self._lock:
+            running = self._running.get(identity)
+        if running is not None:
+            running.cancel()
+            self._ended[identity].wait(60)
+        elif found.status in {cb.Build.Status.PENDING, cb.Build.Status.QUEUED, cb.Build.Status.WORKING}:
+            self._finish(identity, "CANCELLED")
+        return self.get(identity)
+
+    def close(self) -> None:
+        """End whatever runs."""
+        for identity in list(self._running):
+            self.cancel(identity)
+
+    def _trouble(self) -> None:
+        for name, error in (
+            ("http-429", api.ResourceExhausted("Quota exceeded for quota metric 'Build create requests'")),
+            ("http-503", api.ServiceUnavailable("The service is currently unavailable.")),
+            ("quota-region", api.FailedPrecondition("due to quota restrictions, cannot run builds in this region")),
+            ("permission-denied", api.PermissionDenied("The caller does not have permission")),
+        ):
+            if self._faults.takes(name):
+                raise error
+
+    @staticmethod
+    def _wrong(build: cb.Build) -> str:
+        """What of a build the service refuses, by the same rules that `check` reads build files with."""
+        fields = as_json(build)
+        fields.pop("source", None)
+        found = problems(protobuf_json.json.dumps(fields).encode(), "cloudbuild.json", {})
+        sure = [one for one in found if one.severity == "error" and one.code not in {"BG411", "BG412"}]
+        return sure[0].message if sure else ""
+
+    # -------------------------------------------------------------------------------------- a build
+
+    def _run(self, identity: str) -> None:
+        try:
+            self._worked(identity)
+        except GuardError as error:
+            self._finish(identity, "INTERNAL_ERROR", error.words)
+        except ApiError as error:
+            self._finish(identity, "FAILURE", f"error fetching source: {error.message}", "FETCH_SOURCE_FAILED")
+
+    def _worked(self, identity: str) -> None:
+        build = self.get(identity)
+        self._change(identity, lambda one: setattr(one, "status", cb.Build.Status.WORKING))
+        if self._faults.takes("hang"):
+            return
+        for name, status in _SIMPLE.items():
+            if self._faults.takes(name):
+                self._finish(identity, status, f"the fault {name}")
+                return
+        for name, kind in (("fetch-failed", "FETCH_SOURCE_FAILED"), ("logging-failed", "LOGGING_FAILURE")):
+            if self._faults.takes(name):
+                self._finish(identity, "FAILURE", f"the fault {name}", kind)
+                return
+        data = self._fetched(identity, build)
+        fields = as_json(build)
+        if self._faults.other_python:
+            for one in fields["steps"]:
+                one["name"] = self._faults.other_python if "python" in one["name"] else one["name"]
+        location = build.name.split("/")[3]
+        known = {"PROJECT_ID": build.project_id, "BUILD_ID": identity, "PROJECT_NUMBER": NUMBER, "LOCATION": location}
+        log: list[str] = ["starting build " + f'"{identity}"']
+        daemon = daemons.connect()
+        try:
+            made = runner.Build(
+                daemon, plan(fields, known), runner.Around(log.append, push=lambda name: self._pushed(daemon, name))
+            )
+            with made.workspace([tampered(data, self._faults, self._stale)]):
+                with self._lock:
+                    self._running[identity] = made
+                result = made.run()
+                objects = self._artifacts(build, made) if result.status == runner.SUCCESS else 0
+        finally:
+            with self._lock:
+                self._running.pop(identity, None)
+            self._write_log(build, log)
+            daemon.close()
+        self._close(identity, result, objects)
+
+    def _pushed(self, daemon: Daemon, name: str) -> str:
+        if self._faults.takes("push-failed"):
+            raise UnprovenError(f"{name} could not be pushed: unauthorized")
+        return images.push(daemon, name)
+
+    def _fetched(self, identity: str, build: cb.Build) -> bytes:
+        """The source of a build, with what Cloud Build tells of it: which generation it was, and its hashes."""
+        source = build.source.storage_source
+        if not source.bucket:
+            return _EMPTY
+        found = self._buckets.get(source.bucket, source.object_, source.generation)
+        if self._faults.takes("swap-generation"):
+            found = self._buckets.another(source.bucket, source.object_, found.number)
+        hashes = [cb.Hash(type_=_TYPES.MD5, value=hashlib.md5(found.data, usedforsecurity=False).digest())]
+        if _TYPES.SHA256 in build.options.source_provenance_hash:
+            hashes.insert(0, cb.Hash(type_=_TYPES.SHA256, value=hashlib.sha256(found.data).digest()))
+
+        def told(one: cb.Build) -> None:
+            resolved = cb.StorageSource(bucket=source.bucket, object_=source.object_, generation=found.number)
+            one.source_provenance.resolved_storage_source = resolved
+            key = f"gs://{source.bucket}/{source.object_}#{found.number}"
+            one.source_provenance.file_hashes = {key: cb.FileHashes(file_hash=hashes)}
+
+        self._change(identity, told)
+        return found.data
+
+    def _artifacts(self, build: cb.Build, made: runner.Build) -> int:
+        """Upload the files that a build names as its artifacts; how many there were."""
+        objects = build.artifacts.objects
+        if not objects.location:
+            return 0
+        bucket, _, folder = objects.location.removeprefix("gs://").partition("/")
+        location = folder.replace("$BUILD_ID", build.id).strip("/")
+        count = 0
+        with tarfile.open(fileobj=io.BytesIO(b"".join(made.files()))) as tar:
+            for member in tar:
+                name = member.name.removeprefix("workspace/")
+                if (
+                    member.isfile()
+                    and any(fnmatchcase(name, pattern) for pattern in objects.paths)
+                    and count < _MOST_OBJECTS
+                ):
+                    target = "/".join(part for part in (location, name.rpartition("/")[2]) if part)
+                    content = tar.extractfile(member)
+                    assert content is not None
+                    self._buckets.put(bucket, target, content.read(), "application/octet-stream", None)
+                    count += 1
+        return count
+
+    def _write_log(self, build: cb.Build, log: list[str]) -> None:
+        bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
+        name = "/".join(part for part in (folder.strip("/"), f"log-{build.id}.txt") if part)
+        if build.options.logging != cb.BuildOptions.LoggingMode.NONE and bucket in self._buckets.owners:
+            self._buckets.write_log(bucket, name, ("\n".join(log) + "\n").encode())
+
+    def _close(self, identity: str, result: Result, objects: int) -> None:
+        def told(one: cb.Build) -> None:
+            for number, ended in result.steps.items():
+                one.steps[number].status = cb.Build.Status[ended.status]
+                one.steps[number].exit_code = ended.code or 0
+            if result.status == runner.SUCCESS:
+                digests = [result.steps[number].image for number in range(len(one.steps))]
+                one.results.build_step_images = [text.rpartition("@")[2] for text in digests]
+                one.results.build_step_outputs = [result.steps[number].output for number in range(len(one.steps))]
+                one.results.images = [cb.BuiltImage(name=name, digest=digest) for name, digest in result.pushed]
+                one.results.num_artifacts = objects
+
+        self._change(identity, told)
+        self._finish(identity, result.status, result.detail, _kind(result))
+
+    def _finish(self, identity: str, status: str, detail: str = "", kind: str = "") -> None:
+        def told(one: cb.Build) -> None:
+            one.status_detail = detail
+            if kind:
+                one.failure_info = cb.Build.FailureInfo(type_=cb.Build.FailureInfo.FailureType[kind], detail=detail)
+            one.status = cb.Build.Status[status]
+
+        self._change(identity, told)
+        self._ended[identity].set()
+
+    def _change(self, identity: str, change: Callable[[cb.Build], object]) -> None:
+        with self._lock:
+            change(self._builds[identity])
+
+
+def _kind(result: Result) -> str:
+    """The type of failure that Cloud Build would tell."""
+    if result.status != "FAILURE":
+        return ""
+    return "PUSH_FAILED" if result.detail.startswith("push ") else "USER_BUILD_STEP"
+
+
+def as_json(build: cb.Build) -> dict[str, Any]:
+    """A build as the API's JSON has it, without what was not set."""
+    found: dict[str, Any] = protobuf_json.MessageToDict(cb.Build.pb(build))
+    return found
+
+
+def operation_name(build: cb.Build) -> str:
+    """The name of the operation that stands for a build."""
+    return f"operations/build/{build.project_id}/{base64.b64encode(build.id.encode()).decode()}"
+
+
+def build_of_operation(name: str) -> str:
+    """The id of the build that an operation stands for."""
+    return base64.b64decode(name.rpartition("/")[2]).decode()
+
+
+def wait(cloud: CloudBuild, identity: str, seconds: float) -> cb.Build:
+    """A build once it has ended, or as it is after so long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = cloud.get(identity)
+        if found.status not in {cb.Build.Status.QUEUED, cb.Build.Status.WORKING}:
+            break
+        time.sleep(0.1)
+    return cloud.get(identity)
+
+
+def _empty() -> bytes:
+    made = io.BytesIO()
+    tarfile.open(fileobj=made, mode="w").close()
+    return made.getvalue()
+
+
+_EMPTY = _empty()

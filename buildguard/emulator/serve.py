@@ -1,0 +1,254 @@
+"""The APIs on loopback ports: Cloud Build by gRPC and by REST, and Cloud Storage; and the environment that points at them."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from concurrent import futures
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import google.longrunning.operations_pb2 as operations
+import grpc
+from google.api_core import exceptions as api
+from google.cloud.devtools import cloudbuild_v1 as cb
+from google.protobuf import any_pb2, empty_pb2
+from google.rpc import status_pb2
+
+from buildguard.emulator.cloudbuild import PROJECT, REGION, CloudBuild, as_json, build_of_operation, operation_name
+from buildguard.emulator.faults import Faults
+from buildguard.emulator.storage import StorageServer
+from buildguard.gcp.endpoints import CLOUDBUILD, STORAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_SERVICE = "google.devtools.cloudbuild.v1.CloudBuild"
+_OPERATIONS = "google.longrunning.Operations"
+_UNDONE = {cb.Build.Status.QUEUED, cb.Build.Status.WORKING, cb.Build.Status.PENDING}
+_CODES = {
+    api.NotFound: grpc.StatusCode.NOT_FOUND,
+    api.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
+    api.ServiceUnavailable: grpc.StatusCode.UNAVAILABLE,
+    api.ResourceExhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    api.FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
+    api.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+}
+_ONE = re.compile(
+    r"/v1/projects/(?P<project>[^/]+)/(?:locations/(?P<location>[^/]+)/)?builds/(?P<id>[^/:]+)(?P<verb>:cancel)?"
+)
+_MANY = re.compile(r"/v1/projects/(?P<project>[^/]+)/(?:locations/(?P<location>[^/]+)/)?builds")
+_OPERATION = re.compile(r"/v1/(?:projects/[^/]+/locations/[^/]+/)?(?P<name>operations/.+)")
+
+
+class Emulator:
+    """All of it, running; `close` ends it."""
+
+    def __init__(
+        self,
+        faults: Iterable[str] = (),
+        *,
+        stale: bytes | None = None,
+    ) -> None:
+        """Raises UsageError for a fault that there is not."""
+        asked = Faults(faults)
+        self.storage = StorageServer(asked)
+        self.builds = CloudBuild(self.storage.buckets, asked, stale)
+        self._grpc = grpc.server(futures.ThreadPoolExecutor(8))
+        self._grpc.add_generic_rpc_handlers((_cloud_build(self.builds), _long_running(self.builds)))
+        self.grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
+        self._grpc.start()
+
+        class Handler(_Rest):
+            builds = self.builds
+
+        self._rest = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._rest.daemon_threads = True
+        self._thread = threading.Thread(target=self._rest.serve_forever, name="REST emulator", daemon=True)
+        self._thread.start()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What points buildguard and Google's clients here; a project and a region are part of it."""
+        return {
+            STORAGE: self.storage.address,
+            CLOUDBUILD: f"grpc://127.0.0.1:{self.grpc_port}",
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
+            "CLOUDSDK_CORE_PROJECT": PROJECT,
+            "CLOUDSDK_BUILDS_REGION": REGION,
+            "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": f"{self.storage.address}/storage/v1/",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD": f"{self.rest_address}/",
+        }
+
+    @property
+    def rest_address(self) -> str:
+        """Cloud Build's REST API."""
+        return f"http://127.0.0.1:{self._rest.server_address[1]}"
+
+    def close(self) -> None:
+        """End every build and stop answering."""
+        self.builds.close()
+        self._grpc.stop(0)
+        self._rest.shutdown()
+        self._rest.server_close()
+        self._thread.join()
+        self.storage.close()
+
+
+def operation_of(build: cb.Build) -> operations.Operation:
+    """The operation that stands for a build, its metadata as current as the build itself."""
+    metadata, response = any_pb2.Any(), any_pb2.Any()
+    metadata.Pack(cb.BuildOperationMetadata.pb(cb.BuildOperationMetadata(build=build)))
+    found = operations.Operation(name=operation_name(build), done=build.status not in _UNDONE, metadata=metadata)
+    if build.status == cb.Build.Status.SUCCESS:
+        response.Pack(cb.Build.pb(build))
+        found.response.CopyFrom(response)
+    elif found.done:
+        found.error.CopyFrom(
+            status_pb2.Status(code=2, message=f"Build failed; check build logs for details: {build.status_detail}")
+        )
+    return found
+
+
+# ------------------------------------------------------------------------------------------ gRPC
+
+
+def _answering(act: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerContext], Any]:
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return act(request)
+        except api.GoogleAPICallError as error:
+            context.abort(_CODES.get(type(error), grpc.StatusCode.INTERNAL), str(error.message))
+
+    return answer
+
+
+def _cloud_build(builds: CloudBuild) -> grpc.GenericRpcHandler:
+    def unary(
+        act: Callable[[Any], Any], request: Any, answer: Callable[[Any], bytes]
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        return grpc.unary_unary_rpc_method_handler(_answering(act), request.deserialize, answer)
+
+    return grpc.method_handlers_generic_handler(
+        _SERVICE,
+        {
+            "CreateBuild": unary(
+                lambda one: operation_of(builds.create(one.parent, one.project_id, one.build)),
+                cb.CreateBuildRequest,
+                operations.Operation.SerializeToString,
+            ),
+            "GetBuild": unary(
+                lambda one: builds.get(one.id or one.name.rpartition("/")[2]), cb.GetBuildRequest, cb.Build.serialize
+            ),
+            "ListBuilds": unary(
+                lambda one: cb.ListBuildsResponse(
+                    builds=builds.find(one.project_id or one.parent.split("/")[1], one.filter)
+                ),
+                cb.ListBuildsRequest,
+                cb.ListBuildsResponse.serialize,
+            ),
+            "CancelBuild": unary(
+                lambda one: builds.cancel(one.id or one.name.rpartition("/")[2]),
+                cb.CancelBuildRequest,
+                cb.Build.serialize,
+            ),
+        },
+    )
+
+
+def _long_running(builds: CloudBuild) -> grpc.GenericRpcHandler:
+    def get(request: Any) -> operations.Operation:
+        return operation_of(builds.get(build_of_operation(request.name)))
+
+    def cancel(request: Any) -> empty_pb2.Empty:
+        builds.cancel(build_of_operation(request.name))
+        return empty_pb2.Empty()
+
+    return grpc.method_handlers_generic_handler(
+        _OPERATIONS,
+        {
+            "GetOperation": grpc.unary_unary_rpc_method_handler(
+                _answering(get), operations.GetOperationRequest.FromString, operations.Operation.SerializeToString
+            ),
+            "CancelOperation": grpc.unary_unary_rpc_method_handler(
+                _answering(cancel), operations.CancelOperationRequest.FromString, empty_pb2.Empty.SerializeToString
+            ),
+        },
+    )
+
+
+# ------------------------------------------------------------------------------------------ REST
+
+
+class _Rest(BaseHTTPRequestHandler):
+    """The same in JSON, which gcloud speaks."""
+
+    protocol_version = "HTTP/1.1"
+    builds: CloudBuild
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
+        """Nothing is printed."""
+
+    def do_GET(self) -> None:
+        self._answer(self._get)
+
+    def do_POST(self) -> None:
+        self._answer(self._post)
+
+    def _answer(self, act: Callable[[str, dict[str, str], bytes], Any]) -> None:
+        split = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        query = {key: values[-1] for key, values in parse_qs(split.query).items()}
+        try:
+            status, value = 200, act(unquote(split.path), query, body)
+        except api.GoogleAPICallError as error:
+            status = int(error.code or 500)
+            value = {
+                "error": {
+                    "code": status,
+                    "message": error.message,
+                    "status": _CODES.get(type(error), grpc.StatusCode.INTERNAL).name,
+                }
+            }
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json; charset=UTF-8")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _get(self, path: str, query: dict[str, str], _body: bytes) -> Any:
+        if match := _ONE.fullmatch(path):
+            return as_json(self.builds.get(match["id"]))
+        if match := _MANY.fullmatch(path):
+            return {"builds": [as_json(one) for one in self.builds.find(match["project"], query.get("filter", ""))]}
+        if match := _OPERATION.fullmatch(path):
+            return _operation_json(self.builds.get(build_of_operation(match["name"])))
+        raise api.NotFound(path)
+
+    def _post(self, path: str, _query: dict[str, str], body: bytes) -> Any:
+        if (match := _ONE.fullmatch(path)) and match["verb"]:
+            return as_json(self.builds.cancel(match["id"]))
+        if match := _MANY.fullmatch(path):
+            build = cb.Build.from_json(body.decode("utf-8"))
+            parent = f"projects/{match['project']}/locations/{match['location'] or 'global'}"
+            return _operation_json(self.builds.create(parent, match["project"], build))
+        raise api.NotFound(path)
+
+
+def _operation_json(build: cb.Build) -> dict[str, Any]:
+    kind = "type.googleapis.com/google.devtools.cloudbuild.v1"
+    found: dict[str, Any] = {
+        "name": operation_name(build),
+        "metadata": {"@type": f"{kind}.BuildOperationMetadata", "build": as_json(build)},
+    }
+    if build.status not in _UNDONE:
+        found["done"] = True
+        if build.status == cb.Build.Status.SUCCESS:
+            found["response"] = {"@type": f"{kind}.Build", **as_json(build)}
+        else:
+            found["error"] = {"code": 2, "message": build.status_detail}
+    return found

@@ -1,0 +1,239 @@
+"""Cloud Build: a build submitted once, followed to its end, and what Cloud Build tells of it. A thin edge.
+
+`CreateBuild` has neither a request id nor a retry, so each submission carries a tag of its own: after a lost answer the
+first build is found by it, and never a second one started. What `sourceProvenance` tells is an unsigned field of the API:
+evidence of what Cloud Build fetched, no attestation.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from buildguard.errors import UnprovenError, UsageError
+from buildguard.gcp import endpoints
+from buildguard.gcp.endpoints import plainly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+QUEUED, WORKING, PENDING, SUCCESS = "QUEUED", "WORKING", "PENDING", "SUCCESS"
+_UNDONE = frozenset({QUEUED, WORKING})
+_TRIES = 6
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
+_QUEUE, _GRACE = 3600.0, 120.0  # seconds that a build may wait for its worker, and that its end may take to be told
+_DEFAULT_TIMEOUT = 3600.0
+_TAG = "buildguard"
+
+
+class Provenance(NamedTuple):
+    """What Cloud Build says it fetched: the object with its generation, and the hexadecimal digests of its bytes."""
+
+    url: str
+    sha256: str
+    md5: str
+
+
+class Seen(NamedTuple):
+    """A build as Cloud Build tells it: results are there only for one that succeeded.
+
+    `kind` is the type of failure (USER_BUILD_STEP, FETCH_SOURCE_FAILED …), `steps` the status and exit code of each step,
+    `step_images` the digest of the image that each step ran in, `outputs` what each wrote, `images` what was pushed.
+    """
+
+    id: str
+    name: str
+    status: str
+    detail: str
+    kind: str
+    log_url: str
+    logs_bucket: str
+    provenance: Provenance | None
+    steps: tuple[tuple[str, int], ...]
+    step_images: tuple[str, ...]
+    outputs: tuple[bytes, ...]
+    images: tuple[tuple[str, str], ...]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has come to an end; one that waits for an approval has not, and goes nowhere by itself."""
+        return self.status not in {*_UNDONE, PENDING}
+
+
+class CloudBuild:
+    """A connection to Cloud Build in one region, or to an emulator of it."""
+
+    def __init__(self, project: str = "", region: str = "global", pause: float = _FIRST_PAUSE) -> None:
+        """`pause` is the first wait between two questions, in seconds. Raises UnprovenError without credentials or project."""
+        self._pause = pause
+        local = endpoints.emulator(endpoints.CLOUDBUILD)
+        with plainly("reaching Cloud Build"):
+            from google.cloud.devtools import cloudbuild_v1
+
+            self._types = cloudbuild_v1
+            if local is not None:
+                self._client = _emulated(cloudbuild_v1, local)
+                own = endpoints.project()
+            else:
+                found, own = endpoints.credentials()
+                self._client = cloudbuild_v1.CloudBuildClient(credentials=found)
+        self.project = project or own
+        if not self.project:
+            raise UnprovenError(
+                "which Google Cloud project is meant cannot be told", hint="--project, or gcloud config set project"
+            )
+        self._parent = f"projects/{self.project}/locations/{region}"
+
+    def submit(self, build: Mapping[str, Any], tell: Callable[[str], object] = lambda _text: None) -> Seen:
+        """Start a build, given as the API's JSON has it; a retry after a lost answer finds the first one.
+
+        The SHA-256 of the fetched source is always asked for. Raises UnprovenError where it cannot be started.
+        """
+        import json
+
+        with plainly("submitting the build"):
+            from google.api_core import exceptions as api
+
+            tag = f"{_TAG}-{uuid.uuid4()}"
+            made = self._types.Build.from_json(json.dumps(build))
+            made.tags = [*made.tags, tag]
+            made.options.source_provenance_hash = [self._types.Hash.HashType.SHA256]
+            request = self._types.CreateBuildRequest(parent=self._parent, project_id=self.project, build=made)
+            for attempt in range(_TRIES):
+                try:
+                    operation = self._client.create_build(request=request, timeout=60)
+                    return self.get(operation.metadata.build.id)
+                except (api.ServiceUnavailable, api.DeadlineExceeded, api.InternalServerError, api.BadGateway) as error:
+                    # it may have been started all the same
+                    found = self._tagged(tag)
+                    if found is not None:
+                        return found
+                    if attempt == _TRIES - 1:
+                        raise
+                    tell(f"Cloud Build did not answer ({endpoints.said(error)}), trying again")
+                except api.ResourceExhausted as error:
+                    if attempt == _TRIES - 1:
+                        raise
+                    tell(f"Cloud Build is over its quota ({endpoints.said(error)}), waiting")
+                time.sleep(self._pause * 2**attempt)
+        raise AssertionError
+
+    def _tagged(self, tag: str) -> Seen | None:
+        """The build with that tag; asked twice, as a list may lag behind."""
+        for _ in range(2):
+            found = list(
+                self._client.list_builds(
+                    request={"parent": self._parent, "project_id": self.project, "filter": f'tags="{tag}"'}
+                )
+            )
+            if found:
+                return _seen(self._types, found[0])
+            time.sleep(self._pause)
+        return None
+
+    def get(self, identity: str) -> Seen:
+        """A build as it is now."""
+        with plainly(f"asking about the build {identity}"):
+            request = {"name": f"{self._parent}/builds/{identity}", "project_id": self.project, "id": identity}
+            return _seen(self._types, self._client.get_build(request=request))
+
+    def wait(
+        self,
+        started: Seen,
+        timeout: float = _DEFAULT_TIMEOUT,
+        *,
+        told: Callable[[Seen], object] = lambda _seen: None,
+        grace: float = _QUEUE + _GRACE,
+    ) -> Seen:
+        """Follow a build to its end; `timeout` is its own, in seconds, `grace` what its queue may add to that.
+
+        Raises UnprovenError for one that waits for an approval, or that does not end when it has to.
+        """
+        until = time.monotonic() + timeout + grace
+        pause = self._pause
+        seen = started
+        while True:
+            if seen.status == PENDING:
+                raise UnprovenError(
+                    f"the build {seen.id} waits for an approval",
+                    hint=f"gcloud builds approve {seen.id}, or look at {seen.log_url}",
+                )
+            if seen.is_done:
+                return seen
+            if time.monotonic() > until:
+                raise UnprovenError(
+                    f"the build {seen.id} should have ended by now, and has not",
+                    hint=f"gcloud builds cancel {seen.id}, or look at {seen.log_url}",
+                )
+            time.sleep(min(pause, max(0.0, until - time.monotonic()) + 0.01))
+            pause = min(pause * 1.3, _LONGEST_PAUSE)
+            seen = self.get(seen.id)
+            told(seen)
+
+    def cancel(self, identity: str) -> Seen:
+        """End a build; as it is then."""
+        with plainly(f"cancelling the build {identity}"):
+            request = {"name": f"{self._parent}/builds/{identity}", "project_id": self.project, "id": identity}
+            return _seen(self._types, self._client.cancel_build(request=request))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """End the connection."""
+        with suppress(Exception):
+            self._client.transport.close()
+
+
+def _emulated(types: Any, local: endpoints.Endpoint) -> Any:
+    """A client that speaks to an emulator: plaintext and anonymous, by gRPC or by REST."""
+    if local.scheme == "grpc":
+        import grpc
+        from google.cloud.devtools.cloudbuild_v1.services.cloud_build.transports import CloudBuildGrpcTransport
+
+        return types.CloudBuildClient(transport=CloudBuildGrpcTransport(channel=grpc.insecure_channel(local.address)))
+    from google.api_core.client_options import ClientOptions
+    from google.auth.credentials import AnonymousCredentials
+
+    options = ClientOptions(api_endpoint=f"http://{local.address}")
+    return types.CloudBuildClient(transport="rest", credentials=AnonymousCredentials(), client_options=options)
+
+
+def _seen(types: Any, build: Any) -> Seen:
+    results = build.results
+    return Seen(
+        id=build.id,
+        name=build.name,
+        status=types.Build.Status(build.status).name,
+        detail=build.status_detail,
+        kind=types.Build.FailureInfo.FailureType(build.failure_info.type_).name if build.failure_info.type_ else "",
+        log_url=build.log_url,
+        logs_bucket=build.logs_bucket,
+        provenance=_provenance(types, build.source_provenance),
+        steps=tuple((types.Build.Status(step.status).name, step.exit_code) for step in build.steps),
+        step_images=tuple(results.build_step_images),
+        outputs=tuple(results.build_step_outputs),
+        images=tuple((image.name, image.digest) for image in results.images),
+    )
+
+
+def _provenance(types: Any, told: Any) -> Provenance | None:
+    """The one object that a build was made of; None where it tells of none, or of several."""
+    hashes = dict(told.file_hashes)
+    if len(hashes) != 1:
+        return None
+    ((url, found),) = hashes.items()
+    by_type = {types.Hash.HashType(one.type_).name: bytes(one.value).hex() for one in found.file_hash}
+    return Provenance(url, by_type.get("SHA256", ""), by_type.get("MD5", ""))
+
+
+def source_of(url: str) -> dict[str, Any]:
+    """The source of a build as the API's JSON has it, from `gs://bucket/object#generation`; raises UsageError."""
+    from buildguard.gcp.storage import Url
+
+    found = Url.parse(url)
+    if not found.generation:
+        raise UsageError(f"{url} names no generation, and another one could be built than was checked")
+    return {"storageSource": {"bucket": found.bucket, "object": found.name, "generation": str(found.generation)}}
