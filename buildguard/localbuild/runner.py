@@ -140,6 +140,10 @@ class Build:
                     continue
                 threads[step.number] = threading.Thread(target=self._tried, args=(step, ended), daemon=True)
                 threads[step.number].start()
+            for number, thread in threads.items():
+                # it died of a bug of ours: without this nobody would end the wait
+                if not thread.is_alive() and number not in ended:
+                    ended[number] = Ended(INTERNAL, None, 0.0, b"the thread of this step died", "")
             time.sleep(_TICK / 10)
         for thread in threads.values():
             if thread.ident is not None:
