@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:f5044022ddf8cd0dc04142b8e0398356119bc2a0d90bead8aa73c65926c01e2a
+digest: sha256:4345f44ed98093dc8b514d85862e614a5c5e32e5dd52f10f3e67807d75ac6ec2
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -238,7 +238,8 @@ FILE, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
 MODES = (FILE, EXECUTABLE, LINK, SUBMODULE)
 # Where an archive carries its manifest, and who checks it there: nothing can vouch for itself, so no manifest lists them.
 CARRIED, VERIFIER = b".buildguard/manifest", b".buildguard/verify.py"
-OWN = frozenset({CARRIED, VERIFIER})
+QUESTIONS = b".buildguard/questions"  # what the cloud engine asks beside the files of an archive
+OWN = frozenset({CARRIED, VERIFIER, QUESTIONS})
 _HEX = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 LONGEST_PATH, LONGEST_NAME = 4096, 255  # what file systems take

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildguard import __version__
-from buildguard.errors import GuardError, UnprovenError
+from buildguard.errors import BuildRunsError, GuardError, UnprovenError
 from buildguard.report import FORMATS
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 _BUG = 4
 _FEWEST_LINES, _LINES_WITHOUT_TERMINAL, _REST_OF_SCREEN = 12, 40, 8
+
+
+def _in_google(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that reaches Google."""
+    project = click.option("--project", default="", metavar="ID", help="The Google Cloud project.")
+    return project(click.option("--region", default="", metavar="NAME", help="Cloud Build's region.")(command))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,6 +60,8 @@ def cli() -> None:
 @click.option("--diff-base", default="", metavar="REV", help="Report only findings in files changed since REV.")
 @click.option("--strict", is_flag=True, help="Warnings are findings.")
 @click.option("--all", "everything", is_flag=True, help="Show every finding, not just a screenful.")
+@_in_google
+@click.option("--verify-download", is_flag=True, help="Read back what was uploaded, and hash it.")
 def check(
     *,
     paths: tuple[str, ...],
@@ -72,6 +80,9 @@ def check(
     diff_base: str,
     strict: bool,
     everything: bool,
+    project: str,
+    region: str,
+    verify_download: bool,
 ) -> None:
     """Compile every source file under the Python that will run it.
 
@@ -105,6 +116,9 @@ def check(
         ignore=ignore,
         diff_base=diff_base,
         strict=strict,
+        project=project,
+        region=region,
+        verify_download=verify_download,
     )
     with Progress() as progress:
         try:
@@ -157,15 +171,18 @@ def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, d
 @click.argument("stage", default="dir:.", metavar="[STAGE]")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
-def manifest(stage: str, form: str, output: Path | None) -> None:
+@_in_google
+def manifest(*, stage: str, form: str, output: Path | None, project: str, region: str) -> None:
     """Hash every file of a stage: text is SHA256SUMS for `sha256sum -c`, json has modes, links and the root digest too.
 
-    STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), gs://bucket/object[#generation], image:REF[:/root] or
-    manifest:FILE.
+    STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), gs://bucket/object[#generation], build:ID,
+    image:REF[:/root] or manifest:FILE.
     """
     from buildguard.commands.listing import manifest as command
+    from buildguard.commands.named import Where
 
-    listed = command(Path.cwd(), stage, brief=form == "text", out=output or _behind_stdout())
+    where = Where(project, region)
+    listed = command(Path.cwd(), stage, brief=form == "text", out=output or _behind_stdout(), where=where)
 
     from buildguard.report.listing import as_json, beside
 
@@ -182,16 +199,27 @@ def manifest(stage: str, form: str, output: Path | None) -> None:
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
 @click.option("--strict", is_flag=True, help="What was asked for, and what git does not record, are findings too.")
 @click.option("--all", "everything", is_flag=True, help="Show every difference, not just a screenful.")
-def diff(*, stages: tuple[str, ...], form: str, output: Path | None, strict: bool, everything: bool) -> None:
+@_in_google
+def diff(
+    *,
+    stages: tuple[str, ...],
+    form: str,
+    output: Path | None,
+    strict: bool,
+    everything: bool,
+    project: str,
+    region: str,
+) -> None:
     """Compare stages hop by hop: name the first hop where bytes changed, and why, or prove that none did.
 
-    STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), gs://bucket/object[#generation], image:REF[:/root] or
-    manifest:FILE.
+    STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), gs://bucket/object[#generation], build:ID,
+    image:REF[:/root] or manifest:FILE.
     """
     from buildguard.commands.compare import diff as command
+    from buildguard.commands.named import Where
     from buildguard.report.hops import chain_json, chain_text
 
-    found = command(Path.cwd(), stages, strict=strict)
+    found = command(Path.cwd(), stages, strict=strict, where=Where(project, region))
     text = chain_json(found) if form == "json" else chain_text(found, most=not everything and output is None)
     if form == "text" and (output is not None or not sys.stdout.isatty() or os.environ.get("NO_COLOR")):
         text = click.unstyle(text)
@@ -279,6 +307,8 @@ def _guarded(run: Callable[[], object]) -> int:
     except (click.exceptions.Exit, SystemExit) as done:
         code = done.exit_code if isinstance(done, click.exceptions.Exit) else done.code
         status = code if isinstance(code, int) else 0
+    except BuildRunsError as error:
+        status = _still_running(error)
     except GuardError as error:
         _complain(error.what, error.hint)
         status = error.exit_code
@@ -321,6 +351,21 @@ def _complain(what: str, hint: str) -> None:
     click.echo(f"buildguard: {shown(what)}", err=True)
     if hint:
         click.echo(f"hint: {hint}", err=True)
+
+
+def _still_running(error: BuildRunsError) -> int:
+    """Ask whether the build is to be ended too; where nobody can be asked it is left, and said how to end it."""
+    _complain(error.what, error.hint)
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        try:
+            if click.confirm("end the build too?", default=False, err=True):
+                error.cancel()
+                click.echo("the build was ended", err=True)
+        except GuardError as failed:
+            _complain(failed.what, failed.hint)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("left running", err=True)
+    return error.exit_code
 
 
 def _output_lost(error: OSError) -> int:

@@ -26,6 +26,16 @@ class ServiceTable(NamedTuple):
     line: int | None
 
 
+class CloudTable(NamedTuple):
+    """`[tool.buildguard.cloud]`, as far as it says where builds run and who runs them."""
+
+    project: str = ""
+    region: str = ""
+    bucket: str = ""
+    worker_pool: str = ""
+    service_account: str = ""
+
+
 class Config(NamedTuple):
     """The configuration; `file` is empty where there is none, `target_line` and `image_line` are where those stand.
 
@@ -49,6 +59,7 @@ class Config(NamedTuple):
     image_line: int | None = None
     platform: str = PLATFORM
     image_root: str = ""
+    cloud: CloudTable = CloudTable()
 
 
 # Every key there is, with the type of its value; tables that later commands read are checked here too,
@@ -151,6 +162,9 @@ def _config(table: Any, place: _Place) -> Config:
         image_line=place.line("image"),
         platform=table.get("deploy", {}).get("platform") or PLATFORM,
         image_root=table.get("deploy", {}).get("root", ""),
+        cloud=CloudTable(
+            **{name: table.get("cloud", {}).get(name.replace("_", "-"), "") for name in CloudTable._fields}
+        ),
     )
 
 

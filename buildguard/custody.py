@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from buildguard.manifest import Manifest
 
 COMMIT, INDEX, WORKTREE, FOLDER = "commit", "index", "worktree", "folder"
-ARCHIVE, IMAGE, MANIFEST, UNREAD = "archive", "image", "manifest", "unread"
+ARCHIVE, WORKSPACE, IMAGE, MANIFEST, UNREAD = "archive", "workspace", "image", "manifest", "unread"
 IN_GIT = frozenset({COMMIT, INDEX})
 
 

@@ -1,5 +1,12 @@
 """The errors that reach a person: what happened, why, what to do next, and the exit code."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class GuardError(Exception):
     """Root of every error that buildguard raises on purpose.
@@ -30,3 +37,13 @@ class UnprovenError(GuardError):
     """Something that had to be looked at could not be: exit 3."""
 
     exit_code = 3
+
+
+class BuildRunsError(GuardError):
+    """Interrupted while a build runs, which nobody has ended: exit 130. `cancel` ends it."""
+
+    exit_code = 130
+
+    def __init__(self, build: str, command: str, cancel: Callable[[], object]) -> None:
+        super().__init__(f"interrupted: the build {build} still runs", hint=f"to end it: {command}")
+        self.cancel = cancel

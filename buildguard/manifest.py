@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FILE, EXECUTABLE, LINK, SUBMODULE = MODES = rows.MODES
 TYPES = {FILE: "file", EXECUTABLE: "file", LINK: "symlink", SUBMODULE: "submodule"}
-CARRIED, OWN = rows.CARRIED, rows.OWN
+CARRIED, ASIDE, OWN = rows.CARRIED, rows.QUESTIONS, rows.OWN
 trouble_with = rows.trouble_with
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64})  (.+)", re.DOTALL)
 _ESCAPED = re.compile(rb"[\\\n\r]")

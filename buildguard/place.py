@@ -73,10 +73,10 @@ def _in_git(cwd: Path, text: str) -> Place:
         return _in_archive(cwd, text)
     if text.startswith("gs://"):
         return _in_bucket(cwd, text)
-    if text.startswith("manifest:"):
-        raise UsageError(f"'{text}' holds no sources", hint="compare it: buildguard diff dir:. " + text)
-    if text.startswith(_OTHERS):
-        raise UsageError(f"'{text}' cannot be checked by this version of buildguard")
+    if text.startswith(("manifest:", "build:")):
+        raise UsageError(f"'{text}' tells digests and no sources", hint="compare it: buildguard diff dir:. " + text)
+    if text.startswith("image:"):
+        raise UsageError(f"'{text}' is read by the commands check, diff and manifest")
     repository = git.repository_of(cwd)
     if repository is None:
         raise UsageError(f"'{text}' needs a git repository, and this is none")

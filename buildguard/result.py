@@ -8,6 +8,7 @@ from buildguard.catalogue import RULE_ERRORS
 from buildguard.diagnostic import Severity
 
 if TYPE_CHECKING:
+    from buildguard.custody import Chain
     from buildguard.diagnostic import Diagnostic, Unproven
 
 
@@ -55,7 +56,10 @@ class InsideImage(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The whole result; `root` is relative to the folder where the command ran, `seconds` is wall time."""
+    """The whole result; `root` is relative to the folder where the command ran, `seconds` is wall time.
+
+    `chain` is how the bytes came to where an engine compiled them, where stages were compared.
+    """
 
     root: str
     targets: tuple[TargetRow, ...]
@@ -66,6 +70,7 @@ class Report(NamedTuple):
     seconds: float
     strict: bool = False
     image: InsideImage | None = None
+    chain: Chain | None = None
 
     @property
     def errors(self) -> int:

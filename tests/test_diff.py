@@ -96,9 +96,7 @@ def test_a_refused_archive_is_unproven_and_named(repository: Callable[..., Proje
         (["commit:HEAD", "nowhere"], 2, "there is no folder 'nowhere'"),
         (["commit:HEAD", "README"], 2, "a file is tar:FILE or manifest:FILE"),
         (["commit:HEAD", "tar:nothing.tgz"], 2, "there is no file 'nothing.tgz'"),
-        (["commit:HEAD", "build:abc"], 2, "cannot be read by this version"),
         (["commit:HEAD", "gs://bucket"], 2, "names no object"),
-        (["commit:HEAD", "build:123"], 2, "cannot be read by this version"),
         (["index:x", "dir:."], 2, "takes nothing after the colon"),
     ],
 )

@@ -1,7 +1,8 @@
-"""The archive of a commit: its entries less what gcloud's rules drop, from git's own objects; of a dirty tree if asked to."""
+"""The archive that is sent: of a commit, its entries less what gcloud's rules drop, from git's own objects; of a dirty tree if asked to."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,11 +19,16 @@ from buildguard.stages.ingit import MISSING
 from buildguard.upload import chosen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from buildguard.custody import Snapshot
     from buildguard.ignore import Rule
+    from buildguard.snapshots import Stage
     from buildguard.stages.ingit import InGit
+
+
+_BATCH = 64 << 20
 
 
 class Packed(NamedTuple):
@@ -31,6 +37,14 @@ class Packed(NamedTuple):
     written: Written
     dropped: tuple[tuple[bytes, Rule], ...]
     dirty: tuple[bytes, ...] = ()
+
+
+class Seen(NamedTuple):
+    """A stage whose snapshot was taken; `has_git` where a `.git` lies at its top, for gcloud's rules."""
+
+    stage: Stage
+    snapshot: Snapshot
+    has_git: bool
 
 
 def pack(stage: InGit, file: Path, *, prefix: bytes = b"", worktree: Path | None = None) -> Packed:
@@ -57,6 +71,61 @@ def pack(stage: InGit, file: Path, *, prefix: bytes = b"", worktree: Path | None
     folders = [path for path in _folders(rows) if rules.drops(os.fsdecode(path), is_folder=True) is None]
     written = write(file, items, folders, mtime)
     return Packed(written, tuple((entry.path, rule) for entry, rule in dropped), tuple(dirty))
+
+
+class Selected(NamedTuple):
+    """What of a stage is sent, its folders, and what is left out by which rule."""
+
+    sent: tuple[Entry, ...]
+    folders: tuple[bytes, ...]
+    dropped: tuple[tuple[bytes, Rule], ...]
+
+
+def select(seen: Seen) -> Selected:
+    """What of a stage is sent, by gcloud's rules; raises UnprovenError where gcloud fails on its ignore files."""
+    entries = seen.snapshot.manifest.entries
+    rules = gcloud.Rules(lambda name: _again(seen, os.fsencode(name)), has_git=seen.has_git)
+    sent, dropped = chosen(entries, rules)
+    folders = tuple(path for path in _folders(entries) if rules.drops(os.fsdecode(path), is_folder=True) is None)
+    return Selected(tuple(sent), folders, tuple((entry.path, rule) for entry, rule in dropped))
+
+
+def pack_seen(seen: Seen, selected: Selected, file: Path, mtime: int, aside: bytes = b"") -> Packed:
+    """Write the archive of what was seen and selected at any stage; `aside` as `write` has it.
+
+    Raises UnprovenError where something cannot be read any more, or is not what was seen.
+    """
+    written = write(file, _as_seen(seen, selected.sent, mtime), selected.folders, mtime, aside)
+    return Packed(written, selected.dropped)
+
+
+def _again(seen: Seen, path: bytes) -> bytes | None:
+    if path not in seen.snapshot.manifest.entries:
+        return None
+    content = seen.stage.originals([path])[path]
+    if isinstance(content, Unreadable):
+        raise UnprovenError(f"{shown_path(path)}: {content.reason}")
+    return content
+
+
+def _as_seen(seen: Seen, sent: Sequence[Entry], mtime: int) -> Iterator[Item]:
+    """Each entry with its content, some megabytes at a time; it has to be what the snapshot says."""
+    batch: list[Entry] = []
+    size = 0
+    for at, entry in enumerate(sent, 1):
+        batch.append(entry)
+        size += entry.size
+        if size < _BATCH and at < len(sent):
+            continue
+        contents = seen.stage.originals([one.path for one in batch])
+        for one in batch:
+            content = contents[one.path]
+            if isinstance(content, Unreadable):
+                raise UnprovenError(f"{shown_path(one.path)}: {content.reason}")
+            if hashlib.sha256(content).hexdigest() != one.sha256:
+                raise UnprovenError(f"{shown_path(one.path)} changed while it was read", hint="run this once more")
+            yield Item(one.path, one.mode, content, mtime)
+        batch, size = [], 0
 
 
 def _folders(paths: Iterable[bytes]) -> set[bytes]:

@@ -52,8 +52,7 @@ def read(
             digests = _Digests()
             reader = _reader(descriptor, digests)
             found = _Members(reader, keep, wanted)
-            for member in reader:
-                found.add(member)
+            found.add_all()
             return Contents(found.manifest(), digests.file.hexdigest(), digests.inner.hexdigest(), reader.comment)
     except OSError as error:
         raise UnprovenError(f"{file} cannot be read: {error.strerror}") from error
@@ -116,6 +115,19 @@ class _Members:
         self._explicit: set[bytes] = set()
         self._modes: dict[bytes, int] = {}
         self._twins: dict[bytes, bytes] = {}
+
+    def add_all(self) -> None:
+        """Every member; what has no place of its own is told by the last member that was whole."""
+        last = b""
+        try:
+            for member in self._reader:
+                self.add(member)
+                last = member.path
+        except UnprovenError as error:
+            if error.what.endswith(")"):
+                raise
+            where = f"after {shown_path(last)}" if last else "before its first member"
+            raise UnprovenError(f"{error.what} ({where})", hint=error.hint) from error
 
     def add(self, member: Member) -> None:
         path = _path(member)

@@ -61,17 +61,17 @@ class Written(NamedTuple):
     size: int
 
 
-def write(file: Path, items: Iterable[Item], folders: Iterable[bytes], mtime: int) -> Written:
+def write(file: Path, items: Iterable[Item], folders: Iterable[bytes], mtime: int, aside: bytes = b"") -> Written:
     """Write a gzipped tar of some items (sorted by path) and folders, with the manifest of it all at its end.
 
-    The file is read back and has to give the same tar. Raises UnprovenError where it does not, or cannot be written.
+    `aside` is what the cloud engine asks beside them: it is no part of the manifest, and left out where it is empty. The file is read back and has to give the same tar. Raises UnprovenError where it does not, or cannot be written.
     """
     try:
         with open(file, "wb") as out, ThreadPoolExecutor(1) as helper:
             tar = _Tar(out, helper, sorted(folders, reverse=True), mtime)
             for item in items:
                 tar.add(item)
-            written = tar.finish()
+            written = tar.finish(aside)
             out.flush()
             os.fsync(out.fileno())
     except OSError as error:
@@ -112,13 +112,15 @@ class _Tar:
         content = b"" if item.mode == manifests.LINK else item.content
         self._member(_Member(item.path, _TYPES[item.mode], _MODES[item.mode], len(content), link, item.mtime), content)
 
-    def finish(self) -> Written:
+    def finish(self, aside: bytes) -> Written:
         while self._folders:
             self._folder(self._folders.pop())
         manifest = Manifest(self._entries)
         rows = manifest.rows()
         self._folder(manifests.CARRIED.rpartition(b"/")[0])
-        self._member(_Member(manifests.CARRIED, b"0", _MODES[manifests.FILE], len(rows), b"", self._mtime), rows)
+        for path, content in ((manifests.CARRIED, rows), (manifests.ASIDE, aside)):
+            if content or path == manifests.CARRIED:
+                self._member(_Member(path, b"0", _MODES[manifests.FILE], len(content), b"", self._mtime), content)
         self._put(bytes(2 * _BLOCK))
         self._flush()
         for packed in self._busy:

@@ -61,6 +61,7 @@ def judged(job: Job, seen: Seen, started: float) -> Report:
         files=len(job.chosen.sources) - len(seen.gone),
         seconds=round(time.monotonic() - started, 3),
         strict=request.strict,
+        chain=seen.chain,
     )
 
 

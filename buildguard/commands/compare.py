@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard import config as configs
 from buildguard import custody, difference, git
 from buildguard.commands.evidence import Collector, Recipe, Side, reading
-from buildguard.commands.named import Opened, looked_at, opened
+from buildguard.commands.named import Opened, Where, looked_at, opened
 from buildguard.custody import Chain, Hop
 from buildguard.declared import gather, layout
 from buildguard.errors import GuardError, UnprovenError, UsageError
@@ -29,11 +29,11 @@ class Compared(NamedTuple):
     plan: Plan | None = None
 
 
-def diff(cwd: Path, texts: Sequence[str], *, strict: bool = False) -> Compared:
+def diff(cwd: Path, texts: Sequence[str], *, strict: bool = False, where: Where = Where()) -> Compared:  # noqa: B008
     """Compare neighbouring stages. Raises UsageError for what is no stage, UnprovenError for one that cannot be read."""
     if len(texts) < 2:  # noqa: PLR2004
         raise UsageError("diff takes two stages or more", hint="buildguard diff commit:HEAD dir:.")
-    stages = opened(cwd, texts)
+    stages = opened(cwd, texts, where=where)
     sides = [Side(one.stage, looked_at(one.stage, text)) for one, text in zip(stages, texts, strict=True)]
     at_hand = next((one for one in stages if one.repository is not None), stages[0])
     repository = at_hand.repository or git.repository_of(cwd)
@@ -41,6 +41,11 @@ def diff(cwd: Path, texts: Sequence[str], *, strict: bool = False) -> Compared:
     collector = Collector(
         repository, commit or (repository.head if repository else ""), at_hand.prefix, lambda: _recipes(stages)
     )
+    return Compared(Chain(hops(sides, collector), tuple(collector.notes), strict), _plan(sides, stages))
+
+
+def hops(sides: Sequence[Side], collector: Collector) -> tuple[Hop, ...]:
+    """Every hop between neighbouring stages, each difference with its cause."""
     found = []
     for before, after in pairwise(sides):
         rows = difference.rows(before.snapshot, after.snapshot)
@@ -48,11 +53,10 @@ def diff(cwd: Path, texts: Sequence[str], *, strict: bool = False) -> Compared:
         found.append(
             (before.snapshot, after.snapshot, difference.explained(rows, before.snapshot, after.snapshot, evidence))
         )
-    hops = tuple(
+    return tuple(
         Hop(before, after, tuple(rows), tuple(difference.notes(before, after)), tuple(difference.untold(before, after)))
         for (before, after, _rows), rows in zip(found, difference.settled(found), strict=True)
     )
-    return Compared(Chain(hops, tuple(collector.notes), strict), _plan(sides, stages))
 
 
 def _recipes(stages: Sequence[Opened]) -> list[Recipe]:

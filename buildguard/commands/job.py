@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildguard.config import Config
+    from buildguard.engines.cloud import Cloud
     from buildguard.place import Place
     from buildguard.stages import Entry, Stage
 
@@ -43,6 +44,9 @@ class Request(NamedTuple):
     ignore: tuple[str, ...] = ()
     diff_base: str = ""
     strict: bool = False
+    project: str = ""
+    region: str = ""
+    verify_download: bool = False
 
 
 class Job(NamedTuple):
@@ -144,10 +148,12 @@ def nothing(job: Job) -> str:
     return "no Python source here"
 
 
-def setting(job: Job, target: Target, jobs: int, tell: Callable[[str], None] | None) -> Setting:
+def setting(
+    job: Job, target: Target, jobs: int, tell: Callable[[str], None] | None, cloud: Cloud | None = None
+) -> Setting:
     """What the engines of a target are made from; `tell` hears of an image that is pulled, None where none may be."""
     image, proof = image_of(job.request, job.config, target)
-    return Setting(target.version, job.place.root, jobs, job.cache, image, job.config.platform, proof, tell)
+    return Setting(target.version, job.place.root, jobs, job.cache, image, job.config.platform, proof, tell, cloud)
 
 
 def image_of(request: Request, config: Config, target: Target) -> tuple[str, str]:

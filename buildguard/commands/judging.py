@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buildguard import crew, process
+from buildguard.cache import Cache
 from buildguard.commands import since
 from buildguard.commands.job import Job, cache_of, may_pull, no_version, nothing, setting, share_of
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, shown_path
@@ -23,6 +24,8 @@ from buildguard.target import PythonVersion, Target
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from buildguard.commands.clouded import Brought, CloudRun
+    from buildguard.custody import Chain
     from buildguard.diagnostic import Finding
     from buildguard.engines import Engine, Ready
     from buildguard.stages import Entry
@@ -31,6 +34,9 @@ _MUSL = (
     "{image} runs on musl, not glibc: wheels for manylinux do not install in it, and its threads have 128 KiB of stack,"
     " so deeply nested code that compiles here can still crash when a thread imports it"
 )
+
+
+_telling = threading.Lock()
 
 
 class Watcher(Protocol):
@@ -67,6 +73,7 @@ class Seen:
         self.gone: set[bytes] = set()
         self.ignores: list[Ignore] = []
         self.notes: list[str] = []
+        self.chain: Chain | None = None
         self.cached: set[bytes] = set()
 
     def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
@@ -76,6 +83,13 @@ class Seen:
                 self.ignores.append(Ignore.of(path, one))
             else:
                 self.diagnostics.append(diagnostic_of(one, path, python, engine))
+
+    def bring(self, brought: Brought) -> None:
+        """Take over what a round through Cloud Build brought beside its verdicts."""
+        self.chain = brought.chain
+        self.diagnostics += brought.diagnostics
+        self.unproven += brought.unproven
+        self.notes += brought.notes
 
     def add(self, other: Seen) -> None:
         """Take over what was seen for another target."""
@@ -103,14 +117,26 @@ def judge_all(job: Job, watcher: Watcher) -> Seen:
         # one service was asked for, and it runs none of these files (or no Python at all)
         reason = f"service '{job.request.service}' runs none of these files" if job.request.service else nothing(job)
         seen.unproven.append(Unproven(None, None, reason))
+    _judge_shares(job, shares, watcher, seen)
+    return seen
+
+
+def _judge_shares(job: Job, shares: list[Share], watcher: Watcher, seen: Seen) -> None:
+    """Let every target's engines judge, and take over what they bring."""
     total = sum(len(share.entries) for share in shares)
     # side by side each has a connection to the cache of its own
     alone = len(shares) == 1
+    cloud = _cloud(job, shares, watcher)
     desks = [
-        _Desk(job if alone else job._replace(cache=cache_of(job.request)), share, watcher, total) for share in shares
+        _Desk(job if alone else job._replace(cache=cache_of(job.request)), share, (watcher, total), cloud)
+        for share in shares
     ]
     try:
         _work(job, desks)
+    except KeyboardInterrupt:
+        if cloud is not None:
+            cloud.interrupted()
+        raise
     finally:
         for desk in desks:
             desk.close()
@@ -119,7 +145,21 @@ def judge_all(job: Job, watcher: Watcher) -> Seen:
     for desk in desks:
         seen.add(desk.seen)
         seen.notes += [] if alone else desk.job.cache.notes
-    return seen
+    if cloud is not None:
+        seen.bring(cloud.brought())
+
+
+def _cloud(job: Job, shares: Sequence[Share], watcher: Watcher) -> CloudRun | None:
+    """The one build for all targets, where the cloud engine may be asked at all."""
+    if "cloud" not in (engines.parse(job.request.engine) or engines.order_of(job.config.engine)):
+        return None
+    from buildguard.commands.clouded import CloudRun
+
+    def tell(text: str) -> None:
+        with _telling:
+            watcher.tell(text)
+
+    return CloudRun(job, shares, tell)
 
 
 def _work(job: Job, desks: list[_Desk]) -> None:
@@ -139,14 +179,13 @@ def _work(job: Job, desks: list[_Desk]) -> None:
 class _Desk:
     """One target at work: its engines, and what they bring."""
 
-    _telling = threading.Lock()
-
-    def __init__(self, job: Job, share: Share, watcher: Watcher, total: int) -> None:
+    def __init__(self, job: Job, share: Share, watched: tuple[Watcher, int], cloud: CloudRun | None) -> None:
+        """`watched` is who hears of progress, and the number of verdicts that there will be of all desks."""
         self.seen = Seen()
         self.job = job
         self._share = share
-        self._watcher = watcher
-        self._total = total
+        self._watcher, self._total = watched
+        self._cloud = cloud
         self._asked: tuple[str, ...] = ()
         self._chooser: engines.Chooser | None = None
 
@@ -192,24 +231,25 @@ class _Desk:
         job, target, request = self.job, self._share.target, self.job.request
         self._asked = ("container",) if request.image and request.engine == "auto" else engines.parse(request.engine)
         order = engines.order_of(job.config.engine)
-        if request.image and "container" not in (self._asked or order):
+        if request.image and not {"container", "cloud"} & {*(self._asked or order)}:
             self.seen.notes.append("--image is not used: no engine that was asked for looks into images")
-        made = setting(job, target, request.jobs or process.cores(), self._tell if may_pull(request) else None)
+        pulls = self._tell if may_pull(request) else None
+        made = setting(job, target, request.jobs or process.cores(), pulls, self._cloud)
         if target.version is None:
-            if not made.image or "container" not in (self._asked or order):
+            order = tuple(name for name in self._asked or order if name in {"container", "cloud"})
+            if not made.image or not order:
                 return None
-            order = ("container",)
         elif request.proof == "image":
             order = tuple(sorted(order, key=lambda name: name != "container"))
         self._chooser = engines.Chooser(self._asked, order, made)
         return self._chooser
 
     def _tell(self, text: str) -> None:
-        with self._telling:
+        with _telling:
             self._watcher.tell(text)
 
     def _progress(self, done: int) -> None:
-        with self._telling:
+        with _telling:
             self._watcher.update(done, self._total)
 
     def _unproven(self, reason: str) -> None:
@@ -233,9 +273,11 @@ class _Desk:
         """One engine's verdicts: reported, and returned for comparison."""
         job, (engine, ready) = self.job, answering
         entries = self._share.entries
-        runs = PythonVersion.parse(ready.version) if ready.image_id else target.version
+        runs = PythonVersion.parse(ready.version) if ready.image else target.version
         assert runs is not None
-        judge = Judge(job.place.stage, engine, ready, runs.minor, job.cache)
+        # a build has just been asked, and it is its own answers that count
+        cache = Cache(None) if ready.engine == "cloud" else job.cache
+        judge = Judge(job.place.stage, engine, ready, runs.minor, cache)
         judged = judge.run(entries, [digests.get(entry.path, b"") for entry in entries], self._progress)
         self.seen.gone.update(one.entry.path for one in judged if one.gone)
         judged = [one for one in judged if not one.gone]
@@ -247,7 +289,7 @@ class _Desk:
         cached = {one.entry.path for one in judged if one.cached}
         self.seen.cached |= cached
         self.seen.rows.append(_row(target, ready, len(judged), len(cached)))
-        if ready.image_id:
+        if ready.image:
             self._judge_image(target, engine, ready)
         since.remember(job, target, ready)
         return {one.entry.path: Verdict(ready, _refusal(one.findings)) for one in judged if not one.unproven}
@@ -386,4 +428,4 @@ def _disagreement(path: str, python: str, refusing: Verdict, accepting: Verdict)
 
 
 def _who(ready: Ready) -> str:
-    return f"{ready.interpreter}{f' in {ready.image}' if ready.image_id else ''} ({ready.engine})"
+    return f"{ready.interpreter}{f' in {ready.image}' if ready.image else ''} ({ready.engine})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.commands.named import looked_at, opened
+from buildguard.commands.named import Where, looked_at, opened
 from buildguard.diagnostic import shown_path
 
 if TYPE_CHECKING:
@@ -26,12 +26,19 @@ class Listed(NamedTuple):
         return 1 if self.odd else 3 if self.snapshot.unproven else 0
 
 
-def manifest(cwd: Path, text: str, *, brief: bool = False, out: Path | None = None) -> Listed:
+def manifest(
+    cwd: Path,
+    text: str,
+    *,
+    brief: bool = False,
+    out: Path | None = None,
+    where: Where = Where(),  # noqa: B008
+) -> Listed:
     """The manifest of one stage; `brief` where SHA256SUMS is all that is wanted, `out` the file that it is written to.
 
     That file is no part of the stage, or no `sha256sum -c` could ever succeed. Raises UsageError for what is no stage.
     """
-    opened_stage = opened(cwd, [text], brief=brief)[0]
+    opened_stage = opened(cwd, [text], brief=brief, where=where)[0]
     snapshot = looked_at(opened_stage.stage, text)
     if out is not None and opened_stage.root is not None:
         snapshot = _without(snapshot, os.fsencode(os.path.relpath(os.path.realpath(cwd / out), opened_stage.root)))

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import custody, git
+from buildguard import config as configs
+from buildguard import custody, git, place
+from buildguard.commands.job import config_files
 from buildguard.diagnostic import Unproven
 from buildguard.errors import UnprovenError, UsageError
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from buildguard.snapshots import Stage
     from buildguard.stages.ingit import InGit
 
-_LATER = ("build:",)
+_BUILD = "build:"
 _BUCKET = "gs://"
 _ARCHIVES = (".tar", ".tgz", ".tar.gz", ".zip")
 
@@ -31,16 +33,28 @@ class Opened(NamedTuple):
     root: Path | None = None
 
 
-def opened(cwd: Path, texts: Sequence[str], *, brief: bool = False) -> list[Opened]:
+class Where(NamedTuple):
+    """The project and the region that a command line names, empty where it names none."""
+
+    project: str = ""
+    region: str = ""
+
+    def filled(self, cwd: Path) -> Where:
+        """The same with what the configuration around a folder says."""
+        table = configs.read(config_files(place.locate(cwd, ()).stage)).cloud
+        return Where(self.project or table.project, self.region or table.region)
+
+
+def opened(cwd: Path, texts: Sequence[str], *, brief: bool = False, where: Where = Where()) -> list[Opened]:  # noqa: B008
     """The stages of a command line; those in git are narrowed to the folder that `dir:` names."""
     disks = {text: _on_disk(cwd, text, brief=brief) for text in texts if _is_folder(text)}
     below = {one.prefix for one in disks.values() if one.repository is not None}
     prefix = below.pop() if len(below) == 1 else b""
-    return [disks[text] if text in disks else _other(cwd, text, prefix) for text in texts]
+    return [disks[text] if text in disks else _other(cwd, text, prefix, where) for text in texts]
 
 
 def _is_folder(text: str) -> bool:
-    known = ("commit:", "index:", "tar:", "manifest:", "image:", _BUCKET, *_LATER)
+    known = ("commit:", "index:", "tar:", "manifest:", "image:", _BUCKET, _BUILD)
     return text.startswith("dir:") or not (text.startswith(known) or text.endswith(_ARCHIVES))
 
 
@@ -68,10 +82,12 @@ def _disk(text: str, root: Path, listing: git.Listing | None, prefix: bytes, *, 
     return Disk(text, root, listing, prefix, brief=brief)
 
 
-def _other(cwd: Path, text: str, prefix: bytes) -> Opened:
+def _other(cwd: Path, text: str, prefix: bytes, where: Where) -> Opened:
     kind, _, rest = text.partition(":")
-    if text.startswith(_LATER):
-        raise UsageError(f"'{text}' cannot be read by this version of buildguard")
+    if text.startswith(_BUILD):
+        from buildguard.snapshots.built import Built
+
+        return Opened(Built(text, *where.filled(cwd)))
     if text.startswith(_BUCKET):
         from buildguard.snapshots.bucket import Object
 

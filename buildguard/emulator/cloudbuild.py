@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
 import tarfile
 import threading
 import time
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from buildguard.containers.daemon import Daemon
     from buildguard.emulator.faults import Faults
     from buildguard.emulator.storage import Buckets
+    from buildguard.localbuild.plan import Plan
     from buildguard.localbuild.runner import Result
 
 PROJECT, NUMBER, REGION = "emulated", "123456789012", "europe-west1"
@@ -138,7 +140,10 @@ class CloudBuild:
         try:
             self._worked(identity)
         except GuardError as error:
-            self._finish(identity, "INTERNAL_ERROR", error.words)
+            if error.what.startswith(runner.UNPACKING):
+                self._finish(identity, "FAILURE", error.what, "FETCH_SOURCE_FAILED")
+            else:
+                self._finish(identity, "INTERNAL_ERROR", error.words)
         except ApiError as error:
             self._finish(identity, "FAILURE", f"error fetching source: {error.message}", "FETCH_SOURCE_FAILED")
 
@@ -162,11 +167,18 @@ class CloudBuild:
                 one["name"] = self._faults.other_python if "python" in one["name"] else one["name"]
         location = build.name.split("/")[3]
         known = {"PROJECT_ID": build.project_id, "BUILD_ID": identity, "PROJECT_NUMBER": NUMBER, "LOCATION": location}
-        log: list[str] = ["starting build " + f'"{identity}"']
+        log = [f'starting build "{identity}"']
+
+        def say(line: str) -> None:
+            log.append(line)
+            self._write_log(build, log)
+
         daemon = daemons.connect()
         try:
+            planned = plan(fields, known)
+            secrets = _secrets(planned)
             made = runner.Build(
-                daemon, plan(fields, known), runner.Around(log.append, push=lambda name: self._pushed(daemon, name))
+                daemon, planned, runner.Around(say, secrets, push=lambda name: self._pushed(daemon, name))
             )
             with made.workspace([tampered(data, self._faults, self._stale)]):
                 with self._lock:
@@ -263,6 +275,15 @@ class CloudBuild:
     def _change(self, identity: str, change: Callable[[cb.Build], object]) -> None:
         with self._lock:
             change(self._builds[identity])
+
+
+def _secrets(planned: Plan) -> dict[str, str]:
+    """The secrets of a build: variables of the same names here stand for those that Google keeps."""
+    names = {name for step in planned.steps for name in step.secrets}
+    missing = sorted(names - os.environ.keys())
+    if missing:
+        raise UnprovenError(f"failed to access secret version for secret {missing[0]}", hint=f"export {missing[0]}=…")
+    return {name: os.environ[name] for name in names}
 
 
 def _kind(result: Result) -> str:

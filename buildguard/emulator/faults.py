@@ -31,7 +31,8 @@ SERVICE = (
     "cancelled",
     "push-failed",
 )
-NAMES = (*BUCKET, *WORKSPACE, STEP, *SERVICE)
+RUN = ("revision-not-ready", "traffic-pinned", "etag-conflict")
+NAMES = (*BUCKET, *WORKSPACE, STEP, *SERVICE, *RUN)
 
 
 class Faults:

@@ -1,4 +1,4 @@
-"""The APIs on loopback ports: Cloud Build by gRPC and by REST, and Cloud Storage; and the environment that points at them."""
+"""The APIs on loopback ports: Cloud Build by gRPC and by REST, Cloud Run by gRPC, Cloud Storage; and the environment that points at them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from google.rpc import status_pb2
 
 from buildguard.emulator.cloudbuild import PROJECT, REGION, CloudBuild, as_json, build_of_operation, operation_name
 from buildguard.emulator.faults import Faults
+from buildguard.emulator.run import CloudRun
+from buildguard.emulator.runapi import answering, code_of, handlers
+from buildguard.emulator.runapi import operation_of as run_operation
 from buildguard.emulator.storage import StorageServer
-from buildguard.gcp.endpoints import CLOUDBUILD, STORAGE
+from buildguard.gcp.endpoints import CLOUDBUILD, RUN, STORAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,14 +31,6 @@ if TYPE_CHECKING:
 _SERVICE = "google.devtools.cloudbuild.v1.CloudBuild"
 _OPERATIONS = "google.longrunning.Operations"
 _UNDONE = {cb.Build.Status.QUEUED, cb.Build.Status.WORKING, cb.Build.Status.PENDING}
-_CODES = {
-    api.NotFound: grpc.StatusCode.NOT_FOUND,
-    api.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
-    api.ServiceUnavailable: grpc.StatusCode.UNAVAILABLE,
-    api.ResourceExhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    api.FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
-    api.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
-}
 _ONE = re.compile(
     r"/v1/projects/(?P<project>[^/]+)/(?:locations/(?P<location>[^/]+)/)?builds/(?P<id>[^/:]+)(?P<verb>:cancel)?"
 )
@@ -56,8 +51,11 @@ class Emulator:
         asked = Faults(faults)
         self.storage = StorageServer(asked)
         self.builds = CloudBuild(self.storage.buckets, asked, stale)
+        self.runs = CloudRun(asked)
         self._grpc = grpc.server(futures.ThreadPoolExecutor(8))
-        self._grpc.add_generic_rpc_handlers((_cloud_build(self.builds), _long_running(self.builds)))
+        self._grpc.add_generic_rpc_handlers(
+            (_cloud_build(self.builds), _long_running(self.builds, self.runs), *handlers(self.runs))
+        )
         self.grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
         self._grpc.start()
 
@@ -75,6 +73,7 @@ class Emulator:
         return {
             STORAGE: self.storage.address,
             CLOUDBUILD: f"grpc://127.0.0.1:{self.grpc_port}",
+            RUN: f"grpc://127.0.0.1:{self.grpc_port}",
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "CLOUDSDK_CORE_PROJECT": PROJECT,
             "CLOUDSDK_BUILDS_REGION": REGION,
@@ -89,8 +88,9 @@ class Emulator:
         return f"http://127.0.0.1:{self._rest.server_address[1]}"
 
     def close(self) -> None:
-        """End every build and stop answering."""
+        """End every build and every service, and stop answering."""
         self.builds.close()
+        self.runs.close()
         self._grpc.stop(0)
         self._rest.shutdown()
         self._rest.server_close()
@@ -116,21 +116,11 @@ def operation_of(build: cb.Build) -> operations.Operation:
 # ------------------------------------------------------------------------------------------ gRPC
 
 
-def _answering(act: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerContext], Any]:
-    def answer(request: Any, context: grpc.ServicerContext) -> Any:
-        try:
-            return act(request)
-        except api.GoogleAPICallError as error:
-            context.abort(_CODES.get(type(error), grpc.StatusCode.INTERNAL), str(error.message))
-
-    return answer
-
-
 def _cloud_build(builds: CloudBuild) -> grpc.GenericRpcHandler:
     def unary(
         act: Callable[[Any], Any], request: Any, answer: Callable[[Any], bytes]
     ) -> grpc.RpcMethodHandler[Any, Any]:
-        return grpc.unary_unary_rpc_method_handler(_answering(act), request.deserialize, answer)
+        return grpc.unary_unary_rpc_method_handler(answering(act), request.deserialize, answer)
 
     return grpc.method_handlers_generic_handler(
         _SERVICE,
@@ -159,8 +149,10 @@ def _cloud_build(builds: CloudBuild) -> grpc.GenericRpcHandler:
     )
 
 
-def _long_running(builds: CloudBuild) -> grpc.GenericRpcHandler:
+def _long_running(builds: CloudBuild, runs: CloudRun) -> grpc.GenericRpcHandler:
     def get(request: Any) -> operations.Operation:
+        if not request.name.startswith("operations/"):
+            return run_operation(runs, runs.operation(request.name))
         return operation_of(builds.get(build_of_operation(request.name)))
 
     def cancel(request: Any) -> empty_pb2.Empty:
@@ -171,10 +163,10 @@ def _long_running(builds: CloudBuild) -> grpc.GenericRpcHandler:
         _OPERATIONS,
         {
             "GetOperation": grpc.unary_unary_rpc_method_handler(
-                _answering(get), operations.GetOperationRequest.FromString, operations.Operation.SerializeToString
+                answering(get), operations.GetOperationRequest.FromString, operations.Operation.SerializeToString
             ),
             "CancelOperation": grpc.unary_unary_rpc_method_handler(
-                _answering(cancel), operations.CancelOperationRequest.FromString, empty_pb2.Empty.SerializeToString
+                answering(cancel), operations.CancelOperationRequest.FromString, empty_pb2.Empty.SerializeToString
             ),
         },
     )
@@ -210,7 +202,7 @@ class _Rest(BaseHTTPRequestHandler):
                 "error": {
                     "code": status,
                     "message": error.message,
-                    "status": _CODES.get(type(error), grpc.StatusCode.INTERNAL).name,
+                    "status": code_of(error).name,
                 }
             }
         data = json.dumps(value).encode()

@@ -243,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
             found = self.buckets.get(bucket, name, int(query.get("generation") or 0))
             self._matching(query, found.number)
             if query.get("alt") == "media":
-                self._media(found)
+                self._media(found, name)
             else:
                 self._json(_resource(bucket, name, found, self._address()))
         elif match := _OBJECTS.fullmatch(path):
@@ -264,9 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
             ]
             self._json({"kind": "storage#buckets", "items": items})
         elif match := _PLAIN.fullmatch(path):
-            if match["name"].rpartition("/")[2].startswith("log-") and self.buckets.faults.takes("log-403"):
-                raise ApiError(403, "forbidden", "does not have storage.objects.get access to the log")
-            self._media(self.buckets.get(match["bucket"], unquote(match["name"])))
+            self._media(self.buckets.get(match["bucket"], unquote(match["name"])), match["name"])
         else:
             raise ApiError(404, "notFound", path)
 
@@ -350,7 +348,9 @@ class _Handler(BaseHTTPRequestHandler):
             metadata["contentType"] = kinds[0].decode("latin-1")
         return metadata, content
 
-    def _media(self, found: Generation) -> None:
+    def _media(self, found: Generation, name: str) -> None:
+        if name.rpartition("/")[2].startswith("log-") and self.buckets.faults.takes("log-403"):
+            raise ApiError(403, "forbidden", "does not have storage.objects.get access to the log")
         data, status, headers = found.data, 200, {"X-Goog-Generation": str(found.number)}
         headers["X-Goog-Hash"] = f"crc32c={_crc32c(data)},md5={_md5(data)}"
         wanted = _RANGE.fullmatch(self.headers.get("Range", ""))

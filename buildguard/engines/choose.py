@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from buildguard.cache import Cache
     from buildguard.engines import Engine
+    from buildguard.engines.cloud import Cloud
     from buildguard.target import PythonVersion
 
 NAMES = ("interpreter", "container", "cloud", "static")
 AUTO = ("interpreter", "container", "static")
-_NOT_YET = {"cloud": "the cloud engine"}
 
 
 class Setting(NamedTuple):
@@ -26,7 +26,7 @@ class Setting(NamedTuple):
 
     `version` is None where only its image can tell it; `root` is the folder under check, from which nothing is run;
     `image` is the reference that the container engine asks, and `proof` what its verdicts are worth. `tell` hears of
-    an image that is being pulled; None where nothing may be.
+    an image that is being pulled; None where nothing may be. `cloud` is the one build for all targets of a run.
     """
 
     version: PythonVersion | None
@@ -37,6 +37,7 @@ class Setting(NamedTuple):
     platform: str = PLATFORM
     proof: str = "compiled"
     tell: Callable[[str], None] | None = None
+    cloud: Cloud | None = None
 
 
 class Choice(NamedTuple):
@@ -109,9 +110,8 @@ class Chooser:
 
 
 def _why_none(name: str) -> str:
-    if name in _NOT_YET:
-        return f"{_NOT_YET[name]} is not part of this version of buildguard"
-    return f"the {name} engine needs {'an image' if name == 'container' else 'a version'}, and nothing here names one"
+    needed = "an image" if name in {"container", "cloud"} else "a version"
+    return f"the {name} engine needs {needed}, and nothing here names one"
 
 
 def enough(proof: str, wanted: str) -> bool:
@@ -126,6 +126,10 @@ def _engine(name: str, setting: Setting) -> Engine | None:
 
         wanted = Wanted(setting.image, setting.platform, setting.proof, setting.tell)
         return ContainerEngine(wanted, setting.jobs, setting.cache)
+    if name == "cloud" and setting.image and setting.cloud is not None:
+        from buildguard.engines.cloud import CloudEngine
+
+        return CloudEngine(setting.cloud, setting.image, setting.proof)
     if setting.version is None:
         return None
     if name == "interpreter":

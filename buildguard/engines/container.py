@@ -166,7 +166,7 @@ class ContainerEngine:
         self._pool = self._opened(path, user)
         try:
             greeting = self._pool.greet(self._patience)
-            believe(self._pool, greeting)
+            believe(self._pool.run, greeting)
         except UnprovenError:
             self._discard()
             raise

@@ -121,7 +121,7 @@ class InterpreterEngine:
             raise UnprovenError(f"is {greeting.implementation}, not CPython")
         if not f"{greeting.version}.".startswith(f"{self._version.minor_text}."):
             raise UnprovenError(f"runs Python {greeting.version}")
-        believe(pool, greeting)
+        believe(pool.run, greeting)
 
 
 def greeting_of(path: Path) -> Greeting:

@@ -7,14 +7,13 @@ with: when a worker dies or runs out of time, that is the culprit.
 from __future__ import annotations
 
 import hashlib
-import signal
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from buildguard import crew
-from buildguard.engines import Outcome, Rejected, Source
-from buildguard.engines.worker import Greeting, Limits, Worker, ending, greeting_from
+from buildguard.engines import Outcome, Source
+from buildguard.engines.worker import Greeting, Limits, Worker, ending, fatal, greeting_from, settled, too_long
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ class Pool:
             raise UnprovenError(f"the probe ended before it answered: {words or ending(status)}")
         if rest:
             self._doubtful.append(
-                (rest[0], Outcome(rest[0].number, rest[0].digest, _fatal(status, memory, self._limits)))
+                (rest[0], Outcome(rest[0].number, rest[0].digest, fatal(status, memory, self._limits)))
             )
             self._again.extend(rest[1:])
 
@@ -169,12 +168,12 @@ class Pool:
         source = worker.waiting[0]
         self._again.extend(list(worker.waiting)[1:])
         self._drop(worker)
-        outcomes.append(_too_long(source, self._limits))
+        outcomes.append(too_long(source, self._limits))
 
     def _second_try(self, source: Source, first: Outcome) -> Outcome:
         """Alone, in a fresh process, under wider limits: what happens again is the file's own doing."""
         if first.rejected is not None and first.rejected.kind == "time":
-            return _too_long(source, self._limits)
+            return too_long(source, self._limits)
         wide = Pool(self._site, 1, self._limits.wider())
         try:
             outcome = wide._alone(source)
@@ -182,19 +181,7 @@ class Pool:
             outcome = Outcome(source.number, source.digest, unproven=error.what)
         finally:
             wide.drop_all()
-        rejected = outcome.rejected
-        if rejected is None or outcome.unproven:
-            return outcome
-        if rejected.kind == "limit":
-            gibi = self._limits.wider().memory >> 30
-            return outcome._replace(rejected=None, unproven=f"compiling it takes more than {gibi} GiB of memory")
-        if rejected.kind == "time":
-            return _too_long(source, self._limits.wider())
-        if rejected.kind == "killed":
-            return outcome._replace(
-                rejected=None, unproven="the process that compiled it was killed, from outside or for want of memory"
-            )
-        return outcome
+        return settled(source, outcome, self._limits.wider())
 
     def _alone(self, source: Source) -> Outcome:
         outcomes: list[Outcome] = []
@@ -202,24 +189,6 @@ class Pool:
         while not outcomes and not self._doubtful:
             outcomes = self._turn()
         return outcomes[0] if outcomes else self._doubtful[0][1]
-
-
-def _fatal(status: int, memory: int, limits: Limits) -> Rejected:
-    """What the death of a compiler says about the source that it was busy with."""
-    if status == -signal.SIGXCPU:
-        kind = "time"
-    elif status == -signal.SIGKILL:
-        kind = "killed"
-    elif memory > limits.memory // 2:
-        kind = "limit"
-    else:
-        kind = "crash"
-    return Rejected(kind, f"the compiler died: {ending(status)}", crashed=True)
-
-
-def _too_long(source: Source, limits: Limits) -> Outcome:
-    seconds = limits.seconds_for(len(source.data))
-    return Outcome(source.number, source.digest, unproven=f"compiling it takes more than {seconds} seconds")
 
 
 def source_of(number: int, data: bytes) -> Source:

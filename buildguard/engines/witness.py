@@ -11,7 +11,9 @@ from buildguard.errors import UnprovenError
 from buildguard.target import PythonVersion
 
 if TYPE_CHECKING:
-    from buildguard.engines.pool import Pool
+    from collections.abc import Callable, Iterator
+
+    from buildguard.engines import Outcome, Source
     from buildguard.engines.worker import Greeting
 
 _PROBE = Path(__file__).with_name("probe.py")
@@ -54,14 +56,18 @@ def version_of(greeting: Greeting) -> PythonVersion:
     return version
 
 
-def believe(pool: Pool, greeting: Greeting) -> None:
+def questions() -> list[Source]:
+    """What every interpreter is asked before it is believed."""
+    return [source_of(number, data) for number, (_minor, data) in enumerate(_FEATURES)]
+
+
+def believe(run: Callable[[Iterator[Source]], Iterator[Outcome]], greeting: Greeting) -> None:
     """Hold an interpreter to its word: it accepts what its version was the first to accept, and no more.
 
-    Raises UnprovenError where it does not.
+    `run` has it judge sources. Raises UnprovenError where it does not.
     """
     minor = version_of(greeting).minor
-    questions = [source_of(number, data) for number, (_minor, data) in enumerate(_FEATURES)]
-    for outcome in pool.run(iter(questions)):
+    for outcome in run(iter(questions())):
         expected = _FEATURES[outcome.number][0] <= minor
         if outcome.unproven or (outcome.rejected is None) != expected:
             raise UnprovenError(f"does not compile as Python 3.{minor} does")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import Range
 from buildguard.engines import Outcome, Rejected, Source, Warned
+from buildguard.engines.lists import read_list
 from buildguard.process import last_line
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Worker:
     def lists(self) -> Iterator[list[bytes]]:
         """The whole lists among what it wrote; raises ValueError at what no probe writes."""
         incoming, at = self.channel.incoming, 0
-        while (found := _read_list(incoming, at)) is not None:
+        while (found := read_list(incoming, at)) is not None:
             fields, at = found
             yield fields
         del incoming[:at]
@@ -116,7 +117,7 @@ class Worker:
         assert self.greeting is not None
         if number != source.number or size != len(source.data) or digest != self._expected(source):
             raise ValueError("the probe answered for other bytes than it was sent")
-        return Outcome(number, source.digest, _rejection(fields), _warnings(fields))
+        return outcome_of(source, fields)
 
     def _expected(self, source: Source) -> str:
         kind = self.greeting.checksum if self.greeting else ""
@@ -129,21 +130,9 @@ class Worker:
         return f"{sum((at + 1) * byte for at, byte in enumerate(source.data)):x}"
 
 
-def _read_list(buffer: bytearray, start: int) -> tuple[list[bytes], int] | None:
-    end = buffer.find(b"\n", start)
-    if end < 0:
-        return None
-    fields, at = [], end + 1
-    for _ in range(int(buffer[start:end])):
-        colon = buffer.find(b":", at, at + 20)
-        if colon < 0:
-            return None
-        size = int(buffer[at:colon])
-        at = colon + 1 + size
-        if at > len(buffer):
-            return None
-        fields.append(bytes(buffer[colon + 1 : at]))
-    return fields, at
+def outcome_of(source: Source, fields: list[bytes]) -> Outcome:
+    """What a probe's answer says of a source; raises ValueError for what is no answer."""
+    return Outcome(source.number, source.digest, _rejection(fields), _warnings(fields))
 
 
 def _number(text: bytes) -> int | None:
@@ -184,3 +173,40 @@ def ending(status: int) -> str:
         return f"it was ended by {signal.Signals(-status).name}"
     except ValueError:
         return f"it was ended by signal {-status}"
+
+
+def fatal(status: int, memory: int, limits: Limits) -> Rejected:
+    """What the death of a compiler says about the source that it was busy with."""
+    if status == -signal.SIGXCPU:
+        kind = "time"
+    elif status == -signal.SIGKILL:
+        kind = "killed"
+    elif memory > limits.memory // 2:
+        kind = "limit"
+    else:
+        kind = "crash"
+    return Rejected(kind, f"the compiler died: {ending(status)}", crashed=True)
+
+
+def too_long(source: Source, limits: Limits) -> Outcome:
+    """That a source was not compiled in the time that it had."""
+    seconds = limits.seconds_for(len(source.data))
+    return Outcome(source.number, source.digest, unproven=f"compiling it takes more than {seconds} seconds")
+
+
+def settled(source: Source, outcome: Outcome, wide: Limits) -> Outcome:
+    """What a second try, alone and under wide limits, says of a source: what happens again is the file's own doing."""
+    rejected = outcome.rejected
+    if rejected is None or outcome.unproven:
+        return outcome
+    if rejected.kind == "limit":
+        return outcome._replace(
+            rejected=None, unproven=f"compiling it takes more than {wide.memory >> 30} GiB of memory"
+        )
+    if rejected.kind == "time":
+        return too_long(source, wide)
+    if rejected.kind == "killed":
+        return outcome._replace(
+            rejected=None, unproven="the process that compiled it was killed, from outside or for want of memory"
+        )
+    return outcome

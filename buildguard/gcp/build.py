@@ -12,6 +12,7 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from buildguard import crew
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import endpoints
 from buildguard.gcp.endpoints import plainly
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 QUEUED, WORKING, PENDING, SUCCESS = "QUEUED", "WORKING", "PENDING", "SUCCESS"
 _UNDONE = frozenset({QUEUED, WORKING})
 _TRIES = 6
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
-_QUEUE, _GRACE = 3600.0, 120.0  # seconds that a build may wait for its worker, and that its end may take to be told
+FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
+_QUEUE, GRACE = 3600.0, 120.0  # seconds that a build may wait for its worker, and that its end may take to be told
 _DEFAULT_TIMEOUT = 3600.0
 _TAG = "buildguard"
 
@@ -40,7 +41,8 @@ class Seen(NamedTuple):
     """A build as Cloud Build tells it: results are there only for one that succeeded.
 
     `kind` is the type of failure (USER_BUILD_STEP, FETCH_SOURCE_FAILED …), `steps` the status and exit code of each step,
-    `step_images` the digest of the image that each step ran in, `outputs` what each wrote, `images` what was pushed.
+    `step_images` the digest of the image that each step ran in, `outputs` what each wrote, `images` what was pushed,
+    `artifacts` the folder of a bucket that its artifacts went to.
     """
 
     id: str
@@ -55,19 +57,38 @@ class Seen(NamedTuple):
     step_images: tuple[str, ...]
     outputs: tuple[bytes, ...]
     images: tuple[tuple[str, str], ...]
+    artifacts: str = ""
 
     @property
     def is_done(self) -> bool:
         """Whether it has come to an end; one that waits for an approval has not, and goes nowhere by itself."""
         return self.status not in {*_UNDONE, PENDING}
 
+    @property
+    def home(self) -> tuple[str, str]:
+        """The project and the region that it runs in."""
+        parts = self.name.split("/")
+        return parts[1], parts[3]
+
+    @property
+    def command_line(self) -> str:
+        """How gcloud's commands are told which build is meant."""
+        project, region = self.home
+        return f"{self.id} --project {project}{'' if region == 'global' else f' --region {region}'}"
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        kind = f" ({self.kind})" if self.kind else ""
+        return f"{self.status}{kind}{f': {self.detail}' if self.detail else ''}"
+
 
 class CloudBuild:
     """A connection to Cloud Build in one region, or to an emulator of it."""
 
-    def __init__(self, project: str = "", region: str = "global", pause: float = _FIRST_PAUSE) -> None:
+    def __init__(self, project: str = "", region: str = "global", pause: float = 0) -> None:
         """`pause` is the first wait between two questions, in seconds. Raises UnprovenError without credentials or project."""
-        self._pause = pause
+        self._pause = pause or FIRST_PAUSE
         local = endpoints.emulator(endpoints.CLOUDBUILD)
         with plainly("reaching Cloud Build"):
             from google.cloud.devtools import cloudbuild_v1
@@ -145,7 +166,7 @@ class CloudBuild:
         timeout: float = _DEFAULT_TIMEOUT,
         *,
         told: Callable[[Seen], object] = lambda _seen: None,
-        grace: float = _QUEUE + _GRACE,
+        grace: float = _QUEUE + GRACE,
     ) -> Seen:
         """Follow a build to its end; `timeout` is its own, in seconds, `grace` what its queue may add to that.
 
@@ -158,15 +179,16 @@ class CloudBuild:
             if seen.status == PENDING:
                 raise UnprovenError(
                     f"the build {seen.id} waits for an approval",
-                    hint=f"gcloud builds approve {seen.id}, or look at {seen.log_url}",
+                    hint=f"gcloud builds approve {seen.command_line}, or look at {seen.log_url}",
                 )
             if seen.is_done:
                 return seen
             if time.monotonic() > until:
                 raise UnprovenError(
                     f"the build {seen.id} should have ended by now, and has not",
-                    hint=f"gcloud builds cancel {seen.id}, or look at {seen.log_url}",
+                    hint=f"gcloud builds cancel {seen.command_line}, or look at {seen.log_url}",
                 )
+            crew.may_go_on()
             time.sleep(min(pause, max(0.0, until - time.monotonic()) + 0.01))
             pause = min(pause * 1.3, _LONGEST_PAUSE)
             seen = self.get(seen.id)
@@ -216,6 +238,7 @@ def _seen(types: Any, build: Any) -> Seen:
         step_images=tuple(results.build_step_images),
         outputs=tuple(results.build_step_outputs),
         images=tuple((image.name, image.digest) for image in results.images),
+        artifacts=build.artifacts.objects.location.rstrip("/"),
     )
 
 

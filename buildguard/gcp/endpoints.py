@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 STORAGE, CLOUDBUILD, RUN = "STORAGE_EMULATOR_HOST", "BUILDGUARD_CLOUDBUILD_ENDPOINT", "BUILDGUARD_RUN_ENDPOINT"
+_IMPERSONATE = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
+_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 PATIENCE = 120  # seconds that one request may be tried again for
 _LOG_IN = "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=KEY.json"
 _INSTALL = 'pip install "buildguard-gcp[cloud]"'
@@ -74,12 +76,24 @@ def project() -> str:
     return os.environ.get("GOOGLE_CLOUD_PROJECT") or os.environ.get("CLOUDSDK_CORE_PROJECT") or ""
 
 
+def region() -> str:
+    """The region that the environment names for Cloud Run, empty where it names none."""
+    return os.environ.get("CLOUDSDK_RUN_REGION") or os.environ.get("CLOUDSDK_BUILDS_REGION") or ""
+
+
 def credentials() -> tuple[Any, str]:
-    """The application default credentials, and the project that they speak for (empty where they do not say)."""
+    """The application default credentials, and the project that they speak for (empty where they do not say).
+
+    Where gcloud is told to impersonate a service account, so is this.
+    """
     with plainly("finding Google credentials"):
         import google.auth
+        from google.auth import impersonated_credentials
 
-        found, project = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+        found, project = google.auth.default(scopes=_SCOPES)
+        account = os.environ.get(_IMPERSONATE)
+        if account:
+            found = impersonated_credentials.Credentials(found, account, _SCOPES)
         return found, project or ""
 
 
@@ -112,13 +126,18 @@ def _words(error: Exception) -> tuple[str, str]:
         (api.Unauthorized, "the Google credentials are not accepted", _LOG_IN),
         (api.Forbidden, "permission denied: {}", "ask for the role, or take another account"),
         (api.TooManyRequests, "a quota is used up: {}", again),
-        (api.RetryError, "no answer that could be used, for {} seconds", again),
+        (
+            api.FailedPrecondition,
+            "{}",
+            "look at what it names: --region names another region, --project another project",
+        ),
+        (api.RetryError, f"no answer that could be used, for {PATIENCE} seconds: {{}}", again),
         (api.ServerError, "Google's service failed: {}", again),
         (RequestException, "it cannot be reached, or the connection broke", "look at the network"),
     )
     for kind, words, hint in known:
         if isinstance(error, kind):
-            return words.format(PATIENCE if kind is api.RetryError else said(error)), hint
+            return words.format(said(getattr(error, "cause", None) or error)), hint
     return said(error), ""
 
 

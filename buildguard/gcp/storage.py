@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 import re
 from contextlib import suppress
@@ -30,9 +31,13 @@ _TYPE = "application/gzip"
 
 
 class ChangedError(GuardError):
-    """What lies in the bucket is not what was sent: a finding."""
+    """What lies in the bucket is not what was sent: a finding. `stored` is what lies there, where that is known."""
 
     exit_code = 1
+
+    def __init__(self, what: str, *, hint: str = "upload it again", stored: Stored | None = None) -> None:
+        super().__init__(what, hint=f"{hint}; the file here is as it was")
+        self.stored = stored
 
 
 class Hashes(NamedTuple):
@@ -195,11 +200,28 @@ class Storage:
             except PreconditionFailed:
                 return None
             except DataCorruption as error:
-                raise ChangedError(
-                    f"gs://{bucket}/{name} was changed on its way into the bucket",
-                    hint="upload it again; the file here is as it was",
-                ) from error
+                raise ChangedError(f"gs://{bucket}/{name} was changed on its way into the bucket") from error
             return _stored(blob)
+
+    def since(self, bucket: str, name: str, start: int) -> bytes:
+        """What an object holds from a byte on; empty where there is no such byte, or no such object, yet."""
+        from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
+
+        with plainly(f"reading {bucket}/{name}"):
+            try:
+                blob = self._client.bucket(bucket).blob(name)
+                found: bytes = blob.download_as_bytes(
+                    start=start, raw_download=True, timeout=_TIMEOUT, checksum=None, retry=None
+                )
+            except (NotFound, RequestRangeNotSatisfiable):
+                return b""
+            return found
+
+    def content(self, url: str) -> bytes:
+        """The newest generation of a small object."""
+        out = io.BytesIO()
+        self.download(self.look(Url.parse(url)), out)
+        return out.getvalue()
 
     def download(self, stored: Stored, out: BinaryIO) -> str:
         """Fetch one generation as it lies there, uncompressed by nobody; its SHA-256.
@@ -263,9 +285,7 @@ def _hashed(file: BinaryIO) -> tuple[str, Hashes]:
 def _held(stored: Stored, ours: Hashes) -> Stored:
     why = ours.differs(stored.hashes)
     if why:
-        raise ChangedError(
-            f"{stored.url} is not what was sent: {why}", hint="upload it again; the file here is as it was"
-        )
+        raise ChangedError(f"{stored.url} is not what was sent: {why}", stored=stored)
     return stored
 
 

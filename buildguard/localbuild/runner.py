@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
 QUEUED, WORKING, SUCCESS, FAILURE = "QUEUED", "WORKING", "SUCCESS", "FAILURE"
 TIMEOUT, CANCELLED, INTERNAL = "TIMEOUT", "CANCELLED", "INTERNAL_ERROR"
+UNPACKING = "unpacking the source"
 MOST_OUTPUT = 50_000  # bytes of $BUILDER_OUTPUT/output that Cloud Build keeps
 _NETWORK = "cloudbuild"
 _SOCKET = "/var/run/docker.sock"
+_NO_PROGRAM, _NOT_FOUND = ("executable file not found", "no such file or directory"), 127
 _TICK = 0.2
 _FRAME = 8
 
@@ -103,7 +105,7 @@ class Build:
                     api.create_volume(name, labels=owned())
                 holder = self._created(self._plan.steps[0], entrypoint=["/buildguard"])
             try:
-                with plainly("unpacking the source"):
+                with plainly(UNPACKING):
                     api.put_archive(holder, "/workspace", iter(source))
                 yield
             finally:
@@ -200,18 +202,15 @@ class Build:
             self._daemon, step.image, self._around.platform, lambda text: self._say(f"{step.name}: {text}")
         )
         container = self._created(step)
-        api = self._daemon.api
+        code: int | None = _NOT_FOUND
+        status, output = "", b""
         try:
-            with plainly(f"starting {step.name}"):
-                api.put_archive(container, "/", _furniture(step.script))
-                with self._lock:
-                    self._running.add(container)
-                api.start(container)
-            listener = threading.Thread(target=self._listen, args=(step, container), daemon=True)
-            listener.start()
-            code, status = self._waited(step, container, started)
-            listener.join(timeout=10)
-            output = self._output(container)
+            if self._starts(step, container):
+                listener = threading.Thread(target=self._listen, args=(step, container), daemon=True)
+                listener.start()
+                code, status = self._waited(step, container, started)
+                listener.join(timeout=10)
+                output = self._output(container)
         finally:
             with self._lock:
                 self._running.discard(container)
@@ -219,6 +218,21 @@ class Build:
         seconds = time.monotonic() - started
         tolerated = step.tolerated is None or code in step.tolerated
         return Ended(status or (SUCCESS if tolerated else FAILURE), code, seconds, output, found.digest or found.id)
+
+    def _starts(self, step: Step, container: str) -> bool:
+        """Start a step; False where its image lacks the program: as for `docker run`, that is the step's own failure."""
+        try:
+            with plainly(f"starting {step.name}"):
+                self._daemon.api.put_archive(container, "/", _furniture(step.script))
+                with self._lock:
+                    self._running.add(container)
+                self._daemon.api.start(container)
+        except UnprovenError as error:
+            if not any(words in error.what for words in _NO_PROGRAM):
+                raise
+            self._say(f"{step.name}: {error.what}")
+            return False
+        return True
 
     def _created(self, step: Step, entrypoint: list[str] | None = None) -> str:
         api = self._daemon.api

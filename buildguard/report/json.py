@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from buildguard import __version__
 
 if TYPE_CHECKING:
+    from buildguard.custody import Chain
     from buildguard.diagnostic import Diagnostic
     from buildguard.result import InsideImage, Report, TargetRow
 
@@ -36,7 +37,16 @@ def as_json(report: Report) -> dict[str, Any]:
             "seconds": report.seconds,
         },
         "exit_code": report.exit_code,
-    } | ({"image": _image(report.image)} if report.image is not None else {})
+        **({"image": _image(report.image)} if report.image is not None else {}),
+        **(_chain(report.chain) if report.chain is not None else {}),
+    }
+
+
+def _chain(chain: Chain) -> dict[str, Any]:
+    """How the bytes came to where they were compiled, as `diff` has it."""
+    from buildguard.report.hops import hop_object
+
+    return {"hops": [hop_object(hop) for hop in chain.hops], "first_changed_hop": chain.first_changed}
 
 
 def _image(image: InsideImage) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from buildguard.custody import WORKSPACE
 from buildguard.diagnostic import Severity, shown
-from buildguard.report.words import count, of_unproven
+from buildguard.report.words import brief, count, of_unproven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from buildguard.custody import Chain
     from buildguard.diagnostic import Diagnostic, Unproven
     from buildguard.result import InsideImage, Report, TargetRow
 
@@ -37,6 +39,7 @@ def render(report: Report, *, colour: bool, most: int | None, width: int = 0) ->
         lines.append(f"… and {len(report.notes) - len(notes)} more notes; --all shows them")
     lines += list(_unproven(report, most))
     lines += [_target(row) for row in report.targets]
+    lines += _chain(report, report.chain) if report.chain is not None else []
     lines += _image(report.image, most) if report.image is not None else []
     lines += _moving_target(report)
     lines.append(_coloured(summary(report), report))
@@ -164,12 +167,25 @@ def _alike(group: list[Unproven]) -> list[str]:
 
 def _target(row: TargetRow) -> str:
     how = {
-        "compiled": f"compiled by {row.interpreter}{f' in {row.image}' if row.image_id else ''}",
+        "compiled": f"compiled by {row.interpreter}{f' in {row.image}' if row.image_id or row.image_digest else ''}",
         "image": f"compiled by {row.interpreter} in {row.image}",
         "predicted": f"predicted by {row.interpreter}, not compiled",
     }.get(row.proof, "not compiled")
     cached = f", {row.cached} unchanged" if row.cached else ""
     return f"Python {row.python} ({shown(row.found_in)}): {count(row.files, 'file')}{cached}, {how}"
+
+
+def _chain(report: Report, chain: Chain) -> list[str]:
+    """Where the bytes went before they were compiled, and whether they are the same there."""
+    from buildguard.report.hops import verdict
+
+    stages = " → ".join(shown(brief(one.stage)) for one in chain.snapshots)
+    arrived = chain.snapshots[-1].kind == WORKSPACE and all(hop.identical for hop in chain.hops)
+    words = ": what is refused is the code as it was written, and not damage on its way"
+    return [
+        f"bytes: {stages}",
+        f"bytes: {shown(brief(verdict(chain)))}{words if arrived and report.rejected_files else ''}",
+    ]
 
 
 def _image(image: InsideImage, most: int | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from buildguard.diagnostic import shown
@@ -22,3 +23,8 @@ def of_unproven(one: Unproven) -> str:
     place = f"{shown(one.path)}: " if one.path is not None else ""
     target = f" (Python {one.target})" if one.target else ""
     return f"{place}{shown(one.reason)}{target}"
+
+
+def brief(stage: str) -> str:
+    """The name of a stage with its long digests cut short: `gs://bucket/source/0123456789ab….tgz#17`."""
+    return re.sub(r"[0-9a-f]{40,}", lambda match: f"{match[0][:12]}…", stage)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildguard.gcp.storage import Storage, Url
+from buildguard.scratch import folder_of
 from buildguard.snapshots.written import Archive
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from pathlib import Path
 
     from buildguard.custody import Snapshot
     from buildguard.stages import Unreadable
@@ -23,12 +23,12 @@ class Object:
         """Raises UsageError for what is no such address."""
         self._url = Url.parse(text)
         self._name = text
-        self._folder = tempfile.TemporaryDirectory(prefix="buildguard-")
+        self._folder = folder_of(self)
         self._archive: Archive | None = None
 
     def snapshot(self) -> Snapshot:
         """The archive that lies there; raises UnprovenError where it cannot be had, ChangedError where it came changed."""
-        file = Path(self._folder.name) / "object"
+        file = self._folder / "object"
         digests, url = fetch(self._url, file)
         self._archive = Archive(self._name, file)
         found = self._archive.snapshot()

@@ -76,7 +76,7 @@ class StepFile(NamedTuple):
 
 def text(include: Sequence[str], exclude: Sequence[str]) -> bytes:
     """The step file for the patterns of a configuration; the same for the same version and patterns."""
-    body = "".join([*_body(), _TAIL]).encode("utf-8")
+    body = "".join([*assembled(_PARTS), _TAIL]).encode("utf-8")
     head = _HEAD.format(
         version=__version__,
         digest=f"sha256:{sha256(body)}",
@@ -165,12 +165,15 @@ def rules(patterns: Iterable[str]) -> Iterator[tuple[str, str]]:
                 yield pattern, str(made.regex.pattern)
 
 
-def _body() -> Iterator[str]:
-    """The definitions of every part, in their order, with one import of each module before them."""
+def assembled(parts: Sequence[tuple[str, frozenset[str]]]) -> Iterator[str]:
+    """The definitions of some modules of ours (all of them, or the names that are wanted), in their order, as one file.
+
+    One import of each module comes before them; what they take from each other is found by being in one file.
+    """
     package = Path(__file__).parents[1]
     imports: set[str] = set()
     pieces: list[str] = []
-    for name, wanted in _PARTS:
+    for name, wanted in parts:
         source = (package / name).read_text("utf-8")
         tree = ast.parse(source)
         imports |= {ast.unparse(node) for node in _imports(tree)}

@@ -12,7 +12,8 @@ FILE, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
 MODES = (FILE, EXECUTABLE, LINK, SUBMODULE)
 # Where an archive carries its manifest, and who checks it there: nothing can vouch for itself, so no manifest lists them.
 CARRIED, VERIFIER = b".buildguard/manifest", b".buildguard/verify.py"
-OWN = frozenset({CARRIED, VERIFIER})
+QUESTIONS = b".buildguard/questions"  # what the cloud engine asks beside the files of an archive
+OWN = frozenset({CARRIED, VERIFIER, QUESTIONS})
 _HEX = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 LONGEST_PATH, LONGEST_NAME = 4096, 255  # what file systems take

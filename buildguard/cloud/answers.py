@@ -1,0 +1,151 @@
+"""What a build's steps answered, read back strictly: outcomes by the bytes that were compiled, and the workspace. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.engines import Outcome
+from buildguard.engines.lists import read_list
+from buildguard.engines.worker import Greeting, Limits, ending, fatal, greeting_from, outcome_of, settled, too_long
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from buildguard.engines import Source
+
+_NOT_ASKED = "the build did not compile these bytes: other ones lay there"
+
+
+class Told(NamedTuple):
+    """What the steps of one target told: the greeting of its probes, and an answer for each SHA-256 of a source.
+
+    `changed` are files of the workspace that are not what was sent, with their contents; `manifest` the rows of the
+    workspace; `unread` the reasons why a file of it was not compiled.
+    """
+
+    greeting: Greeting
+    answers: dict[bytes, list[bytes]]
+    changed: dict[bytes, bytes]
+    unread: dict[bytes, str]
+    manifest: bytes
+
+    def outcome(self, source: Source) -> Outcome:
+        """What came of a source; raises ValueError where the answer is none."""
+        found = self.answers.get(source.digest)
+        if found is None:
+            return Outcome(source.number, source.digest, unproven=_NOT_ASKED)
+        mark, *fields = found
+        if int(fields[1]) != len(source.data):
+            raise ValueError("an answer is for another size")
+        wide = Limits().wider()
+        if mark == b"A":
+            return outcome_of(source, fields)
+        if mark == b"S":
+            return settled(source, outcome_of(source, fields), wide)
+        if mark == b"T":
+            return too_long(source, Limits())
+        status, memory = int(fields[3]), int(fields[4])
+        if status >= 0:
+            return Outcome(
+                source.number, source.digest, unproven=f"the probe ended before it answered: {ending(status)}"
+            )
+        return settled(source, Outcome(source.number, source.digest, fatal(status, memory, wide)), wide)
+
+
+def told(target: int, outputs: Sequence[bytes], shares: int, artifact: Callable[[str], bytes]) -> Told:
+    """What the steps of a target told, by what each wrote to `$BUILDER_OUTPUT`; `artifact` fetches what that names.
+
+    `shares` is how many steps there were.
+
+    Raises UnprovenError where a step told nothing, something went wrong in it, or an artifact is not what it wrote.
+    """
+    if len(outputs) != shares:
+        raise UnprovenError("the build does not tell what each of its steps wrote")
+    greeting: Greeting | None = None
+    answers: dict[bytes, list[bytes]] = {}
+    changed: dict[bytes, bytes] = {}
+    unread: dict[bytes, str] = {}
+    manifest = b""
+    for share, output in enumerate(outputs):
+        words = _words(output, f"{share}/{shares}")
+        if share == 0:
+            manifest = _artifact(f"manifest-{target}", words, artifact)
+        lists = _lists(_artifact(f"answers-{target}-{share}", words, artifact))
+        try:
+            greets = greeting_from(lists[0])
+            if greeting not in {None, greets}:
+                raise UnprovenError("the steps of one target ran in different interpreters")
+            greeting = greets
+            for fields in lists[1:]:
+                if fields[0] == b"C":
+                    changed[fields[1]] = fields[2]
+                elif fields[0] == b"U":
+                    unread[fields[1]] = fields[2].decode("utf-8")
+                else:
+                    answers[bytes.fromhex(fields[3].decode("ascii"))] = fields
+        except (ValueError, IndexError, TypeError) as error:
+            raise UnprovenError(f"the answers of the build cannot be read: {error}") from error
+    assert greeting is not None
+    if greeting.checksum != "sha256":
+        raise UnprovenError("the image's Python has no SHA-256, so nobody can tell which bytes it compiled")
+    return Told(greeting, answers, changed, unread, manifest)
+
+
+def workspace(outputs: Sequence[bytes], artifact: Callable[[str], bytes]) -> tuple[bytes, dict[bytes, bytes]] | None:
+    """The rows of the workspace that a build of the cloud engine saw, and the files of it that were not what was sent.
+
+    None where this was no such build. Raises UnprovenError where an artifact is not what the step wrote.
+    """
+    for output in outputs:
+        try:
+            words = json.loads(output or b"null")
+        except ValueError:
+            continue
+        if not isinstance(words, dict) or words.get("engine") != "cloud":
+            continue
+        for name in words:
+            if name.startswith("manifest-"):
+                rows = _artifact(name, words, artifact)
+                lists = _lists(_artifact(name.replace("manifest", "answers") + "-0", words, artifact))
+                return rows, {fields[1]: fields[2] for fields in lists[1:] if fields[0] == b"C"}
+    return None
+
+
+def _words(output: bytes, share: str) -> dict[str, object]:
+    if not output:
+        raise UnprovenError(
+            "the step told nothing: its image has no python3 that starts",
+            hint="its log says why; --image names another image",
+        )
+    try:
+        words = json.loads(output)
+    except ValueError as error:
+        raise UnprovenError("what the step told cannot be read") from error
+    if not isinstance(words, dict) or words.get("engine") != "cloud" or words.get("share") != share:
+        raise UnprovenError("what the step told is not what a step of buildguard's tells")
+    if "wrong" in words:
+        raise UnprovenError(f"the step could not ask: {words['wrong']}")
+    return words
+
+
+def _artifact(name: str, words: dict[str, object], artifact: Callable[[str], bytes]) -> bytes:
+    data = artifact(name)
+    if hashlib.sha256(data).hexdigest() != words.get(name):
+        raise UnprovenError(f"{name} is not what the step wrote", hint="somebody else writes to this bucket: look who")
+    return data
+
+
+def _lists(data: bytes) -> list[list[bytes]]:
+    found, at = [], 0
+    try:
+        while (one := read_list(data, at)) is not None:
+            found.append(one[0])
+            at = one[1]
+    except ValueError:
+        at = -1
+    if at != len(data) or not found:
+        raise UnprovenError("the answers of the build cannot be read: they are cut short")
+    return found

@@ -1,0 +1,70 @@
+"""The build that asks: a step for each share of each target's sources, side by side; it ends well whatever they find. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildguard.cloud.driver import ANSWERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_SOURCES_OF_A_SHARE = 4000
+_MOST_SHARES = 8
+_MOST_STEPS = 100
+
+
+class Options(NamedTuple):
+    """What a build is given beside its steps; times are in seconds, how long it may take and wait for its worker."""
+
+    worker_pool: str = ""
+    service_account: str = ""
+    timeout: int = 1800
+    queue: int = 1800
+
+
+def shares_for(sources: int, images: int) -> int:
+    """In how many steps the sources of a target are asked."""
+    return max(1, min(-(-sources // _SOURCES_OF_A_SHARE), _MOST_SHARES, _MOST_STEPS // max(1, images)))
+
+
+def build(
+    images: Sequence[str],
+    shares: int,
+    arguments: Callable[[int, int, int], list[str]],
+    place: tuple[Mapping[str, Any], str],
+    options: Options,
+) -> dict[str, Any]:
+    """The Build as the API's JSON has it; `place` is its source, and the folder of a bucket that its answers go to.
+
+    `arguments` gives what `python3` is called with, for a target, a share and the number of shares. Artifacts are uploaded
+    only when all steps have succeeded, hence `allowFailure`.
+    """
+    source, location = place
+    steps = [
+        {
+            "id": f"probe-{target}-{share}",
+            "name": image,
+            "entrypoint": "python3",
+            "args": arguments(target, share, shares),
+            "waitFor": ["-"],
+            "allowFailure": True,
+        }
+        for target, image in enumerate(images)
+        for share in range(shares)
+    ]
+    made: dict[str, Any] = {
+        "source": source,
+        "steps": steps,
+        "artifacts": {"objects": {"location": location, "paths": [f"{ANSWERS.decode()}/*"]}},
+        "timeout": f"{options.timeout}s",
+        "queueTtl": f"{options.queue}s",
+        "options": {},
+    }
+    if options.worker_pool:
+        made["options"]["pool"] = {"name": options.worker_pool}
+    if options.service_account:
+        # with an account of one's own the log has to go where that may write
+        made["serviceAccount"] = options.service_account
+        made["options"]["logging"] = "CLOUD_LOGGING_ONLY"
+    return made

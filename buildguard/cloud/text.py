@@ -1,0 +1,66 @@
+"""The driver as a build gets it: in the arguments of its step, so that the request vouches for it and no archive has to."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from typing import TYPE_CHECKING
+
+from buildguard.engines.worker import Limits
+from buildguard.step.file import assembled, sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_ALL: frozenset[str] = frozenset()
+_PARTS = (
+    ("engines/probe.py", _ALL),
+    ("engines/lists.py", _ALL),
+    ("step/sources.py", _ALL),
+    ("step/rows.py", _ALL),
+    (
+        "step/workspace.py",
+        frozenset({"_FLAGS", "_GIT", "Workspace", "listed", "read_source", "read_file", "row_of_file"}),
+    ),
+    ("cloud/driver.py", _ALL),
+)
+_LOADER = """\
+import hashlib, sys
+text = "".join(sys.argv[3:])
+if hashlib.sha256(text.encode("utf-8")).hexdigest() != sys.argv[1]:
+    sys.exit("buildguard: the driver is not what was sent")
+exec(compile(text, "driver", "exec"))
+"""
+_MOST = 3900  # characters of one argument: 4000 was the limit once
+
+
+@cache
+def driver(more: tuple[bytes, ...]) -> str:
+    """The driver's text; `more` are sources that it asks about beside the workspace's."""
+    body = "".join(assembled(_PARTS))
+    end = f"sys.exit(drive(Task(*map(int, sys.argv[2].split()), {list(more)!r})))\n"
+    plain = ast.parse(f"from __future__ import annotations\n{body}{end}")
+    for node in ast.walk(plain):  # what only people read stays here
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(plain) + "\n"
+
+
+def arguments(target: int, share: int, shares: int, more: Sequence[bytes]) -> list[str]:
+    """What follows `python3` in the step for one share of a target; `$` is written `$$`, as a build file wants it."""
+    text = driver(tuple(more))
+    limits, wider = Limits(), Limits().wider()
+    task = f"{target} {share} {shares} {limits.memory} {limits.seconds} {wider.memory} {wider.seconds}"
+    return ["-I", "-S", "-B", "-c", _LOADER, sha256(text.encode("utf-8")), task, *_pieces(text)]
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A text in pieces that are short enough, `$` doubled and no pair of them parted."""
+    doubled = text.replace("$", "$$")
+    at = 0
+    while at < len(doubled):
+        end = at + _MOST
+        while doubled[end - 1 : end] == "$":
+            end -= 1
+        yield doubled[at:end]
+        at = end

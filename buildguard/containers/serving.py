@@ -1,0 +1,149 @@
+"""An image that serves: its container started as Cloud Run does, with PORT set, and asked over a loopback port.
+
+An open port proves nothing here: the engine's own proxy accepts every connection, and closes it where nobody listens
+behind. So what counts is an answer, or a connection that stays open.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from buildguard import process
+from buildguard.containers.cell import owned
+from buildguard.containers.daemon import plainly
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from buildguard.containers.daemon import Daemon
+    from buildguard.containers.image import Image
+
+PORT = 8080
+_NETWORK = "buildguard"
+_LISTENS = 1.0  # seconds that an open connection may be silent and still be somebody's
+_PAUSE = 0.1
+_MOST_LOG = 200  # lines
+
+
+class Start(NamedTuple):
+    """What a container is started with: the environment, a command in place of the image's, and the port that it is told."""
+
+    env: Mapping[str, str] = {}
+    command: Sequence[str] = ()
+    args: Sequence[str] = ()
+    port: int = PORT
+
+
+class Answered(NamedTuple):
+    """How a container came up: whether it listens, the HTTP status that it answered with (0: none), and after how long.
+
+    `ending` is how it ended, empty where it runs.
+    """
+
+    listens: bool
+    status: int
+    seconds: float
+    ending: str = ""
+
+
+class Serving:
+    """A container that serves, removed on exit."""
+
+    def __init__(self, daemon: Daemon, image: Image, start: Start) -> None:
+        """Start it; raises UnprovenError where the engine cannot."""
+        self._daemon = daemon
+        api = daemon.api
+        env = {**start.env, "PORT": str(start.port)}
+        with process.uninterrupted(), plainly(f"starting {image.reference}"):
+            if not api.networks(names=[_NETWORK]):
+                api.create_network(_NETWORK)
+            made = api.create_container(
+                image.id,
+                command=list(start.args) or None,
+                entrypoint=list(start.command) or None,
+                environment=[f"{name}={value}" for name, value in env.items()],
+                ports=[start.port],
+                labels=owned(),
+                host_config=api.create_host_config(
+                    port_bindings={start.port: ("127.0.0.1", None)}, network_mode=_NETWORK
+                ),
+            )
+            self.id = str(made["Id"])
+        try:
+            with plainly(f"starting {image.reference}"):
+                api.start(self.id)
+                ports = api.inspect_container(self.id)["NetworkSettings"]["Ports"]
+        except BaseException:
+            self.close()
+            raise
+        self._port = start.port
+        self.address = _address(ports, start.port)
+
+    def wait(self, path: str, limit: float) -> Answered:
+        """Wait until it answers at a path, or listens at least, for so many seconds at the most."""
+        started = time.monotonic()
+        while True:
+            ending = self._ending()
+            if ending:
+                return Answered(listens=False, status=0, seconds=time.monotonic() - started, ending=ending)
+            status = self._ask(path)
+            seconds = time.monotonic() - started
+            if status is not None:
+                return Answered(listens=True, status=status, seconds=seconds)
+            if seconds > limit:
+                return Answered(listens=False, status=0, seconds=seconds)
+            time.sleep(_PAUSE)
+
+    def log(self) -> bytes:
+        """The last lines that it printed, out and err in their order."""
+        with plainly("reading its log"):
+            found: bytes = self._daemon.api.logs(self.id, stdout=True, stderr=True, tail=_MOST_LOG)
+        return found
+
+    def close(self) -> None:
+        """Remove the container."""
+        with process.uninterrupted(), suppress(UnprovenError), plainly("removing the container"):
+            self._daemon.api.remove_container(self.id, v=True, force=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def _ending(self) -> str:
+        with plainly("looking at the container"):
+            state: dict[str, Any] = self._daemon.api.inspect_container(self.id)["State"]
+        if state.get("Running"):
+            return ""
+        if state.get("OOMKilled"):
+            return "it was killed for want of memory"
+        return f"it ended with status {state.get('ExitCode')}"
+
+    def _ask(self, path: str) -> int | None:
+        """The status of an answer, 0 where somebody listens and says nothing; None where nobody does."""
+        if not self.address:
+            return None
+        host, _, port = self.address.partition(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=_LISTENS)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except TimeoutError:
+            return 0
+        except http.client.BadStatusLine as error:
+            return None if isinstance(error, http.client.RemoteDisconnected) else 0  # it speaks something else
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+
+def _address(ports: Mapping[str, Any], port: int) -> str:
+    """Where the engine published a port; empty where it did not, as for a container that has ended already."""
+    published = ports.get(f"{port}/tcp") or []
+    return f"127.0.0.1:{published[0]['HostPort']}" if published else ""

@@ -1,0 +1,72 @@
+"""A loopback address whose requests go to a container: which one is picked anew for each request."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "host", "content-length"}
+_PATIENCE = 30
+_BAD_GATEWAY = 502
+
+
+class Proxy:
+    """One address; `pick` names the host and port that the next request goes to."""
+
+    def __init__(self, pick: Callable[[], str]) -> None:
+        self.pick = pick
+        proxy = self
+
+        class Handler(_Handler):
+            owner = proxy
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, name="traffic", daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        """Where it is reached."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        """Answer no more."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    owner: Proxy
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
+        """Nothing is printed."""
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+        try:
+            connection = http.client.HTTPConnection(self.owner.pick(), timeout=_PATIENCE)
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            status, data, told = answer.status, answer.read(), answer.getheaders()
+            connection.close()
+        except (OSError, http.client.HTTPException, KeyError) as error:
+            status, data, told = _BAD_GATEWAY, str(error).encode(), []
+        self.send_response(status)
+        for name, value in told:
+            if name.lower() not in _HOP_BY_HOP:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _pass_on  # noqa: N815

@@ -1,0 +1,97 @@
+"""Cloud Run's admin API by gRPC, in Google's own messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import google.longrunning.operations_pb2 as operations
+import grpc
+from google.api_core import exceptions as api
+from google.cloud import run_v2
+from google.protobuf import any_pb2
+from google.rpc import status_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildguard.emulator.run import CloudRun, Operation
+
+_CODES = {
+    api.NotFound: grpc.StatusCode.NOT_FOUND,
+    api.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
+    api.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
+    api.Aborted: grpc.StatusCode.ABORTED,
+    api.ServiceUnavailable: grpc.StatusCode.UNAVAILABLE,
+    api.ResourceExhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    api.FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
+    api.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+}
+
+
+def code_of(error: api.GoogleAPICallError) -> grpc.StatusCode:
+    """The gRPC status that stands for one of Google's errors."""
+    return _CODES.get(type(error), grpc.StatusCode.INTERNAL)
+
+
+def answering(act: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerContext], Any]:
+    """A method of a service: what it raises goes out as a status."""
+
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return act(request)
+        except api.GoogleAPICallError as error:
+            context.abort(code_of(error), str(error.message))
+
+    return answer
+
+
+def handlers(runs: CloudRun) -> list[grpc.GenericRpcHandler]:
+    """The services of the API."""
+
+    def method(act: Callable[[Any], Any], request: Any, answer: Callable[[Any], bytes]) -> Any:
+        return grpc.unary_unary_rpc_method_handler(answering(act), request.deserialize, answer)
+
+    def changing(act: Callable[[Any], Operation], request: Any) -> Any:
+        return method(lambda one: operation_of(runs, act(one)), request, operations.Operation.SerializeToString)
+
+    def listed(request: Any) -> Any:
+        return run_v2.ListRevisionsResponse(revisions=runs.revisions(request.parent))
+
+    return [
+        grpc.method_handlers_generic_handler(
+            "google.cloud.run.v2.Services",
+            {
+                "CreateService": changing(runs.create, run_v2.CreateServiceRequest),
+                "UpdateService": changing(runs.update, run_v2.UpdateServiceRequest),
+                "GetService": method(
+                    lambda one: runs.get(one.name), run_v2.GetServiceRequest, run_v2.Service.serialize
+                ),
+            },
+        ),
+        grpc.method_handlers_generic_handler(
+            "google.cloud.run.v2.Revisions",
+            {
+                "GetRevision": method(
+                    lambda one: runs.revision(one.name), run_v2.GetRevisionRequest, run_v2.Revision.serialize
+                ),
+                "ListRevisions": method(listed, run_v2.ListRevisionsRequest, run_v2.ListRevisionsResponse.serialize),
+            },
+        ),
+    ]
+
+
+def operation_of(runs: CloudRun, operation: Operation) -> operations.Operation:
+    """A change as the API tells it: metadata and response are both the service."""
+    done = operation.done.is_set()
+    found = operations.Operation(name=operation.name, done=done)
+    try:
+        told = any_pb2.Any()
+        told.Pack(run_v2.Service.pb(runs.get(operation.service)))
+    except api.NotFound:  # it was only validated
+        told.Pack(run_v2.Service.pb(run_v2.Service(name=operation.service)))
+    found.metadata.CopyFrom(told)
+    if done and operation.error is not None:
+        found.error.CopyFrom(status_pb2.Status(code=operation.error[0], message=operation.error[1]))
+    elif done:
+        found.response.CopyFrom(told)
+    return found

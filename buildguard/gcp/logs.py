@@ -1,0 +1,43 @@
+"""The log of a build, read on as it grows. It is shown to people and decides nothing: a log can be cut, late or forbidden."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildguard.errors import UnprovenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildguard.gcp.build import Seen
+    from buildguard.gcp.storage import Storage
+
+
+class Tail:
+    """The log of one build; `hear` is given each whole line."""
+
+    def __init__(self, storage: Storage, build: Seen, hear: Callable[[str], object]) -> None:
+        self._storage = storage
+        bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
+        self._bucket = bucket
+        self._name = "/".join(part for part in (folder.strip("/"), f"log-{build.id}.txt") if part)
+        self._hear = hear
+        self._at = 0
+        self._rest = b""
+        self._lost = not bucket
+        self.notes: list[str] = []
+
+    def more(self) -> None:
+        """Read what has been written since; where it may not be read, that becomes a note, once."""
+        if self._lost:
+            return
+        try:
+            piece = self._storage.since(self._bucket, self._name, self._at)
+        except UnprovenError as error:
+            self._lost = True
+            self.notes.append(f"the build's log cannot be shown: {error.what}")
+            return
+        self._at += len(piece)
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            self._hear(f"Cloud Build: {line.decode('utf-8', 'replace')}")

@@ -1,0 +1,345 @@
+"""Cloud Run: a service, its revisions and its traffic. A thin edge over google-cloud-run.
+
+Writes have no retry in Google's client: a change is sent with the etag of what was read, so that a lost answer or somebody
+else's change is never written over. What counts afterwards is what the service observes (`traffic_statuses`, the
+revision's conditions, its image by digest), never that a call returned.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from buildguard.errors import UnprovenError
+from buildguard.gcp import endpoints
+from buildguard.gcp.endpoints import plainly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_READY_WITHIN = 600.0
+_WHOLE = 100
+_AT_REST = 1.0  # by then a service that is not reconciling has seen what it was told
+
+
+class ConflictError(UnprovenError):
+    """Somebody else changed the service meanwhile."""
+
+
+class NotReadyError(UnprovenError):
+    """A revision that does not come up: `revision` is its name, the words are Cloud Run's."""
+
+    def __init__(self, what: str, *, hint: str = "", revision: str = "") -> None:
+        super().__init__(what, hint=hint)
+        self.revision = revision
+
+
+class Share(NamedTuple):
+    """A share of a service's traffic: the revision (empty for the latest), how many percent, its tag and its address."""
+
+    revision: str
+    percent: int
+    tag: str = ""
+    url: str = ""
+
+
+class Service(NamedTuple):
+    """A service as it is: `asked` is the traffic that somebody asked for, `observed` the one that it has.
+
+    `env` are the variables of its newest template by name; those from a secret have the value None.
+    """
+
+    name: str
+    etag: str
+    url: str
+    ready: bool
+    reconciling: bool
+    message: str
+    latest_ready: str
+    latest_created: str
+    asked: tuple[Share, ...]
+    observed: tuple[Share, ...]
+    image: str
+    env: Mapping[str, str | None]
+
+    @property
+    def sole(self) -> str:
+        """The one revision that has all traffic; empty where several share it, or nobody can tell which."""
+        serving = [one for one in self.observed if one.percent]
+        if len(serving) != 1 or serving[0].percent != _WHOLE:
+            return ""
+        return serving[0].revision or self.latest_ready
+
+
+class Revision(NamedTuple):
+    """A revision: whether it is ready, what Cloud Run says of it, its image, environment, annotations and log."""
+
+    name: str
+    ready: bool
+    failed: bool
+    message: str
+    image: str
+    env: Mapping[str, str | None]
+    annotations: Mapping[str, str]
+    log_url: str
+
+    @property
+    def digest(self) -> str:
+        """The digest of its image, empty where it is named by a tag."""
+        return self.image.rpartition("@")[2] if "@sha256:" in self.image else ""
+
+
+class Run:
+    """A connection to Cloud Run in one region, or to an emulator of it."""
+
+    def __init__(self, project: str = "", region: str = "") -> None:
+        """Raises UnprovenError without credentials, project or region."""
+        local = endpoints.emulator(endpoints.RUN)
+        with plainly("reaching Cloud Run"):
+            from google.cloud import run_v2
+
+            self._types: Any = run_v2
+            if local is not None:
+                self._services, self._revisions = _emulated(run_v2, local)
+                own = endpoints.project()
+            else:
+                found, own = endpoints.credentials()
+                self._services = run_v2.ServicesClient(credentials=found)
+                self._revisions = run_v2.RevisionsClient(credentials=found)
+        self.project, self.region = project or own, region or endpoints.region()
+        if not self.project or not self.region:
+            what = "project" if not self.project else "region"
+            raise UnprovenError(f"which {what} the service runs in cannot be told", hint=f"--{what}")
+
+    def get(self, service: str) -> Service | None:
+        """A service as it is now; None where there is none."""
+        from google.api_core.exceptions import NotFound
+
+        with plainly(f"asking about the service {service}"):
+            try:
+                return _service(self._types, self._services.get_service(name=self._name(service)))
+            except NotFound:
+                return None
+
+    def revision(self, service: str, name: str) -> Revision:
+        """A revision as it is now; raises UnprovenError where there is none."""
+        with plainly(f"asking about the revision {name}"):
+            return _revision(self._types, self._revisions.get_revision(name=f"{self._name(service)}/revisions/{name}"))
+
+    def revisions(self, service: str) -> list[Revision]:
+        """The revisions of a service, the newest first."""
+        with plainly(f"asking about the revisions of {service}"):
+            found = self._revisions.list_revisions(parent=self._name(service))
+            return [_revision(self._types, one) for one in found]
+
+    def validate(self, service: str, image: str, revision: Candidate) -> None:
+        """Have Cloud Run say whether it would take a revision; nothing is changed. Raises UnprovenError where not."""
+        with _changing(f"validating the revision {revision.name}"):
+            self._put(service, image, revision, validate_only=True)
+
+    def candidate(self, service: str, image: str, revision: Candidate) -> Revision:
+        """Make a revision that has no traffic and a tag of its own, and wait until it is ready.
+
+        Raises NotReadyError where it does not come up, ConflictError where somebody changed the service meanwhile.
+        """
+        with _changing(f"making the revision {revision.name}"):
+            self._put(service, image, revision, validate_only=False)
+        return self._ready(service, revision.name)
+
+    def route(self, service: str, shares: Sequence[Share], etag: str = "") -> Service:
+        """Have traffic go that way, and wait until the service observes it.
+
+        Raises ConflictError where somebody changed the service meanwhile, UnprovenError where it never observes it.
+        """
+        with _changing(f"routing the traffic of {service}"):
+            there = self._services.get_service(name=self._name(service))
+            if etag and there.etag != etag:
+                raise ConflictError(f"somebody else changed {service} meanwhile", hint="look at it, and run this again")
+            there.traffic = [self._target(one) for one in shares]
+            self._services.update_service(service=there, timeout=60)
+        until = time.monotonic() + _READY_WITHIN
+        wanted = {(one.revision, one.percent, one.tag) for one in shares}
+        pause = _PAUSE
+        while True:
+            found = self.get(service)
+            if found is None:
+                raise UnprovenError(f"the service {service} is gone")
+            observed = {(one.revision, one.percent, one.tag) for one in found.observed}
+            if observed == wanted and not found.reconciling:
+                return found
+            if (not found.reconciling and pause > _AT_REST) or time.monotonic() > until:
+                ways = ", ".join(f"{one.percent} % {one.revision or 'latest'}" for one in found.observed if one.percent)
+                raise UnprovenError(
+                    f"{service} does not send its traffic where it was told to: {ways}",
+                    hint="another tool pins it: gcloud run services update-traffic --to-revisions, and look who does",
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    # -------------------------------------------------------------------------------------- a change
+
+    def _put(self, service: str, image: str, revision: Candidate, *, validate_only: bool) -> None:
+        """Send the service with a new template; its traffic stays what it is, and the revision gets the tag."""
+        from google.api_core.exceptions import NotFound
+
+        types = self._types
+        try:
+            there = self._services.get_service(name=self._name(service))
+        except NotFound:
+            there = None
+        if there is None:
+            made = types.Service(template=_template(types, None, image, revision))
+            self._services.create_service(
+                request={
+                    "parent": self._name("").removesuffix("/services/"),
+                    "service": made,
+                    "service_id": service,
+                    "validate_only": validate_only,
+                },
+                timeout=60,
+            )
+            return
+        if revision.etag and there.etag != revision.etag:
+            raise ConflictError(f"somebody else changed {service} meanwhile", hint="look at it, and run this again")
+        there.template = _template(types, there.template, image, revision)
+        kept = [one for one in there.traffic if one.tag != revision.tag and (one.percent or one.tag)]
+        if not kept:
+            # no traffic was ever asked for: the latest has it all, and would become the new one
+            kept = [self._target(Share(there.latest_ready_revision.rpartition("/")[2], _WHOLE))]
+        latest = types.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST
+        for one in kept:
+            if one.type_ == latest:
+                one.type_ = types.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
+                one.revision = there.latest_ready_revision.rpartition("/")[2]
+        there.traffic = [*kept, self._target(Share(revision.name, 0, revision.tag))]
+        self._services.update_service(request={"service": there, "validate_only": validate_only}, timeout=60)
+
+    def _target(self, share: Share) -> Any:
+        kinds = self._types.TrafficTargetAllocationType
+        kind = (
+            kinds.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
+            if share.revision
+            else kinds.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST
+        )
+        return self._types.TrafficTarget(type_=kind, revision=share.revision, percent=share.percent, tag=share.tag)
+
+    def _ready(self, service: str, name: str) -> Revision:
+        from google.api_core.exceptions import NotFound
+
+        until = time.monotonic() + _READY_WITHIN
+        pause = _PAUSE
+        while True:
+            with plainly(f"asking about the revision {name}"), suppress(NotFound):
+                found = _revision(
+                    self._types, self._revisions.get_revision(name=f"{self._name(service)}/revisions/{name}")
+                )
+                if found.ready:
+                    return found
+                if found.failed:
+                    raise NotReadyError(found.message or f"{name} is not ready", hint=found.log_url, revision=name)
+            if time.monotonic() > until:
+                raise NotReadyError(f"{name} did not become ready within {_READY_WITHIN:.0f} seconds", revision=name)
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def _name(self, service: str) -> str:
+        return f"projects/{self.project}/locations/{self.region}/services/{service}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """End the connection."""
+        for client in (self._services, self._revisions):
+            with suppress(Exception):
+                client.transport.close()
+
+
+class Candidate(NamedTuple):
+    """A revision to make: its name, tag, variables that are set, annotations, and the etag of the service as it was read."""
+
+    name: str
+    tag: str
+    env: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+    etag: str = ""
+
+
+@contextmanager
+def _changing(doing: str) -> Iterator[None]:
+    from google.api_core.exceptions import Aborted
+
+    with plainly(doing):
+        try:
+            yield
+        except Aborted as error:
+            what = f"{doing}: somebody else changed the service meanwhile"
+            raise ConflictError(what, hint="look at it, and run this again") from error
+
+
+def _emulated(types: Any, local: endpoints.Endpoint) -> tuple[Any, Any]:
+    """Clients that speak to an emulator: plaintext and anonymous."""
+    import grpc
+    from google.cloud.run_v2.services.revisions.transports import RevisionsGrpcTransport
+    from google.cloud.run_v2.services.services.transports import ServicesGrpcTransport
+
+    channel = grpc.insecure_channel(local.address)
+    return (
+        types.ServicesClient(transport=ServicesGrpcTransport(channel=channel)),
+        types.RevisionsClient(transport=RevisionsGrpcTransport(channel=channel)),
+    )
+
+
+def _template(types: Any, before: Any, image: str, revision: Candidate) -> Any:
+    """The template of a new revision: that of the service, with this image and these variables."""
+    made = types.RevisionTemplate(before) if before is not None else types.RevisionTemplate()
+    made.revision = revision.name
+    made.annotations = {**made.annotations, **revision.annotations}
+    containers = list(made.containers) or [types.Container()]
+    containers[0].image = image
+    there = {one.name: one for one in containers[0].env}
+    there |= {name: types.EnvVar(name=name, value=value) for name, value in revision.env.items()}
+    containers[0].env = list(there.values())
+    made.containers = containers
+    return made
+
+
+def _env(container: Any) -> dict[str, str | None]:
+    return {one.name: None if one.value_source.secret_key_ref.secret else one.value for one in container.env}
+
+
+def _service(types: Any, told: Any) -> Service:
+    condition = told.terminal_condition
+    container = told.template.containers[0] if told.template.containers else types.Container()
+    return Service(
+        name=told.name.rpartition("/")[2],
+        etag=told.etag,
+        url=told.uri,
+        ready=condition.state == types.Condition.State.CONDITION_SUCCEEDED,
+        reconciling=told.reconciling,
+        message=condition.message,
+        latest_ready=told.latest_ready_revision.rpartition("/")[2],
+        latest_created=told.latest_created_revision.rpartition("/")[2],
+        asked=tuple(Share(one.revision, one.percent, one.tag) for one in told.traffic),
+        observed=tuple(Share(one.revision, one.percent, one.tag, one.uri) for one in told.traffic_statuses),
+        image=container.image,
+        env=_env(container),
+    )
+
+
+def _revision(types: Any, told: Any) -> Revision:
+    ready = next((one for one in told.conditions if one.type_ == "Ready"), None)
+    state = types.Condition.State
+    container = told.containers[0] if told.containers else types.Container()
+    return Revision(
+        name=told.name.rpartition("/")[2],
+        ready=ready is not None and ready.state == state.CONDITION_SUCCEEDED,
+        failed=ready is not None and ready.state == state.CONDITION_FAILED,
+        message=ready.message if ready is not None else "",
+        image=container.image,
+        env=_env(container),
+        annotations=dict(told.annotations),
+        log_url=told.log_uri,
+    )

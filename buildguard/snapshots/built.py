@@ -1,0 +1,112 @@
+"""The snapshot of a build's workspace: the manifest that was made in the build, while it ran.
+
+A build of the cloud engine left it as an artifact. One that ran the guard step tells the root digest of what lay there:
+where that is the digest of the manifest in the archive that Cloud Build fetched, so are the entries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from buildguard import custody
+from buildguard import manifest as manifests
+from buildguard.archives import source as archives
+from buildguard.cloud import answers
+from buildguard.custody import Snapshot
+from buildguard.errors import UnprovenError
+from buildguard.gcp.build import CloudBuild
+from buildguard.gcp.storage import Storage, Url
+from buildguard.manifest import Manifest
+from buildguard.snapshots.bucket import fetch
+from buildguard.stages import Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from buildguard.gcp.build import Provenance, Seen
+
+
+class Built:
+    """`build:ID`, in a project and a region."""
+
+    def __init__(self, text: str, project: str, region: str) -> None:
+        self._name = text
+        self._id = text.partition(":")[2]
+        self._project = project
+        self._region = region
+        self._stage: Workspace | None = None
+
+    def snapshot(self) -> Snapshot:
+        """Raises UnprovenError for a build that is not known, or that nobody looked into while it ran."""
+        with CloudBuild(self._project, self._region or "global") as builds, Storage(builds.project) as storage:
+            build = builds.get(self._id)
+            found = answers.workspace(build.outputs, lambda name: storage.content(f"{build.artifacts}/{name}"))
+            rows, changed = found if found is not None else (self._by_digest(build), {})
+        self._stage = Workspace(self._name, rows, changed, build.provenance)
+        return self._stage.snapshot()
+
+    def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | Unreadable]:
+        """The contents that the build told."""
+        assert self._stage is not None
+        return self._stage.originals(paths)
+
+    def _by_digest(self, build: Seen) -> bytes:
+        """The rows whose digest the guard step told; they lie in the archive that was fetched."""
+        told = next(filter(None, map(_step_of, build.outputs)), None)
+        if told is None:
+            ended = "" if build.is_done else f", and is {build.status}"
+            raise UnprovenError(
+                f"{self._name} kept no manifest of its workspace{ended}",
+                hint="`buildguard init --cloudbuild` adds the step that makes one; a failed build keeps nothing",
+            )
+        if build.provenance is None:
+            raise UnprovenError(f"{self._name} does not tell what it fetched")
+        with tempfile.TemporaryDirectory(prefix="buildguard-") as folder:
+            file = Path(folder) / "source"
+            fetch(Url.parse(build.provenance.url), file)
+            rows = archives.read(file).manifest.rows()
+        if told.get("digest") != f"sha256:{hashlib.sha256(rows).hexdigest()}":
+            paths = [str(one["path"]) for one in told.get("differences", [])]
+            words = f": {', '.join(paths[:5])}" if paths else ""
+            raise UnprovenError(f"the workspace of {self._name} was not what Cloud Build fetched{words}")
+        return rows
+
+
+def _step_of(output: bytes) -> dict[str, Any] | None:
+    """What the guard step wrote."""
+    try:
+        words = json.loads(output or b"null")
+    except ValueError:
+        return None
+    return words if isinstance(words, dict) and words.get("digest") and "identical" in words else None
+
+
+class Workspace:
+    """What lay in `/workspace`; of its contents only those are known that are not what was sent."""
+
+    def __init__(self, name: str, rows: bytes, changed: Mapping[bytes, bytes], provenance: Provenance | None) -> None:
+        self._name = name
+        self._rows = rows
+        self._changed = changed
+        self._provenance = provenance
+
+    def snapshot(self) -> Snapshot:
+        """What the manifest says; raises UnprovenError for one that nobody would have written."""
+        found = manifests.parse(self._rows, f"the manifest of {self._name}") if self._rows else Manifest([])
+        entries = [
+            # git's id tells an older version of a file
+            one._replace(blob=manifests.blob_id(self._changed[one.path])) if one.path in self._changed else one
+            for one in found.entries.values()
+        ]
+        told = self._provenance
+        digests = (("fetched", told.url), ("fetched_sha256", told.sha256)) if told is not None else ()
+        return Snapshot(self._name, custody.WORKSPACE, Manifest(entries), digests=digests)
+
+    def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | Unreadable]:
+        """The contents that the build told."""
+        nothing = Unreadable("the build told its digest only")
+        return {path: self._changed.get(path, nothing) for path in paths}
