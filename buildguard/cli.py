@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -51,7 +51,7 @@ def cli() -> None:
 @click.option("--proof", type=click.Choice(["image", "compiled", "predicted"]), default="compiled", show_default=True)
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
-@click.option("--no-cache", is_flag=True, help="Judge every file anew.")
+@click.option("--no-cache", "use_cache", flag_value=False, default=True, help="Judge every file anew.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=None, metavar="N", help="Processes; all cores unless given."
 )
@@ -63,26 +63,7 @@ def cli() -> None:
 @_in_google
 @click.option("--verify-download", is_flag=True, help="Read back what was uploaded, and hash it.")
 def check(
-    *,
-    paths: tuple[str, ...],
-    staged: bool,
-    targets: tuple[str, ...],
-    engine: str,
-    image: str,
-    service: str,
-    proof: str,
-    form: str,
-    output: Path | None,
-    no_cache: bool,
-    jobs: int | None,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    diff_base: str,
-    strict: bool,
-    everything: bool,
-    project: str,
-    region: str,
-    verify_download: bool,
+    *, paths: tuple[str, ...], form: str, output: Path | None, everything: bool, jobs: int | None, **asked: Any
 ) -> None:
     """Compile every source file under the Python that will run it.
 
@@ -95,36 +76,19 @@ def check(
     place: Place | UnprovenError | None = None
     try:
         # first, so that git lists the files while the rest is being imported
-        place = None if inside else locate(Path.cwd(), paths, staged=staged)
+        place = None if inside else locate(Path.cwd(), paths, staged=asked["staged"])
     except UnprovenError as error:
         place = error
 
     from buildguard.commands.job import Request
     from buildguard.report.progress import Progress
 
-    request = Request(
-        cwd=Path.cwd(),
-        staged=staged,
-        targets=targets,
-        engine=engine,
-        image=image,
-        service=service,
-        proof=proof,
-        use_cache=not no_cache,
-        jobs=jobs or 0,
-        select=select,
-        ignore=ignore,
-        diff_base=diff_base,
-        strict=strict,
-        project=project,
-        region=region,
-        verify_download=verify_download,
-    )
+    request = Request(cwd=Path.cwd(), jobs=jobs or 0, **asked)
     with Progress() as progress:
         try:
             report = _judged(request, place or paths[0], progress)
         except UnprovenError as error:
-            report = _nothing_proven(error, strict=strict)
+            report = _nothing_proven(error, strict=request.strict)
     _give(report, form, output, lines=None if everything or output else _screen())
     sys.exit(report.exit_code)
 

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import tarfile
 from contextlib import contextmanager
@@ -229,6 +230,20 @@ def derived(tag: str, parent: str, files: Mapping[str, str | bytes], instruction
         decode=True,
     ):
         assert "error" not in event, event
+    return tag
+
+
+def docker_builder() -> str:
+    """An image of Debian's docker CLI under the name of Cloud Build's own."""
+    program = shutil.which("docker")
+    if program is None:
+        missing("the docker CLI", "apt-get install docker.io")
+    tag = "gcr.io/cloud-builders/docker"
+    with _one_at_a_time(), Rootfs() as rootfs:
+        if not exists(tag, "docker"):
+            rootfs.copy(Path(str(program)), "usr/bin/docker")
+            rootfs.busybox().libraries(Path(str(program)))
+            rootfs.become(f"{tag}:latest", ['ENTRYPOINT ["/usr/bin/docker"]', "LABEL recipe=docker"])
     return tag
 
 

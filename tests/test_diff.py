@@ -317,7 +317,7 @@ def test_a_manifest_cannot_be_checked(project: Callable[..., Project]) -> None:
     result = project({"a.py": ""}).run("check", "manifest:x.json")
 
     assert result.code == 2
-    assert "holds no sources" in result.err
+    assert "digests and no sources" in result.err
 
 
 def test_a_linked_worktree_and_a_bare_name(repository: Callable[..., Project]) -> None:

@@ -102,6 +102,11 @@ class Buckets:
             several.insert(0, Generation(first.number - 1, first.data[:-1], first.content_type))
             return several[0]
 
+    def objects(self) -> list[tuple[tuple[str, str], list[Generation]]]:
+        """Every object by bucket and name, with its generations."""
+        with self.lock:
+            return list(self._objects.items())
+
     def write_log(self, bucket: str, name: str, data: bytes) -> None:
         """Write what no fault of the bucket touches."""
         with self.lock:

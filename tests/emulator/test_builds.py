@@ -350,6 +350,48 @@ def test_an_image_is_pushed_and_its_digest_told(emulator: Callable[..., Emulator
     images.api().remove_image(reference, force=True)
 
 
+def test_the_docker_builder_builds_and_cloud_build_pushes(
+    emulator: Callable[..., Emulator],
+    repository: Callable[..., Project],
+    upload: Callable[[Project], tuple[str, Packed]],
+    registry: str,
+) -> None:
+    emulator()
+    made = repository({"Dockerfile": f"FROM {images.base('3.11')}\nCOPY app /app\n", "app/a.py": "x = 1\n"})
+    url, _packed = upload(made)
+    name = f"{registry}/acme/app:$BUILD_ID"
+
+    seen = _built(
+        {
+            "source": source_of(url),
+            "steps": [{"name": images.docker_builder(), "args": ["build", "--network", "cloudbuild", "-t", name, "."]}],
+            "images": [name],
+        }
+    )
+
+    assert seen.status == "SUCCESS", seen
+    ((pushed, digest),) = seen.images
+    answer = requests.get(
+        f"http://{registry}/v2/acme/app/manifests/{seen.id}",
+        headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"},
+        timeout=10,
+    )
+    assert (pushed, digest) == (f"{registry}/acme/app:{seen.id}", answer.headers["Docker-Content-Digest"])
+
+
+def test_secrets_come_from_the_environment(emulator: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch) -> None:
+    emulator()
+    monkeypatch.setenv("TOKEN", "open sesame")
+    available = {"secretManager": [{"versionName": "projects/p/secrets/s/versions/1", "env": "TOKEN"}]}
+    step = _sh('[ "$TOKEN" = "open sesame" ]', secretEnv=["TOKEN"])
+
+    assert _built({"steps": [step], "availableSecrets": available}).status == "SUCCESS"
+    monkeypatch.delenv("TOKEN")
+    failed = _built({"steps": [step], "availableSecrets": available})
+    assert failed.status != "SUCCESS"
+    assert "secret TOKEN" in failed.detail
+
+
 def test_an_image_that_cannot_be_pushed(emulator: Callable[..., Emulator]) -> None:
     emulator("push-failed")
 
@@ -427,7 +469,7 @@ def test_every_fault_of_the_contract_is_there() -> None:
     contract = (
         "flip-byte truncate-object swap-generation alter-member drop-member crlf stale-source other-python http-429 http-503 log-403"
         " lost-create-answer pending hang internal-error expired timeout quota-region permission-denied bucket-403 fetch-failed"
-        " logging-failed cancelled push-failed"
+        " logging-failed cancelled push-failed revision-not-ready traffic-pinned etag-conflict"
     )
 
     assert set(NAMES) == set(contract.split())

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
 import shutil
+import signal
+import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,10 +32,12 @@ from tests.emulator.conftest import BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from buildguard.archives.pack import Packed
     from buildguard.diagnostic import Diagnostic
     from buildguard.emulator.serve import Emulator
+    from buildguard.manifest import Manifest
     from buildguard.result import Report
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -455,6 +463,56 @@ def test_an_interruption_leaves_the_build_and_says_how_to_end_it(
     assert made.builds.get(build.id).status.name == "CANCELLED"
 
 
+@pytest.mark.parametrize(("answer", "status"), [("y", "CANCELLED"), ("n", "WORKING"), ("", "WORKING")])
+def test_a_person_is_asked_whether_to_end_the_build_too(
+    fine: Project, emulator: Callable[..., Emulator], answer: str, status: str
+) -> None:
+    """In a terminal; where there is none (no answer), nobody is asked."""
+    made = emulator("hang")
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [fine.executable, "check", "--engine", "cloud"],
+        cwd=fine.path,
+        stdin=theirs if answer else subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen = ""
+    try:
+        seen += _until(ours, "Cloud Build runs")
+        child.send_signal(signal.SIGINT)
+        seen += _until(ours, "end the build too?" if answer else "gcloud builds cancel")
+        os.write(ours, f"{answer}\n".encode())
+        assert child.wait(timeout=30) == 130
+        seen += _until(ours, "")
+    finally:
+        os.close(ours)
+        child.kill()
+        child.wait()
+
+    (build,) = made.builds.find("emulated", "")
+    assert build.status.name == status
+    assert f"gcloud builds cancel {build.id} --project emulated" in seen
+    assert ("end the build too?" in seen) == bool(answer)
+    assert "Traceback" not in seen
+
+
+def _until(terminal: int, words: str) -> str:
+    """What a terminal shows, up to some words; what is there, without any."""
+    seen = ""
+    end = time.monotonic() + (30 if words else 1)
+    while time.monotonic() < end and (not words or words not in seen):
+        if select.select([terminal], [], [], 0.2)[0]:
+            try:
+                seen += os.read(terminal, 4096).decode()
+            except OSError:
+                break
+    assert words in seen, seen
+    return seen
+
+
 # ------------------------------------------------------------------------------------------ build:ID as a stage
 
 
@@ -512,7 +570,91 @@ def test_a_build_is_no_place_to_check(fine: Project) -> None:
     assert "digests and no sources" in result.err
 
 
+def test_what_is_unpacked_is_what_gnu_tar_unpacks(
+    fine: Project, emulator: Callable[..., Emulator], tmp_path: Path
+) -> None:
+    """Links, executable bits, long and odd names, and what lies deep: file by file what the commit has, less the drops."""
+    made = emulator()
+    deep = "/".join(["d" * 60] * 5)
+    fine.write(
+        {
+            f"{deep}/{'n' * 120}.py": "x = 1\n",
+            "naïve ☃.py": "x = 2\n",
+            "a b.py": "x = 3\n",
+            ".gcloudignore": "*.log\n",
+            "a.log": "dropped\n",
+            "empty.py": "",
+        }
+    )
+    (fine.path / "link.py").symlink_to("a b.py")
+    (fine.path / "run.sh").chmod(0o755)
+    fine.commit()
+
+    report = _checked(fine)
+
+    assert report.chain is not None
+    assert report.exit_code == 0
+    url = next(one.stage for one in report.chain.snapshots if one.stage.startswith("gs://"))
+    name = url.partition(f"{BUCKET}/")[2].partition("#")[0]
+    archive, unpacked = tmp_path / "sent.tgz", tmp_path / "unpacked"
+    archive.write_bytes(made.storage.buckets.get(BUCKET, name).data)
+    unpacked.mkdir()
+    subprocess.run(["tar", "-xzf", archive, "-C", unpacked], check=True)
+    built = report.chain.snapshots[-1].manifest
+    theirs = manifest(unpacked, "dir:.").snapshot.manifest
+    committed = manifest(fine.path, "commit:HEAD").snapshot.manifest
+
+    def rows(entries: Manifest) -> set[tuple[bytes, str, str]]:
+        return {(one.path, one.mode, one.sha256) for one in entries.entries.values()}
+
+    assert rows(built) == rows(theirs)
+    assert rows(committed) - rows(built) == {row for row in rows(committed) if row[0] == b"a.log"}
+    assert rows(built) < rows(committed)
+
+
 # ------------------------------------------------------------------------------------------ what is shown
+
+
+_SECRET = "ya29.planted-token-0123456789"
+
+
+def test_nothing_secret_is_ever_shown(
+    fine: Project, emulator: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Tokens planted where they might be picked up: no output, log, report or temporary file has one."""
+    made = emulator("http-503=1")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    for name in ("GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN", "DB_PASSWORD"):
+        monkeypatch.setenv(name, _SECRET)
+    key = tmp_path / "key.json"
+    key.write_text(json.dumps({"type": "authorized_user", "refresh_token": _SECRET, "client_secret": _SECRET}))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+
+    shown = ""
+    for args in (
+        ["check", "--engine", "cloud"],
+        ["check", "--engine", "cloud", "--format", "json"],
+        ["check", "--engine", "cloud", "--format", "sarif"],
+        ["manifest", "build:nothing"],
+        ["diff", "commit:HEAD", "gs://nowhere-at-all/x"],
+        ["doctor"],
+    ):
+        done = fine.run(*args)
+        shown += done.out + done.err
+    # and where Google is really asked, with credentials that do not work
+    for name in made.environment:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "acme")
+    done = fine.run("check", "--engine", "cloud")
+    shown += done.out + done.err
+
+    assert done.code == 3
+    assert "CPython" in shown
+    assert _SECRET not in shown
+    kept = [file for file in tmp_path.rglob("*") if file.is_file() and file != key]
+    assert not [file for file in kept if _SECRET.encode() in file.read_bytes()]
+    logs = [one.data for (bucket, _), several in made.storage.buckets.objects() for one in several if bucket]
+    assert not [data for data in logs if _SECRET.encode() in data]
 
 
 def test_the_log_is_shown_as_it_grows(fine: Project, emulator: Callable[..., Emulator]) -> None:

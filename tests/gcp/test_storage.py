@@ -325,6 +325,21 @@ def test_an_emulator_is_on_loopback_or_refused(monkeypatch: pytest.MonkeyPatch, 
         Storage()
 
 
+def test_a_service_account_is_impersonated_as_gcloud_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    key = tmp_path / "adc.json"
+    key.write_text('{"type": "authorized_user", "client_id": "a", "client_secret": "b", "refresh_token": "c"}')
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "acme")
+    own, _project = endpoints.credentials()
+    assert type(own).__name__ == "Credentials"
+    monkeypatch.setenv("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "deployer@acme.iam.gserviceaccount.com")
+
+    found, project = endpoints.credentials()
+
+    assert found.service_account_email == "deployer@acme.iam.gserviceaccount.com"
+    assert project == "acme"
+
+
 def test_without_credentials_the_next_step_is_told(project: Callable[..., Project]) -> None:
     made = project({"a.py": ""})
     made.env = {"GOOGLE_APPLICATION_CREDENTIALS": "", "NO_GCE_CHECK": "true", "CLOUDSDK_CONFIG": str(made.path)}
