@@ -216,7 +216,7 @@ def diagnose(*, log: str | None, form: str, output: Path | None) -> None:
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND…]")
 def emulator(*, faults: tuple[str, ...], command: tuple[str, ...]) -> None:
-    """Cloud Build and Cloud Storage on this machine, for a COMMAND or until Ctrl-C; builds run on the container engine."""
+    """Cloud Build, Cloud Storage and Cloud Run on this machine, for a COMMAND or until Ctrl-C; builds run on the container engine."""
     from buildguard.commands.emulate import run
 
     sys.exit(run(Path.cwd(), faults, command, click.echo))

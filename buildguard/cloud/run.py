@@ -48,13 +48,15 @@ class Archive(NamedTuple):
 class Watch(NamedTuple):
     """Who hears of a round: what takes its time, the build once it runs (None once it has ended), and the objects.
 
-    `stored` hears of what lies in the bucket, `fetched` of another object that Cloud Build says it took instead.
+    `stored` hears of what lies in the bucket, `fetched` of another object that Cloud Build says it took instead, `impostor`
+    of one that held other bytes under the name of the archive, and was replaced.
     """
 
     tell: Callable[[str], object]
     running: Callable[[Seen | None], object]
     stored: Callable[[Stored], object]
     fetched: Callable[[str], object]
+    impostor: Callable[[str], object]
 
 
 class Came(NamedTuple):
@@ -135,7 +137,7 @@ class _Round:
             raise
         self._watch.stored(sent.stored)
         if sent.replaced is not None:
-            self._notes.append(f"{sent.replaced.url} held other bytes under the name of this archive, and was replaced")
+            self._watch.impostor(sent.replaced.url)
         if self._settings.verify:
             self._watch.tell(f"reading {sent.stored.url} back")
             with tempfile.TemporaryFile() as out:

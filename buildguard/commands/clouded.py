@@ -69,6 +69,7 @@ class CloudRun:
         self._came: Came | UnprovenError | None = None
         self._sides: list[Side] = []
         self._wrong = ""
+        self._impostors: list[str] = []
         self._odd = False
         self._unproven: list[str] = []
         self._notes: list[str] = []
@@ -98,6 +99,7 @@ class CloudRun:
             self._sides += self._workspace(self._came)
         chain = self._chain()
         found = [] if chain is None else [_difference(one, hop) for hop in chain.hops for one in hop.findings]
+        found += map(_impostor, self._impostors)
         seen = [] if chain is None else chain.unproven
         told = [Unproven(None, None, what) for what in self._unproven]
         return Brought(chain, tuple(found), (*told, *seen), tuple(self._notes))
@@ -114,7 +116,7 @@ class CloudRun:
         images = list(dict.fromkeys(self._image(share) for share in self._shares if self._image(share)))
         packed = self._packed()
         settings = self._settings()
-        watch = run.Watch(self._tell, self._runs, self._lies, self._look_into)
+        watch = run.Watch(self._tell, self._runs, self._lies, self._look_into, self._impostors.append)
         more = tuple(source.data for source in questions())
         sources = sum(len(share.entries) for share in self._shares)
         try:
@@ -308,6 +310,13 @@ def _difference(one: Difference, hop: Hop) -> Diagnostic:
     message += f" ({brief(evidence)})" if evidence else ""
     hint = "this is damage on the way, and not your code: run this again, and compare what comes back"
     return Diagnostic(CODES[one.change], Severity.ERROR, shown_path(one.path), Range(), message, hint, None, "cloud")
+
+
+def _impostor(url: str) -> Diagnostic:
+    """An object is named by the SHA-256 of its bytes: other bytes under that name are no accident of ours."""
+    message = f"{brief(url)} held other bytes under the name of this archive; it was replaced, and not used"
+    hint = "look who else writes to this bucket: gcloud storage objects describe, and the bucket's audit log"
+    return Diagnostic("BG303", Severity.ERROR, url, Range(), message, hint, None, "cloud")
 
 
 def _cancel(build: Build) -> None:

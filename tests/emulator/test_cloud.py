@@ -308,13 +308,14 @@ def test_a_generation_with_other_members_is_compared_with_what_was_sent(
     other = made.storage.buckets.get(BUCKET, url.partition(f"{BUCKET}/")[2].partition("#")[0]).data
     fine.git("revert", "--no-edit", "HEAD")
     fine.git("reset", "-q", "--hard", "HEAD~2")
-    made.storage.buckets.put(BUCKET, name, other, "application/gzip", None)
+    lying = made.storage.buckets.put(BUCKET, name, other, "application/gzip", None).number
 
     report = _checked(fine)
 
     assert report.exit_code == 1
     # what lay there under our name is no twin of ours: said, replaced, and never taken for ours
-    assert any("held other bytes under the name of this archive" in note for note in report.notes)
+    (found,) = [one for one in report.diagnostics if "held other bytes under the name of this archive" in one.message]
+    assert (found.code, found.path) == ("BG303", f"gs://{BUCKET}/{name}#{lying}")
     assert report.chain is not None
     assert ("app/a.py", "content") in {
         (one.path.decode(), one.cause) for hop in report.chain.hops for one in hop.findings
