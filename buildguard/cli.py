@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildguard import __version__
-from buildguard.errors import BuildRunsError, GuardError, UnprovenError
+from buildguard.boundary import guarded, terminated
+from buildguard.errors import UnprovenError
 from buildguard.report import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
     from buildguard.commands.job import Request
     from buildguard.place import Place
     from buildguard.report.progress import Progress
     from buildguard.result import Report
 
-_INTERRUPTED = 130
-_BUG = 4
 _FEWEST_LINES, _LINES_WITHOUT_TERMINAL, _REST_OF_SCREEN = 12, 40, 8
 
 
@@ -210,6 +208,78 @@ def diagnose(*, log: str | None, form: str, output: Path | None) -> None:
     sys.exit(found.exit_code)
 
 
+@cli.command()
+@click.option("--build-local", is_flag=True, help="Build on this machine instead of in Cloud Build.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, and what would be refused; change nothing.")
+@click.option("--yes", is_flag=True, help="No questions.")
+@click.option("--no-traffic", is_flag=True, help="Leave the new revision without traffic, under its tag.")
+@click.option("--fallback", type=click.Choice(["auto", "ask", "never"]), help="Build here when Cloud Build cannot.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--service", default="", metavar="NAME", help="The Cloud Run service.")
+@click.option("--allow-dirty", is_flag=True, help="Deploy the working tree's bytes of the committed files.")
+@click.option("--allow-unpushed", is_flag=True, help="Deploy a commit that is on no remote.")
+@_in_google
+def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked: Any) -> None:
+    """Check, build, verify, ship, and prove what serves; with Cloud Build, or here."""
+    from buildguard.commands.deploy import deploy as command
+    from buildguard.commands.deploy import plan
+    from buildguard.commands.planning import Request as Wanted
+    from buildguard.report.deploying import as_json, as_text
+    from buildguard.report.progress import Progress
+
+    request = Wanted(cwd=Path.cwd(), fallback=fallback or "", **asked)
+    with Progress() as progress:
+        found = plan(request) if dry_run else command(request, progress, _asking(yes=yes))
+    text = as_json(found) if form == "json" else as_text(found)
+    _deliver(text if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else click.unstyle(text), None)
+    sys.exit(found.exit_code)
+
+
+@cli.command()
+@click.option("--revision", default="", metavar="NAME", help="This one; else the last that was proven to serve alone.")
+@click.option("--service", default="", metavar="NAME", help="The Cloud Run service.")
+@_in_google
+def rollback(*, revision: str, **asked: Any) -> None:
+    """Send all traffic back to an earlier revision."""
+    from buildguard.commands.deploy import rollback as command
+    from buildguard.commands.planning import Request as Wanted
+    from buildguard.report.deploying import rolled_back
+    from buildguard.report.progress import Progress
+
+    with Progress() as progress:
+        found = command(Wanted(cwd=Path.cwd(), **asked), revision, progress)
+    _deliver(rolled_back(found), None)
+
+
+@cli.command()
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--service", default="", metavar="NAME", help="Only this service.")
+@_in_google
+def history(*, form: str, **asked: Any) -> None:
+    """What deploys did: each attempt, how far it came, and why not further."""
+    from buildguard.commands.deploy import history as command
+    from buildguard.commands.planning import Request as Wanted
+    from buildguard.report.deploying import history_json, history_text
+
+    runs, notes = command(Wanted(cwd=Path.cwd(), **asked))
+    _deliver(history_json(runs, notes) if form == "json" else history_text(runs, notes), None)
+
+
+def _asking(*, yes: bool) -> Callable[[str], bool | None]:
+    """Who answers questions: the person at the terminal; nobody where there is none. `--yes` says yes to the deploy itself."""
+    asked: list[str] = []
+
+    def ask(question: str) -> bool | None:
+        asked.append(question)
+        if yes and len(asked) == 1:
+            return True
+        if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return None
+        return click.confirm(question, default=False, err=True)
+
+    return ask
+
+
 @cli.command(hidden=True, context_settings={"ignore_unknown_options": True})
 @click.option(
     "--fault", "faults", multiple=True, metavar="NAME[=VALUE]", help="Something to do wrong; may be repeated."
@@ -258,35 +328,8 @@ def main() -> None:
         )
         sys.exit(UnprovenError.exit_code)
     gc.disable()  # short-lived, and what it makes in numbers holds no cycles
-    signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(_guarded(lambda: cli.main(standalone_mode=False)))
-
-
-def _guarded(run: Callable[[], object]) -> int:
-    """Run, and turn whatever is raised into one clear line and an exit status."""
-    status = 0
-    try:
-        run()
-        sys.stdout.flush()
-    except (click.exceptions.Exit, SystemExit) as done:
-        code = done.exit_code if isinstance(done, click.exceptions.Exit) else done.code
-        status = code if isinstance(code, int) else 0
-    except BuildRunsError as error:
-        status = _still_running(error)
-    except GuardError as error:
-        _complain(error.what, error.hint)
-        status = error.exit_code
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        status = _INTERRUPTED
-    except OSError as error:
-        status = _output_lost(error)
-    except Exception as error:  # noqa: BLE001  the one boundary: what comes here is a bug of ours
-        status = _bug(error)
-    return status
+    signal.signal(signal.SIGTERM, terminated)
+    sys.exit(guarded(lambda: cli.main(standalone_mode=False)))
 
 
 def _pasted(log: str) -> bytes:
@@ -303,58 +346,6 @@ def _pasted(log: str) -> bytes:
         raise UsageError(
             f"{log}: {error.strerror}", hint="buildguard diagnose --log FILE, or --log - to paste it"
         ) from error
-
-
-def _terminated(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + signal.SIGTERM)
-
-
-def _complain(what: str, hint: str) -> None:
-    from buildguard.diagnostic import shown
-
-    click.echo(f"buildguard: {shown(what)}", err=True)
-    if hint:
-        click.echo(f"hint: {hint}", err=True)
-
-
-def _still_running(error: BuildRunsError) -> int:
-    """Ask whether the build is to be ended too; where nobody can be asked it is left, and said how to end it."""
-    _complain(error.what, error.hint)
-    if sys.stdin.isatty() and sys.stderr.isatty():
-        try:
-            if click.confirm("end the build too?", default=False, err=True):
-                error.cancel()
-                click.echo("the build was ended", err=True)
-        except GuardError as failed:
-            _complain(failed.what, failed.hint)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("left running", err=True)
-    return error.exit_code
-
-
-def _output_lost(error: OSError) -> int:
-    """The result could not be delivered, which is not the same as a clean one."""
-    try:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  so that the exit does not fail on it once more
-        if not isinstance(error, BrokenPipeError):
-            _complain(f"{error.filename or 'the result'}: {error.strerror}", "")
-    except OSError:
-        pass
-    return UnprovenError.exit_code
-
-
-def _bug(error: Exception) -> int:
-    """One line for the person, and everything else in a file to paste."""
-    import platform
-    import tempfile
-    import traceback
-
-    text = f"buildguard {__version__}, Python {platform.python_version()}, {platform.platform()}\n{sys.argv}\n"
-    text += "".join(traceback.format_exception(error))
-    with tempfile.NamedTemporaryFile("w", prefix="buildguard-", suffix=".log", delete=False) as log:
-        log.write(text)
-    _complain(f"a bug in buildguard: {type(error).__name__}: {error}", f"please report it with {log.name}")
-    return _BUG
 
 
 def _nothing_proven(error: UnprovenError, *, strict: bool) -> Report:

@@ -36,6 +36,20 @@ class CloudTable(NamedTuple):
     service_account: str = ""
 
 
+class DeployTable(NamedTuple):
+    """`[tool.buildguard.deploy]`, beside the platform and the root."""
+
+    service: str = ""
+    build_until: str = ""
+    image: str = ""
+    health: str = ""
+    traffic: tuple[int, ...] = (100,)
+    fallback: str = "ask"
+    required_env: tuple[str, ...] = ()
+    verify: tuple[str, ...] = ()
+    verify_after: bool = False
+
+
 class Config(NamedTuple):
     """The configuration; `file` is empty where there is none, `target_line` and `image_line` are where those stand.
 
@@ -60,6 +74,7 @@ class Config(NamedTuple):
     platform: str = PLATFORM
     image_root: str = ""
     cloud: CloudTable = CloudTable()
+    deploy: DeployTable = DeployTable()
 
 
 # Every key there is, with the type of its value; tables that later commands read are checked here too,
@@ -165,6 +180,27 @@ def _config(table: Any, place: _Place) -> Config:
         cloud=CloudTable(
             **{name: table.get("cloud", {}).get(name.replace("_", "-"), "") for name in CloudTable._fields}
         ),
+        deploy=_deploy(table.get("deploy", {}), place),
+    )
+
+
+def _deploy(table: Mapping[str, Any], place: _Place) -> DeployTable:
+    fallback = table.get("fallback", "ask")
+    if fallback not in {"auto", "ask", "never"}:
+        raise place.wrong("fallback", f"'{fallback}' is no fallback", "auto, ask or never")
+    traffic = table.get("traffic") or [100]
+    if not all(isinstance(one, int) and 0 <= one <= 100 for one in traffic) or traffic[-1] != 100:  # noqa: PLR2004
+        raise place.wrong("traffic", "'traffic' must be percents that end with 100", "traffic = [0, 10, 100]")
+    return DeployTable(
+        service=table.get("service", ""),
+        build_until=table.get("build-until", ""),
+        image=table.get("image", ""),
+        health=table.get("health", ""),
+        traffic=tuple(traffic),
+        fallback=fallback,
+        required_env=_strings(table, "required-env", place),
+        verify=_strings(table, "verify", place),
+        verify_after=table.get("verify-after", False),
     )
 
 

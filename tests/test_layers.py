@@ -39,6 +39,10 @@ _PURE = (
     "declared/pins",
     "declared/yamlfile",
     "cloud/plan",
+    "deploy/fallback",
+    "deploy/plan",
+    "deploy/trial",
+    "gcp/cut",
     "gcp/buildfile",
     "gcp/buildrules",
     "gcp/fields",
@@ -138,7 +142,7 @@ def test_processes_start_in_one_module(file: Path) -> None:
 
 @pytest.mark.parametrize("file", _SOURCES, ids=lambda file: str(file.relative_to(_PACKAGE)))
 def test_commands_and_judges_print_nothing(file: Path) -> None:
-    if file.name in {"cli.py", "progress.py"}:
+    if file.name in {"boundary.py", "cli.py", "progress.py"}:
         return
     tree = ast.parse(file.read_text("utf-8"))
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}

@@ -44,19 +44,23 @@ class Faults:
         self._lock = threading.Lock()
         self.other_python = ""
         for text in texts:
-            name, equals, value = text.partition("=")
-            if name not in NAMES:
-                close = difflib.get_close_matches(name, NAMES, n=1)
-                hint = f"did you mean '{close[0]}'?" if close else ", ".join(NAMES)
-                raise UsageError(f"there is no fault '{name}'", hint=hint)
-            if name == STEP:
-                if not value:
-                    raise UsageError(f"{STEP} wants an image", hint=f"{STEP}=python:3.8-slim")
-                self.other_python = value
-            elif equals and not value.isdigit():
-                raise UsageError(f"'{text}': a number of times is wanted", hint=f"{name}=1")
-            else:
-                self._left[name] = int(value) if equals else float("inf")
+            self.add(text)
+
+    def add(self, text: str) -> None:
+        """One fault more."""
+        name, equals, value = text.partition("=")
+        if name not in NAMES:
+            close = difflib.get_close_matches(name, NAMES, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else ", ".join(NAMES)
+            raise UsageError(f"there is no fault '{name}'", hint=hint)
+        if name == STEP:
+            if not value:
+                raise UsageError(f"{STEP} wants an image", hint=f"{STEP}=python:3.8-slim")
+            self.other_python = value
+        elif equals and not value.isdigit():
+            raise UsageError(f"'{text}': a number of times is wanted", hint=f"{name}=1")
+        else:
+            self._left[name] = int(value) if equals else float("inf")
 
     def wants(self, name: str) -> bool:
         """Whether a fault was asked for at all."""

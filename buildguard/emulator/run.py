@@ -139,7 +139,7 @@ class CloudRun:
         made.reconciling = True
         made.terminal_condition = run_v2.Condition(type_="Ready", state=_State.CONDITION_RECONCILING)
         if before is not None and self._faults.wants("traffic-pinned"):
-            made.traffic = before.traffic
+            made.traffic = _pinned(before)
         if before is None or before.template != made.template:
             self._new_revision(made)
         self._services[made.name] = made
@@ -261,6 +261,17 @@ class CloudRun:
             return _NOT_READY.format(short)
         self._containers[name] = serving
         return ""
+
+
+def _pinned(before: run_v2.Service) -> list[run_v2.TrafficTarget]:
+    """The traffic of a service as it is, by the names of its revisions: what a rollback or --no-traffic leaves behind."""
+    latest = before.latest_ready_revision.rpartition("/")[2]
+    kind = _Allocation.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
+    asked = list(before.traffic) or [run_v2.TrafficTarget(percent=100)]
+    return [
+        run_v2.TrafficTarget(type_=kind, revision=one.revision or latest, percent=one.percent, tag=one.tag)
+        for one in asked
+    ]
 
 
 def _silently(_text: str) -> None:

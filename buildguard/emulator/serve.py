@@ -48,7 +48,7 @@ class Emulator:
         stale: bytes | None = None,
     ) -> None:
         """Raises UsageError for a fault that there is not."""
-        asked = Faults(faults)
+        self.faults = asked = Faults(faults)
         self.storage = StorageServer(asked)
         self.builds = CloudBuild(self.storage.buckets, asked, stale)
         self.runs = CloudRun(asked)

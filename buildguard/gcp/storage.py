@@ -121,10 +121,12 @@ class Storage:
             if local is not None:
                 from google.auth.credentials import AnonymousCredentials
 
-                self._client = storage.Client(project=project or "emulated", credentials=AnonymousCredentials())
+                self.project = project or endpoints.project() or "emulated"
+                self._client = storage.Client(project=self.project, credentials=AnonymousCredentials())
             else:
                 found, own = endpoints.credentials()
-                self._client = storage.Client(project=project or own or None, credentials=found)
+                self.project = project or own
+                self._client = storage.Client(project=self.project or None, credentials=found)
             self._retry = DEFAULT_RETRY.with_timeout(PATIENCE)
 
     def ensure(self, bucket: str, project: str) -> str:
@@ -202,6 +204,41 @@ class Storage:
             except DataCorruption as error:
                 raise ChangedError(f"gs://{bucket}/{name} was changed on its way into the bucket") from error
             return _stored(blob)
+
+    def create(self, bucket: str, name: str, data: bytes, over: int = 0) -> int | None:
+        """Make a small object where generation `over` lies (0: where none does); its own, None where another one lies there."""
+        from google.api_core.exceptions import PreconditionFailed
+
+        with plainly(f"writing {bucket}/{name}"):
+            blob = self._client.bucket(bucket).blob(name)
+            try:
+                blob.upload_from_string(
+                    data, content_type="application/json", if_generation_match=over, timeout=_TIMEOUT, retry=self._retry
+                )
+            except PreconditionFailed:
+                # a try whose answer was lost may have made it
+                there = self._client.bucket(bucket).blob(name)
+                there.reload(timeout=_TIMEOUT, retry=self._retry)
+                mine = (
+                    there.md5_hash
+                    and base64.b64decode(there.md5_hash) == hashlib.md5(data, usedforsecurity=False).digest()
+                )
+                return int(there.generation) if mine and there.generation != over else None
+            return int(blob.generation)
+
+    def remove(self, bucket: str, name: str, generation: int) -> None:
+        """Delete one generation of an object; one that is gone is no trouble."""
+        from google.api_core.exceptions import NotFound, PreconditionFailed
+
+        with plainly(f"removing {bucket}/{name}"), suppress(NotFound, PreconditionFailed):
+            blob = self._client.bucket(bucket).blob(name)
+            blob.delete(if_generation_match=generation, timeout=_TIMEOUT, retry=self._retry)
+
+    def names(self, bucket: str, prefix: str) -> list[str]:
+        """The names of a bucket's objects below a prefix."""
+        with plainly(f"listing {bucket}/{prefix}"):
+            found = self._client.list_blobs(bucket, prefix=prefix, timeout=_TIMEOUT, retry=self._retry)
+            return [str(blob.name) for blob in found]
 
     def since(self, bucket: str, name: str, start: int) -> bytes:
         """What an object holds from a byte on; empty where there is no such byte, or no such object, yet."""

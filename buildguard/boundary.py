@@ -1,0 +1,100 @@
+"""The boundary of the program: whatever is raised becomes one clear line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from buildguard import __version__
+from buildguard.errors import BuildRunsError, GuardError, UnprovenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+_INTERRUPTED = 130
+_BUG = 4
+
+
+def guarded(run: Callable[[], object]) -> int:
+    """Run, and turn whatever is raised into one clear line and an exit status."""
+    status = 0
+    try:
+        run()
+        sys.stdout.flush()
+    except (click.exceptions.Exit, SystemExit) as done:
+        code = done.exit_code if isinstance(done, click.exceptions.Exit) else done.code
+        status = code if isinstance(code, int) else 0
+    except BuildRunsError as error:
+        status = _still_running(error)
+    except GuardError as error:
+        _complain(error.what, error.hint)
+        status = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        status = _INTERRUPTED
+    except OSError as error:
+        status = _output_lost(error)
+    except Exception as error:  # noqa: BLE001  the one boundary: what comes here is a bug of ours
+        status = _bug(error)
+    return status
+
+
+def terminated(_signal: int, _frame: FrameType | None) -> None:
+    """End as a program does that was told to."""
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _complain(what: str, hint: str) -> None:
+    from buildguard.diagnostic import shown
+
+    click.echo(f"buildguard: {shown(what)}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+
+
+def _still_running(error: BuildRunsError) -> int:
+    """Ask whether the build is to be ended too; where nobody can be asked it is left, and said how to end it."""
+    _complain(error.what, error.hint)
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        try:
+            if click.confirm("end the build too?", default=False, err=True):
+                error.cancel()
+                click.echo("the build was ended", err=True)
+        except GuardError as failed:
+            _complain(failed.what, failed.hint)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("left running", err=True)
+    return error.exit_code
+
+
+def _output_lost(error: OSError) -> int:
+    """The result could not be delivered, which is not the same as a clean one."""
+    try:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  so that the exit does not fail on it once more
+        if not isinstance(error, BrokenPipeError):
+            _complain(f"{error.filename or 'the result'}: {error.strerror}", "")
+    except OSError:
+        pass
+    return UnprovenError.exit_code
+
+
+def _bug(error: Exception) -> int:
+    """One line for the person, and everything else in a file to paste."""
+    import platform
+    import tempfile
+    import traceback
+
+    text = f"buildguard {__version__}, Python {platform.python_version()}, {platform.platform()}\n{sys.argv}\n"
+    text += "".join(traceback.format_exception(error))
+    with tempfile.NamedTemporaryFile("w", prefix="buildguard-", suffix=".log", delete=False) as log:
+        log.write(text)
+    _complain(f"a bug in buildguard: {type(error).__name__}: {error}", f"please report it with {log.name}")
+    return _BUG

@@ -1,0 +1,214 @@
+"""Making the image of a deploy: in Cloud Build, or on the local engine; either way from the verified archive."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildguard.containers import daemon as daemons
+from buildguard.containers import image as images
+from buildguard.deploy import fallback
+from buildguard.errors import GuardError, UnprovenError
+from buildguard.gcp.build import GRACE, SUCCESS, CloudBuild, source_of
+from buildguard.gcp.cut import repository_of
+from buildguard.gcp.logs import Tail
+from buildguard.gcp.storage import ChangedError, Storage
+from buildguard.localbuild import runner
+from buildguard.localbuild.dockerfile import BuildFailedError, Dockerfile
+from buildguard.localbuild.plan import plan, seconds
+from buildguard.localbuild.substitutions import replaced, settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from buildguard.commands.planning import Prepared
+    from buildguard.gcp.build import Seen
+    from buildguard.gcp.storage import Stored
+
+_CHUNK = 1 << 20
+
+
+class Built(NamedTuple):
+    """An image that was made: the reference by which it is had here, its name to push, and its digest (empty: not pushed).
+
+    `evidence` is what is written down of it.
+    """
+
+    reference: str
+    name: str
+    digest: str
+    evidence: Mapping[str, Any]
+
+
+class BuildEndedError(GuardError):
+    """A build in Cloud Build that ended without success; the row of the fallback table that it is."""
+
+    exit_code = 1
+
+    def __init__(self, build: Seen, row: fallback.Row) -> None:
+        super().__init__(f"the build {build.id} ended with {build.ending}", hint=f"look at {build.log_url}")
+        self.build = build
+        self.row = row
+        # trouble of the service proves nothing against the code
+        self.exit_code = 1 if row.leads_to == fallback.STOP else 3
+
+
+def substituted(prepared: Prepared, known: Mapping[str, str]) -> str:
+    """The name of the image with everything in it filled in."""
+    build = prepared.plan.building.build
+    dynamic = bool((build.get("options") or {}).get("dynamicSubstitutions"))
+    return replaced(prepared.plan.building.image, settled(build.get("substitutions") or {}, known, dynamic=dynamic))
+
+
+# ------------------------------------------------------------------------------------------ in Cloud Build
+
+
+def in_cloud(
+    prepared: Prepared,
+    stored: Stored,
+    say: Callable[[str], object],
+    started: Callable[[Seen | None], object],
+    resume: str,
+) -> Built:
+    """Build in Cloud Build, or follow the build `resume` that an earlier run started, to its end.
+
+    Raises BuildEndedError for one that did not succeed, ChangedError where it fetched something else than was sent.
+    """
+    table = prepared.config.cloud
+    made: dict[str, Any] = {**prepared.plan.building.build, "source": source_of(stored.url)}
+    if table.service_account:
+        made["serviceAccount"] = table.service_account
+        made["options"] = {"logging": "CLOUD_LOGGING_ONLY", **(made.get("options") or {})}
+    if table.worker_pool:
+        made["options"] = {**(made.get("options") or {}), "pool": {"name": table.worker_pool}}
+    timeout = seconds(made.get("timeout")) or 3600.0
+    with CloudBuild(prepared.project, prepared.region or "global") as builds, Storage(builds.project) as storage:
+        seen = builds.get(resume) if resume else builds.submit(made, say)
+        seen = _followed(builds, storage, seen, timeout, (say, started))
+        if seen.status != SUCCESS and fallback.of_build(seen).name in _ONCE_MORE:
+            say(f"the build {seen.id} ended with {seen.ending}: once more")
+            seen = _followed(builds, storage, builds.submit(made, say), timeout, (say, started))
+    told = seen.provenance
+    if told is not None and (told.url != stored.url or told.sha256 not in {"", prepared.packed.written.file_digest}):
+        raise ChangedError(
+            f"the build {seen.id} fetched {told.url} ({told.sha256}), and not what was sent", stored=stored
+        )
+    if seen.status != SUCCESS:
+        raise BuildEndedError(seen, fallback.of_build(seen))
+    wanted = repository_of(substituted(prepared, {"BUILD_ID": seen.id, "PROJECT_ID": prepared.project}))
+    found = [(name, digest) for name, digest in seen.images if repository_of(name) == wanted]
+    if not found:
+        raise UnprovenError(f"the build {seen.id} does not tell the digest of {wanted}")
+    name, digest = found[0]
+    evidence = {
+        "build": seen.id,
+        "image": name,
+        "digest": digest,
+        "fetched": told.sha256 if told is not None else None,
+        "archive": prepared.packed.written.digest,
+        "key": prepared.key,
+    }
+    return Built(f"{wanted}@{digest}", name, digest, evidence)
+
+
+_ONCE_MORE = frozenset({fallback.of_kind("FETCH_SOURCE_FAILED").name, fallback.of_kind("PUSH_FAILED").name})
+
+
+def _followed(
+    builds: CloudBuild,
+    storage: Storage,
+    seen: Seen,
+    timeout: float,
+    heard: tuple[Callable[[str], object], Callable[[Seen | None], object]],
+) -> Seen:
+    say, started = heard
+    started(seen)
+    tail = Tail(storage, seen, say)
+    try:
+        return builds.wait(seen, timeout, told=lambda _seen: tail.more(), grace=3600 + GRACE)
+    finally:
+        tail.more()
+        for note in tail.notes:
+            say(note)
+        if sys.exc_info()[0] is not KeyboardInterrupt:
+            started(None)
+
+
+# ------------------------------------------------------------------------------------------ here
+
+
+def here(prepared: Prepared, say: Callable[[str], object]) -> Built:
+    """Build on the local engine. Raises BuildFailedError for a step that fails, UnprovenError for any other trouble."""
+    building = prepared.plan.building
+    known = {
+        "BUILD_ID": str(uuid.uuid4()),
+        "PROJECT_ID": prepared.project or "local",
+        "PROJECT_NUMBER": "0",
+        "LOCATION": prepared.region or "global",
+    }
+    name = substituted(prepared, known)
+    daemon = daemons.connect()
+    try:
+        if building.file:
+            _by_file(prepared, known, daemon, say)
+        else:
+            image = Dockerfile(prepared.archive, prepared.dockerfile, prepared.context, prepared.config.platform)
+            image.build(daemon, name, say)
+        found = images.find(daemon, name, prepared.config.platform, None)
+    finally:
+        daemon.close()
+    evidence = {"image": name, "id": found.id, "archive": prepared.packed.written.digest, "key": prepared.key}
+    return Built(found.id, name, "", evidence)
+
+
+def _by_file(prepared: Prepared, known: Mapping[str, str], daemon: Any, say: Callable[[str], object]) -> None:
+    """Run the steps of the project's build file."""
+    build = prepared.plan.building.build
+    platform = {"DOCKER_DEFAULT_PLATFORM": prepared.config.platform}
+    steps = [
+        {**one, "env": [*[f"{k}={v}" for k, v in platform.items()], *one.get("env", [])]} for one in build["steps"]
+    ]
+    planned = plan({**build, "steps": steps, "images": []}, known)
+    names = sorted({name for one in planned.steps for name in one.secrets})
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise UnprovenError(f"the build wants the secret {missing[0]}", hint=f"export {missing[0]}=… for a local build")
+    secrets = {name: os.environ[name] for name in names}
+    log: list[str] = []
+
+    def heard(line: str) -> None:
+        log.append(line)
+        say(line)
+
+    made = runner.Build(daemon, planned, runner.Around(heard, secrets, None, prepared.config.platform))
+    with made.workspace(_pieces(prepared.archive)):
+        try:
+            result = made.run()
+        except KeyboardInterrupt:
+            made.cancel()
+            raise
+    if result.status in {runner.FAILURE, runner.TIMEOUT}:
+        raise BuildFailedError(result.detail, "\n".join(log[-40:]).encode())
+    if result.status != runner.SUCCESS:
+        raise UnprovenError(result.detail or f"the build ended with {result.status}")
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    with open(file, "rb") as archive:
+        while piece := archive.read(_CHUNK):
+            yield piece
+
+
+def push(reference: str, name: str, platform: str) -> str:
+    """Send a local image to its registry under a name; the digest that the registry tells."""
+    daemon = daemons.connect()
+    try:
+        found = images.find(daemon, reference, platform, None)
+        repository = repository_of(name)
+        daemon.api.tag(found.id, repository, name[len(repository) + 1 :] or "latest")
+        return images.push(daemon, name)
+    finally:
+        daemon.close()

@@ -1,0 +1,348 @@
+"""`buildguard deploy`, `rollback` and `history`: from a plan to proof of what serves, and back."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import config as configs
+from buildguard import git
+from buildguard.commands.building import BuildEndedError
+from buildguard.commands.deploying import Deploy, Outcome, StoppedError
+from buildguard.commands.job import config_files
+from buildguard.commands.planning import Request, prepared
+from buildguard.deploy import bucket as buckets
+from buildguard.deploy import fallback, lock
+from buildguard.deploy import ledger as ledgers
+from buildguard.deploy import plan as plans
+from buildguard.deploy.ledger import Ledger
+from buildguard.errors import BuildRunsError, UnprovenError, UsageError
+from buildguard.gcp.run import Run, Share
+from buildguard.gcp.storage import Storage
+from buildguard.localbuild.dockerfile import BuildFailedError
+from buildguard.place import locate
+from buildguard.scratch import folder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildguard.commands.deploying import Act, Did
+    from buildguard.commands.judging import Watcher
+    from buildguard.commands.planning import Prepared
+    from buildguard.config import Config
+    from buildguard.deploy.ledger import Line
+    from buildguard.deploy.plan import Plan
+
+
+class Deployed(NamedTuple):
+    """What `deploy` returns: the plan, what each step came to, decisions on the way, and where it serves.
+
+    `outcomes` is None for a dry run, and empty where the plan was refused.
+    """
+
+    plan: Plan
+    outcomes: tuple[Outcome, ...] | None
+    decisions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    revision: str = ""
+    url: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """1 for a failure or a refusal, else 3 for what could not be proven, else 0."""
+        verdicts = {one.verdict for one in self.outcomes or ()}
+        if self.plan.refusals or ledgers.FAILED in verdicts:
+            return 1
+        return 3 if ledgers.UNPROVEN in verdicts else 0
+
+
+class _Scratch:
+    """Owns the archive of a run."""
+
+
+def plan(request: Request) -> Deployed:
+    """What a deploy would do, and what it would refuse. Nothing is run or changed."""
+    scratch = _Scratch()
+    return Deployed(prepared(request, folder_of(scratch) / "source.tgz").plan, None)
+
+
+def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]) -> Deployed:
+    """Deploy the commit; `ask` puts a question to the person, None where there is nobody to ask.
+
+    Raises UsageError for a request that makes no sense, HeldError while somebody else deploys the service.
+    """
+    scratch = _Scratch()
+    ready = prepared(request, folder_of(scratch) / "source.tgz")
+    if ready.plan.refusals:
+        return Deployed(ready.plan, ())
+    wishes = ready.plan.wishes
+    if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {wishes.service}?"):
+        raise UsageError("nothing was deployed: nobody said yes", hint="--yes where nobody can be asked")
+    run = uuid.uuid4().hex[:8]
+    file = git.git_folder(ready.repository, "objects").parent / ledgers.NAME
+    with ExitStack() as held:
+        place: lock.Place = lock.File(file.with_name(f"lock-{wishes.service}"))
+        ledger = Ledger(file, run, wishes.service, ready.plan.source.commit)
+        earlier, broken = ledgers.read(file)
+        notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
+        shared = _shared(ready, held)
+        if isinstance(shared, str):
+            notes.append(f"the lock and the ledger are this machine's alone: {shared}")
+        else:
+            storage, bucket = shared
+            place = buckets.Lock(storage, bucket, wishes.service)
+            ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
+            earlier = ledgers.merged(earlier, buckets.lines(storage, bucket, wishes.service))
+        held.enter_context(lock.held(place, wishes.service, run))
+        mine = [line for line in earlier if line.service == wishes.service]
+        stopped = ledgers.stopped_at(ledgers.runs(mine)[-1]) if mine else ""
+        if stopped:
+            notes.append(
+                f"the last deploy of {wishes.service} stopped at the step '{stopped}'; what is proven is used again"
+            )
+        going = _Going(Deploy(ready, ledger, mine, watcher), ask)
+        try:
+            going.run()
+        except KeyboardInterrupt:
+            build = going.deploy.running
+            if build is not None:
+                raise BuildRunsError(
+                    build.id, f"gcloud builds cancel {build.command_line}", lambda: _cancel(build.home, build.id)
+                ) from None
+            raise
+        return Deployed(
+            going.deploy.plan,
+            tuple(going.deploy.outcomes),
+            tuple(going.decisions),
+            (*notes, *ledger.notes),
+            going.deploy.revision,
+            going.deploy.url,
+        )
+
+
+def _cancel(home: tuple[str, str], identity: str) -> None:
+    from buildguard.gcp.build import CloudBuild
+
+    with CloudBuild(*home) as builds:
+        builds.cancel(identity)
+
+
+def _shared(ready: Prepared, held: ExitStack) -> tuple[Storage, str] | str:
+    """The bucket that a team shares; or why there is none."""
+    if not ready.plan.serving.known:
+        return ready.plan.serving.why
+    try:
+        storage = held.enter_context(Storage(ready.project))
+        return storage, storage.ensure(ready.config.cloud.bucket, storage.project)
+    except UnprovenError as error:
+        return error.words
+
+
+class _Going:
+    """A deploy under way: its steps in their order, and the way out where Cloud Build cannot build."""
+
+    def __init__(self, going: Deploy, ask: Callable[[str], bool | None]) -> None:
+        self.deploy = going
+        self.decisions: list[str] = []
+        self._ask = ask
+
+    def run(self) -> None:
+        """Every step of the plan; what is not reached is said to be skipped."""
+        try:
+            self._before()
+            self._image()
+            self._service()
+        except StoppedError as error:
+            done = {one.step for one in self.deploy.outcomes}
+            for one in self.deploy.plan.steps:
+                if one.id not in done:
+                    self.deploy.skip(one.id, f"not reached: {error.what[:120]}")
+
+    def _before(self) -> None:
+        self.deploy.ledger.builder = self.deploy.plan.wishes.builder
+        self.deploy.step(plans.CHECK, self.deploy.check)
+        self.deploy.step(plans.ARCHIVE, self.deploy.archive)
+
+    def _image(self) -> None:
+        going = self.deploy
+        if going.plan.wishes.builder == plans.CLOUD:
+            try:
+                self._tried_twice(plans.UPLOAD, going.upload)
+                going.step(plans.BUILD, going.build_in_cloud)
+            except StoppedError as error:
+                self._fall_back(error)
+        if going.plan.wishes.builder == plans.LOCAL:
+            going.step(plans.BUILD, self._built_here)
+        going.step(plans.VERIFY_IMAGE, going.verify_image)
+        going.step(plans.START, going.start)
+        if going.plan.wishes.builder == plans.LOCAL:
+            going.step(plans.PUSH, going.push)
+
+    def _built_here(self) -> Did:
+        try:
+            return self.deploy.build_here()
+        except BuildFailedError as error:
+            last = error.log.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
+            raise StoppedError(
+                f"{error.what}: {last[0][:200]}", evidence={"log": error.log.decode("utf-8", "replace")}
+            ) from error
+
+    def _tried_twice(self, step: str, act: Act) -> None:
+        """Bytes that changed on their way are sent once more."""
+        try:
+            self.deploy.step(step, act)
+        except StoppedError as error:
+            if "ChangedError" not in fallback.causes(error):
+                raise
+            self.decisions.append(f"{error.what}: sent once more")
+            self.deploy.step(step, act)
+
+    def _fall_back(self, error: StoppedError) -> None:
+        """Build here instead, where the table and the person say so; else the deploy ends as it did."""
+        cause = error.__cause__
+        in_bucket = self.deploy.outcomes[-1].step == plans.UPLOAD
+        if isinstance(cause, BuildEndedError):
+            row = cause.row
+        else:
+            row = fallback.of_error(fallback.causes(error), error.what, in_bucket=in_bucket)
+        ready = self.deploy.prepared
+        said: bool | None = None
+        if fallback.is_a_question(row, ready.fallback):
+            said = self._ask(f"{row.name}: build on this machine instead?")
+        take = fallback.decided(row, ready.fallback, asked=said)
+        self.decisions.append(
+            f"{row.name} → {row.leads_to}; fallback = {ready.fallback}: {'building here' if take else 'stopped'}"
+        )
+        if not take:
+            raise error
+        wishes = ready.plan.wishes._replace(builder=plans.LOCAL)
+        was = ready.plan
+        made = plans.plan(was.source, was.packed, was.building, was.serving, wishes)
+        self.deploy.prepared = ready._replace(plan=made)
+        self.deploy.plan = made
+        self.deploy.ledger.builder = plans.LOCAL
+
+    def _service(self) -> None:
+        going, wishes, serving = self.deploy, self.deploy.plan.wishes, self.deploy.plan.serving
+        going.step(plans.VALIDATE, going.validate)
+        going.step(plans.REVISION, going.make_revision)
+        first = not serving.exists
+        going.step(plans.HEALTH, going.health)
+        if wishes.verify:
+            going.step(plans.VERIFY, going.verify)
+        if wishes.no_traffic:
+            return
+        if not first:
+            going.step(plans.TRAFFIC, going.traffic)
+        going.step(plans.PROVE, going.prove)
+        if wishes.verify and wishes.verify_after:
+            try:
+                going.step(plans.VERIFY, lambda: going.verify(going.url))
+            except StoppedError as error:
+                if error.exit_code == 1 and not first:
+                    why = f"verified after traffic: {error.what}"
+                    going.step(plans.TRAFFIC, lambda: going.roll_back(why))
+                raise
+
+
+# ------------------------------------------------------------------------------------------ rollback and history
+
+
+class RolledBack(NamedTuple):
+    """What `rollback` returns."""
+
+    service: str
+    before: str
+    revision: str
+    url: str
+
+
+def rollback(request: Request, revision: str, watcher: Watcher) -> RolledBack:
+    """All traffic to an earlier revision: the one that is named, else the last that was proven to serve alone.
+
+    Raises UnprovenError where that is not certain, or the revision does not work.
+    """
+    repository, config, service = _whereabouts(request)
+    project, region = request.project or config.cloud.project, request.region or config.cloud.region
+    run_id = uuid.uuid4().hex[:8]
+    file = git.git_folder(repository, "objects").parent / ledgers.NAME
+    with ExitStack() as held:
+        run = held.enter_context(Run(project, region))
+        storage = held.enter_context(Storage(project))
+        bucket = storage.ensure(config.cloud.bucket, storage.project)
+        held.enter_context(lock.held(buckets.Lock(storage, bucket, service), service, run_id))
+        there = run.get(service)
+        if there is None:
+            raise UsageError(f"there is no service {service}")
+        lines = ledgers.merged(ledgers.read(file)[0], buckets.lines(storage, bucket, service))
+        wanted = revision or _last_proven(lines, service, there.sole)
+        found = run.revision(service, wanted)
+        if not found.ready:
+            raise UnprovenError(
+                f"{wanted} is not ready: {found.message}", hint="buildguard history, and --revision NAME"
+            )
+        watcher.tell(f"rollback: all traffic of {service} to {wanted}")
+        ledger = Ledger(file, run_id, service, str(found.annotations.get("buildguard.dev/commit", "")))
+        ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
+        ledger.write("rollback", ledgers.BEGUN, 0.0, {"revision": wanted, "from": there.sole})
+        routed = run.route(service, [Share(wanted, 100)], there.etag)
+        if routed.sole != wanted:
+            raise UnprovenError(f"{service} does not serve {wanted} alone")
+        ledger.write("rollback", ledgers.OK, 0.0, {"revision": wanted, "url": routed.url, "digest": found.digest})
+        return RolledBack(service, there.sole, wanted, routed.url)
+
+
+def _last_proven(lines: list[Line], service: str, now: str) -> str:
+    """The last revision that was proven to have all traffic, other than the one that has it now."""
+    proven = [
+        str(line.evidence.get("revision", ""))
+        for line in lines
+        if line.service == service and line.verdict == ledgers.OK and line.step in {plans.PROVE, "rollback"}
+    ]
+    instead = [
+        str(line.evidence.get("instead_of", ""))
+        for line in lines
+        if line.service == service
+        and line.verdict == ledgers.OK
+        and line.step == plans.PROVE
+        and line.evidence.get("revision") == now
+    ]
+    candidates = [one for one in [*proven, *instead[-1:]] if one and one != now]
+    if not candidates:
+        raise UnprovenError(
+            f"which revision of {service} served alone before is not certain",
+            hint="gcloud run revisions list, and --revision NAME",
+        )
+    return instead[-1] if instead and instead[-1] else candidates[-1]
+
+
+def history(request: Request) -> tuple[list[list[Line]], list[str]]:
+    """The runs of the ledger, the oldest first, of one service where one is named; and notes."""
+    repository, config, service = _whereabouts(request, needed=False)
+    file = git.git_folder(repository, "objects").parent / ledgers.NAME
+    lines, broken = ledgers.read(file)
+    notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
+    if service:
+        try:
+            with Storage(request.project or config.cloud.project) as storage:
+                bucket = config.cloud.bucket
+                if bucket or storage.project:
+                    lines = ledgers.merged(
+                        lines, buckets.lines(storage, storage.ensure(bucket, storage.project), service)
+                    )
+        except UnprovenError as error:
+            notes.append(f"this machine's runs alone: {error.what}")
+        lines = [line for line in lines if line.service == service]
+    return ledgers.runs(ledgers.merged(lines)), notes
+
+
+def _whereabouts(request: Request, *, needed: bool = True) -> tuple[git.Repository, Config, str]:
+    place = locate(request.cwd, ())
+    if place.repository is None:
+        raise UsageError("there is no repository here, and so no ledger")
+    config = configs.read(config_files(place.stage))
+    service = request.service or config.deploy.service
+    if needed and not service:
+        raise UsageError("which service is meant cannot be told", hint="--service NAME")
+    return place.repository, config, service

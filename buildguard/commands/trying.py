@@ -1,0 +1,67 @@
+"""A revision tried from outside: whether its address answers, and what the project's own verify commands say of it."""
+
+from __future__ import annotations
+
+import os
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+from buildguard import process
+from buildguard.deploy import trial
+from buildguard.scratch import folder_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEALTHY_WITHIN = 60.0
+_PAUSE = 0.5
+_VERIFY_WITHIN = 3600.0
+
+
+class _Junit:
+    """Owns the folder that test runners write their XML to."""
+
+
+def healthy(address: str, fine: int) -> int:
+    """The status of an address once it is below `fine`; after a minute the last one, negative, -1 where nothing answered."""
+    until = time.monotonic() + HEALTHY_WITHIN
+    while True:
+        status = _asked(address)
+        if 0 < status < fine:
+            return status
+        if time.monotonic() > until:
+            return -max(status, 1)
+        time.sleep(_PAUSE)
+
+
+def _asked(address: str) -> int:
+    """The HTTP status of an address; 0 where nothing answers."""
+    if not address.startswith(("http://", "https://")):
+        return 0
+    try:
+        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310  http and https alone
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return int(error.code)
+    except OSError:
+        return 0
+
+
+def tried(command: str, url: str, revision: str, cwd: Path) -> trial.Trial:
+    """Run a verify command against an address, and judge it by the tests that it ran."""
+    owner = _Junit()
+    junit = folder_of(owner) / "junit.xml"
+    env = {
+        **os.environ,
+        "BUILDGUARD_URL": url,
+        "BUILDGUARD_REVISION": revision,
+        # pytest writes it unasked; whoever asks for another file has the last word
+        "PYTEST_ADDOPTS": f"--junitxml={junit} {os.environ.get('PYTEST_ADDOPTS', '')}".strip(),
+    }
+    started = time.monotonic()
+    done = process.run(["/bin/sh", "-c", command], cwd=cwd, env=env, timeout=_VERIFY_WITHIN)
+    seconds = round(time.monotonic() - started, 2)
+    written = junit.read_bytes() if junit.exists() else None
+    return trial.judged(command, done.status, done.stdout + done.stderr, written, seconds)

@@ -1,0 +1,1 @@
+"""Deploying: what will be done (plan), what was done (ledger), who may do it now (lock), and what trouble leads to (fallback)."""

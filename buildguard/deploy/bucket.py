@@ -1,0 +1,46 @@
+"""The bucket's side of a deploy: the lock that other machines see, and the ledger that a team shares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildguard.deploy import ledger
+from buildguard.gcp.storage import Url
+
+if TYPE_CHECKING:
+    from buildguard.deploy.ledger import Line
+    from buildguard.gcp.storage import Storage
+
+
+class Lock:
+    """A lock as an object; see `buildguard.deploy.lock`."""
+
+    def __init__(self, storage: Storage, bucket: str, service: str) -> None:
+        self._storage = storage
+        self._bucket = bucket
+        self._name = f"buildguard/lock/{service}.json"
+
+    def create(self, data: bytes, over: int) -> int | None:
+        """Make it where generation `over` lies."""
+        return self._storage.create(self._bucket, self._name, data, over)
+
+    def read(self) -> tuple[bytes, int] | None:
+        """What the holder wrote, and its generation."""
+        if self._name not in self._storage.names(self._bucket, self._name):
+            return None
+        generation = self._storage.look(Url(self._bucket, self._name, 0)).generation
+        return self._storage.content(f"gs://{self._bucket}/{self._name}#{generation}"), generation
+
+    def remove(self, version: int) -> None:
+        """Give it back."""
+        self._storage.remove(self._bucket, self._name, version)
+
+    def remedy(self) -> str:
+        """Remove the object."""
+        return f"gcloud storage rm gs://{self._bucket}/{self._name}"
+
+
+def lines(storage: Storage, bucket: str, service: str) -> list[Line]:
+    """The ledger of a service as it lies in a bucket."""
+    names = storage.names(bucket, ledger.folder_of(service))
+    return ledger.parse(storage.content(f"gs://{bucket}/{name}") for name in sorted(names))[0]

@@ -1,0 +1,111 @@
+"""When Cloud Build cannot build: whether the local builder may, by what went wrong. Pure.
+
+Each row names what happened, and what that leads to. A failing step of the project's own build is never hidden behind
+another builder, and neither is a missing right.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from buildguard.gcp.build import Seen
+
+LOCAL, STOP, ASK, AGAIN = "build locally", "stop", "ask", "run the same build once more"
+NEVER, AUTO = "never", "auto"
+
+
+class Row(NamedTuple):
+    """One row of the table: what happened, and what it leads to."""
+
+    name: str
+    leads_to: str
+
+
+_OFFLINE = Row("there are no Google credentials, or no project", LOCAL)
+_UNREACHED = Row("Cloud Build cannot be reached, after trying again", LOCAL)
+_QUOTA = Row("a quota is used up, after waiting", LOCAL)
+_REGION = Row("the region may run no builds", LOCAL)
+_RIGHTS = Row("a right or an API is missing", STOP)
+_BUCKET = Row("the bucket refuses the archive", LOCAL)
+_SERVICE = Row("the build ended by the service's own trouble, twice", LOCAL)
+_ENDED = Row("the build timed out or was cancelled", ASK)
+_STEP = Row("a step of the build failed", STOP)
+_PUSH = Row("the image could not be pushed", AGAIN)
+_CHANGED = Row("the bytes changed on their way, twice", LOCAL)
+_WAITS = Row("the build waits for an approval, or does not end", STOP)
+_UNKNOWN = Row("something else", STOP)
+
+_KINDS = {
+    "USER_BUILD_STEP": _STEP,
+    "PUSH_FAILED": _PUSH,
+    "PUSH_IMAGE_NOT_FOUND": _PUSH,
+    "PUSH_NOT_AUTHORIZED": _PUSH,
+    "LOGGING_FAILURE": _SERVICE,
+    "FETCH_SOURCE_FAILED": _SERVICE,
+}
+_STATUSES = {"INTERNAL_ERROR": _SERVICE, "EXPIRED": _SERVICE, "TIMEOUT": _ENDED, "CANCELLED": _ENDED}
+
+
+def of_build(build: Seen) -> Row:
+    """The row of a build that ended without success."""
+    return _KINDS.get(build.kind) or _STATUSES.get(build.status) or (_STEP if build.status == "FAILURE" else _UNKNOWN)
+
+
+def of_kind(kind: str) -> Row:
+    """The row of a type of failure that Cloud Build tells."""
+    return _KINDS[kind]
+
+
+def of_error(names: list[str], words: str, *, in_bucket: bool) -> Row:
+    """The row of an error: the class names of Google's that it came from, and what it says."""
+    known = {
+        "DefaultCredentialsError": _OFFLINE,
+        "Unauthorized": _OFFLINE,
+        "RefreshError": _OFFLINE,
+        "ServiceUnavailable": _UNREACHED,
+        "DeadlineExceeded": _UNREACHED,
+        "GatewayTimeout": _UNREACHED,
+        "BadGateway": _UNREACHED,
+        "InternalServerError": _UNREACHED,
+        "RetryError": _UNREACHED,
+        "ConnectionError": _UNREACHED,
+        "ResourceExhausted": _QUOTA,
+        "TooManyRequests": _QUOTA,
+        "ChangedError": _CHANGED,
+    }
+    if "quota restrictions" in words:
+        return _REGION
+    if in_bucket and {"Forbidden", "NotFound", "PermissionDenied"}.intersection(names):
+        return _BUCKET
+    if {"PermissionDenied", "Forbidden", "NotFound", "FailedPrecondition"}.intersection(names):
+        return _RIGHTS
+    if "project is meant cannot be told" in words:
+        return _OFFLINE
+    if "waits for an approval" in words or "should have ended by now" in words:
+        return _WAITS
+    return next((known[name] for name in names if name in known), _UNKNOWN)
+
+
+def causes(error: BaseException) -> list[str]:
+    """The class names of an error, of those above it and of what it came from."""
+    found: list[str] = []
+    one: BaseException | None = error
+    while one is not None:
+        found += [kind.__name__ for kind in type(one).__mro__]
+        one = one.__cause__
+    return found
+
+
+def is_a_question(row: Row, fallback: str) -> bool:
+    """Whether a person is asked."""
+    if fallback == NEVER or row.leads_to not in {LOCAL, ASK}:
+        return False
+    return row.leads_to == ASK or fallback != AUTO
+
+
+def decided(row: Row, fallback: str, *, asked: bool | None) -> bool:
+    """Whether the local builder takes over: `fallback` is auto, ask or never, `asked` what the person said, if anybody was."""
+    if is_a_question(row, fallback):
+        return bool(asked)
+    return fallback == AUTO and row.leads_to == LOCAL

@@ -1,0 +1,184 @@
+"""What a deploy will do, step by step, and what it would refuse. Pure: everything that it is made from was read before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CHECK, ARCHIVE, UPLOAD, BUILD, VERIFY_IMAGE, START, PUSH = (
+    "check",
+    "archive",
+    "upload",
+    "build",
+    "verify-image",
+    "start",
+    "push",
+)
+VALIDATE, REVISION, HEALTH, VERIFY, TRAFFIC, PROVE = "validate", "revision", "health", "verify", "traffic", "prove"
+ORDER = (CHECK, ARCHIVE, UPLOAD, BUILD, VERIFY_IMAGE, START, PUSH, VALIDATE, REVISION, HEALTH, VERIFY, TRAFFIC, PROVE)
+CLOUD, LOCAL = "cloud", "local"
+
+
+class Step(NamedTuple):
+    """One step of a plan: its id, and what it will do."""
+
+    id: str
+    will: str
+
+
+class Source(NamedTuple):
+    """What is deployed: the commit, the paths that differ from it in the working tree, and whether it was pushed.
+
+    `pushed` is None where there is no remote to push to; `target` is the Python that will run it, in words.
+    """
+
+    commit: str
+    dirty: tuple[str, ...]
+    pushed: bool | None
+    target: str
+
+
+class Packed(NamedTuple):
+    """The archive: the digest of the tar inside it, how many files, and what is left out of it by which rule."""
+
+    digest: str
+    files: int
+    dropped: tuple[tuple[str, str], ...]
+
+
+class Building(NamedTuple):
+    """How the image is made: the Build as the API's JSON has it, the steps of the build file that run and that do not.
+
+    `image` is the name under which it is pushed; `pushes` are steps of the file that push by themselves.
+    """
+
+    build: Mapping[str, Any]
+    file: str
+    image: str
+    kept: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    pushes: tuple[str, ...] = ()
+
+
+class Serving(NamedTuple):
+    """The service before the deploy: its sole revision (empty: none, or several), and variables that would be missing.
+
+    `known` is False where nobody could be asked.
+    """
+
+    known: bool
+    exists: bool = False
+    rollback_to: str = ""
+    missing: tuple[str, ...] = ()
+    why: str = ""
+
+
+class Wishes(NamedTuple):
+    """What a person asked for, by flags and configuration."""
+
+    builder: str
+    service: str
+    traffic: tuple[int, ...]
+    verify: tuple[str, ...]
+    health: str
+    no_traffic: bool = False
+    allow_dirty: bool = False
+    allow_unpushed: bool = False
+    verify_after: bool = False
+
+
+class Plan(NamedTuple):
+    """Everything; `refusals` are what stands against it, each with what to do, `notes` what is worth knowing."""
+
+    source: Source
+    packed: Packed
+    building: Building
+    serving: Serving
+    wishes: Wishes
+    steps: tuple[Step, ...]
+    refusals: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def plan(source: Source, packed: Packed, building: Building, serving: Serving, wishes: Wishes) -> Plan:
+    """The plan of a deploy."""
+    refusals = tuple(_refusals(source, serving, wishes))
+    steps = tuple(_steps(source.target, building, serving, wishes))
+    return Plan(
+        source,
+        packed,
+        building,
+        serving,
+        wishes,
+        steps,
+        refusals,
+        tuple(_notes(source, building, serving, wishes)),
+    )
+
+
+def _steps(target: str, building: Building, serving: Serving, wishes: Wishes) -> list[Step]:
+    local = wishes.builder == LOCAL
+    what = "Dockerfile" if not building.file else building.file
+    found = [
+        Step(CHECK, f"compile every source of the commit under {target}, by an interpreter of that version"),
+        Step(ARCHIVE, "write the archive of the commit, and hold it against the commit"),
+    ]
+    if local:
+        found.append(Step(BUILD, f"run {what} on the local container engine, from the archive"))
+    else:
+        found.append(Step(UPLOAD, "put it into the bucket, create-only, and hold what lies there against it"))
+        found.append(Step(BUILD, f"run {what} in Cloud Build, and compare what it says it fetched"))
+    found.append(Step(VERIFY_IMAGE, "compare the image's files with the commit's, and compile them by its own Python"))
+    found.append(Step(START, "start it on the local container engine with PORT set, until it answers"))
+    if local:
+        found.append(Step(PUSH, f"push {building.image}, and take the digest that the registry tells"))
+    found.append(Step(VALIDATE, f"have Cloud Run say whether {wishes.service} would take the revision"))
+    traffic = "without traffic, and with a tag" if serving.exists or not serving.known else "as the service's first"
+    found.append(Step(REVISION, f"make the revision by the image's digest, {traffic}"))
+    found.append(Step(HEALTH, f"ask {wishes.health or '/'} of the revision's own address"))
+    if wishes.verify:
+        found.append(Step(VERIFY, "run against that address: " + "; ".join(wishes.verify)))
+    if not wishes.no_traffic:
+        ways = ", ".join(f"{percent} %" for percent in wishes.traffic if percent)
+        if serving.exists or not serving.known:
+            found.append(Step(TRAFFIC, f"send it traffic: {ways}; after each step its health"))
+        found.append(Step(PROVE, "the serving revision, its percent and its image's digest are what was built"))
+    return found
+
+
+def _refusals(source: Source, serving: Serving, wishes: Wishes) -> list[str]:
+    found = []
+    if source.dirty and not wishes.allow_dirty:
+        names = ", ".join(source.dirty[:5])
+        found.append(f"the working tree is not as committed ({names}): commit it, or --allow-dirty")
+    if source.pushed is False and not wishes.allow_unpushed:
+        found.append(f"commit {source.commit[:12]} is on no remote: push it, or --allow-unpushed")
+    if serving.missing:
+        found.append(
+            f"required environment variables are missing: {', '.join(serving.missing)}:"
+            f" gcloud run services update {wishes.service} --update-env-vars NAME=VALUE"
+        )
+    if wishes.no_traffic and serving.known and not serving.exists:
+        found.append("--no-traffic: the first revision of a service gets its traffic at once")
+    return found
+
+
+def _notes(source: Source, building: Building, serving: Serving, wishes: Wishes) -> list[str]:
+    found = []
+    if source.pushed is None:
+        found.append("this repository has no remote, so nobody else has the commit")
+    if building.left_out:
+        found.append(f"steps of {building.file} that will not run: {', '.join(building.left_out)}")
+    found += [f"{one} of {building.file} pushes an image before it is proven" for one in building.pushes]
+    if serving.why:
+        found.append(f"the service was not looked at: {serving.why}")
+    elif serving.exists and not serving.rollback_to:
+        found.append("no revision has all the traffic now, so there is no certain way back")
+    if wishes.builder == LOCAL:
+        found.append(
+            "built here, not by Cloud Build: another machine, network and builder version, and no build provenance,"
+            " which Binary Authorization may ask for"
+        )
+    return found

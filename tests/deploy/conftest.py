@@ -1,0 +1,92 @@
+"""What the tests of deploying share: a project that serves, a registry, and Google's services on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildguard.commands.deploy import Deployed, deploy
+from buildguard.commands.planning import Request
+from buildguard.emulator.serve import Emulator
+from buildguard.gcp import build as builds
+from buildguard.gcp import storage
+from tests import images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.conftest import Project
+
+SERVER = """\
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        fine = self.path == "/healthz" or "broken" not in os.environ.get("K_REVISION", "")
+        self.send_response(200 if fine else 500)
+        self.end_headers()
+        self.wfile.write(os.environ.get("K_REVISION", "nobody").encode())
+    def log_message(self, *args):
+        pass
+http.server.HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+class Watcher:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def update(self, done: int, total: int) -> None:
+        """Verdicts came."""
+
+    def tell(self, text: str) -> None:
+        """Something takes its time."""
+        self.told.append(text)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that a test can afford."""
+    monkeypatch.setattr(builds, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(storage, "PATIENCE", 3)
+
+
+@pytest.fixture
+def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Emulator]]:
+    """Start the emulator with some faults; Google's clients in this process and its children are pointed at it."""
+    started: list[Emulator] = []
+
+    def start(*faults: str, **options: Any) -> Emulator:
+        made = Emulator(faults, **options)
+        started.append(made)
+        for name, value in made.environment.items():
+            monkeypatch.setenv(name, value)
+        return made
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def web(engine: str, repository: Callable[..., Project], registry: str) -> Project:
+    """A repository whose image serves."""
+    images.docker_builder()
+    return repository(
+        {
+            "Dockerfile": f'FROM {images.base("3.11")}\nWORKDIR /app\nCOPY . .\nCMD ["python3", "app/serve.py"]\n',
+            "app/serve.py": SERVER,
+            "app/other.py": "x = 1\n",
+            "buildguard.toml": (
+                '[deploy]\nservice = "web"\nhealth = "/healthz"\ntraffic = [0, 50, 100]\n'
+                f'image = "{registry}/acme/web"\nroot = "/app"\n'
+            ),
+        }
+    )
+
+
+def deployed(project: Project, *, says: bool | None = True, watcher: Watcher | None = None, **fields: Any) -> Deployed:
+    """Deploy; `says` is what the person answers to whatever is asked."""
+    return deploy(Request(cwd=project.path, **fields), watcher or Watcher(), lambda _question: says)

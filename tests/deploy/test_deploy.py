@@ -1,0 +1,320 @@
+"""Deploys end to end: Google's own clients against the emulator, real images, a real registry, revisions that really serve."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from buildguard.commands.deploy import history, plan, rollback
+from buildguard.commands.planning import Request
+from buildguard.deploy import plan as plans
+from buildguard.errors import UnprovenError
+from buildguard.gcp.run import Run, Share
+from buildguard.report.deploying import as_json, as_text, history_text
+from tests.deploy.conftest import SERVER, Watcher, deployed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildguard.commands.deploy import Deployed
+    from buildguard.emulator.serve import Emulator
+    from tests.conftest import Project
+
+
+def _verdicts(found: Deployed) -> dict[str, str]:
+    assert found.outcomes is not None
+    return {one.step: one.verdict for one in found.outcomes}
+
+
+def _bad(found: Deployed) -> tuple[str, str]:
+    assert found.outcomes is not None
+    (one,) = [one for one in found.outcomes if one.verdict in {"failed", "unproven"}]
+    return one.step, one.words
+
+
+def _change(project: Project, text: str = "x = 2\n") -> None:
+    project.write({"app/other.py": text})
+    project.commit()
+
+
+def _sole() -> str:
+    with Run() as run:
+        there = run.get("web")
+        return there.sole if there is not None else ""
+
+
+# ------------------------------------------------------------------------------------------ green
+
+
+def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emulator]) -> None:
+    made = google()
+
+    first = deployed(web)
+
+    assert first.exit_code == 0, as_text(first)
+    assert list(_verdicts(first)) == [one for one in plans.ORDER if one not in {"push", "verify", "traffic"}]
+    assert requests.get(first.url, timeout=5).text == first.revision
+    _change(web)
+
+    second = deployed(web)
+
+    assert second.exit_code == 0, as_text(second)
+    assert _verdicts(second)["traffic"] == "ok"
+    assert second.plan.serving.rollback_to == first.revision
+    assert requests.get(second.url, timeout=5).text == second.revision == _sole()
+    with Run() as run:
+        revision = run.revision("web", second.revision)
+    assert revision.annotations["buildguard.dev/commit"] == second.plan.source.commit
+    assert revision.digest.startswith("sha256:")
+    assert len(made.builds.find("emulated", "")) == 2
+    told = json.loads(as_json(second))
+    assert [one["id"] for one in told["steps"]] == list(_verdicts(second))
+    assert all(one["verdict"] == "ok" for one in told["steps"])
+    runs, _notes = history(Request(cwd=web.path))
+    assert [run[-1].verdict for run in runs] == ["ok", "ok"]
+    assert "2 of 2 attempts came through" in history_text(runs, [])
+
+
+def test_built_here_without_cloud_build(web: Project, google: Callable[..., Emulator]) -> None:
+    made = google()
+
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code == 0, as_text(found)
+    assert not made.builds.find("emulated", "")
+    assert list(_verdicts(found)) == [one for one in plans.ORDER if one not in {"upload", "verify", "traffic"}]
+    assert requests.get(found.url, timeout=5).text == found.revision
+    assert any("built here, not by Cloud Build" in note for note in found.plan.notes)
+
+
+def test_built_here_without_google_stops_before_the_push(web: Project) -> None:
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code == 3
+    step, words = _bad(found)
+    assert step == "push"
+    assert "built and verified, and not pushed" in words
+    assert _verdicts(found)["verify-image"] == _verdicts(found)["start"] == "ok"
+
+
+# ------------------------------------------------------------------------------------------ the plan
+
+
+def test_a_dry_run_changes_nothing_and_needs_nothing(web: Project) -> None:
+    before = web.git("status", "--porcelain")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        found = plan(Request(cwd=web.path))
+        result = web.run("deploy", "--dry-run", "--format", "json")
+
+    assert found.exit_code == 0
+    told = json.loads(result.out)
+    assert result.code == 0
+    assert told["commit"] == web.git("rev-parse", "HEAD").strip()
+    assert [one["id"] for one in told["steps"]] == [one for one in plans.ORDER if one not in {"push", "verify"}]
+    assert told["archive"]["digest"].startswith("sha256:")
+    assert "verdict" not in told["steps"][0]
+    assert web.git("status", "--porcelain") == before
+
+
+def test_what_would_be_refused_is_refused(web: Project, google: Callable[..., Emulator]) -> None:
+    google()
+    web.git("remote", "add", "origin", str(web.path / "nowhere.git"))
+    web.write({"app/other.py": "x = 3\n"})
+
+    dry, wet = plan(Request(cwd=web.path)), deployed(web)
+
+    assert dry.exit_code == wet.exit_code == 1
+    assert any("--allow-dirty" in one for one in dry.plan.refusals)
+    assert any("--allow-unpushed" in one for one in dry.plan.refusals)
+    assert wet.outcomes == ()
+    assert "refused: nothing was done" in as_text(wet)
+    fine = deployed(web, allow_dirty=True, allow_unpushed=True, build_local=True)
+    assert fine.exit_code == 0, as_text(fine)
+
+
+def test_nobody_to_ask_is_no_yes(web: Project, google: Callable[..., Emulator]) -> None:
+    google()
+
+    result = web.run("deploy")
+
+    assert result.code == 2
+    assert "--yes" in result.err
+
+
+# ------------------------------------------------------------------------------------------ before traffic
+
+
+def test_code_that_does_not_compile_is_never_built(web: Project, google: Callable[..., Emulator]) -> None:
+    made = google()
+    _change(web, "def f[T](): pass\n")
+
+    found = deployed(web)
+
+    assert found.exit_code == 1
+    assert _bad(found)[0] == "check"
+    assert not made.builds.find("emulated", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"import os\nos.environ['DATABASE_URL']\n{SERVER}", "DATABASE_URL"),
+        (f"import nothing_like_it\n{SERVER}", "nothing_like_it"),
+        ("raise SystemExit(3)\n", "it ended with status 3"),
+    ],
+)
+def test_a_container_that_does_not_start_is_told_by_its_log(
+    web: Project, google: Callable[..., Emulator], text: str, words: str
+) -> None:
+    google()
+    first = deployed(web)
+    web.write({"app/serve.py": text})
+    web.commit()
+
+    found = deployed(web)
+
+    assert found.exit_code == 1
+    step, why = _bad(found)
+    assert step == "start"
+    assert words in why
+    assert "it does not start" in why
+    assert _sole() == first.revision
+    assert requests.get(first.url, timeout=5).text == first.revision
+
+
+def test_an_image_that_holds_something_else_is_not_deployed(web: Project, google: Callable[..., Emulator]) -> None:
+    google()
+    dockerfile = (web.path / "Dockerfile").read_text()
+    web.write({"Dockerfile": dockerfile.replace("CMD", "RUN echo 'x = 9' > app/other.py\nCMD")})
+    web.commit()
+
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code == 1
+    step, words = _bad(found)
+    assert step == "verify-image"
+    assert "app/other.py" in words
+
+
+# ------------------------------------------------------------------------------------------ verify commands
+
+
+@pytest.mark.parametrize(
+    ("command", "verdict", "words"),
+    [
+        ("python3 -m unittest discover -s e2e", "ok", "1 tests passed"),
+        ("echo '===== 3 passed in 1.00s ====='", "ok", "3 tests passed"),
+        ("echo '===== 1 failed, 2 passed in 1.00s ====='; false", "failed", "status 1"),
+        ("echo '===== 1 failed, 2 passed in 1.00s ====='", "failed", "1 of 3 tests failed"),
+        ("echo '===== no tests ran in 0.01s ====='", "failed", "it ran no test"),
+        ("true", "unproven", "cannot be told"),
+    ],
+)
+def test_verify_commands(web: Project, google: Callable[..., Emulator], command: str, verdict: str, words: str) -> None:
+    google()
+    web.write(
+        {
+            "e2e/test_it.py": (
+                "import os, unittest, urllib.request\n"
+                "class Test(unittest.TestCase):\n"
+                "    def test_it_is_the_candidate(self):\n"
+                "        with urllib.request.urlopen(os.environ['BUILDGUARD_URL']) as answer:\n"
+                "            self.assertEqual(answer.read().decode(), os.environ['BUILDGUARD_REVISION'])\n"
+            ),
+            ".gcloudignore": "e2e/\n",
+        }
+    )
+    web.commit()
+    first = deployed(web, build_local=True)
+    toml = (web.path / "buildguard.toml").read_text()
+    web.write({"buildguard.toml": f"{toml}verify = [{json.dumps(command)}]\n"})
+    web.commit()
+
+    found = deployed(web, build_local=True)
+
+    assert found.outcomes is not None
+    one = next(one for one in found.outcomes if one.step == "verify")
+    assert (one.verdict, words in one.words) == (verdict, True), one.words
+    assert (_sole() == found.revision) == (verdict == "ok")
+    assert (_sole() == first.revision) == (verdict != "ok")
+
+
+# ------------------------------------------------------------------------------------------ the service
+
+
+def test_a_revision_that_does_not_come_up_costs_nobody_anything(web: Project, google: Callable[..., Emulator]) -> None:
+    emulator = google()
+    first = deployed(web, build_local=True)
+    _change(web)
+    emulator.faults.add("revision-not-ready")
+
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code == 1
+    assert _bad(found)[0] == "revision"
+    assert _sole() == first.revision
+
+
+def test_traffic_that_somebody_pinned_is_no_success(web: Project, google: Callable[..., Emulator]) -> None:
+    emulator = google()
+    first = deployed(web, build_local=True)
+    _change(web)
+    emulator.faults.add("traffic-pinned")
+
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code != 0
+    assert _sole() == first.revision
+
+
+def test_a_change_of_somebody_elses_is_not_written_over(web: Project, google: Callable[..., Emulator]) -> None:
+    emulator = google()
+    first = deployed(web, build_local=True)
+    _change(web)
+    emulator.faults.add("etag-conflict=1")
+
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code == 3
+    assert "somebody else changed the service" in _bad(found)[1]
+    assert _sole() == first.revision
+
+
+def test_without_traffic_the_candidate_waits_under_its_tag(web: Project, google: Callable[..., Emulator]) -> None:
+    google()
+    first = deployed(web, build_local=True)
+    _change(web)
+
+    found = deployed(web, build_local=True, no_traffic=True)
+
+    assert found.exit_code == 0
+    assert _sole() == first.revision
+    assert requests.get(found.url, timeout=5).text == found.revision
+
+
+def test_rollback_goes_to_the_last_that_served_alone(web: Project, google: Callable[..., Emulator]) -> None:
+    google()
+    with pytest.raises(Exception, match="no service web"):
+        rollback(Request(cwd=web.path), "", Watcher())
+    first = deployed(web, build_local=True)
+    with pytest.raises(UnprovenError, match="not certain"):
+        rollback(Request(cwd=web.path), "", Watcher())
+    _change(web)
+    second = deployed(web, build_local=True)
+
+    back = rollback(Request(cwd=web.path), "", Watcher())
+
+    assert (back.before, back.revision) == (second.revision, first.revision)
+    assert requests.get(back.url, timeout=5).text == first.revision == _sole()
+    named = web.run("rollback", "--revision", second.revision)
+    assert named.code == 0, named.err
+    assert _sole() == second.revision
+    with Run() as run:
+        run.route("web", [Share(first.revision, 50), Share(second.revision, 50)])
+    split = rollback(Request(cwd=web.path), second.revision, Watcher())
+    assert split.before == ""

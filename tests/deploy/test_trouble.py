@@ -1,0 +1,335 @@
+"""What goes wrong on the way: the fallback table row by row, two deploys at once, and a kill after every single step."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from buildguard import git as gits
+from buildguard.commands.deploy import deploy
+from buildguard.commands.listing import manifest
+from buildguard.commands.planning import Request
+from buildguard.deploy import fallback, lock
+from buildguard.deploy import ledger as ledgers
+from buildguard.deploy import plan as plans
+from buildguard.deploy.bucket import Lock
+from buildguard.errors import UnprovenError
+from buildguard.gcp.run import Run
+from buildguard.gcp.storage import Storage
+from buildguard.report.deploying import as_text
+from tests import images
+from tests.deploy.conftest import Watcher, deployed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from buildguard.emulator.serve import Emulator
+    from tests.conftest import Project
+
+_LOCAL, _STOPS = "building here", "stopped"
+
+
+def _sole() -> str:
+    with Run() as run:
+        there = run.get("web")
+        return there.sole if there is not None else ""
+
+
+@pytest.mark.parametrize(
+    ("fault", "row", "leads_to"),
+    [
+        ("quota-region", "the region may run no builds", _LOCAL),
+        ("permission-denied", "a right or an API is missing", _STOPS),
+        ("bucket-403", "the bucket refuses the archive", _LOCAL),
+        ("internal-error", "the build ended by the service's own trouble, twice", _LOCAL),
+        ("expired", "the build ended by the service's own trouble, twice", _LOCAL),
+        ("fetch-failed", "the build ended by the service's own trouble, twice", _LOCAL),
+        ("logging-failed", "the build ended by the service's own trouble, twice", _LOCAL),
+        ("timeout", "the build timed out or was cancelled", _STOPS),
+        ("cancelled", "the build timed out or was cancelled", _STOPS),
+        ("push-failed", "the image could not be pushed", _STOPS),
+        ("truncate-object", "the bytes changed on their way, twice", _LOCAL),
+        ("pending", "the build waits for an approval, or does not end", _STOPS),
+    ],
+)
+def test_each_row_of_the_fallback_table(
+    web: Project, google: Callable[..., Emulator], fault: str, row: str, leads_to: str
+) -> None:
+    made = google(fault)
+
+    found = deployed(web, fallback="auto")
+
+    assert found.decisions, as_text(found)
+    assert row in found.decisions[-1]
+    assert found.decisions[-1].endswith(leads_to), found.decisions
+    if leads_to == _LOCAL:
+        assert found.exit_code == 0, as_text(found)
+        assert found.plan.wishes.builder == plans.LOCAL
+        assert requests.get(found.url, timeout=5).text == found.revision
+    else:
+        assert found.exit_code in {1, 3}
+        assert not _sole()
+    assert len(made.builds.find("emulated", "")) <= 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "says", "builder"), [("never", True, "cloud"), ("ask", None, "cloud"), ("ask", True, "local")]
+)
+def test_who_decides(
+    web: Project, google: Callable[..., Emulator], policy: str, says: bool | None, builder: str
+) -> None:
+    google("internal-error")
+    answers = iter([True, says])
+
+    found = deploy(Request(cwd=web.path, fallback=policy), Watcher(), lambda _question: next(answers))
+
+    assert found.plan.wishes.builder == builder
+    assert (found.exit_code == 0) == (builder == "local")
+
+
+def test_a_failing_step_is_never_hidden_behind_another_builder(web: Project, google: Callable[..., Emulator]) -> None:
+    made = google()
+    web.write({"Dockerfile": (web.path / "Dockerfile").read_text().replace("CMD", "RUN false\nCMD")})
+    web.commit()
+
+    found = deployed(web, fallback="auto")
+
+    assert found.exit_code == 1
+    assert found.decisions == ("a step of the build failed → stop; fallback = auto: stopped",)
+    assert len(made.builds.find("emulated", "")) == 1
+    local = deployed(web, build_local=True)
+    assert local.exit_code == 1
+    assert [one.step for one in local.outcomes or () if one.verdict == "failed"] == ["build"]
+
+
+def test_the_table_is_whole() -> None:
+    for name, row in (
+        (["DefaultCredentialsError"], "credentials"),
+        (["ServiceUnavailable"], "cannot be reached"),
+        (["RetryError"], "cannot be reached"),
+        (["TooManyRequests"], "quota"),
+        (["SomethingElse"], "something else"),
+    ):
+        assert row in fallback.of_error(name, "", in_bucket=False).name
+    assert fallback.of_error(["Forbidden"], "", in_bucket=True).leads_to == fallback.LOCAL
+    assert fallback.of_error(["Forbidden"], "", in_bucket=False).leads_to == fallback.STOP
+    assert not fallback.decided(fallback.of_error(["Forbidden"], "", in_bucket=False), "auto", asked=True)
+
+
+# ------------------------------------------------------------------------------------------ one and the same
+
+
+def test_both_builders_make_images_with_the_same_project_files(web: Project, google: Callable[..., Emulator]) -> None:
+    google()
+    cloud = deployed(web)
+    local = deployed(web, build_local=True)
+    assert (cloud.exit_code, local.exit_code) == (0, 0)
+
+    first, second = (
+        next(one.evidence for one in found.outcomes or () if one.step == "build") for found in (cloud, local)
+    )
+    repository = first["image"].rpartition(":")[0]
+    theirs = manifest(web.path, f"image:{repository}@{first['digest']}:/app").snapshot.manifest
+    ours = manifest(web.path, f"image:{second['id']}:/app").snapshot.manifest
+
+    assert theirs.digest == ours.digest
+    assert theirs.entries.keys() >= {b"app/serve.py", b"app/other.py"}
+
+
+# ------------------------------------------------------------------------------------------ the build file
+
+
+_BUILD = """\
+substitutions: {{_WHO: somebody, _ONLY_THERE: x}}
+steps:
+- id: guard
+  name: {python}
+  script: |
+    #!/usr/bin/env python3
+    import os
+    print("built for", os.environ["_WHO"], "at", os.environ["COMMIT_SHA"])
+    open("made.txt", "w").write(os.environ["_WHO"])
+  automapSubstitutions: true
+- id: may-fail
+  name: {python}
+  entrypoint: sh
+  args: [-c, "exit 7"]
+  allowExitCodes: [7]
+- id: build
+  name: gcr.io/cloud-builders/docker
+  args: [build, --network, cloudbuild, -t, "{image}:$COMMIT_SHA", .]
+  waitFor: [guard, may-fail]
+- id: ship
+  name: gcr.io/google.com/cloudsdktool/cloud-sdk
+  entrypoint: gcloud
+  args: [run, deploy, web, --image, "{image}:$COMMIT_SHA", --set-env-vars, "A=$_ONLY_THERE"]
+- id: after
+  name: {python}
+  script: exit 1
+  waitFor: [ship]
+"""
+
+
+@pytest.mark.parametrize("build_local", [True, False])
+def test_a_build_file_runs_up_to_the_step_that_deploys(
+    web: Project, google: Callable[..., Emulator], build_local: bool
+) -> None:
+    made = google()
+    image = next(line for line in (web.path / "buildguard.toml").read_text().splitlines() if line.startswith("image"))
+    text = _BUILD.format(python=images.base("3.11"), image=image.partition('"')[2].rstrip('"'))
+    web.write({"cloudbuild.yaml": text, ".dockerignore": "made.txt\n"})
+    web.commit()
+
+    found = deployed(web, build_local=build_local)
+
+    assert found.exit_code == 0, as_text(found)
+    assert [one.partition(" ")[0] for one in found.plan.building.kept] == ["guard", "may-fail", "build"]
+    assert [one.partition(" ")[0] for one in found.plan.building.left_out] == ["ship", "after"]
+    assert any("will not run" in note for note in found.plan.notes)
+    assert "_ONLY_THERE" not in found.plan.building.build["substitutions"]
+    assert requests.get(found.url, timeout=5).text == found.revision
+    assert len(made.builds.find("emulated", "")) == (0 if build_local else 1)
+
+
+# ------------------------------------------------------------------------------------------ two at once
+
+
+def test_two_deploys_of_one_service_at_once_are_refused(web: Project, google: Callable[..., Emulator]) -> None:
+    google()
+    with Storage() as storage:
+        bucket = storage.ensure("", "emulated")
+        elsewhere = {
+            "run": "r",
+            "host": "another-laptop",
+            "pid": 1,
+            "started": "x",
+            "user": "ada",
+            "at": int(time.time()) - 600,
+        }
+        storage.create(bucket, "buildguard/lock/web.json", json.dumps(elsewhere).encode())
+
+        with pytest.raises(lock.HeldError, match="ada on another-laptop, for 10 minutes") as caught:
+            deployed(web)
+
+        assert "gcloud storage rm" in caught.value.hint
+        held = Lock(storage, bucket, "web")
+        there = held.read()
+        assert there is not None
+        held.remove(there[1])
+    assert deployed(web, build_local=True).exit_code == 0
+
+
+def test_a_file_keeps_deploys_of_one_machine_apart(tmp_path: Path) -> None:
+    place = lock.File(tmp_path / "lock")
+
+    with lock.held(place, "web", "a"):
+        with pytest.raises(lock.HeldError, match="is being deployed by"), lock.held(place, "web", "b"):
+            pass
+    with lock.held(place, "web", "c"):
+        pass
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (tmp_path / "lock").write_text(
+        json.dumps({"run": "d", "host": os.uname().nodename, "pid": gone.pid, "started": "1", "user": "", "at": 0})
+    )
+    with lock.held(place, "web", "e"):  # what a killed run left is taken over
+        pass
+    assert not (tmp_path / "lock").exists()
+
+
+# ------------------------------------------------------------------------------------------ killed
+
+
+@pytest.mark.parametrize("step", [one for one in plans.ORDER if one not in {"push", "verify"}])
+def test_a_kill_after_any_step_costs_nobody_anything(web: Project, google: Callable[..., Emulator], step: str) -> None:
+    """SIGKILL, then the same again: the old revision never loses traffic before the new one is proven."""
+    made = google()
+    first = deployed(web)
+    assert first.exit_code == 0
+    web.write({"app/other.py": "x = 2\n"})
+    web.commit()
+    repository = gits.repository_of(web.path)
+    assert repository is not None
+    file = gits.git_folder(repository, "objects").parent / ledgers.NAME
+    before = len(file.read_bytes().splitlines())
+
+    child = subprocess.Popen(
+        [web.executable, "deploy", "--yes"], cwd=web.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _wait_for(file, before, step, child)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+
+    sole = _sole()
+    if plans.ORDER.index(step) < plans.ORDER.index(plans.TRAFFIC):
+        assert sole == first.revision
+    again = deployed(web)
+    assert again.exit_code == 0, as_text(again)
+    assert any("stopped at the step" in note or step == "prove" for note in again.notes), again.notes
+    assert _sole() == again.revision
+    if plans.ORDER.index(step) >= plans.ORDER.index(plans.BUILD):
+        assert len(made.builds.find("emulated", "")) == 2, "what is proven is used again"
+
+
+def _wait_for(file: Path, before: int, step: str, child: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until and child.poll() is None:
+        lines, _broken = ledgers.parse(file.read_bytes().splitlines()[before:])
+        if any(line.step == step and line.verdict == "ok" for line in lines):
+            return
+        time.sleep(0.01)
+    assert child.poll() is None or child.returncode == 0, "it ended too early"
+
+
+# ------------------------------------------------------------------------------------------ the ledger
+
+
+def test_a_ledger_that_was_cut_short_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "git/buildguard/ledger.jsonl"
+    first = ledgers.Ledger(file, "a", "web", "c" * 40)
+    first.write("check", ledgers.BEGUN, 0.0, {})
+    first.write("check", ledgers.OK, 1.0, {"files": 3})
+    file.write_bytes(file.read_bytes()[:-20])
+
+    ledgers.Ledger(file, "b", "web", "c" * 40).write("check", ledgers.OK, 1.0, {"files": 3})
+
+    lines, broken = ledgers.read(file)
+    assert [(line.run, line.verdict) for line in lines] == [("a", "begun"), ("b", "ok")]
+    assert broken == 1
+    assert ledgers.stopped_at(ledgers.runs(lines)[0]) == "check"
+    assert ledgers.read(tmp_path / "nothing") == ([], 0)
+
+
+def test_ledgers_of_several_machines_are_one(tmp_path: Path) -> None:
+    kept: dict[str, bytes] = {}
+    one = ledgers.Ledger(tmp_path / "one", "a", "web", "c" * 40)
+    one.elsewhere = lambda name, data: kept.update({name: data})
+    two = ledgers.Ledger(tmp_path / "two", "b", "web", "c" * 40)
+    one.write("check", ledgers.OK, 1.0, {})
+    two.write("check", ledgers.FAILED, 1.0, {})
+
+    merged = ledgers.merged(ledgers.read(tmp_path / "two")[0], ledgers.parse(kept.values())[0])
+
+    assert {line.run for line in merged} == {"a", "b"}
+    assert all(name.startswith("buildguard/ledger/web/") for name in kept)
+
+
+def test_a_bucket_that_is_lost_is_a_note(tmp_path: Path) -> None:
+    def lost(_name: str, _data: bytes) -> None:
+        raise UnprovenError("no network")
+
+    ledger = ledgers.Ledger(tmp_path / "one", "a", "web", "c" * 40)
+    ledger.elsewhere = lost
+    ledger.write("check", ledgers.OK, 1.0, {})
+    ledger.write("build", ledgers.OK, 1.0, {})
+
+    assert ledger.notes == ["the ledger in the bucket is not complete: no network"]
+    assert len(ledgers.read(tmp_path / "one")[0]) == 2
