@@ -42,6 +42,10 @@ CODES = {
     "BG416": "a substitution that is not defined, not used or misnamed",
     "BG417": "more than Cloud Build takes",
     "BG418": "a path that is reserved, or outside of the workspace",
+    "BG501": "a required environment variable is missing",
+    "BG502": "the container does not start",
+    "BG503": "the revision does not become ready",
+    "BG504": "a verify command failed, or ran nothing",
 }
 # The f-string rules that name what the compiler refuses.
 RULE_ERRORS = frozenset({"BG201", "BG202", "BG203", "BG204", "BG206", "BG207"})

@@ -261,8 +261,8 @@ def history(*, form: str, **asked: Any) -> None:
     from buildguard.commands.planning import Request as Wanted
     from buildguard.report.deploying import history_json, history_text
 
-    runs, notes = command(Wanted(cwd=Path.cwd(), **asked))
-    _deliver(history_json(runs, notes) if form == "json" else history_text(runs, notes), None)
+    found = command(Wanted(cwd=Path.cwd(), **asked))
+    _deliver(history_json(found) if form == "json" else history_text(found), None)
 
 
 def _asking(*, yes: bool) -> Callable[[str], bool | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard.containers import daemon as daemons
@@ -22,13 +23,13 @@ from buildguard.localbuild.substitutions import replaced, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from buildguard.commands.planning import Prepared
     from buildguard.gcp.build import Seen
     from buildguard.gcp.storage import Stored
 
 _CHUNK = 1 << 20
+_SECRETS_FILE = "BUILDGUARD_SECRETS_FILE"
 
 
 class Built(NamedTuple):
@@ -172,11 +173,7 @@ def _by_file(prepared: Prepared, known: Mapping[str, str], daemon: Any, say: Cal
         {**one, "env": [*[f"{k}={v}" for k, v in platform.items()], *one.get("env", [])]} for one in build["steps"]
     ]
     planned = plan({**build, "steps": steps, "images": []}, known)
-    names = sorted({name for one in planned.steps for name in one.secrets})
-    missing = [name for name in names if name not in os.environ]
-    if missing:
-        raise UnprovenError(f"the build wants the secret {missing[0]}", hint=f"export {missing[0]}=… for a local build")
-    secrets = {name: os.environ[name] for name in names}
+    secrets = _secrets({name for one in planned.steps for name in one.secrets})
     log: list[str] = []
 
     def heard(line: str) -> None:
@@ -194,6 +191,24 @@ def _by_file(prepared: Prepared, known: Mapping[str, str], daemon: Any, say: Cal
         raise BuildFailedError(result.detail, "\n".join(log[-40:]).encode())
     if result.status != runner.SUCCESS:
         raise UnprovenError(result.detail or f"the build ended with {result.status}")
+
+
+def _secrets(names: set[str]) -> dict[str, str]:
+    """The values of a build's secrets: variables of the same names, or NAME=VALUE lines of the file that a variable names."""
+    known: dict[str, str] = {}
+    file = os.environ.get(_SECRETS_FILE)
+    if file:
+        try:
+            lines = Path(file).read_text("utf-8").splitlines()
+        except OSError as error:
+            raise UnprovenError(f"{_SECRETS_FILE}: {file} cannot be read: {error.strerror}") from error
+        pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
+        known = {name.strip(): value for name, _equals, value in pairs}
+    missing = sorted(names - known.keys() - os.environ.keys())
+    if missing:
+        hint = f"export {missing[0]}=… for a local build, or {_SECRETS_FILE}=FILE with {missing[0]}=… in it"
+        raise UnprovenError(f"the build wants the secret {missing[0]}", hint=hint)
+    return {name: os.environ.get(name, known.get(name, "")) for name in names}
 
 
 def _pieces(file: Path) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import ExitStack
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import config as configs
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from buildguard.deploy.plan import Plan
 
 
+_EXIT = {ledgers.FAILED: 1, ledgers.UNPROVEN: 3}
+
+
 class Deployed(NamedTuple):
     """What `deploy` returns: the plan, what each step came to, decisions on the way, and where it serves.
 
@@ -51,10 +55,15 @@ class Deployed(NamedTuple):
     @property
     def exit_code(self) -> int:
         """1 for a failure or a refusal, else 3 for what could not be proven, else 0."""
-        verdicts = {one.verdict for one in self.outcomes or ()}
-        if self.plan.refusals or ledgers.FAILED in verdicts:
+        if self.plan.refusals:
             return 1
-        return 3 if ledgers.UNPROVEN in verdicts else 0
+        return _EXIT.get(self.last.verdict, 0) if self.last is not None else 0
+
+    @property
+    def last(self) -> Outcome | None:
+        """The last step that was reached: a deploy ends at the first one that fails, unless another way was taken."""
+        reached = [one for one in self.outcomes or () if one.verdict != ledgers.SKIPPED]
+        return reached[-1] if reached else None
 
 
 class _Scratch:
@@ -82,19 +91,16 @@ def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]
     run = uuid.uuid4().hex[:8]
     file = git.git_folder(ready.repository, "objects").parent / ledgers.NAME
     with ExitStack() as held:
-        place: lock.Place = lock.File(file.with_name(f"lock-{wishes.service}"))
         ledger = Ledger(file, run, wishes.service, ready.plan.source.commit)
         earlier, broken = ledgers.read(file)
         notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
-        shared = _shared(ready, held)
-        if isinstance(shared, str):
-            notes.append(f"the lock and the ledger are this machine's alone: {shared}")
-        else:
-            storage, bucket = shared
-            place = buckets.Lock(storage, bucket, wishes.service)
-            ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
-            earlier = ledgers.merged(earlier, buckets.lines(storage, bucket, wishes.service))
-        held.enter_context(lock.held(place, wishes.service, run))
+        try:
+            earlier = ledgers.merged(earlier, _shared(ready, ledger, held, run))
+        except lock.HeldError:
+            raise
+        except UnprovenError as error:
+            notes.append(f"the lock and the ledger are this machine's alone: {error.words}")
+            held.enter_context(lock.held(lock.File(file.with_name(f"lock-{wishes.service}")), wishes.service, run))
         mine = [line for line in earlier if line.service == wishes.service]
         stopped = ledgers.stopped_at(ledgers.runs(mine)[-1]) if mine else ""
         if stopped:
@@ -128,15 +134,20 @@ def _cancel(home: tuple[str, str], identity: str) -> None:
         builds.cancel(identity)
 
 
-def _shared(ready: Prepared, held: ExitStack) -> tuple[Storage, str] | str:
-    """The bucket that a team shares; or why there is none."""
+def _shared(ready: Prepared, ledger: Ledger, held: ExitStack, run: str) -> list[Line]:
+    """Take the lock in the bucket, and have the ledger kept there too; what lies there already.
+
+    Raises UnprovenError where there is no bucket to be had, HeldError where somebody else holds the lock.
+    """
+    service = ready.plan.wishes.service
     if not ready.plan.serving.known:
-        return ready.plan.serving.why
-    try:
-        storage = held.enter_context(Storage(ready.project))
-        return storage, storage.ensure(ready.config.cloud.bucket, storage.project)
-    except UnprovenError as error:
-        return error.words
+        raise UnprovenError(ready.plan.serving.why)
+    storage = held.enter_context(Storage(ready.project))
+    bucket = storage.ensure(ready.config.cloud.bucket, storage.project)
+    found = buckets.lines(storage, bucket, service)
+    held.enter_context(lock.held(buckets.Lock(storage, bucket, service), service, run))
+    ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
+    return found
 
 
 class _Going:
@@ -158,6 +169,8 @@ class _Going:
             for one in self.deploy.plan.steps:
                 if one.id not in done:
                     self.deploy.skip(one.id, f"not reached: {error.what[:120]}")
+        reached = [one.verdict for one in self.deploy.outcomes if one.verdict != ledgers.SKIPPED]
+        self.deploy.ledger.write(ledgers.END, reached[-1], 0.0, {})
 
     def _before(self) -> None:
         self.deploy.ledger.builder = self.deploy.plan.wishes.builder
@@ -317,8 +330,16 @@ def _last_proven(lines: list[Line], service: str, now: str) -> str:
     return instead[-1] if instead and instead[-1] else candidates[-1]
 
 
-def history(request: Request) -> tuple[list[list[Line]], list[str]]:
-    """The runs of the ledger, the oldest first, of one service where one is named; and notes."""
+class Attempts(NamedTuple):
+    """What `history` returns: runs, the oldest first; how many files changed since the run before (-1: nobody can tell)."""
+
+    runs: tuple[tuple[Line, ...], ...]
+    changed: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def history(request: Request) -> Attempts:
+    """The runs of the ledger, of one service where one is named."""
     repository, config, service = _whereabouts(request, needed=False)
     file = git.git_folder(repository, "objects").parent / ledgers.NAME
     lines, broken = ledgers.read(file)
@@ -334,7 +355,20 @@ def history(request: Request) -> tuple[list[list[Line]], list[str]]:
         except UnprovenError as error:
             notes.append(f"this machine's runs alone: {error.what}")
         lines = [line for line in lines if line.service == service]
-    return ledgers.runs(ledgers.merged(lines)), notes
+    runs = ledgers.runs(ledgers.merged(lines))
+    commits = [run[0].commit for run in runs]
+    changed = [_changed(repository, *pair) for pair in pairwise(["", *commits])]
+    return Attempts(tuple(map(tuple, runs)), tuple(changed), tuple(notes))
+
+
+def _changed(repository: git.Repository, before: str, after: str) -> int:
+    """How many files differ between two commits; -1 where one of them is not here."""
+    if before == after:
+        return 0
+    try:
+        return len(repository.ask("diff", "--name-only", "-z", f"{before}..{after}").split(b"\0")) - 1 if before else -1
+    except UnprovenError:
+        return -1
 
 
 def _whereabouts(request: Request, *, needed: bool = True) -> tuple[git.Repository, Config, str]:

@@ -81,6 +81,7 @@ class Deploy:
         self.built: Built | None = None
         self.revision = ""
         self.url = ""
+        self._etag = self.plan.serving.etag
         self._earlier = earlier
         self._watcher = watcher
         self._tag = f"bg-{self.plan.source.commit[:7]}"
@@ -280,12 +281,12 @@ class Deploy:
 
     # -------------------------------------------------------------------------------------- the service
 
-    def _candidate(self, etag: str = "") -> Candidate:
+    def _candidate(self) -> Candidate:
         commit = self.plan.source.commit
         self.revision = self.revision or f"{self.plan.wishes.service[:40]}-bg-{commit[:7]}-{uuid.uuid4().hex[:4]}"
         notes = {f"{_ANNOTATION}/commit": commit, f"{_ANNOTATION}/archive": self.prepared.packed.written.digest}
         tag = self._tag if self.plan.serving.exists else ""
-        return Candidate(self.revision, tag, {}, notes, etag)
+        return Candidate(self.revision, tag, {}, notes, self._etag)
 
     def validate(self) -> Did:
         """Have Cloud Run say whether it would take the revision."""
@@ -302,8 +303,11 @@ class Deploy:
             try:
                 made = run.candidate(service, self.built.reference, self._candidate())
             except NotReadyError as error:
-                raise StoppedError(error.what, hint=error.hint, evidence={"revision": self.revision}) from error
+                raise StoppedError(
+                    f"BG503 {error.what}", hint=error.hint, evidence={"revision": self.revision}
+                ) from error
             there = run.get(service)
+            self._etag = there.etag if there is not None else ""
         if made.digest != self.built.digest:
             raise StoppedError(f"{made.name} runs {made.image}, and not {self.built.reference}")
         shares = there.observed if there is not None else ()
@@ -339,7 +343,9 @@ class Deploy:
         evidence = {"trials": [one._asdict() for one in tried]}
         for one in tried:
             if one.verdict != trial.OK:
-                raise StoppedError(f"{one.command}: {one.why}", evidence=evidence, proven=one.verdict == trial.FAILED)
+                raise StoppedError(
+                    f"BG504 {one.command}: {one.why}", evidence=evidence, proven=one.verdict == trial.FAILED
+                )
         passed = sum(one.passed for one in tried)
         quick = [one.command for one in tried if one.suspicious]
         more = f" (suspicious: {', '.join(quick)} ended in no time)" if quick else ""
@@ -355,7 +361,7 @@ class Deploy:
                     continue
                 rest = [Share(old, 100 - percent)] if percent < 100 else []  # noqa: PLR2004
                 try:
-                    run.route(service, [*rest, Share(self.revision, percent, self._tag)])
+                    self._etag = run.route(service, [*rest, Share(self.revision, percent, self._tag)], self._etag).etag
                     self.health()
                     done.append(percent)
                 except GuardError as error:

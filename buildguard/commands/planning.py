@@ -239,4 +239,4 @@ def _serving(service: str, project: str, region: str, required: tuple[str, ...])
         return plans.Serving(known=False, why=error.words)
     wanted = {*required, *serving}
     missing = tuple(sorted(wanted - there.env.keys()))
-    return plans.Serving(known=True, exists=True, rollback_to=sole, missing=missing)
+    return plans.Serving(known=True, exists=True, rollback_to=sole, missing=missing, etag=there.etag)

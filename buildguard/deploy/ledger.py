@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "buildguard/ledger.jsonl"
+END = "end"  # the step that is none: a run that came to an end of its own has it last
 BEGUN, OK, FAILED, SKIPPED, UNPROVEN = "begun", "ok", "failed", "skipped", "unproven"
 _FOLDER = "buildguard/ledger"
 
@@ -149,8 +150,7 @@ def runs(lines: Iterable[Line]) -> list[list[Line]]:
 
 def stopped_at(run: list[Line]) -> str:
     """The step at which a run stopped without an end of its own; empty where it came to one."""
-    last = run[-1]
-    return last.step if last.verdict == BEGUN else ""
+    return "" if run[-1].step in {END, "rollback"} else run[-1].step
 
 
 def proven(lines: Iterable[Line], step: str, commit: str, key: str, value: str) -> Line | None:

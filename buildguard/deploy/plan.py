@@ -65,7 +65,7 @@ class Building(NamedTuple):
 class Serving(NamedTuple):
     """The service before the deploy: its sole revision (empty: none, or several), and variables that would be missing.
 
-    `known` is False where nobody could be asked.
+    `known` is False where nobody could be asked; `etag` is the version of the service that was read.
     """
 
     known: bool
@@ -73,6 +73,7 @@ class Serving(NamedTuple):
     rollback_to: str = ""
     missing: tuple[str, ...] = ()
     why: str = ""
+    etag: str = ""
 
 
 class Wishes(NamedTuple):
@@ -157,7 +158,7 @@ def _refusals(source: Source, serving: Serving, wishes: Wishes) -> list[str]:
         found.append(f"commit {source.commit[:12]} is on no remote: push it, or --allow-unpushed")
     if serving.missing:
         found.append(
-            f"required environment variables are missing: {', '.join(serving.missing)}:"
+            f"BG501 required environment variables are missing: {', '.join(serving.missing)}:"
             f" gcloud run services update {wishes.service} --update-env-vars NAME=VALUE"
         )
     if wishes.no_traffic and serving.known and not serving.exists:

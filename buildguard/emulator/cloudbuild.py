@@ -26,6 +26,7 @@ from buildguard.containers import image as images
 from buildguard.emulator.storage import ApiError
 from buildguard.emulator.tampering import tampered
 from buildguard.errors import GuardError, UnprovenError
+from buildguard.gcp import schema
 from buildguard.gcp.buildrules import problems
 from buildguard.localbuild import runner
 from buildguard.localbuild.plan import plan
@@ -130,6 +131,10 @@ class CloudBuild:
         """What of a build the service refuses, by the same rules that `check` reads build files with."""
         fields = as_json(build)
         fields.pop("source", None)
+        # what a trigger brings may be given by whoever submits; in a file of one's own it may not stand
+        fields["substitutions"] = {
+            key: value for key, value in fields.get("substitutions", {}).items() if key not in schema.BUILT_IN
+        }
         found = problems(protobuf_json.json.dumps(fields).encode(), "cloudbuild.json", {})
         sure = [one for one in found if one.severity == "error" and one.code not in {"BG411", "BG412"}]
         return sure[0].message if sure else ""

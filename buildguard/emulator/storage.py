@@ -119,6 +119,8 @@ class Buckets:
         with self.lock:
             found = self.get(bucket, name, generation)
             self._objects[bucket, name].remove(found)
+            if not self._objects[bucket, name]:
+                del self._objects[bucket, name]
 
     def names(self, bucket: str, prefix: str) -> list[str]:
         """The objects whose names begin so."""

@@ -15,7 +15,7 @@ from buildguard.report.words import brief, count
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from buildguard.commands.deploy import Deployed, RolledBack
+    from buildguard.commands.deploy import Attempts, Deployed, RolledBack
     from buildguard.commands.deploying import Outcome
     from buildguard.deploy.ledger import Line
     from buildguard.deploy.plan import Plan
@@ -99,7 +99,7 @@ def _outcome(one: Outcome) -> str:
 
 def _last(found: Deployed) -> str:
     colour = {0: "green", 1: "red"}.get(found.exit_code, "yellow")
-    bad = next((one for one in found.outcomes or () if one.verdict in {ledgers.FAILED, ledgers.UNPROVEN}), None)
+    bad = found.last if found.exit_code else None
     if found.plan.refusals:
         words = "refused: nothing was done" if found.outcomes is not None else "this plan would be refused"
     elif found.outcomes is None:
@@ -123,38 +123,42 @@ def rolled_back(found: RolledBack) -> str:
 # ------------------------------------------------------------------------------------------ history
 
 
-def history_json(runs: Sequence[Sequence[Line]], notes: Sequence[str]) -> str:
+def history_json(found: Attempts) -> str:
     """Every line of the ledger, by run."""
-    told = [{"run": run[0].run, "lines": [line._asdict() for line in run]} for run in runs]
-    return json.dumps({"schema": 1, "runs": told, "notes": list(notes)}, indent=1) + "\n"
+    told = [
+        {"run": run[0].run, "changed_files": changed, "lines": [line._asdict() for line in run]}
+        for run, changed in zip(found.runs, found.changed, strict=True)
+    ]
+    return json.dumps({"schema": 1, "runs": told, "notes": list(found.notes)}, indent=1) + "\n"
 
 
-def history_text(runs: Sequence[Sequence[Line]], notes: Sequence[str]) -> str:
+def history_text(found: Attempts) -> str:
     """A row for each attempt: when, what, how far, and why not further."""
-    lines = list(_table(runs))
-    lines += [f"note: {shown(one)}" for one in notes]
+    lines = list(_table(found))
+    lines += [f"note: {shown(one)}" for one in found.notes]
     return "\n".join(lines) + "\n"
 
 
-def _table(runs: Sequence[Sequence[Line]]) -> Iterator[str]:
-    if not runs:
+def _table(found: Attempts) -> Iterator[str]:
+    if not found.runs:
         yield "no deploy so far"
         return
-    yield f"{'when':<20} {'service':<16} {'commit':<9} {'builder':<8} {'ended at':<13} {'verdict':<9} what"
-    good, before = 0, ""
-    for run in runs:
+    yield f"{'when':<20} {'service':<14} {'commit':<9} {'changed':<8} {'by':<6} {'got to':<13} {'verdict':<9} what"
+    good = 0
+    for run, changed in zip(found.runs, found.changed, strict=True):
         last = _telling(run)
-        verdict = "stopped" if last.verdict == ledgers.BEGUN else last.verdict
+        verdict = "stopped" if ledgers.stopped_at(list(run)) else run[-1].verdict
         good += verdict == ledgers.OK
-        what = str(last.evidence.get("words", ""))[:100]
-        commit = last.commit[:8] + ("" if last.commit[:8] != before else "=")
+        what = shown(brief(str(last.evidence.get("words", ""))[:100]))
+        files = "" if changed < 0 else "nothing" if not changed else count(changed, "file")
         yield (
-            f"{last.at[:19]:<20} {shown(last.service):<16} {commit:<9} {last.builder:<8} {last.step:<13} {verdict:<9} {shown(brief(what))}"
+            f"{last.at[:19]:<20} {shown(last.service):<14} {last.commit[:8]:<9} {files:<8} {last.builder:<6}"
+            f" {last.step:<13} {verdict:<9} {what}"
         )
-        before = last.commit[:8]
-    yield f"{good} of {count(len(runs), 'attempt')} came through"
+    yield f"{good} of {count(len(found.runs), 'attempt')} came through"
 
 
 def _telling(run: Sequence[Line]) -> Line:
-    """The line that tells how a run ended: the first that failed, else the last."""
-    return next((line for line in run if line.verdict in {ledgers.FAILED, ledgers.UNPROVEN}), run[-1])
+    """The line that tells how far a run came: its last step that was reached."""
+    reached = [line for line in run if line.verdict != ledgers.SKIPPED and line.step != ledgers.END]
+    return reached[-1] if reached else run[-1]

@@ -73,9 +73,11 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     told = json.loads(as_json(second))
     assert [one["id"] for one in told["steps"]] == list(_verdicts(second))
     assert all(one["verdict"] == "ok" for one in told["steps"])
-    runs, _notes = history(Request(cwd=web.path))
-    assert [run[-1].verdict for run in runs] == ["ok", "ok"]
-    assert "2 of 2 attempts came through" in history_text(runs, [])
+    attempts = history(Request(cwd=web.path))
+    assert [run[-1].verdict for run in attempts.runs] == ["ok", "ok"]
+    assert attempts.changed == (-1, 1)
+    assert "2 of 2 attempts came through" in history_text(attempts)
+    assert json.loads(web.run("history", "--format", "json").out)["runs"][1]["changed_files"] == 1
 
 
 def test_built_here_without_cloud_build(web: Project, google: Callable[..., Emulator]) -> None:
@@ -144,6 +146,24 @@ def test_nobody_to_ask_is_no_yes(web: Project, google: Callable[..., Emulator]) 
 
     assert result.code == 2
     assert "--yes" in result.err
+
+
+def test_a_variable_that_would_be_missing_is_told_before_anything_is_built(
+    web: Project, google: Callable[..., Emulator]
+) -> None:
+    made = google()
+    first = deployed(web, build_local=True)
+    toml = (web.path / "buildguard.toml").read_text()
+    web.write({"buildguard.toml": f'{toml}required-env = ["DATABASE_URL"]\n'})
+    web.commit()
+
+    found = deployed(web)
+
+    assert found.exit_code == 1
+    assert found.outcomes == ()
+    assert any("BG501" in one and "DATABASE_URL" in one for one in found.plan.refusals)
+    assert not made.builds.find("emulated", "")
+    assert _sole() == first.revision
 
 
 # ------------------------------------------------------------------------------------------ before traffic
@@ -295,6 +315,11 @@ def test_without_traffic_the_candidate_waits_under_its_tag(web: Project, google:
     assert found.exit_code == 0
     assert _sole() == first.revision
     assert requests.get(found.url, timeout=5).text == found.revision
+    # what --no-traffic pinned is no obstacle to the next deploy
+    _change(web, "x = 3\n")
+    after = deployed(web, build_local=True)
+    assert after.exit_code == 0, as_text(after)
+    assert _sole() == after.revision
 
 
 def test_rollback_goes_to_the_last_that_served_alone(web: Project, google: Callable[..., Emulator]) -> None:

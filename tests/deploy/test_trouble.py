@@ -65,7 +65,8 @@ def test_each_row_of_the_fallback_table(
 ) -> None:
     made = google(fault)
 
-    found = deployed(web, fallback="auto")
+    answers = iter([True])
+    found = deploy(Request(cwd=web.path, fallback="auto"), Watcher(), lambda _question: next(answers, None))
 
     assert found.decisions, as_text(found)
     assert row in found.decisions[-1]
@@ -148,16 +149,29 @@ def test_both_builders_make_images_with_the_same_project_files(web: Project, goo
 
 
 _BUILD = """\
-substitutions: {{_WHO: somebody, _ONLY_THERE: x}}
+substitutions: {{_WHO: somebody, _ONLY_THERE: x, _BOTH: "$_WHO and ${{_WHO/some/any}}"}}
+options: {{dynamicSubstitutions: true}}
+availableSecrets:
+  secretManager:
+  - {{versionName: projects/p/secrets/token/versions/1, env: TOKEN}}
+  - {{versionName: projects/p/secrets/other/versions/1, env: ONLY_THERE}}
 steps:
 - id: guard
   name: {python}
   script: |
-    #!/usr/bin/env python3
+    #!/usr/local/bin/python3
     import os
     print("built for", os.environ["_WHO"], "at", os.environ["COMMIT_SHA"])
+    assert os.environ["TOKEN"] == "open sesame"
+    assert os.environ["_BOTH"] == "somebody and anybody", os.environ["_BOTH"]
+    assert not os.path.exists("dropped.log") and not os.path.exists("made.txt")
     open("made.txt", "w").write(os.environ["_WHO"])
   automapSubstitutions: true
+  secretEnv: [TOKEN]
+- id: allowed
+  name: {python}
+  script: exit 3
+  allowFailure: true
 - id: may-fail
   name: {python}
   entrypoint: sh
@@ -166,11 +180,12 @@ steps:
 - id: build
   name: gcr.io/cloud-builders/docker
   args: [build, --network, cloudbuild, -t, "{image}:$COMMIT_SHA", .]
-  waitFor: [guard, may-fail]
+  waitFor: [guard, may-fail, allowed]
 - id: ship
   name: gcr.io/google.com/cloudsdktool/cloud-sdk
   entrypoint: gcloud
   args: [run, deploy, web, --image, "{image}:$COMMIT_SHA", --set-env-vars, "A=$_ONLY_THERE"]
+  secretEnv: [ONLY_THERE]
 - id: after
   name: {python}
   script: exit 1
@@ -180,18 +195,22 @@ steps:
 
 @pytest.mark.parametrize("build_local", [True, False])
 def test_a_build_file_runs_up_to_the_step_that_deploys(
-    web: Project, google: Callable[..., Emulator], build_local: bool
+    web: Project, google: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, build_local: bool
 ) -> None:
+    """What Google's archived local builder lacked: scripts, tolerated failures, dynamic substitutions, secrets, ignore rules."""
     made = google()
+    secrets = tmp_path / "secrets.env"
+    secrets.write_text("# values\nTOKEN=open sesame\n")
+    monkeypatch.setenv(*(("BUILDGUARD_SECRETS_FILE", str(secrets)) if build_local else ("TOKEN", "open sesame")))
     image = next(line for line in (web.path / "buildguard.toml").read_text().splitlines() if line.startswith("image"))
     text = _BUILD.format(python=images.base("3.11"), image=image.partition('"')[2].rstrip('"'))
-    web.write({"cloudbuild.yaml": text, ".dockerignore": "made.txt\n"})
+    web.write({"cloudbuild.yaml": text, ".dockerignore": "made.txt\n", ".gcloudignore": "*.log\n", "dropped.log": "x"})
     web.commit()
 
     found = deployed(web, build_local=build_local)
 
     assert found.exit_code == 0, as_text(found)
-    assert [one.partition(" ")[0] for one in found.plan.building.kept] == ["guard", "may-fail", "build"]
+    assert [one.partition(" ")[0] for one in found.plan.building.kept] == ["guard", "allowed", "may-fail", "build"]
     assert [one.partition(" ")[0] for one in found.plan.building.left_out] == ["ship", "after"]
     assert any("will not run" in note for note in found.plan.notes)
     assert "_ONLY_THERE" not in found.plan.building.build["substitutions"]
@@ -230,9 +249,12 @@ def test_two_deploys_of_one_service_at_once_are_refused(web: Project, google: Ca
 def test_a_file_keeps_deploys_of_one_machine_apart(tmp_path: Path) -> None:
     place = lock.File(tmp_path / "lock")
 
-    with lock.held(place, "web", "a"):
-        with pytest.raises(lock.HeldError, match="is being deployed by"), lock.held(place, "web", "b"):
-            pass
+    with (
+        lock.held(place, "web", "a"),
+        pytest.raises(lock.HeldError, match="is being deployed by"),
+        lock.held(place, "web", "b"),
+    ):
+        pass
     with lock.held(place, "web", "c"):
         pass
     gone = subprocess.Popen(["true"])
