@@ -27,6 +27,7 @@ from buildguard.scratch import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from buildguard.commands.deploying import Act, Did
     from buildguard.commands.judging import Watcher
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from buildguard.deploy.plan import Plan
 
 
+_RECENT = 120  # lines of the ledger in the bucket that a deploy looks back on
 _EXIT = {ledgers.FAILED: 1, ledgers.UNPROVEN: 3}
 
 
@@ -95,7 +97,7 @@ def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]
         earlier, broken = ledgers.read(file)
         notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
         try:
-            earlier = ledgers.merged(earlier, _shared(ready, ledger, held, run))
+            earlier = ledgers.merged(earlier, _shared(ready, ledger, held, earlier))
         except lock.HeldError:
             raise
         except UnprovenError as error:
@@ -134,7 +136,7 @@ def _cancel(home: tuple[str, str], identity: str) -> None:
         builds.cancel(identity)
 
 
-def _shared(ready: Prepared, ledger: Ledger, held: ExitStack, run: str) -> list[Line]:
+def _shared(ready: Prepared, ledger: Ledger, held: ExitStack, known: list[Line]) -> list[Line]:
     """Take the lock in the bucket, and have the ledger kept there too; what lies there already.
 
     Raises UnprovenError where there is no bucket to be had, HeldError where somebody else holds the lock.
@@ -144,8 +146,8 @@ def _shared(ready: Prepared, ledger: Ledger, held: ExitStack, run: str) -> list[
         raise UnprovenError(ready.plan.serving.why)
     storage = held.enter_context(Storage(ready.project))
     bucket = storage.ensure(ready.config.cloud.bucket, storage.project)
-    found = buckets.lines(storage, bucket, service)
-    held.enter_context(lock.held(buckets.Lock(storage, bucket, service), service, run))
+    held.enter_context(lock.held(buckets.Lock(storage, bucket, service), service, ledger.run))
+    found = buckets.lines(storage, bucket, service, known, _RECENT)
     ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
     return found
 
@@ -288,7 +290,7 @@ def rollback(request: Request, revision: str, watcher: Watcher) -> RolledBack:
         there = run.get(service)
         if there is None:
             raise UsageError(f"there is no service {service}")
-        lines = ledgers.merged(ledgers.read(file)[0], buckets.lines(storage, bucket, service))
+        lines = _all_lines(file, storage, bucket, service)
         wanted = revision or _last_proven(lines, service, there.sole)
         found = run.revision(service, wanted)
         if not found.ready:
@@ -304,6 +306,12 @@ def rollback(request: Request, revision: str, watcher: Watcher) -> RolledBack:
             raise UnprovenError(f"{service} does not serve {wanted} alone")
         ledger.write("rollback", ledgers.OK, 0.0, {"revision": wanted, "url": routed.url, "digest": found.digest})
         return RolledBack(service, there.sole, wanted, routed.url)
+
+
+def _all_lines(file: Path, storage: Storage, bucket: str, service: str) -> list[Line]:
+    """The ledger of this machine and that of the bucket, as one."""
+    known = ledgers.read(file)[0]
+    return ledgers.merged(known, buckets.lines(storage, bucket, service, known))
 
 
 def _last_proven(lines: list[Line], service: str, now: str) -> str:
@@ -349,9 +357,7 @@ def history(request: Request) -> Attempts:
             with Storage(request.project or config.cloud.project) as storage:
                 bucket = config.cloud.bucket
                 if bucket or storage.project:
-                    lines = ledgers.merged(
-                        lines, buckets.lines(storage, storage.ensure(bucket, storage.project), service)
-                    )
+                    lines = _all_lines(file, storage, storage.ensure(bucket, storage.project), service)
         except UnprovenError as error:
             notes.append(f"this machine's runs alone: {error.what}")
         lines = [line for line in lines if line.service == service]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from buildguard.deploy import ledger
 from buildguard.gcp.storage import Url
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from buildguard.deploy.ledger import Line
     from buildguard.gcp.storage import Storage
+
+_AT_ONCE = 8  # objects that are fetched side by side
 
 
 class Lock:
@@ -40,7 +45,11 @@ class Lock:
         return f"gcloud storage rm gs://{self._bucket}/{self._name}"
 
 
-def lines(storage: Storage, bucket: str, service: str) -> list[Line]:
-    """The ledger of a service as it lies in a bucket."""
-    names = storage.names(bucket, ledger.folder_of(service))
-    return ledger.parse(storage.content(f"gs://{bucket}/{name}") for name in sorted(names))[0]
+def lines(storage: Storage, bucket: str, service: str, known: Collection[Line], most: int = 0) -> list[Line]:
+    """The ledger of a service as it lies in a bucket, less what is known; of a long one only the newest `most` lines (0: all)."""
+    names = sorted(storage.names(bucket, ledger.folder_of(service)))
+    have = {f"{line.run}-{line.number:04d}.json" for line in known}
+    wanted = [name for name in names[-most:] if "-".join(name.rsplit("-", 2)[1:]) not in have]
+    with ThreadPoolExecutor(_AT_ONCE) as helpers:
+        found = list(helpers.map(lambda name: storage.content(f"gs://{bucket}/{name}"), wanted))
+    return ledger.parse(found)[0]

@@ -43,7 +43,7 @@ class Ledger:
 
     def __init__(self, file: Path, run: str, service: str, commit: str) -> None:
         self._file = file
-        self._run = run
+        self.run = run
         self._service = service
         self._commit = commit
         self._number = 0
@@ -56,7 +56,7 @@ class Ledger:
         self._number += 1
         at = datetime.now(UTC).isoformat(timespec="seconds")
         line = Line(
-            self._run,
+            self.run,
             self._number,
             at,
             self._service,
@@ -79,7 +79,7 @@ class Ledger:
         except OSError as error:
             raise UnprovenError(f"{self._file} cannot be written: {error.strerror}") from error
         if self.elsewhere is not None:
-            name = f"{_FOLDER}/{self._service}/{at}-{self._run}-{self._number:04d}.json"
+            name = f"{_FOLDER}/{self._service}/{at}-{self.run}-{self._number:04d}.json"
             try:
                 self.elsewhere(name, data)
             except UnprovenError as error:

@@ -44,6 +44,7 @@ class Proxy:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer is two small writes
     owner: Proxy
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so

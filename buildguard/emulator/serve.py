@@ -179,6 +179,7 @@ class _Rest(BaseHTTPRequestHandler):
     """The same in JSON, which gcloud speaks."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer is two small writes
     builds: CloudBuild
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so

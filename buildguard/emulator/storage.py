@@ -179,6 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Requests, by method and path."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer is two small writes
     buckets: Buckets
     uploads: dict[str, _Session]
 
