@@ -256,7 +256,7 @@ class Deploy:
         known = found.cause not in {"unknown", "healthy"}
         what = found.sentence if known else f"the container does not listen on PORT={PORT}"
         words = (
-            f"it does not start: {what}"
+            f"BG502 it does not start: {what}"
             + (f" ({ending})" if ending else "")
             + (f"; it said last: {last}" if last else "")
         )

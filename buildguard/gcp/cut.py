@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard.declared import yamlfile
 from buildguard.errors import UsageError
-from buildguard.gcp import buildfile
+from buildguard.gcp import buildfile, schema
 from buildguard.gcp.buildfile import Role
 from buildguard.gcp.fields import camel
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from buildguard.declared.yamlfile import Node
 
 _NUMBERS = frozenset({"allowExitCodes", "diskSizeGb"})
+_SWITCHES = frozenset(
+    camel(name) for fields in schema.MESSAGES.values() for name, kind in fields.items() if kind == "bool"
+)
 _MAPS = frozenset({"substitutions", "envMap", "secretEnv"})  # their keys are the person's own
 _USED = re.compile(r"\$\{?(?P<name>\w+)")
 _SUGGESTIVE = re.compile(r"(?i)\b(?:deploy|release|rollout|promote|publish)")
@@ -128,7 +131,7 @@ def _value(node: Node, key: str) -> Any:
     if isinstance(node.value, list):
         return [_value(one, key) for one in node.items()]
     text = node.text()
-    if node.kind == "bool":
+    if key in _SWITCHES:
         return text.lower() in {"true", "yes", "on", "y"}
     return int(text) if key in _NUMBERS and node.kind == "int" else text
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _KEPT = 40  # lines of output that tell why a build failed
 _HOUR = 3600
+_WITH_PLUGIN = 23  # the major version of the docker CLI from which BuildKit is a plugin
 
 
 class BuildFailedError(GuardError):
@@ -51,19 +52,19 @@ class Dockerfile:
 
     def build(self, daemon: Daemon, tag: str, say: Callable[[str], object]) -> str:
         """Build it and return the image's id. Raises BuildFailedError for a failing step, UnprovenError for any other trouble."""
-        if _has_buildkit(daemon):
+        docker = _with_buildkit(daemon)
+        if docker:
             say("built by BuildKit, through the docker CLI")
-            return self._by_cli(daemon, tag, say)
-        say("built by the classic builder: RUN --mount needs the docker CLI")
+            return self._by_cli(docker, daemon, tag, say)
+        say("built by the classic builder: RUN --mount needs a docker CLI that has BuildKit")
         return self._classic(daemon, tag, say)
 
-    def _by_cli(self, daemon: Daemon, tag: str, say: Callable[[str], object]) -> str:
+    def _by_cli(self, docker: str, daemon: Daemon, tag: str, say: Callable[[str], object]) -> str:
         told = self._root.parent / f"{self._root.name}.iid"
-        argv = ["docker", "build", "--progress=plain", "--platform", self._platform, "--iidfile", str(told)]
+        argv = [docker, "build", "--progress=plain", "--platform", self._platform, "--iidfile", str(told)]
         argv += ["-t", tag, "-f", str(self._root / self._dockerfile), str(self._context)]
-        env = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": daemon.address.url}
         try:
-            done = process.run([process.which("docker") or "docker", *argv[1:]], cwd=self._root, env=env, timeout=_HOUR)
+            done = process.run(argv, cwd=self._root, env=_environment(daemon), timeout=_HOUR)
             log = done.stderr + done.stdout
             for line in log.decode("utf-8", "replace").splitlines():
                 say(line)
@@ -91,25 +92,34 @@ class Dockerfile:
                     raise BuildFailedError(str(event["error"]), _last("".join(lines).encode()))
                 if event.get("stream"):
                     lines.append(event["stream"])
-                    say(event["stream"].rstrip("\n"))
+                    if event["stream"].strip():
+                        say(event["stream"].rstrip("\n"))
                 identity = str((event.get("aux") or {}).get("ID", identity))
         if not identity:
             raise UnprovenError("the builder told no image")
         return identity
 
 
-def _has_buildkit(daemon: Daemon) -> bool:
-    """Whether a docker CLI is here that can have this engine's BuildKit build, which only trying tells."""
-    docker = process.which("docker")
-    if docker is None:
-        return False
-    env = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": daemon.address.url}
-    for argv in ([docker, "buildx", "version"], [docker, "version", "--format", "{{.Client.Version}}"]):
-        done = process.run(argv, cwd="/", env=env, timeout=30)
-        if done.status == 0:
-            # from 23 on the CLI needs the plugin; before that BuildKit is part of it
-            return "buildx" in argv or (done.stdout.split(b".")[0].isdigit() and int(done.stdout.split(b".")[0]) < 23)  # noqa: PLR2004
-    return False
+def _with_buildkit(daemon: Daemon) -> str:
+    """A docker CLI that can have this engine's BuildKit build; empty where none on PATH can, which only asking each tells."""
+    for folder in process.search_path():
+        docker = os.path.join(folder, "docker")
+        if not os.access(docker, os.X_OK):
+            continue
+        if process.run([docker, "buildx", "version"], cwd="/", env=_environment(daemon), timeout=30).status == 0:
+            return docker
+        told = process.run(
+            [docker, "version", "--format", "{{.Client.Version}}"], cwd="/", env=_environment(daemon), timeout=30
+        )
+        major = told.stdout.partition(b".")[0]
+        # from 23 on the CLI needs the plugin; before that BuildKit is part of it
+        if told.status == 0 and major.isdigit() and int(major) < _WITH_PLUGIN:
+            return docker
+    return ""
+
+
+def _environment(daemon: Daemon) -> dict[str, str]:
+    return {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": daemon.address.url}
 
 
 def _last(log: bytes) -> bytes:

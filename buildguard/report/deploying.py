@@ -82,7 +82,9 @@ def as_text(found: Deployed) -> str:
         f"  way back: {plan.serving.rollback_to or 'none that is certain'}",
     ]
     if found.outcomes:
-        lines += [_outcome(one) for one in found.outcomes]
+        lines += [_outcome(one) for one in found.outcomes if one.verdict != ledgers.SKIPPED]
+        left = [one.step for one in found.outcomes if one.verdict == ledgers.SKIPPED]
+        lines += [f"  not reached: {', '.join(left)}"] * bool(left)
     else:
         lines += [f"  {number}. {one.id}: {shown(one.will)}" for number, one in enumerate(plan.steps, 1)]
     lines += [f"{click.style('decision', fg='yellow')}: {shown(one)}" for one in found.decisions]

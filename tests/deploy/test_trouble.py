@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ import pytest
 import requests
 
 from buildguard import git as gits
+from buildguard import process
 from buildguard.commands.deploy import deploy
 from buildguard.commands.listing import manifest
 from buildguard.commands.planning import Request
@@ -143,6 +146,33 @@ def test_both_builders_make_images_with_the_same_project_files(web: Project, goo
 
     assert theirs.digest == ours.digest
     assert theirs.entries.keys() >= {b"app/serve.py", b"app/other.py"}
+
+
+def test_run_mount_needs_buildkit_and_gets_it(web: Project) -> None:
+    dockerfile = (web.path / "Dockerfile").read_text()
+    web.write(
+        {"Dockerfile": dockerfile.replace("CMD", "RUN --mount=type=tmpfs,target=/scratch echo x > /scratch/x\nCMD")}
+    )
+    web.commit()
+    watcher = Watcher()
+
+    found = deploy(Request(cwd=web.path, build_local=True), watcher, lambda _question: True)
+
+    assert [one.verdict for one in found.outcomes or () if one.step == "build"] == ["ok"], as_text(found)
+    assert "built by BuildKit, through the docker CLI" in watcher.told
+
+
+def test_without_a_docker_cli_the_classic_builder_builds(web: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = shutil.which("git")
+    assert git is not None
+    monkeypatch.setattr(process, "search_path", lambda: [os.path.dirname(sys.executable)])
+    monkeypatch.setattr(process, "which", lambda name: git if name == "git" else None)
+    watcher = Watcher()
+
+    found = deploy(Request(cwd=web.path, build_local=True), watcher, lambda _question: True)
+
+    assert [one.verdict for one in found.outcomes or () if one.step == "build"] == ["ok"], as_text(found)
+    assert any("classic builder" in text for text in watcher.told)
 
 
 # ------------------------------------------------------------------------------------------ the build file
