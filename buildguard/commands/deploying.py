@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard.commands import building, trying
@@ -22,7 +23,7 @@ from buildguard.deploy.ledger import BEGUN, FAILED, OK, SKIPPED, UNPROVEN
 from buildguard.diagnostic import shown_path
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp.cut import repository_of
-from buildguard.gcp.run import Candidate, NotReadyError, Run, Share
+from buildguard.gcp.run import OWN_TAG, Candidate, ConflictError, NotReadyError, Run, Share
 from buildguard.gcp.storage import Storage
 from buildguard.place import locate
 
@@ -84,7 +85,7 @@ class Deploy:
         self._etag = self.plan.serving.etag
         self._earlier = earlier
         self._watcher = watcher
-        self._tag = f"bg-{self.plan.source.commit[:7]}"
+        self._tag = f"{OWN_TAG}{self.plan.source.commit[:7]}"
 
     def step(self, identity: str, act: Act) -> None:
         """Do one step: what it returns are words and evidence. Raises StoppedError where the deploy ends there."""
@@ -122,23 +123,29 @@ class Deploy:
         _held(report, "buildguard check, and buildguard fix for f-strings")
         return f"{report.files} files compiled", {"files": report.files}
 
+    @cached_property
+    def _left_out(self) -> set[str]:
+        """What is not sent, and so in no later stage: by an ignore rule, or because git does not know it."""
+        found = {path for path, _rule in self.plan.packed.dropped}
+        if self.plan.source.dirty:
+            others = self.prepared.repository.ask("ls-files", "--others", "--exclude-standard", "-z")
+            found |= {shown_path(path) for path in others.split(b"\0") if path}
+        return found
+
     def archive(self) -> Did:
         """The archive against the commit: less what the ignore rules drop, nothing may differ."""
         before = "dir:." if self.plan.source.dirty else "commit:HEAD"
-        dropped = {path for path, _rule in self.plan.packed.dropped}
         found = diff(self.prepared.repository.top, [before, f"tar:{self.prepared.archive}"])
-        untracked = (
-            {shown_path(one.path) for one in found.chain.hops[0].findings if one.change == "removed"}
-            if self.plan.source.dirty
-            else set()
-        )
-        wrong = [one for one in found.chain.hops[0].findings if shown_path(one.path) not in dropped | untracked]
+        wrong = [one for one in found.chain.hops[0].findings if shown_path(one.path) not in self._left_out]
         if wrong:
             raise StoppedError(f"the archive is not what was committed: {shown_path(wrong[0].path)} ({wrong[0].cause})")
         if found.chain.unproven:
             raise StoppedError(found.chain.unproven[0].reason, proven=False)
         digest = self.prepared.packed.written.digest
-        return f"{self.plan.packed.files} files, {digest[:12]}", {"digest": digest, "dropped": len(dropped)}
+        return f"{self.plan.packed.files} files, {digest[:12]}", {
+            "digest": digest,
+            "dropped": len(self.plan.packed.dropped),
+        }
 
     def upload(self) -> Did:
         """Put the archive into the bucket."""
@@ -195,8 +202,7 @@ class Deploy:
         top = self.prepared.repository.top
         before = "dir:." if self.plan.source.dirty else "commit:HEAD"
         chain = diff(top, [before, reference]).chain
-        dropped = {path for path, _rule in self.plan.packed.dropped}
-        wrong = [one for one in chain.hops[0].findings if shown_path(one.path) not in dropped]
+        wrong = [one for one in chain.hops[0].findings if shown_path(one.path) not in self._left_out]
         if wrong:
             names = ", ".join(f"{shown_path(one.path)} ({one.cause})" for one in wrong[:5])
             raise StoppedError(
@@ -329,6 +335,13 @@ class Deploy:
         address = (url or self.url) + (self.plan.wishes.health or "/")
         # without a health path of its own, an answer of any kind but a crash is one
         status = trying.healthy(address, 400 if self.plan.wishes.health else 500)
+        if status in {-401, -403}:
+            raise StoppedError(
+                f"{address} wants to know who asks, and these credentials cannot say",
+                hint="a service account may invoke it: GOOGLE_APPLICATION_CREDENTIALS=KEY.json",
+                evidence={"url": address, "status": -status},
+                proven=False,
+            )
         if status < 0:
             what = f"{address} does not answer well: {-status if status < -1 else 'nothing'}"
             raise StoppedError(what, evidence={"url": address, "status": -status})
@@ -364,6 +377,9 @@ class Deploy:
                     self._etag = run.route(service, [*rest, Share(self.revision, percent, self._tag)], self._etag).etag
                     self.health()
                     done.append(percent)
+                except ConflictError as error:
+                    why = f"at {percent} %: {error.what}; the traffic was left as it is now"
+                    raise StoppedError(why, hint=error.hint, proven=False) from error
                 except GuardError as error:
                     self.roll_back(f"at {percent} %: {error.what}")
         return f"{', '.join(f'{one} %' for one in done)} on {self.revision}", {"percents": done}

@@ -77,7 +77,7 @@ def prepared(request: Request, archive: Path) -> Prepared:
         raise UsageError("a deploy is of a commit, and there is none here", hint="git init, git add, git commit")
     stage = commit_of(repository, "HEAD")
     config = configs.read(config_files(stage))
-    source = _source(repository, _target(stage, config, request.service))
+    source = _source(repository, _targets(stage, config, request.service))
     packed = pack(stage, archive, worktree=repository.top if request.allow_dirty and source.dirty else None)
     service = request.service or config.deploy.service
     if not service:
@@ -106,20 +106,20 @@ def prepared(request: Request, archive: Path) -> Prepared:
     return Prepared(made, config, repository, archive, packed, dockerfile, context, project, region, fallback)
 
 
-def _source(repository: git.Repository, target: str) -> plans.Source:
+def _source(repository: git.Repository, targets: tuple[tuple[str, str], ...]) -> plans.Source:
     listed = repository.ask("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=none")
     dirty = tuple(shown_path(one[3:]) for one in listed.split(b"\0") if len(one) > 3)  # noqa: PLR2004  XY and a blank
     pushed: bool | None = None
     if repository.ask("remote").strip():
         pushed = bool(repository.ask("branch", "--remotes", "--contains", repository.head).strip())
-    return plans.Source(repository.head, dirty, pushed, target)
+    return plans.Source(repository.head, dirty, pushed, targets)
 
 
-def _target(stage: InGit, config: Config, service: str) -> str:
+def _targets(stage: InGit, config: Config, service: str) -> tuple[tuple[str, str], ...]:
     sources = choose(stage, Selection((), config.include, config.exclude)).sources
     names = {one.name for one in config.services}
     found = gather.find(stage, config, sources, (), service if service in names else "").targets
-    return ", ".join(f"Python {one.python} ({one.found_in})" for one in found) or "no Python"
+    return tuple((one.python, one.found_in) for one in found)
 
 
 def _recipe(stage: InGit, config: Config, service: str) -> tuple[str, str]:

@@ -57,34 +57,44 @@ def of_kind(kind: str) -> Row:
     return _KINDS[kind]
 
 
+# What an error of Google's libraries leads to, by the classes that it came from; the first that fits counts.
+_ERRORS = (
+    (frozenset({"PermissionDenied", "Forbidden", "NotFound", "FailedPrecondition"}), _RIGHTS),
+    (frozenset({"TooManyRequests", "ResourceExhausted"}), _QUOTA),
+    (frozenset({"DefaultCredentialsError", "Unauthorized", "RefreshError"}), _OFFLINE),
+    (frozenset({"ChangedError"}), _CHANGED),
+    (
+        frozenset(
+            {
+                "ServiceUnavailable",
+                "DeadlineExceeded",
+                "GatewayTimeout",
+                "BadGateway",
+                "InternalServerError",
+                "RetryError",
+                "ConnectionError",
+            }
+        ),
+        _UNREACHED,
+    ),
+)
+# … and by what it says, where the classes tell less.
+_WORDS = (
+    ("quota restrictions", _REGION),
+    ("project is meant cannot be told", _OFFLINE),
+    ("waits for an approval", _WAITS),
+    ("should have ended by now", _WAITS),
+)
+
+
 def of_error(names: list[str], words: str, *, in_bucket: bool) -> Row:
     """The row of an error: the class names of Google's that it came from, and what it says."""
-    known = {
-        "DefaultCredentialsError": _OFFLINE,
-        "Unauthorized": _OFFLINE,
-        "RefreshError": _OFFLINE,
-        "ServiceUnavailable": _UNREACHED,
-        "DeadlineExceeded": _UNREACHED,
-        "GatewayTimeout": _UNREACHED,
-        "BadGateway": _UNREACHED,
-        "InternalServerError": _UNREACHED,
-        "RetryError": _UNREACHED,
-        "ConnectionError": _UNREACHED,
-        "ResourceExhausted": _QUOTA,
-        "TooManyRequests": _QUOTA,
-        "ChangedError": _CHANGED,
-    }
-    if "quota restrictions" in words:
-        return _REGION
+    said = next((row for text, row in _WORDS if text in words), None)
+    if said is not None:
+        return said
     if in_bucket and {"Forbidden", "NotFound", "PermissionDenied"}.intersection(names):
         return _BUCKET
-    if {"PermissionDenied", "Forbidden", "NotFound", "FailedPrecondition"}.intersection(names):
-        return _RIGHTS
-    if "project is meant cannot be told" in words:
-        return _OFFLINE
-    if "waits for an approval" in words or "should have ended by now" in words:
-        return _WAITS
-    return next((known[name] for name in names if name in known), _UNKNOWN)
+    return next((row for kinds, row in _ERRORS if kinds.intersection(names)), _UNKNOWN)
 
 
 def causes(error: BaseException) -> list[str]:
@@ -93,7 +103,8 @@ def causes(error: BaseException) -> list[str]:
     one: BaseException | None = error
     while one is not None:
         found += [kind.__name__ for kind in type(one).__mro__]
-        one = one.__cause__
+        # what Google's retries gave up on stands in an attribute
+        one = one.__cause__ or (last if isinstance(last := getattr(one, "cause", None), BaseException) else None)
     return found
 
 

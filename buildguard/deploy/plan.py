@@ -31,13 +31,18 @@ class Step(NamedTuple):
 class Source(NamedTuple):
     """What is deployed: the commit, the paths that differ from it in the working tree, and whether it was pushed.
 
-    `pushed` is None where there is no remote to push to; `target` is the Python that will run it, in words.
+    `pushed` is None where there is no remote to push to; `targets` are the Pythons that will run it, and who says so.
     """
 
     commit: str
     dirty: tuple[str, ...]
     pushed: bool | None
-    target: str
+    targets: tuple[tuple[str, str], ...]
+
+    @property
+    def target(self) -> str:
+        """The targets in words."""
+        return ", ".join(f"Python {python} ({found_in})" for python, found_in in self.targets) or "no Python"
 
 
 class Packed(NamedTuple):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _READY_WITHIN = 600.0
 _WHOLE = 100
+OWN_TAG = "bg-"  # how the tags of candidates begin
 _AT_REST = 1.0  # by then a service that is not reconciling has seen what it was told
 
 
@@ -157,10 +158,14 @@ class Run:
             there = self._services.get_service(name=self._name(service))
             if etag and there.etag != etag:
                 raise ConflictError(f"somebody else changed {service} meanwhile", hint="look at it, and run this again")
-            there.traffic = [self._target(one) for one in shares]
+            tags = {one.tag for one in shares}
+            # other people's addresses stay; those of earlier candidates of ours go
+            others = [one for one in there.traffic if one.tag not in {"", *tags} and not one.tag.startswith(OWN_TAG)]
+            kept = [Share(one.revision, 0, one.tag) for one in others]
+            there.traffic = [self._target(one) for one in (*shares, *kept)]
             self._services.update_service(service=there, timeout=60)
         until = time.monotonic() + _READY_WITHIN
-        wanted = {(one.revision, one.percent, one.tag) for one in shares}
+        wanted = {(one.revision, one.percent, one.tag) for one in (*shares, *kept)}
         pause = _PAUSE
         while True:
             found = self.get(service)

@@ -33,7 +33,8 @@ def as_json(found: Deployed) -> str:
         "commit": plan.source.commit,
         "dirty": bool(plan.source.dirty),
         "pushed": plan.source.pushed,
-        "target": {"python": plan.source.target},
+        "target": _target(plan.source.targets[0]) if plan.source.targets else None,
+        "targets": [_target(one) for one in plan.source.targets],
         "archive": {
             "digest": f"sha256:{plan.packed.digest}",
             "files": plan.packed.files,
@@ -53,6 +54,10 @@ def as_json(found: Deployed) -> str:
         "exit_code": found.exit_code,
     }
     return json.dumps(answer, indent=1) + "\n"
+
+
+def _target(target: tuple[str, str]) -> dict[str, str]:
+    return {"python": target[0], "found_in": target[1]}
 
 
 def _steps(plan: Plan, outcomes: Sequence[Outcome] | None) -> list[dict[str, Any]]:

@@ -119,6 +119,7 @@ def test_a_dry_run_changes_nothing_and_needs_nothing(web: Project) -> None:
     assert told["commit"] == web.git("rev-parse", "HEAD").strip()
     assert [one["id"] for one in told["steps"]] == [one for one in plans.ORDER if one not in {"push", "verify"}]
     assert told["archive"]["digest"].startswith("sha256:")
+    assert told["target"] == {"python": "3.11", "found_in": "Dockerfile:1"}
     assert "verdict" not in told["steps"][0]
     assert web.git("status", "--porcelain") == before
 
@@ -135,6 +136,7 @@ def test_what_would_be_refused_is_refused(web: Project, google: Callable[..., Em
     assert any("--allow-unpushed" in one for one in dry.plan.refusals)
     assert wet.outcomes == ()
     assert "refused: nothing was done" in as_text(wet)
+    web.write({"app/untracked.py": "y = 1\n"})
     fine = deployed(web, allow_dirty=True, allow_unpushed=True, build_local=True)
     assert fine.exit_code == 0, as_text(fine)
 
@@ -320,6 +322,49 @@ def test_without_traffic_the_candidate_waits_under_its_tag(web: Project, google:
     after = deployed(web, build_local=True)
     assert after.exit_code == 0, as_text(after)
     assert _sole() == after.revision
+
+
+def test_other_peoples_tags_stay(web: Project, google: Callable[..., Emulator]) -> None:
+    google()
+    first = deployed(web, build_local=True)
+    with Run() as run:
+        run.route("web", [Share(first.revision, 100, "staging")])
+    _change(web)
+
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code == 0, as_text(found)
+    with Run() as run:
+        there = run.get("web")
+    assert there is not None
+    assert there.sole == found.revision
+    tags = {one.tag: (one.revision, one.percent) for one in there.observed if one.tag}
+    assert tags["staging"] == (first.revision, 0)
+
+
+def test_a_change_in_the_middle_of_the_traffic_is_not_written_over(
+    web: Project, google: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    google()
+    first = deployed(web, build_local=True)
+    _change(web)
+    route = Run.route
+    calls: list[int] = []
+
+    def meddled(self: Run, service: str, shares: list[Share], etag: str = "") -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            route(self, service, [Share(first.revision, 100)])
+        return route(self, service, shares, etag)
+
+    monkeypatch.setattr(Run, "route", meddled)
+
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code == 3
+    assert found.last is not None
+    assert (found.last.step, "left as it is now" in found.last.words) == ("traffic", True)
+    assert _sole() == first.revision
 
 
 def test_rollback_goes_to_the_last_that_served_alone(web: Project, google: Callable[..., Emulator]) -> None:

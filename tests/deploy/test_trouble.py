@@ -49,6 +49,8 @@ def _sole() -> str:
 @pytest.mark.parametrize(
     ("fault", "row", "leads_to"),
     [
+        ("http-503", "Cloud Build cannot be reached, after trying again", _LOCAL),
+        ("http-429", "a quota is used up, after waiting", _LOCAL),
         ("quota-region", "the region may run no builds", _LOCAL),
         ("permission-denied", "a right or an API is missing", _STOPS),
         ("bucket-403", "the bucket refuses the archive", _LOCAL),
@@ -84,6 +86,16 @@ def test_each_row_of_the_fallback_table(
     assert len(made.builds.find("emulated", "")) <= 2
 
 
+def test_without_credentials_it_is_built_and_verified_here_and_goes_no_further(web: Project) -> None:
+    found = deployed(web, fallback="auto")
+
+    assert found.decisions == (
+        "there are no Google credentials, or no project → build locally; fallback = auto: building here",
+    )
+    assert [one.step for one in found.outcomes or () if one.verdict == "unproven"][-1] == "push"
+    assert found.exit_code == 3
+
+
 @pytest.mark.parametrize(
     ("policy", "says", "builder"), [("never", True, "cloud"), ("ask", None, "cloud"), ("ask", True, "local")]
 )
@@ -112,6 +124,19 @@ def test_a_failing_step_is_never_hidden_behind_another_builder(web: Project, goo
     local = deployed(web, build_local=True)
     assert local.exit_code == 1
     assert [one.step for one in local.outcomes or () if one.verdict == "failed"] == ["build"]
+
+
+def test_a_service_that_asks_who_it_is_is_unproven(web: Project, google: Callable[..., Emulator]) -> None:
+    google()
+    web.write({"app/serve.py": (web.path / "app/serve.py").read_text().replace("200 if fine else 500", "403")})
+    web.commit()
+
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code == 3
+    assert found.last is not None
+    assert found.last.step == "health"
+    assert "wants to know who asks" in found.last.words
 
 
 def test_the_table_is_whole() -> None:
