@@ -190,14 +190,26 @@ def diff(
 
 
 @cli.command()
+@click.option(
+    "--build", default="", metavar="ID", help="This build in Cloud Build: how it ended, its log, its workspace."
+)
 @click.option("--log", "log", metavar="FILE|-", help="What the build or the service said; - reads it from stdin.")
+@click.option("--image", default="", metavar="REF", help="This image: its files, and its own Python.")
+@click.option("--revision", default="", metavar="NAME", help="This revision in Cloud Run: what it says, and its image.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
-def diagnose(*, log: str | None, form: str, output: Path | None) -> None:
-    """Say why a build or a service failed: from its log and this repository, without Docker or network."""
-    from buildguard.commands.diagnose import diagnose as command
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page to show, too.")
+@_in_google
+def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | None, **asked: str) -> None:
+    """Say why a build or a service failed: from its log, this repository, and whatever else is named."""
+    from buildguard.commands.diagnose import Asked, examine
 
-    found = command(Path.cwd(), None if log is None else _pasted(log))
+    examined = examine(Path.cwd(), None if log is None else _pasted(log), Asked(**asked))
+    found = examined.diagnosis
+    if html is not None:
+        from buildguard.report.page import page
+
+        _deliver(page(examined), html)
 
     from buildguard.report.diagnosis import RENDERINGS
 
@@ -257,7 +269,7 @@ def rollback(*, revision: str, **asked: Any) -> None:
 @_in_google
 def history(*, form: str, **asked: Any) -> None:
     """What deploys did: each attempt, how far it came, and why not further."""
-    from buildguard.commands.deploy import history as command
+    from buildguard.commands.attempts import history as command
     from buildguard.commands.planning import Request as Wanted
     from buildguard.report.deploying import history_json, history_text
 

@@ -53,16 +53,21 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     events = events_of(evidence)
     lead = _leading(events)
     hypotheses = tuple(judge(evidence, events) for judge in _JUDGES.values())
-    hypotheses = tuple(one._replace(id=name) for name, one in zip(_JUDGES, hypotheses, strict=True))
+    hypotheses = tuple(
+        _with_shown(one._replace(id=name), evidence) for name, one in zip(_JUDGES, hypotheses, strict=True)
+    )
     proven = [one.id for one in hypotheses if one.verdict == PROVEN]
+    seen = [one.id for one in hypotheses if any(shown.proven and shown.cause == one.id for shown in evidence.shown)]
     if lead is not None:
-        cause = lead.cause or UNKNOWN
+        cause = lead.cause or (seen[0] if seen else UNKNOWN)
     elif proven:
         cause = proven[0]
     else:
         cause = HEALTHY if _is_healthy(evidence) else UNKNOWN
     led = [one for one in events if one.cause == cause] if cause != UNKNOWN else [lead] if lead is not None else []
     places = _unique(place for one in led for place in one.places)
+    if not places:
+        places = _unique(one.place for one in evidence.shown if one.proven and one.cause == cause and one.place)
     if not places and cause == OLDER:
         places = _unique(one.place for one in evidence.refused if one.accepted_by)
     failed = {place.path for one in events for place in one.places}
@@ -71,6 +76,22 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         following = tuple(place for place in following if place not in places)
     sentence = _sentence(cause, lead, evidence, places)
     return Diagnosis(cause, sentence, places, hypotheses, following, _remedies(cause, led, evidence, proven))
+
+
+def _with_shown(one: Hypothesis, evidence: Evidence) -> Hypothesis:
+    """A hypothesis with what was reached: shown at work it is proven, excluded it is refuted where nothing else proves it."""
+    shown = [found for found in evidence.shown if found.cause == one.id]
+    proof = tuple(found.words for found in shown if found.proven)
+    if proof:
+        return one._replace(verdict=PROVEN, evidence=tuple(dict.fromkeys((*one.evidence, *proof))), reason="")
+    against = tuple(found.words for found in shown if not found.proven)
+    blind = [reason for cause, reason in evidence.blind if cause == one.id]
+    if one.verdict != UNTESTED:
+        return one._replace(evidence=(*one.evidence, *against)) if one.verdict == REFUTED else one
+    if blind:
+        return one._replace(reason=blind[0])
+    # what speaks for it, though it proves nothing, is not taken back by one look
+    return one._replace(verdict=REFUTED, evidence=against, reason="") if against and not one.evidence else one
 
 
 # ------------------------------------------------------------------------------------------ what explains it
@@ -97,6 +118,7 @@ def _is_healthy(evidence: Evidence) -> bool:
         and bool(evidence.looked)
         and evidence.proof in _PROOF
         and not (evidence.refused or evidence.misread or evidence.unproven)
+        and not any(one.proven for one in evidence.shown)
     )
 
 
@@ -249,6 +271,9 @@ def _sentence(cause: str, lead: Event | None, evidence: Evidence, places: tuple[
                 f"the deployed Python {refused[0].target} ({evidence.found_in}) refuses code that was written for"
                 f" {_since(refused)}: {first}{more}; nothing had to be corrupted for that"
             )
+    shown = next((one for one in evidence.shown if one.proven and one.cause == cause), None)
+    if shown is not None and (lead is None or lead.cause != cause):
+        return shown.words
     if lead is not None:
         return lead.sentence
     if cause == HEALTHY:
@@ -268,6 +293,7 @@ def _since(refused: Iterable[Refused]) -> str:
 
 def _remedies(cause: str, led: Iterable[Event], evidence: Evidence, proven: Iterable[str]) -> tuple[str, ...]:
     found = [one.remedy for one in led if one.remedy]
+    found += [one.remedy for one in evidence.shown if one.proven and one.remedy]
     if OLDER in {cause, *proven} and evidence.refused:
         if any(one.code in RULE_ERRORS for one in evidence.refused):
             found.append(

@@ -62,11 +62,22 @@ class Missing(NamedTuple):
     dropped_by: str
 
 
+class Shown(NamedTuple):
+    """What an image, a build or a revision shows of a cause: that it is at work (`proven`), or that it is not."""
+
+    cause: str
+    proven: bool
+    words: str
+    place: Place | None = None
+    remedy: str = ""
+
+
 class Evidence(NamedTuple):
     """All that is known: from the log (failures, known messages, versions in its paths), and from the repository.
 
     `target` and `found_in` are the declared Python and who says so, `looked` how many sources were judged by whom, empty
     where none were. `misread` are sources whose bytes are not what they should be, `unproven` what could not be judged.
+    `shown` is what was reached beside the log and the repository, `blind` why something of that could not be, by cause.
     """
 
     failures: tuple[Placed, ...]
@@ -83,6 +94,8 @@ class Evidence(NamedTuple):
     misread: tuple[Refused, ...]
     missing: tuple[Missing, ...]
     unproven: tuple[str, ...]
+    shown: tuple[Shown, ...] = ()
+    blind: tuple[tuple[str, str], ...] = ()
 
 
 class Event(NamedTuple):

@@ -227,3 +227,17 @@ def push(reference: str, name: str, platform: str) -> str:
         return images.push(daemon, name)
     finally:
         daemon.close()
+
+
+def is_here(identity: str, prepared: Prepared) -> bool:
+    """Whether an image is on the local engine still."""
+    try:
+        daemon = daemons.connect()
+    except UnprovenError:
+        return False
+    try:
+        return bool(identity) and images.find(daemon, identity, prepared.config.platform, None).id == identity
+    except UnprovenError:
+        return False
+    finally:
+        daemon.close()

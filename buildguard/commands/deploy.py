@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import uuid
 from contextlib import ExitStack
-from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import config as configs
 from buildguard import git
+from buildguard.commands.attempts import all_lines, whereabouts
 from buildguard.commands.building import BuildEndedError
 from buildguard.commands.deploying import Deploy, Outcome, StoppedError
-from buildguard.commands.job import config_files
 from buildguard.commands.planning import Request, prepared
 from buildguard.deploy import bucket as buckets
 from buildguard.deploy import fallback, lock
@@ -22,17 +20,14 @@ from buildguard.errors import BuildRunsError, UnprovenError, UsageError
 from buildguard.gcp.run import Run, Share
 from buildguard.gcp.storage import Storage
 from buildguard.localbuild.dockerfile import BuildFailedError
-from buildguard.place import locate
 from buildguard.scratch import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from buildguard.commands.deploying import Act, Did
     from buildguard.commands.judging import Watcher
     from buildguard.commands.planning import Prepared
-    from buildguard.config import Config
     from buildguard.deploy.ledger import Line
     from buildguard.deploy.plan import Plan
 
@@ -278,7 +273,7 @@ def rollback(request: Request, revision: str, watcher: Watcher) -> RolledBack:
 
     Raises UnprovenError where that is not certain, or the revision does not work.
     """
-    repository, config, service = _whereabouts(request)
+    repository, config, service = whereabouts(request)
     project, region = request.project or config.cloud.project, request.region or config.cloud.region
     run_id = uuid.uuid4().hex[:8]
     file = git.git_folder(repository, "objects").parent / ledgers.NAME
@@ -290,7 +285,7 @@ def rollback(request: Request, revision: str, watcher: Watcher) -> RolledBack:
         there = run.get(service)
         if there is None:
             raise UsageError(f"there is no service {service}")
-        lines = _all_lines(file, storage, bucket, service)
+        lines = all_lines(file, storage, bucket, service)
         wanted = revision or _last_proven(lines, service, there.sole)
         found = run.revision(service, wanted)
         if not found.ready:
@@ -306,12 +301,6 @@ def rollback(request: Request, revision: str, watcher: Watcher) -> RolledBack:
             raise UnprovenError(f"{service} does not serve {wanted} alone")
         ledger.write("rollback", ledgers.OK, 0.0, {"revision": wanted, "url": routed.url, "digest": found.digest})
         return RolledBack(service, there.sole, wanted, routed.url)
-
-
-def _all_lines(file: Path, storage: Storage, bucket: str, service: str) -> list[Line]:
-    """The ledger of this machine and that of the bucket, as one."""
-    known = ledgers.read(file)[0]
-    return ledgers.merged(known, buckets.lines(storage, bucket, service, known))
 
 
 def _last_proven(lines: list[Line], service: str, now: str) -> str:
@@ -336,53 +325,3 @@ def _last_proven(lines: list[Line], service: str, now: str) -> str:
             hint="gcloud run revisions list, and --revision NAME",
         )
     return instead[-1] if instead and instead[-1] else candidates[-1]
-
-
-class Attempts(NamedTuple):
-    """What `history` returns: runs, the oldest first; how many files changed since the run before (-1: nobody can tell)."""
-
-    runs: tuple[tuple[Line, ...], ...]
-    changed: tuple[int, ...]
-    notes: tuple[str, ...]
-
-
-def history(request: Request) -> Attempts:
-    """The runs of the ledger, of one service where one is named."""
-    repository, config, service = _whereabouts(request, needed=False)
-    file = git.git_folder(repository, "objects").parent / ledgers.NAME
-    lines, broken = ledgers.read(file)
-    notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
-    if service:
-        try:
-            with Storage(request.project or config.cloud.project) as storage:
-                bucket = config.cloud.bucket
-                if bucket or storage.project:
-                    lines = _all_lines(file, storage, storage.ensure(bucket, storage.project), service)
-        except UnprovenError as error:
-            notes.append(f"this machine's runs alone: {error.what}")
-        lines = [line for line in lines if line.service == service]
-    runs = ledgers.runs(ledgers.merged(lines))
-    commits = [run[0].commit for run in runs]
-    changed = [_changed(repository, *pair) for pair in pairwise(["", *commits])]
-    return Attempts(tuple(map(tuple, runs)), tuple(changed), tuple(notes))
-
-
-def _changed(repository: git.Repository, before: str, after: str) -> int:
-    """How many files differ between two commits; -1 where one of them is not here."""
-    if before == after:
-        return 0
-    try:
-        return len(repository.ask("diff", "--name-only", "-z", f"{before}..{after}").split(b"\0")) - 1 if before else -1
-    except UnprovenError:
-        return -1
-
-
-def _whereabouts(request: Request, *, needed: bool = True) -> tuple[git.Repository, Config, str]:
-    place = locate(request.cwd, ())
-    if place.repository is None:
-        raise UsageError("there is no repository here, and so no ledger")
-    config = configs.read(config_files(place.stage))
-    service = request.service or config.deploy.service
-    if needed and not service:
-        raise UsageError("which service is meant cannot be told", hint="--service NAME")
-    return place.repository, config, service

@@ -21,7 +21,7 @@ from buildguard.deploy import plan as plans
 from buildguard.deploy import trial
 from buildguard.deploy.ledger import BEGUN, FAILED, OK, SKIPPED, UNPROVEN
 from buildguard.diagnostic import shown_path
-from buildguard.errors import GuardError, UnprovenError
+from buildguard.errors import GuardError
 from buildguard.gcp.cut import repository_of
 from buildguard.gcp.run import OWN_TAG, Candidate, ConflictError, NotReadyError, Run, Share
 from buildguard.gcp.storage import Storage
@@ -167,7 +167,11 @@ class Deploy:
     def build_here(self) -> Did:
         """Build on the local engine, from the archive; an image of an earlier run that is still there is used."""
         line = ledgers.proven(self._earlier, plans.BUILD, self.plan.source.commit, "key", self.prepared.key)
-        if line is not None and line.builder == plans.LOCAL and _is_here(line.evidence.get("id", ""), self.prepared):
+        if (
+            line is not None
+            and line.builder == plans.LOCAL
+            and building.is_here(line.evidence.get("id", ""), self.prepared)
+        ):
             evidence = {key: value for key, value in line.evidence.items() if key != "words"}
             self.built = building.Built(evidence["id"], evidence["image"], "", evidence)
             return f"{self.built.name} (built by an earlier run)", evidence
@@ -436,17 +440,3 @@ def _held(report: Report, hint: str) -> None:
         raise StoppedError(f"{where}{first.code} {first.message}{more}", hint=hint, evidence={"errors": len(errors)})
     reason = report.unproven[0].reason if report.unproven else "not proven"
     raise StoppedError(reason, hint=hint, proven=False)
-
-
-def _is_here(identity: str, prepared: Prepared) -> bool:
-    """Whether an image is on the local engine still."""
-    try:
-        daemon = daemons.connect()
-    except UnprovenError:
-        return False
-    try:
-        return bool(identity) and images.find(daemon, identity, prepared.config.platform, None).id == identity
-    except UnprovenError:
-        return False
-    finally:
-        daemon.close()

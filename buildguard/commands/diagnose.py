@@ -7,11 +7,13 @@ import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard import config as configs
 from buildguard import hypotheses, logs, troubles
 from buildguard.catalogue import RULE_ERRORS
 from buildguard.commands.check import judged
-from buildguard.commands.job import Job, Request, prepare
+from buildguard.commands.job import Job, Request, config_files, prepare
 from buildguard.commands.judging import judge_all
+from buildguard.commands.named import Where
 from buildguard.declared import gather, layout
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from buildguard.commands.attempts import Attempts
+    from buildguard.commands.reached import Reached
+    from buildguard.custody import Chain
     from buildguard.diagnostic import Diagnostic
     from buildguard.hypotheses import Diagnosis
     from buildguard.ignore import Rule
@@ -39,6 +44,7 @@ _ALARMING = re.compile(
 _REFUSED = RULE_ERRORS | {"BG101", "BG103"}
 _MISREAD = frozenset({"BG102", "BG106", "BG107"})
 _FROZEN = "<"
+_MOST_EXCERPTS, _AROUND, _WIDEST = 20, 2, 400
 _ANY = "3.12"  # where nothing says which Python it is, none is asked
 
 
@@ -60,17 +66,86 @@ class _Declared(NamedTuple):
     untold: str = ""
 
 
-def diagnose(cwd: Path, log: bytes | None) -> Diagnosis:
+class Asked(NamedTuple):
+    """What a person wants looked at beside this repository; the fields are the flags of the command line."""
+
+    build: str = ""
+    image: str = ""
+    revision: str = ""
+    project: str = ""
+    region: str = ""
+
+
+class Examined(NamedTuple):
+    """A diagnosis with what it was made from: the sources as they were judged, the chains, and the lines that matter.
+
+    `lines` are those of the repository's files around each finding: path, first line, texts; `attempts` are of the ledger.
+    """
+
+    diagnosis: Diagnosis
+    report: Report
+    chains: tuple[Chain, ...]
+    lines: tuple[Excerpt, ...]
+    attempts: Attempts | None
+
+
+class Excerpt(NamedTuple):
+    """Some lines of a file around one that is refused; `first` is the number of the first of them, `line` of that one."""
+
+    path: str
+    first: int
+    line: int
+    texts: tuple[str, ...]
+
+
+def diagnose(cwd: Path, log: bytes | None, asked: Asked = Asked()) -> Diagnosis:  # noqa: B008
     """The cause of what a log shows, or of what this repository alone lets expect where there is none.
 
     Raises UsageError where the configuration is wrong.
     """
-    read = logs.read(log or b"")
+    return examine(cwd, log, asked).diagnosis
+
+
+def examine(cwd: Path, log: bytes | None, asked: Asked) -> Examined:
+    """The same, with everything that a page shows."""
+    found = _reached(cwd, asked)
+    whole = log if log is not None else found.log or None
+    read = logs.read(whole or b"")
     job, declared = _job(cwd, read)
     try:
-        return _Bench(job, read, has_log=log is not None).diagnosis(declared)
+        bench = _Bench(job, read, found, has_log=whole is not None)
+        diagnosis = bench.diagnosis(declared)
+        return Examined(diagnosis, bench.report, found.chains, tuple(bench.excerpts(diagnosis)), _attempts(cwd))
     finally:
         job.cache.close()
+
+
+def _attempts(cwd: Path) -> Attempts | None:
+    """What this machine's ledger says; nothing is asked elsewhere for it."""
+    from buildguard.commands.attempts import local
+
+    try:
+        return local(cwd)
+    except GuardError:
+        return None
+
+
+def _reached(cwd: Path, asked: Asked) -> Reached:
+    """Everything that was named, looked at."""
+    from buildguard.commands import reached
+
+    if not (asked.build or asked.image or asked.revision):
+        return reached.Reached()
+    where = Where(asked.project, asked.region).filled(cwd)
+    config = configs.read(config_files(locate(cwd, ()).stage))
+    sight = reached.Sight(cwd, config, where, _Silent())
+    found = reached.Reached()
+    if asked.build:
+        found += reached.build(sight, asked.build)
+    if asked.revision:
+        found += reached.revision(sight, asked.revision)
+    image = asked.image or found.image
+    return found + reached.image(sight, image) if image else found
 
 
 def _job(cwd: Path, log: Log) -> tuple[Job, _Declared]:
@@ -95,8 +170,10 @@ def _job(cwd: Path, log: Log) -> tuple[Job, _Declared]:
 class _Bench:
     """What is at hand for one diagnosis: the repository, judged, and the log."""
 
-    def __init__(self, job: Job, log: Log, *, has_log: bool) -> None:
+    def __init__(self, job: Job, log: Log, reached: Reached, *, has_log: bool) -> None:
         self._job = job
+        self._reached = reached
+        self.report = Report(".", (), (), (), (), 0, 0.0)
         self._where = job.place
         self._log = log
         self._has_log = has_log
@@ -106,7 +183,7 @@ class _Bench:
 
     def diagnosis(self, declared: _Declared) -> Diagnosis:
         """The whole of it."""
-        report = self._report(declared)
+        report = self.report = self._report(declared)
         newer = _Newer(self._job)
         refused = self._refused(report, newer)
         met = tuple(troubles.met(self._log.lines))
@@ -138,8 +215,19 @@ class _Bench:
                 ),
                 missing=tuple(self._missing(met)),
                 unproven=tuple(one.reason for one in report.unproven if one.path is None),
+                shown=self._reached.shown,
+                blind=self._reached.blind,
             )
         )
+
+    def excerpts(self, found: Diagnosis) -> Iterator[Excerpt]:
+        """The lines around each place of a diagnosis."""
+        for place in (*found.place, *found.next)[:_MOST_EXCERPTS]:
+            if place.line is not None and place.path in self._entries:
+                lines = self._lines(place.path)
+                first = max(1, place.line - _AROUND)
+                texts = tuple(text[:_WIDEST] for text in lines[first - 1 : place.line + _AROUND])
+                yield Excerpt(place.path, first, place.line, texts)
 
     def _report(self, declared: _Declared) -> Report:
         if declared.untold:

@@ -15,7 +15,8 @@ from buildguard.report.words import brief, count
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from buildguard.commands.deploy import Attempts, Deployed, RolledBack
+    from buildguard.commands.attempts import Attempts
+    from buildguard.commands.deploy import Deployed, RolledBack
     from buildguard.commands.deploying import Outcome
     from buildguard.deploy.ledger import Line
     from buildguard.deploy.plan import Plan

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from buildguard.commands.deploy import history, plan, rollback
+from buildguard.commands.attempts import history
+from buildguard.commands.deploy import plan, rollback
 from buildguard.commands.planning import Request
 from buildguard.deploy import plan as plans
 from buildguard.errors import UnprovenError

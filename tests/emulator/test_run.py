@@ -123,7 +123,7 @@ def test_faults(emulator: Callable[..., Emulator], connect: Callable[[], Run], s
     with pytest.raises(ConflictError, match="somebody else changed the service"):
         run.candidate("web", server, Candidate("web-2", "candidate"))
     run.candidate("web", server, Candidate("web-2", "candidate"))
-    with pytest.raises(UnprovenError, match="does not send its traffic where it was told to: 100 % latest"):
+    with pytest.raises(UnprovenError, match="does not send its traffic where it was told to: 100 % web-1"):
         run.route("web", [Share("web-2", 100)])
 
 

@@ -1,0 +1,92 @@
+"""`buildguard history`: what deploys did, from the ledger of this machine and, where it can be asked, of the bucket."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard import config as configs
+from buildguard import git
+from buildguard.commands.job import config_files
+from buildguard.deploy import bucket as buckets
+from buildguard.deploy import ledger as ledgers
+from buildguard.errors import UnprovenError, UsageError
+from buildguard.gcp.storage import Storage
+from buildguard.place import locate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from buildguard.commands.planning import Request
+    from buildguard.config import Config
+    from buildguard.deploy.ledger import Line
+
+
+class Attempts(NamedTuple):
+    """What `history` returns: runs, the oldest first; how many files changed since the run before (-1: nobody can tell)."""
+
+    runs: tuple[tuple[Line, ...], ...]
+    changed: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def history(request: Request) -> Attempts:
+    """The runs of the ledger, of one service where one is named."""
+    repository, config, service = whereabouts(request, needed=False)
+    file = git.git_folder(repository, "objects").parent / ledgers.NAME
+    lines, broken = ledgers.read(file)
+    notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
+    if service:
+        try:
+            with Storage(request.project or config.cloud.project) as storage:
+                bucket = config.cloud.bucket
+                if bucket or storage.project:
+                    lines = all_lines(file, storage, storage.ensure(bucket, storage.project), service)
+        except UnprovenError as error:
+            notes.append(f"this machine's runs alone: {error.what}")
+        lines = [line for line in lines if line.service == service]
+    return _attempts(repository, lines, notes)
+
+
+def local(cwd: Path) -> Attempts | None:
+    """What this machine's own ledger says; None where no deploy was ever made here."""
+    repository = git.repository_of(cwd)
+    if repository is None:
+        return None
+    lines, _broken = ledgers.read(git.git_folder(repository, "objects").parent / ledgers.NAME)
+    return _attempts(repository, lines, []) if lines else None
+
+
+def _attempts(repository: git.Repository, lines: list[Line], notes: list[str]) -> Attempts:
+    runs = ledgers.runs(ledgers.merged(lines))
+    commits = [run[0].commit for run in runs]
+    changed = [_changed(repository, *pair) for pair in pairwise(["", *commits])]
+    return Attempts(tuple(map(tuple, runs)), tuple(changed), tuple(notes))
+
+
+def _changed(repository: git.Repository, before: str, after: str) -> int:
+    """How many files differ between two commits; -1 where one of them is not here."""
+    if before == after:
+        return 0
+    try:
+        return len(repository.ask("diff", "--name-only", "-z", f"{before}..{after}").split(b"\0")) - 1 if before else -1
+    except UnprovenError:
+        return -1
+
+
+def all_lines(file: Path, storage: Storage, bucket: str, service: str) -> list[Line]:
+    """The ledger of this machine and that of the bucket, as one."""
+    known = ledgers.read(file)[0]
+    return ledgers.merged(known, buckets.lines(storage, bucket, service, known))
+
+
+def whereabouts(request: Request, *, needed: bool = True) -> tuple[git.Repository, Config, str]:
+    """The repository, its configuration, and the service that is meant; raises UsageError where that cannot be told."""
+    place = locate(request.cwd, ())
+    if place.repository is None:
+        raise UsageError("there is no repository here, and so no ledger")
+    config = configs.read(config_files(place.stage))
+    service = request.service or config.deploy.service
+    if needed and not service:
+        raise UsageError("which service is meant cannot be told", hint="--service NAME")
+    return place.repository, config, service

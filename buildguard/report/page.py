@@ -1,0 +1,160 @@
+"""A diagnosis as one self-contained page: no network, no script, light and dark, for a phone and for paper.
+
+All content is foreign, source under check most of all: the template escapes everything, and what a reader could not see
+(controls, changes of direction) is spelled out before it gets there.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildguard import __version__
+from buildguard.deploy import ledger as ledgers
+from buildguard.diagnostic import Severity, shown
+from buildguard.hypotheses import PROVEN, REFUTED, UNTESTED
+from buildguard.report.words import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildguard.commands.attempts import Attempts
+    from buildguard.commands.diagnose import Examined
+    from buildguard.custody import Chain
+    from buildguard.result import Report
+
+_TEMPLATE = Path(__file__).with_name("page.html")
+_MOST_FILES, _MOST_ATTEMPTS = 200, 30
+_STEP, _WIDTH, _HEIGHT = 250, 190, 64  # of the drawing, in its own units
+
+
+class Box(NamedTuple):
+    """A stage in the drawing."""
+
+    x: int
+    name: str
+    digest: str
+
+
+class Arrow(NamedTuple):
+    """A hop in the drawing: where it begins and ends, its words, and how it is marked (same, changed, first or unseen)."""
+
+    x1: int
+    x2: int
+    words: str
+    mark: str
+
+
+def page(found: Examined) -> str:
+    """The whole page."""
+    import jinja2
+
+    made = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["plain"] = shown
+    diagnosis = found.diagnosis
+    order = {PROVEN: 0, REFUTED: 2, UNTESTED: 1}
+    hypotheses = sorted(diagnosis.hypotheses, key=lambda one: (one.id != diagnosis.cause, order[one.verdict]))
+    return made.from_string(_TEMPLATE.read_text("utf-8")).render(
+        version=__version__,
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        cause=diagnosis.cause,
+        mood={0: "good", 1: "bad"}.get(diagnosis.exit_code, "open"),
+        sentence=diagnosis.sentence,
+        places=[str(place) for place in diagnosis.place],
+        proven=[one for one in hypotheses if one.verdict == PROVEN],
+        hypotheses=hypotheses,
+        following=[str(place) for place in diagnosis.next],
+        remedies=diagnosis.remedies,
+        chains=[_drawing(chain) for chain in found.chains],
+        matrix=_matrix(found.report),
+        excerpts=[_excerpt(one) for one in found.lines],
+        attempts=_attempts(found.attempts),
+    )
+
+
+def _drawing(chain: Chain) -> dict[str, Any]:
+    """The chain of custody: a box for each stage, an arrow for each hop, the first change marked."""
+    boxes = [
+        Box(number * _STEP + 5, _cut(brief(one.stage)), one.manifest.digest.removeprefix("sha256:")[:12])
+        for number, one in enumerate(chain.snapshots)
+    ]
+    first = chain.first_changed
+    arrows = []
+    for number, hop in enumerate(chain.hops):
+        if hop.identical:
+            words, mark = "identical", "same"
+        elif hop.findings:
+            words, mark = f"{len(hop.findings)} differ", "first" if number == first else "changed"
+        else:
+            words, mark = "not seen whole" if hop.untold or hop.after.unproven else "as asked for", "unseen"
+        arrows.append(Arrow(boxes[number].x + _WIDTH, boxes[number + 1].x, words, mark))
+    rows = [
+        {
+            "hop": f"{brief(hop.before.stage)} → {brief(hop.after.stage)}",
+            "path": one.path.decode("utf-8", "backslashreplace"),
+            "change": one.change,
+            "cause": one.cause,
+            "evidence": brief(one.evidence.partition("\n")[0]),
+        }
+        for hop in chain.hops
+        for one in hop.findings[:_MOST_FILES]
+    ]
+    return {
+        "boxes": boxes,
+        "arrows": arrows,
+        "rows": rows,
+        "width": boxes[-1].x + _WIDTH + 5,
+        "height": _HEIGHT,
+        "box_width": _WIDTH,
+    }
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= 26 else f"{name[:12]}…{name[-13:]}"  # noqa: PLR2004  what a box holds
+
+
+def _matrix(report: Report) -> dict[str, Any]:
+    """Which file each target's Python refuses, by engine."""
+    columns = [(row.python, row.engine or "none", row.interpreter or "nobody", row.proof) for row in report.targets]
+    refused: dict[str, dict[tuple[str, str], str]] = {}
+    for one in report.diagnostics:
+        if one.severity is Severity.ERROR and one.path:
+            for target in one.shared or (one.target or "",):
+                cell = refused.setdefault(one.path, {})
+                for python, engine, _who, _proof in columns:
+                    if python == target:
+                        cell.setdefault((python, engine), f"{one.code} in line {one.range.line or '?'}")
+    rows = [
+        (path, [cells.get((python, engine), "") for python, engine, _who, _proof in columns])
+        for path, cells in sorted(refused.items())
+    ]
+    return {
+        "columns": columns,
+        "rows": rows[:_MOST_FILES],
+        "more": max(0, len(rows) - _MOST_FILES),
+        "fine": report.files - len(rows),
+    }
+
+
+def _excerpt(one: Any) -> dict[str, Any]:
+    lines = [(number, text, number == one.line) for number, text in enumerate(one.texts, one.first)]
+    return {"path": one.path, "line": one.line, "lines": lines}
+
+
+def _attempts(found: Attempts | None) -> list[dict[str, str]]:
+    return [] if found is None else list(_rows(found))
+
+
+def _rows(found: Attempts) -> Iterator[dict[str, str]]:
+    for run in found.runs[-_MOST_ATTEMPTS:]:
+        reached = [line for line in run if line.verdict != ledgers.SKIPPED and line.step != ledgers.END] or list(run)
+        last = reached[-1]
+        yield {
+            "at": last.at[:16].replace("T", " "),
+            "commit": last.commit[:8],
+            "builder": last.builder,
+            "step": last.step,
+            "verdict": "stopped" if ledgers.stopped_at(list(run)) else run[-1].verdict,
+            "words": brief(str(last.evidence.get("words", ""))[:200]),
+        }

@@ -1,0 +1,222 @@
+"""`diagnose` with what it can reach: an image, a build, a revision. Each fault is named, alone and in pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildguard.commands.diagnose import Asked, examine
+from buildguard.gcp import build as builds
+from buildguard.gcp.build import CloudBuild, source_of
+from buildguard.gcp.run import Candidate, Run
+from buildguard.report.page import page
+from buildguard.step import file as step
+from tests import images
+from tests.conftest import BROKEN_BEFORE_312, Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildguard.archives.pack import Packed
+    from buildguard.commands.diagnose import Examined
+    from buildguard.emulator.serve import Emulator
+
+pytestmark = pytest.mark.usefixtures("engine")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builds, "FIRST_PAUSE", 0.05)
+
+
+@pytest.fixture
+def project(repository: Callable[..., Project]) -> Project:
+    made = repository(
+        {
+            "Dockerfile": f"FROM {images.base('3.11')}\nWORKDIR /app\nCOPY . .\n",
+            "app/a.py": "x = 1\nprint('a')\n",
+            "app/b.py": "y = 2\n",
+            "buildguard.toml": '[deploy]\nroot = "/app"\nservice = "web"\nrequired-env = ["DATABASE_URL"]\n',
+        }
+    )
+    made.write({"app/a.py": "x = 10\nprint('a')\n"})
+    made.commit()
+    return made
+
+
+def _verdicts(found: Examined) -> dict[str, str]:
+    return {one.id: one.verdict for one in found.diagnosis.hypotheses}
+
+
+_FILES = {"app/app/a.py": "x = 10\nprint('a')\n", "app/app/b.py": "y = 2\n", "app/README": "hello\n"}
+_FAULTS: dict[str, tuple[dict[str, str | None], str]] = {
+    "bytes-changed": ({"app/app/a.py": "x = 11\nprint('a')\n"}, "bytes-changed"),
+    "encoding": ({"app/app/b.py": "y = 2\r\n"}, "encoding"),
+    "stale-image": ({"app/app/a.py": "x = 1\nprint('a')\n"}, "stale-image"),
+    "wrong-files-sent": ({"app/app/b.py": None}, "wrong-files-sent"),
+}
+
+
+def _image(name: str, project: Project, changes: dict[str, str | None], version: str = "3.11") -> str:
+    files: dict[str, str | bytes] = {
+        f"app/{path}": (project.path / path).read_bytes()
+        for path in ("Dockerfile", "app/a.py", "app/b.py", "buildguard.toml", "README")
+    }
+    for path, content in changes.items():
+        if content is None:
+            del files[path]
+        else:
+            files[path] = content
+    return images.derived(f"{images.REPOSITORY}/diagnosed-{name}:1", images.base(version), files, ["WORKDIR /app"])
+
+
+def test_a_healthy_image_is_accused_of_nothing(project: Project) -> None:
+    found = examine(project.path, None, Asked(image=_image("healthy", project, {})))
+
+    verdicts = _verdicts(found)
+    assert "proven" not in verdicts.values()
+    assert {verdicts[one] for one in ("bytes-changed", "stale-image", "wrong-files-sent", "other-interpreter")} == {
+        "refuted"
+    }
+
+
+@pytest.mark.parametrize("fault", _FAULTS)
+def test_each_fault_of_an_image_is_named(project: Project, fault: str) -> None:
+    changes, cause = _FAULTS[fault]
+
+    found = examine(project.path, None, Asked(image=_image(fault, project, changes)))
+
+    assert _verdicts(found)[cause] == "proven"
+    assert found.diagnosis.exit_code == 1
+    assert any(place.path in {"app/a.py", "app/b.py"} for place in found.diagnosis.place)
+    text = page(found)
+    assert "Chain of custody" in text
+    assert 'class="first"' in text
+
+
+@pytest.mark.parametrize("fault", _FAULTS)
+def test_a_fault_and_another_python_are_both_named(project: Project, fault: str) -> None:
+    changes, cause = _FAULTS[fault]
+
+    found = examine(project.path, None, Asked(image=_image(f"{fault}-old", project, changes, "3.8")))
+
+    verdicts = _verdicts(found)
+    assert verdicts[cause] == verdicts["other-interpreter"] == "proven"
+
+
+def test_an_image_that_cannot_be_read_refutes_nothing(project: Project) -> None:
+    found = examine(project.path, None, Asked(image="nowhere.invalid/at-all:1"))
+
+    verdicts = _verdicts(found)
+    assert {verdicts[one] for one in ("bytes-changed", "stale-image", "other-interpreter", "stray-bytecode")} == {
+        "untested"
+    }
+    assert any("nowhere.invalid" in one.reason for one in found.diagnosis.hypotheses)
+
+
+# ------------------------------------------------------------------------------------------ a build
+
+
+def _built(url: str, **fields: Any) -> str:
+    with CloudBuild() as cloud:
+        steps = [{"name": images.base("3.11"), "script": fields.pop("script", "true")}]
+        seen = cloud.submit({"source": source_of(url), "steps": steps, **fields})
+        return cloud.wait(seen, 60, grace=5).id
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ("internal-error", "service-trouble"),
+        ("fetch-failed", "service-trouble"),
+        ("expired", "service-trouble"),
+        ("timeout", "resources"),
+    ],
+)
+def test_how_a_build_ended_speaks_for_a_cause(
+    project: Project,
+    emulator: Callable[..., Emulator],
+    upload: Callable[[Project], tuple[str, Packed]],
+    fault: str,
+    cause: str,
+) -> None:
+    emulator(fault)
+    url, _packed = upload(project)
+
+    found = examine(project.path, None, Asked(build=_built(url)))
+
+    assert found.diagnosis.cause == cause
+    assert _verdicts(found)["bytes-changed"] == "untested"
+
+
+def test_the_log_of_a_build_is_read(
+    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+) -> None:
+    emulator()
+    project.write({"app/c.py": BROKEN_BEFORE_312})
+    project.commit()
+    url, _packed = upload(project)
+    identity = _built(url, script="cd /workspace && python3 app/c.py")
+
+    found = examine(project.path, None, Asked(build=identity))
+
+    assert found.diagnosis.cause == "target-older-than-code"
+    assert [str(place) for place in found.diagnosis.place] == ["app/c.py, line 1"]
+
+
+def test_the_workspace_of_a_build_is_compared(
+    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+) -> None:
+    emulator()
+    project.write({step.NAME: step.text([], [])})
+    project.commit()
+    url, packed = upload(project)
+    guard = {
+        "name": images.base("3.11"),
+        "entrypoint": "python3",
+        "args": ["-I", "-S", "-B", "-c", step.loader((project.path / step.NAME).read_bytes())],
+        "env": [f"{step.VARIABLE}={packed.written.manifest.digest}"],
+    }
+    with CloudBuild() as cloud:
+        seen = cloud.wait(cloud.submit({"source": source_of(url), "steps": [guard]}), 60)
+    assert seen.status == "SUCCESS"
+
+    same = examine(project.path, None, Asked(build=seen.id))
+    project.write({"app/a.py": "x = 12\n"})
+    project.commit()
+    moved = examine(project.path, None, Asked(build=seen.id))
+
+    assert _verdicts(same)["bytes-changed"] == _verdicts(same)["service-trouble"] == "refuted"
+    assert _verdicts(moved)["bytes-changed"] == "proven"
+
+
+# ------------------------------------------------------------------------------------------ a revision
+
+
+def test_a_revision_without_its_variable_is_told(project: Project, emulator: Callable[..., Emulator]) -> None:
+    emulator()
+    tag = images.derived(
+        f"{images.REPOSITORY}/needs-variable:1",
+        images.base("3.11"),
+        {"serve.py": "import os\nprint(os.environ['DATABASE_URL'])\n"},
+        ['CMD ["python3", "/serve.py"]'],
+    )
+    with Run() as run, pytest.raises(Exception, match="not ready"):
+        run.candidate("web", tag, Candidate("web-1", "", {}, {"buildguard.dev/commit": "0" * 40}))
+
+    found = examine(project.path, None, Asked(revision="web-1"))
+
+    verdicts = _verdicts(found)
+    assert verdicts["missing-variable"] == "proven"
+    assert verdicts["wrong-files-sent"] == "proven"  # it was made from another commit
+    assert "DATABASE_URL" in " ".join(one for each in found.diagnosis.hypotheses for one in each.evidence)
+
+
+def test_what_cannot_be_asked_is_untested(project: Project, emulator: Callable[..., Emulator]) -> None:
+    emulator()
+
+    found = examine(project.path, None, Asked(build="nothing", revision="nothing"))
+
+    assert "proven" not in _verdicts(found).values()
+    assert _verdicts(found)["service-trouble"] == _verdicts(found)["missing-variable"] == "untested"
