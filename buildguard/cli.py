@@ -202,7 +202,8 @@ def diff(
 @_in_google
 def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | None, **asked: str) -> None:
     """Say why a build or a service failed: from its log, this repository, and whatever else is named."""
-    from buildguard.commands.diagnose import Asked, examine
+    from buildguard.commands.diagnose import examine
+    from buildguard.commands.reached import Asked
 
     examined = examine(Path.cwd(), None if log is None else _pasted(log), Asked(**asked))
     found = examined.diagnosis

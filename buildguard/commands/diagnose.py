@@ -7,13 +7,12 @@ import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import config as configs
 from buildguard import hypotheses, logs, troubles
 from buildguard.catalogue import RULE_ERRORS
 from buildguard.commands.check import judged
-from buildguard.commands.job import Job, Request, config_files, prepare
+from buildguard.commands.job import Job, Request, prepare
 from buildguard.commands.judging import judge_all
-from buildguard.commands.named import Where
+from buildguard.commands.reached import Asked, look
 from buildguard.declared import gather, layout
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
@@ -66,16 +65,6 @@ class _Declared(NamedTuple):
     untold: str = ""
 
 
-class Asked(NamedTuple):
-    """What a person wants looked at beside this repository; the fields are the flags of the command line."""
-
-    build: str = ""
-    image: str = ""
-    revision: str = ""
-    project: str = ""
-    region: str = ""
-
-
 class Examined(NamedTuple):
     """A diagnosis with what it was made from: the sources as they were judged, the chains, and the lines that matter.
 
@@ -108,16 +97,29 @@ def diagnose(cwd: Path, log: bytes | None, asked: Asked = Asked()) -> Diagnosis:
 
 def examine(cwd: Path, log: bytes | None, asked: Asked) -> Examined:
     """The same, with everything that a page shows."""
-    found = _reached(cwd, asked)
+    attempts = _attempts(cwd)
+    found = look(cwd, asked, _Silent(), attempts if log is None else None)
     whole = log if log is not None else found.log or None
     read = logs.read(whole or b"")
     job, declared = _job(cwd, read)
     try:
         bench = _Bench(job, read, found, has_log=whole is not None)
         diagnosis = bench.diagnosis(declared)
-        return Examined(diagnosis, bench.report, found.chains, tuple(bench.excerpts(diagnosis)), _attempts(cwd))
+        return Examined(diagnosis, bench.report, found.chains, tuple(bench.excerpts(diagnosis)), attempts)
     finally:
         job.cache.close()
+
+
+def _last_tried(cwd: Path, asked: Asked) -> Asked:
+    """What the last deploy from here made: its build, its image and its revision, as far as it came."""
+    attempts = _attempts(cwd)
+    if attempts is None:
+        return asked
+    told: dict[str, str] = {}
+    for line in attempts.runs[-1]:
+        told |= {key: str(value) for key, value in line.evidence.items() if key in {"build", "id", "revision"}}
+    made = told.get("revision", "")
+    return asked._replace(build=told.get("build", ""), revision=made, image="" if made else told.get("id", ""))
 
 
 def _attempts(cwd: Path) -> Attempts | None:
@@ -128,24 +130,6 @@ def _attempts(cwd: Path) -> Attempts | None:
         return local(cwd)
     except GuardError:
         return None
-
-
-def _reached(cwd: Path, asked: Asked) -> Reached:
-    """Everything that was named, looked at."""
-    from buildguard.commands import reached
-
-    if not (asked.build or asked.image or asked.revision):
-        return reached.Reached()
-    where = Where(asked.project, asked.region).filled(cwd)
-    config = configs.read(config_files(locate(cwd, ()).stage))
-    sight = reached.Sight(cwd, config, where, _Silent())
-    found = reached.Reached()
-    if asked.build:
-        found += reached.build(sight, asked.build)
-    if asked.revision:
-        found += reached.revision(sight, asked.revision)
-    image = asked.image or found.image
-    return found + reached.image(sight, image) if image else found
 
 
 def _job(cwd: Path, log: Log) -> tuple[Job, _Declared]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import causes
+from buildguard import config as configs
 from buildguard.commands.compare import diff
 from buildguard.commands.inside import check_image
-from buildguard.commands.job import Request
+from buildguard.commands.job import Request, config_files
+from buildguard.commands.named import Where
 from buildguard.diagnostic import shown_path
 from buildguard.difference import ADDED, MODE, REMOVED
 from buildguard.errors import GuardError, UnprovenError
@@ -18,13 +20,14 @@ from buildguard.gcp.build import SUCCESS, CloudBuild
 from buildguard.gcp.run import Run
 from buildguard.gcp.storage import Storage
 from buildguard.incident import Place, Shown
+from buildguard.place import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from buildguard.commands.attempts import Attempts
     from buildguard.commands.judging import Watcher
-    from buildguard.commands.named import Where
     from buildguard.config import Config
     from buildguard.custody import Chain
     from buildguard.difference import Difference
@@ -36,6 +39,16 @@ _AS_TEXT = frozenset({causes.LINE_ENDINGS, causes.BOM, causes.TRANSCODED})
 _SERVICE = frozenset({"INTERNAL_ERROR", "EXPIRED"})
 _SERVICE_KINDS = frozenset({"FETCH_SOURCE_FAILED", "LOGGING_FAILURE", "PUSH_FAILED", "PUSH_NOT_AUTHORIZED"})
 _MOST = 20
+
+
+class Asked(NamedTuple):
+    """What a person wants looked at beside this repository; the fields are the flags of the command line."""
+
+    build: str = ""
+    image: str = ""
+    revision: str = ""
+    project: str = ""
+    region: str = ""
 
 
 class Reached(NamedTuple):
@@ -66,6 +79,34 @@ class Sight(NamedTuple):
     config: Config
     where: Where
     watcher: Watcher
+
+
+def look(cwd: Path, asked: Asked, watcher: Watcher, attempts: Attempts | None) -> Reached:
+    """Everything that was named, looked at; where nothing was, what the last of the attempts made, if there are any."""
+    if attempts is not None and not (asked.build or asked.image or asked.revision):
+        asked = _last_tried(attempts, asked)
+    found = Reached()
+    if not (asked.build or asked.image or asked.revision):
+        return found
+    config = configs.read(config_files(locate(cwd, ()).stage))
+    table = config.cloud
+    where = Where(asked.project or table.project, asked.region or table.region)
+    sight = Sight(cwd, config, where, watcher)
+    if asked.build:
+        found += build(sight, asked.build)
+    if asked.revision:
+        found += revision(sight, asked.revision)
+    reference = asked.image or found.image
+    return found + image(sight, reference) if reference else found
+
+
+def _last_tried(attempts: Attempts, asked: Asked) -> Asked:
+    """What the last deploy from here made: its build, its image and its revision, as far as it came."""
+    told: dict[str, str] = {}
+    for line in attempts.runs[-1]:
+        told |= {key: str(value) for key, value in line.evidence.items() if key in {"build", "id", "revision"}}
+    made = told.get("revision", "")
+    return asked._replace(build=told.get("build", ""), revision=made, image="" if made else told.get("id", ""))
 
 
 def image(sight: Sight, reference: str) -> Reached:

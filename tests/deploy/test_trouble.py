@@ -17,8 +17,10 @@ import requests
 from buildguard import git as gits
 from buildguard import process
 from buildguard.commands.deploy import deploy
+from buildguard.commands.diagnose import examine
 from buildguard.commands.listing import manifest
 from buildguard.commands.planning import Request
+from buildguard.commands.reached import Asked
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
@@ -27,6 +29,7 @@ from buildguard.errors import UnprovenError
 from buildguard.gcp.run import Run
 from buildguard.gcp.storage import Storage
 from buildguard.report.deploying import as_text
+from buildguard.report.page import page
 from tests import images
 from tests.deploy.conftest import Watcher, deployed
 
@@ -137,6 +140,23 @@ def test_a_service_that_asks_who_it_is_is_unproven(web: Project, google: Callabl
     assert found.last is not None
     assert found.last.step == "health"
     assert "wants to know who asks" in found.last.words
+
+
+def test_the_next_question_is_answered_from_the_ledger(web: Project, google: Callable[..., Emulator]) -> None:
+    """After a deploy that failed, `diagnose` alone looks at what it made."""
+    google()
+    web.write({"app/serve.py": "import os\nos.environ['DATABASE_URL']\n"})
+    web.commit()
+    assert deployed(web, build_local=True).exit_code == 1
+
+    found = examine(web.path, None, Asked())
+
+    verdicts = {one.id: one.verdict for one in found.diagnosis.hypotheses}
+    assert verdicts["bytes-changed"] == verdicts["other-interpreter"] == "refuted"
+    assert found.attempts is not None
+    text = page(found)
+    assert "Deploys so far" in text
+    assert "BG502" in text
 
 
 def test_the_table_is_whole() -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.commands.diagnose import Asked, examine
+from buildguard.commands.diagnose import examine
+from buildguard.commands.reached import Asked
 from buildguard.gcp import build as builds
 from buildguard.gcp.build import CloudBuild, source_of
 from buildguard.gcp.run import Candidate, Run
