@@ -110,18 +110,6 @@ def examine(cwd: Path, log: bytes | None, asked: Asked) -> Examined:
         job.cache.close()
 
 
-def _last_tried(cwd: Path, asked: Asked) -> Asked:
-    """What the last deploy from here made: its build, its image and its revision, as far as it came."""
-    attempts = _attempts(cwd)
-    if attempts is None:
-        return asked
-    told: dict[str, str] = {}
-    for line in attempts.runs[-1]:
-        told |= {key: str(value) for key, value in line.evidence.items() if key in {"build", "id", "revision"}}
-    made = told.get("revision", "")
-    return asked._replace(build=told.get("build", ""), revision=made, image="" if made else told.get("id", ""))
-
-
 def _attempts(cwd: Path) -> Attempts | None:
     """What this machine's ledger says; nothing is asked elsewhere for it."""
     from buildguard.commands.attempts import local
