@@ -117,7 +117,7 @@ def workspace(outputs: Sequence[bytes], artifact: Callable[[str], bytes]) -> tup
 def _words(output: bytes, share: str) -> dict[str, object]:
     if not output:
         raise UnprovenError(
-            "the step told nothing: its image has no python3 that starts",
+            "the step told nothing: its image has no python3 that starts, or a user of its own that may not write there",
             hint="its log says why; --image names another image",
         )
     try:

@@ -23,6 +23,7 @@ from buildguard.deploy.ledger import BEGUN, FAILED, OK, SKIPPED, UNPROVEN
 from buildguard.diagnostic import shown_path
 from buildguard.errors import GuardError
 from buildguard.gcp.cut import repository_of
+from buildguard.gcp.endpoints import hidden
 from buildguard.gcp.run import OWN_TAG, Candidate, ConflictError, NotReadyError, Run, Share
 from buildguard.gcp.storage import Storage
 from buildguard.place import locate
@@ -262,7 +263,7 @@ class Deploy:
         from buildguard.commands.diagnose import diagnose
 
         found = diagnose(self.prepared.repository.top, log)
-        last = log.strip().rpartition(b"\n")[2].decode("utf-8", "replace")[:200]
+        last = hidden(log.strip().rpartition(b"\n")[2].decode("utf-8", "replace"))[:200]
         known = found.cause not in {"unknown", "healthy"}
         what = found.sentence if known else f"the container does not listen on PORT={PORT}"
         words = (
@@ -296,7 +297,12 @@ class Deploy:
         self.revision = self.revision or f"{self.plan.wishes.service[:40]}-bg-{commit[:7]}-{uuid.uuid4().hex[:4]}"
         notes = {f"{_ANNOTATION}/commit": commit, f"{_ANNOTATION}/archive": self.prepared.packed.written.digest}
         tag = self._tag if self.plan.serving.exists else ""
-        return Candidate(self.revision, tag, {}, notes, self._etag)
+        return Candidate(self.revision, tag, self._first_values(), notes, self._etag)
+
+    def _first_values(self) -> dict[str, str]:
+        """The variables of a service's first revision; every later one has those that the service has."""
+        wanted = () if self.plan.serving.exists else self.prepared.config.deploy.required_env
+        return {name: os.environ[name] for name in wanted if name in os.environ}
 
     def validate(self) -> Did:
         """Have Cloud Run say whether it would take the revision."""

@@ -232,7 +232,7 @@ def _serving(service: str, project: str, region: str, required: tuple[str, ...])
         with Run(project, region) as run:
             there = run.get(service)
             if there is None:
-                return plans.Serving(known=True, missing=required)
+                return plans.Serving(known=True, missing=tuple(one for one in required if one not in os.environ))
             sole = there.sole
             serving = run.revision(service, sole).env if sole else {}
     except UnprovenError as error:

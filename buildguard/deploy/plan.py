@@ -162,10 +162,10 @@ def _refusals(source: Source, serving: Serving, wishes: Wishes) -> list[str]:
     if source.pushed is False and not wishes.allow_unpushed:
         found.append(f"commit {source.commit[:12]} is on no remote: push it, or --allow-unpushed")
     if serving.missing:
-        found.append(
-            f"BG501 required environment variables are missing: {', '.join(serving.missing)}:"
-            f" gcloud run services update {wishes.service} --update-env-vars NAME=VALUE"
-        )
+        remedy = f"gcloud run services update {wishes.service} --update-env-vars NAME=VALUE"
+        if not serving.exists:
+            remedy = "export them here: the first revision takes them from this environment"
+        found.append(f"BG501 required environment variables are missing: {', '.join(serving.missing)}: {remedy}")
     if wishes.no_traffic and serving.known and not serving.exists:
         found.append("--no-traffic: the first revision of a service gets its traffic at once")
     return found

@@ -169,6 +169,31 @@ def test_a_variable_that_would_be_missing_is_told_before_anything_is_built(
     assert _sole() == first.revision
 
 
+def test_the_first_revision_takes_its_variables_from_here(
+    web: Project, google: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    google()
+    toml = (web.path / "buildguard.toml").read_text()
+    serve = (
+        (web.path / "app/serve.py")
+        .read_text()
+        .replace("import http.server, os\n", "import http.server, os\nos.environ['WHO']\n")
+    )
+    web.write({"buildguard.toml": f'{toml}required-env = ["WHO"]\n', "app/serve.py": serve})
+    web.commit()
+    refused = deployed(web, build_local=True)
+    assert any("export them here" in one for one in refused.plan.refusals)
+    monkeypatch.setenv("WHO", "me")
+
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code == 0, as_text(found)
+    with Run() as run:
+        there = run.get("web")
+    assert there is not None
+    assert there.env["WHO"] == "me"
+
+
 # ------------------------------------------------------------------------------------------ before traffic
 
 

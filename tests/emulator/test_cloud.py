@@ -293,6 +293,15 @@ def test_damage_is_named_with_its_hop(
         assert any("(after " in one.reason or "(before " in one.reason for one in report.unproven)
 
 
+def test_damage_is_no_change_that_a_base_could_hide(fine: Project, emulator: Callable[..., Emulator]) -> None:
+    emulator("alter-member")
+
+    report = _checked(fine, diff_base="HEAD")
+
+    assert report.exit_code == 1
+    assert [(one.code, one.path) for one in _errors(report)] == [("BG303", "app/a.py")]
+
+
 def test_a_generation_with_other_members_is_compared_with_what_was_sent(
     fine: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
 ) -> None:
