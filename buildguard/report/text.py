@@ -180,12 +180,12 @@ def _chain(report: Report, chain: Chain) -> list[str]:
     from buildguard.report.hops import verdict
 
     stages = " → ".join(shown(brief(one.stage)) for one in chain.snapshots)
-    arrived = chain.snapshots[-1].kind == WORKSPACE and all(hop.identical for hop in chain.hops)
-    words = ": what is refused is the code as it was written, and not damage on its way"
-    return [
-        f"bytes: {stages}",
-        f"bytes: {shown(brief(verdict(chain)))}{words if arrived and report.rejected_files else ''}",
-    ]
+    words = ""
+    if chain.snapshots[-1].kind != WORKSPACE:
+        words = "; what lay in the build was not seen"
+    elif report.rejected_files and all(hop.identical for hop in chain.hops):
+        words = ": what is refused is the code as it was written, and not damage on its way"
+    return [f"bytes: {stages}", f"bytes: {shown(brief(verdict(chain)))}{words}"]
 
 
 def _image(image: InsideImage, most: int | None) -> list[str]:

@@ -25,6 +25,7 @@ from buildguard.gcp import build as builds
 from buildguard.gcp import storage
 from buildguard.gcp.build import CloudBuild, source_of
 from buildguard.place import locate
+from buildguard.report import render
 from buildguard.step import file as step
 from tests import images
 from tests.conftest import BROKEN_BEFORE_312, REPOSITORY, Project
@@ -390,6 +391,8 @@ def test_lasting_trouble_is_unproven_with_a_next_step(
     assert ";" in report.unproven[0].reason, "what to do next"
     assert len(made.builds.find("emulated", "")) == number
     assert all(row.proof == "none" for row in report.targets)
+    if report.chain is not None:  # as far as the bytes were seen, and no further
+        assert "what lay in the build was not seen" in render(report, "text")
 
 
 def test_a_build_that_hangs_is_not_waited_for_for_ever(
