@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import uuid
 from functools import partial
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard.cloud import answers, plan, text
 from buildguard.errors import UnprovenError
 from buildguard.gcp.build import GRACE, SUCCESS, CloudBuild, source_of
-from buildguard.gcp.logs import Tail
+from buildguard.gcp.logs import Heard, followed
 from buildguard.gcp.storage import ChangedError, Storage, Stored
 
 if TYPE_CHECKING:
@@ -48,14 +47,14 @@ class Archive(NamedTuple):
 class Watch(NamedTuple):
     """Who hears of a round: what takes its time, the build once it runs (None once it has ended), and the objects.
 
-    `stored` hears of what lies in the bucket, `fetched` of another object that Cloud Build says it took instead, `impostor`
-    of one that held other bytes under the name of the archive, and was replaced.
+    `stored` hears of the archive as it lies in the bucket, `other` of an object that lies there or was fetched in its place,
+    `impostor` of one that held other bytes under its name before, and was replaced.
     """
 
     tell: Callable[[str], object]
     running: Callable[[Seen | None], object]
     stored: Callable[[Stored], object]
-    fetched: Callable[[str], object]
+    other: Callable[[str], object]
     impostor: Callable[[str], object]
 
 
@@ -111,13 +110,16 @@ class _Round:
         for target, image in enumerate(images):
             steps = slice(target * shares, (target + 1) * shares)
             ran_in = seen.step_images[steps]
+            digests[image] = ran_in[0] if ran_in else ""
             try:
+                if len({*ran_in}) != 1:
+                    told[image] = UnprovenError(f"the build {seen.id} does not tell in which image its steps ran")
+                    continue
                 told[image] = answers.told(
                     target, seen.outputs[steps], shares, lambda name: self._storage.content(f"{location}/{name}")
                 )
             except UnprovenError as error:
                 told[image] = error
-            digests[image] = ran_in[0] if len({*ran_in}) == 1 else ""
         silent = f"the build {seen.id} does not tell which bytes it fetched"
         unproven = () if seen.provenance is not None and seen.provenance.sha256 else (silent,)
         return Came(seen, digests, told, wrong, unproven, tuple(self._notes))
@@ -133,7 +135,7 @@ class _Round:
             sent = self._storage.upload(archive.file, bucket, f"source/{archive.sha256}.tgz", progress)
         except ChangedError as error:
             if error.stored is not None:
-                self._watch.stored(error.stored)
+                self._watch.other(error.stored.url)
             raise
         self._watch.stored(sent.stored)
         if sent.replaced is not None:
@@ -157,16 +159,9 @@ class _Round:
 
     def _followed(self, made: dict[str, object]) -> Seen:
         options = self._settings.options
-        seen = self._builds.submit(made, self._watch.tell)
-        self._watch.running(seen)
-        tail = Tail(self._storage, seen, self._watch.tell)
-        try:
-            return self._builds.wait(seen, options.timeout, told=lambda _seen: tail.more(), grace=options.queue + GRACE)
-        finally:
-            tail.more()
-            self._notes += tail.notes
-            if sys.exc_info()[0] is not KeyboardInterrupt:
-                self._watch.running(None)
+        heard = Heard(self._watch.tell, self._watch.running, self._notes.append)
+        build = self._builds.submit(made, self._watch.tell)
+        return followed(self._builds, self._storage, build, (options.timeout, options.queue + GRACE), heard)
 
     def _wrong_source(self, seen: Seen, stored: Stored, archive: Archive) -> str:
         """What Cloud Build says it fetched, where that is not what was sent; empty where it is, or says nothing."""
@@ -174,6 +169,6 @@ class _Round:
         if told is None or (told.url == stored.url and told.sha256 in {"", archive.sha256}):
             return ""
         if told.url != stored.url:
-            self._watch.fetched(told.url)
+            self._watch.other(told.url)
             return f"the build {seen.id} fetched {told.url}, and was to fetch {stored.url}"
         return f"the build {seen.id} fetched other bytes than were sent: SHA-256 {told.sha256}, not {archive.sha256}"

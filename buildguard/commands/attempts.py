@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from buildguard.deploy.ledger import Line
 
 
+def ledger_of(repository: git.Repository) -> Path:
+    """Where a repository's ledger lies: in the git folder that all its worktrees share."""
+    return git.git_folder(repository, "objects").parent / ledgers.NAME
+
+
 class Attempts(NamedTuple):
     """What `history` returns: runs, the oldest first; how many files changed since the run before (-1: nobody can tell)."""
 
@@ -33,7 +38,7 @@ class Attempts(NamedTuple):
 def history(request: Request) -> Attempts:
     """The runs of the ledger, of one service where one is named."""
     repository, config, service = whereabouts(request, needed=False)
-    file = git.git_folder(repository, "objects").parent / ledgers.NAME
+    file = ledger_of(repository)
     lines, broken = ledgers.read(file)
     notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
     if service:
@@ -53,7 +58,7 @@ def local(cwd: Path) -> Attempts | None:
     repository = git.repository_of(cwd)
     if repository is None:
         return None
-    lines, _broken = ledgers.read(git.git_folder(repository, "objects").parent / ledgers.NAME)
+    lines, _broken = ledgers.read(ledger_of(repository))
     return _attempts(repository, lines, []) if lines else None
 
 

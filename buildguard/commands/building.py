@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from buildguard.containers import daemon as daemons
 from buildguard.containers import image as images
 from buildguard.deploy import fallback
+from buildguard.diagnostic import shown_path
+from buildguard.difference import REMOVED
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp.build import GRACE, SUCCESS, CloudBuild, source_of
 from buildguard.gcp.cut import repository_of
-from buildguard.gcp.logs import Tail
+from buildguard.gcp.logs import Heard, followed
 from buildguard.gcp.storage import ChangedError, Storage
 from buildguard.localbuild import runner
 from buildguard.localbuild.dockerfile import BuildFailedError, Dockerfile
@@ -22,13 +23,16 @@ from buildguard.localbuild.plan import plan, seconds
 from buildguard.localbuild.substitutions import replaced, settled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from buildguard.commands.planning import Prepared
+    from buildguard.custody import Chain
+    from buildguard.difference import Difference
     from buildguard.gcp.build import Seen
     from buildguard.gcp.storage import Stored
 
 _CHUNK = 1 << 20
+_QUEUE = 3600  # seconds that a build may wait for its worker
 _SECRETS_FILE = "BUILDGUARD_SECRETS_FILE"
 
 
@@ -87,11 +91,14 @@ def in_cloud(
         made["options"] = {**(made.get("options") or {}), "pool": {"name": table.worker_pool}}
     timeout = seconds(made.get("timeout")) or 3600.0
     with CloudBuild(prepared.project, prepared.region or "global") as builds, Storage(builds.project) as storage:
-        seen = builds.get(resume) if resume else builds.submit(made, say)
-        seen = _followed(builds, storage, seen, timeout, (say, started))
+
+        def follow(build: Seen) -> Seen:
+            return followed(builds, storage, build, (timeout, _QUEUE + GRACE), Heard(say, started, say))
+
+        seen = follow(builds.get(resume) if resume else builds.submit(made, say))
         if seen.status != SUCCESS and fallback.of_build(seen).name in _ONCE_MORE:
             say(f"the build {seen.id} ended with {seen.ending}: once more")
-            seen = _followed(builds, storage, builds.submit(made, say), timeout, (say, started))
+            seen = follow(builds.submit(made, say))
     told = seen.provenance
     if told is not None and (told.url != stored.url or told.sha256 not in {"", prepared.packed.written.file_digest}):
         raise ChangedError(
@@ -116,26 +123,6 @@ def in_cloud(
 
 
 _ONCE_MORE = frozenset({fallback.of_kind("FETCH_SOURCE_FAILED").name, fallback.of_kind("PUSH_FAILED").name})
-
-
-def _followed(
-    builds: CloudBuild,
-    storage: Storage,
-    seen: Seen,
-    timeout: float,
-    heard: tuple[Callable[[str], object], Callable[[Seen | None], object]],
-) -> Seen:
-    say, started = heard
-    started(seen)
-    tail = Tail(storage, seen, say)
-    try:
-        return builds.wait(seen, timeout, told=lambda _seen: tail.more(), grace=3600 + GRACE)
-    finally:
-        tail.more()
-        for note in tail.notes:
-            say(note)
-        if sys.exc_info()[0] is not KeyboardInterrupt:
-            started(None)
 
 
 # ------------------------------------------------------------------------------------------ here
@@ -241,3 +228,9 @@ def is_here(identity: str, prepared: Prepared) -> bool:
         return False
     finally:
         daemon.close()
+
+
+def unexplained(chain: Chain, left_out: Container[str]) -> list[Difference]:
+    """What differs and should not: of what is not sent only its absence is explained, never another content."""
+    found = chain.hops[0].findings
+    return [one for one in found if one.change != REMOVED or shown_path(one.path) not in left_out]

@@ -21,8 +21,9 @@ from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_p
 from buildguard.difference import CHANGED, CODES, Difference
 from buildguard.engines.cloud import Answer
 from buildguard.engines.witness import questions
-from buildguard.errors import BuildRunsError, UnprovenError
-from buildguard.gcp.storage import ChangedError, hashes_of
+from buildguard.errors import UnprovenError
+from buildguard.gcp.build import left_running
+from buildguard.gcp.storage import ChangedError
 from buildguard.manifest import EXECUTABLE, LINK, Manifest
 from buildguard.report.words import brief
 from buildguard.scratch import folder_of
@@ -108,7 +109,7 @@ class CloudRun:
         """Say that a build still runs, and how to end it: raises BuildRunsError where there is one."""
         build = self.running
         if build is not None:
-            raise BuildRunsError(build.id, f"gcloud builds cancel {build.command_line}", lambda: _cancel(build))
+            raise left_running(build)
 
     # -------------------------------------------------------------------------------------- there
 
@@ -138,11 +139,7 @@ class CloudRun:
             self._tell(f"Cloud Build runs {build.id}: {build.log_url}")
 
     def _lies(self, stored: Stored) -> None:
-        """What lies in the bucket: where its hashes are those of the archive, so are its members."""
-        ours = hashes_of(self._file)
-        if stored.hashes.differs(ours):
-            self._look_into(stored.url)
-            return
+        """The archive as it lies in the bucket: its hashes were held against ours, so its members are the same."""
         archive = self._sides[-1]
         told = (("md5", stored.hashes.md5), ("crc32c", stored.hashes.crc32c))
         self._sides.append(Side(archive.stage, archive.snapshot._replace(stage=stored.url, digests=told)))
@@ -317,10 +314,3 @@ def _impostor(url: str) -> Diagnostic:
     message = f"{brief(url)} held other bytes under the name of this archive; it was replaced, and not used"
     hint = "look who else writes to this bucket: gcloud storage objects describe, and the bucket's audit log"
     return Diagnostic("BG303", Severity.ERROR, url, Range(), message, hint, None, "cloud")
-
-
-def _cancel(build: Build) -> None:
-    from buildguard.gcp.build import CloudBuild
-
-    with CloudBuild(*build.home) as builds:
-        builds.cancel(build.id)

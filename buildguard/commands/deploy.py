@@ -6,8 +6,7 @@ import uuid
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import git
-from buildguard.commands.attempts import all_lines, whereabouts
+from buildguard.commands.attempts import all_lines, ledger_of, whereabouts
 from buildguard.commands.building import BuildEndedError
 from buildguard.commands.deploying import Deploy, Outcome, StoppedError
 from buildguard.commands.planning import Request, prepared
@@ -16,7 +15,8 @@ from buildguard.deploy import fallback, lock
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
 from buildguard.deploy.ledger import Ledger
-from buildguard.errors import BuildRunsError, UnprovenError, UsageError
+from buildguard.errors import UnprovenError, UsageError
+from buildguard.gcp.build import left_running
 from buildguard.gcp.run import Run, Share
 from buildguard.gcp.storage import Storage
 from buildguard.localbuild.dockerfile import BuildFailedError
@@ -86,7 +86,7 @@ def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]
     if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {wishes.service}?"):
         raise UsageError("nothing was deployed: nobody said yes", hint="--yes where nobody can be asked")
     run = uuid.uuid4().hex[:8]
-    file = git.git_folder(ready.repository, "objects").parent / ledgers.NAME
+    file = ledger_of(ready.repository)
     with ExitStack() as held:
         ledger = Ledger(file, run, wishes.service, ready.plan.source.commit)
         earlier, broken = ledgers.read(file)
@@ -110,9 +110,7 @@ def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]
         except KeyboardInterrupt:
             build = going.deploy.running
             if build is not None:
-                raise BuildRunsError(
-                    build.id, f"gcloud builds cancel {build.command_line}", lambda: _cancel(build.home, build.id)
-                ) from None
+                raise left_running(build) from None
             raise
         return Deployed(
             going.deploy.plan,
@@ -122,13 +120,6 @@ def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]
             going.deploy.revision,
             going.deploy.url,
         )
-
-
-def _cancel(home: tuple[str, str], identity: str) -> None:
-    from buildguard.gcp.build import CloudBuild
-
-    with CloudBuild(*home) as builds:
-        builds.cancel(identity)
 
 
 def _shared(ready: Prepared, ledger: Ledger, held: ExitStack, known: list[Line]) -> list[Line]:
@@ -276,7 +267,7 @@ def rollback(request: Request, revision: str, watcher: Watcher) -> RolledBack:
     repository, config, service = whereabouts(request)
     project, region = request.project or config.cloud.project, request.region or config.cloud.region
     run_id = uuid.uuid4().hex[:8]
-    file = git.git_folder(repository, "objects").parent / ledgers.NAME
+    file = ledger_of(repository)
     with ExitStack() as held:
         run = held.enter_context(Run(project, region))
         storage = held.enter_context(Storage(project))

@@ -137,7 +137,7 @@ class Deploy:
         """The archive against the commit: less what the ignore rules drop, nothing may differ."""
         before = "dir:." if self.plan.source.dirty else "commit:HEAD"
         found = diff(self.prepared.repository.top, [before, f"tar:{self.prepared.archive}"])
-        wrong = [one for one in found.chain.hops[0].findings if shown_path(one.path) not in self._left_out]
+        wrong = building.unexplained(found.chain, self._left_out)
         if wrong:
             raise StoppedError(f"the archive is not what was committed: {shown_path(wrong[0].path)} ({wrong[0].cause})")
         if found.chain.unproven:
@@ -207,7 +207,7 @@ class Deploy:
         top = self.prepared.repository.top
         before = "dir:." if self.plan.source.dirty else "commit:HEAD"
         chain = diff(top, [before, reference]).chain
-        wrong = [one for one in chain.hops[0].findings if shown_path(one.path) not in self._left_out]
+        wrong = building.unexplained(chain, self._left_out)
         if wrong:
             names = ", ".join(f"{shown_path(one.path)} ({one.cause})" for one in wrong[:5])
             raise StoppedError(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard import causes
 from buildguard import config as configs
 from buildguard.commands.compare import diff
-from buildguard.commands.inside import check_image
 from buildguard.commands.job import Request, config_files
 from buildguard.commands.named import Where
 from buildguard.diagnostic import shown_path
@@ -111,6 +110,8 @@ def _last_tried(attempts: Attempts, asked: Asked) -> Asked:
 
 def image(sight: Sight, reference: str) -> Reached:
     """An image against the commit, and by its own Python."""
+    from buildguard.commands.inside import check_image  # the container engine's client is heavy
+
     root = sight.config.image_root
     stage = f"image:{reference}{f':{root}' if root else ''}"
     found = _compared(sight, stage, (_BYTES, _STALE, _FILES))

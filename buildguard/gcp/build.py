@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from buildguard import crew
-from buildguard.errors import UnprovenError, UsageError
+from buildguard.errors import BuildRunsError, UnprovenError, UsageError
 from buildguard.gcp import endpoints
 from buildguard.gcp.endpoints import plainly
 
@@ -207,6 +207,16 @@ class CloudBuild:
         """End the connection."""
         with suppress(Exception):
             self._client.transport.close()
+
+
+def left_running(build: Seen) -> BuildRunsError:
+    """That a build still runs where we were interrupted, and how to end it."""
+
+    def cancel() -> None:
+        with CloudBuild(*build.home) as builds:
+            builds.cancel(build.id)
+
+    return BuildRunsError(build.id, f"gcloud builds cancel {build.command_line}", cancel)
 
 
 def _emulated(types: Any, local: endpoints.Endpoint) -> Any:

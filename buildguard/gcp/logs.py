@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.gcp.build import Seen
+    from buildguard.gcp.build import CloudBuild, Seen
     from buildguard.gcp.storage import Storage
+
+
+class Heard(NamedTuple):
+    """Who hears of a build: its log line by line, the build itself while it runs (None once it does not), and notes."""
+
+    say: Callable[[str], object]
+    running: Callable[[Seen | None], object]
+    note: Callable[[str], object]
+
+
+def followed(builds: CloudBuild, storage: Storage, build: Seen, limits: tuple[float, float], heard: Heard) -> Seen:
+    """Follow a build to its end, its log shown as it grows; `limits` are its own seconds and those that its queue adds.
+
+    Whoever is interrupted meanwhile leaves it running, and `heard` is not told otherwise. Raises UnprovenError as waiting does.
+    """
+    heard.running(build)
+    tail = Tail(storage, build, heard.say)
+    try:
+        return builds.wait(build, limits[0], told=lambda _seen: tail.more(), grace=limits[1])
+    finally:
+        tail.more()
+        for note in tail.notes:
+            heard.note(note)
+        if sys.exc_info()[0] is not KeyboardInterrupt:
+            heard.running(None)
 
 
 class Tail:
