@@ -249,6 +249,23 @@ def test_an_image_that_holds_something_else_is_not_deployed(web: Project, google
     assert "app/other.py" in words
 
 
+def test_what_is_not_sent_may_be_absent_and_nothing_else(web: Project, google: Callable[..., Emulator]) -> None:
+    """An ignore rule explains that a file is missing in the image, and never that another one lies there."""
+    google()
+    dockerfile = (web.path / "Dockerfile").read_text()
+    web.write({".gcloudignore": "extra/\n", "extra/a.py": "x = 1\n"})
+    web.commit()
+    assert deployed(web, build_local=True).exit_code == 0
+    web.write({"Dockerfile": dockerfile.replace("CMD", "RUN mkdir extra && echo 'x = 9' > extra/a.py\nCMD")})
+    web.commit()
+
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code == 1
+    assert _bad(found)[0] == "verify-image"
+    assert "extra/a.py" in _bad(found)[1]
+
+
 # ------------------------------------------------------------------------------------------ verify commands
 
 
