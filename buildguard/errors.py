@@ -39,6 +39,10 @@ class UnprovenError(GuardError):
     exit_code = 3
 
 
+class OtherPlatformError(UnprovenError):
+    """An image is for another machine than the one that will run it."""
+
+
 class BuildRunsError(GuardError):
     """Interrupted while a build runs, which nobody has ended: exit 130. `cancel` ends it."""
 

@@ -52,16 +52,16 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     """The cause that explains the failure, and what became of every other one."""
     events = events_of(evidence)
     lead = _leading(events)
-    hypotheses = tuple(judge(evidence, events) for judge in _JUDGES.values())
     hypotheses = tuple(
-        _with_shown(one._replace(id=name), evidence) for name, one in zip(_JUDGES, hypotheses, strict=True)
+        _with_shown(judge(evidence, events)._replace(id=name), evidence) for name, judge in _JUDGES.items()
     )
     proven = [one.id for one in hypotheses if one.verdict == PROVEN]
+    ended = [shown.cause for shown in evidence.shown if shown.explains]
     seen = [one.id for one in hypotheses if any(shown.proven and shown.cause == one.id for shown in evidence.shown)]
     if lead is not None:
-        cause = lead.cause or (seen[0] if seen else UNKNOWN)
+        cause = lead.cause or (*ended[::-1], *seen, UNKNOWN)[0]
     elif proven:
-        cause = proven[0]
+        cause = (*ended[::-1], *proven)[0]
     else:
         cause = HEALTHY if _is_healthy(evidence) else UNKNOWN
     led = [one for one in events if one.cause == cause] if cause != UNKNOWN else [lead] if lead is not None else []
@@ -119,6 +119,7 @@ def _is_healthy(evidence: Evidence) -> bool:
         and evidence.proof in _PROOF
         and not (evidence.refused or evidence.misread or evidence.unproven)
         and not any(one.proven for one in evidence.shown)
+        and not (evidence.blind or evidence.ended)
     )
 
 
@@ -132,9 +133,8 @@ def _older(evidence: Evidence, events: list[Event]) -> Hypothesis:
         first = found[0]
         files = len({one.place.path for one in found})
         count = "1 file" if files == 1 else f"{files} files"
-        said.append(
-            f"{evidence.looked}: Python {first.target} ({evidence.found_in}) refuses {count} that Python {first.accepted_by} accepts"
-        )
+        target = f"Python {first.target} ({first.told_by or evidence.found_in})"
+        said.append(f"{evidence.looked}: {target} refuses {count} that Python {first.accepted_by} accepts")
         said += [f"{one.place}: {one.code} {one.message}" for one in found[:20]]
     said += list(evidence.newer)
     if any(one.cause == OLDER for one in events) or (found and evidence.proof in _PROOF):
@@ -144,7 +144,11 @@ def _older(evidence: Evidence, events: list[Event]) -> Hypothesis:
     if evidence.looked and evidence.proof in _PROOF and not evidence.unproven:
         if evidence.refused or any(one.failure.is_syntax for one in evidence.failures):
             return Hypothesis("", UNTESTED, (), "what was refused could not be tied to a version of Python")
-        return Hypothesis("", REFUTED, (f"{evidence.looked}: {python_of(evidence)} accepts every one",))
+        words = f"{evidence.looked}: {python_of(evidence)} accepts every one"
+        unseen = next((reason for cause, reason in evidence.blind if cause == "other-interpreter"), "")
+        if unseen:  # what runs may be another one than what is declared, and could not be asked
+            return Hypothesis("", UNTESTED, (), f"{words}; what runs was not asked: {unseen}")
+        return Hypothesis("", REFUTED, (words,))
     return Hypothesis("", UNTESTED, (), _not_looked(evidence))
 
 
@@ -191,12 +195,18 @@ def _encoding(evidence: Evidence, events: list[Event]) -> Hypothesis:
     if found or any(one.cause == "encoding" for one in events):
         return Hypothesis("", PROVEN, (*_said("encoding", events).evidence, *found))
     if evidence.looked and not evidence.unproven:
-        return Hypothesis("", REFUTED, (f"{evidence.looked}: every one decodes as it is declared",))
+        words = f"{evidence.looked}: every one decodes as it is declared"
+        if evidence.compared:
+            return Hypothesis("", REFUTED, (words, evidence.compared))
+        return Hypothesis("", UNTESTED, (), f"{words}; what arrived of them was not read: --image REF reads an image")
     return Hypothesis("", UNTESTED, (), _not_looked(evidence))
 
 
 def _interpreter(evidence: Evidence, events: list[Event]) -> Hypothesis:
-    minor = ".".join(evidence.target.split(".")[:2])
+    minor = _minor(evidence.target)
+    seen = [words for python, words in evidence.ran if minor and _minor(python) != minor]
+    if seen:
+        return Hypothesis("", PROVEN, tuple(f"{one}, and {evidence.found_in} says {evidence.target}" for one in seen))
     others = [one for one in evidence.pythons if one != minor]
     if minor and others:
         words = f"the log's paths say Python {' and '.join(others)}, and {evidence.found_in} says {evidence.target}"
@@ -208,6 +218,11 @@ def _interpreter(evidence: Evidence, events: list[Event]) -> Hypothesis:
     return Hypothesis(
         "", UNTESTED, (), "no path in the log tells which Python ran; buildguard check --image REF asks the image"
     )
+
+
+def _minor(python: str) -> str:
+    """The minor version of "3.11.7", or of "CPython 3.11.7"."""
+    return ".".join(python.rpartition(" ")[2].split(".")[:2])
 
 
 def _said(cause: str, events: Iterable[Event]) -> Hypothesis:
@@ -268,7 +283,7 @@ def _sentence(cause: str, lead: Event | None, evidence: Evidence, places: tuple[
             more = "" if files == 1 else f", and {files - 1} more file{'s' if files > 2 else ''}"  # noqa: PLR2004
             first = lead.places[0] if lead is not None and lead.places and files == 1 else places[0]
             return (
-                f"the deployed Python {refused[0].target} ({evidence.found_in}) refuses code that was written for"
+                f"the deployed Python {refused[0].target} ({refused[0].told_by or evidence.found_in}) refuses code that was written for"
                 f" {_since(refused)}: {first}{more}; nothing had to be corrupted for that"
             )
     shown = next((one for one in evidence.shown if one.proven and one.cause == cause), None)
@@ -278,6 +293,13 @@ def _sentence(cause: str, lead: Event | None, evidence: Evidence, places: tuple[
         return lead.sentence
     if cause == HEALTHY:
         return f"nothing in this log failed, and {python_of(evidence)} accepts every source here"
+    return _unexplained(evidence)
+
+
+def _unexplained(evidence: Evidence) -> str:
+    """What there is to say where no cause was found."""
+    if evidence.ended:
+        return f"{evidence.ended}; nothing that was looked at says why"
     if not evidence.has_log:
         return "nothing here says why anything should fail; paste the log: buildguard diagnose --log FILE"
     return "nothing in this log says why it failed"

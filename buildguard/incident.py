@@ -29,7 +29,8 @@ class Place(NamedTuple):
 class Refused(NamedTuple):
     """What the target refuses here and now: place, code, message, the target, and whether a newer Python accepts the file.
 
-    `accepted_by` names that Python; empty where none was found that does, None where none could be asked.
+    `accepted_by` names that Python; empty where none was found that does, None where none could be asked. `told_by` is
+    whose Python the target is, where that is not what the repository declares.
     """
 
     place: Place
@@ -37,6 +38,7 @@ class Refused(NamedTuple):
     message: str
     target: str
     accepted_by: str | None
+    told_by: str = ""
 
 
 class Placed(NamedTuple):
@@ -63,13 +65,17 @@ class Missing(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What an image, a build or a revision shows of a cause: that it is at work (`proven`), or that it is not."""
+    """What an image, a build or a revision shows of a cause: that it is at work (`proven`), or that it is not.
+
+    `explains` is set where that by itself ended a build, or kept a revision from starting.
+    """
 
     cause: str
     proven: bool
     words: str
     place: Place | None = None
     remedy: str = ""
+    explains: bool = False
 
 
 class Evidence(NamedTuple):
@@ -77,7 +83,9 @@ class Evidence(NamedTuple):
 
     `target` and `found_in` are the declared Python and who says so, `looked` how many sources were judged by whom, empty
     where none were. `misread` are sources whose bytes are not what they should be, `unproven` what could not be judged.
-    `shown` is what was reached beside the log and the repository, `blind` why something of that could not be, by cause.
+    `shown` is what was reached beside the log and the repository, `blind` why something of that could not be, by cause;
+    `compared` says how the text of the files was held against the commit's and was the same, and `ran` which interpreters
+    are known to have run, each with who says so; `ended` is how a build failed, in words.
     """
 
     failures: tuple[Placed, ...]
@@ -96,6 +104,9 @@ class Evidence(NamedTuple):
     unproven: tuple[str, ...]
     shown: tuple[Shown, ...] = ()
     blind: tuple[tuple[str, str], ...] = ()
+    compared: str = ""
+    ran: tuple[tuple[str, str], ...] = ()
+    ended: str = ""
 
 
 class Event(NamedTuple):

@@ -41,7 +41,8 @@ class InsideImage(NamedTuple):
     """What `check image:REF` saw: the image, where the project lies in it, and what is not the project's.
 
     `generated` has no twin in the project, `changed` has one with other bytes; both are paths of the report. `told_by`
-    says how the roots are known. `digest` is empty where no registry knows the image.
+    says how the roots are known. `digest` is empty where no registry knows the image. `compiled` counts the compiled
+    modules that were met, and `misfits` names those that the image cannot load, each with the reason.
     """
 
     reference: str
@@ -53,6 +54,8 @@ class InsideImage(NamedTuple):
     generated: tuple[str, ...]
     changed: tuple[str, ...]
     dependencies: Dependencies
+    compiled: int = 0
+    misfits: tuple[tuple[str, str], ...] = ()
 
 
 class Report(NamedTuple):

@@ -114,6 +114,31 @@ def workspace(outputs: Sequence[bytes], artifact: Callable[[str], bytes]) -> tup
     return None
 
 
+def interpreters(outputs: Sequence[bytes], artifact: Callable[[str], bytes]) -> tuple[str, ...]:
+    """The interpreters that buildguard's own steps of a build ran in, "CPython 3.11.7", each once.
+
+    Raises UnprovenError where an artifact is not what the step wrote.
+    """
+    found = []
+    for output in outputs:
+        try:
+            words = json.loads(output or b"null")
+        except ValueError:
+            continue
+        if not isinstance(words, dict):
+            continue
+        if isinstance(words.get("interpreter"), str):
+            found.append(words["interpreter"])
+        for name in words if words.get("engine") == "cloud" else ():
+            if name.startswith("answers-"):
+                try:
+                    greeting = greeting_from(_lists(_artifact(name, words, artifact))[0])
+                except (ValueError, IndexError, TypeError) as error:
+                    raise UnprovenError(f"the answers of the build cannot be read: {error}") from error
+                found.append(f"{greeting.implementation} {greeting.version}")
+    return tuple(dict.fromkeys(found))
+
+
 def _words(output: bytes, share: str) -> dict[str, object]:
     if not output:
         raise UnprovenError(

@@ -68,7 +68,8 @@ class _Declared(NamedTuple):
 class Examined(NamedTuple):
     """A diagnosis with what it was made from: the sources as they were judged, the chains, and the lines that matter.
 
-    `lines` are those of the repository's files around each finding: path, first line, texts; `attempts` are of the ledger.
+    `lines` are those of the repository's files around each finding: path, first line, texts; `attempts` are of the ledger,
+    `reports` of the images that were looked at.
     """
 
     diagnosis: Diagnosis
@@ -76,6 +77,7 @@ class Examined(NamedTuple):
     chains: tuple[Chain, ...]
     lines: tuple[Excerpt, ...]
     attempts: Attempts | None
+    reports: tuple[Report, ...] = ()
 
 
 class Excerpt(NamedTuple):
@@ -105,7 +107,9 @@ def examine(cwd: Path, log: bytes | None, asked: Asked) -> Examined:
     try:
         bench = _Bench(job, read, found, has_log=whole is not None)
         diagnosis = bench.diagnosis(declared)
-        return Examined(diagnosis, bench.report, found.chains, tuple(bench.excerpts(diagnosis)), attempts)
+        return Examined(
+            diagnosis, bench.report, found.chains, tuple(bench.excerpts(diagnosis)), attempts, found.reports
+        )
     finally:
         job.cache.close()
 
@@ -189,6 +193,9 @@ class _Bench:
                 unproven=tuple(one.reason for one in report.unproven if one.path is None),
                 shown=self._reached.shown,
                 blind=self._reached.blind,
+                compared=self._reached.compared,
+                ran=self._reached.ran,
+                ended=self._reached.ended,
             )
         )
 
@@ -210,11 +217,24 @@ class _Bench:
 
     def _refused(self, report: Report, newer: _Newer) -> list[Refused]:
         found = [one for one in report.diagnostics if one.code in _REFUSED and one.path is not None]
+        more = list(self._refused_elsewhere({one.path or "" for one in found}))
+        told_by = {id(one): image for one, image in more}
+        found += [one for one, _image in more]
         paths = {one.path for one in found if one.path is not None}
         minors = {one.target: PythonVersion.parse(one.target or "") for one in found}
         oldest = min((version.minor for version in minors.values() if version is not None), default=NEWEST)
         accepted = newer.accepts({path: self._bytes(path) for path in sorted(paths)}, oldest)
-        return [_refusal(one, accepted.get(one.path or "")) for one in found]
+        return [_refusal(one, accepted.get(one.path or ""))._replace(told_by=told_by.get(id(one), "")) for one in found]
+
+    def _refused_elsewhere(self, known: set[str]) -> Iterator[tuple[Diagnostic, str]]:
+        """What the Python of an image refuses of the sources that are there as they are here, and whose image it is."""
+        for report in self._reached.reports:
+            inside = report.image
+            assert inside is not None
+            others = {*inside.changed, *inside.generated, *known}
+            for one in report.diagnostics:
+                if one.code in _REFUSED and one.path is not None and one.path not in others:
+                    yield one, inside.reference
 
     def _bytes(self, path: str) -> bytes:
         entry = self._entries.get(path)

@@ -20,6 +20,7 @@ from buildguard.errors import UnprovenError, UsageError
 from buildguard.place import Place
 from buildguard.result import Dependencies, InsideImage
 from buildguard.source import Chosen, Selection, choose
+from buildguard.stages import native
 from buildguard.stages.image import ImageFiles, InImage
 from buildguard.target import Target
 
@@ -97,6 +98,8 @@ class _Inside:
                     tuple(shown_path(path) for path in own if self._has_no_twin(path)),
                     tuple(self._changed(places, own)),
                     aside._replace(files=len(compiled), folders=folders),
+                    sum(held.made is not None for held in self._files.found.values()),
+                    tuple(self._misfits()),
                 ),
             )
         finally:
@@ -177,6 +180,15 @@ class _Inside:
             here = hashlib.sha256(content).digest() if isinstance(content, bytes) else b""
             if here != self._content_digest(places[entry.path]):
                 yield shown_path(entry.path)
+
+    def _misfits(self) -> Iterator[tuple[str, str]]:
+        """The compiled modules that this image cannot load, and why."""
+        loaders = native.LOADERS.get(self._image.platform.rpartition("/")[2], {})
+        libcs = frozenset(name for name, path in loaders.items() if self._cell.stat(path) is not None)
+        for path, held in sorted(self._files.found.items()):
+            words = held.made.misfit(self._image.platform, libcs) if held.made is not None else ""
+            if words:
+                yield shown_path(path), words
 
     def _content_digest(self, place: bytes) -> bytes:
         content = self._files.content(place)

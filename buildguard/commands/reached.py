@@ -5,39 +5,60 @@ Whatever cannot be looked at is a reason why something stays untested, and never
 
 from __future__ import annotations
 
+import re
+import tempfile
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import causes
 from buildguard import config as configs
+from buildguard.archives import source as archives
+from buildguard.cloud import answers
+from buildguard.commands import whereabouts
 from buildguard.commands.compare import diff
 from buildguard.commands.job import Request, config_files
 from buildguard.commands.named import Where
+from buildguard.declared.images import parse
 from buildguard.diagnostic import shown_path
 from buildguard.difference import ADDED, MODE, REMOVED
-from buildguard.errors import GuardError, UnprovenError
+from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
 from buildguard.gcp.build import SUCCESS, CloudBuild
 from buildguard.gcp.run import Run
-from buildguard.gcp.storage import Storage
+from buildguard.gcp.storage import Storage, Url
 from buildguard.incident import Place, Shown
 from buildguard.place import locate
+from buildguard.snapshots.bucket import fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from buildguard.commands.attempts import Attempts
     from buildguard.commands.judging import Watcher
     from buildguard.config import Config
     from buildguard.custody import Chain
     from buildguard.difference import Difference
+    from buildguard.gcp.build import Seen
+    from buildguard.result import Report
 
 _BYTES, _STALE, _FILES, _ENCODING = "bytes-changed", "stale-image", "wrong-files-sent", "encoding"
 _OTHER, _STRAY, _PLATFORM, _VARIABLE = "other-interpreter", "stray-bytecode", "platform", "missing-variable"
 _TROUBLE, _RESOURCES = "service-trouble", "resources"
 _AS_TEXT = frozenset({causes.LINE_ENDINGS, causes.BOM, causes.TRANSCODED})
+_RENAMED = frozenset({causes.MOVED, causes.NAME_NORMALIZATION, causes.CASE_COLLISION})
 _SERVICE = frozenset({"INTERNAL_ERROR", "EXPIRED"})
-_SERVICE_KINDS = frozenset({"FETCH_SOURCE_FAILED", "LOGGING_FAILURE", "PUSH_FAILED", "PUSH_NOT_AUTHORIZED"})
+_SERVICE_KINDS = frozenset({"LOGGING_FAILURE", "PUSH_FAILED"})
+_NOT_FETCHED = "FETCH_SOURCE_FAILED"
+_NOT_ALLOWED = re.compile(r"(?i)unauthori[sz]ed|denied|forbidden|permission")
+_IN_A_BUILD = (_TROUBLE, _RESOURCES)
+_IN_A_LOG = (_OTHER, _STRAY, _PLATFORM, _VARIABLE, "not-importable", _RESOURCES)
 _MOST = 20
+_REMEDIES = {
+    _TROUBLE: "run it again; nothing of yours made it fail",
+    _OTHER: "build from the base image that is declared, or declare this one: buildguard check --image",
+    _STRAY: "keep __pycache__ and *.pyc out of the image (.dockerignore), and build it again",
+    _PLATFORM: "install packages in the image that runs them, and not beside it: RUN pip install in the Dockerfile",
+}
 
 
 class Asked(NamedTuple):
@@ -51,23 +72,37 @@ class Asked(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """What was found: causes shown or excluded, a log that came with it, and what could not be looked at, by cause."""
+    """What was found: causes shown or excluded, a log that came with it, and what could not be looked at, by cause.
+
+    `compared` says how the text of the files was held against the commit's, and was the same; `calm` what went well, `ran` which
+    interpreters are known to have run, each with who says so; `ended` is how a build failed.
+    """
 
     shown: tuple[Shown, ...] = ()
     log: bytes = b""
     blind: tuple[tuple[str, str], ...] = ()
     image: str = ""
     chains: tuple[Chain, ...] = ()
+    reports: tuple[Report, ...] = ()
+    compared: str = ""
+    calm: tuple[str, ...] = ()
+    ran: tuple[tuple[str, str], ...] = ()
+    ended: str = ""
 
     def __add__(self, other: object) -> Reached:
         """Both."""
         assert isinstance(other, Reached)
         return Reached(
             (*self.shown, *other.shown),
-            self.log or other.log,
+            b"".join(one if one.endswith(b"\n") else one + b"\n" for one in (self.log, other.log) if one),
             (*self.blind, *other.blind),
-            self.image or other.image,
+            other.image or self.image,  # a revision's is nearer to what serves than a build's
             (*self.chains, *other.chains),
+            (*self.reports, *other.reports),
+            other.compared or self.compared,
+            (*self.calm, *other.calm),
+            (*self.ran, *other.ran),
+            self.ended or other.ended,
         )
 
 
@@ -96,7 +131,18 @@ def look(cwd: Path, asked: Asked, watcher: Watcher, attempts: Attempts | None) -
     if asked.revision:
         found += revision(sight, asked.revision)
     reference = asked.image or found.image
-    return found + image(sight, reference) if reference else found
+    if reference:
+        found += image(sight, reference)
+    return found + _of_google(found.calm)
+
+
+def _of_google(calm: Sequence[str]) -> Reached:
+    """Google's own trouble is excluded where neither the build nor the revision had any; one of them alone is not enough."""
+    words = ", and ".join(calm)
+    if len(calm) > 1:
+        return Reached((Shown(_TROUBLE, False, words),))
+    other = "what came after it was not looked at: --revision NAME" if "build" in words else "no build was: --build ID"
+    return Reached(blind=((_TROUBLE, f"{words}; {other}"),)) if calm else Reached()
 
 
 def _last_tried(attempts: Attempts, asked: Asked) -> Asked:
@@ -112,73 +158,107 @@ def image(sight: Sight, reference: str) -> Reached:
     """An image against the commit, and by its own Python."""
     from buildguard.commands.inside import check_image  # the container engine's client is heavy
 
-    root = sight.config.image_root
-    stage = f"image:{reference}{f':{root}' if root else ''}"
+    name, given = whereabouts.parse(reference)
+    root = given or sight.config.image_root
+    stage = f"image:{name}{f':{root}' if root else ''}"
     found = _compared(sight, stage, (_BYTES, _STALE, _FILES))
     try:
-        report = check_image(Request(cwd=sight.cwd, engine="container", image=reference), stage, sight.watcher)
+        report = check_image(Request(cwd=sight.cwd, engine="container", image=name), stage, sight.watcher)
+    except OtherPlatformError as error:
+        blind = tuple((one, error.words) for one in (_OTHER, _STRAY))
+        remedy = f"docker build --platform {sight.config.platform}"
+        return found + Reached((Shown(_PLATFORM, True, error.what, remedy=remedy),), blind=blind)
     except GuardError as error:
-        return found + Reached(blind=tuple((name, error.words) for name in (_OTHER, _STRAY)))
-    runs = next((row.interpreter for row in report.targets if row.interpreter), "")
-    shown = []
-    for name, code in ((_OTHER, "BG402"), (_STRAY, "BG405")):
+        return found + Reached(blind=tuple((one, error.words) for one in (_OTHER, _STRAY, _PLATFORM)))
+    return found + Reached(tuple(_of_image(report, name)), reports=(report,))
+
+
+def _of_image(report: Report, name: str) -> Iterator[Shown]:
+    """What the check of an image shows. Nothing is excluded where the image's own Python did not run."""
+    runs = next((row.interpreter for row in report.targets if row.interpreter and row.proof == "image"), "")
+    for cause, code, words in (
+        (_OTHER, "BG402", f"{name} runs {runs}, as it is declared to"),
+        (_STRAY, "BG405", f"no bytecode in {name} is other than its source's"),
+    ):
         met = [one for one in report.diagnostics if one.code == code]
-        shown += [Shown(name, True, f"{one.path or reference}: {one.message}") for one in met[:_MOST]]
+        for one in met[:_MOST]:
+            place = Place(one.path, None) if one.path else None
+            yield Shown(cause, True, f"{one.path or name}: {one.message}", place, _REMEDIES[cause])
         if not met and runs:
-            words = (
-                f"{reference} runs {runs}, as it is declared to"
-                if name == _OTHER
-                else f"no bytecode in {reference} is other than its source's"
-            )
-            shown.append(Shown(name, False, words))
-    return found + Reached(tuple(shown))
+            yield Shown(cause, False, words)
+    inside = report.image
+    assert inside is not None
+    for path, reason in inside.misfits[:_MOST]:
+        yield Shown(_PLATFORM, True, f"{path} in {name} {reason}", remedy=_REMEDIES[_PLATFORM])
+    if not inside.misfits and runs:
+        words = f"{name} is for {inside.platform}, its Python runs, and none of {inside.compiled} compiled modules is for another"
+        yield Shown(_PLATFORM, False, words)
 
 
 def build(sight: Sight, identity: str) -> Reached:
-    """A build in Cloud Build: how it ended, its log, and the workspace against the commit. Viewing is all the right it takes."""
+    """A build in Cloud Build: how it ended, its log, its Pythons, its workspace and image. Viewing is all the right it takes."""
     try:
         with (
             CloudBuild(sight.where.project, sight.where.region or "global") as builds,
             Storage(builds.project) as storage,
         ):
             seen = builds.get(identity)
-            log = b"" if not seen.logs_bucket else storage.since(*_log_of(seen.logs_bucket, seen.id), 0)
+            found = _log_of(seen, storage)
+            pythons = answers.interpreters(seen.outputs, lambda name: storage.content(f"{seen.artifacts}/{name}"))
     except UnprovenError as error:
-        return Reached(blind=tuple((name, error.words) for name in (_TROUBLE, _RESOURCES, _BYTES, _FILES)))
-    shown = []
-    if seen.status in _SERVICE or seen.kind in _SERVICE_KINDS:
-        shown.append(
-            Shown(
-                _TROUBLE,
-                True,
-                f"the build {seen.id} ended with {seen.ending}",
-                remedy="run it again; nothing of yours made it fail",
-            )
-        )
-    elif seen.status == SUCCESS:
-        shown.append(Shown(_TROUBLE, False, f"the build {seen.id} ended with SUCCESS"))
-    if seen.status == "TIMEOUT":
-        shown.append(
-            Shown(
-                _RESOURCES,
-                True,
-                f"the build {seen.id} ended with {seen.ending}",
-                remedy="give it more time: timeout in cloudbuild.yaml",
-            )
-        )
-    found = Reached(tuple(shown), log)
+        return Reached(blind=tuple((name, error.words) for name in (*_IN_A_BUILD, _BYTES, _FILES)))
+    found += Reached(
+        tuple(_of_ending(seen)), calm=(f"the build {seen.id} ended with SUCCESS",) * (seen.status == SUCCESS)
+    )
     if seen.status != SUCCESS:
-        return found + Reached(
-            blind=tuple(
-                (name, f"a build that ended with {seen.status} keeps nothing to compare") for name in (_BYTES, _FILES)
-            )
-        )
-    return found + _compared(sight, f"build:{identity}", (_BYTES, _FILES))
+        found += Reached(ended=f"the build {seen.id} ended with {seen.ending}")
+        if seen.kind == _NOT_FETCHED:
+            return found + _not_fetched(sight, seen)
+        why = f"a build that ended with {seen.status} keeps nothing to compare"
+        return found + Reached(blind=tuple((name, why) for name in (_BYTES, _FILES)))
+    found += Reached(ran=tuple((one, f"the build {seen.id} compiled with {one}") for one in pythons))
+    made = [f"{parse(name).name}@{digest}" for name, digest in seen.images if digest]
+    return found + _compared(sight, f"build:{identity}", (_BYTES, _FILES)) + Reached(image=made[0] if made else "")
 
 
-def _log_of(bucket: str, identity: str) -> tuple[str, str]:
-    name, _, folder = bucket.removeprefix("gs://").partition("/")
-    return name, "/".join(part for part in (folder.strip("/"), f"log-{identity}.txt") if part)
+def _of_ending(seen: Seen) -> Iterator[Shown]:
+    """How a build ended, where that speaks for a cause."""
+    words = f"the build {seen.id} ended with {seen.ending}"
+    if seen.status in _SERVICE or (seen.kind in _SERVICE_KINDS and not _NOT_ALLOWED.search(seen.detail)):
+        yield Shown(_TROUBLE, True, words, remedy=_REMEDIES[_TROUBLE], explains=True)
+    if seen.status == "TIMEOUT":
+        yield Shown(_RESOURCES, True, words, remedy="give it more time: timeout in cloudbuild.yaml", explains=True)
+
+
+def _not_fetched(sight: Sight, seen: Seen) -> Reached:
+    """Why a source could not be fetched: the object still lies there, and is whole or not."""
+    with tempfile.TemporaryDirectory(prefix="buildguard-") as folder:
+        file = Path(folder) / "source"
+        try:
+            fetch(Url.parse(seen.source), file)
+        except GuardError as error:
+            return Reached(blind=tuple((name, error.words) for name in (_TROUBLE, _BYTES, _FILES)))
+        try:
+            archives.read(file)
+        except UnprovenError as error:
+            words = f"{seen.source} is not what was sent: {error.what}"
+            remedy = "submit it again: a new upload takes its place; buildguard deploy compares the two"
+            return Reached((Shown(_BYTES, True, words, remedy=remedy, explains=True),))
+    words = f"the build {seen.id} could not fetch {seen.source}, which is whole"
+    shown = Shown(_TROUBLE, True, words, remedy=_REMEDIES[_TROUBLE], explains=True)
+    return Reached((shown,)) + _compared(sight, seen.source, (_BYTES, _FILES))
+
+
+def _log_of(seen: Seen, storage: Storage) -> Reached:
+    """The log of a build; where it cannot be read, whatever only a log shows stays untested."""
+    if not seen.logs_bucket:
+        return Reached()
+    name, _, folder = seen.logs_bucket.removeprefix("gs://").partition("/")
+    try:
+        path = "/".join(part for part in (folder.strip("/"), f"log-{seen.id}.txt") if part)
+        return Reached(log=storage.since(name, path, 0))
+    except UnprovenError as error:
+        return Reached(blind=tuple((cause, error.words) for cause in _IN_A_LOG))
 
 
 def revision(sight: Sight, name: str) -> Reached:
@@ -189,21 +269,27 @@ def revision(sight: Sight, name: str) -> Reached:
             found = run.revision(service or name.rpartition("-")[0].rpartition("-")[0], name)
     except UnprovenError as error:
         return Reached(blind=((_VARIABLE, error.words),))
-    shown = []
+    shown, blind = [], []
     wanted = sight.config.deploy.required_env
     missing = [one for one in wanted if one not in found.env]
     if missing:
         remedy = f"gcloud run services update {service} --update-env-vars {missing[0]}=…"
-        shown.append(Shown(_VARIABLE, True, f"{name} does not have {', '.join(missing)}", remedy=remedy))
-    elif wanted:
-        shown.append(Shown(_VARIABLE, False, f"{name} has {', '.join(wanted)}"))
+        words = f"{name} does not have {', '.join(missing)}"
+        shown.append(Shown(_VARIABLE, True, words, remedy=remedy, explains=not found.ready))
+    elif found.ready:
+        has = f", and has {', '.join(wanted)}" if wanted else ""
+        shown.append(Shown(_VARIABLE, False, f"{name} started{has}"))
+    else:
+        words = f"{name} has every variable that required-env names; whether its code wants more was not looked at"
+        blind.append((_VARIABLE, words))
     commit = found.annotations.get("buildguard.dev/commit", "")
     here = _head(sight)
     if commit and here and commit != here:
         words = f"{name} was made from commit {commit[:12]}, and {here[:12]} is checked out here"
         shown.append(Shown(_FILES, True, words, remedy="deploy the commit that you mean, or look at the other one"))
     log = f"{found.message}\n".encode() if found.message and not found.ready else b""
-    return Reached(tuple(shown), log, image=found.image)
+    calm = (f"the revision {name} is ready",) if found.ready else ()
+    return Reached(tuple(shown), log, tuple(blind), image=found.image, calm=calm)
 
 
 def _head(sight: Sight) -> str:
@@ -230,30 +316,44 @@ def _compared(sight: Sight, stage: str, names: tuple[str, ...]) -> Reached:
         return Reached(shown, blind=blind, chains=(chain,))
     files = len(chain.hops[0].before.manifest.entries)
     words = f"commit:HEAD → {stage}: {{}} ({files} entries in the commit)"
-    nothing = {_BYTES: "no content differs", _STALE: "no file is an older one", _FILES: "no file is missing"}
+    other = "other " if proven else ""
+    nothing = {
+        _BYTES: f"no {other}content differs",
+        _STALE: "no file is an older one",
+        _FILES: "no file is missing, and no source too many",
+    }
     excluded = (Shown(name, False, words.format(nothing[name])) for name in names if name not in proven)
-    return Reached((*shown, *excluded), chains=(chain,))
+    same = "" if _ENCODING in proven else words.format("no file has other line ends, another encoding or a mark")
+    return Reached((*shown, *excluded), chains=(chain,), compared=same)
 
 
 def _of_chain(chain: Chain, stage: str) -> Iterator[Shown]:
-    for one in chain.hops[0].findings[:_MOST]:
-        yield from _of_difference(one, stage)
+    """What the differences speak for: of each cause the first few, so that none crowds out another."""
+    told: Counter[str] = Counter()
+    findings = chain.hops[0].findings
+    after = chain.hops[0].after.manifest.entries.values()
+    # a context that comes from Windows makes every file executable, and that breaks nothing
+    from_windows = all(one.mode != "100644" for one in after)
+    for one in findings:
+        if one.change == MODE and from_windows:
+            continue
+        for shown in _of_difference(one, stage):
+            told[shown.cause] += 1
+            if told[shown.cause] <= _MOST:
+                yield shown
 
 
 def _of_difference(one: Difference, stage: str) -> Iterator[Shown]:
-    if one.change == MODE:
-        return  # the same bytes, whoever may run them
     path = shown_path(one.path)
     evidence = one.evidence.partition("\n")[0]
     words = f"{path} {one.change} in {stage}: {one.cause}{f' ({evidence})' if evidence else ''}"
     place = Place(path, None)
     if one.cause == causes.STALE:
         yield Shown(_STALE, True, words, place, "build without the cache: docker builder prune, or --no-cache")
-    elif one.change in {REMOVED, ADDED} or one.cause in {causes.IGNORED, causes.EXPORT_IGNORE}:
+    elif one.change in {REMOVED, ADDED} and one.cause not in _RENAMED:
         yield Shown(_FILES, True, words, place, "buildguard diff commit:HEAD dir:. shows which ignore rule drops what")
     else:
         yield Shown(_BYTES, True, words, place, f"buildguard diff commit:HEAD {stage} shows every byte that differs")
         if one.cause in _AS_TEXT:
-            yield Shown(
-                _ENCODING, True, words, place, "* text=auto eol=lf in .gitattributes keeps line endings as they are"
-            )
+            remedy = "* text=auto eol=lf in .gitattributes keeps line endings as they are"
+            yield Shown(_ENCODING, True, words, place, remedy)

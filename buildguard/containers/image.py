@@ -8,7 +8,7 @@ from docker.utils import parse_repository_tag
 
 from buildguard.containers.daemon import is_missing, plainly, remedy
 from buildguard.declared import images as references
-from buildguard.errors import UnprovenError
+from buildguard.errors import OtherPlatformError, UnprovenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,7 +66,7 @@ def find(daemon: Daemon, reference: str, platform: str, pull: Callable[[str], No
 def _absent(reference: str, platform: str, found: Image | None, why: str) -> UnprovenError:
     if found is not None:
         what = f"{reference} is for {found.platform} here, and {platform} is what will run it"
-        return UnprovenError(
+        return OtherPlatformError(
             f"{what} ({why})" if why else what,
             hint=f"docker pull --platform {platform} {reference}, or set deploy.platform",
         )

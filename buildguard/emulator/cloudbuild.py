@@ -151,6 +151,9 @@ class CloudBuild:
                 self._finish(identity, "INTERNAL_ERROR", error.words)
         except ApiError as error:
             self._finish(identity, "FAILURE", f"error fetching source: {error.message}", "FETCH_SOURCE_FAILED")
+        except Exception as error:  # a mistake of the emulator's own: nobody is to wait for the end of such a build
+            self._finish(identity, "INTERNAL_ERROR", f"{type(error).__name__}: {error}")
+            raise
 
     def _worked(self, identity: str) -> None:
         build = self.get(identity)

@@ -74,5 +74,5 @@ def _drop(members: list[tarfile.TarInfo], contents: dict[str, bytes]) -> None:
 
 def _crlf(members: list[tarfile.TarInfo], contents: dict[str, bytes]) -> None:
     for one in members:
-        if one.name.endswith((".py", ".sh", ".txt")):
+        if one.name in contents and one.name.endswith((".py", ".sh", ".txt")):
             contents[one.name] = contents[one.name].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -42,7 +42,7 @@ class Seen(NamedTuple):
 
     `kind` is the type of failure (USER_BUILD_STEP, FETCH_SOURCE_FAILED …), `steps` the status and exit code of each step,
     `step_images` the digest of the image that each step ran in, `outputs` what each wrote, `images` what was pushed,
-    `artifacts` the folder of a bucket that its artifacts went to.
+    `artifacts` the folder of a bucket that its artifacts went to, `source` the object that it was to be made of.
     """
 
     id: str
@@ -58,6 +58,7 @@ class Seen(NamedTuple):
     outputs: tuple[bytes, ...]
     images: tuple[tuple[str, str], ...]
     artifacts: str = ""
+    source: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -249,7 +250,14 @@ def _seen(types: Any, build: Any) -> Seen:
         outputs=tuple(results.build_step_outputs),
         images=tuple((image.name, image.digest) for image in results.images),
         artifacts=build.artifacts.objects.location.rstrip("/"),
+        source=_object(build.source.storage_source),
     )
+
+
+def _object(told: Any) -> str:
+    """The address of the archive that a build names; empty where it names none."""
+    generation = f"#{told.generation}" if told.generation else ""
+    return f"gs://{told.bucket}/{told.object_}{generation}" if told.bucket else ""
 
 
 def _provenance(types: Any, told: Any) -> Provenance | None:

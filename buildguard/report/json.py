@@ -52,12 +52,13 @@ def _chain(chain: Chain) -> dict[str, Any]:
 def _image(image: InsideImage) -> dict[str, Any]:
     dependencies = image.dependencies
     return image._asdict() | {
+        "misfits": [{"path": path, "reason": reason} for path, reason in image.misfits],
         "dependencies": {
             "files": dependencies.files,
             "folders": list(dependencies.folders),
             "rejected": [_diagnostic(one) for one in dependencies.rejected],
             "unproven": [one._asdict() for one in dependencies.unproven],
-        }
+        },
     }
 
 

@@ -13,7 +13,7 @@ from buildguard.archives.tar import MemberKind, TarReader
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError
 from buildguard.snapshots import MOST_KEPT
-from buildguard.stages import Entry, Kind, Unreadable
+from buildguard.stages import Entry, Kind, Unreadable, native
 from buildguard.step.sources import SUFFIXES
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _SHEBANG = b"#!"
 _KEPT = (*SUFFIXES, b".pyc")
 _DEAD_ENDS = re.compile(rb"(?:^|/)(?:\.git|\.hg|\.svn|node_modules)/")
+_COMPILED = re.compile(rb"\.so(?:\.[0-9.]+)?\Z")
 _MOST_LINKS = 40
 
 
@@ -33,7 +34,7 @@ class Held(NamedTuple):
     """One path of an image: its content's size and SHA-256, its mtime in seconds, and where its content is kept.
 
     `at` is -1 for what nobody will want to read again; `link` is what a symbolic link says; `blob` is git's id, where
-    it was asked for.
+    it was asked for; `made` is what a compiled module is for.
     """
 
     kind: Kind
@@ -43,6 +44,7 @@ class Held(NamedTuple):
     link: bytes = b""
     at: int = -1
     blob: str = ""
+    made: native.Made | None = None
 
 
 class ImageFiles:
@@ -112,12 +114,15 @@ class ImageFiles:
         digest = hashlib.sha256()
         blob = hashlib.sha1(b"blob %d\0" % member.size, usedforsecurity=False) if self._whole else None
         kept = path.endswith(_KEPT) or path.endswith(b"/pyvenv.cfg") or (self._whole and member.size <= MOST_KEPT)
+        elf = native.Reader() if _COMPILED.search(path) else None
         start, first = self._end, True
         for piece in reader.content():
             if first and not kept:
                 kept = piece.startswith(_SHEBANG)
             first = False
             digest.update(piece)
+            if elf is not None:
+                elf.feed(piece)
             if blob is not None:
                 blob.update(piece)
             if kept:
@@ -125,7 +130,9 @@ class ImageFiles:
         kind = Kind.EXECUTABLE if member.mode & 0o111 else Kind.FILE
         # an empty file has nothing to keep, and is read as what it is
         oid = blob.hexdigest() if blob is not None else ""
-        return Held(kind, member.size, digest.digest(), member.mtime, at=start if kept or first else -1, blob=oid)
+        made = elf.made if elf is not None else None
+        at = start if kept or first else -1
+        return Held(kind, member.size, digest.digest(), member.mtime, at=at, blob=oid, made=made)
 
     def _keep(self, piece: bytes) -> None:
         while piece:

@@ -148,7 +148,8 @@ def test_how_a_build_ended_speaks_for_a_cause(
     found = examine(project.path, None, Asked(build=_built(url)))
 
     assert found.diagnosis.cause == cause
-    assert _verdicts(found)["bytes-changed"] == "untested"
+    # the object that could not be fetched still lies there, and is as the commit
+    assert _verdicts(found)["bytes-changed"] == ("refuted" if fault == "fetch-failed" else "untested")
 
 
 def test_the_log_of_a_build_is_read(
@@ -188,7 +189,8 @@ def test_the_workspace_of_a_build_is_compared(
     project.commit()
     moved = examine(project.path, None, Asked(build=seen.id))
 
-    assert _verdicts(same)["bytes-changed"] == _verdicts(same)["service-trouble"] == "refuted"
+    assert _verdicts(same)["bytes-changed"] == _verdicts(same)["encoding"] == "refuted"
+    assert _verdicts(same)["service-trouble"] == "untested"  # the build had none; nobody looked at what came after it
     assert _verdicts(moved)["bytes-changed"] == "proven"
 
 
