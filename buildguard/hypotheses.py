@@ -12,7 +12,7 @@ from buildguard.catalogue import RULE_ERRORS
 from buildguard.incident import OLDER, Event, Place, Refused, events_of, python_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from buildguard.incident import Evidence
 
@@ -173,8 +173,8 @@ def _bytes(evidence: Evidence, events: list[Event]) -> Hypothesis:
         if one.as_shown is False and not one.older
     ]
     same = sum(one.as_shown is True for one in evidence.failures)
-    more = [f"{same} of the lines that the log shows are as they are here"] if same else []
-    return Hypothesis("", UNTESTED, (*other, *more), reason)
+    as_here = f"{same} of the lines that the log shows are as they are here; " if same else ""
+    return Hypothesis("", UNTESTED, tuple(other), f"{as_here}{reason}")
 
 
 def _stale(evidence: Evidence, events: list[Event]) -> Hypothesis:
@@ -203,18 +203,20 @@ def _encoding(evidence: Evidence, events: list[Event]) -> Hypothesis:
 
 
 def _interpreter(evidence: Evidence, events: list[Event]) -> Hypothesis:
-    minor = _minor(evidence.target)
-    seen = [words for python, words in evidence.ran if minor and _minor(python) != minor]
+    declared = {_minor(one) for one in evidence.target.split(", ") if one}
+    words = f"and {evidence.found_in} says {evidence.target}"
+    seen = [who for python, who in evidence.ran if declared and _minor(python) not in declared]
     if seen:
-        return Hypothesis("", PROVEN, tuple(f"{one}, and {evidence.found_in} says {evidence.target}" for one in seen))
-    others = [one for one in evidence.pythons if one != minor]
-    if minor and others:
-        words = f"the log's paths say Python {' and '.join(others)}, and {evidence.found_in} says {evidence.target}"
-        return Hypothesis("", PROVEN, (words,))
+        return Hypothesis("", PROVEN, tuple(f"{one}, {words}" for one in seen))
+    others = [one for one in evidence.pythons if one not in declared]
+    if declared and others:
+        return Hypothesis("", PROVEN, (f"the log's paths say Python {' and '.join(others)}, {words}",))
     if any(one.cause == "other-interpreter" for one in events):
         return _said("other-interpreter", events)
-    if minor and evidence.pythons:
-        return Hypothesis("", REFUTED, (f"the log's paths say Python {minor}, as {evidence.found_in} does",))
+    if len(declared) == 1 and evidence.pythons:
+        return Hypothesis(
+            "", REFUTED, (f"the log's paths say Python {evidence.pythons[0]}, as {evidence.found_in} does",)
+        )
     return Hypothesis(
         "", UNTESTED, (), "no path in the log tells which Python ran; buildguard check --image REF asks the image"
     )
@@ -314,24 +316,27 @@ def _since(refused: Iterable[Refused]) -> str:
 
 
 def _remedies(cause: str, led: Iterable[Event], evidence: Evidence, proven: Iterable[str]) -> tuple[str, ...]:
+    shown = [one for one in evidence.shown if one.proven and one.remedy]
     found = [one.remedy for one in led if one.remedy]
-    found += [one.remedy for one in evidence.shown if one.proven and one.remedy]
+    found += [one.remedy for one in shown if one.cause == cause]
     if OLDER in {cause, *proven} and evidence.refused:
-        if any(one.code in RULE_ERRORS for one in evidence.refused):
-            found.append(
-                "buildguard fix      rewrites the f-strings so that both accept them, each repair proven first"
-            )
-        elif not found:
-            found.append(
-                f"move {evidence.found_in} to the Python that the code was written for, or rewrite those lines"
-            )
-        found.append("buildguard check    names every other file that the deployed Python refuses, before a build does")
-        found.append("buildguard init     stops the next one at the commit; with --cloudbuild, in the build")
+        found += _against_age(evidence, alone=not found)
+    found += [one.remedy for one in shown]
     if cause == "encoding" and evidence.misread:
         found.append("buildguard check    names every source whose bytes are not what they should be")
     if cause == UNKNOWN and evidence.failures and evidence.failures[-1].as_shown is False:
         found.append("buildguard diff commit:HEAD image:REF      compares the files in the image with the commit's")
     return tuple(dict.fromkeys(found))
+
+
+def _against_age(evidence: Evidence, *, alone: bool) -> Iterator[str]:
+    """What to do where the target is older than the code."""
+    if any(one.code in RULE_ERRORS for one in evidence.refused):
+        yield "buildguard fix      rewrites the f-strings so that both accept them, each repair proven first"
+    elif alone:
+        yield f"move {evidence.found_in} to the Python that the code was written for, or rewrite those lines"
+    yield "buildguard check    names every other file that the deployed Python refuses, before a build does"
+    yield "buildguard init     stops the next one at the commit; with --cloudbuild, in the build"
 
 
 def _unique(places: Iterable[Place]) -> tuple[Place, ...]:

@@ -218,7 +218,10 @@ class _Bench:
     def _refused(self, report: Report, newer: _Newer) -> list[Refused]:
         found = [one for one in report.diagnostics if one.code in _REFUSED and one.path is not None]
         more = list(self._refused_elsewhere({one.path or "" for one in found}))
-        told_by = {id(one): image for one, image in more}
+        sources = {row.python: row.found_in for row in report.targets}
+        # where several are declared, each says for itself who declares it
+        told_by = {id(one): sources.get(one.target or "", "") for one in found if len(sources) > 1}
+        told_by |= {id(one): image for one, image in more}
         found += [one for one, _image in more]
         paths = {one.path for one in found if one.path is not None}
         minors = {one.target: PythonVersion.parse(one.target or "") for one in found}

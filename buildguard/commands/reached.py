@@ -17,7 +17,7 @@ from buildguard.archives import source as archives
 from buildguard.cloud import answers
 from buildguard.commands import whereabouts
 from buildguard.commands.compare import diff
-from buildguard.commands.job import Request, config_files
+from buildguard.commands.job import UNTOLD, Request, config_files
 from buildguard.commands.named import Where
 from buildguard.declared.images import parse
 from buildguard.diagnostic import shown_path
@@ -170,21 +170,24 @@ def image(sight: Sight, reference: str) -> Reached:
         return found + Reached((Shown(_PLATFORM, True, error.what, remedy=remedy),), blind=blind)
     except GuardError as error:
         return found + Reached(blind=tuple((one, error.words) for one in (_OTHER, _STRAY, _PLATFORM)))
-    return found + Reached(tuple(_of_image(report, name)), reports=(report,))
+    is_told = any(row.found_in != name for row in report.targets)
+    blind = () if is_told else ((_OTHER, f"{UNTOLD} should be in {name}, or several do: --service picks one"),)
+    return found + Reached(tuple(_of_image(report, name)), blind=blind, reports=(report,))
 
 
 def _of_image(report: Report, name: str) -> Iterator[Shown]:
     """What the check of an image shows. Nothing is excluded where the image's own Python did not run."""
     runs = next((row.interpreter for row in report.targets if row.interpreter and row.proof == "image"), "")
+    declared = [row.found_in for row in report.targets if row.found_in != name]
     for cause, code, words in (
-        (_OTHER, "BG402", f"{name} runs {runs}, as it is declared to"),
+        (_OTHER, "BG402", f"{name} runs {runs}, as {declared[0]} says" if declared else ""),
         (_STRAY, "BG405", f"no bytecode in {name} is other than its source's"),
     ):
         met = [one for one in report.diagnostics if one.code == code]
         for one in met[:_MOST]:
             place = Place(one.path, None) if one.path else None
             yield Shown(cause, True, f"{one.path or name}: {one.message}", place, _REMEDIES[cause])
-        if not met and runs:
+        if not met and runs and words:
             yield Shown(cause, False, words)
     inside = report.image
     assert inside is not None

@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard import __version__
 from buildguard.deploy import ledger as ledgers
-from buildguard.diagnostic import Severity, shown
+from buildguard.diagnostic import Severity, shown, shown_path
+from buildguard.difference import REMOVED
 from buildguard.hypotheses import PROVEN, REFUTED, UNTESTED
 from buildguard.report.words import brief
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from buildguard.commands.attempts import Attempts
     from buildguard.commands.diagnose import Examined
     from buildguard.custody import Chain
-    from buildguard.result import Report
+    from buildguard.result import Report, TargetRow
 
 _TEMPLATE = Path(__file__).with_name("page.html")
+_OF_SOURCES = ("BG1", "BG2")  # the codes that say something of a source
 _MOST_FILES, _MOST_ATTEMPTS = 200, 30
 _STEP, _WIDTH, _HEIGHT = 250, 190, 64  # of the drawing, in its own units
 
@@ -67,7 +69,7 @@ def page(found: Examined) -> str:
         following=[str(place) for place in diagnosis.next],
         remedies=diagnosis.remedies,
         chains=[_drawing(chain) for chain in found.chains],
-        matrix=_matrix(found.report),
+        matrix=_matrix([found.report, *found.reports], found.chains),
         excerpts=[_excerpt(one) for one in found.lines],
         attempts=_attempts(found.attempts),
     )
@@ -114,27 +116,78 @@ def _cut(name: str) -> str:
     return name if len(name) <= 26 else f"{name[:12]}…{name[-13:]}"  # noqa: PLR2004  what a box holds
 
 
-def _matrix(report: Report) -> dict[str, Any]:
-    """Which file each target's Python refuses, by engine."""
-    columns = [(row.python, row.engine or "none", row.interpreter or "nobody", row.proof) for row in report.targets]
-    refused: dict[str, dict[tuple[str, str], str]] = {}
-    for one in report.diagnostics:
-        if one.severity is Severity.ERROR and one.path:
-            for target in one.shared or (one.target or "",):
-                cell = refused.setdefault(one.path, {})
-                for python, engine, _who, _proof in columns:
-                    if python == target:
-                        cell.setdefault((python, engine), f"{one.code} in line {one.range.line or '?'}")
-    rows = [
-        (path, [cells.get((python, engine), "") for python, engine, _who, _proof in columns])
-        for path, cells in sorted(refused.items())
-    ]
-    return {
-        "columns": columns,
-        "rows": rows[:_MOST_FILES],
-        "more": max(0, len(rows) - _MOST_FILES),
-        "fine": report.files - len(rows),
+class Cell(NamedTuple):
+    """What one engine made of one file: `mark` is no (refused), yes (accepted), or quiet (nobody can say)."""
+
+    mark: str
+    words: str
+
+
+class Column(NamedTuple):
+    """One target as one engine judged it, and what it made of all the files together."""
+
+    python: str
+    who: str
+    how: str
+    sum: Cell
+
+
+def _matrix(reports: Sequence[Report], chains: Sequence[Chain]) -> dict[str, Any]:
+    """Which file each target's Python refuses, by engine: the repository's own, then that of each image."""
+    lost = {
+        shown_path(row.path) for chain in chains for hop in chain.hops for row in hop.findings if row.change == REMOVED
     }
+    judged = [(report, row) for report in reports for row in report.targets]
+    refused = [_refused(report, row) for report, row in judged]
+    rows = [
+        (path, [_cell(path, report, row, cells, lost) for (report, row), cells in zip(judged, refused, strict=True)])
+        for path in sorted({path for cells in refused for path in cells})
+    ]
+    columns = [
+        Column(row.python, _who(row), f"{row.engine or 'none'}, {row.proof}", _sum(report, row, len(cells)))
+        for (report, row), cells in zip(judged, refused, strict=True)
+    ]
+    return {"columns": columns, "rows": rows[:_MOST_FILES], "more": max(0, len(rows) - _MOST_FILES)}
+
+
+def _refused(report: Report, row: TargetRow) -> dict[str, str]:
+    """The files that a target refuses, each with the first reason."""
+    found: dict[str, str] = {}
+    for one in report.diagnostics:
+        refuses = one.severity is Severity.ERROR and one.code.startswith(_OF_SOURCES)
+        if refuses and one.path and row.python in (one.shared or (one.target or "",)):
+            found.setdefault(one.path, f"✗ {one.code} in line {one.range.line or '?'}")
+    return found
+
+
+def _unproven(report: Report, row: TargetRow) -> set[str | None]:
+    return {one.path for one in report.unproven if one.target in {None, row.python}}
+
+
+def _cell(path: str, report: Report, row: TargetRow, refused: dict[str, str], lost: set[str]) -> Cell:
+    """What a column says of a file that one of them refuses; a silence is no acceptance."""
+    if path in refused:
+        return Cell("no", refused[path])
+    if row.image_id and path in lost:
+        return Cell("quiet", "not there")
+    unproven = _unproven(report, row)
+    if row.proof == "none" or unproven & {path, None}:
+        return Cell("quiet", "not judged")
+    # a target that covers some of the files only may not cover this one
+    return Cell("yes", "✓ accepted") if row.files == report.files else Cell("quiet", "not refused")
+
+
+def _sum(report: Report, row: TargetRow, refused: int) -> Cell:
+    unproven = _unproven(report, row)
+    if row.proof == "none" or None in unproven:
+        return Cell("quiet", "not judged")
+    words = f"✓ {max(0, row.files - refused - len(unproven))} of {row.files} accepted"
+    return Cell("quiet", f"{words}, {len(unproven)} not judged") if unproven else Cell("yes", words)
+
+
+def _who(row: TargetRow) -> str:
+    """Whose Python it is: the interpreter's, with the image that it lies in."""
+    return f"{row.interpreter or 'nobody'}{f' in {row.image}' if row.image_id else ''}"
 
 
 def _excerpt(one: Any) -> dict[str, Any]:

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
+from buildguard.report import page as pages
+from buildguard.result import Report, TargetRow
+from tests import images
 from tests.conftest import REPOSITORY, Project, missing
 
 if TYPE_CHECKING:
@@ -44,6 +48,10 @@ class _Reader(HTMLParser):
         self.attributes += [(name, value or "") for name, value in attrs]
         if tag not in _VOID:
             self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -124,6 +132,44 @@ def test_what_is_shown_is_text(repository: Callable[..., Project], words: str) -
     assert "49" not in re.findall(r"\b49\b", reader.text)
     assert "\u202e" not in reader.text
     assert (made.path / "page.html").stat().st_size < 1_000_000
+
+
+@pytest.mark.usefixtures("engine")
+def test_every_engine_has_its_column(outage: Project) -> None:
+    """A file that one Python refuses and the other accepts, one that is not in the image, and one that nobody judged."""
+    here = {f"srv/app/{one.name}": one.read_bytes() for one in (outage.path / "app").glob("*.py")}
+    del here["srv/app/orders.py"]
+    tag = images.derived(f"{images.REPOSITORY}/paged:1", images.base("3.12"), here)
+
+    reader = _page(outage, "--image", f"{tag}:/srv")
+
+    cells = re.sub(r"\s+", " ", reader.text[reader.text.index("Files, targets and engines") :])
+    assert f"in {tag} (container, image)" in cells
+    assert re.search(r"app/notify.py✗ BG\d+ in line 5✓ accepted", cells)
+    assert re.search(r"app/orders.py✗ BG\d+ in line 13not there", cells)
+    assert "all files✓ 2 of 5 accepted✓ 4 of 4 accepted" in cells
+
+
+@pytest.mark.parametrize(
+    ("proof", "files", "unproven", "words"),
+    [
+        ("image", 3, (), "✓ accepted"),
+        ("none", 3, (), "not judged"),
+        ("image", 2, (), "not refused"),
+        ("image", 3, (Unproven("b.py", None, "no"),), "not judged"),
+        ("image", 3, (Unproven(None, "3.12", "no"),), "not judged"),
+    ],
+)
+def test_silence_is_no_acceptance(proof: str, files: int, unproven: tuple[Unproven, ...], words: str) -> None:
+    refused = Diagnostic("BG101", Severity.ERROR, "b.py", Range(1, 1, 1, 2), "no", target="3.11")
+    old = TargetRow("3.11", "", "interpreter", "compiled", "CPython 3.11.7", None, None, 3, 0)
+    new = TargetRow("3.12", "", "interpreter", proof, "CPython 3.12.1", None, None, files, 0)
+    report = Report(".", (old, new), (refused,), unproven, (), 3, 0.0)
+
+    ((path, cells),) = pages._matrix([report], [])["rows"]
+
+    assert (path, cells[0].mark, cells[1].words) == ("b.py", "no", words)
+    assert (cells[1].mark == "yes") == (words == "✓ accepted")
 
 
 # ------------------------------------------------------------------------------------------ in a browser

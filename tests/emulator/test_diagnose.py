@@ -15,6 +15,7 @@ from buildguard.report.page import page
 from buildguard.step import file as step
 from tests import images
 from tests.conftest import BROKEN_BEFORE_312, Project
+from tests.emulator.conftest import BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +105,17 @@ def test_a_fault_and_another_python_are_both_named(project: Project, fault: str)
 
     verdicts = _verdicts(found)
     assert verdicts[cause] == verdicts["other-interpreter"] == "proven"
+
+
+def test_no_python_that_was_promised_is_no_python_that_was_kept(project: Project) -> None:
+    """Two Dockerfiles declare two Pythons: which of them this image should have, nobody knows."""
+    project.write({"old.Dockerfile": f"FROM {images.base('3.8')}\nCOPY . .\n"})
+    project.commit()
+
+    found = examine(project.path, None, Asked(image=_image("promised", project, {})))
+
+    (one,) = [one for one in found.diagnosis.hypotheses if one.id == "other-interpreter"]
+    assert (one.verdict, "no file says which" in one.reason) == ("untested", True)
 
 
 def test_an_image_that_cannot_be_read_refutes_nothing(project: Project) -> None:
@@ -223,3 +235,21 @@ def test_what_cannot_be_asked_is_untested(project: Project, emulator: Callable[.
 
     assert "proven" not in _verdicts(found).values()
     assert _verdicts(found)["service-trouble"] == _verdicts(found)["missing-variable"] == "untested"
+
+
+def test_viewing_is_right_enough(
+    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+) -> None:
+    """Nothing is created for it, nor written: whoever may only look gets the same answer."""
+    made = emulator()
+    url, _packed = upload(project)
+    identity = _built(url, script="exit 137")
+    made.faults.add("permission-denied")
+    written = made.storage.buckets.names(BUCKET, "")
+
+    found = examine(project.path, None, Asked(build=identity))
+
+    assert found.diagnosis.exit_code in {1, 3}
+    assert identity in found.diagnosis.sentence
+    assert len(made.builds.find("emulated", "")) == 1
+    assert made.storage.buckets.names(BUCKET, "") == written
