@@ -99,15 +99,13 @@ def _in_archive(cwd: Path, text: str) -> Place:
 
 
 def _in_bucket(cwd: Path, text: str) -> Place:
-    import tempfile
-    from pathlib import Path as Local
-
+    from buildguard import scratch
     from buildguard.gcp.storage import Url
     from buildguard.snapshots.bucket import fetch
     from buildguard.stages.packed import InArchive
 
-    with tempfile.TemporaryDirectory(prefix="buildguard-") as folder:
-        file = Local(folder) / "object"
+    with scratch.folder() as folder:
+        file = folder / "object"
         fetch(Url.parse(text), file)
         return Place(resolved(cwd), None, InArchive(text, file, resolved(cwd)), ())
 

@@ -6,6 +6,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from buildguard import scratch
+
 if TYPE_CHECKING:
     from buildguard.stages import Entry
     from buildguard.stages.disk import OnDisk
@@ -28,8 +30,7 @@ def _replace(path: bytes, before: bytes, after: bytes) -> str:
         was = os.fstat(source)
         if not stat.S_ISREG(was.st_mode) or _content(source) != before:
             return "it changed meanwhile: run it again"
-        folder, name = os.path.split(path)
-        new = os.path.join(folder, b".%s.buildguard-%d" % (name[:200], os.getpid()))
+        new = scratch.beside(path)
         out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             _fill(out, after, source, was)

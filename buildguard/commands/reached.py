@@ -6,12 +6,10 @@ Whatever cannot be looked at is a reason why something stays untested, and never
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import causes
+from buildguard import causes, scratch
 from buildguard import config as configs
 from buildguard.archives import source as archives
 from buildguard.cloud import answers
@@ -32,6 +30,7 @@ from buildguard.snapshots.bucket import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from buildguard.commands.attempts import Attempts
     from buildguard.commands.judging import Watcher
@@ -235,8 +234,8 @@ def _of_ending(seen: Seen) -> Iterator[Shown]:
 
 def _not_fetched(sight: Sight, seen: Seen) -> Reached:
     """Why a source could not be fetched: the object still lies there, and is whole or not."""
-    with tempfile.TemporaryDirectory(prefix="buildguard-") as folder:
-        file = Path(folder) / "source"
+    with scratch.folder() as folder:
+        file = folder / "source"
         try:
             fetch(Url.parse(seen.source), file)
         except GuardError as error:

@@ -242,7 +242,7 @@ class _Tunnel:
     """A local socket; each connection to it is an `ssh HOST docker system dial-stdio`, as Docker's own client does."""
 
     def __init__(self, url: str, patience: int) -> None:
-        import tempfile
+        from buildguard import scratch
 
         target = url.removeprefix("ssh://").rstrip("/")
         host, colon, port = target.partition("/")[0].rpartition(":")
@@ -251,7 +251,7 @@ class _Tunnel:
             raise UnprovenError(f"{url} needs ssh, and there is none on PATH", hint="install an ssh client")
         if not (colon and port.isdigit()):
             host, port = target.partition("/")[0], ""
-        self._folder = tempfile.mkdtemp(prefix="buildguard-")
+        self._folder = str(scratch.folder_of(self))
         # one login for every connection: it takes half a second
         shared = ["-o", "ControlMaster=auto", "-o", f"ControlPath={self._folder}/ssh"]
         self._argv = [ssh, "-o", f"ConnectTimeout={patience}", *shared, "-T", *(["-p", port] if port else [])]
@@ -284,9 +284,6 @@ class _Tunnel:
 
     def close(self) -> None:
         """End every connection, and remove the socket."""
-        import shutil
-
         self._listener.close()
         for child in self._children:
             process.stop(child)
-        shutil.rmtree(self._folder, ignore_errors=True)

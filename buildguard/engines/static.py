@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from buildguard import process
+from buildguard import process, scratch
 from buildguard.diagnostic import Range
 from buildguard.engines import Outcome, Ready, Rejected, Source, Unavailable
 from buildguard.errors import UnprovenError
@@ -90,20 +87,18 @@ class StaticEngine:
 
     def _ask(self, batch: list[Source]) -> dict[str, Rejected] | None:
         """The first error that ruff sees in each file, None where its answer cannot be trusted."""
-        folder = Path(tempfile.mkdtemp(prefix="buildguard-"))
         try:
-            for source in batch:
-                (folder / _name(source)).write_bytes(_as_utf8(source.data))
-            (folder / _CANARY).write_bytes(b"f(\n")
-            done = process.run([*self._argv(), str(folder)], cwd=folder, timeout=300)
+            with scratch.folder() as folder:
+                for source in batch:
+                    (folder / _name(source)).write_bytes(_as_utf8(source.data))
+                (folder / _CANARY).write_bytes(b"f(\n")
+                done = process.run([*self._argv(), str(folder)], cwd=folder, timeout=300)
             rows = json.loads(done.stdout) if done.status == 0 else None
             found = _first_errors(rows) if rows is not None else {}
         except OSError as error:
             raise UnprovenError(f"sources could not be laid out for ruff: {error.strerror}") from error
         except (UnprovenError, ValueError, KeyError, TypeError):
             return None
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         return found if _CANARY in found else None
 
     def _argv(self) -> list[str]:

@@ -36,22 +36,18 @@ def render(report: Report, form: str, *, colour: bool = False, lines: int | None
 def write(content: str | bytes, file: Path) -> None:
     """Write a file whole or not at all; raises UnprovenError where it cannot be."""
     import os
-    import tempfile
 
-    scratch = None
+    from buildguard import scratch
+
+    new = scratch.beside(os.fsencode(file))
     try:
-        handle, scratch = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        with os.fdopen(handle, "wb") as out:
+        with open(new, "xb") as out:
             out.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
             out.flush()
             os.fsync(out.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(scratch, 0o666 & ~umask)
-        os.replace(scratch, file)
-        scratch = None
+        os.replace(new, file)
     except OSError as error:
         raise UnprovenError(f"{file} could not be written: {error.strerror}") from error
     finally:
-        if scratch is not None:
-            os.unlink(scratch)
+        if os.path.lexists(new):
+            os.unlink(new)

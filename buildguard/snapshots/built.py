@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from buildguard import custody
+from buildguard import custody, scratch
 from buildguard import manifest as manifests
 from buildguard.archives import source as archives
 from buildguard.cloud import answers
@@ -65,8 +63,8 @@ class Built:
             )
         if build.provenance is None:
             raise UnprovenError(f"{self._name} does not tell what it fetched")
-        with tempfile.TemporaryDirectory(prefix="buildguard-") as folder:
-            file = Path(folder) / "source"
+        with scratch.folder() as folder:
+            file = folder / "source"
             fetch(Url.parse(build.provenance.url), file)
             rows = archives.read(file).manifest.rows()
         if told.get("digest") != f"sha256:{hashlib.sha256(rows).hexdigest()}":
