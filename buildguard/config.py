@@ -79,7 +79,7 @@ class Config(NamedTuple):
 
 # Every key there is, with the type of its value; tables that later commands read are checked here too,
 # so that a typo is told by whichever command runs first.
-_KEYS: dict[str, dict[str, type]] = {
+KEYS: dict[str, dict[str, type]] = {
     "": {
         "target": list,
         "include": list,
@@ -118,7 +118,7 @@ _KEYS: dict[str, dict[str, type]] = {
         "verify-after": bool,
     },
 }
-_WORDS = {list: "a list", dict: "a table", str: "a string", bool: "true or false"}
+WORDS = {list: "a list", dict: "a table", str: "a string", bool: "true or false"}
 
 
 def read(files: Mapping[bytes, bytes]) -> Config:
@@ -215,7 +215,7 @@ def _service(table: Mapping[str, Any], place: _Place) -> ServiceTable:
 
 def _check(table: Any, name: str, place: _Place) -> None:
     """Refuse unknown keys and wrong types."""
-    known = _KEYS[name]
+    known = KEYS[name]
     if not isinstance(table, dict):
         raise place.wrong(name or "buildguard", f"{name or 'tool.buildguard'} must be a table")
     for key, value in table.items():
@@ -226,7 +226,7 @@ def _check(table: Any, name: str, place: _Place) -> None:
         if key == "target" and isinstance(value, str):
             continue
         if not isinstance(value, known[key]):
-            raise place.wrong(key, f"'{key}' must be {_WORDS[known[key]]}")
+            raise place.wrong(key, f"'{key}' must be {WORDS[known[key]]}")
 
 
 def _strings(table: Mapping[str, Any], key: str, place: _Place) -> tuple[str, ...]:

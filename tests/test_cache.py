@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FILES = {"good.py": "x = 1\n", "bad.py": BROKEN_BEFORE_312, "Dockerfile": "FROM python:3.11\n"}
 
 
-def _database() -> Path:
+def database() -> Path:
     return Path(os.environ["BUILDGUARD_CACHE_DIR"]) / "verdicts-1.sqlite"
 
 
@@ -45,7 +45,7 @@ def test_no_cache_bypasses_it(project: Callable[..., Project]) -> None:
     made = project(_FILES)
 
     made.check("--no-cache")
-    assert not _database().exists()
+    assert not database().exists()
     made.check()
     assert made.check("--no-cache").json["targets"][0]["cached"] == 0
 
@@ -81,7 +81,7 @@ def _replace(file: Path) -> Path:
     return file
 
 
-_DAMAGES: dict[str, Callable[[Path], object]] = {
+DAMAGES: dict[str, Callable[[Path], object]] = {
     "truncated": lambda file: file.write_bytes(file.read_bytes()[:5000]),
     "emptied": lambda file: file.write_bytes(b""),
     "garbage": lambda file: file.write_bytes(os.urandom(8192)),
@@ -96,13 +96,13 @@ _DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("name", _DAMAGES)
+@pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_cache_is_ignored_with_one_note(project: Callable[..., Project], name: str) -> None:
     if name == "foreign" and os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     made = project(_FILES)
     _verdicts(made)
-    _DAMAGES[name](_database())
+    DAMAGES[name](database())
 
     _code, cached, notes = _verdicts(made)
 
@@ -114,30 +114,30 @@ def test_a_damaged_cache_is_ignored_with_one_note(project: Callable[..., Project
 def test_it_repairs_itself(project: Callable[..., Project]) -> None:
     made = project(_FILES)
     _verdicts(made)
-    _database().write_bytes(b"garbage" * 1000)
+    database().write_bytes(b"garbage" * 1000)
     _verdicts(made)
 
     assert _verdicts(made)[1:] == (2, [])
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE verdict SET verdict = x''",
-        "UPDATE verdict SET digest = zeroblob(32) WHERE verdict = x''",
-        "UPDATE verdict SET checksum = zeroblob(32)",
-        "UPDATE verdict SET verdict = CAST(verdict AS TEXT)",
-        # the verdict of the good file in the bad file's row
-        "UPDATE verdict SET verdict = x'', checksum = (SELECT checksum FROM verdict WHERE verdict = x'' LIMIT 1)",
-        "CREATE TRIGGER t AFTER INSERT ON verdict BEGIN UPDATE verdict SET verdict = x''; END",
-        "DROP TABLE verdict",
-        "ALTER TABLE verdict ADD COLUMN more BLOB",
-    ],
-)
+POISONS = [
+    "UPDATE verdict SET verdict = x''",
+    "UPDATE OR REPLACE verdict SET digest = zeroblob(32) WHERE verdict = x''",
+    "UPDATE verdict SET checksum = zeroblob(32)",
+    "UPDATE verdict SET verdict = CAST(verdict AS TEXT)",
+    # the verdict of the good file in the bad file's row
+    "UPDATE verdict SET verdict = x'', checksum = (SELECT checksum FROM verdict WHERE verdict = x'' LIMIT 1)",
+    "CREATE TRIGGER t AFTER INSERT ON verdict BEGIN UPDATE verdict SET verdict = x''; END",
+    "DROP TABLE verdict",
+    "ALTER TABLE verdict ADD COLUMN more BLOB",
+]
+
+
+@pytest.mark.parametrize("statement", POISONS)
 def test_a_poisoned_row_is_a_miss(project: Callable[..., Project], statement: str) -> None:
     made = project(_FILES)
     _verdicts(made)
-    with sqlite3.connect(_database()) as db:
+    with sqlite3.connect(database()) as db:
         db.execute(statement)
     db.close()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _KINDS = ("folder", "tgz", "pax", "zip", "commit", "index", "worktree")
 # each kind of stage on each side; the rest of the square adds no other code
-_PAIRS = [
+PAIRS = [
     *(("commit", kind) for kind in _KINDS if kind != "commit"),
     *(("index", kind) for kind in ("worktree", "tgz")),
     *(("worktree", kind) for kind in ("tgz", "zip", "folder")),
@@ -42,7 +42,7 @@ def repo(template: Path, tmp_path: Path) -> Path:
     return shutil.copytree(template, tmp_path / "repo", symlinks=True)
 
 
-def _chain(repo: Path, one: Damage, before: str, after: str) -> Chain:
+def chain_of(repo: Path, one: Damage, before: str, after: str) -> Chain:
     """HEAD, a clean stage, a damaged one."""
     clean = repo.parent / "clean"
     damage.fill_clean(clean)
@@ -56,30 +56,30 @@ def _chain(repo: Path, one: Damage, before: str, after: str) -> Chain:
     return compare.diff(repo, names).chain
 
 
-def _rows(chain: Chain, hop: int) -> dict[str, tuple[str, str]]:
+def rows_of(chain: Chain, hop: int) -> dict[str, tuple[str, str]]:
     return {os.fsdecode(row.path): (row.change, row.cause) for row in chain.hops[hop].differences}
 
 
-def _expected(one: Damage, before: str, after: str) -> dict[str, tuple[str, str]]:
+def expected_of(one: Damage, before: str, after: str) -> dict[str, tuple[str, str]]:
     edited = one.worktree and after == "worktree" and before in {"commit", "index"}
     return {path: (change, one.worktree if edited else cause) for path, (change, cause) in one.expected.items()}
 
 
-@pytest.mark.parametrize(("before", "after"), _PAIRS)
+@pytest.mark.parametrize(("before", "after"), PAIRS)
 @pytest.mark.parametrize("one", DAMAGES, ids=lambda one: one.name.replace(" ", "-"))
 def test_damage_is_found_where_it_happened(repo: Path, one: Damage, before: str, after: str) -> None:
-    chain = _chain(repo, one, before, after)
+    chain = chain_of(repo, one, before, after)
 
     last = len(chain.hops) - 1
-    assert _rows(chain, last) == _expected(one, before, after)
+    assert rows_of(chain, last) == expected_of(one, before, after)
     assert all(not hop.differences for hop in chain.hops[:last])
     assert chain.first_changed == last
     assert chain.exit_code == 1
 
 
-@pytest.mark.parametrize(("before", "after"), _PAIRS)
+@pytest.mark.parametrize(("before", "after"), PAIRS)
 def test_nothing_is_found_where_nothing_happened(repo: Path, before: str, after: str) -> None:
-    chain = _chain(repo, Damage("none", lambda _tree: None, {}), before, after)
+    chain = chain_of(repo, Damage("none", lambda _tree: None, {}), before, after)
 
     assert all(hop.identical for hop in chain.hops)
     assert chain.first_changed is None

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_BUILDGUARD = Path(sys.executable).with_name("buildguard")
+BUILDGUARD = Path(sys.executable).with_name("buildguard")
 _MARK = "BUILDGUARD_TRIAL"
 _BROKEN = 'd = {"a": 1}\nprint(f"{d["a"]}")\n'
-_BAD = {f"app/bad{number}.py" for number in range(4)}
+BAD = {f"app/bad{number}.py" for number in range(4)}
 _PATIENCE = 10.0  # seconds that children of a killed run may take to notice
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -42,7 +42,7 @@ class Place:
         self.cache = folder / "cache"
         self.temporary.mkdir(parents=True)
         self.files = {f"app/m{number}.py": f"x = {number}\n" * 50 for number in range(120)}
-        self.files |= dict.fromkeys(_BAD, _BROKEN)
+        self.files |= dict.fromkeys(BAD, _BROKEN)
         self.files |= {"Dockerfile": "FROM python:3.11-slim\nCOPY . .\n"}
         self.env = {
             **os.environ,
@@ -74,7 +74,7 @@ class Place:
 
     def start(self, words: tuple[str, ...]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [_BUILDGUARD, *words],
+            [BUILDGUARD, *words],
             cwd=self.path,
             env=self.env,
             stdin=subprocess.DEVNULL,
@@ -136,7 +136,7 @@ def _left(place: Place) -> str:
 def _half_written(place: Place, command: str) -> str:
     for name, content in place.files.items():
         now = (place.path / name).read_text() if (place.path / name).exists() else ""
-        if now != content and not (command == "fix" and name in _BAD and "['a']" in now and len(now) == len(content)):
+        if now != content and not (command == "fix" and name in BAD and "['a']" in now and len(now) == len(content)):
             return f"{name} was lost or half written"
     for name, whole in _WHOLE.items():
         file = place.path / name
@@ -180,7 +180,7 @@ def _next(place: Place, command: str) -> str:
         return f"left in the folder for temporary files: {left}"
     report = json.loads(out)
     refused = {one["path"] for one in report["diagnostics"] if one["severity"] == "error"}
-    if (status, refused) != (1, _BAD) or report["unproven"]:
+    if (status, refused) != (1, BAD) or report["unproven"]:
         return f"the next check ended with {status} and refuses {sorted(refused)}"
     return ""
 

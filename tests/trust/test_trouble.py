@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import missing
 from tests.trust import killed
-from tests.trust.killed import _BAD, COMMANDS, Place
+from tests.trust.killed import BAD, COMMANDS, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,10 +46,10 @@ def test_eight_runs_on_one_cache_half_of_them_killed(place: Place, seed: int) ->
     for number, child in enumerate(children):
         out, err = child.communicate(timeout=120)
         if number % 2 or child.returncode >= 0:
-            assert _refused(out) == _BAD, err
+            assert _refused(out) == BAD, err
     status, out = place.run(COMMANDS["check"])
 
-    assert (status, _refused(out)) == (1, _BAD)
+    assert (status, _refused(out)) == (1, BAD)
     assert json.loads(out)["targets"][0]["cached"] == json.loads(out)["targets"][0]["files"]
     assert killed._left(place) == ""
 
@@ -87,7 +87,7 @@ def test_a_full_disk_is_no_pass_and_no_half_written_file(place: Place, full: str
         written, _words = place.run(("manifest", "commit:HEAD", "--output", "out/made.json", "--format", "json"))
         there = sorted(os.listdir(folder))
 
-        assert (status, _refused(out)) == (1, _BAD)
+        assert (status, _refused(out)) == (1, BAD)
         if full == "output":
             assert written == 3
             assert there == ["filler"]
@@ -102,7 +102,7 @@ def test_a_read_only_folder_changes_no_verdict(place: Place, fault: str) -> None
         status, out = place.run(COMMANDS["check"])
         repaired, words = place.run(COMMANDS["fix"])
 
-        assert (status, _refused(out)) == (1, _BAD)
+        assert (status, _refused(out)) == (1, BAD)
         if fault == "repository":
             assert repaired != 0
             assert b"could not be written" in words
@@ -113,7 +113,7 @@ def test_a_read_only_folder_changes_no_verdict(place: Place, fault: str) -> None
 def test_another_time_changes_no_verdict(place: Place, when: int) -> None:
     """Files, cache and leftovers from the past and the future: contents are what counts."""
     place.run(COMMANDS["check"])
-    name = next(iter(_BAD))
+    name = next(iter(BAD))
     good = place.path / "app/m1.py"
     before = good.stat()
     good.write_text(killed._BROKEN.ljust(before.st_size, "\n"))
@@ -124,7 +124,7 @@ def test_another_time_changes_no_verdict(place: Place, when: int) -> None:
 
     status, out = place.run(COMMANDS["check"])
 
-    assert (status, _refused(out)) == (1, {"app/m1.py", *_BAD} - {name})
+    assert (status, _refused(out)) == (1, {"app/m1.py", *BAD} - {name})
 
 
 def _refused(out: bytes) -> set[str]:

@@ -1,0 +1,269 @@
+"""How often the guard was wrong, counted: injected damage, clean chains, mutants, real verdicts, kills, poison, and the guard broken.
+
+Each figure counts its tries and what was wrong in them. Where nothing was, the rate is below 3 / tries with 95 % confidence
+(the rule of three).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest.mock import patch
+
+from buildguard import causes, difference
+from buildguard.archives import source
+from buildguard.commands import compare
+from buildguard.commands.evidence import Collector
+from buildguard.errors import UnprovenError
+from tests import test_cache
+from tests.conftest import interpreter
+from tests.custody import chains, chance, damage, mutants
+from tests.custody.test_matrix import PAIRS, chain_of, expected_of, rows_of
+from tests.test_cases import MEASURED
+from tests.trust import killed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CASES = Path(__file__).resolve().parents[2].parent / "shared/cases"
+
+
+class Figure(NamedTuple):
+    """One figure: what was tried, how often, and what came out wrong (the first few in words)."""
+
+    name: str
+    what: str
+    tries: int
+    wrong: tuple[str, ...]
+
+    @property
+    def bound(self) -> str:
+        """The rate that a 95 % confidence leaves."""
+        if self.wrong:
+            return f"{len(self.wrong) / self.tries:.2%} seen"
+        return f"below {3 / self.tries:.3%}"
+
+
+def injections(folder: Path, scale: float) -> Figure:
+    """Random damage at random places; every one has to be seen."""
+    tries = max(20, int(10_000 * scale))
+    wrong = [
+        f"seed {seed}: {name}" for seed in range(tries) for name, seen in [chance.injection(folder, seed)] if not seen
+    ]
+    return Figure("A1", "random damages injected; passed as identical", tries, tuple(wrong))
+
+
+def matrix(folder: Path, scale: float) -> Figure:
+    """Every kind of damage at every hop that can have it: the first bad hop and the cause, by name."""
+    template = folder / "template"
+    damage.repository(template)
+    every = [(one, pair) for one in damage.DAMAGES for pair in PAIRS]
+    if scale < 1:
+        every = random.Random(5).sample(every, max(20, int(len(every) * scale)))
+    wrong = []
+    for number, (one, (before, after)) in enumerate(every):
+        here = folder / str(number)
+        repo = shutil.copytree(template, here / "repo", symlinks=True)
+        chain = chain_of(repo, one, before, after)
+        last = len(chain.hops) - 1
+        if chain.first_changed != last or rows_of(chain, last) != expected_of(one, before, after):
+            wrong.append(f"{one.name}: {before} to {after}")
+        shutil.rmtree(here)
+    return Figure("A2", "damages by kind and hop; hop or cause named wrongly", len(every), tuple(wrong))
+
+
+def clean(folder: Path, scale: float) -> Figure:
+    """Chains in which nothing is wrong, under settings that people have."""
+    tries = max(4, int(500 * scale))
+    wrong = []
+    for seed in range(tries):
+        found = chains.chain(folder / str(seed), seed)
+        if found.exit_code or found.unproven:
+            wrong.append(f"seed {seed}")
+        shutil.rmtree(folder / str(seed))
+    return Figure("B", "clean chains; accused", tries, tuple(wrong))
+
+
+def archives(folder: Path, scale: float) -> Figure:
+    """Mutated archives: none may lose a member in silence, and none may crash the reader."""
+    repo, file = folder / "repo", folder / "mutant"
+    damage.repository(repo)
+    tries = max(30, int(100_000 * scale))
+    wrong = []
+    for kind in ("tar", "tgz", "zip"):
+        damage.stage_of(kind, repo, repo, "made")
+        data = (repo / "stages" / f"made.{kind}").read_bytes()
+        file.write_bytes(data)
+        members = len(source.read(file).manifest.entries)
+        rng = random.Random(kind)
+        for number in range(tries // 3):
+            way, mutant = mutants.mutated(data, rng)
+            file.write_bytes(mutant)
+            try:
+                found = source.read(file)
+            except UnprovenError:
+                continue
+            if way in mutants.KEEPS_BLOCKS and len(found.manifest.entries) != members:
+                wrong.append(f"{kind} {number}")
+    return Figure("C", "mutated archives; a member lost in silence, or a crash", tries // 3 * 3, tuple(wrong))
+
+
+def verdicts(folder: Path, scale: float) -> Figure:
+    """Sources with the verdict of each real interpreter: passes and refusals that are not its own."""
+    shutil.copytree(_CASES / "syntax", folder / "cases")
+    with (_CASES / "syntax.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    tries, wrong = 0, []
+    for version, release in MEASURED.items() if scale >= 1 else [("3.11", MEASURED["3.11"])]:
+        interpreter(version)
+        words = ["check", "--format", "json", "--target", release, "--no-cache"]
+        done = subprocess.run([killed.BUILDGUARD, *words], cwd=folder / "cases", capture_output=True, check=False)
+        report = json.loads(done.stdout)
+        refused = {one["path"] for one in report["diagnostics"] if one["code"] in {"BG101", "BG103"} or (one["code"][:4] == "BG20"
+                   and one["severity"] == "error")}  # fmt: skip
+        unproven = {one["path"] for one in report["unproven"]}
+        for row in rows:
+            tries += 1
+            if (row["file"] in refused) == (row[version] == "ok") and row["file"] not in unproven:
+                wrong.append(f"{version} {row['file']}")
+    return Figure("D", "hostile sources by real interpreter; another verdict than its own", tries, tuple(wrong))
+
+
+def kills(folder: Path, scale: float) -> Figure:
+    """SIGKILL at random moments and in the middle of files."""
+    each = max(2, int(13 * scale))
+    wrong = []
+    for number, command in enumerate(killed.COMMANDS):
+        place = killed.Place(folder / str(number))
+        wrong += [
+            f"{command} {seed}: {words}" for seed in range(each) if (words := killed.killed(place, command, seed)[0])
+        ]
+    return Figure(
+        "E", "runs killed; something left behind, or the next one wrong", each * len(killed.COMMANDS), tuple(wrong)
+    )
+
+
+def poison(folder: Path, scale: float) -> Figure:
+    """Caches that were tampered with: not one verdict may come of it."""
+    import sqlite3
+
+    place = killed.Place(folder)
+    tries, wrong = 0, []
+    ways: dict[str, Callable[[Path], object]] = dict(test_cache.DAMAGES)
+    for statement in test_cache.POISONS:
+
+        def poisoned(file: Path, statement: str = statement) -> None:
+            with sqlite3.connect(file) as db:
+                db.execute(statement)
+            db.close()
+
+        ways[statement] = poisoned
+    for name, do in ways.items() if scale >= 1 else list(ways.items())[::4]:
+        shutil.rmtree(place.cache, ignore_errors=True)
+        place.run(killed.COMMANDS["check"])
+        do(place.cache / "verdicts-1.sqlite")
+        for _ in range(2):
+            _status, out = place.run(killed.COMMANDS["check"])
+            refused = {one["path"] for one in json.loads(out)["diagnostics"] if one["severity"] == "error"}
+            tries += len(place.files) - 1
+            wrong += [f"{name}: {path}" for path in refused ^ killed.BAD]
+    return Figure("F", "verdicts behind a poisoned cache; another one", tries, tuple(wrong))
+
+
+def broken(folder: Path, scale: float) -> Figure:
+    """The guard itself broken, detector by detector: the matrix of damage has to fail each time."""
+    del scale
+    repo = folder / "repo"
+    damage.repository(repo)
+    stages = []
+    for number, one in enumerate(damage.DAMAGES):
+        tree = folder / str(number)
+        damage.fill_clean(tree)
+        one.do(tree)
+        stages.append((one, damage.stage_of("folder", tree, repo, str(number))))
+
+    def fails() -> bool:
+        for one, stage in stages:
+            (hop,) = compare.diff(repo, ["commit:HEAD", stage]).chain.hops
+            if {os.fsdecode(row.path): (row.change, row.cause) for row in hop.differences} != one.expected:
+                return True
+        return False
+
+    assert not fails(), "with every detector in place the matrix holds"
+    without: list[tuple[str, Any]] = [
+        (
+            one.__name__,
+            patch.object(causes, "DETECTORS", tuple(other for other in causes.DETECTORS if other is not one)),
+        )
+        for one in causes.DETECTORS
+    ]
+    without += [
+        (name, patch.object(difference._Names, name, lambda _self, _one: None))
+        for name in ("normalized", "collided", "moved", "swapped")
+    ]
+    without.append(("history", patch.object(Collector, "_older", lambda _self, _rows: {})))
+    wrong = []
+    for name, broken_by in without:
+        with broken_by:
+            if not fails():
+                wrong.append(name)
+    return Figure("G", "detectors disabled; without anybody noticing", len(without), tuple(wrong))
+
+
+def hashes(folder: Path, scale: float) -> Figure:
+    """Our digests against those of git and of coreutils, on real trees."""
+    del folder
+    installed = Path(sysconfig.get_path("purelib"))
+    trees = [one for one in sorted(installed.iterdir()) if one.is_dir() and any(one.rglob("*.py"))][
+        : 4 if scale >= 1 else 1
+    ]
+    if scale >= 1:
+        for version in MEASURED:
+            words = [str(interpreter(version)), "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"]
+            trees.append(Path(subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()))
+    tries, wrong = 0, []
+    for tree in trees:
+        files = {
+            os.fsencode(tree / os.fsdecode(path)): one
+            for path, one in chance.of_folder(tree).manifest.entries.items()
+            if one.mode != "120000" and b"\n" not in path and b"\\" not in path
+        }
+        names = b"\n".join(files)
+        asked = ["git", "hash-object", "--no-filters", "--stdin-paths"]
+        blobs = subprocess.run(asked, input=names, capture_output=True, check=True).stdout.decode().split()
+        summed = subprocess.run(["xargs", "-d", "\\n", "sha256sum"], input=names, capture_output=True, check=True)
+        for (path, one), blob, line in zip(files.items(), blobs, summed.stdout.splitlines(), strict=True):
+            tries += 2
+            wrong += [f"git: {path!r}"] if one.blob != blob else []
+            wrong += [f"sha256sum: {path!r}"] if line.split()[0].decode() != one.sha256 else []
+    return Figure("H", f"digests in {len(trees)} real trees; not git's, or not sha256sum's", tries, tuple(wrong))
+
+
+FIGURES: tuple[Callable[[Path, float], Figure], ...] = (
+    injections, matrix, clean, archives, verdicts, kills, poison, broken, hashes,
+)  # fmt: skip
+
+
+def table(figures: list[Figure]) -> str:
+    """The page: one row for each."""
+    lines = [
+        "# How often it was wrong",
+        "",
+        "`python -m bench.trust` counts, and writes this page. Every injection is held to have happened, every try is seeded. Where nothing",
+        "was wrong in N tries, the rate lies below 3 / N with 95 % confidence.",
+        "",
+        f"Counted on: CPython {sys.version.split()[0]}, {sys.platform}.",
+        "",
+        "| | what was tried; what would be wrong | tries | wrong | rate |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [f"| {one.name} | {one.what} | {one.tries:,} | {len(one.wrong)} | {one.bound} |" for one in figures]
+    return "\n".join(lines) + "\n"
