@@ -14,15 +14,22 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from bench import peers
 from bench.measure import Command, Timing, memory, ratio, side_by_side
+from bench.plot import plot
 from bench.trees import tree
+
+if TYPE_CHECKING:
+    from bench.peers import Row
 
 _HERE = Path(__file__).parent
 _PROJECT = _HERE.parent
 _BIN = Path(sys.executable).parent
 _REFERENCE = _PROJECT / "tests" / "reference.py"
 _FILES = 10_000
+_SIZES = (1_000, 10_000, 50_000)
 
 
 def main() -> None:
@@ -42,6 +49,9 @@ def main() -> None:
             *_first_day(Path(scratch), options.rounds),
             *_memory(folder),
             *_custody(folder, Path(scratch), options.rounds * 2),
+            *_growth(Path(scratch), options.rounds),
+            *peers.speed(tree(1_000), Path(scratch), options.rounds),
+            *peers.correctness(Path(scratch)),
         ]
     _write(rows, options.files)
 
@@ -55,7 +65,7 @@ def _check(*args: str) -> list[str]:
     return [str(_BIN / "buildguard"), "check", "--target", _target()[0], *args]
 
 
-def _cold(folder: Path, scratch: Path, rounds: int) -> list[tuple[str, str, str]]:
+def _cold(folder: Path, scratch: Path, rounds: int) -> list[Row]:
     _version, python = _target()
     cache = scratch / "cold"
     listing = scratch / "paths"
@@ -100,7 +110,7 @@ main()
 """
 
 
-def _rules(folder: Path, rounds: int) -> list[tuple[str, str, str]]:
+def _rules(folder: Path, rounds: int) -> list[Row]:
     found = side_by_side(
         {
             "with": Command(_check("--no-cache"), folder),
@@ -111,7 +121,7 @@ def _rules(folder: Path, rounds: int) -> list[tuple[str, str, str]]:
     return [("f-string rules: of the same run without them", ratio(found["with"], found["without"]), "1.10")]
 
 
-def _container(folder: Path, rounds: int) -> list[tuple[str, str, str]]:
+def _container(folder: Path, rounds: int) -> list[Row]:
     """The same interpreter on this machine and in a container; a second is granted for starting one."""
     from tests import images
 
@@ -136,7 +146,7 @@ def _remove_bytecode(folder: Path) -> None:
         shutil.rmtree(cache)
 
 
-def _warm(folder: Path, scratch: Path, rounds: int) -> list[tuple[str, str, str]]:
+def _warm(folder: Path, scratch: Path, rounds: int) -> list[Row]:
     env = {"BUILDGUARD_CACHE_DIR": str(scratch / "warm"), "RUFF_CACHE_DIR": str(scratch / "ruff")}
     ruff = str(_BIN / "ruff")
     tag = f"py3{sys.version_info.minor}"
@@ -156,7 +166,7 @@ def _warm(folder: Path, scratch: Path, rounds: int) -> list[tuple[str, str, str]
     ]
 
 
-def _start(scratch: Path, rounds: int) -> list[tuple[str, str, str]]:
+def _start(scratch: Path, rounds: int) -> list[Row]:
     folder = scratch / "one"
     folder.mkdir()
     (folder / "Dockerfile").write_text(f"FROM python:{_target()[0]}\n", "utf-8")
@@ -178,7 +188,7 @@ def _start(scratch: Path, rounds: int) -> list[tuple[str, str, str]]:
     ]
 
 
-def _first_day(scratch: Path, rounds: int) -> list[tuple[str, str, str]]:
+def _first_day(scratch: Path, rounds: int) -> list[Row]:
     """What a team tries first: their log, and a build file with a mistake in it; with nothing cached."""
     folder = scratch / "outage"
     shutil.copytree(_PROJECT / "examples" / "outage", folder)
@@ -199,11 +209,37 @@ def _first_day(scratch: Path, rounds: int) -> list[tuple[str, str, str]]:
     ]
 
 
-def _memory(folder: Path) -> list[tuple[str, str, str]]:
+def _memory(folder: Path) -> list[Row]:
     own, child = memory(["check", "--target", _target()[0], "--no-cache"], folder)
     return [
         ("peak memory of buildguard's own process, MB", f"{own:.0f}", "150"),
         ("peak memory of its largest child, MB", f"{child:.0f}", "150"),
+    ]
+
+
+def _growth(scratch: Path, rounds: int) -> list[Row]:
+    """How time and memory grow with the tree."""
+    cold, warm, peaks = {}, {}, {}
+    for files in _SIZES:
+        folder = tree(files)
+        cache = {"BUILDGUARD_CACHE_DIR": str(scratch / f"growth-{files}")}
+        cold[files] = side_by_side({"": Command(_check("--no-cache"), folder)}, rounds)[""]
+        command = {"": Command(_check(), folder, cache)}
+        side_by_side(command, 1)
+        warm[files] = side_by_side(command, rounds)[""]
+        peaks[files], _child = memory(["check", "--target", _target()[0], "--no-cache"], folder)
+    small, large = _SIZES[-2:]
+    return [
+        (f"growth: cold, {large:,} files of {small:,}", ratio(cold[large], cold[small]), "5.5"),
+        (f"growth: warm, {large:,} files of {small:,}", ratio(warm[large], warm[small]), "5.5"),
+        (
+            f"growth: peak memory, {large:,} files of {small:,}",
+            f"{peaks[large] / peaks[small]:.2f}",
+            f"{large / small:.0f}",
+        ),
+        *((f"growth: seconds, cold, {files:,} files", f"{one.median:.2f}", "") for files, one in cold.items()),
+        *((f"growth: seconds, warm, {files:,} files", f"{one.median:.2f}", "") for files, one in warm.items()),
+        *((f"growth: peak memory, MB, {files:,} files", f"{peak:.0f}", "") for files, peak in peaks.items()),
     ]
 
 
@@ -218,7 +254,7 @@ pack(commit_of(git.repository_of(Path(".")), "HEAD"), Path(sys.argv[1]))
 _LARGE = 1 << 30
 
 
-def _custody(folder: Path, scratch: Path, rounds: int) -> list[tuple[str, str, str]]:
+def _custody(folder: Path, scratch: Path, rounds: int) -> list[Row]:
     """Manifests and archives beside the tools that people would use, and a large archive."""
     ours, theirs, large = scratch / "ours.tgz", scratch / "theirs.tgz", scratch / "large.tgz"
     _large_archive(large)
@@ -270,24 +306,32 @@ def _large_archive(file: Path) -> None:
             written, number = written + len(content), number + 1
 
 
-def _seconds(name: str, found: dict[str, Timing]) -> list[tuple[str, str, str]]:
+def _seconds(name: str, found: dict[str, Timing]) -> list[Row]:
     return [(f"{name}: seconds, {which}", f"{timing.median:.2f}", "") for which, timing in found.items()]
 
 
-def _write(rows: list[tuple[str, str, str]], files: int) -> None:
+def _write(rows: list[Row], files: int) -> None:
     version = subprocess.run([_BIN / "ruff", "--version"], capture_output=True, check=True).stdout.decode().strip()
     machine = f"{files} files, CPython {platform.python_version()}, {version}, {len(os.sched_getaffinity(0))} cores"
     results = _HERE / "results"
     results.mkdir(exist_ok=True)
     (results / "latest.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n", "utf-8")
-    table = "\n".join(f"| {what} | {value} | {limit} |" for what, value, limit in rows)
+    page(results / "latest.json")
+
+
+def page(results: Path) -> None:
+    """Rewrite docs/benchmarks.md and its picture from the JSON of a run."""
+    found = json.loads(results.read_text("utf-8"))
+    table = "\n".join(f"| {what} | {value} | {limit} |" for what, value, limit in found["rows"])
     text = (
         "# Benchmarks\n\n`python -m bench` makes the tree, measures, and writes this page. Ratios within one run: the median,"
         " and in brackets\nthe span over the rounds. Seconds are of the machine that ran it and mean little elsewhere.\n\n"
-        f"Measured on: {machine}.\n\n| what | measured | at most |\n|---|---|---|\n{table}\n"
+        f"Measured on: {found['machine']}.\n\n![Seconds by files, and what each tool finds](benchmarks.svg)\n\n"
+        f"| what | measured | at most |\n|---|---|---|\n{table}\n"
     )
-    (_PROJECT / "docs").mkdir(exist_ok=True)
-    (_PROJECT / "docs" / "benchmarks.md").write_text(text, "utf-8")
+    docs = _PROJECT / "docs"
+    (docs / "benchmarks.md").write_text(text, "utf-8")
+    plot([tuple(row) for row in found["rows"]], docs)
     print(text)
 
 

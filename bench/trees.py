@@ -35,13 +35,13 @@ def tree(files: int) -> Path:
     shutil.rmtree(made, ignore_errors=True)
     # every n-th file, so that each package is there with its share
     paths = sorted(path for path in source.rglob("*.py") if path.is_file())
-    if len(paths) < files:
-        raise SystemExit(f"the packages hold {len(paths)} files only")
+    whole = min(files, len(paths))
     for at in range(files):
-        path = paths[at * len(paths) // files]
-        copy = made / path.relative_to(source)
+        # more than there are come again, each with other bytes than before
+        again, path = at // whole, paths[at % whole * len(paths) // whole]
+        copy = made / (f"again{again}" if again else "") / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
+        copy.write_bytes(path.read_bytes() + (b"\n# %d\n" % again if again else b""))
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "tree"]):
         identity = ["-c", "user.name=bench", "-c", "user.email=bench@example.invalid"]
         subprocess.run(["git", *identity, *command], cwd=made, check=True)
