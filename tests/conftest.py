@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -70,6 +71,19 @@ def _variables() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
 
 
+# what tells one kind of answer from another, the first that fits
+_MARKS = {"hypotheses": "diagnose", "summary": "check", "entries": "manifest", "steps": "deploy", "hops": "diff"}
+
+
+@functools.cache
+def schema(name: str) -> Any:
+    """The published schema of an answer."""
+    import jsonschema
+
+    text = (REPOSITORY / f"docs/schemas/{name}.json").read_text("utf-8")
+    return jsonschema.Draft202012Validator(json.loads(text))
+
+
 @dataclass
 class Result:
     """What one run of the command line gave."""
@@ -80,7 +94,12 @@ class Result:
 
     @property
     def json(self) -> dict[str, Any]:
+        """The answer, held against the schema that is published for it."""
         answer: dict[str, Any] = json.loads(self.out)
+        for mark, name in _MARKS.items():
+            if mark in answer:
+                schema(name).validate(answer)
+                break
         return answer
 
     def codes(self) -> dict[str, list[str]]:

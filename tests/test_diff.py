@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ def _diff(made: Project, *args: str) -> Result:
 
 
 def _json(made: Project, *args: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_diff(made, *args, "--format", "json").out)
+    found: dict[str, Any] = _diff(made, *args, "--format", "json").json
     return found
 
 

@@ -116,7 +116,7 @@ def test_json_has_everything_and_reads_back(repository: Callable[..., Project]) 
     made.commit()
 
     result = made.run("manifest", "--format", "json")
-    found = json.loads(result.out)
+    found = result.json
 
     rows = {one["path"]: one for one in found["entries"]}
     assert rows["run.sh"]["mode"] == "100755"
@@ -133,7 +133,7 @@ def test_json_has_everything_and_reads_back(repository: Callable[..., Project]) 
 def test_blob_ids_are_git_s(repository: Callable[..., Project]) -> None:
     made = repository({f"d{n}/f{n}.py": f"x = {n}\n" * n for n in range(40)})
 
-    found = json.loads(made.run("manifest", "commit:HEAD", "--format", "json").out)
+    found = made.run("manifest", "commit:HEAD", "--format", "json").json
 
     rows = [line.split() for line in made.git("ls-tree", "-r", "HEAD").splitlines()]
     assert [(one["mode"], one["git_blob"], one["path"]) for one in found["entries"]] == [

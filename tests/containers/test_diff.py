@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -62,7 +61,7 @@ def _project(repository: Callable[..., Project], *lines: str) -> Project:
 
 
 def _diff(made: Project, *stages: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(made.run("diff", *stages, "--format", "json").out)
+    found: dict[str, Any] = made.run("diff", *stages, "--format", "json").json
     return found
 
 
@@ -153,7 +152,7 @@ def test_a_manifest_of_an_image(
 
     result = made.run("manifest", f"image:{tag}:/app", "--format", "json")
 
-    found = json.loads(result.out)
+    found = result.json
     assert result.code == 0
     assert {one["path"] for one in found["entries"]} >= {"main.py", "pkg/__init__.py", "run.sh", "link"}
     assert found["image_digest"].startswith("sha256:")

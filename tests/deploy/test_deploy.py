@@ -115,7 +115,7 @@ def test_a_dry_run_changes_nothing_and_needs_nothing(web: Project) -> None:
         result = web.run("deploy", "--dry-run", "--format", "json")
 
     assert found.exit_code == 0
-    told = json.loads(result.out)
+    told = result.json
     assert result.code == 0
     assert told["commit"] == web.git("rev-parse", "HEAD").strip()
     assert [one["id"] for one in told["steps"]] == [one for one in plans.ORDER if one not in {"push", "verify"}]

@@ -110,7 +110,7 @@ def test_the_outage_is_told_apart_from_corruption(outage: Project, emulator: Cal
     emulator()
 
     done = outage.run("check", "--engine", "interpreter,cloud", "--all")
-    report = json.loads(outage.check("--engine", "interpreter,cloud").out)
+    report = outage.check("--engine", "interpreter,cloud").json
 
     assert done.code == report["exit_code"] == 1
     assert [row["engine"] for row in report["targets"]] == ["interpreter", "cloud"]
