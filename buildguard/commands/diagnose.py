@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from buildguard.commands.attempts import Attempts
     from buildguard.commands.reached import Reached
     from buildguard.custody import Chain
-    from buildguard.diagnostic import Diagnostic
+    from buildguard.diagnostic import Diagnostic, Range
     from buildguard.hypotheses import Diagnosis
     from buildguard.ignore import Rule
     from buildguard.logs import Failure, Log
@@ -81,12 +81,16 @@ class Examined(NamedTuple):
 
 
 class Excerpt(NamedTuple):
-    """Some lines of a file around one that is refused; `first` is the number of the first of them, `line` of that one."""
+    """Some lines of a file around one that is refused; `first` is the number of the first of them, `line` of that one.
+
+    `ranges` are what is refused in that file.
+    """
 
     path: str
     first: int
     line: int
     texts: tuple[str, ...]
+    ranges: tuple[Range, ...]
 
 
 def diagnose(cwd: Path, log: bytes | None, asked: Asked = Asked()) -> Diagnosis:  # noqa: B008
@@ -206,7 +210,8 @@ class _Bench:
                 lines = self._lines(place.path)
                 first = max(1, place.line - _AROUND)
                 texts = tuple(text[:_WIDEST] for text in lines[first - 1 : place.line + _AROUND])
-                yield Excerpt(place.path, first, place.line, texts)
+                refused = (one for one in self.report.diagnostics if one.path == place.path and one.code in _REFUSED)
+                yield Excerpt(place.path, first, place.line, texts, tuple(one.range for one in refused))
 
     def _report(self, declared: _Declared) -> Report:
         if declared.untold:

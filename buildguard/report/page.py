@@ -7,6 +7,7 @@ All content is foreign, source under check most of all: the template escapes eve
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from buildguard.commands.attempts import Attempts
-    from buildguard.commands.diagnose import Examined
+    from buildguard.commands.diagnose import Examined, Excerpt
     from buildguard.custody import Chain
+    from buildguard.diagnostic import Range
     from buildguard.result import Report, TargetRow
 
 _TEMPLATE = Path(__file__).with_name("page.html")
@@ -190,9 +192,35 @@ def _who(row: TargetRow) -> str:
     return f"{row.interpreter or 'nobody'}{f' in {row.image}' if row.image_id else ''}"
 
 
-def _excerpt(one: Any) -> dict[str, Any]:
-    lines = [(number, text, number == one.line) for number, text in enumerate(one.texts, one.first)]
+class Line(NamedTuple):
+    """A line of source: its number, its text in pieces (each with whether it is refused), and whether it is the one."""
+
+    number: int
+    pieces: tuple[tuple[str, bool], ...]
+    at: bool
+
+
+def _excerpt(one: Excerpt) -> dict[str, Any]:
+    lines = [
+        Line(number, _pieces(number, text, one.ranges), number == one.line)
+        for number, text in enumerate(one.texts, one.first)
+    ]
     return {"path": one.path, "line": one.line, "lines": lines}
+
+
+def _pieces(number: int, text: str, ranges: Sequence[Range]) -> tuple[tuple[str, bool], ...]:
+    """A line, cut where a refused range begins or ends."""
+    refused = [False] * len(text)
+    for one in ranges:
+        if one.line is None or not one.line <= number <= (one.end_line or one.line):
+            continue
+        start = (one.column or 1) - 1 if number == one.line else 0
+        end = one.end_column - 1 if one.end_column is not None and number == (one.end_line or one.line) else len(text)
+        refused[start:end] = [True] * len(refused[start:end])
+    return tuple(
+        ("".join(char for char, _is in group), is_refused)
+        for is_refused, group in groupby(zip(text, refused, strict=True), key=lambda pair: pair[1])
+    )
 
 
 def _attempts(found: Attempts | None) -> list[dict[str, str]]:

@@ -257,3 +257,29 @@ def test_a_browser_shows_it(outage: Project, tmp_path: Path, scheme: str, width:
     # the verdict's red bar is at the left
     reds = [one for one in pixels if one[0] > 150 and one[1] < 160 and one[2] < 160 and one[0] > one[1] + 60]
     assert reds
+
+
+def test_the_ranges_are_marked(outage: Project) -> None:
+    _page(outage, "--log", "three-deploys.log")
+
+    text = (outage.path / "page.html").read_text("utf-8")
+
+    marked = re.findall(r"<mark>(.*?)</mark>", text)
+    assert "&#34;" in "".join(marked)
+    assert any("as the customer wrote it" in one for one in marked)
+
+
+@pytest.mark.parametrize(
+    ("place", "pieces"),
+    [
+        (Range(3, 2, 3, 4), (("a", False), ("bc", True), ("d", False))),
+        (Range(2, 9, 3, 2), (("a", True), ("bcd", False))),
+        (Range(3, 3, 4, 2), (("ab", False), ("cd", True))),
+        (Range(3, 2, None, None), (("a", False), ("bcd", True))),
+        (Range(3, 90, 3, 99), (("abcd", False),)),
+        (Range(1, 1, 2, 3), (("abcd", False),)),
+        (Range(None, None, None, None), (("abcd", False),)),
+    ],
+)
+def test_a_line_is_cut_where_a_range_begins_and_ends(place: Range, pieces: tuple[tuple[str, bool], ...]) -> None:
+    assert pages._pieces(3, "abcd", [place]) == pieces
