@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MARK = "buildguard-"
-_OWNER = re.compile(r"buildguard-(?P<home>[0-9a-f]*x[0-9]*)-(?P<pid>[0-9]+)-(?P<started>[0-9a-z]*)-")
+_OWNER = re.compile(
+    r"(?:\.(?s:.+)\.)?buildguard-(?P<home>[0-9a-f]*x[0-9]*)-(?P<pid>[0-9]+)-(?P<started>[0-9a-z]*)-[0-9a-z_]{8}"
+)
 _FOREIGN_SECONDS = 24 * 3600.0  # what is not of here is not ours to judge before that
 _LONGEST_NAME = 100
 
@@ -48,13 +50,13 @@ def folder() -> Iterator[Path]:
 def beside(file: bytes) -> bytes:
     """A name beside a file that nobody else takes, for the content that will replace it; older ones of dead runs go."""
     within, name = os.path.split(file)
-    start = b".%b." % name[:_LONGEST_NAME]
-    _sweep(within or b".", start)
-    return os.path.join(within, start + f"{_MARK}{_here()}-{os.urandom(4).hex()}".encode())
+    _sweep_once(within or b".")
+    own = f"{_MARK}{_here()}-{os.urandom(4).hex()}".encode()
+    return os.path.join(within, b".%b.%b" % (name[:_LONGEST_NAME], own))
 
 
 def _made() -> Path:
-    _sweep_once(tempfile.gettempdir())
+    _sweep_once(os.fsencode(tempfile.gettempdir()))
     return Path(tempfile.mkdtemp(prefix=f"{_MARK}{_here()}-"))
 
 
@@ -75,15 +77,11 @@ def _home() -> str:
 
 
 @cache
-def _sweep_once(folder: str) -> None:
-    _sweep(os.fsencode(folder), b"")
-
-
-def _sweep(folder: bytes, start: bytes) -> None:
-    """Remove what dead runs of this user left in a folder, under names that begin so."""
+def _sweep_once(folder: bytes) -> None:
+    """Remove what dead runs of this user left in a folder."""
     with suppress(OSError), os.scandir(folder) as found:
         for one in found:
-            owner = _OWNER.match(os.fsdecode(one.name[len(start) :])) if one.name.startswith(start) else None
+            owner = _OWNER.fullmatch(os.fsdecode(one.name))
             if owner is not None and _is_orphan(owner, one.stat(follow_symlinks=False)):
                 if one.is_dir(follow_symlinks=False):
                     shutil.rmtree(one.path, ignore_errors=True)

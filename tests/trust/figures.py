@@ -54,7 +54,7 @@ class Figure(NamedTuple):
 
 def injections(folder: Path, scale: float) -> Figure:
     """Random damage at random places; every one has to be seen."""
-    tries = max(20, int(10_000 * scale))
+    tries = max(20, int(3000 * scale))
     wrong = [
         f"seed {seed}: {name}" for seed in range(tries) for name, seen in [chance.injection(folder, seed)] if not seen
     ]
