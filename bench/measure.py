@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
+# bytecode is kept where people run it: an environment that forbids it would have every start compile all of buildguard
+_SURROUNDINGS = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+
 class Command(NamedTuple):
     """One contestant: its argv, where it runs, its environment, and what to do before each run."""
 
@@ -45,7 +49,7 @@ def side_by_side(commands: Mapping[str, Command], rounds: int) -> dict[str, Timi
             subprocess.run(
                 command.argv,
                 cwd=command.cwd,
-                env={**os.environ, **command.env},
+                env={**_SURROUNDINGS, **command.env},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 check=False,
