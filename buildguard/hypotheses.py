@@ -196,7 +196,7 @@ def _encoding(evidence: Evidence, events: list[Event]) -> Hypothesis:
         return Hypothesis("", PROVEN, (*_said("encoding", events).evidence, *found))
     if evidence.looked and not evidence.unproven:
         words = f"{evidence.looked}: every one decodes as it is declared"
-        if evidence.compared:
+        if evidence.compared and not any(cause == "encoding" for cause, _reason in evidence.blind):
             return Hypothesis("", REFUTED, (words, evidence.compared))
         return Hypothesis("", UNTESTED, (), f"{words}; what arrived of them was not read: --image REF reads an image")
     return Hypothesis("", UNTESTED, (), _not_looked(evidence))

@@ -309,12 +309,12 @@ def _compared(sight: Sight, stage: str, names: tuple[str, ...]) -> Reached:
     try:
         chain = diff(sight.cwd, ["commit:HEAD", stage], where=sight.where).chain
     except GuardError as error:
-        return Reached(blind=tuple((name, error.words) for name in names))
+        return Reached(blind=tuple((name, error.words) for name in (*names, _ENCODING)))
     shown = tuple(_of_chain(chain, stage))
     proven = {one.cause for one in shown}
     if chain.unproven:
         reason = chain.unproven[0].reason
-        blind = tuple((name, reason) for name in names if name not in proven)
+        blind = tuple((name, reason) for name in (*names, _ENCODING) if name not in proven)
         return Reached(shown, blind=blind, chains=(chain,))
     files = len(chain.hops[0].before.manifest.entries)
     words = f"commit:HEAD → {stage}: {{}} ({files} entries in the commit)"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(.+?)\s*$")
+_DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*)", re.DOTALL)  # of a stripped line: nothing in it backtracks
 # BuildKit looks at whole shell words, so `a << b` and `cat<<EOF` begin no heredoc.
 _WORD = re.compile(r"""(?:"[^"]*"|'[^']*'|\\.|[^\s"'\\])+""")
 _HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")

@@ -139,13 +139,24 @@ class _Copy:
         for key, value in node.value:
             name = key.value if isinstance(key.value, str) else ""
             if str(key.tag) == _MERGE:
-                for one in [value] if value.id == "mapping" else list(value.value):
+                for one in _merged(value):
                     merged = {**dict(self.plain(one).pairs()), **merged}
                 continue
             if name in found:
                 twice.append((name, _place(key)))
             found[name], keys[name] = self.plain(value), _place(key)
         return Node({**merged, **found}, place.line, "map", place, keys, tuple(twice), bool(node.flow_style), alias)
+
+
+def _merged(value: Any) -> list[Any]:
+    """The mappings behind `<<`; raises YAML's own error where there are none, as every loader does."""
+    from ruamel.yaml.constructor import ConstructorError
+
+    found = value.value if value.id == "sequence" else [value]
+    for one in found:
+        if one.id != "mapping":
+            raise ConstructorError(problem="'<<' wants a mapping, or a list of mappings", problem_mark=one.start_mark)
+    return list(found)
 
 
 def _place(node: Any) -> Place:

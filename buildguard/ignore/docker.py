@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.errors import UnprovenError
@@ -108,6 +109,9 @@ def _regex(text: str, rule: Rule) -> re.Pattern[str]:
         else:
             out.append(re.escape(char))
     try:
-        return re.compile("".join(out), re.DOTALL)
+        with warnings.catch_warnings():
+            # `[[a]` and `[a--b]` are to Python today what they are to Go; that Python may change its mind is nothing for users
+            warnings.simplefilter("ignore", FutureWarning)
+            return re.compile("".join(out), re.DOTALL)
     except re.error as error:
         raise UnprovenError(f"{rule}: docker refuses this pattern") from error

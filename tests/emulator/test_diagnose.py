@@ -128,6 +128,18 @@ def test_an_image_that_cannot_be_read_refutes_nothing(project: Project) -> None:
     assert any("nowhere.invalid" in one.reason for one in found.diagnosis.hypotheses)
 
 
+def test_one_look_does_not_speak_for_another(
+    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+) -> None:
+    """The source that was built is the commit's, and the image cannot be read: what lies in it is untested."""
+    emulator("fetch-failed")
+    url, _packed = upload(project)
+
+    found = examine(project.path, None, Asked(build=_built(url), image="nowhere.invalid/at-all:1"))
+
+    assert {_verdicts(found)[one] for one in ("bytes-changed", "encoding", "wrong-files-sent")} == {"untested"}
+
+
 # ------------------------------------------------------------------------------------------ a build
 
 

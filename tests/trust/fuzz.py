@@ -1,0 +1,236 @@
+"""Readers of foreign bytes, fed with what nobody would write: a reader answers or raises an error of ours, and nothing else.
+
+`python -m tests.trust.fuzz [TRIES]` goes on for long; what it finds becomes a row of `FOUND`.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+import traceback
+import warnings
+from typing import TYPE_CHECKING
+
+from buildguard import config, logs, manifest, text, troubles
+from buildguard.archives import gzipped
+from buildguard.archives.tar import TarReader
+from buildguard.declared import dockerfile, layout, pins
+from buildguard.declared.images import parse as image_of
+from buildguard.deploy import ledger
+from buildguard.diagnostic import shown
+from buildguard.engines.lists import read_list
+from buildguard.errors import GuardError
+from buildguard.gcp import buildrules
+from buildguard.ignore import docker, gcloud
+from buildguard.rules import fstrings
+from buildguard.stages.native import Reader
+from buildguard.step import file as steps
+from tests.conftest import REPOSITORY
+from tests.diagnose.messages import MESSAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SLOW = 2.0  # seconds that no reader may take for a few kilobytes
+
+
+def _ignored(rules: Callable[[Callable[[str], bytes | None]], object], data: bytes) -> None:
+    found = rules(lambda name: data if name.endswith("ignore") else None)
+    for path in ("a.py", "app/b.py", "app/deep/c.txt", ".git", "é/ü.py"):
+        found.drops(path)  # type: ignore[attr-defined]
+
+
+def _log(data: bytes) -> None:
+    read = logs.read(data)
+    troubles.met(read.lines)
+    for one in read.failures:
+        shown(one.words)
+
+
+def _lists(data: bytes) -> None:
+    at = 0
+    while (found := read_list(data, at)) is not None:
+        at = found[1]
+
+
+def _elf(data: bytes) -> None:
+    reader = Reader()
+    for at in range(0, len(data), 100):
+        reader.feed(data[at : at + 100])
+    if reader.made is not None:
+        reader.made.misfit("linux/amd64", frozenset({"glibc"}))
+
+
+def _recipe(data: bytes) -> None:
+    dockerfile.final(data, {"A": "1"})
+    layout.of_dockerfile(data, {}, "", "", ["a.py", "app/b.py"])
+
+
+def _tar(data: bytes) -> None:
+    reader = TarReader(iter([data[at : at + 700] for at in range(0, len(data), 700)]))
+    for _member in reader:
+        for _piece in reader.content():
+            pass
+
+
+def _source(data: bytes) -> None:
+    text.findings(data)
+    text.refused_as_script(data)
+    for minor in (8, 11, 12):
+        fstrings.findings(data, minor)
+
+
+def _ledger(data: bytes) -> None:
+    lines, _broken = ledger.parse(data.splitlines())
+    ledger.runs(ledger.merged(lines))
+
+
+READERS: dict[str, Callable[[bytes], object]] = {
+    "config": lambda data: config.read({b"buildguard.toml": data}),
+    "pyproject": lambda data: config.read({b"pyproject.toml": data}),
+    "Dockerfile": _recipe,
+    "cloudbuild.yaml": lambda data: buildrules.problems(data, "cloudbuild.yaml", {}),
+    "app.yaml": lambda data: pins.declarations(data, "app.yaml"),
+    "Pipfile": lambda data: pins.declarations(data, "Pipfile"),
+    ".tool-versions": lambda data: pins.declarations(data, ".tool-versions"),
+    ".gcloudignore": lambda data: _ignored(lambda read: gcloud.Rules(read, has_git=True), data),
+    ".dockerignore": lambda data: _ignored(lambda read: docker.Rules(read, "", "Dockerfile"), data),
+    "manifest": lambda data: manifest.parse(data, "it"),
+    "log": _log,
+    "ledger": _ledger,
+    "step file": steps.read,
+    "answers": _lists,
+    "image name": lambda data: image_of(data.decode("utf-8", "replace")),
+    "ELF": _elf,
+    "tar": _tar,
+    "gzip": lambda data: list(gzipped.gunzip(iter([data]))),
+    "source": _source,
+}
+
+
+def seeds() -> dict[str, list[bytes]]:
+    """What people do write, by reader."""
+    import gzip
+    import io
+    import tarfile
+
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name in ("a.py", "é" * 80, "deep/" * 30 + "x"):
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            tar.addfile(info, io.BytesIO(b"abc"))
+    outage = REPOSITORY / "examples/outage"
+    rows = b"100644 3 " + b"0" * 64 + b" a.py\0"
+    line = ledger.Line._fields
+    return {
+        "config": [b'target = ["3.11"]\n[[service]]\nname = "a"\n[deploy]\ntraffic = [10, 100]\nrequired-env = ["A"]\n'],
+        "pyproject": [(REPOSITORY / "pyproject.toml").read_bytes()],
+        "Dockerfile": [(outage / "Dockerfile").read_bytes(), (REPOSITORY / "Dockerfile").read_bytes(),
+                       b'# syntax=docker/dockerfile:1\nARG A=3.11\nFROM --platform=linux/amd64 python:${A}-slim AS b\nRUN <<E\nx\nE\nCOPY --from=b ["a", "/b"]\n'],
+        "cloudbuild.yaml": [(REPOSITORY / "cloudbuild.yaml").read_bytes(),
+                            b"steps:\n- name: a\n  id: x\n  waitFor: ['-']\n  args: [$_A, \"${PROJECT_ID}\"]\nsubstitutions: {_A: b}\ntimeout: 60s\n"],
+        "app.yaml": [b"runtime: python311\nentrypoint: x\nruntime_config: {runtime_version: '3.11'}\n"],
+        "Pipfile": [b'[requires]\npython_version = "3.11"\n'],
+        ".tool-versions": [b"python 3.11.7 3.12.1\nnodejs 20\n"],
+        ".gcloudignore": [b"#!include:.gitignore\n*.pyc\n!a.py\n/app/**/x\n[a-z]?\\ \n"],
+        ".dockerignore": [b"**/*.pyc\n!app/*.py\n[^a]b\n\\x\n# c\n"],
+        "manifest": [rows, b"0" * 64 + b"  a.py\n\\" + b"0" * 64 + b"  a\\nb\n", b'{"schema": 1, "entries": [], "digest": "sha256:' + b"0" * 64 + b'"}'],
+        "log": [(outage / "three-deploys.log").read_bytes(), "\n".join(one for some in MESSAGES.values() for one in some).encode(),
+                b'{"textPayload": "Traceback (most recent call last):", "timestamp": "2026-11-17T09:00:00Z"}\n'],
+        "ledger": [b"{%b}\n" % b", ".join(b'"%b": "x"' % one.encode() for one in line)],
+        "step file": [steps.text(["a/**"], ["b"])],
+        "answers": [b"2:3:abc4:defg"],
+        "image name": [b"europe-docker.pkg.dev/p/r/i:3.11-slim@sha256:" + b"0" * 64, b"localhost:5000/a"],
+        "ELF": [b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\0\x3e\0" + bytes(200) + b"\0libc.so.6\0"],
+        "tar": [made.getvalue()],
+        "gzip": [gzip.compress(made.getvalue(), mtime=0)],
+        "source": [b"# coding: utf-8\nx = f'{a!r:>{b}}' f\"{c['d']}\"\n", b"\xef\xbb\xbfx = rf'{x}\\n'\n", "π = f'''{\n1}'''\r\n".encode()],
+    }  # fmt: skip
+
+
+_WORDS = (b"\0", b"\n", b"\r", b"\xff\xfe", b"\xef\xbb\xbf", b"'", b'"', b"{", b"}", b"[", b"(", b"\\", b"$", b"${", b"!", b"**", b"-1", b"1e999",
+          b"9" * 40, b"&a ", b"*a", b"<<: ", b"%", "\u202e".encode(), "\ud800".encode("utf-8", "surrogatepass"), b"\x1b[31m", b"\t", b" " * 300, b"#", b"=", b":", b"null")  # fmt: skip
+
+
+def mutated(data: bytes, rng: random.Random, others: bytes) -> bytes:
+    """A few changes: bytes, words, pieces moved, doubled, dropped, or taken from another kind of file."""
+    for _ in range(rng.choice((1, 1, 2, 4, 12))):
+        at, end = sorted((rng.randrange(len(data) + 1), rng.randrange(len(data) + 1)))
+        way = rng.randrange(7)
+        if way == 0 and data:
+            data = data[: at - 1] + bytes([rng.randrange(256)]) + data[at:]
+        elif way == 1:
+            data = data[:at] + rng.choice(_WORDS) * rng.choice((1, 1, 3, 60)) + data[at:]
+        elif way == 2:
+            data = data[:at] + data[end:]
+        elif way == 3:
+            data = data[:end] + data[at:end][:500] + data[end:]
+        elif way == 4:
+            data = data[:at]
+        elif way == 5:
+            start = rng.randrange(len(others))
+            data = data[:at] + others[start : start + rng.randrange(80)] + data[at:]
+        else:
+            lines = data.split(b"\n")
+            rng.shuffle(lines)
+            data = b"\n".join(lines)
+        data = data[:20_000]
+    return data
+
+
+# What was found once, by reader: it stays found.
+FOUND: tuple[tuple[str, bytes], ...] = (
+    (".dockerignore", b"[[a]\n[a--b]x\n"),
+    ("cloudbuild.yaml", b"steps:\n- name: a\n  <<: b\n"),
+    ("cloudbuild.yaml", b"steps:\n- <<: [b, {name: a}]\n"),
+    ("Dockerfile", b"# syntax=docker/dockerf" + b" " * 18_000 + b"ile\nFROM a\n"),
+)
+
+
+def failed(name: str, data: bytes) -> str:
+    """What a reader did that no reader may; empty where it answered, or raised an error of ours."""
+    started = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            READERS[name](data)
+    except (GuardError, ValueError) as error:
+        # a ValueError that is no error of ours is one where a reader is documented to raise it
+        if not isinstance(error, GuardError) and name != "answers":
+            return "".join(traceback.format_exception(error)[-4:])
+    except Exception as error:  # noqa: BLE001  that is the question
+        return "".join(traceback.format_exception(error)[-4:])
+    spent = time.perf_counter() - started
+    return f"took {spent:.1f} s" if spent > _SLOW else ""
+
+
+def fuzz(tries: int, seed: int) -> list[tuple[str, bytes, str]]:
+    """Every reader that often; what failed, with the bytes that did it."""
+    found = []
+    every = seeds()
+    others = b"".join(one for some in every.values() for one in some)
+    for name in READERS:
+        rng = random.Random(f"{name} {seed}")
+        for _ in range(tries):
+            data = mutated(rng.choice(every[name]), rng, others)
+            if words := failed(name, data):
+                found.append((name, data, words))
+    return found
+
+
+def main(tries: int) -> int:
+    """As often as that, in rounds of a hundred."""
+    total = 0
+    for seed in range(max(1, tries // 100)):
+        found = fuzz(100, seed)
+        total += len(found)
+        for name, data, words in found[:5]:
+            print(f"{name}: {data!r}\n{words}", flush=True)
+    print(f"{tries} tries for each of {len(READERS)} readers, {total} failed")
+    return 1 if total else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000))
