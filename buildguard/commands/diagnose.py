@@ -240,9 +240,11 @@ class _Bench:
             inside = report.image
             assert inside is not None
             others = {*inside.changed, *inside.generated, *known}
+            # the Python that ran there, which need not be the one that was promised
+            ran = next((row.interpreter for row in report.targets if row.interpreter), "").rpartition(" ")[2]
             for one in report.diagnostics:
                 if one.code in _REFUSED and one.path is not None and one.path not in others:
-                    yield one, inside.reference
+                    yield one._replace(target=ran or one.target), inside.reference
 
     def _bytes(self, path: str) -> bytes:
         entry = self._entries.get(path)

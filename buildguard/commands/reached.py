@@ -22,6 +22,7 @@ from buildguard.diagnostic import shown_path
 from buildguard.difference import ADDED, MODE, REMOVED
 from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
 from buildguard.gcp.build import SUCCESS, CloudBuild
+from buildguard.gcp.logs import place_of
 from buildguard.gcp.run import Run
 from buildguard.gcp.storage import Storage, Url
 from buildguard.incident import Place, Shown
@@ -212,6 +213,9 @@ def build(sight: Sight, identity: str) -> Reached:
     found += Reached(
         tuple(_of_ending(seen)), calm=(f"the build {seen.id} ended with SUCCESS",) * (seen.status == SUCCESS)
     )
+    if not seen.is_done:
+        why = f"the build {seen.id} has not ended yet: it is {seen.status}"
+        return found + Reached(blind=tuple((name, why) for name in (*_IN_A_BUILD, _BYTES, _FILES)))
     if seen.status != SUCCESS:
         found += Reached(ended=f"the build {seen.id} ended with {seen.ending}")
         if seen.kind == _NOT_FETCHED:
@@ -253,22 +257,21 @@ def _not_fetched(sight: Sight, seen: Seen) -> Reached:
 
 def _log_of(seen: Seen, storage: Storage) -> Reached:
     """The log of a build; where it cannot be read, whatever only a log shows stays untested."""
-    if not seen.logs_bucket:
+    bucket, name = place_of(seen)
+    if not bucket:
         return Reached()
-    name, _, folder = seen.logs_bucket.removeprefix("gs://").partition("/")
     try:
-        path = "/".join(part for part in (folder.strip("/"), f"log-{seen.id}.txt") if part)
-        return Reached(log=storage.since(name, path, 0))
+        return Reached(log=storage.since(bucket, name, 0))
     except UnprovenError as error:
         return Reached(blind=tuple((cause, error.words) for cause in _IN_A_LOG))
 
 
 def revision(sight: Sight, name: str) -> Reached:
     """A revision in Cloud Run: what it says of itself, its variables, its commit, and its image."""
-    service = sight.config.deploy.service
+    service = sight.config.deploy.service or name.rpartition("-")[0].rpartition("-")[0]
     try:
         with Run(sight.where.project, sight.where.region) as run:
-            found = run.revision(service or name.rpartition("-")[0].rpartition("-")[0], name)
+            found = run.revision(service, name)
     except UnprovenError as error:
         return Reached(blind=((_VARIABLE, error.words),))
     shown, blind = [], []

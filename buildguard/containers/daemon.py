@@ -284,6 +284,9 @@ class _Tunnel:
 
     def close(self) -> None:
         """End every connection, and remove the socket."""
+        import shutil
+
         self._listener.close()
         for child in self._children:
             process.stop(child)
+        shutil.rmtree(self._folder, ignore_errors=True)

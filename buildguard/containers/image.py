@@ -66,7 +66,9 @@ def find(daemon: Daemon, reference: str, platform: str, pull: Callable[[str], No
 def _absent(reference: str, platform: str, found: Image | None, why: str) -> UnprovenError:
     if found is not None:
         what = f"{reference} is for {found.platform} here, and {platform} is what will run it"
-        return OtherPlatformError(
+        # what a registry has may be for several platforms, and here only one of them
+        error = UnprovenError if found.digest else OtherPlatformError
+        return error(
             f"{what} ({why})" if why else what,
             hint=f"docker pull --platform {platform} {reference}, or set deploy.platform",
         )

@@ -39,18 +39,22 @@ def followed(builds: CloudBuild, storage: Storage, build: Seen, limits: tuple[fl
             heard.running(None)
 
 
+def place_of(build: Seen) -> tuple[str, str]:
+    """The bucket and the object that a build's log is written to; the bucket is empty where there is none."""
+    bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
+    return bucket, "/".join(part for part in (folder.strip("/"), f"log-{build.id}.txt") if part)
+
+
 class Tail:
     """The log of one build; `hear` is given each whole line."""
 
     def __init__(self, storage: Storage, build: Seen, hear: Callable[[str], object]) -> None:
         self._storage = storage
-        bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
-        self._bucket = bucket
-        self._name = "/".join(part for part in (folder.strip("/"), f"log-{build.id}.txt") if part)
+        self._bucket, self._name = place_of(build)
         self._hear = hear
         self._at = 0
         self._rest = b""
-        self._lost = not bucket
+        self._lost = not self._bucket
         self.notes: list[str] = []
 
     def more(self) -> None:

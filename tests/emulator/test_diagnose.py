@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,6 +129,29 @@ def test_an_image_that_cannot_be_read_refutes_nothing(project: Project) -> None:
     assert any("nowhere.invalid" in one.reason for one in found.diagnosis.hypotheses)
 
 
+def test_an_image_for_another_processor_is_told(project: Project) -> None:
+    tag = images.foreign(_image("foreign", project, {}), "arm64")
+
+    found = examine(project.path, None, Asked(image=tag))
+
+    verdicts = _verdicts(found)
+    assert verdicts["platform"] == "proven"
+    assert {verdicts[one] for one in ("bytes-changed", "other-interpreter", "stray-bytecode")} == {"untested"}
+    assert "linux/arm64" in found.diagnosis.sentence
+
+
+def test_the_python_that_refuses_is_the_one_in_the_image(project: Project) -> None:
+    """3.11 is declared and accepts it; the image has 3.8, and that is what refuses."""
+    project.write({"app/b.py": "match 1:\n    case 1:\n        y = 2\n"})
+    project.commit()
+
+    found = examine(project.path, None, Asked(image=_image("older", project, {}, "3.8")))
+
+    (one,) = [one for one in found.diagnosis.hypotheses if one.id == "target-older-than-code"]
+    assert one.verdict == "proven"
+    assert re.search(r"Python 3\.8\.\d+ \(buildguard-test/diagnosed-older:1\) refuses 1 file", " ".join(one.evidence))
+
+
 def test_one_look_does_not_speak_for_another(
     project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
 ) -> None:
@@ -238,6 +262,22 @@ def test_a_revision_without_its_variable_is_told(project: Project, emulator: Cal
     assert verdicts["missing-variable"] == "proven"
     assert verdicts["wrong-files-sent"] == "proven"  # it was made from another commit
     assert "DATABASE_URL" in " ".join(one for each in found.diagnosis.hypotheses for one in each.evidence)
+
+
+def test_a_build_that_runs_has_not_ended(
+    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+) -> None:
+    emulator("hang")
+    url, _packed = upload(project)
+    with CloudBuild() as cloud:
+        steps = [{"name": images.base("3.11"), "script": "true"}]
+        running = cloud.submit({"source": source_of(url), "steps": steps}).id
+
+    found = examine(project.path, None, Asked(build=running))
+
+    assert found.diagnosis.exit_code == 3
+    assert "ended with" not in found.diagnosis.sentence
+    assert {_verdicts(found)[one] for one in ("service-trouble", "resources", "bytes-changed")} == {"untested"}
 
 
 def test_what_cannot_be_asked_is_untested(project: Project, emulator: Callable[..., Emulator]) -> None:
