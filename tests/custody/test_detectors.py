@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,13 +17,14 @@ from tests.custody.damage import DAMAGES, Damage, stage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[Damage, str]]]:
+Made = tuple[Path, list[tuple[Damage, str]]]
+NAMES = ("normalized", "collided", "moved", "swapped")
+
+
+def made_in(base: Path) -> Made:
     """A repository, and every damage as a folder that `commit:HEAD` can be compared with."""
-    base = tmp_path_factory.mktemp("detectors")
     repo = base / "repo"
     damage.repository(repo)
     stages = []
@@ -35,7 +37,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[Dam
     return repo, stages
 
 
-def _wrong(made: tuple[Path, list[tuple[Damage, str]]]) -> list[str]:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return made_in(tmp_path_factory.mktemp("detectors"))
+
+
+def wrong_of(made: Made) -> list[str]:
     """The damages that do not come back with their cause."""
     repo, stages = made
     wrong = []
@@ -46,41 +53,37 @@ def _wrong(made: tuple[Path, list[tuple[Damage, str]]]) -> list[str]:
     return wrong
 
 
-def test_with_all_of_them_the_matrix_holds(made: tuple[Path, list[tuple[Damage, str]]]) -> None:
-    assert _wrong(made) == []
+def test_with_all_of_them_the_matrix_holds(made: Made) -> None:
+    assert wrong_of(made) == []
 
 
 @pytest.mark.parametrize("detector", causes.DETECTORS, ids=lambda one: one.__name__.strip("_"))
 def test_each_detector_of_contents_is_needed(
-    made: tuple[Path, list[tuple[Damage, str]]],
+    made: Made,
     monkeypatch: pytest.MonkeyPatch,
     detector: Callable[[bytes, bytes], causes.Cause | None],
 ) -> None:
     monkeypatch.setattr(causes, "DETECTORS", tuple(one for one in causes.DETECTORS if one is not detector))
 
-    assert _wrong(made)
+    assert wrong_of(made)
 
 
-@pytest.mark.parametrize("name", ["normalized", "collided", "moved", "swapped"])
-def test_each_detector_of_names_is_needed(
-    made: tuple[Path, list[tuple[Damage, str]]], monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_each_detector_of_names_is_needed(made: Made, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(difference._Names, name, lambda _self, _one: None)
 
-    assert _wrong(made)
+    assert wrong_of(made)
 
 
-def test_history_is_needed(made: tuple[Path, list[tuple[Damage, str]]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_is_needed(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Collector, "_older", lambda _self, _rows: {})
 
-    assert set(_wrong(made)) == {"stale", "risen"}
+    assert set(wrong_of(made)) == {"stale", "risen"}
 
 
-def test_no_detector_can_take_a_row_away(
-    made: tuple[Path, list[tuple[Damage, str]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_detector_can_take_a_row_away(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(causes, "DETECTORS", ())
-    for name in ("normalized", "collided", "moved", "swapped"):
+    for name in NAMES:
         monkeypatch.setattr(difference._Names, name, lambda _self, _one: None)
     repo, stages = made
 

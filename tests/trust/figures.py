@@ -20,12 +20,11 @@ from unittest.mock import patch
 
 from buildguard import causes, difference
 from buildguard.archives import source
-from buildguard.commands import compare
 from buildguard.commands.evidence import Collector
 from buildguard.errors import UnprovenError
 from tests import test_cache
 from tests.conftest import interpreter
-from tests.custody import chains, chance, damage, mutants
+from tests.custody import chains, chance, damage, mutants, test_detectors
 from tests.custody.test_matrix import PAIRS, chain_of, expected_of, rows_of
 from tests.test_cases import MEASURED
 from tests.trust import killed
@@ -181,23 +180,8 @@ def poison(folder: Path, scale: float) -> Figure:
 def broken(folder: Path, scale: float) -> Figure:
     """The guard itself broken, detector by detector: the matrix of damage has to fail each time."""
     del scale
-    repo = folder / "repo"
-    damage.repository(repo)
-    stages = []
-    for number, one in enumerate(damage.DAMAGES):
-        tree = folder / str(number)
-        damage.fill_clean(tree)
-        one.do(tree)
-        stages.append((one, damage.stage_of("folder", tree, repo, str(number))))
-
-    def fails() -> bool:
-        for one, stage in stages:
-            (hop,) = compare.diff(repo, ["commit:HEAD", stage]).chain.hops
-            if {os.fsdecode(row.path): (row.change, row.cause) for row in hop.differences} != one.expected:
-                return True
-        return False
-
-    assert not fails(), "with every detector in place the matrix holds"
+    made = test_detectors.made_in(folder)
+    assert not test_detectors.wrong_of(made), "with every detector in place the matrix holds"
     without: list[tuple[str, Any]] = [
         (
             one.__name__,
@@ -206,14 +190,13 @@ def broken(folder: Path, scale: float) -> Figure:
         for one in causes.DETECTORS
     ]
     without += [
-        (name, patch.object(difference._Names, name, lambda _self, _one: None))
-        for name in ("normalized", "collided", "moved", "swapped")
+        (name, patch.object(difference._Names, name, lambda _self, _one: None)) for name in test_detectors.NAMES
     ]
     without.append(("history", patch.object(Collector, "_older", lambda _self, _rows: {})))
     wrong = []
     for name, broken_by in without:
         with broken_by:
-            if not fails():
+            if not test_detectors.wrong_of(made):
                 wrong.append(name)
     return Figure("G", "detectors disabled; without anybody noticing", len(without), tuple(wrong))
 
