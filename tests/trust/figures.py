@@ -131,7 +131,7 @@ def verdicts(folder: Path, scale: float) -> Figure:
         unproven = {one["path"] for one in report["unproven"]}
         for row in rows:
             tries += 1
-            if (row["file"] in refused) == (row[version] == "ok") and row["file"] not in unproven:
+            if (row["file"] in refused) == (row[version] == "ok") or row["file"] in unproven:
                 wrong.append(f"{version} {row['file']}")
     return Figure("D", "hostile sources by real interpreter; another verdict than its own", tries, tuple(wrong))
 
