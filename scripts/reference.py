@@ -1,4 +1,4 @@
-"""The reference pages of the documentation, made from the program itself when the site is built (a hook of MkDocs)."""  # noqa: INP001
+"""The reference pages of the documentation, made from the program itself when the site is built (a hook of MkDocs)."""
 
 from __future__ import annotations
 

@@ -435,7 +435,7 @@ def test_a_member_hidden_behind_the_directory_is_found(tmp_path: Path) -> None:
         _read(tmp_path, data)
 
 
-@pytest.mark.parametrize("hidden", [b"hidden", _ZIP[: _ZIP.index(b"PK\3\4", 4)]])
+@pytest.mark.parametrize("hidden", [b"hidden", _ZIP[: _ZIP.index(b"PK\3\4", 4)]], ids=["bytes", "member"])
 def test_room_between_members_is_refused(tmp_path: Path, hidden: bytes) -> None:
     second, start = _ZIP.index(b"PK\3\4", 4), struct.unpack_from("<L", _ZIP, len(_ZIP) - 6)[0]
     moved = bytearray(_ZIP[:second] + hidden + _ZIP[second:])
