@@ -6,12 +6,14 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.cache import Cache, context_of
+from buildguard import cache as caches
+from buildguard.cache import Cache, context_of, folder
 from tests.conftest import BROKEN_BEFORE_312, Project
 
 if TYPE_CHECKING:
@@ -205,3 +207,202 @@ def test_a_full_disk_costs_the_cache_and_no_verdict(project: Callable[..., Proje
     assert done.returncode == 1, done.stderr
     assert b"the cache" in done.stdout
     assert b"Traceback" not in done.stderr
+
+
+_CONTEXT = context_of("x")
+_DIGEST = bytes(range(32))
+
+
+def _kept(where: Path) -> dict[bytes, bytes]:
+    cache = Cache(where)
+    try:
+        assert cache.notes == []
+        return cache.known(_CONTEXT, [_DIGEST])
+    finally:
+        cache.close()
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """A folder with a cache of one verdict."""
+    cache = Cache(tmp_path / "cache")
+    assert cache.is_empty()
+    cache.store(_CONTEXT, {_DIGEST: b"a verdict"})
+    assert not cache.is_empty()
+    cache.close()
+    return tmp_path / "cache"
+
+
+def test_where_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUILDGUARD_CACHE_DIR", "/chosen")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert folder() == Path("/chosen")
+    monkeypatch.delenv("BUILDGUARD_CACHE_DIR")
+    assert folder() == Path("/caches/buildguard")
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert folder() == Path("/home/me/.cache/buildguard")
+
+
+def test_it_is_closed_to_others(tmp_path: Path) -> None:
+    where, before = tmp_path / "a/b/cache", os.umask(0)
+    try:
+        cache = Cache(where)
+        cache.store(_CONTEXT, {_DIGEST: b""})
+        cache.close()
+    finally:
+        os.umask(before)
+
+    assert where.stat().st_mode & 0o777 == 0o700
+    assert (where / "verdicts-1.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("mode", "trusted"), [(0o755, True), (0o711, True), (0o720, False), (0o702, False)])
+def test_who_else_may_write_it_decides(kept: Path, mode: int, trusted: bool) -> None:
+    kept.chmod(mode)
+
+    cache = Cache(kept)
+
+    assert bool(cache.known(_CONTEXT, [_DIGEST])) == trusted
+    assert bool(cache.notes) != trusted
+    cache.close()
+
+
+def test_no_folder_is_no_cache() -> None:
+    cache = Cache(None)
+    cache.store(_CONTEXT, {_DIGEST: b""})
+
+    assert cache.is_empty()
+    assert cache.known(_CONTEXT, [_DIGEST]) == {}
+    assert cache.notes == []
+
+
+@pytest.mark.parametrize("many", [1, 400, 401, 40_000])
+def test_any_number_is_looked_up(tmp_path: Path, many: int) -> None:
+    verdicts = {number.to_bytes(32, "big"): b"%d" % number for number in range(many)}
+    cache = Cache(tmp_path / "cache")
+    cache.store(_CONTEXT, verdicts)
+    cache.store(context_of("y"), dict.fromkeys(verdicts, b"another"))
+
+    assert cache.known(_CONTEXT, [*verdicts, b"unknown"]) == verdicts
+    assert cache.known(_CONTEXT, [*verdicts][:1]) == {bytes(32): b"0"}
+    cache.close()
+
+
+@pytest.mark.parametrize("asks", ["known", "empty", "store"])
+def test_damage_in_the_middle_of_a_run_starts_it_anew_once(kept: Path, asks: str) -> None:
+    file = kept / "verdicts-1.sqlite"
+    cache = Cache(kept)
+    for time, word in enumerate(("is started anew", "is not used this time"), 1):
+        file.write_bytes(b"garbage" * 4096)
+        if asks == "known":
+            assert cache.known(_CONTEXT, [_DIGEST]) == {}
+        elif asks == "empty":
+            assert cache.is_empty()
+        else:
+            cache.store(_CONTEXT, {_DIGEST: b"lost"})
+        assert len(cache.notes) == time
+        assert f"the cache in {kept} {word}: file is not a database" in cache.notes[-1]
+        cache.store(_CONTEXT, {_DIGEST: b"again"})
+        assert cache.known(_CONTEXT, [_DIGEST]) == ({_DIGEST: b"again"} if time == 1 else {})
+    cache.close()
+    assert not file.exists()
+
+
+def test_damage_that_cannot_be_removed_is_left_alone(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (kept / "verdicts-1.sqlite").write_bytes(b"garbage" * 4096)
+
+    def refused(_path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(1, "no")
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    cache = Cache(kept)
+
+    assert cache.notes == [f"the cache in {kept} is not used this time: file is not a database"]
+    assert cache.known(_CONTEXT, [_DIGEST]) == {}
+
+
+def test_a_cache_that_somebody_else_holds_is_left_alone(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *words, **more: connect(*words, **{**more, "timeout": 0.1}))
+    early = Cache(kept)
+    holder = connect(kept / "verdicts-1.sqlite", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+
+    early.store(_CONTEXT, {bytes(32): b"not kept"})
+    late = Cache(kept)
+    holder.execute("ROLLBACK")
+    holder.close()
+
+    assert early.notes == ["the cache could not be written: database is locked"]
+    assert late.notes == [f"the cache in {kept} is not used this time: database is locked"]
+    assert late.known(_CONTEXT, [_DIGEST]) == {}
+    assert early.known(_CONTEXT, [_DIGEST, bytes(32)]) == {_DIGEST: b"a verdict"}
+    early.close()
+    assert _kept(kept) == {_DIGEST: b"a verdict"}
+
+
+def test_two_open_caches_both_keep(kept: Path) -> None:
+    first, second = Cache(kept), Cache(kept)
+    first.store(_CONTEXT, {bytes(32): b"first"})
+    second.store(_CONTEXT, {bytes(31) + b"\1": b"second"})
+
+    assert first.notes == second.notes == []
+    assert set(first.known(_CONTEXT, [bytes(32), bytes(31) + b"\1"]).values()) == {b"first", b"second"}
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_one_thread_opens_it_and_another_uses_it(kept: Path, monkeypatch: pytest.MonkeyPatch, read_only: bool) -> None:
+    if read_only:
+        monkeypatch.setattr(os, "access", lambda *_words: False)
+    cache = Cache(kept)
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(cache.known, _CONTEXT, [_DIGEST]).result() == {_DIGEST: b"a verdict"}
+    cache.close()
+
+
+@pytest.mark.parametrize("closed", ["folder", "file"])
+def test_a_read_only_cache_is_read(kept: Path, monkeypatch: pytest.MonkeyPatch, closed: str) -> None:
+    file = kept / "verdicts-1.sqlite"
+    before = file.read_bytes()
+    monkeypatch.setattr(os, "access", lambda path, _mode: path != (kept if closed == "folder" else file))
+    cache = Cache(kept)
+    cache.store(_CONTEXT, {bytes(32): b"not kept"})
+
+    assert cache.notes == [f"the cache in {kept} is read-only: nothing new is kept"]
+    assert cache.known(_CONTEXT, [_DIGEST, bytes(32)]) == {_DIGEST: b"a verdict"}
+    cache.close()
+    assert file.read_bytes() == before
+
+    file.write_bytes(b"garbage" * 4096)
+    damaged = Cache(kept)
+    assert damaged.notes[1:] == [f"the cache in {kept} is not used this time: file is not a database"]
+    assert file.exists()
+
+
+def test_a_read_only_folder_gets_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_words: False)
+    cache = Cache(tmp_path / "cache")
+
+    assert cache.notes == [f"the cache in {tmp_path / 'cache'} is read-only: nothing new is kept"]
+    assert cache.known(_CONTEXT, [_DIGEST]) == {}
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize("kilobytes", [900, 1100])
+def test_a_cache_that_has_outgrown_its_room_is_started_anew(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, kilobytes: int
+) -> None:
+    monkeypatch.setattr(caches, "_MOST_BYTES", 1 << 20)
+    cache = Cache(kept)
+    cache.store(_CONTEXT, {bytes(32): bytes(kilobytes << 10)})
+    cache.close()
+
+    cache = Cache(kept)
+
+    gone = kilobytes > 1000
+    assert cache.known(_CONTEXT, [_DIGEST]) == ({} if gone else {_DIGEST: b"a verdict"})
+    assert cache.notes == ([f"the cache in {kept} is started anew: it has outgrown 1 MB"] if gone else [])
+    cache.close()

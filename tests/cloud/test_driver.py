@@ -7,6 +7,8 @@ import json
 import os
 import random
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,10 +25,9 @@ from buildguard.manifest import parse
 from buildguard.step.rows import QUESTIONS
 from tests.conftest import SHARED, VERSIONS, interpreter
 from tests.conftest import answers as answered
+from tests.traced import interpreting
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from buildguard.cloud.answers import Told
 
 _DEEP = f"x = {'-' * 200_000}1\n".encode()
@@ -50,10 +51,11 @@ def _drive(version: str, folder: Path, shares: int = 1, more: tuple[bytes, ...] 
         out = folder.parent / f"out-{share}"
         out.mkdir()
         arguments = [one.replace("$$", "$") for one in text.arguments(0, share, shares, more)]
+        starting, variables = interpreting(version, interpreter(version))
         done = subprocess.run(
-            [interpreter(version), *arguments],
+            [*starting, *arguments],
             cwd=folder,
-            env={"BUILDER_OUTPUT": str(out)},
+            env={"BUILDER_OUTPUT": str(out), **variables},
             capture_output=True,
             timeout=120,
             check=False,
@@ -87,7 +89,8 @@ def test_the_same_outcomes_as_the_interpreter_engine(version: str, workspace: Pa
 
     sources = [source_of(at, data) for at, data in enumerate([*_files().values(), aside, *feature])]
     asked = [one for one in sources if one.data != b"no source\n"]
-    command = [str(interpreter(version)), "-I", "-S", "-B", "-c", probe_text()]
+    executable = Path(sys.executable) if interpreting(version, interpreter(version))[1] else interpreter(version)
+    command = [str(executable), "-I", "-S", "-B", "-c", probe_text()]
     pool = Pool(LocalSite(lambda memory: [*command, str(memory)]), 2, Limits())
     try:
         expected = {asked[one.number].number: one for one in answered(pool.run, [one.data for one in asked])}

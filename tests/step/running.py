@@ -18,6 +18,7 @@ from buildguard.snapshots.disk import Disk
 from buildguard.stages.ingit import commit_of
 from buildguard.step import file as step
 from tests.conftest import interpreter, missing
+from tests.traced import interpreting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,10 +65,12 @@ def run(
     outputs = workspace.parent / f"outputs-{workspace.name}"
     outputs.mkdir(exist_ok=True)
     (outputs / "output").unlink(missing_ok=True)
+    executable = release(version) if version.count(".") > 1 else interpreter(version)
+    starting, variables = interpreting(version, executable)
     done = subprocess.run(
-        [release(version) if version.count(".") > 1 else interpreter(version), *FLAGS, code, *words],
+        [*starting, *FLAGS, code, *words],
         cwd=workspace,
-        env={"PATH": os.environ["PATH"], "BUILDER_OUTPUT": str(outputs), **(env or {})},
+        env={"PATH": os.environ["PATH"], "BUILDER_OUTPUT": str(outputs), **variables, **(env or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,

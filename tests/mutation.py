@@ -1,0 +1,75 @@
+"""A plugin for mutation testing (`-p tests.mutation`): the program runs in a fork of the test's own process, for there its mutant is.
+
+What a test runs in a process of its own would import the package anew, and without the mutant.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import warnings
+from typing import TYPE_CHECKING
+
+from tests import conftest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _run(self: conftest.Project, *args: str, cwd: Path | None = None, timeout: float = 120) -> conftest.Result:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as hits:
+        child = os.fork()
+        if child == 0:
+            status = 70
+            try:
+                status = _in_child(args, {**self.env}, str(cwd or self.path), out.fileno(), err.fileno())
+                hits.write(pickle.dumps(_hits()))
+                hits.flush()
+            finally:
+                os._exit(status)
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
+        signal.alarm(int(timeout))
+        _pid, status = os.waitpid(child, 0)
+        signal.alarm(0)
+        for file in (out, err, hits):
+            file.seek(0)
+        seen = hits.read()
+        if seen:
+            _hits().update(pickle.loads(seen))
+        return conftest.Result(
+            os.waitstatus_to_exitcode(status), out.read().decode("utf-8", "surrogateescape"), err.read().decode()
+        )
+
+
+def _in_child(args: tuple[str, ...], env: dict[str, str], cwd: str, out: int, err: int) -> int:
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (out, 1), (err, 2)):
+        os.dup2(source, target)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w", encoding="utf-8"), open(2, "w", encoding="utf-8")  # noqa: SIM115  they last as long as the process
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.argv = ["buildguard", *args]
+    warnings.simplefilter("ignore")
+    from buildguard.cli import main
+
+    try:
+        main()
+    except SystemExit as done:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return done.code if isinstance(done.code, int) else 1
+    return 0
+
+
+def _hits() -> set[str]:
+    from mutmut.state import state
+
+    stats: set[str] = state()._stats
+    return stats
+
+
+sys.setrecursionlimit(10_000)  # each call of what is mutated goes through four of mutmut
+conftest.Project.run = _run  # type: ignore[method-assign]
