@@ -40,11 +40,28 @@ def guarded(run: Callable[[], object]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         status = _INTERRUPTED
+    except ImportError as error:
+        what = f"a part of the installation could not be loaded: {error}"
+        _complain(what, "where this happens again, install buildguard-gcp anew")
+        status = UnprovenError.exit_code
     except OSError as error:
         status = _output_lost(error)
     except Exception as error:  # noqa: BLE001  the one boundary: what comes here is a bug of ours
         status = _bug(error)
     return status
+
+
+def fill_streams() -> None:
+    """Put something behind standard streams that are closed, or the next file that is opened would become one.
+
+    What is written to a closed standard output is lost, and so is known to be: it is opened for reading alone.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR if name == "stderr" else os.O_RDONLY)  # the lowest number that is free
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def terminated(_signal: int, _frame: FrameType | None) -> None:
@@ -80,7 +97,7 @@ def _output_lost(error: OSError) -> int:
     try:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  so that the exit does not fail on it once more
         if not isinstance(error, BrokenPipeError):
-            _complain(f"{error.filename or 'the result'}: {error.strerror}", "")
+            _complain(f"{error.filename or 'the result'} could not be written: {error.strerror}", "")
     except OSError:
         pass
     return UnprovenError.exit_code

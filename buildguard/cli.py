@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildguard import __version__
-from buildguard.boundary import guarded, terminated
+from buildguard.boundary import fill_streams, guarded, terminated
 from buildguard.errors import UnprovenError
 from buildguard.report import FORMATS
 
@@ -335,6 +335,7 @@ def init(*, cloud_build: bool) -> None:
 
 def main() -> None:
     """Run the command line and exit with the status that the contract gives."""
+    fill_streams()
     if os.name == "nt":
         click.echo(
             "buildguard: Windows has no limits on child processes, so nothing could be proven; use WSL", err=True

@@ -5,6 +5,7 @@ What a test runs in a process of its own would import the package anew, and with
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import signal
@@ -13,9 +14,12 @@ import tempfile
 import warnings
 from typing import TYPE_CHECKING
 
+from buildguard import surgeon
+from buildguard.commands import fix
 from tests import conftest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -71,5 +75,13 @@ def _hits() -> set[str]:
     return stats
 
 
+def _operations(patients: Sequence[surgeon.Patient]) -> Iterator[surgeon.Operation]:
+    """Plans of repair without a child for each."""
+    for patient in patients:
+        yield surgeon._operation(json.loads(json.dumps(surgeon._planned(patient))))
+
+
+surgeon.operations = _operations
+setattr(fix, "operations", _operations)  # noqa: B010  it took the name, which it does not give on
 sys.setrecursionlimit(10_000)  # each call of what is mutated goes through four of mutmut
 conftest.Project.run = _run  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ import pytest
 
 from buildguard import manifest
 from buildguard.errors import UnprovenError
-from buildguard.manifest import Entry, Manifest, of_bytes
+from buildguard.manifest import Entry, Extras, Manifest, of_bytes
 from tests.conftest import missing
 
 if TYPE_CHECKING:
@@ -263,3 +263,103 @@ def test_an_empty_folder_proves_nothing(project: Callable[..., Project]) -> None
 
     assert result.code == 3
     assert "there is nothing in dir:." in result.err
+
+
+_LONGEST = b"/".join([b"p" * 255] * 16)
+
+
+def _everything() -> Manifest:
+    entries = [
+        of_bytes(os.fsencode(name), "100755" if name == "*" else "100644", text.encode())
+        for name, text in _HOSTILE.items()
+    ]
+    entries += [
+        of_bytes(b"link", "120000", b"\xff target"),
+        of_bytes(b"module", "160000", b"0" * 40),
+        of_bytes(_LONGEST, "100644", b""),
+    ]
+    modes, twins = {b"*": 0o4755, b"-": 0o640}, {b"--help": b"-", b"#comment": b"\xff\xfe"}
+    return Manifest(entries, Extras(frozenset({b"empty", b"\xfe"}), {b"pipe": "fifo"}, modes, twins, whole=True))
+
+
+@pytest.mark.parametrize(("whole", "contents_only"), [(True, False), (False, True)])
+def test_json_reads_back_to_what_was_written(whole: bool, contents_only: bool) -> None:
+    made = _everything()
+    made = Manifest(made.entries.values(), made.extras._replace(whole=whole), contents_only=contents_only)
+    written = {"schema": 1, "unproven": [], **manifest.to_json(made)}
+
+    back = manifest.parse(json.dumps(written).encode(), "it")
+
+    assert list(back.entries.values()) == list(made.entries.values())
+    assert (back.extras, back.contents_only) == (made.extras, contents_only)
+    rows = {one["path"]: one for one in written["entries"]}
+    assert (rows["link"]["target"], rows["link"]["target_base64"]) == ("\\xff target", "/yB0YXJnZXQ=")
+    assert (rows["*"]["permissions"], rows["-"]["permissions"], rows["*"]["target"]) == ("4755", "0640", None)
+    assert [key for key in rows["-"] if "base64" in key] == []
+
+
+def test_json_that_names_bytes_in_two_ways_is_refused() -> None:
+    written = {"schema": 1, "unproven": [], **manifest.to_json(_everything())}
+    row = next(one for one in written["entries"] if one["path"] == "\\xff\\xfe")
+    for odd in ("//4", "//4=!", "L3g="):
+        text = json.dumps({**written, "entries": [{**row, "path_base64": odd}]})
+        with pytest.raises(UnprovenError, match="is no manifest"):
+            manifest.parse(text.encode(), "it")
+
+
+def test_rows_read_back_to_what_was_written() -> None:
+    made = _everything()
+
+    back = manifest.parse(made.rows(), "it")
+
+    assert [one[:4] for one in back.entries.values()] == [one[:4] for one in made.entries.values()]
+    assert (back.digest, back.contents_only) == (made.digest, False)
+    longest = Manifest([of_bytes(_LONGEST, "100644", b"")])
+    assert manifest.parse(longest.rows(), "it").digest == longest.digest
+
+
+def test_sums_read_back_to_what_they_can_tell(tmp_path: Path) -> None:
+    made = _everything()
+    files = {path: one.sha256 for path, one in made.entries.items() if one.type == "file"}
+
+    back = manifest.parse(made.sums(), "it")
+
+    assert {path: one.sha256 for path, one in back.entries.items()} == files
+    assert (back.contents_only, back.unsummed()) == (True, [])
+    assert made.unsummed() == [b"link", b"module"]
+    assert made.odd() == sorted(os.fsencode(name) for name in _BUSYBOX_CANNOT)
+    assert f"{made.entries[b'-'].sha256}  ./-\n".encode() in made.sums()
+    for name, text in _HOSTILE.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "SUMS").write_bytes(
+        b"".join(line for line in made.sums().splitlines(keepends=True) if b"ppp" not in line)
+    )
+    gnu = subprocess.run(["sha256sum", "-c", "--strict", "SUMS"], cwd=tmp_path, capture_output=True, check=False)
+    assert gnu.returncode == 0, gnu.stderr
+    assert gnu.stdout.count(b": OK\n") == len(_HOSTILE)
+
+
+def test_only_links_and_submodules_have_a_text() -> None:
+    assert [of_bytes(b"a", mode, b"x").text for mode in ("100644", "100755", "120000", "160000")] == [
+        b"",
+        b"",
+        b"x",
+        b"x",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "normal", "folded"),
+    [
+        ("a", "a", True, True),
+        ("a", "A", False, True),
+        ("Zu\u0308rich", "Z\xfcrich", True, True),
+        ("Zu\u0308rich", "z\xdcrich", False, True),
+        ("Zurich", "Z\xfcrich", False, False),
+        ("stra\xdfe", "STRASSE", False, True),
+    ],
+)
+def test_names_that_a_disk_does_not_tell_apart(one: str, other: str, normal: bool, folded: bool) -> None:
+    assert (manifest.normal(one.encode()) == manifest.normal(other.encode())) == normal
+    assert (manifest.folded(one.encode()) == manifest.folded(other.encode())) == folded
