@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 _REPOSITORY = Path(__file__).parents[1]
 _PAGE = _REPOSITORY / "docs/mutation.md"
 _EXPLAINED = Path(__file__).with_name("survivors.json")
+_RESULTS = Path(__file__).with_name("results")
 _SELECTED = {
     "rules": ["tests/rules/test_findings.py", "tests/rules/test_fix.py", "tests/test_fstrings.py", "tests/test_fix.py"],
     "manifest": ["tests/test_manifest.py"],
-    "difference": ["tests/custody/test_matrix.py", "tests/test_diff.py"],
+    "difference": ["tests/custody/test_matrix.py", "tests/test_diff.py", "tests/custody/test_made_by_git.py"],
     "cache": ["tests/test_cache.py"],
 }
 # the first takes long, and the second kills the child that makes the plans, which is no child here
@@ -36,6 +37,8 @@ _ELSEWHERE = [
     "--deselect=tests/rules/test_fix.py::test_every_fixable_case_runs_the_same",
     "--deselect=tests/test_fix.py::test_hostile_sources_cost_their_own_repair_only",
 ]
+# the same damages between two pairs of stages: more of them take long and reach no other line
+_MORE = {"difference": ["-k", "commit-worktree or worktree-tgz or test_diff or test_made_by_git"]}
 _PLACES = {"rules": "buildguard/rules/*.py"}
 
 
@@ -50,14 +53,17 @@ class Mutant(NamedTuple):
 
 
 def main(names: Sequence[str]) -> None:
-    """Mutate what is named, or everything, and write the page."""
-    found: dict[str, list[Mutant]] = {}
+    """Mutate what is named, or everything; write the page once each was mutated."""
+    _RESULTS.mkdir(parents=True, exist_ok=True)
     for name in names or _SELECTED:
         with tempfile.TemporaryDirectory(prefix="buildguard-mutants-") as scratch:
-            found[name] = _run(Path(scratch), name)
-            _print(name, found[name])
-    if not names:
-        _PAGE.write_text(_page(found), "utf-8")
+            found = _run(Path(scratch), name)
+        (_RESULTS / f"mutation-{name}.json").write_text(json.dumps(found), "utf-8")
+        _print(name, found)
+    files = {name: _RESULTS / f"mutation-{name}.json" for name in _SELECTED}
+    if all(file.is_file() for file in files.values()):
+        rows = {name: json.loads(file.read_text("utf-8")) for name, file in files.items()}
+        _PAGE.write_text(_page({name: [Mutant(*row) for row in found] for name, found in rows.items()}), "utf-8")
 
 
 def _run(scratch: Path, name: str) -> list[Mutant]:
@@ -70,7 +76,16 @@ def _run(scratch: Path, name: str) -> list[Mutant]:
         "source_paths": ["buildguard"],
         "only_mutate": [_PLACES.get(name, f"buildguard/{name}.py")],
         "also_copy": ["bench", "examples", "hooks", "docs", "scripts", "cloudbuild.yaml", ".buildguard"],
-        "pytest_add_cli_args": ["-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutation", *_ELSEWHERE],
+        "pytest_add_cli_args": [
+            "-n",
+            "0",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "tests.mutation",
+            *_ELSEWHERE,
+            *_MORE.get(name, []),
+        ],
         "pytest_add_cli_args_test_selection": _SELECTED[name],
         "track_dependencies": False,
     }

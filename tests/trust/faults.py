@@ -325,10 +325,10 @@ def _judged_diff(ended: Ended, *, quiet: bool) -> str:
     report = _report(ended.out)
     if quiet or report is None:
         return ""
-    if any(hop["findings"] if "findings" in hop else hop.get("changed") for hop in report["hops"]):
+    if report["first_changed_hop"] is not None or any(hop["differences"] for hop in report["hops"]):
         return f"diff: tells of changes: {json.dumps(report['hops'])[:300]}"
-    if ended.status == 1:
-        return f"diff: status 1: {json.dumps(report)[:300]}"
+    if ended.status == 0 and not all(hop["identical"] for hop in report["hops"]):
+        return "diff: passed what it did not see"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""How often the guard was wrong, counted: injected damage, clean chains, mutants, real verdicts, kills, poison, and the guard broken.
+"""How often the guard was wrong, counted: injected damage, clean chains, mutants, real verdicts, kills, faulty, poison, and the guard broken.
 
 Each figure counts its tries and what was wrong in them. Where nothing was, the rate is below 3 / tries with 95 % confidence
 (the rule of three).
@@ -10,10 +10,12 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
@@ -27,7 +29,7 @@ from tests.conftest import interpreter
 from tests.custody import chains, chance, damage, mutants, test_detectors
 from tests.custody.test_matrix import PAIRS, chain_of, expected_of, rows_of
 from tests.test_cases import MEASURED
-from tests.trust import killed
+from tests.trust import faults, killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,8 +148,19 @@ def kills(folder: Path, scale: float) -> Figure:
             f"{command} {seed}: {words}" for seed in range(each) if (words := killed.killed(place, command, seed)[0])
         ]
     return Figure(
-        "E", "runs killed; something left behind, or the next one wrong", each * len(killed.COMMANDS), tuple(wrong)
+        "E1", "runs killed; something left behind, or the next one wrong", each * len(killed.COMMANDS), tuple(wrong)
     )
+
+
+def faulty(folder: Path, scale: float) -> Figure:
+    """What the system refuses, and how it ends a run: every kind at many places."""
+    each = max(1, int(20 * scale))
+    place = killed.Place(folder)
+    tried = {(kind, seed): faults.trial(place, kind, seed) for kind in faults.KINDS for seed in range(each)}
+    wrong = [f"{kind} {seed}: {words}" for (kind, seed), words in tried.items() if words]
+    happened = sum(words is not None for words in tried.values())
+    what = f"faults of {len(faults.KINDS)} kinds in a run; a pass, a false alarm, or something left behind"
+    return Figure("E2", what, happened, tuple(wrong))
 
 
 def poison(folder: Path, scale: float) -> Figure:
@@ -202,7 +215,7 @@ def broken(folder: Path, scale: float) -> Figure:
 
 
 def hashes(folder: Path, scale: float) -> Figure:
-    """Our digests against those of git and of coreutils, on real trees."""
+    """Our digests against those of git, coreutils and bsdtar, on real trees."""
     del folder
     installed = Path(sysconfig.get_path("purelib"))
     trees = [one for one in sorted(installed.iterdir()) if one.is_dir() and any(one.rglob("*.py"))][
@@ -223,15 +236,23 @@ def hashes(folder: Path, scale: float) -> Figure:
         asked = ["git", "hash-object", "--no-filters", "--stdin-paths"]
         blobs = subprocess.run(asked, input=names, capture_output=True, check=True).stdout.decode().split()
         summed = subprocess.run(["xargs", "-d", "\\n", "sha256sum"], input=names, capture_output=True, check=True)
+        listed = subprocess.run(
+            ["bsdtar", "-cf-", "--format=mtree", "--options=!all,sha256", "-T-", "--null"],
+            input=names.replace(b"\n", b"\0"), capture_output=True, check=True,
+        )  # fmt: skip
+        # in an order of its own, and with names escaped in a way of its own
+        third = Counter(one.decode() for one in re.findall(rb"sha256digest=([0-9a-f]{64})", listed.stdout))
+        wrong += [f"bsdtar: {tree}: {one}" for one in third - Counter(one.sha256 for one in files.values())]
+        tries += third.total()
         for (path, one), blob, line in zip(files.items(), blobs, summed.stdout.splitlines(), strict=True):
             tries += 2
             wrong += [f"git: {path!r}"] if one.blob != blob else []
             wrong += [f"sha256sum: {path!r}"] if line.split()[0].decode() != one.sha256 else []
-    return Figure("H", f"digests in {len(trees)} real trees; not git's, or not sha256sum's", tries, tuple(wrong))
+    return Figure("H", f"digests in {len(trees)} real trees; not git's, sha256sum's and bsdtar's", tries, tuple(wrong))
 
 
 FIGURES: tuple[Callable[[Path, float], Figure], ...] = (
-    injections, matrix, clean, archives, verdicts, kills, poison, broken, hashes,
+    injections, matrix, clean, archives, verdicts, kills, faulty, poison, broken, hashes,
 )  # fmt: skip
 
 
