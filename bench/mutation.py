@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _REPOSITORY = Path(__file__).parents[1]
 _PAGE = _REPOSITORY / "docs/mutation.md"
 _EXPLAINED = Path(__file__).with_name("survivors.json")
+_FILES = [".pre-commit-hooks.yaml", "Dockerfile", "README.md"]
 _RESULTS = Path(__file__).with_name("results")
 _SELECTED = {
     "rules": ["tests/rules/test_findings.py", "tests/rules/test_fix.py", "tests/test_fstrings.py", "tests/test_fix.py"],
@@ -75,7 +76,7 @@ def _run(scratch: Path, name: str) -> list[Mutant]:
     settings = {
         "source_paths": ["buildguard"],
         "only_mutate": [_PLACES.get(name, f"buildguard/{name}.py")],
-        "also_copy": ["bench", "examples", "hooks", "docs", "scripts", "cloudbuild.yaml", ".buildguard"],
+        "also_copy": ["bench", "examples", "hooks", "docs", "scripts", "cloudbuild.yaml", ".buildguard", *_FILES],
         "pytest_add_cli_args": [
             "-n",
             "0",

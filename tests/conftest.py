@@ -31,6 +31,10 @@ BROKEN_BEFORE_312 = "def f[T](row: T) -> T:\n    return row\n"
 _REAL_HOME = Path.home()
 
 
+# what coverage itself does in a process would be taken for our doing
+untraced = pytest.mark.skipif("COVERAGE_PROCESS_CONFIG" in os.environ, reason="coverage is measured")
+
+
 def missing(what: str, remedy: str) -> None:
     """A part that a test needs is not here: loud in CI, a skip that says what to install elsewhere."""
     if os.environ.get("CI"):

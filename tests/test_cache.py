@@ -14,7 +14,7 @@ import pytest
 
 from buildguard import cache as caches
 from buildguard.cache import Cache, context_of, folder
-from tests.conftest import BROKEN_BEFORE_312, Project
+from tests.conftest import BROKEN_BEFORE_312, Project, untraced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,6 +192,7 @@ def test_a_cache_that_cannot_be_made_is_a_note(project: Callable[..., Project], 
     assert "is not used" in _verdicts(made)[2][0]
 
 
+@untraced
 def test_a_full_disk_costs_the_cache_and_no_verdict(project: Callable[..., Project]) -> None:
     made = project(_FILES)
     _verdicts(made)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, untraced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,6 +175,7 @@ def _loaded(*argv: str, cwd: Path) -> set[str]:
     return {name.split(".")[0] for name in done.stderr.decode().split()}
 
 
+@untraced
 def test_a_hook_loads_nothing_heavy(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM python:3.11\n")
     (tmp_path / "a.py").write_text("x = 1\n")
