@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click import unstyle
 
 from buildguard.commands.deploy import Deployed, deploy
 from buildguard.commands.planning import Request
 from buildguard.emulator.serve import Emulator
 from buildguard.gcp import build as builds
 from buildguard.gcp import storage
+from buildguard.report import deploying as report
 from tests import images
+from tests.conftest import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,4 +93,26 @@ def web(engine: str, repository: Callable[..., Project], registry: str) -> Proje
 
 def deployed(project: Project, *, says: bool | None = True, watcher: Watcher | None = None, **fields: Any) -> Deployed:
     """Deploy; `says` is what the person answers to whatever is asked."""
-    return deploy(Request(cwd=project.path, **fields), watcher or Watcher(), lambda _question: says)
+    found = deploy(Request(cwd=project.path, **fields), watcher or Watcher(), lambda _question: says)
+    _told(found)
+    return found
+
+
+def _told(found: Deployed) -> None:
+    """Every deploy of every test is told to people as well, and the last line says what the exit status does."""
+    lines = unstyle(report.as_text(found)).splitlines()
+    fine = ("this plan can run", "deployed: ", f"{found.revision} is ready at ", "built and verified")
+    bad = ("failed at ", "refused: nothing was done", "this plan would be refused")
+    if found.exit_code == 0:
+        assert lines[-1].startswith(fine), lines[-1]
+    elif found.exit_code == 1:
+        assert lines[-1].startswith(bad), lines[-1]
+    else:
+        assert lines[-1].startswith("unproven at "), lines[-1]
+    steps = [
+        line.split()[0] for line in lines if line.startswith("  ") and line.split()[0] in {"ok", "failed", "unproven"}
+    ]
+    assert steps == [one.verdict for one in found.outcomes or () if one.verdict != "skipped"]
+    answer = json.loads(report.as_json(found))
+    schema("deploy").validate(answer)
+    assert answer["exit_code"] == found.exit_code
