@@ -104,9 +104,9 @@ def _excluded(exclude: Callable[[str], bool], path: bytes) -> bool:
 def _matcher(patterns: tuple[str, ...]) -> Callable[[str], bool] | None:
     if not patterns:
         return None
-    from pathspec import GitIgnoreSpec
+    from buildguard.ignore import spec_of
 
-    return GitIgnoreSpec.from_lines(patterns).match_file
+    return spec_of(patterns).match_file
 
 
 def matches(patterns: Iterable[str], path: str) -> bool:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pathspec import GitIgnoreSpec
 
 
 class Rule(NamedTuple):
@@ -21,3 +26,18 @@ def parents(path: str) -> list[str]:
     """The folders that a path lies in, the outermost first."""
     parts = path.split("/")
     return ["/".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def spec_of(patterns: Iterable[str]) -> GitIgnoreSpec:
+    """Patterns in gitignore's syntax, as git reads them.
+
+    Git takes `a/**/` for the folders in `a` at any depth, and pathspec for everything in it: the one more star says it to both.
+    """
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines(_folders_in(one) for one in patterns)
+
+
+def _folders_in(pattern: str) -> str:
+    bare = pattern.rstrip(" ")
+    return f"{bare}*/" if bare.endswith("**/") else pattern

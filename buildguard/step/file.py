@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import __version__
+from buildguard.ignore import spec_of
 from buildguard.step.rows import VERIFIER
 
 if TYPE_CHECKING:
@@ -157,10 +158,8 @@ def _listed(patterns: Iterable[str]) -> str:
 
 def rules(patterns: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Each pattern with the regular expression that pathspec makes of it; comments and blank lines mean nothing."""
-    from pathspec import GitIgnoreSpec
-
     for pattern in patterns:
-        for made in GitIgnoreSpec.from_lines([pattern]).patterns:
+        for made in spec_of([pattern]).patterns:
             if made.include is not None and made.regex is not None:
                 yield pattern, str(made.regex.pattern)
 
