@@ -28,7 +28,11 @@ _EXPLAINED = Path(__file__).with_name("survivors.json")
 _FILES = [".pre-commit-hooks.yaml", "Dockerfile", "README.md"]
 _RESULTS = Path(__file__).with_name("results")
 _SELECTED = {
-    "rules": ["tests/rules/test_findings.py", "tests/rules/test_fix.py", "tests/test_fstrings.py", "tests/test_fix.py"],
+    "rules": [
+        *(f"tests/rules/test_{name}.py" for name in ("findings", "fix", "encode", "screen")),
+        "tests/test_fstrings.py",
+        "tests/test_fix.py",
+    ],
     "manifest": ["tests/test_manifest.py"],
     "difference": ["tests/custody/test_matrix.py", "tests/test_diff.py", "tests/custody/test_made_by_git.py"],
     "cache": ["tests/test_cache.py"],

@@ -1,0 +1,217 @@
+"""Text at a place inside of an f-string: what Python reads there is what was meant, or there is a reason why not."""
+
+from __future__ import annotations
+
+import random
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildguard.rules import encode
+from buildguard.rules.encode import CannotError, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PIECES = (
+    "a",
+    "1",
+    " ",
+    "'",
+    '"',
+    "\n",
+    "\r\n",
+    "\\n",
+    "\\\\",
+    "\\'",
+    '\\"',
+    "\\x41",
+    "\\N{DIGIT ONE}",
+    "\\1",
+    "\\d",
+    "\\\n",
+)
+_BRACES = ("{{", "}}")
+_BARE = ("{", "}")
+
+
+def _value(code: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return eval(code)
+        except SyntaxError:
+            return None
+
+
+def _texts(seed: int, more: tuple[str, ...] = ()) -> Iterator[str]:
+    rng = random.Random(seed)
+    for _ in range(1500):
+        yield "".join(rng.choice((*_PIECES, *more)) for _ in range(rng.randint(0, 5)))
+
+
+def _of_f_string(text: str, *, raw: bool) -> str | None:
+    """What literal text of an f-string stands for; it may end with a backslash, as before a field."""
+    for quote in ('"""', "'''"):
+        found = _value(f"{'r' if raw else ''}f{quote}{text}{{0}}{quote}")
+        if found is not None and quote not in text:
+            assert isinstance(found, str)
+            return found[:-1]
+    return None
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_constant_is_what_the_text_was(raw: bool) -> None:
+    told = 0
+    for text in (*_texts(1, _BRACES), *(text + "\\" for text in _texts(2, _BRACES))):
+        meant = _of_f_string(text, raw=raw)
+        if meant is None:
+            continue
+        told += 1
+        constant = encode.as_constant(text, raw=raw, in_spec=False)
+        assert _value(constant) == meant, (text, constant)
+        assert constant.startswith("r") == (raw and "\\" in meant and _value(f"r{constant.lstrip('r')}") == meant), (
+            constant
+        )
+    assert told > 1000
+
+
+def test_a_constant_of_a_spec_keeps_its_braces_and_the_plainest_quotes() -> None:
+    assert encode.as_constant("{{", raw=False, in_spec=True) == '"{{"'
+    assert encode.as_constant("{{", raw=False, in_spec=False) == '"{"'
+
+    for text, constant in (
+        ("a", '"a"'),
+        ('a"b', "'a\"b'"),
+        ("a\"'b", '"""a"\'b"""'),
+        ("a\nb", '"""a\nb"""'),
+        ('a"\'"', "'''a\"'\"'''"),
+        ("\"'", '""""\'"""'),
+        ("\"\"\"'''", '"\\"\\"\\"\'\'\'"'),
+        ('"""\'\'\'\n"', '"\\"\\"\\"\'\'\'\\n\\""'),
+    ):
+        assert encode.as_constant(text, raw=False, in_spec=False) == constant
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_braces_are_doubled_and_nothing_else(raw: bool) -> None:
+    told = 0
+    for body in _texts(3, _BARE):
+        for quote in ('"""', "'''"):
+            meant = _value(f"{'r' if raw else ''}{quote}{body}{quote}")
+            if meant is None or quote in body:
+                continue
+            told += 1
+            doubled = encode.braced(body, raw=raw, in_spec=False)
+            found = _value(f"{'r' if raw else ''}f{quote}{doubled}{quote}")
+            assert found == meant, (body, doubled)
+    assert told > 1000
+
+
+def test_a_spec_has_no_braces() -> None:
+    assert encode.braced(r"\N{DIGIT ONE}a", raw=False, in_spec=True) == r"\N{DIGIT ONE}a"
+    for body, raw in (("a{", False), ("}", False), (r"\N{DIGIT ONE}", True), ("\\{", False)):
+        with pytest.raises(CannotError, match="no way to write a brace"):
+            encode.braced(body, raw=raw, in_spec=True)
+
+
+def test_an_octal_escape_swallows_a_digit() -> None:
+    befores = ("", "a", "1", "\\1", "\\12", "\\123", "\\0", "\\\\1", "\\\\\\1", "\\8", "\\x1", "\\1a", "\\\\12", "\\77")
+    for before in befores:
+        for after in ("", "0", "7", "8", "a", "\\1", "1a"):
+            apart = (_value(f"'{before}'"), _value(f"'{after}'"))
+            assert encode.joins(before, after) == (
+                None not in apart and _value(f"'{before}{after}'") != "".join(apart)
+            ), (before, after)
+
+
+def _written(text: str, place: Place, *, raw: bool) -> tuple[str, str]:
+    """The text at a place, or why there is none."""
+    try:
+        return encode.closed(encode.text(text, place, raw=raw, in_spec=False), place), ""
+    except CannotError as error:
+        return "", error.reason
+
+
+_QUOTES = ('"', "'", '"""', "'''")
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("place_raw", [False, True])
+@pytest.mark.parametrize("quote", _QUOTES)
+def test_text_of_an_outer_f_string_means_the_same(quote: str, place_raw: bool, raw: bool) -> None:
+    told = refused = 0
+    for text in _texts(4, _BRACES):
+        meant = _of_f_string(text, raw=raw)
+        if meant is None:
+            continue
+        told += 1
+        place = Place(quote, place_raw, ())
+        body, reason = _written(text, place, raw=raw)
+        if reason:
+            refused += 1
+            assert place_raw, (text, reason)  # with escapes, everything can be written
+            assert re.search("no escapes|line break in single quotes|quote that it needs", reason)
+            kept = _value(f"rf{quote}{text}{quote}")
+            assert kept != meant or "\\d" in text, text  # an escape that is none is refused as well
+            continue
+        assert _value(f"{'r' if place_raw else ''}f{quote}{body}{quote}") == meant, (text, body)
+    assert told > 800
+    assert refused < told if place_raw else refused == 0
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("quote", _QUOTES)
+def test_text_inside_of_a_field_has_no_backslash_and_ends_nothing(quote: str, raw: bool) -> None:
+    around = tuple(one for one in ("'''", '"') if one[0] != quote[0])[:1]
+    told = 0
+    for text in _texts(5, _BRACES):
+        meant = _of_f_string(text, raw=raw)
+        place = Place(quote, raw=raw, around=around)
+        body, reason = _written(text, place, raw=raw)
+        if reason:
+            continue
+        told += 1
+        assert "\\" not in body
+        assert around[0] not in body
+        assert _value(f"f{quote}{body}{quote}") == meant, (text, body)
+    assert told > 30
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "reason"),
+    [
+        ("\\n", Place('"', raw=False, around=("'",)), "a backslash inside of a field"),
+        ("'", Place('"', raw=False, around=("'",)), "its text holds the quotes that it needs"),
+        ('"', Place('"', raw=False, around=("'''",)), "its text holds the quotes that it needs"),
+        ("\n", Place('"', raw=False, around=("'''",)), "a line break inside of a field"),
+        ("\n", Place('"""', raw=False, around=("'",)), "a line break inside of a field"),
+        ('a"', Place('"', raw=True, around=()), "a raw f-string has no escapes"),
+        ("a\n", Place('"', raw=True, around=()), "a line break in single quotes"),
+    ],
+)
+def test_why_something_cannot_be_written(text: str, place: Place, reason: str) -> None:
+    with pytest.raises(CannotError) as caught:
+        encode.text(text, place, raw=place.raw, in_spec=False)
+
+    assert caught.value.reason == reason
+
+
+def test_what_can_be_written_inside_of_a_field() -> None:
+    within = Place('"""', raw=False, around=("'''",))
+    assert encode.text("a\n\\'b\\\"", within, raw=False, in_spec=False) == "a\n'b\""
+    assert encode.plain('a"b', within) == 'a"b'
+    with pytest.raises(CannotError, match="holds the quotes"):
+        encode.plain('ab"', within)
+    with pytest.raises(CannotError, match="every kind of quotes is taken"):
+        Place("'", raw=False, around=("'",)).check_quote()
+    Place('"', raw=False, around=("'",)).check_quote()
+    with pytest.raises(CannotError, match="a line break in single quotes"):
+        encode.text("\n", Place('"', raw=False, around=()), raw=False, in_spec=True)
+    assert encode.text("\n", Place('"', raw=False, around=()), raw=False, in_spec=False) == "\\n"
+    with pytest.raises(CannotError, match="ends with the quote"):
+        encode.closed('a"', Place('"""', raw=True, around=()))
+    assert encode.closed('a"', Place('"""', raw=False, around=())) == 'a\\"'
+    assert encode.closed('a\\"', Place('"""', raw=False, around=())) == 'a\\"'
