@@ -118,7 +118,8 @@ def _empty(literal: str) -> str:
     newlines = _NEWLINE.findall(literal)
     if not newlines:
         return 'f""'.ljust(len(literal))
-    return 'f"""' + "".join(newlines) + '"""'.rjust(len(_NEWLINE.split(literal)[-1]))
+    # its last line may be no longer than one quote
+    return 'f"' + "".join(f"\\{one}" for one in newlines) + '"'.rjust(len(_NEWLINE.split(literal)[-1]))
 
 
 def findings(data: bytes, minor: int) -> tuple[Finding, ...]:

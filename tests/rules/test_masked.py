@@ -1,0 +1,44 @@
+"""A source with its refused f-strings emptied: everything else stays at its line and column, so that what is behind them is found."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from buildguard.rules.fstrings import masked
+from tests.rules.test_screen import _REFUSED
+
+_BEHIND = " + later(1)"
+
+
+def _places(text: str) -> list[tuple[str, int, int]]:
+    """Each word outside of literals with its line and column."""
+    found = []
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text)):
+        found += [(one.group(), number, one.start()) for one in re.finditer(r"\b(?:first|later|last)\b", line)]
+    return found
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("code", _REFUSED)
+def test_what_is_behind_stays_where_it_is(code: str, newline: str) -> None:
+    text = f"first = 1\n{code}{_BEHIND}\n{code}{_BEHIND} + {code.removeprefix('x = ')}{_BEHIND}\nlast = 1\n"
+    text = text.replace("\n", newline)
+
+    emptied = masked(text, 8)
+
+    assert _places(emptied) == _places(text)
+    assert len(re.findall(newline, emptied)) == len(re.findall(newline, text))
+    compile(emptied, "emptied", "exec")
+    assert emptied.count("later") == 3
+
+
+def test_what_is_not_refused_is_left_alone() -> None:
+    text = "x = f'{a}' + f'{f\"{b}\"}'\n"
+    assert masked(text, 8) == text
+    assert masked('x = f"{d["a"]}"\n', 12) == 'x = f"{d["a"]}"\n'
+    assert masked('x = f"{d["a"]}"; y\n', 11) == 'x = f""        ; y\n'
+    assert masked('x = f"""{d["""a"""]}\n """; y\n', 11) == 'x = f"\\\n   "; y\n'
+    assert masked('x = f"{d[\n1]}"; y\n', 11) == 'x = f"\\\n   "; y\n'
+    assert masked('x = f"{a\n}"; y\n', 11) == 'x = f"\\\n "; y\n'
