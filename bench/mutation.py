@@ -93,6 +93,8 @@ def _run(scratch: Path, name: str) -> list[Mutant]:
         ],
         "pytest_add_cli_args_test_selection": _SELECTED[name],
         "track_dependencies": False,
+        "timeout_multiplier": 3.0,  # some changes never end
+        "timeout_constant": 10.0,
     }
     with (checkout / "pyproject.toml").open("a") as project:
         project.write("\n[tool.mutmut]\n")
