@@ -20,6 +20,7 @@ from bench import peers
 from bench.measure import Command, Timing, memory, ratio, side_by_side
 from bench.plot import plot
 from bench.trees import tree
+from tests.ignore import test_gcloud
 
 if TYPE_CHECKING:
     from bench.peers import Row
@@ -267,6 +268,7 @@ def _custody(folder: Path, scratch: Path, rounds: int) -> list[Row]:
             "tar -cz": Command(["tar", "--exclude=./.git", "-czf", str(theirs), "."], folder),
             "1 GB archive": Command([buildguard, "manifest", f"tar:{large}"], folder),
             "gzip and sha256sum": Command(["sh", "-c", f"gzip -dc '{large}' | sha256sum"], folder),
+            **_gcloud(folder, scratch / "gcloud.tgz"),
         },
         rounds,
     )
@@ -280,6 +282,11 @@ def _custody(folder: Path, scratch: Path, rounds: int) -> list[Row]:
         ),
         ("archive of a commit: of `tar -cz`", ratio(found["archive"], found["tar -cz"]), "0.35"),
         ("archive of a commit: size, of `tar -cz`", f"{size:.2f}", "1.15"),
+        *[
+            ("archive of a commit: of gcloud's own", ratio(found["archive"], one), "")
+            for one in [found.get("gcloud")]
+            if one
+        ],
         (
             "1 GB archive hashed: of `gzip -dc \\| sha256sum`",
             ratio(found["1 GB archive"], found["gzip and sha256sum"]),
@@ -288,6 +295,15 @@ def _custody(folder: Path, scratch: Path, rounds: int) -> list[Row]:
         ("1 GB archive hashed: peak memory, MB", f"{own:.0f}", "100"),
         *_seconds("custody", found),
     ]
+
+
+def _gcloud(folder: Path, out: Path) -> dict[str, Command]:
+    """What `gcloud builds submit` does before it uploads, where it is installed."""
+    found = test_gcloud.sdk()
+    if found is None:
+        return {}
+    root, python = found
+    return {"gcloud": Command([str(python), str(test_gcloud.ASK), str(root), str(folder), str(out)], folder)}
 
 
 def _large_archive(file: Path) -> None:

@@ -26,7 +26,7 @@ from buildguard.stages.ingit import commit_of
 from tests.custody.damage import git, write
 
 _ANSWERS = Path(__file__).with_name("gcloud.json")
-_ASK = Path(__file__).with_name("ask_gcloud.py")
+ASK = Path(__file__).with_name("ask_gcloud.py")
 _COMMON = (
     "app/main.py",
     "app/build/lib/a.py",
@@ -78,7 +78,7 @@ def _repository(folder: Path, files: dict[str, str], paths: tuple[str, ...]) -> 
     return repo
 
 
-def _sdk() -> tuple[Path, Path] | None:
+def sdk() -> tuple[Path, Path] | None:
     """The SDK's folder and the Python that it brings; None where no gcloud is installed."""
     found = shutil.which("gcloud")
     if found is None:
@@ -89,9 +89,9 @@ def _sdk() -> tuple[Path, Path] | None:
 
 
 def _asked(repo: Path) -> list[str]:
-    sdk = _sdk()
+    sdk = sdk()
     assert sdk is not None
-    done = subprocess.run([sdk[1], _ASK, sdk[0], repo, repo.parent / "uploaded.tgz"], capture_output=True, check=True)
+    done = subprocess.run([sdk[1], ASK, sdk[0], repo, repo.parent / "uploaded.tgz"], capture_output=True, check=True)
     names: list[str] = json.loads(done.stdout)
     return [name for name in names if name.rstrip("/").split("/")[0] != ".git"]
 
@@ -114,7 +114,7 @@ def test_what_is_sent_is_what_gcloud_sends(tmp_path: Path, trap: str) -> None:
     assert _sent(repo, tmp_path) == answers["uploads"][trap]
 
 
-@pytest.mark.skipif(_sdk() is None, reason="gcloud is not on PATH: install the Google Cloud SDK to compare again")
+@pytest.mark.skipif(sdk() is None, reason="gcloud is not on PATH: install the Google Cloud SDK to compare again")
 @pytest.mark.parametrize("trap", TRAPS)
 def test_gcloud_still_answers_like_that(tmp_path: Path, trap: str) -> None:
     answers = json.loads(_ANSWERS.read_text("utf-8"))
@@ -122,7 +122,7 @@ def test_gcloud_still_answers_like_that(tmp_path: Path, trap: str) -> None:
     assert _asked(_repository(tmp_path, *TRAPS[trap])) == answers["uploads"][trap]
 
 
-@pytest.mark.skipif(_sdk() is None, reason="gcloud is not on PATH: install the Google Cloud SDK to compare again")
+@pytest.mark.skipif(sdk() is None, reason="gcloud is not on PATH: install the Google Cloud SDK to compare again")
 def test_what_gcloud_uploads_is_read(tmp_path: Path) -> None:
     repo = _repository(tmp_path, {}, (*_COMMON, "Zürich/ü.py", "n" * 120 + "/" + "m" * 120 + ".py", "odd\\name\n.txt"))
     (repo / "run.sh").write_text("#!/bin/sh\n")
@@ -171,7 +171,7 @@ def test_the_rule_is_named_with_file_and_line() -> None:
     assert gcloud.Rules(lambda _name: None, has_git=False).drops(".gitignore") is None
 
 
-@pytest.mark.skipif(_sdk() is None, reason="gcloud is not on PATH: install the Google Cloud SDK to compare again")
+@pytest.mark.skipif(sdk() is None, reason="gcloud is not on PATH: install the Google Cloud SDK to compare again")
 def test_random_patterns_match_as_gcloud_matches(tmp_path: Path) -> None:
     rng = random.Random(5)
     pieces = (
@@ -209,7 +209,7 @@ def test_random_patterns_match_as_gcloud_matches(tmp_path: Path) -> None:
         "cases = json.load(sys.stdin)\n"
         "print(json.dumps([gcloudignore.FileChooser.FromString(t).IsIncluded(p, is_dir=d) for t, p, d in cases]))\n"
     )
-    sdk = _sdk()
+    sdk = sdk()
     assert sdk is not None
     done = subprocess.run([sdk[1], script, sdk[0]], input=json.dumps(cases).encode(), capture_output=True, check=True)
 
