@@ -89,9 +89,11 @@ def sdk() -> tuple[Path, Path] | None:
 
 
 def _asked(repo: Path) -> list[str]:
-    sdk = sdk()
-    assert sdk is not None
-    done = subprocess.run([sdk[1], ASK, sdk[0], repo, repo.parent / "uploaded.tgz"], capture_output=True, check=True)
+    found = sdk()
+    assert found is not None
+    done = subprocess.run(
+        [found[1], ASK, found[0], repo, repo.parent / "uploaded.tgz"], capture_output=True, check=True
+    )
     names: list[str] = json.loads(done.stdout)
     return [name for name in names if name.rstrip("/").split("/")[0] != ".git"]
 
@@ -209,9 +211,11 @@ def test_random_patterns_match_as_gcloud_matches(tmp_path: Path) -> None:
         "cases = json.load(sys.stdin)\n"
         "print(json.dumps([gcloudignore.FileChooser.FromString(t).IsIncluded(p, is_dir=d) for t, p, d in cases]))\n"
     )
-    sdk = sdk()
-    assert sdk is not None
-    done = subprocess.run([sdk[1], script, sdk[0]], input=json.dumps(cases).encode(), capture_output=True, check=True)
+    found = sdk()
+    assert found is not None
+    done = subprocess.run(
+        [found[1], script, found[0]], input=json.dumps(cases).encode(), capture_output=True, check=True
+    )
 
     for (text, path, is_folder), included in zip(cases, json.loads(done.stdout), strict=True):
         rules = gcloud.Rules({".gcloudignore": text.encode()}.get, has_git=True)
