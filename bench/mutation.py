@@ -34,7 +34,7 @@ _SELECTED = {
         "tests/test_fix.py",
     ],
     "manifest": ["tests/test_manifest.py"],
-    "difference": ["tests/custody/test_matrix.py", "tests/test_diff.py", "tests/custody/test_made_by_git.py"],
+    "difference": ["tests/custody/test_difference.py", "tests/custody/test_matrix.py", "tests/test_diff.py"],
     "cache": ["tests/test_cache.py"],
 }
 # the first takes long, and the second kills the child that makes the plans, which is no child here
@@ -43,7 +43,7 @@ _ELSEWHERE = [
     "--deselect=tests/test_fix.py::test_hostile_sources_cost_their_own_repair_only",
 ]
 # the same damages between two pairs of stages: more of them take long and reach no other line
-_MORE = {"difference": ["-k", "commit-worktree or worktree-tgz or test_diff or test_made_by_git"]}
+_MORE = {"difference": ["-k", "commit-worktree or worktree-tgz or test_diff"]}
 _PLACES = {"rules": "buildguard/rules/*.py"}
 
 

@@ -1,0 +1,270 @@
+"""The judge of a hop by hand: each row with its cause, its words, and whether somebody asked for it."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildguard import causes, custody, difference
+from buildguard.custody import Snapshot
+from buildguard.diagnostic import Unproven
+from buildguard.difference import Evidence
+from buildguard.manifest import EXECUTABLE, FILE, LINK, SUBMODULE, Entry, Extras, Manifest, of_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ID = b"1" * 40
+
+
+def _snapshot(
+    files: Mapping[str, bytes | tuple[str, bytes]],
+    kind: str = custody.ARCHIVE,
+    *,
+    extras: Extras = Extras(),  # noqa: B008
+    contents_only: bool = False,
+    unproven: tuple[str, ...] = (),
+    closed: tuple[bytes, ...] = (),
+) -> Snapshot:
+    pairs = {path: one if isinstance(one, tuple) else (FILE, one) for path, one in files.items()}
+    entries: list[Entry] = [of_bytes(path.encode(), mode, content) for path, (mode, content) in pairs.items()]
+    lost = tuple(Unproven(path, None, "cannot be read") for path in unproven)
+    return Snapshot(kind, kind, Manifest(entries, extras, contents_only=contents_only), unproven=lost, closed=closed)
+
+
+def _told(one: Snapshot, other: Snapshot, /, **evidence: object) -> dict[str, tuple[str, str, str, bool]]:
+    """Change, cause, evidence and whether it is a finding, by path."""
+    found = difference.explained(difference.rows(one, other), one, other, Evidence(**evidence))  # type: ignore[arg-type]
+    assert all(bool(row.explained) != row.finding for row in found)
+    return {row.path.decode(): (row.change, row.cause, row.evidence, row.finding) for row in found}
+
+
+def test_executable_bits() -> None:
+    one, other = _snapshot({"a": b"x", "b": (EXECUTABLE, b"x")}), _snapshot({"a": (EXECUTABLE, b"x"), "b": b"x"})
+
+    assert _told(one, other) == {
+        "a": ("mode", causes.MODE, "became executable", True),
+        "b": ("mode", causes.MODE, "lost its executable bit", True),
+    }
+    assert {row[3] for row in _told(one, other, no_modes="core.fileMode").values()} == {False}
+    assert _told(_snapshot({"a": b"x"}, contents_only=True), other).keys() == {"b"}
+    changed = _told(_snapshot({"a": b"x"}), _snapshot({"a": (EXECUTABLE, b"y")}))
+    assert changed["a"][2].endswith("; its executable bit changed too")
+
+
+def test_links_and_files() -> None:
+    link, file = _snapshot({"a": (LINK, b"target")}), _snapshot({"a": b"target"})
+
+    assert _told(link, file)["a"] == (
+        "type", causes.SYMLINK_REPLACED, "a symlink became a file that holds the link's text, target", True,
+    )  # fmt: skip
+    assert _told(file, link)["a"][2] == "a file became a symlink that holds the link's text, target"
+    assert _told(link, file, no_links="core.symlinks")["a"][3] is False
+    copied = _snapshot({"a": b"the content"})
+    words = "a symlink became a file; the link leads to target"
+    assert _told(link, copied, no_links="core.symlinks")["a"] == ("type", causes.SYMLINK_REPLACED, words, True)
+    assert _told(copied, link)["a"][2] == "a file became a symlink; the link leads to target"
+    bare = link._replace(manifest=Manifest([link.manifest.entries[b"a"]._replace(text=b"")]))
+    assert _told(bare, copied)["a"][2] == "a symlink became a file"
+    assert _told(bare, copied, before={b"a": b"elsewhere"})["a"][2].endswith("; the link leads to elsewhere")
+    assert _told(link, _snapshot({"a": (LINK, b"other")}))["a"][2] == "leads to other, not to target"
+    module = _told(_snapshot({"a": (SUBMODULE, _ID)}), copied)["a"]
+    assert module == ("type", causes.CONTENT, "a submodule became a file", True)
+
+
+def test_names_elsewhere() -> None:
+    moved = _told(_snapshot({"a": b"x", "e": b""}), _snapshot({"b": b"x", "f": b""}))
+    assert (moved["a"][1:3], moved["b"][1:3]) == ((causes.MOVED, "now b"), (causes.MOVED, "was a"))
+    assert moved["e"][1] == moved["f"][1] == causes.CONTENT  # every empty file is every other one
+    links = _told(_snapshot({"a": (LINK, b"x")}), _snapshot({"b": (LINK, b"x")}))
+    assert {row[1] for row in links.values()} == {causes.CONTENT}
+    swapped = _told(_snapshot({"a": b"x", "b": b"y", "c": b"z"}), _snapshot({"a": b"y", "b": b"x", "c": b"z"}))
+    assert swapped == {
+        "a": ("changed", causes.MOVED, "holds what b held", True),
+        "b": ("changed", causes.MOVED, "holds what a held", True),
+    }
+
+
+@pytest.mark.parametrize("content", [b"x", b"y"])
+def test_names_in_another_form(content: bytes) -> None:
+    composed, apart = (unicodedata.normalize(form, "Zürich") for form in ("NFC", "NFD"))
+    found = _told(_snapshot({composed: b"x"}), _snapshot({apart: content}))
+
+    same = "the same content" if content == b"x" else "and other content"
+    words = f"the name is NFC before and NFD after, {same}"
+    assert {row[1:3] for row in found.values()} == {(causes.NAME_NORMALIZATION, words)}
+    mixed = composed + apart
+    odd = _told(_snapshot({composed * 2: b"x"}), _snapshot({mixed: b"x"}))
+    assert {row[2] for row in odd.values()} == {"the name is NFC before and of mixed form after, the same content"}
+
+
+def test_names_that_a_disk_does_not_tell_apart() -> None:
+    lost = _told(_snapshot({"README": b"x", "readme": b"y"}), _snapshot({"readme": b"x"}))
+    words = "is the same name on a disk that ignores case"
+    assert lost["README"][1:3] == (causes.CASE_COLLISION, f"readme {words}")
+    assert lost["readme"][1:3] == (causes.CASE_COLLISION, f"README {words}")
+    other = _told(_snapshot({"README": b"x", "readme": b"y"}), _snapshot({"README": b"x", "readme": b"z"}))
+    assert other["readme"][1] == causes.CONTENT
+
+
+def test_what_somebody_dropped() -> None:
+    before, after = _snapshot({"a.py": b"x", "a.txt": b"y"}, custody.COMMIT), _snapshot({})
+    drops = {b"a.py": ".gcloudignore:1: *", b"a.txt": ".gcloudignore:1: *"}
+    words = "dropped by .gcloudignore:1: *"
+
+    found = difference.explained(difference.rows(before, after), before, after, Evidence(drops=drops))
+    assert [(one.cause, one.evidence, one.finding, one.explained) for one in found] == [
+        (causes.IGNORED, words, True, ".gcloudignore:1: *"),
+        (causes.IGNORED, words, False, ".gcloudignore:1: *"),
+    ]
+    found = difference.explained(
+        difference.rows(before, after), before, after, Evidence(drops=drops, copied=frozenset({b"a.txt"}))
+    )
+    assert [one.finding for one in found] == [True, True]
+    exported = difference.explained(difference.rows(before, after), before, after, Evidence(exported={b"a.py": ""}))
+    assert [(one.cause, one.finding) for one in exported] == [(causes.CONTENT, True), (causes.EXPORT_IGNORE, False)]
+    assert _told(before, after)["a.txt"][2:] == ("not in archive", True)
+
+
+def test_what_an_image_lacks_or_has_more() -> None:
+    before, image = (
+        _snapshot({"a.py": b"x", "b.txt": b"y"}, custody.COMMIT),
+        _snapshot({"c.py": b"1", "d.txt": b"2"}, custody.IMAGE),
+    )
+
+    found = _told(before, image, copied=frozenset({b"a.py"}))
+    assert found["a.py"][1:] == (causes.CONTENT, "not in image", True)
+    assert found["b.txt"][1:] == (causes.IGNORED, "the Dockerfile copies it nowhere", False)
+    assert found["c.py"][1:] == (causes.CONTENT, "only in image", True)
+    assert found["d.txt"][1:] == (causes.CONTENT, "only in image", False)
+    assert _told(before, image)["b.txt"][3] is True
+    dropped = _told(before, image, drops={b"a.py": ".dockerignore:1: *"})
+    assert dropped["a.py"][1:] == (causes.IGNORED, "dropped by .dockerignore:1: *", False)
+    archive = _told(before, _snapshot({"d.txt": b"2"}), copied=frozenset({b"a.py"}))
+    assert (archive["b.txt"][2:], archive["d.txt"][3]) == (("not in archive", True), True)
+
+
+@pytest.mark.parametrize("kind", [custody.COMMIT, custody.INDEX, custody.FOLDER])
+def test_what_somebody_edits(kind: str) -> None:
+    before, after = _snapshot({"a": b"x", "b": b"x1"}, kind), _snapshot({"c": b"z", "b": b"x2"}, custody.WORKTREE)
+
+    found = _told(before, after)
+
+    edited = kind != custody.FOLDER
+    assert {row[1] for row in found.values()} == {causes.LOCAL_EDIT if edited else causes.CONTENT}
+    assert found["a"][2] == ("deleted in the working tree" if edited else "not in worktree")
+    assert found["c"][2] == (f"not in {kind}" if edited else "only in worktree")
+    assert {row[1] for row in _told(before, after._replace(kind=custody.ARCHIVE)).values()} == {causes.CONTENT}
+    back = _told(after, before, committed={b"b": before.manifest.entries[b"b"].blob})
+    assert back["b"][1] == causes.LOCAL_EDIT
+    assert back["b"][2].startswith(f"{kind} is as committed, worktree was edited\n")
+    assert _told(after, before, committed={b"b": "another"})["b"][1] == causes.CONTENT
+
+
+def test_what_is_older() -> None:
+    before, after = _snapshot({"a": b"new"}), _snapshot({"a": b"old", "b": b"gone"})
+    older = {(b"a", after.manifest.entries[b"a"].blob): "c1", (b"b", after.manifest.entries[b"b"].blob): "c2"}
+
+    found = _told(before, after, older=older)
+
+    assert found["a"][1:3] == (causes.STALE, "it is as in commit c1")
+    assert found["b"][1:3] == (causes.STALE, "it is from commit c2, and was removed since")
+    with_bytes = _told(before, after, older=older, before={b"a": b"new"}, after={b"a": b"old"})
+    assert with_bytes["a"][:2] == ("changed", causes.STALE)
+    empty = _snapshot({"a": b""})
+    cut = {(b"a", empty.manifest.entries[b"a"].blob): "c1"}
+    assert _told(before, empty, older=cut, before={b"a": b"new"}, after={b"a": b""})["a"][1] != causes.STALE
+    assert _told(before, empty, older=cut)["a"][1] == causes.STALE
+    assert _told(before, _snapshot({"a": b"other"}))["a"][2].endswith("the contents are not at hand")
+
+
+def test_what_git_filters() -> None:
+    before, after = _snapshot({"a": b"x\n"}, custody.COMMIT), _snapshot({"a": b"x\r\n"}, custody.WORKTREE)
+    blob = before.manifest.entries[b"a"].blob
+
+    bare = _told(before, after, filtered={b"a": (blob, "autocrlf")})
+    assert bare["a"] == ("changed", causes.CONTENT, "git commits it as it was (autocrlf)", False)
+    told = _told(before, after, filtered={b"a": (blob, "autocrlf")}, before={b"a": b"x\n"}, after={b"a": b"x\r\n"})
+    assert told["a"][1] == causes.LINE_ENDINGS
+    assert told["a"][2].endswith("; git commits it as it was (autocrlf)")
+    assert _told(before, after, filtered={b"a": ("another", "autocrlf")})["a"][3] is True
+
+
+def test_what_nobody_could_look_at_is_no_row() -> None:
+    before = _snapshot({"a/b/c": b"x", "d": b"y", "abc": b"z"})
+
+    assert _told(before, _snapshot({}, unproven=("a/b",))).keys() == {"d", "abc"}
+    assert _told(before, _snapshot({}, unproven=("a",))).keys() == {"d", "abc"}
+    assert _told(before, _snapshot({}, unproven=("a/b/c", "d"))).keys() == {"abc"}
+    assert _told(_snapshot({}, unproven=("ab",)), before).keys() == {"a/b/c", "d", "abc"}
+    assert _told(before, _snapshot({}, custody.UNREAD)) == {}
+
+
+def test_what_a_stage_has_no_words_for() -> None:
+    full = _snapshot({"l": (LINK, b"a"), "x": (EXECUTABLE, b"b"), "a": b"c", "m": (SUBMODULE, _ID)})
+    sums = _snapshot({"x": b"b", "a": b"c"}, contents_only=True)
+
+    assert _told(full, sums) == {}
+    assert [(one.path, one.reason) for one in difference.untold(full, sums)] == [
+        ("l", "a symbolic link, which archive cannot tell"),
+        ("x", "executable, which archive cannot tell"),
+    ]
+    assert list(difference.untold(full, full)) == []
+    assert list(difference.untold(sums, sums)) == []
+    files = _snapshot({"m/f": b"1", "l": (LINK, b"a"), "x": (EXECUTABLE, b"b"), "a": b"c"})
+    closed = full._replace(closed=(b"m/",))
+    assert _told(closed, files) == {}
+    assert [one.reason for one in difference.untold(closed, files)] == [
+        "its submodule's files are not known to archive"
+    ]
+    assert _told(closed, _snapshot({"l": (LINK, b"a"), "x": (EXECUTABLE, b"b"), "a": b"c"})).keys() == {"m"}
+
+
+def test_notes_tell_what_git_does_not_record() -> None:
+    many = frozenset(f"f{number}".encode() for number in range(7))
+    one = _snapshot(
+        {}, extras=Extras(folders=many, special={b"p": "fifo"}, modes={b"a": 0o644, b"b": 0o644, b"c": 0o755})
+    )
+    other = _snapshot(
+        {}, custody.FOLDER,
+        extras=Extras(folders=frozenset({b"g"}), special={b"q": "socket"}, modes={b"a": 0o600, b"b": 0o755, b"c": 0o700},
+                      twins={b"t": b"u"}, whole=True),
+    )  # fmt: skip
+
+    assert difference.notes(one, other) == [
+        "empty folders not in folder: f0, f1, f2, f3, f4 … and 2 more",
+        "special files not in folder: p (fifo)",
+        "empty folders only in folder: g",
+        "special files only in folder: q (socket)",
+        "permissions 0644 became 0600: a",
+        "permissions 0755 became 0700: c",
+        "hard links: t",
+    ]
+    unlooked = other._replace(manifest=Manifest([], other.manifest.extras._replace(whole=False)))
+    assert "empty folders not in folder" not in " ".join(difference.notes(one, unlooked))
+    five = _snapshot({}, extras=Extras(folders=frozenset([*many][:5]), whole=True))
+    assert "more" not in " ".join(difference.notes(five, _snapshot({}, extras=Extras(whole=True))))
+
+
+def test_what_is_carried_on_and_what_is_undone() -> None:
+    commit = _snapshot({"a": b"x\n", "b": b"y\n", "c": b"z\n", "d": b"w\n"}, custody.COMMIT)
+    crlf = {"a": b"x\r\n", "b": b"y\r\n", "c": b"z\r\n", "d": b"w\r\n"}
+    worktree = _snapshot(crlf, custody.WORKTREE)
+    archive = _snapshot({"a": b"x\r\n", "b": b"y\n", "c": b"other\n"})
+    filtered = {path: (one.blob, "autocrlf") for path, one in commit.manifest.entries.items()}
+    first = difference.explained(difference.rows(commit, worktree), commit, worktree, Evidence(filtered=filtered))
+    second = difference.explained(difference.rows(worktree, archive), worktree, archive, Evidence())
+
+    one, two = difference.settled([(commit, worktree, first), (worktree, archive, second)])
+
+    by_path = {row.path: row for row in one}
+    assert [by_path[path].finding for path in (b"a", b"b", b"c", b"d")] == [True, False, False, False]
+    assert by_path[b"a"].evidence.endswith("; archive has it too")
+    later = {row.path: row for row in two}
+    assert (later[b"b"].finding, later[b"b"].explained) == (False, "as in commit again")
+    assert later[b"b"].evidence.endswith("; as in commit again")
+    assert (later[b"c"].finding, later[b"d"].finding) == (True, True)
+    alone = difference.settled([(commit, worktree, first)])
+    assert [row.finding for row in alone[0]] == [False] * 4
