@@ -61,6 +61,8 @@ def fill_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR if name == "stderr" else os.O_RDONLY)  # the lowest number that is free
+            setattr(sys, name, None)
+        if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
