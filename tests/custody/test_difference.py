@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -268,3 +270,102 @@ def test_what_is_carried_on_and_what_is_undone() -> None:
     assert (later[b"c"].finding, later[b"d"].finding) == (True, True)
     alone = difference.settled([(commit, worktree, first)])
     assert [row.finding for row in alone[0]] == [False] * 4
+
+
+def _pointer(content: bytes) -> bytes:
+    digest = hashlib.sha256(content).hexdigest()
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {len(content)}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "kind", "finding"),
+    [
+        (_pointer(b"large"), b"large", custody.WORKTREE, False),
+        (_pointer(b"large"), b"large", custody.ARCHIVE, True),
+        (_pointer(b"large"), b"other", custody.WORKTREE, True),
+        (b"large", _pointer(b"large"), custody.WORKTREE, True),
+    ],
+)
+def test_a_pointer_and_the_content_that_it_means(was: bytes, now: bytes, kind: str, finding: bool) -> None:
+    before, after = _snapshot({"a": was}, custody.COMMIT), _snapshot({"a": now}, kind)
+
+    found = difference.explained(
+        difference.rows(before, after), before, after, Evidence(before={b"a": was}, after={b"a": now})
+    )
+
+    assert [(one.finding, one.explained) for one in found] == [(finding, "" if finding else "Git LFS")]
+    assert found[0].cause == causes.LFS_POINTER
+    unseen = difference.explained(difference.rows(before, after), before, after, Evidence())
+    assert [one.finding for one in unseen] == [True]
+
+
+def test_of_several_names_the_one_counts_that_was_mixed_up() -> None:
+    composed, apart = (unicodedata.normalize(form, "ü") for form in ("NFC", "NFD"))
+    found = _told(_snapshot({composed: b"x", apart: b"y", composed.upper(): b"z"}), _snapshot({apart: b"y"}))
+    assert found[composed][1] == causes.CASE_COLLISION
+    three = _told(_snapshot({"a": b"x", "A": b"y", "b": b"1"}), _snapshot({"a": b"y", "b": b"1"}))
+    assert (three["a"][1], three["A"][1]) == (causes.CASE_COLLISION, causes.CASE_COLLISION)
+    kept = _told(_snapshot({"a": b"x", "b": b"y"}), _snapshot({"a": b"y", "c": b"x"}))
+    assert (kept["a"][1], kept["b"][1]) == (causes.CONTENT, causes.CONTENT)
+
+
+def test_a_content_that_did_not_go_was_not_moved() -> None:
+    changed = _told(_snapshot({"a": b"x", "b": b"y"}), _snapshot({"a": b"y", "c": b"y"}))
+    assert changed["b"][1:3] == (causes.MOVED, "now c")
+    assert changed["c"][1:3] == (causes.MOVED, "was b")
+    other = _told(_snapshot({"a": b"x", "b": b"y"}), _snapshot({"a": b"z", "c": b"x"}))
+    assert other["c"][1] == causes.CONTENT
+    one = _told(_snapshot({"a": b"x", "b": b"z"}), _snapshot({"a": b"z"}))
+    assert one["b"][1] == causes.CONTENT
+    empty = _told(_snapshot({"a": b"x", "b": b""}), _snapshot({"a": b"", "b": b"x"}))
+    assert (empty["a"][1], empty["b"][1:3]) == (causes.CONTENT, (causes.MOVED, "holds what a held"))
+
+
+def test_a_bit_that_one_side_cannot_tell_is_not_told() -> None:
+    sums, full = _snapshot({"a": b"x"}, contents_only=True), _snapshot({"a": (EXECUTABLE, b"y")})
+    assert "executable" not in _told(sums, full)["a"][2]
+    assert "executable" not in _told(full, sums)["a"][2]
+
+
+def test_history_beside_what_the_bytes_tell() -> None:
+    before, after = _snapshot({"a": b"x\n"}), _snapshot({"a": b"x\r\n", "b": b"2"})
+    older = {(b"a", after.manifest.entries[b"a"].blob): "c1"}
+    told = _told(before, after, older=older, before={b"a": b"x\n"}, after={b"a": b"x\r\n"})
+    assert told["a"][2].startswith("it is as in commit c1 (")
+    plain = _told(
+        before, _snapshot({"a": b"other"}), older={(b"a", of_bytes(b"a", FILE, b"other").blob): "c1"},
+        before={b"a": b"x\n"}, after={b"a": b"other"},
+    )  # fmt: skip
+    assert plain["a"][2] == "it is as in commit c1"
+
+
+def test_notes_of_six_names_and_of_other_people_s_bits() -> None:
+    six = frozenset(f"f{number}".encode() for number in range(6))
+    found = difference.notes(_snapshot({}, extras=Extras(folders=six)), _snapshot({}, extras=Extras(whole=True)))
+    assert found == ["empty folders not in archive: f0, f1, f2, f3, f4 … and 1 more"]
+    modes = [_snapshot({}, extras=Extras(modes={b"a": mode})) for mode in (0o644, 0o645)]
+    assert difference.notes(*modes) == ["permissions 0644 became 0645: a"]
+    assert difference.notes(*modes[::-1]) == ["permissions 0645 became 0644: a"]
+
+
+def test_only_the_row_of_the_path_is_undone() -> None:
+    """Through four stages: the worktree is neither the first hop nor the only one with rows."""
+    index = _snapshot({"a": b"x\n", "b": b"y\n", "new": b"1", "e": b"e\n"}, custody.INDEX)
+    commit = _snapshot({"a": b"x\n", "b": b"y\n", "e": b"old"}, custody.COMMIT)
+    worktree = _snapshot({"a": b"x\r\n", "b": b"y\r\n", "e": b"x\n"}, custody.WORKTREE)
+    folder = _snapshot({"a": b"x\r\n", "b": b"x\n", "e": b"x\n"}, custody.FOLDER)
+    archive = _snapshot({"a": b"x\n", "b": b"y\r\n", "e": b"x\n"})
+    filtered = {path: (one.blob, "autocrlf") for path, one in index.manifest.entries.items() if path != b"e"}
+    stages = [commit, index, worktree, folder, archive]
+    hops = []
+    for one, other in pairwise(stages):
+        evidence = Evidence(filtered=filtered) if other is worktree else Evidence()
+        hops.append((one, other, difference.explained(difference.rows(one, other), one, other, evidence)))
+
+    found = difference.settled(hops)
+
+    told = [{row.path: (row.finding, row.explained) for row in rows} for rows in found]
+    assert told[0] == {b"new": (True, ""), b"e": (True, "")}
+    assert told[1] == {b"a": (False, "autocrlf"), b"b": (True, "autocrlf"), b"new": (True, ""), b"e": (True, "")}
+    assert told[2] == {b"b": (True, "")}
+    assert told[3] == {b"a": (False, "as in index again"), b"b": (True, "")}
