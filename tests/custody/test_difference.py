@@ -302,7 +302,12 @@ def test_a_pointer_and_the_content_that_it_means(was: bytes, now: bytes, kind: s
 def test_of_several_names_the_one_counts_that_was_mixed_up() -> None:
     composed, apart = (unicodedata.normalize(form, "ü") for form in ("NFC", "NFD"))
     found = _told(_snapshot({composed: b"x", apart: b"y", composed.upper(): b"z"}), _snapshot({apart: b"y"}))
-    assert found[composed][1] == causes.CASE_COLLISION
+    assert found[composed][1:3] == (
+        causes.CASE_COLLISION,
+        f"{composed.upper()} is the same name on a disk that ignores case",
+    )
+    took = _told(_snapshot({"README": b"x", "Readme": b"q", "readme": b"y"}), _snapshot({"readme": b"q"}))
+    assert took["readme"][2].startswith("Readme is the same name")
     three = _told(_snapshot({"a": b"x", "A": b"y", "b": b"1"}), _snapshot({"a": b"y", "b": b"1"}))
     assert (three["a"][1], three["A"][1]) == (causes.CASE_COLLISION, causes.CASE_COLLISION)
     kept = _told(_snapshot({"a": b"x", "b": b"y"}), _snapshot({"a": b"y", "c": b"x"}))
@@ -350,22 +355,31 @@ def test_notes_of_six_names_and_of_other_people_s_bits() -> None:
 
 def test_only_the_row_of_the_path_is_undone() -> None:
     """Through four stages: the worktree is neither the first hop nor the only one with rows."""
-    index = _snapshot({"a": b"x\n", "b": b"y\n", "new": b"1", "e": b"e\n"}, custody.INDEX)
-    commit = _snapshot({"a": b"x\n", "b": b"y\n", "e": b"old"}, custody.COMMIT)
-    worktree = _snapshot({"a": b"x\r\n", "b": b"y\r\n", "e": b"x\n"}, custody.WORKTREE)
-    folder = _snapshot({"a": b"x\r\n", "b": b"x\n", "e": b"x\n"}, custody.FOLDER)
-    archive = _snapshot({"a": b"x\n", "b": b"y\r\n", "e": b"x\n"})
-    filtered = {path: (one.blob, "autocrlf") for path, one in index.manifest.entries.items() if path != b"e"}
-    stages = [commit, index, worktree, folder, archive]
+    index = _snapshot({"0": b"0", "a": b"x\n", "b": b"y\n", "new": b"1", "e": b"e\n", "no.txt": b"n"}, custody.INDEX)
+    commit = _snapshot({"0": b"0", "a": b"old", "b": b"y\n", "e": b"old", "no.txt": b"n"}, custody.COMMIT)
+    worktree = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"y\r\n", "e": b"x\n"}, custody.WORKTREE)
+    folder = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"x\n", "e": b"x\n"}, custody.FOLDER)
+    archive = _snapshot({"0": b"1", "a": b"x\n", "b": b"y\r\n", "e": b"x\n", "no.txt": b"n"})
+    filtered = {path: (one.blob, "autocrlf") for path, one in index.manifest.entries.items() if path in {b"a", b"b"}}
     hops = []
-    for one, other in pairwise(stages):
-        evidence = Evidence(filtered=filtered) if other is worktree else Evidence()
+    for one, other in pairwise([commit, index, worktree, folder, archive]):
+        evidence = Evidence(filtered=filtered, drops={b"no.txt": "a rule"}) if other is worktree else Evidence()
         hops.append((one, other, difference.explained(difference.rows(one, other), one, other, evidence)))
 
     found = difference.settled(hops)
 
     told = [{row.path: (row.finding, row.explained) for row in rows} for rows in found]
-    assert told[0] == {b"new": (True, ""), b"e": (True, "")}
-    assert told[1] == {b"a": (False, "autocrlf"), b"b": (True, "autocrlf"), b"new": (True, ""), b"e": (True, "")}
+    assert told[0] == {b"a": (True, ""), b"new": (True, ""), b"e": (True, "")}
+    assert told[1] == {
+        b"0": (True, ""),
+        b"a": (False, "autocrlf"),
+        b"b": (True, "autocrlf"),
+        b"new": (True, ""),
+        b"e": (True, ""),
+        b"no.txt": (False, "a rule"),
+    }
     assert told[2] == {b"b": (True, "")}
-    assert told[3] == {b"a": (False, "as in index again"), b"b": (True, "")}
+    assert told[3] == {b"a": (False, "as in index again"), b"b": (True, ""), b"no.txt": (True, "")}
+    words = {row.path: row.evidence for row in found[1]}
+    assert words[b"b"].endswith("; archive has it too")
+    assert [path for path, one in words.items() if "has it too" in one] == [b"b"]
