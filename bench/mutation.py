@@ -27,24 +27,31 @@ _PAGE = _REPOSITORY / "docs/mutation.md"
 _EXPLAINED = Path(__file__).with_name("survivors.json")
 _FILES = [".pre-commit-hooks.yaml", "Dockerfile", "README.md"]
 _RESULTS = Path(__file__).with_name("results")
+_RULES = "tests/rules/test_"
 _SELECTED = {
-    "rules": [
-        *(f"tests/rules/test_{name}.py" for name in ("findings", "fix", "encode", "screen", "masked")),
-        "tests/test_fstrings.py",
-        "tests/test_fix.py",
-    ],
+    "rules/encode": [f"{_RULES}encode.py"],
+    "rules/screen": [f"{_RULES}screen.py"],
+    "rules/ignores": ["tests/test_check.py", "tests/test_fstrings.py"],
+    "rules/tokens": [f"{_RULES}findings.py", f"{_RULES}fix.py"],
+    "rules/fstrings": [f"{_RULES}masked.py", f"{_RULES}findings.py", "tests/test_fstrings.py"],
+    "rules/legacy": [f"{_RULES}findings.py", f"{_RULES}masked.py"],
+    "rules/literals": [f"{_RULES}findings.py", f"{_RULES}masked.py"],
+    "rules/occurrences": [f"{_RULES}findings.py", f"{_RULES}masked.py"],
+    "rules/plan": [f"{_RULES}fix.py"],
+    "rules/structure": [f"{_RULES}fix.py"],
+    "rules/statements": [f"{_RULES}fix.py"],
+    "rules/rewrite": [f"{_RULES}fix.py"],
     "manifest": ["tests/test_manifest.py"],
     "difference": ["tests/custody/test_difference.py", "tests/custody/test_matrix.py", "tests/test_diff.py"],
     "cache": ["tests/test_cache.py"],
 }
-# the first takes long, and the second kills the child that makes the plans, which is no child here
+# they take long
 _ELSEWHERE = [
     "--deselect=tests/rules/test_fix.py::test_every_fixable_case_runs_the_same",
-    "--deselect=tests/test_fix.py::test_hostile_sources_cost_their_own_repair_only",
+    "--deselect=tests/rules/test_findings.py::test_hostile_sources_end_soon",
 ]
 # the same damages between two pairs of stages: more of them take long and reach no other line
 _MORE = {"difference": ["-k", "commit-worktree or worktree-tgz or test_diff"]}
-_PLACES = {"rules": "buildguard/rules/*.py"}
 
 
 class Mutant(NamedTuple):
@@ -63,9 +70,9 @@ def main(names: Sequence[str]) -> None:
     for name in names or _SELECTED:
         with tempfile.TemporaryDirectory(prefix="buildguard-mutants-") as scratch:
             found = _run(Path(scratch), name)
-        (_RESULTS / f"mutation-{name}.json").write_text(json.dumps(found), "utf-8")
+        (_RESULTS / f"mutation-{name.replace(chr(47), chr(45))}.json").write_text(json.dumps(found), "utf-8")
         _print(name, found)
-    files = {name: _RESULTS / f"mutation-{name}.json" for name in _SELECTED}
+    files = {name: _RESULTS / f"mutation-{name.replace(chr(47), chr(45))}.json" for name in _SELECTED}
     if all(file.is_file() for file in files.values()):
         rows = {name: json.loads(file.read_text("utf-8")) for name, file in files.items()}
         _PAGE.write_text(_page({name: [Mutant(*row) for row in found] for name, found in rows.items()}), "utf-8")
@@ -79,7 +86,7 @@ def _run(scratch: Path, name: str) -> list[Mutant]:
     (checkout / "shared").symlink_to(_REPOSITORY.parent / "shared")
     settings = {
         "source_paths": ["buildguard"],
-        "only_mutate": [_PLACES.get(name, f"buildguard/{name}.py")],
+        "only_mutate": [f"buildguard/{name}.py"],
         "also_copy": ["bench", "examples", "hooks", "docs", "scripts", "cloudbuild.yaml", ".buildguard", *_FILES],
         "pytest_add_cli_args": [
             "-n",

@@ -68,8 +68,8 @@ def _in_child(args: tuple[str, ...], env: dict[str, str], cwd: str, out: int, er
     return 0
 
 
-def pytest_sessionstart() -> None:
-    """What was kept of a function's results is from before its mutant."""
+def pytest_runtest_setup() -> None:
+    """What was kept of a function's results is from before its mutant, and hides which tests come to it."""
     for name, module in list(sys.modules.items()):
         if name.startswith("buildguard."):
             for one in vars(module).values():

@@ -95,6 +95,22 @@ def test_a_constant_of_a_spec_keeps_its_braces_and_the_plainest_quotes() -> None
         assert encode.as_constant(text, raw=False, in_spec=False) == constant
 
 
+@pytest.mark.parametrize(
+    ("text", "raw", "constant"),
+    [
+        ('\\"a', False, '"\\"a"'),
+        ('\\"a', True, "r'\\\"a'"),
+        ("a\\d", True, 'r"a\\d"'),
+        ("a", True, '"a"'),
+        ("a\\", True, '"a\\\\"'),
+        ("\"\"\"'''\\n", False, '"\\"\\"\\"\'\'\'\\n"'),
+        ("\"\"\"'''\\n", True, '"\\"\\"\\"\'\'\'\\\\n"'),
+    ],
+)
+def test_a_constant_keeps_what_it_can(text: str, raw: bool, constant: str) -> None:
+    assert encode.as_constant(text, raw=raw, in_spec=False) == constant
+
+
 @pytest.mark.parametrize("raw", [False, True])
 def test_braces_are_doubled_and_nothing_else(raw: bool) -> None:
     told = 0
@@ -143,7 +159,7 @@ _QUOTES = ('"', "'", '"""', "'''")
 @pytest.mark.parametrize("quote", _QUOTES)
 def test_text_of_an_outer_f_string_means_the_same(quote: str, place_raw: bool, raw: bool) -> None:
     told = refused = 0
-    for text in _texts(4, _BRACES):
+    for text in (*_texts(4, _BRACES), *(text + "\\" for text in _texts(6, _BRACES))):
         meant = _of_f_string(text, raw=raw)
         if meant is None:
             continue
@@ -156,6 +172,10 @@ def test_text_of_an_outer_f_string_means_the_same(quote: str, place_raw: bool, r
             assert re.search("no escapes|line break in single quotes|quote that it needs", reason)
             kept = _value(f"rf{quote}{text}{quote}")
             assert kept != meant or "\\d" in text, text  # an escape that is none is refused as well
+            continue
+        if place_raw and raw and text.endswith("\\"):  # it stands before a field, and nowhere else
+            found = _value(f"rf{quote}{body}{{0}}{quote}")
+            assert found == f"{meant}0", (text, body)
             continue
         assert _value(f"{'r' if place_raw else ''}f{quote}{body}{quote}") == meant, (text, body)
     assert told > 800

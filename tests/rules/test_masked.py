@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from buildguard.rules.fstrings import masked
+from buildguard.rules.fstrings import judge, masked
 from tests.rules.test_screen import _REFUSED
 
 _BEHIND = " + later(1)"
@@ -42,3 +42,18 @@ def test_what_is_not_refused_is_left_alone() -> None:
     assert masked('x = f"""{d["""a"""]}\n """; y\n', 11) == 'x = f"\\\n   "; y\n'
     assert masked('x = f"{d[\n1]}"; y\n', 11) == 'x = f"\\\n   "; y\n'
     assert masked('x = f"{a\n}"; y\n', 11) == 'x = f"\\\n "; y\n'
+
+
+def test_each_finding_shows_its_own_line_and_says_something() -> None:
+    text = "a = 1\nb = f'{c!r:{w}}' + f'{f\"{d}\"}' + f'{d['e']}'\nc = 2\n"
+    judged = list(judge(text, 8))
+
+    found = [one for each in judged for one in each.findings]
+    assert {one.excerpt for one in found} == {text.splitlines()[1]}
+    assert [one.code for one in found if one.code != "BG205"] == ["BG201"]
+    for code in _REFUSED:
+        for one in (row for each in judge(code, 8) for row in each.findings):
+            assert not one.message.endswith((": ", ":"))
+    spaced = "\n\n  x = f'{d['e']}'\n"
+    assert next(judge(spaced, 8)).findings[0].excerpt == "  x = f'{d['e']}'"
+    assert next(judge("x = f'{d['e']}'", 8)).findings[0].excerpt == "x = f'{d['e']}'"
