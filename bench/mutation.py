@@ -34,7 +34,7 @@ _SELECTED = {
     "rules/ignores": ["tests/test_check.py", "tests/test_fstrings.py"],
     "rules/tokens": [f"{_RULES}findings.py", f"{_RULES}fix.py"],
     "rules/fstrings": [f"{_RULES}masked.py", f"{_RULES}findings.py", "tests/test_fstrings.py"],
-    "rules/legacy": [f"{_RULES}findings.py", f"{_RULES}masked.py"],
+    "rules/legacy": [f"{_RULES}findings.py", f"{_RULES}legacy.py", f"{_RULES}masked.py"],
     "rules/literals": [f"{_RULES}findings.py", f"{_RULES}masked.py"],
     "rules/occurrences": [f"{_RULES}findings.py", f"{_RULES}masked.py"],
     "rules/plan": [f"{_RULES}fix.py"],
@@ -65,7 +65,7 @@ class Mutant(NamedTuple):
 
 
 def main(names: Sequence[str]) -> None:
-    """Mutate what is named, or everything; write the page once each was mutated."""
+    """Mutate what is named, or everything; the page tells the last run of each."""
     _RESULTS.mkdir(parents=True, exist_ok=True)
     for name in names or _SELECTED:
         with tempfile.TemporaryDirectory(prefix="buildguard-mutants-") as scratch:
@@ -73,9 +73,8 @@ def main(names: Sequence[str]) -> None:
         (_RESULTS / f"mutation-{name.replace(chr(47), chr(45))}.json").write_text(json.dumps(found), "utf-8")
         _print(name, found)
     files = {name: _RESULTS / f"mutation-{name.replace(chr(47), chr(45))}.json" for name in _SELECTED}
-    if all(file.is_file() for file in files.values()):
-        rows = {name: json.loads(file.read_text("utf-8")) for name, file in files.items()}
-        _PAGE.write_text(_page({name: [Mutant(*row) for row in found] for name, found in rows.items()}), "utf-8")
+    rows = {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.is_file()}
+    _PAGE.write_text(_page({name: [Mutant(*row) for row in found] for name, found in rows.items()}), "utf-8")
 
 
 def _run(scratch: Path, name: str) -> list[Mutant]:
