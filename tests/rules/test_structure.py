@@ -1,0 +1,138 @@
+"""The second reading: what libcst sees in a literal is held against what the rules see, and where they differ nothing is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from buildguard.rules.fstrings import judge
+from buildguard.rules.literals import Nested, read
+from buildguard.rules.plan import plan
+from buildguard.rules.structure import doubt, seen_by_libcst, seen_in_text
+
+_FIELD = (False, "", (), None)
+_SHAPES: dict[str, tuple[Any, ...]] = {
+    "f''": ("f", "'"),
+    "f'a'": ("f", "'", "a"),
+    "rf'{a}'": ("rf", "'", _FIELD),
+    "F'''a{b}c'''": ("F", "'''", "a", _FIELD, "c"),
+    "f'{a}{b}'": ("f", "'", _FIELD, _FIELD),
+    "f'{{a}}'": ("f", "'", "{{a}}"),
+    "f'a{{b'": ("f", "'", "a{{b"),
+    "f'{a=}'": ("f", "'", (True, "", (), None)),
+    "f'{a!r}'": ("f", "'", (False, "r", (), None)),
+    "f'{a=!s:>3}'": ("f", "'", (True, "s", (), (">3",))),
+    "f'{a:}'": ("f", "'", (False, "", (), ())),
+    "f'{a:{b}}'": ("f", "'", (False, "", (), (_FIELD,))),
+    "f'{a:x{b}y{c!r}z}'": ("f", "'", (False, "", (), ("x", _FIELD, "y", (False, "r", (), None), "z"))),
+    "f'{f\"{a}b\"}'": ("f", "'", (False, "", (("f", '"', _FIELD, "b"),), None)),
+    'f\'{f"" + "x" + f"c"}\'': ("f", "'", (False, "", (("f", '"'), ("f", '"', "c")), None)),
+    "f'''a\nb'''": ("f", "'''", "a\nb"),
+    "f'''a\r\nb\rc'''": ("f", "'''", "a\nb\nc"),
+}
+
+
+def _literal(code: str) -> Nested:
+    found = read(code)
+    assert isinstance(found, Nested)
+    return found
+
+
+@pytest.mark.parametrize("code", _SHAPES)
+def test_both_readings_see_this(code: str) -> None:
+    assert seen_in_text(code, _literal(code)) == _SHAPES[code]
+    assert seen_by_libcst(code) == _SHAPES[code]
+    assert doubt(code, _literal(code)) == (False, "")
+    later = f"x = 1; y = {code}"
+    assert seen_in_text(f"{' ' * 4}{code}"[4:], _literal(code)) == seen_by_libcst(later[len("x = 1; y = ") :])
+
+
+def test_a_name_in_a_format_spec_is_beyond_libcst() -> None:
+    code = "f'{a:\\N{DIGIT ONE}}'"
+    assert doubt(code, _literal(code)) == (False, "libcst does not know \\N{…} in a format spec")
+    plain = "f'\\N{DIGIT ONE}{a:>3}'"
+    assert doubt(plain, _literal(plain))[0] is False
+    assert "format spec" not in doubt(plain, _literal(plain))[1]
+
+
+def test_what_libcst_cannot_parse_is_said_and_no_reason_against_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from buildguard.rules import structure
+
+    literal = _literal("f'{a}'")
+
+    def stumbles(_source: str) -> object:
+        raise ValueError("no")
+
+    monkeypatch.setattr(structure.libcst, "parse_expression", stumbles)
+    assert doubt("f'{a}'", literal) == (False, "libcst cannot parse this literal: ValueError: no")
+    monkeypatch.undo()
+    monkeypatch.setattr(structure.libcst, "parse_expression", lambda _source: structure.libcst.Name("a"))
+    assert doubt("f'{a}'", literal) == (False, "libcst cannot parse this literal: it is a Name to libcst")
+    monkeypatch.setattr(structure, "seen_by_libcst", lambda _source: ("f", "'", "a"))
+    assert doubt("f'{a}'", literal) == (True, "libcst reads another structure in this f-string")
+
+
+_TEXT = 'd = {"a": 1}\nx = f"{d["a"]}"\ny = f"{d["a"]}"\n'
+
+
+@pytest.mark.parametrize(
+    ("says", "edits", "reason", "note"),
+    [
+        ((False, ""), 2, "", ""),
+        ((False, "not sure"), 2, "", "not sure"),
+        ((True, "another structure"), 0, "another structure", ""),
+    ],
+)
+def test_a_doubt_takes_the_repair_and_a_note_stays(says: tuple[bool, str], edits: int, reason: str, note: str) -> None:
+    asked: list[str] = []
+
+    def second(text: str, literal: Nested) -> tuple[bool, str]:
+        asked.append(text[literal.start : literal.end])
+        return says
+
+    made = plan(_TEXT, 11, second)
+
+    assert asked == ['f"{d["a"]}"'] * 2
+    assert sum(len(fix.edits) for fix in made.fixes) == edits
+    assert {(fix.reason, fix.note) for fix in made.fixes} == {(reason, note)}
+    assert (made.after == _TEXT) == (edits == 0)
+
+
+def test_nobody_is_asked_where_nothing_is_repaired() -> None:
+    code = "x = f\"{a != '\\n'=}\"\n"
+    hopeless = plan(code, 11, lambda _text, _literal: (True, "asked"))
+
+    assert [fix.edits for fix in hopeless.fixes] == [()]
+    assert {fix.reason for fix in hopeless.fixes} != {"asked"}
+
+
+def test_only_what_was_chosen_is_repaired() -> None:
+    first, second = (one.range for one in judge(_TEXT, 11))
+
+    for chosen, expected in (((first,), 1), ((second,), 1), ((first, second), 2), ((), 2)):
+        made = plan(_TEXT, 11, only=chosen)
+        assert made.after.count("d['a']") == expected
+        assert [fix.judged.range for fix in made.fixes] == list(chosen or (first, second))
+    assert "x = f\"{d['a']}\"" in plan(_TEXT, 11, only=(first,)).after
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_what_is_put_before_ends_its_line_as_the_others(newline: str) -> None:
+    text = "x = f\"{chr(10).join(a)}\" + f\"{'\\n'.join(a)}{'\\t'.join(a)}\"\n".replace("\n", newline)
+    made = plan(text, 11)
+
+    assert made.lifted
+    assert made.after.count(newline) == 1 + len(made.lifted)
+    bare = plan("x = f\"{'\\n'.join(a)}\"", 11)
+    assert bare.after.count("\n") == len(bare.lifted) == 1
+
+
+def test_names_are_not_taken_twice() -> None:
+    two = "x = f\"{'\\n a'.join(b)}\"\ny = f\"{'\\n c'.join(b)}\"\n"
+    made = plan(two, 11)
+
+    assert len(set(made.lifted)) == 2
+    assert len(made.lifted) == 2
+    taken = plan("_text = 1\n" + two, 11)
+    assert "_text" not in taken.lifted
