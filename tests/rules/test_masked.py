@@ -54,6 +54,8 @@ def test_each_finding_shows_its_own_line_and_says_something() -> None:
     for code in _REFUSED:
         for one in (row for each in judge(code, 8) for row in each.findings):
             assert not one.message.endswith((": ", ":"))
+    legal = "x = f'''{a[\"b\"]}'''\n"  # looked at closely, and fine
+    assert [one.refused for one in judge(legal + "y = f'{d['e']}'\n", 8)] == [True]
     spaced = "\n\n  x = f'{d['e']}'\n"
     assert next(judge(spaced, 8)).findings[0].excerpt == "  x = f'{d['e']}'"
     assert next(judge("x = f'{d['e']}'", 8)).findings[0].excerpt == "x = f'{d['e']}'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import libcst
 import pytest
 
 from buildguard.rules.fstrings import judge
@@ -64,10 +65,10 @@ def test_what_libcst_cannot_parse_is_said_and_no_reason_against_it(monkeypatch: 
     def stumbles(_source: str) -> object:
         raise ValueError("no")
 
-    monkeypatch.setattr(structure.libcst, "parse_expression", stumbles)
+    monkeypatch.setattr(libcst, "parse_expression", stumbles)
     assert doubt("f'{a}'", literal) == (False, "libcst cannot parse this literal: ValueError: no")
     monkeypatch.undo()
-    monkeypatch.setattr(structure.libcst, "parse_expression", lambda _source: structure.libcst.Name("a"))
+    monkeypatch.setattr(libcst, "parse_expression", lambda _source: libcst.Name("a"))
     assert doubt("f'{a}'", literal) == (False, "libcst cannot parse this literal: it is a Name to libcst")
     monkeypatch.setattr(structure, "seen_by_libcst", lambda _source: ("f", "'", "a"))
     assert doubt("f'{a}'", literal) == (True, "libcst reads another structure in this f-string")
