@@ -68,10 +68,19 @@ def _in_child(args: tuple[str, ...], env: dict[str, str], cwd: str, out: int, er
     return 0
 
 
+def pytest_sessionstart() -> None:
+    """Interpreters that the tests keep at hand answer to one process, and each mutant is one."""
+    _forget("tests.")
+
+
 def pytest_runtest_setup() -> None:
     """What was kept of a function's results is from before its mutant, and hides which tests come to it."""
+    _forget("buildguard.")
+
+
+def _forget(where: str) -> None:
     for name, module in list(sys.modules.items()):
-        if name.startswith("buildguard."):
+        if name.startswith(where):
             for one in vars(module).values():
                 if hasattr(one, "cache_clear"):
                     one.cache_clear()
