@@ -221,6 +221,9 @@ def _page(found: Mapping[str, Sequence[Mutant]]) -> str:
             f"| `{one.function}` | `` {_cell(one.after)} `` | {why.get((one.function, one.after), '**not explained**')} |\n"
             for one in left
         )
+    missing = ", ".join(f"`{name}`" for name in _SELECTED if name not in found)
+    if missing:
+        text += f"\nNot counted yet: {missing}.\n"
     return f"{text}\n## The survivors\n\n| where | what it became | why nothing can notice |\n|---|---|---|\n{rest}"
 
 
