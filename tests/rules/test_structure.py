@@ -29,6 +29,7 @@ _SHAPES: dict[str, tuple[Any, ...]] = {
     "f'{a:x{b}y{c!r}z}'": ("f", "'", (False, "", (), ("x", _FIELD, "y", (False, "r", (), None), "z"))),
     "f'{f\"{a}b\"}'": ("f", "'", (False, "", (("f", '"', _FIELD, "b"),), None)),
     'f\'{f"" + "x" + f"c"}\'': ("f", "'", (False, "", (("f", '"'), ("f", '"', "c")), None)),
+    "f'''{f\"{f'{a}'}\"}'''": ("f", "'''", (False, "", (("f", '"', (False, "", (("f", "'", _FIELD),), None)),), None)),
     "f'''a\nb'''": ("f", "'''", "a\nb"),
     "f'''a\r\nb\rc'''": ("f", "'''", "a\nb\nc"),
 }
