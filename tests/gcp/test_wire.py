@@ -140,7 +140,9 @@ def test_an_answer_is_right_or_an_error(
     monkeypatch.setattr(storage, "PATIENCE", 2)
     port = int(server.address.rpartition(":")[2])
     struck, errors = 0, []
-    for seed in range(3 if name == "never" else 8):
+    for seed in range(20):
+        if struck and seed >= (3 if name == "never" else 8):
+            break  # how many connections there are, of which a seed strikes one, is a matter of time
         file = tmp_path / f"{name}-{seed}.tgz"
         file.write_bytes(random.Random(seed).randbytes(_SIZE))
         relay = Relay(port, _FAULTS[name], seed)
