@@ -41,7 +41,7 @@ def _literal(code: str) -> Nested:
     return found
 
 
-@pytest.mark.parametrize("code", _SHAPES)
+@pytest.mark.parametrize("code", _SHAPES, ids=range(len(_SHAPES)))
 def test_both_readings_see_this(code: str) -> None:
     assert seen_in_text(code, _literal(code)) == _SHAPES[code]
     assert seen_by_libcst(code) == _SHAPES[code]
