@@ -282,11 +282,11 @@ def _custody(folder: Path, scratch: Path, rounds: int) -> list[Row]:
         ),
         ("archive of a commit: of `tar -cz`", ratio(found["archive"], found["tar -cz"]), "0.35"),
         ("archive of a commit: size, of `tar -cz`", f"{size:.2f}", "1.15"),
-        *[
-            ("archive of a commit: of gcloud's own", ratio(found["archive"], one), "")
-            for one in [found.get("gcloud")]
-            if one
-        ],
+        *(
+            [("archive of a commit: of gcloud's own", ratio(found["archive"], found["gcloud"]), "")]
+            if "gcloud" in found
+            else []
+        ),
         (
             "1 GB archive hashed: of `gzip -dc \\| sha256sum`",
             ratio(found["1 GB archive"], found["gzip and sha256sum"]),

@@ -70,11 +70,15 @@ def main(names: Sequence[str]) -> None:
     for name in names or _SELECTED:
         with tempfile.TemporaryDirectory(prefix="buildguard-mutants-") as scratch:
             found = _run(Path(scratch), name)
-        (_RESULTS / f"mutation-{name.replace(chr(47), chr(45))}.json").write_text(json.dumps(found), "utf-8")
+        _result(name).write_text(json.dumps(found), "utf-8")
         _print(name, found)
-    files = {name: _RESULTS / f"mutation-{name.replace(chr(47), chr(45))}.json" for name in _SELECTED}
-    rows = {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.is_file()}
+    rows = {name: json.loads(_result(name).read_text("utf-8")) for name in _SELECTED if _result(name).is_file()}
     _PAGE.write_text(_page({name: [Mutant(*row) for row in found] for name, found in rows.items()}), "utf-8")
+
+
+def _result(name: str) -> Path:
+    """Where the last run of what is named is kept."""
+    return _RESULTS / f"mutation-{name.replace('/', '-')}.json"
 
 
 def _run(scratch: Path, name: str) -> list[Mutant]:

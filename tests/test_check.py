@@ -668,6 +668,22 @@ def test_output_goes_to_a_file_whole(repository: Callable[..., Project]) -> None
     assert (made.path / "out.sarif").stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 3), (">&- 2>&- <&-", 3), ("2>&-", 0), ("<&-", 0)])
+def test_a_closed_stream_is_no_bug_and_a_lost_result_no_success(
+    project: Callable[..., Project], closed: str, code: int
+) -> None:
+    made = project({"a.py": "x = 1\n", "Dockerfile": "FROM python:3.11\n"})
+
+    done = subprocess.run(
+        ["sh", "-c", f"'{made.executable}' check --output made.txt && '{made.executable}' check {closed}"],
+        cwd=made.path, capture_output=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == code, done.stderr
+    assert b"bug" not in done.stderr
+    assert (b"clean" in done.stdout) == (code == 0)
+
+
 def test_a_closed_or_full_stdout_is_not_a_pass(repository: Callable[..., Project]) -> None:
     made = repository({**_DOCKERFILE, "ok.py": ""})
     command = [sys.executable, "-m", "buildguard", "check"]

@@ -36,6 +36,7 @@ _LIES = {
     "a part": ("check", 1, b'{"diagnostics": [{"path": "app/bad0.py", "severity": "error"}], "unproven": []}'),
     "an accusation": ("check", 1, b'{"diagnostics": [{"path": "app/m1.py", "severity": "error"}], "unproven": []}'),
     "a change": ("diff", 1, b'{"hops": [{"identical": false, "differences": [1]}], "first_changed_hop": 0}'),
+    "half an answer": ("diff", 0, b'{"hops": ['),
     "half a look": ("diff", 0, b'{"hops": [{"identical": false, "differences": []}], "first_changed_hop": null}'),
 }
 
