@@ -32,15 +32,15 @@ _SELECTED = {
     "rules/encode": [f"{_RULES}encode.py"],
     "rules/screen": [f"{_RULES}screen.py"],
     "rules/ignores": ["tests/test_check.py", "tests/test_fstrings.py"],
-    "rules/tokens": [f"{_RULES}findings.py", f"{_RULES}fix.py"],
+    "rules/tokens": [f"{_RULES}tokens.py"],
     "rules/fstrings": [f"{_RULES}masked.py", f"{_RULES}findings.py", "tests/test_fstrings.py"],
     "rules/legacy": [f"{_RULES}findings.py", f"{_RULES}legacy.py", f"{_RULES}masked.py"],
-    "rules/literals": [f"{_RULES}findings.py", f"{_RULES}masked.py"],
+    "rules/literals": [f"{_RULES}literals.py", f"{_RULES}findings.py"],
     "rules/occurrences": [f"{_RULES}findings.py", f"{_RULES}masked.py"],
-    "rules/plan": [f"{_RULES}structure.py", f"{_RULES}fix.py"],
+    "rules/plan": [f"{_RULES}structure.py", f"{_RULES}fix.py", f"{_RULES}rewrites.py"],
     "rules/structure": [f"{_RULES}structure.py"],
-    "rules/statements": [f"{_RULES}fix.py", "tests/test_fstrings.py"],
-    "rules/rewrite": [f"{_RULES}fix.py"],
+    "rules/statements": [f"{_RULES}statements.py"],
+    "rules/rewrite": [f"{_RULES}rewrites.py", f"{_RULES}fix.py"],
     "manifest": ["tests/test_manifest.py"],
     "difference": ["tests/custody/test_difference.py", "tests/custody/test_matrix.py", "tests/test_diff.py"],
     "cache": ["tests/test_cache.py"],
@@ -49,6 +49,9 @@ _SELECTED = {
 _ELSEWHERE = [
     "--deselect=tests/rules/test_fix.py::test_every_fixable_case_runs_the_same",
     "--deselect=tests/rules/test_findings.py::test_hostile_sources_end_soon",
+    # what is kept is proven there, and nothing is rewritten
+    "--deselect=tests/rules/test_rewrites.py::test_rewrites_are_legal",
+    "--deselect=tests/rules/test_rewrites.py::test_rewrites_mean_the_same",
 ]
 # the same damages between two pairs of stages: more of them take long and reach no other line
 _MORE = {"difference": ["-k", "commit-worktree or worktree-tgz or test_diff"]}
@@ -98,6 +101,9 @@ def _run(scratch: Path, name: str) -> list[Mutant]:
             "no:cacheprovider",
             "-p",
             "tests.mutation",
+            # interpreters that were kept for another mutant are let go of without a farewell
+            "-W",
+            "ignore::pytest.PytestUnraisableExceptionWarning",
             *_ELSEWHERE,
             *_MORE.get(name, []),
         ],

@@ -6,11 +6,12 @@ import base64
 import json
 import os
 import socket
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard import process
-from buildguard.containers.daemon import is_missing, plainly
+from buildguard.containers.daemon import is_missing, is_refused, plainly
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _LABEL = "buildguard.owner"
 _FOREIGN_HOURS = 24  # what another machine left is not ours to judge before that
 _LINK, _FOLDER = 1 << 27, 1 << 31  # Go's file mode bits, in which the API speaks
 _MOST_LINKS = 40
+_PAUSES = (0.1, 0.3, 1.0, 0.0)  # seconds, between tries to remove a container
 _NOT_FOUND = 404
 _KILLED = 137
 
@@ -44,9 +46,7 @@ class Cell:
 
     def close(self) -> None:
         """Remove the container with its volumes, whatever state it is in."""
-        # not to be broken off by a Ctrl-C, which is what most often leads here
-        with process.uninterrupted(), suppress(UnprovenError), plainly("removing the container"):
-            self.daemon.api.remove_container(self.id, v=True, force=True)
+        remove(self.daemon, self.id)
 
     def ending(self) -> str:
         """How the container came to its end, in words; empty while it runs, or where nobody can tell."""
@@ -94,6 +94,21 @@ class Cell:
         """The whole filesystem as a tar, in pieces, to be closed like `tar`; what volumes hold is not in it."""
         with plainly("reading the files of the image"):
             yield from self.daemon.stream(f"/containers/{self.id}/export", {})
+
+
+def remove(daemon: Daemon, identity: str) -> None:
+    """Remove a container with its volumes; an engine that refuses, since it is just ending, is asked again."""
+    with process.uninterrupted():  # a Ctrl-C is what most often leads here
+        for pause in _PAUSES:
+            try:
+                with plainly("removing the container"):
+                    daemon.api.remove_container(identity, v=True, force=True)
+            except UnprovenError as error:
+                if not is_refused(error):
+                    return
+                time.sleep(pause)
+            else:
+                return
 
 
 @contextmanager

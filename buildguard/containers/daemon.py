@@ -186,6 +186,11 @@ def is_missing(error: UnprovenError) -> bool:
     return isinstance(error.__cause__, NotFound)
 
 
+def is_refused(error: UnprovenError) -> bool:
+    """Whether the engine answered, and would not do what it was asked for there and then."""
+    return isinstance(error.__cause__, APIError) and not is_missing(error)
+
+
 def remedy(words: str) -> str:
     """What to do about an engine's complaint, empty where its own words are all there is."""
     if "no space left" in words:

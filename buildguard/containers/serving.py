@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import http.client
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from buildguard import process
-from buildguard.containers.cell import owned
+from buildguard.containers.cell import owned, remove
 from buildguard.containers.daemon import plainly
-from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,8 +104,7 @@ class Serving:
 
     def close(self) -> None:
         """Remove the container."""
-        with process.uninterrupted(), suppress(UnprovenError), plainly("removing the container"):
-            self._daemon.api.remove_container(self.id, v=True, force=True)
+        remove(self._daemon, self.id)
 
     def __enter__(self) -> Self:
         return self

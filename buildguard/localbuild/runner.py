@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard.config import PLATFORM
 from buildguard.containers import image as images
-from buildguard.containers.cell import owned
+from buildguard.containers.cell import owned, remove
 from buildguard.containers.daemon import plainly
 from buildguard.errors import GuardError, UnprovenError
 
@@ -109,7 +109,7 @@ class Build:
                     api.put_archive(holder, "/workspace", iter(source))
                 yield
             finally:
-                self._remove(holder)
+                remove(self._daemon, holder)
         finally:
             for name in names:
                 with suppress(UnprovenError), plainly("removing the workspace"):
@@ -122,7 +122,7 @@ class Build:
             with plainly("reading the workspace"):
                 yield from self._daemon.stream(f"/containers/{holder}/archive", {"path": "/workspace"})
         finally:
-            self._remove(holder)
+            remove(self._daemon, holder)
 
     def run(self) -> Result:
         """Run every step as soon as those that it waits for are done; inside of `workspace`."""
@@ -214,7 +214,7 @@ class Build:
         finally:
             with self._lock:
                 self._running.discard(container)
-            self._remove(container)
+            remove(self._daemon, container)
         seconds = time.monotonic() - started
         tolerated = step.tolerated is None or code in step.tolerated
         return Ended(status or (SUCCESS if tolerated else FAILURE), code, seconds, output, found.digest or found.id)
@@ -304,10 +304,6 @@ class Build:
 
     def _volume(self, name: str, *, own: bool = False) -> str:
         return f"{self._name}-{'volume-' if own else ''}{name}"
-
-    def _remove(self, container: str) -> None:
-        with suppress(UnprovenError), plainly("removing a container"):
-            self._daemon.api.remove_container(container, force=True)
 
 
 def _furniture(script: str) -> bytes:

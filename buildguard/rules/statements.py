@@ -126,11 +126,8 @@ def _whole(found: Sequence[Statement], at: int) -> int:
 
 
 def _above(found: Sequence[Statement], at: int, indent: int) -> int | None:
-    """The statement before `at` with the same indentation."""
-    for index in range(at - 1, -1, -1):
-        if found[index].indent <= indent:
-            return index if found[index].indent == indent else None
-    return None
+    """The statement before `at` that is no deeper; None where there is none, which no Python accepts."""
+    return next((index for index in range(at - 1, -1, -1) if found[index].indent <= indent), None)
 
 
 def _owner(found: Sequence[Statement], at: int) -> int:

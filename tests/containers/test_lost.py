@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -262,6 +263,41 @@ def test_an_engine_over_tcp(
     assert result.json["unproven"] == []
     assert result.codes()["bad.py"] == ["BG101"]
     assert result.json["summary"]["files"] == 63
+
+
+def test_an_engine_that_refuses_to_remove(
+    engine: str, spotless: None, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As engines do of a container that is just ending: podman with its own words, Docker with a status of 409."""
+    images.base("3.11")
+    path = engine.removeprefix("unix://")
+    refusals = iter([(500, "container state improper"), (409, "removal is already in progress")])
+    refused: list[int] = []
+
+    class Forward(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.socket(socket.AF_UNIX) as there:
+                there.connect(path)
+                threading.Thread(target=_pass_on, args=(there, self.request), daemon=True).start()
+                while data := self.request.recv(65536):
+                    if data.startswith(b"DELETE ") and (refusal := next(refusals, None)):
+                        status, words = refusal
+                        refused.append(status)
+                        body = json.dumps({"message": words})
+                        head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+                        self.request.sendall(f"{head}\r\n\r\n{body}".encode())
+                    else:
+                        there.sendall(data)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Forward) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{server.server_address[1]}")
+        result = project({**_FILES, "bad.py": "f(\n"}).check("--engine", "container")
+        server.shutdown()
+
+    assert result.codes()["bad.py"] == ["BG101"]
+    assert refused == [500, 409]
 
 
 def _certificates(folder: Path) -> None:

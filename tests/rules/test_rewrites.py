@@ -1,0 +1,65 @@
+"""Every rewrite of many f-strings, as it was when real Pythons proved it: a change of one shows in `rewrites.json`.
+
+`python -m tests.rules.test_rewrites` writes that file anew; read what became of it before you keep it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from buildguard.rules.plan import plan
+from tests.oracle import doubt, refusals
+from tests.rules.grammar import literal
+
+_KEPT = Path(__file__).with_name("rewrites.json")
+_COUNT, _LONGEST = 600, 64
+_ROWS: list[list[Any]] = json.loads(_KEPT.read_text("utf-8")) if _KEPT.is_file() else []
+
+
+def _row(source: str) -> list[Any]:
+    """A source, what became of it, the names that it binds, and why it was left alone."""
+    made = plan(source, 11)
+    (fix,) = made.fixes
+    return [source, made.after, list(made.lifted), fix.reason]
+
+
+@pytest.mark.parametrize("tenth", range(10))
+def test_rewrites_are_as_they_were(tenth: int) -> None:
+    rows = _ROWS[tenth::10]
+    assert [_row(source) for source, *_rest in rows] == rows
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.11"])
+def test_rewrites_are_legal(version: str) -> None:
+    fixed = [after for _source, after, _names, reason in _ROWS if not reason]
+    assert len(fixed) > _COUNT / 2
+    assert [after for after, said in zip(fixed, refusals(version, fixed), strict=True) if said] == []
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_rewrites_mean_the_same(version: str) -> None:
+    for source, after, names, reason in _ROWS:
+        if not reason:
+            assert doubt(version, source, after, names) == "", source
+
+
+def _made() -> list[list[Any]]:
+    dice = random.Random(701)
+    found: dict[str, None] = {}
+    while len(found) < _COUNT:
+        sources = [f"s = {literal(dice)}\n" for _ in range(1_000)]
+        sources = [one for one in sources if len(one) <= _LONGEST and one not in found]
+        for version in ("3.12", "3.13"):
+            sources = [one for one, said in zip(sources, refusals(version, sources), strict=True) if not said]
+        sources = [one for one, said in zip(sources, refusals("3.11", sources), strict=True) if said]
+        found.update(dict.fromkeys(one for one in sources if len(plan(one, 11).fixes) == 1))
+    return [_row(source) for source in [*found][:_COUNT]]
+
+
+if __name__ == "__main__":
+    _KEPT.write_text("[\n" + ",\n".join(json.dumps(row) for row in _made()) + "\n]\n", "utf-8")

@@ -1,0 +1,56 @@
+"""The tokens of a field's code, taken together."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildguard.rules.literals import Field, Nested, read
+from buildguard.rules.tokens import chains, inner_comments
+
+
+def _field(code: str) -> Field:
+    literal = read(code)
+    assert isinstance(literal, Nested)
+    (field,) = (part for part in literal.parts if isinstance(part, Field))
+    return field
+
+
+@pytest.mark.parametrize(
+    ("code", "comments"),
+    [
+        ("f'''{a}'''", []),
+        ("f'''{a # b\n}'''", ["# b"]),
+        ("f'''{ # a\nb # c\n}'''", ["# a", "# c"]),
+        ("f'''{f'x{a # b\n}y{c # d\n}' # e\n}'''", ["# b", "# d", "# e"]),
+        ("f'''{a:{b # c\n}d}'''", []),  # it is another field's
+        ("f'''{f'{a:{b # c\n}}{d # e\n}'}'''", ["# c", "# e"]),
+        ("f'''{f'{f\"{a # b\n}\" # c\n}'}'''", ["# b", "# c"]),
+        ("f'''{'# a' + f'# b'}'''", []),
+    ],
+    ids=range(8),
+)
+def test_comments_at_any_depth(code: str, comments: list[str]) -> None:
+    assert [code[one.start : one.end] for one in inner_comments(_field(code))] == comments
+
+
+@pytest.mark.parametrize(
+    ("code", "together"),
+    [
+        ("f'''{'a'}'''", ["'a'"]),
+        ("f'''{'a' 'b' f'c'}'''", ["'a' 'b' f'c'"]),
+        ("f'''{'a' + 'b'}'''", ["'a'", "'b'"]),
+        ("f'''{'a', 'b' 'c'}'''", ["'a'", "'b' 'c'"]),
+        ("f'''{'a' # b\n'c'}'''", ["'a' # b\n'c'"]),
+        ("f'''{'a' # b\n # c\n'd' # e\n'f'}'''", ["'a' # b\n # c\n'd' # e\n'f'"]),
+        ("f'''{'a' # b\n # c\n+ 'd'}'''", ["'a'", "# b", "\n", "# c", "\n", "'d'"]),
+        ("f'''{'a' # b\n}'''", ["'a'", "# b", "\n"]),
+        ("f'''{ # a\n'b' 'c'}'''", ["# a", "\n", "'b' 'c'"]),
+        ("f'''{'a' # b\n+ c # d\n}'''", ["'a'", "# b", "\n", "# d", "\n"]),
+        ("f'''{'a' \\\n 'b' # c\n}'''", ["'a' \\\n 'b'", "# c", "\n"]),
+    ],
+    ids=range(11),
+)
+def test_strings_side_by_side(code: str, together: list[str]) -> None:
+    found = chains(code, _field(code).tokens)
+    assert [code[chain[0].start : chain[-1].end] for chain in found] == together
+    assert [one for chain in found for one in chain] == list(_field(code).tokens)
