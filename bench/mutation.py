@@ -34,7 +34,7 @@ _SELECTED = {
     "rules/ignores": ["tests/test_check.py", "tests/test_fstrings.py"],
     "rules/tokens": [f"{_RULES}tokens.py"],
     "rules/fstrings": [f"{_RULES}masked.py", f"{_RULES}findings.py", "tests/test_fstrings.py"],
-    "rules/legacy": [f"{_RULES}findings.py", f"{_RULES}legacy.py", f"{_RULES}masked.py"],
+    "rules/legacy": [f"{_RULES}legacy.py", f"{_RULES}findings.py"],
     "rules/literals": [f"{_RULES}literals.py", f"{_RULES}findings.py"],
     "rules/occurrences": [f"{_RULES}findings.py", f"{_RULES}masked.py"],
     "rules/plan": [f"{_RULES}structure.py", f"{_RULES}fix.py", f"{_RULES}rewrites.py"],

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import random
+    from collections.abc import Iterator
 
-PIECES = ("a", "{", "}", ":", "!r", "=", "'", '"', "\\", "\n", "(", ")", " ", "# ", "f'", '"""', "b'", "\\N{DIGIT ONE}")
+_PIECES = (
+    "a",
+    "{",
+    "}",
+    ":",
+    "!r",
+    "=",
+    "'",
+    '"',
+    "\\",
+    "\n",
+    "(",
+    ")",
+    " ",
+    "# ",
+    "f'",
+    '"""',
+    "b'",
+    "\\N{DIGIT ONE}",
+)
 _QUOTES = ("'", '"', "'''", '"""')
 _SPACES = ("", "", "", " ", "\n", " # }\n", "\\\n")
 _WORDS = (
@@ -31,6 +52,26 @@ _WORDS = (
 )
 _CODE = ("a", "a != b", "a[1:2]", "(a, b)", "{c: d}", "a,", "(lambda: a)", "(b := a)", '"}"', "b'{'", "b'\\0'", "{'a'}")
 _STRINGS = 3  # that many of five expressions hold strings
+
+
+def literals() -> Iterator[str]:
+    """Of two kinds of quotes, and raw where that matters: all short ones, and many longer ones, the same each time."""
+    for quote in ("'", '"""'):
+        for one in dict.fromkeys(_bodies()):
+            yield f"f{quote}{one}{quote}"
+            if "\\" in one:
+                yield f"Rf{quote}{one}{quote}"
+
+
+def _bodies() -> Iterator[str]:
+    for length in range(4):
+        for pieces in itertools.product(_PIECES, repeat=length):
+            yield "".join(pieces)
+    dice = random.Random(701)
+    for _ in range(8_000):
+        made = body(dice, 3)
+        at = dice.randrange(len(made) + 1)
+        yield made if dice.random() < 0.7 else made[:at] + dice.choice(_PIECES) + made[at:]
 
 
 def body(dice: random.Random, depth: int = 2, *, in_spec: bool = False) -> str:

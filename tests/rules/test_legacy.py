@@ -7,7 +7,11 @@ import subprocess
 import pytest
 
 from buildguard.rules.fstrings import judge
+from buildguard.rules.legacy import Refusal, refusal
+from buildguard.rules.literals import read
 from tests.conftest import interpreter
+from tests.oracle import refusals
+from tests.rules.grammar import literals
 
 _CODES: dict[str, list[str]] = {
     'f"\\N{DIGIT ONE}"': [],
@@ -38,3 +42,45 @@ def test_what_older_pythons_make_of_it(code: str) -> None:
             [interpreter(version), "-c", script], input=f"x = {code}\n", capture_output=True, text=True, check=True
         )
         assert (done.stdout == "refused\n") == bool(found), version
+
+
+def _refusal(code: str) -> Refusal | None:
+    literal = read(code)
+    assert literal is not None
+    return refusal(code, 0, literal.prefix, literal.quote, literal.end)
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.11"])
+def test_the_interpreters_refuse_the_same(version: str) -> None:
+    codes = [code for code in literals() if read(code) is not None]
+    for newer in ("3.12", "3.13"):
+        codes = [code for code, said in zip(codes, refusals(newer, codes), strict=True) if not said]
+    assert len(codes) > 10_000
+
+    found = {code: _refusal(code) for code in codes}
+
+    said = dict(zip(codes, refusals(version, codes), strict=True))
+    assert [code for code in codes if bool(said[code]) != (found[code] is not None)] == []
+    assert 0.2 < sum(map(bool, found.values())) / len(codes) < 0.8
+
+
+_PLACES = {
+    "f'{a['b']}'": ("BG201", 5),
+    "f'{f'{a}'}'": ("BG201", 4),
+    'f"{a +\n b}"': ("BG204", 2),
+    "f'''{a # b\n}'''": ("BG203", 7),
+    "f'''{a=  # b\n}'''": ("BG203", 9),
+    "f\"{d['a\\n']}\"": ("BG202", 7),
+    "f'''{a + \\\n b}'''": ("BG202", 9),
+    "f'{a!r }'": ("BG207", 6),
+    "f'{a:{b:{c}}}'": ("BG206", 8),
+    "f'''{'a''' 'b'}'''": ("BG201", 7),
+    "f'{a:}'": None,
+    "f'{a=}'": None,
+    "f'{a!r:{b}}'": None,
+}
+
+
+@pytest.mark.parametrize("code", _PLACES, ids=range(len(_PLACES)))
+def test_where_the_older_ones_stop(code: str) -> None:
+    assert _refusal(code) == _PLACES[code]

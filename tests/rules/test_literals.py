@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import random
 import re
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -27,7 +25,7 @@ from buildguard.rules.literals import (
     token_end,
 )
 from tests.conftest import interpreter
-from tests.rules.grammar import PIECES, body
+from tests.rules.grammar import literals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -103,24 +101,9 @@ def _side_by_side(code: str) -> Iterator[Nested | Plain | None]:
         yield None
 
 
-def _bodies() -> Iterator[str]:
-    """All short ones; longer ones by the grammar, some of them with one piece too many."""
-    for length in range(4):
-        for pieces in itertools.product(PIECES, repeat=length):
-            yield "".join(pieces)
-    dice = random.Random(701)
-    for _ in range(8_000):
-        made = body(dice, 3)
-        if dice.random() < 0.3:
-            at = dice.randrange(len(made) + 1)
-            made = made[:at] + dice.choice(PIECES) + made[at:]
-        yield made
-
-
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
 def test_fields_are_those_of_the_syntax_tree(version: str) -> None:
-    codes = [f"f{quote}{body}{quote}" for body in dict.fromkeys(_bodies()) for quote in ("'", '"""')]
-    codes += [f"Rf{code[1:]}" for code in codes if "\\" in code]
+    codes = list(literals())
     accepted = 0
     for code, tree in zip(codes, _trees(version, codes), strict=True):
         if tree is not None:
