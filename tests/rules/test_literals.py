@@ -129,6 +129,7 @@ def _told(code: str, part: Any) -> Any:
         return (part.prefix, code[part.body])
     if not isinstance(part, Field):
         return f"{part.kind} {code[part.start : part.end]}"
+    assert min(part.equal, part.conversion) >= -1
     spec = None if part.spec is None else tuple(_told(code, one) for one in part.spec)
     equal = code[part.code_end : part.equal] if part.equal != -1 else ""
     conversion = code[part.conversion : part.tail] if part.conversion != -1 else ""
@@ -167,6 +168,8 @@ _PARTS: dict[str, tuple[Any, ...]] = {
     "f'{a:b\n}'": (_field("a", "newline \n", spec=("b",)),),
     "f'''{a:b\n}'''": (_field("a", spec=("b\n",)),),
     "f'{a:{b}{{}'": (_field("a", spec=(_field("b"), "{{")),),
+    "f'{a:{b}{{c}}}'": (_field("a", spec=(_field("b"), _field("{c}"))),),
+    "f'\\\r\n{a}'": ("\\\r\n", _field("a")),
     "T'{a}'": (_field("a"),),
 }
 
@@ -230,3 +233,12 @@ def test_the_deepest() -> None:
     assert list(suspects(behind)) == [TooDeep(4, behind.index("\n"))]
     last = behind[: behind.index("\n")]
     assert list(suspects(last)) == [TooDeep(4, len(last))]
+
+
+@pytest.mark.parametrize("before", ["", "{a}" * 200, "{a:{b}}" * 3], ids=["nothing", "many", "deep"])
+def test_the_deepest_format_spec(before: str) -> None:
+    """The reader ends before the stack does; what Pythons take is far less."""
+    deep = "f'" + before + "{x:" * 160 + "}" * 160 + "'"
+    assert read(deep) is not None
+    deeper = "f'" + before + "{x:" * 161 + "}" * 161 + "'"
+    assert list(suspects(deeper)) == [TooDeep(0, len(deeper))]

@@ -59,3 +59,11 @@ def test_each_finding_shows_its_own_line_and_says_something() -> None:
     spaced = "\n\n  x = f'{d['e']}'\n"
     assert next(judge(spaced, 8)).findings[0].excerpt == "  x = f'{d['e']}'"
     assert next(judge("x = f'{d['e']}'", 8)).findings[0].excerpt == "x = f'{d['e']}'"
+
+
+def test_a_message_names_what_it_found_and_an_excerpt_has_an_end() -> None:
+    (deep,) = next(judge("x = f'{a:{b:{c}}}'\n", 11)).findings
+    assert deep.message == "nested deeper than the target allows: a format spec in a format spec"
+    (reused,) = next(judge("x = f'{a['b']}'" + "#" * 500, 8)).findings
+    assert reused.message == "f-string reuses its own quote inside a replacement field: '"
+    assert reused.excerpt == "x = f'{a['b']}'" + "#" * 385
