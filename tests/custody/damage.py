@@ -56,6 +56,18 @@ class Damage(NamedTuple):
     worktree: str = ""
 
 
+class Tree(NamedTuple):
+    """What a repository holds: files, what an older commit has in place of them or beside them, links, programs."""
+
+    files: dict[str, bytes]
+    old: dict[str, bytes]
+    links: dict[str, str]
+    programs: tuple[str, ...]
+
+
+TREE = Tree(FILES, OLD, LINKS, (EXECUTABLE,))
+
+
 def write(tree: Path, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         path = tree / name
@@ -63,21 +75,25 @@ def write(tree: Path, files: dict[str, bytes]) -> None:
         path.write_bytes(content)
 
 
-def fill(tree: Path) -> None:
+def fill(place: Path, of: Tree = TREE) -> None:
     """The whole tree."""
-    write(tree, FILES)
-    for name, target in LINKS.items():
-        (tree / name).symlink_to(target)
-    (tree / EXECUTABLE).chmod(0o755)
+    write(place, of.files)
+    for name, target in of.links.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).symlink_to(target)
+    for name in of.programs:
+        (place / name).chmod(0o755)
 
 
-def fill_clean(tree: Path) -> None:
+def fill_clean(place: Path, of: Tree = TREE) -> None:
     """A fresh copy of the whole tree."""
-    tree.mkdir()
-    fill(tree)
+    place.mkdir()
+    fill(place, of)
 
 
-def _change(name: str, make: Callable[[bytes], bytes]) -> Callable[[Path], object]:
+def change(name: str, make: Callable[[bytes], bytes]) -> Callable[[Path], object]:
+    """Other bytes in a file."""
+
     def do(tree: Path) -> None:
         path = tree / name
         was = path.read_bytes()
@@ -93,11 +109,19 @@ def _flip(content: bytes) -> bytes:
     return content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :]
 
 
-def _rename(old: str, new: str) -> Callable[[Path], object]:
-    return lambda tree: (tree / old).rename(tree / new)
+def rename(old: str, new: str) -> Callable[[Path], object]:
+    """Another name for a file."""
+
+    def do(tree: Path) -> None:
+        (tree / new).parent.mkdir(parents=True, exist_ok=True)
+        (tree / old).rename(tree / new)
+
+    return do
 
 
-def _relink(name: str, target: str) -> Callable[[Path], object]:
+def relink(name: str, target: str) -> Callable[[Path], object]:
+    """Another target for a link."""
+
     def do(tree: Path) -> None:
         (tree / name).unlink()
         (tree / name).symlink_to(target)
@@ -127,76 +151,71 @@ def _swap(tree: Path) -> None:
     two.write_bytes(first)
 
 
-def _collapse(tree: Path) -> None:
-    """What a disk that ignores case leaves of two names."""
-    (tree / "app/One.py").unlink()
-
-
 def _expanded(content: bytes) -> bytes:
     return content.replace(b"$Format:%H$", b"0123456789" * 4).replace(b"$Format:%cI$", b"2026-11-21T16:32:00+00:00")
 
 
 _CRLF = ("changed", "line-endings")
 DAMAGES = [
-    Damage("crlf", _change("app/main.py", lambda c: c.replace(b"\n", b"\r\n")), {"app/main.py": _CRLF}),
-    Damage("lf", _change("app/windows.py", lambda c: c.replace(b"\r\n", b"\n")), {"app/windows.py": _CRLF}),
-    Damage("cr", _change("app/main.py", lambda c: c.replace(b"\n", b"\r")), {"app/main.py": _CRLF}),
-    Damage("mixed", _change("app/main.py", lambda c: c.replace(b"\n", b"\r\n", 1)), {"app/main.py": _CRLF}),
-    Damage("bom", _change("app/main.py", lambda c: b"\xef\xbb\xbf" + c), {"app/main.py": ("changed", "bom")}),
-    Damage("no bom", _change("app/marked.py", lambda c: c[3:]), {"app/marked.py": ("changed", "bom")}),
-    Damage("two boms", _change("app/marked.py", lambda c: c[:3] + c), {"app/marked.py": ("changed", "bom")}),
+    Damage("crlf", change("app/main.py", lambda c: c.replace(b"\n", b"\r\n")), {"app/main.py": _CRLF}),
+    Damage("lf", change("app/windows.py", lambda c: c.replace(b"\r\n", b"\n")), {"app/windows.py": _CRLF}),
+    Damage("cr", change("app/main.py", lambda c: c.replace(b"\n", b"\r")), {"app/main.py": _CRLF}),
+    Damage("mixed", change("app/main.py", lambda c: c.replace(b"\n", b"\r\n", 1)), {"app/main.py": _CRLF}),
+    Damage("bom", change("app/main.py", lambda c: b"\xef\xbb\xbf" + c), {"app/main.py": ("changed", "bom")}),
+    Damage("no bom", change("app/marked.py", lambda c: c[3:]), {"app/marked.py": ("changed", "bom")}),
+    Damage("two boms", change("app/marked.py", lambda c: c[:3] + c), {"app/marked.py": ("changed", "bom")}),
     Damage(
         "utf-16",
-        _change("app/text.py", lambda c: c.decode().encode("utf-16")),
+        change("app/text.py", lambda c: c.decode().encode("utf-16")),
         {"app/text.py": ("changed", "transcoded")},
     ),
     Damage(
         "utf-16 of a Windows shell",
-        _change("app/main.py", lambda c: c.decode().replace("\n", "\r\n").encode("utf-16")),
+        change("app/main.py", lambda c: c.decode().replace("\n", "\r\n").encode("utf-16")),
         {"app/main.py": ("changed", "transcoded")},
     ),
     Damage(
         "latin-1",
-        _change("app/text.py", lambda c: c.decode().encode("latin-1")),
+        change("app/text.py", lambda c: c.decode().encode("latin-1")),
         {"app/text.py": ("changed", "transcoded")},
     ),
     Damage(
         "encoded twice",
-        _change("app/text.py", lambda c: c.decode("latin-1").encode()),
+        change("app/text.py", lambda c: c.decode("latin-1").encode()),
         {"app/text.py": ("changed", "transcoded")},
     ),
     Damage(
         "letters lost",
-        _change("app/text.py", lambda c: c.decode().encode("ascii", "replace")),
+        change("app/text.py", lambda c: c.decode().encode("ascii", "replace")),
         {"app/text.py": ("changed", "transcoded")},
     ),
-    Damage("final newline", _change("app/main.py", lambda c: c[:-1]), {"app/main.py": ("changed", "final-newline")}),
+    Damage("final newline", change("app/main.py", lambda c: c[:-1]), {"app/main.py": ("changed", "final-newline")}),
     Damage(
-        "a newline more", _change("app/no_end.py", lambda c: c + b"\n"), {"app/no_end.py": ("changed", "final-newline")}
+        "a newline more", change("app/no_end.py", lambda c: c + b"\n"), {"app/no_end.py": ("changed", "final-newline")}
     ),
-    Damage("cut", _change("app/main.py", lambda c: c[:20]), {"app/main.py": ("changed", "truncated")}),
-    Damage("emptied", _change("data.bin", lambda _c: b""), {"data.bin": ("changed", "truncated")}),
+    Damage("cut", change("app/main.py", lambda c: c[:20]), {"app/main.py": ("changed", "truncated")}),
+    Damage("emptied", change("data.bin", lambda _c: b""), {"data.bin": ("changed", "truncated")}),
     Damage(
-        "torn", _change("data.bin", lambda c: c[:512] + bytes(len(c) - 512)), {"data.bin": ("changed", "truncated")}
+        "torn", change("data.bin", lambda c: c[:512] + bytes(len(c) - 512)), {"data.bin": ("changed", "truncated")}
     ),
-    Damage("flip", _change("app/main.py", _flip), {"app/main.py": ("changed", "bit-flip")}),
-    Damage("flip in data", _change("data.bin", _flip), {"data.bin": ("changed", "bit-flip")}),
+    Damage("flip", change("app/main.py", _flip), {"app/main.py": ("changed", "bit-flip")}),
+    Damage("flip in data", change("data.bin", _flip), {"data.bin": ("changed", "bit-flip")}),
     Damage(
         "stale", lambda tree: write(tree, {"app/old.py": OLD["app/old.py"]}), {"app/old.py": ("changed", "stale")}
     ),
     Damage("risen", lambda tree: write(tree, {"app/gone.py": OLD["app/gone.py"]}), {"app/gone.py": ("added", "stale")}),
-    Damage("pointer", _change("large.dat", lambda _c: _POINTER), {"large.dat": ("changed", "lfs-pointer")}),
+    Damage("pointer", change("large.dat", lambda _c: _POINTER), {"large.dat": ("changed", "lfs-pointer")}),
     Damage(
-        "export-subst", _change("app/version.py", _expanded), {"app/version.py": ("changed", "keyword-expansion")}
+        "export-subst", change("app/version.py", _expanded), {"app/version.py": ("changed", "keyword-expansion")}
     ),
     Damage(
         "ident",
-        _change("app/ident.py", lambda c: c.replace(b"$Id$", b"$Id: 0123456789abcdef0123456789abcdef01234567 $")),
+        change("app/ident.py", lambda c: c.replace(b"$Id$", b"$Id: 0123456789abcdef0123456789abcdef01234567 $")),
         {"app/ident.py": ("changed", "keyword-expansion")},
     ),
     Damage(
         "nfd",
-        _rename(_NFC, unicodedata.normalize("NFD", _NFC)),
+        rename(_NFC, unicodedata.normalize("NFD", _NFC)),
         {
             _NFC: ("removed", "name-normalization"),
             unicodedata.normalize("NFD", _NFC): ("added", "name-normalization"),
@@ -204,19 +223,19 @@ DAMAGES = [
     ),
     Damage(
         "case",
-        _rename("app/two.py", "app/Two.py"),
+        rename("app/two.py", "app/Two.py"),
         {"app/two.py": ("removed", "case-collision"), "app/Two.py": ("added", "case-collision")},
     ),
-    Damage("moved", _rename("app/two.py", "two.py"), {"app/two.py": ("removed", "moved"), "two.py": ("added", "moved")}),
+    Damage("moved", rename("app/two.py", "two.py"), {"app/two.py": ("removed", "moved"), "two.py": ("added", "moved")}),
     Damage("swapped", _swap, {"app/one.py": ("changed", "moved"), "app/two.py": ("changed", "moved")}),
     Damage("executable", lambda tree: (tree / "app/main.py").chmod(0o755), {"app/main.py": ("mode", "mode")}),
     Damage("not executable", lambda tree: (tree / "run.sh").chmod(0o644), {"run.sh": ("mode", "mode")}),
     Damage("link copied", _copy_for_link, {"link.py": ("type", "symlink-replaced")}),
     Damage("link as text", _text_for_link, {"link.py": ("type", "symlink-replaced")}),
     Damage("file linked", _link_for_file, {"app/one.py": ("type", "symlink-replaced")}),
-    Damage("link re-aimed", _relink("link.py", "app/text.py"), {"link.py": ("changed", "content")}, "local-edit"),
-    Damage("dangling re-aimed", _relink("deep/dangling", "x"), {"deep/dangling": ("changed", "content")}, "local-edit"),
-    Damage("folder link re-aimed", _relink("linked", "deep"), {"linked": ("changed", "content")}, "local-edit"),
+    Damage("link re-aimed", relink("link.py", "app/text.py"), {"link.py": ("changed", "content")}, "local-edit"),
+    Damage("dangling re-aimed", relink("deep/dangling", "x"), {"deep/dangling": ("changed", "content")}, "local-edit"),
+    Damage("folder link re-aimed", relink("linked", "deep"), {"linked": ("changed", "content")}, "local-edit"),
     Damage("link lost", lambda tree: (tree / "deep/dangling").unlink(), {"deep/dangling": ("removed", "content")}, "local-edit"),
     Damage("lost", lambda tree: (tree / "README").unlink(), {"README": ("removed", "content")}, "local-edit"),
     Damage("empty lost", lambda tree: (tree / "app/empty.py").unlink(), {"app/empty.py": ("removed", "content")}, "local-edit"),
@@ -225,7 +244,7 @@ DAMAGES = [
     Damage("dangling extra", lambda tree: (tree / "new").symlink_to("no"), {"new": ("added", "content")}, "local-edit"),
     Damage(
         "edited",
-        _change("app/main.py", lambda c: c.replace(b"os.name", b"os.getcwd()")),
+        change("app/main.py", lambda c: c.replace(b"os.name", b"os.getcwd()")),
         {"app/main.py": ("changed", "content")},
         "local-edit",
     ),
@@ -247,17 +266,18 @@ def git(folder: Path, *args: str, env: dict[str, str] | None = None) -> str:
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
-def repository(folder: Path) -> None:
+def repository(folder: Path, of: Tree = TREE) -> None:
     """A repository whose first commit is older, and whose second holds the tree; the worktree is clean."""
     folder.mkdir()
     git(folder, "init", "--quiet", "--initial-branch=main")
     (folder / ".git/info/exclude").write_text("/stages/\n")
-    fill(folder)
-    write(folder, OLD)
+    fill(folder, of)
+    write(folder, of.old)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "older")
-    write(folder, FILES)
-    (folder / "app/gone.py").unlink()
+    write(folder, of.files)
+    for name in of.old.keys() - of.files.keys():
+        (folder / name).unlink()
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "newer")
 

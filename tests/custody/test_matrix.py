@@ -10,7 +10,7 @@ import pytest
 
 from buildguard.commands import compare
 from tests.custody import damage
-from tests.custody.damage import DAMAGES, Damage, stage_of, worktree_of
+from tests.custody.damage import DAMAGES, TREE, Damage, Tree, stage_of, worktree_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,14 +42,14 @@ def repo(template: Path, tmp_path: Path) -> Path:
     return shutil.copytree(template, tmp_path / "repo", symlinks=True)
 
 
-def chain_of(repo: Path, one: Damage, before: str, after: str) -> Chain:
+def chain_of(repo: Path, one: Damage, before: str, after: str, of: Tree = TREE) -> Chain:
     """HEAD, a clean stage, a damaged one."""
     clean = repo.parent / "clean"
-    damage.fill_clean(clean)
+    damage.fill_clean(clean, of)
     there = {"worktree": f"dir:{repo}", "commit": "commit:HEAD", "index": "index:"}
     first = there.get(before) or stage_of(before, clean, repo, "clean")
     damaged = repo.parent / "damaged"
-    damage.fill_clean(damaged)
+    damage.fill_clean(damaged, of)
     one.do(damaged)
     last = worktree_of(damaged, repo) if after == "worktree" else stage_of(after, damaged, repo, "damaged")
     names = [first, last] if before == "commit" else ["commit:HEAD", first, last]

@@ -28,7 +28,7 @@ from buildguard.commands.evidence import Collector
 from buildguard.errors import UnprovenError
 from tests import test_cache
 from tests.conftest import interpreter
-from tests.custody import chains, chance, damage, mutants, test_detectors
+from tests.custody import chains, chance, damage, mutants, seeded, test_detectors
 from tests.custody.test_matrix import PAIRS, chain_of, expected_of, rows_of
 from tests.test_cases import MEASURED
 from tests.trust import faults, killed
@@ -81,6 +81,34 @@ def matrix(folder: Path, scale: float) -> Figure:
             wrong.append(f"{one.name}: {before} to {after}")
         shutil.rmtree(here)
     return Figure("A2", "damages by kind and hop; hop or cause named wrongly", len(every), tuple(wrong))
+
+
+# a source on its way: the index, the disk, the archive, the object, the workspace, and the image
+_HOPS = (
+    ("commit", "index"), ("index", "worktree"), ("worktree", "tgz"), ("tgz", "zip"), ("tgz", "folder"), ("folder", "pax"),
+)  # fmt: skip
+
+
+def places(folder: Path, scale: float) -> Figure:
+    """Every kind of damage at every hop of a source's way, at twenty places that seeds choose."""
+    wrong, tries = [], 0
+    for seed in range(max(1, int(20 * scale))):
+        tree, found = seeded.damages(seed)
+        template = folder / f"template-{seed}"
+        damage.repository(template, tree)
+        every = [(one, hop) for one in found for hop in _HOPS]
+        for number, (one, (before, after)) in enumerate(every if scale >= 1 else every[:: int(0.3 / scale)]):
+            here = folder / f"{seed}-{number}"
+            repo = shutil.copytree(template, here / "repo", symlinks=True)
+            chain = chain_of(repo, one, before, after, tree)
+            last = len(chain.hops) - 1
+            tries += 1
+            if chain.first_changed != last or rows_of(chain, last) != expected_of(one, before, after):
+                wrong.append(f"seed {seed}, {one.name}, {before} to {after}: {rows_of(chain, last)}")
+            shutil.rmtree(here)
+    return Figure(
+        "A3", "damages by kind and hop at twenty seeded places; hop or cause named wrongly", tries, tuple(wrong)
+    )
 
 
 def clean(folder: Path, scale: float) -> Figure:
@@ -303,7 +331,7 @@ def hashes(folder: Path, scale: float) -> Figure:
 
 
 FIGURES: tuple[Callable[[Path, float], Figure], ...] = (
-    injections, matrix, clean, archives, parsers, verdicts, kills, faulty, poison, broken, hashes,
+    injections, matrix, places, clean, archives, parsers, verdicts, kills, faulty, poison, broken, hashes,
 )  # fmt: skip
 
 
