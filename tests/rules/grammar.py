@@ -86,7 +86,8 @@ def body(dice: random.Random, depth: int = 2, *, in_spec: bool = False) -> str:
 def literal(dice: random.Random, depth: int = 2) -> str:
     """One f-string, or what looks like one: its quotes may end it early."""
     quote = dice.choice(_QUOTES)
-    return f"{dice.choice(('f', 'f', 'rF'))}{quote}{body(dice, depth)}{quote}"
+    made = f"{{x:{body(dice, depth, in_spec=True)}}}" if dice.random() < 0.3 else body(dice, depth)
+    return f"{dice.choice(('f', 'f', 'rF'))}{quote}{made}{quote}"
 
 
 def _string(dice: random.Random, depth: int) -> str:

@@ -17,7 +17,7 @@ from tests.oracle import doubt, refusals
 from tests.rules.grammar import literal
 
 _KEPT = Path(__file__).with_name("rewrites.json")
-_COUNT, _LONGEST = 600, 64
+_COUNT, _LONGEST = 900, 60
 _ROWS: list[list[Any]] = json.loads(_KEPT.read_text("utf-8")) if _KEPT.is_file() else []
 
 
