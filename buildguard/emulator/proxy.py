@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from buildguard.emulator.web import Handler, Web
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,33 +22,23 @@ class Proxy:
         self.pick = pick
         proxy = self
 
-        class Handler(_Handler):
+        class Requests(_Requests):
             owner = proxy
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="traffic", daemon=True)
-        self._thread.start()
+        self._web = Web(Requests, "traffic")
 
     @property
     def address(self) -> str:
         """Where it is reached."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self._web.address
 
     def close(self) -> None:
         """Answer no more."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._web.close()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # an answer is two small writes
+class _Requests(Handler):
     owner: Proxy
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
-        """Nothing is printed."""
 
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

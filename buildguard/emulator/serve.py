@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from concurrent import futures
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -23,6 +21,7 @@ from buildguard.emulator.run import CloudRun
 from buildguard.emulator.runapi import answering, code_of, handlers
 from buildguard.emulator.runapi import operation_of as run_operation
 from buildguard.emulator.storage import StorageServer
+from buildguard.emulator.web import Handler, Web
 from buildguard.gcp.endpoints import CLOUDBUILD, RUN, STORAGE
 
 if TYPE_CHECKING:
@@ -59,13 +58,10 @@ class Emulator:
         self.grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
         self._grpc.start()
 
-        class Handler(_Rest):
+        class Requests(_Rest):
             builds = self.builds
 
-        self._rest = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._rest.daemon_threads = True
-        self._thread = threading.Thread(target=self._rest.serve_forever, name="REST emulator", daemon=True)
-        self._thread.start()
+        self._rest = Web(Requests, "REST emulator")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -85,16 +81,14 @@ class Emulator:
     @property
     def rest_address(self) -> str:
         """Cloud Build's REST API."""
-        return f"http://127.0.0.1:{self._rest.server_address[1]}"
+        return self._rest.address
 
     def close(self) -> None:
         """End every build and every service, and stop answering."""
         self.builds.close()
         self.runs.close()
         self._grpc.stop(0)
-        self._rest.shutdown()
-        self._rest.server_close()
-        self._thread.join()
+        self._rest.close()
         self.storage.close()
 
 
@@ -175,15 +169,10 @@ def _long_running(builds: CloudBuild, runs: CloudRun) -> grpc.GenericRpcHandler:
 # ------------------------------------------------------------------------------------------ REST
 
 
-class _Rest(BaseHTTPRequestHandler):
+class _Rest(Handler):
     """The same in JSON, which gcloud speaks."""
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # an answer is two small writes
     builds: CloudBuild
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
-        """Nothing is printed."""
 
     def do_GET(self) -> None:
         self._answer(self._get)

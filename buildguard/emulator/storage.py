@@ -10,9 +10,10 @@ import hashlib
 import json
 import re
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from buildguard.emulator.web import Handler, Web
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -146,25 +147,20 @@ class StorageServer:
         self.buckets = Buckets(faults)
         sessions: dict[str, _Session] = {}
 
-        class Handler(_Handler):
+        class Requests(_Requests):
             buckets = self.buckets
             uploads = sessions
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="storage emulator", daemon=True)
-        self._thread.start()
+        self._web = Web(Requests, "storage emulator")
 
     @property
     def address(self) -> str:
         """`http://127.0.0.1:PORT`, for STORAGE_EMULATOR_HOST."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self._web.address
 
     def close(self) -> None:
         """Stop answering."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._web.close()
 
 
 class _Session:
@@ -175,16 +171,11 @@ class _Session:
         self.data = bytearray()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Requests(Handler):
     """Requests, by method and path."""
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # an answer is two small writes
     buckets: Buckets
     uploads: dict[str, _Session]
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
-        """Nothing is printed."""
 
     def do_GET(self) -> None:
         self._answer(self._get)

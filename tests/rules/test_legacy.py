@@ -75,6 +75,10 @@ _PLACES = {
     "f'{a!r }'": ("BG207", 6),
     "f'{a:{b:{c}}}'": ("BG206", 8),
     "f'''{'a''' 'b'}'''": ("BG201", 7),
+    "f\"{'\\n\\n'}\"": ("BG202", 4),
+    "rf'{a:{b:\\N{c}}}'": ("BG206", 11),
+    "f'{a:{b:\\N{DIGIT ONE}}}'": None,
+    "f\"{a!='b'}\"": None,
     "f'{a:}'": None,
     "f'{a=}'": None,
     "f'{a!r:{b}}'": None,
@@ -84,3 +88,4 @@ _PLACES = {
 @pytest.mark.parametrize("code", _PLACES, ids=range(len(_PLACES)))
 def test_where_the_older_ones_stop(code: str) -> None:
     assert _refusal(code) == _PLACES[code]
+    assert {bool(refusals(version, [code])[0]) for version in ("3.8", "3.11")} == {bool(_PLACES[code])}

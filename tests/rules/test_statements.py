@@ -50,8 +50,8 @@ z = [")", '(', \"\"\"[\"\"\", r'\\\\'] # ( not a bracket
 """
 
 
-def _oracle(text: str) -> Iterator[tuple[int, int]]:
-    """The offset of each logical line, and the number of the one that it stands under."""
+def _oracle(text: str) -> Iterator[tuple[int, int, int]]:
+    """The offsets of each logical line and of its first token, and the number of the one that it stands under."""
     lines = text.splitlines(keepends=True)
     begins = [sum(map(len, lines[:number])) for number in range(len(lines) + 1)]
     stack, count, begun = [-1], 0, False
@@ -65,11 +65,12 @@ def _oracle(text: str) -> Iterator[tuple[int, int]]:
         elif token.type not in _QUIET and not begun:
             begun = True
             count += 1
-            yield begins[token.start[0] - 1] + token.start[1], stack[-1]
+            line = begins[token.start[0] - 1]
+            yield line, line + token.start[1], stack[-1]
 
 
-def _read(text: str) -> list[tuple[int, int]]:
-    return [(one.start, one.parent) for one in statements(text)]
+def _read(text: str) -> list[tuple[int, int, int]]:
+    return [(one.line, one.start, one.parent) for one in statements(text)]
 
 
 @pytest.mark.parametrize("name", _MODULES)
@@ -120,6 +121,8 @@ def _above(text: str) -> Statement:
         ("@a\n@b\ndef c():\n    pass\nif d:\n    @e\n    @f\n    def HERE(): pass\n", "@", 6),
         ("@a\nclass B:\n    HERE\n", "@", 1),
         ("x\nmatch a:\n    case HERE: pass\n", "match", 2),
+        ("match a:\n    case HERE: pass\n", "match", 1),
+        ("x\nif a: b\nelif HERE: c\n", "if", 2),
         ("match a:\n    case b:\n        HERE\n", "HERE", 3),
         # which no Python accepts: an answer all the same, and soon
         ("else: HERE\nx\n", "else", 1),

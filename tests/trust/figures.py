@@ -1,4 +1,4 @@
-"""How often the guard was wrong, counted: injected damage, clean chains, mutants, real verdicts, kills, faulty, poison, and the guard broken.
+"""How often the guard was wrong, counted: injected damage, clean chains, mutants, real verdicts, kills, faulty, broken_lines, poison, and the guard broken.
 
 Each figure counts its tries and what was wrong in them. Where nothing was, the rate is below 3 / tries with 95 % confidence
 (the rule of three).
@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import tarfile
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
@@ -25,13 +26,14 @@ from unittest.mock import patch
 from buildguard import causes, difference
 from buildguard.archives import source
 from buildguard.commands.evidence import Collector
+from buildguard.containers import daemon
 from buildguard.errors import UnprovenError
 from tests import test_cache
 from tests.conftest import interpreter
 from tests.custody import chains, chance, damage, mutants, seeded, test_detectors
 from tests.custody.test_matrix import PAIRS, chain_of, expected_of, rows_of
 from tests.test_cases import MEASURED
-from tests.trust import faults, killed
+from tests.trust import faults, killed, lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -242,6 +244,19 @@ def faulty(folder: Path, scale: float) -> Figure:
     return Figure("E2", what, happened, tuple(wrong))
 
 
+def broken_lines(folder: Path, scale: float) -> Figure:
+    """Connections to the engine and to the bucket that break."""
+    each = max(1, int(20 * scale))
+    with closing(daemon.connect()) as reached:
+        field = lines.Field(folder, reached.address.url)
+    tried = {(kind, seed): field.trial(kind, seed) for kind in lines.KINDS for seed in range(each)}
+    field.close()
+    wrong = [f"{kind} {seed}: {words}" for (kind, seed), words in tried.items() if words]
+    happened = sum(words is not None for words in tried.values())
+    what = f"broken connections of {len(lines.KINDS)} kinds; a pass, a false alarm, or something left behind"
+    return Figure("E3", what, happened, tuple(wrong))
+
+
 def poison(folder: Path, scale: float) -> Figure:
     """Caches that were tampered with: not one verdict may come of it."""
     import sqlite3
@@ -331,7 +346,7 @@ def hashes(folder: Path, scale: float) -> Figure:
 
 
 FIGURES: tuple[Callable[[Path, float], Figure], ...] = (
-    injections, matrix, places, clean, archives, parsers, verdicts, kills, faulty, poison, broken, hashes,
+    injections, matrix, places, clean, archives, parsers, verdicts, kills, faulty, broken_lines, poison, broken, hashes,
 )  # fmt: skip
 
 

@@ -36,14 +36,14 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 class Place:
     """A repository in which runs are killed, with a cache and a folder for temporary files of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, image: str = "python:3.11-slim") -> None:
         self.path = folder / "repository"
         self.temporary = folder / "tmp"
         self.cache = folder / "cache"
         self.temporary.mkdir(parents=True)
         self.files = {f"app/m{number}.py": f"x = {number}\n" * 50 for number in range(120)}
         self.files |= dict.fromkeys(BAD, _BROKEN)
-        self.files |= {"Dockerfile": "FROM python:3.11-slim\nCOPY . .\n"}
+        self.files |= {"Dockerfile": f"FROM {image}\nCOPY . .\n"}
         self.env = {
             **os.environ,
             "TMPDIR": str(self.temporary),
