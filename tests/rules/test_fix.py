@@ -119,6 +119,8 @@ _LEFT = [
     ("s = f\"{x:{w}{d['\\n']=}}\"\n", "Pythons do not agree"),
     ("s = f\"{x:{w}{{1: '\\n'}[1]}}\"\n", "Pythons do not agree"),
     ("s = f\"{'\\n'!=d=}\"\n", "Pythons do not agree"),
+    ("s = f'{x!r :{w}a{{}'\n", "doubled braces"),
+    ("s = f'{a:{b:{c:\\n}}}'\n", "there is no other way to write it"),
     ("s = f\"{rf'{x:\\x3e}'!r}\"\n", "Pythons do not agree"),
     ('s = f"{g(f\'{g(f"{g(f\'{g(f"{g(x)!r}")}\')}")}\')}"\n', "every kind of quotes"),
     ('s = f"{' + 'f"{' * 200 + "1" + '}"' * 200 + '}"\n', "deeper than any Python takes"),
