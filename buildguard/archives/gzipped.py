@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Self
 
+from buildguard import process
 from buildguard.archives.tar import refusal
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
 
 MAGIC = b"\x1f\x8b"
 # Method deflate, no flags, no time, no level, an unknown system: the same header on every machine.
@@ -18,6 +22,8 @@ _HEADER = MAGIC + b"\x08\0\0\0\0\0\0\xff"
 _NAME, _COMMENT, _TEXT = 8, 16, 1
 _LONGEST_NAME = 512
 _CHUNK = 1 << 20
+_WINDOW = 1 << 15  # how far deflate looks back
+_AHEAD = 6  # pieces that may wait
 # A bomb of zeros is a thousand times as large as its file; sources and their data are ten times at most.
 MOST_RATIO, HARMLESS = 200, 16 << 20
 MOST_BYTES = 64 << 30
@@ -115,48 +121,69 @@ def _end_of_header(data: bytes) -> int:
 
 
 _LOST = "the archive could not be compressed: it unpacks to something else"
+_END = b"\x03\0"  # an empty last block
 
 
 class Gzip:
-    """Compressing piece by piece: fast rather than small, and the header without name and time.
+    """Compressing on every core: fast rather than small, and the header without name and time.
 
-    Compressors have been wrong before: what comes out is unpacked again at once, and has to be what went in. The
-    checksum is the standard library's, whoever compresses.
+    A piece is compressed by itself, with the end of the one before it as its dictionary. Compressors have been wrong
+    before: what comes out is unpacked again at once, and has to be what went in; the checksum is the standard library's.
     """
 
-    def __init__(self) -> None:
-        library, level = _library()
-        self._deflate = library.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
-        self._inflate = library.decompressobj(wbits=-zlib.MAX_WBITS)
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self._packers = ThreadPoolExecutor(process.cores())
+        self._keeper = ThreadPoolExecutor(1)  # takes one piece after the other
+        self._busy: deque[Future[None]] = deque()
+        self._library, self._level = _library()
+        self._inflate = self._library.decompressobj(wbits=-zlib.MAX_WBITS)
         self._went_in = hashlib.sha256()
-        self._not_seen_again = b""
         self._check = self._size = 0
-        self._header = _HEADER
+        self._before = b""
+        write(_HEADER)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for pool in (self._packers, self._keeper):
+            pool.shutdown(cancel_futures=True)
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of what went in."""
+        """The SHA-256 of what went in, once all of it has."""
         return self._went_in.hexdigest()
 
-    def add(self, piece: bytes) -> bytes:
-        """What to write for a piece."""
+    def add(self, piece: bytes) -> None:
+        """Take a piece; raises UnprovenError where the compressor did not keep an earlier one."""
+        packed = self._packers.submit(self._packed, piece, self._before)
+        self._before = piece[-_WINDOW:]
+        self._busy.append(self._keeper.submit(self._keep, piece, packed))
+        while len(self._busy) > _AHEAD:
+            self._busy.popleft().result()
+
+    def end(self) -> None:
+        """Write what comes last; raises UnprovenError where the compressor did not keep what it was given."""
+        for kept in self._busy:
+            kept.result()
+        if self._inflate.decompress(_END) or not self._inflate.eof:
+            raise UnprovenError(_LOST)
+        self._write(_END + self._check.to_bytes(4, "little") + (self._size % (1 << 32)).to_bytes(4, "little"))
+
+    def _packed(self, piece: bytes, before: bytes) -> bytes:
+        dictionary = {"zdict": before} if before else {}
+        deflate = self._library.compressobj(self._level, zlib.DEFLATED, -zlib.MAX_WBITS, **dictionary)
+        return bytes(deflate.compress(piece) + deflate.flush(zlib.Z_SYNC_FLUSH))
+
+    def _keep(self, piece: bytes, packing: Future[bytes]) -> None:
         self._check, self._size = zlib.crc32(piece, self._check), self._size + len(piece)
         self._went_in.update(piece)
-        self._not_seen_again += piece
-        header, self._header = self._header, b""
-        return header + self._checked(bytes(self._deflate.compress(piece)))
-
-    def end(self) -> bytes:
-        """What to write last; raises UnprovenError where the compressor did not keep what it was given."""
-        length = (self._size % (1 << 32)).to_bytes(4, "little")
-        last = self._header + self._checked(bytes(self._deflate.flush()))
-        if self._not_seen_again or not self._inflate.eof:
+        packed = packing.result()
+        try:
+            again = self._inflate.decompress(packed)
+        except self._library.error as error:
+            raise UnprovenError(_LOST) from error
+        if again != piece:
             raise UnprovenError(_LOST)
-        return last + self._check.to_bytes(4, "little") + length
-
-    def _checked(self, packed: bytes) -> bytes:
-        again = self._inflate.decompress(packed)
-        if not self._not_seen_again.startswith(again):
-            raise UnprovenError(_LOST)
-        self._not_seen_again = self._not_seen_again[len(again) :]
-        return packed
+        self._write(packed)

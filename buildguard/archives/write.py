@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
 from buildguard import manifest as manifests
 from buildguard.archives import gzipped
@@ -20,12 +18,10 @@ from buildguard.manifest import Entry, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from concurrent.futures import Future
     from pathlib import Path
 
 _BLOCK = 512
 _BATCH = 1 << 20
-_AHEAD = 4  # batches that may wait for the compressor
 _NAME, _PREFIX, _LINK, _SIZE = 100, 155, 100, 8**11
 _MODES = {manifests.FILE: 0o644, manifests.EXECUTABLE: 0o755, manifests.LINK: 0o777}
 _FOLDER = 0o755
@@ -67,8 +63,7 @@ def write(file: Path, items: Iterable[Item], folders: Iterable[bytes], mtime: in
     `aside` is what the cloud engine asks beside them: it is no part of the manifest, and left out where it is empty. The file is read back and has to give the same tar. Raises UnprovenError where it does not, or cannot be written.
     """
     try:
-        with open(file, "wb") as out, ThreadPoolExecutor(1) as helper:
-            tar = _Tar(out, helper, sorted(folders, reverse=True), mtime)
+        with open(file, "wb") as out, _Tar(out, sorted(folders, reverse=True), mtime) as tar:
             for item in items:
                 tar.add(item)
             written = tar.finish(aside)
@@ -83,18 +78,23 @@ def write(file: Path, items: Iterable[Item], folders: Iterable[bytes], mtime: in
 class _Tar:
     """A gzipped tar while it grows."""
 
-    def __init__(self, out: BinaryIO, helper: ThreadPoolExecutor, folders: list[bytes], mtime: int) -> None:
+    def __init__(self, out: BinaryIO, folders: list[bytes], mtime: int) -> None:
         self._out = out
         self._folders = folders  # the next one last
         self._written_folders: set[bytes] = set()
         self._mtime = mtime
-        self._gzip = gzipped.Gzip()
         self._file_digest, self._size = hashlib.sha256(), 0
+        self._gzip = gzipped.Gzip(self._write)
         self._entries: list[Entry] = []
         self._pending: list[bytes] = []
         self._length = 0
-        self._helper = helper
-        self._busy: deque[Future[None]] = deque()
+
+    def __enter__(self) -> Self:
+        self._gzip.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._gzip.__exit__(*error)
 
     def add(self, item: Item) -> None:
         while self._folders and self._folders[-1] + b"/" < item.path:
@@ -123,9 +123,7 @@ class _Tar:
                 self._member(_Member(path, b"0", _MODES[manifests.FILE], len(content), b"", self._mtime), content)
         self._put(bytes(2 * _BLOCK))
         self._flush()
-        for packed in self._busy:
-            packed.result()
-        self._write(self._gzip.end())
+        self._gzip.end()
         return Written(manifest, self._gzip.digest, self._file_digest.hexdigest(), self._size)
 
     def _folder(self, path: bytes) -> None:
@@ -147,15 +145,9 @@ class _Tar:
             self._flush()
 
     def _flush(self) -> None:
-        """Hand a batch to the compressor, which works on another core."""
-        data = b"".join(self._pending)
+        """Hand a batch to the compressor, which works on other cores."""
+        self._gzip.add(b"".join(self._pending))
         self._pending, self._length = [], 0
-        self._busy.append(self._helper.submit(self._pack, data))
-        while len(self._busy) > _AHEAD:
-            self._busy.popleft().result()
-
-    def _pack(self, data: bytes) -> None:
-        self._write(self._gzip.add(data))
 
     def _write(self, packed: bytes) -> None:
         self._file_digest.update(packed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -209,7 +210,7 @@ class _Lossy:
         self._real = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
 
     @staticmethod
-    def compressobj(*_settings: int) -> _Lossy:
+    def compressobj(*_settings: int, **_dictionary: bytes) -> _Lossy:
         return _Lossy()
 
     decompressobj = staticmethod(zlib.decompressobj)
@@ -217,15 +218,53 @@ class _Lossy:
     def compress(self, data: bytes) -> bytes:
         return self._real.compress(data[:100] + data[101:])
 
-    def flush(self) -> bytes:
-        return self._real.flush()
+    def flush(self, mode: int) -> bytes:
+        return self._real.flush(mode)
 
 
-def test_a_compressor_that_loses_bytes_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gzipped, "_library", lambda: (_Lossy, 1))
+class _Broken(_Lossy):
+    """A compressor whose output is none."""
+
+    @staticmethod
+    def compressobj(*_settings: int, **_dictionary: bytes) -> _Broken:
+        return _Broken()
+
+    def flush(self, mode: int) -> bytes:
+        return super().flush(mode) + b"\xff\xff"
+
+
+@pytest.mark.parametrize("library", [_Lossy, _Broken])
+def test_a_compressor_that_loses_bytes_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: type[_Lossy]
+) -> None:
+    monkeypatch.setattr(gzipped, "_library", lambda: (library, 1))
 
     with pytest.raises(UnprovenError, match="unpacks to something else"):
-        write.write(tmp_path / "x.tgz", [Item(b"a.py", manifest.FILE, b"x" * 5000, 1)], [], 1)
+        write.write(tmp_path / "x.tgz", [Item(b"a.py", manifest.FILE, os.urandom(5 << 20), 1)], [], 1)
+
+
+@pytest.mark.parametrize("standard", [False, True])
+def test_many_pieces_are_one_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, standard: bool) -> None:
+    """What lies further back than a piece is long, what is larger than a piece, and what no compressor makes smaller."""
+    if standard:
+        monkeypatch.setattr(gzipped, "_library", lambda: (zlib, 4))
+    once = os.urandom(20_000)
+    contents = [once * 60, b"", once, os.urandom(3 << 20), *(once[at:] for at in range(0, 20_000, 1000))]
+    items = [Item(b"f%03d" % number, manifest.FILE, one, 1) for number, one in enumerate(contents)]
+
+    written = write.write(tmp_path / "x.tgz", items, [], 1)
+
+    data = (tmp_path / "x.tgz").read_bytes()
+    inside = gzip.decompress(data)
+    assert hashlib.sha256(inside).hexdigest() == written.digest
+    assert b"".join(gzipped.gunzip(iter([data]))) == inside
+    subprocess.run(["gzip", "-t", tmp_path / "x.tgz"], check=True)
+    with tarfile.open(tmp_path / "x.tgz") as tar:
+        for one, content in zip(items, contents, strict=True):
+            found = tar.extractfile(one.path.decode())
+            assert found is not None
+            assert found.read() == content
+    assert len(data) < len(inside) * 0.8
 
 
 def test_a_disk_that_loses_bytes_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
