@@ -8,7 +8,10 @@ import io
 import os
 import random
 import socket
+import struct
 import subprocess
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -162,6 +165,26 @@ def test_passing_trouble_is_waited_out(
     file = _file(tmp_path, size)
 
     assert _storage().upload(file, _BUCKET, "a").stored.hashes == hashes_of(file)
+
+
+def test_a_client_that_leaves_is_no_fault_of_the_emulator(
+    server: Callable[..., StorageServer], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = server()
+    _storage().upload(_file(tmp_path, 9 << 20), _BUCKET, "large.tgz")
+    host, _, port = made.address.rpartition("/")[2].partition(":")
+    threads = threading.active_count()
+    with socket.create_connection((host, int(port))) as leaving:
+        leaving.sendall(f"GET /storage/v1/b/{_BUCKET}/o/large.tgz?alt=media HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert leaving.recv(100).startswith(b"HTTP/1.1 200")
+        leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    until = time.monotonic() + 10
+    while threading.active_count() > threads and time.monotonic() < until:
+        time.sleep(0.01)
+
+    assert threading.active_count() <= threads
+    assert capfd.readouterr().err == ""
+    assert made.buckets.get(_BUCKET, "large.tgz").data == (tmp_path / f"{9 << 20}-1.tgz").read_bytes()
 
 
 def test_what_may_not_be_written_is_told_in_words(server: Callable[..., StorageServer], tmp_path: Path) -> None:
