@@ -75,6 +75,11 @@ def main(names: Sequence[str]) -> None:
             found = _run(Path(scratch), name)
         _result(name).write_text(json.dumps(found), "utf-8")
         _print(name, found)
+    write_page()
+
+
+def write_page() -> None:
+    """The page anew from the last run of each, with what is explained by now."""
     rows = {name: json.loads(_result(name).read_text("utf-8")) for name in _SELECTED if _result(name).is_file()}
     _PAGE.write_text(_page({name: [Mutant(*row) for row in found] for name, found in rows.items()}), "utf-8")
 
