@@ -270,7 +270,7 @@ class _Requests(Handler):
 
     def _post(self, path: str, query: dict[str, str], body: bytes) -> None:
         if _BUCKETS.fullmatch(path):
-            name = json.loads(body)["name"]
+            name = _name({}, _parsed(body))
             self.buckets.create(name, query.get("project", ""))
             self._json({"kind": "storage#bucket", "id": name, "name": name})
             return
@@ -280,15 +280,15 @@ class _Requests(Handler):
         bucket = unquote(match["bucket"])
         wanted = int(query["ifGenerationMatch"]) if "ifGenerationMatch" in query else None
         if query.get("uploadType") == "resumable":
-            metadata = json.loads(body or b"{}")
-            name = query.get("name") or metadata["name"]
+            metadata = _parsed(body)
+            name = _name(query, metadata)
             number = f"{len(self.uploads) + 1}"
             self.uploads[number] = _Session(bucket, name, metadata, wanted)
             place = f"{self._address()}/upload/storage/v1/b/{quote(bucket)}/o?uploadType=resumable&upload_id={number}"
             self._json({}, 200, {"Location": place})
             return
         metadata, data = self._parts(body) if query.get("uploadType") == "multipart" else ({}, body)
-        name = query.get("name") or metadata["name"]
+        name = _name(query, metadata)
         self._store(_Session(bucket, name, metadata, wanted), data)
 
     def _put(self, _path: str, query: dict[str, str], body: bytes) -> None:
@@ -337,7 +337,7 @@ class _Requests(Handler):
         newline = b"\r\n" if body.split(mark, 2)[1].startswith(b"\r\n") else b"\n"
         first, _, rest = body.partition(mark + newline)[2].partition(newline + mark + newline)
         data, _, _end = rest.rpartition(newline + mark + b"--")
-        metadata = json.loads(first.partition(newline * 2)[2] or b"{}")
+        metadata = _parsed(first.partition(newline * 2)[2])
         head, _, content = data.partition(newline * 2)
         if "content-type" in head.lower().decode("latin-1") and "contentType" not in metadata:
             kinds = [
@@ -379,6 +379,25 @@ def _crc32c(data: bytes) -> str:
     import google_crc32c
 
     return base64.b64encode(google_crc32c.Checksum(data).digest()).decode()
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    """The metadata of a request; raises ApiError for what is none."""
+    try:
+        found = json.loads(body or b"{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ApiError(400, "parseError", "Parse Error")
+    return found
+
+
+def _name(query: Mapping[str, str], metadata: Mapping[str, Any]) -> str:
+    """What a request is about; raises ApiError where it does not say so."""
+    name = query.get("name") or metadata.get("name")
+    if not isinstance(name, str):
+        raise ApiError(400, "required", "Required")
+    return name
 
 
 def _resource(bucket: str, name: str, found: Generation, address: str) -> dict[str, Any]:

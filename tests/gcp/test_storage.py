@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import os
 import random
 import socket
@@ -12,6 +13,8 @@ import struct
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -204,6 +207,18 @@ def test_what_is_not_there(server: Callable[..., StorageServer], tmp_path: Path)
     sent = _storage().upload(_file(tmp_path, 10), _BUCKET, "a")
     with pytest.raises(UnprovenError, match="No such object"):
         _storage().look(Url(_BUCKET, "a", sent.stored.generation + 1))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"), [(b'{"name": "a', "parseError"), (b"[1]", "parseError"), (b'{"nbme": "a"}', "required")]
+)
+def test_a_request_that_was_damaged_is_answered(server: Callable[..., StorageServer], body: bytes, reason: str) -> None:
+    url = f"{server().address}/upload/storage/v1/b/{_BUCKET}/o?uploadType=resumable"
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"}))
+
+    assert answer.value.code == 400
+    assert json.loads(answer.value.read())["error"]["errors"][0]["reason"] == reason
 
 
 def test_an_object_that_changes_while_it_is_fetched(server: Callable[..., StorageServer], tmp_path: Path) -> None:

@@ -28,10 +28,12 @@ from buildguard.archives import source
 from buildguard.commands.evidence import Collector
 from buildguard.containers import daemon
 from buildguard.errors import UnprovenError
-from tests import test_cache
+from buildguard.rules import plan
+from tests import oracle, test_cache
 from tests.conftest import interpreter
 from tests.custody import chains, chance, damage, mutants, seeded, test_detectors
 from tests.custody.test_matrix import PAIRS, chain_of, expected_of, rows_of
+from tests.rules import grammar
 from tests.test_cases import MEASURED
 from tests.trust import faults, killed, lines
 
@@ -219,6 +221,39 @@ def verdicts(folder: Path, scale: float) -> Figure:
     return Figure("D", "hostile sources by real interpreter; another verdict than its own", tries, tuple(wrong))
 
 
+def fstrings(folder: Path, scale: float) -> Figure:
+    """f-strings by the grammar, that 3.12 and 3.13 take: what older ones say of each, and what is made of those that they refuse."""
+    del folder
+    wanted, tries, wrong = max(200, int(60_000 * scale)), 0, []
+    rng = random.Random("by the grammar")
+    while tries < wanted:
+        sources = [f"s = {grammar.literal(rng, rng.choice((1, 2, 2, 3)))}\n" for _ in range(min(4_000, wanted))]
+        for newer in ("3.12", "3.13"):
+            sources = [one for one, said in zip(sources, oracle.refusals(newer, sources), strict=True) if not said]
+        tries += len(sources)
+        plans = {one: plan.plan(one, 11) for one in sources}
+        for older in ("3.8", "3.11"):
+            for one, said in zip(sources, oracle.refusals(older, sources), strict=True):
+                wrong += [f"{older}: {one!r}"] if bool(said) != bool(plans[one].fixes) else []
+        repaired = [made for made in plans.values() if made.after != made.before]
+        for older in ("3.8", "3.11"):
+            refused = oracle.refusals(older, [made.after for made in repaired])
+            wrong += [
+                f"{older} refuses the repair: {made.before!r}"
+                for made, said in zip(repaired, refused, strict=True)
+                if said and not any(fix.reason for fix in made.fixes)
+            ]
+        for newer in ("3.12", "3.13"):
+            doubted = (made for made in repaired if oracle.doubt(newer, made.before, made.after, made.lifted))
+            wrong += [f"{newer} reads the repair otherwise: {made.before!r}" for made in doubted]
+    return Figure(
+        "D2",
+        "f-strings by the grammar; another verdict than 3.8's and 3.11's, or a repair that is none",
+        tries,
+        tuple(wrong),
+    )
+
+
 def kills(folder: Path, scale: float) -> Figure:
     """SIGKILL at random moments and in the middle of files."""
     each = max(2, int(13 * scale))
@@ -346,7 +381,7 @@ def hashes(folder: Path, scale: float) -> Figure:
 
 
 FIGURES: tuple[Callable[[Path, float], Figure], ...] = (
-    injections, matrix, places, clean, archives, parsers, verdicts, kills, faulty, broken_lines, poison, broken, hashes,
+    injections, matrix, places, clean, archives, parsers, verdicts, fstrings, kills, faulty, broken_lines, poison, broken, hashes,
 )  # fmt: skip
 
 
