@@ -127,6 +127,12 @@ def tells_names(tree):
 class OneForm(ast.NodeTransformer):
     """Bring every f-string to one form."""
 
+    def visit_FormattedValue(self, node):
+        if isinstance(node.format_spec, ast.Constant):  # as 3.13.0 has some that hold \N{...}
+            node.format_spec = ast.JoinedStr([node.format_spec])
+        self.generic_visit(node)
+        return node
+
     def visit_JoinedStr(self, node):
         self.generic_visit(node)
         values = []

@@ -24,6 +24,7 @@ _IMPERSONATE = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
 _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 PATIENCE = 120  # seconds that one request may be tried again for
 _LOG_IN = "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=KEY.json"
+_BETWEEN = "does a proxy or a login page answer in Google's place? try again"
 _INSTALL = 'pip install "buildguard-gcp[cloud]"'
 # what may stand in an error of Google's that is nobody's business: tokens, keys, signed parts of addresses
 _SECRET = re.compile(
@@ -104,13 +105,20 @@ def plainly(doing: str) -> Iterator[None]:
         from google.api_core.exceptions import GoogleAPICallError, RetryError
         from google.auth.exceptions import GoogleAuthError
         from requests import RequestException
+        from requests.exceptions import InvalidJSONError
     except ImportError as error:
         raise UnprovenError(f"{doing}: Google's client libraries are not installed", hint=_INSTALL) from error
+    strange = f"{doing}: the answer is none of Google's"
     try:
         yield
+    except InvalidJSONError as error:
+        raise UnprovenError(strange, hint=_BETWEEN) from error
     except (GoogleAPICallError, RetryError, GoogleAuthError, RequestException) as error:
         what, hint = _words(error)
         raise UnprovenError(f"{doing}: {what}", hint=hint) from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # Google's libraries take whatever comes with a status of 200 for what they asked for
+        raise UnprovenError(strange, hint=_BETWEEN) from error
 
 
 def _words(error: Exception) -> tuple[str, str]:

@@ -23,9 +23,10 @@ from buildguard import git as gits
 from buildguard.archives.pack import pack
 from buildguard.emulator.faults import Faults
 from buildguard.emulator.storage import StorageServer
+from buildguard.emulator.web import Handler, Web
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import endpoints
-from buildguard.gcp.storage import ChangedError, Hashes, Storage, Url, default_bucket, hashes_of
+from buildguard.gcp.storage import ChangedError, Hashes, Storage, Stored, Url, default_bucket, hashes_of
 from buildguard.stages.ingit import commit_of
 
 if TYPE_CHECKING:
@@ -207,6 +208,38 @@ def test_what_is_not_there(server: Callable[..., StorageServer], tmp_path: Path)
     sent = _storage().upload(_file(tmp_path, 10), _BUCKET, "a")
     with pytest.raises(UnprovenError, match="No such object"):
         _storage().look(Url(_BUCKET, "a", sent.stored.generation + 1))
+
+
+class _LoginPage(Handler):
+    """What a proxy answers in Google's place, with a status of 200."""
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        page = b"<html>Please log in</html>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    do_POST = do_PUT = do_GET  # noqa: N815
+
+
+def test_an_answer_that_is_none_of_googles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Web(_LoginPage, "a login page")
+    monkeypatch.setenv(endpoints.STORAGE, page.address)
+    storage, stored = _storage(), Stored(_BUCKET, "a", 1, Hashes(9, "", "00000000"))
+
+    with pytest.raises(UnprovenError, match="the answer is none of Google's") as told:
+        storage.look(Url(_BUCKET, "a", 0))
+    assert "proxy" in told.value.hint
+    with pytest.raises(UnprovenError):
+        storage.upload(_file(tmp_path, 10), _BUCKET, "a")
+    with pytest.raises(UnprovenError):
+        storage.download(stored, io.BytesIO())
+    with pytest.raises(UnprovenError):
+        storage.create(_BUCKET, "a", b"x")
+    page.close()
 
 
 @pytest.mark.parametrize(

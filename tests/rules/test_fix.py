@@ -232,6 +232,7 @@ def test_the_proof_refuses(before: str, after: str, names: list[str], words: str
         ("s = 'a'\nvars(s)\n", "_n = 'a'\ns = _n\nvars(s)\n", ["_n"]),
         ("a: f'{'x'}'\n", "a: f'x'\n", []),
         ("s = f'{f'{a}b'}'\n", "s = f'{a}b'\n", []),
+        ("s = f'{(f\"{x:\\N{DIGIT ONE}=}\")!r }'\n", "_t = '1='\ns = f'{(f\"{x:{_t}}\")!r}'\n", ["_t"]),
     ],
 )
 def test_the_proof_accepts(before: str, after: str, names: list[str]) -> None:
