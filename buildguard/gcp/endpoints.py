@@ -105,20 +105,30 @@ def plainly(doing: str) -> Iterator[None]:
         from google.api_core.exceptions import GoogleAPICallError, RetryError
         from google.auth.exceptions import GoogleAuthError
         from requests import RequestException
-        from requests.exceptions import InvalidJSONError
     except ImportError as error:
         raise UnprovenError(f"{doing}: Google's client libraries are not installed", hint=_INSTALL) from error
-    strange = f"{doing}: the answer is none of Google's"
     try:
         yield
-    except InvalidJSONError as error:
-        raise UnprovenError(strange, hint=_BETWEEN) from error
     except (GoogleAPICallError, RetryError, GoogleAuthError, RequestException) as error:
         what, hint = _words(error)
         raise UnprovenError(f"{doing}: {what}", hint=hint) from error
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        # Google's libraries take whatever comes with a status of 200 for what they asked for
-        raise UnprovenError(strange, hint=_BETWEEN) from error
+
+
+@contextmanager
+def over_http(doing: str) -> Iterator[None]:
+    """The same for what is asked over HTTP, where somebody else may answer: a login page, a proxy."""
+    with plainly(doing):
+        from google.auth.exceptions import GoogleAuthError
+        from requests import RequestException
+        from requests.exceptions import InvalidJSONError
+
+        try:
+            yield
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            # Google's library takes whatever comes with a status of 200 for what it asked for
+            if isinstance(error, RequestException | GoogleAuthError) and not isinstance(error, InvalidJSONError):
+                raise
+            raise UnprovenError(f"{doing}: the answer is none of Google's", hint=_BETWEEN) from error
 
 
 def _words(error: Exception) -> tuple[str, str]:

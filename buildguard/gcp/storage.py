@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.gcp import endpoints
-from buildguard.gcp.endpoints import PATIENCE, plainly
+from buildguard.gcp.endpoints import PATIENCE, over_http
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ class Storage:
     def __init__(self, project: str = "") -> None:
         """Raises UnprovenError where there are no credentials, UsageError for an emulator that is not on loopback."""
         local = endpoints.emulator(endpoints.STORAGE)
-        with plainly("reaching Cloud Storage"):
+        with over_http("reaching Cloud Storage"):
             from google.cloud import storage
             from google.cloud.storage.retry import DEFAULT_RETRY
 
@@ -138,7 +138,7 @@ class Storage:
         from google.api_core.exceptions import Conflict, NotFound
 
         name = bucket or default_bucket(project)
-        with plainly(f"looking for the bucket {name}"):
+        with over_http(f"looking for the bucket {name}"):
             try:
                 self._client.get_bucket(name, timeout=_TIMEOUT, retry=self._retry)
             except NotFound:
@@ -154,7 +154,7 @@ class Storage:
 
     def look(self, url: Url) -> Stored:
         """What the bucket tells of an object; raises UnprovenError where there is none."""
-        with plainly(f"reading {url.bucket}/{url.name}"):
+        with over_http(f"reading {url.bucket}/{url.name}"):
             blob = self._client.bucket(url.bucket).blob(url.name, generation=url.generation or None)
             blob.reload(timeout=_TIMEOUT, retry=self._retry)
             return _stored(blob)
@@ -184,7 +184,7 @@ class Storage:
         from google.api_core.exceptions import PreconditionFailed
         from google.cloud.storage.exceptions import DataCorruption
 
-        with plainly(f"uploading to {bucket}"), open(file, "rb") as data:
+        with over_http(f"uploading to {bucket}"), open(file, "rb") as data:
             blob = self._client.bucket(bucket).blob(name)
             try:
                 blob.upload_from_file(
@@ -209,7 +209,7 @@ class Storage:
         """Make a small object where generation `over` lies (0: where none does); its own, None where another one lies there."""
         from google.api_core.exceptions import PreconditionFailed
 
-        with plainly(f"writing {bucket}/{name}"):
+        with over_http(f"writing {bucket}/{name}"):
             blob = self._client.bucket(bucket).blob(name)
             try:
                 blob.upload_from_string(
@@ -230,13 +230,13 @@ class Storage:
         """Delete one generation of an object; one that is gone is no trouble."""
         from google.api_core.exceptions import NotFound, PreconditionFailed
 
-        with plainly(f"removing {bucket}/{name}"), suppress(NotFound, PreconditionFailed):
+        with over_http(f"removing {bucket}/{name}"), suppress(NotFound, PreconditionFailed):
             blob = self._client.bucket(bucket).blob(name)
             blob.delete(if_generation_match=generation, timeout=_TIMEOUT, retry=self._retry)
 
     def names(self, bucket: str, prefix: str) -> list[str]:
         """The names of a bucket's objects below a prefix."""
-        with plainly(f"listing {bucket}/{prefix}"):
+        with over_http(f"listing {bucket}/{prefix}"):
             found = self._client.list_blobs(bucket, prefix=prefix, timeout=_TIMEOUT, retry=self._retry)
             return [str(blob.name) for blob in found]
 
@@ -244,7 +244,7 @@ class Storage:
         """What an object holds from a byte on; empty where there is no such byte, or no such object, yet."""
         from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
 
-        with plainly(f"reading {bucket}/{name}"):
+        with over_http(f"reading {bucket}/{name}"):
             try:
                 blob = self._client.bucket(bucket).blob(name)
                 found: bytes = blob.download_as_bytes(
@@ -269,7 +269,7 @@ class Storage:
         for _ in range(2):
             out.seek(0)
             out.truncate()
-            with plainly(f"downloading {stored.url}"):
+            with over_http(f"downloading {stored.url}"):
                 blob = self._client.bucket(stored.bucket).blob(stored.name, generation=stored.generation)
                 blob.download_to_file(out, raw_download=True, timeout=_TIMEOUT, checksum=None, retry=self._retry)
             out.seek(0)
