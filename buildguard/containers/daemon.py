@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _TIMEOUT = 60
 _PIECE = 1 << 20
 _LAST_WORDS = 2
+_AGAIN = "start it again, and run this once more"
 _MAY_USE = "sudo usermod -aG docker $USER and log in anew, or use rootless Docker"
 _START = "start it: sudo systemctl start docker, or Docker Desktop"
 _INSTALL = "install Docker or Podman and start it, or set DOCKER_HOST"
@@ -179,6 +180,9 @@ def plainly(what: str, address: Address | None = None) -> Iterator[None]:
         words, hint = _reason(error, address)
         who = what if address is not None else f"{what}: the container engine"
         raise UnprovenError(f"{who} {words}", hint=hint) from error
+    except (LookupError, TypeError, ValueError) as error:
+        # where a connection breaks in the head of an answer, what is there of it passes for the whole
+        raise UnprovenError(f"{what}: the container engine's answer is cut", hint=_AGAIN) from error
 
 
 def is_missing(error: UnprovenError) -> bool:
@@ -208,7 +212,7 @@ def _reason(error: BaseException, address: Address | None) -> tuple[str, str]:
         if isinstance(root, kind) and (number is None or getattr(root, "errno", None) == number):
             return f"{words}{said}", hint
     if isinstance(error, requests.ConnectionError | urllib3.exceptions.ProtocolError | ConnectionError):
-        return "was lost in the middle of it", "start it again, and run this once more"
+        return "was lost in the middle of it", _AGAIN
     return f"cannot be used: {error}{said}", ""
 
 

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -265,39 +266,71 @@ def test_an_engine_over_tcp(
     assert result.json["summary"]["files"] == 63
 
 
-def test_an_engine_that_refuses_to_remove(
-    engine: str, spotless: None, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """As engines do of a container that is just ending: podman with its own words, Docker with a status of 409."""
-    images.base("3.11")
-    path = engine.removeprefix("unix://")
-    refusals = iter([(500, "container state improper"), (409, "removal is already in progress")])
-    refused: list[int] = []
+@contextmanager
+def _relayed(path: str, answer: Callable[[bytes], bytes | None]) -> Iterator[str]:
+    """The engine behind a relay, which gives some requests an answer of its own; empty for the end of the connection."""
 
-    class Forward(socketserver.BaseRequestHandler):
+    class Relay(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             with socket.socket(socket.AF_UNIX) as there:
                 there.connect(path)
                 threading.Thread(target=_pass_on, args=(there, self.request), daemon=True).start()
                 while data := self.request.recv(65536):
-                    if data.startswith(b"DELETE ") and (refusal := next(refusals, None)):
-                        status, words = refusal
-                        refused.append(status)
-                        body = json.dumps({"message": words})
-                        head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-                        self.request.sendall(f"{head}\r\n\r\n{body}".encode())
-                    else:
+                    ours = answer(data)
+                    if ours is None:
                         there.sendall(data)
+                    else:
+                        self.request.sendall(ours)
+                        if not ours.endswith(b"}"):
+                            return
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Forward) as server:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{server.server_address[1]}")
-        result = project({**_FILES, "bad.py": "f(\n"}).check("--engine", "container")
+        yield f"tcp://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
+
+
+def test_an_engine_that_refuses_to_remove(
+    engine: str, spotless: None, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As engines do of a container that is just ending: podman with its own words, Docker with a status of 409."""
+    images.base("3.11")
+    refusals = iter([(500, "container state improper"), (409, "removal is already in progress")])
+    refused: list[int] = []
+
+    def answer(request: bytes) -> bytes | None:
+        if not request.startswith(b"DELETE ") or (refusal := next(refusals, None)) is None:
+            return None
+        refused.append(refusal[0])
+        body = json.dumps({"message": refusal[1]})
+        head = f"HTTP/1.1 {refusal[0]} No\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        return f"{head}\r\n\r\n{body}".encode()
+
+    with _relayed(engine.removeprefix("unix://"), answer) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        result = project({**_FILES, "bad.py": "f(\n"}).check("--engine", "container")
 
     assert result.codes()["bad.py"] == ["BG101"]
     assert refused == [500, 409]
+
+
+@pytest.mark.parametrize("kept", [b"", b"X-Docker-Container-Path-Stat: eyJuYW1lIj"], ids=["none of it", "half"])
+def test_an_answer_that_breaks_in_its_head(
+    engine: str, spotless: None, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, kept: bytes
+) -> None:
+    """Python's own client takes what there is of a head for all of it."""
+    images.base("3.11")
+
+    def answer(request: bytes) -> bytes | None:
+        return b"HTTP/1.1 200 OK\r\n" + kept if request.startswith(b"HEAD ") and b"/archive" in request else None
+
+    with _relayed(engine.removeprefix("unix://"), answer) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        result = project({**_FILES, "bad.py": "f(\n"}).check("--engine", "container", "--no-cache")
+
+    assert result.code == 3
+    assert "the container engine's answer is cut" in json.dumps(result.json["unproven"]) + result.err
 
 
 def _certificates(folder: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import socket
 import socketserver
 import struct
@@ -184,7 +185,8 @@ class Field:
             said = self._told(what, line, seed)
             if not line.struck:
                 return None
-        return self._judged(what, said) or self._left(what)
+        judged, left = self._judged(what, said), self._left(what)
+        return judged or left
 
     @contextmanager
     def _line(self, what: str, strike: Strike | None = None) -> Iterator[Line]:
@@ -254,6 +256,9 @@ class Field:
             if left:
                 return f"containers are left: {left}"
         left = sorted(name for name in os.listdir(self.place.temporary) if "buildguard" in name)
+        for name in left:  # once is enough to say it
+            path = self.place.temporary / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         return f"left in the folder for temporary files: {left}" if left else ""
 
 
