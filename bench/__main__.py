@@ -344,6 +344,9 @@ def page(results: Path) -> None:
         " and in brackets\nthe span over the rounds. Seconds are of the machine that ran it and mean little elsewhere.\n\n"
         f"Measured on: {found['machine']}.\n\n![Seconds by files, and what each tool finds](benchmarks.svg)\n\n"
         f"| what | measured | at most |\n|---|---|---|\n{table}\n\n"
+        "Where a row is above its limit: a cold check can take no less than the target's own `compile()` over the cores (the row below it),\n"
+        "and `compileall` beside it is as slow as the disk that takes its bytecode; a manifest starts Python, and coreutils are done in that time;\n"
+        "an archive unpacks git's objects, hashes each file and then the whole, and unpacks again what it packed.\n\n"
         "What the peers are asked about are syntax cases that were collected because they are hard, each with the verdict of the real\n"
         'interpreter: no sample of what people write. What is "on 3.12" runs where the outage\'s team ran it.\n'
     )
