@@ -96,10 +96,10 @@ class Cell:
             yield from self.daemon.stream(f"/containers/{self.id}/export", {})
 
 
-def remove(daemon: Daemon, identity: str) -> None:
+def remove(daemon: Daemon, identity: str, pauses: Sequence[float] = _PAUSES) -> None:
     """Remove a container with its volumes; an engine that refuses, since it is just ending, is asked again."""
     with process.uninterrupted():  # a Ctrl-C is what most often leads here
-        for pause in _PAUSES:
+        for pause in pauses:
             try:
                 with plainly("removing the container"):
                     daemon.api.remove_container(identity, v=True, force=True)
@@ -182,7 +182,8 @@ def sweep(daemon: Daemon) -> None:
     with suppress(UnprovenError), plainly("sweeping"):
         for one in daemon.api.containers(all=True, filters={"label": _LABEL}):
             if _is_orphan(daemon, str(one["Labels"][_LABEL]), int(one["Created"])):
-                Cell(daemon, str(one["Id"])).close()
+                # once: what an engine cannot get rid of would hold up every run
+                remove(daemon, str(one["Id"]), pauses=[0.0])
 
 
 def owned() -> dict[str, str]:

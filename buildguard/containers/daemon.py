@@ -182,7 +182,8 @@ def plainly(what: str, address: Address | None = None) -> Iterator[None]:
         raise UnprovenError(f"{who} {words}", hint=hint) from error
     except (LookupError, TypeError, ValueError) as error:
         # where a connection breaks in the head of an answer, what is there of it passes for the whole
-        raise UnprovenError(f"{what}: the container engine's answer is cut", hint=_AGAIN) from error
+        who = what if address is not None else f"{what}: the container engine"
+        raise UnprovenError(f"{who}'s answer is cut", hint=_AGAIN) from error
 
 
 def is_missing(error: UnprovenError) -> bool:

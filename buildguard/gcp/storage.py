@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.gcp import endpoints
-from buildguard.gcp.endpoints import PATIENCE, over_http
+from buildguard.gcp.endpoints import PATIENCE, over_http, plainly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ class Storage:
     def __init__(self, project: str = "") -> None:
         """Raises UnprovenError where there are no credentials, UsageError for an emulator that is not on loopback."""
         local = endpoints.emulator(endpoints.STORAGE)
-        with over_http("reaching Cloud Storage"):
+        with plainly("reaching Cloud Storage"):
             from google.cloud import storage
             from google.cloud.storage.retry import DEFAULT_RETRY
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -225,70 +225,71 @@ def test_the_active_context_is_honoured(
     _plain(made.run("check", "--engine", "container"), "/nowhere/other.sock")
 
 
+@contextmanager
+def _relayed(
+    engine: str, answer: Callable[[bytes], bytes | None] = lambda _request: None, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
+    """The engine behind a relay, which gives some requests an answer of its own; one that is no JSON ends the connection."""
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.socket(socket.AF_UNIX) as there:
+                there.connect(engine.removeprefix("unix://"))
+                threading.Thread(target=self.up, args=(there,), daemon=True).start()
+                _pass_on(there, self.request)
+
+        def up(self, there: socket.socket) -> None:
+            with suppress(OSError):
+                while data := self.request.recv(65536):
+                    ours = answer(data)
+                    if ours is None:
+                        there.sendall(data)
+                        continue
+                    self.request.sendall(ours)
+                    if not ours.endswith((b"}", b"]")):
+                        break
+                there.shutdown(socket.SHUT_WR)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"tcp://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def _answered(status: int, found: object) -> bytes:
+    body = json.dumps(found).encode()
+    head = f"HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
 @pytest.mark.parametrize("tls", [False, True])
 def test_an_engine_over_tcp(
     engine: str, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, tls: bool
 ) -> None:
     """Through a forwarder on loopback, as a remote engine is reached; with certificates on both sides, and without."""
     images.base("3.11")
-    path = engine.removeprefix("unix://")
-
-    class Forward(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with socket.socket(socket.AF_UNIX) as there:
-                there.connect(path)
-                up = threading.Thread(target=_pass_on, args=(self.request, there), daemon=True)
-                up.start()
-                _pass_on(there, self.request)
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Forward) as server:
-        if tls:
-            _certificates(tmp_path)
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tmp_path / "ca.pem")
-            context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-            context.verify_mode = ssl.CERT_REQUIRED
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-            monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
-            monkeypatch.setenv(
-                "REQUESTS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt"
-            )  # which knows nothing of ours
-            monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{server.server_address[1]}")
+    context = None
+    if tls:
+        _certificates(tmp_path)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tmp_path / "ca.pem")
+        context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+        monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+        # which knows nothing of ours
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
+        monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+    with _relayed(engine, tls=context) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
         made = project({**_FILES, "bad.py": "f(\n", "big.py": "x = '" + "a" * 3_000_000 + "'\n", **_many(60)})
 
         result = made.check("--engine", "container")
-        server.shutdown()
 
     assert result.json["unproven"] == []
     assert result.codes()["bad.py"] == ["BG101"]
     assert result.json["summary"]["files"] == 63
-
-
-@contextmanager
-def _relayed(path: str, answer: Callable[[bytes], bytes | None]) -> Iterator[str]:
-    """The engine behind a relay, which gives some requests an answer of its own; empty for the end of the connection."""
-
-    class Relay(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with socket.socket(socket.AF_UNIX) as there:
-                there.connect(path)
-                threading.Thread(target=_pass_on, args=(there, self.request), daemon=True).start()
-                while data := self.request.recv(65536):
-                    ours = answer(data)
-                    if ours is None:
-                        there.sendall(data)
-                    else:
-                        self.request.sendall(ours)
-                        if not ours.endswith(b"}"):
-                            return
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"tcp://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
 
 
 def test_an_engine_that_refuses_to_remove(
@@ -303,11 +304,9 @@ def test_an_engine_that_refuses_to_remove(
         if not request.startswith(b"DELETE ") or (refusal := next(refusals, None)) is None:
             return None
         refused.append(refusal[0])
-        body = json.dumps({"message": refusal[1]})
-        head = f"HTTP/1.1 {refusal[0]} No\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        return f"{head}\r\n\r\n{body}".encode()
+        return _answered(refusal[0], {"message": refusal[1]})
 
-    with _relayed(engine.removeprefix("unix://"), answer) as address:
+    with _relayed(engine, answer) as address:
         monkeypatch.setenv("DOCKER_HOST", address)
         result = project({**_FILES, "bad.py": "f(\n"}).check("--engine", "container")
 
@@ -325,7 +324,7 @@ def test_an_answer_that_breaks_in_its_head(
     def answer(request: bytes) -> bytes | None:
         return b"HTTP/1.1 200 OK\r\n" + kept if request.startswith(b"HEAD ") and b"/archive" in request else None
 
-    with _relayed(engine.removeprefix("unix://"), answer) as address:
+    with _relayed(engine, answer) as address:
         monkeypatch.setenv("DOCKER_HOST", address)
         result = project({**_FILES, "bad.py": "f(\n"}).check("--engine", "container", "--no-cache")
 
@@ -511,9 +510,14 @@ def _busy(made: Project, *arguments: str) -> subprocess.Popen[bytes]:
     child = subprocess.Popen(
         [made.executable, "check", *arguments], cwd=made.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    for _ in range(400):
+    since: dict[str, float] = {}
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
         running = images.api().containers(filters={"label": "buildguard.owner"})
-        if any(str(child.pid) in one["Labels"]["buildguard.owner"].split() for one in running):
+        ours = [one["Id"] for one in running if str(child.pid) in one["Labels"]["buildguard.owner"].split()]
+        since = {one: since.get(one, time.monotonic()) for one in ours}
+        # one that is only asked for its version ends at once
+        if any(time.monotonic() - started > 0.5 for started in since.values()):
             return child
         time.sleep(0.02)
     child.kill()
@@ -653,6 +657,28 @@ def test_whose_container_it_is(engine: str) -> None:
             assert cell._is_orphan(reached, owner, created) is orphan, owner
     finally:
         reached.close()
+
+
+def test_what_cannot_be_removed_holds_up_no_run(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines keep containers that they cannot get rid of, listed for good: each run asks once."""
+    owner = f"{socket.gethostname()} 999999999 12345"
+    asked: list[bytes] = []
+
+    def answer(request: bytes) -> bytes | None:
+        if request.startswith(b"DELETE "):
+            asked.append(request)
+            return _answered(500, {"message": "driver failed to remove root filesystem"})
+        if request.startswith(b"GET ") and b"/containers/json" in request:
+            return _answered(200, [{"Id": "stuck", "Created": 0, "Labels": {"buildguard.owner": owner}}])
+        return None
+
+    with _relayed(engine, answer) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        with closing(daemon.connect()) as reached:
+            cell.sweep(reached)
+
+    assert len(asked) == 1
+    assert b"/containers/stuck" in asked[0]
 
 
 # ------------------------------------------------------------------------------------------ full disks
