@@ -139,11 +139,6 @@ def _text_for_link(tree: Path) -> None:
     (tree / "link.py").write_text("app/main.py")
 
 
-def _link_for_file(tree: Path) -> None:
-    (tree / "app/one.py").unlink()
-    (tree / "app/one.py").symlink_to("two.py")
-
-
 def _swap(tree: Path) -> None:
     one, two = tree / "app/one.py", tree / "app/two.py"
     first, second = one.read_bytes(), two.read_bytes()
@@ -232,7 +227,7 @@ DAMAGES = [
     Damage("not executable", lambda tree: (tree / "run.sh").chmod(0o644), {"run.sh": ("mode", "mode")}),
     Damage("link copied", _copy_for_link, {"link.py": ("type", "symlink-replaced")}),
     Damage("link as text", _text_for_link, {"link.py": ("type", "symlink-replaced")}),
-    Damage("file linked", _link_for_file, {"app/one.py": ("type", "symlink-replaced")}),
+    Damage("file linked", relink("app/one.py", "two.py"), {"app/one.py": ("type", "symlink-replaced")}),
     Damage("link re-aimed", relink("link.py", "app/text.py"), {"link.py": ("changed", "content")}, "local-edit"),
     Damage("dangling re-aimed", relink("deep/dangling", "x"), {"deep/dangling": ("changed", "content")}, "local-edit"),
     Damage("folder link re-aimed", relink("linked", "deep"), {"linked": ("changed", "content")}, "local-edit"),

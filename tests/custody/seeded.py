@@ -172,10 +172,6 @@ def _others(world: _World, rng: random.Random) -> list[Damage]:
 
         return do
 
-    def linked(top: Path) -> None:
-        (top / plain).unlink()
-        (top / plain).symlink_to("x/y")
-
     edit = "local-edit"
     return [
         Damage("stale", lambda top: damage.write(top, {old: tree.old[old]}), {old: ("changed", "stale")}),
@@ -196,7 +192,7 @@ def _others(world: _World, rng: random.Random) -> list[Damage]:
         Damage("not executable", lambda top: (top / program).chmod(0o644), {program: ("mode", "mode")}),
         Damage("link copied", replaced(link, tree.files[tree.links[link]]), {link: ("type", "symlink-replaced")}),
         Damage("link as text", replaced(link, tree.links[link].encode()), {link: ("type", "symlink-replaced")}),
-        Damage("file linked", linked, {plain: ("type", "symlink-replaced")}),
+        Damage("file linked", damage.relink(plain, "x/y"), {plain: ("type", "symlink-replaced")}),
         Damage("link re-aimed", damage.relink(link, aim), {link: ("changed", "content")}, edit),
         Damage("dangling re-aimed", damage.relink(dangling, aim), {dangling: ("changed", "content")}, edit),
         Damage("folder link re-aimed", damage.relink(folder, aim), {folder: ("changed", "content")}, edit),

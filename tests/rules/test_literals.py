@@ -222,8 +222,8 @@ def test_patience_has_an_end(broken: int, found: bool) -> None:
     assert [text[one.start : one.end] for one in suspects(text)] == [good] * found
 
 
-def _deep(levels: int, quote: str = "'") -> str:
-    return f"f{quote}{{" * levels + "a" + f"}}{quote}" * levels
+def _deep(levels: int) -> str:
+    return "f'{" * levels + "a" + "}'" * levels
 
 
 def test_the_deepest() -> None:

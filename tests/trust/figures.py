@@ -101,7 +101,7 @@ def places(folder: Path, scale: float) -> Figure:
         template = folder / f"template-{seed}"
         damage.repository(template, tree)
         every = [(one, hop) for one in found for hop in _HOPS]
-        for number, (one, (before, after)) in enumerate(every if scale >= 1 else every[:: int(0.3 / scale)]):
+        for number, (one, (before, after)) in enumerate(every if scale >= 1 else every[:: max(1, int(0.3 / scale))]):
             here = folder / f"{seed}-{number}"
             repo = shutil.copytree(template, here / "repo", symlinks=True)
             chain = chain_of(repo, one, before, after, tree)

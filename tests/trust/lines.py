@@ -232,8 +232,8 @@ class Field:
                 "it says sent, and something else lies there" if there and content != self.archive.read_bytes() else ""
             )
         status, report = said
-        if status == 3:  # what could not be looked at is told, and nothing is called clean
-            return "" if report is None or report["unproven"] else "nothing is said to be unproven"
+        if status == 3:
+            return _unproven(report)
         if status not in {0, 1} or report is None:
             return f"it ended with {status} and says {report}"
         true_status, truth = self.truth[what]
@@ -260,6 +260,15 @@ class Field:
             path = self.place.temporary / name
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         return f"left in the folder for temporary files: {left}" if left else ""
+
+
+def _unproven(report: Any) -> str:
+    """What is wrong about a run that could not look at something: it says so, and calls nothing clean."""
+    if report is None:
+        return ""
+    if any(hop["identical"] for hop in report.get("hops", [])):
+        return "what was not seen is called identical"
+    return "" if report["unproven"] else "nothing is said to be unproven"
 
 
 def _lives(owner: str) -> bool:

@@ -47,6 +47,7 @@ _LIES = {
         (1, {"diagnostics": [{"path": one, "severity": "error"} for one in list(BAD)[:1]], "unproven": []}),
     ),
     "silence": ("check", (3, {"diagnostics": [], "unproven": []})),
+    "half a look": ("image", (3, {"hops": [{"identical": True}], "unproven": [{"path": "a"}]})),
     "an end": ("image", (70, None)),
     "identical": ("image", (0, {"hops": [], "unproven": [], "first_changed_hop": None})),
     "a change": ("fetch", (1, {"hops": [{"identical": False}], "unproven": [], "first_changed_hop": 0})),
