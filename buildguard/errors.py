@@ -51,3 +51,13 @@ class BuildRunsError(GuardError):
     def __init__(self, build: str, command: str, cancel: Callable[[], object]) -> None:
         super().__init__(f"interrupted: the build {build} still runs", hint=f"to end it: {command}")
         self.cancel = cancel
+
+
+class TrafficMovesError(GuardError):
+    """Interrupted while a new revision got its traffic, which stays as it is: exit 130."""
+
+    exit_code = 130
+
+    def __init__(self, service: str, revision: str, percent: int) -> None:
+        what = f"interrupted while the traffic of {service} moved: {revision} may have {percent} % of it by now"
+        super().__init__(what, hint=f"`buildguard deploy` goes on, `buildguard rollback --service {service}` goes back")

@@ -15,9 +15,9 @@ from buildguard.deploy import fallback, lock
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
 from buildguard.deploy.ledger import Ledger
-from buildguard.errors import UnprovenError, UsageError
+from buildguard.errors import TrafficMovesError, UnprovenError, UsageError
 from buildguard.gcp.build import left_running
-from buildguard.gcp.run import Run, Share
+from buildguard.gcp.run import COMMIT, Run, Share
 from buildguard.gcp.storage import Storage
 from buildguard.localbuild.dockerfile import BuildFailedError
 from buildguard.scratch import folder_of
@@ -111,6 +111,8 @@ def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]
             build = going.deploy.running
             if build is not None:
                 raise left_running(build) from None
+            if going.deploy.moving:
+                raise TrafficMovesError(wishes.service, going.deploy.revision, going.deploy.moving) from None
             raise
         return Deployed(
             going.deploy.plan,
@@ -284,7 +286,7 @@ def rollback(request: Request, revision: str, watcher: Watcher) -> RolledBack:
                 f"{wanted} is not ready: {found.message}", hint="buildguard history, and --revision NAME"
             )
         watcher.tell(f"rollback: all traffic of {service} to {wanted}")
-        ledger = Ledger(file, run_id, service, str(found.annotations.get("buildguard.dev/commit", "")))
+        ledger = Ledger(file, run_id, service, str(found.annotations.get(COMMIT, "")))
         ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
         ledger.write("rollback", ledgers.BEGUN, 0.0, {"revision": wanted, "from": there.sole})
         routed = run.route(service, [Share(wanted, 100)], there.etag)

@@ -24,7 +24,7 @@ from buildguard.diagnostic import shown_path
 from buildguard.errors import GuardError
 from buildguard.gcp.cut import repository_of
 from buildguard.gcp.endpoints import hidden
-from buildguard.gcp.run import OWN_TAG, Candidate, ConflictError, NotReadyError, Run, Share
+from buildguard.gcp.run import ARCHIVE, COMMIT, INSTEAD_OF, OWN_TAG, Candidate, ConflictError, NotReadyError, Run, Share
 from buildguard.gcp.storage import Storage
 from buildguard.place import locate
 
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     Act: TypeAlias = Callable[[], Did]
 
 _STARTS_WITHIN = 60.0
-_ANNOTATION = "buildguard.dev"
 _STANDS_IN = "buildguard-stands-in"  # for the value of a secret, which only Google knows
 
 
@@ -79,6 +78,7 @@ class Deploy:
         self.outcomes: list[Outcome] = []
         self.ledger = ledger
         self.running: Seen | None = None
+        self.moving = 0  # the percentage of the traffic that may be the new revision's by now
         self.stored: Stored | None = None
         self.built: Built | None = None
         self.revision = ""
@@ -294,8 +294,9 @@ class Deploy:
 
     def _candidate(self) -> Candidate:
         commit = self.plan.source.commit
-        self.revision = self.revision or f"{self.plan.wishes.service[:40]}-bg-{commit[:7]}-{uuid.uuid4().hex[:4]}"
-        notes = {f"{_ANNOTATION}/commit": commit, f"{_ANNOTATION}/archive": self.prepared.packed.written.digest}
+        self.revision = self.revision or f"{self.plan.wishes.service[:40]}-{OWN_TAG}{commit[:7]}-{uuid.uuid4().hex[:4]}"
+        sent, old = self.prepared.packed.written.digest, self.plan.serving.rollback_to
+        notes = {COMMIT: commit, ARCHIVE: sent, INSTEAD_OF: old}
         tag = self._tag if self.plan.serving.exists else ""
         return Candidate(self.revision, tag, self._first_values(), notes, self._etag)
 
@@ -383,6 +384,7 @@ class Deploy:
                 if not percent or (percent < 100 and not old):  # noqa: PLR2004  nobody to share it with
                     continue
                 rest = [Share(old, 100 - percent)] if percent < 100 else []  # noqa: PLR2004
+                self.moving = percent
                 try:
                     self._etag = run.route(service, [*rest, Share(self.revision, percent, self._tag)], self._etag).etag
                     self.health()
@@ -392,6 +394,7 @@ class Deploy:
                     raise StoppedError(why, hint=error.hint, proven=False) from error
                 except GuardError as error:
                     self.roll_back(f"at {percent} %: {error.what}")
+        self.moving = 0
         return f"{', '.join(f'{one} %' for one in done)} on {self.revision}", {"percents": done}
 
     def roll_back(self, why: str) -> Did:
@@ -413,12 +416,8 @@ class Deploy:
         with self._run() as run:
             there = run.get(service)
             if there is None or there.sole != self.revision:
-                ways = (
-                    []
-                    if there is None
-                    else [f"{one.percent} % {one.revision or 'latest'}" for one in there.observed if one.percent]
-                )
-                raise StoppedError(f"{service} does not serve {self.revision} alone: {', '.join(ways) or 'nothing'}")
+                ways = there.ways if there is not None else ""
+                raise StoppedError(f"{service} does not serve {self.revision} alone: {ways or 'nothing'}")
             serves = run.revision(service, self.revision)
         if serves.digest != self.built.digest:
             raise StoppedError(f"{service} serves {serves.image}, and not {self.built.reference}")

@@ -233,10 +233,22 @@ def _serving(service: str, project: str, region: str, required: tuple[str, ...])
             there = run.get(service)
             if there is None:
                 return plans.Serving(known=True, missing=tuple(one for one in required if one not in os.environ))
-            sole = there.sole
-            serving = run.revision(service, sole).env if sole else {}
+            old = there.sole
+            if not old:  # a deploy that was ended in the middle of the traffic leaves it divided
+                sharing = [
+                    run.revision(service, one.revision) for one in there.observed if one.percent and one.revision
+                ]
+                old = next(filter(None, map(there.before, sharing)), "")
+            serving = run.revision(service, old).env if old else {}
     except UnprovenError as error:
         return plans.Serving(known=False, why=error.words)
     wanted = {*required, *serving}
     missing = tuple(sorted(wanted - there.env.keys()))
-    return plans.Serving(known=True, exists=True, rollback_to=sole, missing=missing, etag=there.etag)
+    return plans.Serving(
+        known=True,
+        exists=True,
+        rollback_to=old,
+        missing=missing,
+        etag=there.etag,
+        divided="" if there.sole else there.ways,
+    )

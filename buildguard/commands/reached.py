@@ -23,7 +23,7 @@ from buildguard.difference import ADDED, MODE, REMOVED
 from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
 from buildguard.gcp.build import SUCCESS, CloudBuild
 from buildguard.gcp.logs import place_of
-from buildguard.gcp.run import Run
+from buildguard.gcp.run import COMMIT, Run
 from buildguard.gcp.storage import Storage, Url
 from buildguard.incident import Place, Shown
 from buildguard.place import locate
@@ -287,7 +287,7 @@ def revision(sight: Sight, name: str) -> Reached:
     else:
         words = f"{name} has every variable that required-env names; whether its code wants more was not looked at"
         blind.append((_VARIABLE, words))
-    commit = found.annotations.get("buildguard.dev/commit", "")
+    commit = found.annotations.get(COMMIT, "")
     here = _head(sight)
     if commit and here and commit != here:
         words = f"{name} was made from commit {commit[:12]}, and {here[:12]} is checked out here"

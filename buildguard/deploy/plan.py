@@ -68,9 +68,12 @@ class Building(NamedTuple):
 
 
 class Serving(NamedTuple):
-    """The service before the deploy: its sole revision (empty: none, or several), and variables that would be missing.
+    """The service before the deploy: the revision to go back to, and variables that would be missing.
 
-    `known` is False where nobody could be asked; `etag` is the version of the service that was read.
+    That is the one with all traffic, or that had it before a deploy that did not come to its end; empty where nobody can tell.
+
+    `known` is False where nobody could be asked; `etag` is the version of the service that was read; `divided` says who
+    has how much of the traffic, where no revision has all of it.
     """
 
     known: bool
@@ -79,6 +82,7 @@ class Serving(NamedTuple):
     missing: tuple[str, ...] = ()
     why: str = ""
     etag: str = ""
+    divided: str = ""
 
 
 class Wishes(NamedTuple):
@@ -182,6 +186,8 @@ def _notes(source: Source, building: Building, serving: Serving, wishes: Wishes)
         found.append(f"the service was not looked at: {serving.why}")
     elif serving.exists and not serving.rollback_to:
         found.append("no revision has all the traffic now, so there is no certain way back")
+    elif serving.divided:
+        found.append(f"the traffic is divided now: {serving.divided}; {serving.rollback_to} had all of it before")
     if wishes.builder == LOCAL:
         found.append(
             "built here, not by Cloud Build: another machine, network and builder version, and no build provenance,"

@@ -22,6 +22,8 @@ _PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _READY_WITHIN = 600.0
 _WHOLE = 100
 OWN_TAG = "bg-"  # how the tags of candidates begin
+# annotations of a candidate: its commit, what was sent of it, and the revision that had all traffic before it
+COMMIT, ARCHIVE, INSTEAD_OF = "buildguard.dev/commit", "buildguard.dev/archive", "buildguard.dev/instead-of"
 _AT_REST = 1.0  # by then a service that is not reconciling has seen what it was told
 
 
@@ -72,6 +74,19 @@ class Service(NamedTuple):
         if len(serving) != 1 or serving[0].percent != _WHOLE:
             return ""
         return serving[0].revision or self.latest_ready
+
+    def before(self, revision: Revision) -> str:
+        """Whom one of ours shares the traffic with, where that one had it alone before; else empty."""
+        sharing = {one.revision for one in self.observed if one.percent}
+        old = revision.annotations.get(INSTEAD_OF, "")
+        # whoever copies a revision copies its annotations too
+        ours = f"-{OWN_TAG}{revision.annotations.get(COMMIT, '')[:7]}-" in revision.name
+        return old if ours and revision.name != old and sharing == {revision.name, old} else ""
+
+    @property
+    def ways(self) -> str:
+        """Who has how much of the traffic, for people."""
+        return ", ".join(f"{one.percent} % {one.revision or 'latest'}" for one in self.observed if one.percent)
 
 
 class Revision(NamedTuple):
@@ -175,9 +190,8 @@ class Run:
             if observed == wanted and not found.reconciling:
                 return found
             if (not found.reconciling and pause > _AT_REST) or time.monotonic() > until:
-                ways = ", ".join(f"{one.percent} % {one.revision or 'latest'}" for one in found.observed if one.percent)
                 raise UnprovenError(
-                    f"{service} does not send its traffic where it was told to: {ways}",
+                    f"{service} does not send its traffic where it was told to: {found.ways}",
                     hint="another tool pins it: gcloud run services update-traffic --to-revisions, and look who does",
                 )
             time.sleep(pause)
@@ -209,7 +223,10 @@ class Run:
         if revision.etag and there.etag != revision.etag:
             raise ConflictError(f"somebody else changed {service} meanwhile", hint="look at it, and run this again")
         there.template = _template(types, there.template, image, revision)
-        kept = [one for one in there.traffic if one.tag != revision.tag and (one.percent or one.tag)]
+        for one in there.traffic:
+            if one.tag == revision.tag:  # an address that moves; what traffic goes there is not touched
+                one.tag = ""
+        kept = [one for one in there.traffic if one.percent or one.tag]
         if not kept:
             # no traffic was ever asked for: the latest has it all, and would become the new one
             kept = [self._target(Share(there.latest_ready_revision.rpartition("/")[2], _WHOLE))]

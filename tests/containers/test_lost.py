@@ -24,7 +24,7 @@ import pytest
 from buildguard.containers import cell, daemon
 from tests import images
 from tests.conftest import missing
-from tests.containers.conftest import leftovers
+from tests.containers.conftest import leftovers, owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -505,33 +505,43 @@ def _many(count: int = 600) -> dict[str, str]:
     return {f"m{number}.py": f"number = {number}\n{line * 60}" for number in range(count)}
 
 
-def _busy(made: Project, *arguments: str) -> subprocess.Popen[bytes]:
-    """A check that is compiling in a container."""
+@contextmanager
+def _halted(made: Project, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A check that is compiling in a container, and stands still: it cannot end before something happened to it."""
     child = subprocess.Popen(
         [made.executable, "check", *arguments], cwd=made.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     since: dict[str, float] = {}
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        running = images.api().containers(filters={"label": "buildguard.owner"})
-        ours = [one["Id"] for one in running if str(child.pid) in one["Labels"]["buildguard.owner"].split()]
-        since = {one: since.get(one, time.monotonic()) for one in ours}
-        # one that is only asked for its version ends at once
-        if any(time.monotonic() - started > 0.5 for started in since.values()):
-            return child
-        time.sleep(0.02)
-    child.kill()
-    pytest.fail(f"no container: {child.communicate()}")
+    until = time.monotonic() + 60
+    try:
+        while time.monotonic() < until:
+            since = {one: since.get(one, time.monotonic()) for one in _containers(child)}
+            # one that is only asked for its version ends at once
+            if any(time.monotonic() - started > 0.5 for started in since.values()):
+                child.send_signal(signal.SIGSTOP)
+                break
+            time.sleep(0.02)
+        else:
+            child.kill()
+            pytest.fail(f"no container: {child.communicate()}")
+        yield child
+    finally:
+        child.send_signal(signal.SIGCONT)
+
+
+def _containers(child: subprocess.Popen[bytes]) -> list[str]:
+    """What runs on the engine for a check."""
+    running = images.api().containers(filters={"label": "buildguard.owner"})
+    return [one["Id"] for one in running if str(child.pid) in one["Labels"]["buildguard.owner"].split()]
 
 
 def test_the_engine_is_killed(own_engine: Callable[..., Engine], project: Callable[..., Project]) -> None:
     """With a real SIGKILL: what was answered stands, the rest is unproven, and the next run removes the container."""
     mine = own_engine()
     made = project({**_FILES, **_many()})
-    child = _busy(made, "--engine", "container", "--no-cache")
-    time.sleep(0.3)
 
-    mine.kill()
+    with _halted(made, "--engine", "container", "--no-cache") as child:
+        mine.kill()
     out, err = child.communicate(timeout=60)
 
     assert child.returncode == 3
@@ -545,15 +555,10 @@ def test_the_engine_is_killed(own_engine: Callable[..., Engine], project: Callab
 def test_the_container_is_removed_under_us(engine: str, spotless: None, project: Callable[..., Project]) -> None:
     images.base("3.11")
     made = project({**_FILES, **_many()})
-    child = _busy(made, "--engine", "container", "--no-cache")
-    (ours,) = (
-        one
-        for one in images.api().containers(filters={"label": "buildguard.owner"})
-        if str(child.pid) in one["Labels"]["buildguard.owner"].split()
-    )
 
-    time.sleep(0.7)
-    images.api().remove_container(ours["Id"], force=True)
+    with _halted(made, "--engine", "container", "--no-cache") as child:
+        (ours,) = _containers(child)
+        images.api().remove_container(ours, force=True)
     out, _err = child.communicate(timeout=60)
 
     assert child.returncode == 3
@@ -566,14 +571,13 @@ def test_an_interruption_leaves_no_container(
 ) -> None:
     images.base("3.11")
     made = project({**_FILES, **_many()})
-    child = _busy(made, "--engine", "container", "--no-cache", "--target", "3.11", "--image", _BASE)
-    time.sleep(0.2)
 
-    child.send_signal(number)
+    with _halted(made, "--engine", "container", "--no-cache", "--target", "3.11", "--image", _BASE) as child:
+        child.send_signal(number)
     child.communicate(timeout=60)
 
     assert child.returncode == status
-    assert not [one for one in leftovers() if _owner(one) == child.pid]
+    assert not [one for one in leftovers() if owner(one) == child.pid]
 
 
 def test_an_interruption_of_several_targets(engine: str, project: Callable[..., Project]) -> None:
@@ -587,41 +591,37 @@ def test_an_interruption_of_several_targets(engine: str, project: Callable[..., 
             **{f"{folder}/{name}": text for name, text in _many().items() for folder in "ab"},
         }
     )
-    child = _busy(made, "--engine", "container", "--no-cache")
-    time.sleep(0.5)
 
-    child.send_signal(signal.SIGINT)
+    with _halted(made, "--engine", "container", "--no-cache") as child:
+        child.send_signal(signal.SIGINT)
     child.communicate(timeout=60)
 
     assert child.returncode == 130
-    assert not [one for one in leftovers() if _owner(one) == child.pid]
+    assert not [one for one in leftovers() if owner(one) == child.pid]
 
 
 def test_a_killed_run_is_swept_by_the_next(engine: str, project: Callable[..., Project]) -> None:
     """Its container ends by itself, as its input ends; the next run removes it, and none of a living one."""
     images.base("3.11")
     made = project({**_FILES, **_many()})
-    child = _busy(made, "--engine", "container", "--no-cache")
-
-    child.kill()
+    with _halted(made, "--engine", "container", "--no-cache") as child:
+        left = _containers(child)
+        child.kill()
     child.communicate()
-    left = [one for one in leftovers() if _owner(one) == child.pid]
-    assert left
     for _ in range(100):
         if not any(_runs(one) for one in left):
             break
         time.sleep(0.1)
     else:
         pytest.fail("the container runs on without us")
-    alive = _busy(made, "--engine", "container", "--no-cache")
-    try:
+    with _halted(made, "--engine", "container", "--no-cache") as alive:
+        theirs = _containers(alive)
         assert made.run("check", "--engine", "container", "a.py").code == 0
-        assert alive.poll() is None
-        assert [one for one in leftovers() if _owner(one) == child.pid] == []
-        assert [one for one in leftovers() if _owner(one) == alive.pid]
-    finally:
+        assert [one for one in left if owner(one)] == []
+        assert theirs
+        assert all(_runs(one) for one in theirs)
         alive.send_signal(signal.SIGINT)
-        alive.communicate()
+    alive.communicate()
 
 
 def _runs(identity: str) -> bool:
@@ -629,14 +629,6 @@ def _runs(identity: str) -> bool:
         return bool(images.api().inspect_container(identity)["State"]["Running"])
     except docker.errors.NotFound:
         return False  # a test beside this one was the next run
-
-
-def _owner(identity: str) -> int:
-    try:
-        labels = images.api().inspect_container(identity)["Config"]["Labels"]
-    except docker.errors.NotFound:
-        return 0
-    return int(labels["buildguard.owner"].split()[1])
 
 
 def test_whose_container_it_is(engine: str) -> None:

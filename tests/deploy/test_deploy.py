@@ -12,8 +12,8 @@ from buildguard.commands.attempts import history
 from buildguard.commands.deploy import plan, rollback
 from buildguard.commands.planning import Request
 from buildguard.deploy import plan as plans
-from buildguard.errors import UnprovenError
-from buildguard.gcp.run import Run, Share
+from buildguard.errors import TrafficMovesError, UnprovenError
+from buildguard.gcp.run import Candidate, Run, Share
 from buildguard.report.deploying import as_json, as_text, history_text
 from tests.deploy.conftest import SERVER, Watcher, deployed
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from buildguard.commands.deploy import Deployed
     from buildguard.emulator.serve import Emulator
+    from buildguard.gcp.run import Service
     from tests.conftest import Project
 
 
@@ -57,7 +58,7 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
 
     assert first.exit_code == 0, as_text(first)
     assert list(_verdicts(first)) == [one for one in plans.ORDER if one not in {"push", "verify", "traffic"}]
-    assert requests.get(first.url, timeout=5).text == first.revision
+    assert requests.get(first.url, timeout=30).text == first.revision
     _change(web)
 
     second = deployed(web)
@@ -65,7 +66,7 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     assert second.exit_code == 0, as_text(second)
     assert _verdicts(second)["traffic"] == "ok"
     assert second.plan.serving.rollback_to == first.revision
-    assert requests.get(second.url, timeout=5).text == second.revision == _sole()
+    assert requests.get(second.url, timeout=30).text == second.revision == _sole()
     with Run() as run:
         revision = run.revision("web", second.revision)
     assert revision.annotations["buildguard.dev/commit"] == second.plan.source.commit
@@ -89,7 +90,7 @@ def test_built_here_without_cloud_build(web: Project, google: Callable[..., Emul
     assert found.exit_code == 0, as_text(found)
     assert not made.builds.find("emulated", "")
     assert list(_verdicts(found)) == [one for one in plans.ORDER if one not in {"upload", "verify", "traffic"}]
-    assert requests.get(found.url, timeout=5).text == found.revision
+    assert requests.get(found.url, timeout=30).text == found.revision
     assert any("built here, not by Cloud Build" in note for note in found.plan.notes)
 
 
@@ -232,7 +233,7 @@ def test_a_container_that_does_not_start_is_told_by_its_log(
     assert words in why
     assert "it does not start" in why
     assert _sole() == first.revision
-    assert requests.get(first.url, timeout=5).text == first.revision
+    assert requests.get(first.url, timeout=30).text == first.revision
 
 
 def test_an_image_that_holds_something_else_is_not_deployed(web: Project, google: Callable[..., Emulator]) -> None:
@@ -359,7 +360,7 @@ def test_without_traffic_the_candidate_waits_under_its_tag(web: Project, google:
 
     assert found.exit_code == 0
     assert _sole() == first.revision
-    assert requests.get(found.url, timeout=5).text == found.revision
+    assert requests.get(found.url, timeout=30).text == found.revision
     # what --no-traffic pinned is no obstacle to the next deploy
     _change(web, "x = 3\n")
     after = deployed(web, build_local=True)
@@ -410,6 +411,63 @@ def test_a_change_in_the_middle_of_the_traffic_is_not_written_over(
     assert _sole() == first.revision
 
 
+def test_without_a_certain_way_back_all_traffic_moves_at_once(web: Project, google: Callable[..., Emulator]) -> None:
+    """Two revisions that somebody made with another tool share the traffic: nobody had it alone that we know of."""
+    google()
+    first = deployed(web, build_local=True)
+    with Run() as run:
+        run.candidate("web", run.revision("web", first.revision).image, Candidate("web-00002-abc", "theirs"))
+        run.route("web", [Share(first.revision, 50), Share("web-00002-abc", 50)])
+    _change(web)
+
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code == 0, as_text(found)
+    assert "no revision has all the traffic now, so there is no certain way back" in found.plan.notes
+    assert [one.words for one in found.outcomes or () if one.step == "traffic"] == [f"100 % on {found.revision}"]
+    assert _sole() == found.revision
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_ctrl_c_in_the_middle_of_the_traffic_says_who_has_it(
+    web: Project, google: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch, *, back: bool
+) -> None:
+    google()
+    first = deployed(web, build_local=True)
+    _change(web)
+    route = Run.route
+
+    def interrupted(self: Run, service: str, shares: list[Share], etag: str = "") -> Service:
+        done = route(self, service, shares, etag)
+        if len(shares) == 2:
+            raise KeyboardInterrupt
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "route", interrupted)
+        with pytest.raises(TrafficMovesError, match=r"the traffic of web moved: web-bg-.* may have 50 %") as caught:
+            deployed(web, build_local=True)
+
+    assert caught.value.exit_code == 130
+    with Run() as run:
+        there = run.get("web")
+    assert there is not None
+    assert f"50 % {first.revision}" in there.ways
+    if back:
+        told = web.run(*caught.value.hint.split("`")[3].split()[1:])
+        assert told.code == 0, told.err
+        assert _sole() == first.revision
+    else:
+        again = deployed(web, build_local=True)
+        assert again.exit_code == 0, as_text(again)
+        assert _sole() == again.revision
+        assert again.plan.serving.rollback_to == first.revision
+        assert any(f"{first.revision} had all of it before" in note for note in again.plan.notes)
+        assert [one.words for one in again.outcomes or () if one.step == "traffic"] == [
+            f"50 %, 100 % on {again.revision}"
+        ]
+
+
 def test_rollback_goes_to_the_last_that_served_alone(web: Project, google: Callable[..., Emulator]) -> None:
     google()
     with pytest.raises(Exception, match="no service web"):
@@ -423,7 +481,7 @@ def test_rollback_goes_to_the_last_that_served_alone(web: Project, google: Calla
     back = rollback(Request(cwd=web.path), "", Watcher())
 
     assert (back.before, back.revision) == (second.revision, first.revision)
-    assert requests.get(back.url, timeout=5).text == first.revision == _sole()
+    assert requests.get(back.url, timeout=30).text == first.revision == _sole()
     named = web.run("rollback", "--revision", second.revision)
     assert named.code == 0, named.err
     assert _sole() == second.revision

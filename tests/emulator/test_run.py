@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from buildguard.errors import UnprovenError
-from buildguard.gcp.run import Candidate, ConflictError, NotReadyError, Run, Share
+from buildguard.gcp.run import COMMIT, INSTEAD_OF, Candidate, ConflictError, NotReadyError, Run, Share
 from tests import images
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def test_a_first_revision_serves(emulator: Callable[..., Emulator], connect: Cal
     assert made.ready
     assert service is not None
     assert (service.sole, service.latest_ready, service.env) == ("web-1", "web-1", {"WHO": "me"})
-    assert requests.get(service.url, timeout=5).text == "web-1 me"
+    assert requests.get(service.url, timeout=30).text == "web-1 me"
 
 
 def test_a_candidate_has_a_tag_and_no_traffic(
@@ -72,19 +72,59 @@ def test_a_candidate_has_a_tag_and_no_traffic(
     service = run.get("web")
     assert service is not None
     assert service.sole == "web-1"
-    assert requests.get(service.url, timeout=5).text.strip() == "web-1"
+    assert requests.get(service.url, timeout=30).text.strip() == "web-1"
     tagged = next(one for one in service.observed if one.tag == "candidate")
     assert (tagged.revision, tagged.percent) == ("web-2", 0)
-    assert requests.get(tagged.url, timeout=5).text.strip() == "web-2"
+    assert requests.get(tagged.url, timeout=30).text.strip() == "web-2"
 
     moved = run.route("web", [Share("web-2", 100, "candidate")])
 
     assert moved.sole == "web-2"
-    assert requests.get(moved.url, timeout=5).text.strip() == "web-2"
+    assert requests.get(moved.url, timeout=30).text.strip() == "web-2"
     half = run.route("web", [Share("web-1", 50), Share("web-2", 50)])
     assert half.sole == ""
-    assert {requests.get(half.url, timeout=5).text.strip() for _ in range(40)} == {"web-1", "web-2"}
+    assert {requests.get(half.url, timeout=30).text.strip() for _ in range(40)} == {"web-1", "web-2"}
     assert [one.name for one in run.revisions("web")] == ["web-2", "web-1"]
+
+
+def test_a_tag_that_moves_takes_no_traffic_with_it(
+    emulator: Callable[..., Emulator], connect: Callable[[], Run], server: str
+) -> None:
+    """The same commit once more, while its first revision shares the traffic under the tag that both would have."""
+    emulator()
+    run = connect()
+    run.candidate("web", server, Candidate("web-1", ""))
+    run.candidate("web", server, Candidate("web-2", "candidate"))
+    run.route("web", [Share("web-1", 60), Share("web-2", 40, "candidate")])
+
+    run.validate("web", server, Candidate("web-3", "candidate"))
+    run.candidate("web", server, Candidate("web-3", "candidate"))
+
+    service = run.get("web")
+    assert service is not None
+    assert service.ways == "60 % web-1, 40 % web-2"
+    assert [one.revision for one in service.observed if one.tag == "candidate"] == ["web-3"]
+
+
+def test_who_had_all_traffic_before(emulator: Callable[..., Emulator], connect: Callable[[], Run], server: str) -> None:
+    """Only one of ours can tell, and only of the one that it shares the traffic with."""
+    emulator()
+    run = connect()
+    marks = {COMMIT: "c" * 40, INSTEAD_OF: "web-1"}
+    run.candidate("web", server, Candidate("web-1", ""))
+    ours = run.candidate("web", server, Candidate("web-bg-ccccccc-1234", "bg-ccccccc", {}, marks))
+    copied = run.candidate("web", server, Candidate("web-00003-xyz", "theirs", {}, marks))
+    another = run.candidate("web", server, Candidate("web-bg-ccccccc-5678", "x", {}, {**marks, INSTEAD_OF: ""}))
+
+    def before(*shares: Share) -> list[str]:
+        service = run.route("web", shares)
+        return [service.before(one) for one in (ours, copied, another)]
+
+    assert before(Share("web-1", 50), Share(ours.name, 50)) == ["web-1", "", ""]
+    assert before(Share("web-1", 50), Share(copied.name, 50)) == ["", "", ""]
+    assert before(Share("web-1", 50), Share(another.name, 50)) == ["", "", ""]
+    assert before(Share("web-1", 40), Share(ours.name, 40), Share(another.name, 20)) == ["", "", ""]
+    assert before(Share(ours.name, 100)) == ["", "", ""]
 
 
 def test_a_revision_that_does_not_come_up_changes_nothing(
@@ -102,7 +142,7 @@ def test_a_revision_that_does_not_come_up_changes_nothing(
     service = run.get("web")
     assert service is not None
     assert (service.latest_ready, service.latest_created, service.sole) == ("web-1", "web-2", "web-1")
-    assert requests.get(service.url, timeout=5).text.strip() == "web-1"
+    assert requests.get(service.url, timeout=30).text.strip() == "web-1"
 
 
 def test_validation_changes_nothing(emulator: Callable[..., Emulator], connect: Callable[[], Run], server: str) -> None:

@@ -51,6 +51,7 @@ class Place:
             "HOME": str(folder),
             _MARK: str(folder),
         }
+        self.started: set[int] = set()
         self.path.mkdir()
         self.restore()
         for words in (
@@ -73,7 +74,7 @@ class Place:
             hook.unlink()
 
     def start(self, words: tuple[str, ...]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             [BUILDGUARD, *words],
             cwd=self.path,
             env=self.env,
@@ -81,6 +82,8 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        self.started.add(child.pid)
+        return child
 
     def run(self, words: tuple[str, ...]) -> tuple[int, bytes]:
         child = self.start(words)

@@ -252,7 +252,9 @@ class Field:
             with closing(daemon.connect()) as reached:
                 cell.sweep(reached)  # as the next run does
                 ours = reached.api.containers(all=True, filters={"label": "buildguard.owner"})
-            left = [one["Id"] for one in ours if not _lives(one["Labels"]["buildguard.owner"])]
+            left = [
+                one["Id"] for one in ours if int(one["Labels"]["buildguard.owner"].split()[1]) in self.place.started
+            ]
             if left:
                 return f"containers are left: {left}"
         left = sorted(name for name in os.listdir(self.place.temporary) if "buildguard" in name)
@@ -269,10 +271,6 @@ def _unproven(report: Any) -> str:
     if any(hop["identical"] for hop in report.get("hops", [])):
         return "what was not seen is called identical"
     return "" if report["unproven"] else "nothing is said to be unproven"
-
-
-def _lives(owner: str) -> bool:
-    return os.path.exists(f"/proc/{owner.split()[1]}")
 
 
 OPERATIONS = ("check", "image", "fetch", "send")
