@@ -115,11 +115,15 @@ class Deploy:
 
     # -------------------------------------------------------------------------------------- before the image
 
+    @property
+    def _source(self) -> str:
+        """What is deployed, as a stage: the commit, wherever HEAD is by now, or the working tree."""
+        return "dir:." if self.plan.source.dirty else f"commit:{self.plan.source.commit}"
+
     def check(self) -> Did:
         """Every source of what is deployed, compiled."""
         request = CheckRequest(cwd=self.prepared.repository.top)
-        dirty = self.plan.source.dirty
-        place = locate(self.prepared.repository.top, () if dirty else ("commit:HEAD",))
+        place = locate(self.prepared.repository.top, () if self.plan.source.dirty else (self._source,))
         report = check(request, place, self._watcher)
         _held(report, "buildguard check, and buildguard fix for f-strings")
         return f"{report.files} files compiled", {"files": report.files}
@@ -135,8 +139,7 @@ class Deploy:
 
     def archive(self) -> Did:
         """The archive against the commit: less what the ignore rules drop, nothing may differ."""
-        before = "dir:." if self.plan.source.dirty else "commit:HEAD"
-        found = diff(self.prepared.repository.top, [before, f"tar:{self.prepared.archive}"])
+        found = diff(self.prepared.repository.top, [self._source, f"tar:{self.prepared.archive}"])
         wrong = building.unexplained(found.chain, self._left_out)
         if wrong:
             raise StoppedError(f"the archive is not what was committed: {shown_path(wrong[0].path)} ({wrong[0].cause})")
@@ -205,14 +208,15 @@ class Deploy:
         root = self.prepared.config.image_root
         reference = f"image:{self.built.reference}{f':{root}' if root else ''}"
         top = self.prepared.repository.top
-        before = "dir:." if self.plan.source.dirty else "commit:HEAD"
+        # of a working tree, what was packed: since then somebody may have gone on editing
+        before = f"tar:{self.prepared.archive}" if self.plan.source.dirty else self._source
         chain = diff(top, [before, reference]).chain
         wrong = building.unexplained(chain, self._left_out)
         if wrong:
             names = ", ".join(f"{shown_path(one.path)} ({one.cause})" for one in wrong[:5])
             raise StoppedError(
                 f"the image does not hold what was committed: {names}",
-                hint=f"buildguard diff {before} {reference} shows all; a stale layer goes with docker builder prune",
+                hint=f"buildguard diff {self._source} {reference} shows all; a stale layer goes with docker builder prune",
                 evidence={"differences": len(wrong)},
             )
         if chain.unproven:
@@ -221,10 +225,8 @@ class Deploy:
         report = check_image(request, reference, self._watcher)
         _held(report, f"buildguard check {reference}")
         python = next((row.interpreter for row in report.targets if row.interpreter), "")
-        return f"{report.files} files as committed, compiled by {python}", {
-            "files": report.files,
-            "interpreter": python,
-        }
+        evidence = {"files": report.files, "interpreter": python}
+        return f"{report.files} files as committed, compiled by {python}", evidence
 
     def start(self) -> Did:
         """Whether the container starts and answers, with the variables that the service has."""

@@ -75,7 +75,7 @@ def prepared(request: Request, archive: Path) -> Prepared:
     repository = git.repository_of(request.cwd)
     if repository is None or not repository.head:
         raise UsageError("a deploy is of a commit, and there is none here", hint="git init, git add, git commit")
-    stage = commit_of(repository, "HEAD")
+    stage = commit_of(repository, repository.head)
     config = configs.read(config_files(stage))
     source = _source(repository, _targets(stage, config, request.service))
     packed = pack(stage, archive, worktree=repository.top if request.allow_dirty and source.dirty else None)

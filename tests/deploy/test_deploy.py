@@ -368,6 +368,49 @@ def test_without_traffic_the_candidate_waits_under_its_tag(web: Project, google:
     assert _sole() == after.revision
 
 
+class _GoesOn(Watcher):
+    """Somebody who goes on working while a step is under way."""
+
+    def __init__(self, step: str, act: Callable[[], object]) -> None:
+        super().__init__()
+        self._step = step
+        self._act = act
+
+    def tell(self, text: str) -> None:
+        super().tell(text)
+        if text.startswith(f"{self._step}:"):
+            self._act()
+
+
+@pytest.mark.parametrize("step", ["check", "archive", "verify-image"])
+def test_the_next_commit_is_none_of_this_deploys_business(
+    web: Project, google: Callable[..., Emulator], step: str
+) -> None:
+    """Builds take minutes, and nobody waits for them: what is deployed is the commit that was HEAD at the start."""
+    google()
+
+    found = deployed(web, build_local=True, watcher=_GoesOn(step, lambda: _change(web, "x = (\n")))
+
+    assert found.exit_code == 0, as_text(found)
+    assert found.last is not None
+    assert found.last.step == "prove"
+
+
+def test_a_dirty_tree_may_be_edited_on(web: Project, google: Callable[..., Emulator]) -> None:
+    """Compared with the image is what was packed, and not what the tree has become since."""
+    google()
+    web.write({"app/other.py": "x = 5\n"})
+
+    found = deployed(
+        web,
+        build_local=True,
+        allow_dirty=True,
+        watcher=_GoesOn("build", lambda: web.write({"app/other.py": "x = 6\n"})),
+    )
+
+    assert found.exit_code == 0, as_text(found)
+
+
 def test_other_peoples_tags_stay(web: Project, google: Callable[..., Emulator]) -> None:
     google()
     first = deployed(web, build_local=True)
