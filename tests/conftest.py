@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
+import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -258,28 +259,36 @@ def shared_cases() -> Path:
     return folder
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[str]:
-    """A registry on loopback."""
+@pytest.fixture(scope="session")
+def _registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry on loopback: a base image has to be sent to it once, not in every test."""
+    folder = tmp_path_factory.mktemp("registry")
     program = shutil.which("docker-registry")
     if program is None:
         missing("docker-registry", "apt-get install docker-registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = tmp_path / "registry.yml"
+    config, log = folder / "registry.yml", folder / "log"
     config.write_text(
-        f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {tmp_path}/registry\nhttp:\n  addr: 127.0.0.1:{port}\n"
+        f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {folder}/data\nhttp:\n  addr: 127.0.0.1:0\n"
     )
-    process = subprocess.Popen(
-        [str(program), "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
+    with log.open("wb") as written:
+        process = subprocess.Popen([str(program), "serve", str(config)], stdout=written, stderr=written)
+    for _ in range(300):
+        told = re.search(r"listening on 127\.0\.0\.1:(\d+)", log.read_text("utf-8"))
+        if told is not None:
             break
-        except ConnectionRefusedError:
-            time.sleep(0.1)
-    yield f"localhost:{port}"
+        assert process.poll() is None, log.read_text("utf-8")
+        time.sleep(0.1)
+    else:
+        pytest.fail(f"the registry does not say where it listens: {log.read_text('utf-8')}")
+    yield f"localhost:{told[1]}"
     process.terminate()
     process.wait()
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def registry(_registry: str) -> str:
+    """A place in a registry that no other test has: how its images' names begin."""
+    return f"{_registry}/test-{next(_numbers)}"

@@ -104,7 +104,7 @@ def diagnose(cwd: Path, log: bytes | None, asked: Asked = Asked()) -> Diagnosis:
 def examine(cwd: Path, log: bytes | None, asked: Asked) -> Examined:
     """The same, with everything that a page shows."""
     attempts = _attempts(cwd)
-    found = look(cwd, asked, _Silent(), attempts if log is None else None)
+    found = look(cwd, asked, _Silent(), attempts, has_log=log is not None)
     whole = log if log is not None else found.log or None
     read = logs.read(whole or b"")
     job, declared = _job(cwd, read)

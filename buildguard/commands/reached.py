@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import causes, scratch
+from buildguard import causes, git, scratch
 from buildguard import config as configs
 from buildguard.archives import source as archives
 from buildguard.cloud import answers
@@ -53,6 +53,8 @@ _NOT_ALLOWED = re.compile(r"(?i)unauthori[sz]ed|denied|forbidden|permission")
 _IN_A_BUILD = (_TROUBLE, _RESOURCES)
 _IN_A_LOG = (_OTHER, _STRAY, _PLATFORM, _VARIABLE, "not-importable", _RESOURCES)
 _MOST = 20
+_HEAD, _SHORT = "HEAD", 12
+_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REMEDIES = {
     _TROUBLE: "run it again; nothing of yours made it fail",
     _OTHER: "build from the base image that is declared, or declare this one: buildguard check --image",
@@ -75,7 +77,7 @@ class Reached(NamedTuple):
     """What was found: causes shown or excluded, a log that came with it, and what could not be looked at, by cause.
 
     `compared` says how the text of the files was held against the commit's, and was the same; `calm` what went well, `ran` which
-    interpreters are known to have run, each with who says so; `ended` is how a build failed.
+    interpreters are known to have run, each with who says so; `ended` is how a build failed, `commit` what `image` was made of.
     """
 
     shown: tuple[Shown, ...] = ()
@@ -88,6 +90,7 @@ class Reached(NamedTuple):
     calm: tuple[str, ...] = ()
     ran: tuple[tuple[str, str], ...] = ()
     ended: str = ""
+    commit: str = ""
 
     def __add__(self, other: object) -> Reached:
         """Both."""
@@ -103,21 +106,26 @@ class Reached(NamedTuple):
             (*self.calm, *other.calm),
             (*self.ran, *other.ran),
             self.ended or other.ended,
+            other.commit if other.image else self.commit,
         )
 
 
 class Sight(NamedTuple):
-    """From where one looks: the repository, its configuration, and where Google is asked."""
+    """From where one looks: the repository, its configuration, and where Google is asked.
+
+    `commit` is the one that what is looked at was made of, as far as anything tells; else the one that is checked out.
+    """
 
     cwd: Path
     config: Config
     where: Where
     watcher: Watcher
+    commit: str = _HEAD
 
 
-def look(cwd: Path, asked: Asked, watcher: Watcher, attempts: Attempts | None) -> Reached:
+def look(cwd: Path, asked: Asked, watcher: Watcher, attempts: Attempts | None, *, has_log: bool = False) -> Reached:
     """Everything that was named, looked at; where nothing was, what the last of the attempts made, if there are any."""
-    if attempts is not None and not (asked.build or asked.image or asked.revision):
+    if attempts is not None and not has_log and not (asked.build or asked.image or asked.revision):
         asked = _last_tried(attempts, asked)
     found = Reached()
     if not (asked.build or asked.image or asked.revision):
@@ -127,12 +135,14 @@ def look(cwd: Path, asked: Asked, watcher: Watcher, attempts: Attempts | None) -
     where = Where(asked.project or table.project, asked.region or table.region)
     sight = Sight(cwd, config, where, watcher)
     if asked.build:
-        found += build(sight, asked.build)
+        found += build(_of(sight, _attempted(attempts, asked.build)), asked.build)
     if asked.revision:
         found += revision(sight, asked.revision)
-    reference = asked.image or found.image
-    if reference:
-        found += image(sight, reference)
+    if asked.image:
+        name, _root = whereabouts.parse(asked.image)
+        found += image(_of(sight, _attempted(attempts, name)), asked.image)
+    elif found.image:
+        found += image(_of(sight, found.commit), found.image)
     return found + _of_google(found.calm)
 
 
@@ -143,6 +153,26 @@ def _of_google(calm: Sequence[str]) -> Reached:
         return Reached((Shown(_TROUBLE, False, words),))
     other = "what came after it was not looked at: --revision NAME" if "build" in words else "no build was: --build ID"
     return Reached(blind=((_TROUBLE, f"{words}; {other}"),)) if calm else Reached()
+
+
+def _attempted(attempts: Attempts | None, made: str) -> str:
+    """The commit of the attempt that made a build, a revision or an image; empty where none did."""
+    if attempts is None:
+        return ""
+    names = {made, made.rpartition("@")[2]}
+    for run in reversed(attempts.runs):
+        if any(
+            line.evidence.get(key) in names for line in run for key in ("build", "revision", "image", "id", "digest")
+        ):
+            return str(run[0].commit)
+    return ""
+
+
+def _of(sight: Sight, commit: str) -> Sight:
+    """The same sight of something that was made of that commit."""
+    head = _head(sight)
+    told = head and _OID.fullmatch(commit)
+    return sight._replace(commit=_HEAD if commit == head else commit) if told else sight
 
 
 def _last_tried(attempts: Attempts, asked: Asked) -> Asked:
@@ -206,6 +236,7 @@ def build(sight: Sight, identity: str) -> Reached:
             Storage(builds.project) as storage,
         ):
             seen = builds.get(identity)
+            sight = _of(sight, seen.commit)
             found = _log_of(seen, storage)
             pythons = answers.interpreters(seen.outputs, lambda name: storage.content(f"{seen.artifacts}/{name}"))
     except UnprovenError as error:
@@ -224,7 +255,11 @@ def build(sight: Sight, identity: str) -> Reached:
         return found + Reached(blind=tuple((name, why) for name in (_BYTES, _FILES)))
     found += Reached(ran=tuple((one, f"the build {seen.id} compiled with {one}") for one in pythons))
     made = [f"{parse(name).name}@{digest}" for name, digest in seen.images if digest]
-    return found + _compared(sight, f"build:{identity}", (_BYTES, _FILES)) + Reached(image=made[0] if made else "")
+    return (
+        found
+        + _compared(sight, f"build:{identity}", (_BYTES, _FILES))
+        + Reached(image=made[0] if made else "", commit=sight.commit)
+    )
 
 
 def _of_ending(seen: Seen) -> Iterator[Shown]:
@@ -289,38 +324,54 @@ def revision(sight: Sight, name: str) -> Reached:
         blind.append((_VARIABLE, words))
     commit = found.annotations.get(COMMIT, "")
     here = _head(sight)
-    if commit and here and commit != here:
+    if commit and here and not _related(sight, commit):
         words = f"{name} was made from commit {commit[:12]}, and {here[:12]} is checked out here"
         shown.append(Shown(_FILES, True, words, remedy="deploy the commit that you mean, or look at the other one"))
     log = f"{found.message}\n".encode() if found.message and not found.ready else b""
     calm = (f"the revision {name} is ready",) if found.ready else ()
-    return Reached(tuple(shown), log, tuple(blind), image=found.image, calm=calm)
+    return Reached(tuple(shown), log, tuple(blind), image=found.image, calm=calm, commit=commit)
 
 
 def _head(sight: Sight) -> str:
-    from buildguard import git
-
     repository = git.repository_of(sight.cwd)
     return repository.head if repository is not None else ""
+
+
+def _has(sight: Sight, commit: str) -> bool:
+    repository = git.repository_of(sight.cwd)
+    return repository is not None and repository.has_commit(commit)
+
+
+def _related(sight: Sight, commit: str) -> bool:
+    """Whether one of a commit and the one that is checked out comes after the other: somebody only went on since."""
+    repository = git.repository_of(sight.cwd)
+    if repository is None or not repository.has_commit(commit):
+        return False
+    apart = repository.ask("rev-list", "--left-right", "--count", f"{commit}...{repository.head}").split()
+    return b"0" in apart
 
 
 # ------------------------------------------------------------------------------------------ the chain
 
 
 def _compared(sight: Sight, stage: str, names: tuple[str, ...]) -> Reached:
-    """A stage against the commit: each difference speaks for a cause, and none excludes those that were looked for."""
+    """A stage against its commit: each difference speaks for a cause, and none excludes those that were looked for."""
+    before = f"commit:{sight.commit[:_SHORT]}"
+    if sight.commit != _HEAD and not _has(sight, sight.commit):
+        why = f"{before}, of which it was made, is not in this repository: git fetch"
+        return Reached(blind=tuple((name, why) for name in (*names, _ENCODING)))
     try:
-        chain = diff(sight.cwd, ["commit:HEAD", stage], where=sight.where).chain
+        chain = diff(sight.cwd, [before, stage], where=sight.where).chain
     except GuardError as error:
         return Reached(blind=tuple((name, error.words) for name in (*names, _ENCODING)))
-    shown = tuple(_of_chain(chain, stage))
+    shown = tuple(_of_chain(chain, before, stage))
     proven = {one.cause for one in shown}
     if chain.unproven:
         reason = chain.unproven[0].reason
         blind = tuple((name, reason) for name in (*names, _ENCODING) if name not in proven)
         return Reached(shown, blind=blind, chains=(chain,))
     files = len(chain.hops[0].before.manifest.entries)
-    words = f"commit:HEAD → {stage}: {{}} ({files} entries in the commit)"
+    words = f"{before} → {stage}: {{}} ({files} entries in the commit)"
     other = "other " if proven else ""
     nothing = {
         _BYTES: f"no {other}content differs",
@@ -332,7 +383,7 @@ def _compared(sight: Sight, stage: str, names: tuple[str, ...]) -> Reached:
     return Reached((*shown, *excluded), chains=(chain,), compared=same)
 
 
-def _of_chain(chain: Chain, stage: str) -> Iterator[Shown]:
+def _of_chain(chain: Chain, before: str, stage: str) -> Iterator[Shown]:
     """What the differences speak for: of each cause the first few, so that none crowds out another."""
     told: Counter[str] = Counter()
     findings = chain.hops[0].findings
@@ -342,13 +393,13 @@ def _of_chain(chain: Chain, stage: str) -> Iterator[Shown]:
     for one in findings:
         if one.change == MODE and from_windows:
             continue
-        for shown in _of_difference(one, stage):
+        for shown in _of_difference(one, before, stage):
             told[shown.cause] += 1
             if told[shown.cause] <= _MOST:
                 yield shown
 
 
-def _of_difference(one: Difference, stage: str) -> Iterator[Shown]:
+def _of_difference(one: Difference, before: str, stage: str) -> Iterator[Shown]:
     path = shown_path(one.path)
     evidence = one.evidence.partition("\n")[0]
     words = f"{path} {one.change} in {stage}: {one.cause}{f' ({evidence})' if evidence else ''}"
@@ -358,7 +409,7 @@ def _of_difference(one: Difference, stage: str) -> Iterator[Shown]:
     elif one.change in {REMOVED, ADDED} and one.cause not in _RENAMED:
         yield Shown(_FILES, True, words, place, "buildguard diff commit:HEAD dir:. shows which ignore rule drops what")
     else:
-        yield Shown(_BYTES, True, words, place, f"buildguard diff commit:HEAD {stage} shows every byte that differs")
+        yield Shown(_BYTES, True, words, place, f"buildguard diff {before} {stage} shows every byte that differs")
         if one.cause in _AS_TEXT:
             remedy = "* text=auto eol=lf in .gitattributes keeps line endings as they are"
             yield Shown(_ENCODING, True, words, place, remedy)

@@ -42,7 +42,8 @@ class Seen(NamedTuple):
 
     `kind` is the type of failure (USER_BUILD_STEP, FETCH_SOURCE_FAILED …), `steps` the status and exit code of each step,
     `step_images` the digest of the image that each step ran in, `outputs` what each wrote, `images` what was pushed,
-    `artifacts` the folder of a bucket that its artifacts went to, `source` the object that it was to be made of.
+    `artifacts` the folder of a bucket that its artifacts went to, `source` the object that it was to be made of, `commit` what a
+    trigger or `buildguard deploy` says it is made of.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Seen(NamedTuple):
     images: tuple[tuple[str, str], ...]
     artifacts: str = ""
     source: str = ""
+    commit: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -251,6 +253,7 @@ def _seen(types: Any, build: Any) -> Seen:
         images=tuple((image.name, image.digest) for image in results.images),
         artifacts=build.artifacts.objects.location.rstrip("/"),
         source=_object(build.source.storage_source),
+        commit=build.substitutions.get("COMMIT_SHA", ""),
     )
 
 

@@ -227,14 +227,13 @@ class Run:
             if one.tag == revision.tag:  # an address that moves; what traffic goes there is not touched
                 one.tag = ""
         kept = [one for one in there.traffic if one.percent or one.tag]
-        if not kept:
-            # no traffic was ever asked for: the latest has it all, and would become the new one
-            kept = [self._target(Share(there.latest_ready_revision.rpartition("/")[2], _WHOLE))]
-        latest = types.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST
+        if not kept:  # no traffic was ever asked for: the latest has it all
+            kept = [self._target(Share("", _WHOLE))]
+        kinds, serves = types.TrafficTargetAllocationType, there.latest_ready_revision.rpartition("/")[2]
         for one in kept:
-            if one.type_ == latest:
-                one.type_ = types.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
-                one.revision = there.latest_ready_revision.rpartition("/")[2]
+            # the latest would become the new one; where no revision ever came up, that takes nothing from anybody
+            if serves and one.type_ == kinds.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST:
+                one.type_, one.revision = kinds.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION, serves
         there.traffic = [*kept, self._target(Share(revision.name, 0, revision.tag))]
         self._services.update_service(request={"service": there, "validate_only": validate_only}, timeout=60)
 

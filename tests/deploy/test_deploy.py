@@ -326,6 +326,19 @@ def test_a_revision_that_does_not_come_up_costs_nobody_anything(web: Project, go
     assert _sole() == first.revision
 
 
+def test_a_first_revision_that_did_not_come_up_is_no_obstacle(web: Project, google: Callable[..., Emulator]) -> None:
+    """The service is there then, and nothing serves."""
+    google("revision-not-ready=1")
+    first = deployed(web, build_local=True)
+    assert (first.exit_code, _bad(first)[0], _sole()) == (1, "revision", "")
+
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code == 0, as_text(found)
+    assert _sole() == found.revision
+    assert requests.get(found.url, timeout=30).text == found.revision
+
+
 def test_traffic_that_somebody_pinned_is_no_success(web: Project, google: Callable[..., Emulator]) -> None:
     emulator = google()
     first = deployed(web, build_local=True)

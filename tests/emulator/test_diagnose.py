@@ -11,7 +11,7 @@ from buildguard.commands.diagnose import examine
 from buildguard.commands.reached import Asked
 from buildguard.gcp import build as builds
 from buildguard.gcp.build import CloudBuild, source_of
-from buildguard.gcp.run import Candidate, Run
+from buildguard.gcp.run import COMMIT, Candidate, Run
 from buildguard.report.page import page
 from buildguard.step import file as step
 from tests import images
@@ -228,18 +228,27 @@ def test_the_workspace_of_a_build_is_compared(
         "args": ["-I", "-S", "-B", "-c", step.loader((project.path / step.NAME).read_bytes())],
         "env": [f"{step.VARIABLE}={packed.written.manifest.digest}"],
     }
+    commits = {"": "", "here": project.git("rev-parse", "HEAD").strip(), "nowhere": "0" * 40}
+    seen = {}
     with CloudBuild() as cloud:
-        seen = cloud.wait(cloud.submit({"source": source_of(url), "steps": [guard]}), 60)
-    assert seen.status == "SUCCESS"
+        for name, commit in commits.items():
+            told = {"substitutions": {"COMMIT_SHA": commit}} if commit else {}
+            seen[name] = cloud.wait(cloud.submit({"source": source_of(url), "steps": [guard], **told}), 60)
+    assert {one.status for one in seen.values()} == {"SUCCESS"}
 
-    same = examine(project.path, None, Asked(build=seen.id))
+    same = examine(project.path, None, Asked(build=seen[""].id))
     project.write({"app/a.py": "x = 12\n"})
     project.commit()
-    moved = examine(project.path, None, Asked(build=seen.id))
+    moved, of_its_own, foreign = (
+        examine(project.path, None, Asked(build=seen[name].id)) for name in ("", "here", "nowhere")
+    )
 
     assert _verdicts(same)["bytes-changed"] == _verdicts(same)["encoding"] == "refuted"
     assert _verdicts(same)["service-trouble"] == "untested"  # the build had none; nobody looked at what came after it
-    assert _verdicts(moved)["bytes-changed"] == "proven"
+    assert _verdicts(moved)["bytes-changed"] == "proven"  # nothing tells that it was made of an earlier one
+    assert _verdicts(of_its_own)["bytes-changed"] == _verdicts(of_its_own)["wrong-files-sent"] == "refuted"
+    assert _verdicts(foreign)["bytes-changed"] == _verdicts(foreign)["wrong-files-sent"] == "untested"
+    assert any("git fetch" in one.reason for one in foreign.diagnosis.hypotheses)
 
 
 # ------------------------------------------------------------------------------------------ a revision
@@ -262,6 +271,30 @@ def test_a_revision_without_its_variable_is_told(project: Project, emulator: Cal
     assert verdicts["missing-variable"] == "proven"
     assert verdicts["wrong-files-sent"] == "proven"  # it was made from another commit
     assert "DATABASE_URL" in " ".join(one for each in found.diagnosis.hypotheses for one in each.evidence)
+
+
+def test_a_revision_is_held_against_its_own_commit(project: Project, emulator: Callable[..., Emulator]) -> None:
+    """Who goes on working is accused of nothing; another branch is another matter."""
+    emulator()
+    made = _image("revision", project, {})
+    commits = {"web-1": project.git("rev-parse", "HEAD").strip()}
+    here = project.commit({"app/a.py": "x = 12\n"})
+    project.git("checkout", "--quiet", "HEAD~1")
+    commits |= {"web-2": project.commit({"app/a.py": "x = 13\n"})}
+    with Run() as run:
+        for name, commit in commits.items():
+            with pytest.raises(Exception, match="not ready"):
+                run.candidate("web", made, Candidate(name, "", {"DATABASE_URL": "there"}, {COMMIT: commit}))
+    seen = {}
+    for head, name in ((here, "web-1"), (here, "web-2"), (commits["web-1"], "web-2")):
+        project.git("checkout", "--quiet", head)
+        found = _verdicts(examine(project.path, None, Asked(revision=name)))
+        seen[head == here, name] = [found[one] for one in ("bytes-changed", "stale-image", "wrong-files-sent")]
+
+    assert seen[True, "web-1"] == ["refuted", "refuted", "refuted"]
+    # its image holds what the commit before it held: of a branch that we are not on, and of one that we are behind
+    assert seen[True, "web-2"] == ["refuted", "proven", "proven"]
+    assert seen[False, "web-2"] == ["refuted", "proven", "refuted"]
 
 
 def test_a_build_that_runs_has_not_ended(
