@@ -9,6 +9,7 @@ import click
 
 from buildguard import __version__
 from buildguard.deploy import ledger as ledgers
+from buildguard.deploy import plan as plans
 from buildguard.diagnostic import shown
 from buildguard.report.words import brief, count
 
@@ -113,13 +114,24 @@ def _last(found: Deployed) -> str:
     elif found.outcomes is None:
         words = "this plan can run; whether the code is clean is what its first step tells"
     elif bad is not None:
-        still = f"; {found.plan.serving.rollback_to} serves as before" if found.plan.serving.rollback_to else ""
-        words = f"{'failed' if bad.verdict == ledgers.FAILED else 'unproven'} at {bad.step}{still}"
+        words = f"{'failed' if bad.verdict == ledgers.FAILED else 'unproven'} at {bad.step}{_still(found, bad)}"
     elif found.plan.wishes.no_traffic:
         words = f"{found.revision} is ready at {found.url}, without traffic"
     else:
         words = f"deployed: {found.url} serves {found.revision}"
     return click.style(words, bold=True, fg=colour)
+
+
+def _still(found: Deployed, bad: Outcome) -> str:
+    """Who serves after a deploy that did not come to its end, as far as that is known."""
+    serving = found.plan.serving
+    old = bad.evidence.get("rolled_back_to", serving.rollback_to)
+    moved = any(one.step == plans.TRAFFIC and one.verdict != ledgers.SKIPPED for one in found.outcomes or ())
+    if moved and "rolled_back_to" not in bad.evidence:
+        return f"; {found.revision} may have traffic: buildguard rollback --service {shown(found.plan.wishes.service)}"
+    if serving.divided:
+        return f"; {old} has all traffic" if moved else "; the traffic is as before"
+    return f"; {old} serves as before" if old else ""
 
 
 def rolled_back(found: RolledBack) -> str:

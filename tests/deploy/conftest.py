@@ -13,6 +13,7 @@ from buildguard.commands.planning import Request
 from buildguard.emulator.serve import Emulator
 from buildguard.gcp import build as builds
 from buildguard.gcp import storage
+from buildguard.gcp.run import Run
 from buildguard.report import deploying as report
 from tests import images
 from tests.conftest import schema
@@ -98,6 +99,20 @@ def deployed(project: Project, *, says: bool | None = True, watcher: Watcher | N
     return found
 
 
+def _serves(line: str, found: Deployed) -> None:
+    """What the last line says of the traffic is so."""
+    with Run() as run:
+        there = run.get(found.plan.wishes.service)
+    assert there is not None
+    serving, old = found.plan.serving, found.plan.serving.rollback_to
+    if line.endswith((" serves as before", " has all traffic")):
+        assert there.sole == line.rpartition("; ")[2].partition(" ")[0], (line, there.ways)
+    elif line.endswith("; the traffic is as before"):
+        assert there.ways == serving.divided
+    elif found.exit_code and old:
+        assert "may have traffic: buildguard rollback" in line, line
+
+
 def _told(found: Deployed) -> None:
     """Every deploy of every test is told to people as well, and the last line says what the exit status does."""
     lines = unstyle(report.as_text(found)).splitlines()
@@ -109,6 +124,8 @@ def _told(found: Deployed) -> None:
         assert lines[-1].startswith(bad), lines[-1]
     else:
         assert lines[-1].startswith("unproven at "), lines[-1]
+    if found.outcomes and found.plan.serving.exists:
+        _serves(lines[-1], found)
     steps = [
         line.split()[0] for line in lines if line.startswith("  ") and line.split()[0] in {"ok", "failed", "unproven"}
     ]

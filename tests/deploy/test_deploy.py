@@ -48,6 +48,20 @@ def _sole() -> str:
         return there.sole if there is not None else ""
 
 
+class _GoesOn(Watcher):
+    """Somebody who goes on working while a step is under way."""
+
+    def __init__(self, step: str, act: Callable[[], object]) -> None:
+        super().__init__()
+        self._step = step
+        self._act = act
+
+    def tell(self, text: str) -> None:
+        super().tell(text)
+        if text.startswith(f"{self._step}:"):
+            self._act()
+
+
 # ------------------------------------------------------------------------------------------ green
 
 
@@ -381,20 +395,6 @@ def test_without_traffic_the_candidate_waits_under_its_tag(web: Project, google:
     assert _sole() == after.revision
 
 
-class _GoesOn(Watcher):
-    """Somebody who goes on working while a step is under way."""
-
-    def __init__(self, step: str, act: Callable[[], object]) -> None:
-        super().__init__()
-        self._step = step
-        self._act = act
-
-    def tell(self, text: str) -> None:
-        super().tell(text)
-        if text.startswith(f"{self._step}:"):
-            self._act()
-
-
 @pytest.mark.parametrize("step", ["check", "archive", "verify-image"])
 def test_the_next_commit_is_none_of_this_deploys_business(
     web: Project, google: Callable[..., Emulator], step: str
@@ -465,6 +465,32 @@ def test_a_change_in_the_middle_of_the_traffic_is_not_written_over(
     assert found.last is not None
     assert (found.last.step, "left as it is now" in found.last.words) == ("traffic", True)
     assert _sole() == first.revision
+
+
+@pytest.mark.parametrize("step", ["traffic", "prove"])
+def test_it_is_said_who_may_serve_where_the_traffic_was_moved_by_others(
+    web: Project, google: Callable[..., Emulator], step: str
+) -> None:
+    """The last line does not say that the old revision serves as before: the new one may have a part of it."""
+    google()
+    first = deployed(web, build_local=True)
+    _change(web)
+
+    def divide() -> None:
+        with Run() as run:
+            new = run.revisions("web")[0].name
+            run.route("web", [Share(first.revision, 20), Share(new, 80)])
+
+    found = deployed(web, build_local=True, watcher=_GoesOn(step, divide))
+
+    assert found.exit_code in {1, 3}
+    assert found.last is not None
+    assert found.last.step == step
+    assert (
+        as_text(found)
+        .splitlines()[-1]
+        .endswith(f"; {found.revision} may have traffic: buildguard rollback --service web\x1b[0m")
+    )
 
 
 def test_without_a_certain_way_back_all_traffic_moves_at_once(web: Project, google: Callable[..., Emulator]) -> None:

@@ -1,0 +1,23 @@
+"""A few random walks of a service; BUILDGUARD_WALKS=100 takes as many."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.deploy.walks import walked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildguard.emulator.serve import Emulator
+    from tests.conftest import Project
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("BUILDGUARD_WALKS", "3"))))
+def test_a_deploy_goes_well_from_wherever_a_service_is(
+    web: Project, google: Callable[..., Emulator], seed: int
+) -> None:
+    assert walked(web, google(), seed) == ""
