@@ -7,11 +7,16 @@ from typing import Any
 
 from buildguard.errors import UsageError
 
+_MOST_PARTS = 100
+_ENDLESS = re.compile(rb"""(?<![\w"'.-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){%d}""" % _MOST_PARTS)
+
 
 def read(data: bytes, file: str) -> dict[str, Any]:
     """Parse; raises UsageError that names file and line."""
     import tomllib
 
+    if _ENDLESS.search(data):  # what tomllib makes of them takes a time that grows with the square of their number
+        raise UsageError(f"{file} is not valid TOML: a key has more than {_MOST_PARTS} parts")
     try:
         return tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -17,6 +17,7 @@ _DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*)", re.DOTALL)  # of a stri
 _WORD = re.compile(r"""(?:"[^"]*"|'[^']*'|\\.|[^\s"'\\])+""")
 _HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")
 _VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-+?])(?P<word>[^{}]*))?\})")
+_LONGEST = 1 << 14  # characters that one text may become when it is filled
 _WITH_HEREDOC = frozenset({"RUN", "COPY", "ADD"})
 
 
@@ -136,14 +137,15 @@ def _read(lines: list[str], escape: str) -> Iterator[Instruction]:
         at += 1
         if not line or line.startswith("#"):
             continue
-        while continued.search(line) and at < len(lines):
-            line = continued.sub("", line)
+        pieces = [line]
+        while continued.search(pieces[-1]) and at < len(lines):
+            pieces[-1] = continued.sub("", pieces[-1])
             if not lines[at].lstrip().startswith("#") and lines[at].strip():
-                line += lines[at]
+                pieces.append(lines[at])
             elif at + 1 < len(lines):
-                line += escape  # comments and empty lines inside an instruction do not end it
+                pieces.append(escape)  # comments and empty lines inside an instruction do not end it
             at += 1
-        line = continued.sub("", line)
+        line = continued.sub("", "".join(pieces))
         name, _, text = line.strip().partition(" ") if " " in line else line.strip().partition("\t")
         name = name.upper()
         if name in _WITH_HEREDOC:
@@ -167,13 +169,16 @@ def _heredocs(text: str, lines: list[str], at: int) -> tuple[str, int]:
 
 
 def _flags(text: str) -> tuple[tuple[str, ...], str]:
-    flags = []
+    flags, at = [], 0
     rest = text.strip()
-    while rest.startswith("--"):
-        flag, _, rest = rest.partition(" ")
-        flags.append(flag)
-        rest = rest.lstrip()
-    return tuple(flags), rest
+    while rest.startswith("--", at):
+        end = rest.find(" ", at)
+        end = len(rest) if end < 0 else end
+        flags.append(rest[at:end])
+        at = end
+        while at < len(rest) and rest[at].isspace():
+            at += 1
+    return tuple(flags), rest[at:]
 
 
 def _from(text: str) -> tuple[str, str]:
@@ -189,9 +194,18 @@ def _words(text: str) -> list[str]:
 
 
 def fill(text: str, known: Mapping[str, str]) -> str:
-    """Variables as Dockerfiles have them; one without a value stays, so that it is seen."""
+    """Variables as Dockerfiles have them; one without a value stays, so that it is seen, and so does what grows without end."""
+    length = len(text)
 
     def value(match: re.Match[str]) -> str:
+        nonlocal length
+        if length > _LONGEST:
+            return match.group()
+        filled = one(match)
+        length += len(filled)
+        return filled
+
+    def one(match: re.Match[str]) -> str:
         name, operator, word = match["plain"] or match["name"], match["operator"] or "", match["word"] or ""
         present = bool(known.get(name)) if operator.startswith(":") else name in known
         if operator.endswith("+"):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _MOST_VALUES, _DEEPEST = 20_000, 60
+_MOST_TOKENS = 8 * _MOST_VALUES  # of a value in a list of lists, say, with all that marks it
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 
@@ -80,6 +81,7 @@ def read(data: bytes, file: str) -> Node:
 
     try:
         parser = YAML(typ="rt", pure=True)
+        parser.Scanner = _scanner()
         parser.version = (1, 1)
         return _Copy().plain(parser.compose(data.decode("utf-8")))
     except UnicodeDecodeError as error:
@@ -94,6 +96,22 @@ def read(data: bytes, file: str) -> Node:
         problem = problem or str(error) or "nested too deeply"
         place = (None, None) if mark is None else (mark.line + 1, mark.column + 1)
         raise InvalidYamlError(file, problem, *place) from error
+
+
+@functools.cache
+def _scanner() -> type:
+    """A scanner that ends where nothing sensible goes on: it would take a time that grows with the square of the depth."""
+    from ruamel.yaml.scanner import RoundTripScanner
+
+    class Scanner(RoundTripScanner):
+        def fetch_more_tokens(self) -> Any:
+            if self.flow_level > _DEEPEST:
+                raise RecursionError(f"nested more than {_DEEPEST} deep")
+            if self.tokens_taken > _MOST_TOKENS:
+                raise RecursionError(f"more than {_MOST_VALUES:,} values")
+            return super().fetch_more_tokens()
+
+    return Scanner
 
 
 class _Copy:

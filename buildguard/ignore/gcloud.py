@@ -16,12 +16,17 @@ from buildguard.ignore import Rule, parents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    # whether these parts of a pattern match that path
+    _Known: TypeAlias = dict[tuple[tuple[str, ...], str], bool]
 
 FILE = ".gcloudignore"
 _GIT_FILE = ".gitignore"
 _DEFAULT = "gcloud's default"
 _INCLUDE = "!include:"
 _ODD_BACKSLASHES = re.compile(r"(?<!\\)\\(\\\\)*$")
+_MOST_FOLDERS = 50  # times that `**` may stand in one pattern
 
 
 class _Pattern(NamedTuple):
@@ -109,6 +114,8 @@ def _parsed(rule: Rule) -> _Pattern | None:
     if _ODD_BACKSLASHES.search(text):
         return None
     text = re.sub(r"\\([^\\])", r"\1", text).replace("\\\\", "\\")
+    if text.count("**") > _MOST_FOLDERS:
+        raise UnprovenError(f"{rule}: gcloud itself comes to no end with this pattern")
     return _Pattern(rule, tuple(text.split("/")), negated, folders_only) if text else None
 
 
@@ -120,17 +127,23 @@ def _spaces(text: str) -> str:
     return "".join(tokens).replace("\\ ", " ")
 
 
-def _matches(parts: tuple[str, ...], path: str | None) -> bool:
-    """Whether a pattern matches from the right; it is enough that the pattern is used up, which anchors nothing."""
-    if not parts:
-        return True
-    if path is None:
-        return False
-    rest, part = parts[:-1], parts[-1]
-    above, _slash, name = path.rpartition("/")
-    if part == "**":
-        anchored = rest if rest[:1] == ("",) else ("", *rest)
-        return any(_matches(anchored, prefix) for prefix in ("", *parents(path), path))
-    if part == "*" and not rest and len(above) > 1:
-        return False
-    return fnmatch.fnmatchcase(name, part) and _matches(rest, above if name else None)
+def _matches(parts: tuple[str, ...], path: str | None, known: _Known | None = None) -> bool:
+    """Whether a pattern matches from the right; it is enough that the pattern is used up, which anchors nothing.
+
+    gcloud asks the same again and again where a pattern has several `**`; `known` holds what was asked before.
+    """
+    known = {} if known is None else known
+    while parts:
+        if path is None:
+            return False
+        rest, part = parts[:-1], parts[-1]
+        if part == "**":
+            if (parts, path) not in known:
+                anchored = rest if rest[:1] == ("",) else ("", *rest)
+                known[parts, path] = any(_matches(anchored, prefix, known) for prefix in ("", *parents(path), path))
+            return known[parts, path]
+        above, _slash, name = path.rpartition("/")
+        if (part == "*" and not rest and len(above) > 1) or not fnmatch.fnmatchcase(name, part):
+            return False
+        parts, path = rest, above if name else None
+    return True

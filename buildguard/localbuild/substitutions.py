@@ -14,16 +14,26 @@ _SLICE = re.compile(r":(?P<start>\d+| +-?\d+)(?::(?P<length>\d+))?")
 _REPLACE = re.compile(r"/(?P<all>/?)(?P<old>(?:\\.|[^/])+)(?:/(?P<new>.*))?")
 _CUT = re.compile(r"(?P<where>##?|%%?)(?P<pattern>.+)")
 _DEEPEST = 10
+_LONGEST = 1 << 16  # characters
 
 
 def replaced(text: str, values: Mapping[str, str]) -> str:
-    """A text with the values of its substitutions; one without a value is empty, as under ALLOW_LOOSE."""
+    """A text with the values of its substitutions; one without a value is empty, as under ALLOW_LOOSE.
+
+    What grows beyond every measure is not filled in any further: Cloud Build takes values of 4,000 bytes at most.
+    """
+    length = len(text)
 
     def value(match: re.Match[str]) -> str:
+        nonlocal length
         if match.group() == "$$":
             return "$"
+        if length > _LONGEST:
+            return ""
         found = values.get(match["braced"] or match["bare"], "")
-        return _expanded(found, match["rest"]) if match["rest"] else found
+        found = _expanded(found, match["rest"]) if match["rest"] else found
+        length += len(found)
+        return found
 
     return _USE.sub(value, text)
 

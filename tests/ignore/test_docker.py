@@ -72,7 +72,9 @@ def test_what_is_dropped_is_what_docker_drops(tmp_path: Path, engine: str, numbe
         missing("the docker command", "apt-get install docker.io")
     context = tmp_path / "context"
     write(context, {path: path.encode() for path in _PATHS})
-    write(context, {".dockerignore": _FILES[number], "Dockerfile": b"FROM scratch\nCOPY . /\n"})
+    # a label of its own: an image that another test has just as it is could be removed in the middle of this build
+    recipe = f"FROM scratch\nLABEL of={number}-{os.getpid()}\nCOPY . /\n"
+    write(context, {".dockerignore": _FILES[number], "Dockerfile": recipe.encode()})
 
     sent = _sent(context, str(number)) & set(_PATHS)
 

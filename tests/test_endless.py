@@ -1,0 +1,126 @@
+"""What a hostile repository makes to take forever ends, and how it ends is right.
+
+Each runs in a process of its own: without what stops it, it would take minutes, years, or all memory.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from buildguard.errors import UnprovenError
+from buildguard.ignore import Rule, docker, gcloud
+
+_LONG = 'PATH = "a" * 250 + ".py"\n'
+_DEEP = 'PATH = "/".join(["aaa"] * 60) + ".py"\n'
+_DOCKER = """
+from buildguard.ignore import docker
+rules = docker.Rules(lambda name: PATTERN.encode() if name == ".dockerignore" else None, "", "Dockerfile")
+print(rules.drops(PATH))
+"""
+_GCLOUD = """
+from buildguard.ignore import gcloud
+rules = gcloud.Rules(lambda name: PATTERN.encode() if name == ".gcloudignore" else None, has_git=False)
+print(rules.drops(PATH))
+"""
+_YAML = """
+from buildguard.declared import yamlfile
+try:
+    yamlfile.read(DATA, "cloudbuild.yaml")
+except yamlfile.InvalidYamlError as error:
+    print(error.problem)
+"""
+_SETTLED = "from buildguard.localbuild.substitutions import settled\n"
+_TOML = "from buildguard import tomlfile\nfrom buildguard.errors import UsageError\n"
+_DOCKERFILE = "from buildguard.declared import dockerfile\n"
+_ENDLESS = {
+    "stars in a name, docker": (_LONG + 'PATTERN = "*a" * 30 + "*b"' + _DOCKER, "None"),
+    "question marks, docker": (_LONG + 'PATTERN = "*?" * 60 + "b"' + _DOCKER, "None"),
+    "classes, docker": (_LONG + 'PATTERN = "[a-z]*" * 20 + "*.py"' + _DOCKER, ".dockerignore:1"),
+    "folders, docker": (_DEEP + 'PATTERN = "**/a*/" * 15 + "b"' + _DOCKER, "None"),
+    "folders, gcloud": (_DEEP + 'PATTERN = "**/a*/" * 12 + "a*"' + _GCLOUD, ".gcloudignore:1"),
+    "folders and no match, gcloud": (_DEEP + 'PATTERN = "/b/" + "**/a*/" * 12 + "a*"' + _GCLOUD, "None"),
+    "depth, YAML": ('DATA = b"steps: " + b"[" * 100_000' + _YAML, "nested more than 60 deep"),
+    "many values, YAML": (
+        'DATA = b"steps:\\n" + b"- a: b\\n" * 400_000 + b"\\t["' + _YAML,  # which is wrong, and not read any more
+        "more than 20,000 values",
+    ),
+    "continued lines": (
+        _DOCKERFILE + 'print(len(dockerfile.instructions(b"RUN a \\\\\\n" * 200_000)[0].text))',
+        str(len("RUN a ") * 200_000 - len("RUN ") - 1),
+    ),
+    "flags": (
+        _DOCKERFILE + 'print(len(dockerfile.instructions(b"RUN " + b"--a " * 400_000 + b"b")[0].flags))',
+        "400000",
+    ),
+    "variables that double": (
+        _DOCKERFILE
+        + 'data = b"ARG A=x\\n" + b"ARG A=$A$A\\n" * 60 + b"FROM $A\\n"\n'
+        + "print(len(dockerfile.stages(data, {})[0].base) < 100_000)",
+        "True",
+    ),
+    "substitutions that double": (
+        _SETTLED
+        + 'values = settled({f"_{number}": "$_0" * 1000 for number in range(20)}, {}, dynamic=True)\n'
+        + "print(all(len(value) < 1_000_000 for value in values.values()))",
+        "True",
+    ),
+    "parts of a key": (
+        _TOML
+        + 'try: tomlfile.read(b".".join([b"a"] * 200_000) + b" = 1", "pyproject.toml")\n'
+        + "except UsageError as error: print(error.what)",
+        "more than 100 parts",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", _ENDLESS)
+def test_it_ends(what: str) -> None:
+    program, says = _ENDLESS[what]
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert says in done.stdout
+
+
+_PIECES = (
+    "*", "**", "**/", "?", "a", "b", "/", "[", "[a", "[^", "[ab]", "[^a]", "[]", "[*]", "[?]", "[**/]", "[a-b]", "]", "^",
+    "-", "\\", "\\*", "\\]", ".", "(", ")", "|", "+",
+)  # fmt: skip
+
+
+def test_dockers_patterns_are_followed_as_their_expression_is_matched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own match of the whole is right, as long as it takes; here each is followed part by part."""
+    monkeypatch.setattr(docker, "_MOST_OPEN", -1)
+    rng = random.Random(7)
+    matched = refused = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        for _ in range(10_000):
+            pattern = "".join(rng.choice(_PIECES) for _ in range(rng.randint(1, 8)))
+            try:
+                whole = re.compile(docker._expression(pattern), re.DOTALL)
+            except re.error:
+                refused += 1
+                with pytest.raises(UnprovenError):
+                    docker._matcher(pattern, Rule("f", 1, pattern))
+                continue
+            matches = docker._matcher(pattern, Rule("f", 1, pattern))
+            for _ in range(6):
+                path = "".join(rng.choice("ab/.*][^-\\?(:)|") for _ in range(rng.randint(0, 7)))
+                matched += (found := whole.fullmatch(path) is not None)
+                assert bool(matches(path)) == found, (pattern, path)
+    assert min(matched, refused) > 500
+
+
+def test_gcloud_comes_to_no_end_and_we_say_so() -> None:
+    pattern = "**/a/" * 60
+
+    with pytest.raises(UnprovenError, match="comes to no end"):
+        gcloud.Rules(lambda name: pattern.encode() if name == ".gcloudignore" else None, has_git=False).drops("a")
