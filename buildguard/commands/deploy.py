@@ -17,7 +17,8 @@ from buildguard.deploy import plan as plans
 from buildguard.deploy.ledger import Ledger
 from buildguard.errors import TrafficMovesError, UnprovenError, UsageError
 from buildguard.gcp.build import left_running
-from buildguard.gcp.run import COMMIT, Run, Share
+from buildguard.gcp.marks import COMMIT
+from buildguard.gcp.run import Run, Share
 from buildguard.gcp.storage import Storage
 from buildguard.localbuild.dockerfile import BuildFailedError
 from buildguard.scratch import folder_of

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,9 +21,10 @@ from buildguard.deploy import trial
 from buildguard.deploy.ledger import BEGUN, FAILED, OK, SKIPPED, UNPROVEN
 from buildguard.diagnostic import shown_path
 from buildguard.errors import GuardError
+from buildguard.gcp import marks
 from buildguard.gcp.cut import repository_of
 from buildguard.gcp.endpoints import hidden
-from buildguard.gcp.run import ARCHIVE, COMMIT, INSTEAD_OF, OWN_TAG, Candidate, ConflictError, NotReadyError, Run, Share
+from buildguard.gcp.run import Candidate, ConflictError, NotReadyError, Run, Share
 from buildguard.gcp.storage import Storage
 from buildguard.place import locate
 
@@ -86,7 +86,7 @@ class Deploy:
         self._etag = self.plan.serving.etag
         self._earlier = earlier
         self._watcher = watcher
-        self._tag = f"{OWN_TAG}{self.plan.source.commit[:7]}"
+        self._tag = marks.tag_of(self.plan.wishes.service, self.plan.source.commit)
 
     def step(self, identity: str, act: Act) -> None:
         """Do one step: what it returns are words and evidence. Raises StoppedError where the deploy ends there."""
@@ -296,9 +296,9 @@ class Deploy:
 
     def _candidate(self) -> Candidate:
         commit = self.plan.source.commit
-        self.revision = self.revision or f"{self.plan.wishes.service[:40]}-{OWN_TAG}{commit[:7]}-{uuid.uuid4().hex[:4]}"
+        self.revision = self.revision or marks.name_of(self.plan.wishes.service, commit)
         sent, old = self.prepared.packed.written.digest, self.plan.serving.rollback_to
-        notes = {COMMIT: commit, ARCHIVE: sent, INSTEAD_OF: old}
+        notes = {marks.COMMIT: commit, marks.ARCHIVE: sent, marks.INSTEAD_OF: old}
         tag = self._tag if self.plan.serving.exists else ""
         return Candidate(self.revision, tag, self._first_values(), notes, self._etag)
 

@@ -23,7 +23,8 @@ from buildguard.difference import ADDED, MODE, REMOVED
 from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
 from buildguard.gcp.build import SUCCESS, CloudBuild
 from buildguard.gcp.logs import place_of
-from buildguard.gcp.run import COMMIT, Run
+from buildguard.gcp.marks import COMMIT
+from buildguard.gcp.run import Run
 from buildguard.gcp.storage import Storage, Url
 from buildguard.incident import Place, Shown
 from buildguard.place import locate

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PLATFORM = "linux/amd64"
 _STARTS_WITHIN = 15.0
+_LONGEST_NAME = 63
 _State = run_v2.Condition.State
 _Allocation = run_v2.TrafficTargetAllocationType
 _NOT_READY = (
@@ -158,6 +159,11 @@ class CloudRun:
                 named not in self._revisions and one.revision != made.template.revision
             ):
                 raise api.InvalidArgument(f"traffic: the revision {one.revision} does not exist")
+        own = made.template.revision
+        if own and (not own.startswith(f"{made.name.rpartition('/')[2]}-") or len(own) > _LONGEST_NAME):
+            raise api.InvalidArgument(
+                f"template.revision: {own} must be prefixed by the service's name, 63 characters at most"
+            )
         wanted = f"{made.name}/revisions/{made.template.revision}"
         if made.template.revision and wanted in self._revisions:
             there = self._revisions[wanted]

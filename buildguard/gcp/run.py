@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from buildguard.errors import UnprovenError
 from buildguard.gcp import endpoints
 from buildguard.gcp.endpoints import plainly
+from buildguard.gcp.marks import COMMIT, INSTEAD_OF, OWN_TAG, is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 _PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _READY_WITHIN = 600.0
 _WHOLE = 100
-OWN_TAG = "bg-"  # how the tags of candidates begin
-# annotations of a candidate: its commit, what was sent of it, and the revision that had all traffic before it
-COMMIT, ARCHIVE, INSTEAD_OF = "buildguard.dev/commit", "buildguard.dev/archive", "buildguard.dev/instead-of"
 _AT_REST = 1.0  # by then a service that is not reconciling has seen what it was told
 
 
@@ -79,8 +77,7 @@ class Service(NamedTuple):
         """Whom one of ours shares the traffic with, where that one had it alone before; else empty."""
         sharing = {one.revision for one in self.observed if one.percent}
         old = revision.annotations.get(INSTEAD_OF, "")
-        # whoever copies a revision copies its annotations too
-        ours = f"-{OWN_TAG}{revision.annotations.get(COMMIT, '')[:7]}-" in revision.name
+        ours = is_ours(revision.name, revision.annotations.get(COMMIT, ""))
         return old if ours and revision.name != old and sharing == {revision.name, old} else ""
 
     @property

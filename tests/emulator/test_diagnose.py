@@ -11,7 +11,8 @@ from buildguard.commands.diagnose import examine
 from buildguard.commands.reached import Asked
 from buildguard.gcp import build as builds
 from buildguard.gcp.build import CloudBuild, source_of
-from buildguard.gcp.run import COMMIT, Candidate, Run
+from buildguard.gcp.marks import COMMIT
+from buildguard.gcp.run import Candidate, Run
 from buildguard.report.page import page
 from buildguard.step import file as step
 from tests import images

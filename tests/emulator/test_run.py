@@ -9,7 +9,8 @@ import pytest
 import requests
 
 from buildguard.errors import UnprovenError
-from buildguard.gcp.run import COMMIT, INSTEAD_OF, Candidate, ConflictError, NotReadyError, Run, Share
+from buildguard.gcp.marks import COMMIT, INSTEAD_OF, name_of, tag_of
+from buildguard.gcp.run import Candidate, ConflictError, NotReadyError, Run, Share
 from tests import images
 
 if TYPE_CHECKING:
@@ -143,6 +144,25 @@ def test_a_revision_that_does_not_come_up_changes_nothing(
     assert service is not None
     assert (service.latest_ready, service.latest_created, service.sole) == ("web-1", "web-2", "web-1")
     assert requests.get(service.url, timeout=30).text.strip() == "web-1"
+
+
+@pytest.mark.parametrize("length", [1, 40, 46, 47, 48, 49])
+def test_a_revisions_name_is_one_that_cloud_run_takes(
+    emulator: Callable[..., Emulator], connect: Callable[[], Run], server: str, length: int
+) -> None:
+    emulator()
+    run = connect()
+    service = "s" * length
+
+    names = {name_of(service, "0123456789abcdef") for _ in range(50)}
+
+    assert len(names) > 10
+    assert tag_of(service, "0123456789abcdef") in {f"bg-{'0123456'[:size]}" for size in (1, 3, 7)}
+    assert len(tag_of(service, "0123456789abcdef")) + length <= max(46, length + 4)
+    assert all(len(one) <= 63 and one.startswith(f"{service}-bg-0123456-") for one in names)
+    run.validate(service, server, Candidate(names.pop(), ""))
+    with pytest.raises(UnprovenError, match="must be prefixed"):
+        run.validate(service, server, Candidate("x-1", ""))
 
 
 def test_validation_changes_nothing(emulator: Callable[..., Emulator], connect: Callable[[], Run], server: str) -> None:
