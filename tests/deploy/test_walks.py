@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.conftest import Project
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("BUILDGUARD_WALKS", "3"))))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("BUILDGUARD_WALKS", "2"))))
 def test_a_deploy_goes_well_from_wherever_a_service_is(
     web: Project, google: Callable[..., Emulator], seed: int
 ) -> None:

@@ -1,4 +1,4 @@
-"""How often the guard was wrong, counted: injected damage, clean chains, mutants, real verdicts, kills, faulty, broken_lines, poison, and the guard broken.
+"""How often the guard was wrong, counted: injected damage, clean chains, mutants, real verdicts, kills, faulty, broken_lines, walks, poison, and the guard broken.
 
 Each figure counts its tries and what was wrong in them. Where nothing was, the rate is below 3 / tries with 95 % confidence
 (the rule of three).
@@ -33,6 +33,7 @@ from tests import oracle, test_cache
 from tests.conftest import interpreter
 from tests.custody import chains, chance, damage, mutants, seeded, test_detectors
 from tests.custody.test_matrix import PAIRS, chain_of, expected_of, rows_of
+from tests.deploy.walks import STEPS
 from tests.rules import grammar
 from tests.test_cases import MEASURED
 from tests.trust import faults, killed, lines
@@ -292,6 +293,26 @@ def broken_lines(folder: Path, scale: float) -> Figure:
     return Figure("E3", what, happened, tuple(wrong))
 
 
+def walks(_folder: Path, scale: float) -> Figure:
+    """Random walks of a service; they want what the tests of deploying want, and so run as those do."""
+    number = max(2, int(40 * scale))
+    words = ["-q", "-n", "4", "-p", "no:cacheprovider", "tests/deploy/test_walks.py"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", *words],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "BUILDGUARD_WALKS": str(number), "CI": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wrong = re.findall(r"^FAILED .*|^ERROR .*", ran.stdout, re.MULTILINE)
+    passed = re.search(r"(\d+) passed", ran.stdout)
+    assert passed is not None or wrong, ran.stdout
+    steps = (int(passed[1]) if passed else 0) * STEPS
+    what = "steps of random walks of a service; a deploy that does not go well, traffic that moves unproven, a last line that lies"
+    return Figure("E4", what, steps + len(wrong), tuple(wrong))
+
+
 def poison(folder: Path, scale: float) -> Figure:
     """Caches that were tampered with: not one verdict may come of it."""
     import sqlite3
@@ -381,7 +402,7 @@ def hashes(folder: Path, scale: float) -> Figure:
 
 
 FIGURES: tuple[Callable[[Path, float], Figure], ...] = (
-    injections, matrix, places, clean, archives, parsers, verdicts, fstrings, kills, faulty, broken_lines, poison, broken, hashes,
+    injections, matrix, places, clean, archives, parsers, verdicts, fstrings, kills, faulty, broken_lines, walks, poison, broken, hashes,
 )  # fmt: skip
 
 
