@@ -53,11 +53,17 @@ class BuildRunsError(GuardError):
         self.cancel = cancel
 
 
-class TrafficMovesError(GuardError):
-    """Interrupted while a new revision got its traffic, which stays as it is: exit 130."""
+class DeployInterruptedError(GuardError):
+    """Interrupted in the middle of a deploy, whose traffic stays as it is: exit 130. `percent` is what the revision may have."""
 
     exit_code = 130
 
-    def __init__(self, service: str, revision: str, percent: int) -> None:
-        what = f"interrupted while the traffic of {service} moved: {revision} may have {percent} % of it by now"
-        super().__init__(what, hint=f"`buildguard deploy` goes on, `buildguard rollback --service {service}` goes back")
+    def __init__(self, service: str, step: str, revision: str, percent: int) -> None:
+        hint = "`buildguard deploy` goes on: what is proven is used again"
+        if percent:
+            super().__init__(
+                f"interrupted at the step {step}: {revision} may have {percent} % of the traffic of {service} by now",
+                hint=f"{hint}; `buildguard rollback --service {service}` goes back",
+            )
+        else:
+            super().__init__(f"interrupted at the step {step}; no traffic was moved", hint=hint)

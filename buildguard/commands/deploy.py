@@ -15,7 +15,7 @@ from buildguard.deploy import fallback, lock
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
 from buildguard.deploy.ledger import Ledger
-from buildguard.errors import TrafficMovesError, UnprovenError, UsageError
+from buildguard.errors import DeployInterruptedError, UnprovenError, UsageError
 from buildguard.gcp.build import left_running
 from buildguard.gcp.marks import COMMIT
 from buildguard.gcp.run import Run, Share
@@ -112,9 +112,9 @@ def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]
             build = going.deploy.running
             if build is not None:
                 raise left_running(build) from None
-            if going.deploy.moving:
-                raise TrafficMovesError(wishes.service, going.deploy.revision, going.deploy.moving) from None
-            raise
+            now = going.deploy
+            first = bool(now.revision) and not now.plan.serving.exists  # which gets its traffic as it is made
+            raise DeployInterruptedError(wishes.service, now.at, now.revision, 100 if first else now.moving) from None
         return Deployed(
             going.deploy.plan,
             tuple(going.deploy.outcomes),

@@ -78,6 +78,7 @@ class Deploy:
         self.outcomes: list[Outcome] = []
         self.ledger = ledger
         self.running: Seen | None = None
+        self.at = ""  # the step that is under way
         self.moving = 0  # the percentage of the traffic that may be the new revision's by now
         self.stored: Stored | None = None
         self.built: Built | None = None
@@ -90,6 +91,7 @@ class Deploy:
 
     def step(self, identity: str, act: Act) -> None:
         """Do one step: what it returns are words and evidence. Raises StoppedError where the deploy ends there."""
+        self.at = identity
         self._watcher.tell(f"{identity}: {next((one.will for one in self.plan.steps if one.id == identity), '')}")
         self.ledger.write(identity, BEGUN, 0.0, {})
         started = time.monotonic()
@@ -396,7 +398,6 @@ class Deploy:
                     raise StoppedError(why, hint=error.hint, proven=False) from error
                 except GuardError as error:
                     self.roll_back(f"at {percent} %: {error.what}")
-        self.moving = 0
         return f"{', '.join(f'{one} %' for one in done)} on {self.revision}", {"percents": done}
 
     def roll_back(self, why: str) -> Did:

@@ -151,7 +151,9 @@ def _steps(target: str, building: Building, serving: Serving, wishes: Wishes) ->
     if wishes.verify:
         found.append(Step(VERIFY, "run against that address: " + "; ".join(wishes.verify)))
     if not wishes.no_traffic:
-        ways = ", ".join(f"{percent} %" for percent in wishes.traffic if percent)
+        # without a revision to share it with, all of it moves at once
+        shared = bool(serving.rollback_to) or not serving.known
+        ways = ", ".join(f"{one} %" for one in wishes.traffic if one and (shared or one == 100))  # noqa: PLR2004
         if serving.exists or not serving.known:
             found.append(Step(TRAFFIC, f"send it traffic: {ways}; after each step its health"))
         found.append(Step(PROVE, "the serving revision, its percent and its image's digest are what was built"))

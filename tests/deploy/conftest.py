@@ -51,6 +51,21 @@ class Watcher:
         self.told.append(text)
 
 
+class Meanwhile(Watcher):
+    """Something happens as a step begins."""
+
+    def __init__(self, step: str, act: Callable[[], object]) -> None:
+        super().__init__()
+        self._step = step
+        self._act = act
+
+    def tell(self, text: str) -> None:
+        """What a step does is told before it begins."""
+        super().tell(text)
+        if text.startswith(f"{self._step}:"):
+            self._act()
+
+
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that a test can afford."""

@@ -12,10 +12,10 @@ from buildguard.commands.attempts import history
 from buildguard.commands.deploy import plan, rollback
 from buildguard.commands.planning import Request
 from buildguard.deploy import plan as plans
-from buildguard.errors import TrafficMovesError, UnprovenError
+from buildguard.errors import DeployInterruptedError, UnprovenError
 from buildguard.gcp.run import Candidate, Run, Share
 from buildguard.report.deploying import as_json, as_text, history_text
-from tests.deploy.conftest import SERVER, Watcher, deployed
+from tests.deploy.conftest import SERVER, Meanwhile, Watcher, deployed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,20 +46,6 @@ def _sole() -> str:
     with Run() as run:
         there = run.get("web")
         return there.sole if there is not None else ""
-
-
-class _GoesOn(Watcher):
-    """Somebody who goes on working while a step is under way."""
-
-    def __init__(self, step: str, act: Callable[[], object]) -> None:
-        super().__init__()
-        self._step = step
-        self._act = act
-
-    def tell(self, text: str) -> None:
-        super().tell(text)
-        if text.startswith(f"{self._step}:"):
-            self._act()
 
 
 # ------------------------------------------------------------------------------------------ green
@@ -402,7 +388,7 @@ def test_the_next_commit_is_none_of_this_deploys_business(
     """Builds take minutes, and nobody waits for them: what is deployed is the commit that was HEAD at the start."""
     google()
 
-    found = deployed(web, build_local=True, watcher=_GoesOn(step, lambda: _change(web, "x = (\n")))
+    found = deployed(web, build_local=True, watcher=Meanwhile(step, lambda: _change(web, "x = (\n")))
 
     assert found.exit_code == 0, as_text(found)
     assert found.last is not None
@@ -418,7 +404,7 @@ def test_a_dirty_tree_may_be_edited_on(web: Project, google: Callable[..., Emula
         web,
         build_local=True,
         allow_dirty=True,
-        watcher=_GoesOn("build", lambda: web.write({"app/other.py": "x = 6\n"})),
+        watcher=Meanwhile("build", lambda: web.write({"app/other.py": "x = 6\n"})),
     )
 
     assert found.exit_code == 0, as_text(found)
@@ -481,7 +467,7 @@ def test_it_is_said_who_may_serve_where_the_traffic_was_moved_by_others(
             new = run.revisions("web")[0].name
             run.route("web", [Share(first.revision, 20), Share(new, 80)])
 
-    found = deployed(web, build_local=True, watcher=_GoesOn(step, divide))
+    found = deployed(web, build_local=True, watcher=Meanwhile(step, divide))
 
     assert found.exit_code in {1, 3}
     assert found.last is not None
@@ -506,6 +492,9 @@ def test_without_a_certain_way_back_all_traffic_moves_at_once(web: Project, goog
 
     assert found.exit_code == 0, as_text(found)
     assert "no revision has all the traffic now, so there is no certain way back" in found.plan.notes
+    assert [one.will for one in found.plan.steps if one.id == "traffic"] == [
+        "send it traffic: 100 %; after each step its health"
+    ]
     assert [one.words for one in found.outcomes or () if one.step == "traffic"] == [f"100 % on {found.revision}"]
     assert _sole() == found.revision
 
@@ -527,7 +516,9 @@ def test_ctrl_c_in_the_middle_of_the_traffic_says_who_has_it(
 
     with monkeypatch.context() as patch:
         patch.setattr(Run, "route", interrupted)
-        with pytest.raises(TrafficMovesError, match=r"the traffic of web moved: web-bg-.* may have 50 %") as caught:
+        with pytest.raises(
+            DeployInterruptedError, match=r"at the step traffic: web-bg-.* may have 50 % of the traffic"
+        ) as caught:
             deployed(web, build_local=True)
 
     assert caught.value.exit_code == 130
@@ -548,6 +539,21 @@ def test_ctrl_c_in_the_middle_of_the_traffic_says_who_has_it(
         assert [one.words for one in again.outcomes or () if one.step == "traffic"] == [
             f"50 %, 100 % on {again.revision}"
         ]
+
+
+@pytest.mark.parametrize(("step", "says"), [("start", "no traffic was moved"), ("prove", "may have 100 %")])
+def test_ctrl_c_says_where_it_struck(web: Project, google: Callable[..., Emulator], step: str, says: str) -> None:
+    google()
+    deployed(web, build_local=True)
+    _change(web)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(DeployInterruptedError, match=f"interrupted at the step {step}") as caught:
+        deployed(web, build_local=True, watcher=Meanwhile(step, interrupt))
+
+    assert (says in caught.value.what, caught.value.exit_code) == (True, 130)
 
 
 def test_rollback_goes_to_the_last_that_served_alone(web: Project, google: Callable[..., Emulator]) -> None:

@@ -7,7 +7,7 @@ goes well from wherever the walk has led, and says of itself what is so.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import requests
 
@@ -17,7 +17,7 @@ from buildguard.deploy import plan as plans
 from buildguard.errors import GuardError
 from buildguard.gcp.run import Candidate, Run, Service, Share
 from buildguard.report.deploying import as_text
-from tests.deploy.conftest import Watcher, deployed
+from tests.deploy.conftest import Meanwhile, Watcher, deployed
 
 if TYPE_CHECKING:
     from buildguard.commands.deploy import Deployed
@@ -33,19 +33,8 @@ class _EndedError(BaseException):
     """A run that ends where it stands, as one does that is killed."""
 
 
-class _Ended(Watcher):
-    """Ends a run as a step begins."""
-
-    def __init__(self, step: str, how: type[BaseException]) -> None:
-        super().__init__()
-        self._step = step
-        self._how = how
-
-    def tell(self, text: str) -> None:
-        """A step begins."""
-        super().tell(text)
-        if text.startswith(f"{self._step}:"):
-            raise self._how
+def _raise(how: type[BaseException]) -> NoReturn:
+    raise how
 
 
 class Seen(NamedTuple):
@@ -130,7 +119,8 @@ class Walk:
         self.done[-1] += f" {step}"
         before = self._seen()
         try:
-            found = self._run(_Ended(step, self._rng.choice([KeyboardInterrupt, _EndedError])))
+            how = self._rng.choice([KeyboardInterrupt, _EndedError])
+            found = self._run(Meanwhile(step, lambda: _raise(how)))
         except (KeyboardInterrupt, _EndedError, GuardError):
             if step != plans.PROVE and before.serving:
                 return self._unmoved(before)
