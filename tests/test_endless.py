@@ -13,8 +13,10 @@ import warnings
 
 import pytest
 
+from buildguard.declared import dockerfile
 from buildguard.errors import UnprovenError
 from buildguard.ignore import Rule, docker, gcloud
+from buildguard.localbuild.substitutions import replaced
 
 _LONG = 'PATH = "a" * 250 + ".py"\n'
 _DEEP = 'PATH = "/".join(["aaa"] * 60) + ".py"\n'
@@ -87,6 +89,13 @@ def test_it_ends(what: str) -> None:
 
     assert done.returncode == 0, done.stderr
     assert says in done.stdout
+
+
+def test_what_is_long_by_itself_is_filled_in() -> None:
+    """It is what variables bring that may grow without end, and not what somebody wrote."""
+    text = "a" * 200_000
+
+    assert dockerfile.fill(f"{text}$A", {"A": "x"}) == replaced(f"{text}$A", {"A": "x"}) == f"{text}x"
 
 
 _PIECES = (

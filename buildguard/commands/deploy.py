@@ -113,7 +113,7 @@ def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]
             if build is not None:
                 raise left_running(build) from None
             now = going.deploy
-            first = bool(now.revision) and not now.plan.serving.exists  # which gets its traffic as it is made
+            first = bool(now.revision) and now.plan.serving.alone  # which gets its traffic as it comes up
             raise DeployInterruptedError(wishes.service, now.at, now.revision, 100 if first else now.moving) from None
         return Deployed(
             going.deploy.plan,

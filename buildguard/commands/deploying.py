@@ -384,9 +384,7 @@ class Deploy:
         service, old = self.plan.wishes.service, self.plan.serving.rollback_to
         done = []
         with self._run() as run:
-            for percent in self.plan.wishes.traffic:
-                if not percent or (percent < 100 and not old):  # noqa: PLR2004  nobody to share it with
-                    continue
+            for percent in plans.shares(self.plan.serving, self.plan.wishes):
                 rest = [Share(old, 100 - percent)] if percent < 100 else []  # noqa: PLR2004
                 self.moving = percent
                 try:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from buildguard.archives.pack import Packed
     from buildguard.config import Config
     from buildguard.deploy.plan import Plan
+    from buildguard.gcp.run import Service
     from buildguard.stages.ingit import InGit
 
 _FILES = (b"cloudbuild.yaml", b"cloudbuild.yml", b"cloudbuild.json")
@@ -226,6 +227,13 @@ def _default_image(config: Config, names: _Names) -> str:
 # ------------------------------------------------------------------------------------------ the service
 
 
+def _divided(there: Service) -> str:
+    """Who has how much of a service's traffic, where no revision has all of it and there is one that could."""
+    if there.sole or not there.latest_ready:
+        return ""
+    return there.ways or "nobody can tell how"
+
+
 def _serving(service: str, project: str, region: str, required: tuple[str, ...]) -> plans.Serving:
     """The service as it is; somebody who cannot be asked is no reason against a plan."""
     try:
@@ -250,5 +258,5 @@ def _serving(service: str, project: str, region: str, required: tuple[str, ...])
         rollback_to=old,
         missing=missing,
         etag=there.etag,
-        divided="" if there.sole else there.ways,
+        divided=_divided(there),
     )

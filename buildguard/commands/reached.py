@@ -112,16 +112,26 @@ class Reached(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """From where one looks: the repository, its configuration, and where Google is asked.
+    """From where one looks: the folder and its repository, the configuration, and where Google is asked.
 
     `commit` is the one that what is looked at was made of, as far as anything tells; else the one that is checked out.
     """
 
     cwd: Path
+    repository: git.Repository | None
     config: Config
     where: Where
     watcher: Watcher
     commit: str = _HEAD
+
+    @property
+    def head(self) -> str:
+        """The commit that is checked out; empty where there is none."""
+        return self.repository.head if self.repository is not None else ""
+
+    def has(self, commit: str) -> bool:
+        """Whether a commit is in the repository."""
+        return self.repository is not None and self.repository.has_commit(commit)
 
 
 def look(cwd: Path, asked: Asked, watcher: Watcher, attempts: Attempts | None, *, has_log: bool = False) -> Reached:
@@ -134,7 +144,7 @@ def look(cwd: Path, asked: Asked, watcher: Watcher, attempts: Attempts | None, *
     config = configs.read(config_files(locate(cwd, ()).stage))
     table = config.cloud
     where = Where(asked.project or table.project, asked.region or table.region)
-    sight = Sight(cwd, config, where, watcher)
+    sight = Sight(cwd, git.repository_of(cwd), config, where, watcher)
     if asked.build:
         found += build(_of(sight, _attempted(attempts, asked.build)), asked.build)
     if asked.revision:
@@ -157,23 +167,18 @@ def _of_google(calm: Sequence[str]) -> Reached:
 
 
 def _attempted(attempts: Attempts | None, made: str) -> str:
-    """The commit of the attempt that made a build, a revision or an image; empty where none did."""
-    if attempts is None:
-        return ""
-    names = {made, made.rpartition("@")[2]}
-    for run in reversed(attempts.runs):
-        if any(
-            line.evidence.get(key) in names for line in run for key in ("build", "revision", "image", "id", "digest")
-        ):
+    """The commit of the attempt that made a build or an image, by what no other one can have; empty where none did."""
+    identity = made.rpartition("@")[2]  # of an image its digest or id: a name may be another image's by now
+    for run in reversed(attempts.runs) if attempts is not None else ():
+        if any(line.evidence.get(key) == identity for line in run for key in ("build", "id", "digest")):
             return str(run[0].commit)
     return ""
 
 
 def _of(sight: Sight, commit: str) -> Sight:
     """The same sight of something that was made of that commit."""
-    head = _head(sight)
-    told = head and _OID.fullmatch(commit)
-    return sight._replace(commit=_HEAD if commit == head else commit) if told else sight
+    told = sight.head and _OID.fullmatch(commit)
+    return sight._replace(commit=_HEAD if commit == sight.head else commit) if told else sight
 
 
 def _last_tried(attempts: Attempts, asked: Asked) -> Asked:
@@ -324,31 +329,19 @@ def revision(sight: Sight, name: str) -> Reached:
         words = f"{name} has every variable that required-env names; whether its code wants more was not looked at"
         blind.append((_VARIABLE, words))
     commit = found.annotations.get(COMMIT, "")
-    here = _head(sight)
-    if commit and here and not _related(sight, commit):
-        words = f"{name} was made from commit {commit[:12]}, and {here[:12]} is checked out here"
+    if commit and sight.head and not _related(sight, commit):
+        words = f"{name} was made from commit {commit[:12]}, and {sight.head[:12]} is checked out here"
         shown.append(Shown(_FILES, True, words, remedy="deploy the commit that you mean, or look at the other one"))
     log = f"{found.message}\n".encode() if found.message and not found.ready else b""
     calm = (f"the revision {name} is ready",) if found.ready else ()
     return Reached(tuple(shown), log, tuple(blind), image=found.image, calm=calm, commit=commit)
 
 
-def _head(sight: Sight) -> str:
-    repository = git.repository_of(sight.cwd)
-    return repository.head if repository is not None else ""
-
-
-def _has(sight: Sight, commit: str) -> bool:
-    repository = git.repository_of(sight.cwd)
-    return repository is not None and repository.has_commit(commit)
-
-
 def _related(sight: Sight, commit: str) -> bool:
     """Whether one of a commit and the one that is checked out comes after the other: somebody only went on since."""
-    repository = git.repository_of(sight.cwd)
-    if repository is None or not repository.has_commit(commit):
+    if sight.repository is None or not sight.has(commit):
         return False
-    apart = repository.ask("rev-list", "--left-right", "--count", f"{commit}...{repository.head}").split()
+    apart = sight.repository.ask("rev-list", "--left-right", "--count", f"{commit}...{sight.head}").split()
     return b"0" in apart
 
 
@@ -358,7 +351,7 @@ def _related(sight: Sight, commit: str) -> bool:
 def _compared(sight: Sight, stage: str, names: tuple[str, ...]) -> Reached:
     """A stage against its commit: each difference speaks for a cause, and none excludes those that were looked for."""
     before = f"commit:{sight.commit[:_SHORT]}"
-    if sight.commit != _HEAD and not _has(sight, sight.commit):
+    if sight.commit != _HEAD and not sight.has(sight.commit):
         why = f"{before}, of which it was made, is not in this repository: git fetch"
         return Reached(blind=tuple((name, why) for name in (*names, _ENCODING)))
     try:

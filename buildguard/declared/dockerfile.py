@@ -17,7 +17,7 @@ _DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*)", re.DOTALL)  # of a stri
 _WORD = re.compile(r"""(?:"[^"]*"|'[^']*'|\\.|[^\s"'\\])+""")
 _HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")
 _VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-+?])(?P<word>[^{}]*))?\})")
-_LONGEST = 1 << 14  # characters that one text may become when it is filled
+_LONGEST = 1 << 14  # characters that variables may bring into one text
 _WITH_HEREDOC = frozenset({"RUN", "COPY", "ADD"})
 
 
@@ -195,23 +195,24 @@ def _words(text: str) -> list[str]:
 
 def fill(text: str, known: Mapping[str, str]) -> str:
     """Variables as Dockerfiles have them; one without a value stays, so that it is seen, and so does what grows without end."""
-    length = len(text)
+    grown = 0
 
     def value(match: re.Match[str]) -> str:
-        nonlocal length
-        if length > _LONGEST:
+        nonlocal grown
+        if grown > _LONGEST:
             return match.group()
-        filled = one(match)
-        length += len(filled)
+        filled = _value(match, known)
+        grown += len(filled)
         return filled
 
-    def one(match: re.Match[str]) -> str:
-        name, operator, word = match["plain"] or match["name"], match["operator"] or "", match["word"] or ""
-        present = bool(known.get(name)) if operator.startswith(":") else name in known
-        if operator.endswith("+"):
-            return word if present else ""
-        if operator.endswith("-") and not present:
-            return word
-        return known[name] if present or name in known else match.group()
-
     return _VARIABLE.sub(value, text)
+
+
+def _value(match: re.Match[str], known: Mapping[str, str]) -> str:
+    name, operator, word = match["plain"] or match["name"], match["operator"] or "", match["word"] or ""
+    present = bool(known.get(name)) if operator.startswith(":") else name in known
+    if operator.endswith("+"):
+        return word if present else ""
+    if operator.endswith("-") and not present:
+        return word
+    return known[name] if present or name in known else match.group()

@@ -16,6 +16,7 @@ CHECK, ARCHIVE, UPLOAD, BUILD, VERIFY_IMAGE, START, PUSH = (
     "start",
     "push",
 )
+_WHOLE = 100
 VALIDATE, REVISION, HEALTH, VERIFY, TRAFFIC, PROVE = "validate", "revision", "health", "verify", "traffic", "prove"
 ORDER = (CHECK, ARCHIVE, UPLOAD, BUILD, VERIFY_IMAGE, START, PUSH, VALIDATE, REVISION, HEALTH, VERIFY, TRAFFIC, PROVE)
 CLOUD, LOCAL = "cloud", "local"
@@ -84,6 +85,11 @@ class Serving(NamedTuple):
     etag: str = ""
     divided: str = ""
 
+    @property
+    def alone(self) -> bool:
+        """Whether nothing serves beside a new revision, which then gets all traffic as it comes up."""
+        return self.known and not self.rollback_to and not self.divided
+
 
 class Wishes(NamedTuple):
     """What a person asked for, by flags and configuration."""
@@ -145,19 +151,23 @@ def _steps(target: str, building: Building, serving: Serving, wishes: Wishes) ->
     if local:
         found.append(Step(PUSH, f"push {building.image}, and take the digest that the registry tells"))
     found.append(Step(VALIDATE, f"have Cloud Run say whether {wishes.service} would take the revision"))
-    traffic = "without traffic, and with a tag" if serving.exists or not serving.known else "as the service's first"
+    traffic = "as the service's first" if serving.alone else "without traffic, and with a tag"
     found.append(Step(REVISION, f"make the revision by the image's digest, {traffic}"))
     found.append(Step(HEALTH, f"ask {wishes.health or '/'} of the revision's own address"))
     if wishes.verify:
         found.append(Step(VERIFY, "run against that address: " + "; ".join(wishes.verify)))
     if not wishes.no_traffic:
-        # without a revision to share it with, all of it moves at once
-        shared = bool(serving.rollback_to) or not serving.known
-        ways = ", ".join(f"{one} %" for one in wishes.traffic if one and (shared or one == 100))  # noqa: PLR2004
+        ways = ", ".join(f"{one} %" for one in shares(serving, wishes))
         if serving.exists or not serving.known:
             found.append(Step(TRAFFIC, f"send it traffic: {ways}; after each step its health"))
         found.append(Step(PROVE, "the serving revision, its percent and its image's digest are what was built"))
     return found
+
+
+def shares(serving: Serving, wishes: Wishes) -> tuple[int, ...]:
+    """The percentages that a new revision gets one after the other; all at once where nobody is there to share with."""
+    shared = serving.rollback_to or not serving.known
+    return tuple(one for one in wishes.traffic if one == _WHOLE or (one and shared))
 
 
 def _refusals(source: Source, serving: Serving, wishes: Wishes) -> list[str]:
@@ -172,7 +182,7 @@ def _refusals(source: Source, serving: Serving, wishes: Wishes) -> list[str]:
         if not serving.exists:
             remedy = "export them here: the first revision takes them from this environment"
         found.append(f"BG501 required environment variables are missing: {', '.join(serving.missing)}: {remedy}")
-    if wishes.no_traffic and serving.known and not serving.exists:
+    if wishes.no_traffic and serving.alone:
         found.append("--no-traffic: the first revision of a service gets its traffic at once")
     return found
 
@@ -186,6 +196,8 @@ def _notes(source: Source, building: Building, serving: Serving, wishes: Wishes)
     found += [f"{one} of {building.file} pushes an image before it is proven" for one in building.pushes]
     if serving.why:
         found.append(f"the service was not looked at: {serving.why}")
+    elif serving.exists and serving.alone:
+        found.append("no revision of the service ever came up, so the new one gets its traffic at once")
     elif serving.exists and not serving.rollback_to:
         found.append("no revision has all the traffic now, so there is no certain way back")
     elif serving.divided:

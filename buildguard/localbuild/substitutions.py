@@ -22,17 +22,17 @@ def replaced(text: str, values: Mapping[str, str]) -> str:
 
     What grows beyond every measure is not filled in any further: Cloud Build takes values of 4,000 bytes at most.
     """
-    length = len(text)
+    grown = 0
 
     def value(match: re.Match[str]) -> str:
-        nonlocal length
+        nonlocal grown
         if match.group() == "$$":
             return "$"
-        if length > _LONGEST:
+        if grown > _LONGEST:
             return ""
         found = values.get(match["braced"] or match["bare"], "")
         found = _expanded(found, match["rest"]) if match["rest"] else found
-        length += len(found)
+        grown += len(found)
         return found
 
     return _USE.sub(value, text)

@@ -124,14 +124,14 @@ def _last(found: Deployed) -> str:
 
 def _still(found: Deployed, bad: Outcome) -> str:
     """Who serves after a deploy that did not come to its end, as far as that is known."""
-    serving = found.plan.serving
-    old = bad.evidence.get("rolled_back_to", serving.rollback_to)
-    moved = any(one.step == plans.TRAFFIC and one.verdict != ledgers.SKIPPED for one in found.outcomes or ())
-    if moved and "rolled_back_to" not in bad.evidence:
+    serving, back = found.plan.serving, bad.evidence.get("rolled_back_to")
+    if back:
+        return f"; {back} has all traffic" if serving.divided else f"; {back} serves as before"
+    if any(one.step == plans.TRAFFIC and one.verdict != ledgers.SKIPPED for one in found.outcomes or ()):
         return f"; {found.revision} may have traffic: buildguard rollback --service {shown(found.plan.wishes.service)}"
     if serving.divided:
-        return f"; {old} has all traffic" if moved else "; the traffic is as before"
-    return f"; {old} serves as before" if old else ""
+        return "; the traffic is as before"
+    return f"; {serving.rollback_to} serves as before" if serving.rollback_to else ""
 
 
 def rolled_back(found: RolledBack) -> str:

@@ -339,6 +339,29 @@ def test_a_first_revision_that_did_not_come_up_is_no_obstacle(web: Project, goog
     assert requests.get(found.url, timeout=30).text == found.revision
 
 
+def test_where_nothing_ever_came_up_nobody_says_that_no_traffic_moves(
+    web: Project, google: Callable[..., Emulator]
+) -> None:
+    """A service that is there and serves nothing gives the next revision all traffic as it comes up."""
+    google("revision-not-ready=1")
+    deployed(web, build_local=True)
+
+    refused = deployed(web, build_local=True, no_traffic=True)
+    planned = plan(Request(cwd=web.path, build_local=True)).plan
+
+    assert (refused.exit_code, _sole()) == (1, "")
+    assert any("gets its traffic at once" in one for one in refused.plan.refusals)
+    assert any("no revision of the service ever came up" in one for one in planned.notes)
+    assert {one.id: one.will for one in planned.steps}["revision"].endswith("as the service's first")
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(DeployInterruptedError, match="may have 100 %"):
+        deployed(web, build_local=True, watcher=Meanwhile("health", interrupt))
+    assert _sole() != ""
+
+
 def test_traffic_that_somebody_pinned_is_no_success(web: Project, google: Callable[..., Emulator]) -> None:
     emulator = google()
     first = deployed(web, build_local=True)

@@ -15,11 +15,12 @@ import pytest
 import requests
 
 from buildguard import process
+from buildguard.commands.attempts import Attempts
 from buildguard.commands.deploy import deploy
 from buildguard.commands.diagnose import examine
 from buildguard.commands.listing import manifest
 from buildguard.commands.planning import Request
-from buildguard.commands.reached import Asked
+from buildguard.commands.reached import Asked, _attempted
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
@@ -87,6 +88,16 @@ def test_each_row_of_the_fallback_table(
         assert found.exit_code in {1, 3}
         assert not _sole()
     assert len(made.builds.find("emulated", "")) <= 2
+
+
+def test_an_image_is_known_by_its_digest_and_not_by_a_name() -> None:
+    """A tag may be another image's by now: what it is compared with is what is checked out, then."""
+    evidence = {"image": "web:latest", "id": f"sha256:{'1' * 64}", "digest": f"sha256:{'2' * 64}", "build": "b-1"}
+    line = ledgers.Line("r", 1, "", "web", "c" * 40, "local", "build", "ok", 1.0, evidence)
+    attempts = Attempts(((line,),), (-1,), ())
+
+    assert _attempted(attempts, "web:latest") == _attempted(None, f"sha256:{'1' * 64}") == ""
+    assert {_attempted(attempts, one) for one in ("b-1", f"sha256:{'1' * 64}", f"web@sha256:{'2' * 64}")} == {"c" * 40}
 
 
 def test_without_credentials_it_is_built_and_verified_here_and_goes_no_further(web: Project) -> None:
