@@ -58,23 +58,6 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def started(pid: int) -> str:
-    """When a process of this machine was started, as a word that no later process with its number shares; else empty."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            return stat.read().rpartition(b")")[2].split()[19].decode("ascii")
-    except FileNotFoundError:
-        if sys.platform == "linux":
-            return ""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except PermissionError:
-        pass
-    return "running"
-
-
 def start(
     argv: Sequence[str],
     *,

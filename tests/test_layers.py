@@ -68,6 +68,7 @@ _PURE = (
 )
 _OUTER = (
     "process",
+    "owner",
     "dialogue",
     "surgeon",
     "proof",

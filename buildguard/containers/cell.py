@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import os
-import socket
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from buildguard import owner as owners
 from buildguard import process
 from buildguard.containers.daemon import is_missing, is_refused, plainly
 from buildguard.errors import UnprovenError
+from buildguard.owner import Life
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from buildguard.containers.image import Image
 
 _LABEL = "buildguard.owner"
-_FOREIGN_HOURS = 24  # what another machine left is not ours to judge before that
+_FOREIGN_HOURS = 24  # what another machine or pid namespace left is not ours to judge before that
 _LINK, _FOLDER = 1 << 27, 1 << 31  # Go's file mode bits, in which the API speaks
 _MOST_LINKS = 40
 _PAUSES = (0.1, 0.3, 1.0, 0.0)  # seconds, between tries to remove a container
@@ -178,29 +179,24 @@ def _created(
 
 
 def sweep(daemon: Daemon) -> None:
-    """Remove the containers of runs that were killed: ours by their process, those of other machines by their age."""
+    """Remove the containers of runs that were killed: ours by their process, those from elsewhere by their age."""
     with suppress(UnprovenError), plainly("sweeping"):
-        for one in daemon.api.containers(all=True, filters={"label": _LABEL}):
-            if _is_orphan(daemon, str(one["Labels"][_LABEL]), int(one["Created"])):
+        for container in daemon.api.containers(all=True, filters={"label": _LABEL}):
+            if _is_orphan(daemon, str(container["Labels"][_LABEL]), int(container["Created"])):
                 # once: what an engine cannot get rid of would hold up every run
-                remove(daemon, str(one["Id"]), pauses=[0.0])
+                remove(daemon, str(container["Id"]), pauses=[0.0])
 
 
 def owned() -> dict[str, str]:
-    """The label by which the next run tells what a killed one left behind."""
-    return {_LABEL: _owner()}
-
-
-def _owner() -> str:
-    return f"{socket.gethostname()} {os.getpid()} {process.started(os.getpid())}"
+    """The label by which the next run finds what a killed one left behind."""
+    return {_LABEL: str(owners.current())}
 
 
 def _is_orphan(daemon: Daemon, owner: str, created: int) -> bool:
-    host, _, rest = owner.partition(" ")
-    pid, _, started = rest.partition(" ")
-    if host != socket.gethostname() or not pid.isdigit():
+    life = owners.life(owner)
+    if life is Life.UNKNOWN:
         return _hours_since(daemon, created) > _FOREIGN_HOURS
-    return process.started(int(pid)) != started
+    return life is Life.GONE
 
 
 def _hours_since(daemon: Daemon, created: int) -> float:

@@ -5,33 +5,41 @@ Without a bucket it is a file in the repository's git folder, which keeps only t
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
 import time
+import zlib
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
+from buildguard import owner as owners
 from buildguard import process
 from buildguard.errors import UnprovenError
+from buildguard.owner import Life
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
+_TRIES = 3  # a lock may be given back, or taken over by another run, in between
+_UNREADABLE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)  # for a note of any content
+
+
 class HeldError(UnprovenError):
-    """Somebody else deploys this service just now."""
+    """Somebody else is deploying this service."""
 
 
 class Place(Protocol):
-    """Somewhere that a lock can lie."""
+    """Somewhere that a lock can be stored."""
 
     def create(self, data: bytes, over: int) -> int | None:
-        """Make it where version `over` lies (0: where none does); its version, None where another one lies there."""
+        """Write it over version `over` (0: where none is); its version, None if another version is there."""
 
     def read(self) -> tuple[bytes, int] | None:
-        """What lies there, and its version; None where nothing does."""
+        """What is stored there, and its version; None if nothing is."""
 
     def remove(self, version: int) -> None:
         """Remove that version."""
@@ -44,7 +52,7 @@ class Place(Protocol):
 def held(place: Place, service: str, run: str) -> Iterator[None]:
     """Hold the lock of a service. Raises HeldError, with the holder and its age, where somebody else does.
 
-    What a killed run on this very machine left behind is taken over.
+    The lock of a killed run is taken over if its end is certain: on this machine, in this pid namespace.
     """
     version = _taken(place, service, run)
     try:
@@ -55,82 +63,93 @@ def held(place: Place, service: str, run: str) -> Iterator[None]:
 
 
 def _taken(place: Place, service: str, run: str) -> int:
-    mine = json.dumps(
-        {
-            "run": run,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "started": process.started(os.getpid()),
-            "user": os.environ.get("USER", ""),
-            "at": int(time.time()),
-        }
-    ).encode()
-    version = place.create(mine, 0)
-    if version is not None:
-        return version
-    there = place.read()
-    if there is None:  # it was just given back
-        version = place.create(mine, 0)
-    elif _is_left_behind(there[0]):
-        version = place.create(mine, there[1])
-    if version is None:
-        who = _words(there[0]) if there is not None else "somebody else"
-        raise HeldError(f"{service} is being deployed by {who}", hint=f"wait for it; if it is gone: {place.remedy()}")
-    return version
+    mine, holder, over = _note(run), b"", 0
+    for _ in range(_TRIES):
+        version = place.create(mine, over)
+        if version is not None:
+            return version
+        current = place.read()
+        holder, over = current or (b"", 0)
+        if current is not None and _life(holder) is not Life.GONE:
+            break
+    wait = "wait for it; if it has ended"
+    if _life(holder) is Life.UNKNOWN:
+        wait = "wait for it; whether it still runs cannot be seen from this machine or container. If it has ended"
+    raise HeldError(f"{service} is being deployed by {_words(holder)}", hint=f"{wait}: {place.remedy()}")
 
 
-def _is_left_behind(data: bytes) -> bool:
-    """Whether the holder ran on this machine, and does not any more."""
+def _note(run: str) -> bytes:
+    """What a holder writes into its lock: its owner token, and the rest for people."""
+    owner = owners.current()
+    note = {"run": run, "owner": str(owner), "host": socket.gethostname(), "pid": owner.pid}
+    return json.dumps({**note, "user": os.environ.get("USER", ""), "at": int(time.time())}).encode()
+
+
+def _life(data: bytes) -> Life:
+    """Whether the holder still runs; unknown for the locks of older versions, which named a host and a pid."""
     try:
-        words = json.loads(data)
-        pid, started = int(words["pid"]), str(words["started"])
-        return words["host"] == socket.gethostname() and process.started(pid) != started
-    except (ValueError, KeyError, TypeError):
-        return False
+        return owners.life(str(json.loads(data)["owner"]))
+    except _UNREADABLE:
+        return Life.UNKNOWN
 
 
 def _words(data: bytes) -> str:
     try:
-        words = json.loads(data)
-        age = max(0, int(time.time()) - int(words["at"])) // 60
-        return f"{words['user'] or 'somebody'} on {words['host']}, for {age} minutes"
-    except (ValueError, KeyError, TypeError):
-        return "somebody whose note cannot be read"
+        note = json.loads(data)
+        minutes = max(0, int(time.time()) - int(note["at"])) // 60
+        holder = f"{note['user'] or 'an unknown user'} on {note['host']} (run {note['run']}, process {note['pid']})"
+    except _UNREADABLE:
+        return "an unknown holder, whose lock cannot be read"
+    return f"{holder} for {minutes} minute{'s' * (minutes != 1)}"
 
 
 class File:
-    """A lock in the repository's git folder."""
+    """A lock in the repository's git folder; its version is a checksum of its content."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def create(self, data: bytes, over: int) -> int | None:
-        """The version of a file is always 1."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            if over:
-                self._path.unlink(missing_ok=True)
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        except FileExistsError:
-            return None
-        except OSError as error:
-            raise UnprovenError(f"{self._path} cannot be written: {error.strerror}") from error
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-        return 1
+        """Write it where version `over` is."""
+        with self._alone():
+            if self._version() != over:
+                return None
+            self._path.write_bytes(data)
+            return _checksum(data)
 
     def read(self) -> tuple[bytes, int] | None:
         """What the holder wrote."""
-        try:
-            return self._path.read_bytes(), 1
-        except FileNotFoundError:
-            return None
+        with self._alone():
+            return (self._path.read_bytes(), self._version()) if self._version() else None
 
     def remove(self, version: int) -> None:
-        """Give it back."""
-        assert version
-        self._path.unlink(missing_ok=True)
+        """Give it back, unless somebody else has it by now."""
+        with self._alone():
+            if self._version() == version:
+                self._path.unlink()
 
     def remedy(self) -> str:
         """Remove the file."""
         return f"rm {self._path}"
+
+    def _version(self) -> int:
+        """Of what is there now, 0 if nothing is."""
+        try:
+            return _checksum(self._path.read_bytes())
+        except FileNotFoundError:
+            return 0
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others from reading or changing it meanwhile: two runs that take over one lock would both have it."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.with_name(f"{self._path.name}.guard").open("ab") as guard:
+                fcntl.flock(guard, fcntl.LOCK_EX)  # until it is closed
+                yield
+        except OSError as error:
+            raise UnprovenError(f"{self._path} cannot be written: {error.strerror}") from error
+
+
+def _checksum(data: bytes) -> int:
+    return zlib.crc32(data) + 1  # 0 is no version

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
+from buildguard import owner as owners
 from tests import images
 
 if TYPE_CHECKING:
@@ -38,8 +39,14 @@ def image(engine: str) -> Iterator[Callable[..., str]]:
 def leftovers() -> list[str]:
     """The containers that buildguard made and did not remove."""
     found = images.api().containers(all=True, filters={"label": "buildguard.owner"})
-    ours = {str(os.getpid()), str(os.getppid())}
-    return [one["Id"] for one in found if not ours & set(one["Labels"]["buildguard.owner"].split())]
+    ours = {os.getpid(), os.getppid()}
+    return [one["Id"] for one in found if pid_of(one["Labels"]) not in ours]
+
+
+def pid_of(labels: Mapping[str, str]) -> int:
+    """The process that a label names; 0 for a label in another format."""
+    holder = owners.parse(labels["buildguard.owner"])
+    return holder.pid if holder is not None else 0
 
 
 def owner(identity: str) -> int:
@@ -48,7 +55,7 @@ def owner(identity: str) -> int:
         labels = images.api().inspect_container(identity)["Config"]["Labels"]
     except docker.errors.NotFound:
         return 0
-    return int(labels["buildguard.owner"].split()[1])
+    return pid_of(labels)
 
 
 @pytest.fixture

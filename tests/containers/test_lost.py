@@ -21,10 +21,13 @@ from typing import TYPE_CHECKING
 import docker
 import pytest
 
+from buildguard import owner as owners
+from buildguard.config import PLATFORM
 from buildguard.containers import cell, daemon
 from tests import images
 from tests.conftest import missing
-from tests.containers.conftest import leftovers, owner
+from tests.containers.conftest import leftovers, owner, pid_of
+from tests.namespaces import in_pid_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -532,7 +535,7 @@ def _halted(made: Project, *arguments: str) -> Iterator[subprocess.Popen[bytes]]
 def _containers(child: subprocess.Popen[bytes]) -> list[str]:
     """What runs on the engine for a check."""
     running = images.api().containers(filters={"label": "buildguard.owner"})
-    return [one["Id"] for one in running if str(child.pid) in one["Labels"]["buildguard.owner"].split()]
+    return [one["Id"] for one in running if pid_of(one["Labels"]) == child.pid]
 
 
 def test_the_engine_is_killed(own_engine: Callable[..., Engine], project: Callable[..., Project]) -> None:
@@ -632,28 +635,51 @@ def _runs(identity: str) -> bool:
 
 
 def test_whose_container_it_is(engine: str) -> None:
-    """By process and by its start: a number that was used again is no owner, and another machine's is not ours."""
-    from buildguard import process
-
+    """By process and by its start: a number that was used again is no owner; what is from elsewhere waits for a day."""
     reached = daemon.connect()
     now = int(time.time())
-    host, pid = socket.gethostname(), os.getpid()
+    ours = owners.current()
     try:
-        for owner, created, orphan in (
-            (f"{host} {pid} {process.started(pid)}", now, False),
-            (f"{host} {pid} 12345", now, True),
-            (f"{host} 999999999 12345", now, True),
-            ("elsewhere 1 1", now, False),
-            ("elsewhere 1 1", now - 90000, True),
+        for label, created, orphan in (
+            (str(ours), now, False),
+            (str(ours._replace(started="12345")), now, True),
+            (str(ours._replace(pid=999999999)), now, True),
+            (str(ours._replace(home="0123456789abcdefx4026531836", pid=999999999)), now, False),
+            (str(ours._replace(home="0123456789abcdefx4026531836", pid=999999999)), now - 90000, True),
+            (f"{socket.gethostname()} 999999999 12345", now, False),  # as versions before this one wrote it
+            (f"{socket.gethostname()} 999999999 12345", now - 90000, True),
         ):
-            assert cell._is_orphan(reached, owner, created) is orphan, owner
+            assert cell._is_orphan(reached, label, created) is orphan, label
     finally:
         reached.close()
 
 
+_HOLDER = """
+import sys
+from buildguard import owner
+from buildguard.containers import cell, daemon, image
+from contextlib import closing
+with closing(daemon.connect()) as reached:
+    with cell.looking(reached, image.find(reached, sys.argv[1], sys.argv[2], None)) as made:
+        print(owner.current().pid, made.id, flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_a_live_container_of_another_pid_namespace_is_not_swept(engine: str) -> None:
+    """Another CI job with the same engine and the same host name: its pid means nothing here."""
+    tag = images.base("3.11")
+    with in_pid_namespace(_HOLDER, tag, PLATFORM) as holder:
+        pid, identity = holder.line.split()
+        with closing(daemon.connect()) as reached:
+            cell.sweep(reached)
+        assert owner(identity) == int(pid) != holder.child.pid
+    assert owner(identity) == 0  # it went away by itself, when the holder ended
+
+
 def test_what_cannot_be_removed_holds_up_no_run(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines keep containers that they cannot get rid of, listed for good: each run asks once."""
-    owner = f"{socket.gethostname()} 999999999 12345"
+    label = str(owners.current()._replace(pid=999999999))
     asked: list[bytes] = []
 
     def answer(request: bytes) -> bytes | None:
@@ -661,7 +687,7 @@ def test_what_cannot_be_removed_holds_up_no_run(engine: str, monkeypatch: pytest
             asked.append(request)
             return _answered(500, {"message": "driver failed to remove root filesystem"})
         if request.startswith(b"GET ") and b"/containers/json" in request:
-            return _answered(200, [{"Id": "stuck", "Created": 0, "Labels": {"buildguard.owner": owner}}])
+            return _answered(200, [{"Id": "stuck", "Created": 0, "Labels": {"buildguard.owner": label}}])
         return None
 
     with _relayed(engine, answer) as address:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard import git as gits
+from buildguard import owner as owners
 from buildguard.archives.pack import pack
 from buildguard.containers import cell, daemon
 from buildguard.emulator.faults import Faults
@@ -253,7 +254,9 @@ class Field:
                 cell.sweep(reached)  # as the next run does
                 ours = reached.api.containers(all=True, filters={"label": "buildguard.owner"})
             left = [
-                one["Id"] for one in ours if int(one["Labels"]["buildguard.owner"].split()[1]) in self.place.started
+                one["Id"]
+                for one in ours
+                if (holder := owners.parse(one["Labels"]["buildguard.owner"])) and holder.pid in self.place.started
             ]
             if left:
                 return f"containers are left: {left}"
