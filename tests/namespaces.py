@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _UNSHARE = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]
 
 
-class Held(NamedTuple):
+class NamespacedProgram(NamedTuple):
     """A program that has printed its first line and now waits for the end of its input."""
 
     child: subprocess.Popen[str]
@@ -23,7 +23,7 @@ class Held(NamedTuple):
 
 
 @contextmanager
-def in_pid_namespace(code: str, *arguments: str) -> Iterator[Held]:
+def in_pid_namespace(code: str, *arguments: str) -> Iterator[NamespacedProgram]:
     """Run a program there until the block ends; it prints a line when it is ready."""
     try:
         allowed = subprocess.run([*_UNSHARE, "true"], capture_output=True, text=True, check=False)
@@ -38,7 +38,7 @@ def in_pid_namespace(code: str, *arguments: str) -> Iterator[Held]:
     try:
         line = child.stdout.readline().strip()
         assert line, child.communicate()[1]
-        yield Held(child, line)
+        yield NamespacedProgram(child, line)
     finally:
         try:
             child.communicate(timeout=30)  # its input ends

@@ -163,9 +163,21 @@ def test_what_is_left_says_why_and_what_to_do(project: Callable[..., Project]) -
     result = made.run("fix")
 
     assert result.code == 1
-    assert "a.py:1:5: left: Pythons do not agree" in result.out
+    assert "a.py:1:5: left: Python versions print the text of a `=` field differently" in result.out
     assert "separate the data from the f-string" in result.out
     assert (made.path / "a.py").read_text() == _UNFIXABLE + "t = f'{d[\"k\"]}'\n"
+
+
+def test_what_a_field_prints_of_itself_is_left(project: Callable[..., Project]) -> None:
+    """The witness here may be 3.13.0, which decodes the text of `=` and so accepts a repair that later versions do not."""
+    source = 'a = []\nprint(f"{"\\n".join(a)=}")\n'
+    made = project({**_DOCKERFILE, "a.py": source})
+
+    result = made.run("fix")
+
+    assert result.code == 1
+    assert (made.path / "a.py").read_text() == source
+    assert "if it contains a backslash, # or !=" in result.out
 
 
 def test_a_file_that_the_target_rejects_anyway_is_left_alone(project: Callable[..., Project]) -> None:

@@ -1,30 +1,13 @@
-"""The tokens of a field's code, taken together: comments at any depth, and literals side by side. Pure."""
+"""The tokens of a field's code, taken together: literals side by side. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildguard.rules.literals import Field, Nested, Plain, Text, Trivia
+from buildguard.rules.literals import Nested, Plain, Trivia
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-
-def inner_comments(field: Field) -> Iterator[Trivia]:
-    """Every comment in a field, those in the f-strings in it included, in order."""
-    for token in field.tokens:
-        if isinstance(token, Trivia):
-            if token.kind == "comment":
-                yield token
-        elif isinstance(token, Nested):
-            yield from _comments_in(token.parts)
-
-
-def _comments_in(parts: Iterable[Text | Field]) -> Iterator[Trivia]:
-    for part in parts:
-        if isinstance(part, Field):
-            yield from inner_comments(part)
-            yield from _comments_in(part.spec or ())
+    from collections.abc import Sequence
 
 
 def chains(text: str, tokens: Sequence[Plain | Nested | Trivia]) -> list[list[Plain | Nested | Trivia]]:

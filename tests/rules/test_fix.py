@@ -114,11 +114,25 @@ _PLACES = [
     "x = 1 + \\\n  2\n→s = {}\n",
     "def f():\n  →\\\n    return {}\n",
 ]
+_PRINTED = "Python versions print the text of a `=` field differently if it contains a backslash, # or !="
 _LEFT = [
-    ("s = f'{d['\\n#']=}'\n", "Pythons do not agree"),
+    ("s = f'{d['\\n#']=}'\n", _PRINTED),
+    ("s = f\"{'\\n'.join(a)=}\"\n", _PRINTED),
+    ('s = f"{"\\n".join(a)=}"\n', _PRINTED),
+    ('s = f"{"\\n".join(a) = !s:>9}"\n', _PRINTED),
+    ('s = rf"{"\\n".join(a)=}"\n', _PRINTED),
+    ("s = f'''{d['\\'']=}'''\n", _PRINTED),
+    ("s = f'{d[\"\\N{DIGIT ONE}\"]=}'\n", _PRINTED),
+    ("s = f'{x \\\n + 1=}'\n", _PRINTED),
+    ("s = f'''{x \\\n + 1=}'''\n", _PRINTED),
+    ("s = f'{g(f\"{d['\\n']}\")=}'\n", _PRINTED),
+    ("s = f'{g(f\"{d['\\n']=}\")}'\n", _PRINTED),
+    ("s = f'{f\"{x # why\n}\"=}'\n", _PRINTED),  # 3.13.2 and later print the comment of a nested one
+    ("s = f'{x # why\\n\n + f\"\\t\"=}'\n", _PRINTED),
+    ("s = f\"{'''it's''' # why\n=}\"\n", "which comments belong to the text"),
     ("s = f\"{x:{w}{d['\\n']=}}\"\n", "Pythons do not agree"),
     ("s = f\"{x:{w}{{1: '\\n'}[1]}}\"\n", "Pythons do not agree"),
-    ("s = f\"{'\\n'!=d=}\"\n", "Pythons do not agree"),
+    ("s = f\"{'\\n'!=d=}\"\n", _PRINTED),
     ("s = f'{x!r :{w}a{{}'\n", "doubled braces"),
     ("s = f'{a:{b:{c:\\n}}}'\n", "there is no other way to write it"),
     ("s = f\"{rf'{x:\\x3e}'!r}\"\n", "Pythons do not agree"),
@@ -156,6 +170,35 @@ def test_what_is_left_says_why(source: str, reason: str) -> None:
 
     assert made.after == source
     assert reason in made.fixes[0].reason
+
+
+_AROUND = "d = {'k': 1, 'it': 2}\nx = 3\na = ['p', 'q']\n"
+_SHOWN = [
+    's = f"{d["k"]=}"\n',
+    's = f"{ d["k"] = }"\n',
+    's = f"{d["k"]=!s:>5}{d["it"]=:<5}|"\n',
+    's = rf"{d["k"]=}"\n',
+    's = f"{x=\n}"\n',
+    's = f"{x # why\n  + 1 # and\n = }"\n',
+    's = f"{f"{d["k"]=}"}"\n',
+    's = f"{f"{d["k"]=}"=}"\n',
+    "s = f'{x=}{d['k']=}{f\"{x=}\" = }'\n",
+    "s = f'{x=}{\"\\n\".join(a)}'\n",
+    's = f\'{x=}{"{" "}" "\\t"}{f"{x=!s }"}\'\n',
+    's = f"{"\\n".join(a)=}"\n',
+    "s = f'''{d[\n'k' # why\n]=}'''\n",
+    "s = f'{d['k']!=x=}'\n",  # other quotes around it all: the text stays as it is
+]
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+@pytest.mark.parametrize("source", _SHOWN)
+def test_a_repair_prints_what_the_source_prints(source: str, version: str) -> None:
+    before = _AROUND + source
+    printed = _shown(version, before.encode())
+
+    assert printed.startswith(b"[")
+    assert _shown(version, plan(before, 11).after.encode()) == printed
 
 
 def test_deep_reuse_is_merged_into_one() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildguard.rules.literals import Field, Nested, read
-from buildguard.rules.tokens import chains, inner_comments
+from buildguard.rules.tokens import chains
 
 
 def _field(code: str) -> Field:
@@ -13,24 +13,6 @@ def _field(code: str) -> Field:
     assert isinstance(literal, Nested)
     (field,) = (part for part in literal.parts if isinstance(part, Field))
     return field
-
-
-@pytest.mark.parametrize(
-    ("code", "comments"),
-    [
-        ("f'''{a}'''", []),
-        ("f'''{a # b\n}'''", ["# b"]),
-        ("f'''{ # a\nb # c\n}'''", ["# a", "# c"]),
-        ("f'''{f'x{a # b\n}y{c # d\n}' # e\n}'''", ["# b", "# d", "# e"]),
-        ("f'''{a:{b # c\n}d}'''", []),  # it is another field's
-        ("f'''{f'{a:{b # c\n}}{d # e\n}'}'''", ["# c", "# e"]),
-        ("f'''{f'{f\"{a # b\n}\" # c\n}'}'''", ["# b", "# c"]),
-        ("f'''{'# a' + f'# b'}'''", []),
-    ],
-    ids=range(8),
-)
-def test_comments_at_any_depth(code: str, comments: list[str]) -> None:
-    assert [code[one.start : one.end] for one in inner_comments(_field(code))] == comments
 
 
 @pytest.mark.parametrize(
