@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from buildguard.commands import builds, since
-from buildguard.commands.job import Job, Request, nothing, prepare
+from buildguard.commands.job import Job, Request, asked_about, nothing, prepare
 from buildguard.commands.judging import judge_all
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
 from buildguard.errors import UnprovenError
@@ -43,7 +43,8 @@ def check(request: Request, place: Place, watcher: Watcher) -> Report:
 def judged(job: Job, seen: Seen, started: float) -> Report:
     """What was seen of a job, silenced, merged and sorted; `started` is when it was begun."""
     request = job.request
-    if seen.gone and len(seen.gone) == len(job.chosen.sources):
+    paths = asked_about(job)
+    if paths and paths <= seen.gone:
         seen.unproven.append(Unproven(None, None, nothing(job)))
     diagnostics = [*seen.diagnostics, *_conflicts(job.targets), *_works_here(job, seen)]
     kept, idle = silenced(diagnostics, seen.ignores)
@@ -58,7 +59,7 @@ def judged(job: Job, seen: Seen, started: float) -> Report:
         diagnostics=tuple(sorted(set(kept), key=_order)),
         unproven=tuple(dict.fromkeys(unproven)),
         notes=tuple(dict.fromkeys([*job.notes, *seen.notes, *job.cache.notes])),
-        files=len(job.chosen.sources) - len(seen.gone),
+        files=len(paths - seen.gone),
         seconds=round(time.monotonic() - started, 3),
         strict=request.strict,
         chain=seen.chain,

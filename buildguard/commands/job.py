@@ -183,3 +183,10 @@ def no_version(target: Target) -> str:
 def share_of(target: Target, job: Job) -> list[Entry]:
     """The sources that a target runs."""
     return [entry for entry in job.chosen.sources if gather.target_covers(target, job.targets, entry.path)]
+
+
+def asked_about(job: Job) -> set[bytes]:
+    """The paths that a request is about: every source, with `--service` those that it runs."""
+    if not job.request.service:
+        return {entry.path for entry in job.chosen.sources}
+    return {entry.path for target in job.targets for entry in share_of(target, job)}

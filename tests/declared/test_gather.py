@@ -249,6 +249,42 @@ def test_a_service_that_runs_none_of_the_files_is_not_clean(project: Callable[..
         assert "runs none of these files" in report["unproven"][0]["reason"]
 
 
+_SERVICES = {
+    **{f"backend/{name}.py": "x = 1\n" for name in "abcde"},
+    **{f"worker/{name}.py": "x = 1\n" for name in "pqrs"},
+    "backend/Dockerfile": "FROM python:3.11\n",
+    "worker/Dockerfile": "FROM python:3.12\n",
+}
+
+
+@pytest.mark.parametrize(("service", "count"), [("worker", 4), ("backend", 5), ("", 9)])
+def test_only_the_files_of_a_service_are_counted(repository: Callable[..., Project], service: str, count: int) -> None:
+    made = repository(_SERVICES)
+    arguments = ["--service", service] if service else []
+
+    report = made.check(*arguments).json
+
+    assert report["summary"]["files"] == count == sum(row["files"] for row in report["targets"])
+    lines = made.run("check", *arguments).out.splitlines()
+    assert lines[-1].startswith(f"clean: {count} files compiled")
+    assert f"{count} files," in lines[-2] or not service
+
+
+def test_a_service_without_its_files_is_not_clean(repository: Callable[..., Project]) -> None:
+    """They are listed by git, and deleted in the worktree: zero files were compiled."""
+    made = repository(_SERVICES)
+    for file in (made.path / "worker").glob("*.py"):
+        file.unlink()
+
+    result = made.run("check", "--service", "worker")
+
+    assert result.code == 3
+    assert "no Python source here" in result.out
+    assert "clean" not in result.out
+    assert made.check("--service", "backend").json["summary"]["files"] == 5
+    assert made.check().json["summary"]["files"] == 5
+
+
 def test_configured_services(project: Callable[..., Project]) -> None:
     made = project(
         {
