@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from buildguard import catalogue, config
-from buildguard.commands import init
+from buildguard.commands import doctor, init
 from tests.conftest import REPOSITORY, Project, interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 _HEADINGS = ["What it means", "Why it breaks", "An example that fails", "The same, repaired", "How to silence it"]
 
@@ -137,6 +140,98 @@ def test_doctor_shows_the_whole_table(project: Callable[..., Project]) -> None:
 
 def test_doctor_says_what_is_missing(project: Callable[..., Project]) -> None:
     assert 'target = ["3.11"]' in project({"a.py": ""}).run("doctor").out
+
+
+_LOG_IN = "gcloud auth application-default login"
+
+
+@pytest.fixture
+def _without_google(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "CLOUDSDK_CONFIG",
+        "GOOGLE_CLOUD_PROJECT",
+        "CLOUDSDK_CORE_PROJECT",
+        "CLOUDSDK_RUN_REGION",
+        "CLOUDSDK_BUILDS_REGION",
+        "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("_without_google")
+def test_doctor_reports_an_unconfigured_cloud(project: Callable[..., Project]) -> None:
+    out = project({"a.py": ""}).run("doctor").out
+
+    assert f"packages: google-cloud-build {metadata.version('google-cloud-build')}, google-cloud-run " in out
+    assert f"credentials: none on this machine (a metadata server was not asked); {_LOG_IN}" in out
+    assert "project: not configured: set [tool.buildguard.cloud] project, or pass --project" in out
+    assert "region: not configured: set [tool.buildguard.cloud] region, or pass --region" in out
+    assert "emulator:" not in out
+    assert "not part of this version" not in out
+
+
+@pytest.mark.usefixtures("_without_google")
+def test_doctor_reports_where_the_cloud_is_configured(
+    project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = {"private_key": "-----BEGIN hidden", "client_email": "ci@acme.example", "refresh_token": "hidden"}
+    key = tmp_path / "key.json"
+    key.write_text(json.dumps({"type": "service_account", "project_id": "acme-key", **secret}))
+    made = project({"a.py": "", "buildguard.toml": '[cloud]\nregion = "europe-west1"\n'})
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+    out = made.run("doctor").out
+    assert f"credentials: service_account in {key} (GOOGLE_APPLICATION_CREDENTIALS); not tried" in out
+    assert "project: acme-key (credentials)" in out
+    assert "region: europe-west1 (buildguard.toml, [tool.buildguard.cloud])" in out
+    assert "hidden" not in out
+
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "acme-env")
+    for content, problem in (
+        ("{", "not a credentials file"),
+        ("[]", "not a credentials file"),
+        ('{"type": "x"}', "unknown type"),
+    ):
+        key.write_text(content)
+        out = made.run("doctor").out
+        assert f"credentials: {key} (GOOGLE_APPLICATION_CREDENTIALS) cannot be used: " in out
+        assert problem in out
+        assert "project: acme-env (environment)" in out
+    key.unlink()
+    assert "cannot be used: No such file or directory" in made.run("doctor").out
+
+
+@pytest.mark.usefixtures("_without_google")
+def test_doctor_finds_the_credentials_of_gcloud(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = project({"a.py": "", "buildguard.toml": '[cloud]\nproject = "acme"\n'})
+    file = Path(os.environ["HOME"]) / ".config/gcloud/application_default_credentials.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"type": "authorized_user", "refresh_token": "hidden"}')
+    monkeypatch.setenv("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "deployer@acme.example")
+    monkeypatch.setenv("BUILDGUARD_RUN_ENDPOINT", "http://127.0.0.1:9")
+    out = made.run("doctor").out
+
+    assert f"credentials: authorized_user in {file} ({_LOG_IN}), impersonating deployer@acme.example; not tried" in out
+    assert "project: acme (buildguard.toml, [tool.buildguard.cloud])" in out
+    assert "emulator: BUILDGUARD_RUN_ENDPOINT=http://127.0.0.1:9, without credentials" in out
+
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(file.parent.parent))  # another configuration of gcloud's
+    assert "credentials: none on this machine" in made.run("doctor").out
+
+
+def test_doctor_reports_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name == "google-cloud-run":
+            raise metadata.PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr("buildguard.gcp.setup.metadata.version", version)
+
+    assert next(doctor._cloud(config.Config())) == (
+        '  cloud: not installed (google-cloud-run missing); pip install "buildguard-gcp[cloud]"'
+    )
 
 
 def test_init_is_safe_to_run_twice(repository: Callable[..., Project]) -> None:

@@ -186,3 +186,11 @@ def test_a_hook_loads_nothing_heavy(tmp_path: Path) -> None:
         assert "sqlite3" in loaded
         assert not loaded & set(_HEAVY)
     assert not _loaded("--version", cwd=tmp_path) & {*_HEAVY, "sqlite3", "subprocess", "hashlib", "json"}
+
+
+@untraced
+def test_doctor_reports_the_cloud_without_loading_it(tmp_path: Path) -> None:
+    loaded = _loaded("doctor", cwd=tmp_path)
+
+    assert "buildguard" in loaded
+    assert "google" not in loaded

@@ -15,6 +15,7 @@ from buildguard.diagnostic import shown
 from buildguard.engines import Unavailable
 from buildguard.engines.choose import Chooser, Setting, order_of
 from buildguard.errors import GuardError, UnprovenError
+from buildguard.gcp import endpoints, setup
 from buildguard.interpreters import candidates, default_python3
 from buildguard.place import locate
 from buildguard.source import Selection, choose
@@ -47,6 +48,7 @@ def doctor(cwd: Path, path: str) -> str:
         *_targets(place, config, chosen),
         *_interpreters(place),
         *_engines(),
+        *_cloud(config),
         *_build_step(place, config),
         *_surroundings(),
     ]
@@ -128,7 +130,43 @@ def _engines() -> Iterator[str]:
     yield "  interpreter: compiles with a Python of this machine (proof: compiled)"
     yield f"  static: {ruff} (proof: predicted)"
     yield f"  container: {_container_engine()}"
-    yield "  cloud: not part of this version"
+
+
+def _cloud(config: Config) -> Iterator[str]:
+    """What of Google Cloud can be seen without a connection."""
+    versions = setup.installed()
+    missing = [name for name, version in versions.items() if not version]
+    if missing:
+        yield f"  cloud: not installed ({', '.join(missing)} missing); {endpoints.INSTALL}"
+    else:
+        yield "  cloud: compiles in Cloud Build with the image's own Python, if asked for (proof: image)"
+        yield f"    packages: {', '.join(f'{name} {version}' for name, version in versions.items())}"
+    file = setup.credentials_file()
+    yield f"    credentials: {_credentials(file)}"
+    table, found_in = config.cloud, f"{config.file}, [tool.buildguard.cloud]"
+    own = file.project if file is not None else ""
+    project = _first((table.project, found_in), (endpoints.project(), "environment"), (own, "credentials"))
+    yield f"    project: {project or 'not configured: set [tool.buildguard.cloud] project, or pass --project'}"
+    region = _first((table.region, found_in), (endpoints.region(), "environment, for Cloud Run"))
+    yield f"    region: {region or 'not configured: set [tool.buildguard.cloud] region, or pass --region'}"
+    for variable in (endpoints.CLOUDBUILD, endpoints.STORAGE, endpoints.RUN):
+        if os.environ.get(variable):
+            yield f"    emulator: {variable}={os.environ[variable]}, without credentials"
+
+
+def _credentials(file: setup.CredentialsFile | None) -> str:
+    if file is None:
+        return f"none on this machine (a metadata server was not asked); {endpoints.LOG_IN}"
+    if file.problem:
+        return f"{file.path} ({file.named_by}) cannot be used: {file.problem}; {endpoints.LOG_IN}"
+    account = os.environ.get(endpoints.IMPERSONATE)
+    as_whom = f", impersonating {account}" if account else ""
+    return f"{file.kind} in {file.path} ({file.named_by}){as_whom}; not tried"
+
+
+def _first(*values: tuple[str, str]) -> str:
+    """The first value that is set, with where it was found; empty if none is."""
+    return next((f"{value} ({found_in})" for value, found_in in values if value), "")
 
 
 def _container_engine() -> str:

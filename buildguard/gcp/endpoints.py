@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 STORAGE, CLOUDBUILD, RUN = "STORAGE_EMULATOR_HOST", "BUILDGUARD_CLOUDBUILD_ENDPOINT", "BUILDGUARD_RUN_ENDPOINT"
-_IMPERSONATE = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
+IMPERSONATE = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
 _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 PATIENCE = 120  # seconds that one request may be tried again for
-_LOG_IN = "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=KEY.json"
+LOG_IN = "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=KEY.json"
 _BETWEEN = "does a proxy or a login page answer in Google's place? try again"
-_INSTALL = 'pip install "buildguard-gcp[cloud]"'
+INSTALL = 'pip install "buildguard-gcp[cloud]"'
 # what may stand in an error of Google's that is nobody's business: tokens, keys, signed parts of addresses
 _SECRET = re.compile(
     r"(?i)(?P<name>\b(?:bearer|access_token|id_token|refresh_token|client_secret|assertion|private_key|x-goog-signature|authorization)"
@@ -92,7 +92,7 @@ def credentials() -> tuple[Any, str]:
         from google.auth import impersonated_credentials
 
         found, project = google.auth.default(scopes=_SCOPES)
-        account = os.environ.get(_IMPERSONATE)
+        account = os.environ.get(IMPERSONATE)
         if account:
             found = impersonated_credentials.Credentials(found, account, _SCOPES)
         return found, project or ""
@@ -106,7 +106,7 @@ def plainly(doing: str) -> Iterator[None]:
         from google.auth.exceptions import GoogleAuthError
         from requests import RequestException
     except ImportError as error:
-        raise UnprovenError(f"{doing}: Google's client libraries are not installed", hint=_INSTALL) from error
+        raise UnprovenError(f"{doing}: Google's client libraries are not installed", hint=INSTALL) from error
     try:
         yield
     except (GoogleAPICallError, RetryError, GoogleAuthError, RequestException) as error:
@@ -139,9 +139,9 @@ def _words(error: Exception) -> tuple[str, str]:
 
     again = "try again in some minutes"
     known: tuple[tuple[type[Exception], str, str], ...] = (
-        (auth.DefaultCredentialsError, "there are no Google credentials", _LOG_IN),
-        (auth.GoogleAuthError, "the Google credentials do not work: {}", _LOG_IN),
-        (api.Unauthorized, "the Google credentials are not accepted", _LOG_IN),
+        (auth.DefaultCredentialsError, "there are no Google credentials", LOG_IN),
+        (auth.GoogleAuthError, "the Google credentials do not work: {}", LOG_IN),
+        (api.Unauthorized, "the Google credentials are not accepted", LOG_IN),
         (api.Forbidden, "permission denied: {}", "ask for the role, or take another account"),
         (api.TooManyRequests, "a quota is used up: {}", again),
         (
