@@ -54,12 +54,12 @@ class Rank(IntEnum):
     DOCKERFILE = 2
     BUILDPACK = 3
     APP_ENGINE = 4
-    STEP = 5
-    RUNTIME_TXT = 6
-    PYTHON_VERSION = 7
-    TOOL_VERSIONS = 8
-    PIPFILE = 9
-    REQUIRES = 10
+    RUNTIME_TXT = 5
+    PYTHON_VERSION = 6
+    TOOL_VERSIONS = 7
+    PIPFILE = 8
+    REQUIRES = 9
+    STEP = 10  # the image of a build step runs that step (a test, a script), never the service
 
 
 class Declaration(NamedTuple):
@@ -83,6 +83,11 @@ class Declaration(NamedTuple):
     def place(self) -> str:
         """The file and line, for people."""
         return self.file if self.line is None else f"{self.file}:{self.line}"
+
+    @property
+    def decides(self) -> bool:
+        """Whether this place can decide a target, or contradict one: the image of a build step cannot."""
+        return self.rank is not Rank.STEP
 
     def excludes(self, version: PythonVersion) -> bool:
         """Whether this place contradicts a target of that version."""

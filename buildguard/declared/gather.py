@@ -72,7 +72,8 @@ def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence
         return Found([_typed(text, "--target", "", []) for text in flags], [], [])
     files = _read(stage, config)
     services, notes = _services(files, config, stage)
-    declared = _declarations(files, services)
+    declarations = _declarations(files, services)
+    declared = [one for one in declarations if one.decides]
     if service:
         services = _picked(services, service)
     typed = [(text, "--target") for text in flags] or [(text, _config_place(config)) for text in config.target]
@@ -82,20 +83,24 @@ def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence
         against = [] if flags else at_root + [_from_dockerfile(one, files)[0] for one in services]
         contexts = [one.context for one in services] if service else [""]
         targets = [_typed(text, place, context, against) for text, place in typed for context in contexts]
-        return Found(targets, declared, notes)
+        return Found(targets, declarations, notes)
     targets, seen = _from_services(services, files, declared)
-    everything = declared + seen
     if not service:
         targets += _root_target(targets, declared, sources)
     targets = [target for target in targets if any(target_covers(target, targets, entry.path) for entry in sources)]
     if not targets and not (service and services):
         if files.unreadable:
             raise files.unreadable[0]
-        raise UsageError(
-            "nothing here says which Python will run this code",
-            hint='add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]',
-        )
-    return Found(_unique(targets), everything, notes)
+        raise _nothing_declared(declarations)
+    return Found(_unique(targets), declarations + seen, notes)
+
+
+def _nothing_declared(declarations: Iterable[Declaration]) -> UsageError:
+    steps = (f"{one.place}: {one.words}; it runs that step only\n" for one in declarations if not one.decides)
+    return UsageError(
+        "nothing here says which Python will run this code",
+        hint="".join(steps) + 'add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]',
+    )
 
 
 class Recipe(NamedTuple):

@@ -30,8 +30,12 @@ def _targets(made: Project, *args: str) -> list[tuple[str, str]]:
         ("Dockerfile", "FROM node AS web\nFROM python:3.9-slim\n", "3.9", 2),
         ("Containerfile", "FROM python:3.9-slim\n", "3.9", 1),
         ("api.Dockerfile", "FROM python:3.9-slim\n", "3.9", 1),
-        ("cloudbuild.yaml", "steps:\n- name: python:3.10-slim\n", "3.10", 2),
-        ("cloudbuild.json", '{"steps": [\n{"name": "python:3.10"}]}', "3.10", 2),
+        (
+            "cloudbuild.json",
+            '{"steps": [{"name": "x/pack",\n"env": ["GOOGLE_PYTHON_VERSION=3.10"]}]}',
+            "3.10",
+            2,
+        ),
         ("cloudbuild.yaml", "steps:\n- name: x\n  env:\n  - GOOGLE_PYTHON_VERSION=3.10.x\n", "3.10", 4),
         (
             "cloudbuild.yaml",
@@ -81,7 +85,7 @@ def test_every_disagreement_is_told_with_its_line(project: Callable[..., Project
             "Dockerfile": "FROM python:3.11-slim\n",
             ".python-version": "3.12\n",
             "runtime.txt": "python-3.11.9\n",  # a patch release of the same minor version agrees
-            "cloudbuild.yaml": "steps:\n- name: python:3.13\n",
+            "app.yaml": "service: x\nruntime: python313\n",
             "pyproject.toml": '[project]\nrequires-python = ">=3.12"\n',
             "Pipfile": '[requires]\npython_version = "3.11"\n',
         }
@@ -91,13 +95,51 @@ def test_every_disagreement_is_told_with_its_line(project: Callable[..., Project
 
     assert [(one["code"], one["path"], one["line"]) for one in report["diagnostics"]] == [
         ("BG401", ".python-version", 1),
-        ("BG401", "cloudbuild.yaml", 2),
+        ("BG401", "app.yaml", 2),
         ("BG401", "pyproject.toml", 2),
     ]
     assert report["targets"][0]["python"] == "3.11"
     assert report["exit_code"] == 0
     assert made.check("--strict").code == 1
     assert made.check("--strict", "--ignore", "BG401").code == 0
+
+
+_TEST_STEP = "- name: python:3.9\n  entrypoint: pytest\n  args: [tests]\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "target"),
+    [
+        ({"Dockerfile": "FROM python:3.11-slim\nCOPY . /app\n"}, ("3.11", "Dockerfile:1")),
+        ({"Dockerfile": "FROM acme/base:1\nCOPY . /app\n"}, ("unknown", "Dockerfile:1")),
+        (
+            {"cloudbuild.yaml": f"steps:\n- name: x/pack\n  env: [GOOGLE_PYTHON_VERSION=3.13]\n{_TEST_STEP}"},
+            ("3.13", "cloudbuild.yaml:3"),
+        ),
+        ({".python-version": "3.12\n"}, ("3.12", ".python-version:1")),
+        ({"buildguard.toml": 'target = ["3.10"]\n'}, ("3.10", "buildguard.toml:1")),
+    ],
+)
+def test_the_image_of_a_test_step_is_no_target(
+    project: Callable[..., Project], files: dict[str, str], target: tuple[str, str]
+) -> None:
+    made = project({"a.py": "", "tests/test_a.py": "", "cloudbuild.yaml": f"steps:\n{_TEST_STEP}", **files})
+
+    report = made.check("--engine", "static").json
+
+    assert [(row["python"], row["found_in"]) for row in report["targets"]] == [target]
+    assert not [one for one in report["diagnostics"] if one["code"] == "BG401"]
+
+
+def test_a_step_alone_is_no_target(project: Callable[..., Project]) -> None:
+    """What tests run on is no evidence of what is deployed."""
+    made = project({"a.py": "", "cloudbuild.yaml": f"steps:\n{_TEST_STEP}"})
+
+    result = made.run("check")
+
+    assert result.code == 2
+    assert "cloudbuild.yaml:2: step on python:3.9" in result.err
+    assert "cloudbuild.yaml:2" in made.run("doctor").out
 
 
 def test_a_range_that_lets_the_target_in_agrees(project: Callable[..., Project]) -> None:
