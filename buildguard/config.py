@@ -18,11 +18,11 @@ PLATFORM = "linux/amd64"  # what runs an image, unless somebody says otherwise
 
 
 class ServiceTable(NamedTuple):
-    """One `[[tool.buildguard.service]]`."""
+    """One `[[tool.buildguard.service]]`; `context` is None where it is not set."""
 
     name: str
     dockerfile: str
-    context: str
+    context: str | None
     line: int | None
 
 
@@ -209,8 +209,10 @@ def _service(table: Mapping[str, Any], place: _Place) -> ServiceTable:
         if not table.get(key):
             raise place.wrong("service", f"a service needs a {key}", '[[tool.buildguard.service]] name = "backend"')
     name, dockerfile = table["name"], table["dockerfile"]
-    context = table.get("context", dockerfile.rpartition("/")[0]).strip("/")
-    return ServiceTable(name, dockerfile, "" if context == "." else context.removeprefix("./"), place.line("service"))
+    context = table["context"].strip("/") if "context" in table else None
+    if context is not None:
+        context = "" if context == "." else context.removeprefix("./")
+    return ServiceTable(name, dockerfile, context, place.line("service"))
 
 
 def _check(table: Any, name: str, place: _Place) -> None:

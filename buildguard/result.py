@@ -10,10 +10,14 @@ from buildguard.diagnostic import Severity
 if TYPE_CHECKING:
     from buildguard.custody import Chain
     from buildguard.diagnostic import Diagnostic, Unproven
+    from buildguard.target import ContextBasis
 
 
 class TargetRow(NamedTuple):
-    """One target as one engine judged it; `proof` is "none" where no engine answered."""
+    """One target as one engine judged it; `proof` is "none" where no engine answered.
+
+    `context` is its build context, and `basis` how that is known, None where the target is of no image.
+    """
 
     python: str
     found_in: str
@@ -26,6 +30,8 @@ class TargetRow(NamedTuple):
     cached: int
     service: str | None = None
     image_digest: str | None = None
+    context: str | None = None
+    basis: ContextBasis | None = None
 
 
 class Dependencies(NamedTuple):

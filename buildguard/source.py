@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard.declared.compose import is_compose
 from buildguard.diagnostic import shown_path
 from buildguard.stages import Entry, Kind, Unreadable
 from buildguard.stages.disk import OnDisk, read_file
@@ -55,7 +56,9 @@ def choose(stage: Stage, selection: Selection) -> Chosen:
 def deciding(path: bytes) -> bool:
     """Whether a path is a file that takes part in deciding the target: a pin, a build file, a configuration."""
     name = path[path.rfind(b"/") + 1 :]
-    return name in _PINS or b"loudbuild" in name or b"ockerfile" in name.lower() or b"ontainerfile" in name.lower()
+    if name in _PINS or b"loudbuild" in name or b"ockerfile" in name.lower() or b"ontainerfile" in name.lower():
+        return True
+    return b"compose" in name and is_compose(name)
 
 
 _PINS = frozenset(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from buildguard.errors import UsageError
@@ -99,6 +99,21 @@ class Declaration(NamedTuple):
         return self.version.minor != version.minor or not same_patch
 
 
+class Certainty(StrEnum):
+    """How a build context is known: a file declares it, the COPY sources confirm it, or neither."""
+
+    DECLARED = "declared"
+    CONFIRMED = "confirmed"
+    GUESSED = "guessed"
+
+
+class ContextBasis(NamedTuple):
+    """How a build context is known, and by which file and line; by the Dockerfile itself where it is a guess."""
+
+    known: Certainty
+    by: str
+
+
 class Service(NamedTuple):
     """One image that the repository ships: its Dockerfile, its build context, and how it is called and built.
 
@@ -108,6 +123,7 @@ class Service(NamedTuple):
     name: str
     dockerfile: str
     context: str
+    basis: ContextBasis
     build_args: tuple[tuple[str, str], ...] = ()
     stage: str = ""
 
@@ -118,7 +134,8 @@ class Target(NamedTuple):
     `context` is a folder ("" is everything); None stands for the files in no service's context. `image` is what the
     Python comes from; `doubt` says why another Python than that image's may run in the end, empty where none can.
     `specifier` is the range whose lowest version this is, where nothing says more. `without` are folders in the context
-    that other images are built of, and that this one's `.dockerignore` leaves out.
+    that other images are built of, and that this one's `.dockerignore` leaves out. `basis` is how a build context is known,
+    None where `context` is none.
     """
 
     version: PythonVersion | None
@@ -131,6 +148,7 @@ class Target(NamedTuple):
     doubt: str = ""
     specifier: str = ""
     without: tuple[str, ...] = ()
+    basis: ContextBasis | None = None
 
     @property
     def place(self) -> tuple[str | None, int | None]:

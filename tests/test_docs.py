@@ -339,8 +339,15 @@ def test_the_hook_pattern_covers_what_decides() -> None:
         "setup.cfg",
         "project.toml",
         ".dockerignore",
+        "compose.yaml",
+        "compose.yml",
+        "x/docker-compose.yaml",
+        "docker-compose.yml",
+        "docker-compose.override.yml",
+        "compose.override.yaml",
+        "compose-prod.yml",
     ]:
         assert re.search(hook["files"], path), path
         assert path.endswith((".py", ".pyw", "tool")) or deciding(path.encode()), path
-    for path in ("README.md", "a.js", "x/y.yaml", "a.pyi"):
+    for path in ("README.md", "a.js", "x/y.yaml", "a.pyi", "decompose.yaml"):
         assert not re.search(hook["files"], path), path

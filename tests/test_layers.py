@@ -34,6 +34,8 @@ _PURE = (
     "ignore/__init__",
     "ignore/docker",
     "ignore/gcloud",
+    "declared/compose",
+    "declared/contexts",
     "declared/images",
     "declared/dockerfile",
     "declared/pins",

@@ -82,6 +82,8 @@ def _target(place: Place, config: Config, chosen: Chosen, found: Found, target: 
     scope += "".join(f", less {folder}/" for folder in target.without)
     name = f"{target.service}: " if target.service else ""
     yield f"  {name}Python {target.python}, from {target.found_in}, for {scope} ({files} files)"
+    if target.basis is not None:
+        yield f"    build context: {target.context or '.'} ({target.basis.known}, {target.basis.by})"
     if target.version is None:
         yield f"    cannot be told: {target.untold}"
         return

@@ -350,6 +350,8 @@ def _row(target: Target, ready: Ready | None, files: int, cached: int) -> Target
         cached=cached,
         service=target.service,
         image_digest=(ready.image_digest if ready is not None else "") or None,
+        context=target.context,
+        basis=target.basis,
     )
 
 

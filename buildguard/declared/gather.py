@@ -7,22 +7,20 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.config import ServiceTable
-from buildguard.declared import images, pins
+from buildguard.declared import compose, images, pins
+from buildguard.declared.services import ProjectFiles, named_dockerfiles, picked
+from buildguard.declared.services import services as services_of
 from buildguard.declared.yamlfile import InvalidYamlError
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.ignore import docker
 from buildguard.source import deciding
-from buildguard.stages import Unreadable
-from buildguard.step.sources import SUFFIXES
 from buildguard.target import Declaration, PythonVersion, Rank, Service, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from buildguard.config import Config
-    from buildguard.gcp.buildfile import BuildFile
     from buildguard.stages import Entry, Stage
 
 _DOCKERFILE = re.compile(
@@ -52,16 +50,6 @@ class Found(NamedTuple):
     notes: list[str]
 
 
-class _Read(NamedTuple):
-    """The files of a stage that matter here, by path."""
-
-    dockerfiles: dict[str, bytes]
-    buildfiles: dict[str, BuildFile]
-    pins: dict[str, bytes]
-    ignores: dict[str, bytes]
-    unreadable: list[InvalidYamlError]
-
-
 def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence[str] = (), service: str = "") -> Found:
     """The targets of a stage: what flags say, else the configuration, else what the files declare.
 
@@ -69,21 +57,21 @@ def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence
     nothing is declared at all.
     """
     if flags and not service:
-        return Found([_typed(text, "--target", "", []) for text in flags], [], [])
+        return Found([_typed(text, "--target", None, []) for text in flags], [], [])
     files = _read(stage, config)
-    services, notes = _services(files, config, stage)
+    services, notes = services_of(files, config)
     declarations = _declarations(files, services)
     declared = [one for one in declarations if one.decides]
     if service:
-        services = _picked(services, service)
+        services = picked(services, service)
     typed = [(text, "--target") for text in flags] or [(text, _config_place(config)) for text in config.target]
     if typed:
         # a version that somebody set runs everything, or the one service that was picked
         at_root = [one for one in declared if not one.folder]
         against = [] if flags else at_root + [_from_dockerfile(one, files)[0] for one in services]
-        contexts = [one.context for one in services] if service else [""]
-        targets = [_typed(text, place, context, against) for text, place in typed for context in contexts]
-        return Found(targets, declarations, notes)
+        runs: Sequence[Service | None] = services if service else [None]
+        targets = [_typed(text, place, one, against) for text, place in typed for one in runs]
+        return Found(targets, declarations, files.notes + notes)
     targets, seen = _from_services(services, files, declared)
     if not service:
         targets += _root_target(targets, declared, sources)
@@ -92,7 +80,7 @@ def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence
         if files.unreadable:
             raise files.unreadable[0]
         raise _nothing_declared(declarations)
-    return Found(_unique(targets), declarations + seen, notes)
+    return Found(_unique(targets), declarations + seen, files.notes + notes)
 
 
 def _nothing_declared(declarations: Iterable[Declaration]) -> UsageError:
@@ -113,9 +101,9 @@ class Recipe(NamedTuple):
 def recipes(stage: Stage, config: Config, service: str = "") -> list[Recipe]:
     """The images that a stage's files build, or the one that is called `service`; raises UsageError."""
     files = _read(stage, config)
-    services, _notes = _services(files, config, stage)
+    services, _notes = services_of(files, config)
     if service:
-        services = _picked(services, service)
+        services = picked(services, service)
     return [Recipe(one, files.dockerfiles[one.dockerfile]) for one in services]
 
 
@@ -129,18 +117,15 @@ def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:
 # ------------------------------------------------------------------------------------------ reading
 
 
-def _read(stage: Stage, config: Config) -> _Read:
+def _read(stage: Stage, config: Config) -> ProjectFiles:
     dockerfiles = {os.fsencode(path) for path in _configured(config)}
     build_file = os.fsencode(config.build_file)
+    entries = stage.entries()
+    found = ProjectFiles(tuple(entry.path for entry in entries), {}, {}, [], {}, {}, [], [])
+    composed: dict[str, bytes] = {}
     configured = {*dockerfiles, build_file}
-    wanted = [entry for entry in stage.entries() if deciding(entry.path) or entry.path in configured]
-    found = _Read({}, {}, {}, {}, [])
-    for entry, content in stage.contents(wanted):
+    for entry, content in _contents(stage, [one for one in entries if _is_read(one.path, configured)], found):
         path = shown_path(entry.path)
-        if isinstance(content, Unreadable):
-            if content.gone:
-                continue
-            raise UnprovenError(f"{path}: {content.reason}")
         if entry.path in dockerfiles or _is_dockerfile(entry.path):
             found.dockerfiles[path] = content
         elif path.endswith(".dockerignore"):
@@ -148,37 +133,64 @@ def _read(stage: Stage, config: Config) -> _Read:
         elif posixpath.basename(path) in pins.NAMES:
             found.pins[path] = content
         elif entry.path == build_file or cloudbuild_name(entry.path):
-            from buildguard.gcp import buildfile
-
-            try:
-                found.buildfiles[path] = buildfile.read(content, path, dict(config.substitutions))
-            except InvalidYamlError as error:
-                found.unreadable.append(error)  # BG410 says so
+            _read_build_file(path, content, config, found)
+        elif compose.is_compose(entry.path):
+            composed[path] = content
+    builds, notes = compose.builds(composed)
+    found.compose_builds.extend(builds)
+    found.notes.extend(notes)
+    names = named_dockerfiles(found)
+    named = [one for one in entries if one.path in names and not _is_tooling(one.path)] if names else []
+    found.dockerfiles.update((shown_path(entry.path), content) for entry, content in _contents(stage, named, found))
     return found
+
+
+def _is_read(path: bytes, configured: Container[bytes]) -> bool:
+    return path in configured or (deciding(path) and not (compose.is_compose(path) and _is_tooling(path)))
+
+
+def _contents(stage: Stage, wanted: Iterable[Entry], found: ProjectFiles) -> Iterator[tuple[Entry, bytes]]:
+    """The content of some files; a compose file that cannot be read costs a note, any other one everything."""
+    for entry, content in stage.contents(wanted):
+        if isinstance(content, bytes):
+            yield entry, content
+        elif not content.gone:
+            reason = f"{shown_path(entry.path)}: {content.reason}"
+            if not compose.is_compose(entry.path):
+                raise UnprovenError(reason)
+            found.notes.append(f"{reason}; its build contexts are not known")
+
+
+def _read_build_file(path: str, content: bytes, config: Config, found: ProjectFiles) -> None:
+    from buildguard.gcp import buildfile
+
+    try:
+        found.buildfiles[path] = buildfile.read(content, path, dict(config.substitutions))
+    except InvalidYamlError as error:
+        found.unreadable.append(error)  # BG410 says so
 
 
 def cloudbuild_name(path: bytes) -> bool:
     """Whether a path is called like a build file: cloudbuild.yaml, cloudbuild-staging.yaml, api.cloudbuild.json."""
-    *folders, name = path.split(b"/")
+    name = path[path.rfind(b"/") + 1 :]
     stem, _, suffix = name.rpartition(b".")
     named = suffix in {b"yaml", b"yml", b"json"} and b"cloudbuild" in re.split(rb"[-._]", stem)
-    return named and not any(folder in _TOOLING for folder in folders)
+    return named and not _is_tooling(path)
 
 
 def _is_dockerfile(path: bytes) -> bool:
-    parts = path.split(b"/")
-    return (
-        _DOCKERFILE.search(path) is not None
-        and not parts[-1].lower().endswith(_NO_DOCKERFILE)
-        and not any(part in _TOOLING for part in parts[:-1])
-    )
+    return _DOCKERFILE.search(path) is not None and not path.lower().endswith(_NO_DOCKERFILE) and not _is_tooling(path)
+
+
+def _is_tooling(path: bytes) -> bool:
+    return any(folder in _TOOLING for folder in path.split(b"/")[:-1])
 
 
 def _configured(config: Config) -> set[str]:
     return {config.dockerfile, *(service.dockerfile for service in config.services)} - {""}
 
 
-def _declarations(files: _Read, services: Iterable[Service]) -> list[Declaration]:
+def _declarations(files: ProjectFiles, services: Iterable[Service]) -> list[Declaration]:
     """What is declared in the folders that speak for a service or for the root; others are somebody else's."""
     homes = {"", *(home for one in services for home in _homes(one))}
     found: list[Declaration] = []
@@ -202,87 +214,11 @@ def _image(rank: Rank, file: str, line: int, image: str, words: str) -> Declarat
     return Declaration(rank, file, line, words, version, posixpath.dirname(file), untold=untold, image=image)
 
 
-# ------------------------------------------------------------------------------------------ services
-
-
-def _services(files: _Read, config: Config, stage: Stage) -> tuple[list[Service], list[str]]:
-    """One service for each image that is built, with its context; notes tell what was inferred."""
-    if config.services or config.dockerfile:
-        tables = config.services or (ServiceTable("", config.dockerfile, "", None),)
-        return [one for table in tables for one in _configured_services(table, files, config)], []
-    services, notes = [], []
-    for path in sorted(files.dockerfiles):
-        if built := _built(path, files):
-            services += built
-            continue
-        context = _own_context(path, stage)
-        services.append(Service(_name(path), path, context))
-        if context != posixpath.dirname(path):
-            notes.append(
-                f"{path}: no Python source lies in its folder, so {context or 'the root'} counts as its build context;"
-                " [[tool.buildguard.service]] says otherwise"
-            )
-    return services, notes
-
-
-def _configured_services(table: ServiceTable, files: _Read, config: Config) -> list[Service]:
-    """A service as the configuration has it, once for each way in which build files build its Dockerfile."""
-    if table.dockerfile not in files.dockerfiles:
-        place = config.file if table.line is None else f"{config.file}:{table.line}"
-        raise UsageError(f"{place}: there is no {table.dockerfile}")
-    name = table.name or _name(table.dockerfile)
-    built = _built(table.dockerfile, files)
-    if table.name:
-        built = [one._replace(context=table.context) for one in built]
-    return list(dict.fromkeys(one._replace(name=name) for one in built)) or [
-        Service(name, table.dockerfile, table.context)
-    ]
-
-
-def _name(path: str) -> str:
-    """What `--service` calls a Dockerfile: its folder, or its own second name (Dockerfile.worker)."""
-    folder, base = posixpath.split(path)
-    second = re.sub(r"(?i)^(?:docker|container)file[-._]?|[-._]?(?:docker|container)file$", "", base)
-    return second or folder or "root"
-
-
-def _built(path: str, files: _Read) -> list[Service]:
-    """Each way in which build files build a Dockerfile: context, build arguments and stage."""
-    found = []
-    for file, buildfile in files.buildfiles.items():
-        for build in buildfile.builds:
-            for base in dict.fromkeys((posixpath.dirname(file), "")):
-                if posixpath.normpath(posixpath.join(base, build.dockerfile)) == path:
-                    context = posixpath.normpath(posixpath.join(base, build.context))
-                    arguments = tuple(sorted(build.build_args.items()))
-                    context = "" if context == "." else context
-                    found.append(Service(_name(path), path, context, arguments, build.target))
-                    break
-    return list(dict.fromkeys(found))
-
-
-def _own_context(path: str, stage: Stage) -> str:
-    """The folder of the Dockerfile, or the nearest one above that holds any source."""
-    at = posixpath.dirname(path)
-    while at and not any(entry.path.endswith(SUFFIXES) and _below(entry.path, at) for entry in stage.entries()):
-        at = posixpath.dirname(at)
-    return at
-
-
-def _below(path: bytes, folder: str) -> bool:
-    return path.startswith(folder.encode() + b"/")
-
-
-def _picked(services: list[Service], name: str) -> list[Service]:
-    chosen = [one for one in services if name in {one.name, one.dockerfile, posixpath.dirname(one.dockerfile)}]
-    if not chosen:
-        known = ", ".join(one.name for one in services) or "none"
-        raise UsageError(f"there is no service '{name}'", hint=f"services here: {known}")
-    return chosen
+# ------------------------------------------------------------------------------------------ targets
 
 
 def _from_services(
-    services: list[Service], files: _Read, declared: list[Declaration]
+    services: list[Service], files: ProjectFiles, declared: list[Declaration]
 ) -> tuple[list[Target], list[Declaration]]:
     targets, seen = [], []
     for service in services:
@@ -295,11 +231,11 @@ def _from_services(
         # A build file that sets GOOGLE_PYTHON_VERSION speaks of buildpacks, which build no Dockerfile.
         conflicts = _conflicts(declaration, [one for one in near if one.rank is not Rank.BUILDPACK])
         target = _target(declaration, service.name, service.context, conflicts)
-        targets.append(target._replace(doubt=doubt, without=_left_out(service, services, files)))
+        targets.append(target._replace(doubt=doubt, without=_left_out(service, services, files), basis=service.basis))
     return targets, seen
 
 
-def _left_out(service: Service, services: Iterable[Service], files: _Read) -> tuple[str, ...]:
+def _left_out(service: Service, services: Iterable[Service], files: ProjectFiles) -> tuple[str, ...]:
     """The contexts of other images inside a service's own that its `.dockerignore` drops: it does not ship them."""
     inside = {one.context for one in services if one.context and is_below(one.context, service.context)}
     try:
@@ -314,7 +250,7 @@ def is_below(folder: str, other: str) -> bool:
     return folder != other and (not other or folder.startswith(f"{other}/"))
 
 
-def _doubt(service: Service, files: _Read) -> str:
+def _doubt(service: Service, files: ProjectFiles) -> str:
     """Why another Python than that of a service's base image may run in the end."""
     from buildguard.declared import dockerfile
 
@@ -323,7 +259,7 @@ def _doubt(service: Service, files: _Read) -> str:
     return f"{service.dockerfile}: {found}" if found else ""
 
 
-def _from_dockerfile(service: Service, files: _Read) -> tuple[Declaration, bool]:
+def _from_dockerfile(service: Service, files: ProjectFiles) -> tuple[Declaration, bool]:
     """What a service's Dockerfile declares, and whether it has to do with Python at all."""
     from buildguard.declared import dockerfile
 
@@ -399,10 +335,11 @@ def _root_target(services: Sequence[Target], declared: list[Declaration], source
     return [_target(here[0], None, context, _conflicts(here[0], here[1:]))]
 
 
-def _typed(text: str, place: str, context: str, against: Iterable[Declaration]) -> Target:
+def _typed(text: str, place: str, service: Service | None, against: Iterable[Declaration]) -> Target:
     version = PythonVersion.typed(text)
     conflicts = tuple(one for one in against if one.excludes(version))
-    return Target(version, place, None, None, context, "", conflicts)
+    context, basis = (service.context, service.basis) if service is not None else ("", None)
+    return Target(version, place, None, None, context, "", conflicts, basis=basis)
 
 
 def _config_place(config: Config) -> str:
@@ -410,4 +347,8 @@ def _config_place(config: Config) -> str:
 
 
 def _unique(targets: Iterable[Target]) -> list[Target]:
-    return list(dict.fromkeys(targets))
+    """Targets that differ in more than what declares their context, the first of each."""
+    first: dict[Target, Target] = {}
+    for target in targets:
+        first.setdefault(target._replace(basis=None), target)
+    return list(first.values())

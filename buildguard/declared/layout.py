@@ -124,7 +124,7 @@ def _built(
         if step.name == "WORKDIR":
             built.folder = built.at(text.strip().strip("\"'"))
         elif step.name in {"ENV", "ARG"}:
-            built.env |= _variables(step.name, text, build_args)
+            built.env |= variables(step.name, text, build_args)
         elif step.name in {"COPY", "ADD"}:
             _copy(step, text, built, done, context)
     return built
@@ -133,10 +133,10 @@ def _built(
 def _copy(
     step: dockerfile.Instruction, text: str, built: _Built, done: Mapping[str, _Built], context: _Context
 ) -> None:
-    words = _words(text)
-    if len(words) < 2 or "$" in text:  # noqa: PLR2004  a source and a destination
+    paths = words(text)
+    if len(paths) < 2 or "$" in text:  # noqa: PLR2004  a source and a destination
         return
-    *sources, destination = words
+    *sources, destination = paths
     origin = next((flag.partition("=")[2] for flag in step.flags if flag.startswith("--from=")), None)
     several = len(sources) > 1
     for source in sources:
@@ -158,22 +158,24 @@ def _from_stage(other: _Built, source: str) -> list[tuple[str, str]]:
     ]
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """The sources of a COPY or ADD, and its destination last."""
     if text.strip().startswith("["):
         try:
-            words = json.loads(text)
-        except ValueError:
+            paths = json.loads(text)
+        except (ValueError, RecursionError):
             return []
-        return [str(word) for word in words] if isinstance(words, list) else []
+        return [str(path) for path in paths] if isinstance(paths, list) else []
     return [word.strip("\"'") for word in text.partition("\n")[0].split()]
 
 
-def _variables(name: str, text: str, build_args: Mapping[str, str]) -> dict[str, str]:
-    words = re.findall(r"""(\w+)=("[^"]*"|'[^']*'|\S*)""", text)
-    if not words and name == "ENV":
+def variables(name: str, text: str, build_args: Mapping[str, str]) -> dict[str, str]:
+    """What an ENV or an ARG sets."""
+    pairs = re.findall(r"""(\w+)=("[^"]*"|'[^']*'|\S*)""", text)
+    if not pairs and name == "ENV":
         key, _, value = text.strip().partition(" ")
-        words = [(key, value.strip())]
-    found = {key: value.strip("\"'") for key, value in words}
+        pairs = [(key, value.strip())]
+    found = {key: value.strip("\"'") for key, value in pairs}
     return {key: build_args.get(key, value) for key, value in found.items()} if name == "ARG" else found
 
 

@@ -63,7 +63,9 @@ def _image(image: InsideImage) -> dict[str, Any]:
 
 
 def _target(row: TargetRow) -> dict[str, Any]:
-    return row._asdict()
+    values = row._asdict()
+    basis = values.pop("basis")
+    return values | {"context": {"path": row.context or ".", **basis._asdict()} if basis is not None else None}
 
 
 def _diagnostic(one: Diagnostic) -> dict[str, Any]:

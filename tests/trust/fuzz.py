@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from buildguard import config, logs, manifest, text, troubles
 from buildguard.archives import gzipped
 from buildguard.archives.tar import TarReader
-from buildguard.declared import dockerfile, layout, pins
+from buildguard.declared import compose, contexts, dockerfile, layout, pins
 from buildguard.declared.images import parse as image_of
 from buildguard.deploy import ledger
 from buildguard.diagnostic import shown
@@ -65,6 +65,7 @@ def _elf(data: bytes) -> None:
 def _recipe(data: bytes) -> None:
     dockerfile.final(data, {"A": "1"})
     layout.of_dockerfile(data, {}, "", "", ["a.py", "app/b.py"])
+    contexts.guess("app/Dockerfile", data, contexts.ProjectPaths([b"a.py", b"app/Dockerfile", b"app/b.py"]))
 
 
 def _tar(data: bytes) -> None:
@@ -91,6 +92,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "pyproject": lambda data: config.read({b"pyproject.toml": data}),
     "Dockerfile": _recipe,
     "cloudbuild.yaml": lambda data: buildrules.problems(data, "cloudbuild.yaml", {}),
+    "compose.yaml": lambda data: compose.builds({"compose.yaml": data, "compose.override.yaml": data}),
     "app.yaml": lambda data: pins.declarations(data, "app.yaml"),
     "Pipfile": lambda data: pins.declarations(data, "Pipfile"),
     ".tool-versions": lambda data: pins.declarations(data, ".tool-versions"),
@@ -131,6 +133,7 @@ def seeds() -> dict[str, list[bytes]]:
                        b'# syntax=docker/dockerfile:1\nARG A=3.11\nFROM --platform=linux/amd64 python:${A}-slim AS b\nRUN <<E\nx\nE\nCOPY --from=b ["a", "/b"]\n'],
         "cloudbuild.yaml": [(REPOSITORY / "cloudbuild.yaml").read_bytes(),
                             b"steps:\n- name: a\n  id: x\n  waitFor: ['-']\n  args: [$_A, \"${PROJECT_ID}\"]\nsubstitutions: {_A: b}\ntimeout: 60s\n"],
+        "compose.yaml": [b"services:\n  web:\n    build:\n      context: ${DIR:-.}\n      dockerfile: docker/Dockerfile\n      args: [PY=3.11, A]\n  job: {build: app}\n"],
         "app.yaml": [b"runtime: python311\nentrypoint: x\nruntime_config: {runtime_version: '3.11'}\n"],
         "Pipfile": [b'[requires]\npython_version = "3.11"\n'],
         ".tool-versions": [b"python 3.11.7 3.12.1\nnodejs 20\n"],
