@@ -25,7 +25,7 @@ _BOOT_UUID = "6F5A1C7E-0D3B-4E57-9A53-0C9C8D1B2A3F"
 
 @pytest.fixture
 def forgetful() -> Iterator[None]:
-    """What was read of this machine is read anew, before and after."""
+    """Forget what was read of this machine, before and after."""
     _forget()
     yield
     _forget()

@@ -29,7 +29,7 @@ _UNREADABLE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueErr
 
 
 class HeldError(UnprovenError):
-    """Somebody else is deploying this service."""
+    """Another run is deploying this service."""
 
 
 class Place(Protocol):
@@ -123,7 +123,7 @@ class File:
             return (self._path.read_bytes(), self._version()) if self._version() else None
 
     def remove(self, version: int) -> None:
-        """Give it back, unless somebody else has it by now."""
+        """Remove that version, unless another run has taken it over."""
         with self._alone():
             if self._version() == version:
                 self._path.unlink()

@@ -52,7 +52,7 @@ def installed() -> dict[str, str]:
 
 
 def credentials_file(environ: Mapping[str, str] = os.environ) -> CredentialsFile | None:
-    """The file from which Google's libraries would read credentials; None if there is none on this machine."""
+    """The file from which Google's libraries would read credentials; None if this machine has no such file."""
     if environ.get(_VARIABLE):
         return _read(CredentialsFile(Path(environ[_VARIABLE]), _VARIABLE))
     folder = Path(environ.get(_FOLDER) or Path("~/.config/gcloud").expanduser())
