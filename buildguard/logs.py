@@ -11,11 +11,14 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from buildguard import health
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MOST_BYTES = 32 << 20  # the last ones count
 _LONGEST_LINE = 10_000
+_OVERLAP = 100  # a word at the end of what is read may go on behind it
 _STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
 _WHEN = re.compile(rf"\[?(?P<when>{_STAMP})")
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
@@ -47,6 +50,9 @@ _FIELDS = (
     "traceback",
     "error",
 )
+_TEXTS = frozenset(_FIELDS[:5])  # their words are read as lines; that one of the others is there at all says something
+_IDENTIFIERS = frozenset({"insertId", "trace", "traceId", "spanId", "logName", "instanceId"})
+_LEVELS = ("ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 _PAYLOAD = re.compile(r"(?:- )?textPayload: (?P<text>.*)$")
 _FRAME = re.compile(r"\s*(?:[|+] )?\s*File \"(?P<path>[^\"]+)\", line (?P<line>\d+)(?:, in (?P<function>.*))?")
 _VERSION = re.compile(r"[/\\]python(3\.\d{1,2})[/\\]")
@@ -97,10 +103,16 @@ class Failure(NamedTuple):
 
 
 class Log(NamedTuple):
-    """A log without what tools put around it: its lines, and the failures in it, the oldest first."""
+    """A log without what tools put around it: its lines, and the failures in it, the oldest first.
+
+    `marked` are lines, by index, whose level, or a field beside their text, marks them as an error, each with those words.
+    `cut` is set if the log was longer than what is read of one.
+    """
 
     lines: tuple[str, ...]
     failures: tuple[Failure, ...]
+    marked: tuple[tuple[int, str], ...] = ()
+    cut: bool = False
 
     @property
     def pythons(self) -> list[str]:
@@ -108,20 +120,35 @@ class Log(NamedTuple):
         places = (match["path"] for line in self.lines if (match := _FRAME.match(line)))
         return list(dict.fromkeys(version for path in places for version in _VERSION.findall(path)))
 
+    @property
+    def errors(self) -> list[tuple[int, str]]:
+        """The lines that look like an error, with their numbers, ascending."""
+        marked = dict(self.marked)
+        numbers = sorted({*health.error_numbers(self.lines), *marked})
+        return [(at + 1, self.lines[at].strip() or marked[at]) for at in numbers]
+
 
 def read(data: bytes) -> Log:
-    """Read a log; bytes that are no UTF-8 become escapes."""
-    text = data[-MOST_BYTES:].decode("utf-8", "backslashreplace")
-    lines = tuple(line for entry in _in_order(list(_entries(text))) for line in entry)
-    return Log(lines, tuple(_failures(lines)))
+    """Read a log; bytes that are no UTF-8 become escapes, and NULs (ASCII as UTF-16) are left out."""
+    text = data[-MOST_BYTES:].decode("utf-8", "backslashreplace").replace("\0", "")
+    lines: list[str] = []
+    marked: list[tuple[int, str]] = []
+    for entry in _in_order(list(_entries(text))):
+        lines += entry.lines or ("",)
+        if entry.mark:
+            marked.append((len(lines) - 1, entry.mark))
+    return Log(tuple(lines), tuple(_failures(tuple(lines))), tuple(marked), cut=len(data) > MOST_BYTES)
 
 
 # ------------------------------------------------------------------------------------------ taking things off
 
 
 class _Entry(NamedTuple):
+    """A line, or what a structured one holds; `mark` is what marks it as an error and is no line of it."""
+
     when: str
     lines: tuple[str, ...]
+    mark: str = ""
 
 
 def _entries(text: str) -> Iterator[_Entry]:
@@ -132,24 +159,38 @@ def _entries(text: str) -> Iterator[_Entry]:
         return
     for line in text.replace("\r\n", "\n").split("\n"):
         for part in line.split("\r"):
-            yield _of_line(part[:_LONGEST_LINE])
+            yield _of_line(part)
 
 
 def _of_line(line: str) -> _Entry:
-    line = _ANSI.sub("", line)
+    mark = _beyond(line) if len(line) > _LONGEST_LINE else ""
+    line = _ANSI.sub("", line[:_LONGEST_LINE])
     when = _WHEN.match(line)
     stamp = when["when"] if when else ""
     while (before := _BEFORE.match(line)) and before.end():
         found = _WHEN.match(line)
         stamp = stamp or (found["when"] if found else "")
+        mark = mark or _mark_before(before[0].strip())
         line = line[before.end() :]
     if line.lstrip().startswith("{") and isinstance(value := _parsed(line.strip()), dict):
         inner = _of_object(value)
-        return inner if inner.when else inner._replace(when=stamp)
+        return inner._replace(when=inner.when or stamp, mark=inner.mark or mark)
     payload = _PAYLOAD.match(line)
     if payload is not None:
         line = _unquoted(payload["text"])
-    return _Entry(stamp, (line.rstrip(),))
+    return _Entry(stamp, (line.rstrip(),), mark)
+
+
+def _mark_before(text: str) -> str:
+    """What tools put before a line, where it marks the line as an error; the name of a step or a host does not."""
+    is_step = text.startswith(("starting", "finished"))
+    return text if text.startswith(_LEVELS) or (is_step and health.looks_like_error(text)) else ""
+
+
+def _beyond(line: str) -> str:
+    """What looks like an error behind the part of a line that is read."""
+    rest = _ANSI.sub("", line[_LONGEST_LINE - _OVERLAP :])
+    return f"a line of {len(line)} characters" if health.looks_like_error(rest) else ""
 
 
 def _of_object(value: Any) -> _Entry:
@@ -160,8 +201,23 @@ def _of_object(value: Any) -> _Entry:
     fields = {**value, **inner} if isinstance(inner, dict) else value
     text = "\n".join(str(fields[name]) for name in _FIELDS if isinstance(fields.get(name), str))
     when = next((str(fields[name]) for name in ("timestamp", "time", "receiveTimestamp") if name in fields), "")
-    lines = [line for part in text.replace("\r\n", "\n").split("\n") for line in _of_line(part[:_LONGEST_LINE]).lines]
-    return _Entry(when, tuple(lines))
+    parts = [_of_line(part) for part in text.replace("\r\n", "\n").split("\n")]
+    mark = next((part.mark for part in parts if part.mark), "") or _mark(value)
+    return _Entry(when, tuple(line for part in parts for line in part.lines), mark)
+
+
+def _mark(value: dict[Any, Any]) -> str:
+    """A field of a structured entry that looks like an error: its level, its status, or one that is not read as text."""
+    inside: list[tuple[str, Any]] = list(value.items())
+    while inside:
+        key, one = inside.pop()
+        if isinstance(one, dict):
+            inside += one.items()
+        elif isinstance(one, list):
+            inside += [(key, each) for each in one]
+        elif one and key not in _TEXTS and key not in _IDENTIFIERS and health.looks_like_error(f"{key}: {one}"):
+            return f"{key}: {one}"
+    return ""
 
 
 def _parsed(text: str) -> Any:
@@ -183,12 +239,12 @@ def _unquoted(text: str) -> str:
     return text
 
 
-def _in_order(entries: list[_Entry]) -> Iterable[tuple[str, ...]]:
+def _in_order(entries: list[_Entry]) -> Iterable[_Entry]:
     """The oldest first: `gcloud logging read` prints the newest first."""
     stamps = [one.when.replace(" ", "T") for one in entries if one.when]
     falls = sum(a > b for a, b in pairwise(stamps))
     rises = sum(a < b for a, b in pairwise(stamps))
-    return [one.lines for one in (reversed(entries) if falls > rises else entries)]
+    return reversed(entries) if falls > rises else entries
 
 
 # ------------------------------------------------------------------------------------------ what Python said

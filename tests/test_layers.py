@@ -21,6 +21,8 @@ _WORDS = ("errors", "diagnostic", "target", "catalogue")
 _PURE = (
     "text",
     "findings",
+    "health",
+    "logs",
     "result",
     "filters",
     "merge",
