@@ -204,6 +204,12 @@ class Repository(NamedTuple):
             changed.update(_rows(self.ask("ls-files", "-o", "--exclude-standard", "-z")))
         return changed
 
+    def edited_paths(self) -> list[bytes]:
+        """Paths of the working tree that are not as HEAD has them, untracked ones included; no filter program runs."""
+        options = ("--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules", "-z")
+        changed = _rows(self.ask(*self.filters_off(), "diff", *options, "HEAD", "--"))
+        return sorted({*changed, *_rows(self.ask("ls-files", "-o", "--exclude-standard", "-z"))})
+
     def blobs(self, oids: Sequence[str]) -> Iterator[bytes | None]:
         """The content of each object, in order; None where it is missing. One git process serves all."""
         child = self.begin("cat-file", "--batch")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.catalogue import RULE_ERRORS
-from buildguard.incident import OLDER, Event, Place, Refused, events_of, python_of
+from buildguard.incident import OLDER, Event, Place, Refused, events_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,7 +31,10 @@ class Hypothesis(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """The answer: the cause, one sentence, its places, every hypothesis, what would have failed next, and what to do."""
+    """The answer: the cause, one sentence, its places, every hypothesis, what would have failed next, and what to do.
+
+    `quote` is the last line of the log that looks like an error, where the cause is unknown; `notes` are beside the answer.
+    """
 
     cause: str
     sentence: str
@@ -39,6 +42,8 @@ class Diagnosis(NamedTuple):
     hypotheses: tuple[Hypothesis, ...]
     next: tuple[Place, ...]
     remedies: tuple[str, ...]
+    quote: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -75,7 +80,8 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     if not events:
         following = tuple(place for place in following if place not in places)
     sentence = _sentence(cause, lead, evidence, places)
-    return Diagnosis(cause, sentence, places, hypotheses, following, _remedies(cause, led, evidence, proven))
+    quote = evidence.quote if cause == UNKNOWN else ""
+    return Diagnosis(cause, sentence, places, hypotheses, following, _remedies(cause, led, evidence, proven), quote)
 
 
 def _with_shown(one: Hypothesis, evidence: Evidence) -> Hypothesis:
@@ -112,9 +118,11 @@ _NEAR = 40  # lines of a log: what follows a known cause so closely comes of it
 
 
 def _is_healthy(evidence: Evidence) -> bool:
-    quiet = evidence.has_log and not evidence.alarming and not evidence.failures and not evidence.met
+    """Whether something proves it, nothing in the log looks like an error, and every source compiled."""
+    quiet = not (evidence.quote or evidence.failures or evidence.met)
     return (
-        quiet
+        bool(evidence.alive)
+        and quiet
         and bool(evidence.looked)
         and evidence.proof in _PROOF
         and not (evidence.refused or evidence.misread or evidence.unproven)
@@ -144,7 +152,7 @@ def _older(evidence: Evidence, events: list[Event]) -> Hypothesis:
     if evidence.looked and evidence.proof in _PROOF and not evidence.unproven:
         if evidence.refused or any(one.failure.is_syntax for one in evidence.failures):
             return Hypothesis("", UNTESTED, (), "what was refused could not be tied to a version of Python")
-        words = f"{evidence.looked}: {python_of(evidence)} accepts every one"
+        words = f"{evidence.looked}: every one compiles"
         unseen = next((reason for cause, reason in evidence.blind if cause == "other-interpreter"), "")
         if unseen:  # what runs may be another one than what is declared, and could not be asked
             return Hypothesis("", UNTESTED, (), f"{words}; what runs was not asked: {unseen}")
@@ -227,6 +235,19 @@ def _minor(python: str) -> str:
     return ".".join(python.rpartition(" ")[2].split(".")[:2])
 
 
+def _trouble(evidence: Evidence, events: list[Event]) -> Hypothesis:
+    """Google's own trouble; that the build or the revision alone had none does not exclude it."""
+    if any(one.cause == "service-trouble" for one in events):
+        return _said("service-trouble", events)
+    if not evidence.calm:
+        return Hypothesis("", UNTESTED, (), "no message of it in the log; Google's services were not asked")
+    words = ", and ".join(evidence.calm)
+    if len(evidence.calm) > 1:
+        return Hypothesis("", REFUTED, (words,))
+    other = "what came after it was not examined: --revision NAME" if "build" in words else "no build was: --build ID"
+    return Hypothesis("", UNTESTED, (), f"{words}; {other}")
+
+
 def _said(cause: str, events: Iterable[Event]) -> Hypothesis:
     return Hypothesis(
         "",
@@ -267,7 +288,7 @@ _JUDGES: Mapping[str, Callable[[Evidence, list[Event]], Hypothesis]] = {
     ),
     "not-importable": _by_log("not-importable", "no message of it in the log; nothing was imported"),
     "resources": _by_log("resources", "no message of it in the log; what the service used was not read"),
-    "service-trouble": _by_log("service-trouble", "no message of it in the log; Google's services were not asked"),
+    "service-trouble": _trouble,
 }
 
 
@@ -294,7 +315,7 @@ def _sentence(cause: str, lead: Event | None, evidence: Evidence, places: tuple[
     if lead is not None:
         return lead.sentence
     if cause == HEALTHY:
-        return f"nothing in this log failed, and {python_of(evidence)} accepts every source here"
+        return f"{evidence.alive}; nothing looks like an error, and every source compiles ({evidence.looked})"
     return _unexplained(evidence)
 
 
@@ -302,9 +323,20 @@ def _unexplained(evidence: Evidence) -> str:
     """What there is to say where no cause was found."""
     if evidence.ended:
         return f"{evidence.ended}; nothing that was looked at says why"
-    if not evidence.has_log:
-        return "nothing here says why anything should fail; paste the log: buildguard diagnose --log FILE"
-    return "nothing in this log says why it failed"
+    if evidence.quote:
+        return f"the cause is unknown; the last line that looks like an error: {evidence.quote}"
+    if not (evidence.has_log or evidence.alive):
+        return "no failure found, and nothing that proves success; pass the log: buildguard diagnose --log FILE"
+    if not evidence.alive:
+        return "no line of this log is a known failure, and none proves that anything runs"
+    return f"{evidence.alive}; whether everything is well is unknown: {_open(evidence)}"
+
+
+def _open(evidence: Evidence) -> str:
+    """Why nothing more can be said, where nothing failed."""
+    if evidence.blind:
+        return evidence.blind[0][1]
+    return "some sources do not compile" if evidence.refused or evidence.misread else _not_looked(evidence)
 
 
 def _since(refused: Iterable[Refused]) -> str:

@@ -79,20 +79,22 @@ class Shown(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """All that is known: from the log (failures, known messages, versions in its paths), and from the repository.
+    """All that is known: from the log (failures, known messages, versions in its paths), and from what was deployed.
 
-    `target` and `found_in` are the declared Python and who says so, `looked` how many sources were judged by whom, empty
-    where none were. `misread` are sources whose bytes are not what they should be, `unproven` what could not be judged.
+    `quote` is the last line of the log that looks like an error, `alive` what proves that something runs or was built;
+    each is empty if there is none. `target` and `found_in` are the declared Python and who says so, `looked` how many
+    sources were judged by whom, empty where none were. `misread` are sources whose bytes are not what they should be,
+    `unproven` what could not be judged. `accepted` are the files that `compiler` compiled in this run without an error.
     `shown` is what was reached beside the log and the repository, `blind` why something of that could not be, by cause;
     `compared` says how the text of the files was held against the commit's and was the same, and `ran` which interpreters
-    are known to have run, each with who says so; `ended` is how a build failed, in words.
+    are known to have run, each with who says so; `ended` is how a build failed, `calm` what went well, in words.
     """
 
     failures: tuple[Placed, ...]
     met: tuple[Met, ...]
     pythons: tuple[str, ...]
     has_log: bool
-    alarming: bool
+    quote: str
     target: str
     found_in: str
     looked: str
@@ -107,6 +109,10 @@ class Evidence(NamedTuple):
     compared: str = ""
     ran: tuple[tuple[str, str], ...] = ()
     ended: str = ""
+    alive: str = ""
+    calm: tuple[str, ...] = ()
+    accepted: frozenset[str] = frozenset()
+    compiler: str = ""
 
 
 class Event(NamedTuple):
@@ -193,12 +199,18 @@ def _of_syntax(placed: Placed, evidence: Evidence) -> tuple[str, str]:
     refused = placed.then or next((one for one in evidence.refused if one.place.path == path), None)
     if refused is not None:
         return _of_refused(placed, refused)
-    python = python_of(evidence)
     if placed.place is None:
-        return "", f"{placed.outside or 'a source'} is refused by {python}, and is no file of this repository"
+        return "", f"{placed.outside or 'a source'} was refused when it ran, and is no file of this repository"
     if placed.as_shown is False:
-        return "", f"{placed.place}: what ran there is in no commit of this repository, whose file {python} accepts"
-    return "", f"{placed.place}: {python} accepts this repository's file, so another one ran"
+        return "", f"{placed.place}: what ran there is in no commit of this repository{_by_compiler(path, evidence)}"
+    if path in evidence.accepted:
+        return "", f"{placed.place}: {evidence.compiler} compiles this repository's file, so another file or Python ran"
+    return "", f"{placed.place}: refused when it ran; no Python compiled this repository's file here to compare"
+
+
+def _by_compiler(path: str | None, evidence: Evidence) -> str:
+    """That this repository's file compiles; only if a Python was asked."""
+    return f", whose file {evidence.compiler} compiles" if path in evidence.accepted else ""
 
 
 def _of_refused(placed: Placed, refused: Refused) -> tuple[str, str]:
@@ -209,8 +221,3 @@ def _of_refused(placed: Placed, refused: Refused) -> tuple[str, str]:
     if refused.accepted_by == "":
         return "", f"{where}: no Python accepts this: {refused.message}"
     return "", f"{where}: Python {refused.target} refuses this, and no newer one was here to ask: {refused.message}"
-
-
-def python_of(evidence: Evidence) -> str:
-    """The target's name for people."""
-    return f"Python {evidence.target}" if evidence.target else "the target's Python"

@@ -29,11 +29,21 @@ class Compared(NamedTuple):
     plan: Plan | None = None
 
 
-def diff(cwd: Path, texts: Sequence[str], *, strict: bool = False, where: Where = Where()) -> Compared:  # noqa: B008
-    """Compare neighbouring stages. Raises UsageError for what is no stage, UnprovenError for one that cannot be read."""
+def diff(
+    cwd: Path,
+    texts: Sequence[str],
+    *,
+    strict: bool = False,
+    where: Where = Where(),  # noqa: B008
+    project: str = "",
+) -> Compared:
+    """Compare neighbouring stages; `project` is the commit whose files an image should have, in place of those on disk.
+
+    Raises UsageError for what is no stage, UnprovenError for one that cannot be read.
+    """
     if len(texts) < 2:  # noqa: PLR2004
         raise UsageError("diff takes two stages or more", hint="buildguard diff commit:HEAD dir:.")
-    stages = opened(cwd, texts, where=where)
+    stages = opened(cwd, texts, where=where, project=project)
     sides = [Side(one.stage, looked_at(one.stage, text)) for one, text in zip(stages, texts, strict=True)]
     at_hand = next((one for one in stages if one.repository is not None), stages[0])
     repository = at_hand.repository or git.repository_of(cwd)

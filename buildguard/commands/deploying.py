@@ -266,7 +266,7 @@ class Deploy:
         """Why: by its log, and not by the port that nobody listened on."""
         from buildguard.commands.diagnose import diagnose
 
-        found = diagnose(self.prepared.repository.top, log)
+        found = diagnose(self.prepared.repository.top, log, source=self._source)
         last = hidden(log.strip().rpartition(b"\n")[2].decode("utf-8", "replace"))[:200]
         known = found.cause not in {"unknown", "healthy"}
         what = found.sentence if known else f"the container does not listen on PORT={PORT}"

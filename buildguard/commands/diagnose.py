@@ -1,25 +1,27 @@
-"""`buildguard diagnose`: a pasted log and this repository, to the cause. Nothing but them is read."""
+"""`buildguard diagnose`: from a log, and the commit that was deployed, to the cause.
+
+What is judged is what was deployed: an image's files if one was examined, else the commit. Local edits are a note.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import hypotheses, logs, troubles
-from buildguard.catalogue import RULE_ERRORS
+from buildguard import health, hypotheses, logs, troubles
 from buildguard.commands.check import judged
-from buildguard.commands.job import Job, Request, prepare
+from buildguard.commands.deployed import deployed, job_of
 from buildguard.commands.judging import judge_all
+from buildguard.commands.newer import REFUSED, Newer
 from buildguard.commands.reached import Asked, look
 from buildguard.declared import gather, layout
 from buildguard.diagnostic import Severity, Unproven, shown_path
-from buildguard.errors import GuardError, UnprovenError, UsageError
+from buildguard.errors import GuardError, UnprovenError
 from buildguard.ignore import docker, gcloud
 from buildguard.incident import Evidence, Missing, Place, Placed, Refused
-from buildguard.place import locate
 from buildguard.result import Report
+from buildguard.source import deciding
 from buildguard.stages import Kind
 from buildguard.target import NEWEST, PythonVersion
 
@@ -28,23 +30,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildguard.commands.attempts import Attempts
+    from buildguard.commands.deployed import Declared
+    from buildguard.commands.job import Job
     from buildguard.commands.reached import Reached
     from buildguard.custody import Chain
     from buildguard.diagnostic import Diagnostic, Range
     from buildguard.hypotheses import Diagnosis
     from buildguard.ignore import Rule
     from buildguard.logs import Failure, Log
+    from buildguard.troubles import Met
 
     _Drops = Callable[[str], Rule | None]
 
-_ALARMING = re.compile(
-    r"(?i)\b(?:error|fatal|critical|exception|traceback|failed|failure|denied|refused|killed|panic|abort(?:ed)?)\b"
-)
-_REFUSED = RULE_ERRORS | {"BG101", "BG103"}
 _MISREAD = frozenset({"BG102", "BG106", "BG107"})
+_REFUSALS = REFUSED | _MISREAD
 _FROZEN = "<"
+_PROOF = frozenset({"compiled", "image"})
+_LONGEST_QUOTE, _MOST_NAMES = 500, 5
 _MOST_EXCERPTS, _AROUND, _WIDEST = 20, 2, 400
-_ANY = "3.12"  # where nothing says which Python it is, none is asked
 
 
 class _Silent:
@@ -55,14 +58,6 @@ class _Silent:
 
     def tell(self, text: str) -> None:
         """Nor of what takes its time."""
-
-
-class _Declared(NamedTuple):
-    """The Python that the repository declares, and who says so; empty where nothing does, and then why."""
-
-    python: str
-    found_in: str
-    untold: str = ""
 
 
 class Examined(NamedTuple):
@@ -93,23 +88,25 @@ class Excerpt(NamedTuple):
     ranges: tuple[Range, ...]
 
 
-def diagnose(cwd: Path, log: bytes | None, asked: Asked = Asked()) -> Diagnosis:  # noqa: B008
-    """The cause of what a log shows, or of what this repository alone lets expect where there is none.
+def diagnose(cwd: Path, log: bytes | None, asked: Asked = Asked(), *, source: str = "") -> Diagnosis:  # noqa: B008
+    """The cause of what a log shows, or of what the commit alone lets expect if there is no log.
 
-    Raises UsageError where the configuration is wrong.
+    `source` is what was deployed, as a stage: a commit, or "dir:." for the files on disk. Without it, what is examined
+    decides, and else HEAD. Raises UsageError where the configuration is wrong.
     """
-    return examine(cwd, log, asked).diagnosis
+    return examine(cwd, log, asked, source=source).diagnosis
 
 
-def examine(cwd: Path, log: bytes | None, asked: Asked) -> Examined:
+def examine(cwd: Path, log: bytes | None, asked: Asked, *, source: str = "") -> Examined:
     """The same, with everything that a page shows."""
     attempts = _attempts(cwd)
     found = look(cwd, asked, _Silent(), attempts, has_log=log is not None)
     whole = log if log is not None else found.log or None
     read = logs.read(whole or b"")
-    job, declared = _job(cwd, read)
+    base = deployed(cwd, source, found.commit)
+    job, declared = job_of(cwd, read, base)
     try:
-        bench = _Bench(job, read, found, has_log=whole is not None)
+        bench = _Bench(job, read, found, log)
         diagnosis = bench.diagnosis(declared)
         return Examined(
             diagnosis, bench.report, found.chains, tuple(bench.excerpts(diagnosis)), attempts, found.reports
@@ -128,60 +125,46 @@ def _attempts(cwd: Path) -> Attempts | None:
         return None
 
 
-def _job(cwd: Path, log: Log) -> tuple[Job, _Declared]:
-    """The repository, to be judged by the Python that ran: the one that the log's paths speak of, else the declared one."""
-    where = locate(cwd, ())
-    try:
-        job = prepare(Request(cwd=cwd), where)
-    except UsageError as error:
-        if not log.pythons:
-            return prepare(Request(cwd=cwd, targets=(_ANY,)), where), _Declared("", "", error.what)
-        return prepare(Request(cwd=cwd, targets=(log.pythons[-1],)), where), _Declared(log.pythons[-1], "the log")
-    versions = [target.version for target in job.targets if target.version is not None]
-    found_in = ", ".join(dict.fromkeys(target.found_in for target in job.targets))
-    declared = _Declared(", ".join(dict.fromkeys(map(str, versions))), found_in)
-    ran = [one for one in log.pythons if PythonVersion.parse(one) is not None]
-    if ran and versions and not {version.minor_text for version in versions} & set(ran):
-        job.cache.close()
-        job = prepare(Request(cwd=cwd, targets=(ran[-1],)), where)
-    return job, declared
-
-
 class _Bench:
     """What is at hand for one diagnosis: the repository, judged, and the log."""
 
-    def __init__(self, job: Job, log: Log, reached: Reached, *, has_log: bool) -> None:
+    def __init__(self, job: Job, log: Log, reached: Reached, given: bytes | None) -> None:
+        """`given` is the log that a person gave, if any; `log` may be that of a build instead."""
         self._job = job
         self._reached = reached
         self.report = Report(".", (), (), (), (), 0, 0.0)
         self._where = job.place
         self._log = log
-        self._has_log = has_log
+        self._given = given
+        # those that the Python of the image compiled: that is what was deployed
+        self._images = [
+            one for one in reached.reports if any(row.proof == "image" and row.interpreter for row in one.targets)
+        ]
+        self._refused_in_image = {
+            one.path for image in self._images for one in image.diagnostics if one.code in _REFUSALS
+        }
         self._entries = {shown_path(entry.path): entry for entry in job.place.stage.entries()}
         self._sources = {shown_path(entry.path) for entry in job.chosen.sources}
         self._contents: dict[str, list[str]] = {}
 
-    def diagnosis(self, declared: _Declared) -> Diagnosis:
+    def diagnosis(self, declared: Declared) -> Diagnosis:
         """The whole of it."""
         report = self.report = self._report(declared)
-        newer = _Newer(self._job)
+        newer = Newer(self._job)
         refused = self._refused(report, newer)
         met = tuple(troubles.met(self._log.lines))
-        rows = [row for row in report.targets if row.proof != "none"]
-        looked = (
-            f"{report.files} sources, {_verb(rows[0].proof)} by {rows[0].interpreter}" if rows and report.files else ""
-        )
-        return hypotheses.diagnose(
+        looked, proof = _judged_by(self._images[-1] if self._images else report)
+        found = hypotheses.diagnose(
             Evidence(
                 failures=tuple(self._placed(one, refused, newer) for one in self._log.failures),
                 met=met,
                 pythons=tuple(self._log.pythons),
-                has_log=self._has_log,
-                alarming=any(_ALARMING.search(line) for line in self._log.lines),
+                has_log=self._given is not None or bool(self._log.lines and self._reached.log),
+                quote=self._quote(met),
                 target=declared.python,
                 found_in=declared.found_in,
                 looked=looked,
-                proof=max((row.proof for row in rows), default="none"),
+                proof=proof,
                 refused=tuple(refused),
                 newer=tuple(
                     f"{one.path}:{one.range.line}: {one.message}" if one.path else one.message
@@ -191,17 +174,79 @@ class _Bench:
                 misread=tuple(
                     _refusal(one, None)
                     for one in report.diagnostics
-                    if one.code in _MISREAD and one.severity is Severity.ERROR
+                    if one.code in _MISREAD and one.severity is Severity.ERROR and self._is_deployed(one)
                 ),
                 missing=tuple(self._missing(met)),
-                unproven=tuple(one.reason for one in report.unproven if one.path is None),
+                unproven=tuple(self._unproven(report)),
                 shown=self._reached.shown,
                 blind=self._reached.blind,
                 compared=self._reached.compared,
                 ran=self._reached.ran,
                 ended=self._reached.ended,
+                alive=self._alive(),
+                calm=self._reached.calm,
+                accepted=self._accepted(report),
+                compiler=", ".join(dict.fromkeys(row.interpreter for row in report.targets if row.interpreter)),
             )
         )
+        return found._replace(notes=tuple(self._notes(report)))
+
+    def _quote(self, met: Sequence[Met]) -> str:
+        """The last line that looks like an error, before those that only report that something failed."""
+        lines = dict(self._log.errors)
+        numbers = {*(one.line for one in self._log.failures), *(one.line for one in met)}
+        lines |= {number: self._log.lines[number - 1].strip() for number in numbers if number}
+        after = {one.line for one in met if not one.known.cause}
+        after |= {one.line for one in self._log.failures if one.type.rpartition(".")[2] in troubles.CONSEQUENCES}
+        last = max({*lines} - after or {*lines}, default=0)
+        return lines[last][:_LONGEST_QUOTE] if last else ""
+
+    def _alive(self) -> str:
+        """What proves that something runs or was built; of a log that a person gave, only a line of its own."""
+        line = "" if self._log.cut else health.proof_of(self._log.lines)
+        if line:
+            return f"the log reports: {line[:_LONGEST_QUOTE]}"
+        return ", and ".join(self._reached.calm) if self._given is None else ""
+
+    def _accepted(self, report: Report) -> frozenset[str]:
+        """The sources that every target's Python compiled without an error, in this run; a prediction does not count."""
+        judged = report.targets and all(row.proof in _PROOF and not row.cached for row in report.targets)
+        if not judged or any(one.path is None for one in report.unproven):
+            return frozenset()
+        others = {one.path for one in report.unproven}
+        others |= {one.path for one in report.diagnostics if one.code in _REFUSALS}
+        return frozenset(self._sources - others)
+
+    def _unproven(self, report: Report) -> Iterator[str]:
+        """Why not every source that was deployed is known to compile."""
+        for one in (unproven for each in self._images or [report] for unproven in each.unproven):
+            yield f"{one.path}: {one.reason}" if one.path else one.reason
+        for image in self._images:
+            assert image.image is not None
+            others = {*image.image.changed, *image.image.generated}
+            for path in image.rejected_files:
+                if path in others:
+                    yield f"{image.image.reference} refuses {path}, which is not as in the commit"
+
+    def _is_deployed(self, one: Diagnostic) -> bool:
+        """Whether the Python of the image refuses that file as well, if it was asked."""
+        return not self._images or one.path in self._refused_in_image
+
+    def _notes(self, report: Report) -> Iterator[str]:
+        """What is no evidence and explains a difference: edits that were not deployed, files that an image does not have."""
+        refused = [one for one in report.diagnostics if one.code in REFUSED and not self._is_deployed(one)]
+        if refused:
+            paths = sorted({one.path or "" for one in refused})
+            yield f"refused in the commit, and missing from the image or compiled there: {_names(paths)}"
+        repository = self._where.repository
+        if repository is None or self._where.compared_as == "worktree":
+            return
+        try:
+            edited = [path for path in repository.edited_paths() if path.endswith(b".py") or deciding(path)]
+        except UnprovenError:
+            return
+        if edited:
+            yield f"not examined, because it was not deployed: uncommitted changes in {_names(list(map(shown_path, edited)))}"
 
     def excerpts(self, found: Diagnosis) -> Iterator[Excerpt]:
         """The lines around each place of a diagnosis."""
@@ -210,18 +255,19 @@ class _Bench:
                 lines = self._lines(place.path)
                 first = max(1, place.line - _AROUND)
                 texts = tuple(text[:_WIDEST] for text in lines[first - 1 : place.line + _AROUND])
-                refused = (one for one in self.report.diagnostics if one.path == place.path and one.code in _REFUSED)
+                refused = (one for one in self.report.diagnostics if one.path == place.path and one.code in REFUSED)
                 yield Excerpt(place.path, first, place.line, texts, tuple(one.range for one in refused))
 
-    def _report(self, declared: _Declared) -> Report:
+    def _report(self, declared: Declared) -> Report:
         if declared.untold:
             return Report(".", (), (), (Unproven(None, None, declared.untold),), (), 0, 0.0)
         return judged(self._job, judge_all(self._job, _Silent()), time.monotonic())
 
     # -------------------------------------------------------------------------------------- what is refused
 
-    def _refused(self, report: Report, newer: _Newer) -> list[Refused]:
-        found = [one for one in report.diagnostics if one.code in _REFUSED and one.path is not None]
+    def _refused(self, report: Report, newer: Newer) -> list[Refused]:
+        found = [one for one in report.diagnostics if one.code in REFUSED and one.path is not None]
+        found = [one for one in found if self._is_deployed(one)]
         more = list(self._refused_elsewhere({one.path or "" for one in found}))
         sources = {row.python: row.found_in for row in report.targets}
         # where several are declared, each says for itself who declares it
@@ -243,7 +289,7 @@ class _Bench:
             # the Python that ran there, which need not be the one that was promised
             ran = next((row.interpreter for row in report.targets if row.interpreter), "").rpartition(" ")[2]
             for one in report.diagnostics:
-                if one.code in _REFUSED and one.path is not None and one.path not in others:
+                if one.code in REFUSED and one.path is not None and one.path not in others:
                     yield one._replace(target=ran or one.target), inside.reference
 
     def _bytes(self, path: str) -> bytes:
@@ -259,7 +305,7 @@ class _Bench:
 
     # -------------------------------------------------------------------------------------- where it was
 
-    def _placed(self, failure: Failure, refused: Sequence[Refused], newer: _Newer) -> Placed:
+    def _placed(self, failure: Failure, refused: Sequence[Refused], newer: Newer) -> Placed:
         """A failure's place: the last of its frames that lies in this repository; a compiler's is the last of all."""
         frames = failure.frames[-1:] if failure.is_syntax else failure.frames[::-1]
         for frame in frames:
@@ -321,7 +367,7 @@ class _Bench:
         except GuardError:
             return []
 
-    def _then(self, path: str, frame: logs.Frame, newer: _Newer) -> tuple[str, Refused | None]:
+    def _then(self, path: str, frame: logs.Frame, newer: Newer) -> tuple[str, Refused | None]:
         """The newest commit in which the file has the line that a log shows, and what the target made of that file."""
         repository = self._where.repository
         if repository is None or not repository.head:
@@ -367,78 +413,22 @@ class _Bench:
             return
 
 
-class _Newer:
-    """The newest Python at hand: it tells what is refused for its age only."""
-
-    def __init__(self, job: Job) -> None:
-        self._root = job.place.root
-
-    def accepts(self, files: dict[str, bytes], minor: int) -> dict[str, str]:
-        """By path, the Python newer than `minor` that accepts a file; empty where the newest refuses it; less, unasked."""
-        found: dict[str, str] = {}
-        for ask in (self._compiled, self._predicted):
-            names = [name for name in files if not found.get(name)]
-            asked = ask([files[name] for name in names], minor) if names else None
-            if asked is not None:
-                version, accepted = asked
-                found |= {name: version if at in accepted else "" for at, name in enumerate(names)}
-        return found
-
-    def _compiled(self, sources: Sequence[bytes], minor: int) -> tuple[str, set[int]] | None:
-        """By the newest Python of this machine: its version, and the numbers of the sources that it accepts."""
-        from buildguard.engines.interpreter import second_opinion
-        from buildguard.engines.pool import source_of
-        from buildguard.interpreters import candidates
-
-        numbered = [source_of(at, data) for at, data in enumerate(sources)]
-        for newest in range(NEWEST, minor, -1):
-            for path, _where in candidates(f"3.{newest}", self._root):
-                try:
-                    return second_opinion(path, numbered)
-                except UnprovenError:
-                    continue
-        return None
-
-    @staticmethod
-    def _predicted(sources: Sequence[bytes], minor: int) -> tuple[str, set[int]] | None:
-        """By ruff, for what no Python here is new enough for."""
-        from buildguard.engines import Unavailable
-        from buildguard.engines.pool import source_of
-        from buildguard.engines.static import StaticEngine
-
-        for newest in range(NEWEST, minor, -1):
-            engine = StaticEngine(PythonVersion(newest))
-            if isinstance(engine.prepare(), Unavailable):
-                continue
-            try:
-                outcomes = list(engine.compile(iter([source_of(at, data) for at, data in enumerate(sources)])))
-            except UnprovenError:
-                return None
-            finally:
-                engine.close()
-            return f"3.{newest} (predicted)", {
-                one.number for one in outcomes if one.rejected is None and not one.unproven
-            }
-        return None
-
-    def verdict(self, content: bytes, place: Place, job: Job) -> Refused | None:
-        """What the target makes of a file as it was once: by its own f-string rules, or by its interpreter."""
-        from buildguard.rules import fstrings
-
-        version = next((target.version for target in job.targets if target.version is not None), None)
-        if version is None:
-            return None
-        found = [one for one in fstrings.findings(content, version.minor) if one.code in _REFUSED]
-        accepted = self.accepts({place.path: content}, version.minor)
-        if not found:
-            return None
-        first = next((one for one in found if one.range.line == place.line), found[0])
-        return Refused(place, first.code, first.message, str(version), accepted.get(place.path))
-
-
 def _refusal(one: Diagnostic, accepted_by: str | None) -> Refused:
     return Refused(Place(one.path or "", one.range.line), one.code, one.message, one.target or "", accepted_by)
 
 
-def _verb(proof: str) -> str:
-    return "predicted" if proof == "predicted" else "compiled"
+def _judged_by(report: Report) -> tuple[str, str]:
+    """How many sources were judged, by whom, and what that proves; empty and "none" if none were."""
+    rows = [row for row in report.targets if row.proof != "none"]
+    if not rows or not report.files:
+        return "", "none"
+    proof = "predicted" if any(row.proof == "predicted" for row in rows) else rows[0].proof
+    place = f" of {report.image.reference}" if report.image is not None else ""
+    verb = "predicted" if proof == "predicted" else "compiled"
+    sources = "1 source" if report.files == 1 else f"{report.files} sources"
+    return f"{sources}{place}, {verb} by {', '.join(dict.fromkeys(row.interpreter or '' for row in rows))}", proof
+
+
+def _names(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _MOST_NAMES} more" if len(paths) > _MOST_NAMES else ""
+    return ", ".join(paths[:_MOST_NAMES]) + more

@@ -31,9 +31,10 @@ _MODES = {Kind.FILE: manifests.FILE, Kind.EXECUTABLE: manifests.EXECUTABLE, Kind
 class Image:
     """An image, read once; its contents stay at hand for as long as this lives."""
 
-    def __init__(self, cwd: Path, text: str) -> None:
-        """`text` is `image:REF[:/root]`; raises UsageError for anything else."""
+    def __init__(self, cwd: Path, text: str, commit: str = "") -> None:
+        """`text` is `image:REF[:/root]`, `commit` the project's to look for in it. Raises UsageError for anything else."""
         self._cwd = cwd
+        self._commit = commit
         self._text = text
         self._reference, self._root = parse(text)
         self._files: ImageFiles | None = None
@@ -41,7 +42,7 @@ class Image:
 
     def snapshot(self) -> Snapshot:
         """The project in the image; what installers put beside it is no part of it."""
-        project = project_around(self._cwd, "")
+        project = project_around(self._cwd, "", self._commit)
         daemon = daemons.connect()
         try:
             cells.sweep(daemon)

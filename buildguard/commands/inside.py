@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 _PREFIX = "image:"
 
 
-def check_image(request: Request, text: str, watcher: Watcher) -> Report:
+def check_image(request: Request, text: str, watcher: Watcher, commit: str = "") -> Report:
     """Judge the project in an image, and what was installed beside it.
 
-    `text` is `image:REF` or `image:REF:/root`. Raises UsageError for a request that makes no sense, UnprovenError where
+    `text` is `image:REF` or `image:REF:/root`; `commit` is the one to hold the image against, in place of the files on disk. Raises UsageError for a request that makes no sense, UnprovenError where
     the image cannot be read or nobody can tell where the project lies in it.
     """
     started = time.monotonic()
     if request.staged or request.diff_base:
         raise UsageError("an image has no index and no commits: --staged and --diff-base do not go with it")
     reference, root = parse(text)
-    project = project_around(request.cwd, request.service)
+    project = project_around(request.cwd, request.service, commit)
     daemon = daemons.connect()
     try:
         cells.sweep(daemon)

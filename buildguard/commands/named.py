@@ -45,12 +45,22 @@ class Where(NamedTuple):
         return Where(self.project or table.project, self.region or table.region)
 
 
-def opened(cwd: Path, texts: Sequence[str], *, brief: bool = False, where: Where = Where()) -> list[Opened]:  # noqa: B008
-    """The stages of a command line; those in git are narrowed to the folder that `dir:` names."""
+def opened(
+    cwd: Path,
+    texts: Sequence[str],
+    *,
+    brief: bool = False,
+    where: Where = Where(),  # noqa: B008
+    project: str = "",
+) -> list[Opened]:
+    """The stages of a command line; those in git are narrowed to the folder that `dir:` names.
+
+    `project` is the commit whose files an image should have, in place of those on disk.
+    """
     disks = {text: _on_disk(cwd, text, brief=brief) for text in texts if _is_folder(text)}
     below = {one.prefix for one in disks.values() if one.repository is not None}
     prefix = below.pop() if len(below) == 1 else b""
-    return [disks[text] if text in disks else _other(cwd, text, prefix, where) for text in texts]
+    return [disks[text] if text in disks else _other(cwd, text, prefix, where, project) for text in texts]
 
 
 def _is_folder(text: str) -> bool:
@@ -82,7 +92,7 @@ def _disk(text: str, root: Path, listing: git.Listing | None, prefix: bytes, *, 
     return Disk(text, root, listing, prefix, brief=brief)
 
 
-def _other(cwd: Path, text: str, prefix: bytes, where: Where) -> Opened:
+def _other(cwd: Path, text: str, prefix: bytes, where: Where, project: str) -> Opened:
     kind, _, rest = text.partition(":")
     if text.startswith(_BUILD):
         from buildguard.snapshots.built import Built
@@ -106,7 +116,7 @@ def _other(cwd: Path, text: str, prefix: bytes, where: Where) -> Opened:
     if kind == "image":
         from buildguard.commands.imaged import Image
 
-        return Opened(Image(cwd, text))
+        return Opened(Image(cwd, text, project))
     file = cwd / (rest if kind in {"tar", "manifest"} else text)
     if not file.is_file():
         raise UsageError(f"there is no file '{rest if kind in {'tar', 'manifest'} else text}'")

@@ -31,7 +31,7 @@ from buildguard.place import locate
 from buildguard.snapshots.bucket import fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from buildguard.commands.attempts import Attempts
@@ -78,7 +78,8 @@ class Reached(NamedTuple):
     """What was found: causes shown or excluded, a log that came with it, and what could not be looked at, by cause.
 
     `compared` says how the text of the files was held against the commit's, and was the same; `calm` what went well, `ran` which
-    interpreters are known to have run, each with who says so; `ended` is how a build failed, `commit` what `image` was made of.
+    interpreters are known to have run, each with who says so; `ended` is how a build failed. `commit` is what `image`, or a build
+    without one, was made of; empty if unknown.
     """
 
     shown: tuple[Shown, ...] = ()
@@ -107,7 +108,7 @@ class Reached(NamedTuple):
             (*self.calm, *other.calm),
             (*self.ran, *other.ran),
             self.ended or other.ended,
-            other.commit if other.image else self.commit,
+            other.commit if other.image else other.commit or self.commit,
         )
 
 
@@ -128,6 +129,21 @@ class Sight(NamedTuple):
     def head(self) -> str:
         """The commit that is checked out; empty where there is none."""
         return self.repository.head if self.repository is not None else ""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the commit is known and not in the repository."""
+        return self.commit != _HEAD and not self.has(self.commit)
+
+    @property
+    def elsewhere(self) -> str:
+        """That it is not, and what helps."""
+        return f"commit:{self.commit[:_SHORT]}, of which it was made, is not in this repository: git fetch"
+
+    @property
+    def project(self) -> str:
+        """The commit whose files are those of the project; empty without commits, where only the folder has any."""
+        return "" if not self.head else _HEAD if self.is_elsewhere else self.commit
 
     def has(self, commit: str) -> bool:
         """Whether a commit is in the repository."""
@@ -154,16 +170,7 @@ def look(cwd: Path, asked: Asked, watcher: Watcher, attempts: Attempts | None, *
         found += image(_of(sight, _attempted(attempts, name)), asked.image)
     elif found.image:
         found += image(_of(sight, found.commit), found.image)
-    return found + _of_google(found.calm)
-
-
-def _of_google(calm: Sequence[str]) -> Reached:
-    """Google's own trouble is excluded where neither the build nor the revision had any; one of them alone is not enough."""
-    words = ", and ".join(calm)
-    if len(calm) > 1:
-        return Reached((Shown(_TROUBLE, False, words),))
-    other = "what came after it was not looked at: --revision NAME" if "build" in words else "no build was: --build ID"
-    return Reached(blind=((_TROUBLE, f"{words}; {other}"),)) if calm else Reached()
+    return found
 
 
 def _attempted(attempts: Attempts | None, made: str) -> str:
@@ -197,9 +204,10 @@ def image(sight: Sight, reference: str) -> Reached:
     name, given = whereabouts.parse(reference)
     root = given or sight.config.image_root
     stage = f"image:{name}{f':{root}' if root else ''}"
-    found = _compared(sight, stage, (_BYTES, _STALE, _FILES))
+    found = Reached(image=name, commit=sight.commit) + _compared(sight, stage, (_BYTES, _STALE, _FILES))
+    request = Request(cwd=sight.cwd, engine="container", image=name)
     try:
-        report = check_image(Request(cwd=sight.cwd, engine="container", image=name), stage, sight.watcher)
+        report = check_image(request, stage, sight.watcher, sight.project)
     except OtherPlatformError as error:
         blind = tuple((one, error.words) for one in (_OTHER, _STRAY))
         remedy = f"docker build --platform {sight.config.platform}"
@@ -208,7 +216,11 @@ def image(sight: Sight, reference: str) -> Reached:
         return found + Reached(blind=tuple((one, error.words) for one in (_OTHER, _STRAY, _PLATFORM)))
     is_told = any(row.found_in != name for row in report.targets)
     blind = () if is_told else ((_OTHER, f"{UNTOLD} should be in {name}, or several do: --service picks one"),)
-    return found + Reached(tuple(_of_image(report, name)), blind=blind, reports=(report,))
+    shown = tuple(_of_image(report, name))
+    if sight.is_elsewhere:
+        shown = tuple(one for one in shown if one.cause != _OTHER)
+        blind = ((_OTHER, sight.elsewhere),)
+    return found + Reached(shown, blind=blind, reports=(report,))
 
 
 def _of_image(report: Report, name: str) -> Iterator[Shown]:
@@ -223,7 +235,7 @@ def _of_image(report: Report, name: str) -> Iterator[Shown]:
         for one in met[:_MOST]:
             place = Place(one.path, None) if one.path else None
             yield Shown(cause, True, f"{one.path or name}: {one.message}", place, _REMEDIES[cause])
-        if not met and runs and words:
+        if not met and runs and words and not (cause == _STRAY and _has_unseen_bytecode(report)):
             yield Shown(cause, False, words)
     inside = report.image
     assert inside is not None
@@ -232,6 +244,15 @@ def _of_image(report: Report, name: str) -> Iterator[Shown]:
     if not inside.misfits and runs:
         words = f"{name} is for {inside.platform}, its Python runs, and none of {inside.compiled} compiled modules is for another"
         yield Shown(_PLATFORM, False, words)
+
+
+def _has_unseen_bytecode(report: Report) -> bool:
+    """Whether some bytecode could not be held against its source, or what an installer brought does not fit its own."""
+    assert report.image is not None
+    installed = report.image.dependencies
+    return any(one.path is None or one.path.endswith(".pyc") for one in (*report.unproven, *installed.unproven)) or any(
+        one.code == "BG405" for one in installed.rejected
+    )
 
 
 def build(sight: Sight, identity: str) -> Reached:
@@ -247,9 +268,8 @@ def build(sight: Sight, identity: str) -> Reached:
             pythons = answers.interpreters(seen.outputs, lambda name: storage.content(f"{seen.artifacts}/{name}"))
     except UnprovenError as error:
         return Reached(blind=tuple((name, error.words) for name in (*_IN_A_BUILD, _BYTES, _FILES)))
-    found += Reached(
-        tuple(_of_ending(seen)), calm=(f"the build {seen.id} ended with SUCCESS",) * (seen.status == SUCCESS)
-    )
+    calm = (f"the build {seen.id} ended with SUCCESS",) * (seen.status == SUCCESS)
+    found += Reached(tuple(_of_ending(seen)), calm=calm, commit=sight.commit)
     if not seen.is_done:
         why = f"the build {seen.id} has not ended yet: it is {seen.status}"
         return found + Reached(blind=tuple((name, why) for name in (*_IN_A_BUILD, _BYTES, _FILES)))
@@ -316,7 +336,12 @@ def revision(sight: Sight, name: str) -> Reached:
     except UnprovenError as error:
         return Reached(blind=((_VARIABLE, error.words),))
     shown, blind = [], []
-    wanted = sight.config.deploy.required_env
+    commit = found.annotations.get(COMMIT, "")
+    try:
+        wanted = _declared(_of(sight, commit)).deploy.required_env
+    except GuardError as error:
+        wanted = ()
+        blind.append((_VARIABLE, error.words))
     missing = [one for one in wanted if one not in found.env]
     if missing:
         remedy = f"gcloud run services update {service} --update-env-vars {missing[0]}=…"
@@ -328,13 +353,17 @@ def revision(sight: Sight, name: str) -> Reached:
     else:
         words = f"{name} has every variable that required-env names; whether its code wants more was not looked at"
         blind.append((_VARIABLE, words))
-    commit = found.annotations.get(COMMIT, "")
     if commit and sight.head and not _related(sight, commit):
         words = f"{name} was made from commit {commit[:12]}, and {sight.head[:12]} is checked out here"
         shown.append(Shown(_FILES, True, words, remedy="deploy the commit that you mean, or look at the other one"))
     log = f"{found.message}\n".encode() if found.message and not found.ready else b""
     calm = (f"the revision {name} is ready",) if found.ready else ()
-    return Reached(tuple(shown), log, tuple(blind), image=found.image, calm=calm, commit=commit)
+    return Reached(tuple(shown), log, tuple(blind), image=found.image, calm=calm, commit=_of(sight, commit).commit)
+
+
+def _declared(sight: Sight) -> Config:
+    """The configuration of the commit that something was made of; the one on disk has edits that were never deployed."""
+    return configs.read(config_files(locate(sight.cwd, (f"commit:{sight.project}",) if sight.project else ()).stage))
 
 
 def _related(sight: Sight, commit: str) -> bool:
@@ -351,11 +380,10 @@ def _related(sight: Sight, commit: str) -> bool:
 def _compared(sight: Sight, stage: str, names: tuple[str, ...]) -> Reached:
     """A stage against its commit: each difference speaks for a cause, and none excludes those that were looked for."""
     before = f"commit:{sight.commit[:_SHORT]}"
-    if sight.commit != _HEAD and not sight.has(sight.commit):
-        why = f"{before}, of which it was made, is not in this repository: git fetch"
-        return Reached(blind=tuple((name, why) for name in (*names, _ENCODING)))
+    if sight.is_elsewhere:
+        return Reached(blind=tuple((name, sight.elsewhere) for name in (*names, _ENCODING)))
     try:
-        chain = diff(sight.cwd, [before, stage], where=sight.where).chain
+        chain = diff(sight.cwd, [before, stage], where=sight.where, project=sight.project).chain
     except GuardError as error:
         return Reached(blind=tuple((name, error.words) for name in (*names, _ENCODING)))
     shown = tuple(_of_chain(chain, before, stage))

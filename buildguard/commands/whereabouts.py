@@ -58,9 +58,9 @@ def parse(text: str) -> tuple[str, str]:
     return reference, f"/{root.strip('/')}" if colon else ""
 
 
-def project_around(cwd: Path, service: str) -> Project:
-    """The project that a folder lies in."""
-    place = locate(cwd, ())
+def project_around(cwd: Path, service: str, commit: str = "") -> Project:
+    """The project that a folder is in, as a commit has it; without a commit, as it is on disk."""
+    place = locate(cwd, (f"commit:{commit}",) if commit else ())
     config = configs.read(config_files(place.stage))
     sources = choose(place.stage, Selection((), config.include, config.exclude)).sources
     paths = frozenset(os.fsdecode(entry.path) for entry in place.stage.entries())

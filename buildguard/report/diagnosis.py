@@ -37,6 +37,7 @@ def text(found: Diagnosis) -> str:
         "refuted:", [f"{one.id}: {'; '.join(one.evidence)}" for one in found.hypotheses if one.verdict == REFUTED]
     )
     lines += _block("not tested from here:", list(_untested(found)))
+    lines += _block("notes:", list(found.notes))
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -80,6 +81,8 @@ def as_json(found: Diagnosis) -> str:
         ],
         "next": [place._asdict() for place in found.next],
         "remedies": list(found.remedies),
+        "quote": found.quote,
+        "notes": list(found.notes),
         "exit_code": found.exit_code,
     }
     return json.dumps(answer, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace").decode() + "\n"
@@ -100,6 +103,7 @@ def markdown(found: Diagnosis) -> str:
     for title, rows in (
         ("Would have failed next", [str(place) for place in found.next]),
         ("To repair it", list(found.remedies)),
+        ("Notes", list(found.notes)),
     ):
         if rows:
             lines += [f"### {title}", "", *(f"- {_span(row)}" for row in rows), ""]

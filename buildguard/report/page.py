@@ -70,6 +70,7 @@ def page(found: Examined) -> str:
         hypotheses=hypotheses,
         following=[str(place) for place in diagnosis.next],
         remedies=diagnosis.remedies,
+        notes=diagnosis.notes,
         chains=[_drawing(chain) for chain in found.chains],
         matrix=_matrix([found.report, *found.reports], found.chains),
         excerpts=[_excerpt(one) for one in found.lines],
@@ -175,15 +176,19 @@ def _cell(path: str, report: Report, row: TargetRow, refused: dict[str, str], lo
     unproven = _unproven(report, row)
     if row.proof == "none" or unproven & {path, None}:
         return Cell("quiet", "not judged")
-    # a target that covers some of the files only may not cover this one
-    return Cell("yes", "✓ accepted") if row.files == report.files else Cell("quiet", "not refused")
+    # a target that covers some of the files only may not cover this one, and a prediction is no acceptance
+    is_accepted = row.files == report.files and row.proof != "predicted"
+    return Cell("yes", "✓ accepted") if is_accepted else Cell("quiet", "not refused")
 
 
 def _sum(report: Report, row: TargetRow, refused: int) -> Cell:
     unproven = _unproven(report, row)
     if row.proof == "none" or None in unproven:
         return Cell("quiet", "not judged")
-    words = f"✓ {max(0, row.files - refused - len(unproven))} of {row.files} accepted"
+    count = max(0, row.files - refused - len(unproven))
+    if row.proof == "predicted":
+        return Cell("quiet", f"{count} of {row.files} not refused")
+    words = f"✓ {count} of {row.files} accepted"
     return Cell("quiet", f"{words}, {len(unproven)} not judged") if unproven else Cell("yes", words)
 
 

@@ -103,7 +103,7 @@ def test_without_a_python_of_the_target_it_is_predicted_and_says_so(outage: Proj
     git = shutil.which("git")
     assert git is not None
     outage.env = {"PATH": git.rpartition("/")[0] if "pyenv" not in git else "/usr/bin", "PYENV_ROOT": "/nowhere"}
-    (outage.path / "Dockerfile").write_text("FROM python:3.10-slim\nWORKDIR /app\nCOPY app ./app\n")
+    outage.commit({"Dockerfile": "FROM python:3.10-slim\nWORKDIR /app\nCOPY app ./app\n"})
 
     _result, found = _diagnosed(outage, (_OUTAGE / "three-deploys.log").read_text())
 
@@ -351,7 +351,7 @@ def test_a_healthy_log(repository: Callable[..., Project]) -> None:
     assert (found["cause"], result.code) == ("healthy", 0)
     result, found = _diagnosed(made, "INFO: started\nrequest failed: 500\n")
     assert (found["cause"], result.code) == ("unknown", 3)
-    made.write({"src/app/main.py": _BROKEN})
+    made.commit({"src/app/main.py": _BROKEN})
     result, found = _diagnosed(made, "INFO: Uvicorn running on http://0.0.0.0:8080\n")
     assert (found["cause"], result.code) == ("target-older-than-code", 1)
 
@@ -370,9 +370,7 @@ def test_nothing_in_the_log(repository: Callable[..., Project], log: str) -> Non
 
     result, found = _diagnosed(made, log)
 
-    assert found["cause"] in {"healthy", "unknown"}
-    assert found["cause"] == "unknown" or not log.strip("\n\x00\xff")
-    assert result.code in {0, 3}
+    assert (found["cause"], result.code) == ("unknown", 3)
 
 
 def test_nothing_says_which_python_it_is(project: Callable[..., Project]) -> None:

@@ -156,6 +156,7 @@ def test_every_engine_has_its_column(outage: Project) -> None:
         ("image", 3, (), "✓ accepted"),
         ("none", 3, (), "not judged"),
         ("image", 2, (), "not refused"),
+        ("predicted", 3, (), "not refused"),
         ("image", 3, (Unproven("b.py", None, "no"),), "not judged"),
         ("image", 3, (Unproven(None, "3.12", "no"),), "not judged"),
     ],

@@ -56,12 +56,12 @@ def test_patterns_take_no_long_time_over_hostile_lines() -> None:
             re.search(known.pattern, (known.needle + filler * 10_000)[:10_000])
 
 
-def _evidence(log: str) -> Evidence:
-    found = read(log.encode())
+def _evidence(text: str) -> Evidence:
+    found = read(text.encode())
     from buildguard.incident import Placed
 
     return Evidence(
-        tuple(Placed(one, None) for one in found.failures), tuple(met(found.lines)), (), True, True, "3.11", "Dockerfile:1",
+        tuple(Placed(one, None) for one in found.failures), tuple(met(found.lines)), (), True, text, "3.11", "Dockerfile:1",
         "3 sources, compiled by CPython 3.11.9", "compiled", (), (), (), (), (),
     )  # fmt: skip
 

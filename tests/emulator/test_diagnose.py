@@ -75,6 +75,45 @@ def _image(name: str, project: Project, changes: dict[str, str | None], version:
     return images.derived(f"{images.REPOSITORY}/diagnosed-{name}:1", images.base(version), files, ["WORKDIR /app"])
 
 
+def test_an_image_is_not_judged_by_local_edits(project: Project) -> None:
+    """Of a source, of the Dockerfile's Python, and of where that puts the files: none of it is in the image."""
+    made = _image("healthy", project, {})
+    project.write(
+        {
+            "app/a.py": BROKEN_BEFORE_312,
+            "app/c.py": BROKEN_BEFORE_312,
+            "Dockerfile": f"FROM {images.base('3.8')}\nWORKDIR /srv\nCOPY app/b.py ./a.py\n",
+        }
+    )
+
+    found = examine(project.path, None, Asked(image=made))
+
+    assert "proven" not in (verdicts := _verdicts(found)).values()
+    assert {verdicts[one] for one in ("target-older-than-code", "other-interpreter", "bytes-changed")} == {"refuted"}
+    assert (found.diagnosis.next, found.diagnosis.exit_code) == ((), 3)
+    assert any("uncommitted changes in Dockerfile, app/a.py, app/c.py" in note for note in found.diagnosis.notes)
+
+
+def test_a_committed_file_that_is_not_in_the_image_does_not_count(project: Project) -> None:
+    project.write({"tests/broken.py": BROKEN_BEFORE_312, ".dockerignore": "tests\n"})
+    project.commit()
+
+    found = examine(project.path, None, Asked(image=_image("without-tests", project, {})))
+
+    assert _verdicts(found)["target-older-than-code"] == "refuted"
+    assert found.diagnosis.next == ()
+    assert any("tests/broken.py" in note for note in found.diagnosis.notes)
+
+
+def test_a_healthy_log_and_a_healthy_image(project: Project) -> None:
+    made = _image("healthy", project, {})
+
+    found = examine(project.path, b"INFO:     Application startup complete.\n", Asked(image=made))
+
+    assert (found.diagnosis.cause, found.diagnosis.exit_code) == ("healthy", 0)
+    assert f"of {made}, compiled by CPython 3.11" in found.diagnosis.sentence
+
+
 def test_a_healthy_image_is_accused_of_nothing(project: Project) -> None:
     found = examine(project.path, None, Asked(image=_image("healthy", project, {})))
 
@@ -245,6 +284,8 @@ def test_the_workspace_of_a_build_is_compared(
     )
 
     assert _verdicts(same)["bytes-changed"] == _verdicts(same)["encoding"] == "refuted"
+    assert (same.diagnosis.cause, same.diagnosis.exit_code) == ("healthy", 0)
+    assert f"the build {seen[''].id} ended with SUCCESS" in same.diagnosis.sentence
     assert _verdicts(same)["service-trouble"] == "untested"  # the build had none; nobody looked at what came after it
     assert _verdicts(moved)["bytes-changed"] == "proven"  # nothing tells that it was made of an earlier one
     assert _verdicts(of_its_own)["bytes-changed"] == _verdicts(of_its_own)["wrong-files-sent"] == "refuted"
@@ -296,6 +337,55 @@ def test_a_revision_is_held_against_its_own_commit(project: Project, emulator: C
     # its image holds what the commit before it held: of a branch that we are not on, and of one that we are behind
     assert seen[True, "web-2"] == ["refuted", "proven", "proven"]
     assert seen[False, "web-2"] == ["refuted", "proven", "refuted"]
+
+
+def test_a_revision_is_held_against_the_commit_that_it_was_made_of(
+    project: Project, emulator: Callable[..., Emulator]
+) -> None:
+    """What was committed later, or is not committed yet, did not make it fail."""
+    emulator()
+    made = _image("revision-of-its-own", project, {})
+    first = project.git("rev-parse", "HEAD").strip()
+    with Run() as run, pytest.raises(Exception, match="not ready"):
+        run.candidate("web", made, Candidate("web-1", "", {"DATABASE_URL": "there"}, {COMMIT: first}))
+    settings = (project.path / "buildguard.toml").read_text().replace('"]', '", "{}"]')
+    project.write({"app/a.py": BROKEN_BEFORE_312, "buildguard.toml": settings.format("LATER")})
+    project.commit()
+    project.write({"buildguard.toml": settings.format("NOT_YET")})
+
+    found = examine(project.path, None, Asked(revision="web-1"))
+
+    verdicts = _verdicts(found)
+    assert "proven" not in verdicts.values()
+    assert verdicts["target-older-than-code"] == verdicts["bytes-changed"] == "refuted"
+    assert not any(
+        "LATER" in words or "NOT_YET" in words for one in found.diagnosis.hypotheses for words in one.evidence
+    )
+
+
+def test_a_build_is_judged_by_its_commit(
+    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+) -> None:
+    """It ended with SUCCESS: that is what proves it, whatever is in HEAD or on disk by now."""
+    emulator()
+    url, _packed = upload(project)
+    commit = {"COMMIT_SHA": project.git("rev-parse", "HEAD").strip()}
+    good = _built(url, substitutions=commit)
+    bad = _built(url, script="echo odd; exit 1", substitutions=commit)
+    nowhere = _built(url, script="exit 1", substitutions={"COMMIT_SHA": "0" * 40})
+    project.write({"app/a.py": BROKEN_BEFORE_312})
+    project.commit()
+    project.write({"app/b.py": BROKEN_BEFORE_312})
+
+    assert {
+        _verdicts(examine(project.path, None, Asked(build=one)))["target-older-than-code"] for one in (good, bad)
+    } == {"refuted"}
+    for one, cause in ((good, "unknown"), (bad, "unknown"), (nowhere, "unknown")):
+        found = examine(project.path, None, Asked(build=one)).diagnosis
+        assert (found.cause, found.exit_code, found.next) == (cause, 3, ())
+    found = examine(project.path, None, Asked(build=nowhere)).diagnosis
+    (older,) = [one for one in found.hypotheses if one.id == "target-older-than-code"]
+    assert (older.verdict, "git fetch" in older.reason) == ("untested", True)
 
 
 def test_a_build_that_runs_has_not_ended(
