@@ -11,6 +11,7 @@ from buildguard.commands.diagnose import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from buildguard.hypotheses import Diagnosis
     from tests.conftest import Project
@@ -126,3 +127,18 @@ def test_a_file_that_could_not_be_judged_leaves_it_open(project: Project) -> Non
     assert (found.cause, found.exit_code) == ("unknown", 3)
     assert _verdict(found) == _verdict(found, "encoding") == "untested"
     assert "src/app/lost.py" in found.sentence
+
+
+@pytest.mark.parametrize("kind", ["clean", "process"])
+def test_listing_local_edits_runs_no_program_of_the_repository(project: Project, tmp_path: Path, kind: str) -> None:
+    mark = tmp_path / "mark"
+    project.commit({".gitattributes": "*.py filter=evil diff=evil\n"})
+    for name in (f"filter.evil.{kind}", "diff.evil.textconv", "diff.evil.command", "diff.external", "core.fsmonitor"):
+        project.git("config", name, f"touch {mark};")
+    project.git("config", "filter.evil.required", "true")
+    project.write({"src/app/a.py": _BROKEN})
+
+    found = diagnose(project.path, _HEALTHY)
+
+    assert any("uncommitted changes in src/app/a.py" in note for note in found.notes)
+    assert not mark.exists()
