@@ -44,6 +44,7 @@ _PURE = (
     "declared/yamlfile",
     "cloud/plan",
     "deploy/fallback",
+    "deploy/junit",
     "deploy/plan",
     "deploy/trial",
     "gcp/cut",

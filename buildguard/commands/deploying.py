@@ -27,6 +27,7 @@ from buildguard.gcp.endpoints import hidden
 from buildguard.gcp.run import Candidate, ConflictError, NotReadyError, Run, Share
 from buildguard.gcp.storage import Storage
 from buildguard.place import locate
+from buildguard.report.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -377,7 +378,7 @@ class Deploy:
         passed = sum(one.passed for one in tried)
         quick = [one.command for one in tried if one.suspicious]
         more = f" (suspicious: {', '.join(quick)} ended in no time)" if quick else ""
-        return f"{passed} tests passed{more}", evidence
+        return f"{count(passed, 'test')} passed{more}", evidence
 
     def traffic(self) -> Did:
         """Send it traffic in the configured steps, with its health after each; back to the old revision where that fails."""

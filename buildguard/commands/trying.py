@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
 from buildguard import process
+from buildguard.commands import testresults
 from buildguard.deploy import trial
-from buildguard.scratch import folder_of
+from buildguard.scratch import folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +21,6 @@ HEALTHY_WITHIN = 60.0
 _PAUSE = 0.5
 _WHO = frozenset({401, 403})
 _VERIFY_WITHIN = 3600.0
-
-
-class _Junit:
-    """Owns the folder that test runners write their XML to."""
 
 
 def healthy(address: str, fine: int) -> int:
@@ -77,17 +75,19 @@ def _identity(address: str) -> str:
 
 def tried(command: str, url: str, revision: str, cwd: Path) -> trial.Trial:
     """Run a verify command against an address, and judge it by the tests that it ran."""
-    owner = _Junit()
-    junit = folder_of(owner) / "junit.xml"
-    env = {
-        **os.environ,
-        "BUILDGUARD_URL": url,
-        "BUILDGUARD_REVISION": revision,
-        # pytest writes it unasked; whoever asks for another file has the last word
-        "PYTEST_ADDOPTS": f"--junitxml={junit} {os.environ.get('PYTEST_ADDOPTS', '')}".strip(),
-    }
-    started = time.monotonic()
-    done = process.run(["/bin/sh", "-c", command], cwd=cwd, env=env, timeout=_VERIFY_WITHIN)
-    seconds = round(time.monotonic() - started, 2)
-    written = junit.read_bytes() if junit.exists() else None
-    return trial.judged(command, done.status, done.stdout + done.stderr, written, seconds)
+    addopts = os.environ.get("PYTEST_ADDOPTS", "")
+    with folder() as results:
+        env = {
+            **os.environ,
+            "BUILDGUARD_URL": url,
+            "BUILDGUARD_REVISION": revision,
+            "BUILDGUARD_JUNIT": str(results / testresults.ANY),
+            # pytest writes it unasked; an own --junitxml has the last word, and is read as well
+            "PYTEST_ADDOPTS": f"--junitxml={shlex.quote(str(results / testresults.PYTEST))} {addopts}".strip(),
+        }
+        with testresults.Reports(results, f"{addopts} {command}", cwd) as reports:
+            started = time.monotonic()
+            done = process.run(["/bin/sh", "-c", command], cwd=cwd, env=env, timeout=_VERIFY_WITHIN)
+            seconds = round(time.monotonic() - started, 2)
+            written = reports.written()
+    return trial.judged(command, done.status, done.stdout + b"\n" + done.stderr, written, seconds)

@@ -1,27 +1,40 @@
-"""What a verify command proved: how many tests ran and passed, by its JUnit XML or its closing line. Pure.
+"""What a verify command proved: how many tests ran and passed, by the JUnit XML that it wrote or unittest's own report. Pure.
 
-A run that executed no test proved nothing, whatever its exit status says.
+A run that executed no test proved nothing, whatever its exit status is. The closing line of a runner proves nothing either,
+as anything can print one; it is read to see that a run failed.
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from functools import reduce
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.deploy import junit
+from buildguard.deploy.junit import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 OK, FAILED, UNPROVEN = "ok", "failed", "unproven"
 _SUSPICIOUS = 0.5  # seconds in which hardly any test against a service ends
-_COUNTS = re.compile(rb"(?P<number>\d+) (?P<word>passed|failed|errors?|skipped|deselected|xfailed|xpassed)\b")
-# pytest's closing line has a time, unittest's is `Ran 12 tests in 0.3s`, jest and vitest say `Tests: 3 passed, 3 total`
-_PYTEST = re.compile(
-    rb"^=*\s*(?P<words>[^=\n]*?\b(?:passed|failed|errors?|skipped|no tests ran|deselected)\b[^=\n]*?) in [\d.]+s",
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
+_COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
+# `== 1 failed, 2 passed in 3.45s ==` of pytest, `Tests: 1 failed, 3 total` of jest and vitest
+_CLOSING = re.compile(
+    rb"^=*[ \t]*(\d+ [a-z]+(?:, \d+ [a-z]+)*|no tests ran) in [\d.]+s\b|^[ \t]*Tests:?[ \t]+(\d+ [a-z]+.*)$",
     re.MULTILINE,
 )
-_UNITTEST = re.compile(rb"^Ran (?P<number>\d+) tests? in ", re.MULTILINE)
-_JEST = re.compile(rb"^\s*Tests:?\s+(?P<words>.*\btotal\b.*|\d+ passed.*)$", re.MULTILINE)
+_BEGUN = re.compile(rb"^Ran \d+ tests? in [\d.]+s", re.MULTILINE)
+_UNITTEST = re.compile(
+    rb"^Ran (?P<ran>\d+) tests? in [\d.]+s\s+(?P<verdict>OK|PASSED|FAILED|NO TESTS RAN)\b(?: \((?P<words>[^)\n]*)\))?",
+    re.MULTILINE,
+)
+_LONGEST = 100  # characters of a line that is quoted
 
 
 class Trial(NamedTuple):
-    """What a command came to: its verdict, why, tests that ran and passed (-1: nobody can tell), and seconds."""
+    """The result of a command: its verdict, why, tests that ran and passed (-1: unknown), and seconds."""
 
     command: str
     verdict: str
@@ -30,59 +43,96 @@ class Trial(NamedTuple):
     passed: int
     seconds: float
     suspicious: bool = False
+    failed: int = 0
+    errors: int = 0
+    skipped: int = 0
 
 
-def judged(command: str, status: int, output: bytes, junit: bytes | None, seconds: float) -> Trial:
-    """The verdict on a command that ended; `junit` is the XML that it wrote, if any."""
-    counted = _of_junit(junit) if junit is not None else _of_output(output)
-    ran, passed = counted if counted is not None else (-1, -1)
+def judged(command: str, status: int, output: bytes, reports: Sequence[bytes], seconds: float) -> Trial:
+    """The verdict on a command that ended; `reports` are the JUnit files that it wrote."""
+    plain = _COLOUR.sub(b"", output)
+    closing = list(_closing(plain))
+    unittests = list(_of_unittest(plain))
+    read = [junit.counts(one) for one in reports]
+    counted = [one for one in read if one is not None] if reports else [one for _line, one in unittests]
+    total = reduce(Counts.plus, counted, Counts()) if counted else None
+    verdict, why = _verdict(status, total, [*closing, *unittests], _gap(plain, read, len(unittests)))
+    known = total if total is not None else next((one for _line, one in closing if _is_bad(one)), None)
+    if known is None:
+        known = Counts() if verdict == FAILED and not status else Counts(-1)
     quick = seconds < _SUSPICIOUS
+    return Trial(
+        command, verdict, why, known.ran, known.passed, seconds, quick, known.failed, known.errors, known.skipped
+    )
+
+
+def _verdict(status: int, total: Counts | None, runs: list[tuple[str, Counts]], gap: str) -> tuple[str, str]:
+    """The verdict and why: by the exit status, the tests that were counted, each run that was printed, and what is missing."""
+    bad = next((line for line, one in runs if _is_bad(one)), "")
     if status:
-        return Trial(command, FAILED, f"it ended with status {status}", ran, passed, seconds)
-    if counted is None:
-        why = "whether it ran any test cannot be told: let it write JUnit XML (pytest --junitxml=FILE)"
-        return Trial(command, UNPROVEN, why, ran, passed, seconds, quick)
-    if not ran:
-        return Trial(command, FAILED, "it ran no test", 0, 0, seconds, quick)
-    if passed < ran:
-        return Trial(
-            command, FAILED, f"{ran - passed} of {ran} tests failed, and it ended with status 0", ran, passed, seconds
-        )
-    return Trial(command, OK, f"{passed} tests passed", ran, passed, seconds, quick)
+        return FAILED, f"it ended with status {status}"
+    if total is not None and _is_bad(total):
+        return FAILED, f"{total.failed + total.errors} of {total.ran} tests failed, and it ended with status 0"
+    if bad:
+        return FAILED, f"one of its runs failed ({bad}), and it ended with status 0"
+    if gap:
+        return UNPROVEN, gap
+    return _of_good(total, runs[-1][0] if runs else "")
 
 
-def _of_junit(data: bytes) -> tuple[int, int] | None:
-    """Tests that ran, and that passed; None where it is no such XML."""
-    from xml.etree import ElementTree as ET
-
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        return None  # nothing that a test runner writes
-    try:
-        root = ET.fromstring(data)  # noqa: S314  without a document type there are no entities
-    except ET.ParseError:
-        return None
-    suites = [root] if root.tag == "testsuite" else root.findall("testsuite") if root.tag == "testsuites" else []
-    if not suites:
-        return None
-    cases = [case for suite in suites for case in suite.iter("testcase")]
-    skipped = sum(case.find("skipped") is not None for case in cases)
-    failed = sum(case.find("failure") is not None or case.find("error") is not None for case in cases)
-    return len(cases) - skipped, len(cases) - skipped - failed
+def _of_good(total: Counts | None, line: str) -> tuple[str, str]:
+    """The verdict on a command in which nothing failed; `line` is the last that a runner printed."""
+    if total is None and line:
+        return FAILED, f"it ran no test that left a result: '{line}' without a JUnit file proves nothing; {_HOW}"
+    if total is None:
+        return UNPROVEN, f"whether it ran any test is unknown: {_HOW}"
+    if not total.ran:
+        return FAILED, f"it ran no test ({total.skipped} skipped)" if total.skipped else "it ran no test"
+    return OK, f"{total.passed} passed"
 
 
-def _of_output(output: bytes) -> tuple[int, int] | None:
-    """The same by the last closing line that a known runner printed."""
-    found = list(_PYTEST.finditer(output)) or list(_JEST.finditer(output))
-    if found:
-        words = found[-1]["words"]
-        counts: dict[bytes, int] = {}
-        for match in _COUNTS.finditer(words):
-            counts[match["word"]] = counts.get(match["word"], 0) + int(match["number"])
-        passed = counts.get(b"passed", 0) + counts.get(b"xfailed", 0) + counts.get(b"xpassed", 0)
-        failed = counts.get(b"failed", 0) + counts.get(b"error", 0) + counts.get(b"errors", 0)
-        return passed + failed, passed
-    ran = list(_UNITTEST.finditer(output))
-    if ran:
-        number = int(ran[-1]["number"])
-        return number, number if re.search(rb"^OK\b", output, re.MULTILINE) else 0
-    return None
+_HOW = "let its runner write JUnit XML to the file $BUILDGUARD_JUNIT (pytest does so by itself)"
+
+
+def _is_bad(counts: Counts) -> bool:
+    return bool(counts.failed or counts.errors)
+
+
+def _gap(output: bytes, read: Sequence[Counts | None], unittests: int) -> str:
+    """What keeps the results from being complete; empty where nothing does."""
+    if None in read:
+        return "a JUnit file that it wrote is incomplete, too large, or no JUnit XML"
+    if not read and len(_BEGUN.findall(output)) > unittests:
+        return "unittest's report ends before its result"
+    return ""
+
+
+def _closing(output: bytes) -> Iterator[tuple[str, Counts]]:
+    """Each closing line of a known runner, with its counts."""
+    for match in _CLOSING.finditer(output):
+        words = (match[1] or match[2]).decode("utf-8", "replace")
+        numbers: dict[str, int] = {}
+        for number, word in _COUNT.findall(words):
+            key = "errors" if word == "error" else word
+            numbers[key] = numbers.get(key, 0) + _bounded(number)
+        yield match[0].decode("utf-8", "replace").strip("= \t")[:_LONGEST], Counts(**numbers)
+
+
+def _of_unittest(output: bytes) -> Iterator[tuple[str, Counts]]:
+    """Each report of unittest's, with its counts."""
+    for match in _UNITTEST.finditer(output):
+        words = (match["words"] or b"").decode("utf-8", "replace")
+        found = {name.strip(): _bounded(number) for name, number in re.findall(r"([a-z ]+)=(\d+)", words)}
+        failed = found.get("failures", 0) + found.get("unexpected successes", 0)
+        errors = found.get("errors", 0)
+        skipped = found.get("skipped", 0) + found.get("expected failures", 0)
+        if match["verdict"] == b"FAILED" and not failed + errors:
+            errors = 1
+        passed = max(_bounded(match["ran"]) - failed - errors - skipped, 0)
+        line = " ".join(match[0].decode("utf-8", "replace").split())
+        yield line[:_LONGEST], Counts(passed, failed, errors, skipped)
+
+
+def _bounded(number: str | bytes) -> int:
+    """A number of a text that anything may have written."""
+    return int(number[:9])

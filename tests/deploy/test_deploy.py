@@ -273,12 +273,13 @@ def test_what_is_not_sent_may_be_absent_and_nothing_else(web: Project, google: C
 @pytest.mark.parametrize(
     ("command", "verdict", "words"),
     [
-        ("python3 -m unittest discover -s e2e", "ok", "1 tests passed"),
-        ("echo '===== 3 passed in 1.00s ====='", "ok", "3 tests passed"),
+        ("python3 -m unittest discover -s e2e", "ok", "1 test passed"),
+        ("echo '===== 3 passed in 1.00s ====='", "failed", "it ran no test"),
+        ("echo '<testsuite><testcase/><testcase/></testsuite>' > $BUILDGUARD_JUNIT", "ok", "2 tests passed"),
         ("echo '===== 1 failed, 2 passed in 1.00s ====='; false", "failed", "status 1"),
-        ("echo '===== 1 failed, 2 passed in 1.00s ====='", "failed", "1 of 3 tests failed"),
+        ("echo '===== 1 failed, 2 passed in 1.00s ====='", "failed", "one of its runs failed"),
         ("echo '===== no tests ran in 0.01s ====='", "failed", "it ran no test"),
-        ("true", "unproven", "cannot be told"),
+        ("true", "unproven", "whether it ran any test is unknown"),
     ],
 )
 def test_verify_commands(web: Project, google: Callable[..., Emulator], command: str, verdict: str, words: str) -> None:
