@@ -18,6 +18,7 @@ from buildguard.declared import gather
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.place import Place
+from buildguard.report.words import count
 from buildguard.result import Dependencies, InsideImage
 from buildguard.source import Chosen, Selection, choose
 from buildguard.stages import native
@@ -143,6 +144,8 @@ class _Inside:
         chosen = choose(own, Selection((), project.config.include, project.config.exclude))
         if not chosen.sources:
             raise UnprovenError(f"no Python source lies where {request.image} should hold the project")
+        if project.sources and not any(os.fsdecode(entry.path) in project.paths for entry in chosen.sources):
+            raise self._nothing_in_common(len(chosen.sources))
         beside = [entry for entry in others if entry.path.endswith(b".py")]
         chosen_filters, notes = filters_of(request, project.config)
         return Job(
@@ -154,6 +157,14 @@ class _Inside:
             [self._target()],
             cache_of(request),
             [*notes, *chosen.notes],
+        )
+
+    def _nothing_in_common(self, number: int) -> UnprovenError:
+        reference = self._request.image
+        return UnprovenError(
+            f"none of the {count(number, 'Python file')} found in {reference} has a path of this project",
+            hint=f"name the project's folder in the image: buildguard check image:{reference}:/app; to check an image of"
+            " another project, run it outside of this one",
         )
 
     def _target(self) -> Target:

@@ -130,6 +130,24 @@ def test_an_image_of_something_else(image: Callable[..., str], project: Callable
     assert "no file in it has a path of this project" in result.out
 
 
+@pytest.mark.parametrize("edit", [True, False])
+def test_a_folder_with_nothing_of_the_project_is_unproven(
+    image: Callable[..., str], project: Callable[..., Project], *, edit: bool
+) -> None:
+    """What was compiled there is not what is here: that proves nothing."""
+    files = {"src/shop/__init__.py": "", "src/shop/main.py": "x = 1\n"}
+    tag = image(images.base("3.11"), {f"{_SITE}/shop/__init__.py": "", f"{_SITE}/shop/main.py": "x = 1\n"})
+    made = project({"Dockerfile": _dockerfile("COPY . /src", "RUN pip install /src"), **files})
+    made.write({"src/shop/main.py": "x = 2\n"} if edit else {})
+
+    result = made.run("check", f"image:{tag}:/{_SITE}")
+
+    assert result.code == 3
+    assert "2 Python files" in result.out
+    assert "has a path of this project" in result.out
+    assert "run it outside of this one" in " ".join(result.out.split())
+
+
 def test_without_a_project_its_workdir_counts(image: Callable[..., str], project: Callable[..., Project]) -> None:
     tag = image(images.base("3.11"), _inside(_PROJECT, "/app"), ["WORKDIR /app"])
     made = project()
