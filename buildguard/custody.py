@@ -22,7 +22,8 @@ class Snapshot(NamedTuple):
     `stage` is its name as it was given, `kind` one of those above. `unproven` is what lies there and could not be looked
     at, `closed` the folders (each with its final `/`) that it says nothing about. `commit` is the commit's full id, `digests` what else is known of the
     stage as a whole (an archive's file and the tar inside it), `marks` the committed files that are no trouble in git and
-    some later: "crlf" for a script with Windows line ends, "lfs" for a pointer in place of a content.
+    some later: "crlf" for a script with Windows line ends, "lfs" for a pointer in place of a content. `dockerfile` is the one that an
+    image was built with, empty where that is not known.
     """
 
     stage: str
@@ -34,6 +35,7 @@ class Snapshot(NamedTuple):
     commit: str = ""
     digests: tuple[tuple[str, str], ...] = ()
     marks: Mapping[bytes, str] = {}
+    dockerfile: str = ""
 
 
 class Hop(NamedTuple):

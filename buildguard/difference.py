@@ -28,7 +28,10 @@ _SOURCES = (b".py", b".pyw", b".pyi")
 
 
 class Difference(NamedTuple):
-    """One path of a hop: what changed and why. `finding` is false for what somebody asked for, `explained` says who."""
+    """One path of a hop: what changed and why.
+
+    `finding` is false for what somebody asked for, `explained` says who, and for what cannot be decided, `undecided` says why.
+    """
 
     path: bytes
     change: str
@@ -38,6 +41,7 @@ class Difference(NamedTuple):
     explained: str = ""
     before: Entry | None = None
     after: Entry | None = None
+    undecided: str = ""
 
 
 class Evidence(NamedTuple):
@@ -47,7 +51,7 @@ class Evidence(NamedTuple):
     ignore rule that drops a path. `exported` is what `git archive` makes of the commit, None where nobody asked.
     `filtered` is the blob that git's own filters make of a worktree file, with their names. `copied` are the paths that
     the Dockerfile copies, None where there is none. `committed` is the blob of each path in the
-    commit. `no_modes` and `no_links` are the settings by which git says that the disk has none.
+    commit. `doubts` says why the image may lack a path for all that is known of its Dockerfile. `no_modes` and `no_links` are the settings by which git says that the disk has none.
     """
 
     before: Mapping[bytes, bytes] = {}
@@ -60,6 +64,7 @@ class Evidence(NamedTuple):
     no_modes: str = ""
     no_links: str = ""
     committed: Mapping[bytes, str] = {}
+    doubts: Mapping[bytes, str] = {}
 
 
 # ---------------------------------------------------------------------------------------------- rows
@@ -116,7 +121,9 @@ def _not_told(path: bytes, entry: Entry | None, here: Snapshot, there: Snapshot)
 
 
 def untold(before: Snapshot, after: Snapshot) -> Iterator[Unproven]:
-    """What one of two stages has and the other has no words for."""
+    """What one of two stages has and the other has no words for, and an image in which nothing is the other's."""
+    if after.kind == custody.IMAGE and before.kind != custody.UNREAD and not _in_common(before, after):
+        yield Unproven(None, None, f"{after.stage} and {before.stage} have no file in common")
     for here, there in ((before, after), (after, before)):
         if not there.closed and not there.manifest.contents_only:
             continue
@@ -129,6 +136,10 @@ def untold(before: Snapshot, after: Snapshot) -> Iterator[Unproven]:
                 yield Unproven(shown_path(path), None, f"a symbolic link, which {there.stage} cannot tell")
             elif entry.mode == EXECUTABLE:
                 yield Unproven(shown_path(path), None, f"executable, which {there.stage} cannot tell")
+
+
+def _in_common(before: Snapshot, after: Snapshot) -> bool:
+    return not before.manifest.entries.keys().isdisjoint(after.manifest.entries)
 
 
 # ---------------------------------------------------------------------------------------------- causes
@@ -251,6 +262,10 @@ class _Names:
 def _of_absence(one: Difference, names: _Names, before: Snapshot, after: Snapshot, evidence: Evidence) -> Difference:
     """Why a path is on one side only."""
     found = names.normalized(one) or names.collided(one) or names.moved(one)
+    if after.kind == custody.IMAGE and one.change == REMOVED:
+        settled = _of_removed(one, before, after, evidence)
+        if not settled.finding:
+            return settled  # the same content elsewhere is no reason to miss it here
     if found is not None:
         return one._replace(cause=found.name, evidence=found.evidence)
     if one.change == REMOVED:
@@ -275,6 +290,9 @@ def _of_removed(one: Difference, before: Snapshot, after: Snapshot, evidence: Ev
     )
     if rule:
         return one._replace(cause=causes.IGNORED, evidence=f"dropped by {rule}", finding=matters, explained=rule)
+    if path in evidence.doubts:
+        why = evidence.doubts[path]
+        return one._replace(evidence=f"not in {after.stage}", finding=False, undecided=why)
     if after.kind == custody.IMAGE and evidence.copied is not None and path not in evidence.copied:
         words = "the Dockerfile copies it nowhere"
         return one._replace(cause=causes.IGNORED, evidence=words, finding=False, explained=words)

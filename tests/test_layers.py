@@ -40,6 +40,8 @@ _PURE = (
     "declared/contexts",
     "declared/images",
     "declared/dockerfile",
+    "declared/layout",
+    "declared/removal",
     "declared/pins",
     "declared/yamlfile",
     "cloud/plan",

@@ -11,7 +11,7 @@ from buildguard.containers import daemon as daemons
 from buildguard.containers import image as images
 from buildguard.deploy import fallback
 from buildguard.diagnostic import shown_path
-from buildguard.difference import REMOVED
+from buildguard.difference import CODES, REMOVED
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp.build import GRACE, SUCCESS, CloudBuild, source_of
 from buildguard.gcp.cut import repository_of
@@ -21,6 +21,8 @@ from buildguard.localbuild import runner
 from buildguard.localbuild.dockerfile import BuildFailedError, Dockerfile
 from buildguard.localbuild.plan import plan, seconds
 from buildguard.localbuild.substitutions import replaced, settled
+from buildguard.report.words import count, of_unproven
+from buildguard.step.sources import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from buildguard.difference import Difference
     from buildguard.gcp.build import Seen
     from buildguard.gcp.storage import Stored
+    from buildguard.result import Report
 
 _CHUNK = 1 << 20
 _QUEUE = 3600  # seconds that a build may wait for its worker
@@ -234,3 +237,42 @@ def unexplained(chain: Chain, left_out: Container[str]) -> list[Difference]:
     """What differs and should not: of what is not sent only its absence is explained, never another content."""
     found = chain.hops[0].findings
     return [one for one in found if one.change != REMOVED or shown_path(one.path) not in left_out]
+
+
+class ImageDiffersError(GuardError):
+    """An image that is not what was committed."""
+
+    exit_code = 1
+
+    def __init__(self, wrong: list[Difference], chain: Chain) -> None:
+        names = ", ".join(f"{shown_path(one.path)} ({CODES[one.change]} {one.cause})" for one in wrong[:5])
+        stages = " ".join(one.stage for one in chain.snapshots)
+        super().__init__(
+            f"the image does not hold what was committed: {names}",
+            hint=f"buildguard diff {stages} shows all; a stale layer goes with docker builder prune",
+        )
+        self.evidence = {"differences": len(wrong)}
+
+
+def compare_image(chain: Chain, left_out: Container[str]) -> None:
+    """Raise ImageDiffersError where an image is not what was committed, UnprovenError where that cannot be decided."""
+    wrong = unexplained(chain, left_out)
+    if wrong:
+        raise ImageDiffersError(wrong, chain)
+    unproven = [one for one in chain.unproven if one.path not in left_out]
+    if unproven:
+        hint = "keep it out of the image by .dockerignore or by COPY, where buildguard can see it"
+        raise UnprovenError(of_unproven(unproven[0]), hint=hint if chain.hops[0].untold else "")
+
+
+def image_summary(chain: Chain, report: Report) -> tuple[str, Mapping[str, Any]]:
+    """What was proven of an image, in words and as evidence: the commit's Python sources in it, and what compiled them."""
+    before, after = chain.snapshots[0].manifest.entries, chain.snapshots[-1].manifest.entries
+    sources = [path for path in before if path.endswith(SUFFIXES)]
+    same = sum(path in after and after[path].sha256 == before[path].sha256 for path in sources)
+    absent = sum(path not in after for path in sources)
+    python = next((row.interpreter for row in report.targets if row.interpreter), "")
+    number = f"{report.files} " if report.files != same else ""  # generated, or outside of the project's folder
+    less = f" ({count(absent, 'file')} left out by an ignore rule or the Dockerfile)" if absent else ""
+    evidence = {"files": same, "absent": absent, "compiled": report.files, "interpreter": python}
+    return f"{count(same, 'file')} as committed, {number}compiled by {python}{less}", evidence

@@ -12,13 +12,16 @@ from buildguard.commands.evidence import Collector, Recipe, Side, reading
 from buildguard.commands.named import Opened, Where, looked_at, opened
 from buildguard.custody import Chain, Hop
 from buildguard.declared import gather, layout
+from buildguard.diagnostic import Unproven, shown_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.stages.disk import stage_on_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from buildguard.custody import Snapshot
+    from buildguard.difference import Difference
     from buildguard.upload import Plan
 
 
@@ -64,9 +67,17 @@ def hops(sides: Sequence[Side], collector: Collector) -> tuple[Hop, ...]:
             (before.snapshot, after.snapshot, difference.explained(rows, before.snapshot, after.snapshot, evidence))
         )
     return tuple(
-        Hop(before, after, tuple(rows), tuple(difference.notes(before, after)), tuple(difference.untold(before, after)))
+        Hop(before, after, tuple(rows), tuple(difference.notes(before, after)), tuple(_untold(before, after, rows)))
         for (before, after, _rows), rows in zip(found, difference.settled(found), strict=True)
     )
+
+
+def _untold(before: Snapshot, after: Snapshot, rows: Sequence[Difference]) -> Iterator[Unproven]:
+    """What one of two stages has no words for, and the rows that may be findings or not."""
+    yield from difference.untold(before, after)
+    for row in rows:
+        if row.undecided:
+            yield Unproven(shown_path(row.path), None, f"{row.evidence}: {row.undecided}")
 
 
 def _recipes(stages: Sequence[Opened]) -> list[Recipe]:
@@ -98,7 +109,12 @@ def _recipe(recipe: gather.Recipe, paths: list[str], prefix: bytes) -> Recipe:
     found = layout.of_dockerfile(recipe.dockerfile, dict(service.build_args), service.stage, service.context, paths)
     copied = {os.fsencode(path) for path in found.twins.values()}
     inside = frozenset(path[len(prefix) :] for path in copied if path.startswith(prefix))
-    return Recipe(service.dockerfile, service.context, inside)
+    doubts = {
+        os.fsencode(path)[len(prefix) :]: why
+        for path, why in found.doubts.items()
+        if os.fsencode(path).startswith(prefix)
+    }
+    return Recipe(service.dockerfile, service.context, inside, doubts)
 
 
 def _plan(sides: Sequence[Side], stages: Sequence[Opened]) -> Plan | None:

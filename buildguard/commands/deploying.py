@@ -129,7 +129,7 @@ class Deploy:
         place = locate(self.prepared.repository.top, () if self.plan.source.dirty else (self._source,))
         report = check(request, place, self._watcher)
         _held(report, "buildguard check, and buildguard fix for f-strings")
-        return f"{report.files} files compiled", {"files": report.files}
+        return f"{count(report.files, 'file')} compiled", {"files": report.files}
 
     @cached_property
     def _left_out(self) -> set[str]:
@@ -149,7 +149,7 @@ class Deploy:
         if found.chain.unproven:
             raise StoppedError(found.chain.unproven[0].reason, proven=False)
         digest = self.prepared.packed.written.digest
-        return f"{self.plan.packed.files} files, {digest[:12]}", {
+        return f"{count(self.plan.packed.files, 'file')}, {digest[:12]}", {
             "digest": digest,
             "dropped": len(self.plan.packed.dropped),
         }
@@ -214,22 +214,11 @@ class Deploy:
         # of a working tree, what was packed: since then somebody may have gone on editing
         before = f"tar:{self.prepared.archive}" if self.plan.source.dirty else self._source
         chain = diff(top, [before, reference]).chain
-        wrong = building.unexplained(chain, self._left_out)
-        if wrong:
-            names = ", ".join(f"{shown_path(one.path)} ({one.cause})" for one in wrong[:5])
-            raise StoppedError(
-                f"the image does not hold what was committed: {names}",
-                hint=f"buildguard diff {self._source} {reference} shows all; a stale layer goes with docker builder prune",
-                evidence={"differences": len(wrong)},
-            )
-        if chain.unproven:
-            raise StoppedError(chain.unproven[0].reason, proven=False)
+        building.compare_image(chain, self._left_out)
         request = CheckRequest(cwd=top, engine="container", image=self.built.reference, proof="image")
         report = check_image(request, reference, self._watcher)
         _held(report, f"buildguard check {reference}")
-        python = next((row.interpreter for row in report.targets if row.interpreter), "")
-        evidence = {"files": report.files, "interpreter": python}
-        return f"{report.files} files as committed, compiled by {python}", evidence
+        return building.image_summary(chain, report)
 
     def start(self) -> Did:
         """Whether the container starts and answers, with the variables that the service has."""

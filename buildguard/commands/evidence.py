@@ -24,11 +24,15 @@ _MOST_CONTENT = 256 << 20  # of all files of a hop together; what is beyond is t
 
 
 class Recipe(NamedTuple):
-    """How an image is built: its Dockerfile, its context, and the project's paths that it copies."""
+    """How an image is built: its Dockerfile, its context, and the project's paths that it copies.
+
+    `doubts` gives the reason for each path of which its Dockerfile does not decide whether the image has it.
+    """
 
     dockerfile: str
     context: str
     copied: frozenset[bytes]
+    doubts: Mapping[bytes, str] = {}
 
 
 class Side(NamedTuple):
@@ -65,7 +69,8 @@ class Collector:
         drops = self._drops(before, after.snapshot, by_change[REMOVED])
         removed = by_change[REMOVED] - drops.keys()
         image = after.snapshot.kind == custody.IMAGE
-        copied = self._copied(before) if by_change[REMOVED] and not to_worktree else None
+        recipes = self._recipes_of(after.snapshot) if by_change[REMOVED] and not to_worktree else []
+        copied = self._copied(before, recipes) if recipes else None
         return Evidence(
             contents[0],
             contents[1],
@@ -77,11 +82,16 @@ class Collector:
             self._off("core.fileMode") if to_worktree and by_change[MODE] else "",
             self._off("core.symlinks") if to_worktree and by_change[TYPE] else "",
             self._now() if before.snapshot.kind == custody.WORKTREE else {},
+            _doubts(recipes) if image else {},
         )
 
-    def _copied(self, before: Side) -> frozenset[bytes] | None:
-        """What the Dockerfiles copy, less what docker is told to leave out; None where there is no Dockerfile."""
+    def _recipes_of(self, after: Snapshot) -> list[Recipe]:
+        """The Dockerfiles that may have built an image, every one for another stage."""
         recipes = self._recipes()
+        return [one for one in recipes if one.dockerfile == after.dockerfile] or recipes
+
+    def _copied(self, before: Side, recipes: list[Recipe]) -> frozenset[bytes]:
+        """What the Dockerfiles copy, less what docker is told to leave out."""
         found: set[bytes] = set()
         for recipe in recipes:
             try:
@@ -91,7 +101,7 @@ class Collector:
                 found |= recipe.copied
                 continue
             found.update(path for path in recipe.copied if rules.drops(os.fsdecode(path)) is None)
-        return frozenset(found) if recipes else None
+        return frozenset(found)
 
     def _older(self, rows: list[Difference]) -> dict[tuple[bytes, str], str]:
         """The newest commit that gave each path the blob that it has now."""
@@ -133,8 +143,14 @@ class Collector:
                 found = gcloud.Rules(read, has_git=has_git)
                 rules: dict[bytes, Rule | None] = {path: found.drops(os.fsdecode(path)) for path in removed}
             else:
-                several = [docker.Rules(read, recipe.context, recipe.dockerfile) for recipe in self._recipes()]
-                rules = {path: _first(several, os.fsdecode(path)) for path in removed}
+                recipes = self._recipes_of(after)
+                several = [docker.Rules(read, recipe.context, recipe.dockerfile) for recipe in recipes]
+                # without a file of its own gcloud may never have sent anything
+                sent = gcloud.Rules(read, has_git=False) if read(gcloud.FILE) is not None else None
+                rules = {
+                    path: _first(several, os.fsdecode(path)) or (sent.drops(os.fsdecode(path)) if sent else None)
+                    for path in removed
+                }
         except UnprovenError as error:
             self.notes.append(error.words)
             return {}
@@ -204,6 +220,17 @@ def _named(attributes: Mapping[str, str], crlf: str) -> str:
     return (
         ", ".join([*words, *([f"core.autocrlf={crlf}"] if crlf and "eol" not in attributes else [])]) or "its filters"
     )
+
+
+def _doubts(recipes: list[Recipe]) -> dict[bytes, str]:
+    """Why the image may lack a path: by what one Dockerfile leaves open, or since several may have built it."""
+    found = {path: f"{reason} ({one.dockerfile})" for one in recipes for path, reason in one.doubts.items()}
+    if len(recipes) > 1:
+        shared = frozenset.intersection(*(one.copied for one in recipes))
+        for one in recipes:
+            why = f"{one.dockerfile} copies it, and may not have built this image"
+            found |= {path: why for path in one.copied - shared if path not in found}
+    return found
 
 
 def _first(several: list[docker.Rules], path: str) -> Rule | None:

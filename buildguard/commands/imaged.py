@@ -54,6 +54,7 @@ class Image:
                 finder = Finder(project, image, cell, self._files, self._root)
                 located = finder.located()
                 own, _installed = finder.places(located)
+                own = {**finder.elsewhere(located), **own}
         finally:
             daemon.close()
         self._places = {path: place for path, place in own.items() if not self._copy(path, place, located.twins, own)}
@@ -74,6 +75,7 @@ class Image:
             notes,
             tuple(unproven),
             digests=(("image", image.id),),
+            dockerfile=located.recipe.service.dockerfile if located.recipe is not None else "",
         )
 
     def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | Unreadable]:

@@ -41,11 +41,15 @@ class Project(NamedTuple):
 
 
 class Located(NamedTuple):
-    """Where the project lies: its folders in the image, the project's path of each file there, and who says so."""
+    """Where the project lies: its folders in the image, the project's path of each file there, and who says so.
+
+    `recipe` is how the image was built, None where that is not known.
+    """
 
     roots: tuple[str, ...]
     twins: dict[str, str]
     told_by: str
+    recipe: gather.Recipe | None = None
 
 
 def parse(text: str) -> tuple[str, str]:
@@ -104,14 +108,18 @@ class Finder:
         if not real:
             raise UnprovenError(f"there is no {root} in {self._image.reference}", hint="check the path after the colon")
         under = list(self.under(real))
-        planned = [self._layout(recipe).twins for recipe in self._project.recipes]
-        fitting = max(planned, key=lambda twins: sum(path in twins for path in under), default={})
+        planned = [(self._layout(recipe).twins, recipe) for recipe in self._project.recipes]
+        fitting, recipe = max(planned, key=lambda one: sum(path in one[0] for path in under), default=({}, None))
         if any(path in fitting for path in under):
-            return Located((real,), fitting, told_by)
+            return Located((real,), fitting, told_by, recipe)
         match = layout.best_match(under, self._project.sources, self._prefixes())
         if match is not None and match.root == real and match.certain:
-            return Located((real,), self._mapped(under, real, match.prefix), told_by)
-        return Located((real,), self._mapped(under, real, ""), told_by)
+            return Located((real,), self._mapped(under, real, match.prefix), told_by, self._only_recipe())
+        return Located((real,), self._mapped(under, real, ""), told_by, self._only_recipe())
+
+    def _only_recipe(self) -> gather.Recipe | None:
+        recipes = self._project.recipes
+        return recipes[0] if len(recipes) == 1 else None
 
     def _by_dockerfile(self) -> Located | None:
         """The recipe that the image bears out, if it is one only."""
@@ -125,7 +133,7 @@ class Finder:
             twins = expected.intersection(os.fsdecode(path) for path in self._files.found)
             if twins and (2 * len(twins) >= len(there) or 2 * len(twins) >= len(expected)):
                 name = recipe.service.dockerfile
-                borne_out.append((len(twins), name, Located(real, planned.twins, name)))
+                borne_out.append((len(twins), name, Located(real, planned.twins, name, recipe)))
         borne_out.sort(key=lambda one: one[0], reverse=True)
         if len({located.roots for _count, _name, located in borne_out}) > 1 and borne_out[0][0] == borne_out[1][0]:
             raise self._nowhere(f": {' and '.join(name for _count, name, _located in borne_out)} both fit (--service)")
@@ -152,7 +160,8 @@ class Finder:
             raise self._nowhere(f": {rivals} all look like it" if match.others else f": {rivals} looks like it")
         real = self._files.read(match.root)
         under = list(self.under(real))
-        return Located((real,), self._mapped(under, real, match.prefix), "the best match of paths")
+        mapped = self._mapped(under, real, match.prefix)
+        return Located((real,), mapped, "the best match of paths", self._only_recipe())
 
     def _by_folder(self) -> Located | None:
         """With no project around us: the folder in which the image runs, if it is one of its own."""
@@ -180,6 +189,26 @@ class Finder:
         start = os.fsencode(root.rstrip("/")) + b"/"
         whole = os.fsencode(root)
         return (os.fsdecode(path) for path in self._files.found if path.startswith(start) or path == whole)
+
+    def elsewhere(self, located: Located) -> dict[bytes, bytes]:
+        """The project's files that the Dockerfile copies out of the project's folders, and that are in the image there."""
+        if located.recipe is None:
+            return {}
+        planned = self._layout(located.recipe)
+        outside = {
+            place: path
+            for place, path in planned.twins.items()
+            if not any(layout.is_below(place, root) for root in located.roots)
+        }
+        roots = {root for root in planned.roots if any(layout.is_below(place, root) for place in outside)}
+        real = {root: self._files.read(root) for root in (outside if "/" in roots else roots)}
+        found: dict[bytes, bytes] = {}
+        for place, path in outside.items():
+            root = next((one for one in real if layout.is_below(place, one)), "")
+            there = os.fsencode(real.get(root, "").rstrip("/") + place[len(root.rstrip("/")) :])
+            if root and there in self._files.found:
+                found[os.fsencode(path)] = there
+        return found
 
     @staticmethod
     def _mapped(paths: Iterable[str], root: str, prefix: str) -> dict[str, str]:

@@ -8,7 +8,8 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.declared import dockerfile
+from buildguard.declared import dockerfile, removal
+from buildguard.ignore import docker
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -19,11 +20,20 @@ _SYSTEM = ("/usr/", "/etc/", "/var/lib/", "/bin/", "/sbin/", "/lib/")
 _INSTALLED = re.compile(r"(?:^|/)(?:site-packages|dist-packages|lib(?:64)?/(?:python|pypy)3?(?:\.\d+)?)(?:/|$)")
 
 
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")  # ADD extracts these
+_COPIES = re.compile(r"\b(?:cp|rsync|tar)\b")
+_WILD = "*?["
+
+
 class Layout(NamedTuple):
-    """What lies where: the project's path of each path in the image, and the folders that hold the project."""
+    """The project's path of each path in the image, and the folders that hold the project.
+
+    `doubts` gives the reason why the image may lack a path of the project, or may hold it, and the Dockerfile cannot decide.
+    """
 
     twins: dict[str, str]
     roots: tuple[str, ...]
+    doubts: Mapping[str, str] = {}
 
 
 class Match(NamedTuple):
@@ -62,7 +72,7 @@ def of_dockerfile(
     roots = {
         folder for folder in last.roots if not any(folder != other and is_below(folder, other) for other in last.roots)
     }
-    return Layout(dict(last.twins), tuple(sorted(roots)))
+    return Layout(dict(last.twins), tuple(sorted(roots)), dict(last.doubts))
 
 
 class _Context(NamedTuple):
@@ -75,17 +85,18 @@ class _Context(NamedTuple):
         """Each file that a COPY source means: its project path, and its path below the source ("" for the file)."""
         start = posixpath.normpath(posixpath.join("/", source)).lstrip("/")
         full = posixpath.join(self.folder, start) if start and self.folder else self.folder or start
-        if any(char in full for char in "*?["):
-            for path in self.files:
-                folder = posixpath.dirname(full)
-                if fnmatchcase(path, full) and posixpath.dirname(path) == folder:
-                    yield path, posixpath.basename(path)
-            return
-        for path in self.files:
-            if path == full:
-                yield path, ""
-            elif not full or path.startswith(full + "/"):
-                yield path, path[len(full) + 1 if full else 0 :]
+        return _below(full, ((path, path) for path in self.files))
+
+
+def _below(source: str, files: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The files, as pairs of a name and a value, at or below a source; each value with its path below what matched."""
+    parts = [part for part in source.split("/") if part]
+    is_wild = any(char in source for char in _WILD)
+    for name, value in files:
+        words = name.split("/")
+        head = words[: len(parts)]
+        if head == parts or (is_wild and len(head) == len(parts) and all(map(fnmatchcase, head, parts))):
+            yield value, "/".join(words[len(parts) :])
 
 
 class _Built:
@@ -96,6 +107,7 @@ class _Built:
         self.roots: set[str] = set(below.roots) if below is not None else set()
         self.folder: str = below.folder if below is not None else "/"
         self.env: dict[str, str] = dict(below.env) if below is not None else {}
+        self.doubts: dict[str, str] = dict(below.doubts) if below is not None else {}
 
     def at(self, path: str) -> str:
         return posixpath.normpath(posixpath.join(self.folder, path))
@@ -113,6 +125,16 @@ class _Built:
                 folder = posixpath.dirname(name)
                 self.twins[name] = path
                 self.roots.add(name if folder in _SHARED or folder.startswith(_SYSTEM) else folder)
+            self.doubts.pop(path, None)
+
+    def doubt(self, paths: Iterable[str], reason: str) -> None:
+        """Some paths of the project may be in this stage or not."""
+        self.doubts.update(dict.fromkeys(paths, reason))
+
+    def may_hold(self, paths: Iterable[str], reason: str) -> None:
+        """Some paths may be in this stage as well: that decides nothing for those that are copied for certain."""
+        certain = set(self.twins.values())
+        self.doubt((path for path in paths if path not in certain), reason)
 
 
 def _built(
@@ -126,36 +148,98 @@ def _built(
         elif step.name in {"ENV", "ARG"}:
             built.env |= variables(step.name, text, build_args)
         elif step.name in {"COPY", "ADD"}:
-            _copy(step, text, built, done, context)
+            _copy(step._replace(text=text), built, done, context)
+        elif step.name == "RUN":
+            _run(step, built, context)
     return built
 
 
-def _copy(
-    step: dockerfile.Instruction, text: str, built: _Built, done: Mapping[str, _Built], context: _Context
-) -> None:
-    paths = words(text)
-    if len(paths) < 2 or "$" in text:  # noqa: PLR2004  a source and a destination
+def _copy(step: dockerfile.Instruction, built: _Built, done: Mapping[str, _Built], context: _Context) -> None:
+    paths = words(step.text)
+    if len(paths) < 2:  # noqa: PLR2004  a source and a destination
         return
     *sources, destination = paths
     origin = next((flag.partition("=")[2] for flag in step.flags if flag.startswith("--from=")), None)
-    several = len(sources) > 1
+    other = done.get(origin.lower()) if origin is not None else None
+    if origin is not None and other is None:
+        return  # another image
+    several = len(sources) > 1 or any(char in source for source in sources for char in _WILD)
     for source in sources:
-        if origin is None:
-            several = several or any(char in source for char in "*?[")
-            built.put(list(context.below(source)), destination, several=several)
-        elif origin.lower() in done:
-            other = done[origin.lower()]
-            built.put(_from_stage(other, posixpath.normpath(posixpath.join("/", source))), destination, several=several)
+        files = list(_from_stage(other, source) if other is not None else context.below(_spelled(source)))
+        if step.name == "ADD":
+            files = [(path, rest) for path, rest in files if rest or not path.endswith(_ARCHIVES)]
+        files = list(_without_excluded(step, files))
+        unclear = _unclear(step, source, built.at(destination))
+        if unclear:
+            built.may_hold((path for path, _rest in files), unclear)
+        else:
+            built.put(files, destination, several=several)
+    if other is not None:
+        _hand_on(other, built)
 
 
-def _from_stage(other: _Built, source: str) -> list[tuple[str, str]]:
-    """What of the project lies at a path of another stage."""
-    inside = source.rstrip("/") + "/"
-    return [
-        (path, name[len(inside) :] if name != source else "")
-        for name, path in other.twins.items()
-        if name == source or name.startswith(inside)
-    ]
+def _unclear(step: dockerfile.Instruction, source: str, destination: str) -> str:
+    """Why the files or the destination of a COPY are unknown; empty where both are known."""
+    place = f"{step.name} in line {step.line}"
+    for text in (source, destination):
+        variable = re.search(r"\$\{?\w*\}?", text)
+        if variable:
+            return f"the value of {variable[0]} in {place} is unknown"
+    return f"--parents of {place} is not supported" if "--parents" in step.flags else ""
+
+
+def _without_excluded(step: dockerfile.Instruction, files: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The files that no `--exclude` of a COPY keeps out; its patterns are .dockerignore's, from the source on."""
+    lines = [flag.partition("=")[2] for flag in step.flags if flag.startswith("--exclude=")]
+    if not lines:
+        yield from files
+        return
+    rules = docker.Rules(lambda _name: "\n".join(lines).encode(), "", "")
+    for path, rest in files:
+        if rules.drops(rest or posixpath.basename(path)) is None:
+            yield path, rest
+
+
+def _spelled(source: str) -> str:
+    """A source with a wildcard for each variable that has no value."""
+    return re.sub(r"\$\{[^}]*\}|\$\w+", "*", source)
+
+
+def _from_stage(other: _Built, source: str) -> Iterator[tuple[str, str]]:
+    """The project's files at a path of another stage."""
+    start = posixpath.normpath(posixpath.join("/", _spelled(source))).lstrip("/")
+    return _below(start, ((name.lstrip("/"), path) for name, path in other.twins.items()))
+
+
+def _hand_on(other: _Built, built: _Built) -> None:
+    """What is in doubt in a stage is in doubt in whatever copies from it."""
+    copied, placed = set(built.twins.values()), set(other.twins.values())
+    for path, reason in other.doubts.items():
+        if path in copied or path not in placed:
+            built.doubts.setdefault(path, reason)
+
+
+def _run(step: dockerfile.Instruction, built: _Built, context: _Context) -> None:
+    """A command may remove what was copied before it, and bring what it sees of the context."""
+    patterns = removal.patterns(step.text)
+    if patterns:
+        reason = f"RUN in line {step.line} may remove it"
+        built.doubt((path for place, path in built.twins.items() if removal.covers(patterns, place)), reason)
+    for flag in step.flags:
+        source = _mounted(flag)
+        if source is not None and _COPIES.search(step.text):
+            files = context.below(_spelled(source))
+            built.may_hold((path for path, _rest in files), f"RUN in line {step.line} may copy it")
+
+
+def _mounted(flag: str) -> str | None:
+    """The folder of the context that a RUN sees by `--mount`; None for any other flag."""
+    if not flag.startswith("--mount="):
+        return None
+    options: dict[str, str] = dict(re.findall(r"(\w+)=([^,]*)", flag.removeprefix("--mount=")))
+    if options.get("type", "bind") != "bind" or "from" in options:
+        return None
+    return options.get("source", options.get("src", "."))
 
 
 def words(text: str) -> list[str]:

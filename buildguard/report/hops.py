@@ -67,6 +67,7 @@ def _row(one: Difference) -> dict[str, Any]:
         "code": CODES[one.change],
         "finding": one.finding,
         "explained": one.explained or None,
+        "undecided": one.undecided or None,
     }
 
 
@@ -135,7 +136,8 @@ def _hop(hop: Hop, *, most: bool) -> Iterator[str]:
 
 def _difference(one: Difference) -> Iterator[str]:
     code = CODES[one.change]
-    label = click.style(f"{code} {one.change}", fg="red") if one.finding else f"{one.change}, as asked for"
+    word = "undecided" if one.undecided else "as asked for"
+    label = click.style(f"{code} {one.change}", fg="red") if one.finding else f"{one.change}, {word}"
     first, *rest = one.evidence.split("\n")
     yield f"  {shown(shown_path(one.path))}  {label}: {one.cause}{f' — {shown(first)}' if first else ''}"
     yield from (f"      {shown(line)}" for line in rest)

@@ -115,7 +115,7 @@ def test_damage_inside_the_image_is_named(
     assert _rows(found["hops"][0]) == {
         "main.py": ("changed", "line-endings", True),
         "pkg/old.py": ("changed", "stale", True),
-        "notes.txt": ("removed", "content", True),
+        "notes.txt": ("removed", "content", False),  # undecided, as RUN says `rm`
         "run.sh": ("mode", "mode", True),
         "link": ("changed", "content", True),
         "extra.py": ("added", "content", True),
@@ -123,7 +123,98 @@ def test_damage_inside_the_image_is_named(
         "copy.sh": ("added", "content", False),
         "docs/a.md": ("removed", "ignored", False),
     }
+    assert [one["path"] for one in found["unproven"]] == ["notes.txt"]
     assert (found["first_changed_hop"], found["exit_code"]) == (0, 1)
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("lines", "undecided", "missing"),
+    [
+        (("COPY . .", "RUN rm pkg/old.py"), {"pkg/old.py"}, set()),
+        (("COPY . .", "RUN cd pkg && rm -f o*"), {"pkg/old.py"}, set()),
+        (("COPY . .", "RUN python3 -c \"import os; os.remove('pkg/old.py')\""), set(), {"pkg/old.py"}),
+        (("COPY . /app", "RUN rm -rf /tmp/* && python3 -c \"import os; os.remove('main.py')\""), set(), {"main.py"}),
+        (("COPY ma*.py ./", "COPY p*/old.py pkg/"), set(), set()),
+        (("COPY main.py ./", "COPY pkg /opt/lib/pkg"), set(), set()),
+        (("COPY main.py ./", "COPY run.sh /usr/local/bin/", "COPY notes.txt /etc/notes"), set(), set()),
+        (("COPY . .", "RUN rm -rf docs /root/.cache"), set(), set()),
+    ],
+)
+def test_what_the_image_has_to_have(
+    repository: Callable[..., Project],
+    built: Callable[[Project], str],
+    lines: tuple[str, ...],
+    undecided: set[str],
+    missing: set[str],
+) -> None:
+    made = _project(repository, *lines)
+    tag = built(made)
+
+    found = _diff(made, "commit:HEAD", f"image:{tag}:/app")
+
+    rows = found["hops"][0]["differences"]
+    sources = {one["path"] for one in found["unproven"] if one["path"].endswith(".py")}
+    assert (sources, {row["path"] for row in rows if row["finding"]}) == (undecided, missing)
+    assert found["exit_code"] == (1 if missing else 3 if undecided else 0)
+    assert {row["path"] for row in rows if row["undecided"]} == {one["path"] for one in found["unproven"]}
+    assert not undecided or "undecided" in made.run("diff", "commit:HEAD", f"image:{tag}:/app").out
+
+
+def test_a_copy_of_unknown_files_decides_nothing(
+    repository: Callable[..., Project], built: Callable[[Project], str], engine: str
+) -> None:
+    made = _project(repository, "COPY main.py ./")
+    tag = built(made)
+    dockerfile = (made.path / "Dockerfile").read_text()
+    made.commit({"Dockerfile": dockerfile.replace("main.py ./", "main.py p$PART ./")})
+
+    found = _diff(made, "commit:HEAD", f"image:{tag}")
+
+    assert {one["path"] for one in found["unproven"]} == {"pkg/__init__.py", "pkg/old.py"}
+    assert "the value of $PART in COPY in line 3 is unknown" in found["unproven"][0]["reason"]
+    assert found["exit_code"] == 3
+
+
+def test_an_image_with_nothing_of_the_commit_is_unproven(
+    repository: Callable[..., Project], built: Callable[[Project], str], engine: str
+) -> None:
+    made = _project(repository, "COPY main.py ./", "RUN mkdir /other && echo > /other/data.txt")
+    tag = built(made)
+    made.commit({"Dockerfile": "FROM x\nCOPY nothing.py /app/\n"})
+
+    found = _diff(made, "commit:HEAD", f"image:{tag}:/other")
+
+    assert found["exit_code"] == 3
+    assert "have no file in common" in found["unproven"][0]["reason"]
+
+
+def test_each_image_of_a_repository_has_its_own_files(
+    repository: Callable[..., Project], built: Callable[[Project], str], engine: str
+) -> None:
+    """What another Dockerfile copies is not missed in this one's image."""
+    made = _project(repository, "COPY main.py ./", "COPY pkg pkg")
+    made.commit({"worker/Dockerfile": f"FROM {images.base('3.11')}\nCOPY . /worker\n", "worker/work.py": "x = 1\n"})
+    tag = built(made)
+
+    found = _diff(made, "commit:HEAD", f"image:{tag}")
+
+    assert found["exit_code"] == 0, found["verdict"]
+
+
+def test_what_gcloud_does_not_send_is_not_missed(
+    repository: Callable[..., Project], built: Callable[[Project], str], engine: str
+) -> None:
+    made = _project(repository, "COPY . .")
+    shutil.rmtree(made.path / "docs")
+    (made.path / "pkg/old.py").unlink()
+    tag = built(made)
+    made.git("checkout", "--quiet", ".")
+    made.commit({".gcloudignore": "pkg/old.py\n"})
+
+    found = _diff(made, "commit:HEAD", f"image:{tag}")
+
+    assert _rows(found["hops"][0])["pkg/old.py"] == ("removed", "ignored", False)
 
 
 def test_a_stale_image_is_named_with_its_commit(

@@ -132,3 +132,86 @@ def test_promises(reference: str, declared: str | None, runs: str, count: int) -
     for one in found:
         assert (one.code, one.path, one.range.line) == ("BG402", "Dockerfile", 3)
         assert f"CPython {runs}" in one.message
+
+
+def _doubts(text: str) -> dict[str, str]:
+    return dict(layout.of_dockerfile(f"FROM python:3.11\n{text}\n".encode(), {}, "", "", _FILES).doubts)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("COPY p*g /app/", {"/app/b.py": "pkg/b.py", "/app/sub/c.py": "pkg/sub/c.py"}),
+        ("COPY */e.py /app/", {"/app/e.py": "backend/e.py"}),
+        ("COPY --exclude=sub pkg /app", {"/app/b.py": "pkg/b.py"}),
+        ("COPY --exclude=*.py pkg /app", {"/app/sub/c.py": "pkg/sub/c.py"}),
+        ("COPY --exclude=**/*.py . /app", {"/app/requirements.txt": "requirements.txt"}),
+    ],
+)
+def test_wildcards_and_exclusions(text: str, expected: dict[str, str]) -> None:
+    assert _layout(f"FROM python:3.11\n{text}\n") == expected
+    assert _doubts(text) == {}
+
+
+def test_a_wildcard_in_another_stage() -> None:
+    text = "FROM python:3.11 AS b\nCOPY . /src\nFROM python:3.11\nCOPY --from=b /src/*.py /app/\n"
+
+    assert _layout(text) == {"/app/a.py": "a.py"}
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("COPY $SRC /app/", set(_FILES)),
+        ("COPY pkg/$NAME.py /app/", {"pkg/b.py"}),
+        ("COPY pkg $HOME/pkg", {"pkg/b.py", "pkg/sub/c.py"}),
+        ("WORKDIR $HOME\nCOPY pkg .", {"pkg/b.py", "pkg/sub/c.py"}),
+        ("COPY --parents pkg /app/", {"pkg/b.py", "pkg/sub/c.py"}),
+        ("COPY pkg /app\nCOPY $SRC /else/", {*_FILES} - {"pkg/b.py", "pkg/sub/c.py"}),
+        ("COPY . /app\nRUN rm /app/a.py", {"a.py"}),
+        ("COPY . /app\nRUN cd /app && rm -rf ./pkg", {"pkg/b.py", "pkg/sub/c.py"}),
+        ("COPY . /app\nRUN rm -rf /app/pkg/*", {"pkg/b.py", "pkg/sub/c.py"}),
+        ("COPY . /app\nRUN bash -c 'rm -rf /app/$X.py'", {"a.py", "pkg/b.py", "pkg/sub/c.py", "src/d.py", "backend/e.py"}),
+        ("COPY . /app\nRUN mv /app/pkg /opt/pkg", {"pkg/b.py", "pkg/sub/c.py"}),
+        ('COPY . /app\nRUN ["rm", "/app/a.py"]', {"a.py"}),
+        ("COPY . /app\nRUN find /app -name 'd*' -delete", {"src/d.py"}),
+        ("COPY . /app\nRUN find . -type f | xargs rm", set(_FILES)),
+        ("COPY . /app\nRUN ./strip.sh", set(_FILES)),
+        ("COPY . /app\nRUN <<EOF\nset -e\nrm /app/a.py\nEOF", {"a.py"}),
+        ("RUN --mount=type=bind,target=/src cp -r /src/pkg /app", set(_FILES)),
+        ("RUN --mount=source=pkg,target=/src cp -r /src /app", {"pkg/b.py", "pkg/sub/c.py"}),
+    ],
+)  # fmt: skip
+def test_what_a_dockerfile_leaves_open(text: str, paths: set[str]) -> None:
+    assert set(_doubts(text)) == paths
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "COPY . /app\nRUN pip install -r /app/requirements.txt && rm -rf /root/.cache /var/lib/apt/lists/* /tmp/*",
+        "RUN rm -rf /app\nCOPY . /app",
+        "COPY . /app\nRUN rm /app/a.py\nCOPY a.py /app/",
+        "COPY . /app\nRUN find / -type d -name __pycache__ -exec rm -rf {} +",
+        "COPY . /app\nRUN find /app -name '*.sh' | sort",
+        "COPY . /app\nRUN apt-get install -y git make && python -m compileall .",
+        "RUN --mount=type=bind,source=requirements.txt,target=r.txt pip install -r r.txt",
+        "RUN --mount=type=cache,target=/root/.cache cp -r /a /b",
+        "RUN --mount=from=other,target=/src cp -r /src /app",
+        "COPY --from=somewhere/else $X /app/",
+    ],
+)
+def test_what_leaves_nothing_open(text: str) -> None:
+    assert _doubts(text) == {}
+
+
+def test_doubts_go_through_the_stages() -> None:
+    text = (
+        "FROM python:3.11 AS b\nCOPY . /src\nRUN rm /src/a.py /src/pkg/b.py\nCOPY $X /src/\n"
+        "FROM b AS c\nFROM python:3.11\nCOPY --from=c /src/pkg /app/pkg\n"
+    )
+
+    found = layout.of_dockerfile(text.encode(), {}, "", "", [*_FILES, "late.py"])
+
+    assert set(found.doubts) == {"pkg/b.py"}
+    assert found.doubts["pkg/b.py"] == "RUN in line 3 may remove it"

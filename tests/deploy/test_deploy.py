@@ -250,6 +250,48 @@ def test_an_image_that_holds_something_else_is_not_deployed(web: Project, google
     assert "app/other.py" in words
 
 
+@pytest.mark.parametrize(
+    ("lines", "exit_code", "words"),
+    [
+        ("RUN rm app/other.py\n", 3, "app/other.py: not in image:"),
+        ("RUN ./slim.sh\n", 3, "RUN in line 4 may remove it"),
+        ("RUN python3 -c \"import os; os.remove('app/other.py')\"\n", 1, "app/other.py"),
+    ],
+)
+def test_a_module_that_the_image_lacks_is_not_deployed(web: Project, lines: str, exit_code: int, words: str) -> None:
+    dockerfile = (web.path / "Dockerfile").read_text()
+    web.write({"Dockerfile": dockerfile.replace("CMD", f"{lines}CMD"), "slim.sh": "#!/bin/sh\nrm app/other.py\n"})
+    (web.path / "slim.sh").chmod(0o755)
+    web.commit()
+
+    found = deployed(web, build_local=True)
+
+    step, said = _bad(found)
+    assert (found.exit_code, step) == (exit_code, "verify-image")
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    ("files", "copies", "count"),
+    [
+        ({"README": "x"}, "COPY . .", "2 files as committed, compiled by"),
+        ({"tests/test_a.py": "x = 1\n", ".dockerignore": "tests\n"}, "COPY . .", "2 files as committed, compiled by"),
+        ({"tests/test_a.py": "x = 1\n"}, "COPY app/serve.py app/", "1 file as committed, compiled by"),
+        ({"app/sub/x.py": "x = 1\n", "lib/y.py": "y = 1\n"}, "COPY a* ./app/\nCOPY lib /opt/lib", "4 files as committed, 3 compiled by"),
+    ],
+)  # fmt: skip
+def test_what_the_image_need_not_have(web: Project, files: dict[str, str], copies: str, count: str) -> None:
+    dockerfile = (web.path / "Dockerfile").read_text()
+    web.write({"Dockerfile": dockerfile.replace("COPY . .", copies), **files})
+    web.commit()
+
+    found = deployed(web, build_local=True)
+
+    assert found.outcomes is not None
+    one = next(one for one in found.outcomes if one.step == "verify-image")
+    assert (one.verdict, one.words.startswith(count)) == ("ok", True), one.words
+
+
 def test_what_is_not_sent_may_be_absent_and_nothing_else(web: Project, google: Callable[..., Emulator]) -> None:
     """An ignore rule explains that a file is missing in the image, and never that another one lies there."""
     google()

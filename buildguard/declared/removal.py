@@ -1,0 +1,63 @@
+"""Which files the shell commands of a RUN may remove, told from their words alone and rather too many than too few. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from fnmatch import fnmatchcase
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ANYTHING = "*"
+_COMMANDS = re.compile(r"&&|\|\||[;|\n]")
+_REMOVES = frozenset({"rm", "rmdir", "unlink", "shred", "mv"})
+_FINDS = frozenset({"-delete", "-exec", "-execdir", "-ok"})
+_OPAQUE = frozenset({"git", "make", "rsync"})  # what these remove stands in other files
+_VARIABLE = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\$\w+|`[^`]*`")
+
+
+def patterns(text: str) -> list[str]:
+    """The paths, with wildcards, that the commands of a RUN may remove."""
+    text = _VARIABLE.sub("*", text)
+    return [pattern for command in _COMMANDS.split(text) for pattern in _of_command(command)]
+
+
+def covers(several: Sequence[str], place: str) -> bool:
+    """Whether a path of the image is one of these patterns', or lies below a folder that is."""
+    return any(fnmatchcase(place, one) or fnmatchcase(place, f"{one}/*") for one in several)
+
+
+def _of_command(command: str) -> Iterator[str]:
+    words = [word for word in (word.strip("\"'()[]{},") for word in command.split()) if word]
+    names = [posixpath.basename(word) for word in words]
+    if not words:
+        return
+    if "find" in names:
+        yield from _of_find(words)
+        return
+    at = next((at for at, name in enumerate(names) if name in _REMOVES), None)
+    if at is not None:
+        operands = [word for word in words[at + 1 :] if not word.startswith("-")]
+        moved = operands[:-1] if names[at] == "mv" else operands
+        yield from map(_pattern, moved or [ANYTHING])  # `xargs rm` reads what to remove
+    elif words[0].startswith("./") or any(name in _OPAQUE or name.endswith(".sh") for name in names[:2]):
+        yield ANYTHING
+
+
+def _of_find(words: Sequence[str]) -> Iterator[str]:
+    """What `find` may remove: what has one of its names, everything where it gives none."""
+    if not _FINDS.intersection(words) and "xargs" not in words:
+        return
+    names = [f"*/{name}" for option, name in pairwise(words) if option in {"-name", "-iname"}]
+    yield from names or [ANYTHING]
+
+
+def _pattern(operand: str) -> str:
+    """A path as a pattern; what is relative may lie in any folder, as nobody follows each `cd`."""
+    plain = posixpath.normpath(operand)
+    if plain.startswith("/"):
+        return plain.rstrip("/") or ANYTHING
+    return ANYTHING if plain in {".", "..", "*"} or plain.startswith("../") else f"*/{plain}"
