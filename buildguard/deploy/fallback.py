@@ -6,6 +6,7 @@ another builder, and neither is a missing right.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -40,15 +41,18 @@ _KINDS = {
     "USER_BUILD_STEP": _STEP,
     "PUSH_FAILED": _PUSH,
     "PUSH_IMAGE_NOT_FOUND": _PUSH,
-    "PUSH_NOT_AUTHORIZED": _PUSH,
+    "PUSH_NOT_AUTHORIZED": _RIGHTS,
     "LOGGING_FAILURE": _SERVICE,
     "FETCH_SOURCE_FAILED": _SERVICE,
 }
+_DENIED = re.compile(r"(?i)\b(?:denied|forbidden|permissions?)\b")
 _STATUSES = {"INTERNAL_ERROR": _SERVICE, "EXPIRED": _SERVICE, "TIMEOUT": _ENDED, "CANCELLED": _ENDED}
 
 
 def of_build(build: Seen) -> Row:
     """The row of a build that ended without success."""
+    if build.kind == "PUSH_FAILED" and _DENIED.search(build.detail):
+        return _RIGHTS  # it would be missing for the next build too
     return _KINDS.get(build.kind) or _STATUSES.get(build.status) or (_STEP if build.status == "FAILURE" else _UNKNOWN)
 
 

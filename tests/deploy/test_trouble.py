@@ -25,6 +25,7 @@ from buildguard.deploy import fallback, lock
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
 from buildguard.deploy.bucket import Lock
+from buildguard.emulator import cloudbuild
 from buildguard.errors import UnprovenError
 from buildguard.gcp.run import Run
 from buildguard.gcp.storage import Storage
@@ -88,6 +89,27 @@ def test_each_row_of_the_fallback_table(
         assert found.exit_code in {1, 3}
         assert not _sole()
     assert len(made.builds.find("emulated", "")) <= 2
+
+
+@pytest.mark.parametrize("kind", ["PUSH_FAILED", "PUSH_NOT_AUTHORIZED"])
+def test_a_missing_right_to_push_pays_for_no_second_build(
+    web: Project, google: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Another build could not push either, in Cloud Build or here."""
+    made = google()
+    denied = 'denied: Permission "artifactregistry.repositories.uploadArtifacts" denied on resource'
+
+    def refuse(_daemon: object, name: str) -> str:
+        raise UnprovenError(f"{name} could not be pushed: {denied if kind == 'PUSH_FAILED' else 'unauthorized'}")
+
+    monkeypatch.setattr(made.builds, "_pushed", refuse)
+    monkeypatch.setattr(cloudbuild, "_kind", lambda result: kind if result.status == "FAILURE" else "")
+
+    found = deployed(web, fallback="auto")
+
+    assert found.exit_code == 1
+    assert found.decisions == ("a right or an API is missing → stop; fallback = auto: stopped",)
+    assert len(made.builds.find("emulated", "")) == 1
 
 
 def test_an_image_is_known_by_its_digest_and_not_by_a_name() -> None:
