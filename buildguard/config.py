@@ -42,6 +42,7 @@ class DeployTable(NamedTuple):
     service: str = ""
     build_until: str = ""
     image: str = ""
+    container: str = ""
     health: str = ""
     traffic: tuple[int, ...] = (100,)
     fallback: str = "ask"
@@ -109,6 +110,7 @@ KEYS: dict[str, dict[str, type]] = {
         "platform": str,
         "build-until": str,
         "image": str,
+        "container": str,
         "root": str,
         "health": str,
         "traffic": list,
@@ -195,6 +197,7 @@ def _deploy(table: Mapping[str, Any], place: _Place) -> DeployTable:
         service=table.get("service", ""),
         build_until=table.get("build-until", ""),
         image=table.get("image", ""),
+        container=table.get("container", ""),
         health=table.get("health", ""),
         traffic=tuple(traffic),
         fallback=fallback,

@@ -55,6 +55,7 @@ _PURE = (
     "gcp/fields",
     "gcp/insert",
     "gcp/schema",
+    "gcp/service_containers",
     "localbuild/plan",
     "localbuild/substitutions",
     "step/coding",

@@ -25,6 +25,7 @@ from buildguard.gcp.build import SUCCESS, CloudBuild
 from buildguard.gcp.logs import place_of
 from buildguard.gcp.marks import COMMIT
 from buildguard.gcp.run import Run
+from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
 from buildguard.gcp.storage import Storage, Url
 from buildguard.incident import Place, Shown
 from buildguard.place import locate
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from buildguard.custody import Chain
     from buildguard.difference import Difference
     from buildguard.gcp.build import Seen
+    from buildguard.gcp.run import Revision
     from buildguard.result import Report
 
 _BYTES, _STALE, _FILES, _ENCODING = "bytes-changed", "stale-image", "wrong-files-sent", "encoding"
@@ -329,36 +331,45 @@ def _log_of(seen: Seen, storage: Storage) -> Reached:
 
 def revision(sight: Sight, name: str) -> Reached:
     """A revision in Cloud Run: what it says of itself, its variables, its commit, and its image."""
-    service = sight.config.deploy.service or name.rpartition("-")[0].rpartition("-")[0]
+    table = sight.config.deploy
+    service = table.service or name.rpartition("-")[0].rpartition("-")[0]
+    app = AppContainer(table.image, table.container)
     try:
-        with Run(sight.where.project, sight.where.region) as run:
+        with Run(sight.where.project, sight.where.region, app) as run:
             found = run.revision(service, name)
     except UnprovenError as error:
         return Reached(blind=((_VARIABLE, error.words),))
-    shown, blind = [], []
-    commit = found.annotations.get(COMMIT, "")
     try:
-        wanted = _declared(_of(sight, commit)).deploy.required_env
-    except GuardError as error:
-        wanted = ()
-        blind.append((_VARIABLE, error.words))
-    missing = [one for one in wanted if one not in found.env]
-    if missing:
-        remedy = f"gcloud run services update {service} --update-env-vars {missing[0]}=…"
-        words = f"{name} does not have {', '.join(missing)}"
-        shown.append(Shown(_VARIABLE, True, words, remedy=remedy, explains=not found.ready))
-    elif found.ready:
-        has = f", and has {', '.join(wanted)}" if wanted else ""
-        shown.append(Shown(_VARIABLE, False, f"{name} started{has}"))
-    else:
-        words = f"{name} has every variable that required-env names; whether its code wants more was not looked at"
-        blind.append((_VARIABLE, words))
+        variables, image = _variables(sight, service, found), found.image
+    except UnknownContainerError as error:
+        variables, image = Reached(blind=((_VARIABLE, error.words),)), ""
+    shown = []
+    commit = found.annotations.get(COMMIT, "")
     if commit and sight.head and not _related(sight, commit):
         words = f"{name} was made from commit {commit[:12]}, and {sight.head[:12]} is checked out here"
         shown.append(Shown(_FILES, True, words, remedy="deploy the commit that you mean, or look at the other one"))
     log = f"{found.message}\n".encode() if found.message and not found.ready else b""
     calm = (f"the revision {name} is ready",) if found.ready else ()
-    return Reached(tuple(shown), log, tuple(blind), image=found.image, calm=calm, commit=_of(sight, commit).commit)
+    return variables + Reached(tuple(shown), log, image=image, calm=calm, commit=_of(sight, commit).commit)
+
+
+def _variables(sight: Sight, service: str, found: Revision) -> Reached:
+    """The variables of a revision beside those that the configuration of its commit requires."""
+    blind: tuple[tuple[str, str], ...] = ()
+    try:
+        wanted = _declared(_of(sight, found.annotations.get(COMMIT, ""))).deploy.required_env
+    except GuardError as error:
+        wanted, blind = (), ((_VARIABLE, error.words),)
+    missing = [one for one in wanted if one not in found.env]
+    if missing:
+        remedy = f"gcloud run services update {service} --update-env-vars {missing[0]}=…"
+        words = f"{found.name} does not have {', '.join(missing)}"
+        return Reached((Shown(_VARIABLE, True, words, remedy=remedy, explains=not found.ready),), blind=blind)
+    if found.ready:
+        has = f", and has {', '.join(wanted)}" if wanted else ""
+        return Reached((Shown(_VARIABLE, False, f"{found.name} started{has}"),), blind=blind)
+    words = f"{found.name} has every variable that required-env names; whether its code wants more was not looked at"
+    return Reached(blind=(*blind, (_VARIABLE, words)))
 
 
 def _declared(sight: Sight) -> Config:

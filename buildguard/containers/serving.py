@@ -28,12 +28,19 @@ _MOST_LOG = 200  # lines
 
 
 class Start(NamedTuple):
-    """What a container is started with: the environment, a command in place of the image's, and the port that it is told."""
+    """What a container is started with: the environment, a command in place of the image's, and the port that it serves.
+
+    `tell_port` sets PORT, as for an ingress container; `more_ports` are published too, for containers `beside` it, which
+    share its network (the id of the container that they join) and publish nothing themselves.
+    """
 
     env: Mapping[str, str] = {}
     command: Sequence[str] = ()
     args: Sequence[str] = ()
     port: int = PORT
+    tell_port: bool = True
+    more_ports: Sequence[int] = ()
+    beside: str = ""
 
 
 class Answered(NamedTuple):
@@ -55,7 +62,9 @@ class Serving:
         """Start it; raises UnprovenError where the engine cannot."""
         self._daemon = daemon
         api = daemon.api
-        env = {**start.env, "PORT": str(start.port)}
+        env = {**start.env, **({"PORT": str(start.port)} if start.tell_port else {})}
+        ports = () if start.beside else tuple(dict.fromkeys((start.port, *start.more_ports)))
+        network = f"container:{start.beside}" if start.beside else _NETWORK
         with process.uninterrupted(), plainly(f"starting {image.reference}"):
             if not api.networks(names=[_NETWORK]):
                 api.create_network(_NETWORK)
@@ -64,31 +73,35 @@ class Serving:
                 command=list(start.args) or None,
                 entrypoint=list(start.command) or None,
                 environment=[f"{name}={value}" for name, value in env.items()],
-                ports=[start.port],
+                ports=list(ports),
                 labels=owned(),
                 host_config=api.create_host_config(
-                    port_bindings={start.port: ("127.0.0.1", None)}, network_mode=_NETWORK
+                    port_bindings=dict.fromkeys(ports, ("127.0.0.1", None)), network_mode=network
                 ),
             )
             self.id = str(made["Id"])
         try:
             with plainly(f"starting {image.reference}"):
                 api.start(self.id)
-                ports = api.inspect_container(self.id)["NetworkSettings"]["Ports"]
+                self._published: Mapping[str, Any] = api.inspect_container(self.id)["NetworkSettings"]["Ports"] or {}
         except BaseException:
             self.close()
             raise
-        self._port = start.port
-        self.address = _address(ports, start.port)
+        self.address = self.address_of(start.port)
+
+    def address_of(self, port: int) -> str:
+        """Where a port is published; empty where it is not, as for a container that has ended already."""
+        published = self._published.get(f"{port}/tcp") or []
+        return f"127.0.0.1:{published[0]['HostPort']}" if published else ""
 
     def wait(self, path: str, limit: float) -> Answered:
         """Wait until it answers at a path, or listens at least, for so many seconds at the most."""
         started = time.monotonic()
         while True:
-            ending = self._ending()
+            ending = self.ending()
             if ending:
                 return Answered(listens=False, status=0, seconds=time.monotonic() - started, ending=ending)
-            status = self._ask(path)
+            status = status_of(self.address, path)
             seconds = time.monotonic() - started
             if status is not None:
                 return Answered(listens=True, status=status, seconds=seconds)
@@ -112,7 +125,8 @@ class Serving:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def _ending(self) -> str:
+    def ending(self) -> str:
+        """How it ended; empty while it runs."""
         with plainly("looking at the container"):
             state: dict[str, Any] = self._daemon.api.inspect_container(self.id)["State"]
         if state.get("Running"):
@@ -121,26 +135,21 @@ class Serving:
             return "it was killed for want of memory"
         return f"it ended with status {state.get('ExitCode')}"
 
-    def _ask(self, path: str) -> int | None:
-        """The status of an answer, 0 where somebody listens and says nothing; None where nobody does."""
-        if not self.address:
-            return None
-        host, _, port = self.address.partition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=_LISTENS)
-        try:
-            connection.request("GET", path)
-            return connection.getresponse().status
-        except TimeoutError:
-            return 0
-        except http.client.BadStatusLine as error:
-            return None if isinstance(error, http.client.RemoteDisconnected) else 0  # it speaks something else
-        except (OSError, http.client.HTTPException):
-            return None
-        finally:
-            connection.close()
 
-
-def _address(ports: Mapping[str, Any], port: int) -> str:
-    """Where the engine published a port; empty where it did not, as for a container that has ended already."""
-    published = ports.get(f"{port}/tcp") or []
-    return f"127.0.0.1:{published[0]['HostPort']}" if published else ""
+def status_of(address: str, path: str) -> int | None:
+    """The status of an HTTP response, 0 for a listener that sends none; None where nothing listens."""
+    if not address:
+        return None
+    host, _, port = address.partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=_LISTENS)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except TimeoutError:
+        return 0
+    except http.client.BadStatusLine as error:
+        return None if isinstance(error, http.client.RemoteDisconnected) else 0  # it speaks something else
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "host", "content-length"}
 _PATIENCE = 30
-_BAD_GATEWAY = 502
+_NOT_FOUND, _BAD_GATEWAY = 404, 502
+# what Google's front end says in place of a service without public traffic
+_NOT_PUBLIC = b"""<html><head><title>404 Page not found</title></head><body><h1>Error: Page not found</h1>
+<h2>The requested URL was not found on this server.</h2></body></html>
+"""
 
 
 class Proxy:
-    """One address; `pick` names the host and port that the next request goes to."""
+    """One address; `pick` names the host and port that the next request goes to, empty for a service without public traffic."""
 
     def __init__(self, pick: Callable[[], str]) -> None:
         self.pick = pick
@@ -42,15 +46,7 @@ class _Requests(Handler):
 
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
-        try:
-            connection = http.client.HTTPConnection(self.owner.pick(), timeout=_PATIENCE)
-            connection.request(self.command, self.path, body, headers)
-            answer = connection.getresponse()
-            status, data, told = answer.status, answer.read(), answer.getheaders()
-            connection.close()
-        except (OSError, http.client.HTTPException, KeyError) as error:
-            status, data, told = _BAD_GATEWAY, str(error).encode(), []
+        status, data, told = self._answer(body)
         self.send_response(status)
         for name, value in told:
             if name.lower() not in _HOP_BY_HOP:
@@ -59,5 +55,21 @@ class _Requests(Handler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
+
+    def _answer(self, body: bytes) -> tuple[int, bytes, list[tuple[str, str]]]:
+        """The container's answer, or that of Google's front end: its status, its body and its headers."""
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+        try:
+            address = self.owner.pick()
+            if not address:
+                return _NOT_FOUND, _NOT_PUBLIC, [("Content-Type", "text/html; charset=UTF-8")]
+            connection = http.client.HTTPConnection(address, timeout=_PATIENCE)
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            response = answer.status, answer.read(), answer.getheaders()
+            connection.close()
+        except (OSError, http.client.HTTPException, KeyError) as error:
+            return _BAD_GATEWAY, str(error).encode(), []
+        return response
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _pass_on  # noqa: N815

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from google.cloud import run_v2
 
 from buildguard.containers import daemon as daemons
 from buildguard.containers import image as images
-from buildguard.containers.serving import PORT, Serving, Start
+from buildguard.containers.serving import PORT, Serving, Start, status_of
 from buildguard.emulator.proxy import Proxy
 from buildguard.errors import UnprovenError
 
@@ -24,9 +25,15 @@ if TYPE_CHECKING:
 
 PLATFORM = "linux/amd64"
 _STARTS_WITHIN = 15.0
+_PAUSE = 0.1
 _LONGEST_NAME = 63
+_OK, _BAD = 200, 400  # the statuses with which an HTTP probe succeeds
 _State = run_v2.Condition.State
 _Allocation = run_v2.TrafficTargetAllocationType
+_NOT_PUBLIC = {
+    run_v2.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_ONLY,
+    run_v2.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER,
+}
 _NOT_READY = (
     "Revision '{}' is not ready and cannot serve traffic. The user-provided container failed to start and listen on the"
     " port defined provided by the PORT=8080 environment variable within the allocated timeout."
@@ -50,7 +57,7 @@ class CloudRun:
         self._faults = faults
         self._services: dict[str, run_v2.Service] = {}
         self._revisions: dict[str, run_v2.Revision] = {}
-        self._containers: dict[str, Serving] = {}
+        self._instances: dict[str, tuple[Serving, ...]] = {}  # the ingress container first
         self._proxies: dict[str, Proxy] = {}
         self._operations: dict[str, Operation] = {}
         self._lock = threading.RLock()
@@ -83,7 +90,7 @@ class CloudRun:
                 raise api.Aborted(f"Conflict for resource '{name}': version '{request.service.etag}' was specified")
             made = run_v2.Service(there)
             changed = run_v2.Service(request.service)
-            masked = set(request.update_mask.paths) or {"template", "traffic", "labels", "annotations"}
+            masked = set(request.update_mask.paths) or {"template", "traffic", "labels", "annotations", "ingress"}
             for field in masked:
                 setattr(made, field, getattr(changed, field))
             return self._changed(made, there, validate_only=request.validate_only)
@@ -121,8 +128,8 @@ class CloudRun:
             operation.done.wait(_STARTS_WITHIN + 5)
         for proxy in self._proxies.values():
             proxy.close()
-        for container in self._containers.values():
-            container.close()
+        for instance in self._instances.values():
+            _close(instance)
         if self._daemon is not None:
             self._daemon.close()
 
@@ -148,8 +155,9 @@ class CloudRun:
         return operation
 
     def _validated(self, made: run_v2.Service) -> None:
-        if len(made.template.containers) != 1 or not made.template.containers[0].image:
-            raise api.InvalidArgument("template.containers[0].image: should be specified")
+        wrong = _wrong_containers(made.template.containers)
+        if wrong:
+            raise api.InvalidArgument(wrong)
         percents = [one.percent for one in made.traffic]
         if percents and sum(percents) != 100:  # noqa: PLR2004  everything
             raise api.InvalidArgument("traffic: the percents must add up to 100")
@@ -167,7 +175,7 @@ class CloudRun:
         wanted = f"{made.name}/revisions/{made.template.revision}"
         if made.template.revision and wanted in self._revisions:
             there = self._revisions[wanted]
-            if there.containers[0].image != made.template.containers[0].image:
+            if [one.image for one in there.containers] != [one.image for one in made.template.containers]:
                 raise api.AlreadyExists(
                     f"Revision named '{made.template.revision}' with different configuration exists."
                 )
@@ -191,7 +199,7 @@ class CloudRun:
     def _reconcile(self, name: str, operation: Operation) -> None:
         wanted = self.get(name)
         newest = wanted.latest_created_revision
-        why = self._started(newest) if newest not in self._containers else ""
+        why = self._started(newest) if newest not in self._instances else ""
         with self._lock:
             made = self._services[name]
             revision = self._revisions[newest]
@@ -234,9 +242,11 @@ class CloudRun:
 
     def _address(self, key: str, weights: list[tuple[str, int]], service: str) -> str:
         def pick() -> str:
+            if self._services[service].ingress in _NOT_PUBLIC:
+                return ""
             names, percents = zip(*weights, strict=True)
             (short,) = random.choices(names, percents)  # noqa: S311  traffic, and no secret
-            return self._containers[f"{service}/revisions/{short}"].address
+            return self._instances[f"{service}/revisions/{short}"][0].address
 
         if key in self._proxies:
             self._proxies[key].pick = pick
@@ -245,28 +255,88 @@ class CloudRun:
         return self._proxies[key].address
 
     def _started(self, name: str) -> str:
-        """Start the container of a revision; why it cannot serve, empty where it does."""
+        """Start the containers of a revision; why it cannot serve, empty where it does."""
         short = name.rpartition("/")[2]
         revision = self.revision(name)
-        container = revision.containers[0]
         if self._faults.takes("revision-not-ready"):
             return _NOT_READY.format(short)
+        running: list[Serving] = []
         try:
-            if self._daemon is None:
-                self._daemon = daemons.connect()
-            image = images.find(self._daemon, container.image, PLATFORM, _silently)
-            port = container.ports[0].container_port if container.ports else PORT
-            env = {one.name: one.value for one in container.env}
-            env |= {"K_SERVICE": revision.service, "K_REVISION": short, "K_CONFIGURATION": revision.service}
-            serving = Serving(self._daemon, image, Start(env, tuple(container.command), tuple(container.args), port))
+            for container in sorted(revision.containers, key=lambda one: not one.ports):  # the ingress container first
+                running.append(self._run(revision, container, running[0].id if running else ""))
         except UnprovenError as error:
+            _close(running)
             return f"Revision '{short}' is not ready and cannot serve traffic. {error.what}"
-        answered = serving.wait("/", _STARTS_WITHIN)
-        if not answered.listens:
-            serving.close()
+        if not (
+            running[0].wait("/", _STARTS_WITHIN).listens
+            and all(_succeeds(one, running[0]) for one in revision.containers)
+            and not any(one.ending() for one in running)
+        ):
+            _close(running)
             return _NOT_READY.format(short)
-        self._containers[name] = serving
+        self._instances[name] = tuple(running)
         return ""
+
+    def _run(self, revision: run_v2.Revision, container: run_v2.Container, beside: str) -> Serving:
+        """Start one container; those `beside` the ingress container share its loopback addresses, and get no PORT."""
+        if self._daemon is None:
+            self._daemon = daemons.connect()
+        image = images.find(self._daemon, container.image, PLATFORM, _silently)
+        env = {one.name: one.value for one in container.env}
+        short = revision.name.rpartition("/")[2]
+        env |= {"K_SERVICE": revision.service, "K_REVISION": short, "K_CONFIGURATION": revision.service}
+        start = Start(
+            env,
+            tuple(container.command),
+            tuple(container.args),
+            port=_port(container),
+            tell_port=not beside,
+            more_ports=[_probe_port(one) for one in revision.containers if one.startup_probe],
+            beside=beside,
+        )
+        return Serving(self._daemon, image, start)
+
+
+def _close(instance: Sequence[Serving]) -> None:
+    """End the containers of an instance, the owner of their network last."""
+    for one in reversed(instance):
+        one.close()
+
+
+def _wrong_containers(containers: Sequence[run_v2.Container]) -> str:
+    """Why Cloud Run refuses the containers of a template; empty where it does not."""
+    if not containers or not all(one.image for one in containers):
+        return "template.containers[0].image: should be specified"
+    if len(containers) > 1:
+        if sum(bool(one.ports) for one in containers) != 1:
+            return "template.containers: exactly one container must have a port"
+        if len({one.name for one in containers} - {""}) != len(containers):
+            return "template.containers: each container needs a name of its own"
+    return ""
+
+
+def _port(container: run_v2.Container) -> int:
+    return int((container.ports[0].container_port if container.ports else 0) or PORT)
+
+
+def _probe_port(container: run_v2.Container) -> int:
+    probe = container.startup_probe
+    return int(probe.http_get.port or probe.tcp_socket.port or probe.grpc.port or _port(container))
+
+
+def _succeeds(container: run_v2.Container, ingress: Serving) -> bool:
+    """Whether a container's startup probe succeeds in time; without one there is nothing to wait for."""
+    probe = container.startup_probe
+    if not probe:
+        return True
+    path = probe.http_get.path or "/"
+    until = time.monotonic() + _STARTS_WITHIN
+    while time.monotonic() < until:
+        status = status_of(ingress.address_of(_probe_port(container)), path)
+        if status is not None and ("http_get" not in probe or _OK <= status < _BAD):
+            return True
+        time.sleep(_PAUSE)
+    return False
 
 
 def _pinned(before: run_v2.Service) -> list[run_v2.TrafficTarget]:

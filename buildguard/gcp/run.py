@@ -15,6 +15,7 @@ from buildguard.errors import UnprovenError
 from buildguard.gcp import endpoints
 from buildguard.gcp.endpoints import plainly
 from buildguard.gcp.marks import COMMIT, INSTEAD_OF, OWN_TAG, is_ours
+from buildguard.gcp.service_containers import DEFAULT_PORT, ONLY_CONTAINER, AppContainer, Container, read_containers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +50,7 @@ class Share(NamedTuple):
 class Service(NamedTuple):
     """A service as it is: `asked` is the traffic that somebody asked for, `observed` the one that it has.
 
-    `env` are the variables of its newest template by name; those from a secret have the value None.
+    `containers` are those of its newest template, `app` finds the app's; `internal` is a service without public traffic.
     """
 
     name: str
@@ -62,8 +63,29 @@ class Service(NamedTuple):
     latest_created: str
     asked: tuple[Share, ...]
     observed: tuple[Share, ...]
-    image: str
-    env: Mapping[str, str | None]
+    containers: tuple[Container, ...]
+    app: AppContainer = ONLY_CONTAINER
+    internal: bool = False
+
+    @property
+    def container(self) -> Container:
+        """The app's container. Raises UnknownContainerError."""
+        return self.containers[self.app.place_in(self.containers, self.name)] if self.containers else Container()
+
+    @property
+    def env(self) -> Mapping[str, str | None]:
+        """The variables of the app's container. Raises UnknownContainerError."""
+        return self.container.env
+
+    @property
+    def is_behind_proxy(self) -> bool:
+        """Whether requests reach the app through another container."""
+        return len(self.containers) > 1 and not self.container.port
+
+    @property
+    def port(self) -> int:
+        """The port that the app listens on; 0 for unknown."""
+        return self.container.own_port if self.is_behind_proxy else self.container.port or DEFAULT_PORT
 
     @property
     def sole(self) -> str:
@@ -87,28 +109,44 @@ class Service(NamedTuple):
 
 
 class Revision(NamedTuple):
-    """A revision: whether it is ready, what Cloud Run says of it, its image, environment, annotations and log."""
+    """A revision: whether it is ready, what Cloud Run says of it, its containers, annotations and log."""
 
     name: str
     ready: bool
     failed: bool
     message: str
-    image: str
-    env: Mapping[str, str | None]
+    containers: tuple[Container, ...]
     annotations: Mapping[str, str]
     log_url: str
+    app: AppContainer = ONLY_CONTAINER
+
+    @property
+    def container(self) -> Container:
+        """The app's container. Raises UnknownContainerError."""
+        return self.containers[self.app.place_in(self.containers, self.name)] if self.containers else Container()
+
+    @property
+    def env(self) -> Mapping[str, str | None]:
+        """The variables of the app's container. Raises UnknownContainerError."""
+        return self.container.env
+
+    @property
+    def image(self) -> str:
+        """The image of the app's container. Raises UnknownContainerError."""
+        return self.container.image
 
     @property
     def digest(self) -> str:
-        """The digest of its image, empty where it is named by a tag."""
-        return self.image.rpartition("@")[2] if "@sha256:" in self.image else ""
+        """The digest of the app's image, empty for one that is named by a tag. Raises UnknownContainerError."""
+        return self.container.digest
 
 
 class Run:
     """A connection to Cloud Run in one region, or to an emulator of it."""
 
-    def __init__(self, project: str = "", region: str = "") -> None:
-        """Raises UnprovenError without credentials, project or region."""
+    def __init__(self, project: str = "", region: str = "", app: AppContainer = ONLY_CONTAINER) -> None:
+        """`app` finds the app's container of each service. Raises UnprovenError without credentials, project or region."""
+        self._app = app
         local = endpoints.emulator(endpoints.RUN)
         with plainly("reaching Cloud Run"):
             from google.cloud import run_v2
@@ -132,20 +170,20 @@ class Run:
 
         with plainly(f"asking about the service {service}"):
             try:
-                return _service(self._types, self._services.get_service(name=self._name(service)))
+                return self._service(self._services.get_service(name=self._name(service)))
             except NotFound:
                 return None
 
     def revision(self, service: str, name: str) -> Revision:
         """A revision as it is now; raises UnprovenError where there is none."""
         with plainly(f"asking about the revision {name}"):
-            return _revision(self._types, self._revisions.get_revision(name=f"{self._name(service)}/revisions/{name}"))
+            return self._revision(self._revisions.get_revision(name=f"{self._name(service)}/revisions/{name}"))
 
     def revisions(self, service: str) -> list[Revision]:
         """The revisions of a service, the newest first."""
         with plainly(f"asking about the revisions of {service}"):
             found = self._revisions.list_revisions(parent=self._name(service))
-            return [_revision(self._types, one) for one in found]
+            return [self._revision(one) for one in found]
 
     def validate(self, service: str, image: str, revision: Candidate) -> None:
         """Have Cloud Run say whether it would take a revision; nothing is changed. Raises UnprovenError where not."""
@@ -206,7 +244,7 @@ class Run:
         except NotFound:
             there = None
         if there is None:
-            made = types.Service(template=_template(types, None, image, revision))
+            made = types.Service(template=self._template(types.RevisionTemplate(), service, image, revision))
             self._services.create_service(
                 request={
                     "parent": self._name("").removesuffix("/services/"),
@@ -219,7 +257,7 @@ class Run:
             return
         if revision.etag and there.etag != revision.etag:
             raise ConflictError(f"somebody else changed {service} meanwhile", hint="look at it, and run this again")
-        there.template = _template(types, there.template, image, revision)
+        there.template = self._template(there.template, service, image, revision)
         for one in there.traffic:
             if one.tag == revision.tag:  # an address that moves; what traffic goes there is not touched
                 one.tag = ""
@@ -250,9 +288,7 @@ class Run:
         pause = _PAUSE
         while True:
             with plainly(f"asking about the revision {name}"), suppress(NotFound):
-                found = _revision(
-                    self._types, self._revisions.get_revision(name=f"{self._name(service)}/revisions/{name}")
-                )
+                found = self._revision(self._revisions.get_revision(name=f"{self._name(service)}/revisions/{name}"))
                 if found.ready:
                     return found
                 if found.failed:
@@ -261,6 +297,54 @@ class Run:
                 raise NotReadyError(f"{name} did not become ready within {_READY_WITHIN:.0f} seconds", revision=name)
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def _template(self, before: Any, service: str, image: str, revision: Candidate) -> Any:
+        """The template of a new revision: that of the service, with this image and these variables for the app."""
+        types = self._types
+        made = types.RevisionTemplate(before)
+        made.revision = revision.name
+        made.annotations = {**made.annotations, **revision.annotations}
+        containers = list(made.containers) or [types.Container(name=self._app.name)]
+        app = containers[self._app.place_in(read_containers(containers), service)]
+        app.image = image
+        env = {one.name: one for one in app.env}
+        env |= {name: types.EnvVar(name=name, value=value) for name, value in revision.env.items()}
+        app.env = list(env.values())
+        made.containers = containers
+        return made
+
+    def _service(self, told: Any) -> Service:
+        types, condition = self._types, told.terminal_condition
+        ingress = types.IngressTraffic
+        return Service(
+            name=told.name.rpartition("/")[2],
+            etag=told.etag,
+            url=told.uri,
+            ready=condition.state == types.Condition.State.CONDITION_SUCCEEDED,
+            reconciling=told.reconciling,
+            message=condition.message,
+            latest_ready=told.latest_ready_revision.rpartition("/")[2],
+            latest_created=told.latest_created_revision.rpartition("/")[2],
+            asked=tuple(Share(one.revision, one.percent, one.tag) for one in told.traffic),
+            observed=tuple(Share(one.revision, one.percent, one.tag, one.uri) for one in told.traffic_statuses),
+            containers=read_containers(told.template.containers),
+            app=self._app,
+            internal=told.ingress not in {ingress.INGRESS_TRAFFIC_UNSPECIFIED, ingress.INGRESS_TRAFFIC_ALL},
+        )
+
+    def _revision(self, told: Any) -> Revision:
+        ready = next((one for one in told.conditions if one.type_ == "Ready"), None)
+        state = self._types.Condition.State
+        return Revision(
+            name=told.name.rpartition("/")[2],
+            ready=ready is not None and ready.state == state.CONDITION_SUCCEEDED,
+            failed=ready is not None and ready.state == state.CONDITION_FAILED,
+            message=ready.message if ready is not None else "",
+            containers=read_containers(told.containers),
+            annotations=dict(told.annotations),
+            log_url=told.log_uri,
+            app=self._app,
+        )
 
     def _name(self, service: str) -> str:
         return f"projects/{self.project}/locations/{self.region}/services/{service}"
@@ -307,57 +391,4 @@ def _emulated(types: Any, local: endpoints.Endpoint) -> tuple[Any, Any]:
     return (
         types.ServicesClient(transport=ServicesGrpcTransport(channel=channel)),
         types.RevisionsClient(transport=RevisionsGrpcTransport(channel=channel)),
-    )
-
-
-def _template(types: Any, before: Any, image: str, revision: Candidate) -> Any:
-    """The template of a new revision: that of the service, with this image and these variables."""
-    made = types.RevisionTemplate(before) if before is not None else types.RevisionTemplate()
-    made.revision = revision.name
-    made.annotations = {**made.annotations, **revision.annotations}
-    containers = list(made.containers) or [types.Container()]
-    containers[0].image = image
-    there = {one.name: one for one in containers[0].env}
-    there |= {name: types.EnvVar(name=name, value=value) for name, value in revision.env.items()}
-    containers[0].env = list(there.values())
-    made.containers = containers
-    return made
-
-
-def _env(container: Any) -> dict[str, str | None]:
-    return {one.name: None if one.value_source.secret_key_ref.secret else one.value for one in container.env}
-
-
-def _service(types: Any, told: Any) -> Service:
-    condition = told.terminal_condition
-    container = told.template.containers[0] if told.template.containers else types.Container()
-    return Service(
-        name=told.name.rpartition("/")[2],
-        etag=told.etag,
-        url=told.uri,
-        ready=condition.state == types.Condition.State.CONDITION_SUCCEEDED,
-        reconciling=told.reconciling,
-        message=condition.message,
-        latest_ready=told.latest_ready_revision.rpartition("/")[2],
-        latest_created=told.latest_created_revision.rpartition("/")[2],
-        asked=tuple(Share(one.revision, one.percent, one.tag) for one in told.traffic),
-        observed=tuple(Share(one.revision, one.percent, one.tag, one.uri) for one in told.traffic_statuses),
-        image=container.image,
-        env=_env(container),
-    )
-
-
-def _revision(types: Any, told: Any) -> Revision:
-    ready = next((one for one in told.conditions if one.type_ == "Ready"), None)
-    state = types.Condition.State
-    container = told.containers[0] if told.containers else types.Container()
-    return Revision(
-        name=told.name.rpartition("/")[2],
-        ready=ready is not None and ready.state == state.CONDITION_SUCCEEDED,
-        failed=ready is not None and ready.state == state.CONDITION_FAILED,
-        message=ready.message if ready is not None else "",
-        image=container.image,
-        env=_env(container),
-        annotations=dict(told.annotations),
-        log_url=told.log_uri,
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from google.api_core.exceptions import InvalidArgument
+from google.cloud import run_v2
 
+from buildguard.emulator import run as runs
 from buildguard.errors import UnprovenError
 from buildguard.gcp.marks import COMMIT, INSTEAD_OF, name_of, tag_of
 from buildguard.gcp.run import Candidate, ConflictError, NotReadyError, Run, Share
@@ -208,3 +211,99 @@ def test_a_revision_that_is_never_ready(
 
     with pytest.raises(NotReadyError, match="not ready"):
         connect().candidate("web", server, Candidate("web-1", ""))
+
+
+_COLLECTOR = (
+    "import http.server\n"
+    "class H(http.server.BaseHTTPRequestHandler):\n"
+    "    def do_GET(self):\n"
+    "        self.send_response(200); self.end_headers(); self.wfile.write(b'collected')\n"
+    "    def log_message(self, *a): pass\n"
+    "http.server.HTTPServer(('127.0.0.1', 4318), H).serve_forever()\n"
+)
+_REPORTS = (
+    "import http.server, os, urllib.request\n"
+    "class H(http.server.BaseHTTPRequestHandler):\n"
+    "    def do_GET(self):\n"
+    "        told = urllib.request.urlopen('http://127.0.0.1:4318').read()\n"
+    "        self.send_response(200); self.end_headers(); self.wfile.write(told)\n"
+    "    def log_message(self, *a): pass\n"
+    "http.server.HTTPServer(('', int(os.environ['PORT'])), H).serve_forever()\n"
+)
+
+
+def _create(emulator: Emulator, containers: list[run_v2.Container], **fields: Any) -> run_v2.Service:
+    parent = "projects/emulated/locations/europe-west1"
+    made = run_v2.Service(template=run_v2.RevisionTemplate(containers=containers), **fields)
+    emulator.runs.create(run_v2.CreateServiceRequest(parent=parent, service_id="web", service=made)).done.wait(60)
+    return emulator.runs.get(f"{parent}/services/web")
+
+
+def _port(number: int) -> list[run_v2.ContainerPort]:
+    return [run_v2.ContainerPort(container_port=number)]
+
+
+def test_containers_of_a_service_share_their_loopback(emulator: Callable[..., Emulator]) -> None:
+    """Traffic and PORT go to the one with a port, wherever it is listed."""
+    collector = run_v2.Container(name="collector", image=_image("collector", _COLLECTOR))
+    app = run_v2.Container(name="app", image=_image("reports", _REPORTS), ports=_port(9000))
+
+    made = _create(emulator(), [collector, app])
+
+    assert made.terminal_condition.state == run_v2.Condition.State.CONDITION_SUCCEEDED, made.terminal_condition
+    assert requests.get(made.uri, timeout=30).text == "collected"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ports": _port(1)}, "exactly one container must have a port"),
+        ({"name": "app"}, "a name of its own"),
+        ({"image": ""}, "image: should be specified"),
+    ],
+)
+def test_containers_that_cloud_run_refuses(
+    emulator: Callable[..., Emulator], changes: dict[str, Any], words: str
+) -> None:
+    other = run_v2.Container(**{"name": "other", "image": "x", **changes})
+
+    with pytest.raises(InvalidArgument, match=words):
+        _create(emulator(), [other, run_v2.Container(name="app", image="y", ports=_port(8080))])
+
+
+def test_a_sidecar_that_ends_ends_the_revision(emulator: Callable[..., Emulator], server: str) -> None:
+    ended = run_v2.Container(name="other", image=_image("ends", "raise SystemExit(1)\n"))
+    probed = run_v2.Probe(tcp_socket=run_v2.TCPSocketAction(port=9000), timeout_seconds=1)
+    ended.startup_probe = probed
+
+    made = _create(emulator(), [run_v2.Container(name="app", image=server, ports=_port(8080)), ended])
+
+    assert made.terminal_condition.state == run_v2.Condition.State.CONDITION_FAILED
+
+
+@pytest.mark.parametrize(("path", "ready"), [("/", True), ("/nothing", False)])
+def test_a_startup_probe_decides(
+    emulator: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch, path: str, *, ready: bool
+) -> None:
+    monkeypatch.setattr(runs, "_STARTS_WITHIN", 3.0)
+    program = _SERVER.replace("self.send_response(200)", "self.send_response(200 if self.path == '/' else 404)")
+    probe = run_v2.Probe(http_get=run_v2.HTTPGetAction(path=path))
+
+    made = _create(emulator(), [run_v2.Container(image=_image("picky", program), startup_probe=probe)])
+
+    state = run_v2.Condition.State.CONDITION_SUCCEEDED if ready else run_v2.Condition.State.CONDITION_FAILED
+    assert made.terminal_condition.state == state
+
+
+def test_a_service_without_public_traffic_answers_by_googles_front_end(
+    emulator: Callable[..., Emulator], connect: Callable[[], Run], server: str
+) -> None:
+    internal = run_v2.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_ONLY
+    made = _create(emulator(), [run_v2.Container(image=server)], ingress=internal)
+
+    answer = requests.get(made.uri, timeout=30)
+    service = connect().get("web")
+
+    assert (answer.status_code, "not found on this server" in answer.text) == (404, True)
+    assert service is not None
+    assert service.internal

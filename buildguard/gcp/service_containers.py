@@ -1,0 +1,111 @@
+"""The containers of a Cloud Run service, and which of them is the app's. Pure.
+
+Their order says nothing: a sidecar may be listed first, and the container with a port may be a proxy in front of the app.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildguard.errors import UnprovenError
+from buildguard.gcp.cut import repository_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+DEFAULT_PORT = 8080
+_SETTING = 'set container = "NAME" in [tool.buildguard.deploy]'
+
+
+class UnknownContainerError(UnprovenError):
+    """Which container of a service is the app's is unknown."""
+
+
+class Container(NamedTuple):
+    """A container of a service or of a revision.
+
+    Variables from a secret have the value None. `port` is 0 unless it is the ingress container. `probe` is its startup
+    probe, `HTTP /path` or `gRPC`, empty for a TCP probe or none; `probe_port` is the port of any startup probe, or 0.
+    """
+
+    name: str = ""
+    image: str = ""
+    env: Mapping[str, str | None] = {}
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    port: int = 0
+    probe: str = ""
+    probe_port: int = 0
+
+    @property
+    def digest(self) -> str:
+        """The digest of its image, empty for one that is named by a tag."""
+        return self.image.rpartition("@")[2] if "@sha256:" in self.image else ""
+
+    @property
+    def own_port(self) -> int:
+        """The port that it listens on behind a proxy: its variable PORT, else its startup probe's; 0 for unknown."""
+        value = self.env.get("PORT") or ""
+        return int(value) if value.isdecimal() else self.probe_port
+
+
+class AppContainer(NamedTuple):
+    """How the app's container is found: by its name if one is configured, else by the repository of its image."""
+
+    repository: str = ""
+    name: str = ""
+
+    def place_in(self, containers: Sequence[Container], owner: str) -> int:
+        """Its place among the containers of `owner`. Raises UnknownContainerError for no match, or several."""
+        matches = self.matches(containers)
+        if len(matches) == 1:
+            return matches[0]
+        listed = ", ".join(f"{one.name or 'unnamed'} ({one.image})" for one in containers) or "no containers"
+        if self.name:
+            what = f"{owner} has no container '{self.name}': {listed}"
+        elif not self.repository:
+            what = f"{owner} has {len(containers)} containers, and which one is the app's is unknown: {listed}"
+        elif matches:
+            what = f"{len(matches)} containers of {owner} run {self.repository}: {listed}"
+        else:
+            what = f"none of the {len(containers)} containers of {owner} runs {self.repository}: {listed}"
+        raise UnknownContainerError(what, hint=_SETTING)
+
+    def matches(self, containers: Sequence[Container]) -> list[int]:
+        """The places of all that fit. The only container of a service fits, unless its name is another one."""
+        if len(containers) == 1:
+            return [0] if not self.name or containers[0].name in {"", self.name} else []
+        if self.name:
+            return [at for at, one in enumerate(containers) if one.name == self.name]
+        return [at for at, one in enumerate(containers) if repository_of(one.image) == self.repository]
+
+
+ONLY_CONTAINER = AppContainer()  # finds the app's container of a service with one container
+
+
+def read_containers(told: Sequence[Any]) -> tuple[Container, ...]:
+    """Containers as they are in Google's messages."""
+    return tuple(
+        Container(
+            name=one.name,
+            image=one.image,
+            env={var.name: None if var.value_source.secret_key_ref.secret else var.value for var in one.env},
+            command=tuple(one.command),
+            args=tuple(one.args),
+            port=(one.ports[0].container_port or DEFAULT_PORT) if one.ports else 0,
+            probe=_probe(one.startup_probe),
+            probe_port=_probe_port(one.startup_probe),
+        )
+        for one in told
+    )
+
+
+def _probe(told: Any) -> str:
+    """A startup probe that asks the app; one of TCP shows only that something listens."""
+    if "http_get" in told:
+        return f"HTTP {told.http_get.path or '/'}"
+    return "gRPC" if "grpc" in told else ""
+
+
+def _probe_port(told: Any) -> int:
+    return int(told.http_get.port or told.grpc.port or told.tcp_socket.port)
