@@ -54,16 +54,19 @@ class BuildRunsError(GuardError):
 
 
 class DeployInterruptedError(GuardError):
-    """Interrupted in the middle of a deploy, whose traffic stays as it is: exit 130. `percent` is what the revision may have."""
+    """Interrupted in the middle of a deploy, whose traffic stays as it is: exit 130. `percent` is what the revision may have.
+
+    `rollback` is the command that goes back.
+    """
 
     exit_code = 130
 
-    def __init__(self, service: str, step: str, revision: str, percent: int) -> None:
+    def __init__(self, service: str, step: str, revision: str, percent: int, rollback: str) -> None:
         hint = "`buildguard deploy` goes on: what is proven is used again"
         if percent:
             super().__init__(
                 f"interrupted at the step {step}: {revision} may have {percent} % of the traffic of {service} by now",
-                hint=f"{hint}; `buildguard rollback --service {service}` goes back",
+                hint=f"{hint}; `{rollback}` goes back",
             )
         else:
             super().__init__(f"interrupted at the step {step}; no traffic was moved", hint=hint)

@@ -49,8 +49,17 @@ def history(request: Request) -> Attempts:
                     lines = all_lines(file, storage, storage.ensure(bucket, storage.project), service)
         except UnprovenError as error:
             notes.append(f"this machine's runs alone: {error.what}")
-        lines = [line for line in lines if line.service == service]
+    lines = [line for line in lines if _is_wanted(line, request, service)]
     return _attempts(repository, lines, notes)
+
+
+def _is_wanted(line: Line, request: Request, service: str) -> bool:
+    """Whether a line is of the service, the project and the region that were asked for, as far as it names them."""
+    return (
+        (not service or line.service == service)
+        and (not request.project or line.project in {"", request.project})
+        and (not request.region or line.region in {"", request.region})
+    )
 
 
 def local(cwd: Path) -> Attempts | None:
@@ -80,9 +89,9 @@ def _changed(repository: git.Repository, before: str, after: str) -> int:
 
 
 def all_lines(file: Path, storage: Storage, bucket: str, service: str) -> list[Line]:
-    """The ledger of this machine and that of the bucket, as one."""
+    """The ledger of this machine and that of the bucket for the services of a name, as one."""
     known = ledgers.read(file)[0]
-    return ledgers.merged(known, buckets.lines(storage, bucket, service, known))
+    return ledgers.merged(known, buckets.lines(storage, bucket, ledgers.folder_of_name(service), known))
 
 
 def whereabouts(request: Request, *, needed: bool = True) -> tuple[git.Repository, Config, str]:

@@ -14,11 +14,12 @@ from buildguard.deploy import bucket as buckets
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
-from buildguard.deploy.ledger import Ledger
+from buildguard.deploy.ledger import Ledger, ServiceId
 from buildguard.errors import DeployInterruptedError, UnprovenError, UsageError
 from buildguard.gcp.build import left_running
 from buildguard.gcp.marks import COMMIT
 from buildguard.gcp.run import Run, Share
+from buildguard.gcp.service_containers import AppContainer
 from buildguard.gcp.storage import Storage
 from buildguard.localbuild.dockerfile import BuildFailedError
 from buildguard.scratch import folder_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from buildguard.commands.planning import Prepared
     from buildguard.deploy.ledger import Line
     from buildguard.deploy.plan import Plan
+    from buildguard.gcp.run import Service
 
 
 _RECENT = 120  # lines of the ledger in the bucket that a deploy looks back on
@@ -89,7 +91,7 @@ def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]
     run = uuid.uuid4().hex[:8]
     file = ledger_of(ready.repository)
     with ExitStack() as held:
-        ledger = Ledger(file, run, wishes.service, ready.plan.source.commit)
+        ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
         earlier, broken = ledgers.read(file)
         notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
         try:
@@ -98,8 +100,9 @@ def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]
             raise
         except UnprovenError as error:
             notes.append(f"the lock and the ledger are this machine's alone: {error.words}")
-            held.enter_context(lock.held(lock.File(file.with_name(f"lock-{wishes.service}")), wishes.service, run))
-        mine = [line for line in earlier if line.service == wishes.service]
+            name = ready.service_id.path.replace("/", "+")
+            held.enter_context(lock.held(lock.File(file.with_name(f"lock-{name}")), wishes.service, run))
+        mine = [line for line in earlier if line.service_id == ready.service_id]
         stopped = ledgers.stopped_at(ledgers.runs(mine)[-1]) if mine else ""
         if stopped:
             notes.append(
@@ -114,7 +117,8 @@ def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]
                 raise left_running(build) from None
             now = going.deploy
             first = bool(now.revision) and now.plan.serving.alone  # which gets its traffic as it comes up
-            raise DeployInterruptedError(wishes.service, now.at, now.revision, 100 if first else now.moving) from None
+            percent = 100 if first else now.moving
+            raise DeployInterruptedError(wishes.service, now.at, now.revision, percent, wishes.rollback) from None
         return Deployed(
             going.deploy.plan,
             tuple(going.deploy.outcomes),
@@ -130,13 +134,13 @@ def _shared(ready: Prepared, ledger: Ledger, held: ExitStack, known: list[Line])
 
     Raises UnprovenError where there is no bucket to be had, HeldError where somebody else holds the lock.
     """
-    service = ready.plan.wishes.service
+    service = ready.service_id
     if not ready.plan.serving.known:
         raise UnprovenError(ready.plan.serving.why)
     storage = held.enter_context(Storage(ready.project))
     bucket = storage.ensure(ready.config.cloud.bucket, storage.project)
-    held.enter_context(lock.held(buckets.Lock(storage, bucket, service), service, ledger.run))
-    found = buckets.lines(storage, bucket, service, known, _RECENT)
+    held.enter_context(lock.held(buckets.Lock(storage, bucket, service), service.service, ledger.run))
+    found = buckets.lines(storage, bucket, ledgers.folder_of(service), known, _RECENT)
     ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
     return found
 
@@ -272,50 +276,58 @@ def rollback(request: Request, revision: str, watcher: Watcher) -> RolledBack:
     run_id = uuid.uuid4().hex[:8]
     file = ledger_of(repository)
     with ExitStack() as held:
-        run = held.enter_context(Run(project, region))
+        app = AppContainer(config.deploy.image, config.deploy.container)
+        run = held.enter_context(Run(project, region, app))
+        identity = ServiceId(run.project, run.region, service)
         storage = held.enter_context(Storage(project))
         bucket = storage.ensure(config.cloud.bucket, storage.project)
-        held.enter_context(lock.held(buckets.Lock(storage, bucket, service), service, run_id))
+        held.enter_context(lock.held(buckets.Lock(storage, bucket, identity), service, run_id))
         there = run.get(service)
         if there is None:
             raise UsageError(f"there is no service {service}")
-        lines = all_lines(file, storage, bucket, service)
-        wanted = revision or _last_proven(lines, service, there.sole)
+        wanted = revision or _last_proven(_lines_of(identity, run, all_lines(file, storage, bucket, service)), there)
         found = run.revision(service, wanted)
         if not found.ready:
             raise UnprovenError(
                 f"{wanted} is not ready: {found.message}", hint="buildguard history, and --revision NAME"
             )
         watcher.tell(f"rollback: all traffic of {service} to {wanted}")
-        ledger = Ledger(file, run_id, service, str(found.annotations.get(COMMIT, "")))
+        ledger = Ledger(file, run_id, identity, str(found.annotations.get(COMMIT, "")))
         ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
         ledger.write("rollback", ledgers.BEGUN, 0.0, {"revision": wanted, "from": there.sole})
         routed = run.route(service, [Share(wanted, 100)], there.etag)
         if routed.sole != wanted:
             raise UnprovenError(f"{service} does not serve {wanted} alone")
-        ledger.write("rollback", ledgers.OK, 0.0, {"revision": wanted, "url": routed.url, "digest": found.digest})
+        at = app.matches(found.containers)
+        digest = found.containers[at[0]].digest if len(at) == 1 else ""
+        ledger.write("rollback", ledgers.OK, 0.0, {"revision": wanted, "url": routed.url, "digest": digest})
         return RolledBack(service, there.sole, wanted, routed.url)
 
 
-def _last_proven(lines: list[Line], service: str, now: str) -> str:
-    """The last revision that was proven to have all traffic, other than the one that has it now."""
-    proven = [
-        str(line.evidence.get("revision", ""))
+def _lines_of(service: ServiceId, run: Run, lines: list[Line]) -> list[Line]:
+    """The lines of a service, and those that name no project, of revisions that this very service has."""
+    names = {one.name for one in run.revisions(service.service)}
+    return [
+        line
         for line in lines
-        if line.service == service and line.verdict == ledgers.OK and line.step in {plans.PROVE, "rollback"}
+        if line.service_id == service
+        or (line.service_id == ServiceId("", "", service.service) and line.evidence.get("revision") in names)
     ]
+
+
+def _last_proven(lines: list[Line], service: Service) -> str:
+    """The last revision that was proven to have all traffic, other than the one that has it now."""
+    proven = [line for line in lines if line.verdict == ledgers.OK and line.step in {plans.PROVE, "rollback"}]
     instead = [
         str(line.evidence.get("instead_of", ""))
-        for line in lines
-        if line.service == service
-        and line.verdict == ledgers.OK
-        and line.step == plans.PROVE
-        and line.evidence.get("revision") == now
+        for line in proven
+        if line.step == plans.PROVE and line.evidence.get("revision") == service.sole
     ]
-    candidates = [one for one in [*proven, *instead[-1:]] if one and one != now]
+    names = [str(line.evidence.get("revision", "")) for line in proven]
+    candidates = [one for one in [*names, *instead[-1:]] if one and one != service.sole]
     if not candidates:
         raise UnprovenError(
-            f"which revision of {service} served alone before is not certain",
+            f"which revision of {service.name} served alone before is not certain",
             hint="gcloud run revisions list, and --revision NAME",
         )
     return instead[-1] if instead and instead[-1] else candidates[-1]

@@ -394,7 +394,7 @@ class Deploy:
         if not old:
             raise StoppedError(
                 f"{why}; no revision had all the traffic before, so nothing was rolled back",
-                hint="buildguard rollback --revision NAME",
+                hint=f"{self.plan.wishes.rollback} --revision NAME",
             )
         with self._run() as run:
             run.route(self.plan.wishes.service, [Share(old, 100)])

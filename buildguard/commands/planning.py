@@ -13,9 +13,11 @@ from buildguard.archives.pack import pack
 from buildguard.commands.job import config_files
 from buildguard.declared import gather
 from buildguard.deploy import plan as plans
+from buildguard.deploy.ledger import ServiceId
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import cut as cutting
+from buildguard.gcp import endpoints
 from buildguard.gcp.run import Run
 from buildguard.source import Selection, choose
 from buildguard.stages.ingit import commit_of
@@ -65,6 +67,11 @@ class Prepared(NamedTuple):
     fallback: str
 
     @property
+    def service_id(self) -> ServiceId:
+        """The service: one of the same name in another project or region is another service."""
+        return ServiceId(self.plan.serving.project, self.plan.serving.region, self.plan.wishes.service)
+
+    @property
     def key(self) -> str:
         """The SHA-256 of the archive and of the build that is run over it."""
         words = json.dumps([self.packed.written.digest, self.plan.building.build, self.config.platform], sort_keys=True)
@@ -97,9 +104,12 @@ def prepared(request: Request, archive: Path) -> Prepared:
         request.allow_dirty,
         request.allow_unpushed,
         config.deploy.verify_after,
+        request.project,
+        request.region,
     )
-    project, region = request.project or config.cloud.project, request.region or config.cloud.region
-    serving = _serving(service, project, region, config.deploy.required_env)
+    project = request.project or config.cloud.project or endpoints.project()
+    region = request.region or config.cloud.region
+    serving = _serving(ServiceId(project, region, service), config.deploy.required_env)
     dropped = tuple((shown_path(path), str(rule)) for path, rule in packed.dropped)
     told = plans.Packed(packed.written.digest, len(packed.written.manifest.entries), dropped)
     made = plans.plan(source, told, building, serving, wishes)
@@ -234,29 +244,35 @@ def _divided(there: Service) -> str:
     return there.ways or "nobody can tell how"
 
 
-def _serving(service: str, project: str, region: str, required: tuple[str, ...]) -> plans.Serving:
-    """The service as it is; somebody who cannot be asked is no reason against a plan."""
+def _serving(service: ServiceId, required: tuple[str, ...]) -> plans.Serving:
+    """The service as it is; one that cannot be asked about is no reason against a plan."""
     try:
-        with Run(project, region) as run:
-            there = run.get(service)
-            if there is None:
-                return plans.Serving(known=True, missing=tuple(one for one in required if one not in os.environ))
-            old = there.sole
-            if not old:  # a deploy that was ended in the middle of the traffic leaves it divided
-                sharing = [
-                    run.revision(service, one.revision) for one in there.observed if one.percent and one.revision
-                ]
-                old = next(filter(None, map(there.before, sharing)), "")
-            serving = run.revision(service, old).env if old else {}
+        with Run(service.project, service.region) as run:
+            current = run.get(service.service)
+            if current is None:
+                missing = tuple(one for one in required if one not in os.environ)
+                serving = plans.Serving(known=True, missing=missing)
+            else:
+                serving = _existing(run, current, required)
+            return serving._replace(project=run.project, region=run.region)
     except UnprovenError as error:
-        return plans.Serving(known=False, why=error.words)
-    wanted = {*required, *serving}
-    missing = tuple(sorted(wanted - there.env.keys()))
+        region = service.region or endpoints.region()
+        return plans.Serving(known=False, why=error.words, project=service.project, region=region)
+
+
+def _existing(run: Run, service: Service, required: tuple[str, ...]) -> plans.Serving:
+    """A service that exists."""
+    old = service.sole
+    if not old:  # a deploy that was ended in the middle of the traffic leaves it divided
+        shares = [one for one in service.observed if one.percent and one.revision]
+        sharing = [run.revision(service.name, one.revision) for one in shares]
+        old = next(filter(None, map(service.before, sharing)), "")
+    wanted = {*required, *(run.revision(service.name, old).env if old else {})}
     return plans.Serving(
         known=True,
         exists=True,
         rollback_to=old,
-        missing=missing,
-        etag=there.etag,
-        divided=_divided(there),
+        missing=tuple(sorted(wanted - service.env.keys())),
+        etag=service.etag,
+        divided=_divided(service),
     )

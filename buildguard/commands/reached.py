@@ -192,11 +192,13 @@ def _of(sight: Sight, commit: str) -> Sight:
 
 def _last_tried(attempts: Attempts, asked: Asked) -> Asked:
     """What the last deploy from here made: its build, its image and its revision, as far as it came."""
-    told: dict[str, str] = {}
-    for line in attempts.runs[-1]:
-        told |= {key: str(value) for key, value in line.evidence.items() if key in {"build", "id", "revision"}}
-    made = told.get("revision", "")
-    return asked._replace(build=told.get("build", ""), revision=made, image="" if made else told.get("id", ""))
+    runs = [run for run in attempts.runs if not asked.project or run[0].project in {"", asked.project}]
+    if not runs:
+        return asked
+    evidence = {key: str(value) for line in runs[-1] for key, value in line.evidence.items()}
+    name, project = evidence.get("revision", ""), asked.project or runs[-1][0].project
+    image = "" if name else evidence.get("id", "")
+    return asked._replace(build=evidence.get("build", ""), revision=name, image=image, project=project)
 
 
 def image(sight: Sight, reference: str) -> Reached:

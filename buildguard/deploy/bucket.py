@@ -11,7 +11,7 @@ from buildguard.gcp.storage import Url
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from buildguard.deploy.ledger import Line
+    from buildguard.deploy.ledger import Line, ServiceId
     from buildguard.gcp.storage import Storage
 
 _AT_ONCE = 8  # objects that are fetched side by side
@@ -20,10 +20,10 @@ _AT_ONCE = 8  # objects that are fetched side by side
 class Lock:
     """A lock as an object; see `buildguard.deploy.lock`."""
 
-    def __init__(self, storage: Storage, bucket: str, service: str) -> None:
+    def __init__(self, storage: Storage, bucket: str, service: ServiceId) -> None:
         self._storage = storage
         self._bucket = bucket
-        self._name = f"buildguard/lock/{service}.json"
+        self._name = f"buildguard/lock/{service.path}.json"
 
     def create(self, data: bytes, over: int) -> int | None:
         """Make it where generation `over` lies."""
@@ -45,9 +45,9 @@ class Lock:
         return f"gcloud storage rm gs://{self._bucket}/{self._name}"
 
 
-def lines(storage: Storage, bucket: str, service: str, known: Collection[Line], most: int = 0) -> list[Line]:
-    """The ledger of a service as it lies in a bucket, less what is known; of a long one only the newest `most` lines (0: all)."""
-    names = sorted(storage.names(bucket, ledger.folder_of(service)))
+def lines(storage: Storage, bucket: str, folder: str, known: Collection[Line], most: int = 0) -> list[Line]:
+    """The lines in a folder of a bucket, less those that are known; of many only the newest `most` (0: all)."""
+    names = sorted(storage.names(bucket, folder))
     have = {f"{line.run}-{line.number:04d}.json" for line in known}
     wanted = [name for name in names[-most:] if "-".join(name.rsplit("-", 2)[1:]) not in have]
     with ThreadPoolExecutor(_AT_ONCE) as helpers:

@@ -10,6 +10,7 @@ import json
 import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from buildguard.errors import UnprovenError
 
@@ -21,10 +22,27 @@ NAME = "buildguard/ledger.jsonl"
 END = "end"  # the step that is none: a run that came to an end of its own has it last
 BEGUN, OK, FAILED, SKIPPED, UNPROVEN = "begun", "ok", "failed", "skipped", "unproven"
 _FOLDER = "buildguard/ledger"
+_ADDED = frozenset({"project", "region"})  # later than the first lines
+
+
+class ServiceId(NamedTuple):
+    """A service: its name is one only within a project and a region. Those are empty where they are unknown."""
+
+    project: str
+    region: str
+    service: str
+
+    @property
+    def path(self) -> str:
+        """It as a path, with nothing in a part that could be taken for another part."""
+        return "/".join(quote(one, safe="") for one in (self.service, self.project, self.region))
 
 
 class Line(NamedTuple):
-    """One step of one run as it was written down; `at` is a time in ISO 8601, `evidence` what the step saw."""
+    """One step of one run as it was written down; `at` is a time in ISO 8601, `evidence` what the step saw.
+
+    `project` and `region` are empty in lines of versions that did not write them, and where they were unknown.
+    """
 
     run: str
     number: int
@@ -36,12 +54,19 @@ class Line(NamedTuple):
     verdict: str
     seconds: float
     evidence: Mapping[str, Any]
+    project: str = ""
+    region: str = ""
+
+    @property
+    def service_id(self) -> ServiceId:
+        """The service that it is of."""
+        return ServiceId(self.project, self.region, self.service)
 
 
 class Ledger:
     """The ledger of one run: lines go to the file first, and then to whoever else keeps them."""
 
-    def __init__(self, file: Path, run: str, service: str, commit: str) -> None:
+    def __init__(self, file: Path, run: str, service: ServiceId, commit: str) -> None:
         self._file = file
         self.run = run
         self._service = service
@@ -59,13 +84,15 @@ class Ledger:
             self.run,
             self._number,
             at,
-            self._service,
+            self._service.service,
             self._commit,
             self.builder,
             step,
             verdict,
             round(seconds, 2),
             evidence,
+            self._service.project,
+            self._service.region,
         )
         data = (json.dumps({"schema": 1, **line._asdict()}) + "\n").encode("ascii")
         try:
@@ -79,7 +106,7 @@ class Ledger:
         except OSError as error:
             raise UnprovenError(f"{self._file} cannot be written: {error.strerror}") from error
         if self.elsewhere is not None:
-            name = f"{_FOLDER}/{self._service}/{at}-{self.run}-{self._number:04d}.json"
+            name = f"{folder_of(self._service)}{at}-{self.run}-{self._number:04d}.json"
             try:
                 self.elsewhere(name, data)
             except UnprovenError as error:
@@ -98,9 +125,14 @@ def _mended(file: Path) -> bytes:
         return b"" if written.read(1) == b"\n" else b"\n"
 
 
-def folder_of(service: str) -> str:
-    """Where the lines of a service lie in a bucket."""
-    return f"{_FOLDER}/{service}/"
+def folder_of(service: ServiceId) -> str:
+    """Where the lines of a service are stored in a bucket."""
+    return f"{_FOLDER}/{service.path}/"
+
+
+def folder_of_name(service: str) -> str:
+    """Where the lines of every service of a name are stored in a bucket, those without a project and a region too."""
+    return f"{_FOLDER}/{quote(service, safe='')}/"
 
 
 def read(file: Path) -> tuple[list[Line], int]:
@@ -120,8 +152,13 @@ def parse(lines: Iterable[bytes]) -> tuple[list[Line], int]:
     for text in lines:
         try:
             words = json.loads(text)
-            line = Line(**{name: words[name] for name in Line._fields})
-            whole = words["schema"] == 1 and isinstance(line.evidence, dict) and isinstance(line.step, str)
+            line = Line(**{name: words[name] for name in Line._fields if name in words or name not in _ADDED})
+            texts = (line.step, line.service, line.project, line.region)
+            whole = (
+                words["schema"] == 1
+                and isinstance(line.evidence, dict)
+                and all(isinstance(text, str) for text in texts)
+            )
         except (ValueError, KeyError, TypeError):
             whole = False
         if whole:

@@ -74,7 +74,8 @@ class Serving(NamedTuple):
     That is the one with all traffic, or that had it before a deploy that did not come to its end; empty where nobody can tell.
 
     `known` is False where nobody could be asked; `etag` is the version of the service that was read; `divided` says who
-    has how much of the traffic, where no revision has all of it.
+    has how much of the traffic, where no revision has all of it. The service runs in `project` and `region`, each empty where
+    it is unknown.
     """
 
     known: bool
@@ -84,6 +85,8 @@ class Serving(NamedTuple):
     why: str = ""
     etag: str = ""
     divided: str = ""
+    project: str = ""
+    region: str = ""
 
     @property
     def alone(self) -> bool:
@@ -103,6 +106,14 @@ class Wishes(NamedTuple):
     allow_dirty: bool = False
     allow_unpushed: bool = False
     verify_after: bool = False
+    project: str = ""
+    region: str = ""
+
+    @property
+    def rollback(self) -> str:
+        """The command that goes back, for the same service of the same project and region."""
+        flags = ("service", self.service), ("project", self.project), ("region", self.region)
+        return " ".join(["buildguard rollback", *(f"--{name} {value}" for name, value in flags if value)])
 
 
 class Plan(NamedTuple):

@@ -85,12 +85,13 @@ class CloudBuild:
             raise api.ServiceUnavailable("the answer was lost")
         return made
 
-    def get(self, identity: str) -> cb.Build:
-        """A build as it is now."""
+    def get(self, identity: str, project: str = "") -> cb.Build:
+        """A build as it is now; where a project is named, one of that project only."""
         with self._lock:
-            if identity not in self._builds:
+            build = self._builds.get(identity)
+            if build is None or project not in {"", build.project_id}:
                 raise api.NotFound(f"build {identity} was not found")
-            return cb.Build(self._builds[identity])
+            return cb.Build(build)
 
     def find(self, project: str, wanted: str) -> list[cb.Build]:
         """The builds of a project, the newest first, that a filter lets through: `tags="…"`, or none."""
@@ -99,9 +100,9 @@ class CloudBuild:
             every = [cb.Build(one) for one in self._builds.values() if one.project_id == project]
         return [one for one in reversed(every) if not tag or tag in one.tags]
 
-    def cancel(self, identity: str) -> cb.Build:
+    def cancel(self, identity: str, project: str = "") -> cb.Build:
         """End a build."""
-        found = self.get(identity)
+        found = self.get(identity, project)
         with self._lock:
             running = self._running.get(identity)
         if running is not None:

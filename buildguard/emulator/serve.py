@@ -124,9 +124,7 @@ def _cloud_build(builds: CloudBuild) -> grpc.GenericRpcHandler:
                 cb.CreateBuildRequest,
                 operations.Operation.SerializeToString,
             ),
-            "GetBuild": unary(
-                lambda one: builds.get(one.id or one.name.rpartition("/")[2]), cb.GetBuildRequest, cb.Build.serialize
-            ),
+            "GetBuild": unary(lambda one: builds.get(*_build_of(one)), cb.GetBuildRequest, cb.Build.serialize),
             "ListBuilds": unary(
                 lambda one: cb.ListBuildsResponse(
                     builds=builds.find(one.project_id or one.parent.split("/")[1], one.filter)
@@ -135,12 +133,18 @@ def _cloud_build(builds: CloudBuild) -> grpc.GenericRpcHandler:
                 cb.ListBuildsResponse.serialize,
             ),
             "CancelBuild": unary(
-                lambda one: builds.cancel(one.id or one.name.rpartition("/")[2]),
+                lambda one: builds.cancel(*_build_of(one)),
                 cb.CancelBuildRequest,
                 cb.Build.serialize,
             ),
         },
     )
+
+
+def _build_of(request: Any) -> tuple[str, str]:
+    """The id and the project of the build that a request names."""
+    name = request.name.split("/")  # projects/PROJECT/locations/REGION/builds/ID
+    return request.id or name[-1], name[1] if len(name) > 1 else request.project_id
 
 
 def _long_running(builds: CloudBuild, runs: CloudRun) -> grpc.GenericRpcHandler:
@@ -204,7 +208,7 @@ class _Rest(Handler):
 
     def _get(self, path: str, query: dict[str, str], _body: bytes) -> Any:
         if match := _ONE.fullmatch(path):
-            return as_json(self.builds.get(match["id"]))
+            return as_json(self.builds.get(match["id"], match["project"]))
         if match := _MANY.fullmatch(path):
             return {"builds": [as_json(one) for one in self.builds.find(match["project"], query.get("filter", ""))]}
         if match := _OPERATION.fullmatch(path):
@@ -213,7 +217,7 @@ class _Rest(Handler):
 
     def _post(self, path: str, _query: dict[str, str], body: bytes) -> Any:
         if (match := _ONE.fullmatch(path)) and match["verb"]:
-            return as_json(self.builds.cancel(match["id"]))
+            return as_json(self.builds.cancel(match["id"], match["project"]))
         if match := _MANY.fullmatch(path):
             build = cb.Build.from_json(body.decode("utf-8"))
             parent = f"projects/{match['project']}/locations/{match['location'] or 'global'}"

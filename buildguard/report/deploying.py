@@ -46,6 +46,8 @@ def as_json(found: Deployed) -> str:
         "build": {"file": plan.building.file or None, "runs": plan.building.kept, "left_out": plan.building.left_out},
         "image": plan.building.image,
         "service": plan.wishes.service,
+        "project": plan.serving.project or None,
+        "region": plan.serving.region or None,
         "steps": _steps(plan, found.outcomes),
         "rollback_to": plan.serving.rollback_to or None,
         "refused": plan.refusals,
@@ -128,7 +130,7 @@ def _still(found: Deployed, bad: Outcome) -> str:
     if back:
         return f"; {back} has all traffic" if serving.divided else f"; {back} serves as before"
     if any(one.step == plans.TRAFFIC and one.verdict != ledgers.SKIPPED for one in found.outcomes or ()):
-        return f"; {found.revision} may have traffic: buildguard rollback --service {shown(found.plan.wishes.service)}"
+        return f"; {found.revision} may have traffic: {shown(found.plan.wishes.rollback)}"
     if serving.divided:
         return "; the traffic is as before"
     return f"; {serving.rollback_to} serves as before" if serving.rollback_to else ""
@@ -165,6 +167,7 @@ def _table(found: Attempts) -> Iterator[str]:
         return
     yield f"{'when':<20} {'service':<14} {'commit':<9} {'changed':<8} {'by':<6} {'got to':<13} {'verdict':<9} what"
     good = 0
+    several = len({run[0].project for run in found.runs}) > 1
     for run, changed in zip(found.runs, found.changed, strict=True):
         last = _telling(run)
         verdict = "stopped" if ledgers.stopped_at(list(run)) else run[-1].verdict
@@ -172,10 +175,15 @@ def _table(found: Attempts) -> Iterator[str]:
         what = shown(brief(str(last.evidence.get("words", ""))[:100]))
         files = "" if changed < 0 else "nothing" if not changed else count(changed, "file")
         yield (
-            f"{last.at[:19]:<20} {shown(last.service):<14} {last.commit[:8]:<9} {files:<8} {last.builder:<6}"
+            f"{last.at[:19]:<20} {shown(_service(last, several=several)):<14} {last.commit[:8]:<9} {files:<8} {last.builder:<6}"
             f" {last.step:<13} {verdict:<9} {what}"
         )
     yield f"{good} of {count(len(found.runs), 'attempt')} came through"
+
+
+def _service(line: Line, *, several: bool) -> str:
+    """The service of a line; with its project where the table has several."""
+    return f"{line.project}/{line.service}" if several and line.project else line.service
 
 
 def _telling(run: Sequence[Line]) -> Line:

@@ -107,7 +107,9 @@ def web(engine: str, repository: Callable[..., Project], registry: str) -> Proje
     )
 
 
-def deployed(project: Project, *, says: bool | None = True, watcher: Watcher | None = None, **fields: Any) -> Deployed:
+def deployed(
+    project: Project, /, *, says: bool | None = True, watcher: Watcher | None = None, **fields: Any
+) -> Deployed:
     """Deploy; `says` is what the person answers to whatever is asked."""
     found = deploy(Request(cwd=project.path, **fields), watcher or Watcher(), lambda _question: says)
     _told(found)
@@ -116,7 +118,7 @@ def deployed(project: Project, *, says: bool | None = True, watcher: Watcher | N
 
 def _serves(line: str, found: Deployed) -> None:
     """What the last line says of the traffic is so."""
-    with Run() as run:
+    with Run(found.plan.serving.project) as run:
         there = run.get(found.plan.wishes.service)
     assert there is not None
     serving, old = found.plan.serving, found.plan.serving.rollback_to

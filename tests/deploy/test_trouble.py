@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from buildguard.emulator.storage import Buckets, Generation
     from tests.conftest import Project
 
+_WEB = ledgers.ServiceId("emulated", "europe-west1", "web")
 _LOCAL, _STOPS = "building here", "stopped"
 
 
@@ -347,7 +348,7 @@ def test_two_deploys_of_one_service_at_once_are_refused(web: Project, google: Ca
             "user": "ada",
             "at": int(time.time()) - 600,
         }
-        storage.create(bucket, "buildguard/lock/web.json", json.dumps(elsewhere).encode())
+        storage.create(bucket, "buildguard/lock/web/emulated/europe-west1.json", json.dumps(elsewhere).encode())
 
         with pytest.raises(
             lock.HeldError, match=r"ada on another-laptop \(run r, process 1\) for 10 minutes"
@@ -355,7 +356,7 @@ def test_two_deploys_of_one_service_at_once_are_refused(web: Project, google: Ca
             deployed(web)
 
         assert "gcloud storage rm" in caught.value.hint
-        held = Lock(storage, bucket, "web")
+        held = Lock(storage, bucket, _WEB)
         there = held.read()
         assert there is not None
         held.remove(there[1])
@@ -385,7 +386,7 @@ class _Held:
 
     def put(self, bucket: str, name: str, data: bytes, content_type: str, match: int | None) -> Generation:
         """In the place of the bucket's own."""
-        if name.startswith(ledgers.folder_of("web")):
+        if name.startswith(ledgers.folder_of(_WEB)):
             (line,), _broken = ledgers.parse([data])
             if (line.step, line.verdict) == (self.step, ledgers.OK):
                 self.there.set()
@@ -435,12 +436,12 @@ def test_a_kill_after_any_step_costs_nobody_anything(
 
 def test_a_ledger_that_was_cut_short_goes_on(tmp_path: Path) -> None:
     file = tmp_path / "git/buildguard/ledger.jsonl"
-    first = ledgers.Ledger(file, "a", "web", "c" * 40)
+    first = ledgers.Ledger(file, "a", _WEB, "c" * 40)
     first.write("check", ledgers.BEGUN, 0.0, {})
     first.write("check", ledgers.OK, 1.0, {"files": 3})
     file.write_bytes(file.read_bytes()[:-20])
 
-    ledgers.Ledger(file, "b", "web", "c" * 40).write("check", ledgers.OK, 1.0, {"files": 3})
+    ledgers.Ledger(file, "b", _WEB, "c" * 40).write("check", ledgers.OK, 1.0, {"files": 3})
 
     lines, broken = ledgers.read(file)
     assert [(line.run, line.verdict) for line in lines] == [("a", "begun"), ("b", "ok")]
@@ -451,23 +452,23 @@ def test_a_ledger_that_was_cut_short_goes_on(tmp_path: Path) -> None:
 
 def test_ledgers_of_several_machines_are_one(tmp_path: Path) -> None:
     kept: dict[str, bytes] = {}
-    one = ledgers.Ledger(tmp_path / "one", "a", "web", "c" * 40)
+    one = ledgers.Ledger(tmp_path / "one", "a", _WEB, "c" * 40)
     one.elsewhere = lambda name, data: kept.update({name: data})
-    two = ledgers.Ledger(tmp_path / "two", "b", "web", "c" * 40)
+    two = ledgers.Ledger(tmp_path / "two", "b", _WEB, "c" * 40)
     one.write("check", ledgers.OK, 1.0, {})
     two.write("check", ledgers.FAILED, 1.0, {})
 
     merged = ledgers.merged(ledgers.read(tmp_path / "two")[0], ledgers.parse(kept.values())[0])
 
     assert {line.run for line in merged} == {"a", "b"}
-    assert all(name.startswith("buildguard/ledger/web/") for name in kept)
+    assert all(name.startswith("buildguard/ledger/web/emulated/europe-west1/") for name in kept)
 
 
 def test_a_bucket_that_is_lost_is_a_note(tmp_path: Path) -> None:
     def lost(_name: str, _data: bytes) -> None:
         raise UnprovenError("no network")
 
-    ledger = ledgers.Ledger(tmp_path / "one", "a", "web", "c" * 40)
+    ledger = ledgers.Ledger(tmp_path / "one", "a", _WEB, "c" * 40)
     ledger.elsewhere = lost
     ledger.write("check", ledgers.OK, 1.0, {})
     ledger.write("build", ledgers.OK, 1.0, {})

@@ -1,0 +1,175 @@
+"""One repository, several projects: a service of the same name in another project is another service."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from buildguard.commands.attempts import history, ledger_of
+from buildguard.commands.deploy import rollback
+from buildguard.commands.planning import Request
+from buildguard.deploy import ledger as ledgers
+from buildguard.deploy import lock
+from buildguard.deploy.bucket import Lock
+from buildguard.deploy.ledger import ServiceId
+from buildguard.errors import DeployInterruptedError, UnprovenError
+from buildguard.gcp.build import CloudBuild
+from buildguard.gcp.run import Run
+from buildguard.gcp.storage import Storage
+from buildguard.git import repository_of
+from buildguard.report.deploying import as_text, history_text
+from tests.deploy.conftest import Meanwhile, Watcher, deployed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from buildguard.emulator.serve import Emulator
+    from tests.conftest import Project
+
+_STAGING, _PROD = "acme-staging", "acme-prod"
+
+
+def _sole(project: str) -> str:
+    with Run(project) as run:
+        there = run.get("web")
+        return there.sole if there is not None else ""
+
+
+def _ledger(project: Project) -> Path:
+    repository = repository_of(project.path)
+    assert repository is not None
+    return ledger_of(repository)
+
+
+def test_the_same_commit_in_two_projects(web: Project, google: Callable[..., Emulator]) -> None:
+    """The builds and the revisions of one are not those of the other."""
+    emulator = google()
+    staging = deployed(web, project=_STAGING)
+    assert staging.exit_code == 0, as_text(staging)
+
+    first = deployed(web, project=_PROD)
+
+    assert first.exit_code == 0, as_text(first)
+    assert [len(emulator.builds.find(one, "")) for one in (_STAGING, _PROD)] == [1, 1]
+    assert not any("stopped at the step" in one for one in first.notes)
+    again = deployed(web, project=_PROD)
+    assert again.exit_code == 0, as_text(again)
+    assert len(emulator.builds.find(_PROD, "")) == 1  # its own build is used again
+    staged = deployed(web, project=_STAGING)  # the last that was proven is another project's
+
+    back = rollback(Request(cwd=web.path, project=_PROD), "", Watcher())
+
+    assert (back.before, back.revision) == (again.revision, first.revision)
+    assert requests.get(back.url, timeout=30).text == first.revision == _sole(_PROD)
+    assert _sole(_STAGING) == staged.revision
+    everything = history(Request(cwd=web.path))
+    assert len(everything.runs) == 5
+    assert f"{_PROD}/web" in history_text(everything)
+    prod = history(Request(cwd=web.path, project=_PROD))
+    assert {line.project for run in prod.runs for line in run} == {_PROD}
+    assert len(prod.runs) == 3
+
+
+def test_the_way_back_that_is_named_is_the_same_projects(web: Project, google: Callable[..., Emulator]) -> None:
+    google()
+    first = deployed(web, build_local=True, project=_PROD)
+    web.commit({"app/other.py": "x = 2\n"})
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(DeployInterruptedError) as caught:
+        deployed(web, build_local=True, project=_PROD, watcher=Meanwhile("prove", interrupt))
+
+    command = caught.value.hint.split("`")[3]
+    assert command == f"buildguard rollback --service web --project {_PROD}"
+    assert web.run(*command.split()[1:]).code == 0
+    assert _sole(_PROD) == first.revision
+
+
+def test_an_image_that_was_built_here_is_its_own_projects(web: Project, google: Callable[..., Emulator]) -> None:
+    """The name under which it is pushed holds the project."""
+    google()
+    toml = (web.path / "buildguard.toml").read_text()
+    steps = "steps: [{name: gcr.io/cloud-builders/docker, args: [build, -t, '%s', .]}]\nimages: ['%s']\n"
+    image = f"{toml.partition('image = ')[2].split(chr(34))[1].removesuffix('/web')}/$PROJECT_ID/web"
+    without = "\n".join(line for line in toml.splitlines() if not line.startswith("image"))
+    web.write({"cloudbuild.yaml": steps % (image, image), "buildguard.toml": without})
+    web.commit()
+
+    names = []
+    for project in (_STAGING, _PROD):
+        found = deployed(web, build_local=True, project=project)
+        assert found.exit_code == 0, as_text(found)
+        names += [one.evidence["image"] for one in found.outcomes or () if one.step == "push"]
+
+    assert [name.split("/")[-2] for name in names] == [_STAGING, _PROD]
+
+
+def test_a_deploy_of_one_project_does_not_hold_up_another(web: Project, google: Callable[..., Emulator]) -> None:
+    google()
+    with Storage(_STAGING) as storage:
+        bucket = storage.ensure("", _STAGING)
+        held = Lock(storage, bucket, ServiceId(_STAGING, "europe-west1", "web"))
+        with lock.held(held, "web", "r"):
+            assert deployed(web, project=_PROD, build_local=True).exit_code == 0
+            with pytest.raises(lock.HeldError):
+                deployed(web, project=_STAGING, build_local=True)
+            names = {Lock(storage, bucket, one).remedy() for one in _ALIKE}
+    assert len(names) == len(_ALIKE)
+
+
+_ALIKE = [
+    ServiceId("a", "b", "c"),
+    ServiceId("b", "a", "c"),
+    ServiceId("a/b", "", "c"),
+    ServiceId("", "a/b", "c"),
+    ServiceId("b", "c", "a"),
+]
+
+
+def test_lines_without_a_project_are_still_read(web: Project, google: Callable[..., Emulator]) -> None:
+    """A rollback believes one of them where this very service has the revision that it names."""
+    emulator = google()
+    first = deployed(web, build_local=True)
+    web.commit({"app/other.py": "x = 2\n"})
+    second = deployed(web, build_local=True)
+    file = _ledger(web)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    old = [{key: value for key, value in line.items() if key not in {"project", "region"}} for line in lines]
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in old))
+    for (bucket, name), _generations in emulator.storage.buckets.objects():
+        if name.startswith("buildguard/ledger/"):
+            data = emulator.storage.buckets.get(bucket, name).data
+            line = {key: value for key, value in json.loads(data).items() if key not in {"project", "region"}}
+            emulator.storage.buckets.delete(bucket, name)
+            kept = f"buildguard/ledger/web/{os.path.basename(name)}"
+            emulator.storage.buckets.put(bucket, kept, json.dumps(line).encode(), "application/json", None)
+
+    read, broken = ledgers.read(file)
+    elsewhere = deployed(web, build_local=True, project=_PROD)
+    with pytest.raises(UnprovenError, match="not certain"):
+        rollback(Request(cwd=web.path, project=_PROD), "", Watcher())
+    back = rollback(Request(cwd=web.path), "", Watcher())
+
+    assert (len(read), broken) == (len(lines), 0)
+    assert {line.service_id for line in read} == {ServiceId("", "", "web")}
+    assert elsewhere.exit_code == 0
+    assert (back.before, back.revision) == (second.revision, first.revision)
+    assert len(history(Request(cwd=web.path)).runs) == 4
+
+
+def test_a_build_is_of_one_project(web: Project, google: Callable[..., Emulator]) -> None:
+    google()
+    found = deployed(web, project=_STAGING)
+    build = next(one.evidence["build"] for one in found.outcomes or () if one.step == "build")
+
+    with CloudBuild(_PROD, "global") as builds, pytest.raises(UnprovenError, match="was not found"):
+        builds.get(build)
+    with CloudBuild(_STAGING, "global") as builds:
+        assert builds.get(build).id == build
