@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,7 @@ from buildguard.commands.inside import check_image
 from buildguard.commands.job import Request as CheckRequest
 from buildguard.containers import daemon as daemons
 from buildguard.containers import image as images
-from buildguard.containers.serving import PORT, Serving, Start
+from buildguard.containers.serving import Serving, Start
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
 from buildguard.deploy import trial
@@ -223,11 +224,11 @@ class Deploy:
     def start(self) -> Did:
         """Whether the container starts and answers, with the variables that the service has."""
         assert self.built is not None
-        env, stands_in = self._environment()
+        start, stands_in = self._started_with()
         daemon = daemons.connect()
         try:
             image = images.find(daemon, self.built.reference, self.prepared.config.platform, self._watcher.tell)
-            with Serving(daemon, image, Start(env)) as serving:
+            with Serving(daemon, image, start) as serving:
                 answered = serving.wait(self.plan.wishes.health or "/", _STARTS_WITHIN)
                 if answered.listens:
                     how = f"answers {answered.status}" if answered.status else "listens"
@@ -235,31 +236,34 @@ class Deploy:
                 log = serving.log()
         finally:
             daemon.close()
-        raise self._did_not_start(answered.ending, log, stands_in)
+        raise self._did_not_start(start.port, answered.ending, log, stands_in)
 
-    def _environment(self) -> tuple[dict[str, str], list[str]]:
-        """The variables that a revision would have; for those that only Google knows, something stands in."""
+    def _started_with(self) -> tuple[Start, list[str]]:
+        """What a revision would start the app's container with; something stands in for variables that only Google knows."""
         env: dict[str, str] = {
             name: os.environ[name] for name in self.prepared.config.deploy.required_env if name in os.environ
         }
-        stands_in = []
-        if self.plan.serving.exists:
-            with Run(self.prepared.project, self.prepared.region) as run:
-                there = run.get(self.plan.wishes.service)
-            for name, value in (there.env if there is not None else {}).items():
-                if value is None and name not in os.environ:
-                    stands_in.append(name)
-                env[name] = value if value is not None else os.environ.get(name, _STANDS_IN)
-        return env, stands_in
+        stands_in: list[str] = []
+        with ExitStack() as held:
+            exists = self.plan.serving.exists
+            current = held.enter_context(self._run()).get(self.plan.wishes.service) if exists else None
+        if current is None:
+            return Start(env), stands_in
+        for name, value in current.env.items():
+            if value is None and name not in os.environ:
+                stands_in.append(name)
+            env[name] = value if value is not None else os.environ.get(name, _STANDS_IN)
+        app = current.container
+        return Start(env, app.command, app.args, current.port, tell_port=not current.is_behind_proxy), stands_in
 
-    def _did_not_start(self, ending: str, log: bytes, stands_in: list[str]) -> StoppedError:
+    def _did_not_start(self, port: int, ending: str, log: bytes, stands_in: list[str]) -> StoppedError:
         """Why: by its log, and not by the port that nobody listened on."""
         from buildguard.commands.diagnose import diagnose
 
         found = diagnose(self.prepared.repository.top, log, source=self._source)
         last = hidden(log.strip().rpartition(b"\n")[2].decode("utf-8", "replace"))[:200]
         known = found.cause not in {"unknown", "healthy"}
-        what = found.sentence if known else f"the container does not listen on PORT={PORT}"
+        what = found.sentence if known else f"the container does not listen on port {port}"
         words = (
             f"BG502 it does not start: {what}"
             + (f" ({ending})" if ending else "")
@@ -422,7 +426,7 @@ class Deploy:
         return f"{there.url} serves {self.revision}, all of it, by the digest that was built", evidence
 
     def _run(self) -> Run:
-        return Run(self.prepared.project, self.prepared.region)
+        return Run(self.prepared.project, self.prepared.region, self.prepared.app)
 
 
 def _held(report: Report, hint: str) -> None:

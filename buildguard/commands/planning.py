@@ -19,6 +19,7 @@ from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import cut as cutting
 from buildguard.gcp import endpoints
 from buildguard.gcp.run import Run
+from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
 from buildguard.source import Selection, choose
 from buildguard.stages.ingit import commit_of
 from buildguard.step import file as step
@@ -65,6 +66,7 @@ class Prepared(NamedTuple):
     project: str
     region: str
     fallback: str
+    app: AppContainer
 
     @property
     def service_id(self) -> ServiceId:
@@ -109,12 +111,13 @@ def prepared(request: Request, archive: Path) -> Prepared:
     )
     project = request.project or config.cloud.project or endpoints.project()
     region = request.region or config.cloud.region
-    serving = _serving(ServiceId(project, region, service), config.deploy.required_env)
+    app = AppContainer(_repository(building, project), config.deploy.container)
+    serving = _serving(ServiceId(project, region, service), app, config.deploy.required_env)
     dropped = tuple((shown_path(path), str(rule)) for path, rule in packed.dropped)
     told = plans.Packed(packed.written.digest, len(packed.written.manifest.entries), dropped)
     made = plans.plan(source, told, building, serving, wishes)
     fallback = request.fallback or config.deploy.fallback
-    return Prepared(made, config, repository, archive, packed, dockerfile, context, project, region, fallback)
+    return Prepared(made, config, repository, archive, packed, dockerfile, context, project, region, fallback, app)
 
 
 def _source(repository: git.Repository, targets: tuple[tuple[str, str], ...]) -> plans.Source:
@@ -224,6 +227,14 @@ def _image(build: Mapping[str, Any], config: Config, file: str) -> str:
     return fitting[0]
 
 
+def _repository(building: plans.Building, project: str) -> str:
+    """The repository of the image that is deployed."""
+    from buildguard.localbuild.substitutions import replaced, settled
+
+    values = settled(building.build.get("substitutions") or {}, {"PROJECT_ID": project}, dynamic=True)
+    return cutting.repository_of(replaced(building.image, values))
+
+
 def _default_image(config: Config, names: _Names) -> str:
     project, region = names.request.project or config.cloud.project, names.request.region or config.cloud.region
     if not project or not region:
@@ -244,10 +255,10 @@ def _divided(there: Service) -> str:
     return there.ways or "nobody can tell how"
 
 
-def _serving(service: ServiceId, required: tuple[str, ...]) -> plans.Serving:
+def _serving(service: ServiceId, app: AppContainer, required: tuple[str, ...]) -> plans.Serving:
     """The service as it is; one that cannot be asked about is no reason against a plan."""
     try:
-        with Run(service.project, service.region) as run:
+        with Run(service.project, service.region, app) as run:
             current = run.get(service.service)
             if current is None:
                 missing = tuple(one for one in required if one not in os.environ)
@@ -267,12 +278,35 @@ def _existing(run: Run, service: Service, required: tuple[str, ...]) -> plans.Se
         shares = [one for one in service.observed if one.percent and one.revision]
         sharing = [run.revision(service.name, one.revision) for one in shares]
         old = next(filter(None, map(service.before, sharing)), "")
-    wanted = {*required, *(run.revision(service.name, old).env if old else {})}
-    return plans.Serving(
+    serving = plans.Serving(
         known=True,
         exists=True,
         rollback_to=old,
-        missing=tuple(sorted(wanted - service.env.keys())),
         etag=service.etag,
         divided=_divided(service),
+        unclear=_unclear(service),
+    )
+    if serving.unclear:
+        return serving
+    try:
+        wanted = {*required, *(run.revision(service.name, old).env if old else {})}
+    except UnknownContainerError as error:
+        return serving._replace(unclear=error.words)
+    return serving._replace(
+        missing=tuple(sorted(wanted - service.env.keys())),
+        container=service.container.name if len(service.containers) > 1 else "",
+    )
+
+
+def _unclear(service: Service) -> str:
+    """Why the app's container is unknown, or the port that it listens on; empty if both are known."""
+    try:
+        name, port = service.container.name, service.port
+    except UnknownContainerError as error:
+        return error.words
+    if port:
+        return ""
+    return (
+        f"the container {name} of {service.name} has no port, and so the port that the app listens on is unknown:"
+        f" gcloud run services update {service.name} --container {name} --update-env-vars PORT=8888, or a startup probe"
     )

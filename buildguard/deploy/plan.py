@@ -74,8 +74,9 @@ class Serving(NamedTuple):
     That is the one with all traffic, or that had it before a deploy that did not come to its end; empty where nobody can tell.
 
     `known` is False where nobody could be asked; `etag` is the version of the service that was read; `divided` says who
-    has how much of the traffic, where no revision has all of it. The service runs in `project` and `region`, each empty where
-    it is unknown.
+    has how much of the traffic, where no revision has all of it. `container` is the app's container, named where there are
+    several, and `unclear` is why it is unknown. The service runs in `project` and `region`, each
+    empty where it is unknown.
     """
 
     known: bool
@@ -85,6 +86,8 @@ class Serving(NamedTuple):
     why: str = ""
     etag: str = ""
     divided: str = ""
+    container: str = ""
+    unclear: str = ""
     project: str = ""
     region: str = ""
 
@@ -163,7 +166,8 @@ def _steps(target: str, building: Building, serving: Serving, wishes: Wishes) ->
         found.append(Step(PUSH, f"push {building.image}, and take the digest that the registry tells"))
     found.append(Step(VALIDATE, f"have Cloud Run say whether {wishes.service} would take the revision"))
     traffic = "as the service's first" if serving.alone else "without traffic, and with a tag"
-    found.append(Step(REVISION, f"make the revision by the image's digest, {traffic}"))
+    container = f" in the container {serving.container}" if serving.container else ""
+    found.append(Step(REVISION, f"make the revision by the image's digest{container}, {traffic}"))
     found.append(Step(HEALTH, f"ask {wishes.health or '/'} of the revision's own address"))
     if wishes.verify:
         found.append(Step(VERIFY, "run against that address: " + "; ".join(wishes.verify)))
@@ -189,10 +193,13 @@ def _refusals(source: Source, serving: Serving, wishes: Wishes) -> list[str]:
     if source.pushed is False and not wishes.allow_unpushed:
         found.append(f"commit {source.commit[:12]} is on no remote: push it, or --allow-unpushed")
     if serving.missing:
-        remedy = f"gcloud run services update {wishes.service} --update-env-vars NAME=VALUE"
+        container = f" --container {serving.container}" if serving.container else ""
+        remedy = f"gcloud run services update {wishes.service}{container} --update-env-vars NAME=VALUE"
         if not serving.exists:
             remedy = "export them here: the first revision takes them from this environment"
         found.append(f"BG501 required environment variables are missing: {', '.join(serving.missing)}: {remedy}")
+    if serving.unclear:
+        found.append(serving.unclear)
     if wishes.no_traffic and serving.alone:
         found.append("--no-traffic: the first revision of a service gets its traffic at once")
     return found

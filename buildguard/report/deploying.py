@@ -46,6 +46,7 @@ def as_json(found: Deployed) -> str:
         "build": {"file": plan.building.file or None, "runs": plan.building.kept, "left_out": plan.building.left_out},
         "image": plan.building.image,
         "service": plan.wishes.service,
+        "container": plan.serving.container or None,
         "project": plan.serving.project or None,
         "region": plan.serving.region or None,
         "steps": _steps(plan, found.outcomes),

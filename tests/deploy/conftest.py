@@ -116,6 +116,12 @@ def deployed(
     return found
 
 
+def verdicts(found: Deployed) -> dict[str, str]:
+    """The verdict of each step."""
+    assert found.outcomes is not None
+    return {one.step: one.verdict for one in found.outcomes}
+
+
 def _serves(line: str, found: Deployed) -> None:
     """What the last line says of the traffic is so."""
     with Run(found.plan.serving.project) as run:

@@ -15,7 +15,7 @@ from buildguard.deploy import plan as plans
 from buildguard.errors import DeployInterruptedError, UnprovenError
 from buildguard.gcp.run import Candidate, Run, Share
 from buildguard.report.deploying import as_json, as_text, history_text
-from tests.deploy.conftest import SERVER, Meanwhile, Watcher, deployed
+from tests.deploy.conftest import SERVER, Meanwhile, Watcher, deployed, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from buildguard.emulator.serve import Emulator
     from buildguard.gcp.run import Service
     from tests.conftest import Project
-
-
-def _verdicts(found: Deployed) -> dict[str, str]:
-    assert found.outcomes is not None
-    return {one.step: one.verdict for one in found.outcomes}
 
 
 def _bad(found: Deployed) -> tuple[str, str]:
@@ -57,14 +52,14 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     first = deployed(web)
 
     assert first.exit_code == 0, as_text(first)
-    assert list(_verdicts(first)) == [one for one in plans.ORDER if one not in {"push", "verify", "traffic"}]
+    assert list(verdicts(first)) == [one for one in plans.ORDER if one not in {"push", "verify", "traffic"}]
     assert requests.get(first.url, timeout=30).text == first.revision
     _change(web)
 
     second = deployed(web)
 
     assert second.exit_code == 0, as_text(second)
-    assert _verdicts(second)["traffic"] == "ok"
+    assert verdicts(second)["traffic"] == "ok"
     assert second.plan.serving.rollback_to == first.revision
     assert requests.get(second.url, timeout=30).text == second.revision == _sole()
     with Run() as run:
@@ -73,7 +68,7 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     assert revision.digest.startswith("sha256:")
     assert len(made.builds.find("emulated", "")) == 2
     told = json.loads(as_json(second))
-    assert [one["id"] for one in told["steps"]] == list(_verdicts(second))
+    assert [one["id"] for one in told["steps"]] == list(verdicts(second))
     assert all(one["verdict"] == "ok" for one in told["steps"])
     attempts = history(Request(cwd=web.path))
     assert [run[-1].verdict for run in attempts.runs] == ["ok", "ok"]
@@ -89,7 +84,7 @@ def test_built_here_without_cloud_build(web: Project, google: Callable[..., Emul
 
     assert found.exit_code == 0, as_text(found)
     assert not made.builds.find("emulated", "")
-    assert list(_verdicts(found)) == [one for one in plans.ORDER if one not in {"upload", "verify", "traffic"}]
+    assert list(verdicts(found)) == [one for one in plans.ORDER if one not in {"upload", "verify", "traffic"}]
     assert requests.get(found.url, timeout=30).text == found.revision
     assert any("built here, not by Cloud Build" in note for note in found.plan.notes)
 
@@ -101,7 +96,7 @@ def test_built_here_without_google_stops_before_the_push(web: Project) -> None:
     step, words = _bad(found)
     assert step == "push"
     assert "built and verified, and not pushed" in words
-    assert _verdicts(found)["verify-image"] == _verdicts(found)["start"] == "ok"
+    assert verdicts(found)["verify-image"] == verdicts(found)["start"] == "ok"
 
 
 # ------------------------------------------------------------------------------------------ the plan
