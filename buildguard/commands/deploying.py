@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard.commands import building, trying
+from buildguard.commands import building, health, trying
 from buildguard.commands.check import check
 from buildguard.commands.compare import diff
 from buildguard.commands.inside import check_image
@@ -339,22 +339,18 @@ class Deploy:
             )
         return f"{made.name} is ready", {"revision": made.name, "url": self.url, "digest": made.digest}
 
-    def health(self, url: str = "") -> Did:
-        """Whether an address answers."""
-        address = (url or self.url) + (self.plan.wishes.health or "/")
-        # without a health path of its own, an answer of any kind but a crash is one
-        status = trying.healthy(address, 400 if self.plan.wishes.health else 500)
-        if status in {-401, -403}:
-            raise StoppedError(
-                f"{address} wants to know who asks, and these credentials cannot say",
-                hint="a service account may invoke it: GOOGLE_APPLICATION_CREDENTIALS=KEY.json",
-                evidence={"url": address, "status": -status},
-                proven=False,
-            )
-        if status < 0:
-            what = f"{address} does not answer well: {-status if status < -1 else 'nothing'}"
-            raise StoppedError(what, evidence={"url": address, "status": -status})
-        return f"{address} answers {status}", {"url": address, "status": status}
+    def health(self) -> Did:
+        """Whether the revision's own address answers, or Cloud Run's probe of it succeeded."""
+        service, path = self.plan.wishes.service, self.plan.wishes.health
+        with self._run() as run:
+            current, revision = run.get(service), run.revision(service, self.revision)
+        audience, internal = (current.url, current.internal) if current is not None else ("", False)
+        proof = health.Proof(path, revision.container.probe if revision.ready else "", internal)
+        result = health.check(self.url, audience, proof)
+        if result.verdict != OK:
+            proven = result.verdict == FAILED
+            raise StoppedError(result.words, hint=result.hint, evidence=result.evidence, proven=proven)
+        return result.words, result.evidence
 
     def verify(self, url: str = "") -> Did:
         """Run the verify commands against an address."""

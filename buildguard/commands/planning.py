@@ -295,6 +295,7 @@ def _existing(run: Run, service: Service, required: tuple[str, ...]) -> plans.Se
     return serving._replace(
         missing=tuple(sorted(wanted - service.env.keys())),
         container=service.container.name if len(service.containers) > 1 else "",
+        probe=service.container.probe,
     )
 
 

@@ -75,7 +75,7 @@ class Serving(NamedTuple):
 
     `known` is False where nobody could be asked; `etag` is the version of the service that was read; `divided` says who
     has how much of the traffic, where no revision has all of it. `container` is the app's container, named where there are
-    several, and `unclear` is why it is unknown. The service runs in `project` and `region`, each
+    several, `probe` its startup probe, and `unclear` is why it is unknown. The service runs in `project` and `region`, each
     empty where it is unknown.
     """
 
@@ -87,6 +87,7 @@ class Serving(NamedTuple):
     etag: str = ""
     divided: str = ""
     container: str = ""
+    probe: str = ""
     unclear: str = ""
     project: str = ""
     region: str = ""
@@ -168,7 +169,7 @@ def _steps(target: str, building: Building, serving: Serving, wishes: Wishes) ->
     traffic = "as the service's first" if serving.alone else "without traffic, and with a tag"
     container = f" in the container {serving.container}" if serving.container else ""
     found.append(Step(REVISION, f"make the revision by the image's digest{container}, {traffic}"))
-    found.append(Step(HEALTH, f"ask {wishes.health or '/'} of the revision's own address"))
+    found.append(Step(HEALTH, _health(serving, wishes)))
     if wishes.verify:
         found.append(Step(VERIFY, "run against that address: " + "; ".join(wishes.verify)))
     if not wishes.no_traffic:
@@ -177,6 +178,11 @@ def _steps(target: str, building: Building, serving: Serving, wishes: Wishes) ->
             found.append(Step(TRAFFIC, f"send it traffic: {ways}; after each step its health"))
         found.append(Step(PROVE, "the serving revision, its percent and its image's digest are what was built"))
     return found
+
+
+def _health(serving: Serving, wishes: Wishes) -> str:
+    asked = f"ask {wishes.health or '/'} of the revision's own address, which has to answer with a status of 2xx"
+    return f"{asked}, or take its startup probe ({serving.probe})" if serving.probe and not wishes.health else asked
 
 
 def shares(serving: Serving, wishes: Wishes) -> tuple[int, ...]:
@@ -212,6 +218,11 @@ def _notes(source: Source, building: Building, serving: Serving, wishes: Wishes)
     if building.left_out:
         found.append(f"steps of {building.file} that will not run: {', '.join(building.left_out)}")
     found += [f"{one} of {building.file} pushes an image before it is proven" for one in building.pushes]
+    if not wishes.health and not serving.probe:
+        found.append(
+            "no health path is configured: only a status of 2xx from / proves health;"
+            ' set health = "/healthz" in [tool.buildguard.deploy]'
+        )
     if serving.why:
         found.append(f"the service was not looked at: {serving.why}")
     elif serving.exists and serving.alone:

@@ -173,7 +173,7 @@ def test_a_service_that_asks_who_it_is_is_unproven(web: Project, google: Callabl
     assert found.exit_code == 3
     assert found.last is not None
     assert found.last.step == "health"
-    assert "wants to know who asks" in found.last.words
+    assert "requires authentication" in found.last.words
 
 
 def test_the_next_question_is_answered_from_the_ledger(web: Project, google: Callable[..., Emulator]) -> None:
