@@ -18,6 +18,7 @@ VERSION = "0.1.0"
 INCLUDE: list[tuple[str, str]] = []
 EXCLUDE: list[tuple[str, str]] = [
     ('examples/outage/', '^examples/outage(?P<ps_d>/)'),
+    ('tests/cases/', '^tests/cases(?P<ps_d>/)'),
 ]
 # ====================================================================================================
 import codecs

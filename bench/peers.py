@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.measure import Command, side_by_side
 from buildguard.catalogue import RULE_ERRORS
-from tests.conftest import interpreter
+from tests.conftest import CASES, interpreter
 from tests.test_cases import MEASURED
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Row = tuple[str, str, str]
 
 _BIN = Path(sys.executable).parent
-_CASES = Path(__file__).resolve().parents[1].parent / "shared/cases"
 _TARGET = "3.11"
 _LAPTOP = "3.12"  # where people run what does not ask the target
 
@@ -81,12 +80,12 @@ PEERS: dict[str, Callable[[Path], set[str]]] = {
 
 
 def correctness(scratch: Path) -> list[Row]:
-    """Each peer on the shared cases, against the verdict of the real interpreter."""
+    """Each peer on the syntax cases, against the verdict of the real interpreter."""
     import shutil
 
     folder = scratch / "cases"
-    shutil.copytree(_CASES / "syntax", folder)
-    with (_CASES / "syntax.tsv").open(encoding="utf-8", newline="") as file:
+    shutil.copytree(CASES / "syntax", folder)
+    with (CASES / "syntax.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     refused = {row["file"] for row in rows if row[_TARGET] != "ok"}
     found = []

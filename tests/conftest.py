@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from buildguard.engines import Outcome, Source
 
 REPOSITORY = Path(__file__).parents[1]
-SHARED = REPOSITORY.parent / "shared"
+CASES = REPOSITORY / "tests/cases"
 VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 BROKEN_BEFORE_312 = "def f[T](row: T) -> T:\n    return row\n"
 _REAL_HOME = Path.home()
@@ -248,15 +248,6 @@ def version(request: pytest.FixtureRequest) -> str:
     wanted: str = request.param
     interpreter(wanted)
     return wanted
-
-
-@pytest.fixture
-def shared_cases() -> Path:
-    """The folder of syntax cases with the verdict of each real interpreter."""
-    folder = SHARED / "cases"
-    if not folder.is_dir():
-        missing("the folder of shared cases", "it lies beside a developer's checkout")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,10 @@ import csv
 import shutil
 from typing import TYPE_CHECKING
 
+from tests.conftest import CASES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.conftest import Project
 
@@ -40,10 +41,10 @@ MEASURED = {
 }
 
 
-def test_verdicts_equal_the_interpreters(project: Callable[..., Project], shared_cases: Path, version: str) -> None:
+def test_verdicts_equal_the_interpreters(project: Callable[..., Project], version: str) -> None:
     made = project()
-    shutil.copytree(shared_cases / "syntax", made.path, dirs_exist_ok=True)
-    with (shared_cases / "syntax.tsv").open(encoding="utf-8", newline="") as file:
+    shutil.copytree(CASES / "syntax", made.path, dirs_exist_ok=True)
+    with (CASES / "syntax.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     assert len(rows) > 100
 
@@ -62,10 +63,10 @@ def test_verdicts_equal_the_interpreters(project: Callable[..., Project], shared
     assert text == {key for key, versions in _TEXT.items() if key[0] != "BG105" and version in versions.split()}
 
 
-def test_messages_are_the_interpreters_own(project: Callable[..., Project], shared_cases: Path, version: str) -> None:
+def test_messages_are_the_interpreters_own(project: Callable[..., Project], version: str) -> None:
     made = project()
-    shutil.copytree(shared_cases / "syntax", made.path, dirs_exist_ok=True)
-    with (shared_cases / "syntax.tsv").open(encoding="utf-8", newline="") as file:
+    shutil.copytree(CASES / "syntax", made.path, dirs_exist_ok=True)
+    with (CASES / "syntax.tsv").open(encoding="utf-8", newline="") as file:
         rows = {row["file"]: row[version] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)}
 
     report = made.check("--target", MEASURED[version], "--ignore", "BG2").json

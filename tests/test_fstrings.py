@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import Project, interpreter
+from tests.conftest import CASES, Project, interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 _DOCKERFILE = {"Dockerfile": "FROM python:3.11\n"}
 _REUSE = "d = {'k': 1}\ns = f'{d['k']}'\n"
@@ -192,11 +191,11 @@ def test_sarif_carries_fixes_that_can_be_applied(project: Callable[..., Project]
     assert "".join(lines) == (made.path / "a.py").read_text()
 
 
-def test_every_case_for_every_target(project: Callable[..., Project], shared_cases: Path, version: str) -> None:
+def test_every_case_for_every_target(project: Callable[..., Project], version: str) -> None:
     """Exactly the files that 3.12 accepts and an older Python refuses because of an f-string."""
     made = project()
-    shutil.copytree(shared_cases / "syntax", made.path, dirs_exist_ok=True)
-    with (shared_cases / "syntax.tsv").open(encoding="utf-8", newline="") as file:
+    shutil.copytree(CASES / "syntax", made.path, dirs_exist_ok=True)
+    with (CASES / "syntax.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     interpreter(version)
     refused = {row["file"] for row in rows if row[version] != "ok" and "fstring" in row["file"]}

@@ -23,7 +23,7 @@ from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
 from buildguard.manifest import parse
 from buildguard.step.rows import QUESTIONS
-from tests.conftest import SHARED, VERSIONS, interpreter
+from tests.conftest import CASES, VERSIONS, interpreter
 from tests.conftest import answers as answered
 from tests.traced import interpreting
 
@@ -34,7 +34,7 @@ _DEEP = f"x = {'-' * 200_000}1\n".encode()
 
 
 def _files() -> dict[str, bytes]:
-    cases = sorted((SHARED / "cases/syntax").glob("*.py"))
+    cases = sorted((CASES / "syntax").glob("*.py"))
     assert len(cases) > 50
     return {f"cases/{file.name}": file.read_bytes() for file in cases} | {
         "deep.py": _DEEP,

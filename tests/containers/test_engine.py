@@ -18,7 +18,7 @@ from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
 from buildguard.target import PythonVersion
 from tests import images
-from tests.conftest import BROKEN_BEFORE_312, answers, interpreter
+from tests.conftest import BROKEN_BEFORE_312, CASES, answers, interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,8 +58,8 @@ def _outcomes(reference: str, sources: Sequence[bytes], **kwargs: object) -> lis
         made.close()
 
 
-def test_verdicts_are_the_interpreters(engine: str, version: str, shared_cases: Path) -> None:
-    sources = [file.read_bytes() for file in sorted((shared_cases / "syntax").rglob("*")) if file.is_file()]
+def test_verdicts_are_the_interpreters(engine: str, version: str) -> None:
+    sources = [file.read_bytes() for file in sorted((CASES / "syntax").rglob("*")) if file.is_file()]
     assert len(sources) > 100
     made, answer = _ready(images.base(version))
     local = InterpreterEngine(PythonVersion(int(version[2:])), Path("/nowhere"), 2)

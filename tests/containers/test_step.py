@@ -11,6 +11,7 @@ import pytest
 
 from buildguard.step import file as step
 from tests import images
+from tests.conftest import CASES
 from tests.custody import damage
 from tests.custody.damage import DAMAGES, Damage
 from tests.step.running import FLAGS, carry, install, unpacked
@@ -81,13 +82,11 @@ def _answer(api: Any, container: str) -> dict[str, Any]:
         return answer
 
 
-def test_the_verdicts_of_check_in_each_base_image(
-    project: Callable[..., Project], shared_cases: Path, version: str
-) -> None:
+def test_the_verdicts_of_check_in_each_base_image(project: Callable[..., Project], version: str) -> None:
     import shutil
 
     made = project()
-    shutil.copytree(shared_cases / "syntax", made.path, dirs_exist_ok=True)
+    shutil.copytree(CASES / "syntax", made.path, dirs_exist_ok=True)
     report = made.check("--image", images.base(version), "--ignore", "BG2", "--no-cache").json
     code = install(made.path)
 

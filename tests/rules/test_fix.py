@@ -6,18 +6,14 @@ import csv
 import os
 import resource
 import subprocess
-from typing import TYPE_CHECKING
 
 import pytest
 
 from buildguard.rules.plan import plan
 from buildguard.surgeon import Patient, operations
 from buildguard.text import decoded, encoded
-from tests.conftest import interpreter
+from tests.conftest import CASES, interpreter
 from tests.oracle import doubt, refusals
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _FIXED = {
     # other quotes inside
@@ -282,7 +278,7 @@ def test_the_proof_accepts(before: str, after: str, names: list[str]) -> None:
     assert doubt("3.13", before, after, names) == ""
 
 
-# ------------------------------------------------------------------------------------------ the shared cases
+# ------------------------------------------------------------------------------------------ the syntax cases
 
 _SHOW = """
 import sys, asyncio
@@ -297,14 +293,14 @@ except Exception as error:
 _NOT_FIXED = {"109_fstring_nested_160.py"}  # no Python takes it
 
 
-def test_every_fixable_case_runs_the_same(shared_cases: Path) -> None:
-    with (shared_cases / "syntax.tsv").open(encoding="utf-8", newline="") as file:
+def test_every_fixable_case_runs_the_same() -> None:
+    with (CASES / "syntax.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     seen = 0
     for row in rows:
         if row["3.11"] == "ok" or "f-string" not in row["3.11"] + row["file"].replace("fstring", "f-string"):
             continue
-        data = (shared_cases / "syntax" / row["file"]).read_bytes()
+        data = (CASES / "syntax" / row["file"]).read_bytes()
         source = decoded(data)
         if source is None or not plan(source, 11).fixes or row["file"] in _NOT_FIXED:
             assert row["3.12"] != "ok" or row["file"] in _NOT_FIXED, row["file"]

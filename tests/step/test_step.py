@@ -10,7 +10,7 @@ import pytest
 
 from buildguard.manifest import CARRIED
 from buildguard.step import file as step
-from tests.conftest import BROKEN_BEFORE_312, Project
+from tests.conftest import BROKEN_BEFORE_312, CASES, Project
 from tests.custody import damage
 from tests.custody.damage import DAMAGES, Damage, write
 from tests.step.running import carry, install, run, unpacked
@@ -33,9 +33,9 @@ def workspace(tmp_path: Path) -> Path:
 # ------------------------------------------------------------------------------------------ verdicts
 
 
-def test_its_verdicts_are_those_of_check(project: Callable[..., Project], shared_cases: Path, version: str) -> None:
+def test_its_verdicts_are_those_of_check(project: Callable[..., Project], version: str) -> None:
     made = project()
-    shutil.copytree(shared_cases / "syntax", made.path, dirs_exist_ok=True)
+    shutil.copytree(CASES / "syntax", made.path, dirs_exist_ok=True)
     report = made.check("--target", MEASURED[version], "--ignore", "BG2").json
     code = install(made.path)
 

@@ -30,7 +30,7 @@ from buildguard.containers import daemon
 from buildguard.errors import UnprovenError
 from buildguard.rules import plan
 from tests import oracle, test_cache
-from tests.conftest import interpreter
+from tests.conftest import CASES, interpreter
 from tests.custody import chains, chance, damage, mutants, seeded, test_detectors
 from tests.custody.test_matrix import PAIRS, chain_of, expected_of, rows_of
 from tests.deploy.walks import STEPS
@@ -40,8 +40,6 @@ from tests.trust import faults, killed, lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_CASES = Path(__file__).resolve().parents[2].parent / "shared/cases"
 
 
 class Figure(NamedTuple):
@@ -203,8 +201,8 @@ def _tree(where: Path) -> dict[bytes, bytes | str]:
 
 def verdicts(folder: Path, scale: float) -> Figure:
     """Sources with the verdict of each real interpreter: passes and refusals that are not its own."""
-    shutil.copytree(_CASES / "syntax", folder / "cases")
-    with (_CASES / "syntax.tsv").open(encoding="utf-8", newline="") as file:
+    shutil.copytree(CASES / "syntax", folder / "cases")
+    with (CASES / "syntax.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     tries, wrong = 0, []
     for version, release in MEASURED.items() if scale >= 1 else [("3.11", MEASURED["3.11"])]:

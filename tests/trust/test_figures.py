@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _ELSEWHERE = {"kills", "faulty", "broken_lines", "walks", "broken"}  # whole in tests of their own
 
 
-@pytest.mark.usefixtures("shared_cases")
 @pytest.mark.parametrize(
     "figure", [one for one in FIGURES if one.__name__ not in _ELSEWHERE], ids=lambda one: one.__name__
 )
