@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import os
 import sys
 from pathlib import Path
@@ -40,7 +41,7 @@ def _originals() -> dict[str, tuple[str, ast.stmt]]:
 
 def _said(node: ast.AST) -> str:
     """A definition without its docstrings, which do not travel with the driver."""
-    bare = ast.parse(ast.unparse(node))
+    bare = copy.deepcopy(node)
     for one in ast.walk(bare):
         if isinstance(one, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(one, clean=False) is not None:
             one.body = one.body[1:] or [ast.Pass()]

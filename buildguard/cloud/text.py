@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 from functools import cache
 from typing import TYPE_CHECKING
 
 from buildguard.engines.worker import Limits
-from buildguard.step.file import assembled, sha256
+from buildguard.step.assemble import assemble, strip_comments
+from buildguard.step.file import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,13 +37,8 @@ _MOST = 3900  # characters of one argument: 4000 was the limit once
 @cache
 def driver(more: tuple[bytes, ...]) -> str:
     """The driver's text; `more` are sources that it asks about beside the workspace's."""
-    body = "".join(assembled(_PARTS))
     end = f"sys.exit(drive(Task(*map(int, sys.argv[2].split()), {list(more)!r})))\n"
-    plain = ast.parse(f"from __future__ import annotations\n{body}{end}")
-    for node in ast.walk(plain):  # what only people read stays here
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(plain) + "\n"
+    return strip_comments(f"from __future__ import annotations\n{assemble(_PARTS)}{end}")
 
 
 def arguments(target: int, share: int, shares: int, more: Sequence[bytes]) -> list[str]:

@@ -9,21 +9,22 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import __version__
-from buildguard.ignore import spec_of
+from buildguard.step.assemble import assemble
 from buildguard.step.rows import VERIFIER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+
+    from buildguard.step.assemble import Part
 
 NAME = VERIFIER.decode()
 VARIABLE = "BUILDGUARD_DIGEST"
 # What each part of the file is taken from; of the probe only what compiling needs.
 _PROBE = frozenset({"AST_ONLY", "limiter", "peak_memory", "near_limit", "place", "phase", "judge"})
-_PARTS: tuple[tuple[str, frozenset[str]], ...] = (
+_PARTS: tuple[Part, ...] = (
     ("engines/probe.py", _PROBE),
     ("step/coding.py", frozenset()),
     ("step/sources.py", frozenset()),
@@ -77,7 +78,7 @@ class StepFile(NamedTuple):
 
 def text(include: Sequence[str], exclude: Sequence[str]) -> bytes:
     """The step file for the patterns of a configuration; the same for the same version and patterns."""
-    body = "".join([*assembled(_PARTS), _TAIL]).encode("utf-8")
+    body = (assemble(_PARTS) + _TAIL).encode("utf-8")
     head = _HEAD.format(
         version=__version__,
         digest=f"sha256:{sha256(body)}",
@@ -151,64 +152,18 @@ echo "buildguard: every file of the manifest is here as it was sent; none was co
 """
 
 
-def _listed(patterns: Iterable[str]) -> str:
+def _listed(patterns: Sequence[str]) -> str:
     pairs = list(rules(patterns))
     return "[\n" + "".join(f"    ({pattern!r}, {regex!r}),\n" for pattern, regex in pairs) + "]" if pairs else "[]"
 
 
-def rules(patterns: Iterable[str]) -> Iterator[tuple[str, str]]:
+def rules(patterns: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Each pattern with the regular expression that pathspec makes of it; comments and blank lines mean nothing."""
+    if not patterns:
+        return
+    from buildguard.ignore import spec_of
+
     for pattern in patterns:
         for made in spec_of([pattern]).patterns:
             if made.include is not None and made.regex is not None:
                 yield pattern, str(made.regex.pattern)
-
-
-def assembled(parts: Sequence[tuple[str, frozenset[str]]]) -> Iterator[str]:
-    """The definitions of some modules of ours (all of them, or the names that are wanted), in their order, as one file.
-
-    One import of each module comes before them; what they take from each other is found by being in one file.
-    """
-    package = Path(__file__).parents[1]
-    imports: set[str] = set()
-    pieces: list[str] = []
-    for name, wanted in parts:
-        source = (package / name).read_text("utf-8")
-        tree = ast.parse(source)
-        imports |= {ast.unparse(node) for node in _imports(tree)}
-        pieces.append(f"\n\n# {'-' * 40} {name.rpartition('/')[2].removesuffix('.py')}\n\n")
-        pieces += _definitions(source, tree, wanted)
-    yield "\n".join(sorted(imports, key=lambda one: (one.startswith("from"), one))) + "\n"
-    yield from pieces
-
-
-def _imports(tree: ast.Module) -> Iterator[ast.stmt]:
-    """What a part takes from the standard library, types aside."""
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            yield node
-        elif isinstance(node, ast.ImportFrom) and node.module not in {None, "__future__"}:
-            names = [one for one in node.names if one.name != "TYPE_CHECKING"]
-            if names and not str(node.module).startswith("buildguard"):
-                yield ast.ImportFrom(node.module, names, 0)
-
-
-def _definitions(source: str, tree: ast.Module, wanted: Collection[str]) -> Iterator[str]:
-    """The text of what a part defines, comments above it included; all of it, or what is wanted."""
-    lines = source.splitlines(keepends=True)
-    before = 0
-    for node in tree.body:
-        last = node.end_lineno or node.lineno
-        name = _name_of(node)
-        if name in wanted if wanted else name:
-            yield "".join(lines[before:last])
-        before = last
-
-
-def _name_of(node: ast.stmt) -> str:
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return node.name
-    if isinstance(node, ast.Assign):
-        target = node.targets[0]
-        return ast.unparse(target)
-    return ""
