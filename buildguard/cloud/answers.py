@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 _NOT_ASKED = "the build did not compile these bytes: other ones lay there"
 
 
+class StepEnd(NamedTuple):
+    """How a step of the build ended: its exit status, the last lines of its log, and where the whole log is."""
+
+    code: int
+    log: tuple[str, ...]
+    log_url: str
+
+
 class Told(NamedTuple):
     """What the steps of one target told: the greeting of its probes, and an answer for each SHA-256 of a source.
 
@@ -55,13 +63,20 @@ class Told(NamedTuple):
         return settled(source, Outcome(source.number, source.digest, fatal(status, memory, wide)), wide)
 
 
-def told(target: int, outputs: Sequence[bytes], shares: int, artifact: Callable[[str], bytes]) -> Told:
+def told(
+    target: int,
+    outputs: Sequence[bytes],
+    shares: int,
+    artifact: Callable[[str], bytes],
+    ends: Sequence[StepEnd] = (),
+) -> Told:
     """What the steps of a target told, by what each wrote to `$BUILDER_OUTPUT`; `artifact` fetches what that names.
 
-    `shares` is how many steps there were.
+    `shares` is how many steps there were, `ends` how each of them ended, for the message about one that wrote nothing.
 
     Raises UnprovenError where a step told nothing, something went wrong in it, or an artifact is not what it wrote.
     """
+    outputs = outputs or [b""] * shares
     if len(outputs) != shares:
         raise UnprovenError("the build does not tell what each of its steps wrote")
     greeting: Greeting | None = None
@@ -70,7 +85,7 @@ def told(target: int, outputs: Sequence[bytes], shares: int, artifact: Callable[
     unread: dict[bytes, str] = {}
     manifest = b""
     for share, output in enumerate(outputs):
-        words = _words(output, f"{share}/{shares}")
+        words = _words(output, f"{share}/{shares}", ends[share : share + 1])
         if share == 0:
             manifest = _artifact(f"manifest-{target}", words, artifact)
         lists = _lists(_artifact(f"answers-{target}-{share}", words, artifact))
@@ -139,12 +154,18 @@ def interpreters(outputs: Sequence[bytes], artifact: Callable[[str], bytes]) -> 
     return tuple(dict.fromkeys(found))
 
 
-def _words(output: bytes, share: str) -> dict[str, object]:
+def _silent(ends: Sequence[StepEnd]) -> UnprovenError:
+    """A step wrote nothing: what its log ends with, and no guess."""
+    what = "the build step printed no result"
+    for end in ends:
+        log = "; last lines of its log: " + " | ".join(end.log) if end.log else ""
+        return UnprovenError(f"{what} (exit {end.code}){log}", hint=f"the whole log: {end.log_url}")
+    return UnprovenError(what)
+
+
+def _words(output: bytes, share: str, ends: Sequence[StepEnd] = ()) -> dict[str, object]:
     if not output:
-        raise UnprovenError(
-            "the step told nothing: its image has no python3 that starts, or a user of its own that may not write there",
-            hint="its log says why; --image names another image",
-        )
+        raise _silent(ends)
     try:
         words = json.loads(output)
     except ValueError as error:

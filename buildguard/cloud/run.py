@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard.cloud import answers, plan, text
 from buildguard.errors import UnprovenError
 from buildguard.gcp.build import GRACE, SUCCESS, CloudBuild, source_of
-from buildguard.gcp.logs import Heard, followed
+from buildguard.gcp.logs import Heard, StepLogs, followed
 from buildguard.gcp.storage import ChangedError, Storage, Stored
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class _Round:
         self._settings = settings
         self._watch = watch
         self._notes: list[str] = []
+        self._step_logs = StepLogs()
 
     def ask(self, archive: Archive, images: Sequence[str], more: Sequence[bytes]) -> Came:
         """The whole round."""
@@ -116,13 +117,24 @@ class _Round:
                     told[image] = UnprovenError(f"the build {seen.id} does not tell in which image its steps ran")
                     continue
                 told[image] = answers.told(
-                    target, seen.outputs[steps], shares, lambda name: self._storage.content(f"{location}/{name}")
+                    target,
+                    seen.outputs[steps],
+                    shares,
+                    lambda name: self._storage.content(f"{location}/{name}"),
+                    self._ends(seen)[steps],
                 )
             except UnprovenError as error:
                 told[image] = error
         silent = f"the build {seen.id} does not tell which bytes it fetched"
         unproven = () if seen.provenance is not None and seen.provenance.sha256 else (silent,)
         return Came(seen, digests, told, wrong, unproven, tuple(self._notes))
+
+    def _ends(self, seen: Seen) -> list[answers.StepEnd]:
+        """How each step of the build ended."""
+        return [
+            answers.StepEnd(code, self._step_logs.last(number), seen.log_url)
+            for number, (_status, code) in enumerate(seen.steps)
+        ]
 
     def _sent(self, archive: Archive, bucket: str) -> Stored:
         size = archive.file.stat().st_size
@@ -159,7 +171,13 @@ class _Round:
 
     def _followed(self, made: dict[str, object]) -> Seen:
         options = self._settings.options
-        heard = Heard(self._watch.tell, self._watch.running, self._notes.append)
+        logs = self._step_logs = StepLogs()
+
+        def hear(line: str) -> None:
+            logs.add(line)
+            self._watch.tell(line)
+
+        heard = Heard(hear, self._watch.running, self._notes.append)
         build = self._builds.submit(made, self._watch.tell)
         return followed(self._builds, self._storage, build, (options.timeout, options.queue + GRACE), heard)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.errors import UnprovenError
@@ -12,6 +14,10 @@ if TYPE_CHECKING:
 
     from buildguard.gcp.build import CloudBuild, Seen
     from buildguard.gcp.storage import Storage
+
+
+_STEP_LINE = re.compile(r'Step #(?P<step>\d+)(?: - "[^"]*")?: (?P<text>.*\S)')
+_LAST_LINES, _LONGEST_LINE = 5, 200
 
 
 class Heard(NamedTuple):
@@ -43,6 +49,23 @@ def place_of(build: Seen) -> tuple[str, str]:
     """The bucket and the object that a build's log is written to; the bucket is empty where there is none."""
     bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
     return bucket, "/".join(part for part in (folder.strip("/"), f"log-{build.id}.txt") if part)
+
+
+class StepLogs:
+    """The last lines that each step of a build wrote into its log."""
+
+    def __init__(self) -> None:
+        self._lines: defaultdict[int, deque[str]] = defaultdict(lambda: deque(maxlen=_LAST_LINES))
+
+    def add(self, line: str) -> None:
+        """Take a line of the build's log."""
+        match = _STEP_LINE.search(line)
+        if match is not None:
+            self._lines[int(match["step"])].append(match["text"].strip()[:_LONGEST_LINE])
+
+    def last(self, step: int) -> tuple[str, ...]:
+        """The last lines of a step; empty where its log could not be read."""
+        return tuple(self._lines[step])
 
 
 class Tail:

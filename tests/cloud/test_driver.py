@@ -21,6 +21,7 @@ from buildguard.engines.pool import Pool, source_of
 from buildguard.engines.witness import probe_text, questions
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
+from buildguard.gcp.logs import StepLogs
 from buildguard.manifest import parse
 from buildguard.step.rows import QUESTIONS
 from tests.conftest import CASES, VERSIONS, interpreter
@@ -210,7 +211,7 @@ def test_whatever_is_cut_or_changed_is_refused(workspace: Path) -> None:
 @pytest.mark.parametrize(
     ("output", "words"),
     [
-        (b"", "no python3 that starts"),
+        (b"", "the build step printed no result"),
         (b"nonsense", "cannot be read"),
         (b"[]", "not what a step of buildguard's tells"),
         (b'{"engine": "cloud", "share": "1/2"}', "not what a step of buildguard's tells"),
@@ -221,6 +222,31 @@ def test_whatever_is_cut_or_changed_is_refused(workspace: Path) -> None:
 def test_steps_that_tell_something_else(output: bytes, words: str) -> None:
     with pytest.raises(UnprovenError, match=words):
         answers.told(0, [output], 1, lambda _name: b"")
+
+
+@pytest.mark.parametrize("outputs", [[], [b"", b""]])
+def test_a_step_without_a_result_is_explained_by_its_log(outputs: list[bytes]) -> None:
+    logs = StepLogs()
+    for line in (
+        'Cloud Build: Step #0 - "probe-0-0": of another step',
+        'Cloud Build: Step #1 - "probe-0-1":   File "driver", line 30',
+        "Cloud Build: Step #1: SyntaxError: f-string: expecting '}'",
+        "Cloud Build: Finished Step #1",
+        'Cloud Build: Step #1 - "probe-0-1": ',
+        'Cloud Build: Step #11 - "probe-1-1": of a third one',
+    ):
+        logs.add(line)
+    ends = [answers.StepEnd(1, logs.last(step), "https://logs.example") for step in (1, 0)]
+
+    with pytest.raises(UnprovenError) as caught:
+        answers.told(0, outputs, 2, lambda _name: b"", ends)
+
+    assert caught.value.what == (
+        "the build step printed no result (exit 1); last lines of its log:"
+        " File \"driver\", line 30 | SyntaxError: f-string: expecting '}'"
+    )
+    assert caught.value.hint == "the whole log: https://logs.example"
+    assert logs.last(2) == ()
 
 
 def test_an_answer_for_other_bytes_is_none() -> None:

@@ -247,7 +247,9 @@ def test_an_image_without_python_is_unproven(fine: Project, emulator: Callable[.
     report = _checked(fine, image=bare)
 
     assert report.exit_code == 3
-    assert "no python3 that starts" in report.unproven[0].reason
+    reason = report.unproven[0].reason
+    assert "the build step printed no result (exit 127); last lines of its log: " in reason
+    assert "python3" in reason.partition("log: ")[2]
 
 
 def test_another_python_in_the_step_is_told(fine: Project, emulator: Callable[..., Emulator]) -> None:
