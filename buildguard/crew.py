@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 import threading
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ class _Worker(threading.Thread):
 
 def run(tasks: Sequence[Callable[[], None]], together: int) -> None:
     """Do some tasks, so many at once. The first error, or a Ctrl-C, ends the others and is raised here."""
+    # filled on first use, and up to 3.11 without a lock: a thread that comes second would read half of it
+    sysconfig.get_config_vars()
     failures: list[BaseException] = []
     waiting = list(reversed(tasks))
     workers = [_Worker(waiting, failures) for _ in range(together)]

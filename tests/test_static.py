@@ -51,6 +51,46 @@ def test_a_missing_interpreter_falls_back_and_says_what_would_prove_it(project: 
     assert "uv python install 3.15" in report["unproven"][0]["reason"]
 
 
+_TOGETHER = """
+import sysconfig, time
+read = sysconfig._init_posix
+sysconfig._init_posix = lambda values: (time.sleep(0.2), read(values))
+from buildguard import crew
+from buildguard.engines import Ready
+from buildguard.engines.static import StaticEngine
+from buildguard.target import PythonVersion
+engines = [StaticEngine(PythonVersion(minor)) for minor in range(7, 16)]
+answers = []
+crew.run([lambda engine=engine: answers.append(engine.prepare()) for engine in engines], len(engines))
+print(sum(isinstance(answer, Ready) for answer in answers))
+"""
+
+
+def test_many_engines_get_ready_at_once() -> None:
+    """What they share is filled before they start; a slow disk makes that take its time."""
+    done = subprocess.run([sys.executable, "-P", "-c", _TOGETHER], capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("9\n", "")
+
+
+def test_many_targets_at_once(project: Callable[..., Project]) -> None:
+    made = project({"a.py": "x = 1\n", "b.py": BROKEN_BEFORE_312})
+    minors = range(8, 15)
+
+    for _ in range(3):
+        report = made.check(
+            "--no-cache",
+            "--proof=predicted",
+            "--engine=static",
+            *(f"--target=3.{minor}" for minor in minors),
+        ).json
+
+        assert [(row["python"], row["proof"]) for row in report["targets"]] == [
+            (f"3.{minor}", "predicted") for minor in minors
+        ]
+        assert report["exit_code"] == 1
+
+
 def test_every_line_says_predicted(project: Callable[..., Project]) -> None:
     made = project({"Dockerfile": "FROM python:3.11\n", "a.py": BROKEN_BEFORE_312, ".python-version": "3.12\n"})
 

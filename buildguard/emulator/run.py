@@ -279,8 +279,8 @@ class CloudRun:
 
     def _run(self, revision: run_v2.Revision, container: run_v2.Container, beside: str) -> Serving:
         """Start one container; those `beside` the ingress container share its loopback addresses, and get no PORT."""
-        if self._daemon is None:
-            self._daemon = daemons.connect()
+        with self._lock:
+            self._daemon = self._daemon or daemons.connect()
         image = images.find(self._daemon, container.image, PLATFORM, _silently)
         env = {one.name: one.value for one in container.env}
         short = revision.name.rpartition("/")[2]
