@@ -29,11 +29,11 @@ async  def g():
 \twith a as b, \\
         c: pass
 \tif a:
-        b = 1  # eight columns and a tab are as far
+		b = 1  # a comment after it
 \telse:
 
         # a comment of its own
-        '''a ) string
+		'''a ) string
         of lines'''
 \tc = 1 ; d = (
   )
@@ -83,6 +83,11 @@ def test_traps() -> None:
     found = statements(_TRAPS)
     assert _read(_TRAPS) == list(_oracle(_TRAPS))
     assert [one.word for one in found if one.parent == -1] == ["if", "def", "@", "async  def", "class", "z"]
+
+
+def test_a_tab_goes_to_the_eighth_column() -> None:
+    """Compilers refuse the mixture, and tokenizers since 3.12."""
+    assert _read("if a:\n\tb\n        c\n") == [(0, 0, -1), (6, 7, 0), (9, 17, 0)]
 
 
 def test_comments() -> None:
