@@ -91,7 +91,7 @@ def _result(name: str) -> Path:
 
 def _run(scratch: Path, name: str) -> list[Mutant]:
     checkout = scratch / "main"
-    shutil.copytree(_REPOSITORY, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "trees", ".*_cache", "site"))
+    shutil.copytree(_REPOSITORY, checkout, ignore=shutil.ignore_patterns(".venv*", ".git", "trees", ".*_cache", "site"))
     settings = {
         "source_paths": ["buildguard"],
         "only_mutate": [f"buildguard/{name}.py"],

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,38 @@ CASES = REPOSITORY / "tests/cases"
 VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 BROKEN_BEFORE_312 = "def f[T](row: T) -> T:\n    return row\n"
 _REAL_HOME = Path.home()
+# a shell starts what runs in its background with Ctrl-C ignored, and every child of the tests would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# What depends on the Python that runs buildguard: programs that are put together for other Pythons, and the judges that run
+# in our own process, as far as that is soon done.
+_ON_EVERY_HOST = (
+    "cloud/",
+    "declared/",
+    "gcp/",
+    "localbuild/",
+    "rules/",
+    "step/",
+    "test_causes.py",
+    "test_children.py",
+    "test_fix.py",
+    "test_fstrings.py",
+    "test_generated.py",
+    "test_manifest.py",
+    "test_static.py",
+    "test_text.py",
+)
+_ON_ONE_HOST = {"rules/test_corpora.py", "rules/test_programs.py"}  # they take minutes
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `scripts/hosts` runs."""
+    for item in items:
+        name = item.path.relative_to(REPOSITORY / "tests").as_posix()
+        if name.startswith(_ON_EVERY_HOST) and name not in _ON_ONE_HOST:
+            item.add_marker(pytest.mark.hosts)
 
 
 # what coverage itself does in a process would be taken for our doing

@@ -1,10 +1,12 @@
-"""A fresh clone is enough: nothing that is tracked reads what is beside the checkout."""
+"""A fresh clone is enough: nothing that is tracked reads what is beside the checkout, or depends on who starts the tests."""
 
 from __future__ import annotations
 
 import ast
 import re
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from tests.conftest import CASES, REPOSITORY
 
 _PROGRAMS = ("tests", "bench", "scripts", ".ci", "hooks")
+_INTERRUPTED = "print(subprocess.run(['sh', '-c', 'kill -INT $$; sleep 9']).returncode)"
 _ELSEWHERE = {"cases", "trees", "results", "__pycache__"}
 
 
@@ -83,6 +86,15 @@ def test_no_script_reads_beside_its_checkout(name: str) -> None:
 )
 def test_a_way_out_is_found(source: str, depth: int) -> None:
     assert len(_leads_out(source, depth)) == 1
+
+
+def test_an_ignored_interrupt_is_not_inherited() -> None:
+    code = "import signal, subprocess, sys; import tests.conftest; " + _INTERRUPTED
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", code]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == (f"{-signal.SIGINT}\n", "")
 
 
 def test_the_cases_are_kept_as_bytes() -> None:

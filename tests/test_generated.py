@@ -10,7 +10,6 @@ import pytest
 
 from tests.conftest import REPOSITORY, VERSIONS, interpreter
 
-pytestmark = pytest.mark.generates
 _HOSTS = [version for version in VERSIONS if tuple(map(int, version.split("."))) >= (3, 11)]
 # by the standard library alone, so that any interpreter at hand can be a host
 _GENERATE = """

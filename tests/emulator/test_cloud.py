@@ -187,6 +187,7 @@ def test_what_is_under_check_is_what_is_sent(fine: Project, emulator: Callable[.
     assert committed.chain.snapshots[0].stage == "commit:HEAD"
 
 
+@pytest.mark.hosts
 def test_several_targets_are_asked_in_one_build(fine: Project, emulator: Callable[..., Emulator]) -> None:
     made = emulator()
     fine.write(
