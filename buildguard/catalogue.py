@@ -27,6 +27,7 @@ CODES = {
     "BG303": "the content of a file changed between two stages",
     "BG304": "a file gained or lost its executable bit",
     "BG305": "a file became a link, or a link a file",
+    "BG306": "a git object does not match its id",
     "BG401": "the project's own files disagree on the Python version",
     "BG402": "the image runs another Python than it is declared to",
     "BG403": "works here, breaks there",

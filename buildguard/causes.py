@@ -34,6 +34,7 @@ MODE = "mode"
 SYMLINK_REPLACED = "symlink-replaced"
 MOVED = "moved"
 CONTENT = "content"
+DAMAGED = "damaged-object"
 
 _UTF8_BOM = b"\xef\xbb\xbf"
 _LARGEST_TEXT = 16 << 20  # what is larger is compared byte by byte only

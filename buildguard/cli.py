@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildguard import __version__
+from buildguard import __version__, programs
 from buildguard.boundary import fill_streams, guarded, terminated
 from buildguard.errors import UnprovenError
 from buildguard.report import FORMATS
@@ -341,6 +341,7 @@ def main() -> None:
             "buildguard: Windows has no limits on child processes, so nothing could be proven; use WSL", err=True
         )
         sys.exit(UnprovenError.exit_code)
+    programs.leave_project_out_of_path()
     gc.disable()  # short-lived, and what it makes in numbers holds no cycles
     signal.signal(signal.SIGTERM, terminated)
     sys.exit(guarded(lambda: cli.main(standalone_mode=False)))

@@ -23,7 +23,8 @@ class Snapshot(NamedTuple):
     at, `closed` the folders (each with its final `/`) that it says nothing about. `commit` is the commit's full id, `digests` what else is known of the
     stage as a whole (an archive's file and the tar inside it), `marks` the committed files that are no trouble in git and
     some later: "crlf" for a script with Windows line ends, "lfs" for a pointer in place of a content. `dockerfile` is the one that an
-    image was built with, empty where that is not known.
+    image was built with, empty where that is not known. `damaged` are the
+    paths whose object in git does not match its id, with the reason: a file, a folder, or all of it (empty).
     """
 
     stage: str
@@ -36,6 +37,7 @@ class Snapshot(NamedTuple):
     digests: tuple[tuple[str, str], ...] = ()
     marks: Mapping[bytes, str] = {}
     dockerfile: str = ""
+    damaged: Mapping[bytes, str] = {}
 
 
 class Hop(NamedTuple):

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from buildguard.custody import Snapshot
     from buildguard.manifest import Entry, Manifest
 
-ADDED, REMOVED, CHANGED, MODE, TYPE = "added", "removed", "changed", "mode", "type"
-CODES = {REMOVED: "BG301", ADDED: "BG302", CHANGED: "BG303", MODE: "BG304", TYPE: "BG305"}
+ADDED, REMOVED, CHANGED, MODE, TYPE, DAMAGED = "added", "removed", "changed", "mode", "type", "damaged"
+CODES = {REMOVED: "BG301", ADDED: "BG302", CHANGED: "BG303", MODE: "BG304", TYPE: "BG305", DAMAGED: "BG306"}
 _SOURCES = (b".py", b".pyw", b".pyi")
 
 
@@ -71,12 +71,16 @@ class Evidence(NamedTuple):
 
 
 def rows(before: Snapshot, after: Snapshot) -> list[Difference]:
-    """Every path whose type, executable bit or content differs; its cause is yet to be found."""
+    """Every path whose type, executable bit or content differs, or whose object is damaged; its cause is yet to be found."""
     one, other = before.manifest, after.manifest
-    found: list[Difference] = []
+    damaged = {**before.damaged, **after.damaged}
+    found = [Difference(path or b".", DAMAGED, causes.DAMAGED, reason) for path, reason in damaged.items()]
     if custody.UNREAD in {before.kind, after.kind}:
         return found  # what could not be read is unproven, and says nothing of what it lacks
+    if b"" in damaged:
+        return found
     unseen = {unproven.path for side in (before, after) for unproven in side.unproven if unproven.path is not None}
+    unseen |= {shown_path(path) for path in damaged}
     for path in sorted(one.entries.keys() | other.entries.keys()):
         was, now = one.entries.get(path), other.entries.get(path)
         if was == now or _not_told(path, was, before, after) or _not_told(path, now, after, before):
@@ -152,6 +156,8 @@ def explained(found: list[Difference], before: Snapshot, after: Snapshot, eviden
 
 
 def _explained(one: Difference, names: _Names, before: Snapshot, after: Snapshot, evidence: Evidence) -> Difference:
+    if one.change == DAMAGED:
+        return one
     if one.change == MODE:
         return _of_mode(one, evidence)
     if one.change == TYPE:

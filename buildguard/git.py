@@ -1,4 +1,4 @@
-"""Git, asked by its own program, with everything off that would run code of the repository's choosing."""
+"""Git, asked by its own program, with nothing in force that the repository's configuration says."""
 
 from __future__ import annotations
 
@@ -6,38 +6,44 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import process
+from buildguard import gitdir, process, programs
 from buildguard.errors import UnprovenError, UsageError
+from buildguard.gitdir import GitDir
+from buildguard.gitobjects import LINK, SUBMODULE, GitEntry, ObjectReader, Tree
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator, Sequence
 
-# A repository's own configuration may name programs to run: the file system monitor and hooks are off,
-# and no filter or text conversion is ever asked for.
-_SAFE = ("--no-optional-locks", "--literal-pathspecs", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+    from buildguard.stages import Unreadable
+
+__all__ = [
+    "LINK",
+    "SUBMODULE",
+    "GitEntry",
+    "Listing",
+    "Repository",
+    "Tree",
+    "git_folder",
+    "repository_of",
+    "submodule_of",
+]
 
 _FEW_PATHS = 500
-_AHEAD = 256  # 65 bytes at most for each, and a pipe takes 65,536
 _CLOSED = b"warning: could not open directory '"
-LINK = "120000"
-SUBMODULE = "160000"
-
-
-class Listed(NamedTuple):
-    """One row of git's index or of a tree: a path relative to the repository's top, its mode and object id."""
-
-    path: bytes
-    mode: str
-    oid: str
+_UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
+_NO_RENAMES = ("--name-only", "--no-renames", "-z")
 
 
 class Listing:
     """A working tree that git is busy listing."""
 
-    def __init__(self, tracked: subprocess.Popen[bytes], untracked: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, tracked: subprocess.Popen[bytes], untracked: subprocess.Popen[bytes], folder: GitDir | None = None
+    ) -> None:
         self._tracked = tracked
         self._untracked = untracked
+        self._folder = folder  # it would be removed if nothing referred to it
 
     def result(self) -> tuple[list[tuple[bytes, bytes]], list[bytes], list[bytes]]:
         """What `tracked` and `others` give."""
@@ -69,114 +75,68 @@ class Repository(NamedTuple):
     """A git working tree, by the absolute path of its top folder; `head` is empty before the first commit."""
 
     top: Path
-    head: str = ""
-
-    def ask(self, *args: str, stdin: bytes = b"") -> bytes:
-        """Run one git command and return its stdout; raises UnprovenError with git's own words."""
-        done = process.run(self._argv(args), cwd=self.top, env=_environment(), stdin=stdin)
-        if done.status != 0:
-            raise UnprovenError(f"git {args[0]} failed: {done.complaint()}")
-        return done.stdout
-
-    def begin(self, *args: str) -> subprocess.Popen[bytes]:
-        """Start a git command whose pipes the caller reads; end it with `process.stop`."""
-        return process.start(self._argv(args), cwd=self.top, env=_environment())
-
-    def _argv(self, args: Sequence[str]) -> list[str]:
-        return [_git(), *_SAFE, *args]
+    head: str
+    folder: GitDir
 
     def resolve(self, rev: str) -> str:
         """The full id of the commit that `rev` names; raises UsageError where it names none."""
         if rev.startswith("-"):
             raise UsageError(f"'{rev}' is not a commit")
-        argv = self._argv(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}"])
-        done = process.run(argv, cwd=self.top, env=_environment())
+        verify = ("rev-parse", "--verify", "--quiet", "--end-of-options")
+        done = self.folder.ask_here(*verify, f"{rev}^{{commit}}")
+        if b"hash mismatch" in done.stderr:
+            done = self.folder.ask_here(*verify, rev)  # it is damaged, and whoever reads it reports that
         if done.status != 0:
             raise UsageError(f"'{rev}' names no commit in this repository", hint="git log shows what there is")
         return done.stdout.decode("ascii").strip()
 
-    def time_of(self, commit: str) -> int:
-        """When a commit was made, in seconds since 1970."""
-        return int(self.ask("show", "--no-patch", "--format=%ct", commit).split()[0])
-
     def has_commit(self, oid: str) -> bool:
         """Whether the object database holds that commit (a submodule may not be fetched)."""
-        argv = self._argv(["cat-file", "-e", f"{oid}^{{commit}}"])
-        return process.run(argv, cwd=self.top, env=_environment()).status == 0
+        return self.folder.succeeds("cat-file", "-e", f"{oid}^{{commit}}")
 
-    def index_rows(self) -> list[Listed]:
-        """The rows of the index, each path once (a path in conflict has several; the first counts)."""
-        return _unique(_index_row(row) for row in _rows(self.ask("ls-files", "-s", "-z")))
+    def is_pushed(self) -> bool | None:
+        """Whether a branch of a remote holds HEAD, as far as this repository knows; None where it has no remote."""
+        if not self.folder.ask_here("config", "--name-only", "--get-regexp", "^remote[.]").stdout:
+            return None
+        refs = self.folder.ask_here("for-each-ref", "--format=%(objectname)", "refs/remotes").stdout.split()
+        if not refs:
+            return False
+        words = b"\n".join([self.head.encode("ascii"), *(b"^" + oid for oid in refs), b""])
+        return not self.folder.ask("rev-list", "--max-count=1", "--ignore-missing", "--stdin", stdin=words)
 
-    def conflicts(self) -> list[bytes]:
-        """Paths that the index holds in several versions."""
-        rows = _rows(self.ask("ls-files", "-u", "-z"))
-        return sorted({row.partition(b"\t")[2] for row in rows})
+    def distance(self, one: str, other: str) -> tuple[int, int]:
+        """How many commits each of two has that the other has not."""
+        left, right = self.folder.ask("rev-list", "--left-right", "--count", f"{one}...{other}").split()
+        return int(left), int(right)
 
-    def ignored(self) -> list[bytes]:
-        """What git ignores in the working tree, a folder of nothing else as one path with its final `/`."""
-        return _rows(self.ask("ls-files", "-o", "-i", "--exclude-standard", "--directory", "-z"))
-
-    def tree_rows(self, commit: str) -> list[Listed]:
-        """The rows of a commit's tree, folders opened."""
-        return [_tree_row(row) for row in _rows(self.ask("ls-tree", "-r", "-z", commit))]
-
-    def working_tree(self) -> Listing:
-        """Begin to list the working tree; git works while the caller does something else."""
-        return Listing(self.begin("ls-files", "-s", "-z"), self.begin("ls-files", "-o", "--exclude-standard", "-z"))
-
-    def tracks(self, folder: bytes) -> bool:
-        """Whether the index has anything below a folder."""
-        return bool(self.ask("ls-files", "-z", "--", os.fsdecode(folder)))
-
-    def staged_paths(self) -> list[bytes]:
-        """Paths that the next commit adds or changes against HEAD (in a first commit: all of the index)."""
-        argv = self._argv(["rev-parse", "--verify", "--quiet", "HEAD"])
-        if process.run(argv, cwd=self.top, env=_environment()).status != 0:
-            return [row.path for row in self.index_rows()]
-        return _rows(self.ask("diff", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z", "HEAD", "--"))
-
-    def filters_off(self) -> list[str]:
-        """Options by which no filter program of the configuration runs: it is somebody's code."""
-        done = process.run(
-            self._argv(
-                ["config", "--get-regexp", "-z", "--name-only", r"^filter\..*\.(clean|smudge|process|required)$"]
-            ),
-            cwd=self.top,
-            env=_environment(),
-        )
-        names = {name.decode("utf-8", "surrogateescape") for name in _rows(done.stdout)}
-        return [
-            word for name in sorted(names) for word in ("-c", f"{name}={'false' if name.endswith('.required') else ''}")
-        ]
-
-    def filtered(self, paths: Sequence[bytes]) -> dict[bytes, str]:
-        """The object ids that git's own filters (line endings, ident, encodings) make of files of the working tree."""
-        plain = [path for path in paths if b"\n" not in path]
-        odd = [path for path in paths if b"\n" in path]  # one line each is what git reads
-        options = (*self.filters_off(), "hash-object")
-        words = self.ask(*options, "--stdin-paths", stdin=b"".join(path + b"\n" for path in plain)).split()
-        if odd:
-            words += self.ask(*options, "--", *map(os.fsdecode, odd)).split()
-        return dict(zip([*plain, *odd], (word.decode("ascii") for word in words), strict=True))
-
-    def attributes(self, paths: Sequence[bytes], names: Sequence[str]) -> dict[bytes, dict[str, str]]:
-        """The attributes of some paths that are set at all."""
-        words = _rows(self.ask("check-attr", "-z", "--stdin", *names, stdin=b"".join(path + b"\0" for path in paths)))
-        found: dict[bytes, dict[str, str]] = {}
-        for path, name, value in zip(words[::3], words[1::3], words[2::3], strict=True):
-            if value not in {b"unspecified", b"unset"}:
-                found.setdefault(path, {})[name.decode()] = value.decode("utf-8", "backslashreplace")
-        return found
+    def number_changed(self, one: str, other: str) -> int:
+        """How many paths differ between two commits, a renamed one counted once."""
+        return len(_rows(self.folder.ask("diff-tree", "-r", "-M", "--name-only", "-z", one, other)))
 
     def setting(self, name: str) -> str:
-        """A value of git's configuration, empty where it is not set."""
-        done = process.run(self._argv(["config", "--get", name]), cwd=self.top, env=_environment())
-        return done.stdout.decode("utf-8", "backslashreplace").strip()
+        """A value of git's configuration that is read as data, empty where it is not set."""
+        return self.folder.setting(name)
 
-    def exported(self, commit: str) -> subprocess.Popen[bytes]:
-        """Start writing a commit as `git archive` does, its attributes applied; a tar comes out of its stdout."""
-        return self.begin(*self.filters_off(), "archive", "--format=tar", commit)
+    # ------------------------------------------------------------------------------------------ objects
+
+    def tree(self, commit: str) -> Tree:
+        """The tree of a commit, each object compared with its id."""
+        with self.reader() as reader:
+            return reader.tree(commit)
+
+    def blobs(self, oids: Sequence[str]) -> Iterator[bytes | Unreadable]:
+        """The content of each blob, in order, compared with its id. One git process serves all."""
+        with self.reader() as reader:
+            yield from reader.blobs(oids)
+
+    def time_of(self, commit: str) -> int:
+        """When a commit was made, in seconds since 1970."""
+        with self.reader() as reader:
+            return reader.time_of(commit)
+
+    def reader(self) -> ObjectReader:
+        """What reads objects of this repository, for use as a context."""
+        return ObjectReader(self.folder)
 
     def history(self, commit: str, paths: Sequence[bytes]) -> Iterator[tuple[str, bytes, str]]:
         """Which commits, the newest first, gave some paths which blob: commit and its date, path, object id."""
@@ -184,7 +144,7 @@ class Repository(NamedTuple):
         options = ("--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "-m", "--format=%x01%H %cs")
         wanted = set(paths)
         commit_words = ""
-        words = iter(self.ask("log", *options, commit, "--", *some).split(b"\0"))
+        words = iter(self.folder.ask("log", *options, commit, "--", *some).split(b"\0"))
         for word in words:
             for line in word.split(b"\n") if word.startswith((b"\x01", b"\n")) else [word]:
                 if line.startswith(b"\x01"):
@@ -195,45 +155,74 @@ class Repository(NamedTuple):
                     if path in wanted:
                         yield commit_words, path, line.split(b" ")[3].decode("ascii")
 
-    def changed_paths(self, rev: str, *, against: str) -> set[bytes]:
-        """Paths that differ between commit `rev` and the worktree, the index or another commit."""
-        between = {"worktree": [rev], "index": ["--cached", rev]}.get(against, [rev, against])
-        options = ("--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z")
-        changed = set(_rows(self.ask("diff", *options, *between, "--")))
-        if against == "worktree":
-            changed.update(_rows(self.ask("ls-files", "-o", "--exclude-standard", "-z")))
-        return changed
+    def exported(self, commit: str) -> subprocess.Popen[bytes]:
+        """Start writing a commit as `git archive` does, its attributes applied; a tar comes out of its stdout."""
+        return self.folder.start(*self.folder.data_options(), "archive", "--format=tar", commit)
 
-    def edited_paths(self) -> list[bytes]:
-        """Paths of the working tree that are not as HEAD has them, untracked ones included; no filter program runs."""
-        options = ("--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules", "-z")
-        changed = _rows(self.ask(*self.filters_off(), "diff", *options, "HEAD", "--"))
-        return sorted({*changed, *_rows(self.ask("ls-files", "-o", "--exclude-standard", "-z"))})
+    # ------------------------------------------------------------------------------------------ the index
 
-    def blobs(self, oids: Sequence[str]) -> Iterator[bytes | None]:
-        """The content of each object, in order; None where it is missing. One git process serves all."""
-        child = self.begin("cat-file", "--batch")
-        assert child.stdin is not None
-        assert child.stdout is not None
+    def index_rows(self) -> list[GitEntry]:
+        """The rows of the index, each path once (a path in conflict has several; the last counts)."""
+        rows = [_index_row(row) for row in _rows(self.folder.ask("ls-files", "-s", "-z"))]
+        return list({row.path: row for row in rows}.values())
+
+    def conflicts(self) -> list[bytes]:
+        """Paths that the index holds in several versions."""
+        rows = _rows(self.folder.ask("ls-files", "-u", "-z"))
+        return sorted({row.partition(b"\t")[2] for row in rows})
+
+    def tracks(self, folder: bytes) -> bool:
+        """Whether the index has anything below a folder."""
+        return bool(self.folder.ask("ls-files", "-z", "--", os.fsdecode(folder)))
+
+    def staged_paths(self) -> list[bytes]:
+        """Paths that the next commit adds or changes against HEAD (in a first commit: all of the index)."""
+        if not self.head:
+            return [row.path for row in self.index_rows()]
+        return _rows(self.folder.ask("diff-index", "--cached", *_NO_RENAMES, "--ignore-submodules=none", self.head))
+
+    # ------------------------------------------------------------------------------------------ the working tree
+
+    def working_tree(self) -> Listing:
+        """Begin to list the working tree; git works while the caller does something else."""
+        tracked = self.folder.start("ls-files", "-s", "-z")
         try:
-            with os.fdopen(os.dup(child.stdout.fileno()), "rb", 1 << 18) as answers:
-                for at, _oid in enumerate(oids):
-                    if at % _AHEAD == 0:
-                        # so few questions always fit into the pipe: both pipes can never be full at once
-                        child.stdin.write("".join(f"{one}\n" for one in oids[at : at + _AHEAD]).encode("ascii"))
-                    head = answers.readline().split()
-                    if len(head) != 3:  # noqa: PLR2004  "<oid> blob <size>", or "<oid> missing"
-                        yield None
-                        continue
-                    size = int(head[2])
-                    content = answers.read(size + 1)
-                    if len(content) != size + 1:
-                        raise UnprovenError("git cat-file ended before its answer was whole")
-                    yield content[:-1]
-        except BrokenPipeError as error:
-            raise UnprovenError("git cat-file ended before it was asked everything") from error
-        finally:
-            process.stop(child)
+            return Listing(tracked, self.folder.start(*self.folder.data_options(), *_UNTRACKED), self.folder)
+        except BaseException:
+            process.stop(tracked)
+            raise
+
+    def untracked(self) -> list[bytes]:
+        """The paths of the working tree that are neither tracked nor ignored."""
+        return _rows(self.folder.ask(*self.folder.data_options(), *_UNTRACKED))
+
+    def touched(self) -> list[bytes]:
+        """Tracked paths whose file is gone or has other times, size or mode than the index: it may have been edited."""
+        options = (*self.folder.data_options(), "diff-files")
+        return _rows(self.folder.ask(*options, *_NO_RENAMES, "--ignore-submodules=all"))
+
+    def filtered(self, paths: Sequence[bytes]) -> dict[bytes, str]:
+        """The object ids that git's own filters (line endings, ident, encodings) make of files of the working tree.
+
+        A filter driver is a program that the configuration names, and has no part in it.
+        """
+        plain = [path for path in paths if b"\n" not in path]
+        odd = [path for path in paths if b"\n" in path]  # one line each is what git reads
+        options = (*self.folder.data_options(), "hash-object")
+        words = self.folder.ask(*options, "--stdin-paths", stdin=b"".join(path + b"\n" for path in plain)).split()
+        if odd:
+            words += self.folder.ask(*options, "--", *map(os.fsdecode, odd)).split()
+        return dict(zip([*plain, *odd], (word.decode("ascii") for word in words), strict=True))
+
+    def attributes(self, paths: Sequence[bytes], names: Sequence[str]) -> dict[bytes, dict[str, str]]:
+        """The attributes of some paths that are set at all."""
+        options = (*self.folder.data_options(), "check-attr", "-z", "--stdin", *names)
+        words = _rows(self.folder.ask(*options, stdin=b"".join(path + b"\0" for path in paths)))
+        found: dict[bytes, dict[str, str]] = {}
+        for path, name, value in zip(words[::3], words[1::3], words[2::3], strict=True):
+            if value not in {b"unspecified", b"unset"}:
+                found.setdefault(path, {})[name.decode()] = value.decode("utf-8", "backslashreplace")
+        return found
 
 
 def repository_of(folder: Path) -> Repository | None:
@@ -241,39 +230,42 @@ def repository_of(folder: Path) -> Repository | None:
 
     Raises UnprovenError where a repository is there and git cannot or will not read it.
     """
-    if process.which("git") is None:
+    if programs.which("git", folder) is None:
         if any((above / ".git").exists() for above in (folder, *folder.parents)):
-            raise UnprovenError("this is a git repository, and git is not on PATH", hint="install git")
+            raise UnprovenError(
+                "this is a git repository, and git is not on PATH",
+                hint="install git; one inside the project is not used",
+            )
         return None
-    argv = [_git(), *_SAFE, "rev-parse", "--show-toplevel", "HEAD"]
-    done = process.run(argv, cwd=folder, env=_environment())
-    top, _, head = done.stdout.rstrip(b"\n").rpartition(b"\n")  # a folder's name may hold a line break
-    if top and (done.status == 0 or head == b"HEAD"):
-        return Repository(Path(os.fsdecode(top)), head.decode("ascii") if done.status == 0 else "")
-    if b"not a git repository" in done.stderr:
+    found = gitdir.find_parts(folder, inherited=True)
+    if found is None:
         return None
-    raise UnprovenError(f"git cannot read this repository: {done.complaint()}")
+    parts, head = found
+    if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(parts.top)):
+        raise UnprovenError(f"the working tree of {parts.git_dir} is {parts.top} (core.worktree), not this folder")
+    return Repository(parts.top, head, GitDir(parts))
+
+
+def submodule_of(folder: Path) -> Repository | None:
+    """The repository whose top folder this is, whatever a hook's environment says; None where it is none.
+
+    Raises UnprovenError where git cannot or will not read it.
+    """
+    found = gitdir.find_parts(folder, inherited=False) if os.path.lexists(folder / ".git") else None
+    if found is None:
+        return None
+    parts, head = found
+    here, top = Path(os.path.realpath(folder)), os.path.realpath(parts.top)
+    if str(here) != top:
+        if here.is_relative_to(top):
+            return None  # its `.git` is no git folder, and git looked further up
+        raise UnprovenError(f"the working tree of {parts.git_dir} is {parts.top} (core.worktree), not {folder}")
+    return Repository(parts.top, head, GitDir(parts))
 
 
 def git_folder(repository: Repository, name: str) -> Path:
     """The path of `name` inside the repository's git folder, as git has it (worktrees, core.hooksPath)."""
-    argv = [_git(), "--no-optional-locks", "rev-parse", "--git-path", name]
-    done = process.run(argv, cwd=repository.top, env=_environment())
-    if done.status != 0:
-        raise UnprovenError(f"git rev-parse failed: {done.complaint()}")
-    return repository.top / os.fsdecode(done.stdout.removesuffix(b"\n"))
-
-
-def _git() -> str:
-    found = process.which("git")
-    if found is None:
-        raise UnprovenError("git is not on PATH", hint="install git")
-    return found
-
-
-def _environment() -> dict[str, str]:
-    # LC_ALL: the words of one error are compared. GIT_INDEX_FILE and the like of a hook stay.
-    return {**os.environ, "LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
+    return repository.top / repository.folder.path_of(name)
 
 
 def _whole(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
@@ -288,17 +280,7 @@ def _rows(output: bytes) -> list[bytes]:
     return output.split(b"\0")[:-1]
 
 
-def _index_row(row: bytes) -> Listed:
+def _index_row(row: bytes) -> GitEntry:
     head, path = row.split(b"\t", 1)
     mode, oid, _stage = head.decode("ascii").split()
-    return Listed(path, mode, oid)
-
-
-def _tree_row(row: bytes) -> Listed:
-    head, path = row.split(b"\t", 1)
-    mode, _type, oid = head.decode("ascii").split()
-    return Listed(path, mode, oid)
-
-
-def _unique(rows: Iterator[Listed]) -> list[Listed]:
-    return list({row.path: row for row in rows}.values())
+    return GitEntry(path, mode, oid)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildguard import process
+from buildguard import programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def _inside(path: Path, root: Path) -> bool:
 
 
 def _on_path(name: str, behind_shims: Path | None = None) -> Iterator[Path]:
-    for folder in process.search_path():
+    for folder in programs.search_path():
         path = Path(folder, name)
         if not path.is_file():
             continue

@@ -27,6 +27,7 @@ trouble_with = rows.trouble_with
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64})  (.+)", re.DOTALL)
 _ESCAPED = re.compile(rb"[\\\n\r]")
 EMPTY = "empty folder"
+_SHA1_DIGITS = 40
 
 
 class Entry(NamedTuple):
@@ -116,10 +117,14 @@ def _escaped(path: bytes) -> bytes:
     return path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
 
 
-def of_bytes(path: bytes, mode: str, content: bytes) -> Entry:
-    """The entry of a path whose content is at hand: a file's bytes, a link's text, a submodule's commit id."""
+def of_bytes(path: bytes, mode: str, content: bytes, oid: str = "") -> Entry:
+    """The entry of a path whose content is at hand: a file's bytes, a link's text, a submodule's commit id.
+
+    `oid` is its object id in git where the content was compared with that: a SHA-1 one need not be computed again.
+    """
     text = content if mode in {LINK, SUBMODULE} else b""
-    return Entry(path, mode, len(content), hashlib.sha256(content).hexdigest(), blob_id(content), text)
+    blob = oid if len(oid) == _SHA1_DIGITS else blob_id(content)
+    return Entry(path, mode, len(content), hashlib.sha256(content).hexdigest(), blob, text)
 
 
 def blob_id(content: bytes) -> str:
@@ -180,7 +185,7 @@ def _from_json(data: bytes) -> Manifest:
     found = json.loads(data, object_pairs_hook=_no_duplicates)
     if found["schema"] != 1:
         raise ValueError(f"schema {found['schema']} is not known")
-    if found["unproven"]:
+    if found["unproven"] or any("code" in one for one in found.get("findings", [])):
         raise ValueError("it was written without all of its entries, and says so itself")
     rows = [(_from_object(one), one) for one in found["entries"]]
     others = {_text(one, "path"): str(one["kind"]) for one in found.get("others", [])}

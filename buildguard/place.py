@@ -26,7 +26,6 @@ class Place(NamedTuple):
     repository: git.Repository | None
     stage: Stage
     paths: tuple[bytes, ...]
-    compared_as: str = "worktree"
 
 
 def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> Place:
@@ -44,12 +43,12 @@ def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> Place:
         if repository is None:
             raise UsageError("--staged needs a git repository", hint="run it inside one")
         relative = _relative(paths, resolved(repository.top))
-        return Place(repository.top, repository, index_of(repository), relative, "index")
+        return Place(repository.top, repository, index_of(repository), relative)
     for path, text in zip(paths, given, strict=True):
         if not os.path.lexists(path):
             raise UsageError(f"there is no '{text}'")
     root = resolved(repository.top) if repository is not None else _marked_root(folder, resolved(cwd))
-    repository = git.Repository(root, repository.head) if repository is not None else None
+    repository = repository._replace(top=root) if repository is not None else None
     relative = _relative(paths, root)  # before the stage: git starts listing there
     return Place(root, repository, stage_on_disk(root, repository), relative)
 
@@ -84,9 +83,8 @@ def _in_git(cwd: Path, text: str) -> Place:
     if kind == "index":
         if rest:
             raise UsageError("'index:' takes nothing after the colon")
-        return Place(repository.top, repository, index_of(repository), (), "index")
-    stage = commit_of(repository, rest)
-    return Place(repository.top, repository, stage, (), stage.commit or rest)
+        return Place(repository.top, repository, index_of(repository), ())
+    return Place(repository.top, repository, commit_of(repository, rest), ())
 
 
 def _in_archive(cwd: Path, text: str) -> Place:

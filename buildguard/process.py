@@ -1,8 +1,4 @@
-"""The only module that starts a process.
-
-Executables are absolute before they are run: a relative or empty entry of PATH would let the folder
-under check choose the program.
-"""
+"""The only module that starts a process; executables are absolute before they are run (`programs` finds them)."""
 
 from __future__ import annotations
 
@@ -37,20 +33,6 @@ def last_line(words: bytes | bytearray) -> str:
     """The last line that a process wrote, for a message; empty where it wrote none."""
     lines = words.decode("utf-8", "backslashreplace").strip().splitlines()
     return lines[-1].strip() if lines else ""
-
-
-def search_path() -> list[str]:
-    """The absolute folders of PATH, in order."""
-    return [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if os.path.isabs(folder)]
-
-
-def which(name: str) -> str | None:
-    """The absolute path of an executable on PATH."""
-    for folder in search_path():
-        candidate = os.path.join(folder, name)
-        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
-            return candidate
-    return None
 
 
 def cores() -> int:

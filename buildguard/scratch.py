@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 import time
 import weakref
 from contextlib import contextmanager, suppress
@@ -32,7 +30,7 @@ _LONGEST_NAME = 100
 def folder_of(owner: object) -> Path:
     """A new folder that is removed when its owner is gone, or at the end at the latest."""
     path = _made()
-    weakref.finalize(owner, shutil.rmtree, path, ignore_errors=True)
+    weakref.finalize(owner, _remove, path)
     return path
 
 
@@ -43,7 +41,7 @@ def folder() -> Iterator[Path]:
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
 
 
 def beside(file: bytes) -> bytes:
@@ -55,8 +53,33 @@ def beside(file: bytes) -> bytes:
 
 
 def _made() -> Path:
-    _sweep_once(os.fsencode(tempfile.gettempdir()))
-    return Path(tempfile.mkdtemp(prefix=f"{_MARK}{owners.current()}-"))
+    # every hook needs one, so the usual case does without `tempfile`, which takes as long to import as git to answer
+    base = os.path.abspath(next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp"))  # noqa: S108
+    path = Path(base, f"{_MARK}{owners.current()}-{os.urandom(4).hex()}")
+    try:
+        path.mkdir(0o700)
+    except OSError:
+        import tempfile
+
+        base, path = tempfile.gettempdir(), Path(tempfile.mkdtemp(prefix=f"{_MARK}{owners.current()}-"))
+    _sweep_once(os.fsencode(base))
+    return path
+
+
+def _remove(path: str | bytes | Path) -> None:
+    """Remove a folder with all that is in it; `shutil`, which takes its time to import, only where it has to try harder."""
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    _remove(entry.path)
+                else:
+                    os.unlink(entry.path)
+        os.rmdir(path)
+    except OSError:
+        import shutil
+
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @cache
@@ -67,7 +90,7 @@ def _sweep_once(folder: bytes) -> None:
             name = _NAME.fullmatch(os.fsdecode(entry.name))
             if name is not None and _is_orphan(name["owner"], entry.stat(follow_symlinks=False)):
                 if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
+                    _remove(entry.path)
                 else:
                     with suppress(OSError):
                         os.unlink(entry.path)

@@ -437,7 +437,7 @@ def test_an_unreadable_folder_is_unproven(repository: Callable[..., Project]) ->
     words = "warning: could not open directory 'closed/': Permission denied"
     pair = [process.start(["/bin/sh", "-c", f'echo "{line}" >&2']) for line in ("", words)]
 
-    assert git.Listing(*pair).result() == ([], [], [b"closed"])
+    assert git.Listing(pair[0], pair[1]).result() == ([], [], [b"closed"])
 
 
 def test_a_closed_folder_of_a_plain_tree_is_unproven(
@@ -470,6 +470,41 @@ def test_diff_base_reports_what_changed(repository: Callable[..., Project]) -> N
     assert {path for path in result.codes() if path} == {"new.py", "untracked.py"}
     assert any("not shown: 1 finding in files" in note for note in result.json["notes"])
     assert {path for path in made.check("--diff-base", "HEAD~1", "commit:HEAD").codes() if path} == {"new.py"}
+
+
+def test_diff_base_compares_what_git_would_commit(repository: Callable[..., Project]) -> None:
+    crlf = BROKEN_BEFORE_312.replace("\n", "\r\n")
+    made = repository(
+        {
+            **_DOCKERFILE,
+            ".gitattributes": "win.py text eol=crlf\nodd.py filter=odd\n",
+            "win.py": crlf,
+            "same.py": BROKEN_BEFORE_312,
+        }
+    )
+    made.commit({"mode.py": BROKEN_BEFORE_312, "odd.py": BROKEN_BEFORE_312})
+    made.git("config", "filter.odd.clean", "sed s/row/line/")
+    (made.path / "mode.py").chmod(0o755)
+    (made.path / "same.py").touch()
+
+    result = made.check("--diff-base", "HEAD")
+
+    assert {path for path in result.codes() if path} == {"mode.py"}
+    assert any("not shown: 3 findings" in note for note in result.json["notes"])
+
+
+def test_diff_base_looks_into_submodules(repository: Callable[..., Project], tmp_path: Path) -> None:
+    inner = Project(tmp_path / "inner")
+    inner.path.mkdir()
+    inner.commit({"old.py": BROKEN_BEFORE_312, "edited.py": "x = 1\n"})
+    made = repository(_DOCKERFILE)
+    made.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner.path), "sub")
+    made.commit()
+    made.write({"sub/edited.py": BROKEN_BEFORE_312})
+
+    result = made.check("--diff-base", "HEAD")
+
+    assert {path for path in result.codes() if path} == {"sub/edited.py"}
 
 
 @pytest.mark.parametrize(

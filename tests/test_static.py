@@ -166,9 +166,7 @@ def test_silence_is_no_pass(tmp_path: Path, script: str) -> None:
 
 
 def test_it_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tempfile
-
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
 
     list(_engine().compile([source_of(0, b"f(\n")]))
 

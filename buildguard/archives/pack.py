@@ -15,7 +15,6 @@ from buildguard.ignore import gcloud
 from buildguard.manifest import Entry
 from buildguard.stages import Unreadable
 from buildguard.stages.disk import read_file
-from buildguard.stages.ingit import MISSING
 from buildguard.upload import chosen
 
 if TYPE_CHECKING:
@@ -55,8 +54,10 @@ def pack(stage: InGit, file: Path, *, prefix: bytes = b"", worktree: Path | None
     """
     assert stage.commit is not None
     rows = {row.path[len(prefix) :]: row for row in stage.rows() if row.path.startswith(prefix)}
+    for path, reason in stage.damaged.items():
+        raise UnprovenError(f"{shown_path(path) or 'commit ' + stage.commit}: {reason}", hint="git fsck")
     links = [row for row in rows.values() if row.mode == git.LINK]
-    texts = {row.path[len(prefix) :]: blob or b"" for row, blob in stage.blobs(links)}
+    texts = {row.path[len(prefix) :]: _there(row, blob) for row, blob in stage.blobs(links)}
     entries = {path: Entry(path, _mode(row), 0, "", text=texts.get(path, b"")) for path, row in rows.items()}
     rules = gcloud.Rules(lambda name: _content(stage, rows.get(os.fsencode(name))), has_git=not prefix)
     sent, dropped = chosen(entries, rules)
@@ -138,17 +139,17 @@ def _folders(paths: Iterable[bytes]) -> set[bytes]:
     return found
 
 
-def _mode(row: git.Listed) -> str:
+def _mode(row: git.GitEntry) -> str:
     return row.mode if row.mode in manifests.MODES else manifests.FILE
 
 
-def _content(stage: InGit, row: git.Listed | None) -> bytes | None:
-    return None if row is None else next(blob for _row, blob in stage.blobs([row]))
+def _content(stage: InGit, row: git.GitEntry | None) -> bytes | None:
+    return None if row is None else next(_there(row, blob) for row, blob in stage.blobs([row]))
 
 
-def _there(row: git.Listed, blob: bytes | None) -> bytes:
-    if blob is None:
-        raise UnprovenError(f"{shown_path(row.path)}: {MISSING}")
+def _there(row: git.GitEntry, blob: bytes | Unreadable) -> bytes:
+    if isinstance(blob, Unreadable):
+        raise UnprovenError(f"{shown_path(row.path)}: {blob.reason}", hint="git fsck")
     return blob
 
 

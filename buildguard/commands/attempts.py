@@ -83,7 +83,7 @@ def _changed(repository: git.Repository, before: str, after: str) -> int:
     if before == after:
         return 0
     try:
-        return len(repository.ask("diff", "--name-only", "-z", f"{before}..{after}").split(b"\0")) - 1 if before else -1
+        return repository.number_changed(before, after) if before else -1
     except UnprovenError:
         return -1
 

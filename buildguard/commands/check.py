@@ -10,10 +10,11 @@ from buildguard.commands import builds, since
 from buildguard.commands.job import Job, Request, asked_about, nothing, prepare
 from buildguard.commands.judging import judge_all
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
-from buildguard.errors import UnprovenError
+from buildguard.errors import GuardError, UnprovenError
 from buildguard.filters import silenced
 from buildguard.merge import across_targets, merged
 from buildguard.result import Report
+from buildguard.stages.ingit import damaged_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +32,12 @@ def check(request: Request, place: Place, watcher: Watcher) -> Report:
     Raises UsageError for a request that makes no sense, UnprovenError where nothing could be looked at at all.
     """
     started = time.monotonic()
-    job = prepare(request, place)
+    try:
+        job = prepare(request, place)
+    except GuardError as error:
+        if not damaged_in(place.stage):
+            raise
+        return _only_damage(request, place, error, started)
     try:
         seen = judge_all(job, watcher)
         seen.diagnostics += builds.findings(job)
@@ -46,7 +52,10 @@ def judged(job: Job, seen: Seen, started: float) -> Report:
     paths = asked_about(job)
     if paths and paths <= seen.gone:
         seen.unproven.append(Unproven(None, None, nothing(job)))
-    diagnostics = [*seen.diagnostics, *_conflicts(job.targets), *_works_here(job, seen)]
+    damage = _damage(job.place)
+    damaged = {one.path for one in damage}
+    seen.unproven = [one for one in seen.unproven if one.path is None or one.path not in damaged]
+    diagnostics = [*seen.diagnostics, *damage, *_conflicts(job.targets), *_works_here(job, seen)]
     kept, idle = silenced(diagnostics, seen.ignores)
     job.notes.extend(idle)
     kept = merged(job.filters.keep(kept))
@@ -78,6 +87,29 @@ def _order(one: Diagnostic) -> tuple[object, ...]:
 
 
 # ------------------------------------------------------------------------------------------ the whole
+
+
+def _damage(place: Place) -> list[Diagnostic]:
+    """BG306 for each object of git that was read and does not match its id."""
+    hint = "`git fsck` lists damaged objects; get them from a clone that is whole"
+    return [
+        Diagnostic("BG306", Severity.ERROR, shown_path(path) or None, Range(), reason, hint)
+        for path, reason in damaged_in(place.stage).items()
+    ]
+
+
+def _only_damage(request: Request, place: Place, error: GuardError, started: float) -> Report:
+    """The report where damage is why nothing could be prepared."""
+    return Report(
+        root=os.path.relpath(place.root, request.cwd),
+        targets=(),
+        diagnostics=tuple(sorted(_damage(place), key=_order)),
+        unproven=(Unproven(None, None, error.words),),
+        notes=(),
+        files=0,
+        seconds=round(time.monotonic() - started, 3),
+        strict=request.strict,
+    )
 
 
 def _conflicts(targets: Iterable[Target]) -> list[Diagnostic]:

@@ -137,8 +137,7 @@ class Deploy:
         """What is not sent, and so in no later stage: by an ignore rule, or because git does not know it."""
         found = {path for path, _rule in self.plan.packed.dropped}
         if self.plan.source.dirty:
-            others = self.prepared.repository.ask("ls-files", "--others", "--exclude-standard", "-z")
-            found |= {shown_path(path) for path in others.split(b"\0") if path}
+            found |= {shown_path(path) for path in self.prepared.repository.untracked()}
         return found
 
     def archive(self) -> Did:

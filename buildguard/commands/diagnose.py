@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard import health, hypotheses, logs, troubles
 from buildguard.commands.check import judged
 from buildguard.commands.deployed import deployed, job_of
+from buildguard.commands.edited import edited_paths
 from buildguard.commands.judging import judge_all
 from buildguard.commands.newer import REFUSED, Newer
 from buildguard.commands.reached import Asked, look
@@ -22,7 +23,8 @@ from buildguard.ignore import docker, gcloud
 from buildguard.incident import Evidence, Missing, Place, Placed, Refused
 from buildguard.result import Report
 from buildguard.source import deciding
-from buildguard.stages import Kind
+from buildguard.stages import Kind, Unreadable
+from buildguard.stages.ingit import InGit
 from buildguard.target import NEWEST, PythonVersion
 
 if TYPE_CHECKING:
@@ -239,10 +241,11 @@ class _Bench:
             paths = sorted({one.path or "" for one in refused})
             yield f"refused in the commit, and missing from the image or compiled there: {_names(paths)}"
         repository = self._where.repository
-        if repository is None or self._where.compared_as == "worktree":
+        if repository is None or not isinstance(self._where.stage, InGit):
             return
         try:
-            edited = [path for path in repository.edited_paths() if path.endswith(b".py") or deciding(path)]
+            changed = sorted({*edited_paths(repository), *repository.untracked()})
+            edited = [path for path in changed if path.endswith(b".py") or deciding(path)]
         except UnprovenError:
             return
         if edited:
@@ -378,7 +381,9 @@ class _Bench:
         except UnprovenError:
             return "", None
         for (commit, _path, _blob), content in zip(history, blobs, strict=True):
-            if content is None or not self._shows(content.decode("utf-8", "replace").splitlines(), frame):
+            if isinstance(content, Unreadable) or not self._shows(
+                content.decode("utf-8", "replace").splitlines(), frame
+            ):
                 continue
             return commit, newer.verdict(content, Place(path, frame.line), self._job)
         return "", None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from buildguard import cache as caches
 from buildguard import config as configs
-from buildguard import process
+from buildguard import process, programs
 from buildguard.commands.builds import AGAIN, build_files, step_file, step_troubles
 from buildguard.commands.job import Request, config_files, image_of
 from buildguard.declared import gather
@@ -214,6 +214,6 @@ def _surroundings() -> Iterator[str]:
     cache = caches.Cache(where)
     cache.close()
     yield f"cache: {cache.notes[0] if cache.notes else where}"
-    git = process.which("git")
+    git = programs.which("git", os.getcwd())
     yield f"git: {git or 'not on PATH'}"
     yield f"cores: {process.cores()} of {os.cpu_count()}"

@@ -9,7 +9,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from buildguard import process
+from buildguard import process, programs
 from buildguard.errors import UnprovenError, UsageError
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ def run(cwd: Path, faults: Sequence[str], command: Sequence[str], tell: Callable
 
 
 def _command(command: Sequence[str], made: Emulator) -> int:
-    program = command[0] if os.sep in command[0] else process.which(command[0])
+    program = command[0] if os.sep in command[0] else programs.which_for_user(command[0])
     if program is None:
         raise UsageError(f"there is no program '{command[0]}' on PATH")
     try:
-        return process.attached([program, *command[1:]], {**os.environ, **made.environment})
+        return process.attached([program, *command[1:]], {**programs.users_environment(), **made.environment})
     except OSError as error:
         raise UsageError(f"{command[0]}: {error.strerror}") from error

@@ -124,7 +124,7 @@ class Collector:
     def _now(self) -> dict[bytes, str]:
         """The blob of each path in the commit that all is held against."""
         if self._committed is None:
-            rows = self._repository.tree_rows(self._commit) if self._repository is not None and self._commit else []
+            rows = self._repository.tree(self._commit).rows if self._repository is not None and self._commit else []
             self._committed = {
                 row.path[len(self._prefix) :]: row.oid for row in rows if row.path.startswith(self._prefix)
             }
@@ -200,11 +200,11 @@ class Collector:
             for path in same
         }
 
-    def _rows_of(self, before: Snapshot) -> list[git.Listed]:
+    def _rows_of(self, before: Snapshot) -> list[git.GitEntry]:
         assert self._repository is not None
         if before.kind == custody.INDEX:
             return self._repository.index_rows()
-        return self._repository.tree_rows(before.commit)
+        return self._repository.tree(before.commit).rows
 
     def _off(self, name: str) -> str:
         """A setting by which git says that the disk cannot hold something."""

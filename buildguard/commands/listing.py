@@ -22,8 +22,8 @@ class Listed(NamedTuple):
 
     @property
     def exit_code(self) -> int:
-        """1 where a name is odd, else 3 for anything that could not be looked at, else 0."""
-        return 1 if self.odd else 3 if self.snapshot.unproven else 0
+        """1 where a name is odd or an object damaged, else 3 for anything that could not be looked at, else 0."""
+        return 1 if self.odd or self.snapshot.damaged else 3 if self.snapshot.unproven else 0
 
 
 def manifest(

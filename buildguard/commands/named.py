@@ -80,7 +80,7 @@ def _on_disk(cwd: Path, text: str, *, brief: bool) -> Opened:
         prefix = b"" if root == top else os.fsencode(root.relative_to(top)) + b"/"
         # an unpacked archive somewhere inside a working tree is no part of it
         if not prefix or repository.tracks(prefix):
-            repository = git.Repository(top, repository.head)
+            repository = repository._replace(top=top)
             listing = repository.working_tree()  # git works while the rest is being imported
             return Opened(_disk(text, root, listing, prefix, brief=brief), repository, prefix, root=root)
     return Opened(_disk(text, root, None, b"", brief=brief), root=root)
@@ -135,6 +135,6 @@ def looked_at(stage: Stage, name: str) -> custody.Snapshot:
         return custody.Snapshot(
             name, custody.UNREAD, Manifest([]), unproven=(Unproven(None, None, f"{name}: {error.words}"),)
         )
-    if snapshot.manifest.entries or snapshot.unproven:
+    if snapshot.manifest.entries or snapshot.unproven or snapshot.damaged:
         return snapshot
     return snapshot._replace(unproven=(Unproven(None, None, f"there is nothing in {name}"),))

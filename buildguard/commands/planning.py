@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from buildguard import config as configs
 from buildguard import git
 from buildguard.archives.pack import pack
+from buildguard.commands.edited import edited_paths
 from buildguard.commands.job import config_files
 from buildguard.declared import gather
 from buildguard.deploy import plan as plans
@@ -121,12 +122,8 @@ def prepared(request: Request, archive: Path) -> Prepared:
 
 
 def _source(repository: git.Repository, targets: tuple[tuple[str, str], ...]) -> plans.Source:
-    listed = repository.ask("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=none")
-    dirty = tuple(shown_path(one[3:]) for one in listed.split(b"\0") if len(one) > 3)  # noqa: PLR2004  XY and a blank
-    pushed: bool | None = None
-    if repository.ask("remote").strip():
-        pushed = bool(repository.ask("branch", "--remotes", "--contains", repository.head).strip())
-    return plans.Source(repository.head, dirty, pushed, targets)
+    dirty = tuple(shown_path(path) for path in edited_paths(repository))
+    return plans.Source(repository.head, dirty, repository.is_pushed(), targets)
 
 
 def _targets(stage: InGit, config: Config, service: str) -> tuple[tuple[str, str], ...]:

@@ -383,8 +383,7 @@ def _related(sight: Sight, commit: str) -> bool:
     """Whether one of a commit and the one that is checked out comes after the other: somebody only went on since."""
     if sight.repository is None or not sight.has(commit):
         return False
-    apart = sight.repository.ask("rev-list", "--left-right", "--count", f"{commit}...{sight.head}").split()
-    return b"0" in apart
+    return 0 in sight.repository.distance(commit, sight.head)
 
 
 # ------------------------------------------------------------------------------------------ the chain

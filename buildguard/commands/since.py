@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 from buildguard import cache as caches
 from buildguard import config as configs
+from buildguard.commands.edited import unchanged
 from buildguard.commands.job import config_files
 from buildguard.declared import gather
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UsageError
 from buildguard.source import Selection, choose
+from buildguard.stages.ingit import InGit, commit_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from buildguard import git
     from buildguard.commands.job import Job
     from buildguard.commands.judging import Seen
@@ -46,14 +50,16 @@ def narrowed(job: Job, diagnostics: list[Diagnostic], seen: Seen) -> tuple[list[
     if repository is None:
         raise UsageError("--diff-base needs a git repository")
     commit = repository.resolve(base)
-    moved = _moved(job, seen, repository, commit)
+    then = commit_of(repository, commit)
+    moved = _moved(job, seen, then)
     if moved:
         job.notes.append(f"{moved} changed since {base}: everything is reported")
         return diagnostics, seen.unproven
-    changed = {shown_path(path) for path in repository.changed_paths(commit, against=job.place.compared_as)}
+    paths = {one.path for one in diagnostics if one.path} | {one.path for one in seen.unproven if one.path}
+    same = {shown_path(path) for path in _unchanged(job, then, paths)}
     # damage on the way is nobody's change, and stands wherever it is
-    kept = [one for one in diagnostics if one.path is None or one.path in changed or one.code.startswith("BG3")]
-    unproven = [one for one in seen.unproven if one.path is None or one.path in changed]
+    kept = [one for one in diagnostics if one.path not in same or one.code.startswith("BG3")]
+    unproven = [one for one in seen.unproven if one.path not in same]
     hidden = len(diagnostics) + len(seen.unproven) - len(kept) - len(unproven)
     if hidden:
         findings = "1 finding" if hidden == 1 else f"{hidden} findings"
@@ -61,11 +67,25 @@ def narrowed(job: Job, diagnostics: list[Diagnostic], seen: Seen) -> tuple[list[
     return kept, unproven
 
 
-def _moved(job: Job, seen: Seen, repository: git.Repository, commit: str) -> str:
-    """What changed since a commit that makes every verdict new: empty, or its name."""
-    from buildguard.stages.ingit import commit_of
+def _unchanged(job: Job, then: InGit, names: Collection[str]) -> set[bytes]:
+    """Those of some paths that are as they were; what cannot be compared counts as changed."""
+    stage = job.place.stage
+    before = {row.path: row for row in then.rows() if shown_path(row.path) in names}
+    if isinstance(stage, InGit):
+        return {row.path for row in stage.rows() if before.get(row.path) == row}
+    by_repository: dict[bytes, list[git.GitEntry]] = {}
+    for row in before.values():
+        prefix = then.home(row.path)[1]
+        by_repository.setdefault(prefix, []).append(row._replace(path=row.path[len(prefix) :]))
+    return {
+        prefix + path
+        for prefix, rows in by_repository.items()
+        for path in unchanged(then.home(prefix + rows[0].path)[0], rows)
+    }
 
-    then = commit_of(repository, commit)
+
+def _moved(job: Job, seen: Seen, then: InGit) -> str:
+    """What changed since a commit that makes every verdict new: empty, or its name."""
     if configs.read(config_files(then)) != job.config:
         return "the configuration"
     if not job.request.targets:
@@ -77,7 +97,7 @@ def _moved(job: Job, seen: Seen, repository: git.Repository, commit: str) -> str
         if any((target.version, target.context) not in before for target in job.targets):
             return "the target"
     for target in job.targets:
-        key = _seen_key(job, target, commit)
+        key = _seen_key(job, target, then.commit or "")
         known = job.cache.known(key, [_SEEN]).get(_SEEN)
         now = {row.interpreter for row in seen.rows if row.found_in == target.found_in}
         if known is not None and known.decode() not in now:

@@ -7,7 +7,7 @@ import shlex
 import time
 from typing import TYPE_CHECKING
 
-from buildguard import process
+from buildguard import process, programs
 from buildguard.commands import testresults
 from buildguard.deploy import trial
 from buildguard.scratch import folder
@@ -23,7 +23,7 @@ def tried(command: str, url: str, revision: str, cwd: Path) -> trial.Trial:
     addopts = os.environ.get("PYTEST_ADDOPTS", "")
     with folder() as results:
         env = {
-            **os.environ,
+            **programs.users_environment(),
             "BUILDGUARD_URL": url,
             "BUILDGUARD_REVISION": revision,
             "BUILDGUARD_JUNIT": str(results / testresults.ANY),

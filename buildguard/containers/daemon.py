@@ -22,7 +22,7 @@ from docker.errors import APIError, DockerException, NotFound, create_api_error_
 from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env
 
-from buildguard import process
+from buildguard import process, programs
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class _Tunnel:
 
         target = url.removeprefix("ssh://").rstrip("/")
         host, colon, port = target.partition("/")[0].rpartition(":")
-        ssh = process.which("ssh")
+        ssh = programs.which("ssh", os.getcwd())
         if ssh is None:
             raise UnprovenError(f"{url} needs ssh, and there is none on PATH", hint="install an ssh client")
         if not (colon and port.isdigit()):

@@ -9,7 +9,7 @@ import os
 import tarfile
 from typing import TYPE_CHECKING
 
-from buildguard import process
+from buildguard import process, programs
 from buildguard.containers.daemon import plainly
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.scratch import folder_of
@@ -102,10 +102,7 @@ class Dockerfile:
 
 def _with_buildkit(daemon: Daemon) -> str:
     """A docker CLI that can have this engine's BuildKit build; empty where none on PATH can, which only asking each tells."""
-    for folder in process.search_path():
-        docker = os.path.join(folder, "docker")
-        if not os.access(docker, os.X_OK):
-            continue
+    for docker in programs.several("docker", os.getcwd()):
         if process.run([docker, "buildx", "version"], cwd="/", env=_environment(daemon), timeout=30).status == 0:
             return docker
         told = process.run(

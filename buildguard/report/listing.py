@@ -25,7 +25,13 @@ def as_json(listed: Listed) -> str:
         "commit": snapshot.commit or None,
         **{f"{name}_digest": digest for name, digest in snapshot.digests},
         **manifests.to_json(snapshot.manifest),
-        "findings": [{"path": shown_path(path), "message": _ODD} for path in listed.odd],
+        "findings": [
+            *({"path": shown_path(path), "message": _ODD} for path in listed.odd),
+            *(
+                {"path": shown_path(path) or ".", "code": "BG306", "message": why}
+                for path, why in snapshot.damaged.items()
+            ),
+        ],
         "notes": list(snapshot.notes),
         "unproven": [{"path": one.path, "reason": one.reason} for one in snapshot.unproven],
         "exit_code": listed.exit_code,
@@ -43,11 +49,12 @@ def beside(listed: Listed) -> Sequence[str]:
     snapshot = listed.snapshot
     unsummed = snapshot.manifest.unsummed()
     lines = [f"{shown(shown_path(path))}: {_ODD}" for path in listed.odd]
+    lines += [f"{shown(shown_path(path)) or '.'}: BG306 {why}" for path, why in snapshot.damaged.items()]
     if unsummed:
         lines.append(f"note: {count(len(unsummed), 'link or submodule')} not in SHA256SUMS; --format json has all")
     lines += [f"note: {shown(note)}" for note in snapshot.notes]
     lines += [f"unproven: {of_unproven(one)}" for one in snapshot.unproven]
-    if not snapshot.unproven:  # of half a stage there is no digest
+    if not snapshot.unproven and not snapshot.damaged:  # of half a stage there is no digest
         entries = count(len(snapshot.manifest.entries), "entry")
         lines.append(f"{snapshot.manifest.digest}  {shown(snapshot.stage)} ({entries})")
     return lines

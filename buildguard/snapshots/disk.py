@@ -148,8 +148,7 @@ class Disk:
         return path[len(self._prefix) :] if path.startswith(self._prefix) else None
 
     def _submodule(self, path: bytes, own: bytes, found: _Found) -> None:
-        top = self._base + own
-        inner = git.repository_of(Path(os.fsdecode(top))) if os.path.lexists(top + b"/.git") else None
+        inner = git.submodule_of(Path(os.fsdecode(self._base + own)))
         if inner is None:
             found.notes.append(f"{shown_path(own)}: a submodule that is not checked out")
             found.closed.append(own + b"/")

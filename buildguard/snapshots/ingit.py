@@ -10,10 +10,11 @@ from buildguard.custody import Snapshot
 from buildguard.diagnostic import Unproven, shown_path
 from buildguard.manifest import Manifest
 from buildguard.stages import Unreadable
-from buildguard.stages.ingit import MISSING, InGit
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from buildguard.stages.ingit import InGit
 
 
 class Git:
@@ -36,17 +37,15 @@ class Git:
         ]
         marks: dict[bytes, str] = {}
         for row, blob in self.stage.blobs(row for row in rows if row.mode != git.SUBMODULE):
-            if blob is None:
-                unproven.append(Unproven(shown_path(self._below(row)), None, MISSING))
+            if isinstance(blob, Unreadable):
+                if not blob.damaged:
+                    unproven.append(Unproven(shown_path(self._below(row)), None, blob.reason))
                 continue
             mark = _mark(self._below(row), blob)
             if mark:
                 marks[self._below(row)] = mark
             mode = row.mode if row.mode in manifests.MODES else manifests.FILE  # 100664 of old repositories
-            entry = manifests.of_bytes(self._below(row), mode, blob)
-            if len(row.oid) == len(entry.blob) and row.oid != entry.blob:
-                unproven.append(Unproven(shown_path(entry.path), None, "its object in the repository is damaged"))
-            entries.append(entry)
+            entries.append(manifests.of_bytes(self._below(row), mode, blob, row.oid))
         closed = tuple(path[len(self._prefix) :] + b"/" for path in self.stage.closed if path.startswith(self._prefix))
         notes = tuple(f"{shown_path(path)}: a submodule whose files are not here" for path in closed)
         kind = custody.INDEX if self.stage.commit is None else custody.COMMIT
@@ -59,6 +58,7 @@ class Git:
             closed,
             self.stage.commit or "",
             marks=marks,
+            damaged=self._damaged(),
         )
 
     def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | Unreadable]:
@@ -68,13 +68,21 @@ class Git:
             self._below(row): row.oid.encode("ascii") for row in rows if row.mode == git.SUBMODULE
         }
         for row, blob in self.stage.blobs(row for row in rows if row.mode != git.SUBMODULE):
-            found[self._below(row)] = Unreadable(MISSING) if blob is None else blob
+            found[self._below(row)] = blob
         return found
 
-    def _rows(self) -> list[git.Listed]:
+    def _damaged(self) -> dict[bytes, str]:
+        """The damaged objects of this folder; where a tree above it is damaged, the whole of it is."""
+        return {
+            path[len(self._prefix) :]: reason
+            for path, reason in self.stage.damaged.items()
+            if (path + b"/").startswith(self._prefix) or self._prefix.startswith(path + b"/" if path else b"")
+        }
+
+    def _rows(self) -> list[git.GitEntry]:
         return [row for row in self.stage.rows() if row.path.startswith(self._prefix)]
 
-    def _below(self, row: git.Listed) -> bytes:
+    def _below(self, row: git.GitEntry) -> bytes:
         return row.path[len(self._prefix) :]
 
     def _conflicts(self) -> list[bytes]:

@@ -35,12 +35,14 @@ class Entry(NamedTuple):
 class Unreadable(NamedTuple):
     """A file that could not be read, and why; `gone` where it was listed and is not there any more.
 
-    `special` is what lies there instead of a file: a FIFO, a socket, a folder …
+    `special` is what lies there instead of a file: a FIFO, a socket, a folder … `damaged` where its bytes are not those
+    that its id stands for.
     """
 
     reason: str
     gone: bool = False
     special: str = ""
+    damaged: bool = False
 
 
 class Stage(Protocol):

@@ -272,10 +272,11 @@ class WorkingTree(OnDisk):
 
     def _submodule(self, path: bytes) -> list[Entry]:
         top = self.root / os.fsdecode(path)
-        if not (top / ".git").exists():
+        inner = git.submodule_of(top)
+        if inner is None:
             self._left_out.append(f"{shown_path(path)}: a submodule that is not checked out")
             return []
-        return self._of(git.Repository(top).working_tree(), path + b"/")
+        return self._of(inner.working_tree(), path + b"/")
 
 
 def stage_on_disk(root: Path, repository: git.Repository | None) -> Stage:

@@ -8,26 +8,32 @@ from typing import TYPE_CHECKING
 
 from buildguard import git
 from buildguard.diagnostic import shown_path
+from buildguard.gitobjects import DAMAGED
 from buildguard.stages import KINDS, Entry, Kind, Unreadable, behind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-MISSING = "its object is missing from the repository"
+    from buildguard.stages import Stage
 
 
 class InGit:
-    """Source that is read from git's own objects, nothing checked out; the index where no commit is given."""
+    """Source that is read from git's own objects, nothing checked out; the index where no commit is given.
+
+    `damaged` grows with what is read: each path whose object does not match its id, a folder's tree among them (the root
+    is empty).
+    """
 
     def __init__(self, repository: git.Repository, name: str, commit: str | None = None) -> None:
         self.root = repository.top
         self.repository = repository
         self.name = name
         self.commit = commit
-        self._rows: list[git.Listed] | None = None
+        self._rows: list[git.GitEntry] | None = None
         self._entries: list[Entry] | None = None
         self._homes: dict[bytes, git.Repository] = {}
         self.closed: list[bytes] = []  # submodules whose commit is not here
+        self.damaged: dict[bytes, str] = {}
 
     def entries(self) -> list[Entry]:
         """The rows of the index, or of the commit, submodules opened where their commit is here."""
@@ -36,18 +42,21 @@ class InGit:
             self._entries = [Entry(row.path, KINDS.get(row.mode, Kind.FILE), row.oid) for row in rows]
         return self._entries
 
-    def rows(self) -> list[git.Listed]:
+    def rows(self) -> list[git.GitEntry]:
         """The same as git has them, sorted, with a row for each submodule besides those of its files."""
         if self._rows is None:
-            listed = self.repository.index_rows() if self.commit is None else self.repository.tree_rows(self.commit)
+            listed = self.repository.index_rows() if self.commit is None else self._tree(self.repository, self.commit)
             self._rows = sorted(self._of(listed, b""))
         return self._rows
 
-    def blobs(self, rows: Iterable[git.Listed]) -> Iterator[tuple[git.Listed, bytes | None]]:
-        """The blob of each row, in order; None where it is missing. One `git cat-file` for each repository in turn."""
-        for home, group in groupby(rows, key=lambda row: self._home(row.path)):
+    def blobs(self, rows: Iterable[git.GitEntry]) -> Iterator[tuple[git.GitEntry, bytes | Unreadable]]:
+        """The blob of each row, in order, compared with its id. One `git cat-file` for each repository in turn."""
+        for (home, _prefix), group in groupby(rows, key=lambda row: self.home(row.path)):
             batch = list(group)
-            yield from zip(batch, home.blobs([row.oid for row in batch]), strict=True)
+            for row, blob in zip(batch, home.blobs([row.oid for row in batch]), strict=True):
+                if isinstance(blob, Unreadable) and blob.damaged:
+                    self.damaged[row.path] = blob.reason
+                yield row, blob
 
     def notes(self) -> list[str]:
         """Submodules whose commit is not here."""
@@ -57,50 +66,63 @@ class InGit:
     def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
         """The blob of each entry, links followed inside this stage."""
         batch = list(entries)
-        blobs = self.blobs([git.Listed(entry.path, "", entry.oid) for entry in batch])
+        blobs = self.blobs([git.GitEntry(entry.path, "", entry.oid) for entry in batch])
         for entry, (_row, blob) in zip(batch, blobs, strict=True):
             if entry.kind is Kind.LINK:
                 yield entry, self._behind_link(entry, blob)
             else:
-                yield entry, Unreadable(MISSING) if blob is None else blob
+                yield entry, blob
 
-    def _home(self, path: bytes) -> git.Repository:
+    def home(self, path: bytes) -> tuple[git.Repository, bytes]:
+        """The repository whose objects hold a path, and where its top folder is (empty, or with its final `/`)."""
         for prefix, repository in self._homes.items():
             if path.startswith(prefix):
-                return repository
-        return self.repository
+                return repository, prefix
+        return self.repository, b""
 
-    def _of(self, rows: list[git.Listed], prefix: bytes) -> Iterator[git.Listed]:
+    def _tree(self, repository: git.Repository, commit: str, prefix: bytes = b"") -> list[git.GitEntry]:
+        tree = repository.tree(commit)
+        self.damaged.update(((prefix + folder).rstrip(b"/"), DAMAGED.reason) for folder in tree.damaged)
+        return tree.rows
+
+    def _of(self, rows: list[git.GitEntry], prefix: bytes) -> Iterator[git.GitEntry]:
         for row in rows:
             path = prefix + row.path
             yield row._replace(path=path)
             if row.mode != git.SUBMODULE:
                 continue
-            inner = git.Repository(self.root / os.fsdecode(path))
-            if not (inner.top / ".git").exists() or not inner.has_commit(row.oid):
+            inner = git.submodule_of(self.root / os.fsdecode(path))
+            if inner is None or not inner.has_commit(row.oid):
                 self.closed.append(path)
                 continue
             self._homes = {path + b"/": inner, **self._homes}
-            yield from self._of(inner.tree_rows(row.oid), path + b"/")
+            yield from self._of(self._tree(inner, row.oid, path + b"/"), path + b"/")
 
-    def _behind_link(self, entry: Entry, text: bytes | None) -> bytes | Unreadable:
+    def _behind_link(self, entry: Entry, text: bytes | Unreadable) -> bytes | Unreadable:
         """What a link of this stage leads to in this same stage."""
         by_path = {one.path: one for one in self.entries()}
 
         def link_of(path: bytes) -> bytes | None:
             one = by_path.get(path)
-            return None if one is None else self._blob(one) if one.kind is Kind.LINK else b""
+            if one is None or one.kind is not Kind.LINK:
+                return None if one is None else b""
+            blob = self._blob(one)
+            return blob if isinstance(blob, bytes) else None
 
-        if text is None:
-            return Unreadable(MISSING)
+        if isinstance(text, Unreadable):
+            return text
         found = behind(entry.path, text, link_of)
         if isinstance(found, Unreadable):
             return found
-        blob = self._blob(by_path[found])
-        return Unreadable(MISSING) if blob is None else blob
+        return self._blob(by_path[found])
 
-    def _blob(self, entry: Entry) -> bytes | None:
-        return next(self._home(entry.path).blobs([entry.oid]), None)
+    def _blob(self, entry: Entry) -> bytes | Unreadable:
+        return next(blob for _row, blob in self.blobs([git.GitEntry(entry.path, "", entry.oid)]))
+
+
+def damaged_in(stage: Stage) -> Mapping[bytes, str]:
+    """The paths of a stage whose object in git does not match its id, among what was read so far, with the reason."""
+    return stage.damaged if isinstance(stage, InGit) else {}
 
 
 def index_of(repository: git.Repository) -> InGit:

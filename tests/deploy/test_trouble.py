@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from buildguard import process
+from buildguard import programs
 from buildguard.commands.attempts import Attempts
 from buildguard.commands.deploy import deploy
 from buildguard.commands.diagnose import examine
@@ -250,8 +250,8 @@ def test_run_mount_needs_buildkit_and_gets_it(web: Project) -> None:
 def test_without_a_docker_cli_the_classic_builder_builds(web: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     git = shutil.which("git")
     assert git is not None
-    monkeypatch.setattr(process, "search_path", lambda: [os.path.dirname(sys.executable)])
-    monkeypatch.setattr(process, "which", lambda name: git if name == "git" else None)
+    monkeypatch.setattr(programs, "search_path", lambda: [os.path.dirname(sys.executable)])
+    monkeypatch.setattr(programs, "several", lambda name, _project: iter([git] if name == "git" else []))
     watcher = Watcher()
 
     found = deploy(Request(cwd=web.path, build_local=True), watcher, lambda _question: True)
