@@ -171,28 +171,3 @@ def test_it_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     list(_engine().compile([source_of(0, b"f(\n")]))
 
     assert os.listdir(tmp_path) == []
-
-
-_TWO_TARGETS = """
-import sys, threading
-from buildguard.engines.static import StaticEngine
-from buildguard.target import PythonVersion
-import ruff
-sys.setswitchinterval(1e-6)
-ready = []
-barrier = threading.Barrier(8)
-def prepare():
-    barrier.wait()
-    ready.append(StaticEngine(PythonVersion(11)).prepare().engine)
-threads = [threading.Thread(target=prepare) for _ in range(8)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-print(len(ready))
-"""
-
-
-def test_several_targets_look_for_ruff_at_once() -> None:
-    """In a process of its own: the race is for the first look at `sysconfig`."""
-    done = subprocess.run([sys.executable, "-c", _TWO_TARGETS], capture_output=True, check=True)
-
-    assert done.stdout == b"8\n", done.stderr.decode()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 from buildguard import process, scratch
@@ -29,7 +28,6 @@ _BATCH = 2000
 _SELECT = "E9,F404,F406,F407,F622,F701,F702,F704,F706,PLE1142,PLE0118"
 _CANARY = "canary.py"
 _OLDEST, _NEWEST = 7, 15
-_LOOKUP = threading.Lock()  # sysconfig, which ruff asks for its own name, answers None to the second of two threads
 
 
 class StaticEngine:
@@ -51,8 +49,7 @@ class StaticEngine:
         try:
             from ruff import find_ruff_bin
 
-            with _LOOKUP:
-                self._ruff = find_ruff_bin()
+            self._ruff = find_ruff_bin()
             version = process.run([self._ruff, "--version"], timeout=30).stdout.decode("ascii", "replace").strip()
         except (ImportError, FileNotFoundError, UnprovenError):
             return Unavailable(self.name, "ruff is not installed", "pip install ruff")
