@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:4345f44ed98093dc8b514d85862e614a5c5e32e5dd52f10f3e67807d75ac6ec2
+digest: sha256:3541825b39ea71ebcf33ace1178cba4313f0af6a6b2fbd0fd15d67cb95a4255f
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -134,7 +134,7 @@ def judge(data, seen, memory):
     return verdict + seen
 
 
-# ---------------------------------------- coding
+# ---------------------------------------- source_encoding
 
 
 BOM = codecs.BOM_UTF8
@@ -196,7 +196,7 @@ def undecodable(data: bytes) -> int | None:
     return None
 
 
-# ---------------------------------------- sources
+# ---------------------------------------- source_names
 
 
 SUFFIXES = (b".py", b".pyw")
@@ -232,7 +232,7 @@ def covered(rules: Sequence[tuple[str, str]], path: str) -> bool:
     return found
 
 
-# ---------------------------------------- rows
+# ---------------------------------------- manifest_rows
 
 
 FILE, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
@@ -275,7 +275,7 @@ def rows_of(data: bytes) -> Iterator[Row]:
     for row in data[:-1].split(b"\0"):
         head, tab, path = row.partition(b"\t")
         words = head.decode("ascii").split(" ")
-        if not tab or len(words) != 3:  # noqa: PLR2004  mode, size, digest
+        if not tab or len(words) != 3:
             raise ValueError(f"'{row[:80].decode('utf-8', 'backslashreplace')}' is no row")
         if path <= before:
             raise ValueError(f"{path.decode('utf-8', 'backslashreplace')} is out of order, or twice")
@@ -504,7 +504,7 @@ def _undone(content: bytes) -> list[tuple[str, str, bytes]]:
     ]
 
 
-# ---------------------------------------- compiling
+# ---------------------------------------- compile_all
 
 
 _GIBI = 1 << 30
@@ -576,7 +576,7 @@ def _second_try(path: bytes) -> Looked:
 def _looked(path: bytes, fields: Sequence[bytes]) -> Looked:
     """An answer of `_answer`: exception, whether memory was short, digest or reason, and five fields for each finding."""
     words = [field.decode("utf-8") for field in fields]
-    if len(words) < 3 or len(words) % 5 != 3:  # noqa: PLR2004
+    if len(words) < 3 or len(words) % 5 != 3:
         return Looked(path, "", (), "the answer of its compiler cannot be read")
     if words[0] == "unreadable":
         return Looked(path, "", (), words[2])
@@ -690,7 +690,7 @@ def _misread(path: bytes, data: bytes) -> list[Finding]:
     name = coding.cookie or ""
     try:
         data.decode(name)
-    except Exception:  # noqa: BLE001  the codec is the file's choice, and the compiler has told what it raises
+    except Exception:
         return []
     if coding.has_bom or not hides_code(name):
         return []
@@ -703,7 +703,7 @@ def _line_of(data: bytes, number: int) -> str:
     return lines[-1][:400].decode("utf-8", "replace").rstrip("\r").lstrip("\ufeff") if 0 < number == len(lines) else ""
 
 
-# ---------------------------------------- program
+# ---------------------------------------- build_step
 
 
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildguard import __version__, programs
+from buildguard import __version__
 from buildguard.boundary import fill_streams, guarded, terminated
 from buildguard.errors import UnprovenError
 from buildguard.report import FORMATS
+from buildguard.system import programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

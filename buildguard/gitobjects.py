@@ -11,9 +11,9 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import process
 from buildguard.errors import UnprovenError
 from buildguard.stages import Unreadable
+from buildguard.system import process
 
 if TYPE_CHECKING:
     import subprocess
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from buildguard.gitdir import GitDir
+    from buildguard.system.git_directory import GitDir
 
 MISSING = Unreadable("its object is missing from the repository")
 DAMAGED = Unreadable("its object in the repository is damaged: it does not match its id", damaged=True)

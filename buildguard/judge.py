@@ -7,24 +7,25 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import __version__, process
-from buildguard.cache import context_of
+from buildguard import __version__
 from buildguard.diagnostic import Edit, Finding, Range, Severity
 from buildguard.engines import Source
 from buildguard.errors import UnprovenError
 from buildguard.merge import MARK
 from buildguard.stages import Unreadable
 from buildguard.stages.disk import OnDisk, digest_file
+from buildguard.system import process
+from buildguard.system.cache import context_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from buildguard.cache import Cache
     from buildguard.engines import Engine, Outcome, Ready
     from buildguard.stages import Entry, Stage
+    from buildguard.system.cache import Cache
 
 # What turns an interpreter's words into findings: a cached verdict is no older than these files.
-_RULES = ("findings.py", "text.py", "step/coding.py", "surgeon.py", "rules/*.py")
+_RULES = ("findings.py", "text.py", "remote/source_encoding.py", "surgeon.py", "rules/*.py")
 _MANY = 400
 _DIGEST = 32
 _STORE_EVERY = 2000

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError
-from buildguard.step import rows
+from buildguard.remote import manifest_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-FILE, EXECUTABLE, LINK, SUBMODULE = MODES = rows.MODES
+FILE, EXECUTABLE, LINK, SUBMODULE = MODES = manifest_rows.MODES
 TYPES = {FILE: "file", EXECUTABLE: "file", LINK: "symlink", SUBMODULE: "submodule"}
-CARRIED, ASIDE, OWN = rows.CARRIED, rows.QUESTIONS, rows.OWN
-trouble_with = rows.trouble_with
+CARRIED, ASIDE, OWN = manifest_rows.CARRIED, manifest_rows.QUESTIONS, manifest_rows.OWN
+trouble_with = manifest_rows.trouble_with
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64})  (.+)", re.DOTALL)
 _ESCAPED = re.compile(rb"[\\\n\r]")
 EMPTY = "empty folder"
@@ -80,7 +80,7 @@ class Manifest:
 
     def rows(self) -> bytes:
         """The canonical form."""
-        return rows.as_bytes(rows.Row(*one[:4]) for one in self.entries.values())
+        return manifest_rows.as_bytes(manifest_rows.Row(*one[:4]) for one in self.entries.values())
 
     @property
     def digest(self) -> str:
@@ -144,8 +144,8 @@ def parse(data: bytes, name: str) -> Manifest:
     try:
         if data.startswith(b"{"):
             return _from_json(data)
-        if b"\0" in data[: rows.LONGEST_PATH + 128]:
-            return Manifest(Entry(*row) for row in rows.rows_of(data))
+        if b"\0" in data[: manifest_rows.LONGEST_PATH + 128]:
+            return Manifest(Entry(*row) for row in manifest_rows.rows_of(data))
         return Manifest(_from_sums(data), contents_only=True)
     except (ValueError, KeyError, TypeError) as error:
         raise UnprovenError(f"{name} is no manifest: {error}") from error
@@ -218,7 +218,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _entry(path: bytes, mode: str, size: str, digest: str) -> Entry:
-    return Entry(*rows.row_of(path, mode, size, digest))
+    return Entry(*manifest_rows.row_of(path, mode, size, digest))
 
 
 def normal(path: bytes) -> str:

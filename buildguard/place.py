@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import config, git
+from buildguard import config
 from buildguard.errors import UsageError
 from buildguard.stages.disk import resolved, stage_on_disk
 from buildguard.stages.ingit import commit_of, index_of
+from buildguard.system import git
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,12 +98,12 @@ def _in_archive(cwd: Path, text: str) -> Place:
 
 
 def _in_bucket(cwd: Path, text: str) -> Place:
-    from buildguard import scratch
     from buildguard.gcp.storage import Url
     from buildguard.snapshots.bucket import fetch
     from buildguard.stages.packed import InArchive
+    from buildguard.system import temporary
 
-    with scratch.folder() as folder:
+    with temporary.folder() as folder:
         file = folder / "object"
         fetch(Url.parse(text), file)
         return Place(resolved(cwd), None, InArchive(text, file, resolved(cwd)), ())

@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import process
-from buildguard.dialogue import Dialogue, Lost
 from buildguard.engines.pool import source_of
 from buildguard.errors import UnprovenError
-from buildguard.interpreters import candidates
+from buildguard.remote import program
+from buildguard.system import process
+from buildguard.system.json_workers import Dialogue, Lost
+from buildguard.system.pythons import candidates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from buildguard.engines import Engine
 
 _READERS = ("3.13", "3.14", "3.12")
-_MEANING = Path(__file__).with_name("engines") / "meaning.py"
+_AST_COMPARE = program("ast_compare.py")
 _MEMORY = 4 << 30
 _NOT_THIS_ONE = "rejects the file as it is"
 
@@ -96,7 +97,7 @@ def _answers(executable: Path) -> bool:
 
 
 def _ask(executable: Path, questions: Sequence[Question]) -> list[str]:
-    argv = [os.fspath(executable), "-I", "-S", "-B", "-c", _MEANING.read_text("utf-8"), str(_MEMORY)]
+    argv = [os.fspath(executable), "-I", "-S", "-B", "-c", _AST_COMPARE.read_text("utf-8"), str(_MEMORY)]
     dialogue = Dialogue(argv, min(process.cores(), len(questions)))
     try:
         return [

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from buildguard import scratch
+from buildguard.system import temporary
 
 if TYPE_CHECKING:
     from buildguard.stages import Entry
@@ -30,7 +30,7 @@ def _replace(path: bytes, before: bytes, after: bytes) -> str:
         was = os.fstat(source)
         if not stat.S_ISREG(was.st_mode) or _content(source) != before:
             return "it changed meanwhile: run it again"
-        new = scratch.beside(path)
+        new = temporary.beside(path)
         out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             _fill(out, after, source, was)

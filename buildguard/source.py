@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.declared.compose import is_compose
 from buildguard.diagnostic import shown_path
+from buildguard.remote.source_names import HEAD, SHEBANG, SUFFIXES, may_be_script
 from buildguard.stages import Entry, Kind, Unreadable
 from buildguard.stages.disk import OnDisk, read_file
-from buildguard.step.sources import HEAD, SHEBANG, SUFFIXES, may_be_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

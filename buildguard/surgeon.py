@@ -7,10 +7,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from buildguard import process
 from buildguard.diagnostic import Edit, Range, Severity
-from buildguard.dialogue import Dialogue, Lost
 from buildguard.errors import UnprovenError
+from buildguard.system import process
+from buildguard.system.json_workers import Dialogue, Lost
 from buildguard.text import decoded
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import re
 from typing import TYPE_CHECKING
 
 from buildguard.diagnostic import Finding, Range, Severity, shown
-from buildguard.step.coding import BOM, coding_of, hides_code, undecodable
+from buildguard.remote.source_encoding import BOM, coding_of, hides_code, undecodable
 
 if TYPE_CHECKING:
-    from buildguard.step.coding import Coding
+    from buildguard.remote.source_encoding import Coding
 
 _TO_UTF8 = "save the file as UTF-8"
 _WIDE_BOMS = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.ignore import docker, gcloud, parents
 from buildguard.manifest import EXECUTABLE, LINK, SUBMODULE, folded
-from buildguard.step.sources import SUFFIXES
+from buildguard.remote.source_names import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.engines.pool import source_of
-from buildguard.interpreters import candidates
+from buildguard.system.pythons import candidates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from buildguard.dialogue import Dialogue, Lost
 from buildguard.proof import Question
+from buildguard.system.json_workers import Dialogue, Lost
 from tests.conftest import REPOSITORY, interpreter
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _compiler(version: str) -> Dialogue:
 
 @functools.cache
 def _reader(version: str) -> Dialogue:
-    text = (REPOSITORY / "buildguard/engines/meaning.py").read_text("utf-8")
+    text = (REPOSITORY / "buildguard/remote/ast_compare.py").read_text("utf-8")
     return Dialogue([str(interpreter(version)), "-I", "-S", "-B", "-c", text, str(4 << 30)], 1)
 
 

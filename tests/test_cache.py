@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import cache as caches
-from buildguard.cache import Cache, context_of, folder
+from buildguard.system import cache as caches
+from buildguard.system.cache import Cache, context_of, folder
 from tests.conftest import BROKEN_BEFORE_312, Project, untraced
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import git, process
 from buildguard.source import Selection, choose
 from buildguard.stages import Entry, Kind, Unreadable
 from buildguard.stages.disk import Folder
+from buildguard.system import git, process
 from tests.conftest import BROKEN_BEFORE_312, Project
 
 if TYPE_CHECKING:
@@ -527,7 +527,7 @@ def test_diff_base_reports_everything_when_the_ground_moved(
 
 
 def test_diff_base_notices_another_interpreter(repository: Callable[..., Project]) -> None:
-    from buildguard.cache import Cache, context_of
+    from buildguard.system.cache import Cache, context_of
 
     made = repository({**_DOCKERFILE, "old.py": BROKEN_BEFORE_312})
     first = made.git("rev-parse", "HEAD").strip()

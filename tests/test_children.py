@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from buildguard.diagnostic import Range
-from buildguard.engines.lists import read_list
 from buildguard.engines.pool import source_of
 from buildguard.engines.witness import probe_text
 from buildguard.engines.worker import greeting_from, outcome_of
+from buildguard.remote.wire import read_list
 from tests.conftest import REPOSITORY
 
 if TYPE_CHECKING:

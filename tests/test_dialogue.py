@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from buildguard import dialogue
-from buildguard.dialogue import Dialogue, Lost
+from buildguard.system import json_workers
+from buildguard.system.json_workers import Dialogue, Lost
 
 if TYPE_CHECKING:
     import pytest
@@ -28,7 +28,7 @@ for line in sys.stdin:
 
 
 def test_a_death_a_cut_answer_and_silence_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialogue, "_PATIENCE", 2)
+    monkeypatch.setattr(json_workers, "_PATIENCE", 2)
     one = Dialogue([sys.executable, "-c", _CHILD], 2)
 
     try:

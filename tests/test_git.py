@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import git as gits
 from buildguard.commands import compare, listing
 from buildguard.commands.edited import edited_paths
 from buildguard.errors import UnprovenError
+from buildguard.system import git as gits
 from tests.custody.damage import git, write
 
 if TYPE_CHECKING:

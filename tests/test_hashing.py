@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import process
 from buildguard.manifest import blob_id
 from buildguard.stages import Unreadable
 from buildguard.stages.hashing import Hashed, hash_file, hash_files
+from buildguard.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable

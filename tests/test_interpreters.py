@@ -13,7 +13,7 @@ import pytest
 from buildguard.engines import Ready, Unavailable
 from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.engines.pool import source_of
-from buildguard.interpreters import candidates, default_python3
+from buildguard.system.pythons import candidates, default_python3
 from buildguard.target import PythonVersion
 from tests.conftest import Project, interpreter
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import programs
+from buildguard.system import programs
 from tests.conftest import Project
 from tests.custody import damage
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import owner
-from buildguard.owner import Life, Owner
+from buildguard.system import owner
+from buildguard.system.owner import Life, Owner
 from tests.conftest import missing
 from tests.namespaces import in_pid_namespace
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import scratch
+from buildguard.system import temporary as system_temporary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made.mkdir()
     monkeypatch.setenv("TMPDIR", str(made))
     monkeypatch.setattr("tempfile.tempdir", None)
-    scratch._sweep_once.cache_clear()
+    system_temporary._sweep_once.cache_clear()
     return made
 
 
@@ -36,7 +36,7 @@ def test_what_a_dead_run_left_is_removed() -> None:
     dead = _of_the_dead()
     assert os.path.exists(f"{dead}/x")
 
-    with scratch.folder() as ours:
+    with system_temporary.folder() as ours:
         assert not os.path.exists(dead)
         assert ours.is_dir()
     assert not ours.exists()
@@ -45,9 +45,9 @@ def test_what_a_dead_run_left_is_removed() -> None:
 def test_what_lives_is_left_alone(temporary: Path) -> None:
     others = temporary / "buildguard-report.log"
     others.write_text("a person's")
-    with scratch.folder() as first:
-        scratch._sweep_once.cache_clear()
-        with scratch.folder():
+    with system_temporary.folder() as first:
+        system_temporary._sweep_once.cache_clear()
+        with system_temporary.folder():
             assert first.exists()
     assert others.exists()
 
@@ -59,7 +59,7 @@ def test_what_is_of_another_machine_waits_for_a_day(temporary: Path) -> None:
     old = time.time() - 2 * 24 * 3600
     os.utime(stale, (old, old))
 
-    with scratch.folder():
+    with system_temporary.folder():
         assert fresh.exists()
         assert not stale.exists()
 
@@ -69,7 +69,7 @@ def test_what_is_somebody_elses_stays(temporary: Path) -> None:
     dead = _of_the_dead()
     os.chown(dead, 12345, 12345)
 
-    with scratch.folder():
+    with system_temporary.folder():
         assert os.path.exists(dead)
     assert temporary.exists()
 
@@ -83,22 +83,22 @@ def test_a_link_in_the_place_of_a_folder_is_not_followed(temporary: Path, tmp_pa
     os.rename(dead, tmp_path / "away")
     (temporary / name).symlink_to(precious)
 
-    with scratch.folder():
+    with system_temporary.folder():
         assert not os.path.lexists(temporary / name)
     assert (precious / "file").exists()
 
 
 def test_a_name_beside_a_file_is_new_each_time_and_old_ones_go(tmp_path: Path) -> None:
     file = os.fsencode(tmp_path / ("n" * 250))
-    first = scratch.beside(file)
+    first = system_temporary.beside(file)
     with open(first, "x"):
         pass
     dead = first.replace(b"-%d-" % os.getpid(), b"-4194305-")
     with open(dead, "x"):
         pass
 
-    scratch._sweep_once.cache_clear()  # once for each folder is enough for one run
-    second = scratch.beside(file)
+    system_temporary._sweep_once.cache_clear()  # once for each folder is enough for one run
+    second = system_temporary.beside(file)
 
     assert second != first
     assert os.path.exists(first)

@@ -9,7 +9,7 @@ import pytest
 
 from buildguard import text
 from buildguard.diagnostic import Range, Severity
-from buildguard.step.coding import coding_of
+from buildguard.remote.source_encoding import coding_of
 from tests.conftest import Project, interpreter
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from types import CodeType
 from typing import Any
 
 _PACKAGE = Path(__file__).parents[1] / "buildguard"
-_PARTS = ("step/*.py", "cloud/driver.py", "engines/probe.py", "engines/lists.py")
+_PARTS = ("remote/*.py",)
 _KEY = "COVERAGE_PROCESS_CONFIG"
 
 

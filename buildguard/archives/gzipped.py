@@ -8,9 +8,9 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
-from buildguard import process
 from buildguard.archives.tar import refusal
 from buildguard.errors import UnprovenError
+from buildguard.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

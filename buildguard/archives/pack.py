@@ -6,7 +6,6 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import git
 from buildguard import manifest as manifests
 from buildguard.archives.write import Item, Written, write
 from buildguard.diagnostic import shown_path
@@ -15,6 +14,7 @@ from buildguard.ignore import gcloud
 from buildguard.manifest import Entry
 from buildguard.stages import Unreadable
 from buildguard.stages.disk import read_file
+from buildguard.system import git
 from buildguard.upload import chosen
 
 if TYPE_CHECKING:

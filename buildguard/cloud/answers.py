@@ -7,9 +7,9 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.engines import Outcome
-from buildguard.engines.lists import read_list
 from buildguard.engines.worker import Greeting, Limits, ending, fatal, greeting_from, outcome_of, settled, too_long
 from buildguard.errors import UnprovenError
+from buildguard.remote.wire import read_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

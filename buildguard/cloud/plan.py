@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard.cloud.driver import ANSWERS
+from buildguard.remote.cloud_driver import ANSWERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 _ALL: frozenset[str] = frozenset()
 _PARTS = (
-    ("engines/probe.py", _ALL),
-    ("engines/lists.py", _ALL),
-    ("step/sources.py", _ALL),
-    ("step/rows.py", _ALL),
+    ("remote/probe.py", _ALL),
+    ("remote/wire.py", _ALL),
+    ("remote/source_names.py", _ALL),
+    ("remote/manifest_rows.py", _ALL),
     (
-        "step/workspace.py",
+        "remote/workspace.py",
         frozenset({"_FLAGS", "_GIT", "Workspace", "listed", "read_source", "read_file", "row_of_file"}),
     ),
-    ("cloud/driver.py", _ALL),
+    ("remote/cloud_driver.py", _ALL),
 )
 _LOADER = """\
 import hashlib, sys

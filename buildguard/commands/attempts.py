@@ -6,13 +6,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import config as configs
-from buildguard import git
 from buildguard.commands.job import config_files
 from buildguard.deploy import bucket as buckets
 from buildguard.deploy import ledger as ledgers
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp.storage import Storage
 from buildguard.place import locate
+from buildguard.system import git
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,8 +21,8 @@ from buildguard.localbuild import runner
 from buildguard.localbuild.dockerfile import BuildFailedError, Dockerfile
 from buildguard.localbuild.plan import plan, seconds
 from buildguard.localbuild.substitutions import replaced, settled
+from buildguard.remote.source_names import SUFFIXES
 from buildguard.report.words import count, of_unproven
-from buildguard.step.sources import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping

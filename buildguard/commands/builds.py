@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from buildguard.declared.gather import cloudbuild_name
 from buildguard.diagnostic import Diagnostic, Range, Severity, shown_path
-from buildguard.step.rows import VERIFIER
+from buildguard.remote.manifest_rows import VERIFIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -128,7 +128,7 @@ def _works_here(job: Job, seen: Seen) -> list[Diagnostic]:
     """BG403: what this machine's python3 accepts and the target rejects, said once for each target."""
     from buildguard.engines.interpreter import second_opinion
     from buildguard.engines.pool import source_of
-    from buildguard.interpreters import default_python3
+    from buildguard.system.pythons import default_python3
 
     rejected = {(one.target, one.path) for one in seen.diagnostics if one.code in {"BG101", "BG103"}}
     if not rejected:

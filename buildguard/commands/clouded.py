@@ -10,7 +10,6 @@ from buildguard import custody
 from buildguard.archives.pack import Seen, pack_seen, select
 from buildguard.causes import CONTENT, TRUNCATED
 from buildguard.cloud import run
-from buildguard.cloud.driver import is_source
 from buildguard.cloud.plan import Options
 from buildguard.commands.compare import hops
 from buildguard.commands.evidence import Collector, Side
@@ -25,14 +24,15 @@ from buildguard.errors import UnprovenError
 from buildguard.gcp.build import left_running
 from buildguard.gcp.storage import ChangedError
 from buildguard.manifest import EXECUTABLE, LINK, Manifest
+from buildguard.remote.cloud_driver import is_source
+from buildguard.remote.source_names import HEAD
 from buildguard.report.words import brief
-from buildguard.scratch import folder_of
 from buildguard.snapshots.bucket import Object
 from buildguard.snapshots.built import Workspace
 from buildguard.snapshots.written import Archive
 from buildguard.stages.disk import OnDisk
 from buildguard.stages.image import InImage
-from buildguard.step.sources import HEAD
+from buildguard.system.temporary import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence

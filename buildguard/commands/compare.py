@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import config as configs
-from buildguard import custody, difference, git
+from buildguard import custody, difference
 from buildguard.commands.evidence import Collector, Recipe, Side, reading
 from buildguard.commands.named import Opened, Where, looked_at, opened
 from buildguard.custody import Chain, Hop
@@ -15,6 +15,7 @@ from buildguard.declared import gather, layout
 from buildguard.diagnostic import Unproven, shown_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.stages.disk import stage_on_disk
+from buildguard.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

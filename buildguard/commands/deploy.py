@@ -22,7 +22,7 @@ from buildguard.gcp.run import Run, Share
 from buildguard.gcp.service_containers import AppContainer
 from buildguard.gcp.storage import Storage
 from buildguard.localbuild.dockerfile import BuildFailedError
-from buildguard.scratch import folder_of
+from buildguard.system.temporary import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

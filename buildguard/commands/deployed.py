@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import git
 from buildguard.commands.job import Job, Request, prepare
 from buildguard.errors import UsageError
 from buildguard.place import Place, locate
+from buildguard.system import git
 from buildguard.target import PythonVersion
 
 if TYPE_CHECKING:

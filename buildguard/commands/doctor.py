@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from buildguard import cache as caches
 from buildguard import config as configs
-from buildguard import process, programs
 from buildguard.commands.builds import AGAIN, build_files, step_file, step_troubles
 from buildguard.commands.job import Request, config_files, image_of
 from buildguard.declared import gather
@@ -16,9 +14,11 @@ from buildguard.engines import Unavailable
 from buildguard.engines.choose import Chooser, Setting, order_of
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import endpoints, setup
-from buildguard.interpreters import candidates, default_python3
 from buildguard.place import locate
 from buildguard.source import Selection, choose
+from buildguard.system import cache as caches
+from buildguard.system import process, programs
+from buildguard.system.pythons import candidates, default_python3
 from buildguard.target import NEWEST, OLDEST, PythonVersion
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from buildguard import causes, git
+from buildguard import causes
 from buildguard.stages.disk import read_file
+from buildguard.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -9,8 +9,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from buildguard import process, programs
 from buildguard.errors import UnprovenError, UsageError
+from buildguard.system import process, programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

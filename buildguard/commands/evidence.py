@@ -6,11 +6,12 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import custody, git, process
+from buildguard import custody
 from buildguard.archives.tar import MemberKind, TarReader
 from buildguard.difference import ADDED, CHANGED, MODE, REMOVED, TYPE, Difference, Evidence
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.ignore import docker, gcloud
+from buildguard.system import git, process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

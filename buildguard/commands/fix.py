@@ -6,21 +6,22 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import process, proof, text
+from buildguard import proof, text
 from buildguard.commands.job import Job, Request, no_version, nothing, prepare, setting, share_of
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.engines import choose as engines
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.filters import Ignore, silenced
 from buildguard.merge import diagnostic_of
+from buildguard.remote.source_encoding import coding_of
 from buildguard.replace import replace
 from buildguard.rules import fstrings
 from buildguard.rules.ignores import ignores
 from buildguard.rules.screen import may_be_refused
 from buildguard.stages import Unreadable
 from buildguard.stages.disk import OnDisk
-from buildguard.step.coding import coding_of
 from buildguard.surgeon import Operation, Patient, operations
+from buildguard.system import process
 from buildguard.target import PythonVersion
 
 if TYPE_CHECKING:

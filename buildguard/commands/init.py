@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildguard import git
 from buildguard.commands.guard import guard_build
 from buildguard.errors import UnprovenError, UsageError
+from buildguard.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import cache as caches
 from buildguard import config as configs
 from buildguard.declared import gather
 from buildguard.diagnostic import shown_path
@@ -13,6 +12,7 @@ from buildguard.engines.choose import Setting
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.filters import Filters, filters
 from buildguard.source import Chosen, Selection, choose, deciding
+from buildguard.system import cache as caches
 from buildguard.target import Target
 
 if TYPE_CHECKING:

@@ -7,8 +7,6 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from buildguard import crew, process
-from buildguard.cache import Cache
 from buildguard.commands import since
 from buildguard.commands.job import Job, cache_of, may_pull, no_version, nothing, setting, share_of
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, shown_path
@@ -19,6 +17,8 @@ from buildguard.judge import Judge, digests_of
 from buildguard.merge import IGNORE, diagnostic_of
 from buildguard.result import TargetRow
 from buildguard.stages import Unreadable
+from buildguard.system import process, threads
+from buildguard.system.cache import Cache
 from buildguard.target import PythonVersion, Target
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _work(job: Job, desks: list[_Desk]) -> None:
     if len(desks) == 1:
         desks[0].judge(digests)
     else:
-        crew.run([partial(desk.judge, digests) for desk in desks], together)
+        threads.run([partial(desk.judge, digests) for desk in desks], together)
 
 
 class _Desk:

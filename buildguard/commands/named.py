@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import config as configs
-from buildguard import custody, git, place
+from buildguard import custody, place
 from buildguard.commands.job import config_files
 from buildguard.diagnostic import Unproven
 from buildguard.errors import UnprovenError, UsageError
+from buildguard.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

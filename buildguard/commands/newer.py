@@ -38,7 +38,7 @@ class Newer:
         """By the newest Python of this machine: its version, and the numbers of the sources that it accepts."""
         from buildguard.engines.interpreter import second_opinion
         from buildguard.engines.pool import source_of
-        from buildguard.interpreters import candidates
+        from buildguard.system.pythons import candidates
 
         numbered = [source_of(at, data) for at, data in enumerate(sources)]
         for newest in range(NEWEST, minor, -1):

@@ -8,7 +8,6 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard import config as configs
-from buildguard import git
 from buildguard.archives.pack import pack
 from buildguard.commands.edited import edited_paths
 from buildguard.commands.job import config_files
@@ -24,6 +23,7 @@ from buildguard.gcp.service_containers import AppContainer, UnknownContainerErro
 from buildguard.source import Selection, choose
 from buildguard.stages.ingit import commit_of
 from buildguard.step import file as step
+from buildguard.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

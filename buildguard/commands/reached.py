@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import causes, git, scratch
+from buildguard import causes
 from buildguard import config as configs
 from buildguard.archives import source as archives
 from buildguard.cloud import answers
@@ -30,6 +30,7 @@ from buildguard.gcp.storage import Storage, Url
 from buildguard.incident import Place, Shown
 from buildguard.place import locate
 from buildguard.snapshots.bucket import fetch
+from buildguard.system import git, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -303,7 +304,7 @@ def _of_ending(seen: Seen) -> Iterator[Shown]:
 
 def _not_fetched(sight: Sight, seen: Seen) -> Reached:
     """Why a source could not be fetched: the object still lies there, and is whole or not."""
-    with scratch.folder() as folder:
+    with temporary.folder() as folder:
         file = folder / "source"
         try:
             fetch(Url.parse(seen.source), file)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildguard import cache as caches
 from buildguard import config as configs
 from buildguard.commands.edited import unchanged
 from buildguard.commands.job import config_files
@@ -13,15 +12,16 @@ from buildguard.diagnostic import shown_path
 from buildguard.errors import UsageError
 from buildguard.source import Selection, choose
 from buildguard.stages.ingit import InGit, commit_of
+from buildguard.system import cache as caches
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from buildguard import git
     from buildguard.commands.job import Job
     from buildguard.commands.judging import Seen
     from buildguard.diagnostic import Diagnostic, Unproven
     from buildguard.engines import Ready
+    from buildguard.system import git
     from buildguard.target import Target
 
 _SEEN = b"interpreter"

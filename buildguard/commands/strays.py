@@ -6,18 +6,18 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from buildguard.bytecode import Stray, Suspect, looked_at
-from buildguard.cache import context_of
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
 from buildguard.engines import Source
 from buildguard.errors import UnprovenError
+from buildguard.system.cache import context_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from buildguard.cache import Cache
     from buildguard.engines import Engine, Ready
     from buildguard.engines.worker import Greeting
     from buildguard.stages.image import InImage
+    from buildguard.system.cache import Cache
 
 _SUFFIX = b".pyc"
 _HEAD = 16

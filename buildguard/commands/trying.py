@@ -7,10 +7,10 @@ import shlex
 import time
 from typing import TYPE_CHECKING
 
-from buildguard import process, programs
 from buildguard.commands import testresults
 from buildguard.deploy import trial
-from buildguard.scratch import folder
+from buildguard.system import process, programs
+from buildguard.system.temporary import folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,11 +9,11 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard import owner as owners
-from buildguard import process
 from buildguard.containers.daemon import is_missing, is_refused, plainly
 from buildguard.errors import UnprovenError
-from buildguard.owner import Life
+from buildguard.system import owner as owners
+from buildguard.system import process
+from buildguard.system.owner import Life
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence

@@ -22,8 +22,8 @@ from docker.errors import APIError, DockerException, NotFound, create_api_error_
 from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env
 
-from buildguard import process, programs
 from buildguard.errors import UnprovenError
+from buildguard.system import process, programs
 
 if TYPE_CHECKING:
     import subprocess
@@ -252,7 +252,7 @@ class _Tunnel:
     """A local socket; each connection to it is an `ssh HOST docker system dial-stdio`, as Docker's own client does."""
 
     def __init__(self, url: str, patience: int) -> None:
-        from buildguard import scratch
+        from buildguard.system import temporary
 
         target = url.removeprefix("ssh://").rstrip("/")
         host, colon, port = target.partition("/")[0].rpartition(":")
@@ -261,7 +261,7 @@ class _Tunnel:
             raise UnprovenError(f"{url} needs ssh, and there is none on PATH", hint="install an ssh client")
         if not (colon and port.isdigit()):
             host, port = target.partition("/")[0], ""
-        self._folder = str(scratch.folder_of(self))
+        self._folder = str(temporary.folder_of(self))
         # one login for every connection: it takes half a second
         shared = ["-o", "ControlMaster=auto", "-o", f"ControlPath={self._folder}/ssh"]
         self._argv = [ssh, "-o", f"ConnectTimeout={patience}", *shared, "-T", *(["-p", port] if port else [])]

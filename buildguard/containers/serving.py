@@ -10,9 +10,9 @@ import http.client
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from buildguard import process
 from buildguard.containers.cell import owned, remove
 from buildguard.containers.daemon import plainly
+from buildguard.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

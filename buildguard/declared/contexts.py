@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.declared import dockerfile, layout
-from buildguard.step.sources import SUFFIXES
+from buildguard.remote.source_names import SUFFIXES
 from buildguard.target import Certainty, ContextBasis
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import zlib
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
-from buildguard import owner as owners
-from buildguard import process
 from buildguard.errors import UnprovenError
-from buildguard.owner import Life
+from buildguard.system import owner as owners
+from buildguard.system import process
+from buildguard.system.owner import Life
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ import io
 import tarfile
 from typing import TYPE_CHECKING
 
-from buildguard import git
 from buildguard.errors import UsageError
+from buildguard.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from buildguard import process
 from buildguard.errors import UnprovenError
+from buildguard.system import process
 
 if TYPE_CHECKING:
     import subprocess

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from buildguard.cache import Cache
     from buildguard.engines import Engine
     from buildguard.engines.cloud import Cloud
+    from buildguard.system.cache import Cache
     from buildguard.target import PythonVersion
 
 NAMES = ("interpreter", "container", "cloud", "static")

@@ -7,23 +7,23 @@ import json
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import process
-from buildguard.cache import context_of
 from buildguard.config import PLATFORM
 from buildguard.engines import Ready, Unavailable
 from buildguard.engines.pool import Pool
 from buildguard.engines.witness import believe, full_name, identity_of, probe_text
 from buildguard.engines.worker import Greeting, Limits
 from buildguard.errors import UnprovenError
+from buildguard.system import process
+from buildguard.system.cache import context_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from buildguard.cache import Cache
     from buildguard.containers.cell import Cell
     from buildguard.containers.daemon import Daemon
     from buildguard.containers.image import Image
     from buildguard.engines import Outcome, Source
+    from buildguard.system.cache import Cache
 
 _PATIENCE = 20.0
 _HASTY = 5

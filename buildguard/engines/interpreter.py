@@ -11,7 +11,7 @@ from buildguard.engines.pool import Pool
 from buildguard.engines.witness import believe, full_name, identity_of, probe_text
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
-from buildguard.interpreters import candidates
+from buildguard.system.pythons import candidates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

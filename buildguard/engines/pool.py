@@ -11,10 +11,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from buildguard import crew
 from buildguard.engines import Outcome, Source
 from buildguard.engines.worker import Greeting, Limits, Worker, ending, fatal, greeting_from, settled, too_long
 from buildguard.errors import UnprovenError
+from buildguard.system import threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,7 +125,7 @@ class Pool:
 
     def _wait(self, timeout: float | None) -> None:
         """Wait for the site, but not for long: in a thread there may be nobody left who wants to know."""
-        crew.may_go_on()
+        threads.may_go_on()
         self._site.wait(_TICK if timeout is None else min(timeout, _TICK))
 
     def _hear(self, worker: Worker, outcomes: list[Outcome]) -> bool:

@@ -7,20 +7,20 @@ import selectors
 import ssl
 import time
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from buildguard.containers.daemon import plainly
 from buildguard.engines.channel import MOST_WORDS
 from buildguard.errors import UnprovenError
-from buildguard.process import last_line
+from buildguard.remote import program
+from buildguard.system.process import last_line
 
 if TYPE_CHECKING:
     import socket
 
     from buildguard.containers.cell import Cell
 
-_RELAY = Path(__file__).with_name("relay.py")
+_RELAY = program("relay.py")
 _SILENCE = 180  # seconds after which the relay takes us for gone, where the engine died under it
 _OBEYS_WITHIN = 15.0
 _READ = 1 << 20

@@ -12,11 +12,11 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from buildguard import process, scratch
 from buildguard.diagnostic import Range
 from buildguard.engines import Outcome, Ready, Rejected, Source, Unavailable
 from buildguard.errors import UnprovenError
-from buildguard.step.coding import coding_of
+from buildguard.remote.source_encoding import coding_of
+from buildguard.system import process, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,7 +88,7 @@ class StaticEngine:
     def _ask(self, batch: list[Source]) -> dict[str, Rejected] | None:
         """The first error that ruff sees in each file, None where its answer cannot be trusted."""
         try:
-            with scratch.folder() as folder:
+            with temporary.folder() as folder:
                 for source in batch:
                     (folder / _name(source)).write_bytes(_as_utf8(source.data))
                 (folder / _CANARY).write_bytes(b"f(\n")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildguard.engines.pool import source_of
 from buildguard.errors import UnprovenError
+from buildguard.remote import program
 from buildguard.target import PythonVersion
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from buildguard.engines import Outcome, Source
     from buildguard.engines.worker import Greeting
 
-_PROBE = Path(__file__).with_name("probe.py")
+_PROBE = program("probe.py")
 _NAMES = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalPy"}
 
 # What each minor version was the first to accept: an interpreter that answers otherwise is not what it says.

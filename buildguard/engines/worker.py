@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import Range
 from buildguard.engines import Outcome, Rejected, Source, Warned
-from buildguard.engines.lists import read_list
-from buildguard.process import last_line
+from buildguard.remote.wire import read_list
+from buildguard.system.process import last_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,10 +12,10 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from buildguard import crew
 from buildguard.errors import BuildRunsError, UnprovenError, UsageError
 from buildguard.gcp import endpoints
 from buildguard.gcp.endpoints import plainly
+from buildguard.system import threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -191,7 +191,7 @@ class CloudBuild:
                     f"the build {seen.id} should have ended by now, and has not",
                     hint=f"gcloud builds cancel {seen.command_line}, or look at {seen.log_url}",
                 )
-            crew.may_go_on()
+            threads.may_go_on()
             time.sleep(min(pause, max(0.0, until - time.monotonic()) + 0.01))
             pause = min(pause * 1.3, _LONGEST_PAUSE)
             seen = self.get(seen.id)

@@ -9,10 +9,10 @@ import os
 import tarfile
 from typing import TYPE_CHECKING
 
-from buildguard import process, programs
 from buildguard.containers.daemon import plainly
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.scratch import folder_of
+from buildguard.system import process, programs
+from buildguard.system.temporary import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

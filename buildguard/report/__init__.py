@@ -37,9 +37,9 @@ def write(content: str | bytes, file: Path) -> None:
     """Write a file whole or not at all; raises UnprovenError where it cannot be."""
     import os
 
-    from buildguard import scratch
+    from buildguard.system import temporary
 
-    new = scratch.beside(os.fsencode(file))
+    new = temporary.beside(os.fsencode(file))
     try:
         with open(new, "xb") as out:
             out.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from buildguard.step.coding import coding_of
+from buildguard.remote.source_encoding import coding_of
 
 _WORD = r"A-Za-z0-9_\x80-\U0010ffff"
 _BYTES = r"A-Za-z0-9_\x80-\xff"

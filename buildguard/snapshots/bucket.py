@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildguard.gcp.storage import Storage, Url
-from buildguard.scratch import folder_of
 from buildguard.snapshots.written import Archive
+from buildguard.system.temporary import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from buildguard import custody, scratch
+from buildguard import custody
 from buildguard import manifest as manifests
 from buildguard.archives import source as archives
 from buildguard.cloud import answers
@@ -21,6 +21,7 @@ from buildguard.gcp.storage import Storage, Url
 from buildguard.manifest import Manifest
 from buildguard.snapshots.bucket import fetch
 from buildguard.stages import Unreadable
+from buildguard.system import temporary
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -63,7 +64,7 @@ class Built:
             )
         if build.provenance is None:
             raise UnprovenError(f"{self._name} does not tell what it fetched")
-        with scratch.folder() as folder:
+        with temporary.folder() as folder:
             file = folder / "source"
             fetch(Url.parse(build.provenance.url), file)
             rows = archives.read(file).manifest.rows()

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import custody, git
+from buildguard import custody
 from buildguard import manifest as manifests
 from buildguard.custody import Snapshot
 from buildguard.diagnostic import Unproven, shown_path
@@ -16,6 +16,7 @@ from buildguard.snapshots import MOST_KEPT
 from buildguard.stages import Unreadable
 from buildguard.stages.disk import read_file
 from buildguard.stages.hashing import hash_files
+from buildguard.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildguard import causes, custody, git
+from buildguard import causes, custody
 from buildguard import manifest as manifests
 from buildguard.custody import Snapshot
 from buildguard.diagnostic import Unproven, shown_path
 from buildguard.manifest import Manifest
 from buildguard.stages import Unreadable
+from buildguard.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Collection

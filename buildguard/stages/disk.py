@@ -13,10 +13,10 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildguard import git
 from buildguard.diagnostic import shown_path
+from buildguard.remote.source_names import NO_SOURCE, PACKAGES, VIRTUAL
 from buildguard.stages import KINDS, Entry, Kind, Unreadable
-from buildguard.step.sources import NO_SOURCE, PACKAGES, VIRTUAL
+from buildguard.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

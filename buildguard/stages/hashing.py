@@ -9,9 +9,9 @@ import struct
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import process
 from buildguard.stages import Unreadable
 from buildguard.stages.disk import READ_FLAGS, no_file, why_not
+from buildguard.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

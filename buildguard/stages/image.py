@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard.archives.tar import MemberKind, TarReader
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError
+from buildguard.remote.source_names import SUFFIXES
 from buildguard.snapshots import MOST_KEPT
 from buildguard.stages import Entry, Kind, Unreadable, native
-from buildguard.step.sources import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,10 +6,10 @@ import os
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from buildguard import git
 from buildguard.diagnostic import shown_path
 from buildguard.gitobjects import DAMAGED
 from buildguard.stages import KINDS, Entry, Kind, Unreadable, behind
+from buildguard.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -12,8 +12,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import __version__
+from buildguard.remote.manifest_rows import VERIFIER
 from buildguard.step.assemble import assemble
-from buildguard.step.rows import VERIFIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,13 +25,13 @@ VARIABLE = "BUILDGUARD_DIGEST"
 # What each part of the file is taken from; of the probe only what compiling needs.
 _PROBE = frozenset({"AST_ONLY", "limiter", "peak_memory", "near_limit", "place", "phase", "judge"})
 _PARTS: tuple[Part, ...] = (
-    ("engines/probe.py", _PROBE),
-    ("step/coding.py", frozenset()),
-    ("step/sources.py", frozenset()),
-    ("step/rows.py", frozenset()),
-    ("step/workspace.py", frozenset()),
-    ("step/compiling.py", frozenset()),
-    ("step/program.py", frozenset()),
+    ("remote/probe.py", _PROBE),
+    ("remote/source_encoding.py", frozenset()),
+    ("remote/source_names.py", frozenset()),
+    ("remote/manifest_rows.py", frozenset()),
+    ("remote/workspace.py", frozenset()),
+    ("remote/compile_all.py", frozenset()),
+    ("remote/build_step.py", frozenset()),
 )
 _HEAD = '''\
 #!/usr/bin/env python3

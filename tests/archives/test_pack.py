@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard import git as gits
 from buildguard import manifest
 from buildguard.archives import gzipped, source, write
 from buildguard.archives.pack import Packed, pack
 from buildguard.archives.write import Item
 from buildguard.errors import UnprovenError
 from buildguard.stages.ingit import commit_of
+from buildguard.system import git as gits
 from tests.conftest import REPOSITORY, interpreter, missing
 from tests.custody import damage
 from tests.custody.chance import of_folder

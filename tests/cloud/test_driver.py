@@ -16,14 +16,14 @@ import pytest
 from buildguard.cloud import answers, plan, text
 from buildguard.engines import Source
 from buildguard.engines.channel import LocalSite
-from buildguard.engines.lists import read_list
 from buildguard.engines.pool import Pool, source_of
 from buildguard.engines.witness import probe_text, questions
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
 from buildguard.gcp.logs import StepLogs
 from buildguard.manifest import parse
-from buildguard.step.rows import QUESTIONS
+from buildguard.remote.manifest_rows import QUESTIONS
+from buildguard.remote.wire import read_list
 from tests.conftest import CASES, VERSIONS, interpreter
 from tests.conftest import answers as answered
 from tests.traced import interpreting

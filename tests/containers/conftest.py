@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
-from buildguard import owner as owners
+from buildguard.system import owner as owners
 from tests import images
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.cache import Cache
 from buildguard.engines import Ready, Unavailable, container
 from buildguard.engines.container import ContainerEngine, Wanted
 from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.engines.pool import source_of
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
+from buildguard.system.cache import Cache
 from buildguard.target import PythonVersion
 from tests import images
 from tests.conftest import BROKEN_BEFORE_312, CASES, answers, interpreter

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 import docker
 import pytest
 
-from buildguard import owner as owners
 from buildguard.config import PLATFORM
 from buildguard.containers import cell, daemon
+from buildguard.system import owner as owners
 from tests import images
 from tests.conftest import missing
 from tests.containers.conftest import leftovers, owner, pid_of

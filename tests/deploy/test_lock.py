@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import owner
 from buildguard.deploy import lock
+from buildguard.system import owner
 from tests.namespaces import in_pid_namespace
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from buildguard.errors import DeployInterruptedError, UnprovenError
 from buildguard.gcp.build import CloudBuild
 from buildguard.gcp.run import Run
 from buildguard.gcp.storage import Storage
-from buildguard.git import repository_of
 from buildguard.report.deploying import as_text, history_text
+from buildguard.system.git import repository_of
 from tests.deploy.conftest import Meanwhile, Watcher, deployed
 
 if TYPE_CHECKING:

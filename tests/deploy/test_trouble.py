@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from buildguard import programs
 from buildguard.commands.attempts import Attempts
 from buildguard.commands.deploy import deploy
 from buildguard.commands.diagnose import examine
@@ -31,6 +30,7 @@ from buildguard.gcp.run import Run
 from buildguard.gcp.storage import Storage
 from buildguard.report.deploying import as_text
 from buildguard.report.page import page
+from buildguard.system import programs
 from tests import images
 from tests.deploy.conftest import Watcher, deployed
 

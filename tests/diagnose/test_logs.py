@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.interpreters import candidates
 from buildguard.logs import Failure, read
+from buildguard.system.pythons import candidates
 from tests.conftest import missing
 from tests.diagnose.envelopes import ENVELOPES
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard import git as gits
 from buildguard.archives.pack import pack
 from buildguard.emulator.serve import Emulator
 from buildguard.gcp.storage import Storage
 from buildguard.stages.ingit import commit_of
+from buildguard.system import git as gits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard import git as gits
 from buildguard.archives.pack import pack
 from buildguard.emulator.faults import Faults
 from buildguard.emulator.storage import StorageServer
@@ -28,6 +27,7 @@ from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import endpoints
 from buildguard.gcp.storage import ChangedError, Hashes, Storage, Stored, Url, default_bucket, hashes_of
 from buildguard.stages.ingit import commit_of
+from buildguard.system import git as gits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

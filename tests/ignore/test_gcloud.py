@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from buildguard import git as gits
 from buildguard.archives.pack import pack
 from buildguard.commands import compare
 from buildguard.errors import UnprovenError
 from buildguard.ignore import gcloud
 from buildguard.stages.ingit import commit_of
+from buildguard.system import git as gits
 from tests.custody.damage import git, write
 
 _ANSWERS = Path(__file__).with_name("gcloud.json")

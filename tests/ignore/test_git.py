@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildguard.remote.source_names import covered
 from buildguard.source import matches
 from buildguard.step.file import rules
-from buildguard.step.sources import covered
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard import git as gits
 from buildguard.archives.pack import pack
 from buildguard.commands.check import check
 from buildguard.commands.job import Request
@@ -22,6 +21,7 @@ from buildguard.gcp.logs import Tail
 from buildguard.gcp.storage import Storage, Url
 from buildguard.place import locate
 from buildguard.stages.ingit import commit_of
+from buildguard.system import git as gits
 from tests.conftest import BROKEN_BEFORE_312
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard import git
 from buildguard import manifest as manifests
 from buildguard.archives.pack import pack
-from buildguard.interpreters import candidates
 from buildguard.manifest import Manifest
 from buildguard.snapshots.disk import Disk
 from buildguard.stages.ingit import commit_of
 from buildguard.step import file as step
+from buildguard.system import git
+from buildguard.system.pythons import candidates
 from tests.conftest import interpreter, missing
 from tests.traced import interpreting
 

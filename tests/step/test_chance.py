@@ -7,8 +7,8 @@ import random
 from typing import TYPE_CHECKING
 
 from buildguard.manifest import CARRIED
-from buildguard.step import program
-from buildguard.step.workspace import listed
+from buildguard.remote import build_step
+from buildguard.remote.workspace import listed
 from tests.custody import chance
 from tests.step.running import carry
 
@@ -26,13 +26,13 @@ def test_no_damage_is_identical_and_nothing_else_is_damage(tmp_path: Path, monke
         chance.tree(tree, rng)
         digest = carry(tree)
         monkeypatch.chdir(tree)
-        clean = program._proven(listed(), digest)
+        clean = build_step._proven(listed(), digest)
         assert (clean.differences, clean.unproven, clean.wrong, clean.digest) == ((), (), "", digest), seed
         before = chance.seen(tree)
 
         ways.add(chance.damage(tree, rng))
 
-        damaged = program._proven(listed(), digest)
+        damaged = build_step._proven(listed(), digest)
         after = chance.seen(tree)
         expected = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
         if CARRIED in expected:
@@ -65,5 +65,5 @@ def test_what_lies_where_nobody_looks(tmp_path: Path, monkeypatch: pytest.Monkey
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
 
-        assert [os.fsdecode(one.path) for one in program._proven(listed(), digest).differences] == [name]
+        assert [os.fsdecode(one.path) for one in build_step._proven(listed(), digest).differences] == [name]
         path.unlink()

@@ -12,8 +12,8 @@ import pytest
 from pathspec import GitIgnoreSpec
 
 from buildguard import __version__
+from buildguard.remote.source_names import covered
 from buildguard.step import file as step
-from buildguard.step.sources import covered
 from tests.conftest import interpreter
 
 _PATTERNS = (

@@ -19,10 +19,10 @@ from buildguard.declared import compose, contexts, dockerfile, layout, pins
 from buildguard.declared.images import parse as image_of
 from buildguard.deploy import ledger
 from buildguard.diagnostic import shown
-from buildguard.engines.lists import read_list
 from buildguard.errors import GuardError
 from buildguard.gcp import buildrules
 from buildguard.ignore import docker, gcloud
+from buildguard.remote.wire import read_list
 from buildguard.rules import fstrings
 from buildguard.stages.native import Reader
 from buildguard.step import file as steps

@@ -23,8 +23,6 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard import git as gits
-from buildguard import owner as owners
 from buildguard.archives.pack import pack
 from buildguard.containers import cell, daemon
 from buildguard.emulator.faults import Faults
@@ -33,6 +31,8 @@ from buildguard.errors import UnprovenError
 from buildguard.gcp import endpoints
 from buildguard.gcp.storage import Storage
 from buildguard.stages.ingit import commit_of
+from buildguard.system import git as gits
+from buildguard.system import owner as owners
 from tests import images
 from tests.trust.killed import BAD, Place
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildguard import programs
+from buildguard.system import programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,17 +20,17 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.engines.lists import read_list
-from buildguard.engines.probe import main, send
-from buildguard.step.rows import CARRIED, EXECUTABLE, FILE, OWN, QUESTIONS, Row, as_bytes, rows_of
-from buildguard.step.sources import HEAD, NO_SOURCE, SHEBANG, SUFFIXES, may_be_script
-from buildguard.step.workspace import listed, read_file, read_source, row_of_file
+from buildguard.remote.manifest_rows import CARRIED, EXECUTABLE, FILE, OWN, QUESTIONS, Row, as_bytes, rows_of
+from buildguard.remote.probe import main, send
+from buildguard.remote.source_names import HEAD, NO_SOURCE, SHEBANG, SUFFIXES, may_be_script
+from buildguard.remote.wire import read_list
+from buildguard.remote.workspace import listed, read_file, read_source, row_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
-    from buildguard.step.workspace import Workspace
+    from buildguard.remote.workspace import Workspace
 
 ANSWERS = b".buildguard/answers"
 _MEBI = 1 << 20

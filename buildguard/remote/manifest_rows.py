@@ -48,7 +48,7 @@ def rows_of(data: bytes) -> Iterator[Row]:
     for row in data[:-1].split(b"\0"):
         head, tab, path = row.partition(b"\t")
         words = head.decode("ascii").split(" ")
-        if not tab or len(words) != 3:  # noqa: PLR2004  mode, size, digest
+        if not tab or len(words) != 3:
             raise ValueError(f"'{row[:80].decode('utf-8', 'backslashreplace')}' is no row")
         if path <= before:
             raise ValueError(f"{path.decode('utf-8', 'backslashreplace')} is out of order, or twice")

@@ -12,14 +12,14 @@ import stat
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.step.compiling import Finding, compile_all
-from buildguard.step.rows import CARRIED, EXECUTABLE, FILE, OWN, Row, as_bytes, rows_of
-from buildguard.step.workspace import Difference, compared, listed, read_file, row_of_file, sources_of
+from buildguard.remote.compile_all import Finding, compile_all
+from buildguard.remote.manifest_rows import CARRIED, EXECUTABLE, FILE, OWN, Row, as_bytes, rows_of
+from buildguard.remote.workspace import Difference, compared, listed, read_file, row_of_file, sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from buildguard.step.workspace import Workspace
+    from buildguard.remote.workspace import Workspace
 
 
 _VARIABLE = "BUILDGUARD_DIGEST"

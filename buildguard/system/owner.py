@@ -14,8 +14,8 @@ from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
 
-from buildguard import process
 from buildguard.errors import UnprovenError
+from buildguard.system import process
 
 PATTERN = r"[0-9a-f]*x[0-9]*-[0-9]{1,10}-[0-9a-z]*"  # of a token, without groups
 _UNKNOWN_HOME = "x"  # its pids cannot be compared with anything, not even with those of another unknown home

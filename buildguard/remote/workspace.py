@@ -10,17 +10,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.step.rows import EXECUTABLE, FILE, LINK, OWN, Row
-from buildguard.step.sources import (
-    HEAD,
-    NO_SOURCE,
-    PACKAGES,
-    SHEBANG,
-    SUFFIXES,
-    VIRTUAL,
-    covered,
-    may_be_script,
-)
+from buildguard.remote.manifest_rows import EXECUTABLE, FILE, LINK, OWN, Row
+from buildguard.remote.source_names import HEAD, NO_SOURCE, PACKAGES, SHEBANG, SUFFIXES, VIRTUAL, covered, may_be_script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

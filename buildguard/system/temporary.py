@@ -15,8 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildguard import owner as owners
-from buildguard.owner import Life
+from buildguard.system import owner as owners
+from buildguard.system.owner import Life
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ import select
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard import process
 from buildguard.errors import UnprovenError
+from buildguard.system import process
 
 if TYPE_CHECKING:
     import subprocess

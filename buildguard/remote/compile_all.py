@@ -12,9 +12,9 @@ import signal
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.engines.probe import judge, limiter
-from buildguard.step.coding import coding_of, hides_code, undecodable
-from buildguard.step.workspace import read_source
+from buildguard.remote.probe import judge, limiter
+from buildguard.remote.source_encoding import coding_of, hides_code, undecodable
+from buildguard.remote.workspace import read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,7 +88,7 @@ def _second_try(path: bytes) -> Looked:
 def _looked(path: bytes, fields: Sequence[bytes]) -> Looked:
     """An answer of `_answer`: exception, whether memory was short, digest or reason, and five fields for each finding."""
     words = [field.decode("utf-8") for field in fields]
-    if len(words) < 3 or len(words) % 5 != 3:  # noqa: PLR2004
+    if len(words) < 3 or len(words) % 5 != 3:
         return Looked(path, "", (), "the answer of its compiler cannot be read")
     if words[0] == "unreadable":
         return Looked(path, "", (), words[2])
@@ -202,7 +202,7 @@ def _misread(path: bytes, data: bytes) -> list[Finding]:
     name = coding.cookie or ""
     try:
         data.decode(name)
-    except Exception:  # noqa: BLE001  the codec is the file's choice, and the compiler has told what it raises
+    except Exception:
         return []
     if coding.has_bom or not hides_code(name):
         return []

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import gitdir, process, programs
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.gitdir import GitDir
 from buildguard.gitobjects import LINK, SUBMODULE, GitEntry, ObjectReader, Tree
+from buildguard.system import git_directory, process, programs
+from buildguard.system.git_directory import GitDir
 
 if TYPE_CHECKING:
     import subprocess
@@ -237,7 +237,7 @@ def repository_of(folder: Path) -> Repository | None:
                 hint="install git; one inside the project is not used",
             )
         return None
-    found = gitdir.find_parts(folder, inherited=True)
+    found = git_directory.find_parts(folder, inherited=True)
     if found is None:
         return None
     parts, head = found
@@ -251,7 +251,7 @@ def submodule_of(folder: Path) -> Repository | None:
 
     Raises UnprovenError where git cannot or will not read it.
     """
-    found = gitdir.find_parts(folder, inherited=False) if os.path.lexists(folder / ".git") else None
+    found = git_directory.find_parts(folder, inherited=False) if os.path.lexists(folder / ".git") else None
     if found is None:
         return None
     parts, head = found

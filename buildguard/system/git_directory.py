@@ -12,8 +12,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import process, programs
 from buildguard.errors import UnprovenError
+from buildguard.system import process, programs
 
 if TYPE_CHECKING:
     import subprocess
@@ -138,9 +138,9 @@ class GitDir:
 
     def _environment(self) -> Mapping[str, str]:
         if self._folder is None:
-            from buildguard import scratch
+            from buildguard.system import temporary
 
-            self._folder = scratch.folder_of(self)
+            self._folder = temporary.folder_of(self)
             _write(self._folder, self.parts)
         parts = self.parts
         return {

@@ -1,0 +1,1 @@
+"""This machine: processes, git, threads, temporary files, the cache and its Pythons."""
