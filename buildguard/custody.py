@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from buildguard.diagnostic import Unproven
     from buildguard.difference import Difference
-    from buildguard.manifest import Manifest
+    from buildguard.stages.manifest import Manifest
 
 COMMIT, INDEX, WORKTREE, FOLDER = "commit", "index", "worktree", "folder"
 ARCHIVE, WORKSPACE, IMAGE, MANIFEST, UNREAD = "archive", "workspace", "image", "manifest", "unread"

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard import causes, custody
 from buildguard.causes import Cause
 from buildguard.diagnostic import Unproven, shown_path
-from buildguard.manifest import EXECUTABLE, LINK, SUBMODULE, folded, normal
+from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, folded, normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from buildguard.custody import Snapshot
-    from buildguard.manifest import Entry, Manifest
+    from buildguard.stages.manifest import Entry, Manifest
 
 ADDED, REMOVED, CHANGED, MODE, TYPE, DAMAGED = "added", "removed", "changed", "mode", "type", "damaged"
 CODES = {REMOVED: "BG301", ADDED: "BG302", CHANGED: "BG303", MODE: "BG304", TYPE: "BG305", DAMAGED: "BG306"}

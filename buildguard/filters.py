@@ -6,13 +6,13 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.catalogue import can_be_silenced, check_pattern
-from buildguard.source import matches
+from buildguard.project.sources import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from buildguard.config import Config
     from buildguard.diagnostic import Diagnostic, Finding
+    from buildguard.project.config import Config
 
 
 class Filters(NamedTuple):

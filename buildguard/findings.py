@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from buildguard import text
 from buildguard.catalogue import RULE_ERRORS
 from buildguard.diagnostic import Finding, Range, Severity
-from buildguard.target import PEP_701
+from buildguard.project.target import PEP_701
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

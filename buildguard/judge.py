@@ -12,8 +12,8 @@ from buildguard.diagnostic import Edit, Finding, Range, Severity
 from buildguard.engines import Source
 from buildguard.errors import UnprovenError
 from buildguard.merge import MARK
-from buildguard.stages import Unreadable
-from buildguard.stages.disk import OnDisk, digest_file
+from buildguard.stages.filesystem import OnDisk, digest_file
+from buildguard.stages.stage import Unreadable
 from buildguard.system import process
 from buildguard.system.cache import context_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from buildguard.engines import Engine, Outcome, Ready
-    from buildguard.stages import Entry, Stage
+    from buildguard.stages.stage import Entry, Stage
     from buildguard.system.cache import Cache
 
 # What turns an interpreter's words into findings: a cached verdict is no older than these files.

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import config
 from buildguard.errors import UsageError
-from buildguard.stages.disk import resolved, stage_on_disk
-from buildguard.stages.ingit import commit_of, index_of
+from buildguard.project import config
+from buildguard.stages.filesystem import resolved, stage_on_disk
+from buildguard.stages.git_objects import commit_of, index_of
 from buildguard.system import git
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildguard.stages import Stage
+    from buildguard.stages.stage import Stage
 
 _OTHERS = ("tar:", "gs://", "image:", "build:", "manifest:")
 _MARKS = ("Dockerfile", "Containerfile", *(name.decode() for name in config.FILES))
@@ -89,7 +89,7 @@ def _in_git(cwd: Path, text: str) -> Place:
 
 
 def _in_archive(cwd: Path, text: str) -> Place:
-    from buildguard.stages.packed import InArchive
+    from buildguard.stages.archive import InArchive
 
     file = cwd / text.removeprefix("tar:")
     if not file.is_file():
@@ -100,7 +100,7 @@ def _in_archive(cwd: Path, text: str) -> Place:
 def _in_bucket(cwd: Path, text: str) -> Place:
     from buildguard.gcp.storage import Url
     from buildguard.snapshots.bucket import fetch
-    from buildguard.stages.packed import InArchive
+    from buildguard.stages.archive import InArchive
     from buildguard.system import temporary
 
     with temporary.folder() as folder:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from buildguard.system import temporary
 
 if TYPE_CHECKING:
-    from buildguard.stages import Entry
-    from buildguard.stages.disk import OnDisk
+    from buildguard.stages.filesystem import OnDisk
+    from buildguard.stages.stage import Entry
 
 
 def replace(stage: OnDisk, entry: Entry, before: bytes, after: bytes) -> str:

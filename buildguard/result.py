@@ -10,7 +10,7 @@ from buildguard.diagnostic import Severity
 if TYPE_CHECKING:
     from buildguard.custody import Chain
     from buildguard.diagnostic import Diagnostic, Unproven
-    from buildguard.target import ContextBasis
+    from buildguard.project.target import ContextBasis
 
 
 class TargetRow(NamedTuple):

@@ -6,16 +6,17 @@ import os
 import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.ignore import docker, gcloud, parents
-from buildguard.manifest import EXECUTABLE, LINK, SUBMODULE, folded
+from buildguard.project.ignore import docker, gcloud
+from buildguard.project.ignore.rules import parents
 from buildguard.remote.source_names import SUFFIXES
+from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from buildguard.custody import Snapshot
-    from buildguard.ignore import Rule
-    from buildguard.manifest import Entry, Manifest
+    from buildguard.project.ignore.rules import Rule
+    from buildguard.stages.manifest import Entry, Manifest
 
 _LARGE = 50 << 20
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from mkdocs.structure.files import File
 
-from buildguard import catalogue, config
+from buildguard import catalogue
 from buildguard.cli import cli as root
+from buildguard.project import config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.source import Selection, choose
-from buildguard.stages import Entry, Kind, Unreadable
-from buildguard.stages.disk import Folder
+from buildguard.project.sources import Selection, choose
+from buildguard.stages.filesystem import Folder
+from buildguard.stages.stage import Entry, Kind, Unreadable
 from buildguard.system import git, process
 from tests.conftest import BROKEN_BEFORE_312, Project
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.stages import Unreadable
-from buildguard.stages.packed import InArchive
+from buildguard.stages.archive import InArchive
+from buildguard.stages.stage import Unreadable
 from tests.conftest import BROKEN_BEFORE_312
 from tests.custody.damage import git
 

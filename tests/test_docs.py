@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import catalogue, config
+from buildguard import catalogue
 from buildguard.commands import doctor, init
+from buildguard.project import config
 from tests.conftest import REPOSITORY, Project, interpreter
 
 if TYPE_CHECKING:
@@ -316,7 +317,7 @@ def test_no_text_of_ours_installs_somebody_elses_package() -> None:
 def test_the_hook_pattern_covers_what_decides() -> None:
     from ruamel.yaml import YAML
 
-    from buildguard.source import deciding
+    from buildguard.project.sources import deciding
 
     hook, _fixer = YAML(typ="safe", pure=True).load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
     for path in [

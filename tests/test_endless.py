@@ -13,10 +13,11 @@ import warnings
 
 import pytest
 
-from buildguard.declared import dockerfile
 from buildguard.errors import UnprovenError
-from buildguard.ignore import Rule, docker, gcloud
-from buildguard.localbuild.substitutions import replaced
+from buildguard.project import dockerfile
+from buildguard.project.cloudbuild.substitutions import replaced
+from buildguard.project.ignore import docker, gcloud
+from buildguard.project.ignore.rules import Rule
 
 _LONG = 'PATH = "a" * 250 + ".py"\n'
 _DEEP = 'PATH = "/".join(["aaa"] * 60) + ".py"\n'

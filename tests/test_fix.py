@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.replace import replace
-from buildguard.stages import Entry, Kind
-from buildguard.stages.disk import Folder
+from buildguard.stages.filesystem import Folder
+from buildguard.stages.stage import Entry, Kind
 from tests.conftest import Project, interpreter
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.commands import compare, listing
-from buildguard.commands.edited import edited_paths
 from buildguard.errors import UnprovenError
+from buildguard.stages.worktree_changes import edited_paths
 from buildguard.system import git as gits
 from tests.custody.damage import git, write
 
@@ -199,8 +199,8 @@ def test_a_damaged_stage_read_back_as_a_manifest_proves_nothing(project: Callabl
 
 
 def test_a_damaged_object_is_not_deployed(repo: Path, tmp_path: Path) -> None:
-    from buildguard.archives.pack import pack
-    from buildguard.stages.ingit import commit_of
+    from buildguard.project.source_archive import pack
+    from buildguard.stages.git_objects import commit_of
 
     _swap(repo, "HEAD:pkg/mod.py", "HEAD:pkg/other.py")
 

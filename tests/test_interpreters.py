@@ -13,8 +13,8 @@ import pytest
 from buildguard.engines import Ready, Unavailable
 from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.engines.pool import source_of
+from buildguard.project.target import PythonVersion
 from buildguard.system.pythons import candidates, default_python3
-from buildguard.target import PythonVersion
 from tests.conftest import Project, interpreter
 
 if TYPE_CHECKING:

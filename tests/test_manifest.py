@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import manifest
 from buildguard.errors import UnprovenError
-from buildguard.manifest import Entry, Extras, Manifest, of_bytes
+from buildguard.stages import manifest
+from buildguard.stages.manifest import Entry, Extras, Manifest, of_bytes
 from tests.conftest import missing
 
 if TYPE_CHECKING:

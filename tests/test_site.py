@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from ruamel.yaml import YAML
 
-from buildguard import catalogue, config
+from buildguard import catalogue
+from buildguard.project import config
 from tests.conftest import REPOSITORY, interpreter
 
 if TYPE_CHECKING:

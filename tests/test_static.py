@@ -12,7 +12,7 @@ import pytest
 from buildguard.engines import Unavailable
 from buildguard.engines.pool import source_of
 from buildguard.engines.static import StaticEngine
-from buildguard.target import PythonVersion
+from buildguard.project.target import PythonVersion
 from tests.conftest import BROKEN_BEFORE_312, Project
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from buildguard.engines.worker import Limits
-from buildguard.step.assemble import assemble, strip_comments
-from buildguard.step.file import sha256
+from buildguard.project.cloudbuild.assemble import assemble, strip_comments
+from buildguard.project.cloudbuild.guard_step import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,21 +5,21 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import config as configs
 from buildguard.commands.job import config_files
 from buildguard.deploy import bucket as buckets
 from buildguard.deploy import ledger as ledgers
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp.storage import Storage
 from buildguard.place import locate
+from buildguard.project import config as configs
 from buildguard.system import git
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from buildguard.commands.planning import Request
-    from buildguard.config import Config
     from buildguard.deploy.ledger import Line
+    from buildguard.project.config import Config
 
 
 def ledger_of(repository: git.Repository) -> Path:

@@ -14,13 +14,13 @@ from buildguard.diagnostic import shown_path
 from buildguard.difference import CODES, REMOVED
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp.build import GRACE, SUCCESS, CloudBuild, source_of
-from buildguard.gcp.cut import repository_of
 from buildguard.gcp.logs import Heard, followed
 from buildguard.gcp.storage import ChangedError, Storage
 from buildguard.localbuild import runner
 from buildguard.localbuild.dockerfile import BuildFailedError, Dockerfile
-from buildguard.localbuild.plan import plan, seconds
-from buildguard.localbuild.substitutions import replaced, settled
+from buildguard.project.cloudbuild.steps import plan, seconds
+from buildguard.project.cloudbuild.substitutions import replaced, settled
+from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.remote.source_names import SUFFIXES
 from buildguard.report.words import count, of_unproven
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from buildguard.declared.gather import cloudbuild_name
 from buildguard.diagnostic import Diagnostic, Range, Severity, shown_path
+from buildguard.project.discovery import cloudbuild_name
 from buildguard.remote.manifest_rows import VERIFIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from buildguard.commands.job import Job
-    from buildguard.config import Config
-    from buildguard.stages import Stage
+    from buildguard.project.config import Config
+    from buildguard.stages.stage import Stage
 
 AGAIN = "buildguard init --cloudbuild writes both anew"
 
@@ -36,7 +36,7 @@ def build_files(stage: Stage, config: Config) -> Iterator[tuple[str, bytes]]:
     named = [one for one in stage.entries() if cloudbuild_name(one.path) or one.path == config.build_file.encode()]
     if not named:
         return
-    from buildguard.source import matches
+    from buildguard.project.sources import matches
 
     for entry, content in stage.contents([one for one in named if not matches(config.exclude, os.fsdecode(one.path))]):
         if isinstance(content, bytes):
@@ -53,7 +53,7 @@ def step_file(stage: Stage) -> bytes | None:
 
 def step_troubles(data: bytes, files: dict[str, bytes], config: Config) -> Iterator[Diagnostic]:
     """BG406: a step that the build will refuse to run, or that looks at other files than `check` does."""
-    from buildguard.step import file as step
+    from buildguard.project.cloudbuild import guard_step as step
 
     for path, content in files.items():
         for line, digest in step.started(content):
@@ -75,7 +75,7 @@ def _listed(patterns: Iterable[str]) -> str:
 
 
 def _problems(path: str, data: bytes, config: Config) -> Iterator[Diagnostic]:
-    from buildguard.gcp.buildrules import problems
+    from buildguard.project.cloudbuild.lint import problems
 
     for one in problems(data, path, dict(config.substitutions)):
         yield Diagnostic(one.code, one.severity, path, one.range, one.message, one.hint, None, "rule", one.excerpt)

@@ -14,14 +14,14 @@ from buildguard.errors import GuardError, UnprovenError
 from buildguard.filters import silenced
 from buildguard.merge import across_targets, merged
 from buildguard.result import Report
-from buildguard.stages.ingit import damaged_in
+from buildguard.stages.git_objects import damaged_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from buildguard.commands.judging import Seen, Watcher
     from buildguard.place import Place
-    from buildguard.target import Target
+    from buildguard.project.target import Target
 
 _OPINIONS = 1000  # files that are shown to this machine's python3 at the most
 

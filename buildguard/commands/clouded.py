@@ -7,7 +7,6 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import custody
-from buildguard.archives.pack import Seen, pack_seen, select
 from buildguard.causes import CONTENT, TRUNCATED
 from buildguard.cloud import run
 from buildguard.cloud.plan import Options
@@ -23,28 +22,29 @@ from buildguard.engines.witness import questions
 from buildguard.errors import UnprovenError
 from buildguard.gcp.build import left_running
 from buildguard.gcp.storage import ChangedError
-from buildguard.manifest import EXECUTABLE, LINK, Manifest
+from buildguard.project.source_archive import Seen, pack_seen, select
 from buildguard.remote.cloud_driver import is_source
 from buildguard.remote.source_names import HEAD
 from buildguard.report.words import brief
 from buildguard.snapshots.bucket import Object
 from buildguard.snapshots.built import Workspace
-from buildguard.snapshots.written import Archive
-from buildguard.stages.disk import OnDisk
+from buildguard.stages.archive_snapshot import Archive
+from buildguard.stages.filesystem import OnDisk
 from buildguard.stages.image import InImage
+from buildguard.stages.manifest import EXECUTABLE, LINK, Manifest
 from buildguard.system.temporary import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
-    from buildguard.archives.pack import Packed, Selected
     from buildguard.cloud.answers import Told
     from buildguard.cloud.run import Came
     from buildguard.commands.job import Job
     from buildguard.commands.judging import Share
     from buildguard.gcp.build import Seen as Build
     from buildguard.gcp.storage import Stored
-    from buildguard.manifest import Entry
+    from buildguard.project.source_archive import Packed, Selected
+    from buildguard.stages.manifest import Entry
 
 _NO_COMMIT = 315532800  # 1980: a time that every archive format can hold
 _FEW = 3

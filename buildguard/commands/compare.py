@@ -6,15 +6,15 @@ import os
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import config as configs
 from buildguard import custody, difference
 from buildguard.commands.evidence import Collector, Recipe, Side, reading
 from buildguard.commands.named import Opened, Where, looked_at, opened
 from buildguard.custody import Chain, Hop
-from buildguard.declared import gather, layout
 from buildguard.diagnostic import Unproven, shown_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
-from buildguard.stages.disk import stage_on_disk
+from buildguard.project import config as configs
+from buildguard.project import discovery, image_layout
+from buildguard.stages.filesystem import stage_on_disk
 from buildguard.system import git
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _recipes(stages: Sequence[Opened]) -> list[Recipe]:
                     if isinstance(content, bytes)
                 }
             )
-            found = gather.recipes(judged, config)
+            found = discovery.recipes(judged, config)
         except GuardError:
             continue
         paths = [os.fsdecode(entry.path) for entry in judged.entries()]
@@ -105,9 +105,11 @@ def _recipes(stages: Sequence[Opened]) -> list[Recipe]:
     return []
 
 
-def _recipe(recipe: gather.Recipe, paths: list[str], prefix: bytes) -> Recipe:
+def _recipe(recipe: discovery.Recipe, paths: list[str], prefix: bytes) -> Recipe:
     service = recipe.service
-    found = layout.of_dockerfile(recipe.dockerfile, dict(service.build_args), service.stage, service.context, paths)
+    found = image_layout.of_dockerfile(
+        recipe.dockerfile, dict(service.build_args), service.stage, service.context, paths
+    )
     copied = {os.fsencode(path) for path in found.twins.values()}
     inside = frozenset(path[len(prefix) :] for path in copied if path.startswith(prefix))
     doubts = {

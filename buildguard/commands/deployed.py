@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard.commands.job import Job, Request, prepare
 from buildguard.errors import UsageError
 from buildguard.place import Place, locate
+from buildguard.project.target import PythonVersion
 from buildguard.system import git
-from buildguard.target import PythonVersion
 
 if TYPE_CHECKING:
     from pathlib import Path

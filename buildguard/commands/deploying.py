@@ -23,11 +23,11 @@ from buildguard.deploy.ledger import BEGUN, FAILED, OK, SKIPPED, UNPROVEN
 from buildguard.diagnostic import shown_path
 from buildguard.errors import GuardError
 from buildguard.gcp import marks
-from buildguard.gcp.cut import repository_of
 from buildguard.gcp.endpoints import hidden
 from buildguard.gcp.run import Candidate, ConflictError, NotReadyError, Run, Share
 from buildguard.gcp.storage import Storage
 from buildguard.place import locate
+from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.report.words import count
 
 if TYPE_CHECKING:

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard import health, hypotheses, logs, troubles
 from buildguard.commands.check import judged
 from buildguard.commands.deployed import deployed, job_of
-from buildguard.commands.edited import edited_paths
 from buildguard.commands.judging import judge_all
 from buildguard.commands.newer import REFUSED, Newer
 from buildguard.commands.reached import Asked, look
-from buildguard.declared import gather, layout
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.ignore import docker, gcloud
 from buildguard.incident import Evidence, Missing, Place, Placed, Refused
+from buildguard.project import discovery, image_layout
+from buildguard.project.ignore import docker, gcloud
+from buildguard.project.sources import deciding
+from buildguard.project.target import NEWEST, PythonVersion
 from buildguard.result import Report
-from buildguard.source import deciding
-from buildguard.stages import Kind, Unreadable
-from buildguard.stages.ingit import InGit
-from buildguard.target import NEWEST, PythonVersion
+from buildguard.stages.git_objects import InGit
+from buildguard.stages.stage import Kind, Unreadable
+from buildguard.stages.worktree_changes import edited_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from buildguard.custody import Chain
     from buildguard.diagnostic import Diagnostic, Range
     from buildguard.hypotheses import Diagnosis
-    from buildguard.ignore import Rule
     from buildguard.logs import Failure, Log
+    from buildguard.project.ignore.rules import Rule
     from buildguard.troubles import Met
 
     _Drops = Callable[[str], Rule | None]
@@ -339,7 +339,7 @@ class _Bench:
     def _path_of(self, frame: logs.Frame) -> str | None:
         """The repository's path of a path in the image: by the Dockerfile, or by the longest tail that fits one file."""
         path = frame.path.replace("\\", "/")
-        if path.startswith(_FROZEN) or layout.is_installed(path):
+        if path.startswith(_FROZEN) or image_layout.is_installed(path):
             return None
         planned = {twins[path] for twins in self._layouts() if path in twins}
         if len(planned) == 1:
@@ -360,13 +360,13 @@ class _Bench:
     def _layouts(self) -> Iterator[dict[str, str]]:
         for recipe in self._recipes():
             service = recipe.service
-            yield layout.of_dockerfile(
+            yield image_layout.of_dockerfile(
                 recipe.dockerfile, dict(service.build_args), service.stage, service.context, self._entries.keys()
             ).twins
 
-    def _recipes(self) -> list[gather.Recipe]:
+    def _recipes(self) -> list[discovery.Recipe]:
         try:
-            return gather.recipes(self._where.stage, self._job.config)
+            return discovery.recipes(self._where.stage, self._job.config)
         except GuardError:
             return []
 

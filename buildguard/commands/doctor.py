@@ -5,32 +5,32 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from buildguard import config as configs
 from buildguard.commands.builds import AGAIN, build_files, step_file, step_troubles
 from buildguard.commands.job import Request, config_files, image_of
-from buildguard.declared import gather
 from buildguard.diagnostic import shown
 from buildguard.engines import Unavailable
 from buildguard.engines.choose import Chooser, Setting, order_of
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import endpoints, setup
 from buildguard.place import locate
-from buildguard.source import Selection, choose
+from buildguard.project import config as configs
+from buildguard.project import discovery
+from buildguard.project.sources import Selection, choose
+from buildguard.project.target import NEWEST, OLDEST, PythonVersion
 from buildguard.system import cache as caches
 from buildguard.system import process, programs
 from buildguard.system.pythons import candidates, default_python3
-from buildguard.target import NEWEST, OLDEST, PythonVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from buildguard.config import Config
-    from buildguard.declared.gather import Found
     from buildguard.engines.worker import Greeting
     from buildguard.place import Place
-    from buildguard.source import Chosen
-    from buildguard.target import Target
+    from buildguard.project.config import Config
+    from buildguard.project.discovery import Found
+    from buildguard.project.sources import Chosen
+    from buildguard.project.target import Target
 
 
 _PATIENCE = 10
@@ -58,7 +58,7 @@ def doctor(cwd: Path, path: str) -> str:
 def _targets(place: Place, config: Config, chosen: Chosen) -> Iterator[str]:
     yield ""
     try:
-        found = gather.find(place.stage, config, chosen.sources)
+        found = discovery.find(place.stage, config, chosen.sources)
     except GuardError as error:
         yield f"targets: none: {error.what}"
         yield from (f"  {line}" for line in error.hint.splitlines())
@@ -77,7 +77,7 @@ def _targets(place: Place, config: Config, chosen: Chosen) -> Iterator[str]:
 
 
 def _target(place: Place, config: Config, chosen: Chosen, found: Found, target: Target) -> Iterator[str]:
-    files = sum(gather.target_covers(target, found.targets, entry.path) for entry in chosen.sources)
+    files = sum(discovery.target_covers(target, found.targets, entry.path) for entry in chosen.sources)
     scope = {None: "what lies in no build context", "": "everything"}.get(target.context, f"{target.context}/")
     scope += "".join(f", less {folder}/" for folder in target.without)
     name = f"{target.service}: " if target.service else ""
@@ -190,7 +190,7 @@ def _container_engine() -> str:
 
 
 def _build_step(place: Place, config: Config) -> Iterator[str]:
-    from buildguard.step import file as step
+    from buildguard.project.cloudbuild import guard_step as step
 
     yield ""
     data = step_file(place.stage)

@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import custody
-from buildguard.archives.tar import MemberKind, TarReader
 from buildguard.difference import ADDED, CHANGED, MODE, REMOVED, TYPE, Difference, Evidence
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.ignore import docker, gcloud
+from buildguard.project.ignore import docker, gcloud
+from buildguard.stages.archives.tar import MemberKind, TarReader
 from buildguard.system import git, process
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from buildguard.custody import Snapshot
-    from buildguard.ignore import Rule
-    from buildguard.snapshots import Stage
+    from buildguard.project.ignore.rules import Rule
+    from buildguard.stages.snapshot import Stage
 
 _MOST_CONTENT = 256 << 20  # of all files of a hop together; what is beyond is told by digests
 

@@ -13,16 +13,16 @@ from buildguard.engines import choose as engines
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.filters import Ignore, silenced
 from buildguard.merge import diagnostic_of
+from buildguard.project.target import PythonVersion
 from buildguard.remote.source_encoding import coding_of
 from buildguard.replace import replace
 from buildguard.rules import fstrings
 from buildguard.rules.ignores import ignores
 from buildguard.rules.screen import may_be_refused
-from buildguard.stages import Unreadable
-from buildguard.stages.disk import OnDisk
+from buildguard.stages.filesystem import OnDisk
+from buildguard.stages.stage import Unreadable
 from buildguard.surgeon import Operation, Patient, operations
 from buildguard.system import process
-from buildguard.target import PythonVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from buildguard.diagnostic import Range
     from buildguard.engines import Ready
     from buildguard.place import Place
-    from buildguard.stages import Entry
-    from buildguard.target import Target
+    from buildguard.project.target import Target
+    from buildguard.stages.stage import Entry
 
 
 class Left(NamedTuple):

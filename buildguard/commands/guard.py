@@ -5,28 +5,28 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import config as configs
 from buildguard.commands.builds import build_files
 from buildguard.commands.job import Request, config_files, image_of
-from buildguard.declared import gather, images
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UsageError
-from buildguard.gcp import insert
-from buildguard.gcp.insert import NewStep
-from buildguard.ignore import gcloud
 from buildguard.place import locate
+from buildguard.project import config as configs
+from buildguard.project import discovery, image_reference
+from buildguard.project.cloudbuild import edit
+from buildguard.project.cloudbuild import guard_step as step
+from buildguard.project.cloudbuild.edit import NewStep
+from buildguard.project.ignore import gcloud
+from buildguard.project.sources import Selection, choose
 from buildguard.report import write
-from buildguard.source import Selection, choose
-from buildguard.stages.disk import read_file
-from buildguard.step import file as step
+from buildguard.stages.filesystem import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from buildguard.config import Config
     from buildguard.place import Place
-    from buildguard.target import Target
+    from buildguard.project.config import Config
+    from buildguard.project.target import Target
 
 _NAMES = ("cloudbuild.yaml", "cloudbuild.yml", "cloudbuild.json")
 _MARK = ".buildguard/"
@@ -67,7 +67,7 @@ def guard_build(cwd: Path) -> list[str]:
 
 def _plan(place: Place, config: Config) -> _Plan:
     sources = choose(place.stage, Selection((), config.include, config.exclude)).sources
-    targets = gather.find(place.stage, config, sources).targets
+    targets = discovery.find(place.stage, config, sources).targets
     data = step.text(config.include, config.exclude)
     code, notes = step.loader(data), []
     steps: dict[tuple[str, tuple[str, ...]], NewStep] = {}
@@ -101,7 +101,11 @@ def _image(place: Place, config: Config, target: Target) -> tuple[str | None, st
             f"which image runs this code cannot be told ({target.found_in})",
             hint='say which: [tool.buildguard] image = "python:3.11-slim" in pyproject.toml',
         )
-    if images.promised(image) is not None or images.is_python(image) or not images.is_bare(image):
+    if (
+        image_reference.promised(image) is not None
+        or image_reference.is_python(image)
+        or not image_reference.is_bare(image)
+    ):
         return image, ""
     if target.version is not None:
         chosen = f"python:{target.version}-slim"
@@ -127,13 +131,13 @@ def _build_file(place: Place, config: Config) -> str | None:
     return next((name for name in _NAMES if os.path.lexists(place.root / name)), None)
 
 
-def _with_steps(file: Path, plan: _Plan) -> insert.Inserted:
+def _with_steps(file: Path, plan: _Plan) -> edit.Inserted:
     if file.is_symlink():
         raise UsageError(f"{file.name} is a symbolic link: it is left alone")
     data = read_file(os.fsencode(file))
     if not isinstance(data, bytes):
         raise UsageError(f"{file.name}: {data.reason}")
-    return insert.with_steps(data, file.name, plan.steps, _MARK)
+    return edit.with_steps(data, file.name, plan.steps, _MARK)
 
 
 def _written(file: Path, data: bytes, root: Path) -> str:
@@ -150,7 +154,7 @@ def _written(file: Path, data: bytes, root: Path) -> str:
 
 def _pasted(steps: Sequence[NewStep]) -> Iterator[str]:
     for one in steps:
-        yield from (f"  {line}" for line in insert.as_block(one, ""))
+        yield from (f"  {line}" for line in edit.as_block(one, ""))
 
 
 def _unguarded(name: str, number: int, given: str) -> str:

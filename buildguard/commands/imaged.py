@@ -7,7 +7,6 @@ import weakref
 from typing import TYPE_CHECKING
 
 from buildguard import custody
-from buildguard import manifest as manifests
 from buildguard.commands.job import Request, may_pull
 from buildguard.commands.whereabouts import Finder, parse, project_around
 from buildguard.containers import cell as cells
@@ -15,9 +14,10 @@ from buildguard.containers import daemon as daemons
 from buildguard.containers import image as images
 from buildguard.custody import Snapshot
 from buildguard.diagnostic import Unproven, shown_path
-from buildguard.manifest import Entry, Extras, Manifest
-from buildguard.stages import Kind, Unreadable
+from buildguard.stages import manifest as manifests
 from buildguard.stages.image import ImageFiles
+from buildguard.stages.manifest import Entry, Extras, Manifest
+from buildguard.stages.stage import Kind, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -14,16 +14,16 @@ from buildguard.commands.whereabouts import Finder, Project, parse, project_arou
 from buildguard.containers import cell as cells
 from buildguard.containers import daemon as daemons
 from buildguard.containers import image as images
-from buildguard.declared import gather
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.place import Place
+from buildguard.project import discovery
+from buildguard.project.sources import Chosen, Selection, choose
+from buildguard.project.target import Target
 from buildguard.report.words import count
 from buildguard.result import Dependencies, InsideImage
-from buildguard.source import Chosen, Selection, choose
 from buildguard.stages import native
 from buildguard.stages.image import ImageFiles, InImage
-from buildguard.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +172,7 @@ class _Inside:
         project, request = self._project, self._request
         try:
             stage = project.place.stage
-            asked = gather.find(stage, project.config, project.entries, request.targets, request.service)
+            asked = discovery.find(stage, project.config, project.entries, request.targets, request.service)
             found = asked.targets if project.entries or request.targets else []
         except UsageError:
             found = []

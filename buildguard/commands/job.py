@@ -5,24 +5,24 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import config as configs
-from buildguard.declared import gather
 from buildguard.diagnostic import shown_path
 from buildguard.engines.choose import Setting
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.filters import Filters, filters
-from buildguard.source import Chosen, Selection, choose, deciding
+from buildguard.project import config as configs
+from buildguard.project import discovery
+from buildguard.project.sources import Chosen, Selection, choose, deciding
+from buildguard.project.target import Target
 from buildguard.system import cache as caches
-from buildguard.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from buildguard.config import Config
     from buildguard.engines.cloud import Cloud
     from buildguard.place import Place
-    from buildguard.stages import Entry, Stage
+    from buildguard.project.config import Config
+    from buildguard.stages.stage import Entry, Stage
 
 
 UNTOLD = "no file says which Python it is"
@@ -97,7 +97,7 @@ def _targets(request: Request, place: Place, config: Config, chosen: Chosen, not
     """Who runs the sources; where nothing says which Python that is, an image that was named can tell."""
     image = request.image or ("" if request.targets else config.image)
     try:
-        found = gather.find(place.stage, config, chosen.sources, request.targets, request.service)
+        found = discovery.find(place.stage, config, chosen.sources, request.targets, request.service)
     except UsageError:
         if not image or request.service:
             raise
@@ -182,7 +182,7 @@ def no_version(target: Target) -> str:
 
 def share_of(target: Target, job: Job) -> list[Entry]:
     """The sources that a target runs."""
-    return [entry for entry in job.chosen.sources if gather.target_covers(target, job.targets, entry.path)]
+    return [entry for entry in job.chosen.sources if discovery.target_covers(target, job.targets, entry.path)]
 
 
 def asked_about(job: Job) -> set[bytes]:

@@ -15,11 +15,11 @@ from buildguard.engines import choose as engines
 from buildguard.filters import Ignore
 from buildguard.judge import Judge, digests_of
 from buildguard.merge import IGNORE, diagnostic_of
+from buildguard.project.target import PythonVersion, Target
 from buildguard.result import TargetRow
-from buildguard.stages import Unreadable
+from buildguard.stages.stage import Unreadable
 from buildguard.system import process, threads
 from buildguard.system.cache import Cache
-from buildguard.target import PythonVersion, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from buildguard.custody import Chain
     from buildguard.diagnostic import Finding
     from buildguard.engines import Engine, Ready
-    from buildguard.stages import Entry
+    from buildguard.stages.stage import Entry
 
 _MUSL = (
     "{image} runs on musl, not glibc: wheels for manylinux do not install in it, and its threads have 128 KiB of stack,"
@@ -332,9 +332,9 @@ class _Desk:
 
 
 def _is_on_musl(ready: Ready) -> bool:
-    from buildguard.declared import images
+    from buildguard.project import image_reference
 
-    return ready.libc == "musl" or "alpine" in images.parse(ready.image).tag
+    return ready.libc == "musl" or "alpine" in image_reference.parse(ready.image).tag
 
 
 def _row(target: Target, ready: Ready | None, files: int, cached: int) -> TargetRow:

@@ -46,7 +46,7 @@ def manifest(
 
 
 def _without(snapshot: Snapshot, path: bytes) -> Snapshot:
-    from buildguard.manifest import Manifest
+    from buildguard.stages.manifest import Manifest
 
     entries = snapshot.manifest.entries
     if path not in entries:

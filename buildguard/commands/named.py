@@ -6,18 +6,18 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import config as configs
 from buildguard import custody, place
 from buildguard.commands.job import config_files
 from buildguard.diagnostic import Unproven
 from buildguard.errors import UnprovenError, UsageError
+from buildguard.project import config as configs
 from buildguard.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from buildguard.snapshots import Stage
-    from buildguard.stages.ingit import InGit
+    from buildguard.stages.git_objects import InGit
+    from buildguard.stages.snapshot import Stage
 
 _BUILD = "build:"
 _BUCKET = "gs://"
@@ -88,7 +88,7 @@ def _on_disk(cwd: Path, text: str, *, brief: bool) -> Opened:
 
 
 def _disk(text: str, root: Path, listing: git.Listing | None, prefix: bytes, *, brief: bool) -> Stage:
-    from buildguard.snapshots.disk import Disk
+    from buildguard.stages.filesystem_snapshot import Disk
 
     return Disk(text, root, listing, prefix, brief=brief)
 
@@ -109,8 +109,8 @@ def _other(cwd: Path, text: str, prefix: bytes, where: Where, project: str) -> O
             raise UsageError(f"'{text}' needs a git repository, and this is none")
         if kind == "index" and rest:
             raise UsageError("'index:' takes nothing after the colon")
-        from buildguard.snapshots.ingit import Git
-        from buildguard.stages.ingit import commit_of, index_of
+        from buildguard.stages.git_objects import commit_of, index_of
+        from buildguard.stages.git_snapshot import Git
 
         judged = index_of(repository) if kind == "index" else commit_of(repository, rest or "HEAD")
         return Opened(Git(judged, prefix), repository, prefix, judged)
@@ -121,14 +121,14 @@ def _other(cwd: Path, text: str, prefix: bytes, where: Where, project: str) -> O
     file = cwd / (rest if kind in {"tar", "manifest"} else text)
     if not file.is_file():
         raise UsageError(f"there is no file '{rest if kind in {'tar', 'manifest'} else text}'")
-    from buildguard.snapshots.written import Archive, Written
+    from buildguard.stages.archive_snapshot import Archive, Written
 
     return Opened(Written(text, file) if kind == "manifest" else Archive(text, file))
 
 
 def looked_at(stage: Stage, name: str) -> custody.Snapshot:
     """The snapshot of a stage; nothing seen is nothing proven, and what cannot be read has no differences."""
-    from buildguard.manifest import Manifest
+    from buildguard.stages.manifest import Manifest
 
     try:
         snapshot = stage.snapshot()

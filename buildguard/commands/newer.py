@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from buildguard.catalogue import RULE_ERRORS
 from buildguard.errors import UnprovenError
 from buildguard.incident import Place, Refused
-from buildguard.target import NEWEST, PythonVersion
+from buildguard.project.target import NEWEST, PythonVersion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,33 +7,33 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard import config as configs
-from buildguard.archives.pack import pack
-from buildguard.commands.edited import edited_paths
 from buildguard.commands.job import config_files
-from buildguard.declared import gather
 from buildguard.deploy import plan as plans
 from buildguard.deploy.ledger import ServiceId
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.gcp import cut as cutting
 from buildguard.gcp import endpoints
 from buildguard.gcp.run import Run
 from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
-from buildguard.source import Selection, choose
-from buildguard.stages.ingit import commit_of
-from buildguard.step import file as step
+from buildguard.project import config as configs
+from buildguard.project import discovery
+from buildguard.project.cloudbuild import guard_step as step
+from buildguard.project.cloudbuild import truncate as cutting
+from buildguard.project.source_archive import pack
+from buildguard.project.sources import Selection, choose
+from buildguard.stages.git_objects import commit_of
+from buildguard.stages.worktree_changes import edited_paths
 from buildguard.system import git
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from buildguard.archives.pack import Packed
-    from buildguard.config import Config
     from buildguard.deploy.plan import Plan
     from buildguard.gcp.run import Service
-    from buildguard.stages.ingit import InGit
+    from buildguard.project.config import Config
+    from buildguard.project.source_archive import Packed
+    from buildguard.stages.git_objects import InGit
 
 _FILES = (b"cloudbuild.yaml", b"cloudbuild.yml", b"cloudbuild.json")
 _FROM_TRIGGERS = ("COMMIT_SHA", "SHORT_SHA", "REVISION_ID", "BRANCH_NAME", "REPO_NAME")
@@ -129,14 +129,14 @@ def _source(repository: git.Repository, targets: tuple[tuple[str, str], ...]) ->
 def _targets(stage: InGit, config: Config, service: str) -> tuple[tuple[str, str], ...]:
     sources = choose(stage, Selection((), config.include, config.exclude)).sources
     names = {one.name for one in config.services}
-    found = gather.find(stage, config, sources, (), service if service in names else "").targets
+    found = discovery.find(stage, config, sources, (), service if service in names else "").targets
     return tuple((one.python, one.found_in) for one in found)
 
 
 def _recipe(stage: InGit, config: Config, service: str) -> tuple[str, str]:
     """The Dockerfile of the image and its context; empty where there is none."""
     names = {one.name for one in config.services}
-    found = gather.recipes(stage, config, service if service in names else "")
+    found = discovery.recipes(stage, config, service if service in names else "")
     several = {(one.service.dockerfile, one.service.context) for one in found}
     if len(several) > 1:
         raise UsageError(
@@ -208,7 +208,7 @@ def _filled(build: Mapping[str, Any], config: Config, names: _Names) -> dict[str
 
 def _image(build: Mapping[str, Any], config: Config, file: str) -> str:
     """The name that the build gives to the image that is deployed."""
-    from buildguard.localbuild.substitutions import replaced, settled
+    from buildguard.project.cloudbuild.substitutions import replaced, settled
 
     values = settled(build.get("substitutions") or {}, {}, dynamic=True)
     given = cutting.tags(build)
@@ -226,7 +226,7 @@ def _image(build: Mapping[str, Any], config: Config, file: str) -> str:
 
 def _repository(building: plans.Building, project: str) -> str:
     """The repository of the image that is deployed."""
-    from buildguard.localbuild.substitutions import replaced, settled
+    from buildguard.project.cloudbuild.substitutions import replaced, settled
 
     values = settled(building.build.get("substitutions") or {}, {"PROJECT_ID": project}, dynamic=True)
     return cutting.repository_of(replaced(building.image, values))

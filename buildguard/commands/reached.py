@@ -10,14 +10,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import causes
-from buildguard import config as configs
-from buildguard.archives import source as archives
 from buildguard.cloud import answers
 from buildguard.commands import whereabouts
 from buildguard.commands.compare import diff
 from buildguard.commands.job import UNTOLD, Request, config_files
 from buildguard.commands.named import Where
-from buildguard.declared.images import parse
 from buildguard.diagnostic import shown_path
 from buildguard.difference import ADDED, MODE, REMOVED
 from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
@@ -29,7 +26,10 @@ from buildguard.gcp.service_containers import AppContainer, UnknownContainerErro
 from buildguard.gcp.storage import Storage, Url
 from buildguard.incident import Place, Shown
 from buildguard.place import locate
+from buildguard.project import config as configs
+from buildguard.project.image_reference import parse
 from buildguard.snapshots.bucket import fetch
+from buildguard.stages.archives import reader as archives
 from buildguard.system import git, temporary
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 
     from buildguard.commands.attempts import Attempts
     from buildguard.commands.judging import Watcher
-    from buildguard.config import Config
     from buildguard.custody import Chain
     from buildguard.difference import Difference
     from buildguard.gcp.build import Seen
     from buildguard.gcp.run import Revision
+    from buildguard.project.config import Config
     from buildguard.result import Report
 
 _BYTES, _STALE, _FILES, _ENCODING = "bytes-changed", "stale-image", "wrong-files-sent", "encoding"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildguard import config as configs
-from buildguard.commands.edited import unchanged
 from buildguard.commands.job import config_files
-from buildguard.declared import gather
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UsageError
-from buildguard.source import Selection, choose
-from buildguard.stages.ingit import InGit, commit_of
+from buildguard.project import config as configs
+from buildguard.project import discovery
+from buildguard.project.sources import Selection, choose
+from buildguard.stages.git_objects import InGit, commit_of
+from buildguard.stages.worktree_changes import unchanged
 from buildguard.system import cache as caches
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from buildguard.commands.judging import Seen
     from buildguard.diagnostic import Diagnostic, Unproven
     from buildguard.engines import Ready
+    from buildguard.project.target import Target
     from buildguard.system import git
-    from buildguard.target import Target
 
 _SEEN = b"interpreter"
 
@@ -90,7 +90,9 @@ def _moved(job: Job, seen: Seen, then: InGit) -> str:
         return "the configuration"
     if not job.request.targets:
         try:
-            targets = gather.find(then, job.config, choose(then, Selection()).sources, (), job.request.service).targets
+            targets = discovery.find(
+                then, job.config, choose(then, Selection()).sources, (), job.request.service
+            ).targets
         except UsageError:
             targets = []
         before = {(target.version, target.context) for target in targets}

@@ -6,22 +6,22 @@ import os
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import config as configs
 from buildguard.commands.job import config_files
-from buildguard.declared import gather, layout
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.place import Place, locate
-from buildguard.source import Selection, choose
+from buildguard.project import config as configs
+from buildguard.project import discovery, image_layout
+from buildguard.project.sources import Selection, choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from buildguard.config import Config
     from buildguard.containers.cell import Cell
     from buildguard.containers.image import Image
-    from buildguard.stages import Entry
+    from buildguard.project.config import Config
     from buildguard.stages.image import ImageFiles
+    from buildguard.stages.stage import Entry
 
 _PREFIX = "image:"
 
@@ -37,7 +37,7 @@ class Project(NamedTuple):
     paths: frozenset[str]
     entries: Sequence[Entry]
     sources: frozenset[str]
-    recipes: Sequence[gather.Recipe]
+    recipes: Sequence[discovery.Recipe]
 
 
 class Located(NamedTuple):
@@ -49,7 +49,7 @@ class Located(NamedTuple):
     roots: tuple[str, ...]
     twins: dict[str, str]
     told_by: str
-    recipe: gather.Recipe | None = None
+    recipe: discovery.Recipe | None = None
 
 
 def parse(text: str) -> tuple[str, str]:
@@ -69,7 +69,7 @@ def project_around(cwd: Path, service: str, commit: str = "") -> Project:
     sources = choose(place.stage, Selection((), config.include, config.exclude)).sources
     paths = frozenset(os.fsdecode(entry.path) for entry in place.stage.entries())
     names = frozenset(os.fsdecode(entry.path) for entry in sources)
-    recipes = gather.recipes(place.stage, config, service)
+    recipes = discovery.recipes(place.stage, config, service)
     return Project(place, config, paths, sources, names, recipes)
 
 
@@ -112,12 +112,12 @@ class Finder:
         fitting, recipe = max(planned, key=lambda one: sum(path in one[0] for path in under), default=({}, None))
         if any(path in fitting for path in under):
             return Located((real,), fitting, told_by, recipe)
-        match = layout.best_match(under, self._project.sources, self._prefixes())
+        match = image_layout.best_match(under, self._project.sources, self._prefixes())
         if match is not None and match.root == real and match.certain:
             return Located((real,), self._mapped(under, real, match.prefix), told_by, self._only_recipe())
         return Located((real,), self._mapped(under, real, ""), told_by, self._only_recipe())
 
-    def _only_recipe(self) -> gather.Recipe | None:
+    def _only_recipe(self) -> discovery.Recipe | None:
         recipes = self._project.recipes
         return recipes[0] if len(recipes) == 1 else None
 
@@ -127,7 +127,7 @@ class Finder:
         for recipe in self._project.recipes:
             planned = self._layout(recipe)
             expected = {place for place, path in planned.twins.items() if path in self._project.sources}
-            roots = [root for root in planned.roots if any(layout.is_below(place, root) for place in expected)]
+            roots = [root for root in planned.roots if any(image_layout.is_below(place, root) for place in expected)]
             real = tuple(filter(None, (self._files.read(root) for root in roots)))
             there = [place for root in real for place in self.under(root) if place.endswith(".py")]
             twins = expected.intersection(os.fsdecode(path) for path in self._files.found)
@@ -141,7 +141,7 @@ class Finder:
 
     def _by_match(self) -> Located | None:
         """The folder, anywhere in the image, that holds most of the project."""
-        from buildguard.archives.tar import MemberKind, TarReader
+        from buildguard.stages.archives.tar import MemberKind, TarReader
 
         if not self._project.sources:
             return None
@@ -152,7 +152,7 @@ class Finder:
                 path = "/" + os.fsdecode(member.path).strip("/")
                 if member.kind is not MemberKind.FOLDER and os.path.basename(path) in names:
                     paths.append(path)
-        match = layout.best_match(paths, self._project.sources, self._prefixes())
+        match = image_layout.best_match(paths, self._project.sources, self._prefixes())
         if match is None:
             raise self._nowhere(": no file in it has a path of this project")
         if not match.certain or match.root == "/":
@@ -168,13 +168,13 @@ class Finder:
         folder = self._image.folder
         real = self._files.read(folder) if folder != "/" else ""
         under = list(self.under(real)) if real else []
-        if not any(path.endswith(".py") and not layout.is_installed(path) for path in under):
+        if not any(path.endswith(".py") and not image_layout.is_installed(path) for path in under):
             return None
         return Located((real,), self._mapped(under, real, ""), "the image's WORKDIR")
 
-    def _layout(self, recipe: gather.Recipe) -> layout.Layout:
+    def _layout(self, recipe: discovery.Recipe) -> image_layout.Layout:
         service = recipe.service
-        return layout.of_dockerfile(
+        return image_layout.of_dockerfile(
             recipe.dockerfile, dict(service.build_args), service.stage, service.context, self._project.paths
         )
 
@@ -198,13 +198,13 @@ class Finder:
         outside = {
             place: path
             for place, path in planned.twins.items()
-            if not any(layout.is_below(place, root) for root in located.roots)
+            if not any(image_layout.is_below(place, root) for root in located.roots)
         }
-        roots = {root for root in planned.roots if any(layout.is_below(place, root) for place in outside)}
+        roots = {root for root in planned.roots if any(image_layout.is_below(place, root) for place in outside)}
         real = {root: self._files.read(root) for root in (outside if "/" in roots else roots)}
         found: dict[bytes, bytes] = {}
         for place, path in outside.items():
-            root = next((one for one in real if layout.is_below(place, one)), "")
+            root = next((one for one in real if image_layout.is_below(place, one)), "")
             there = os.fsencode(real.get(root, "").rstrip("/") + place[len(root.rstrip("/")) :])
             if root and there in self._files.found:
                 found[os.fsencode(path)] = there
@@ -227,7 +227,9 @@ class Finder:
             for path in self.under(root):
                 place = os.fsencode(path)
                 rest = _inside(path, root)
-                if layout.is_installed(rest) or any(layout.is_below(path, folder) for folder in environments):
+                if image_layout.is_installed(rest) or any(
+                    image_layout.is_below(path, folder) for folder in environments
+                ):
                     installed[place] = place
                     continue
                 guess = path if prefix is None else f"{prefix}{rest}"
@@ -240,7 +242,7 @@ def _prefix_of(root: str, twins: dict[str, str]) -> str | None:
     """What stands before a path below a root to make it the project's: "src/" for /app/x.py that is src/x.py."""
     for place, path in twins.items():
         rest = place[len(root.rstrip("/")) + 1 :]
-        if rest and layout.is_below(place, root) and path.endswith(rest):
+        if rest and image_layout.is_below(place, root) and path.endswith(rest):
             return path[: -len(rest)]
     return None
 

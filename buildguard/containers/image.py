@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from docker.utils import parse_repository_tag
 
 from buildguard.containers.daemon import is_missing, plainly, remedy
-from buildguard.declared import images as references
 from buildguard.errors import OtherPlatformError, UnprovenError
+from buildguard.project import image_reference as references
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,9 +8,9 @@ import shlex
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from buildguard.archives.tar import MemberKind, TarReader
 from buildguard.errors import UnprovenError
-from buildguard.target import NEWEST, OLDEST
+from buildguard.project.target import NEWEST, OLDEST
+from buildguard.stages.archives.tar import MemberKind, TarReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildguard.declared import images
 from buildguard.diagnostic import Diagnostic, Range, Severity
-from buildguard.target import PythonVersion, admits
+from buildguard.project import image_reference
+from buildguard.project.target import PythonVersion, admits
 
 if TYPE_CHECKING:
     from buildguard.engines import Ready
-    from buildguard.target import Target
+    from buildguard.project.target import Target
 
 
 def broken(target: Target, ready: Ready) -> list[Diagnostic]:
@@ -21,7 +21,7 @@ def broken(target: Target, ready: Ready) -> list[Diagnostic]:
         promises = [] if runs is not None and admits(target.specifier, runs) else [(target.specifier, _says(target))]
     else:
         promises = [(target.version, _says(target))] if target.version is not None else []
-    tag = images.promised(ready.image)
+    tag = image_reference.promised(ready.image)
     if tag is not None and tag != target.version:
         promises.append((tag, "its name says"))
     file, line = target.place

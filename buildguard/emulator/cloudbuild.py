@@ -26,10 +26,10 @@ from buildguard.containers import image as images
 from buildguard.emulator.storage import ApiError
 from buildguard.emulator.tampering import tampered
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.gcp import schema
-from buildguard.gcp.buildrules import problems
 from buildguard.localbuild import runner
-from buildguard.localbuild.plan import plan
+from buildguard.project.cloudbuild import schema
+from buildguard.project.cloudbuild.lint import problems
+from buildguard.project.cloudbuild.steps import plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from buildguard.containers.daemon import Daemon
     from buildguard.emulator.faults import Faults
     from buildguard.emulator.storage import Buckets
-    from buildguard.localbuild.plan import Plan
     from buildguard.localbuild.runner import Result
+    from buildguard.project.cloudbuild.steps import Plan
 
 PROJECT, NUMBER, REGION = "emulated", "123456789012", "europe-west1"
 LOGS = f"{NUMBER}.cloudbuild-logs.googleusercontent.com"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.config import PLATFORM
 from buildguard.engines import PROOFS, Ready, Unavailable
 from buildguard.errors import UsageError
+from buildguard.project.config import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from buildguard.engines import Engine
     from buildguard.engines.cloud import Cloud
+    from buildguard.project.target import PythonVersion
     from buildguard.system.cache import Cache
-    from buildguard.target import PythonVersion
 
 NAMES = ("interpreter", "container", "cloud", "static")
 AUTO = ("interpreter", "container", "static")

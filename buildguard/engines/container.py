@@ -7,12 +7,12 @@ import json
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.config import PLATFORM
 from buildguard.engines import Ready, Unavailable
 from buildguard.engines.pool import Pool
 from buildguard.engines.witness import believe, full_name, identity_of, probe_text
 from buildguard.engines.worker import Greeting, Limits
 from buildguard.errors import UnprovenError
+from buildguard.project.config import PLATFORM
 from buildguard.system import process
 from buildguard.system.cache import context_of
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from buildguard.engines import Outcome
     from buildguard.engines.worker import Greeting
-    from buildguard.target import PythonVersion
+    from buildguard.project.target import PythonVersion
 
 _PATIENCE = 10.0
 

@@ -21,7 +21,7 @@ from buildguard.system import process, temporary
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from buildguard.target import PythonVersion
+    from buildguard.project.target import PythonVersion
 
 _BATCH = 2000
 # Compile-time errors that ruff reports only where these codes are selected.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from buildguard.engines.pool import source_of
 from buildguard.errors import UnprovenError
+from buildguard.project.target import PythonVersion
 from buildguard.remote import program
-from buildguard.target import PythonVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard.errors import UnprovenError
-from buildguard.gcp.cut import repository_of
+from buildguard.project.cloudbuild.truncate import repository_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

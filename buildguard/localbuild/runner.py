@@ -14,17 +14,17 @@ import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard.config import PLATFORM
 from buildguard.containers import image as images
 from buildguard.containers.cell import owned, remove
 from buildguard.containers.daemon import plainly
 from buildguard.errors import GuardError, UnprovenError
+from buildguard.project.config import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from buildguard.containers.daemon import Daemon
-    from buildguard.localbuild.plan import Plan, Step
+    from buildguard.project.cloudbuild.steps import Plan, Step
 
 QUEUED, WORKING, SUCCESS, FAILURE = "QUEUED", "WORKING", "SUCCESS", "FAILURE"
 TIMEOUT, CANCELLED, INTERNAL = "TIMEOUT", "CANCELLED", "INTERNAL_ERROR"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildguard import __version__
-from buildguard import manifest as manifests
 from buildguard.diagnostic import shown, shown_path
 from buildguard.report.words import count, of_unproven
+from buildguard.stages import manifest as manifests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

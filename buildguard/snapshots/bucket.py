@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildguard.gcp.storage import Storage, Url
-from buildguard.snapshots.written import Archive
+from buildguard.stages.archive_snapshot import Archive
 from buildguard.system.temporary import folder_of
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildguard.custody import Snapshot
-    from buildguard.stages import Unreadable
+    from buildguard.stages.stage import Unreadable
 
 
 class Object:

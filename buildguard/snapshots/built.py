@@ -11,16 +11,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from buildguard import custody
-from buildguard import manifest as manifests
-from buildguard.archives import source as archives
 from buildguard.cloud import answers
 from buildguard.custody import Snapshot
 from buildguard.errors import UnprovenError
 from buildguard.gcp.build import CloudBuild
 from buildguard.gcp.storage import Storage, Url
-from buildguard.manifest import Manifest
 from buildguard.snapshots.bucket import fetch
-from buildguard.stages import Unreadable
+from buildguard.stages import manifest as manifests
+from buildguard.stages.archives import reader as archives
+from buildguard.stages.manifest import Manifest
+from buildguard.stages.stage import Unreadable
 from buildguard.system import temporary
 
 if TYPE_CHECKING:

@@ -9,19 +9,20 @@ import re
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.archives.tar import MemberKind, TarReader
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError
 from buildguard.remote.source_names import SUFFIXES
-from buildguard.snapshots import MOST_KEPT
-from buildguard.stages import Entry, Kind, Unreadable, native
+from buildguard.stages import native
+from buildguard.stages.archives.tar import MemberKind, TarReader
+from buildguard.stages.snapshot import MOST_KEPT
+from buildguard.stages.stage import Entry, Kind, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from buildguard.archives.tar import Member
     from buildguard.containers.cell import Cell
+    from buildguard.stages.archives.tar import Member
 
 _SHEBANG = b"#!"
 _KEPT = (*SUFFIXES, b".pyc")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.gitobjects import LINK, SUBMODULE, GitEntry, ObjectReader, Tree
+from buildguard.stages.git_reader import LINK, SUBMODULE, GitEntry, ObjectReader, Tree
 from buildguard.system import git_directory, process, programs
 from buildguard.system.git_directory import GitDir
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator, Sequence
 
-    from buildguard.stages import Unreadable
+    from buildguard.stages.stage import Unreadable
 
 __all__ = [
     "LINK",

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard import manifest
-from buildguard.archives import gzipped, source, write
-from buildguard.archives.pack import Packed, pack
-from buildguard.archives.write import Item
 from buildguard.errors import UnprovenError
-from buildguard.stages.ingit import commit_of
+from buildguard.project.source_archive import Packed, pack
+from buildguard.stages import manifest
+from buildguard.stages.archives import gzip as archives_gzip
+from buildguard.stages.archives import reader, writer
+from buildguard.stages.archives.writer import Item
+from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from tests.conftest import REPOSITORY, interpreter, missing
 from tests.custody import damage
@@ -97,7 +98,7 @@ def test_every_reader_finds_the_commit_in_it(repo: Path, tmp_path: Path) -> None
     damage.git(repo, "clone", "--quiet", str(repo), str(checkout))
     expected = of_folder(checkout).manifest.entries
 
-    assert source.read(out).manifest.entries == expected
+    assert reader.read(out).manifest.entries == expected
     assert {path: one._replace(blob="") for path, one in expected.items()} == packed.written.manifest.entries
     for tool in (["tar"], ["bsdtar"], ["busybox", "tar"]):
         if shutil.which(tool[0]) is None:
@@ -150,7 +151,7 @@ def test_a_dirty_run_says_so_and_sends_the_bytes_of_the_worktree(repo: Path, tmp
     packed = _packed(checkout, out, worktree=checkout)
 
     assert set(packed.dirty) == {b"app/main.py", b"app/one.py", b"README"}
-    found = source.read(out).manifest.entries
+    found = reader.read(out).manifest.entries
     assert found[b"app/main.py"].sha256 == hashlib.sha256(b"edited\n").hexdigest()
     assert found[b"app/one.py"].mode == manifest.EXECUTABLE
     assert not {b"untracked.py", b"README"} & found.keys()
@@ -237,27 +238,27 @@ class _Broken(_Lossy):
 def test_a_compressor_that_loses_bytes_is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: type[_Lossy]
 ) -> None:
-    monkeypatch.setattr(gzipped, "_library", lambda: (library, 1))
+    monkeypatch.setattr(archives_gzip, "_library", lambda: (library, 1))
 
     with pytest.raises(UnprovenError, match="unpacks to something else"):
-        write.write(tmp_path / "x.tgz", [Item(b"a.py", manifest.FILE, os.urandom(5 << 20), 1)], [], 1)
+        writer.write(tmp_path / "x.tgz", [Item(b"a.py", manifest.FILE, os.urandom(5 << 20), 1)], [], 1)
 
 
 @pytest.mark.parametrize("standard", [False, True])
 def test_many_pieces_are_one_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, standard: bool) -> None:
     """What lies further back than a piece is long, what is larger than a piece, and what no compressor makes smaller."""
     if standard:
-        monkeypatch.setattr(gzipped, "_library", lambda: (zlib, 4))
+        monkeypatch.setattr(archives_gzip, "_library", lambda: (zlib, 4))
     once = os.urandom(20_000)
     contents = [once * 60, b"", once, os.urandom(3 << 20), *(once[at:] for at in range(0, 20_000, 1000))]
     items = [Item(b"f%03d" % number, manifest.FILE, one, 1) for number, one in enumerate(contents)]
 
-    written = write.write(tmp_path / "x.tgz", items, [], 1)
+    written = writer.write(tmp_path / "x.tgz", items, [], 1)
 
     data = (tmp_path / "x.tgz").read_bytes()
     inside = gzip.decompress(data)
     assert hashlib.sha256(inside).hexdigest() == written.digest
-    assert b"".join(gzipped.gunzip(iter([data]))) == inside
+    assert b"".join(archives_gzip.gunzip(iter([data]))) == inside
     subprocess.run(["gzip", "-t", tmp_path / "x.tgz"], check=True)
     with tarfile.open(tmp_path / "x.tgz") as tar:
         for one, content in zip(items, contents, strict=True):
@@ -277,21 +278,21 @@ def test_a_disk_that_loses_bytes_is_caught(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "fsync", fsync)
 
     with pytest.raises(UnprovenError, match="does not hold what was written"):
-        write.write(tmp_path / "x.tgz", [Item(b"a.py", manifest.FILE, os.urandom(500), 1)], [], 1)
+        writer.write(tmp_path / "x.tgz", [Item(b"a.py", manifest.FILE, os.urandom(500), 1)], [], 1)
 
 
 def test_a_full_disk_is_no_archive() -> None:
     from pathlib import Path
 
     with pytest.raises(UnprovenError, match="could not be written"):
-        write.write(Path("/dev/full"), [Item(b"a.py", manifest.FILE, b"x", 1)], [], 1)
+        writer.write(Path("/dev/full"), [Item(b"a.py", manifest.FILE, b"x", 1)], [], 1)
 
 
 def test_without_the_fast_library_the_tar_is_the_same(
     repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast = _packed(repo, tmp_path / "fast.tgz").written
-    monkeypatch.setattr(gzipped, "_library", lambda: (zlib, 4))
+    monkeypatch.setattr(archives_gzip, "_library", lambda: (zlib, 4))
 
     standard = _packed(repo, tmp_path / "standard.tgz").written
 

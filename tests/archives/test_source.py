@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.archives import gzipped, source
 from buildguard.errors import UnprovenError
+from buildguard.stages.archives import gzip as archives_gzip
+from buildguard.stages.archives import reader
 from tests.conftest import missing
 from tests.custody import damage
 from tests.custody.chance import of_folder
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from buildguard.manifest import Manifest
+    from buildguard.stages.manifest import Manifest
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_archives_as_people_make_them(repo: Path, tmp_path: Path, command: str) 
         ["sh", "-c", _COMMANDS[command].format(repo=repo, out=out)], check=True, env={**os.environ, "LC_ALL": "C.UTF-8"}
     )
 
-    found = source.read(out)
+    found = reader.read(out)
 
     expected = dict(of_folder(repo).manifest.entries)
     if command == "tar of names":
@@ -94,7 +95,7 @@ def test_archives_of_python(repo: Path, tmp_path: Path, form: int, mode: str) ->
         tar.add(repo, "", filter=kept)
 
     expected = of_folder(repo).manifest.entries
-    assert source.read(out).manifest.entries == {
+    assert reader.read(out).manifest.entries == {
         path: one for path, one in expected.items() if form != tarfile.USTAR_FORMAT or b"long" not in path
     }
 
@@ -116,7 +117,7 @@ def _tar(*members: tuple[str, bytes, dict[str, object]], form: int = tarfile.GNU
 
 def _read(tmp_path: Path, data: bytes) -> Manifest:
     (tmp_path / "x").write_bytes(data)
-    return source.read(tmp_path / "x").manifest
+    return reader.read(tmp_path / "x").manifest
 
 
 _FILE: tuple[str, bytes, dict[str, object]] = ("a.py", b"x = 1\n", {})
@@ -296,9 +297,9 @@ _GZ = gzip.compress(_A + _END, mtime=0)
 @pytest.mark.parametrize("library", ["fast", "standard"])
 def test_damaged_gzip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, words: str, library: str) -> None:
     if library == "standard":
-        monkeypatch.setattr(gzipped, "_library", lambda: (zlib, 4))
+        monkeypatch.setattr(archives_gzip, "_library", lambda: (zlib, 4))
     else:
-        assert gzipped._library()[0] is not zlib
+        assert archives_gzip._library()[0] is not zlib
 
     with pytest.raises(UnprovenError, match=words):
         _read(tmp_path, data)
@@ -317,7 +318,7 @@ def test_a_bomb_is_refused_before_it_grows(tmp_path: Path) -> None:
         packed.write(_END)
 
     with pytest.raises(UnprovenError, match="bomb"):
-        source.read(out)
+        reader.read(out)
 
 
 def test_memory_stays_flat(tmp_path: Path) -> None:
@@ -451,7 +452,7 @@ def test_room_between_members_is_refused(tmp_path: Path, hidden: bytes) -> None:
 
 def test_an_unreadable_archive_names_what_happened(tmp_path: Path) -> None:
     with pytest.raises(UnprovenError, match="cannot be read"):
-        source.read(tmp_path)
+        reader.read(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UnprovenError):
-        source.read(tmp_path / "pipe")
+        reader.read(tmp_path / "pipe")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.archives.tar import Member, MemberKind, TarReader
 from buildguard.errors import UnprovenError
+from buildguard.stages.archives.tar import Member, MemberKind, TarReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,9 +21,9 @@ from buildguard.engines.witness import probe_text, questions
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
 from buildguard.gcp.logs import StepLogs
-from buildguard.manifest import parse
 from buildguard.remote.manifest_rows import QUESTIONS
 from buildguard.remote.wire import read_list
+from buildguard.stages.manifest import parse
 from tests.conftest import CASES, VERSIONS, interpreter
 from tests.conftest import answers as answered
 from tests.traced import interpreting

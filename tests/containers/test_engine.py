@@ -15,8 +15,8 @@ from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.engines.pool import source_of
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
+from buildguard.project.target import PythonVersion
 from buildguard.system.cache import Cache
-from buildguard.target import PythonVersion
 from tests import images
 from tests.conftest import BROKEN_BEFORE_312, CASES, answers, interpreter
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.containers import daemon
-from buildguard.localbuild.plan import plan
 from buildguard.localbuild.runner import Around, Build, Result
+from buildguard.project.cloudbuild.steps import plan
 from tests import images
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import docker
 import pytest
 
-from buildguard.config import PLATFORM
 from buildguard.containers import cell, daemon
+from buildguard.project.config import PLATFORM
 from buildguard.system import owner as owners
 from tests import images
 from tests.conftest import missing

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from buildguard.step import file as step
+from buildguard.project.cloudbuild import guard_step as step
 from tests import images
 from tests.conftest import CASES
 from tests.custody import damage

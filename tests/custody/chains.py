@@ -7,11 +7,11 @@ import random
 import subprocess
 from typing import TYPE_CHECKING
 
-from buildguard.archives.pack import pack
 from buildguard.commands import compare
 from buildguard.commands.listing import manifest
+from buildguard.project.source_archive import pack
 from buildguard.report.listing import as_json
-from buildguard.stages.ingit import commit_of
+from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from tests.custody import chance
 from tests.custody.damage import git, write

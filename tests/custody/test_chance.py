@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import manifest
-from buildguard.archives import source
 from buildguard.errors import UnprovenError
+from buildguard.stages import manifest
+from buildguard.stages.archives import reader
 from tests.custody import chains, chance, damage, mutants
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def test_a_mutated_archive_is_refused_or_differs(tmp_path: Path, kind: str) -> N
     stage = damage.stage_of(kind, repo, repo, "made")
     data = (repo / "stages" / f"made.{kind}").read_bytes()
     assert stage.endswith(kind)
-    whole = source.read(repo / "stages" / f"made.{kind}")
+    whole = reader.read(repo / "stages" / f"made.{kind}")
     rng = random.Random(zlib.crc32(kind.encode()))
     outcomes: Counter[str] = Counter()
     for _ in range(_MUTANTS):
@@ -57,7 +57,7 @@ def test_a_mutated_archive_is_refused_or_differs(tmp_path: Path, kind: str) -> N
             continue
         file.write_bytes(mutant)
         try:
-            found = source.read(file)
+            found = reader.read(file)
         except UnprovenError:
             outcomes["refused"] += 1
             continue

@@ -13,7 +13,7 @@ from buildguard import causes, custody, difference
 from buildguard.custody import Snapshot
 from buildguard.diagnostic import Unproven
 from buildguard.difference import Evidence
-from buildguard.manifest import EXECUTABLE, FILE, LINK, SUBMODULE, Entry, Extras, Manifest, of_bytes
+from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, SUBMODULE, Entry, Extras, Manifest, of_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

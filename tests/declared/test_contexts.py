@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.declared import compose, contexts
+from buildguard.project import compose, contexts
 from tests.conftest import BROKEN_BEFORE_312, Project
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buildguard.declared import dockerfile
+from buildguard.project import dockerfile
 from tests.conftest import missing
 
 

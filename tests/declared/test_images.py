@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildguard.declared import images
+from buildguard.project import image_reference
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ from buildguard.declared import images
     ],
 )
 def test_promised(reference: str, version: str) -> None:
-    assert str(images.promised(reference)) == version
+    assert str(image_reference.promised(reference)) == version
 
 
 @pytest.mark.parametrize(
@@ -69,5 +69,5 @@ def test_promised(reference: str, version: str) -> None:
     ],
 )
 def test_untold(reference: str) -> None:
-    assert images.promised(reference) is None
-    assert images.why_untold(reference)
+    assert image_reference.promised(reference) is None
+    assert image_reference.why_untold(reference)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from buildguard.declared import dockerfile, layout, promise
+from buildguard.declared import promise
 from buildguard.engines import Ready
-from buildguard.target import PythonVersion, Target
+from buildguard.project import dockerfile, image_layout
+from buildguard.project.target import PythonVersion, Target
 
 _FILES = ["a.py", "pkg/b.py", "pkg/sub/c.py", "src/d.py", "backend/e.py", "requirements.txt"]
 
 
 def _layout(text: str, context: str = "", **arguments: str) -> dict[str, str]:
-    return layout.of_dockerfile(text.encode(), arguments, "", context, _FILES).twins
+    return image_layout.of_dockerfile(text.encode(), arguments, "", context, _FILES).twins
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_a_context_below_the_root() -> None:
 def test_roots() -> None:
     text = b"FROM python:3.11\nCOPY a.py /usr/local/bin/\nCOPY . /app\nCOPY pkg /app/pkg\nCOPY src /srv/src\n"
 
-    found = layout.of_dockerfile(text, {}, "", "", _FILES)
+    found = image_layout.of_dockerfile(text, {}, "", "", _FILES)
 
     assert found.roots == ("/app", "/srv/src", "/usr/local/bin/a.py")
 
@@ -80,7 +81,7 @@ def test_roots() -> None:
     ],
 )
 def test_the_best_match(paths: list[str], expected: tuple[str, str, bool] | None) -> None:
-    found = layout.best_match(paths, _FILES[:-1], {"", "pkg"})
+    found = image_layout.best_match(paths, _FILES[:-1], {"", "pkg"})
 
     assert (None if found is None else (found.root, found.prefix, found.certain)) == expected
 
@@ -135,7 +136,7 @@ def test_promises(reference: str, declared: str | None, runs: str, count: int) -
 
 
 def _doubts(text: str) -> dict[str, str]:
-    return dict(layout.of_dockerfile(f"FROM python:3.11\n{text}\n".encode(), {}, "", "", _FILES).doubts)
+    return dict(image_layout.of_dockerfile(f"FROM python:3.11\n{text}\n".encode(), {}, "", "", _FILES).doubts)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +212,7 @@ def test_doubts_go_through_the_stages() -> None:
         "FROM b AS c\nFROM python:3.11\nCOPY --from=c /src/pkg /app/pkg\n"
     )
 
-    found = layout.of_dockerfile(text.encode(), {}, "", "", [*_FILES, "late.py"])
+    found = image_layout.of_dockerfile(text.encode(), {}, "", "", [*_FILES, "late.py"])
 
     assert set(found.doubts) == {"pkg/b.py"}
     assert found.doubts["pkg/b.py"] == "RUN in line 3 may remove it"

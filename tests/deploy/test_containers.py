@@ -11,8 +11,8 @@ from google.cloud import run_v2
 
 from buildguard.commands.deploy import plan
 from buildguard.commands.planning import Request
-from buildguard.gcp.cut import repository_of
 from buildguard.gcp.service_containers import AppContainer, Container, UnknownContainerError
+from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.report.deploying import as_json, as_text
 from tests import images
 from tests.deploy.conftest import deployed, verdicts

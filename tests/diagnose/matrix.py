@@ -21,7 +21,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from buildguard.archives.pack import pack
 from buildguard.commands.check import check
 from buildguard.commands.diagnose import examine
 from buildguard.commands.job import Request
@@ -32,7 +31,8 @@ from buildguard.gcp.build import CloudBuild, source_of
 from buildguard.gcp.run import Candidate, NotReadyError, Run
 from buildguard.gcp.storage import ChangedError, Storage
 from buildguard.place import locate
-from buildguard.stages.ingit import commit_of
+from buildguard.project.source_archive import pack
+from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from tests import images
 from tests.conftest import BROKEN_BEFORE_312

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.archives.pack import pack
 from buildguard.emulator.serve import Emulator
 from buildguard.gcp.storage import Storage
-from buildguard.stages.ingit import commit_of
+from buildguard.project.source_archive import pack
+from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from buildguard.archives.pack import Packed
+    from buildguard.project.source_archive import Packed
     from tests.conftest import Project
 
 BUCKET = "emulated_cloudbuild"

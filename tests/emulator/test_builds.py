@@ -23,7 +23,7 @@ from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import endpoints
 from buildguard.gcp.build import CloudBuild, Seen, source_of
 from buildguard.gcp.storage import Url
-from buildguard.step import file as step
+from buildguard.project.cloudbuild import guard_step as step
 from tests import images
 from tests.conftest import BROKEN_BEFORE_312, Project
 from tests.emulator.conftest import BUCKET
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from buildguard.archives.pack import Packed
     from buildguard.emulator.serve import Emulator
+    from buildguard.project.source_archive import Packed
 
 pytestmark = pytest.mark.usefixtures("spotless")
 _FILES = {

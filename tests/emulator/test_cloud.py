@@ -25,8 +25,8 @@ from buildguard.gcp import build as builds
 from buildguard.gcp import storage
 from buildguard.gcp.build import CloudBuild, source_of
 from buildguard.place import locate
+from buildguard.project.cloudbuild import guard_step as step
 from buildguard.report import render
-from buildguard.step import file as step
 from tests import images
 from tests.conftest import BROKEN_BEFORE_312, REPOSITORY, Project
 from tests.emulator.conftest import BUCKET
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from buildguard.archives.pack import Packed
     from buildguard.diagnostic import Diagnostic
     from buildguard.emulator.serve import Emulator
-    from buildguard.manifest import Manifest
+    from buildguard.project.source_archive import Packed
     from buildguard.result import Report
+    from buildguard.stages.manifest import Manifest
 
 pytestmark = pytest.mark.usefixtures("engine")
 _FINE = {

@@ -13,8 +13,8 @@ from buildguard.gcp import build as builds
 from buildguard.gcp.build import CloudBuild, source_of
 from buildguard.gcp.marks import COMMIT
 from buildguard.gcp.run import Candidate, Run
+from buildguard.project.cloudbuild import guard_step as step
 from buildguard.report.page import page
-from buildguard.step import file as step
 from tests import images
 from tests.conftest import BROKEN_BEFORE_312, Project
 from tests.emulator.conftest import BUCKET
@@ -22,9 +22,9 @@ from tests.emulator.conftest import BUCKET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.archives.pack import Packed
     from buildguard.commands.diagnose import Examined
     from buildguard.emulator.serve import Emulator
+    from buildguard.project.source_archive import Packed
 
 pytestmark = pytest.mark.usefixtures("engine")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildguard.gcp.buildfile import Role, read
+from buildguard.project.cloudbuild.reader import Role, read
 
 _B, _P, _D, _F = Role.BUILDS, Role.PUSHES, Role.DEPLOYS, Role.FETCHES
 

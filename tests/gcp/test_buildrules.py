@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.diagnostic import Severity
-from buildguard.gcp import schema
-from buildguard.gcp.buildrules import problems
+from buildguard.project.cloudbuild import schema
+from buildguard.project.cloudbuild.lint import problems
 from tests.gcp.builds import CASES, Case
 
 if TYPE_CHECKING:

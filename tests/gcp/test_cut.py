@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.errors import UsageError
-from buildguard.gcp.cut import as_json, cut, docker_build, repository_of, tags
+from buildguard.project.cloudbuild.truncate import as_json, cut, docker_build, repository_of, tags
 
 if TYPE_CHECKING:
-    from buildguard.gcp.cut import Cut
+    from buildguard.project.cloudbuild.truncate import Cut
 
 _DOCKER = "{name: gcr.io/cloud-builders/docker, id: build, args: [build, -t, x, .]}"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import ruamel.yaml
 
-from buildguard.gcp.insert import NewStep, with_steps
-from buildguard.step import file as step
+from buildguard.project.cloudbuild import guard_step as step
+from buildguard.project.cloudbuild.edit import NewStep, with_steps
 from tests.conftest import BROKEN_BEFORE_312
 from tests.step.running import run
 

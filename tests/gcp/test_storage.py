@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.archives.pack import pack
 from buildguard.emulator.faults import Faults
 from buildguard.emulator.storage import StorageServer
 from buildguard.emulator.web import Handler, Web
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import endpoints
 from buildguard.gcp.storage import ChangedError, Hashes, Storage, Stored, Url, default_bucket, hashes_of
-from buildguard.stages.ingit import commit_of
+from buildguard.project.source_archive import pack
+from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 
 if TYPE_CHECKING:

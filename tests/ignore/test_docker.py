@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.errors import UnprovenError
-from buildguard.ignore import docker
+from buildguard.project.ignore import docker
 from tests.conftest import missing
 from tests.custody.damage import write
 

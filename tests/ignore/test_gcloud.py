@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.archives.pack import pack
 from buildguard.commands import compare
 from buildguard.errors import UnprovenError
-from buildguard.ignore import gcloud
-from buildguard.stages.ingit import commit_of
+from buildguard.project.ignore import gcloud
+from buildguard.project.source_archive import pack
+from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from tests.custody.damage import git, write
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildguard.project.cloudbuild.guard_step import rules
+from buildguard.project.sources import matches
 from buildguard.remote.source_names import covered
-from buildguard.source import matches
-from buildguard.step.file import rules
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.archives.pack import pack
 from buildguard.commands.check import check
 from buildguard.commands.job import Request
 from buildguard.errors import UnprovenError
@@ -20,7 +19,8 @@ from buildguard.gcp.build import CloudBuild, source_of
 from buildguard.gcp.logs import Tail
 from buildguard.gcp.storage import Storage, Url
 from buildguard.place import locate
-from buildguard.stages.ingit import commit_of
+from buildguard.project.source_archive import pack
+from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from tests.conftest import BROKEN_BEFORE_312
 

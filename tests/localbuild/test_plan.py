@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from buildguard.errors import UsageError
-from buildguard.localbuild.plan import Step, plan
-from buildguard.localbuild.substitutions import replaced, settled
+from buildguard.project.cloudbuild.steps import Step, plan
+from buildguard.project.cloudbuild.substitutions import replaced, settled
 
 _VALUES = {"_A": "feature/one-two", "_B": "", "PROJECT_ID": "acme", "_UNICODE": "é$x"}
 

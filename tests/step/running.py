@@ -9,12 +9,12 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard import manifest as manifests
-from buildguard.archives.pack import pack
-from buildguard.manifest import Manifest
-from buildguard.snapshots.disk import Disk
-from buildguard.stages.ingit import commit_of
-from buildguard.step import file as step
+from buildguard.project.cloudbuild import guard_step as step
+from buildguard.project.source_archive import pack
+from buildguard.stages import manifest as manifests
+from buildguard.stages.filesystem_snapshot import Disk
+from buildguard.stages.git_objects import commit_of
+from buildguard.stages.manifest import Manifest
 from buildguard.system import git
 from buildguard.system.pythons import candidates
 from tests.conftest import interpreter, missing

@@ -6,9 +6,9 @@ import os
 import random
 from typing import TYPE_CHECKING
 
-from buildguard.manifest import CARRIED
 from buildguard.remote import build_step
 from buildguard.remote.workspace import listed
+from buildguard.stages.manifest import CARRIED
 from tests.custody import chance
 from tests.step.running import carry
 

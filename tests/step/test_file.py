@@ -12,8 +12,8 @@ import pytest
 from pathspec import GitIgnoreSpec
 
 from buildguard import __version__
+from buildguard.project.cloudbuild import guard_step as step
 from buildguard.remote.source_names import covered
-from buildguard.step import file as step
 from tests.conftest import interpreter
 
 _PATTERNS = (

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import ruamel.yaml
 
-from buildguard import config as configs
-from buildguard.gcp.buildfile import Role, read
-from buildguard.gcp.buildrules import problems
-from buildguard.step import file as step
+from buildguard.project import config as configs
+from buildguard.project.cloudbuild import guard_step as step
+from buildguard.project.cloudbuild.lint import problems
+from buildguard.project.cloudbuild.reader import Role, read
 from tests.conftest import REPOSITORY
 from tests.step.running import run, unpacked
 

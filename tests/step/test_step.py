@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.manifest import CARRIED
-from buildguard.step import file as step
+from buildguard.project.cloudbuild import guard_step as step
+from buildguard.stages.manifest import CARRIED
 from tests.conftest import BROKEN_BEFORE_312, CASES, Project
 from tests.custody import damage
 from tests.custody.damage import DAMAGES, Damage, write

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 from buildguard import causes, difference
-from buildguard.archives import source
 from buildguard.commands.evidence import Collector
 from buildguard.containers import daemon
 from buildguard.errors import UnprovenError
 from buildguard.rules import plan
+from buildguard.stages.archives import reader
 from tests import oracle, test_cache
 from tests.conftest import CASES, interpreter
 from tests.custody import chains, chance, damage, mutants, seeded, test_detectors
@@ -136,13 +136,13 @@ def archives(folder: Path, scale: float) -> Figure:
         damage.stage_of(kind, repo, repo, "made")
         data = (repo / "stages" / f"made.{kind}").read_bytes()
         file.write_bytes(data)
-        members = len(source.read(file).manifest.entries)
+        members = len(reader.read(file).manifest.entries)
         rng = random.Random(kind)
         for number in range(tries // 3):
             way, mutant = mutants.mutated(data, rng)
             file.write_bytes(mutant)
             try:
-                found = source.read(file)
+                found = reader.read(file)
             except UnprovenError:
                 continue
             if way in mutants.KEEPS_BLOCKS and len(found.manifest.entries) != members:
@@ -165,7 +165,7 @@ def parsers(folder: Path, scale: float) -> Figure:
         _way, mutant = mutants.mutated(data, rng)
         file.write_bytes(mutant)
         try:
-            entries = source.read(file).manifest.entries.values()
+            entries = reader.read(file).manifest.entries.values()
         except UnprovenError:
             continue
         tries += 1

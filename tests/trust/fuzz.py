@@ -12,20 +12,21 @@ import traceback
 import warnings
 from typing import TYPE_CHECKING
 
-from buildguard import config, logs, manifest, text, troubles
-from buildguard.archives import gzipped
-from buildguard.archives.tar import TarReader
-from buildguard.declared import compose, contexts, dockerfile, layout, pins
-from buildguard.declared.images import parse as image_of
+from buildguard import logs, text, troubles
 from buildguard.deploy import ledger
 from buildguard.diagnostic import shown
 from buildguard.errors import GuardError
-from buildguard.gcp import buildrules
-from buildguard.ignore import docker, gcloud
+from buildguard.project import compose, config, contexts, dockerfile, image_layout, version_files
+from buildguard.project.cloudbuild import guard_step as steps
+from buildguard.project.cloudbuild import lint
+from buildguard.project.ignore import docker, gcloud
+from buildguard.project.image_reference import parse as image_of
 from buildguard.remote.wire import read_list
 from buildguard.rules import fstrings
+from buildguard.stages import manifest
+from buildguard.stages.archives import gzip as archives_gzip
+from buildguard.stages.archives.tar import TarReader
 from buildguard.stages.native import Reader
-from buildguard.step import file as steps
 from tests.conftest import REPOSITORY
 from tests.diagnose.messages import MESSAGES
 
@@ -64,7 +65,7 @@ def _elf(data: bytes) -> None:
 
 def _recipe(data: bytes) -> None:
     dockerfile.final(data, {"A": "1"})
-    layout.of_dockerfile(data, {}, "", "", ["a.py", "app/b.py"])
+    image_layout.of_dockerfile(data, {}, "", "", ["a.py", "app/b.py"])
     contexts.guess("app/Dockerfile", data, contexts.ProjectPaths([b"a.py", b"app/Dockerfile", b"app/b.py"]))
 
 
@@ -91,11 +92,11 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "config": lambda data: config.read({b"buildguard.toml": data}),
     "pyproject": lambda data: config.read({b"pyproject.toml": data}),
     "Dockerfile": _recipe,
-    "cloudbuild.yaml": lambda data: buildrules.problems(data, "cloudbuild.yaml", {}),
+    "cloudbuild.yaml": lambda data: lint.problems(data, "cloudbuild.yaml", {}),
     "compose.yaml": lambda data: compose.builds({"compose.yaml": data, "compose.override.yaml": data}),
-    "app.yaml": lambda data: pins.declarations(data, "app.yaml"),
-    "Pipfile": lambda data: pins.declarations(data, "Pipfile"),
-    ".tool-versions": lambda data: pins.declarations(data, ".tool-versions"),
+    "app.yaml": lambda data: version_files.declarations(data, "app.yaml"),
+    "Pipfile": lambda data: version_files.declarations(data, "Pipfile"),
+    ".tool-versions": lambda data: version_files.declarations(data, ".tool-versions"),
     ".gcloudignore": lambda data: _ignored(lambda read: gcloud.Rules(read, has_git=True), data),
     ".dockerignore": lambda data: _ignored(lambda read: docker.Rules(read, "", "Dockerfile"), data),
     "manifest": lambda data: manifest.parse(data, "it"),
@@ -106,7 +107,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "image name": lambda data: image_of(data.decode("utf-8", "replace")),
     "ELF": _elf,
     "tar": _tar,
-    "gzip": lambda data: list(gzipped.gunzip(iter([data]))),
+    "gzip": lambda data: list(archives_gzip.gunzip(iter([data]))),
     "source": _source,
 }
 

@@ -23,14 +23,14 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard.archives.pack import pack
 from buildguard.containers import cell, daemon
 from buildguard.emulator.faults import Faults
 from buildguard.emulator.storage import StorageServer
 from buildguard.errors import UnprovenError
 from buildguard.gcp import endpoints
 from buildguard.gcp.storage import Storage
-from buildguard.stages.ingit import commit_of
+from buildguard.project.source_archive import pack
+from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from buildguard.system import owner as owners
 from tests import images

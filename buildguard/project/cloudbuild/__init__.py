@@ -1,0 +1,1 @@
+"""Cloud Build's configuration files: reading, checking, editing and shortening them."""

@@ -1,0 +1,163 @@
+"""A build file as the API's JSON has it, and cut before the first step that deploys: nothing is to serve before it is proven. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildguard.errors import UsageError
+from buildguard.project import yaml
+from buildguard.project.cloudbuild import reader, schema
+from buildguard.project.cloudbuild.fields import camel
+from buildguard.project.cloudbuild.reader import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from buildguard.project.yaml import Node
+
+_NUMBERS = frozenset({"allowExitCodes", "diskSizeGb"})
+_SWITCHES = frozenset(
+    camel(name) for fields in schema.MESSAGES.values() for name, kind in fields.items() if kind == "bool"
+)
+_MAPS = frozenset({"substitutions", "envMap", "secretEnv"})  # their keys are the person's own
+_USED = re.compile(r"\$\{?(?P<name>\w+)")
+_SUGGESTIVE = re.compile(r"(?i)\b(?:deploy|release|rollout|promote|publish)")
+
+
+class Cut(NamedTuple):
+    """A build without what comes from its first deploying step on: the steps that run, and those that do not, in words.
+
+    `pushes` are the steps that push images themselves, before anything is proven.
+    """
+
+    build: dict[str, Any]
+    kept: tuple[str, ...]
+    left_out: tuple[str, ...]
+    pushes: tuple[str, ...]
+
+
+def cut(data: bytes, file: str, until: str, substitutions: Mapping[str, str]) -> Cut:
+    """Read a build file and cut it before the step `until`, or before the first one that deploys, if any.
+
+    Raises UsageError where `until` is no step, or where nobody can tell whether a step deploys.
+    """
+    build = as_json(data, file)
+    steps = build.get("steps") or []
+    told = reader.read(data, file, substitutions).steps
+    names = [_name(number, step) for number, step in enumerate(steps)]
+    if until:
+        ids = [step.get("id", "") for step in steps]
+        if until not in ids:
+            raise UsageError(f"{file} has no step with the id '{until}'", hint="[tool.buildguard.deploy] build-until")
+        at = ids.index(until)
+    else:
+        at = next((one.number for one in told if Role.DEPLOYS in one.roles), len(steps))
+        doubtful = next((n for n, one in enumerate(told[:at]) if not one.roles and _suggests(steps[n])), None)
+        if doubtful is not None:
+            raise UsageError(
+                f"whether {names[doubtful]} of {file} deploys cannot be told",
+                hint="say where the build ends: [tool.buildguard.deploy] build-until, the id of the first step that deploys",
+            )
+    if not at:
+        raise UsageError(f"nothing of {file} is left before the step that deploys", hint="it has to build an image")
+    pushes = tuple(names[one.number] for one in told[:at] if Role.PUSHES in one.roles)
+    return Cut(_without(build, at), tuple(names[:at]), tuple(names[at:]), pushes)
+
+
+def _without(build: dict[str, Any], at: int) -> dict[str, Any]:
+    """The build with its first steps only, and without the ids, substitutions and secrets that only the others used."""
+    kept, gone = build["steps"][:at], build["steps"][at:]
+    lost = {step["id"] for step in gone if step.get("id")}
+    made = {**build, "steps": [_waiting(step, lost) for step in kept]}
+    used, were_used = _names_in({**made, "substitutions": {}}), _names_in(gone)
+    declared = made.get("substitutions") or {}
+    wanted = {key: value for key, value in declared.items() if key in used or key not in were_used}
+    if declared:
+        made["substitutions"] = wanted
+    secrets = {name for step in kept for name in step.get("secretEnv", [])}
+    secrets |= set((made.get("options") or {}).get("secretEnv") or [])
+    available = made.get("availableSecrets") or {}
+    if available.get("secretManager"):
+        rest = [one for one in available["secretManager"] if one.get("env") in secrets]
+        made["availableSecrets"] = {**available, "secretManager": rest}
+        if not rest and not available.get("inline"):
+            del made["availableSecrets"]
+    return made
+
+
+def _waiting(step: dict[str, Any], lost: set[str]) -> dict[str, Any]:
+    if not lost.intersection(step.get("waitFor") or []):
+        return step
+    return {**step, "waitFor": [one for one in step["waitFor"] if one not in lost] or ["-"]}
+
+
+def _names_in(value: object) -> set[str]:
+    return {match["name"] for match in _USED.finditer(json.dumps(value))}
+
+
+def _name(number: int, step: Mapping[str, Any]) -> str:
+    words = " ".join([step.get("name", ""), *step.get("args", [])])
+    return f"{step.get('id') or f'step #{number}'} ({words[:60]}{'…' if len(words) > 60 else ''})"  # noqa: PLR2004
+
+
+def _suggests(step: Mapping[str, Any]) -> bool:
+    words = [step.get("id", ""), step.get("entrypoint", ""), step.get("script", ""), *step.get("args", [])]
+    return any(_SUGGESTIVE.search(word) for word in words)
+
+
+# ------------------------------------------------------------------------------------------ as the API's JSON has it
+
+
+def as_json(data: bytes, file: str) -> dict[str, Any]:
+    """A build file with its fields by their names in JSON. Raises UsageError for what is no mapping."""
+    root = yaml.read(data, file)
+    if not isinstance(root.value, dict):
+        raise UsageError(f"{file} is no build file: a mapping is wanted")
+    return dict(_mapping(root, ""))
+
+
+def _mapping(node: Node, key: str) -> Iterator[tuple[str, Any]]:
+    for name, value in node.pairs():
+        if value.kind != "null":
+            wanted = name if key in _MAPS else camel(name)
+            yield wanted, _value(value, wanted)
+
+
+def _value(node: Node, key: str) -> Any:
+    if isinstance(node.value, dict):
+        return dict(_mapping(node, key))
+    if isinstance(node.value, list):
+        return [_value(one, key) for one in node.items()]
+    text = node.text()
+    if key in _SWITCHES:
+        return text.lower() in {"true", "yes", "on", "y"}
+    return int(text) if key in _NUMBERS and node.kind == "int" else text
+
+
+# ------------------------------------------------------------------------------------------ images
+
+
+def repository_of(reference: str) -> str:
+    """An image's name without its tag or digest."""
+    name = reference.partition("@")[0]
+    head, colon, tail = name.rpartition(":")
+    return head if colon and "/" not in tail else name
+
+
+def tags(build: Mapping[str, Any]) -> list[str]:
+    """The names that a build gives to images: those that it pushes through `images`, and those of its docker builds."""
+    found = [*build.get("images", []), *((build.get("artifacts") or {}).get("images") or [])]
+    for step in build.get("steps") or []:
+        args = list(step.get("args", []))
+        if "docker" in step.get("name", "") and "build" in args:
+            found += [args[at + 1] for at, one in enumerate(args[:-1]) if one in {"-t", "--tag"}]
+            found += [one.partition("=")[2] for one in args if one.startswith("--tag=")]
+    return list(dict.fromkeys(found))
+
+
+def docker_build(image: str, dockerfile: str, context: str) -> dict[str, Any]:
+    """The build of a project without a build file, as gcloud submits it: one step over its Dockerfile."""
+    args = ["build", "--network", "cloudbuild", "-t", image, "-f", dockerfile, context or "."]
+    return {"steps": [{"id": "build", "name": "gcr.io/cloud-builders/docker", "args": args}], "images": [image]}

@@ -1,0 +1,243 @@
+"""`[tool.buildguard]` in pyproject.toml, or the same keys in buildguard.toml: read strictly, once."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildguard.errors import UsageError
+from buildguard.project import toml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILES = (b"buildguard.toml", b"pyproject.toml")
+
+
+PLATFORM = "linux/amd64"  # what runs an image, unless somebody says otherwise
+
+
+class ServiceTable(NamedTuple):
+    """One `[[tool.buildguard.service]]`; `context` is None where it is not set."""
+
+    name: str
+    dockerfile: str
+    context: str | None
+    line: int | None
+
+
+class CloudTable(NamedTuple):
+    """`[tool.buildguard.cloud]`, as far as it says where builds run and who runs them."""
+
+    project: str = ""
+    region: str = ""
+    bucket: str = ""
+    worker_pool: str = ""
+    service_account: str = ""
+
+
+class DeployTable(NamedTuple):
+    """`[tool.buildguard.deploy]`, beside the platform and the root."""
+
+    service: str = ""
+    build_until: str = ""
+    image: str = ""
+    container: str = ""
+    health: str = ""
+    traffic: tuple[int, ...] = (100,)
+    fallback: str = "ask"
+    required_env: tuple[str, ...] = ()
+    verify: tuple[str, ...] = ()
+    verify_after: bool = False
+
+
+class Config(NamedTuple):
+    """The configuration; `file` is empty where there is none, `target_line` and `image_line` are where those stand.
+
+    `platform` and `image_root` are those of the deploy: what the image runs on, and where the project lies in it.
+    """
+
+    file: str = ""
+    target: tuple[str, ...] = ()
+    target_line: int | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    engine: tuple[str, ...] = ()
+    image: str = ""
+    dockerfile: str = ""
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    services: tuple[ServiceTable, ...] = ()
+    build_file: str = ""
+    substitutions: tuple[tuple[str, str], ...] = ()
+    image_line: int | None = None
+    platform: str = PLATFORM
+    image_root: str = ""
+    cloud: CloudTable = CloudTable()
+    deploy: DeployTable = DeployTable()
+
+
+# Every key there is, with the type of its value; tables that later commands read are checked here too,
+# so that a typo is told by whichever command runs first.
+KEYS: dict[str, dict[str, type]] = {
+    "": {
+        "target": list,
+        "include": list,
+        "exclude": list,
+        "engine": list,
+        "image": str,
+        "dockerfile": str,
+        "select": list,
+        "ignore": list,
+        "per-file-ignores": dict,
+        "service": list,
+        "cloud": dict,
+        "deploy": dict,
+    },
+    "service": {"name": str, "dockerfile": str, "context": str},
+    "cloud": {
+        "project": str,
+        "region": str,
+        "bucket": str,
+        "config": str,
+        "substitutions": dict,
+        "worker-pool": str,
+        "service-account": str,
+    },
+    "deploy": {
+        "service": str,
+        "platform": str,
+        "build-until": str,
+        "image": str,
+        "container": str,
+        "root": str,
+        "health": str,
+        "traffic": list,
+        "fallback": str,
+        "required-env": list,
+        "verify": list,
+        "verify-after": bool,
+    },
+}
+WORDS = {list: "a list", dict: "a table", str: "a string", bool: "true or false"}
+
+
+def read(files: Mapping[bytes, bytes]) -> Config:
+    """The configuration among the files of a root, by name; raises UsageError with file and line."""
+    for name in FILES:
+        data = files.get(name)
+        if data is None:
+            continue
+        file = name.decode()
+        content = toml.read(data, file)
+        table = content if file == "buildguard.toml" else content.get("tool", {}).get("buildguard")
+        if table is not None:
+            return _config(table, _Place(file, data))
+    return Config()
+
+
+class _Place(NamedTuple):
+    """Where a key stands, for messages."""
+
+    file: str
+    data: bytes
+
+    def line(self, key: str) -> int | None:
+        return toml.line_of(self.data, key)
+
+    def wrong(self, key: str, message: str, hint: str = "") -> UsageError:
+        line = self.line(key)
+        place = self.file if line is None else f"{self.file}:{line}"
+        return UsageError(f"{place}: {message}", hint=hint)
+
+
+def _config(table: Any, place: _Place) -> Config:
+    _check(table, "", place)
+    services = table.get("service", [])
+    for service in services:
+        _check(service, "service", place)
+    for name in ("cloud", "deploy"):
+        _check(table.get(name, {}), name, place)
+    ignores = table.get("per-file-ignores", {})
+    substitutions = table.get("cloud", {}).get("substitutions", {})
+    return Config(
+        file=place.file,
+        target=_strings(table, "target", place),
+        target_line=place.line("target"),
+        include=_strings(table, "include", place),
+        exclude=_strings(table, "exclude", place),
+        engine=_strings(table, "engine", place),
+        image=table.get("image", ""),
+        dockerfile=table.get("dockerfile", ""),
+        select=_strings(table, "select", place),
+        ignore=_strings(table, "ignore", place),
+        per_file_ignores=tuple((pattern, _strings(ignores, pattern, place)) for pattern in ignores),
+        services=tuple(_service(service, place) for service in services),
+        build_file=table.get("cloud", {}).get("config", ""),
+        substitutions=tuple((key, str(value)) for key, value in substitutions.items()),
+        image_line=place.line("image"),
+        platform=table.get("deploy", {}).get("platform") or PLATFORM,
+        image_root=table.get("deploy", {}).get("root", ""),
+        cloud=CloudTable(
+            **{name: table.get("cloud", {}).get(name.replace("_", "-"), "") for name in CloudTable._fields}
+        ),
+        deploy=_deploy(table.get("deploy", {}), place),
+    )
+
+
+def _deploy(table: Mapping[str, Any], place: _Place) -> DeployTable:
+    fallback = table.get("fallback", "ask")
+    if fallback not in {"auto", "ask", "never"}:
+        raise place.wrong("fallback", f"'{fallback}' is no fallback", "auto, ask or never")
+    traffic = table.get("traffic") or [100]
+    if not all(isinstance(one, int) and 0 <= one <= 100 for one in traffic) or traffic[-1] != 100:  # noqa: PLR2004
+        raise place.wrong("traffic", "'traffic' must be percents that end with 100", "traffic = [0, 10, 100]")
+    return DeployTable(
+        service=table.get("service", ""),
+        build_until=table.get("build-until", ""),
+        image=table.get("image", ""),
+        container=table.get("container", ""),
+        health=table.get("health", ""),
+        traffic=tuple(traffic),
+        fallback=fallback,
+        required_env=_strings(table, "required-env", place),
+        verify=_strings(table, "verify", place),
+        verify_after=table.get("verify-after", False),
+    )
+
+
+def _service(table: Mapping[str, Any], place: _Place) -> ServiceTable:
+    for key in ("name", "dockerfile"):
+        if not table.get(key):
+            raise place.wrong("service", f"a service needs a {key}", '[[tool.buildguard.service]] name = "backend"')
+    name, dockerfile = table["name"], table["dockerfile"]
+    context = table["context"].strip("/") if "context" in table else None
+    if context is not None:
+        context = "" if context == "." else context.removeprefix("./")
+    return ServiceTable(name, dockerfile, context, place.line("service"))
+
+
+def _check(table: Any, name: str, place: _Place) -> None:
+    """Refuse unknown keys and wrong types."""
+    known = KEYS[name]
+    if not isinstance(table, dict):
+        raise place.wrong(name or "buildguard", f"{name or 'tool.buildguard'} must be a table")
+    for key, value in table.items():
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            shown = f"{name}.{key}" if name else key
+            raise place.wrong(key, f"unknown key '{shown}'", f"did you mean '{close[0]}'?" if close else "")
+        if key == "target" and isinstance(value, str):
+            continue
+        if not isinstance(value, known[key]):
+            raise place.wrong(key, f"'{key}' must be {WORDS[known[key]]}")
+
+
+def _strings(table: Mapping[str, Any], key: str, place: _Place) -> tuple[str, ...]:
+    value = table.get(key, [])
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise place.wrong(key, f"'{key}' must be a list of strings")
+    return tuple(value)

@@ -1,0 +1,155 @@
+"""The build context of a Dockerfile where no file declares it: what its COPY and ADD instructions name decides. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from bisect import bisect_left
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.project import dockerfile, image_layout
+from buildguard.project.target import Certainty, ContextBasis
+from buildguard.remote.source_names import SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_REMOTE = re.compile(r"[\w+.-]+://|git@|<<")  # of ADD, and a heredoc
+_GLOB = re.compile(r"[*?\[]")
+_MOST_SOURCES = 200
+
+
+class ContextGuess(NamedTuple):
+    """The folder that counts as a build context, how it is known, and a note for people (may be empty)."""
+
+    context: str
+    basis: ContextBasis
+    note: str = ""
+
+
+class CopySource(NamedTuple):
+    """A path below the build context that an instruction copies, and the line of the instruction."""
+
+    path: str
+    line: int
+
+
+class ProjectPaths:
+    """The paths of a project, sorted, so that files, folders and patterns are found without a walk."""
+
+    def __init__(self, paths: Iterable[bytes]) -> None:
+        self._paths = sorted(paths)
+
+    def below(self, folder: str) -> Iterator[bytes]:
+        """Every file in a folder and the folders in it, "" for all."""
+        start = folder.encode("utf-8", "surrogateescape") + b"/" if folder else b""
+        at = bisect_left(self._paths, start)
+        while at < len(self._paths) and self._paths[at].startswith(start):
+            yield self._paths[at]
+            at += 1
+
+    def has(self, path: str) -> bool:
+        """Whether a file or a folder exists; what is behind a link or in a closed submodule counts as existing."""
+        if _GLOB.search(path):
+            return self._matches(path)
+        parts = path.split("/")
+        files = ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
+        return any(self._is_file(one) for one in files) or next(self.below(path), None) is not None
+
+    def has_source(self, folder: str) -> bool:
+        """Whether a folder contains Python sources."""
+        return any(path.endswith(SUFFIXES) for path in self.below(folder))
+
+    def _is_file(self, path: str) -> bool:
+        raw = path.encode("utf-8", "surrogateescape")
+        at = bisect_left(self._paths, raw)
+        return at < len(self._paths) and self._paths[at] == raw
+
+    def _matches(self, pattern: str) -> bool:
+        """Whether a file or a folder matches, part by part as Docker does."""
+        parts = pattern.split("/")
+        fixed = next(number for number, part in enumerate(parts) if _GLOB.search(part))
+        for path in self.below("/".join(parts[:fixed])):
+            names = path.decode("utf-8", "surrogateescape").split("/")
+            if len(names) >= len(parts) and all(map(fnmatchcase, names[fixed:], parts[fixed:])):
+                return True
+        return False
+
+
+def guess(path: str, data: bytes, paths: ProjectPaths, *, prefer_root: bool = False) -> ContextGuess:
+    """The context of a Dockerfile: its folder or one above, whichever misses the fewest of its COPY sources.
+
+    Where several miss as many, it is the nearest with Python sources. A folder without sources counts only where it
+    misses nothing.
+    """
+    own = posixpath.dirname(path)
+    folders = [own, *_above(own)]
+    usual = [one for one in folders if not one or paths.has_source(one)]
+    if prefer_root:
+        usual.insert(0, usual.pop())
+    sources = copy_sources(data)
+    missing = {
+        one: [source for source in sources if not paths.has(posixpath.join(one, source.path))] for one in folders
+    }
+    chosen = min(usual, key=lambda one: len(missing[one]))
+    if missing[chosen]:
+        chosen = next((one for one in folders if not missing[one]), chosen)
+    others = [missing[one] for one in folders if one != chosen]
+    if sources and not missing[chosen] and all(others):
+        line = min((source.line for lost in others for source in lost), default=sources[0].line)
+        empty = (
+            f"{path}:{line}: the build context is {chosen}, which contains no Python source; nothing is checked for it"
+        )
+        basis = ContextBasis(Certainty.CONFIRMED, f"{path}:{line}")
+        return ContextGuess(chosen, basis, "" if chosen in usual else empty)
+    return ContextGuess(chosen, ContextBasis(Certainty.GUESSED, path), _note(path, chosen, missing[chosen], paths))
+
+
+def copy_sources(data: bytes) -> list[CopySource]:
+    """The paths that a Dockerfile's COPY and ADD take from its context, less those that may be missing there."""
+    found: list[CopySource] = []
+    known: dict[str, dict[str, str]] = {}
+    for stage in dockerfile.stages(data, {}):
+        variables = dict(known.get(stage.base.lower(), {}))
+        for step in stage.instructions:
+            text = dockerfile.fill(step.text, variables)
+            if step.name in {"ENV", "ARG"}:
+                variables |= image_layout.variables(step.name, text, {})
+            elif step.name in {"COPY", "ADD"} and not any(flag.startswith("--from=") for flag in step.flags):
+                found += (CopySource(one, step.line) for one in _sources(image_layout.words(text)))
+        if stage.alias:
+            known[stage.alias] = variables
+    return list(dict.fromkeys(found))[:_MOST_SOURCES]
+
+
+def _sources(words: Sequence[str]) -> Iterator[str]:
+    for word in words[:-1]:
+        source = _required(posixpath.normpath(posixpath.join("/", word)).lstrip("/"))
+        if source and "$" not in source and not _REMOTE.match(word):
+            yield source
+
+
+def _required(source: str) -> str:
+    """The part of a source that cannot be missing: of `lock/poetry.lock*` or `lock/yarn.loc[k]` the folder."""
+    name = posixpath.basename(source)
+    if not name.endswith("*") and "[" not in name:
+        return source
+    parts = posixpath.dirname(source).split("/")
+    return "/".join(parts[: next((at for at, part in enumerate(parts) if _GLOB.search(part)), len(parts))])
+
+
+def _above(folder: str) -> Iterator[str]:
+    while folder:
+        folder = posixpath.dirname(folder)
+        yield folder
+
+
+def _note(path: str, chosen: str, missing: Sequence[CopySource], paths: ProjectPaths) -> str:
+    own, shown = posixpath.dirname(path), chosen or "the root"
+    change = "set context in [[tool.buildguard.service]] to change it"
+    if missing and own:
+        return f"{path}:{missing[0].line}: no folder contains all that is copied; {shown} counts as the build context; {change}"
+    if chosen != own and not paths.has_source(own):
+        return f"{path}: no Python source in its folder, so {shown} counts as its build context; {change}"
+    return ""

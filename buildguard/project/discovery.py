@@ -1,0 +1,354 @@
+"""From the files of a stage to targets: every declaration is kept, the one of production decides."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.diagnostic import shown_path
+from buildguard.errors import UnprovenError, UsageError
+from buildguard.project import compose, image_reference, version_files
+from buildguard.project.ignore import docker
+from buildguard.project.services import ProjectFiles, named_dockerfiles, picked
+from buildguard.project.services import services as services_of
+from buildguard.project.sources import deciding
+from buildguard.project.target import Declaration, PythonVersion, Rank, Service, Target
+from buildguard.project.yaml import InvalidYamlError
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Sequence
+
+    from buildguard.project.config import Config
+    from buildguard.stages.stage import Entry, Stage
+
+_DOCKERFILE = re.compile(
+    rb"(?:^|/)(?:(?:Docker|Container)file(?:[-._][^/]+)?|[^/]+\.(?:Docker|Container)file)$", re.IGNORECASE
+)
+_NO_DOCKERFILE = (
+    b".dockerignore",
+    b".md",
+    b".txt",
+    b".j2",
+    b".jinja",
+    b".jinja2",
+    b".tmpl",
+    b".tpl",
+    b".erb",
+    b".py",
+    b".sh",
+)
+_TOOLING = (b".devcontainer", b".github", b".gitlab", b".git")
+
+
+class Found(NamedTuple):
+    """Everything that was found: the targets, what each file declares, and notes for people."""
+
+    targets: list[Target]
+    declarations: list[Declaration]
+    notes: list[str]
+
+
+def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence[str] = (), service: str = "") -> Found:
+    """The targets of a stage: what flags say, else the configuration, else what the files declare.
+
+    `sources` are the files under check; targets that run none of them are left out. Raises UsageError where
+    nothing is declared at all.
+    """
+    if flags and not service:
+        return Found([_typed(text, "--target", None, []) for text in flags], [], [])
+    files = _read(stage, config)
+    services, notes = services_of(files, config)
+    declarations = _declarations(files, services)
+    declared = [one for one in declarations if one.decides]
+    if service:
+        services = picked(services, service)
+    typed = [(text, "--target") for text in flags] or [(text, _config_place(config)) for text in config.target]
+    if typed:
+        # a version that somebody set runs everything, or the one service that was picked
+        at_root = [one for one in declared if not one.folder]
+        against = [] if flags else at_root + [_from_dockerfile(one, files)[0] for one in services]
+        runs: Sequence[Service | None] = services if service else [None]
+        targets = [_typed(text, place, one, against) for text, place in typed for one in runs]
+        return Found(targets, declarations, files.notes + notes)
+    targets, seen = _from_services(services, files, declared)
+    if not service:
+        targets += _root_target(targets, declared, sources)
+    targets = [target for target in targets if any(target_covers(target, targets, entry.path) for entry in sources)]
+    if not targets and not (service and services):
+        if files.unreadable:
+            raise files.unreadable[0]
+        raise _nothing_declared(declarations)
+    return Found(_unique(targets), declarations + seen, files.notes + notes)
+
+
+def _nothing_declared(declarations: Iterable[Declaration]) -> UsageError:
+    steps = (f"{one.place}: {one.words}; it runs that step only\n" for one in declarations if not one.decides)
+    return UsageError(
+        "nothing here says which Python will run this code",
+        hint="".join(steps) + 'add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]',
+    )
+
+
+class Recipe(NamedTuple):
+    """How one image is built: its service, and the text of its Dockerfile."""
+
+    service: Service
+    dockerfile: bytes
+
+
+def recipes(stage: Stage, config: Config, service: str = "") -> list[Recipe]:
+    """The images that a stage's files build, or the one that is called `service`; raises UsageError."""
+    files = _read(stage, config)
+    services, _notes = services_of(files, config)
+    if service:
+        services = picked(services, service)
+    return [Recipe(one, files.dockerfiles[one.dockerfile]) for one in services]
+
+
+def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:
+    """Whether a target runs a path; the root's target runs what lies in no service's context."""
+    if target.context is None:
+        return not any(other.context is not None and other.covers(path) for other in every)
+    return target.covers(path)
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+def _read(stage: Stage, config: Config) -> ProjectFiles:
+    dockerfiles = {os.fsencode(path) for path in _configured(config)}
+    build_file = os.fsencode(config.build_file)
+    entries = stage.entries()
+    found = ProjectFiles(tuple(entry.path for entry in entries), {}, {}, [], {}, {}, [], [])
+    composed: dict[str, bytes] = {}
+    configured = {*dockerfiles, build_file}
+    for entry, content in _contents(stage, [one for one in entries if _is_read(one.path, configured)], found):
+        path = shown_path(entry.path)
+        if entry.path in dockerfiles or _is_dockerfile(entry.path):
+            found.dockerfiles[path] = content
+        elif path.endswith(".dockerignore"):
+            found.ignores[path] = content
+        elif posixpath.basename(path) in version_files.NAMES:
+            found.pins[path] = content
+        elif entry.path == build_file or cloudbuild_name(entry.path):
+            _read_build_file(path, content, config, found)
+        elif compose.is_compose(entry.path):
+            composed[path] = content
+    builds, notes = compose.builds(composed)
+    found.compose_builds.extend(builds)
+    found.notes.extend(notes)
+    names = named_dockerfiles(found)
+    named = [one for one in entries if one.path in names and not _is_tooling(one.path)] if names else []
+    found.dockerfiles.update((shown_path(entry.path), content) for entry, content in _contents(stage, named, found))
+    return found
+
+
+def _is_read(path: bytes, configured: Container[bytes]) -> bool:
+    return path in configured or (deciding(path) and not (compose.is_compose(path) and _is_tooling(path)))
+
+
+def _contents(stage: Stage, wanted: Iterable[Entry], found: ProjectFiles) -> Iterator[tuple[Entry, bytes]]:
+    """The content of some files; a compose file that cannot be read costs a note, any other one everything."""
+    for entry, content in stage.contents(wanted):
+        if isinstance(content, bytes):
+            yield entry, content
+        elif not content.gone:
+            reason = f"{shown_path(entry.path)}: {content.reason}"
+            if not compose.is_compose(entry.path):
+                raise UnprovenError(reason)
+            found.notes.append(f"{reason}; its build contexts are not known")
+
+
+def _read_build_file(path: str, content: bytes, config: Config, found: ProjectFiles) -> None:
+    from buildguard.project.cloudbuild import reader
+
+    try:
+        found.buildfiles[path] = reader.read(content, path, dict(config.substitutions))
+    except InvalidYamlError as error:
+        found.unreadable.append(error)  # BG410 says so
+
+
+def cloudbuild_name(path: bytes) -> bool:
+    """Whether a path is called like a build file: cloudbuild.yaml, cloudbuild-staging.yaml, api.cloudbuild.json."""
+    name = path[path.rfind(b"/") + 1 :]
+    stem, _, suffix = name.rpartition(b".")
+    named = suffix in {b"yaml", b"yml", b"json"} and b"cloudbuild" in re.split(rb"[-._]", stem)
+    return named and not _is_tooling(path)
+
+
+def _is_dockerfile(path: bytes) -> bool:
+    return _DOCKERFILE.search(path) is not None and not path.lower().endswith(_NO_DOCKERFILE) and not _is_tooling(path)
+
+
+def _is_tooling(path: bytes) -> bool:
+    return any(folder in _TOOLING for folder in path.split(b"/")[:-1])
+
+
+def _configured(config: Config) -> set[str]:
+    return {config.dockerfile, *(service.dockerfile for service in config.services)} - {""}
+
+
+def _declarations(files: ProjectFiles, services: Iterable[Service]) -> list[Declaration]:
+    """What is declared in the folders that speak for a service or for the root; others are somebody else's."""
+    homes = {"", *(home for one in services for home in _homes(one))}
+    found: list[Declaration] = []
+    for path, data in files.pins.items():
+        if _speaks_for(posixpath.dirname(path), homes):
+            found += version_files.declarations(data, path)
+    for path, buildfile in files.buildfiles.items():
+        folder = posixpath.dirname(path)
+        if not _speaks_for(folder, homes):
+            continue
+        for line, image in buildfile.step_images:
+            found.append(_image(Rank.STEP, path, line, image, f"step on {image}"))
+        for line, text in buildfile.versions:
+            found.append(version_files.exact(Rank.BUILDPACK, path, line, text, f"GOOGLE_PYTHON_VERSION {text}"))
+    return sorted(found, key=lambda one: (one.rank, one.file, one.line or 0))
+
+
+def _image(rank: Rank, file: str, line: int, image: str, words: str) -> Declaration:
+    version = image_reference.promised(image)
+    untold = "" if version is not None else image_reference.why_untold(image)
+    return Declaration(rank, file, line, words, version, posixpath.dirname(file), untold=untold, image=image)
+
+
+# ------------------------------------------------------------------------------------------ targets
+
+
+def _from_services(
+    services: list[Service], files: ProjectFiles, declared: list[Declaration]
+) -> tuple[list[Target], list[Declaration]]:
+    targets, seen = [], []
+    for service in services:
+        declaration, python = _from_dockerfile(service, files)
+        if not python:
+            continue
+        seen.append(declaration)
+        doubt = _doubt(service, files)
+        near = _nearest(declared, service)
+        # A build file that sets GOOGLE_PYTHON_VERSION speaks of buildpacks, which build no Dockerfile.
+        conflicts = _conflicts(declaration, [one for one in near if one.rank is not Rank.BUILDPACK])
+        target = _target(declaration, service.name, service.context, conflicts)
+        targets.append(target._replace(doubt=doubt, without=_left_out(service, services, files), basis=service.basis))
+    return targets, seen
+
+
+def _left_out(service: Service, services: Iterable[Service], files: ProjectFiles) -> tuple[str, ...]:
+    """The contexts of other images inside a service's own that its `.dockerignore` drops: it does not ship them."""
+    inside = {one.context for one in services if one.context and is_below(one.context, service.context)}
+    try:
+        rules = docker.Rules(files.ignores.get, service.context, service.dockerfile)
+    except UnprovenError:
+        return ()  # docker itself fails on that file: nothing is left out by it
+    return tuple(sorted(folder for folder in inside if rules.drops(f"{folder}/__init__.py") is not None))
+
+
+def is_below(folder: str, other: str) -> bool:
+    """Whether a folder lies inside another one ("" is the root)."""
+    return folder != other and (not other or folder.startswith(f"{other}/"))
+
+
+def _doubt(service: Service, files: ProjectFiles) -> str:
+    """Why another Python than that of a service's base image may run in the end."""
+    from buildguard.project import dockerfile
+
+    last = dockerfile.final(files.dockerfiles[service.dockerfile], dict(service.build_args), service.stage)
+    found = "" if last is None else dockerfile.installs_python(last.chain)
+    return f"{service.dockerfile}: {found}" if found else ""
+
+
+def _from_dockerfile(service: Service, files: ProjectFiles) -> tuple[Declaration, bool]:
+    """What a service's Dockerfile declares, and whether it has to do with Python at all."""
+    from buildguard.project import dockerfile
+
+    data = files.dockerfiles[service.dockerfile]
+    last = dockerfile.final(data, dict(service.build_args), service.stage)
+    folder = posixpath.dirname(service.dockerfile)
+    if last is None:
+        declaration = Declaration(
+            Rank.DOCKERFILE, service.dockerfile, 1, "no FROM", None, folder, untold="it has no FROM"
+        )
+        return declaration, True
+    words = f"final stage on {last.image}"
+    declaration = _image(Rank.DOCKERFILE, service.dockerfile, last.line, last.image, words)
+    if declaration.version is not None or image_reference.parse(last.image).last not in image_reference.NO_PYTHON:
+        return declaration, True
+    # what is copied into an empty image may be a whole Python; a web server's build stages say nothing of it
+    empty = image_reference.parse(last.image).last in image_reference.EMPTY
+    return declaration, dockerfile.speaks_of_python(dockerfile.stages(data, {}) if empty else last.chain)
+
+
+def _nearest(declared: Iterable[Declaration], service: Service) -> list[Declaration]:
+    """The declarations that speak for a service: of each file name, the one nearest above its Dockerfile or context."""
+    best: dict[str, tuple[int, list[Declaration]]] = {}
+    for one in declared:
+        if not _speaks_for(one.folder, _homes(service)):
+            continue
+        depth, name = len(one.folder.split("/")) if one.folder else 0, posixpath.basename(one.file)
+        if name not in best or depth > best[name][0]:
+            best[name] = (depth, [one])
+        elif depth == best[name][0]:
+            best[name][1].append(one)
+    return [one for _depth, found in best.values() for one in found]
+
+
+def _homes(service: Service) -> set[str]:
+    return {posixpath.dirname(service.dockerfile), service.context}
+
+
+def _speaks_for(folder: str, homes: Iterable[str]) -> bool:
+    """Whether what lies in a folder holds for one of the homes: it is that folder, or one above it."""
+    return not folder or any(home == folder or home.startswith(folder + "/") for home in homes)
+
+
+def _conflicts(chosen: Declaration, others: Iterable[Declaration]) -> tuple[Declaration, ...]:
+    if chosen.version is None:
+        return ()
+    return tuple(one for one in others if one != chosen and one.excludes(chosen.version))
+
+
+def _target(
+    chosen: Declaration, service: str | None, context: str | None, conflicts: tuple[Declaration, ...]
+) -> Target:
+    doubt = "" if chosen.rank is Rank.DOCKERFILE else f"{chosen.place} is no Dockerfile"
+    return Target(
+        chosen.version, chosen.place, chosen.image, service, context, chosen.untold, conflicts, doubt, chosen.specifier
+    )
+
+
+def _root_target(services: Sequence[Target], declared: list[Declaration], sources: Sequence[Entry]) -> list[Target]:
+    """The target of the files in no context, from the files at the root; the strongest decides."""
+    if any(target.context == "" for target in services):
+        return []
+    rest = [entry for entry in sources if not any(target.covers(entry.path) for target in services)]
+    if not rest:
+        return []
+    here = sorted((one for one in declared if not one.folder), key=lambda one: one.rank)
+    context = None if services else ""
+    if not here:
+        if not services:
+            return []
+        untold = "no file at the root says which Python runs what lies in no build context"
+        return [Target(None, "the root", None, None, context, untold)]
+    return [_target(here[0], None, context, _conflicts(here[0], here[1:]))]
+
+
+def _typed(text: str, place: str, service: Service | None, against: Iterable[Declaration]) -> Target:
+    version = PythonVersion.typed(text)
+    conflicts = tuple(one for one in against if one.excludes(version))
+    context, basis = (service.context, service.basis) if service is not None else ("", None)
+    return Target(version, place, None, None, context, "", conflicts, basis=basis)
+
+
+def _config_place(config: Config) -> str:
+    return config.file if config.target_line is None else f"{config.file}:{config.target_line}"
+
+
+def _unique(targets: Iterable[Target]) -> list[Target]:
+    """Targets that differ in more than what declares their context, the first of each."""
+    first: dict[Target, Target] = {}
+    for target in targets:
+        first.setdefault(target._replace(basis=None), target)
+    return list(first.values())

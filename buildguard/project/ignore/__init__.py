@@ -1,0 +1,1 @@
+"""The ignore rules of gcloud and of docker."""

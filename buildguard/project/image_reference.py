@@ -1,0 +1,119 @@
+"""What an image reference promises about the Python in it. Pure, and nothing is guessed."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from buildguard.project.target import PythonVersion
+
+_VERSION = r"3\.\d{1,2}(?:\.\d{1,3})?(?:(?:a|b|rc|-rc)\d*)?"
+_TAG = re.compile(rf"(?P<version>{_VERSION})(?:$|[-_])")
+# python3.12-bookworm-slim (uv), python-3.11, py3.11, 4-python3.11 (Azure), 1-3.11-bookworm (devcontainers)
+_IN_TAG = re.compile(rf"(?:^|[-_.])(?:python|py)[-_]?(?P<version>{_VERSION})(?:$|[-_])")
+_DEVCONTAINER = re.compile(rf"\d+(?:\.\d+)*-(?P<version>{_VERSION})(?:$|[-_])")
+# ubi9/python-311, runtimes/python312, sam/build-python3.11
+_IN_NAME = re.compile(r"python-?3\.?(?P<minor>\d{1,2})$")
+# A Debian release keeps its Python's minor version for life; the tags are Google's.
+_DISTROLESS = {"python3-debian11": "3.9", "python3-debian12": "3.11", "python3-debian13": "3.13"}
+# Images that hold nothing: what runs in them was copied in.
+EMPTY = frozenset({"busybox", "scratch", "static", "static-debian11", "static-debian12", "static-debian13"})
+# Images of other things: a final stage on one of these, where nothing speaks of Python, ships no Python.
+NO_PYTHON = EMPTY | frozenset(
+    {
+        "caddy",
+        "eclipse-temurin",
+        "envoy",
+        "golang",
+        "haproxy",
+        "httpd",
+        "mariadb",
+        "memcached",
+        "mongo",
+        "mysql",
+        "nginx",
+    }
+    | {"nginx-unprivileged", "node", "openjdk", "php", "postgres", "rabbitmq", "redis", "ruby", "rust", "traefik"}
+)
+
+
+# Distributions: what they hold of Python, if any, is installed later.
+_BARE = EMPTY | frozenset(
+    {
+        "almalinux",
+        "alpine",
+        "amazonlinux",
+        "archlinux",
+        "base",
+        "base-debian11",
+        "base-debian12",
+        "base-debian13",
+        "cc",
+        "centos",
+        "debian",
+        "fedora",
+        "opensuse",
+        "oraclelinux",
+        "rockylinux",
+        "ubi",
+        "ubi-minimal",
+        "ubuntu",
+        "wolfi-base",
+    }
+)
+
+
+class ImageRef(NamedTuple):
+    """An image reference in its parts: `europe-docker.pkg.dev/acme/python`, `3.11-slim`, `sha256:…`."""
+
+    name: str
+    tag: str
+    digest: str
+
+    @property
+    def last(self) -> str:
+        """The last part of the name."""
+        return self.name.rpartition("/")[2]
+
+
+def parse(reference: str) -> ImageRef:
+    """Split a reference; a colon before the last slash is a registry's port."""
+    rest, _, digest = reference.partition("@")
+    head, slash, last = rest.rpartition("/")
+    last, _, tag = last.partition(":")
+    return ImageRef(head + slash + last, tag, digest)
+
+
+def promised(reference: str) -> PythonVersion | None:
+    """The Python that a reference promises, None where it cannot be told from it."""
+    ref = parse(reference)
+    if ref.last in _DISTROLESS:
+        return PythonVersion.parse(_DISTROLESS[ref.last])
+    found = _IN_TAG.search(ref.tag)
+    if found is None and ref.last in {"python", "pypy"}:
+        found = _TAG.match(ref.tag) or _DEVCONTAINER.match(ref.tag)
+    if found is not None:
+        return PythonVersion.parse(found["version"])
+    named = _IN_NAME.search(ref.last)
+    return PythonVersion.parse(f"3.{named['minor']}") if named is not None else None
+
+
+def is_bare(reference: str) -> bool:
+    """Whether it is the image of a distribution or of something else that is known to come without Python."""
+    return parse(reference).last in _BARE | NO_PYTHON
+
+
+def is_python(reference: str) -> bool:
+    """Whether a reference is about Python at all, told version or not."""
+    ref = parse(reference)
+    return ref.last in {"python", "pypy"} or ref.last.startswith("python") or promised(reference) is not None
+
+
+def why_untold(reference: str) -> str:
+    """Why no version can be told from a reference."""
+    ref = parse(reference)
+    if "$" in reference:
+        return f"{reference} has a variable without a value"
+    if ref.last in {"python", "pypy"}:
+        return f"the tag of {reference} names no minor version of Python"
+    return f"what Python {reference} holds cannot be told from its name"

@@ -1,0 +1,147 @@
+"""The images that a project builds: one service for each Dockerfile, or for each way in which a file declares its build."""
+
+from __future__ import annotations
+
+import functools
+import os
+import posixpath
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.errors import UsageError
+from buildguard.project import contexts, dockerfile
+from buildguard.project.config import ServiceTable
+from buildguard.project.target import Certainty, ContextBasis, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from buildguard.project.cloudbuild.reader import BuildFile
+    from buildguard.project.compose import ComposeBuild
+    from buildguard.project.config import Config
+    from buildguard.project.yaml import InvalidYamlError
+
+
+class ProjectFiles(NamedTuple):
+    """The files of a stage that decide targets, by path; `notes` are on those that cannot be used.
+
+    `paths` are all paths of the stage.
+    """
+
+    paths: tuple[bytes, ...]
+    dockerfiles: dict[str, bytes]
+    buildfiles: dict[str, BuildFile]
+    compose_builds: list[ComposeBuild]
+    pins: dict[str, bytes]
+    ignores: dict[str, bytes]
+    unreadable: list[InvalidYamlError]
+    notes: list[str]
+
+
+def services(files: ProjectFiles, config: Config) -> tuple[list[Service], list[str]]:
+    """Every service with its context, and notes on contexts that are guesses."""
+    finder = _ServiceFinder(files)
+    if config.services or config.dockerfile:
+        tables = config.services or (ServiceTable("", config.dockerfile, None, None),)
+        return [one for table in tables for one in finder.configured(table, config)], finder.notes
+    return [one for path in sorted(files.dockerfiles) for one in finder.of_dockerfile(path)], finder.notes
+
+
+def picked(every: list[Service], name: str) -> list[Service]:
+    """The services with a name, or with a Dockerfile or a folder called so; raises UsageError."""
+    chosen = [one for one in every if name in {one.name, one.dockerfile, posixpath.dirname(one.dockerfile)}]
+    if not chosen:
+        known = ", ".join(one.name for one in every) or "none"
+        raise UsageError(f"there is no service '{name}'", hint=f"services here: {known}")
+    return chosen
+
+
+def named_dockerfiles(files: ProjectFiles) -> set[bytes]:
+    """The Dockerfiles of other names that build files and compose files build."""
+    names = {one.dockerfile for one in files.compose_builds}
+    for file, buildfile in files.buildfiles.items():
+        names |= {_from(base, one.dockerfile) for one in buildfile.builds for base in _bases(file)}
+    return {os.fsencode(one) for one in names - files.dockerfiles.keys()}
+
+
+class _ServiceFinder:
+    """Looks up how each Dockerfile is built: in build files, in compose files, else in its own COPY instructions."""
+
+    def __init__(self, files: ProjectFiles) -> None:
+        self._files = files
+        self.notes: list[str] = []
+
+    def configured(self, table: ServiceTable, config: Config) -> list[Service]:
+        """A service as the configuration has it, once for each way in which its Dockerfile is built."""
+        place = config.file if table.line is None else f"{config.file}:{table.line}"
+        if table.dockerfile not in self._files.dockerfiles:
+            raise UsageError(f"{place}: there is no {table.dockerfile}")
+        name = table.name or _name(table.dockerfile)
+        if table.context is None:
+            return [one._replace(name=name) for one in self.of_dockerfile(table.dockerfile, prefer_root=not table.name)]
+        declared = Service(name, table.dockerfile, table.context, ContextBasis(Certainty.DECLARED, place))
+        built = (declared._replace(build_args=one.build_args, stage=one.stage) for one in self._built(table.dockerfile))
+        return _distinct(built) or [declared]
+
+    def of_dockerfile(self, path: str, *, prefer_root: bool = False) -> list[Service]:
+        """Each way in which a Dockerfile is built: what build files say before what compose files say."""
+        every = _distinct(self._built(path)) or _distinct(self._composed(path))
+        if every:
+            return every
+        found = contexts.guess(path, self._files.dockerfiles[path], self._paths, prefer_root=prefer_root)
+        self.notes += [found.note] if found.note else []
+        return [Service(_name(path), path, found.context, found.basis)]
+
+    @functools.cached_property
+    def _paths(self) -> contexts.ProjectPaths:
+        return contexts.ProjectPaths(self._files.paths)
+
+    def _built(self, path: str) -> Iterator[Service]:
+        for file, buildfile in self._files.buildfiles.items():
+            for build in buildfile.builds:
+                base = next((one for one in _bases(file) if _from(one, build.dockerfile) == path), None)
+                if base is not None:
+                    basis = ContextBasis(Certainty.DECLARED, f"{file}:{build.line}")
+                    arguments = tuple(sorted(build.build_args.items()))
+                    yield Service(_name(path), path, _from(base, build.context), basis, arguments, build.target)
+
+    def _composed(self, path: str) -> Iterator[Service]:
+        """What compose files build of a Dockerfile.
+
+        What is deployed may be built without a compose file's arguments, and never by its `target`: so the Dockerfile's
+        own defaults count too, where they name an image.
+        """
+        for build in self._files.compose_builds:
+            if build.dockerfile != path:
+                continue
+            service = Service(_name(path), path, build.context, ContextBasis(Certainty.DECLARED, build.place))
+            last = dockerfile.final(self._files.dockerfiles[path], {})
+            if not build.build_args or last is None or "$" not in last.image:
+                yield service
+            if build.build_args:
+                yield service._replace(build_args=build.build_args)
+
+
+def _distinct(every: Iterable[Service]) -> list[Service]:
+    """Services that differ in more than the line that declares them, the first of each."""
+    first: dict[Service, Service] = {}
+    for one in every:
+        first.setdefault(one._replace(basis=ContextBasis(one.basis.known, "")), one)
+    return list(first.values())
+
+
+def _bases(file: str) -> tuple[str, ...]:
+    """Where the build of a build file may run: in its folder, or at the root."""
+    return tuple(dict.fromkeys((posixpath.dirname(file), "")))
+
+
+def _from(base: str, path: str) -> str:
+    joined = posixpath.normpath(posixpath.join(base, path))
+    return "" if joined == "." else joined
+
+
+def _name(path: str) -> str:
+    """What `--service` calls a Dockerfile: its folder, or its own second name (Dockerfile.worker)."""
+    folder, base = posixpath.split(path)
+    second = re.sub(r"(?i)^(?:docker|container)file[-._]?|[-._]?(?:docker|container)file$", "", base)
+    return second or folder or "root"

@@ -1,0 +1,152 @@
+"""Choosing the sources: which entries of a stage are Python that a build will ship."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.diagnostic import shown_path
+from buildguard.project.compose import is_compose
+from buildguard.remote.source_names import HEAD, SHEBANG, SUFFIXES, may_be_script
+from buildguard.stages.filesystem import OnDisk, read_file
+from buildguard.stages.stage import Entry, Kind, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from buildguard.stages.stage import Stage
+
+
+class Selection(NamedTuple):
+    """What the person asked for: paths (empty means all), and the patterns of the configuration."""
+
+    paths: tuple[bytes, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    # A path that a person typed beats `exclude`; one that a hook passed does not.
+    explicit: bool = True
+
+
+class Chosen(NamedTuple):
+    """The sources of a stage, sorted by path, and one line for each thing that was left out."""
+
+    sources: list[Entry]
+    notes: list[str]
+
+
+def choose(stage: Stage, selection: Selection) -> Chosen:
+    """The Python sources of a stage that the selection covers."""
+    wanted = _wanted(selection)
+    by_name, others, links = [], [], []
+    for entry in stage.entries():
+        path = entry.path
+        if path.endswith(SUFFIXES):
+            by_name.append(entry)
+        elif entry.kind is Kind.LINK:
+            links.append(entry)
+        elif entry.kind is Kind.OTHER and stage.name.startswith("dir:"):
+            by_name += [entry] if _is_closed_folder(stage, entry) else []
+        elif may_be_script(path, executable=entry.kind is Kind.EXECUTABLE):
+            others.append(entry)
+    chosen = [entry for entry in by_name if wanted(entry.path)]
+    scripts = _scripts(stage, [one for one in others if wanted(one.path)])
+    return Chosen(sorted([*chosen, *scripts]), [*stage.notes(), *_links_out(stage, links, wanted)])
+
+
+def deciding(path: bytes) -> bool:
+    """Whether a path is a file that takes part in deciding the target: a pin, a build file, a configuration."""
+    name = path[path.rfind(b"/") + 1 :]
+    if name in _PINS or b"loudbuild" in name or b"ockerfile" in name.lower() or b"ontainerfile" in name.lower():
+        return True
+    return b"compose" in name and is_compose(name)
+
+
+_PINS = frozenset(
+    (
+        b"pyproject.toml",
+        b"buildguard.toml",
+        b"setup.cfg",
+        b"app.yaml",
+        b"runtime.txt",
+        b"project.toml",
+        b"Pipfile",
+        b".python-version",
+        b".tool-versions",
+        b".dockerignore",
+    )
+)
+
+
+def _wanted(selection: Selection) -> Callable[[bytes], bool]:
+    include, exclude = _matcher(selection.include), _matcher(selection.exclude)
+    below = [path for path in selection.paths if path not in {b"", b"."}]
+    if len(below) < len(selection.paths):
+        below = []
+    if include is None and exclude is None and not below:
+        return lambda _path: True
+    exact, prefixes = set(below), tuple(path + b"/" for path in below)
+    typed = [path for path in below if selection.explicit and exclude is not None and _excluded(exclude, path)]
+    typed_exact, typed_prefixes = set(typed), tuple(path + b"/" for path in typed)
+
+    def wanted(path: bytes) -> bool:
+        if below and path not in exact and not path.startswith(prefixes):
+            return False
+        if path in typed_exact or (typed_prefixes and path.startswith(typed_prefixes)):
+            return True
+        text = os.fsdecode(path)
+        return (include is None or include(text)) and not (exclude is not None and exclude(text))
+
+    return wanted
+
+
+def _excluded(exclude: Callable[[str], bool], path: bytes) -> bool:
+    text = os.fsdecode(path)
+    return exclude(text) or exclude(text + "/x.py")
+
+
+def _matcher(patterns: tuple[str, ...]) -> Callable[[str], bool] | None:
+    if not patterns:
+        return None
+    from buildguard.project.ignore.rules import spec_of
+
+    return spec_of(patterns).match_file
+
+
+def matches(patterns: Iterable[str], path: str) -> bool:
+    """Whether a path matches one of some patterns in gitignore syntax."""
+    matcher = _matcher(tuple(patterns))
+    return matcher is not None and matcher(path)
+
+
+def _is_closed_folder(stage: Stage, entry: Entry) -> bool:
+    return os.path.isdir(os.path.join(os.fsencode(stage.root), entry.path))
+
+
+def _scripts(stage: Stage, entries: list[Entry]) -> Iterator[Entry]:
+    """Those of some entries that start with a Python shebang, or that cannot be looked at."""
+    if not isinstance(stage, OnDisk):
+        for entry, content in stage.contents(entries):
+            if isinstance(content, Unreadable) or SHEBANG.match(content[:HEAD]):
+                yield entry
+        return
+    base = os.fsencode(stage.root) + b"/"
+    for entry in entries:
+        head = read_file(base + entry.path, most=HEAD)
+        if _is_plain(base + entry.path) if isinstance(head, Unreadable) else SHEBANG.match(head):
+            yield entry
+
+
+def _is_plain(path: bytes) -> bool:
+    """Whether it is a file that somebody could read: a link or a folder in a file's place is no script."""
+    return os.path.isfile(path) and not os.path.islink(path)
+
+
+def _links_out(stage: Stage, links: list[Entry], wanted: Callable[[bytes], bool]) -> list[str]:
+    if not isinstance(stage, OnDisk):
+        return []
+    base = os.fsencode(stage.root)
+    return [
+        f"{shown_path(link.path)}: a symbolic link out of the root, not followed"
+        for link in links
+        if wanted(link.path) and not stage.holds(os.path.realpath(os.path.join(base, link.path)))
+    ]

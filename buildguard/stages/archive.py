@@ -1,0 +1,80 @@
+"""Source that is read from an archive: nothing is extracted, the contents wait in a file without a name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import weakref
+from typing import TYPE_CHECKING
+
+from buildguard.errors import UnprovenError
+from buildguard.stages.archives import reader as archives
+from buildguard.stages.manifest import EXECUTABLE, LINK
+from buildguard.stages.snapshot import MOST_KEPT
+from buildguard.stages.stage import Entry, Kind, Unreadable, behind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+_KINDS = {EXECUTABLE: Kind.EXECUTABLE, LINK: Kind.LINK}
+
+
+class InArchive:
+    """A tar, a gzipped tar or a zip."""
+
+    def __init__(self, name: str, file: Path, root: Path) -> None:
+        """Read the archive once; raises UnprovenError for one that cannot be trusted, or where this disk is full."""
+        self.name = name
+        self.root = root
+        self._at: dict[bytes, list[tuple[int, int]]] = {}
+        self._end = 0
+        try:
+            self._spool = tempfile.TemporaryFile()  # noqa: SIM115  closed with us
+            weakref.finalize(self, self._spool.close)
+            self._manifest = archives.read(file, keep=self._keep).manifest
+            self._spool.flush()
+        except OSError as error:
+            raise UnprovenError(
+                f"what lies in {file} cannot be kept: {error.strerror}", hint="TMPDIR names another disk"
+            ) from error
+
+    def entries(self) -> list[Entry]:
+        """Every path, sorted."""
+        entries = self._manifest.entries.values()
+        return [Entry(one.path, _KINDS.get(one.mode, Kind.FILE)) for one in entries]
+
+    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
+        """The content of each entry, links followed inside the archive."""
+        for entry in entries:
+            yield entry, self._content(entry.path)
+
+    def notes(self) -> list[str]:
+        """What another disk may understand differently."""
+        return archives.oddities(self._manifest)
+
+    def _content(self, path: bytes) -> bytes | Unreadable:
+        entry = self._manifest.entries[path]
+        if entry.mode == LINK:
+            found = behind(path, entry.text, self._link)
+            if isinstance(found, Unreadable):
+                return found
+            entry = self._manifest.entries[found]
+        if entry.size > MOST_KEPT:
+            return Unreadable(f"larger than {MOST_KEPT >> 20} MB")
+        source = self._manifest.extras.twins.get(entry.path, entry.path)
+        data = b"".join(os.pread(self._spool.fileno(), size, at) for at, size in self._at.get(source, ()))
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            return Unreadable("what was kept of it was lost")
+        return data
+
+    def _link(self, path: bytes) -> bytes | None:
+        entry = self._manifest.entries.get(path)
+        return None if entry is None else entry.text
+
+    def _keep(self, path: bytes, piece: bytes) -> None:
+        pieces = self._at.setdefault(path, [])
+        if sum(size for _at, size in pieces) <= MOST_KEPT:
+            pieces.append((self._end, len(piece)))
+            self._end += self._spool.write(piece)

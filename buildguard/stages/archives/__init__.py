@@ -1,0 +1,1 @@
+"""Strict readers and a writer of tar, gzip and zip archives."""

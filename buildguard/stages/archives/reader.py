@@ -1,0 +1,218 @@
+"""What a source archive holds, whatever its form: each member hashed correctly, or the archive refused by that member's name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.diagnostic import shown_path
+from buildguard.errors import UnprovenError
+from buildguard.stages import manifest as manifests
+from buildguard.stages.archives import gzip
+from buildguard.stages.archives import zip as zips
+from buildguard.stages.archives.tar import MemberKind, TarReader, refusal
+from buildguard.stages.manifest import Entry, Extras, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from buildguard.stages.archives.tar import Member
+    from buildguard.stages.archives.zip import ZipReader
+
+_CHUNK = 1 << 18
+_MOST_MEMBERS = 1_000_000
+_USTAR, _USTAR_AT = b"ustar", 257
+_SET_ID = 0o6000
+
+
+class Contents(NamedTuple):
+    """An archive's manifest; the SHA-256 of the file and of the tar inside it (the file's own for a zip or a plain tar).
+
+    `comment` is the commit that `git archive` names.
+    """
+
+    manifest: Manifest
+    file_digest: str
+    digest: str
+    comment: str
+
+
+def read(
+    file: Path, *, keep: Callable[[bytes, bytes], None] | None = None, wanted: frozenset[bytes] | None = None
+) -> Contents:
+    """Hash every member of a tar, a gzipped tar or a zip; `keep` gets the content of the wanted ones (None: all), piece by piece.
+
+    Nothing is extracted, and memory does not grow with the archive. Raises UnprovenError for an archive that is damaged,
+    cut, ambiguous, or that reaches out of its root: then nothing of it is known.
+    """
+    try:
+        with _opened(file) as descriptor:
+            digests = _Digests()
+            reader = _reader(descriptor, digests)
+            found = _Members(reader, keep, wanted)
+            found.add_all()
+            return Contents(found.manifest(), digests.file.hexdigest(), digests.inner.hexdigest(), reader.comment)
+    except OSError as error:
+        raise UnprovenError(f"{file} cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[int]:
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+class _Digests:
+    """What is hashed on the way: the file as it lies there, and the tar inside it."""
+
+    def __init__(self) -> None:
+        self.file = hashlib.sha256()
+        self.inner = hashlib.sha256()
+
+    def pieces(self, descriptor: int) -> Iterator[bytes]:
+        while piece := os.read(descriptor, _CHUNK):
+            self.file.update(piece)
+            yield piece
+
+    def unpacked(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self.inner.update(piece)
+            yield piece
+
+
+def _reader(descriptor: int, digests: _Digests) -> TarReader | ZipReader:
+    head = os.pread(descriptor, 512, 0)
+    if head.startswith(gzip.MAGIC):
+        return TarReader(digests.unpacked(gzip.gunzip(digests.pieces(descriptor))))
+    if head.startswith(zips.MAGIC):
+        for piece in digests.pieces(descriptor):
+            digests.inner.update(piece)
+        return zips.ZipReader(descriptor)
+    if head[_USTAR_AT : _USTAR_AT + len(_USTAR)] != _USTAR and head.strip(b"\0"):
+        raise UnprovenError("the archive is neither a tar, a gzipped tar nor a zip")
+    return TarReader(digests.unpacked(digests.pieces(descriptor)))
+
+
+class _Members:
+    """The members of one archive, held against each other."""
+
+    def __init__(
+        self,
+        reader: TarReader | ZipReader,
+        keep: Callable[[bytes, bytes], None] | None,
+        wanted: frozenset[bytes] | None,
+    ) -> None:
+        self._reader = reader
+        self._keep = keep
+        self._wanted = wanted
+        self._entries: dict[bytes, Entry] = {}
+        self._folders: set[bytes] = set()
+        self._explicit: set[bytes] = set()
+        self._modes: dict[bytes, int] = {}
+        self._twins: dict[bytes, bytes] = {}
+
+    def add_all(self) -> None:
+        """Every member; what has no place of its own is told by the last member that was whole."""
+        last = b""
+        try:
+            for member in self._reader:
+                self.add(member)
+                last = member.path
+        except UnprovenError as error:
+            if error.what.endswith(")"):
+                raise
+            where = f"after {shown_path(last)}" if last else "before its first member"
+            raise UnprovenError(f"{error.what} ({where})", hint=error.hint) from error
+
+    def add(self, member: Member) -> None:
+        path = _path(member)
+        if not path:
+            return  # the root itself
+        if path in self._entries or path in self._explicit:
+            raise refusal("it is there twice", path)
+        if len(self._entries) + len(self._explicit) >= _MOST_MEMBERS:
+            raise refusal("it has more than a million members", path)
+        if member.mode & _SET_ID:
+            raise refusal("it would run as another user (set-id bits)", path)
+        self._parents(path)
+        if member.kind is MemberKind.FOLDER:
+            self._explicit.add(path)
+            self._folders.add(path)
+            return
+        if path in self._folders:
+            raise refusal("a folder and a file of one name", path)
+        if member.mode:  # a zip may tell none
+            self._modes[path] = member.mode
+        self._entries[path] = self._entry(path, member)
+
+    def manifest(self) -> Manifest:
+        """Everything that was added."""
+        full = {path.rpartition(b"/")[0] for path in [*self._entries, *self._explicit]}
+        extras = Extras(frozenset(self._explicit - full), {}, self._modes, self._twins, whole=True)
+        return Manifest(self._entries.values(), extras)
+
+    def _parents(self, path: bytes) -> None:
+        parent = path.rpartition(b"/")[0]
+        while parent and parent not in self._folders:
+            if parent in self._entries:
+                raise refusal("it lies below a file or a link", path)
+            self._folders.add(parent)
+            parent = parent.rpartition(b"/")[0]
+
+    def _entry(self, path: bytes, member: Member) -> Entry:
+        if member.kind is MemberKind.SYMLINK:
+            self._give(path, member.link)
+            return manifests.of_bytes(path, manifests.LINK, member.link)
+        if member.kind is MemberKind.HARDLINK:
+            other = self._entries.get(_plainest(member.link, member.path))
+            if other is None or other.type != "file":
+                raise refusal("a hard link to no earlier file", path)
+            self._twins[path] = other.path
+            return other._replace(path=path)
+        if member.kind is not MemberKind.FILE:
+            raise refusal("a device, a FIFO or something else that is no source", path)
+        digest, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % member.size, usedforsecurity=False)
+        for piece in self._reader.content():
+            digest.update(piece)
+            blob.update(piece)
+            self._give(path, piece)
+        mode = manifests.EXECUTABLE if member.mode & 0o111 else manifests.FILE
+        return Entry(path, mode, member.size, digest.hexdigest(), blob.hexdigest())
+
+    def _give(self, path: bytes, piece: bytes) -> None:
+        if self._keep is not None and (self._wanted is None or path in self._wanted):
+            self._keep(path, piece)
+
+
+def _path(member: Member) -> bytes:
+    """A member's path from the root, empty for the root itself."""
+    name = member.path.removesuffix(b"/") if member.kind is MemberKind.FOLDER else member.path
+    return _plainest(name, member.path)
+
+
+def _plainest(name: bytes, full: bytes) -> bytes:
+    if name == b".":
+        return b""
+    name = name.removeprefix(b"./")
+    why = manifests.trouble_with(name) if name else ""
+    if why:
+        raise refusal(why, full)
+    return name
+
+
+def oddities(manifest: Manifest) -> list[str]:
+    """What another machine may understand differently, one line each: names that collide, or that terminals and tools mistake."""
+    found: dict[str, list[bytes]] = {}
+    for path in manifest.entries:
+        found.setdefault(manifests.folded(path), []).append(path)
+    return [
+        f"{' and '.join(map(shown_path, paths))} may be one name on a disk that ignores case or normalizes names"
+        for paths in found.values()
+        if len(paths) > 1
+    ]

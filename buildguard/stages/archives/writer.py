@@ -1,0 +1,230 @@
+"""Writing the archive that is sent: the same tar bytes for the same content, on every machine, Python version and day.
+
+Sorted, owner 0, fixed modes, one time (a commit's: a constant one makes builders take a changed file of the same size
+for the one they have), ustar where a name fits and pax where it does not. Compressed bytes depend on the compressor, so
+the identity is the digest of the tar inside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
+
+from buildguard.errors import UnprovenError
+from buildguard.stages import manifest as manifests
+from buildguard.stages.archives import gzip
+from buildguard.stages.manifest import Entry, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_BLOCK = 512
+_BATCH = 1 << 20
+_NAME, _PREFIX, _LINK, _SIZE = 100, 155, 100, 8**11
+_MODES = {manifests.FILE: 0o644, manifests.EXECUTABLE: 0o755, manifests.LINK: 0o777}
+_FOLDER = 0o755
+_TYPES = {manifests.FILE: b"0", manifests.EXECUTABLE: b"0", manifests.LINK: b"2"}
+
+
+class Item(NamedTuple):
+    """What goes into an archive: a path, git's mode, the content (a link's text), and its time in seconds."""
+
+    path: bytes
+    mode: str
+    content: bytes
+    mtime: int
+
+
+class _Member(NamedTuple):
+    """The fields of a header."""
+
+    path: bytes
+    type: bytes
+    mode: int
+    size: int
+    link: bytes
+    mtime: int
+
+
+class Written(NamedTuple):
+    """An archive that was written: what it holds, the SHA-256 of the tar inside and of the file, and the file's size."""
+
+    manifest: Manifest
+    digest: str
+    file_digest: str
+    size: int
+
+
+def write(file: Path, items: Iterable[Item], folders: Iterable[bytes], mtime: int, aside: bytes = b"") -> Written:
+    """Write a gzipped tar of some items (sorted by path) and folders, with the manifest of it all at its end.
+
+    `aside` is what the cloud engine asks beside them: it is no part of the manifest, and left out where it is empty. The file is read back and has to give the same tar. Raises UnprovenError where it does not, or cannot be written.
+    """
+    try:
+        with open(file, "wb") as out, _Tar(out, sorted(folders, reverse=True), mtime) as tar:
+            for item in items:
+                tar.add(item)
+            written = tar.finish(aside)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as error:
+        raise UnprovenError(f"{file} could not be written: {error.strerror}") from error
+    _read_back(file, written)
+    return written
+
+
+class _Tar:
+    """A gzipped tar while it grows."""
+
+    def __init__(self, out: BinaryIO, folders: list[bytes], mtime: int) -> None:
+        self._out = out
+        self._folders = folders  # the next one last
+        self._written_folders: set[bytes] = set()
+        self._mtime = mtime
+        self._file_digest, self._size = hashlib.sha256(), 0
+        self._gzip = gzip.Gzip(self._write)
+        self._entries: list[Entry] = []
+        self._pending: list[bytes] = []
+        self._length = 0
+
+    def __enter__(self) -> Self:
+        self._gzip.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._gzip.__exit__(*error)
+
+    def add(self, item: Item) -> None:
+        while self._folders and self._folders[-1] + b"/" < item.path:
+            self._folder(self._folders.pop())
+        self._entries.append(
+            Entry(
+                item.path,
+                item.mode,
+                len(item.content),
+                hashlib.sha256(item.content).hexdigest(),
+                text=item.content if item.mode == manifests.LINK else b"",
+            )
+        )
+        link = item.content if item.mode == manifests.LINK else b""
+        content = b"" if item.mode == manifests.LINK else item.content
+        self._member(_Member(item.path, _TYPES[item.mode], _MODES[item.mode], len(content), link, item.mtime), content)
+
+    def finish(self, aside: bytes) -> Written:
+        while self._folders:
+            self._folder(self._folders.pop())
+        manifest = Manifest(self._entries)
+        rows = manifest.rows()
+        self._folder(manifests.CARRIED.rpartition(b"/")[0])
+        for path, content in ((manifests.CARRIED, rows), (manifests.ASIDE, aside)):
+            if content or path == manifests.CARRIED:
+                self._member(_Member(path, b"0", _MODES[manifests.FILE], len(content), b"", self._mtime), content)
+        self._put(bytes(2 * _BLOCK))
+        self._flush()
+        self._gzip.end()
+        return Written(manifest, self._gzip.digest, self._file_digest.hexdigest(), self._size)
+
+    def _folder(self, path: bytes) -> None:
+        if path not in self._written_folders:
+            self._written_folders.add(path)
+            self._member(_Member(path + b"/", b"5", _FOLDER, 0, b"", self._mtime), b"")
+
+    def _member(self, member: _Member, content: bytes) -> None:
+        records = _records(member)
+        if records:
+            extended = _Member(b"pax_header", b"x", _MODES[manifests.FILE], len(records), b"", member.mtime)
+            self._put(_header(extended), records, bytes(-len(records) % _BLOCK))
+        self._put(_header(member), content, bytes(-len(content) % _BLOCK))
+
+    def _put(self, *pieces: bytes) -> None:
+        self._pending += pieces
+        self._length += sum(map(len, pieces))
+        if self._length >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Hand a batch to the compressor, which works on other cores."""
+        self._gzip.add(b"".join(self._pending))
+        self._pending, self._length = [], 0
+
+    def _write(self, packed: bytes) -> None:
+        self._file_digest.update(packed)
+        self._size += len(packed)
+        self._out.write(packed)
+
+
+_OWNER = b"%07o\0%07o\0" % (0, 0)
+_MAGIC_AND_OWNER = b"ustar\x0000" + bytes(64) + _OWNER
+_CONSTANT = sum(_OWNER) + 8 * 0x20 + sum(_MAGIC_AND_OWNER)
+
+
+def _header(member: _Member) -> bytes:
+    name, prefix = _split(member.path)
+    size = member.size if member.size < _SIZE else 0
+    link = member.link[:_LINK]
+    mode, numbers = b"%07o\0" % member.mode, b"%011o\0%011o\0" % (size, member.mtime)
+    # the checksum's own field counts as blanks, and zeros count nothing
+    check = _CONSTANT + sum(name) + sum(mode) + sum(numbers) + sum(member.type) + sum(link) + sum(prefix)
+    fields = (
+        name.ljust(_NAME, b"\0"),
+        mode,
+        _OWNER,
+        numbers,
+        b"%06o\0 " % check,
+        member.type,
+        link.ljust(_LINK, b"\0"),
+        _MAGIC_AND_OWNER,
+        prefix.ljust(_PREFIX + 12, b"\0"),
+    )
+    return b"".join(fields)
+
+
+def _split(path: bytes) -> tuple[bytes, bytes]:
+    """A path in the two fields of ustar; what does not fit is cut there, and whole in the extended header."""
+    if len(path) <= _NAME:
+        return path, b""
+    at = path.find(b"/", max(0, len(path) - _NAME - 1))
+    if 0 < at <= _PREFIX and at < len(path) - 1:
+        return path[at + 1 :], path[:at]
+    return path[:_NAME].rstrip(b"/"), b""
+
+
+def _records(member: _Member) -> bytes:
+    """The extended header of a member, empty where its fields say everything."""
+    if len(member.path) <= _NAME and len(member.link) <= _LINK and member.size < _SIZE:
+        return b""
+    found = []
+    name, prefix = _split(member.path)
+    if (prefix + b"/" + name if prefix else name) != member.path:
+        found.append((b"path", member.path))
+    if len(member.link) > _LINK:
+        found.append((b"linkpath", member.link))
+    if member.size >= _SIZE:
+        found.append((b"size", b"%d" % member.size))
+    if any(not _is_utf8(value) for _key, value in found):
+        found.insert(0, (b"hdrcharset", b"BINARY"))
+    return b"".join(_record(key, value) for key, value in found)
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    length = rest + len(str(length))
+    return b"%d %b=%b\n" % (length, key, value)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _read_back(file: Path, written: Written) -> None:
+    """What lies on the disk has to be what was written; that it unpacks to the tar was seen while it was."""
+    with open(file, "rb") as packed:
+        if hashlib.file_digest(packed, "sha256").hexdigest() != written.file_digest:
+            raise UnprovenError(f"{file} does not hold what was written into it")

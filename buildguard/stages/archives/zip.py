@@ -1,0 +1,213 @@
+"""Reading a zip strictly: its directory and its members have to agree about every byte of the file.
+
+A zip says everything twice, and readers believe different halves. Here the members lie one behind the other from the
+first byte to the directory, each as the directory has it: nothing is hidden between, before or behind them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildguard.stages.archives.gzip import HARMLESS, MOST_RATIO
+from buildguard.stages.archives.tar import Member, MemberKind, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_END_MARK, _ENTRY_MARK, _LOCAL_MARK, _DESCRIPTOR_MARK = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04", b"PK\x07\x08"
+MAGIC = (_LOCAL_MARK, _END_MARK)
+_END = struct.Struct("<4s4H2LH")
+_ENTRY = struct.Struct("<4s6H3L5H2L")
+_LOCAL = struct.Struct("<4s5H3L2H")
+_LONGEST_COMMENT = 0xFFFF
+_STREAMED, _UTF8 = 0x8, 0x800
+_HARMLESS_FLAGS = 0x6 | _STREAMED | _UTF8  # and how hard deflate tried
+_STORED, _DEFLATED = 0, 8
+_ON_UNIX = 3
+_UNICODE_PATH, _ZIP64 = 0x7075, 0x0001
+_CHUNK = 1 << 20
+_LONGEST_LINK, _LARGEST_DIRECTORY = 4096, 64 << 20
+
+
+class _Listed(NamedTuple):
+    """A member as the directory has it."""
+
+    path: bytes
+    flags: int
+    method: int
+    check: int
+    packed: int
+    size: int
+    mode: int
+    unix: bool
+    offset: int
+
+
+class ZipReader:
+    """The members of a zip file; the content of each is read, or passed over, before the next."""
+
+    comment = ""
+
+    def __init__(self, descriptor: int) -> None:
+        """`descriptor` is an open file that can be read anywhere."""
+        self._file = descriptor
+        self._content: Iterator[bytes] = iter(())
+
+    def __iter__(self) -> Iterator[Member]:
+        """Every member in order; raises UnprovenError for a zip that is damaged, cut or ambiguous."""
+        total = os.fstat(self._file).st_size
+        start, size, count = self._end(total)
+        listed = sorted(self._directory(start, size, count), key=lambda one: one.offset)
+        if sum(one.size for one in listed) > max(HARMLESS, MOST_RATIO * total):
+            raise refusal("it grows to more than two hundred times its size, which looks like a bomb")
+        at = 0
+        for one in listed:
+            if one.offset != at:
+                raise refusal("its members overlap, or leave room between them", one.path)
+            data = at + self._local(one)
+            kind, link = self._kind(one, data)
+            self._content = self._inflated(one, data) if kind is MemberKind.FILE else iter(())
+            yield Member(one.path, kind, stat.S_IMODE(one.mode), one.size if kind is MemberKind.FILE else 0, link, 0)
+            for _rest in self._content:
+                pass
+            at = self._behind(one, data + one.packed, start)
+        if at != start:
+            raise refusal("it holds something that its directory does not list")
+
+    def content(self) -> Iterator[bytes]:
+        """The content of the member that came last."""
+        yield from self._content
+
+    def _kind(self, one: _Listed, data: int) -> tuple[MemberKind, bytes]:
+        if one.path.endswith(b"/"):
+            if one.size:
+                raise refusal("a folder with content", one.path)
+            return MemberKind.FOLDER, b""
+        form = stat.S_IFMT(one.mode) if one.unix else 0
+        if form == stat.S_IFLNK and one.size > _LONGEST_LINK:
+            raise refusal("a link of more than 4096 bytes", one.path)
+        if form == stat.S_IFLNK:
+            return MemberKind.SYMLINK, b"".join(self._inflated(one, data))
+        if form not in {0, stat.S_IFREG}:
+            return MemberKind.OTHER, b""
+        return MemberKind.FILE, b""
+
+    def _end(self, total: int) -> tuple[int, int, int]:
+        """Where the directory begins, its size, and how many members it lists."""
+        behind = max(0, total - _END.size - _LONGEST_COMMENT)
+        tail = self._read(behind, total - behind)
+        at = tail.rfind(_END_MARK)
+        if at < 0 or len(tail) < at + _END.size:
+            raise refusal("it is cut short")
+        _mark, disk, first, here, count, size, start, comment = _END.unpack_from(tail, at)
+        if size > _LARGEST_DIRECTORY:
+            raise refusal("its directory is larger than 64 MB")
+        if disk or first or here != count or count == 0xFFFF or 0xFFFFFFFF in {size, start}:  # noqa: PLR2004
+            raise refusal("a zip of several parts, or of more than 4 GB or 65,534 members")
+        if at + _END.size + comment != len(tail) or start + size != behind + at:
+            raise refusal("something stands before, between or behind its parts")
+        return start, size, count
+
+    def _directory(self, start: int, size: int, count: int) -> Iterator[_Listed]:
+        data = self._read(start, size)
+        at = 0
+        for _ in range(count):
+            if data[at : at + 4] != _ENTRY_MARK or len(data) < at + _ENTRY.size:
+                raise refusal("its directory is damaged")
+            fields = _ENTRY.unpack_from(data, at)
+            made, _need, flags, method, _time, _date, check, packed, length = fields[1:10]
+            name, extra, comment, disk, _inside, attributes, offset = fields[10:]
+            at += _ENTRY.size
+            path, more = data[at : at + name], data[at + name : at + name + extra]
+            at += name + extra + comment
+            if at > len(data) or disk:
+                raise refusal("its directory is damaged")
+            _plain(path, flags, method, more)
+            on_unix = made >> 8 == _ON_UNIX
+            if b"\\" in path and not on_unix:
+                raise refusal("a backslash in a name from Windows, which some readers take for a slash", path)
+            yield _Listed(path, flags, method, check, packed, length, attributes >> 16, on_unix, offset)
+        if at != len(data):
+            raise refusal("its directory lists more, or less, than it says")
+
+    def _local(self, one: _Listed) -> int:
+        """The size of a member's own header, which has to say what the directory says."""
+        fixed = self._read(one.offset, _LOCAL.size)
+        if len(fixed) < _LOCAL.size or fixed[:4] != _LOCAL_MARK:
+            raise refusal("a member is not where its directory says", one.path)
+        fields: tuple[int, ...] = _LOCAL.unpack(fixed)[2:]
+        flags, method, _time, _date, check, packed, size, name, extra = fields
+        more = self._read(one.offset + _LOCAL.size, name + extra)
+        _plain(one.path, flags, method, more[name:])
+        told = (check, packed, size)
+        streamed = bool(flags & _STREAMED) and told == (0, 0, 0)
+        if (flags, method, more[:name]) != (one.flags, one.method, one.path) or len(more) != name + extra:
+            raise refusal("a member and its directory contradict each other", one.path)
+        if not streamed and told != (one.check, one.packed, one.size):
+            raise refusal("a member and its directory contradict each other", one.path)
+        return _LOCAL.size + name + extra
+
+    def _behind(self, one: _Listed, at: int, start: int) -> int:
+        """Where a member ends: a streamed one repeats its checksum and sizes behind its data."""
+        if not one.flags & _STREAMED:
+            return at
+        told = struct.pack("<3L", one.check, one.packed, one.size)
+        found = self._read(at, 16)
+        for text in (_DESCRIPTOR_MARK + told, told):
+            if found.startswith(text) and at + len(text) <= start:
+                return at + len(text)
+        raise refusal("a member and its directory contradict each other", one.path)
+
+    def _inflated(self, one: _Listed, at: int) -> Iterator[bytes]:
+        """A member's content in pieces; raises UnprovenError where it is not what the directory says."""
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        left, check, size = one.packed, 0, 0
+        while True:
+            packed = self._read(at, min(left, _CHUNK))
+            at, left = at + len(packed), left - len(packed)
+            pieces: Iterable[bytes] = (packed,) if one.method == _STORED else _pieces(inflate, packed, one.path)
+            for piece in pieces:
+                check, size = zlib.crc32(piece, check), size + len(piece)
+                if size > one.size:
+                    raise refusal("it is larger than its directory says", one.path)
+                if piece:
+                    yield piece
+            if not left or not packed:
+                break
+        whole = one.method == _STORED or (inflate.eof and not inflate.unused_data)
+        if left or not whole or size != one.size or check != one.check:
+            raise refusal("its checksum or its length is wrong", one.path)
+
+    def _read(self, at: int, size: int) -> bytes:
+        return os.pread(self._file, size, at)
+
+
+def _pieces(inflate: Any, packed: bytes, path: bytes) -> Iterator[bytes]:
+    while packed:
+        try:
+            yield inflate.decompress(packed, _CHUNK)
+        except zlib.error as error:
+            raise refusal("its compressed data is damaged", path) from error
+        packed = inflate.unconsumed_tail
+
+
+def _plain(path: bytes, flags: int, method: int, extra: bytes) -> None:
+    """Refuse what two readers understand differently."""
+    if not path or b"\0" in path:
+        raise refusal("it has no proper name", path)
+    if flags & ~_HARMLESS_FLAGS or method not in {_STORED, _DEFLATED}:
+        raise refusal("it is encrypted, or packed in a way that not every reader knows", path)
+    at = 0
+    while at < len(extra):
+        kind, size = struct.unpack_from("<2H", extra, at) if len(extra) >= at + 4 else (0, len(extra))
+        value = extra[at + 4 : at + 4 + size]
+        if len(value) != size or kind == _ZIP64:
+            raise refusal("its extra fields are damaged, or say that it is larger than 4 GB", path)
+        # Info-ZIP's second name is its first one with a checksum before it, or another one for some readers
+        if kind == _UNICODE_PATH and value[5:] != path:
+            raise refusal("it has two names, and readers choose different ones", path)
+        at += 4 + size

@@ -1,0 +1,291 @@
+"""Stages on disk: a folder, and git's working tree.
+
+What is read is what a later step compiles, so a file is opened without following links, read whole, and checked for
+having changed meanwhile.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildguard.diagnostic import shown_path
+from buildguard.remote.source_names import NO_SOURCE, PACKAGES, VIRTUAL
+from buildguard.stages.stage import KINDS, Entry, Kind, Unreadable
+from buildguard.system import git
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from buildguard.stages.stage import Stage
+
+READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def read_file(path: bytes, *, most: int | None = None) -> bytes | Unreadable:
+    """The content of a regular file, not through a link in its last part; whole, or the first `most` bytes."""
+    for _ in range(3):
+        try:
+            handle = os.open(path, READ_FLAGS)
+        except OSError as error:
+            return why_not(path, error)
+        try:
+            before = os.fstat(handle)
+            if not stat.S_ISREG(before.st_mode):
+                return no_file(before.st_mode)
+            if most is not None:
+                return os.read(handle, most)
+            data = os.read(handle, before.st_size + 1)
+            while len(data) < before.st_size and (more := os.read(handle, before.st_size - len(data) + 1)):
+                data += more  # one read gives at most 2 GiB
+            after = os.fstat(handle)
+        except OSError as error:
+            return Unreadable(f"cannot be read: {error.strerror}")
+        finally:
+            os.close(handle)
+        if len(data) == after.st_size and (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
+            return data
+    return Unreadable("changed while it was read")
+
+
+def digest_file(path: bytes) -> bytes | None:
+    """The SHA-256 of a plain file as it is read just now; None for whatever `read_file` has to look at closer.
+
+    The digest stands for the bytes that were read, so a file that changes meanwhile is no danger here: its
+    mixture of old and new is in no cache.
+    """
+    try:
+        handle = os.open(path, READ_FLAGS)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            return None  # a FIFO or a device reads as empty
+        data = os.read(handle, found.st_size + 1)
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return hashlib.sha256(data).digest() if len(data) == found.st_size else None
+
+
+def why_not(path: bytes, error: OSError) -> Unreadable:
+    """Why a path could not be opened as a file."""
+    try:
+        mode = os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return Unreadable("is not there any more", gone=True)
+    except OSError:
+        return Unreadable(f"cannot be read: {error.strerror}")
+    if stat.S_ISLNK(mode):
+        return Unreadable("a symbolic link")
+    if stat.S_ISDIR(mode):
+        return Unreadable(f"a folder that cannot be opened: {error.strerror}")
+    if not stat.S_ISREG(mode):
+        return no_file(mode)
+    return Unreadable(f"cannot be read: {error.strerror}")
+
+
+def no_file(mode: int) -> Unreadable:
+    """That something lies there which is no file."""
+    kind = _special(mode)
+    return Unreadable(f"{kind}, not a file", special=kind)
+
+
+def _special(mode: int) -> str:
+    """What lies there, by its mode."""
+    kinds = {
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+        stat.S_IFDIR: "a folder",
+    }
+    return kinds.get(stat.S_IFMT(mode), "something special")
+
+
+class OnDisk:
+    """What stages on disk share: reading below a root, never out of it."""
+
+    name = "dir:."
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._inside: dict[bytes, bool] = {}
+        self._entries: list[Entry] | None = None
+        self._left_out: list[str] = []
+
+    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
+        """Read each entry; a link is followed only to a file inside the root."""
+        base = os.fsencode(self.root) + b"/"
+        for entry in entries:
+            if not self._reachable(entry.path.rpartition(b"/")[0]):
+                yield entry, Unreadable("lies behind a symbolic link that leaves the root")
+                continue
+            content = read_file(base + entry.path)
+            # asked of the disk: git's index may still know a link as the file that it was
+            if isinstance(content, Unreadable) and os.path.islink(base + entry.path):
+                content = self._behind_link(base + entry.path)
+            yield entry, content
+
+    def reachable(self, entry: Entry) -> bool:
+        """Whether an entry is no link and lies in a folder that is really inside the root."""
+        return entry.kind is not Kind.LINK and self._reachable(entry.path.rpartition(b"/")[0])
+
+    def holds(self, real: bytes) -> bool:
+        """Whether an absolute path without links lies inside the root."""
+        return real.startswith(os.fsencode(self.root).rstrip(b"/") + b"/")
+
+    def _reachable(self, folder: bytes) -> bool:
+        if not folder:
+            return True
+        known = self._inside.get(folder)
+        if known is None:
+            path = os.path.join(os.fsencode(self.root), folder)
+            known = self._inside[folder] = self._reachable(folder.rpartition(b"/")[0]) and self._stays(path)
+        return known
+
+    def _stays(self, path: bytes) -> bool:
+        try:
+            if not stat.S_ISLNK(os.lstat(path).st_mode):
+                return True
+        except OSError:
+            return True  # reading what lies below tells what is wrong
+        return self.holds(os.path.realpath(path))
+
+    def _behind_link(self, path: bytes) -> bytes | Unreadable:
+        try:
+            real = os.path.realpath(path, strict=True)
+        except OSError as error:
+            circle = error.errno == errno.ELOOP
+            return Unreadable(f"a symbolic link that leads {'in a circle' if circle else 'nowhere'}")
+        if not self.holds(real):
+            return Unreadable("a symbolic link out of the root, not followed")
+        return read_file(real)
+
+
+class Folder(OnDisk):
+    """A folder without git: every file below it, but for virtual environments and what no build reads."""
+
+    def entries(self) -> list[Entry]:
+        """Every file below the root, sorted."""
+        if self._entries is None:
+            self._entries = sorted(self._walk(b""))
+        return self._entries
+
+    def notes(self) -> list[str]:
+        """The folders that were left out."""
+        self.entries()
+        return self._left_out
+
+    def _walk(self, folder: bytes) -> Iterator[Entry]:
+        pending = [folder]
+        base = os.fsencode(self.root)
+        while pending:
+            here = pending.pop()
+            try:
+                with os.scandir(os.path.join(base, here)) as listing:
+                    found = list(listing)
+            except OSError:
+                # An entry of its own, so that the folder shows up as unreadable and is not passed over.
+                yield Entry(here, Kind.OTHER)
+                continue
+            if here and any(one.name == VIRTUAL for one in found):
+                self._left_out.append(f"{shown_path(here)}: a virtual environment, left out")
+                continue
+            for one in found:
+                path = here + b"/" + one.name if here else one.name
+                if one.is_symlink():
+                    yield Entry(path, Kind.LINK)
+                elif not one.is_dir(follow_symlinks=False):
+                    yield Entry(path, _kind_of(one))
+                elif one.name == PACKAGES:
+                    self._left_out.append(f"{shown_path(path)}: installed packages, left out")
+                elif one.name not in NO_SOURCE:
+                    pending.append(path)
+
+
+def _kind_of(found: os.DirEntry[bytes]) -> Kind:
+    try:
+        mode = found.stat(follow_symlinks=False).st_mode
+    except OSError:
+        return Kind.OTHER  # it vanished: reading it tells
+    if not stat.S_ISREG(mode):
+        return Kind.OTHER
+    return Kind.EXECUTABLE if mode & 0o111 else Kind.FILE
+
+
+class WorkingTree(OnDisk):
+    """Git's working tree: tracked files as they are now, and untracked ones that are not ignored.
+
+    Git begins to list when this is made: it takes as long as it takes us to get ready.
+    """
+
+    def __init__(self, root: Path, repository: git.Repository) -> None:
+        super().__init__(root)
+        self._listing = repository.working_tree()
+
+    def entries(self) -> list[Entry]:
+        """Every such file, checked-out submodules opened, sorted."""
+        if self._entries is None:
+            self._entries = sorted(self._of(self._listing, b""))
+        return self._entries
+
+    def notes(self) -> list[str]:
+        """Submodules that are not checked out."""
+        self.entries()
+        return self._left_out
+
+    def _of(self, listing: git.Listing, prefix: bytes) -> list[Entry]:
+        tracked, untracked, closed = listing.result()
+        found = [Entry(prefix + path, Kind.OTHER) for path in closed]
+        before = b""
+        for mode, name in tracked:
+            if name == before:
+                continue
+            before = name
+            if mode == b"100644":
+                found.append(Entry(prefix + name, Kind.FILE))
+            elif mode == b"160000":
+                found += self._submodule(prefix + name)
+            else:
+                found.append(Entry(prefix + name, KINDS.get(mode.decode(), Kind.FILE)))
+        found += self._untracked(untracked, prefix)
+        return found
+
+    def _untracked(self, untracked: list[bytes], prefix: bytes) -> Iterator[Entry]:
+        base = os.fsencode(self.root) + b"/"
+        for path in untracked:
+            if path.endswith(b"/"):  # a repository inside this one that is no submodule
+                yield from self._submodule(prefix + path[:-1])
+                continue
+            mode = os.lstat(base + prefix + path).st_mode if os.path.lexists(base + prefix + path) else 0
+            if stat.S_ISLNK(mode):
+                yield Entry(prefix + path, Kind.LINK)
+            elif mode:
+                yield Entry(prefix + path, Kind.EXECUTABLE if mode & 0o111 else Kind.FILE)
+
+    def _submodule(self, path: bytes) -> list[Entry]:
+        top = self.root / os.fsdecode(path)
+        inner = git.submodule_of(top)
+        if inner is None:
+            self._left_out.append(f"{shown_path(path)}: a submodule that is not checked out")
+            return []
+        return self._of(inner.working_tree(), path + b"/")
+
+
+def stage_on_disk(root: Path, repository: git.Repository | None) -> Stage:
+    """The stage of a folder on disk: git's view of it where there is a repository."""
+    if repository is None:
+        return Folder(root)
+    return WorkingTree(root, repository)
+
+
+def resolved(path: Path) -> Path:
+    """A path without links, so that what lies inside it can be told by its name."""
+    return Path(os.path.realpath(path))

@@ -1,0 +1,135 @@
+"""Source that is read from git's own objects: a commit, or the index. Nothing is checked out."""
+
+from __future__ import annotations
+
+import os
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from buildguard.diagnostic import shown_path
+from buildguard.stages.git_reader import DAMAGED
+from buildguard.stages.stage import KINDS, Entry, Kind, Unreadable, behind
+from buildguard.system import git
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from buildguard.stages.stage import Stage
+
+
+class InGit:
+    """Source that is read from git's own objects, nothing checked out; the index where no commit is given.
+
+    `damaged` grows with what is read: each path whose object does not match its id, a folder's tree among them (the root
+    is empty).
+    """
+
+    def __init__(self, repository: git.Repository, name: str, commit: str | None = None) -> None:
+        self.root = repository.top
+        self.repository = repository
+        self.name = name
+        self.commit = commit
+        self._rows: list[git.GitEntry] | None = None
+        self._entries: list[Entry] | None = None
+        self._homes: dict[bytes, git.Repository] = {}
+        self.closed: list[bytes] = []  # submodules whose commit is not here
+        self.damaged: dict[bytes, str] = {}
+
+    def entries(self) -> list[Entry]:
+        """The rows of the index, or of the commit, submodules opened where their commit is here."""
+        if self._entries is None:
+            rows = [row for row in self.rows() if row.mode != git.SUBMODULE]
+            self._entries = [Entry(row.path, KINDS.get(row.mode, Kind.FILE), row.oid) for row in rows]
+        return self._entries
+
+    def rows(self) -> list[git.GitEntry]:
+        """The same as git has them, sorted, with a row for each submodule besides those of its files."""
+        if self._rows is None:
+            listed = self.repository.index_rows() if self.commit is None else self._tree(self.repository, self.commit)
+            self._rows = sorted(self._of(listed, b""))
+        return self._rows
+
+    def blobs(self, rows: Iterable[git.GitEntry]) -> Iterator[tuple[git.GitEntry, bytes | Unreadable]]:
+        """The blob of each row, in order, compared with its id. One `git cat-file` for each repository in turn."""
+        for (home, _prefix), group in groupby(rows, key=lambda row: self.home(row.path)):
+            batch = list(group)
+            for row, blob in zip(batch, home.blobs([row.oid for row in batch]), strict=True):
+                if isinstance(blob, Unreadable) and blob.damaged:
+                    self.damaged[row.path] = blob.reason
+                yield row, blob
+
+    def notes(self) -> list[str]:
+        """Submodules whose commit is not here."""
+        self.rows()
+        return [f"{shown_path(path)}: a submodule that is not checked out" for path in self.closed]
+
+    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
+        """The blob of each entry, links followed inside this stage."""
+        batch = list(entries)
+        blobs = self.blobs([git.GitEntry(entry.path, "", entry.oid) for entry in batch])
+        for entry, (_row, blob) in zip(batch, blobs, strict=True):
+            if entry.kind is Kind.LINK:
+                yield entry, self._behind_link(entry, blob)
+            else:
+                yield entry, blob
+
+    def home(self, path: bytes) -> tuple[git.Repository, bytes]:
+        """The repository whose objects hold a path, and where its top folder is (empty, or with its final `/`)."""
+        for prefix, repository in self._homes.items():
+            if path.startswith(prefix):
+                return repository, prefix
+        return self.repository, b""
+
+    def _tree(self, repository: git.Repository, commit: str, prefix: bytes = b"") -> list[git.GitEntry]:
+        tree = repository.tree(commit)
+        self.damaged.update(((prefix + folder).rstrip(b"/"), DAMAGED.reason) for folder in tree.damaged)
+        return tree.rows
+
+    def _of(self, rows: list[git.GitEntry], prefix: bytes) -> Iterator[git.GitEntry]:
+        for row in rows:
+            path = prefix + row.path
+            yield row._replace(path=path)
+            if row.mode != git.SUBMODULE:
+                continue
+            inner = git.submodule_of(self.root / os.fsdecode(path))
+            if inner is None or not inner.has_commit(row.oid):
+                self.closed.append(path)
+                continue
+            self._homes = {path + b"/": inner, **self._homes}
+            yield from self._of(self._tree(inner, row.oid, path + b"/"), path + b"/")
+
+    def _behind_link(self, entry: Entry, text: bytes | Unreadable) -> bytes | Unreadable:
+        """What a link of this stage leads to in this same stage."""
+        by_path = {one.path: one for one in self.entries()}
+
+        def link_of(path: bytes) -> bytes | None:
+            one = by_path.get(path)
+            if one is None or one.kind is not Kind.LINK:
+                return None if one is None else b""
+            blob = self._blob(one)
+            return blob if isinstance(blob, bytes) else None
+
+        if isinstance(text, Unreadable):
+            return text
+        found = behind(entry.path, text, link_of)
+        if isinstance(found, Unreadable):
+            return found
+        return self._blob(by_path[found])
+
+    def _blob(self, entry: Entry) -> bytes | Unreadable:
+        return next(blob for _row, blob in self.blobs([git.GitEntry(entry.path, "", entry.oid)]))
+
+
+def damaged_in(stage: Stage) -> Mapping[bytes, str]:
+    """The paths of a stage whose object in git does not match its id, among what was read so far, with the reason."""
+    return stage.damaged if isinstance(stage, InGit) else {}
+
+
+def index_of(repository: git.Repository) -> InGit:
+    """The index: what the next commit will hold."""
+    return InGit(repository, "index:")
+
+
+def commit_of(repository: git.Repository, rev: str) -> InGit:
+    """A commit; raises UsageError where `rev` names none."""
+    return InGit(repository, f"commit:{rev}", repository.resolve(rev))

@@ -1,0 +1,212 @@
+"""Git's objects, each compared with its id: what git returns for an id counts only where it hashes to that id.
+
+Git itself recomputes an id in `git fsck` alone. A pack with a flipped bit, or an object that somebody wrote under
+another one's name, is read by every other command as if it were right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.errors import UnprovenError
+from buildguard.stages.stage import Unreadable
+from buildguard.system import process
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from buildguard.system.git_directory import GitDir
+
+MISSING = Unreadable("its object is missing from the repository")
+DAMAGED = Unreadable("its object in the repository is damaged: it does not match its id", damaged=True)
+LINK = "120000"
+SUBMODULE = "160000"
+_AHEAD = 256  # 65 bytes at most for each, and a pipe takes 65,536
+_TREE = "040000"
+_COMMITTED = re.compile(rb"\ncommitter .*> (\d{1,18})(?: |\n|$)")
+
+
+class GitEntry(NamedTuple):
+    """One row of git's index or of a tree: a path relative to the repository's top, its mode and object id."""
+
+    path: bytes
+    mode: str
+    oid: str
+
+
+class Tree(NamedTuple):
+    """The rows of a commit's tree, folders opened; `damaged` are the folders whose tree object does not match its id."""
+
+    rows: list[GitEntry]
+    damaged: list[bytes]
+
+
+class _Object(NamedTuple):
+    kind: bytes
+    content: bytes
+
+
+class ObjectReader:
+    """One `git cat-file` process for many objects; used as a context."""
+
+    def __init__(self, folder: GitDir) -> None:
+        self._folder = folder
+        self._hash = hashlib.sha1 if folder.parts.object_format == "sha1" else hashlib.sha256
+        self._id_bytes = self._hash(usedforsecurity=False).digest_size
+        self._entry = re.compile(rb"([0-7]{1,6}) ([^\0]+)\0(.{%d})" % self._id_bytes, re.DOTALL)
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop()
+
+    def blobs(self, oids: Sequence[str]) -> Iterator[bytes | Unreadable]:
+        """The content of each blob, in order."""
+        for answer in self._read(oids):
+            if isinstance(answer, Unreadable):
+                yield answer
+            else:
+                yield answer.content if answer.kind == b"blob" else DAMAGED
+
+    def tree(self, commit: str) -> Tree:
+        """The tree of a commit; raises UnprovenError where an object of it is missing."""
+        tree = Tree([], [])
+        root = self._root(commit)
+        level = [(b"", root)] if root else []
+        if not root:
+            tree.damaged.append(b"")
+        while level:
+            below: list[tuple[bytes, str]] = []
+            for (prefix, _oid), answer in zip(level, self._read([oid for _prefix, oid in level]), strict=True):
+                if answer == MISSING:
+                    raise UnprovenError(f"git has no tree for {os.fsdecode(prefix) or 'the root'} of commit {commit}")
+                rows = None if isinstance(answer, Unreadable) or answer.kind != b"tree" else self._rows(answer.content)
+                if rows is None:
+                    tree.damaged.append(prefix[:-1])
+                    continue
+                for mode, name, oid in rows:
+                    if mode == _TREE:
+                        below.append((prefix + name + b"/", oid))
+                    else:
+                        tree.rows.append(GitEntry(prefix + name, mode, oid))
+            level = below
+        return tree
+
+    def time_of(self, commit: str) -> int:
+        """When a commit was made, in seconds since 1970."""
+        content = self._commit(commit)
+        date = _COMMITTED.search(content.partition(b"\n\n")[0]) if content is not None else None
+        if date is None:
+            raise UnprovenError(f"commit {commit} is damaged: its date cannot be read")
+        return int(date[1])
+
+    def _root(self, commit: str) -> str:
+        """The id of a commit's tree, empty where the commit is damaged."""
+        content = self._commit(commit)
+        if content is None:
+            return ""
+        line = re.match(rb"tree ([0-9a-f]{%d})\n" % (2 * self._id_bytes), content)
+        return line[1].decode("ascii") if line is not None else ""
+
+    def _commit(self, commit: str) -> bytes | None:
+        answer = next(self._read([commit]))
+        if answer == MISSING:
+            raise UnprovenError(f"git has no commit {commit}", hint="git fetch")
+        return answer.content if isinstance(answer, _Object) and answer.kind == b"commit" else None
+
+    def _rows(self, content: bytes) -> list[tuple[str, bytes, str]] | None:
+        """The entries of a tree object; None where it is malformed."""
+        entries: list[tuple[bytes, bytes, bytes]] = self._entry.findall(content)
+        # what stands side by side and is as long as the whole leaves nothing out
+        length = sum(len(mode) + len(name) for mode, name, _id in entries) + len(entries) * (2 + self._id_bytes)
+        if length != len(content):
+            return None
+        return [(_MODES.get(mode) or _mode(mode), name, raw.hex()) for mode, name, raw in entries]
+
+    # ------------------------------------------------------------------------------------------ the process
+
+    def _read(self, oids: Sequence[str]) -> Iterator[_Object | Unreadable]:
+        """Each object in order, its id recomputed. Git ends at an object that it cannot unpack: another one goes on."""
+        at = 0
+        while at < len(oids):
+            for answer in self._answers(oids[at : at + _AHEAD]):
+                at += 1
+                yield answer
+
+    def _answers(self, oids: Sequence[str]) -> Iterator[_Object | Unreadable]:
+        child = self._running()
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            # so few questions always fit into the pipe: both pipes can never be full at once
+            child.stdin.write("".join(f"{oid}\n" for oid in oids).encode("ascii"))
+            for oid in oids:
+                answer = self._answer(oid)
+                if answer is None:
+                    yield self._why_missing(oid)
+                    return  # the rest of them is asked once more
+                yield answer
+        except BrokenPipeError as error:
+            raise UnprovenError("git cat-file ended before it was asked everything") from error
+
+    def _answer(self, oid: str) -> _Object | Unreadable | None:
+        """The next object; None where git complains of it, or has ended."""
+        head = self._output.readline().split()
+        if head[1:] == [b"missing"]:
+            return None if (self._folder.parts.objects / oid[:2] / oid[2:]).exists() else MISSING
+        if len(head) != 3:  # noqa: PLR2004  "<oid> blob <size>"
+            return None
+        size = int(head[2])
+        content = self._output.read(size + 1)
+        if len(content) != size + 1:
+            return None
+        content = content[:-1]
+        digest = self._hash(b"%b %d\0" % (head[1], size), usedforsecurity=False)
+        digest.update(content)
+        return _Object(head[1], content) if digest.hexdigest() == oid else DAMAGED
+
+    def _why_missing(self, oid: str) -> Unreadable:
+        """What git said of an object that it did not return; the next one is asked of another process."""
+        child = self._running()
+        assert child.stdout is not None
+        assert child.stderr is not None
+        self._output.close()
+        child.stdout.close()  # whatever git still writes there ends it
+        if child.stdin is not None:
+            child.stdin.close()
+        words = child.stderr.read()
+        self._stop()
+        if oid.encode("ascii") in words:
+            return DAMAGED
+        raise UnprovenError(f"git cat-file ended before its answer was whole: {process.last_line(words)}")
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._child is None:
+            self._child = self._folder.start("cat-file", "--batch")
+            assert self._child.stdout is not None
+            self._output = os.fdopen(os.dup(self._child.stdout.fileno()), "rb", 1 << 18)
+        return self._child
+
+    def _stop(self) -> None:
+        if self._child is not None:
+            self._output.close()
+            process.stop(self._child)
+            self._child = None
+
+
+_MODES = {b"40000": _TREE, b"100644": "100644", b"100755": "100755", b"120000": LINK, b"160000": SUBMODULE}
+
+
+def _mode(word: bytes) -> str:
+    """A mode as git takes it: old versions wrote more permission bits."""
+    number = int(word, 8)
+    kinds = {0o040000: _TREE, 0o120000: LINK, 0o100000: "100755" if number & 0o100 else "100644"}
+    return kinds.get(number & 0o170000, SUBMODULE)

@@ -1,0 +1,102 @@
+"""Snapshots of a commit and of the index, from git's own objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildguard import causes, custody
+from buildguard.custody import Snapshot
+from buildguard.diagnostic import Unproven, shown_path
+from buildguard.stages import manifest as manifests
+from buildguard.stages.manifest import Manifest
+from buildguard.stages.stage import Unreadable
+from buildguard.system import git
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from buildguard.stages.git_objects import InGit
+
+
+class Git:
+    """A commit or the index, below `prefix` (empty, or with its final `/`)."""
+
+    def __init__(self, stage: InGit, prefix: bytes = b"") -> None:
+        self.stage = stage
+        self._prefix = prefix
+
+    def snapshot(self) -> Snapshot:
+        """Each row of the tree, its blob read and hashed; a submodule is its commit's id, and its files where they are here."""
+        rows = self._rows()
+        unproven = [
+            Unproven(shown_path(path), None, f"it is in conflict in {self.stage.name}") for path in self._conflicts()
+        ]
+        entries = [
+            manifests.of_bytes(self._below(row), manifests.SUBMODULE, row.oid.encode("ascii"))
+            for row in rows
+            if row.mode == git.SUBMODULE
+        ]
+        marks: dict[bytes, str] = {}
+        for row, blob in self.stage.blobs(row for row in rows if row.mode != git.SUBMODULE):
+            if isinstance(blob, Unreadable):
+                if not blob.damaged:
+                    unproven.append(Unproven(shown_path(self._below(row)), None, blob.reason))
+                continue
+            mark = _mark(self._below(row), blob)
+            if mark:
+                marks[self._below(row)] = mark
+            mode = row.mode if row.mode in manifests.MODES else manifests.FILE  # 100664 of old repositories
+            entries.append(manifests.of_bytes(self._below(row), mode, blob, row.oid))
+        closed = tuple(path[len(self._prefix) :] + b"/" for path in self.stage.closed if path.startswith(self._prefix))
+        notes = tuple(f"{shown_path(path)}: a submodule whose files are not here" for path in closed)
+        kind = custody.INDEX if self.stage.commit is None else custody.COMMIT
+        return Snapshot(
+            self.stage.name,
+            kind,
+            Manifest(entries),
+            notes,
+            tuple(unproven),
+            closed,
+            self.stage.commit or "",
+            marks=marks,
+            damaged=self._damaged(),
+        )
+
+    def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | Unreadable]:
+        """The blobs of some paths."""
+        rows = [row for row in self._rows() if self._below(row) in paths]
+        found: dict[bytes, bytes | Unreadable] = {
+            self._below(row): row.oid.encode("ascii") for row in rows if row.mode == git.SUBMODULE
+        }
+        for row, blob in self.stage.blobs(row for row in rows if row.mode != git.SUBMODULE):
+            found[self._below(row)] = blob
+        return found
+
+    def _damaged(self) -> dict[bytes, str]:
+        """The damaged objects of this folder; where a tree above it is damaged, the whole of it is."""
+        return {
+            path[len(self._prefix) :]: reason
+            for path, reason in self.stage.damaged.items()
+            if (path + b"/").startswith(self._prefix) or self._prefix.startswith(path + b"/" if path else b"")
+        }
+
+    def _rows(self) -> list[git.GitEntry]:
+        return [row for row in self.stage.rows() if row.path.startswith(self._prefix)]
+
+    def _below(self, row: git.GitEntry) -> bytes:
+        return row.path[len(self._prefix) :]
+
+    def _conflicts(self) -> list[bytes]:
+        if self.stage.commit is not None:
+            return []
+        return [
+            path[len(self._prefix) :] for path in self.stage.repository.conflicts() if path.startswith(self._prefix)
+        ]
+
+
+def _mark(path: bytes, content: bytes) -> str:
+    """What a committed file looks like that will surprise somebody on Linux."""
+    if causes.is_pointer(content) is not None:
+        return "lfs"
+    script = content.startswith(b"#!") or path.endswith((b".sh", b".bash"))
+    return "crlf" if script and b"\r\n" in content else ""
