@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildguard.stages.image import Held
+    from buildguard.docker.image_stage import Held
 
 _CACHED = re.compile(rb"^(?P<stem>.+?)\.(?P<tag>[^.]+)(?:\.opt-(?P<level>[^.]*))?\.pyc$")
 _HEAD = 16

@@ -98,8 +98,8 @@ def _in_archive(cwd: Path, text: str) -> Place:
 
 
 def _in_bucket(cwd: Path, text: str) -> Place:
+    from buildguard.gcp.object_stage import fetch
     from buildguard.gcp.storage import Url
-    from buildguard.snapshots.bucket import fetch
     from buildguard.stages.archive import InArchive
     from buildguard.system import temporary
 

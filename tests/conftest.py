@@ -240,7 +240,7 @@ _OUTSIDE = dict(os.environ)
 @pytest.fixture(scope="session")
 def engine_address() -> str:
     """Where the container engine of this machine listens, as it is found outside of the tests' own surroundings."""
-    from buildguard.containers import daemon
+    from buildguard.docker import client
     from buildguard.errors import UnprovenError
 
     names = ("HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "XDG_RUNTIME_DIR")
@@ -250,7 +250,7 @@ def engine_address() -> str:
             if name in _OUTSIDE:
                 patch.setenv(name, _OUTSIDE[name])
         try:
-            reached = daemon.connect()
+            reached = client.connect()
         except UnprovenError as error:
             missing("a container engine", f"{error.words}; ./scripts/test starts one where it runs as root on Debian")
             raise

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.stages.native import GLIBC, MUSL, Made, Reader
+from buildguard.docker.native_modules import GLIBC, MUSL, Made, Reader
 
 
 def _made(data: bytes, piece: int = 4096) -> Made | None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.cloud import answers, plan, text
 from buildguard.errors import UnprovenError
-from buildguard.gcp.build import GRACE, SUCCESS, CloudBuild, source_of
-from buildguard.gcp.logs import Heard, StepLogs, followed
+from buildguard.gcp.build_log import Heard, StepLogs, followed
+from buildguard.gcp.cloud_build import GRACE, SUCCESS, CloudBuild, source_of
 from buildguard.gcp.storage import ChangedError, Storage, Stored
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildguard.cloud.answers import Told
-    from buildguard.gcp.build import Seen
+    from buildguard.gcp.cloud_build import Seen
 
 # what a build may come to through no fault of anybody's, and has come to an end with: another one is worth a try
 _SERVICE = frozenset({"INTERNAL_ERROR", "EXPIRED"})

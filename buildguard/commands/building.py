@@ -7,17 +7,16 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard.containers import daemon as daemons
-from buildguard.containers import image as images
 from buildguard.deploy import fallback
 from buildguard.diagnostic import shown_path
 from buildguard.difference import CODES, REMOVED
+from buildguard.docker import client as daemons
+from buildguard.docker import images, run_steps
+from buildguard.docker.build_image import BuildFailedError, Dockerfile
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.gcp.build import GRACE, SUCCESS, CloudBuild, source_of
-from buildguard.gcp.logs import Heard, followed
+from buildguard.gcp.build_log import Heard, followed
+from buildguard.gcp.cloud_build import GRACE, SUCCESS, CloudBuild, source_of
 from buildguard.gcp.storage import ChangedError, Storage
-from buildguard.localbuild import runner
-from buildguard.localbuild.dockerfile import BuildFailedError, Dockerfile
 from buildguard.project.cloudbuild.steps import plan, seconds
 from buildguard.project.cloudbuild.substitutions import replaced, settled
 from buildguard.project.cloudbuild.truncate import repository_of
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from buildguard.commands.planning import Prepared
     from buildguard.custody import Chain
     from buildguard.difference import Difference
-    from buildguard.gcp.build import Seen
+    from buildguard.gcp.cloud_build import Seen
     from buildguard.gcp.storage import Stored
     from buildguard.result import Report
 
@@ -170,16 +169,16 @@ def _by_file(prepared: Prepared, known: Mapping[str, str], daemon: Any, say: Cal
         log.append(line)
         say(line)
 
-    made = runner.Build(daemon, planned, runner.Around(heard, secrets, None, prepared.config.platform))
+    made = run_steps.Build(daemon, planned, run_steps.Around(heard, secrets, None, prepared.config.platform))
     with made.workspace(_pieces(prepared.archive)):
         try:
             result = made.run()
         except KeyboardInterrupt:
             made.cancel()
             raise
-    if result.status in {runner.FAILURE, runner.TIMEOUT}:
+    if result.status in {run_steps.FAILURE, run_steps.TIMEOUT}:
         raise BuildFailedError(result.detail, "\n".join(log[-40:]).encode())
-    if result.status != runner.SUCCESS:
+    if result.status != run_steps.SUCCESS:
         raise UnprovenError(result.detail or f"the build ended with {result.status}")
 
 

@@ -17,20 +17,20 @@ from buildguard.commands.named import looked_at, opened
 from buildguard.custody import Chain, Hop
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
 from buildguard.difference import CHANGED, CODES, Difference
+from buildguard.docker.image_stage import InImage
 from buildguard.engines.cloud import Answer
 from buildguard.engines.witness import questions
 from buildguard.errors import UnprovenError
-from buildguard.gcp.build import left_running
+from buildguard.gcp.cloud_build import left_running
+from buildguard.gcp.object_stage import Object
 from buildguard.gcp.storage import ChangedError
 from buildguard.project.source_archive import Seen, pack_seen, select
 from buildguard.remote.cloud_driver import is_source
 from buildguard.remote.source_names import HEAD
 from buildguard.report.words import brief
-from buildguard.snapshots.bucket import Object
 from buildguard.snapshots.built import Workspace
 from buildguard.stages.archive_snapshot import Archive
 from buildguard.stages.filesystem import OnDisk
-from buildguard.stages.image import InImage
 from buildguard.stages.manifest import EXECUTABLE, LINK, Manifest
 from buildguard.system.temporary import folder_of
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from buildguard.cloud.run import Came
     from buildguard.commands.job import Job
     from buildguard.commands.judging import Share
-    from buildguard.gcp.build import Seen as Build
+    from buildguard.gcp.cloud_build import Seen as Build
     from buildguard.gcp.storage import Stored
     from buildguard.project.source_archive import Packed, Selected
     from buildguard.stages.manifest import Entry

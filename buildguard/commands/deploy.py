@@ -15,13 +15,13 @@ from buildguard.deploy import fallback, lock
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
 from buildguard.deploy.ledger import Ledger, ServiceId
+from buildguard.docker.build_image import BuildFailedError
 from buildguard.errors import DeployInterruptedError, UnprovenError, UsageError
-from buildguard.gcp.build import left_running
-from buildguard.gcp.marks import COMMIT
-from buildguard.gcp.run import Run, Share
+from buildguard.gcp.cloud_build import left_running
+from buildguard.gcp.cloud_run import Run, Share
+from buildguard.gcp.revision_names import COMMIT
 from buildguard.gcp.service_containers import AppContainer
 from buildguard.gcp.storage import Storage
-from buildguard.localbuild.dockerfile import BuildFailedError
 from buildguard.system.temporary import folder_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from buildguard.commands.planning import Prepared
     from buildguard.deploy.ledger import Line
     from buildguard.deploy.plan import Plan
-    from buildguard.gcp.run import Service
+    from buildguard.gcp.cloud_run import Service
 
 
 _RECENT = 120  # lines of the ledger in the bucket that a deploy looks back on

@@ -13,18 +13,18 @@ from buildguard.commands.check import check
 from buildguard.commands.compare import diff
 from buildguard.commands.inside import check_image
 from buildguard.commands.job import Request as CheckRequest
-from buildguard.containers import daemon as daemons
-from buildguard.containers import image as images
-from buildguard.containers.serving import Serving, Start
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
 from buildguard.deploy import trial
 from buildguard.deploy.ledger import BEGUN, FAILED, OK, SKIPPED, UNPROVEN
 from buildguard.diagnostic import shown_path
+from buildguard.docker import client as daemons
+from buildguard.docker import images
+from buildguard.docker.serve import Serving, Start
 from buildguard.errors import GuardError
-from buildguard.gcp import marks
-from buildguard.gcp.endpoints import hidden
-from buildguard.gcp.run import Candidate, ConflictError, NotReadyError, Run, Share
+from buildguard.gcp import revision_names
+from buildguard.gcp.auth import hidden
+from buildguard.gcp.cloud_run import Candidate, ConflictError, NotReadyError, Run, Share
 from buildguard.gcp.storage import Storage
 from buildguard.place import locate
 from buildguard.project.cloudbuild.truncate import repository_of
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from buildguard.commands.judging import Watcher
     from buildguard.commands.planning import Prepared
     from buildguard.deploy.ledger import Ledger, Line
-    from buildguard.gcp.build import Seen
+    from buildguard.gcp.cloud_build import Seen
     from buildguard.gcp.storage import Stored
     from buildguard.result import Report
 
@@ -89,7 +89,7 @@ class Deploy:
         self._etag = self.plan.serving.etag
         self._earlier = earlier
         self._watcher = watcher
-        self._tag = marks.tag_of(self.plan.wishes.service, self.plan.source.commit)
+        self._tag = revision_names.tag_of(self.plan.wishes.service, self.plan.source.commit)
 
     def step(self, identity: str, act: Act) -> None:
         """Do one step: what it returns are words and evidence. Raises StoppedError where the deploy ends there."""
@@ -291,9 +291,9 @@ class Deploy:
 
     def _candidate(self) -> Candidate:
         commit = self.plan.source.commit
-        self.revision = self.revision or marks.name_of(self.plan.wishes.service, commit)
+        self.revision = self.revision or revision_names.name_of(self.plan.wishes.service, commit)
         sent, old = self.prepared.packed.written.digest, self.plan.serving.rollback_to
-        notes = {marks.COMMIT: commit, marks.ARCHIVE: sent, marks.INSTEAD_OF: old}
+        notes = {revision_names.COMMIT: commit, revision_names.ARCHIVE: sent, revision_names.INSTEAD_OF: old}
         tag = self._tag if self.plan.serving.exists else ""
         return Candidate(self.revision, tag, self._first_values(), notes, self._etag)
 

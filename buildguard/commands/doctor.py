@@ -11,7 +11,7 @@ from buildguard.diagnostic import shown
 from buildguard.engines import Unavailable
 from buildguard.engines.choose import Chooser, Setting, order_of
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.gcp import endpoints, setup
+from buildguard.gcp import auth, setup
 from buildguard.place import locate
 from buildguard.project import config as configs
 from buildguard.project import discovery
@@ -139,7 +139,7 @@ def _cloud(config: Config) -> Iterator[str]:
     versions = setup.installed()
     missing = [name for name, version in versions.items() if not version]
     if missing:
-        yield f"  cloud: not installed ({', '.join(missing)} missing); {endpoints.INSTALL}"
+        yield f"  cloud: not installed ({', '.join(missing)} missing); {auth.INSTALL}"
     else:
         yield "  cloud: compiles in Cloud Build with the image's own Python, if asked for (proof: image)"
         yield f"    packages: {', '.join(f'{name} {version}' for name, version in versions.items())}"
@@ -147,21 +147,21 @@ def _cloud(config: Config) -> Iterator[str]:
     yield f"    credentials: {_credentials(file)}"
     table, found_in = config.cloud, f"{config.file}, [tool.buildguard.cloud]"
     own = file.project if file is not None else ""
-    project = _first((table.project, found_in), (endpoints.project(), "environment"), (own, "credentials"))
+    project = _first((table.project, found_in), (auth.project(), "environment"), (own, "credentials"))
     yield f"    project: {project or 'not configured: set [tool.buildguard.cloud] project, or pass --project'}"
-    region = _first((table.region, found_in), (endpoints.region(), "environment, for Cloud Run"))
+    region = _first((table.region, found_in), (auth.region(), "environment, for Cloud Run"))
     yield f"    region: {region or 'not configured: set [tool.buildguard.cloud] region, or pass --region'}"
-    for variable in (endpoints.CLOUDBUILD, endpoints.STORAGE, endpoints.RUN):
+    for variable in (auth.CLOUDBUILD, auth.STORAGE, auth.RUN):
         if os.environ.get(variable):
             yield f"    emulator: {variable}={os.environ[variable]}, without credentials"
 
 
 def _credentials(file: setup.CredentialsFile | None) -> str:
     if file is None:
-        return f"none on this machine (a metadata server was not asked); {endpoints.LOG_IN}"
+        return f"none on this machine (a metadata server was not asked); {auth.LOG_IN}"
     if file.problem:
-        return f"{file.path} ({file.named_by}) cannot be used: {file.problem}; {endpoints.LOG_IN}"
-    account = os.environ.get(endpoints.IMPERSONATE)
+        return f"{file.path} ({file.named_by}) cannot be used: {file.problem}; {auth.LOG_IN}"
+    account = os.environ.get(auth.IMPERSONATE)
     as_whom = f", impersonating {account}" if account else ""
     return f"{file.kind} in {file.path} ({file.named_by}){as_whom}; not tried"
 
@@ -172,14 +172,14 @@ def _first(*values: tuple[str, str]) -> str:
 
 
 def _container_engine() -> str:
-    from buildguard.containers import daemon
+    from buildguard.docker import client
 
     try:
-        reached = daemon.connect(_PATIENCE)
+        reached = client.connect(_PATIENCE)
     except UnprovenError as error:
         return error.words
     try:
-        with daemon.plainly("asking the container engine"):
+        with client.plainly("asking the container engine"):
             version = reached.api.version()["Version"]
     except UnprovenError as error:
         return error.words

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from buildguard.emulator.serve import Emulator
+    from buildguard.gcp.emulator.server import Emulator
 
 _STALE = "stale-source"
 
@@ -25,8 +25,8 @@ _STALE = "stale-source"
 def emulated(cwd: Path, faults: Sequence[str]) -> Iterator[Emulator]:
     """The emulator while it runs. Raises UsageError for a fault that there is not, UnprovenError without Google's libraries."""
     try:
-        from buildguard.emulator.serve import Emulator
-        from buildguard.emulator.tampering import older_source
+        from buildguard.gcp.emulator.server import Emulator
+        from buildguard.gcp.emulator.tampering import older_source
     except ImportError as error:
         raise UnprovenError(
             "Google's client libraries are not installed", hint='pip install "buildguard-gcp[cloud]"'

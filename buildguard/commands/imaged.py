@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from buildguard import custody
 from buildguard.commands.job import Request, may_pull
 from buildguard.commands.whereabouts import Finder, parse, project_around
-from buildguard.containers import cell as cells
-from buildguard.containers import daemon as daemons
-from buildguard.containers import image as images
 from buildguard.custody import Snapshot
 from buildguard.diagnostic import Unproven, shown_path
+from buildguard.docker import client as daemons
+from buildguard.docker import images
+from buildguard.docker import sandbox as cells
+from buildguard.docker.image_stage import ImageFiles
 from buildguard.stages import manifest as manifests
-from buildguard.stages.image import ImageFiles
 from buildguard.stages.manifest import Entry, Extras, Manifest
 from buildguard.stages.stage import Kind, Unreadable
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from buildguard.stages.image import Held
+    from buildguard.docker.image_stage import Held
 
 _MODES = {Kind.FILE: manifests.FILE, Kind.EXECUTABLE: manifests.EXECUTABLE, Kind.LINK: manifests.LINK}
 

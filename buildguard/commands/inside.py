@@ -11,10 +11,11 @@ from buildguard.commands.check import judged
 from buildguard.commands.job import UNTOLD, Job, Request, cache_of, filters_of, may_pull
 from buildguard.commands.judging import judge_all
 from buildguard.commands.whereabouts import Finder, Project, parse, project_around
-from buildguard.containers import cell as cells
-from buildguard.containers import daemon as daemons
-from buildguard.containers import image as images
 from buildguard.diagnostic import Severity, Unproven, shown_path
+from buildguard.docker import client as daemons
+from buildguard.docker import images, native_modules
+from buildguard.docker import sandbox as cells
+from buildguard.docker.image_stage import ImageFiles, InImage
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.place import Place
 from buildguard.project import discovery
@@ -22,14 +23,12 @@ from buildguard.project.sources import Chosen, Selection, choose
 from buildguard.project.target import Target
 from buildguard.report.words import count
 from buildguard.result import Dependencies, InsideImage
-from buildguard.stages import native
-from buildguard.stages.image import ImageFiles, InImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from buildguard.commands.judging import Seen, Watcher
-    from buildguard.containers.image import Image
+    from buildguard.docker.images import Image
     from buildguard.result import Report
 
 _PREFIX = "image:"
@@ -121,7 +120,7 @@ class _Inside:
 
     def _installed_folders(self, own: dict[bytes, bytes], installed: dict[bytes, bytes]) -> tuple[str, ...]:
         """Read the folders in which installers put packages; those that are there, and hold any Python."""
-        from buildguard.containers.python import library_folders
+        from buildguard.docker.find_python import library_folders
 
         before = {*own.values(), *installed.values()}
         folders = []
@@ -194,7 +193,7 @@ class _Inside:
 
     def _misfits(self) -> Iterator[tuple[str, str]]:
         """The compiled modules that this image cannot load, and why."""
-        loaders = native.LOADERS.get(self._image.platform.rpartition("/")[2], {})
+        loaders = native_modules.LOADERS.get(self._image.platform.rpartition("/")[2], {})
         libcs = frozenset(name for name, path in loaders.items() if self._cell.stat(path) is not None)
         for path, held in sorted(self._files.found.items()):
             words = held.made.misfit(self._image.platform, libcs) if held.made is not None else ""

@@ -298,8 +298,8 @@ class _Desk:
         """Whether the image is what it is said to be, will be the same tomorrow, and runs what its sources say."""
         from buildguard.commands import strays
         from buildguard.declared import promise
+        from buildguard.docker.image_stage import InImage
         from buildguard.engines.container import ContainerEngine
-        from buildguard.stages.image import InImage
 
         job, stage = self.job, self.job.place.stage
         if isinstance(stage, InImage) and isinstance(engine, ContainerEngine) and engine.known is not None:

@@ -100,7 +100,7 @@ def _other(cwd: Path, text: str, prefix: bytes, where: Where, project: str) -> O
 
         return Opened(Built(text, *where.filled(cwd)))
     if text.startswith(_BUCKET):
-        from buildguard.snapshots.bucket import Object
+        from buildguard.gcp.object_stage import Object
 
         return Opened(Object(text))
     if kind in {"commit", "index"}:

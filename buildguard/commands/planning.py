@@ -12,8 +12,8 @@ from buildguard.deploy import plan as plans
 from buildguard.deploy.ledger import ServiceId
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.gcp import endpoints
-from buildguard.gcp.run import Run
+from buildguard.gcp import auth
+from buildguard.gcp.cloud_run import Run
 from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
 from buildguard.project import config as configs
 from buildguard.project import discovery
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildguard.deploy.plan import Plan
-    from buildguard.gcp.run import Service
+    from buildguard.gcp.cloud_run import Service
     from buildguard.project.config import Config
     from buildguard.project.source_archive import Packed
     from buildguard.stages.git_objects import InGit
@@ -110,7 +110,7 @@ def prepared(request: Request, archive: Path) -> Prepared:
         request.project,
         request.region,
     )
-    project = request.project or config.cloud.project or endpoints.project()
+    project = request.project or config.cloud.project or auth.project()
     region = request.region or config.cloud.region
     app = AppContainer(_repository(building, project), config.deploy.container)
     serving = _serving(ServiceId(project, region, service), app, config.deploy.required_env)
@@ -264,7 +264,7 @@ def _serving(service: ServiceId, app: AppContainer, required: tuple[str, ...]) -
                 serving = _existing(run, current, required)
             return serving._replace(project=run.project, region=run.region)
     except UnprovenError as error:
-        region = service.region or endpoints.region()
+        region = service.region or auth.region()
         return plans.Serving(known=False, why=error.words, project=service.project, region=region)
 
 

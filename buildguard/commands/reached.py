@@ -18,17 +18,17 @@ from buildguard.commands.named import Where
 from buildguard.diagnostic import shown_path
 from buildguard.difference import ADDED, MODE, REMOVED
 from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
-from buildguard.gcp.build import SUCCESS, CloudBuild
-from buildguard.gcp.logs import place_of
-from buildguard.gcp.marks import COMMIT
-from buildguard.gcp.run import Run
+from buildguard.gcp.build_log import place_of
+from buildguard.gcp.cloud_build import SUCCESS, CloudBuild
+from buildguard.gcp.cloud_run import Run
+from buildguard.gcp.object_stage import fetch
+from buildguard.gcp.revision_names import COMMIT
 from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
 from buildguard.gcp.storage import Storage, Url
 from buildguard.incident import Place, Shown
 from buildguard.place import locate
 from buildguard.project import config as configs
 from buildguard.project.image_reference import parse
-from buildguard.snapshots.bucket import fetch
 from buildguard.stages.archives import reader as archives
 from buildguard.system import git, temporary
 
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from buildguard.commands.judging import Watcher
     from buildguard.custody import Chain
     from buildguard.difference import Difference
-    from buildguard.gcp.build import Seen
-    from buildguard.gcp.run import Revision
+    from buildguard.gcp.cloud_build import Seen
+    from buildguard.gcp.cloud_run import Revision
     from buildguard.project.config import Config
     from buildguard.result import Report
 

@@ -14,9 +14,9 @@ from buildguard.system.cache import context_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from buildguard.docker.image_stage import InImage
     from buildguard.engines import Engine, Ready
     from buildguard.engines.worker import Greeting
-    from buildguard.stages.image import InImage
     from buildguard.system.cache import Cache
 
 _SUFFIX = b".pyc"

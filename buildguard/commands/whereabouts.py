@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from buildguard.containers.cell import Cell
-    from buildguard.containers.image import Image
+    from buildguard.docker.image_stage import ImageFiles
+    from buildguard.docker.images import Image
+    from buildguard.docker.sandbox import Cell
     from buildguard.project.config import Config
-    from buildguard.stages.image import ImageFiles
     from buildguard.stages.stage import Entry
 
 _PREFIX = "image:"

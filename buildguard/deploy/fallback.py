@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from buildguard.gcp.build import Seen
+    from buildguard.gcp.cloud_build import Seen
 
 LOCAL, STOP, ASK, AGAIN = "build locally", "stop", "ask", "run the same build once more"
 NEVER, AUTO = "never", "auto"

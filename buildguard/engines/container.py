@@ -19,9 +19,9 @@ from buildguard.system.cache import context_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from buildguard.containers.cell import Cell
-    from buildguard.containers.daemon import Daemon
-    from buildguard.containers.image import Image
+    from buildguard.docker.client import Daemon
+    from buildguard.docker.images import Image
+    from buildguard.docker.sandbox import Cell
     from buildguard.engines import Outcome, Source
     from buildguard.system.cache import Cache
 
@@ -77,17 +77,17 @@ class ContainerEngine:
     @property
     def daemon(self) -> Daemon:
         """The container engine, reached when it is first needed. Raises UnprovenError."""
-        from buildguard.containers import cell, daemon
+        from buildguard.docker import client, sandbox
 
         if self._daemon is None:
             # from a hook nothing is pulled, and nobody waits for an engine that is far away and down
-            self._daemon = daemon.connect(_HASTY) if self._wanted.tell is None else daemon.connect()
-            cell.sweep(self._daemon)
+            self._daemon = client.connect(_HASTY) if self._wanted.tell is None else client.connect()
+            sandbox.sweep(self._daemon)
         return self._daemon
 
     def prepare(self) -> Ready | Unavailable:
         """Find the image and its interpreter; a container starts only where that is not known from an earlier run."""
-        from buildguard.containers import image as images
+        from buildguard.docker import images
 
         wanted = self._wanted
         try:
@@ -132,12 +132,13 @@ class ContainerEngine:
 
     def _found(self) -> Known:
         """Ask the image's interpreters in turn, until one answers as a Python does."""
-        from buildguard.containers import cell, python
+        from buildguard.docker import find_python
+        from buildguard.docker import sandbox as docker_sandbox
 
         assert self.image is not None
         refused: list[str] = []
-        with cell.looking(self.daemon, self.image) as looking:
-            for path in python.candidates(looking, self.image):
+        with docker_sandbox.looking(self.daemon, self.image) as looking:
+            for path in find_python.candidates(looking, self.image):
                 known = self._greeted(path, refused)
                 if known is not None:
                     self._remember(known)
@@ -173,15 +174,15 @@ class ContainerEngine:
         return greeting
 
     def _opened(self, path: str, user: str) -> Pool:
-        from buildguard.containers import cell
+        from buildguard.docker import sandbox as docker_sandbox
         from buildguard.engines.relayed import RelayedSite, relay_arguments
 
         assert self.image is not None
         memory = max(self._limits.memory * self._jobs, self._limits.wider().memory) + _ROOM
-        limits = cell.Limits(memory, 2 * self._jobs + 8)
+        limits = docker_sandbox.Limits(memory, 2 * self._jobs + 8)
         argv = [path, *relay_arguments(probe_text())]
         with process.uninterrupted():
-            self._cell = cell.locked(self.daemon, self.image, argv, user, limits)
+            self._cell = docker_sandbox.locked(self.daemon, self.image, argv, user, limits)
         try:
             return Pool(RelayedSite(self._cell), self._jobs, self._limits)
         except UnprovenError:

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from buildguard.containers.daemon import plainly
+from buildguard.docker.client import plainly
 from buildguard.engines.channel import MOST_WORDS
 from buildguard.errors import UnprovenError
 from buildguard.remote import program
@@ -18,7 +18,7 @@ from buildguard.system.process import last_line
 if TYPE_CHECKING:
     import socket
 
-    from buildguard.containers.cell import Cell
+    from buildguard.docker.sandbox import Cell
 
 _RELAY = program("relay.py")
 _SILENCE = 180  # seconds after which the relay takes us for gone, where the engine died under it

@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from buildguard.errors import GuardError, UnprovenError, UsageError
-from buildguard.gcp import endpoints
-from buildguard.gcp.endpoints import PATIENCE, over_http, plainly
+from buildguard.gcp import auth
+from buildguard.gcp.auth import PATIENCE, over_http, plainly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,7 @@ class Storage:
 
     def __init__(self, project: str = "") -> None:
         """Raises UnprovenError where there are no credentials, UsageError for an emulator that is not on loopback."""
-        local = endpoints.emulator(endpoints.STORAGE)
+        local = auth.emulator(auth.STORAGE)
         with plainly("reaching Cloud Storage"):
             from google.cloud import storage
             from google.cloud.storage.retry import DEFAULT_RETRY
@@ -121,10 +121,10 @@ class Storage:
             if local is not None:
                 from google.auth.credentials import AnonymousCredentials
 
-                self.project = project or endpoints.project() or "emulated"
+                self.project = project or auth.project() or "emulated"
                 self._client = storage.Client(project=self.project, credentials=AnonymousCredentials())
             else:
-                found, own = endpoints.credentials()
+                found, own = auth.credentials()
                 self.project = project or own
                 self._client = storage.Client(project=self.project or None, credentials=found)
             self._retry = DEFAULT_RETRY.with_timeout(PATIENCE)

@@ -14,9 +14,9 @@ from buildguard import custody
 from buildguard.cloud import answers
 from buildguard.custody import Snapshot
 from buildguard.errors import UnprovenError
-from buildguard.gcp.build import CloudBuild
+from buildguard.gcp.cloud_build import CloudBuild
+from buildguard.gcp.object_stage import fetch
 from buildguard.gcp.storage import Storage, Url
-from buildguard.snapshots.bucket import fetch
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives import reader as archives
 from buildguard.stages.manifest import Manifest
@@ -26,7 +26,7 @@ from buildguard.system import temporary
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from buildguard.gcp.build import Provenance, Seen
+    from buildguard.gcp.cloud_build import Provenance, Seen
 
 
 class Built:

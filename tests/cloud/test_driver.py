@@ -20,7 +20,7 @@ from buildguard.engines.pool import Pool, source_of
 from buildguard.engines.witness import probe_text, questions
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
-from buildguard.gcp.logs import StepLogs
+from buildguard.gcp.build_log import StepLogs
 from buildguard.remote.manifest_rows import QUESTIONS
 from buildguard.remote.wire import read_list
 from buildguard.stages.manifest import parse

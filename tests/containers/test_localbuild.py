@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.containers import daemon
-from buildguard.localbuild.runner import Around, Build, Result
+from buildguard.docker import client
+from buildguard.docker.run_steps import Around, Build, Result
 from buildguard.project.cloudbuild.steps import plan
 from tests import images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from buildguard.containers.daemon import Daemon
+    from buildguard.docker.client import Daemon
 
 pytestmark = pytest.mark.usefixtures("spotless")
 
 
 @pytest.fixture
 def engine_daemon(engine: str) -> Iterator[Daemon]:
-    made = daemon.connect()
+    made = client.connect()
     yield made
     made.close()
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import docker
 import pytest
 
-from buildguard.containers import cell, daemon
+from buildguard.docker import client, sandbox
 from buildguard.project.config import PLATFORM
 from buildguard.system import owner as owners
 from tests import images
@@ -636,7 +636,7 @@ def _runs(identity: str) -> bool:
 
 def test_whose_container_it_is(engine: str) -> None:
     """By process and by its start: a number that was used again is no owner; what is from elsewhere waits for a day."""
-    reached = daemon.connect()
+    reached = client.connect()
     now = int(time.time())
     ours = owners.current()
     try:
@@ -649,7 +649,7 @@ def test_whose_container_it_is(engine: str) -> None:
             (f"{socket.gethostname()} 999999999 12345", now, False),  # as versions before this one wrote it
             (f"{socket.gethostname()} 999999999 12345", now - 90000, True),
         ):
-            assert cell._is_orphan(reached, label, created) is orphan, label
+            assert sandbox._is_orphan(reached, label, created) is orphan, label
     finally:
         reached.close()
 
@@ -671,8 +671,8 @@ def test_a_live_container_of_another_pid_namespace_is_not_swept(engine: str) -> 
     tag = images.base("3.11")
     with in_pid_namespace(_HOLDER, tag, PLATFORM) as holder:
         pid, identity = holder.line.split()
-        with closing(daemon.connect()) as reached:
-            cell.sweep(reached)
+        with closing(client.connect()) as reached:
+            sandbox.sweep(reached)
         assert owner(identity) == int(pid) != holder.child.pid
     assert owner(identity) == 0  # it went away by itself, when the holder ended
 
@@ -692,8 +692,8 @@ def test_what_cannot_be_removed_holds_up_no_run(engine: str, monkeypatch: pytest
 
     with _relayed(engine, answer) as address:
         monkeypatch.setenv("DOCKER_HOST", address)
-        with closing(daemon.connect()) as reached:
-            cell.sweep(reached)
+        with closing(client.connect()) as reached:
+            sandbox.sweep(reached)
 
     assert len(asked) == 1
     assert b"/containers/stuck" in asked[0]

@@ -10,10 +10,10 @@ from click import unstyle
 
 from buildguard.commands.deploy import Deployed, deploy
 from buildguard.commands.planning import Request
-from buildguard.emulator.serve import Emulator
-from buildguard.gcp import build as builds
+from buildguard.gcp import cloud_build as builds
 from buildguard.gcp import storage
-from buildguard.gcp.run import Run
+from buildguard.gcp.cloud_run import Run
+from buildguard.gcp.emulator.server import Emulator
 from buildguard.report import deploying as report
 from tests import images
 from tests.conftest import schema

@@ -20,7 +20,7 @@ from tests.deploy.conftest import deployed, verdicts
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from buildguard.emulator.serve import Emulator
+    from buildguard.gcp.emulator.server import Emulator
     from tests.conftest import Project
 
 _SERVICE = "projects/emulated/locations/europe-west1/services/web"

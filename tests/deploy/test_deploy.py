@@ -13,7 +13,7 @@ from buildguard.commands.deploy import plan, rollback
 from buildguard.commands.planning import Request
 from buildguard.deploy import plan as plans
 from buildguard.errors import DeployInterruptedError, UnprovenError
-from buildguard.gcp.run import Candidate, Run, Share
+from buildguard.gcp.cloud_run import Candidate, Run, Share
 from buildguard.report.deploying import as_json, as_text, history_text
 from tests.deploy.conftest import SERVER, Meanwhile, Watcher, deployed, verdicts
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildguard.commands.deploy import Deployed
-    from buildguard.emulator.serve import Emulator
-    from buildguard.gcp.run import Service
+    from buildguard.gcp.cloud_run import Service
+    from buildguard.gcp.emulator.server import Emulator
     from tests.conftest import Project
 
 

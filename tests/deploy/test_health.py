@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from buildguard.deploy.plan import Plan
-    from buildguard.emulator.serve import Emulator
+    from buildguard.gcp.emulator.server import Emulator
     from tests.conftest import Project
 
 _SERVICE = "projects/emulated/locations/europe-west1/services/web"

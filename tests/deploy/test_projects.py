@@ -17,8 +17,8 @@ from buildguard.deploy import lock
 from buildguard.deploy.bucket import Lock
 from buildguard.deploy.ledger import ServiceId
 from buildguard.errors import DeployInterruptedError, UnprovenError
-from buildguard.gcp.build import CloudBuild
-from buildguard.gcp.run import Run
+from buildguard.gcp.cloud_build import CloudBuild
+from buildguard.gcp.cloud_run import Run
 from buildguard.gcp.storage import Storage
 from buildguard.report.deploying import as_text, history_text
 from buildguard.system.git import repository_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from buildguard.emulator.serve import Emulator
+    from buildguard.gcp.emulator.server import Emulator
     from tests.conftest import Project
 
 _STAGING, _PROD = "acme-staging", "acme-prod"

@@ -24,9 +24,9 @@ from buildguard.deploy import fallback, lock
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
 from buildguard.deploy.bucket import Lock
-from buildguard.emulator import cloudbuild
 from buildguard.errors import UnprovenError
-from buildguard.gcp.run import Run
+from buildguard.gcp.cloud_run import Run
+from buildguard.gcp.emulator import cloud_build
 from buildguard.gcp.storage import Storage
 from buildguard.report.deploying import as_text
 from buildguard.report.page import page
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from buildguard.emulator.serve import Emulator
-    from buildguard.emulator.storage import Buckets, Generation
+    from buildguard.gcp.emulator.server import Emulator
+    from buildguard.gcp.emulator.storage import Buckets, Generation
     from tests.conftest import Project
 
 _WEB = ledgers.ServiceId("emulated", "europe-west1", "web")
@@ -104,7 +104,7 @@ def test_a_missing_right_to_push_pays_for_no_second_build(
         raise UnprovenError(f"{name} could not be pushed: {denied if kind == 'PUSH_FAILED' else 'unauthorized'}")
 
     monkeypatch.setattr(made.builds, "_pushed", refuse)
-    monkeypatch.setattr(cloudbuild, "_kind", lambda result: kind if result.status == "FAILURE" else "")
+    monkeypatch.setattr(cloud_build, "_kind", lambda result: kind if result.status == "FAILURE" else "")
 
     found = deployed(web, fallback="auto")
 

@@ -12,7 +12,7 @@ from tests.deploy.walks import walked
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.emulator.serve import Emulator
+    from buildguard.gcp.emulator.server import Emulator
     from tests.conftest import Project
 
 

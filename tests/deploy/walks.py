@@ -15,13 +15,13 @@ from buildguard.commands.deploy import rollback
 from buildguard.commands.planning import Request
 from buildguard.deploy import plan as plans
 from buildguard.errors import GuardError
-from buildguard.gcp.run import Candidate, Run, Service, Share
+from buildguard.gcp.cloud_run import Candidate, Run, Service, Share
 from buildguard.report.deploying import as_text
 from tests.deploy.conftest import Meanwhile, Watcher, deployed
 
 if TYPE_CHECKING:
     from buildguard.commands.deploy import Deployed
-    from buildguard.emulator.serve import Emulator
+    from buildguard.gcp.emulator.server import Emulator
     from tests.conftest import Project
 
 STEPS = 9

@@ -25,10 +25,10 @@ from buildguard.commands.check import check
 from buildguard.commands.diagnose import examine
 from buildguard.commands.job import Request
 from buildguard.commands.reached import Asked
-from buildguard.emulator.serve import Emulator
-from buildguard.emulator.tampering import older_source
-from buildguard.gcp.build import CloudBuild, source_of
-from buildguard.gcp.run import Candidate, NotReadyError, Run
+from buildguard.gcp.cloud_build import CloudBuild, source_of
+from buildguard.gcp.cloud_run import Candidate, NotReadyError, Run
+from buildguard.gcp.emulator.server import Emulator
+from buildguard.gcp.emulator.tampering import older_source
 from buildguard.gcp.storage import ChangedError, Storage
 from buildguard.place import locate
 from buildguard.project.source_archive import pack

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.emulator.serve import Emulator
+from buildguard.gcp.emulator.server import Emulator
 from buildguard.gcp.storage import Storage
 from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from buildguard.emulator.faults import NAMES
-from buildguard.emulator.tampering import older_source
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.gcp import endpoints
-from buildguard.gcp.build import CloudBuild, Seen, source_of
+from buildguard.gcp import auth
+from buildguard.gcp.cloud_build import CloudBuild, Seen, source_of
+from buildguard.gcp.emulator.faults import NAMES
+from buildguard.gcp.emulator.tampering import older_source
 from buildguard.gcp.storage import Url
 from buildguard.project.cloudbuild import guard_step as step
 from tests import images
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from buildguard.emulator.serve import Emulator
+    from buildguard.gcp.emulator.server import Emulator
     from buildguard.project.source_archive import Packed
 
 pytestmark = pytest.mark.usefixtures("spotless")
@@ -105,7 +105,7 @@ def test_a_build_from_the_bucket(
 ) -> None:
     made = emulator()
     if scheme == "http":
-        monkeypatch.setenv(endpoints.CLOUDBUILD, made.rest_address)
+        monkeypatch.setenv(auth.CLOUDBUILD, made.rest_address)
     url, packed = upload(guarded)
 
     seen = _built({"steps": [_guard(guarded, packed.written.manifest.digest), _sh("ls")], "source": source_of(url)})

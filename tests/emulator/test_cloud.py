@@ -19,11 +19,11 @@ from buildguard.commands.check import check
 from buildguard.commands.compare import diff
 from buildguard.commands.job import Request
 from buildguard.commands.listing import manifest
-from buildguard.emulator.tampering import older_source
 from buildguard.errors import BuildRunsError
-from buildguard.gcp import build as builds
+from buildguard.gcp import cloud_build as builds
 from buildguard.gcp import storage
-from buildguard.gcp.build import CloudBuild, source_of
+from buildguard.gcp.cloud_build import CloudBuild, source_of
+from buildguard.gcp.emulator.tampering import older_source
 from buildguard.place import locate
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.report import render
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildguard.diagnostic import Diagnostic
-    from buildguard.emulator.serve import Emulator
+    from buildguard.gcp.emulator.server import Emulator
     from buildguard.project.source_archive import Packed
     from buildguard.result import Report
     from buildguard.stages.manifest import Manifest

@@ -9,10 +9,10 @@ import pytest
 
 from buildguard.commands.diagnose import examine
 from buildguard.commands.reached import Asked
-from buildguard.gcp import build as builds
-from buildguard.gcp.build import CloudBuild, source_of
-from buildguard.gcp.marks import COMMIT
-from buildguard.gcp.run import Candidate, Run
+from buildguard.gcp import cloud_build as builds
+from buildguard.gcp.cloud_build import CloudBuild, source_of
+from buildguard.gcp.cloud_run import Candidate, Run
+from buildguard.gcp.revision_names import COMMIT
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.report.page import page
 from tests import images
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildguard.commands.diagnose import Examined
-    from buildguard.emulator.serve import Emulator
+    from buildguard.gcp.emulator.server import Emulator
     from buildguard.project.source_archive import Packed
 
 pytestmark = pytest.mark.usefixtures("engine")

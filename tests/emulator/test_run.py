@@ -10,16 +10,16 @@ import requests
 from google.api_core.exceptions import InvalidArgument
 from google.cloud import run_v2
 
-from buildguard.emulator import run as runs
 from buildguard.errors import UnprovenError
-from buildguard.gcp.marks import COMMIT, INSTEAD_OF, name_of, tag_of
-from buildguard.gcp.run import Candidate, ConflictError, NotReadyError, Run, Share
+from buildguard.gcp.cloud_run import Candidate, ConflictError, NotReadyError, Run, Share
+from buildguard.gcp.emulator import cloud_run as runs
+from buildguard.gcp.revision_names import COMMIT, INSTEAD_OF, name_of, tag_of
 from tests import images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from buildguard.emulator.serve import Emulator
+    from buildguard.gcp.emulator.server import Emulator
 
 pytestmark = pytest.mark.usefixtures("engine")
 _SERVER = (

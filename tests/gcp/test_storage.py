@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.emulator.faults import Faults
-from buildguard.emulator.storage import StorageServer
-from buildguard.emulator.web import Handler, Web
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.gcp import endpoints
+from buildguard.gcp import auth
+from buildguard.gcp.emulator.faults import Faults
+from buildguard.gcp.emulator.http import Handler, Web
+from buildguard.gcp.emulator.storage import StorageServer
 from buildguard.gcp.storage import ChangedError, Hashes, Storage, Stored, Url, default_bucket, hashes_of
 from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of
@@ -48,7 +48,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., StorageSer
         made = StorageServer(Faults(faults))
         started.append(made)
         made.buckets.owners[_BUCKET] = "acme"
-        monkeypatch.setenv(endpoints.STORAGE, made.address)
+        monkeypatch.setenv(auth.STORAGE, made.address)
         return made
 
     yield start
@@ -66,7 +66,7 @@ def theirs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         port = free.getsockname()[1]
     made = create_server("127.0.0.1", port, in_memory=True, default_bucket=_BUCKET)
     made.start()
-    monkeypatch.setenv(endpoints.STORAGE, f"http://127.0.0.1:{port}")
+    monkeypatch.setenv(auth.STORAGE, f"http://127.0.0.1:{port}")
     yield
     made.stop()
 
@@ -227,7 +227,7 @@ class _LoginPage(Handler):
 
 def test_an_answer_that_is_none_of_googles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = Web(_LoginPage, "a login page")
-    monkeypatch.setenv(endpoints.STORAGE, page.address)
+    monkeypatch.setenv(auth.STORAGE, page.address)
     storage, stored = _storage(), Stored(_BUCKET, "a", 1, Hashes(9, "", "00000000"))
 
     with pytest.raises(UnprovenError, match="the answer is none of Google's") as told:
@@ -299,7 +299,7 @@ def sent(
     """A repository and its commit's archive in the bucket."""
     made = server()
     project = repository({"Dockerfile": "FROM python:3.11\n", "app/a.py": "x = 1\n", "app/b.py": "y = 2\n"})
-    project.env = {endpoints.STORAGE: made.address}
+    project.env = {auth.STORAGE: made.address}
     repo = gits.repository_of(project.path)
     assert repo is not None
     archive = tmp_path / "sent.tgz"
@@ -389,7 +389,7 @@ def test_addresses() -> None:
     ],
 )
 def test_an_emulator_is_on_loopback_or_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    monkeypatch.setenv(endpoints.STORAGE, address)
+    monkeypatch.setenv(auth.STORAGE, address)
 
     with pytest.raises(UsageError):
         Storage()
@@ -400,11 +400,11 @@ def test_a_service_account_is_impersonated_as_gcloud_does(monkeypatch: pytest.Mo
     key.write_text('{"type": "authorized_user", "client_id": "a", "client_secret": "b", "refresh_token": "c"}')
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "acme")
-    own, _project = endpoints.credentials()
+    own, _project = auth.credentials()
     assert type(own).__name__ == "Credentials"
     monkeypatch.setenv("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "deployer@acme.iam.gserviceaccount.com")
 
-    found, project = endpoints.credentials()
+    found, project = auth.credentials()
 
     assert found.service_account_email == "deployer@acme.iam.gserviceaccount.com"
     assert project == "acme"
@@ -435,7 +435,7 @@ _PLANTED = [
 
 @pytest.mark.parametrize("text", _PLANTED)
 def test_nothing_secret_is_said(text: str) -> None:
-    found = endpoints.said(Exception(f"request failed: {text} (400)"))
+    found = auth.said(Exception(f"request failed: {text} (400)"))
 
     assert "planted" not in found
     assert found.startswith("request failed: ")

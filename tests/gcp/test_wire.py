@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.emulator.faults import Faults
-from buildguard.emulator.storage import StorageServer
 from buildguard.errors import GuardError
-from buildguard.gcp import endpoints, storage
+from buildguard.gcp import auth, storage
+from buildguard.gcp.emulator.faults import Faults
+from buildguard.gcp.emulator.storage import StorageServer
 from buildguard.gcp.storage import Storage, Url, hashes_of
 from tests.emulator.conftest import BUCKET
 
@@ -146,7 +146,7 @@ def test_an_answer_is_right_or_an_error(
         file = tmp_path / f"{name}-{seed}.tgz"
         file.write_bytes(random.Random(seed).randbytes(_SIZE))
         relay = Relay(port, _FAULTS[name], seed)
-        monkeypatch.setenv(endpoints.STORAGE, relay.address)
+        monkeypatch.setenv(auth.STORAGE, relay.address)
         started = time.monotonic()
         error = _up_and_down(server, file)
         relay.close()

@@ -15,8 +15,8 @@ import pytest
 from buildguard.commands.check import check
 from buildguard.commands.job import Request
 from buildguard.errors import UnprovenError
-from buildguard.gcp.build import CloudBuild, source_of
-from buildguard.gcp.logs import Tail
+from buildguard.gcp.build_log import Tail
+from buildguard.gcp.cloud_build import CloudBuild, source_of
 from buildguard.gcp.storage import Storage, Url
 from buildguard.place import locate
 from buildguard.project.source_archive import pack

@@ -25,7 +25,7 @@ from unittest.mock import patch
 
 from buildguard import causes, difference
 from buildguard.commands.evidence import Collector
-from buildguard.containers import daemon
+from buildguard.docker import client
 from buildguard.errors import UnprovenError
 from buildguard.rules import plan
 from buildguard.stages.archives import reader
@@ -281,7 +281,7 @@ def faulty(folder: Path, scale: float) -> Figure:
 def broken_lines(folder: Path, scale: float) -> Figure:
     """Connections to the engine and to the bucket that break."""
     each = max(1, int(20 * scale))
-    with closing(daemon.connect()) as reached:
+    with closing(client.connect()) as reached:
         field = lines.Field(folder, reached.address.url)
     tried = {(kind, seed): field.trial(kind, seed) for kind in lines.KINDS for seed in range(each)}
     field.close()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from buildguard import logs, text, troubles
 from buildguard.deploy import ledger
 from buildguard.diagnostic import shown
+from buildguard.docker.native_modules import Reader
 from buildguard.errors import GuardError
 from buildguard.project import compose, config, contexts, dockerfile, image_layout, version_files
 from buildguard.project.cloudbuild import guard_step as steps
@@ -26,7 +27,6 @@ from buildguard.rules import fstrings
 from buildguard.stages import manifest
 from buildguard.stages.archives import gzip as archives_gzip
 from buildguard.stages.archives.tar import TarReader
-from buildguard.stages.native import Reader
 from tests.conftest import REPOSITORY
 from tests.diagnose.messages import MESSAGES
 

@@ -23,11 +23,11 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard.containers import cell, daemon
-from buildguard.emulator.faults import Faults
-from buildguard.emulator.storage import StorageServer
+from buildguard.docker import client, sandbox
 from buildguard.errors import UnprovenError
-from buildguard.gcp import endpoints
+from buildguard.gcp import auth
+from buildguard.gcp.emulator.faults import Faults
+from buildguard.gcp.emulator.storage import StorageServer
 from buildguard.gcp.storage import Storage
 from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of
@@ -206,7 +206,7 @@ class Field:
             except UnprovenError:
                 return False, b""
             return True, self.storage.buckets.get(_BUCKET, name).data
-        variable, scheme = ("DOCKER_HOST", "tcp") if what in {"check", "image"} else (endpoints.STORAGE, "http")
+        variable, scheme = ("DOCKER_HOST", "tcp") if what in {"check", "image"} else (auth.STORAGE, "http")
         self.place.env[variable] = f"{scheme}://{line.address}"
         status, out = self.place.run(self.commands[what])
         try:
@@ -215,15 +215,15 @@ class Field:
             return status, None
 
     def _sent(self, name: str, address: str) -> str:
-        before = os.environ.get(endpoints.STORAGE)
-        os.environ[endpoints.STORAGE] = address
+        before = os.environ.get(auth.STORAGE)
+        os.environ[auth.STORAGE] = address
         try:
             with Storage() as storage:
                 return storage.upload(self.archive, _BUCKET, name).stored.url
         finally:
-            del os.environ[endpoints.STORAGE]
+            del os.environ[auth.STORAGE]
             if before is not None:
-                os.environ[endpoints.STORAGE] = before
+                os.environ[auth.STORAGE] = before
 
     def _judged(self, what: str, said: Any) -> str:
         """The first thing that is wrong about what a run says."""
@@ -250,8 +250,8 @@ class Field:
         if self.place.processes():
             return f"processes still run: {self.place.processes()}"
         if what in {"check", "image"}:
-            with closing(daemon.connect()) as reached:
-                cell.sweep(reached)  # as the next run does
+            with closing(client.connect()) as reached:
+                sandbox.sweep(reached)  # as the next run does
                 ours = reached.api.containers(all=True, filters={"label": "buildguard.owner"})
             left = [
                 one["Id"]
@@ -287,7 +287,7 @@ def main(times: int) -> int:
     """Each kind that often; 1 where anything was wrong."""
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
-        field = Field(Path(folder), daemon.connect().address.url)
+        field = Field(Path(folder), client.connect().address.url)
         for kind in KINDS:
             started = time.monotonic()
             said = [field.trial(kind, seed) for seed in range(times)]

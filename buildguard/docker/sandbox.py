@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard.containers.daemon import is_missing, is_refused, plainly
+from buildguard.docker.client import is_missing, is_refused, plainly
 from buildguard.errors import UnprovenError
 from buildguard.system import owner as owners
 from buildguard.system import process
@@ -18,8 +18,8 @@ from buildguard.system.owner import Life
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from buildguard.containers.daemon import Daemon
-    from buildguard.containers.image import Image
+    from buildguard.docker.client import Daemon
+    from buildguard.docker.images import Image
 
 _LABEL = "buildguard.owner"
 _FOREIGN_HOURS = 24  # what another machine or pid namespace left is not ours to judge before that

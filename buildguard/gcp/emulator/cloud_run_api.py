@@ -14,7 +14,7 @@ from google.rpc import status_pb2
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.emulator.run import CloudRun, Operation
+    from buildguard.gcp.emulator.cloud_run import CloudRun, Operation
 
 _CODES = {
     api.NotFound: grpc.StatusCode.NOT_FOUND,

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 from google.api_core import exceptions as api
 from google.cloud import run_v2
 
-from buildguard.containers import daemon as daemons
-from buildguard.containers import image as images
-from buildguard.containers.serving import PORT, Serving, Start, status_of
-from buildguard.emulator.proxy import Proxy
+from buildguard.docker import client as daemons
+from buildguard.docker import images
+from buildguard.docker.serve import PORT, Serving, Start, status_of
 from buildguard.errors import UnprovenError
+from buildguard.gcp.emulator.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from buildguard.containers.daemon import Daemon
-    from buildguard.emulator.faults import Faults
+    from buildguard.docker.client import Daemon
+    from buildguard.gcp.emulator.faults import Faults
 
 PLATFORM = "linux/amd64"
 _STARTS_WITHIN = 15.0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from buildguard.emulator.faults import Faults
+    from buildguard.gcp.emulator.faults import Faults
 
 
 def older_source(folder: Path) -> bytes:

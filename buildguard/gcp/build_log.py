@@ -12,7 +12,7 @@ from buildguard.errors import UnprovenError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.gcp.build import CloudBuild, Seen
+    from buildguard.gcp.cloud_build import CloudBuild, Seen
     from buildguard.gcp.storage import Storage
 
 

@@ -9,7 +9,7 @@ import os
 import tarfile
 from typing import TYPE_CHECKING
 
-from buildguard.containers.daemon import plainly
+from buildguard.docker.client import plainly
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.system import process, programs
 from buildguard.system.temporary import folder_of
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from buildguard.containers.daemon import Daemon
+    from buildguard.docker.client import Daemon
 
 _KEPT = 40  # lines of output that tell why a build failed
 _HOUR = 3600

@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from buildguard.errors import UnprovenError
-from buildguard.gcp import endpoints
-from buildguard.gcp.endpoints import plainly
-from buildguard.gcp.marks import COMMIT, INSTEAD_OF, OWN_TAG, is_ours
+from buildguard.gcp import auth
+from buildguard.gcp.auth import plainly
+from buildguard.gcp.revision_names import COMMIT, INSTEAD_OF, OWN_TAG, is_ours
 from buildguard.gcp.service_containers import DEFAULT_PORT, ONLY_CONTAINER, AppContainer, Container, read_containers
 
 if TYPE_CHECKING:
@@ -147,19 +147,19 @@ class Run:
     def __init__(self, project: str = "", region: str = "", app: AppContainer = ONLY_CONTAINER) -> None:
         """`app` finds the app's container of each service. Raises UnprovenError without credentials, project or region."""
         self._app = app
-        local = endpoints.emulator(endpoints.RUN)
+        local = auth.emulator(auth.RUN)
         with plainly("reaching Cloud Run"):
             from google.cloud import run_v2
 
             self._types: Any = run_v2
             if local is not None:
                 self._services, self._revisions = _emulated(run_v2, local)
-                own = endpoints.project()
+                own = auth.project()
             else:
-                found, own = endpoints.credentials()
+                found, own = auth.credentials()
                 self._services = run_v2.ServicesClient(credentials=found)
                 self._revisions = run_v2.RevisionsClient(credentials=found)
-        self.project, self.region = project or own, region or endpoints.region()
+        self.project, self.region = project or own, region or auth.region()
         if not self.project or not self.region:
             what = "project" if not self.project else "region"
             raise UnprovenError(f"which {what} the service runs in cannot be told", hint=f"--{what}")
@@ -381,7 +381,7 @@ def _changing(doing: str) -> Iterator[None]:
             raise ConflictError(what, hint="look at it, and run this again") from error
 
 
-def _emulated(types: Any, local: endpoints.Endpoint) -> tuple[Any, Any]:
+def _emulated(types: Any, local: auth.Endpoint) -> tuple[Any, Any]:
     """Clients that speak to an emulator: plaintext and anonymous."""
     import grpc
     from google.cloud.run_v2.services.revisions.transports import RevisionsGrpcTransport

@@ -10,15 +10,15 @@ import http.client
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from buildguard.containers.cell import owned, remove
-from buildguard.containers.daemon import plainly
+from buildguard.docker.client import plainly
+from buildguard.docker.sandbox import owned, remove
 from buildguard.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from buildguard.containers.daemon import Daemon
-    from buildguard.containers.image import Image
+    from buildguard.docker.client import Daemon
+    from buildguard.docker.images import Image
 
 PORT = 8080
 _NETWORK = "buildguard"

@@ -15,14 +15,14 @@ from google.cloud.devtools import cloudbuild_v1 as cb
 from google.protobuf import any_pb2, empty_pb2
 from google.rpc import status_pb2
 
-from buildguard.emulator.cloudbuild import PROJECT, REGION, CloudBuild, as_json, build_of_operation, operation_name
-from buildguard.emulator.faults import Faults
-from buildguard.emulator.run import CloudRun
-from buildguard.emulator.runapi import answering, code_of, handlers
-from buildguard.emulator.runapi import operation_of as run_operation
-from buildguard.emulator.storage import StorageServer
-from buildguard.emulator.web import Handler, Web
-from buildguard.gcp.endpoints import CLOUDBUILD, RUN, STORAGE
+from buildguard.gcp.auth import CLOUDBUILD, RUN, STORAGE
+from buildguard.gcp.emulator.cloud_build import PROJECT, REGION, CloudBuild, as_json, build_of_operation, operation_name
+from buildguard.gcp.emulator.cloud_run import CloudRun
+from buildguard.gcp.emulator.cloud_run_api import answering, code_of, handlers
+from buildguard.gcp.emulator.cloud_run_api import operation_of as run_operation
+from buildguard.gcp.emulator.faults import Faults
+from buildguard.gcp.emulator.http import Handler, Web
+from buildguard.gcp.emulator.storage import StorageServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

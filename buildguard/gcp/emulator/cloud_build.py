@@ -21,12 +21,11 @@ import google.protobuf.json_format as protobuf_json
 from google.api_core import exceptions as api
 from google.cloud.devtools import cloudbuild_v1 as cb
 
-from buildguard.containers import daemon as daemons
-from buildguard.containers import image as images
-from buildguard.emulator.storage import ApiError
-from buildguard.emulator.tampering import tampered
+from buildguard.docker import client as daemons
+from buildguard.docker import images, run_steps
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.localbuild import runner
+from buildguard.gcp.emulator.storage import ApiError
+from buildguard.gcp.emulator.tampering import tampered
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.lint import problems
 from buildguard.project.cloudbuild.steps import plan
@@ -34,10 +33,10 @@ from buildguard.project.cloudbuild.steps import plan
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.containers.daemon import Daemon
-    from buildguard.emulator.faults import Faults
-    from buildguard.emulator.storage import Buckets
-    from buildguard.localbuild.runner import Result
+    from buildguard.docker.client import Daemon
+    from buildguard.docker.run_steps import Result
+    from buildguard.gcp.emulator.faults import Faults
+    from buildguard.gcp.emulator.storage import Buckets
     from buildguard.project.cloudbuild.steps import Plan
 
 PROJECT, NUMBER, REGION = "emulated", "123456789012", "europe-west1"
@@ -56,7 +55,7 @@ class CloudBuild:
         self._faults = faults
         self._stale = stale
         self._builds: dict[str, cb.Build] = {}
-        self._running: dict[str, runner.Build] = {}
+        self._running: dict[str, run_steps.Build] = {}
         self._ended: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
         self._buckets.owners.setdefault(LOGS, "google")
@@ -146,7 +145,7 @@ class CloudBuild:
         try:
             self._worked(identity)
         except GuardError as error:
-            if error.what.startswith(runner.UNPACKING):
+            if error.what.startswith(run_steps.UNPACKING):
                 self._finish(identity, "FAILURE", error.what, "FETCH_SOURCE_FAILED")
             else:
                 self._finish(identity, "INTERNAL_ERROR", error.words)
@@ -186,14 +185,14 @@ class CloudBuild:
         try:
             planned = plan(fields, known)
             secrets = _secrets(planned)
-            made = runner.Build(
-                daemon, planned, runner.Around(say, secrets, push=lambda name: self._pushed(daemon, name))
+            made = run_steps.Build(
+                daemon, planned, run_steps.Around(say, secrets, push=lambda name: self._pushed(daemon, name))
             )
             with made.workspace([tampered(data, self._faults, self._stale)]):
                 with self._lock:
                     self._running[identity] = made
                 result = made.run()
-                objects = self._artifacts(build, made) if result.status == runner.SUCCESS else 0
+                objects = self._artifacts(build, made) if result.status == run_steps.SUCCESS else 0
         finally:
             with self._lock:
                 self._running.pop(identity, None)
@@ -227,7 +226,7 @@ class CloudBuild:
         self._change(identity, told)
         return found.data
 
-    def _artifacts(self, build: cb.Build, made: runner.Build) -> int:
+    def _artifacts(self, build: cb.Build, made: run_steps.Build) -> int:
         """Upload the files that a build names as its artifacts; how many there were."""
         objects = build.artifacts.objects
         if not objects.location:
@@ -261,7 +260,7 @@ class CloudBuild:
             for number, ended in result.steps.items():
                 one.steps[number].status = cb.Build.Status[ended.status]
                 one.steps[number].exit_code = ended.code or 0
-            if result.status == runner.SUCCESS:
+            if result.status == run_steps.SUCCESS:
                 digests = [result.steps[number].image for number in range(len(one.steps))]
                 one.results.build_step_images = [text.rpartition("@")[2] for text in digests]
                 one.results.build_step_outputs = [result.steps[number].output for number in range(len(one.steps))]

@@ -14,16 +14,16 @@ import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard.containers import image as images
-from buildguard.containers.cell import owned, remove
-from buildguard.containers.daemon import plainly
+from buildguard.docker import images
+from buildguard.docker.client import plainly
+from buildguard.docker.sandbox import owned, remove
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.config import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from buildguard.containers.daemon import Daemon
+    from buildguard.docker.client import Daemon
     from buildguard.project.cloudbuild.steps import Plan, Step
 
 QUEUED, WORKING, SUCCESS, FAILURE = "QUEUED", "WORKING", "SUCCESS", "FAILURE"

@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from buildguard.errors import BuildRunsError, UnprovenError, UsageError
-from buildguard.gcp import endpoints
-from buildguard.gcp.endpoints import plainly
+from buildguard.gcp import auth
+from buildguard.gcp.auth import plainly
 from buildguard.system import threads
 
 if TYPE_CHECKING:
@@ -92,16 +92,16 @@ class CloudBuild:
     def __init__(self, project: str = "", region: str = "global", pause: float = 0) -> None:
         """`pause` is the first wait between two questions, in seconds. Raises UnprovenError without credentials or project."""
         self._pause = pause or FIRST_PAUSE
-        local = endpoints.emulator(endpoints.CLOUDBUILD)
+        local = auth.emulator(auth.CLOUDBUILD)
         with plainly("reaching Cloud Build"):
             from google.cloud.devtools import cloudbuild_v1
 
             self._types = cloudbuild_v1
             if local is not None:
                 self._client = _emulated(cloudbuild_v1, local)
-                own = endpoints.project()
+                own = auth.project()
             else:
-                found, own = endpoints.credentials()
+                found, own = auth.credentials()
                 self._client = cloudbuild_v1.CloudBuildClient(credentials=found)
         self.project = project or own
         if not self.project:
@@ -136,11 +136,11 @@ class CloudBuild:
                         return found
                     if attempt == _TRIES - 1:
                         raise
-                    tell(f"Cloud Build did not answer ({endpoints.said(error)}), trying again")
+                    tell(f"Cloud Build did not answer ({auth.said(error)}), trying again")
                 except api.ResourceExhausted as error:
                     if attempt == _TRIES - 1:
                         raise
-                    tell(f"Cloud Build is over its quota ({endpoints.said(error)}), waiting")
+                    tell(f"Cloud Build is over its quota ({auth.said(error)}), waiting")
                 time.sleep(self._pause * 2**attempt)
         raise AssertionError
 
@@ -222,7 +222,7 @@ def left_running(build: Seen) -> BuildRunsError:
     return BuildRunsError(build.id, f"gcloud builds cancel {build.command_line}", cancel)
 
 
-def _emulated(types: Any, local: endpoints.Endpoint) -> Any:
+def _emulated(types: Any, local: auth.Endpoint) -> Any:
     """A client that speaks to an emulator: plaintext and anonymous, by gRPC or by REST."""
     if local.scheme == "grpc":
         import grpc

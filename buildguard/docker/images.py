@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docker.utils import parse_repository_tag
 
-from buildguard.containers.daemon import is_missing, plainly, remedy
+from buildguard.docker.client import is_missing, plainly, remedy
 from buildguard.errors import OtherPlatformError, UnprovenError
 from buildguard.project import image_reference as references
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from buildguard.containers.daemon import Daemon
+    from buildguard.docker.client import Daemon
 
 
 class Image(NamedTuple):

@@ -15,8 +15,8 @@ from buildguard.stages.archives.tar import MemberKind, TarReader
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildguard.containers.cell import Cell, Found
-    from buildguard.containers.image import Image
+    from buildguard.docker.images import Image
+    from buildguard.docker.sandbox import Cell, Found
 
 _PYTHON = re.compile(r"(?:python|pypy|graalpy)(?:3(?:\.\d+)?)?")
 _SHEBANG = re.compile(rb"#![ \t]*(\S+)(?:[ \t]+(\S+))?")

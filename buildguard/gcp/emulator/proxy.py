@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 from typing import TYPE_CHECKING
 
-from buildguard.emulator.web import Handler, Web
+from buildguard.gcp.emulator.http import Handler, Web
 
 if TYPE_CHECKING:
     from collections.abc import Callable

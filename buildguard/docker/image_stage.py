@@ -10,9 +10,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import shown_path
+from buildguard.docker import native_modules
 from buildguard.errors import UnprovenError
 from buildguard.remote.source_names import SUFFIXES
-from buildguard.stages import native
 from buildguard.stages.archives.tar import MemberKind, TarReader
 from buildguard.stages.snapshot import MOST_KEPT
 from buildguard.stages.stage import Entry, Kind, Unreadable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from buildguard.containers.cell import Cell
+    from buildguard.docker.sandbox import Cell
     from buildguard.stages.archives.tar import Member
 
 _SHEBANG = b"#!"
@@ -45,7 +45,7 @@ class Held(NamedTuple):
     link: bytes = b""
     at: int = -1
     blob: str = ""
-    made: native.Made | None = None
+    made: native_modules.Made | None = None
 
 
 class ImageFiles:
@@ -115,7 +115,7 @@ class ImageFiles:
         digest = hashlib.sha256()
         blob = hashlib.sha1(b"blob %d\0" % member.size, usedforsecurity=False) if self._whole else None
         kept = path.endswith(_KEPT) or path.endswith(b"/pyvenv.cfg") or (self._whole and member.size <= MOST_KEPT)
-        elf = native.Reader() if _COMPILED.search(path) else None
+        elf = native_modules.Reader() if _COMPILED.search(path) else None
         start, first = self._end, True
         for piece in reader.content():
             if first and not kept:

@@ -1,0 +1,1 @@
+"""The container engine: images, sandboxed interpreters, services under test and build steps."""

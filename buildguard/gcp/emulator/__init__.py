@@ -1,0 +1,1 @@
+"""Google's services on the loopback address, with faults on request."""
