@@ -14,9 +14,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from buildguard.catalogue import RULE_ERRORS
-from buildguard.rules import fstrings
-from buildguard.rules.plan import plan
-from buildguard.rules.screen import may_be_refused, may_nest
+from buildguard.fstrings import rules
+from buildguard.fstrings.fix_plan import plan
+from buildguard.fstrings.prefilter import may_be_refused, may_nest
 from tests.oracle import doubt, refusals
 from tests.programs import Programs
 
@@ -54,7 +54,7 @@ def _batch(seed: int) -> tuple[Counter[str], Counter[str], list[str]]:
     wrong: list[str] = []
     broken = []
     for at, source in enumerate(sources):
-        found = {one.code for one in fstrings.findings(source.encode(), 11)}
+        found = {one.code for one in rules.findings(source.encode(), 11)}
         errors = bool(found & RULE_ERRORS)
         legal = not verdicts["3.12"][at] and not verdicts["3.13"][at]
         old = bool(verdicts["3.11"][at])

@@ -13,7 +13,7 @@ from buildguard.project.target import PEP_701
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from buildguard.engines import Outcome, Rejected
+    from buildguard.engines.engine import Outcome, Rejected
 
 # What a later Python refuses, among all that compilers warn of: PEP 765, invalid escapes and literals.
 _BECOMES_ERROR = re.compile(
@@ -45,16 +45,16 @@ def of_rules(data: bytes, outcome: Outcome, minor: int, *, exact: bool) -> tuple
 
     A source that the target itself accepted (`exact`) holds no f-string that it refuses: only warnings are left.
     """
-    from buildguard.rules.screen import may_be_refused, may_nest
+    from buildguard.fstrings.prefilter import may_be_refused, may_nest
 
     accepted = outcome.rejected is None and not outcome.unproven and exact
     if accepted and (minor >= PEP_701 or not may_nest(data)):
         return ()
     if outcome.rejected is None and not accepted and not may_be_refused(data):
         return ()
-    from buildguard.rules import fstrings
+    from buildguard.fstrings import rules
 
-    found = fstrings.findings(data, minor)
+    found = rules.findings(data, minor)
     return tuple(one for one in found if one.code not in RULE_ERRORS) if accepted else found
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import __version__
 from buildguard.diagnostic import Edit, Finding, Range, Severity
-from buildguard.engines import Source
+from buildguard.engines.engine import Source
 from buildguard.errors import UnprovenError
 from buildguard.merge import MARK
 from buildguard.stages.filesystem import OnDisk, digest_file
@@ -20,12 +20,12 @@ from buildguard.system.cache import context_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from buildguard.engines import Engine, Outcome, Ready
+    from buildguard.engines.engine import Engine, Outcome, Ready
     from buildguard.stages.stage import Entry, Stage
     from buildguard.system.cache import Cache
 
 # What turns an interpreter's words into findings: a cached verdict is no older than these files.
-_RULES = ("findings.py", "text.py", "remote/source_encoding.py", "surgeon.py", "rules/*.py")
+_RULES = ("findings.py", "text.py", "remote/source_encoding.py", "fstrings/planner_process.py", "fstrings/*.py")
 _MANY = 400
 _DIGEST = 32
 _STORE_EVERY = 2000
@@ -154,8 +154,8 @@ class Judge:
         if not self._refused:
             return {}
         from buildguard.findings import explained
-        from buildguard.rules.fstrings import masked
-        from buildguard.surgeon import with_edits
+        from buildguard.fstrings.planner_process import with_edits
+        from buildguard.fstrings.rules import masked
         from buildguard.text import decoded, encoded
 
         asked: dict[int, _Refused] = {}

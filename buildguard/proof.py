@@ -20,7 +20,7 @@ from buildguard.system.pythons import candidates
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from buildguard.engines import Engine
+    from buildguard.engines.engine import Engine
 
 _READERS = ("3.13", "3.14", "3.12")
 _AST_COMPARE = program("ast_compare.py")

@@ -24,7 +24,7 @@ from buildguard.system.pythons import candidates
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from buildguard.engines import Outcome, Source
+    from buildguard.engines.engine import Outcome, Source
 
 REPOSITORY = Path(__file__).parents[1]
 CASES = REPOSITORY / "tests/cases"

@@ -14,8 +14,8 @@ import tempfile
 import warnings
 from typing import TYPE_CHECKING
 
-from buildguard import surgeon
 from buildguard.commands import fix
+from buildguard.fstrings import planner_process
 from tests import conftest
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ def _hits() -> set[str]:
     return stats
 
 
-def _operations(patients: Sequence[surgeon.Patient]) -> Iterator[surgeon.Operation]:
+def _operations(patients: Sequence[planner_process.Patient]) -> Iterator[planner_process.Operation]:
     """Plans of repair without a child for each."""
     for patient in patients:
-        yield surgeon._operation(json.loads(json.dumps(surgeon._planned(patient))))
+        yield planner_process._operation(json.loads(json.dumps(planner_process._planned(patient))))
 
 
-surgeon.operations = _operations
+planner_process.operations = _operations
 setattr(fix, "operations", _operations)  # noqa: B010  it took the name, which it does not give on
 sys.setrecursionlimit(10_000)  # each call of what is mutated goes through four of mutmut
 conftest.Project.run = _run  # type: ignore[method-assign]

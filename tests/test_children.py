@@ -13,7 +13,7 @@ import pytest
 
 from buildguard.diagnostic import Range
 from buildguard.engines.pool import source_of
-from buildguard.engines.witness import probe_text
+from buildguard.engines.verify_interpreter import probe_text
 from buildguard.engines.worker import greeting_from, outcome_of
 from buildguard.remote.wire import read_list
 from tests.conftest import REPOSITORY

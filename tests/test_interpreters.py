@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.engines import Ready, Unavailable
+from buildguard.engines.engine import Ready, Unavailable
 from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.engines.pool import source_of
 from buildguard.project.target import PythonVersion
@@ -188,9 +188,9 @@ def test_the_running_one_counts(only: Callable[[str, str], Path]) -> None:
 
 def test_verdicts_come_from_those_very_bytes(project: Callable[..., Project]) -> None:
     """A probe that answers for other bytes than it was sent is no witness."""
-    from buildguard.engines.channel import LocalSite
     from buildguard.engines.pool import Pool
-    from buildguard.engines.witness import probe_text
+    from buildguard.engines.transport import LocalSite
+    from buildguard.engines.verify_interpreter import probe_text
     from buildguard.engines.worker import Limits
     from buildguard.errors import UnprovenError
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.engines.channel import LocalSite
 from buildguard.engines.pool import Pool, source_of
-from buildguard.engines.witness import probe_text
+from buildguard.engines.transport import LocalSite
+from buildguard.engines.verify_interpreter import probe_text
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
 from tests.conftest import VERSIONS, answers, interpreter
@@ -17,7 +17,7 @@ from tests.conftest import VERSIONS, answers, interpreter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildguard.engines import Outcome
+    from buildguard.engines.engine import Outcome
 
 # A real probe in a real interpreter, whose `compile` does to its process what a source asks for.
 _SABOTAGE = """

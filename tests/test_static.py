@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.engines import Unavailable
+from buildguard.engines.engine import Unavailable
 from buildguard.engines.pool import source_of
 from buildguard.engines.static import StaticEngine
 from buildguard.project.target import PythonVersion

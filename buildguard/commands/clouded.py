@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import custody
 from buildguard.causes import CONTENT, TRUNCATED
-from buildguard.cloud import run
-from buildguard.cloud.plan import Options
 from buildguard.commands.compare import hops
 from buildguard.commands.evidence import Collector, Side
 from buildguard.commands.job import image_of
@@ -18,8 +16,10 @@ from buildguard.custody import Chain, Hop
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
 from buildguard.difference import CHANGED, CODES, Difference
 from buildguard.docker.image_stage import InImage
+from buildguard.engines import cloud_round
 from buildguard.engines.cloud import Answer
-from buildguard.engines.witness import questions
+from buildguard.engines.cloud_request import Options
+from buildguard.engines.verify_interpreter import questions
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_build import left_running
 from buildguard.gcp.object_stage import Object
@@ -37,10 +37,10 @@ from buildguard.system.temporary import folder_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
-    from buildguard.cloud.answers import Told
-    from buildguard.cloud.run import Came
     from buildguard.commands.job import Job
     from buildguard.commands.judging import Share
+    from buildguard.engines.cloud_results import Told
+    from buildguard.engines.cloud_round import Came
     from buildguard.gcp.cloud_build import Seen as Build
     from buildguard.gcp.storage import Stored
     from buildguard.project.source_archive import Packed, Selected
@@ -96,7 +96,7 @@ class CloudRun:
         """What else came of it; empty where no engine asked."""
         if self._came is None:
             return Brought(None, (), (), ())
-        if isinstance(self._came, run.Came):
+        if isinstance(self._came, cloud_round.Came):
             self._sides += self._workspace(self._came)
         chain = self._chain()
         found = [] if chain is None else [_difference(one, hop) for hop in chain.hops for one in hop.findings]
@@ -117,11 +117,13 @@ class CloudRun:
         images = list(dict.fromkeys(self._image(share) for share in self._shares if self._image(share)))
         packed = self._packed()
         settings = self._settings()
-        watch = run.Watch(self._tell, self._runs, self._lies, self._look_into, self._impostors.append)
+        watch = cloud_round.Watch(self._tell, self._runs, self._lies, self._look_into, self._impostors.append)
         more = tuple(source.data for source in questions())
         sources = sum(len(share.entries) for share in self._shares)
         try:
-            came = run.ask(run.Archive(self._file, packed.written.file_digest, sources), images, more, settings, watch)
+            came = cloud_round.ask(
+                cloud_round.Archive(self._file, packed.written.file_digest, sources), images, more, settings, watch
+            )
         except ChangedError as error:
             self._wrong = error.what
             raise UnprovenError("nothing was compiled: what was to be built is not what was sent") from error
@@ -150,10 +152,10 @@ class CloudRun:
         stage = Object(url)
         self._sides.append(Side(stage, looked_at(stage, url)))
 
-    def _settings(self) -> run.Settings:
+    def _settings(self) -> cloud_round.Settings:
         request, table = self._job.request, self._job.config.cloud
         options = Options(table.worker_pool, table.service_account)
-        return run.Settings(
+        return cloud_round.Settings(
             request.project or table.project,
             request.region or table.region,
             table.bucket,
@@ -275,8 +277,8 @@ def _is_asked(entry: Entry | None, digest: bytes, content: bytes) -> bool:
 
 def _variants(content: bytes, minors: set[int]) -> Iterator[bytes]:
     """What else is compiled to judge a source: without the f-strings that a target refuses, and as old scripts read it."""
-    from buildguard.rules import fstrings
-    from buildguard.rules.screen import may_be_refused
+    from buildguard.fstrings import rules
+    from buildguard.fstrings.prefilter import may_be_refused
     from buildguard.text import as_old_scripts_read_it, decoded, encoded
 
     if b"\0" in content:
@@ -285,9 +287,9 @@ def _variants(content: bytes, minors: set[int]) -> Iterator[bytes]:
         return
     text = decoded(content)
     for minor in sorted(minors) if text is not None else ():
-        if any(one.severity is Severity.ERROR for one in fstrings.findings(content, minor)):
+        if any(one.severity is Severity.ERROR for one in rules.findings(content, minor)):
             assert text is not None
-            data = encoded(fstrings.masked(text, minor), content)
+            data = encoded(rules.masked(text, minor), content)
             if data is not None:
                 yield data
 

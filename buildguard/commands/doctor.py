@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from buildguard.commands.builds import AGAIN, build_files, step_file, step_troubles
 from buildguard.commands.job import Request, config_files, image_of
 from buildguard.diagnostic import shown
-from buildguard.engines import Unavailable
-from buildguard.engines.choose import Chooser, Setting, order_of
+from buildguard.engines.engine import Unavailable
+from buildguard.engines.select import Chooser, Setting, order_of
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import auth, setup
 from buildguard.place import locate

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard import proof, text
 from buildguard.commands.job import Job, Request, no_version, nothing, prepare, setting, share_of
 from buildguard.diagnostic import Severity, Unproven, shown_path
-from buildguard.engines import choose as engines
+from buildguard.engines import select as engines
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.filters import Ignore, silenced
+from buildguard.fstrings import rules
+from buildguard.fstrings.planner_process import Operation, Patient, operations
+from buildguard.fstrings.prefilter import may_be_refused
 from buildguard.merge import diagnostic_of
 from buildguard.project.target import PythonVersion
 from buildguard.remote.source_encoding import coding_of
 from buildguard.replace import replace
-from buildguard.rules import fstrings
 from buildguard.rules.ignores import ignores
-from buildguard.rules.screen import may_be_refused
 from buildguard.stages.filesystem import OnDisk
 from buildguard.stages.stage import Unreadable
-from buildguard.surgeon import Operation, Patient, operations
 from buildguard.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from buildguard.diagnostic import Range
-    from buildguard.engines import Ready
+    from buildguard.engines.engine import Ready
     from buildguard.place import Place
     from buildguard.project.target import Target
     from buildguard.stages.stage import Entry
@@ -179,7 +179,7 @@ def _case(job: Job, entry: Entry, content: bytes, decoded: str, targets: list[Ta
     minors = {target.version.minor: target.python for target in targets if target.version is not None}
     minor = min(minors)
     path = shown_path(entry.path)
-    judged = fstrings.judge(decoded, minor)
+    judged = rules.judge(decoded, minor)
     found = [diagnostic_of(one, path, minors[minor], "rule") for of_one in judged for one in of_one.findings]
     comments = [Ignore.of(path, one) for one in ignores(content)]
     kept = job.filters.keep(silenced(found, comments)[0])
@@ -259,7 +259,7 @@ def _doubted(cases: list[_Case], numbers: list[int]) -> list[_Case]:
 
 def _without_what_is_left(case: _Case, minor: int) -> bytes:
     after = text.decoded(case.after) or ""
-    return text.encoded(fstrings.masked(after, minor), case.after) or case.after
+    return text.encoded(rules.masked(after, minor), case.after) or case.after
 
 
 def _meant(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: list[str]) -> list[_Case]:

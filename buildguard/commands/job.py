@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import shown_path
-from buildguard.engines.choose import Setting
+from buildguard.engines.select import Setting
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.filters import Filters, filters
 from buildguard.project import config as configs

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from buildguard.commands import since
 from buildguard.commands.job import Job, cache_of, may_pull, no_version, nothing, setting, share_of
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, shown_path
-from buildguard.engines import PROOFS
-from buildguard.engines import choose as engines
+from buildguard.engines import select as engines
+from buildguard.engines.engine import PROOFS
 from buildguard.filters import Ignore
 from buildguard.judge import Judge, digests_of
 from buildguard.merge import IGNORE, diagnostic_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from buildguard.commands.clouded import Brought, CloudRun
     from buildguard.custody import Chain
     from buildguard.diagnostic import Finding
-    from buildguard.engines import Engine, Ready
+    from buildguard.engines.engine import Engine, Ready
     from buildguard.stages.stage import Entry
 
 _MUSL = (
@@ -373,13 +373,13 @@ def _too_little(proof: str, wanted: str, choice: engines.Choice, target: Target)
 def _without_engine(content: bytes, target: Target) -> list[Finding]:
     """What can be said of a source that nothing compiles."""
     from buildguard import text
-    from buildguard.rules import fstrings
+    from buildguard.fstrings import rules
+    from buildguard.fstrings.prefilter import may_be_refused
     from buildguard.rules.ignores import ignores
-    from buildguard.rules.screen import may_be_refused
 
     found = [*text.findings(content), *ignores(content)]
     if target.version is not None and may_be_refused(content):
-        found += fstrings.findings(content, target.version.minor)
+        found += rules.findings(content, target.version.minor)
     return found
 
 

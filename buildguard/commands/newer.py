@@ -52,7 +52,7 @@ class Newer:
     @staticmethod
     def _predicted(sources: Sequence[bytes], minor: int) -> tuple[str, set[int]] | None:
         """By ruff, for what no Python here is new enough for."""
-        from buildguard.engines import Unavailable
+        from buildguard.engines.engine import Unavailable
         from buildguard.engines.pool import source_of
         from buildguard.engines.static import StaticEngine
 
@@ -73,12 +73,12 @@ class Newer:
 
     def verdict(self, content: bytes, place: Place, job: Job) -> Refused | None:
         """What the target makes of a file as it was once: by its own f-string rules, or by its interpreter."""
-        from buildguard.rules import fstrings
+        from buildguard.fstrings import rules
 
         version = next((target.version for target in job.targets if target.version is not None), None)
         if version is None:
             return None
-        found = [one for one in fstrings.findings(content, version.minor) if one.code in REFUSED]
+        found = [one for one in rules.findings(content, version.minor) if one.code in REFUSED]
         accepted = self.accepts({place.path: content}, version.minor)
         if not found:
             return None

@@ -10,13 +10,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import causes
-from buildguard.cloud import answers
 from buildguard.commands import whereabouts
 from buildguard.commands.compare import diff
 from buildguard.commands.job import UNTOLD, Request, config_files
 from buildguard.commands.named import Where
 from buildguard.diagnostic import shown_path
 from buildguard.difference import ADDED, MODE, REMOVED
+from buildguard.engines import cloud_results
 from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
 from buildguard.gcp.build_log import place_of
 from buildguard.gcp.cloud_build import SUCCESS, CloudBuild
@@ -270,7 +270,7 @@ def build(sight: Sight, identity: str) -> Reached:
             seen = builds.get(identity)
             sight = _of(sight, seen.commit)
             found = _log_of(seen, storage)
-            pythons = answers.interpreters(seen.outputs, lambda name: storage.content(f"{seen.artifacts}/{name}"))
+            pythons = cloud_results.interpreters(seen.outputs, lambda name: storage.content(f"{seen.artifacts}/{name}"))
     except UnprovenError as error:
         return Reached(blind=tuple((name, error.words) for name in (*_IN_A_BUILD, _BYTES, _FILES)))
     calm = (f"the build {seen.id} ended with SUCCESS",) * (seen.status == SUCCESS)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from buildguard.commands.job import Job
     from buildguard.commands.judging import Seen
     from buildguard.diagnostic import Diagnostic, Unproven
-    from buildguard.engines import Ready
+    from buildguard.engines.engine import Ready
     from buildguard.project.target import Target
     from buildguard.system import git
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from buildguard.bytecode import Stray, Suspect, looked_at
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
-from buildguard.engines import Source
+from buildguard.engines.engine import Source
 from buildguard.errors import UnprovenError
 from buildguard.system.cache import context_of
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from buildguard.docker.image_stage import InImage
-    from buildguard.engines import Engine, Ready
+    from buildguard.engines.engine import Engine, Ready
     from buildguard.engines.worker import Greeting
     from buildguard.system.cache import Cache
 

@@ -9,7 +9,7 @@ from buildguard.project import image_reference
 from buildguard.project.target import PythonVersion, admits
 
 if TYPE_CHECKING:
-    from buildguard.engines import Ready
+    from buildguard.engines.engine import Ready
     from buildguard.project.target import Target
 
 

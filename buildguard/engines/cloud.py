@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from buildguard.engines import Ready, Unavailable
-from buildguard.engines.witness import believe, full_name, identity_of
+from buildguard.engines.engine import Ready, Unavailable
+from buildguard.engines.verify_interpreter import believe, full_name, identity_of
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from buildguard.cloud.answers import Told
-    from buildguard.engines import Outcome, Source
+    from buildguard.engines.cloud_results import Told
+    from buildguard.engines.engine import Outcome, Source
 
 
 class Answer(NamedTuple):

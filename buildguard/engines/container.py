@@ -7,9 +7,9 @@ import json
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.engines import Ready, Unavailable
+from buildguard.engines.engine import Ready, Unavailable
 from buildguard.engines.pool import Pool
-from buildguard.engines.witness import believe, full_name, identity_of, probe_text
+from buildguard.engines.verify_interpreter import believe, full_name, identity_of, probe_text
 from buildguard.engines.worker import Greeting, Limits
 from buildguard.errors import UnprovenError
 from buildguard.project.config import PLATFORM
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from buildguard.docker.client import Daemon
     from buildguard.docker.images import Image
     from buildguard.docker.sandbox import Cell
-    from buildguard.engines import Outcome, Source
+    from buildguard.engines.engine import Outcome, Source
     from buildguard.system.cache import Cache
 
 _PATIENCE = 20.0
@@ -175,7 +175,7 @@ class ContainerEngine:
 
     def _opened(self, path: str, user: str) -> Pool:
         from buildguard.docker import sandbox as docker_sandbox
-        from buildguard.engines.relayed import RelayedSite, relay_arguments
+        from buildguard.engines.container_transport import RelayedSite, relay_arguments
 
         assert self.image is not None
         memory = max(self._limits.memory * self._jobs, self._limits.wider().memory) + _ROOM
@@ -201,7 +201,7 @@ class ContainerEngine:
     # ------------------------------------------------------------------------------------------ remembering
 
     def _key(self) -> bytes:
-        from buildguard.engines.relayed import relay_text
+        from buildguard.engines.container_transport import relay_text
 
         assert self.image is not None
         scripts = hashlib.sha256((relay_text() + probe_text()).encode()).hexdigest()

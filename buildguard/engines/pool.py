@@ -11,7 +11,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from buildguard.engines import Outcome, Source
+from buildguard.engines.engine import Outcome, Source
 from buildguard.engines.worker import Greeting, Limits, Worker, ending, fatal, greeting_from, settled, too_long
 from buildguard.errors import UnprovenError
 from buildguard.system import threads
@@ -19,7 +19,7 @@ from buildguard.system import threads
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildguard.engines.channel import Site
+    from buildguard.engines.transport import Site
 
 
 _TICK = 0.5

@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from buildguard.diagnostic import Range
-from buildguard.engines import Outcome, Ready, Rejected, Source, Unavailable
+from buildguard.engines.engine import Outcome, Ready, Rejected, Source, Unavailable
 from buildguard.errors import UnprovenError
 from buildguard.remote.source_encoding import coding_of
 from buildguard.system import process, temporary

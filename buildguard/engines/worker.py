@@ -8,14 +8,14 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import Range
-from buildguard.engines import Outcome, Rejected, Source, Warned
+from buildguard.engines.engine import Outcome, Rejected, Source, Warned
 from buildguard.remote.wire import read_list
 from buildguard.system.process import last_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildguard.engines.channel import Channel
+    from buildguard.engines.transport import Channel
 
 _MEBI = 1 << 20
 _WINDOW_BYTES = _MEBI // 2

@@ -7,8 +7,8 @@ import string
 from typing import TYPE_CHECKING
 
 from buildguard.diagnostic import shown
+from buildguard.fstrings.planner_process import SEPARATE
 from buildguard.report.words import count, of_unproven
-from buildguard.surgeon import SEPARATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ import re
 
 from buildguard import text as texts
 from buildguard.diagnostic import Finding, Severity
+from buildguard.fstrings.statements import comments
 from buildguard.merge import IGNORE, MARK
-from buildguard.rules.statements import comments
 
 _COMMENT = re.compile(r"\#\s*buildguard:\s*ignore\b\s*(?:\[(?P<codes>[^\]]*)\])?")
 
@@ -16,7 +16,7 @@ def ignores(data: bytes) -> tuple[Finding, ...]:
     """The comments of a source that silence something; the message of each holds its codes, separated by blanks."""
     if MARK not in data:
         return ()
-    from buildguard.rules.fstrings import Lines
+    from buildguard.fstrings.rules import Lines
 
     text = texts.decoded(data)
     if text is None:

@@ -11,8 +11,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from buildguard import custody
-from buildguard.cloud import answers
 from buildguard.custody import Snapshot
+from buildguard.engines import cloud_results
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_build import CloudBuild
 from buildguard.gcp.object_stage import fetch
@@ -43,7 +43,7 @@ class Built:
         """Raises UnprovenError for a build that is not known, or that nobody looked into while it ran."""
         with CloudBuild(self._project, self._region or "global") as builds, Storage(builds.project) as storage:
             build = builds.get(self._id)
-            found = answers.workspace(build.outputs, lambda name: storage.content(f"{build.artifacts}/{name}"))
+            found = cloud_results.workspace(build.outputs, lambda name: storage.content(f"{build.artifacts}/{name}"))
             rows, changed = found if found is not None else (self._by_digest(build), {})
         self._stage = Workspace(self._name, rows, changed, build.provenance)
         return self._stage.snapshot()

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.cloud import answers, plan, text
-from buildguard.engines import Source
-from buildguard.engines.channel import LocalSite
+from buildguard.engines import cloud_driver_script, cloud_request, cloud_results
+from buildguard.engines.engine import Source
 from buildguard.engines.pool import Pool, source_of
-from buildguard.engines.witness import probe_text, questions
+from buildguard.engines.transport import LocalSite
+from buildguard.engines.verify_interpreter import probe_text, questions
 from buildguard.engines.worker import Limits
 from buildguard.errors import UnprovenError
 from buildguard.gcp.build_log import StepLogs
@@ -29,7 +29,7 @@ from tests.conftest import answers as answered
 from tests.traced import interpreting
 
 if TYPE_CHECKING:
-    from buildguard.cloud.answers import Told
+    from buildguard.engines.cloud_results import Told
 
 _DEEP = f"x = {'-' * 200_000}1\n".encode()
 
@@ -51,7 +51,7 @@ def _drive(version: str, folder: Path, shares: int = 1, more: tuple[bytes, ...] 
     for share in range(shares):
         out = folder.parent / f"out-{share}"
         out.mkdir()
-        arguments = [one.replace("$$", "$") for one in text.arguments(0, share, shares, more)]
+        arguments = [one.replace("$$", "$") for one in cloud_driver_script.arguments(0, share, shares, more)]
         starting, variables = interpreting(version, interpreter(version))
         done = subprocess.run(
             [*starting, *arguments],
@@ -67,7 +67,9 @@ def _drive(version: str, folder: Path, shares: int = 1, more: tuple[bytes, ...] 
 
 
 def _told(folder: Path, outputs: list[bytes]) -> Told:
-    return answers.told(0, outputs, len(outputs), lambda name: (folder / ".buildguard/answers" / name).read_bytes())
+    return cloud_results.told(
+        0, outputs, len(outputs), lambda name: (folder / ".buildguard/answers" / name).read_bytes()
+    )
 
 
 @pytest.fixture
@@ -153,7 +155,7 @@ def test_nothing_of_the_workspace_is_run(workspace: Path) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_driver_that_arrives_changed_does_not_run(version: str, workspace: Path) -> None:
-    arguments = [one.replace("$$", "$") for one in text.arguments(0, 0, 1, ())]
+    arguments = [one.replace("$$", "$") for one in cloud_driver_script.arguments(0, 0, 1, ())]
     arguments[-1] = arguments[-1].replace("drive", "drivf")
 
     done = subprocess.run(
@@ -165,7 +167,7 @@ def test_a_driver_that_arrives_changed_does_not_run(version: str, workspace: Pat
 
 
 def test_arguments_keep_to_what_cloud_build_takes() -> None:
-    arguments = text.arguments(99, 7, 8, tuple(one.data for one in questions()))
+    arguments = cloud_driver_script.arguments(99, 7, 8, tuple(one.data for one in questions()))
 
     assert len(arguments) < 100
     assert max(map(len, arguments)) <= 4000
@@ -196,12 +198,12 @@ def test_whatever_is_cut_or_changed_is_refused(workspace: Path) -> None:
             data[at] ^= 1 << chance.randrange(8)
         broken = {**files, name: bytes(data)}
         with pytest.raises(UnprovenError):
-            answers.told(0, outputs, 1, broken.__getitem__)
+            cloud_results.told(0, outputs, 1, broken.__getitem__)
         # even where its digest were to fit, nothing else than an answer is one
         words = json.loads(outputs[0])
         words[name] = hashlib.sha256(data).hexdigest()
         try:
-            told = answers.told(0, [json.dumps(words).encode()], 1, broken.__getitem__)
+            told = cloud_results.told(0, [json.dumps(words).encode()], 1, broken.__getitem__)
             found = [told.outcome(source_of(0, one)) for one in _files().values()]
         except (UnprovenError, ValueError):
             continue
@@ -221,7 +223,7 @@ def test_whatever_is_cut_or_changed_is_refused(workspace: Path) -> None:
 )
 def test_steps_that_tell_something_else(output: bytes, words: str) -> None:
     with pytest.raises(UnprovenError, match=words):
-        answers.told(0, [output], 1, lambda _name: b"")
+        cloud_results.told(0, [output], 1, lambda _name: b"")
 
 
 @pytest.mark.parametrize("outputs", [[], [b"", b""]])
@@ -236,10 +238,10 @@ def test_a_step_without_a_result_is_explained_by_its_log(outputs: list[bytes]) -
         'Cloud Build: Step #11 - "probe-1-1": of a third one',
     ):
         logs.add(line)
-    ends = [answers.StepEnd(1, logs.last(step), "https://logs.example") for step in (1, 0)]
+    ends = [cloud_results.StepEnd(1, logs.last(step), "https://logs.example") for step in (1, 0)]
 
     with pytest.raises(UnprovenError) as caught:
-        answers.told(0, outputs, 2, lambda _name: b"", ends)
+        cloud_results.told(0, outputs, 2, lambda _name: b"", ends)
 
     assert caught.value.what == (
         "the build step printed no result (exit 1); last lines of its log:"
@@ -252,7 +254,7 @@ def test_a_step_without_a_result_is_explained_by_its_log(outputs: list[bytes]) -
 def test_an_answer_for_other_bytes_is_none() -> None:
     source = source_of(1, b"x = 1\n")
     greeting: Any = None
-    told = answers.Told(greeting, {source.digest: [b"A", b"0", b"7", source.digest.hex().encode()]}, {}, {}, b"")
+    told = cloud_results.Told(greeting, {source.digest: [b"A", b"0", b"7", source.digest.hex().encode()]}, {}, {}, b"")
 
     with pytest.raises(ValueError, match="another size"):
         told.outcome(source)
@@ -271,14 +273,14 @@ def test_an_answer_for_other_bytes_is_none() -> None:
 )
 def test_what_our_own_limits_ended_is_unproven(record: list[bytes], words: str) -> None:
     source = source_of(1, b"x = 1\n")
-    told = answers.Told(None, {source.digest: record}, {}, {}, b"")  # type: ignore[arg-type]
+    told = cloud_results.Told(None, {source.digest: record}, {}, {}, b"")  # type: ignore[arg-type]
 
     assert words in told.outcome(source).unproven
 
 
 def test_a_crash_is_the_files_own_doing() -> None:
     source = source_of(1, b"x = 1\n")
-    told = answers.Told(None, {source.digest: [b"D", b"0", b"6", b"", b"-11", b"0"]}, {}, {}, b"")  # type: ignore[arg-type]
+    told = cloud_results.Told(None, {source.digest: [b"D", b"0", b"6", b"", b"-11", b"0"]}, {}, {}, b"")  # type: ignore[arg-type]
 
     outcome = told.outcome(source)
 
@@ -290,15 +292,19 @@ def test_a_crash_is_the_files_own_doing() -> None:
 
 
 def test_shares_fit_into_a_build() -> None:
-    assert plan.shares_for(1, 1) == 1
-    assert plan.shares_for(4001, 1) == 2
-    assert plan.shares_for(1_000_000, 1) == 8
-    assert plan.shares_for(1_000_000, 40) * 40 <= 100
+    assert cloud_request.shares_for(1, 1) == 1
+    assert cloud_request.shares_for(4001, 1) == 2
+    assert cloud_request.shares_for(1_000_000, 1) == 8
+    assert cloud_request.shares_for(1_000_000, 40) * 40 <= 100
 
 
 def test_a_pool_and_an_account_are_part_of_the_build() -> None:
-    made = plan.build(
-        ["python:3.11"], 1, lambda *_: [], ({"storageSource": {}}, "gs://b/x"), plan.Options("a-pool", "an-account")
+    made = cloud_request.build(
+        ["python:3.11"],
+        1,
+        lambda *_: [],
+        ({"storageSource": {}}, "gs://b/x"),
+        cloud_request.Options("a-pool", "an-account"),
     )
 
     assert made["options"] == {"pool": {"name": "a-pool"}, "logging": "CLOUD_LOGGING_ONLY"}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.engines import Ready, Unavailable, container
+from buildguard.engines import container
 from buildguard.engines.container import ContainerEngine, Wanted
+from buildguard.engines.engine import Ready, Unavailable
 from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.engines.pool import source_of
 from buildguard.engines.worker import Limits
@@ -23,7 +24,7 @@ from tests.conftest import BROKEN_BEFORE_312, CASES, answers, interpreter
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from buildguard.engines import Outcome
+    from buildguard.engines.engine import Outcome
     from tests.conftest import Project
 
 _LINKS = "RUN ln -s /usr/local/bin/python3 /opt/venv/bin/python && ln -s python /opt/venv/bin/python3"

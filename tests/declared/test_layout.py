@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildguard.declared import promise
-from buildguard.engines import Ready
+from buildguard.engines.engine import Ready
 from buildguard.project import dockerfile, image_layout
 from buildguard.project.target import PythonVersion, Target
 

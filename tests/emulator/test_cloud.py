@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.cloud import plan, run
 from buildguard.commands.check import check
 from buildguard.commands.compare import diff
 from buildguard.commands.job import Request
 from buildguard.commands.listing import manifest
+from buildguard.engines import cloud_request, cloud_round
 from buildguard.errors import BuildRunsError
 from buildguard.gcp import cloud_build as builds
 from buildguard.gcp import storage
@@ -214,7 +214,7 @@ def test_a_large_tree_is_asked_in_shares(
     fine: Project, emulator: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = emulator()
-    monkeypatch.setattr(plan, "_SOURCES_OF_A_SHARE", 5)
+    monkeypatch.setattr(cloud_request, "_SOURCES_OF_A_SHARE", 5)
     fine.write({f"many/m{number}.py": f"n = {number}\n" for number in range(11)} | {"many/bad.py": BROKEN_BEFORE_312})
     fine.commit()
 
@@ -402,8 +402,8 @@ def test_a_build_that_hangs_is_not_waited_for_for_ever(
     fine: Project, emulator: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = emulator("hang")
-    monkeypatch.setattr(plan.Options.__new__, "__defaults__", ("", "", 1, 1))
-    monkeypatch.setattr(run, "GRACE", 1)
+    monkeypatch.setattr(cloud_request.Options.__new__, "__defaults__", ("", "", 1, 1))
+    monkeypatch.setattr(cloud_round, "GRACE", 1)
 
     report = _checked(fine)
 

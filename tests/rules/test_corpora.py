@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from buildguard.catalogue import RULE_ERRORS
-from buildguard.rules import fstrings
-from buildguard.rules.plan import plan
-from buildguard.rules.screen import may_be_refused, may_nest
+from buildguard.fstrings import rules
+from buildguard.fstrings.fix_plan import plan
+from buildguard.fstrings.prefilter import may_be_refused, may_nest
 from buildguard.text import decoded
 from tests.conftest import VERSIONS, interpreter
 from tests.oracle import doubt, refusals
@@ -71,7 +71,7 @@ def test_cpythons_own_tests_of_f_strings(version: str) -> None:
     new = refusals(version, pieces)
     refused = 0
     for at, piece in enumerate(pieces):
-        found = {one.code for one in fstrings.findings(piece.encode(), 11)} & RULE_ERRORS
+        found = {one.code for one in rules.findings(piece.encode(), 11)} & RULE_ERRORS
         if found:
             assert all(old[one][at] for one in _OLD), piece
         elif not new[at]:
@@ -96,7 +96,7 @@ def test_every_file_of_this_machine() -> None:
     texts = {data: text for data in sources if (text := decoded(data)) is not None}
     told = 0
     for data, text in texts.items():
-        found = {one.code for one in fstrings.findings(data, 11)}
+        found = {one.code for one in rules.findings(data, 11)}
         errors = found & RULE_ERRORS
         # the screens miss nothing that a full look finds
         assert not errors or may_be_refused(data)
@@ -113,8 +113,8 @@ def _fixed(text: str) -> None:
     made = plan(text, 11)
     if refusals("3.13", [text]) != [""]:
         return
-    masked = fstrings.masked(made.after, 11)
-    if refusals("3.11", [fstrings.masked(text, 11)]) == [""]:
+    masked = rules.masked(made.after, 11)
+    if refusals("3.11", [rules.masked(text, 11)]) == [""]:
         assert refusals("3.11", [masked]) == [""]
     assert doubt("3.13", made.before, made.after, made.lifted) == ""
     touched = {
@@ -144,7 +144,7 @@ def test_nothing_is_missed_in_the_standard_library(version: str) -> None:
             [interpreter(version), "-I", "-c", _WITHOUT], input=text.encode(), capture_output=True, check=True
         )
         only_f_strings = refusals("3.11", [done.stdout.decode()]) == [""]
-        found = {one.code for one in fstrings.findings(text.encode(), 11)} & RULE_ERRORS
+        found = {one.code for one in rules.findings(text.encode(), 11)} & RULE_ERRORS
         assert found or not only_f_strings
         explained += bool(found)
     assert explained

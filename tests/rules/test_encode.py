@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.rules import encode
-from buildguard.rules.encode import CannotError, Place
+from buildguard.fstrings import escape
+from buildguard.fstrings.escape import CannotError, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def test_a_constant_is_what_the_text_was(raw: bool) -> None:
         if meant is None:
             continue
         told += 1
-        constant = encode.as_constant(text, raw=raw, in_spec=False)
+        constant = escape.as_constant(text, raw=raw, in_spec=False)
         assert _value(constant) == meant, (text, constant)
         assert constant.startswith("r") == (raw and "\\" in meant and _value(f"r{constant.lstrip('r')}") == meant), (
             constant
@@ -79,8 +79,8 @@ def test_a_constant_is_what_the_text_was(raw: bool) -> None:
 
 
 def test_a_constant_of_a_spec_keeps_its_braces_and_the_plainest_quotes() -> None:
-    assert encode.as_constant("{{", raw=False, in_spec=True) == '"{{"'
-    assert encode.as_constant("{{", raw=False, in_spec=False) == '"{"'
+    assert escape.as_constant("{{", raw=False, in_spec=True) == '"{{"'
+    assert escape.as_constant("{{", raw=False, in_spec=False) == '"{"'
 
     for text, constant in (
         ("a", '"a"'),
@@ -92,7 +92,7 @@ def test_a_constant_of_a_spec_keeps_its_braces_and_the_plainest_quotes() -> None
         ("\"\"\"'''", '"\\"\\"\\"\'\'\'"'),
         ('"""\'\'\'\n"', '"\\"\\"\\"\'\'\'\\n\\""'),
     ):
-        assert encode.as_constant(text, raw=False, in_spec=False) == constant
+        assert escape.as_constant(text, raw=False, in_spec=False) == constant
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_constant_of_a_spec_keeps_its_braces_and_the_plainest_quotes() -> None
     ],
 )
 def test_a_constant_keeps_what_it_can(text: str, raw: bool, constant: str) -> None:
-    assert encode.as_constant(text, raw=raw, in_spec=False) == constant
+    assert escape.as_constant(text, raw=raw, in_spec=False) == constant
 
 
 @pytest.mark.parametrize("raw", [False, True])
@@ -120,17 +120,17 @@ def test_braces_are_doubled_and_nothing_else(raw: bool) -> None:
             if meant is None or quote in body:
                 continue
             told += 1
-            doubled = encode.braced(body, raw=raw, in_spec=False)
+            doubled = escape.braced(body, raw=raw, in_spec=False)
             found = _value(f"{'r' if raw else ''}f{quote}{doubled}{quote}")
             assert found == meant, (body, doubled)
     assert told > 1000
 
 
 def test_a_spec_has_no_braces() -> None:
-    assert encode.braced(r"\N{DIGIT ONE}a", raw=False, in_spec=True) == r"\N{DIGIT ONE}a"
+    assert escape.braced(r"\N{DIGIT ONE}a", raw=False, in_spec=True) == r"\N{DIGIT ONE}a"
     for body, raw in (("a{", False), ("}", False), (r"\N{DIGIT ONE}", True), ("\\{", False)):
         with pytest.raises(CannotError, match="no way to write a brace"):
-            encode.braced(body, raw=raw, in_spec=True)
+            escape.braced(body, raw=raw, in_spec=True)
 
 
 def test_an_octal_escape_swallows_a_digit() -> None:
@@ -138,7 +138,7 @@ def test_an_octal_escape_swallows_a_digit() -> None:
     for before in befores:
         for after in ("", "0", "7", "8", "a", "\\1", "1a"):
             apart = (_value(f"'{before}'"), _value(f"'{after}'"))
-            assert encode.joins(before, after) == (
+            assert escape.joins(before, after) == (
                 None not in apart and _value(f"'{before}{after}'") != "".join(apart)
             ), (before, after)
 
@@ -146,7 +146,7 @@ def test_an_octal_escape_swallows_a_digit() -> None:
 def _written(text: str, place: Place, *, raw: bool) -> tuple[str, str]:
     """The text at a place, or why there is none."""
     try:
-        return encode.closed(encode.text(text, place, raw=raw, in_spec=False), place), ""
+        return escape.closed(escape.text(text, place, raw=raw, in_spec=False), place), ""
     except CannotError as error:
         return "", error.reason
 
@@ -214,24 +214,24 @@ def test_text_inside_of_a_field_has_no_backslash_and_ends_nothing(quote: str, ra
 )
 def test_why_something_cannot_be_written(text: str, place: Place, reason: str) -> None:
     with pytest.raises(CannotError) as caught:
-        encode.text(text, place, raw=place.raw, in_spec=False)
+        escape.text(text, place, raw=place.raw, in_spec=False)
 
     assert caught.value.reason == reason
 
 
 def test_what_can_be_written_inside_of_a_field() -> None:
     within = Place('"""', raw=False, around=("'''",))
-    assert encode.text("a\n\\'b\\\"", within, raw=False, in_spec=False) == "a\n'b\""
-    assert encode.plain('a"b', within) == 'a"b'
+    assert escape.text("a\n\\'b\\\"", within, raw=False, in_spec=False) == "a\n'b\""
+    assert escape.plain('a"b', within) == 'a"b'
     with pytest.raises(CannotError, match="holds the quotes"):
-        encode.plain('ab"', within)
+        escape.plain('ab"', within)
     with pytest.raises(CannotError, match="every kind of quotes is taken"):
         Place("'", raw=False, around=("'",)).check_quote()
     Place('"', raw=False, around=("'",)).check_quote()
     with pytest.raises(CannotError, match="a line break in single quotes"):
-        encode.text("\n", Place('"', raw=False, around=()), raw=False, in_spec=True)
-    assert encode.text("\n", Place('"', raw=False, around=()), raw=False, in_spec=False) == "\\n"
+        escape.text("\n", Place('"', raw=False, around=()), raw=False, in_spec=True)
+    assert escape.text("\n", Place('"', raw=False, around=()), raw=False, in_spec=False) == "\\n"
     with pytest.raises(CannotError, match="ends with the quote"):
-        encode.closed('a"', Place('"""', raw=True, around=()))
-    assert encode.closed('a"', Place('"""', raw=False, around=())) == 'a\\"'
-    assert encode.closed('a\\"', Place('"""', raw=False, around=())) == 'a\\"'
+        escape.closed('a"', Place('"""', raw=True, around=()))
+    assert escape.closed('a"', Place('"""', raw=False, around=())) == 'a\\"'
+    assert escape.closed('a\\"', Place('"""', raw=False, around=())) == 'a\\"'

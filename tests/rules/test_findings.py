@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from buildguard import text
-from buildguard.rules.fstrings import Lines, findings, judge
+from buildguard.fstrings.rules import Lines, findings, judge
+from buildguard.fstrings.statements import statements
 from buildguard.rules.ignores import ignores
-from buildguard.rules.statements import statements
 from tests.oracle import refusals
 
 # A source, and each finding for 3.11 as its code and the text under it, in order.

@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
-from buildguard.rules.plan import plan
-from buildguard.surgeon import Patient, operations
+from buildguard.fstrings.fix_plan import plan
+from buildguard.fstrings.planner_process import Patient, operations
 from buildguard.text import decoded, encoded
 from tests.conftest import CASES, interpreter
 from tests.oracle import doubt, refusals

@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from buildguard.rules.fstrings import judge
-from buildguard.rules.legacy import Refusal, refusal
-from buildguard.rules.literals import read
+from buildguard.fstrings.legacy_parser import Refusal, refusal
+from buildguard.fstrings.parser import read
+from buildguard.fstrings.rules import judge
 from tests.conftest import interpreter
 from tests.oracle import refusals
 from tests.rules.grammar import literals

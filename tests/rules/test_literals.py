@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.rules.literals import (
+from buildguard.fstrings.parser import (
     DEEPEST,
     OPENING,
     Field,

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from buildguard.rules.fstrings import judge, masked
+from buildguard.fstrings.rules import judge, masked
 from tests.rules.test_screen import _REFUSED
 
 _BEHIND = " + later(1)"

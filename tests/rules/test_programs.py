@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from buildguard.catalogue import RULE_ERRORS
-from buildguard.rules import fstrings
-from buildguard.rules.literals import read
-from buildguard.rules.plan import plan
-from buildguard.rules.screen import may_be_refused, may_nest
-from buildguard.rules.structure import UnreadableError, seen_by_libcst, seen_in_text
+from buildguard.fstrings import rules
+from buildguard.fstrings.fix_plan import plan
+from buildguard.fstrings.libcst_check import UnreadableError, seen_by_libcst, seen_in_text
+from buildguard.fstrings.parser import read
+from buildguard.fstrings.prefilter import may_be_refused, may_nest
 from tests.oracle import doubt, refusals
 from tests.programs import Programs
 
@@ -38,7 +38,7 @@ def test_no_miss_and_no_false_alarm(random: Random) -> None:
     old, older, new, newer = (refusals(version, sources) for version in ("3.11", "3.8", "3.12", "3.13"))
 
     for at, source in enumerate(sources):
-        found = {one.code for one in fstrings.findings(source.encode(), 11)}
+        found = {one.code for one in rules.findings(source.encode(), 11)}
         if found & RULE_ERRORS:
             assert old[at], source
             assert older[at], source

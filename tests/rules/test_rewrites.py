@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.rules.literals import Field, Nested, Text
-from buildguard.rules.plan import plan
+from buildguard.fstrings.fix_plan import plan
+from buildguard.fstrings.parser import Field, Nested, Text
 from tests.oracle import doubt, refusals
 from tests.rules.grammar import literal
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildguard.rules.screen import may_be_refused, may_nest, next_suspect
+from buildguard.fstrings.prefilter import may_be_refused, may_nest, next_suspect
 
 _REFUSED = [
     'x = f"{d["a"]}"',

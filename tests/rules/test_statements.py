@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.rules.statements import Statement, comments, place_before, statements
+from buildguard.fstrings.statements import Statement, comments, place_before, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from typing import Any
 import libcst
 import pytest
 
-from buildguard.rules.fstrings import judge
-from buildguard.rules.literals import Nested, read
-from buildguard.rules.plan import plan
-from buildguard.rules.structure import doubt, seen_by_libcst, seen_in_text
+from buildguard.fstrings.fix_plan import plan
+from buildguard.fstrings.libcst_check import doubt, seen_by_libcst, seen_in_text
+from buildguard.fstrings.parser import Nested, read
+from buildguard.fstrings.rules import judge
 
 _FIELD = (False, "", (), None)
 _SHAPES: dict[str, tuple[Any, ...]] = {
@@ -59,7 +59,7 @@ def test_a_name_in_a_format_spec_is_beyond_libcst() -> None:
 
 
 def test_what_libcst_cannot_parse_is_said_and_no_reason_against_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from buildguard.rules import structure
+    from buildguard.fstrings import libcst_check
 
     literal = _literal("f'{a}'")
 
@@ -71,7 +71,7 @@ def test_what_libcst_cannot_parse_is_said_and_no_reason_against_it(monkeypatch: 
     monkeypatch.undo()
     monkeypatch.setattr(libcst, "parse_expression", lambda _source: libcst.Name("a"))
     assert doubt("f'{a}'", literal) == (False, "libcst cannot parse this literal: it is a Name to libcst")
-    monkeypatch.setattr(structure, "seen_by_libcst", lambda _source: ("f", "'", "a"))
+    monkeypatch.setattr(libcst_check, "seen_by_libcst", lambda _source: ("f", "'", "a"))
     assert doubt("f'{a}'", literal) == (True, "libcst reads another structure in this f-string")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from buildguard.rules.literals import Field, Nested, read
-from buildguard.rules.tokens import chains
+from buildguard.fstrings.parser import Field, Nested, read
+from buildguard.fstrings.tokens import chains
 
 
 def _field(code: str) -> Field:

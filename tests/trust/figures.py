@@ -27,7 +27,7 @@ from buildguard import causes, difference
 from buildguard.commands.evidence import Collector
 from buildguard.docker import client
 from buildguard.errors import UnprovenError
-from buildguard.rules import plan
+from buildguard.fstrings import fix_plan
 from buildguard.stages.archives import reader
 from tests import oracle, test_cache
 from tests.conftest import CASES, interpreter
@@ -230,7 +230,7 @@ def fstrings(folder: Path, scale: float) -> Figure:
         for newer in ("3.12", "3.13"):
             sources = [one for one, said in zip(sources, oracle.refusals(newer, sources), strict=True) if not said]
         tries += len(sources)
-        plans = {one: plan.plan(one, 11) for one in sources}
+        plans = {one: fix_plan.plan(one, 11) for one in sources}
         for older in ("3.8", "3.11"):
             for one, said in zip(sources, oracle.refusals(older, sources), strict=True):
                 wrong += [f"{older}: {one!r}"] if bool(said) != bool(plans[one].fixes) else []

@@ -17,13 +17,13 @@ from buildguard.deploy import ledger
 from buildguard.diagnostic import shown
 from buildguard.docker.native_modules import Reader
 from buildguard.errors import GuardError
+from buildguard.fstrings import rules as fstrings_rules
 from buildguard.project import compose, config, contexts, dockerfile, image_layout, version_files
 from buildguard.project.cloudbuild import guard_step as steps
 from buildguard.project.cloudbuild import lint
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.image_reference import parse as image_of
 from buildguard.remote.wire import read_list
-from buildguard.rules import fstrings
 from buildguard.stages import manifest
 from buildguard.stages.archives import gzip as archives_gzip
 from buildguard.stages.archives.tar import TarReader
@@ -80,7 +80,7 @@ def _source(data: bytes) -> None:
     text.findings(data)
     text.refused_as_script(data)
     for minor in (8, 11, 12):
-        fstrings.findings(data, minor)
+        fstrings_rules.findings(data, minor)
 
 
 def _ledger(data: bytes) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.engines import Outcome
+from buildguard.engines.engine import Outcome
 from buildguard.engines.worker import Greeting, Limits, ending, fatal, greeting_from, outcome_of, settled, too_long
 from buildguard.errors import UnprovenError
 from buildguard.remote.wire import read_list
@@ -14,7 +14,7 @@ from buildguard.remote.wire import read_list
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from buildguard.engines import Source
+    from buildguard.engines.engine import Source
 
 _NOT_ASKED = "the build did not compile these bytes: other ones lay there"
 

@@ -132,9 +132,9 @@ def main() -> None:
 
 
 def _planned(patient: Patient) -> dict[str, Any]:
-    from buildguard.rules.fstrings import Lines
-    from buildguard.rules.plan import plan
-    from buildguard.rules.structure import doubt
+    from buildguard.fstrings.fix_plan import plan
+    from buildguard.fstrings.libcst_check import doubt
+    from buildguard.fstrings.rules import Lines
 
     lines = Lines(patient.text)
     made = plan(patient.text, patient.minor, doubt, patient.only)

@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.rules.literals import OPENING, Reader, is_field_prefix, token_end
+from buildguard.fstrings.parser import OPENING, Reader, is_field_prefix, token_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from buildguard.rules.literals import is_field_prefix, is_raw, openings, token_end
+from buildguard.fstrings.parser import is_field_prefix, is_raw, openings, token_end
 
 _DEEPEST_SPEC = 2
 _SPACE = " \t\n\r\f\v"

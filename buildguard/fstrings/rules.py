@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard import text as texts
 from buildguard.catalogue import RULE_ERRORS
 from buildguard.diagnostic import Finding, Range, Severity
-from buildguard.rules.literals import suspects
-from buildguard.rules.occurrences import occurrences
+from buildguard.fstrings.parser import suspects
+from buildguard.fstrings.violations import occurrences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildguard.rules.literals import Nested, TooDeep
+    from buildguard.fstrings.parser import Nested, TooDeep
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _MESSAGES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.engines import PROOFS, Ready, Unavailable
+from buildguard.engines.engine import PROOFS, Ready, Unavailable
 from buildguard.errors import UsageError
 from buildguard.project.config import PLATFORM
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from buildguard.engines import Engine
     from buildguard.engines.cloud import Cloud
+    from buildguard.engines.engine import Engine
     from buildguard.project.target import PythonVersion
     from buildguard.system.cache import Cache
 

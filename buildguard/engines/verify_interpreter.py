@@ -13,7 +13,7 @@ from buildguard.remote import program
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from buildguard.engines import Outcome, Source
+    from buildguard.engines.engine import Outcome, Source
     from buildguard.engines.worker import Greeting
 
 _PROBE = program("probe.py")

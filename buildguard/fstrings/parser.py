@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.rules.screen import next_suspect
+from buildguard.fstrings.prefilter import next_suspect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,10 +12,10 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.rules import encode
-from buildguard.rules.encode import CannotError, Place
-from buildguard.rules.literals import Field, Nested, Plain, Text, Trivia
-from buildguard.rules.tokens import chains
+from buildguard.fstrings import escape
+from buildguard.fstrings.escape import CannotError, Place
+from buildguard.fstrings.parser import Field, Nested, Plain, Text, Trivia
+from buildguard.fstrings.tokens import chains
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -101,7 +101,7 @@ class Rewriter:
         place = Place(quote, literal.raw, around)
         place.check_quote()
         body = self._body(literal.parts, place, 0, literal.raw)
-        text = encode.closed(body.text, place)
+        text = escape.closed(body.text, place)
         return body._replace(text=literal.prefix + quote + text + quote)
 
     def _body(self, parts: Iterable[Text | Field], place: Place, depth: int, raw: bool, cost: int = 0) -> Piece:
@@ -111,7 +111,7 @@ class Rewriter:
             self._check_agreed(parts)
         pieces = [self._part(part, place, depth, raw) for part in parts]
         for at in range(1, len(pieces)):
-            if encode.joins(pieces[at - 1].text, pieces[at].text):
+            if escape.joins(pieces[at - 1].text, pieces[at].text):
                 own = at if isinstance(parts[at], Field) else at - 1
                 pieces[own] = self._unmerged(parts[own], place, depth, raw)
         return joined(pieces, cost)
@@ -140,14 +140,14 @@ class Rewriter:
     def _text_piece(self, text: str, place: Place, *, raw: bool, in_spec: bool) -> Piece:
         """Literal text of an f-string, as it stands in the source, at another place."""
         try:
-            return Piece(encode.text(text, place, raw=raw, in_spec=in_spec))
+            return Piece(escape.text(text, place, raw=raw, in_spec=in_spec))
         except CannotError:
             return self._lifted_text(text, raw=raw, in_spec=in_spec)
 
     def _lifted_text(self, text: str, *, raw: bool, in_spec: bool) -> Piece:
         if raw and in_spec and "\\" in text:
             raise CannotError(_RAW_SPEC)
-        constant = encode.as_constant(text, raw=raw, in_spec=in_spec)
+        constant = escape.as_constant(text, raw=raw, in_spec=in_spec)
         name = self._name_for(constant, "_text")
         return Piece(f"{{{name}}}", _LIFT, ((name, constant),))
 
@@ -164,7 +164,7 @@ class Rewriter:
             return piece._replace(cost=piece.cost + cost)
         place = Place(quote, token.raw, here)
         place.check_quote()
-        return Piece(token.prefix + quote + encode.plain(self._text[token.body], place) + quote, cost)
+        return Piece(token.prefix + quote + escape.plain(self._text[token.body], place) + quote, cost)
 
     def _lifted(self, source: str, behind: int) -> Piece:
         """A constant by its name; `behind` is where the literals that it stands for end."""
@@ -200,8 +200,8 @@ class Rewriter:
         """What a field without conversion and spec holds, merged into the text around it."""
         comments = self._comments(field.tokens)
         if isinstance(token, Plain):
-            text = encode.braced(self._text[token.body], raw=token.raw, in_spec=depth > 0)
-            text = encode.text(text, place, raw=token.raw, in_spec=depth > 0)
+            text = escape.braced(self._text[token.body], raw=token.raw, in_spec=depth > 0)
+            text = escape.text(text, place, raw=token.raw, in_spec=depth > 0)
             if depth and place.raw and "\\" in text:
                 raise CannotError(_RAW_SPEC)
             return Piece(text, _MERGE_TEXT, (), comments)
@@ -255,7 +255,7 @@ class Rewriter:
             raise CannotError(_SHOWN_IN_SPEC)
         if any(part in words for part in _PRINTED_DIFFERENTLY):
             raise CannotError(_PRINTED_REASON)
-        piece = self._text_piece(encode.braced(words, raw=raw, in_spec=False), place, raw=raw, in_spec=False)
+        piece = self._text_piece(escape.braced(words, raw=raw, in_spec=False), place, raw=raw, in_spec=False)
         return piece._replace(cost=piece.cost + _SPELL)
 
     def _without_comments(self, field: Field) -> str:

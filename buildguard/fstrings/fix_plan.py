@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.rules.encode import CannotError
-from buildguard.rules.fstrings import judge
-from buildguard.rules.legacy import refusal
-from buildguard.rules.literals import Nested, read
-from buildguard.rules.rewrite import Piece, Rewriter
-from buildguard.rules.statements import place_before, statements
+from buildguard.fstrings.escape import CannotError
+from buildguard.fstrings.legacy_parser import refusal
+from buildguard.fstrings.parser import Nested, read
+from buildguard.fstrings.rewrite import Piece, Rewriter
+from buildguard.fstrings.rules import judge
+from buildguard.fstrings.statements import place_before, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildguard.diagnostic import Range
-    from buildguard.rules.fstrings import Judged
-    from buildguard.rules.statements import Statement
+    from buildguard.fstrings.rules import Judged
+    from buildguard.fstrings.statements import Statement
 
 _WORDS = re.compile(r"[^\W\d]\w*")
 _TELLING_NAMES = {

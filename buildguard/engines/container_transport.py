@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from buildguard.docker.client import plainly
-from buildguard.engines.channel import MOST_WORDS
+from buildguard.engines.transport import MOST_WORDS
 from buildguard.errors import UnprovenError
 from buildguard.remote import program
 from buildguard.system.process import last_line

@@ -7,7 +7,7 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.cloud import answers, plan, text
+from buildguard.engines import cloud_driver_script, cloud_request, cloud_results
 from buildguard.errors import UnprovenError
 from buildguard.gcp.build_log import Heard, StepLogs, followed
 from buildguard.gcp.cloud_build import GRACE, SUCCESS, CloudBuild, source_of
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from buildguard.cloud.answers import Told
+    from buildguard.engines.cloud_results import Told
     from buildguard.gcp.cloud_build import Seen
 
 # what a build may come to through no fault of anybody's, and has come to an end with: another one is worth a try
@@ -32,7 +32,7 @@ class Settings(NamedTuple):
     project: str = ""
     region: str = ""
     bucket: str = ""
-    options: plan.Options = plan.Options()
+    options: cloud_request.Options = cloud_request.Options()
     verify: bool = False
 
 
@@ -96,11 +96,11 @@ class _Round:
         """The whole round."""
         bucket = self._storage.ensure(self._settings.bucket, self._builds.project)
         stored = self._sent(archive, bucket)
-        shares = plan.shares_for(archive.sources, len(images))
+        shares = cloud_request.shares_for(archive.sources, len(images))
         location = f"gs://{bucket}/buildguard/{uuid.uuid4()}"
         place = (source_of(stored.url), location)
-        arguments = partial(text.arguments, more=more)
-        seen = self._built(plan.build(images, shares, arguments, place, self._settings.options))
+        arguments = partial(cloud_driver_script.arguments, more=more)
+        seen = self._built(cloud_request.build(images, shares, arguments, place, self._settings.options))
         wrong = self._wrong_source(seen, stored, archive)
         if seen.status != SUCCESS:
             if wrong:
@@ -116,7 +116,7 @@ class _Round:
                 if len({*ran_in}) != 1:
                     told[image] = UnprovenError(f"the build {seen.id} does not tell in which image its steps ran")
                     continue
-                told[image] = answers.told(
+                told[image] = cloud_results.told(
                     target,
                     seen.outputs[steps],
                     shares,
@@ -129,10 +129,10 @@ class _Round:
         unproven = () if seen.provenance is not None and seen.provenance.sha256 else (silent,)
         return Came(seen, digests, told, wrong, unproven, tuple(self._notes))
 
-    def _ends(self, seen: Seen) -> list[answers.StepEnd]:
+    def _ends(self, seen: Seen) -> list[cloud_results.StepEnd]:
         """How each step of the build ended."""
         return [
-            answers.StepEnd(code, self._step_logs.last(number), seen.log_url)
+            cloud_results.StepEnd(code, self._step_logs.last(number), seen.log_url)
             for number, (_status, code) in enumerate(seen.steps)
         ]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard.fstrings.legacy_parser import refusal
+from buildguard.fstrings.parser import Field, Nested, Plain, Text, TooDeep, Trivia
 from buildguard.project.target import PEP_701
-from buildguard.rules.legacy import refusal
-from buildguard.rules.literals import Field, Nested, Plain, Text, TooDeep, Trivia
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

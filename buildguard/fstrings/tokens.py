@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildguard.rules.literals import Nested, Plain, Trivia
+from buildguard.fstrings.parser import Nested, Plain, Trivia
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

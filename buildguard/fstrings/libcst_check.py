@@ -10,8 +10,8 @@ from typing import Any
 
 import libcst
 
-from buildguard.rules.literals import Field, Nested, Text
-from buildguard.rules.occurrences import fields
+from buildguard.fstrings.parser import Field, Nested, Text
+from buildguard.fstrings.violations import fields
 
 Shape = tuple[Any, ...]
 

@@ -1,0 +1,103 @@
+"""Engines: where source is compiled, and what every engine answers with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from buildguard.diagnostic import Range
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PROOFS = ("none", "predicted", "compiled", "image")
+
+
+class Source(NamedTuple):
+    """One file under check: its number in this run, its exact bytes and their SHA-256.
+
+    With `code`, a whole `.pyc`, the question is whether that holds what the file compiles to at an optimization level.
+    """
+
+    number: int
+    data: bytes
+    digest: bytes
+    code: bytes | None = None
+    level: int = -1
+
+
+class Warned(NamedTuple):
+    """A warning that the compiler gave."""
+
+    category: str
+    message: str
+    line: int | None
+
+
+class Rejected(NamedTuple):
+    """The exception that `compile` raised, or how the compiler died."""
+
+    kind: str
+    message: str
+    range: Range = Range()
+    in_parser: bool = True
+    crashed: bool = False
+
+
+class Outcome(NamedTuple):
+    """What an engine says of one source: accepted unless `rejected` or `unproven` is set."""
+
+    number: int
+    digest: bytes
+    rejected: Rejected | None = None
+    warned: tuple[Warned, ...] = ()
+    unproven: str = ""
+
+
+class Ready(NamedTuple):
+    """An engine that can answer for a target: what it is, and everything its verdicts depend on.
+
+    The image is the one whose interpreter answers, with its id and the digest that its registry knows it by;
+    `libc` is "musl" where that is what it runs on.
+    """
+
+    engine: str
+    proof: str
+    interpreter: str
+    version: str
+    identity: str
+    note: str = ""
+    image: str = ""
+    image_id: str = ""
+    image_digest: str = ""
+    libc: str = ""
+
+
+class Unavailable(NamedTuple):
+    """An engine that cannot answer for a target, why, and what would change that."""
+
+    engine: str
+    reason: str
+    hint: str = ""
+
+    @property
+    def words(self) -> str:
+        """The reason and what would change it, on one line."""
+        return f"{self.reason}; {self.hint}" if self.hint else self.reason
+
+
+class Engine(Protocol):
+    """Compiles sources for one target."""
+
+    name: str
+
+    def begin(self) -> None:
+        """Start what takes time to get ready, and do not wait for it."""
+
+    def prepare(self) -> Ready | Unavailable:
+        """Find and start what is needed, and wait until it can answer."""
+
+    def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:
+        """Judge every source, in any order. Raises UnprovenError when the engine itself is lost."""
+
+    def close(self) -> None:
+        """Leave nothing behind: no process, no file."""
