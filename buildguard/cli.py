@@ -141,8 +141,8 @@ def manifest(*, stage: str, form: str, output: Path | None, project: str, region
     STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), gs://bucket/object[#generation], build:ID,
     image:REF[:/root] or manifest:FILE.
     """
-    from buildguard.commands.listing import manifest as command
-    from buildguard.commands.named import Where
+    from buildguard.compare.manifest import manifest as command
+    from buildguard.compare.open_stage import Where
 
     where = Where(project, region)
     listed = command(Path.cwd(), stage, brief=form == "text", out=output or _behind_stdout(), where=where)
@@ -178,8 +178,8 @@ def diff(
     STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), gs://bucket/object[#generation], build:ID,
     image:REF[:/root] or manifest:FILE.
     """
-    from buildguard.commands.compare import diff as command
-    from buildguard.commands.named import Where
+    from buildguard.compare.diff import diff as command
+    from buildguard.compare.open_stage import Where
     from buildguard.report.hops import chain_json, chain_text
 
     found = command(Path.cwd(), stages, strict=strict, where=Where(project, region))

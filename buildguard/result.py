@@ -8,7 +8,7 @@ from buildguard.catalogue import RULE_ERRORS
 from buildguard.diagnostic import Severity
 
 if TYPE_CHECKING:
-    from buildguard.custody import Chain
+    from buildguard.compare.chain import Chain
     from buildguard.diagnostic import Diagnostic, Unproven
     from buildguard.project.target import ContextBasis
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from buildguard import causes
+from buildguard.compare import causes
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.commands import compare, listing
+from buildguard.compare import diff, manifest
 from buildguard.errors import UnprovenError
 from buildguard.stages.worktree_changes import edited_paths
 from buildguard.system import git as gits
@@ -23,7 +23,7 @@ from tests.custody.damage import git, write
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.custody import Chain
+    from buildguard.compare.chain import Chain
     from tests.conftest import Project
 
 _FILES = {
@@ -61,7 +61,7 @@ def _of(folder: Path) -> gits.Repository:
 
 
 def _diff(repo: Path, *stages: str) -> Chain:
-    return compare.diff(repo, stages or ("commit:HEAD", "index:", "dir:.")).chain
+    return diff.diff(repo, stages or ("commit:HEAD", "index:", "dir:.")).chain
 
 
 def _loose(repo: Path, name: str) -> Path:
@@ -113,7 +113,7 @@ def test_a_damaged_blob_is_a_finding(
     expected = {"pkg/mod.py"} if damage is not _swap_in_pack else {"pkg/mod.py", "pkg/other.py"}
 
     chains = [_diff(repo, "commit:HEAD", "dir:."), _diff(repo, "index:", "dir:."), _diff(repo, "dir:.", "commit:HEAD")]
-    manifests = [listing.manifest(repo, text) for text in ("commit:HEAD", "index:")]
+    manifests = [manifest.manifest(repo, text) for text in ("commit:HEAD", "index:")]
 
     for chain in chains:
         rows = {os.fsdecode(row.path): (row.change, row.finding) for row in chain.hops[0].differences}
@@ -155,7 +155,7 @@ def test_a_damaged_tree_or_commit_is_a_finding(tmp_path: Path, object_format: st
     _swap(repo, tree, {"HEAD:pkg": "HEAD~1:pkg", "HEAD^{tree}": "HEAD~1^{tree}", "HEAD": "HEAD~1"}[tree])
 
     chain = _diff(repo, "commit:HEAD", "dir:.")
-    one = listing.manifest(repo, "commit:HEAD")
+    one = manifest.manifest(repo, "commit:HEAD")
 
     assert {(os.fsdecode(row.path), row.change) for row in chain.hops[0].differences} == {(path, "damaged")}
     assert (chain.exit_code, one.exit_code) == (1, 1)

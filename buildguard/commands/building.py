@@ -7,9 +7,9 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from buildguard.compare.difference import CODES, REMOVED
 from buildguard.deploy import fallback
 from buildguard.diagnostic import shown_path
-from buildguard.difference import CODES, REMOVED
 from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps
 from buildguard.docker.build_image import BuildFailedError, Dockerfile
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
 
     from buildguard.commands.planning import Prepared
-    from buildguard.custody import Chain
-    from buildguard.difference import Difference
+    from buildguard.compare.chain import Chain
+    from buildguard.compare.difference import Difference
     from buildguard.gcp.cloud_build import Seen
     from buildguard.gcp.storage import Stored
     from buildguard.result import Report

@@ -6,15 +6,16 @@ import hashlib
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import custody
-from buildguard.causes import CONTENT, TRUNCATED
-from buildguard.commands.compare import hops
-from buildguard.commands.evidence import Collector, Side
 from buildguard.commands.job import image_of
-from buildguard.commands.named import looked_at, opened
-from buildguard.custody import Chain, Hop
+from buildguard.compare import chain as compare_chain
+from buildguard.compare.build_stage import Workspace
+from buildguard.compare.causes import CONTENT, TRUNCATED
+from buildguard.compare.chain import Chain, Hop
+from buildguard.compare.diff import hops
+from buildguard.compare.difference import CHANGED, CODES, Difference
+from buildguard.compare.evidence import Collector, Side
+from buildguard.compare.open_stage import looked_at, opened
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
-from buildguard.difference import CHANGED, CODES, Difference
 from buildguard.docker.image_stage import InImage
 from buildguard.engines import cloud_round
 from buildguard.engines.cloud import Answer
@@ -28,7 +29,6 @@ from buildguard.project.source_archive import Seen, pack_seen, select
 from buildguard.remote.cloud_driver import is_source
 from buildguard.remote.source_names import HEAD
 from buildguard.report.words import brief
-from buildguard.snapshots.built import Workspace
 from buildguard.stages.archive_snapshot import Archive
 from buildguard.stages.filesystem import OnDisk
 from buildguard.stages.manifest import EXECUTABLE, LINK, Manifest
@@ -192,7 +192,7 @@ class CloudRun:
         text = "dir:." if on_disk else place.stage.name
         stage = opened(place.root if on_disk else self._job.request.cwd, [text])[0].stage
         snapshot = looked_at(stage, text)
-        if snapshot.kind == custody.UNREAD or not snapshot.manifest.entries:
+        if snapshot.kind == compare_chain.UNREAD or not snapshot.manifest.entries:
             raise UnprovenError("; ".join(one.reason for one in snapshot.unproven) or "there is nothing to send")
         if on_disk:
             self._sides += self._committed(Side(stage, snapshot))
@@ -262,7 +262,7 @@ class CloudRun:
         return Chain(tuple(found), tuple(collector.notes))
 
 
-def _narrowed(snapshot: custody.Snapshot, sent: Container[bytes]) -> custody.Snapshot:
+def _narrowed(snapshot: compare_chain.Snapshot, sent: Container[bytes]) -> compare_chain.Snapshot:
     """A snapshot of what is sent and nothing else."""
     kept = [entry for entry in snapshot.manifest.entries.values() if entry.path in sent]
     return snapshot._replace(manifest=Manifest(kept))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard.commands import building, health, trying
 from buildguard.commands.check import check
-from buildguard.commands.compare import diff
 from buildguard.commands.inside import check_image
 from buildguard.commands.job import Request as CheckRequest
+from buildguard.compare.diff import diff
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
 from buildguard.deploy import trial

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from buildguard.commands.deployed import Declared
     from buildguard.commands.job import Job
     from buildguard.commands.reached import Reached
-    from buildguard.custody import Chain
+    from buildguard.compare.chain import Chain
     from buildguard.diagnostic import Diagnostic, Range
     from buildguard.hypotheses import Diagnosis
     from buildguard.logs import Failure, Log

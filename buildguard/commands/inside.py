@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from buildguard.commands.check import judged
 from buildguard.commands.job import UNTOLD, Job, Request, cache_of, filters_of, may_pull
 from buildguard.commands.judging import judge_all
-from buildguard.commands.whereabouts import Finder, Project, parse, project_around
+from buildguard.compare.image_project import Finder, Project, parse, project_around
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.docker import client as daemons
 from buildguard.docker import images, native_modules

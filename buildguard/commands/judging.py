@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from buildguard.commands.clouded import Brought, CloudRun
-    from buildguard.custody import Chain
+    from buildguard.compare.chain import Chain
     from buildguard.diagnostic import Finding
     from buildguard.engines.engine import Engine, Ready
     from buildguard.stages.stage import Entry

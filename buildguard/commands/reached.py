@@ -9,13 +9,12 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import causes
-from buildguard.commands import whereabouts
-from buildguard.commands.compare import diff
 from buildguard.commands.job import UNTOLD, Request, config_files
-from buildguard.commands.named import Where
+from buildguard.compare import causes, image_project
+from buildguard.compare.diff import diff
+from buildguard.compare.difference import ADDED, MODE, REMOVED
+from buildguard.compare.open_stage import Where
 from buildguard.diagnostic import shown_path
-from buildguard.difference import ADDED, MODE, REMOVED
 from buildguard.engines import cloud_results
 from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
 from buildguard.gcp.build_log import place_of
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
 
     from buildguard.commands.attempts import Attempts
     from buildguard.commands.judging import Watcher
-    from buildguard.custody import Chain
-    from buildguard.difference import Difference
+    from buildguard.compare.chain import Chain
+    from buildguard.compare.difference import Difference
     from buildguard.gcp.cloud_build import Seen
     from buildguard.gcp.cloud_run import Revision
     from buildguard.project.config import Config
@@ -169,7 +168,7 @@ def look(cwd: Path, asked: Asked, watcher: Watcher, attempts: Attempts | None, *
     if asked.revision:
         found += revision(sight, asked.revision)
     if asked.image:
-        name, _root = whereabouts.parse(asked.image)
+        name, _root = image_project.parse(asked.image)
         found += image(_of(sight, _attempted(attempts, name)), asked.image)
     elif found.image:
         found += image(_of(sight, found.commit), found.image)
@@ -206,7 +205,7 @@ def image(sight: Sight, reference: str) -> Reached:
     """An image against the commit, and by its own Python."""
     from buildguard.commands.inside import check_image  # the container engine's client is heavy
 
-    name, given = whereabouts.parse(reference)
+    name, given = image_project.parse(reference)
     root = given or sight.config.image_root
     stage = f"image:{name}{f':{root}' if root else ''}"
     found = Reached(image=name, commit=sight.commit) + _compared(sight, stage, (_BYTES, _STALE, _FILES))

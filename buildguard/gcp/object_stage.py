@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from buildguard.custody import Snapshot
+    from buildguard.compare.chain import Snapshot
     from buildguard.stages.stage import Unreadable
 
 

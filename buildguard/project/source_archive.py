@@ -6,6 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard.compare.upload_risks import chosen
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError
 from buildguard.project.ignore import gcloud
@@ -15,13 +16,12 @@ from buildguard.stages.filesystem import read_file
 from buildguard.stages.manifest import Entry
 from buildguard.stages.stage import Unreadable
 from buildguard.system import git
-from buildguard.upload import chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from buildguard.custody import Snapshot
+    from buildguard.compare.chain import Snapshot
     from buildguard.project.ignore.rules import Rule
     from buildguard.stages.git_objects import InGit
     from buildguard.stages.snapshot import Stage

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildguard import __version__
+from buildguard.compare.difference import CODES
 from buildguard.diagnostic import shown, shown_path
-from buildguard.difference import CODES
 from buildguard.report.words import count, of_unproven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildguard.commands.compare import Compared
-    from buildguard.custody import Chain, Hop
-    from buildguard.difference import Difference
-    from buildguard.upload import Killer, Plan
+    from buildguard.compare.chain import Chain, Hop
+    from buildguard.compare.diff import Compared
+    from buildguard.compare.difference import Difference
+    from buildguard.compare.upload_risks import Killer, Plan
 
 _FEW = 20
 _FEWER = 5

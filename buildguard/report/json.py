@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from buildguard import __version__
 
 if TYPE_CHECKING:
-    from buildguard.custody import Chain
+    from buildguard.compare.chain import Chain
     from buildguard.diagnostic import Diagnostic
     from buildguard.result import InsideImage, Report, TargetRow
 

@@ -12,7 +12,7 @@ from buildguard.stages import manifest as manifests
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from buildguard.commands.listing import Listed
+    from buildguard.compare.manifest import Listed
 
 
 def as_json(listed: Listed) -> str:

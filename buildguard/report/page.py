@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard import __version__
+from buildguard.compare.difference import REMOVED
 from buildguard.deploy import ledger as ledgers
 from buildguard.diagnostic import Severity, shown, shown_path
-from buildguard.difference import REMOVED
 from buildguard.hypotheses import PROVEN, REFUTED, UNTESTED
 from buildguard.report.words import brief
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from buildguard.commands.attempts import Attempts
     from buildguard.commands.diagnose import Examined, Excerpt
-    from buildguard.custody import Chain
+    from buildguard.compare.chain import Chain
     from buildguard.diagnostic import Range
     from buildguard.result import Report, TargetRow
 

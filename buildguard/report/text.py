@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildguard.custody import WORKSPACE
+from buildguard.compare.chain import WORKSPACE
 from buildguard.diagnostic import Severity, shown
 from buildguard.report.words import brief, count, of_unproven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildguard.custody import Chain
+    from buildguard.compare.chain import Chain
     from buildguard.diagnostic import Diagnostic, Unproven
     from buildguard.result import InsideImage, Report, TargetRow
 

@@ -7,8 +7,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import custody
-from buildguard.custody import Snapshot
+from buildguard.compare import chain
+from buildguard.compare.chain import Snapshot
 from buildguard.diagnostic import Unproven, shown_path
 from buildguard.stages import manifest as manifests
 from buildguard.stages.filesystem import read_file
@@ -45,7 +45,7 @@ class Disk:
         """
         self._brief = brief
         self._name = name
-        self._kind = custody.WORKTREE if listing is not None else custody.FOLDER
+        self._kind = chain.WORKTREE if listing is not None else chain.FOLDER
         self._prefix = prefix
         self._base = os.fsencode(root) + b"/"
         self._listing = listing

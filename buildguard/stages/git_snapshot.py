@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildguard import causes, custody
-from buildguard.custody import Snapshot
+from buildguard.compare import causes, chain
+from buildguard.compare.chain import Snapshot
 from buildguard.diagnostic import Unproven, shown_path
 from buildguard.stages import manifest as manifests
 from buildguard.stages.manifest import Manifest
@@ -49,7 +49,7 @@ class Git:
             entries.append(manifests.of_bytes(self._below(row), mode, blob, row.oid))
         closed = tuple(path[len(self._prefix) :] + b"/" for path in self.stage.closed if path.startswith(self._prefix))
         notes = tuple(f"{shown_path(path)}: a submodule whose files are not here" for path in closed)
-        kind = custody.INDEX if self.stage.commit is None else custody.COMMIT
+        kind = chain.INDEX if self.stage.commit is None else chain.COMMIT
         return Snapshot(
             self.stage.name,
             kind,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from buildguard.custody import Snapshot
+    from buildguard.compare.chain import Snapshot
     from buildguard.stages.stage import Unreadable
 
 MOST_KEPT = 64 << 20  # what is larger is compared by its digest alone

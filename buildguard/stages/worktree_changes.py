@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from buildguard import causes
+from buildguard.compare import causes
 from buildguard.stages.filesystem import read_file
 from buildguard.system import git
 

@@ -7,8 +7,8 @@ import random
 import subprocess
 from typing import TYPE_CHECKING
 
-from buildguard.commands import compare
-from buildguard.commands.listing import manifest
+from buildguard.compare import diff
+from buildguard.compare.manifest import manifest
 from buildguard.project.source_archive import pack
 from buildguard.report.listing import as_json
 from buildguard.stages.git_objects import commit_of
@@ -19,7 +19,7 @@ from tests.custody.damage import git, write
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildguard.custody import Chain
+    from buildguard.compare.chain import Chain
 
 _ATTRIBUTES = (
     b"",
@@ -69,6 +69,6 @@ def chain(folder: Path, seed: int) -> Chain:
         written = folder / "manifest.json"
         written.write_text(as_json(manifest(folder, f"dir:{unpacked}")), "utf-8")
         stages = ["commit:HEAD", "index:", "dir:.", f"tar:{archive}", f"dir:{unpacked}", f"manifest:{written}"]
-        return compare.diff(repo, stages).chain
+        return diff.diff(repo, stages).chain
     finally:
         os.umask(umask)

@@ -9,8 +9,8 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildguard import custody, difference
-from buildguard.custody import Snapshot
+from buildguard.compare import chain, difference
+from buildguard.compare.chain import Snapshot
 from buildguard.stages.archives import reader
 from buildguard.stages.filesystem_snapshot import Disk
 
@@ -165,7 +165,7 @@ def of_tar(root: Path) -> Snapshot:
     file = root.with_suffix(".tar")
     with tarfile.open(file, "w", format=tarfile.GNU_FORMAT) as tar:
         tar.add(root, "")
-    return Snapshot("tar:x", custody.ARCHIVE, reader.read(file).manifest)
+    return Snapshot("tar:x", chain.ARCHIVE, reader.read(file).manifest)
 
 
 def judged(before: Snapshot, after: Snapshot) -> bool:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import causes, difference
-from buildguard.commands import compare
-from buildguard.commands.evidence import Collector
+from buildguard.compare import causes, diff, difference
+from buildguard.compare.evidence import Collector
 from tests.custody import damage
 from tests.custody.damage import DAMAGES, Damage, stage_of
 
@@ -47,7 +46,7 @@ def wrong_of(made: Made) -> list[str]:
     repo, stages = made
     wrong = []
     for one, stage in stages:
-        (hop,) = compare.diff(repo, ["commit:HEAD", stage]).chain.hops
+        (hop,) = diff.diff(repo, ["commit:HEAD", stage]).chain.hops
         if {os.fsdecode(row.path): (row.change, row.cause) for row in hop.differences} != one.expected:
             wrong.append(one.name)
     return wrong
@@ -88,6 +87,6 @@ def test_no_detector_can_take_a_row_away(made: Made, monkeypatch: pytest.MonkeyP
     repo, stages = made
 
     for one, stage in stages:
-        chain = compare.diff(repo, ["commit:HEAD", stage]).chain
+        chain = diff.diff(repo, ["commit:HEAD", stage]).chain
         assert {os.fsdecode(row.path) for row in chain.hops[0].differences} == set(one.expected)
         assert chain.exit_code == 1

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import causes, custody, difference
-from buildguard.custody import Snapshot
+from buildguard.compare import causes, chain, difference
+from buildguard.compare.chain import Snapshot
+from buildguard.compare.difference import Evidence
 from buildguard.diagnostic import Unproven
-from buildguard.difference import Evidence
 from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, SUBMODULE, Entry, Extras, Manifest, of_bytes
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _ID = b"1" * 40
 
 def _snapshot(
     files: Mapping[str, bytes | tuple[str, bytes]],
-    kind: str = custody.ARCHIVE,
+    kind: str = chain.ARCHIVE,
     *,
     extras: Extras = Extras(),  # noqa: B008
     contents_only: bool = False,
@@ -112,7 +112,7 @@ def test_names_that_a_disk_does_not_tell_apart() -> None:
 
 
 def test_what_somebody_dropped() -> None:
-    before, after = _snapshot({"a.py": b"x", "a.txt": b"y"}, custody.COMMIT), _snapshot({})
+    before, after = _snapshot({"a.py": b"x", "a.txt": b"y"}, chain.COMMIT), _snapshot({})
     drops = {b"a.py": ".gcloudignore:1: *", b"a.txt": ".gcloudignore:1: *"}
     words = "dropped by .gcloudignore:1: *"
 
@@ -132,8 +132,8 @@ def test_what_somebody_dropped() -> None:
 
 def test_what_an_image_lacks_or_has_more() -> None:
     before, image = (
-        _snapshot({"a.py": b"x", "b.txt": b"y"}, custody.COMMIT),
-        _snapshot({"c.py": b"1", "d.txt": b"2"}, custody.IMAGE),
+        _snapshot({"a.py": b"x", "b.txt": b"y"}, chain.COMMIT),
+        _snapshot({"c.py": b"1", "d.txt": b"2"}, chain.IMAGE),
     )
 
     found = _told(before, image, copied=frozenset({b"a.py"}))
@@ -148,17 +148,17 @@ def test_what_an_image_lacks_or_has_more() -> None:
     assert (archive["b.txt"][2:], archive["d.txt"][3]) == (("not in archive", True), True)
 
 
-@pytest.mark.parametrize("kind", [custody.COMMIT, custody.INDEX, custody.FOLDER])
+@pytest.mark.parametrize("kind", [chain.COMMIT, chain.INDEX, chain.FOLDER])
 def test_what_somebody_edits(kind: str) -> None:
-    before, after = _snapshot({"a": b"x", "b": b"x1"}, kind), _snapshot({"c": b"z", "b": b"x2"}, custody.WORKTREE)
+    before, after = _snapshot({"a": b"x", "b": b"x1"}, kind), _snapshot({"c": b"z", "b": b"x2"}, chain.WORKTREE)
 
     found = _told(before, after)
 
-    edited = kind != custody.FOLDER
+    edited = kind != chain.FOLDER
     assert {row[1] for row in found.values()} == {causes.LOCAL_EDIT if edited else causes.CONTENT}
     assert found["a"][2] == ("deleted in the working tree" if edited else "not in worktree")
     assert found["c"][2] == (f"not in {kind}" if edited else "only in worktree")
-    assert {row[1] for row in _told(before, after._replace(kind=custody.ARCHIVE)).values()} == {causes.CONTENT}
+    assert {row[1] for row in _told(before, after._replace(kind=chain.ARCHIVE)).values()} == {causes.CONTENT}
     back = _told(after, before, committed={b"b": before.manifest.entries[b"b"].blob})
     assert back["b"][1] == causes.LOCAL_EDIT
     assert back["b"][2].startswith(f"{kind} is as committed, worktree was edited\n")
@@ -183,7 +183,7 @@ def test_what_is_older() -> None:
 
 
 def test_what_git_filters() -> None:
-    before, after = _snapshot({"a": b"x\n"}, custody.COMMIT), _snapshot({"a": b"x\r\n"}, custody.WORKTREE)
+    before, after = _snapshot({"a": b"x\n"}, chain.COMMIT), _snapshot({"a": b"x\r\n"}, chain.WORKTREE)
     blob = before.manifest.entries[b"a"].blob
 
     bare = _told(before, after, filtered={b"a": (blob, "autocrlf")})
@@ -201,7 +201,7 @@ def test_what_nobody_could_look_at_is_no_row() -> None:
     assert _told(before, _snapshot({}, unproven=("a",))).keys() == {"d", "abc"}
     assert _told(before, _snapshot({}, unproven=("a/b/c", "d"))).keys() == {"abc"}
     assert _told(_snapshot({}, unproven=("ab",)), before).keys() == {"a/b/c", "d", "abc"}
-    assert _told(before, _snapshot({}, custody.UNREAD)) == {}
+    assert _told(before, _snapshot({}, chain.UNREAD)) == {}
 
 
 def test_what_a_stage_has_no_words_for() -> None:
@@ -230,7 +230,7 @@ def test_notes_tell_what_git_does_not_record() -> None:
         {}, extras=Extras(folders=many, special={b"p": "fifo"}, modes={b"a": 0o644, b"b": 0o644, b"c": 0o755})
     )
     other = _snapshot(
-        {}, custody.FOLDER,
+        {}, chain.FOLDER,
         extras=Extras(folders=frozenset({b"g"}), special={b"q": "socket"}, modes={b"a": 0o600, b"b": 0o755, b"c": 0o700},
                       twins={b"t": b"u"}, whole=True),
     )  # fmt: skip
@@ -251,9 +251,9 @@ def test_notes_tell_what_git_does_not_record() -> None:
 
 
 def test_what_is_carried_on_and_what_is_undone() -> None:
-    commit = _snapshot({"a": b"x\n", "b": b"y\n", "c": b"z\n", "d": b"w\n"}, custody.COMMIT)
+    commit = _snapshot({"a": b"x\n", "b": b"y\n", "c": b"z\n", "d": b"w\n"}, chain.COMMIT)
     crlf = {"a": b"x\r\n", "b": b"y\r\n", "c": b"z\r\n", "d": b"w\r\n"}
-    worktree = _snapshot(crlf, custody.WORKTREE)
+    worktree = _snapshot(crlf, chain.WORKTREE)
     archive = _snapshot({"a": b"x\r\n", "b": b"y\n", "c": b"other\n"})
     filtered = {path: (one.blob, "autocrlf") for path, one in commit.manifest.entries.items()}
     first = difference.explained(difference.rows(commit, worktree), commit, worktree, Evidence(filtered=filtered))
@@ -280,14 +280,14 @@ def _pointer(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("was", "now", "kind", "finding"),
     [
-        (_pointer(b"large"), b"large", custody.WORKTREE, False),
-        (_pointer(b"large"), b"large", custody.ARCHIVE, True),
-        (_pointer(b"large"), b"other", custody.WORKTREE, True),
-        (b"large", _pointer(b"large"), custody.WORKTREE, True),
+        (_pointer(b"large"), b"large", chain.WORKTREE, False),
+        (_pointer(b"large"), b"large", chain.ARCHIVE, True),
+        (_pointer(b"large"), b"other", chain.WORKTREE, True),
+        (b"large", _pointer(b"large"), chain.WORKTREE, True),
     ],
 )
 def test_a_pointer_and_the_content_that_it_means(was: bytes, now: bytes, kind: str, finding: bool) -> None:
-    before, after = _snapshot({"a": was}, custody.COMMIT), _snapshot({"a": now}, kind)
+    before, after = _snapshot({"a": was}, chain.COMMIT), _snapshot({"a": now}, kind)
 
     found = difference.explained(
         difference.rows(before, after), before, after, Evidence(before={b"a": was}, after={b"a": now})
@@ -355,10 +355,10 @@ def test_notes_of_six_names_and_of_other_people_s_bits() -> None:
 
 def test_only_the_row_of_the_path_is_undone() -> None:
     """Through four stages: the worktree is neither the first hop nor the only one with rows."""
-    index = _snapshot({"0": b"0", "a": b"x\n", "b": b"y\n", "new": b"1", "e": b"e\n", "no.txt": b"n"}, custody.INDEX)
-    commit = _snapshot({"0": b"0", "a": b"old", "b": b"y\n", "e": b"old", "no.txt": b"n"}, custody.COMMIT)
-    worktree = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"y\r\n", "e": b"x\n"}, custody.WORKTREE)
-    folder = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"x\n", "e": b"x\n"}, custody.FOLDER)
+    index = _snapshot({"0": b"0", "a": b"x\n", "b": b"y\n", "new": b"1", "e": b"e\n", "no.txt": b"n"}, chain.INDEX)
+    commit = _snapshot({"0": b"0", "a": b"old", "b": b"y\n", "e": b"old", "no.txt": b"n"}, chain.COMMIT)
+    worktree = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"y\r\n", "e": b"x\n"}, chain.WORKTREE)
+    folder = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"x\n", "e": b"x\n"}, chain.FOLDER)
     archive = _snapshot({"0": b"1", "a": b"x\n", "b": b"y\r\n", "e": b"x\n", "no.txt": b"n"})
     filtered = {path: (one.blob, "autocrlf") for path, one in index.manifest.entries.items() if path in {b"a", b"b"}}
     hops = []

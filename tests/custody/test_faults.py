@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.commands import compare
+from buildguard.compare import diff
 from tests.custody.damage import write
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def test_there_are_twenty_nine() -> None:
 
 @pytest.mark.parametrize("fault", FINDINGS)
 def test_each_of_these_is_a_finding(tmp_path: Path, fault: str) -> None:
-    chain = compare.diff(tmp_path, _trees(tmp_path, FINDINGS[fault])).chain
+    chain = diff.diff(tmp_path, _trees(tmp_path, FINDINGS[fault])).chain
 
     assert chain.hops[0].findings
     assert chain.exit_code == 1
@@ -117,7 +117,7 @@ def test_each_of_these_is_a_finding(tmp_path: Path, fault: str) -> None:
 def test_each_of_these_is_a_note_and_a_finding_if_asked(tmp_path: Path, fault: str) -> None:
     stages = _trees(tmp_path, NOTES[fault])
 
-    chain, strict = compare.diff(tmp_path, stages).chain, compare.diff(tmp_path, stages, strict=True).chain
+    chain, strict = diff.diff(tmp_path, stages).chain, diff.diff(tmp_path, stages, strict=True).chain
 
     assert chain.hops[0].notes
     assert (chain.hops[0].differences, chain.exit_code, strict.exit_code) == ((), 0, 1)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.commands import compare
+from buildguard.compare import diff
 from tests.conftest import missing
 from tests.custody.damage import git, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildguard.custody import Chain, Hop
-    from buildguard.difference import Difference
+    from buildguard.compare.chain import Chain, Hop
+    from buildguard.compare.difference import Difference
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def _checkout_again(repo: Path, *options: str) -> None:
 
 
 def _diff(repo: Path, *stages: str, strict: bool = False) -> Chain:
-    return compare.diff(repo, stages, strict=strict).chain
+    return diff.diff(repo, stages, strict=strict).chain
 
 
 def _row(hop: Hop) -> Difference:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.commands import compare
+from buildguard.compare import diff
 from tests.custody import damage
 from tests.custody.damage import DAMAGES, TREE, Damage, Tree, stage_of, worktree_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildguard.custody import Chain
+    from buildguard.compare.chain import Chain
 
 _KINDS = ("folder", "tgz", "pax", "zip", "commit", "index", "worktree")
 # each kind of stage on each side; the rest of the square adds no other code
@@ -53,7 +53,7 @@ def chain_of(repo: Path, one: Damage, before: str, after: str, of: Tree = TREE) 
     one.do(damaged)
     last = worktree_of(damaged, repo) if after == "worktree" else stage_of(after, damaged, repo, "damaged")
     names = [first, last] if before == "commit" else ["commit:HEAD", first, last]
-    return compare.diff(repo, names).chain
+    return diff.diff(repo, names).chain
 
 
 def rows_of(chain: Chain, hop: int) -> dict[str, tuple[str, str]]:

@@ -17,9 +17,9 @@ import requests
 from buildguard.commands.attempts import Attempts
 from buildguard.commands.deploy import deploy
 from buildguard.commands.diagnose import examine
-from buildguard.commands.listing import manifest
 from buildguard.commands.planning import Request
 from buildguard.commands.reached import Asked, _attempted
+from buildguard.compare.manifest import manifest
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.commands.check import check
-from buildguard.commands.compare import diff
 from buildguard.commands.job import Request
-from buildguard.commands.listing import manifest
+from buildguard.compare.diff import diff
+from buildguard.compare.manifest import manifest
 from buildguard.engines import cloud_request, cloud_round
 from buildguard.errors import BuildRunsError
 from buildguard.gcp import cloud_build as builds

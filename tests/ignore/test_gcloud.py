@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.commands import compare
+from buildguard.compare import diff
 from buildguard.errors import UnprovenError
 from buildguard.project.ignore import gcloud
 from buildguard.project.source_archive import pack
@@ -135,7 +135,7 @@ def test_what_gcloud_uploads_is_read(tmp_path: Path) -> None:
     git(repo, "commit", "--quiet", "--message", "more")
     _asked(repo)
 
-    chain = compare.diff(repo, ["commit:HEAD", "dir:.", f"tar:{tmp_path}/uploaded.tgz"]).chain
+    chain = diff.diff(repo, ["commit:HEAD", "dir:.", f"tar:{tmp_path}/uploaded.tgz"]).chain
 
     assert [hop.identical for hop in chain.hops] == [True, True]
 

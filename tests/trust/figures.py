@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
-from buildguard import causes, difference
-from buildguard.commands.evidence import Collector
+from buildguard.compare import causes, difference
+from buildguard.compare.evidence import Collector
 from buildguard.docker import client
 from buildguard.errors import UnprovenError
 from buildguard.fstrings import fix_plan

@@ -6,10 +6,11 @@ import os
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import custody, difference
-from buildguard.commands.evidence import Collector, Recipe, Side, reading
-from buildguard.commands.named import Opened, Where, looked_at, opened
-from buildguard.custody import Chain, Hop
+from buildguard.compare import chain as compare_chain
+from buildguard.compare import difference
+from buildguard.compare.chain import Chain, Hop
+from buildguard.compare.evidence import Collector, Recipe, Side, reading
+from buildguard.compare.open_stage import Opened, Where, looked_at, opened
 from buildguard.diagnostic import Unproven, shown_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.project import config as configs
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from buildguard.custody import Snapshot
-    from buildguard.difference import Difference
-    from buildguard.upload import Plan
+    from buildguard.compare.chain import Snapshot
+    from buildguard.compare.difference import Difference
+    from buildguard.compare.upload_risks import Plan
 
 
 class Compared(NamedTuple):
@@ -51,7 +52,7 @@ def diff(
     sides = [Side(one.stage, looked_at(one.stage, text)) for one, text in zip(stages, texts, strict=True)]
     at_hand = next((one for one in stages if one.repository is not None), stages[0])
     repository = at_hand.repository or git.repository_of(cwd)
-    commit = next((side.snapshot.commit for side in sides if side.snapshot.kind == custody.COMMIT), "")
+    commit = next((side.snapshot.commit for side in sides if side.snapshot.kind == compare_chain.COMMIT), "")
     collector = Collector(
         repository, commit or (repository.head if repository else ""), at_hand.prefix, lambda: _recipes(stages)
     )
@@ -122,16 +123,16 @@ def _recipe(recipe: discovery.Recipe, paths: list[str], prefix: bytes) -> Recipe
 
 def _plan(sides: Sequence[Side], stages: Sequence[Opened]) -> Plan | None:
     """What would be sent of a commit, where its working tree stands beside it."""
-    from buildguard import upload
+    from buildguard.compare import upload_risks
 
-    committed = next((side for side in sides if side.snapshot.kind in custody.IN_GIT), None)
-    worktree = next((side for side in sides if side.snapshot.kind == custody.WORKTREE), None)
+    committed = next((side for side in sides if side.snapshot.kind in compare_chain.IN_GIT), None)
+    worktree = next((side for side in sides if side.snapshot.kind == compare_chain.WORKTREE), None)
     if committed is None or worktree is None:
         return None
     recipes = _recipes(stages)
     has_git = not next(one.prefix for one in stages if one.stage is committed.stage)
     try:
-        return upload.plan(
+        return upload_risks.plan(
             committed.snapshot,
             worktree.snapshot.manifest,
             reading(committed),
@@ -139,4 +140,4 @@ def _plan(sides: Sequence[Side], stages: Sequence[Opened]) -> Plan | None:
             has_git=has_git,
         )
     except UnprovenError as error:
-        return upload.Plan((), (), (upload.Killer("unknown", b"", error.words),))
+        return upload_risks.Plan((), (), (upload_risks.Killer("unknown", b"", error.words),))

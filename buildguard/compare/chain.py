@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from buildguard.compare.difference import Difference
     from buildguard.diagnostic import Unproven
-    from buildguard.difference import Difference
     from buildguard.stages.manifest import Manifest
 
 COMMIT, INDEX, WORKTREE, FOLDER = "commit", "index", "worktree", "folder"

@@ -10,8 +10,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from buildguard import custody
-from buildguard.custody import Snapshot
+from buildguard.compare import chain
+from buildguard.compare.chain import Snapshot
 from buildguard.engines import cloud_results
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_build import CloudBuild
@@ -103,7 +103,7 @@ class Workspace:
         ]
         told = self._provenance
         digests = (("fetched", told.url), ("fetched_sha256", told.sha256)) if told is not None else ()
-        return Snapshot(self._name, custody.WORKSPACE, Manifest(entries), digests=digests)
+        return Snapshot(self._name, chain.WORKSPACE, Manifest(entries), digests=digests)
 
     def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | Unreadable]:
         """The contents that the build told."""

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import custody, place
+from buildguard import place
 from buildguard.commands.job import config_files
+from buildguard.compare import chain
 from buildguard.diagnostic import Unproven
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import config as configs
@@ -96,7 +97,7 @@ def _disk(text: str, root: Path, listing: git.Listing | None, prefix: bytes, *, 
 def _other(cwd: Path, text: str, prefix: bytes, where: Where, project: str) -> Opened:
     kind, _, rest = text.partition(":")
     if text.startswith(_BUILD):
-        from buildguard.snapshots.built import Built
+        from buildguard.compare.build_stage import Built
 
         return Opened(Built(text, *where.filled(cwd)))
     if text.startswith(_BUCKET):
@@ -115,7 +116,7 @@ def _other(cwd: Path, text: str, prefix: bytes, where: Where, project: str) -> O
         judged = index_of(repository) if kind == "index" else commit_of(repository, rest or "HEAD")
         return Opened(Git(judged, prefix), repository, prefix, judged)
     if kind == "image":
-        from buildguard.commands.imaged import Image
+        from buildguard.compare.image_stage import Image
 
         return Opened(Image(cwd, text, project))
     file = cwd / (rest if kind in {"tar", "manifest"} else text)
@@ -126,15 +127,15 @@ def _other(cwd: Path, text: str, prefix: bytes, where: Where, project: str) -> O
     return Opened(Written(text, file) if kind == "manifest" else Archive(text, file))
 
 
-def looked_at(stage: Stage, name: str) -> custody.Snapshot:
+def looked_at(stage: Stage, name: str) -> chain.Snapshot:
     """The snapshot of a stage; nothing seen is nothing proven, and what cannot be read has no differences."""
     from buildguard.stages.manifest import Manifest
 
     try:
         snapshot = stage.snapshot()
     except UnprovenError as error:
-        return custody.Snapshot(
-            name, custody.UNREAD, Manifest([]), unproven=(Unproven(None, None, f"{name}: {error.words}"),)
+        return chain.Snapshot(
+            name, chain.UNREAD, Manifest([]), unproven=(Unproven(None, None, f"{name}: {error.words}"),)
         )
     if snapshot.manifest.entries or snapshot.unproven or snapshot.damaged:
         return snapshot

@@ -6,8 +6,8 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import custody
-from buildguard.difference import ADDED, CHANGED, MODE, REMOVED, TYPE, Difference, Evidence
+from buildguard.compare import chain
+from buildguard.compare.difference import ADDED, CHANGED, MODE, REMOVED, TYPE, Difference, Evidence
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker, gcloud
 from buildguard.stages.archives.tar import MemberKind, TarReader
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from buildguard.custody import Snapshot
+    from buildguard.compare.chain import Snapshot
     from buildguard.project.ignore.rules import Rule
     from buildguard.stages.snapshot import Stage
 
@@ -66,10 +66,10 @@ class Collector:
         }
         closer = {one.path: one for one in rows if one.change in {CHANGED, TYPE}}
         contents = [_contents(side, closer) for side in (before, after)]
-        to_worktree = after.snapshot.kind == custody.WORKTREE and before.snapshot.kind in custody.IN_GIT
+        to_worktree = after.snapshot.kind == chain.WORKTREE and before.snapshot.kind in chain.IN_GIT
         drops = self._drops(before, after.snapshot, by_change[REMOVED])
         removed = by_change[REMOVED] - drops.keys()
-        image = after.snapshot.kind == custody.IMAGE
+        image = after.snapshot.kind == chain.IMAGE
         recipes = self._recipes_of(after.snapshot) if by_change[REMOVED] and not to_worktree else []
         copied = self._copied(before, recipes) if recipes else None
         return Evidence(
@@ -82,7 +82,7 @@ class Collector:
             copied,
             self._off("core.fileMode") if to_worktree and by_change[MODE] else "",
             self._off("core.symlinks") if to_worktree and by_change[TYPE] else "",
-            self._now() if before.snapshot.kind == custody.WORKTREE else {},
+            self._now() if before.snapshot.kind == chain.WORKTREE else {},
             _doubts(recipes) if image else {},
         )
 
@@ -135,12 +135,12 @@ class Collector:
 
     def _drops(self, before: Side, after: Snapshot, removed: AbstractSet[bytes]) -> dict[bytes, str]:
         """The ignore rules that explain why some paths did not arrive."""
-        if not removed or after.kind not in {custody.ARCHIVE, custody.IMAGE}:
+        if not removed or after.kind not in {chain.ARCHIVE, chain.IMAGE}:
             return {}
         read = reading(before)
         try:
-            if after.kind == custody.ARCHIVE:
-                has_git = before.snapshot.kind in {custody.COMMIT, custody.INDEX, custody.WORKTREE} and not self._prefix
+            if after.kind == chain.ARCHIVE:
+                has_git = before.snapshot.kind in {chain.COMMIT, chain.INDEX, chain.WORKTREE} and not self._prefix
                 found = gcloud.Rules(read, has_git=has_git)
                 rules: dict[bytes, Rule | None] = {path: found.drops(os.fsdecode(path)) for path in removed}
             else:
@@ -160,7 +160,7 @@ class Collector:
     def _exported(self, before: Snapshot, removed: AbstractSet[bytes]) -> dict[bytes, str] | None:
         """What `git archive` makes of the commit; None where no attribute can be at work."""
         attributes = any(path.rpartition(b"/")[2] == b".gitattributes" for path in before.manifest.entries)
-        if not removed or not attributes or self._repository is None or before.kind != custody.COMMIT:
+        if not removed or not attributes or self._repository is None or before.kind != chain.COMMIT:
             return None
         found: dict[bytes, str] = {}
         child = self._repository.exported(before.commit)
@@ -203,7 +203,7 @@ class Collector:
 
     def _rows_of(self, before: Snapshot) -> list[git.GitEntry]:
         assert self._repository is not None
-        if before.kind == custody.INDEX:
+        if before.kind == chain.INDEX:
             return self._repository.index_rows()
         return self._repository.tree(before.commit).rows
 

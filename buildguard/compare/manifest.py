@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.commands.named import Where, looked_at, opened
+from buildguard.compare.open_stage import Where, looked_at, opened
 from buildguard.diagnostic import shown_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildguard.custody import Snapshot
+    from buildguard.compare.chain import Snapshot
 
 
 class Listed(NamedTuple):

@@ -14,7 +14,7 @@ from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, folded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from buildguard.custody import Snapshot
+    from buildguard.compare.chain import Snapshot
     from buildguard.project.ignore.rules import Rule
     from buildguard.stages.manifest import Entry, Manifest
 

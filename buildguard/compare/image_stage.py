@@ -6,10 +6,10 @@ import os
 import weakref
 from typing import TYPE_CHECKING
 
-from buildguard import custody
 from buildguard.commands.job import Request, may_pull
-from buildguard.commands.whereabouts import Finder, parse, project_around
-from buildguard.custody import Snapshot
+from buildguard.compare import chain
+from buildguard.compare.chain import Snapshot
+from buildguard.compare.image_project import Finder, parse, project_around
 from buildguard.diagnostic import Unproven, shown_path
 from buildguard.docker import client as daemons
 from buildguard.docker import images
@@ -70,7 +70,7 @@ class Image:
         notes = (f"the project lies in {', '.join(located.roots)}, by {located.told_by}",)
         return Snapshot(
             self._text,
-            custody.IMAGE,
+            chain.IMAGE,
             Manifest(entries, Extras(special=special)),
             notes,
             tuple(unproven),

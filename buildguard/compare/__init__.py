@@ -1,0 +1,1 @@
+"""Manifests side by side: hops, differences and their causes."""
