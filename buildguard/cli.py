@@ -20,10 +20,10 @@ from buildguard.system import programs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.commands.job import Request
-    from buildguard.place import Place
+    from buildguard.check.context import Request
+    from buildguard.check.result import Report
+    from buildguard.locate import Place
     from buildguard.report.progress import Progress
-    from buildguard.result import Report
 
 _FEWEST_LINES, _LINES_WITHOUT_TERMINAL, _REST_OF_SCREEN = 12, 40, 8
 
@@ -69,7 +69,7 @@ def check(
     STAGE is index:, commit:REV, tar:FILE, gs://bucket/object or image:REF[:/root]; nothing is checked out, extracted or
     run for it.
     """
-    from buildguard.place import locate
+    from buildguard.locate import locate
 
     inside = len(paths) == 1 and paths[0].startswith("image:")
     place: Place | UnprovenError | None = None
@@ -79,7 +79,7 @@ def check(
     except UnprovenError as error:
         place = error
 
-    from buildguard.commands.job import Request
+    from buildguard.check.context import Request
     from buildguard.report.progress import Progress
 
     request = Request(cwd=Path.cwd(), jobs=jobs or 0, **asked)
@@ -97,10 +97,10 @@ def _judged(request: Request, place: Place | UnprovenError | str, progress: Prog
     if isinstance(place, UnprovenError):
         raise place
     if isinstance(place, str):
-        from buildguard.commands.inside import check_image
+        from buildguard.check.image import check_image
 
         return check_image(request, place, progress)
-    from buildguard.commands.check import check as command
+    from buildguard.check.run import check as command
 
     return command(request, place, progress)
 
@@ -112,12 +112,12 @@ def _judged(request: Request, place: Place | UnprovenError | str, progress: Prog
 @click.option("--diff", is_flag=True, help="Print the repair as a patch, and write nothing.")
 def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, diff: bool) -> None:
     """Rewrite the f-strings that the target refuses so that every Python accepts them; each repair is proven first."""
-    from buildguard.place import locate
+    from buildguard.locate import locate
 
     place = locate(Path.cwd(), paths)
 
-    from buildguard.commands.fix import fix as command
-    from buildguard.commands.job import Request
+    from buildguard.check.context import Request
+    from buildguard.check.fix import fix as command
     from buildguard.report.fixes import patch, text
 
     request = Request(cwd=Path.cwd(), targets=targets, use_cache=False)
@@ -366,8 +366,8 @@ def _pasted(log: str) -> bytes:
 
 def _nothing_proven(error: UnprovenError, *, strict: bool) -> Report:
     """A result for what could not even be begun, so that programs get JSON here too."""
+    from buildguard.check.result import Report
     from buildguard.diagnostic import Unproven
-    from buildguard.result import Report
 
     return Report(".", (), (), (Unproven(None, None, error.words),), (), 0, 0.0, strict)
 

@@ -14,7 +14,7 @@ import tempfile
 import warnings
 from typing import TYPE_CHECKING
 
-from buildguard.commands import fix
+from buildguard.check import fix
 from buildguard.fstrings import planner_process
 from tests import conftest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from buildguard.proof import Question
+from buildguard.check.verify_fix import Question
 from buildguard.system.json_workers import Dialogue, Lost
 from tests.conftest import REPOSITORY, interpreter
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.replace import replace
+from buildguard.check.write_back import replace
 from buildguard.stages.filesystem import Folder
 from buildguard.stages.stage import Entry, Kind
 from tests.conftest import Project, interpreter

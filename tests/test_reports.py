@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 
+from buildguard.check.result import Report, TargetRow
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
 from buildguard.report import render
-from buildguard.result import Report, TargetRow
 from tests.conftest import BROKEN_BEFORE_312, Project, missing
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import text
+from buildguard.check import text_rules
 from buildguard.diagnostic import Range, Severity
 from buildguard.remote.source_encoding import coding_of
 from tests.conftest import Project, interpreter
@@ -45,7 +45,7 @@ _BOM = b"\xef\xbb\xbf"
     ],
 )
 def test_errors(data: bytes, code: str, line: int, column: int) -> None:
-    found = text.findings(data)
+    found = text_rules.findings(data)
 
     assert [(one.code, one.severity, one.range[:2]) for one in found] == [(code, Severity.ERROR, (line, column))]
 
@@ -62,7 +62,7 @@ def test_errors(data: bytes, code: str, line: int, column: int) -> None:
     ],
 )
 def test_warnings(data: bytes) -> None:
-    assert [(one.code, one.severity) for one in text.findings(data)] == [("BG106", Severity.WARNING)]
+    assert [(one.code, one.severity) for one in text_rules.findings(data)] == [("BG106", Severity.WARNING)]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_warnings(data: bytes) -> None:
     ],
 )
 def test_nothing_to_say(data: bytes) -> None:
-    assert text.findings(data) == []
+    assert text_rules.findings(data) == []
 
 
 def test_cookie_is_read_as_cpython_reads_it() -> None:
@@ -135,14 +135,14 @@ def test_bg107_is_what_really_happens(project: Callable[..., Project], tmp_path:
 
 
 def test_excerpts() -> None:
-    assert text.excerpt_of(b"a\nb\r\nc", 2) == "b"
-    assert text.excerpt_of(_BOM + b"a\n", 1) == "a"
-    assert text.excerpt_of(b"a\n", 7) == ""
-    assert text.excerpt_of(b"a\n", None) == ""
-    assert len(text.excerpt_of(b"x" * 10_000_000, 1)) == 400
+    assert text_rules.excerpt_of(b"a\nb\r\nc", 2) == "b"
+    assert text_rules.excerpt_of(_BOM + b"a\n", 1) == "a"
+    assert text_rules.excerpt_of(b"a\n", 7) == ""
+    assert text_rules.excerpt_of(b"a\n", None) == ""
+    assert len(text_rules.excerpt_of(b"x" * 10_000_000, 1)) == 400
 
 
 def test_range_is_in_code_points() -> None:
-    found = text.findings("é = 'ü' # ".encode() + b"\xff\n")
+    found = text_rules.findings("é = 'ü' # ".encode() + b"\xff\n")
 
     assert found[0].range == Range(1, 11)

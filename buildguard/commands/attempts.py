@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.commands.job import config_files
+from buildguard.check.context import config_files
 from buildguard.deploy import bucket as buckets
 from buildguard.deploy import ledger as ledgers
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp.storage import Storage
-from buildguard.place import locate
+from buildguard.locate import locate
 from buildguard.project import config as configs
 from buildguard.system import git
 

@@ -26,12 +26,12 @@ from buildguard.report.words import count, of_unproven
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
 
+    from buildguard.check.result import Report
     from buildguard.commands.planning import Prepared
     from buildguard.compare.chain import Chain
     from buildguard.compare.difference import Difference
     from buildguard.gcp.cloud_build import Seen
     from buildguard.gcp.storage import Stored
-    from buildguard.result import Report
 
 _CHUNK = 1 << 20
 _QUEUE = 3600  # seconds that a build may wait for its worker

@@ -27,8 +27,8 @@ from buildguard.system.temporary import folder_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from buildguard.check.targets import Watcher
     from buildguard.commands.deploying import Act, Did
-    from buildguard.commands.judging import Watcher
     from buildguard.commands.planning import Prepared
     from buildguard.deploy.ledger import Line
     from buildguard.deploy.plan import Plan

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.commands.job import Job, Request, prepare
+from buildguard.check.context import Job, Request, prepare
 from buildguard.errors import UsageError
-from buildguard.place import Place, locate
+from buildguard.locate import Place, locate
 from buildguard.project.target import PythonVersion
 from buildguard.system import git
 

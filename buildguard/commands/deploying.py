@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from buildguard.check.context import Request as CheckRequest
+from buildguard.check.image import check_image
+from buildguard.check.run import check
 from buildguard.commands import building, health, trying
-from buildguard.commands.check import check
-from buildguard.commands.inside import check_image
-from buildguard.commands.job import Request as CheckRequest
 from buildguard.compare.diff import diff
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
@@ -26,7 +26,7 @@ from buildguard.gcp import revision_names
 from buildguard.gcp.auth import hidden
 from buildguard.gcp.cloud_run import Candidate, ConflictError, NotReadyError, Run, Share
 from buildguard.gcp.storage import Storage
-from buildguard.place import locate
+from buildguard.locate import locate
 from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.report.words import count
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeAlias
 
+    from buildguard.check.result import Report
+    from buildguard.check.targets import Watcher
     from buildguard.commands.building import Built
-    from buildguard.commands.judging import Watcher
     from buildguard.commands.planning import Prepared
     from buildguard.deploy.ledger import Ledger, Line
     from buildguard.gcp.cloud_build import Seen
     from buildguard.gcp.storage import Stored
-    from buildguard.result import Report
 
     # what a step returns: words for people, and evidence for the ledger
     Did: TypeAlias = tuple[str, Mapping[str, Any]]

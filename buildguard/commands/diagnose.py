@@ -10,9 +10,10 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import health, hypotheses, logs, troubles
-from buildguard.commands.check import judged
+from buildguard.check.result import Report
+from buildguard.check.run import judged
+from buildguard.check.targets import judge_all
 from buildguard.commands.deployed import deployed, job_of
-from buildguard.commands.judging import judge_all
 from buildguard.commands.newer import REFUSED, Newer
 from buildguard.commands.reached import Asked, look
 from buildguard.diagnostic import Severity, Unproven, shown_path
@@ -22,7 +23,6 @@ from buildguard.project import discovery, image_layout
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.sources import deciding
 from buildguard.project.target import NEWEST, PythonVersion
-from buildguard.result import Report
 from buildguard.stages.git_objects import InGit
 from buildguard.stages.stage import Kind, Unreadable
 from buildguard.stages.worktree_changes import edited_paths
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from buildguard.check.context import Job
     from buildguard.commands.attempts import Attempts
     from buildguard.commands.deployed import Declared
-    from buildguard.commands.job import Job
     from buildguard.commands.reached import Reached
     from buildguard.compare.chain import Chain
     from buildguard.diagnostic import Diagnostic, Range

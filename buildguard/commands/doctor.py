@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from buildguard.commands.builds import AGAIN, build_files, step_file, step_troubles
-from buildguard.commands.job import Request, config_files, image_of
+from buildguard.check.build_files import AGAIN, build_files, step_file, step_troubles
+from buildguard.check.context import Request, config_files, image_of
 from buildguard.diagnostic import shown
 from buildguard.engines.engine import Unavailable
 from buildguard.engines.select import Chooser, Setting, order_of
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import auth, setup
-from buildguard.place import locate
+from buildguard.locate import locate
 from buildguard.project import config as configs
 from buildguard.project import discovery
 from buildguard.project.sources import Selection, choose
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildguard.engines.worker import Greeting
-    from buildguard.place import Place
+    from buildguard.locate import Place
     from buildguard.project.config import Config
     from buildguard.project.discovery import Found
     from buildguard.project.sources import Chosen

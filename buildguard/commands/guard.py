@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.commands.builds import build_files
-from buildguard.commands.job import Request, config_files, image_of
+from buildguard.check.build_files import build_files
+from buildguard.check.context import Request, config_files, image_of
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UsageError
-from buildguard.place import locate
+from buildguard.locate import locate
 from buildguard.project import config as configs
 from buildguard.project import discovery, image_reference
 from buildguard.project.cloudbuild import edit
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from buildguard.place import Place
+    from buildguard.locate import Place
     from buildguard.project.config import Config
     from buildguard.project.target import Target
 

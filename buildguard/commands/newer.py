@@ -12,7 +12,7 @@ from buildguard.project.target import NEWEST, PythonVersion
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from buildguard.commands.job import Job
+    from buildguard.check.context import Job
 
 REFUSED = RULE_ERRORS | {"BG101", "BG103"}
 

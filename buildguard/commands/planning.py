@@ -7,7 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard.commands.job import config_files
+from buildguard.check.context import config_files
 from buildguard.deploy import plan as plans
 from buildguard.deploy.ledger import ServiceId
 from buildguard.diagnostic import shown_path

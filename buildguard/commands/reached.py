@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.commands.job import UNTOLD, Request, config_files
+from buildguard.check.context import UNTOLD, Request, config_files
 from buildguard.compare import causes, image_project
 from buildguard.compare.diff import diff
 from buildguard.compare.difference import ADDED, MODE, REMOVED
@@ -25,7 +25,7 @@ from buildguard.gcp.revision_names import COMMIT
 from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
 from buildguard.gcp.storage import Storage, Url
 from buildguard.incident import Place, Shown
-from buildguard.place import locate
+from buildguard.locate import locate
 from buildguard.project import config as configs
 from buildguard.project.image_reference import parse
 from buildguard.stages.archives import reader as archives
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from buildguard.check.result import Report
+    from buildguard.check.targets import Watcher
     from buildguard.commands.attempts import Attempts
-    from buildguard.commands.judging import Watcher
     from buildguard.compare.chain import Chain
     from buildguard.compare.difference import Difference
     from buildguard.gcp.cloud_build import Seen
     from buildguard.gcp.cloud_run import Revision
     from buildguard.project.config import Config
-    from buildguard.result import Report
 
 _BYTES, _STALE, _FILES, _ENCODING = "bytes-changed", "stale-image", "wrong-files-sent", "encoding"
 _OTHER, _STRAY, _PLATFORM, _VARIABLE = "other-interpreter", "stray-bytecode", "platform", "missing-variable"
@@ -203,7 +203,7 @@ def _last_tried(attempts: Attempts, asked: Asked) -> Asked:
 
 def image(sight: Sight, reference: str) -> Reached:
     """An image against the commit, and by its own Python."""
-    from buildguard.commands.inside import check_image  # the container engine's client is heavy
+    from buildguard.check.image import check_image  # the container engine's client is heavy
 
     name, given = image_project.parse(reference)
     root = given or sight.config.image_root

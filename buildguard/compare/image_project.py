@@ -6,9 +6,9 @@ import os
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.commands.job import config_files
+from buildguard.check.context import config_files
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.place import Place, locate
+from buildguard.locate import Place, locate
 from buildguard.project import config as configs
 from buildguard.project import discovery, image_layout
 from buildguard.project.sources import Selection, choose

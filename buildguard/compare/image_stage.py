@@ -6,7 +6,7 @@ import os
 import weakref
 from typing import TYPE_CHECKING
 
-from buildguard.commands.job import Request, may_pull
+from buildguard.check.context import Request, may_pull
 from buildguard.compare import chain
 from buildguard.compare.chain import Snapshot
 from buildguard.compare.image_project import Finder, parse, project_around

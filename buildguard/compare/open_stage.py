@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import place
-from buildguard.commands.job import config_files
+from buildguard import locate
+from buildguard.check.context import config_files
 from buildguard.compare import chain
 from buildguard.diagnostic import Unproven
 from buildguard.errors import UnprovenError, UsageError
@@ -43,7 +43,7 @@ class Where(NamedTuple):
 
     def filled(self, cwd: Path) -> Where:
         """The same with what the configuration around a folder says."""
-        table = configs.read(config_files(place.locate(cwd, ()).stage)).cloud
+        table = configs.read(config_files(locate.locate(cwd, ()).stage)).cloud
         return Where(self.project or table.project, self.region or table.region)
 
 

@@ -7,11 +7,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from buildguard.check.text_rules import decoded
 from buildguard.diagnostic import Edit, Range, Severity
 from buildguard.errors import UnprovenError
 from buildguard.system import process
 from buildguard.system.json_workers import Dialogue, Lost
-from buildguard.text import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ from buildguard.errors import UnprovenError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildguard.result import Report
+    from buildguard.check.result import Report
 
 FORMATS = ("text", "json", "sarif", "github")
 

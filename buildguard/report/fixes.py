@@ -13,7 +13,7 @@ from buildguard.report.words import count, of_unproven
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildguard.commands.fix import FixReport, Mended
+    from buildguard.check.fix import FixReport, Mended
 
 
 def patch(report: FixReport) -> bytes:

@@ -10,8 +10,8 @@ from buildguard.report.text import evidence, summary
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from buildguard.check.result import Report
     from buildguard.diagnostic import Diagnostic
-    from buildguard.result import Report
 
 
 def render(report: Report) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from buildguard import __version__
 
 if TYPE_CHECKING:
+    from buildguard.check.result import InsideImage, Report, TargetRow
     from buildguard.compare.chain import Chain
     from buildguard.diagnostic import Diagnostic
-    from buildguard.result import InsideImage, Report, TargetRow
 
 
 def render(report: Report) -> str:

@@ -21,11 +21,11 @@ from buildguard.report.words import brief
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from buildguard.check.result import Report, TargetRow
     from buildguard.commands.attempts import Attempts
     from buildguard.commands.diagnose import Examined, Excerpt
     from buildguard.compare.chain import Chain
     from buildguard.diagnostic import Range
-    from buildguard.result import Report, TargetRow
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _OF_SOURCES = ("BG1", "BG2")  # the codes that say something of a source

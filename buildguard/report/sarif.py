@@ -11,8 +11,8 @@ from buildguard.catalogue import CODES, page
 from buildguard.report.text import evidence
 
 if TYPE_CHECKING:
+    from buildguard.check.result import Report
     from buildguard.diagnostic import Diagnostic, Range
-    from buildguard.result import Report
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

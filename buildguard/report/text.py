@@ -16,9 +16,9 @@ from buildguard.report.words import brief, count, of_unproven
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from buildguard.check.result import InsideImage, Report, TargetRow
     from buildguard.compare.chain import Chain
     from buildguard.diagnostic import Diagnostic, Unproven
-    from buildguard.result import InsideImage, Report, TargetRow
 
 _WIDTH = 100
 _NOTES = 10

@@ -470,9 +470,9 @@ def test_an_image_that_moves_while_it_is_read(
     image: Callable[..., str], project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files of the one and verdicts of the other prove nothing of either."""
-    from buildguard.commands.inside import check_image
-    from buildguard.commands.job import Request
-    from buildguard.commands.judging import judge_all
+    from buildguard.check.context import Request
+    from buildguard.check.image import check_image
+    from buildguard.check.targets import judge_all
     from buildguard.errors import UnprovenError
     from buildguard.report.progress import Progress
 

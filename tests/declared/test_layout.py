@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildguard.declared import promise
+from buildguard.check import image_promise
 from buildguard.engines.engine import Ready
 from buildguard.project import dockerfile, image_layout
 from buildguard.project.target import PythonVersion, Target
@@ -127,7 +127,7 @@ def test_promises(reference: str, declared: str | None, runs: str, count: int) -
     version = PythonVersion.parse(declared) if declared is not None else None
     ready = Ready("container", "image", f"CPython {runs}", runs, "", image=reference, image_id="sha256:x")
 
-    found = promise.broken(Target(version, "Dockerfile:3"), ready)
+    found = image_promise.broken(Target(version, "Dockerfile:3"), ready)
 
     assert len(found) == count
     for one in found:

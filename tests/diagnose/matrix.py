@@ -21,16 +21,16 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from buildguard.commands.check import check
+from buildguard.check.context import Request
+from buildguard.check.run import check
 from buildguard.commands.diagnose import examine
-from buildguard.commands.job import Request
 from buildguard.commands.reached import Asked
 from buildguard.gcp.cloud_build import CloudBuild, source_of
 from buildguard.gcp.cloud_run import Candidate, NotReadyError, Run
 from buildguard.gcp.emulator.server import Emulator
 from buildguard.gcp.emulator.tampering import older_source
 from buildguard.gcp.storage import ChangedError, Storage
-from buildguard.place import locate
+from buildguard.locate import locate
 from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildguard.check.result import Report, TargetRow
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
 from buildguard.report import page as pages
-from buildguard.result import Report, TargetRow
 from tests import images
 from tests.conftest import REPOSITORY, Project, missing
 

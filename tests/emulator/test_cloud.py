@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.commands.check import check
-from buildguard.commands.job import Request
+from buildguard.check.context import Request
+from buildguard.check.run import check
 from buildguard.compare.diff import diff
 from buildguard.compare.manifest import manifest
 from buildguard.engines import cloud_request, cloud_round
@@ -24,7 +24,7 @@ from buildguard.gcp import cloud_build as builds
 from buildguard.gcp import storage
 from buildguard.gcp.cloud_build import CloudBuild, source_of
 from buildguard.gcp.emulator.tampering import older_source
-from buildguard.place import locate
+from buildguard.locate import locate
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.report import render
 from tests import images
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from buildguard.check.result import Report
     from buildguard.diagnostic import Diagnostic
     from buildguard.gcp.emulator.server import Emulator
     from buildguard.project.source_archive import Packed
-    from buildguard.result import Report
     from buildguard.stages.manifest import Manifest
 
 pytestmark = pytest.mark.usefixtures("engine")

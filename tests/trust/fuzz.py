@@ -12,7 +12,8 @@ import traceback
 import warnings
 from typing import TYPE_CHECKING
 
-from buildguard import logs, text, troubles
+from buildguard import logs, troubles
+from buildguard.check import text_rules
 from buildguard.deploy import ledger
 from buildguard.diagnostic import shown
 from buildguard.docker.native_modules import Reader
@@ -77,8 +78,8 @@ def _tar(data: bytes) -> None:
 
 
 def _source(data: bytes) -> None:
-    text.findings(data)
-    text.refused_as_script(data)
+    text_rules.findings(data)
+    text_rules.refused_as_script(data)
     for minor in (8, 11, 12):
         fstrings_rules.findings(data, minor)
 

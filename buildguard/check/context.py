@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard.check.filters import Filters, filters
 from buildguard.diagnostic import shown_path
 from buildguard.engines.select import Setting
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.filters import Filters, filters
 from buildguard.project import config as configs
 from buildguard.project import discovery
 from buildguard.project.sources import Chosen, Selection, choose, deciding
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildguard.engines.cloud import Cloud
-    from buildguard.place import Place
+    from buildguard.locate import Place
     from buildguard.project.config import Config
     from buildguard.stages.stage import Entry, Stage
 

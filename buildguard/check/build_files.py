@@ -12,7 +12,7 @@ from buildguard.remote.manifest_rows import VERIFIER
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from buildguard.commands.job import Job
+    from buildguard.check.context import Job
     from buildguard.project.config import Config
     from buildguard.stages.stage import Stage
 

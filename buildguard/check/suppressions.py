@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from buildguard import text as texts
+from buildguard.check import text_rules as texts
+from buildguard.check.merge import IGNORE, MARK
 from buildguard.diagnostic import Finding, Severity
 from buildguard.fstrings.statements import comments
-from buildguard.merge import IGNORE, MARK
 
 _COMMENT = re.compile(r"\#\s*buildguard:\s*ignore\b\s*(?:\[(?P<codes>[^\]]*)\])?")
 

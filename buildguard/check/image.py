@@ -7,9 +7,10 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from buildguard.commands.check import judged
-from buildguard.commands.job import UNTOLD, Job, Request, cache_of, filters_of, may_pull
-from buildguard.commands.judging import judge_all
+from buildguard.check.context import UNTOLD, Job, Request, cache_of, filters_of, may_pull
+from buildguard.check.result import Dependencies, InsideImage
+from buildguard.check.run import judged
+from buildguard.check.targets import judge_all
 from buildguard.compare.image_project import Finder, Project, parse, project_around
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.docker import client as daemons
@@ -17,19 +18,18 @@ from buildguard.docker import images, native_modules
 from buildguard.docker import sandbox as cells
 from buildguard.docker.image_stage import ImageFiles, InImage
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.place import Place
+from buildguard.locate import Place
 from buildguard.project import discovery
 from buildguard.project.sources import Chosen, Selection, choose
 from buildguard.project.target import Target
 from buildguard.report.words import count
-from buildguard.result import Dependencies, InsideImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildguard.commands.judging import Seen, Watcher
+    from buildguard.check.result import Report
+    from buildguard.check.targets import Seen, Watcher
     from buildguard.docker.images import Image
-    from buildguard.result import Report
 
 _PREFIX = "image:"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildguard.commands.job import config_files
+from buildguard.check.context import config_files
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UsageError
 from buildguard.project import config as configs
@@ -17,8 +17,8 @@ from buildguard.system import cache as caches
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from buildguard.commands.job import Job
-    from buildguard.commands.judging import Seen
+    from buildguard.check.context import Job
+    from buildguard.check.targets import Seen
     from buildguard.diagnostic import Diagnostic, Unproven
     from buildguard.engines.engine import Ready
     from buildguard.project.target import Target

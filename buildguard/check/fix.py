@@ -6,20 +6,20 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import proof, text
-from buildguard.commands.job import Job, Request, no_version, nothing, prepare, setting, share_of
+from buildguard.check import text_rules, verify_fix
+from buildguard.check.context import Job, Request, no_version, nothing, prepare, setting, share_of
+from buildguard.check.filters import Ignore, silenced
+from buildguard.check.merge import diagnostic_of
+from buildguard.check.suppressions import ignores
+from buildguard.check.write_back import replace
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.engines import select as engines
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.filters import Ignore, silenced
 from buildguard.fstrings import rules
 from buildguard.fstrings.planner_process import Operation, Patient, operations
 from buildguard.fstrings.prefilter import may_be_refused
-from buildguard.merge import diagnostic_of
 from buildguard.project.target import PythonVersion
 from buildguard.remote.source_encoding import coding_of
-from buildguard.replace import replace
-from buildguard.rules.ignores import ignores
 from buildguard.stages.filesystem import OnDisk
 from buildguard.stages.stage import Unreadable
 from buildguard.system import process
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from buildguard.diagnostic import Range
     from buildguard.engines.engine import Ready
-    from buildguard.place import Place
+    from buildguard.locate import Place
     from buildguard.project.target import Target
     from buildguard.stages.stage import Entry
 
@@ -137,7 +137,7 @@ def _cases(job: Job, unproven: list[Unproven]) -> list[_Case]:
             if not content.gone:
                 unproven.append(Unproven(shown_path(entry.path), None, content.reason))
         elif may_be_refused(content):
-            decoded = text.decoded(content)
+            decoded = text_rules.decoded(content)
             if decoded is None:
                 reason = "its bytes cannot be decoded, so no f-string in it was looked at: `buildguard check` says more"
                 unproven.append(Unproven(shown_path(entry.path), None, reason))
@@ -206,7 +206,7 @@ def _planned(case: _Case) -> _Case:
     case = case._replace(left=left)
     if operation.after == case.text:
         return case
-    after = text.encoded(operation.after, case.data)
+    after = text_rules.encoded(operation.after, case.data)
     if after is None or coding_of(after) != coding_of(case.data):
         return case.refused("the result cannot be written in the encoding of the file")
     return case._replace(after=after)
@@ -233,7 +233,7 @@ def _compiled(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: li
                 continue
             proofs += [f"compiled by {ready.interpreter}" for one, ready in choice.ready if one is engine]
             masked = [_without_what_is_left(cases[at], target.version.minor) for at in numbers]
-            for at, rejection in zip(numbers, proof.rejections(engine, masked), strict=True):
+            for at, rejection in zip(numbers, verify_fix.rejections(engine, masked), strict=True):
                 if rejection:
                     cases[at] = cases[at].refused(
                         f"Python {target.python} rejects what else is in the file: {rejection}"
@@ -258,8 +258,8 @@ def _doubted(cases: list[_Case], numbers: list[int]) -> list[_Case]:
 
 
 def _without_what_is_left(case: _Case, minor: int) -> bytes:
-    after = text.decoded(case.after) or ""
-    return text.encoded(rules.masked(after, minor), case.after) or case.after
+    after = text_rules.decoded(case.after) or ""
+    return text_rules.encoded(rules.masked(after, minor), case.after) or case.after
 
 
 def _meant(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: list[str]) -> list[_Case]:
@@ -267,9 +267,11 @@ def _meant(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: list[
     numbers = [at for at, case in enumerate(cases) if case.after]
     if not numbers:
         return cases
-    questions = [proof.Question(cases[at].text, cases[at].operation.after, cases[at].operation.names) for at in numbers]
+    questions = [
+        verify_fix.Question(cases[at].text, cases[at].operation.after, cases[at].operation.names) for at in numbers
+    ]
     try:
-        answer = proof.meaning(questions, job.place.root)
+        answer = verify_fix.meaning(questions, job.place.root)
     except UnprovenError as error:
         unproven.append(Unproven(None, None, error.words))
         return _doubted(cases, numbers)

@@ -7,16 +7,16 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from buildguard.commands import since
-from buildguard.commands.job import Job, cache_of, may_pull, no_version, nothing, setting, share_of
+from buildguard.check import diff_base
+from buildguard.check.compile_files import Judge, digests_of
+from buildguard.check.context import Job, cache_of, may_pull, no_version, nothing, setting, share_of
+from buildguard.check.filters import Ignore
+from buildguard.check.merge import IGNORE, diagnostic_of
+from buildguard.check.result import TargetRow
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, shown_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import PROOFS
-from buildguard.filters import Ignore
-from buildguard.judge import Judge, digests_of
-from buildguard.merge import IGNORE, diagnostic_of
 from buildguard.project.target import PythonVersion, Target
-from buildguard.result import TargetRow
 from buildguard.stages.stage import Unreadable
 from buildguard.system import process, threads
 from buildguard.system.cache import Cache
@@ -24,7 +24,7 @@ from buildguard.system.cache import Cache
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from buildguard.commands.clouded import Brought, CloudRun
+    from buildguard.check.cloud import Brought, CloudRun
     from buildguard.compare.chain import Chain
     from buildguard.diagnostic import Finding
     from buildguard.engines.engine import Engine, Ready
@@ -153,7 +153,7 @@ def _cloud(job: Job, shares: Sequence[Share], watcher: Watcher) -> CloudRun | No
     """The one build for all targets, where the cloud engine may be asked at all."""
     if "cloud" not in (engines.parse(job.request.engine) or engines.order_of(job.config.engine)):
         return None
-    from buildguard.commands.clouded import CloudRun
+    from buildguard.check.cloud import CloudRun
 
     def tell(text: str) -> None:
         with _telling:
@@ -291,29 +291,28 @@ class _Desk:
         self.seen.rows.append(_row(target, ready, len(judged), len(cached)))
         if ready.image:
             self._judge_image(target, engine, ready)
-        since.remember(job, target, ready)
+        diff_base.remember(job, target, ready)
         return {one.entry.path: Verdict(ready, _refusal(one.findings)) for one in judged if not one.unproven}
 
     def _judge_image(self, target: Target, engine: Engine, ready: Ready) -> None:
         """Whether the image is what it is said to be, will be the same tomorrow, and runs what its sources say."""
-        from buildguard.commands import strays
-        from buildguard.declared import promise
+        from buildguard.check import image_bytecode, image_promise
         from buildguard.docker.image_stage import InImage
         from buildguard.engines.container import ContainerEngine
 
         job, stage = self.job, self.job.place.stage
         if isinstance(stage, InImage) and isinstance(engine, ContainerEngine) and engine.known is not None:
-            bytecode = strays.Bytecode(stage, engine, ready, engine.known.greeting, job.cache)
-            found, unproven = strays.reported(bytecode.strays(), bytecode, target.python)
+            bytecode = image_bytecode.Bytecode(stage, engine, ready, engine.known.greeting, job.cache)
+            found, unproven = image_bytecode.reported(bytecode.strays(), bytecode, target.python)
             self.seen.diagnostics += found
             self.seen.unproven += unproven
-        self.seen.diagnostics += promise.broken(target, ready)
+        self.seen.diagnostics += image_promise.broken(target, ready)
         declared = "" if job.request.image else ready.image
         if declared and declared == job.config.image:
             place = f"{job.config.file}:{job.config.image_line}"
-            self.seen.diagnostics += promise.unpinned(target._replace(found_in=place), ready, declared)
+            self.seen.diagnostics += image_promise.unpinned(target._replace(found_in=place), ready, declared)
         elif declared and declared == target.image:
-            self.seen.diagnostics += promise.unpinned(target, ready, declared)
+            self.seen.diagnostics += image_promise.unpinned(target, ready, declared)
 
     def _no_engine(self) -> None:
         """What needs no engine is reported all the same: the text of every file."""
@@ -372,12 +371,12 @@ def _too_little(proof: str, wanted: str, choice: engines.Choice, target: Target)
 
 def _without_engine(content: bytes, target: Target) -> list[Finding]:
     """What can be said of a source that nothing compiles."""
-    from buildguard import text
+    from buildguard.check import text_rules
+    from buildguard.check.suppressions import ignores
     from buildguard.fstrings import rules
     from buildguard.fstrings.prefilter import may_be_refused
-    from buildguard.rules.ignores import ignores
 
-    found = [*text.findings(content), *ignores(content)]
+    found = [*text_rules.findings(content), *ignores(content)]
     if target.version is not None and may_be_refused(content):
         found += rules.findings(content, target.version.minor)
     return found

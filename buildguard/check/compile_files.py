@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import __version__
+from buildguard.check.merge import MARK
 from buildguard.diagnostic import Edit, Finding, Range, Severity
 from buildguard.engines.engine import Source
 from buildguard.errors import UnprovenError
-from buildguard.merge import MARK
 from buildguard.stages.filesystem import OnDisk, digest_file
 from buildguard.stages.stage import Unreadable
 from buildguard.system import process
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from buildguard.system.cache import Cache
 
 # What turns an interpreter's words into findings: a cached verdict is no older than these files.
-_RULES = ("findings.py", "text.py", "remote/source_encoding.py", "fstrings/planner_process.py", "fstrings/*.py")
+_RULES = (
+    "check/findings.py",
+    "check/text_rules.py",
+    "remote/source_encoding.py",
+    "fstrings/planner_process.py",
+    "fstrings/*.py",
+)
 _MANY = 400
 _DIGEST = 32
 _STORE_EVERY = 2000
@@ -124,13 +130,13 @@ class Judge:
 
     def _verdict(self, question: _Asked) -> tuple[str, tuple[Finding, ...]] | None:
         """What there is to say of a source; None where an f-string in it needs a second look, after all others."""
-        from buildguard.findings import findings, of_rules  # a warm run needs none of it
+        from buildguard.check.findings import findings, of_rules  # a warm run needs none of it
 
         outcome = question.outcome
         assert outcome is not None
         found = tuple(findings(question.data, outcome, question.as_script, self._minor))
         if MARK in question.data:
-            from buildguard.rules.ignores import ignores
+            from buildguard.check.suppressions import ignores
 
             found = (*found, *ignores(question.data))
         ruled = of_rules(question.data, outcome, self._minor, exact=self._exact)
@@ -153,10 +159,10 @@ class Judge:
         """Sources with an f-string that the target refuses: compiled once more without it, and repairs planned."""
         if not self._refused:
             return {}
-        from buildguard.findings import explained
+        from buildguard.check.findings import explained
+        from buildguard.check.text_rules import decoded, encoded
         from buildguard.fstrings.planner_process import with_edits
         from buildguard.fstrings.rules import masked
-        from buildguard.text import decoded, encoded
 
         asked: dict[int, _Refused] = {}
         sources: list[Source] = []
@@ -237,7 +243,7 @@ class _Questions:
             self._asked[number] = _Asked(content, digest, twice=twice)
             yield Source(number, content, digest)
             if twice:
-                from buildguard.text import as_old_scripts_read_it
+                from buildguard.check.text_rules import as_old_scripts_read_it
 
                 script = as_old_scripts_read_it(content)
                 yield Source(number + 1, script, hashlib.sha256(script).digest())
@@ -267,7 +273,7 @@ class _Questions:
 def _rules() -> str:
     digest = hashlib.sha256(__version__.encode())
     for pattern in _RULES:
-        for file in sorted(Path(__file__).parent.glob(pattern)):
+        for file in sorted(Path(__file__).parents[1].glob(pattern)):
             digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -6,21 +6,21 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from buildguard.commands import builds, since
-from buildguard.commands.job import Job, Request, asked_about, nothing, prepare
-from buildguard.commands.judging import judge_all
+from buildguard.check import build_files, diff_base
+from buildguard.check.context import Job, Request, asked_about, nothing, prepare
+from buildguard.check.filters import silenced
+from buildguard.check.merge import across_targets, merged
+from buildguard.check.result import Report
+from buildguard.check.targets import judge_all
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.filters import silenced
-from buildguard.merge import across_targets, merged
-from buildguard.result import Report
 from buildguard.stages.git_objects import damaged_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from buildguard.commands.judging import Seen, Watcher
-    from buildguard.place import Place
+    from buildguard.check.targets import Seen, Watcher
+    from buildguard.locate import Place
     from buildguard.project.target import Target
 
 _OPINIONS = 1000  # files that are shown to this machine's python3 at the most
@@ -40,7 +40,7 @@ def check(request: Request, place: Place, watcher: Watcher) -> Report:
         return _only_damage(request, place, error, started)
     try:
         seen = judge_all(job, watcher)
-        seen.diagnostics += builds.findings(job)
+        seen.diagnostics += build_files.findings(job)
         return judged(job, seen, started)
     finally:
         job.cache.close()
@@ -61,7 +61,7 @@ def judged(job: Job, seen: Seen, started: float) -> Report:
     kept = merged(job.filters.keep(kept))
     if len(seen.rows) > 1:
         kept = across_targets(kept, _oldest_first(seen))
-    kept, unproven = since.narrowed(job, kept, seen)
+    kept, unproven = diff_base.narrowed(job, kept, seen)
     return Report(
         root=os.path.relpath(job.place.root, request.cwd),
         targets=tuple(seen.rows),

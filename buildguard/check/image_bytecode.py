@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from buildguard.bytecode import Stray, Suspect, looked_at
+from buildguard.check.bytecode import Stray, Suspect, looked_at
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
 from buildguard.engines.engine import Source
 from buildguard.errors import UnprovenError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from buildguard import text
 from buildguard.catalogue import RULE_ERRORS
+from buildguard.check import text_rules
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.project.target import PEP_701
 
@@ -26,18 +26,18 @@ def findings(data: bytes, outcome: Outcome, as_script: Outcome | None, minor: in
     """Everything to be said of one source; `as_script` is the verdict on what a script start makes of its NUL bytes."""
     if outcome.rejected is not None:
         yield _rejection(data, outcome.rejected, minor)
-    yield from text.findings(data)
+    yield from text_rules.findings(data)
     if outcome.rejected is None and not outcome.unproven:
-        refused = text.refused_as_script(data) if not data.isascii() else None
+        refused = text_rules.refused_as_script(data) if not data.isascii() else None
         if refused is not None:
             yield refused
     elif _is_cut_at_nul(outcome) and as_script is not None and as_script.rejected is None and not as_script.unproven:
-        yield text.runs_as_script(data)
+        yield text_rules.runs_as_script(data)
     for warned in outcome.warned:
         if _BECOMES_ERROR.match(warned.message):
             message = f"{warned.category}: {warned.message}: a later Python refuses this"
             where = Range(warned.line)
-            yield Finding("BG105", where, message, "", text.excerpt_of(data, warned.line), Severity.WARNING)
+            yield Finding("BG105", where, message, "", text_rules.excerpt_of(data, warned.line), Severity.WARNING)
 
 
 def of_rules(data: bytes, outcome: Outcome, minor: int, *, exact: bool) -> tuple[Finding, ...]:
@@ -91,10 +91,14 @@ def _rejection(data: bytes, rejected: Rejected, minor: int) -> Finding:
         message = rejected.message if died else f"{rejected.kind}: {rejected.message}".rstrip(": ")
         hint = "an import of this file fails the same way: split the expression or the literal"
         return Finding(
-            "BG103", where, f"the compiler gives up on this file: {message}", hint, text.excerpt_of(data, where.line)
+            "BG103",
+            where,
+            f"the compiler gives up on this file: {message}",
+            hint,
+            text_rules.excerpt_of(data, where.line),
         )
     message = f"{rejected.kind}: {rejected.message}".rstrip(": ")
-    return Finding("BG101", where, message, _hint(rejected, minor), text.excerpt_of(data, where.line))
+    return Finding("BG101", where, message, _hint(rejected, minor), text_rules.excerpt_of(data, where.line))
 
 
 def _hint(rejected: Rejected, minor: int) -> str:
@@ -109,7 +113,7 @@ def _hint(rejected: Rejected, minor: int) -> str:
 def _code_points(data: bytes, where: Range, *, in_parser: bool) -> Range:
     """Columns in code points: the parser counts them so, later passes count bytes of UTF-8."""
     column, end = where.column, where.end_column
-    line = text.excerpt_of(data, where.line)
+    line = text_rules.excerpt_of(data, where.line)
     if not in_parser and not line.isascii():
         column, end = _from_bytes(line, column), _from_bytes(line, end) if where.end_line == where.line else end
     if where.end_line is None or end is None or column is None or (where.end_line, end) <= (where.line or 0, column):

@@ -6,7 +6,7 @@ import hashlib
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.commands.job import image_of
+from buildguard.check.context import image_of
 from buildguard.compare import chain as compare_chain
 from buildguard.compare.build_stage import Workspace
 from buildguard.compare.causes import CONTENT, TRUNCATED
@@ -37,8 +37,8 @@ from buildguard.system.temporary import folder_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
-    from buildguard.commands.job import Job
-    from buildguard.commands.judging import Share
+    from buildguard.check.context import Job
+    from buildguard.check.targets import Share
     from buildguard.engines.cloud_results import Told
     from buildguard.engines.cloud_round import Came
     from buildguard.gcp.cloud_build import Seen as Build
@@ -277,9 +277,9 @@ def _is_asked(entry: Entry | None, digest: bytes, content: bytes) -> bool:
 
 def _variants(content: bytes, minors: set[int]) -> Iterator[bytes]:
     """What else is compiled to judge a source: without the f-strings that a target refuses, and as old scripts read it."""
+    from buildguard.check.text_rules import as_old_scripts_read_it, decoded, encoded
     from buildguard.fstrings import rules
     from buildguard.fstrings.prefilter import may_be_refused
-    from buildguard.text import as_old_scripts_read_it, decoded, encoded
 
     if b"\0" in content:
         yield as_old_scripts_read_it(content)

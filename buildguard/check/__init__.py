@@ -1,0 +1,1 @@
+"""The check: from sources and targets to findings."""

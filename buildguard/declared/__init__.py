@@ -1,1 +1,0 @@
-"""What the project's own files declare about the Python that runs it, gathered from one stage."""
