@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.measure import Command, side_by_side
-from buildguard.catalogue import RULE_ERRORS
+from buildguard.codes import RULE_ERRORS
 from tests.conftest import CASES, interpreter
 from tests.test_cases import MEASURED
 

@@ -13,7 +13,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from buildguard.catalogue import RULE_ERRORS
+from buildguard.codes import RULE_ERRORS
 from buildguard.fstrings import rules
 from buildguard.fstrings.fix_plan import plan
 from buildguard.fstrings.prefilter import may_be_refused, may_nest

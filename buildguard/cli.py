@@ -203,8 +203,8 @@ def diff(
 @_in_google
 def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | None, **asked: str) -> None:
     """Say why a build or a service failed: from its log, this repository, and whatever else is named."""
-    from buildguard.commands.diagnose import examine
-    from buildguard.commands.reached import Asked
+    from buildguard.diagnose.collect import Asked
+    from buildguard.diagnose.run import examine
 
     examined = examine(Path.cwd(), None if log is None else _pasted(log), Asked(**asked))
     found = examined.diagnosis
@@ -235,9 +235,9 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
 @_in_google
 def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked: Any) -> None:
     """Check, build, verify, ship, and prove what serves; with Cloud Build, or here."""
-    from buildguard.commands.deploy import deploy as command
-    from buildguard.commands.deploy import plan
-    from buildguard.commands.planning import Request as Wanted
+    from buildguard.deploy.prepare import Request as Wanted
+    from buildguard.deploy.run import deploy as command
+    from buildguard.deploy.run import plan
     from buildguard.report.deploying import as_json, as_text
     from buildguard.report.progress import Progress
 
@@ -255,8 +255,8 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked
 @_in_google
 def rollback(*, revision: str, **asked: Any) -> None:
     """Send all traffic back to an earlier revision."""
-    from buildguard.commands.deploy import rollback as command
-    from buildguard.commands.planning import Request as Wanted
+    from buildguard.deploy.prepare import Request as Wanted
+    from buildguard.deploy.run import rollback as command
     from buildguard.report.deploying import rolled_back
     from buildguard.report.progress import Progress
 
@@ -271,8 +271,8 @@ def rollback(*, revision: str, **asked: Any) -> None:
 @_in_google
 def history(*, form: str, **asked: Any) -> None:
     """What deploys did: each attempt, how far it came, and why not further."""
-    from buildguard.commands.attempts import history as command
-    from buildguard.commands.planning import Request as Wanted
+    from buildguard.deploy.history import history as command
+    from buildguard.deploy.prepare import Request as Wanted
     from buildguard.report.deploying import history_json, history_text
 
     found = command(Wanted(cwd=Path.cwd(), **asked))
@@ -310,7 +310,7 @@ def emulator(*, faults: tuple[str, ...], command: tuple[str, ...]) -> None:
 @click.argument("code")
 def explain(code: str) -> None:
     """What a code means, why it breaks, and how to repair it."""
-    from buildguard.catalogue import page
+    from buildguard.codes import page
 
     click.echo(page(code), nl=False)
 

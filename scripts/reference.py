@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from mkdocs.structure.files import File
 
-from buildguard import catalogue
+from buildguard import codes as buildguard_codes
 from buildguard.cli import cli as root
 from buildguard.project import config
 
@@ -49,5 +49,5 @@ def configuration() -> Iterator[str]:
 def codes() -> Iterator[str]:
     """The page of every code."""
     yield "# Codes\n"
-    for code in catalogue.CODES:
-        yield catalogue.page(code).replace("\n## ", "\n### ").replace("# BG", "## BG", 1)
+    for code in buildguard_codes.CODES:
+        yield buildguard_codes.page(code).replace("\n## ", "\n### ").replace("# BG", "## BG", 1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard import catalogue
+from buildguard import codes
 from buildguard.commands import doctor, init
 from buildguard.project import config
 from tests.conftest import REPOSITORY, Project, interpreter
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 _HEADINGS = ["What it means", "Why it breaks", "An example that fails", "The same, repaired", "How to silence it"]
 
 
-@pytest.mark.parametrize("code", catalogue.CODES)
+@pytest.mark.parametrize("code", codes.CODES)
 def test_every_code_has_its_page(project: Callable[..., Project], code: str) -> None:
     result = project().run("explain", code.lower())
 
     assert result.code == 0
-    assert result.out.startswith(f"# {code}: {catalogue.CODES[code]}\n")
+    assert result.out.startswith(f"# {code}: {codes.CODES[code]}\n")
     assert re.findall(r"^## (.*)$", result.out, re.MULTILINE) == _HEADINGS
 
 
 def test_no_other_pages() -> None:
-    assert {file.stem for file in (REPOSITORY / "buildguard/pages").iterdir()} == set(catalogue.CODES)
+    assert {file.stem for file in (REPOSITORY / "buildguard/pages").iterdir()} == set(codes.CODES)
 
 
 def test_explain_of_nothing(project: Callable[..., Project]) -> None:
@@ -45,11 +45,11 @@ def test_explain_of_nothing(project: Callable[..., Project]) -> None:
 
 
 def _blocks(code: str, heading: str) -> list[str]:
-    section = catalogue.page(code).split(f"## {heading}\n")[1].split("\n## ")[0]
+    section = codes.page(code).split(f"## {heading}\n")[1].split("\n## ")[0]
     return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
 
 
-_F_STRINGS = [code for code in catalogue.CODES if code in catalogue.RULE_ERRORS]
+_F_STRINGS = [code for code in codes.CODES if code in codes.RULE_ERRORS]
 
 
 @pytest.mark.parametrize("code", ["BG101", "BG403", *_F_STRINGS])

@@ -401,7 +401,7 @@ def test_a_submodule_counts_as_part_of_its_project(
 def test_a_verify_command_may_use_the_project(
     repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from buildguard.commands.trying import tried
+    from buildguard.deploy.verify import tried
 
     made = repository({})
     _script(made.path / ".venv/bin", "smoke")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ruamel.yaml import YAML
 
-from buildguard import catalogue
+from buildguard import codes as buildguard_codes
 from buildguard.project import config
 from tests.conftest import REPOSITORY, interpreter
 
@@ -65,7 +65,7 @@ def test_the_reference_is_whole(site: Path, project: Callable[..., Project]) -> 
     keys = (site / "reference/configuration/index.html").read_text("utf-8")
     assert [key for table in config.KEYS.values() for key in table if f"<code>{key}</code>" not in keys] == []
     codes = (site / "reference/codes/index.html").read_text("utf-8")
-    assert [code for code in catalogue.CODES if f"{code}:" not in codes] == []
+    assert [code for code in buildguard_codes.CODES if f"{code}:" not in codes] == []
 
 
 def test_the_tutorial_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

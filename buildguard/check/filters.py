@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.catalogue import can_be_silenced, check_pattern
+from buildguard.codes import can_be_silenced, check_pattern
 from buildguard.project.sources import matches
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from buildguard.catalogue import RULE_ERRORS
 from buildguard.check import text_rules
+from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.project.target import PEP_701
 

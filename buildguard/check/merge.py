@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildguard.catalogue import RULE_ERRORS
+from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Diagnostic
 
 if TYPE_CHECKING:

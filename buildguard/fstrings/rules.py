@@ -9,8 +9,8 @@ import bisect
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.catalogue import RULE_ERRORS
 from buildguard.check import text_rules as texts
+from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.fstrings.parser import suspects
 from buildguard.fstrings.violations import occurrences

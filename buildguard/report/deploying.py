@@ -16,11 +16,11 @@ from buildguard.report.words import brief, count
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from buildguard.commands.attempts import Attempts
-    from buildguard.commands.deploy import Deployed, RolledBack
-    from buildguard.commands.deploying import Outcome
+    from buildguard.deploy.history import Attempts
     from buildguard.deploy.ledger import Line
     from buildguard.deploy.plan import Plan
+    from buildguard.deploy.run import Deployed, RolledBack
+    from buildguard.deploy.steps import Outcome
 
 _COLOURS = {ledgers.OK: "green", ledgers.FAILED: "red", ledgers.UNPROVEN: "yellow", ledgers.SKIPPED: "bright_black"}
 _FEW = 10

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from buildguard.diagnose.hypotheses import HEALTHY, PROVEN, REFUTED, UNTESTED
 from buildguard.diagnostic import shown
-from buildguard.hypotheses import HEALTHY, PROVEN, REFUTED, UNTESTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from buildguard.hypotheses import Diagnosis, Hypothesis
+    from buildguard.diagnose.hypotheses import Diagnosis, Hypothesis
 
 _MOST = 30
 

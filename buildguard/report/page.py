@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from buildguard import __version__
 from buildguard.compare.difference import REMOVED
 from buildguard.deploy import ledger as ledgers
+from buildguard.diagnose.hypotheses import PROVEN, REFUTED, UNTESTED
 from buildguard.diagnostic import Severity, shown, shown_path
-from buildguard.hypotheses import PROVEN, REFUTED, UNTESTED
 from buildguard.report.words import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from buildguard.check.result import Report, TargetRow
-    from buildguard.commands.attempts import Attempts
-    from buildguard.commands.diagnose import Examined, Excerpt
     from buildguard.compare.chain import Chain
+    from buildguard.deploy.history import Attempts
+    from buildguard.diagnose.run import Examined, Excerpt
     from buildguard.diagnostic import Range
 
 _TEMPLATE = Path(__file__).with_name("page.html")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from buildguard import __version__
-from buildguard.catalogue import CODES, page
+from buildguard.codes import CODES, page
 from buildguard.report.text import evidence
 
 if TYPE_CHECKING:

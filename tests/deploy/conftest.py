@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click import unstyle
 
-from buildguard.commands.deploy import Deployed, deploy
-from buildguard.commands.planning import Request
+from buildguard.deploy.prepare import Request
+from buildguard.deploy.run import Deployed, deploy
 from buildguard.gcp import cloud_build as builds
 from buildguard.gcp import storage
 from buildguard.gcp.cloud_run import Run

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from buildguard.commands.attempts import history
-from buildguard.commands.deploy import plan, rollback
-from buildguard.commands.planning import Request
 from buildguard.deploy import plan as plans
+from buildguard.deploy.history import history
+from buildguard.deploy.prepare import Request
+from buildguard.deploy.run import plan, rollback
 from buildguard.errors import DeployInterruptedError, UnprovenError
 from buildguard.gcp.cloud_run import Candidate, Run, Share
 from buildguard.report.deploying import as_json, as_text, history_text
@@ -20,7 +20,7 @@ from tests.deploy.conftest import SERVER, Meanwhile, Watcher, deployed, verdicts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.commands.deploy import Deployed
+    from buildguard.deploy.run import Deployed
     from buildguard.gcp.cloud_run import Service
     from buildguard.gcp.emulator.server import Emulator
     from tests.conftest import Project

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from buildguard.commands.attempts import history, ledger_of
-from buildguard.commands.deploy import rollback
-from buildguard.commands.planning import Request
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import lock
-from buildguard.deploy.bucket import Lock
+from buildguard.deploy.bucket_store import Lock
+from buildguard.deploy.history import history, ledger_of
 from buildguard.deploy.ledger import ServiceId
+from buildguard.deploy.prepare import Request
+from buildguard.deploy.run import rollback
 from buildguard.errors import DeployInterruptedError, UnprovenError
 from buildguard.gcp.cloud_build import CloudBuild
 from buildguard.gcp.cloud_run import Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildguard.deploy import junit
-from buildguard.deploy.trial import FAILED, OK, UNPROVEN, judged
+from buildguard.deploy.test_results import FAILED, OK, UNPROVEN, judged
 
 _SUITE = '<testsuites><testsuite tests="{}">{}</testsuite></testsuites>'
 _PASSED, _SKIPPED = "<testcase/>", "<testcase><skipped/></testcase>"

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from buildguard.commands.attempts import Attempts
-from buildguard.commands.deploy import deploy
-from buildguard.commands.diagnose import examine
-from buildguard.commands.planning import Request
-from buildguard.commands.reached import Asked, _attempted
 from buildguard.compare.manifest import manifest
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
-from buildguard.deploy.bucket import Lock
+from buildguard.deploy.bucket_store import Lock
+from buildguard.deploy.history import Attempts
+from buildguard.deploy.prepare import Request
+from buildguard.deploy.run import deploy
+from buildguard.diagnose.collect import Asked, _attempted
+from buildguard.diagnose.run import examine
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_run import Run
 from buildguard.gcp.emulator import cloud_build

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.commands import trying
-from buildguard.deploy import junit
-from buildguard.deploy.trial import FAILED, OK, UNPROVEN, Trial
+from buildguard.deploy import junit, verify
+from buildguard.deploy.test_results import FAILED, OK, UNPROVEN, Trial
 
 _GOOD = "def test_a(): pass\ndef test_b(): pass\n"
 _BAD = "def test_a(): pass\ndef test_b(): assert 0\n"
@@ -48,7 +47,7 @@ def tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _tried(command: str, folder: Path) -> Trial:
-    return trying.tried(command, "http://localhost", "r-1", folder)
+    return verify.tried(command, "http://localhost", "r-1", folder)
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import requests
 
-from buildguard.commands.deploy import rollback
-from buildguard.commands.planning import Request
 from buildguard.deploy import plan as plans
+from buildguard.deploy.prepare import Request
+from buildguard.deploy.run import rollback
 from buildguard.errors import GuardError
 from buildguard.gcp.cloud_run import Candidate, Run, Service, Share
 from buildguard.report.deploying import as_text
 from tests.deploy.conftest import Meanwhile, Watcher, deployed
 
 if TYPE_CHECKING:
-    from buildguard.commands.deploy import Deployed
+    from buildguard.deploy.run import Deployed
     from buildguard.gcp.emulator.server import Emulator
     from tests.conftest import Project
 

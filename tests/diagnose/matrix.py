@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from buildguard.check.context import Request
 from buildguard.check.run import check
-from buildguard.commands.diagnose import examine
-from buildguard.commands.reached import Asked
+from buildguard.diagnose.collect import Asked
+from buildguard.diagnose.run import examine
 from buildguard.gcp.cloud_build import CloudBuild, source_of
 from buildguard.gcp.cloud_run import Candidate, NotReadyError, Run
 from buildguard.gcp.emulator.server import Emulator
@@ -44,7 +44,7 @@ from tests.emulator.conftest import BUCKET
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from buildguard.commands.diagnose import Examined
+    from buildguard.diagnose.run import Examined
 
 _AS_TEXT = {"line-endings", "bom", "transcoded"}
 _RENAMED = {"moved", "name-normalization", "case-collision"}

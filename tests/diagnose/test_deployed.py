@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.commands.diagnose import diagnose
+from buildguard.diagnose.run import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from buildguard.hypotheses import Diagnosis
+    from buildguard.diagnose.hypotheses import Diagnosis
     from tests.conftest import Project
 
 _BROKEN = 'def show(row):\n    return f"{row["id"]}"\n'

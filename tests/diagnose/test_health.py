@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.commands.diagnose import diagnose
-from buildguard.health import error_numbers, looks_like_error, proof_of
-from buildguard.logs import MOST_BYTES, read
+from buildguard.diagnose.health import error_numbers, looks_like_error, proof_of
+from buildguard.diagnose.log_parser import MOST_BYTES, read
+from buildguard.diagnose.run import diagnose
 from tests.diagnose.envelopes import ENVELOPES
 from tests.diagnose.messages import MESSAGES
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.logs import Failure, read
+from buildguard.diagnose.log_parser import Failure, read
 from buildguard.system.pythons import candidates
 from tests.conftest import missing
 from tests.diagnose.envelopes import ENVELOPES

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from buildguard.hypotheses import diagnose
-from buildguard.incident import Evidence
-from buildguard.logs import read
-from buildguard.troubles import KNOWN, met
+from buildguard.diagnose.hypotheses import diagnose
+from buildguard.diagnose.incident import Evidence
+from buildguard.diagnose.known_messages import KNOWN, met
+from buildguard.diagnose.log_parser import read
 from tests.diagnose.messages import INNOCENT, MESSAGES
 
 _IDS = {known.id for known in KNOWN}
@@ -58,7 +58,7 @@ def test_patterns_take_no_long_time_over_hostile_lines() -> None:
 
 def _evidence(text: str) -> Evidence:
     found = read(text.encode())
-    from buildguard.incident import Placed
+    from buildguard.diagnose.incident import Placed
 
     return Evidence(
         tuple(Placed(one, None) for one in found.failures), tuple(met(found.lines)), (), True, text, "3.11", "Dockerfile:1",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.commands.diagnose import examine
-from buildguard.commands.reached import Asked
+from buildguard.diagnose.collect import Asked
+from buildguard.diagnose.run import examine
 from buildguard.gcp import cloud_build as builds
 from buildguard.gcp.cloud_build import CloudBuild, source_of
 from buildguard.gcp.cloud_run import Candidate, Run
@@ -22,7 +22,7 @@ from tests.emulator.conftest import BUCKET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.commands.diagnose import Examined
+    from buildguard.diagnose.run import Examined
     from buildguard.gcp.emulator.server import Emulator
     from buildguard.project.source_archive import Packed
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.catalogue import RULE_ERRORS
 from buildguard.check.text_rules import decoded
+from buildguard.codes import RULE_ERRORS
 from buildguard.fstrings import rules
 from buildguard.fstrings.fix_plan import plan
 from buildguard.fstrings.prefilter import may_be_refused, may_nest

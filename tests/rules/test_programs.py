@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buildguard.catalogue import RULE_ERRORS
+from buildguard.codes import RULE_ERRORS
 from buildguard.fstrings import rules
 from buildguard.fstrings.fix_plan import plan
 from buildguard.fstrings.libcst_check import UnreadableError, seen_by_libcst, seen_in_text

@@ -12,9 +12,9 @@ import traceback
 import warnings
 from typing import TYPE_CHECKING
 
-from buildguard import logs, troubles
 from buildguard.check import text_rules
 from buildguard.deploy import ledger
+from buildguard.diagnose import known_messages, log_parser
 from buildguard.diagnostic import shown
 from buildguard.docker.native_modules import Reader
 from buildguard.errors import GuardError
@@ -44,8 +44,8 @@ def _ignored(rules: Callable[[Callable[[str], bytes | None]], object], data: byt
 
 
 def _log(data: bytes) -> None:
-    read = logs.read(data)
-    troubles.met(read.lines)
+    read = log_parser.read(data)
+    known_messages.met(read.lines)
     for one in read.failures:
         shown(one.words)
 

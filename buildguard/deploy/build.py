@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
 
     from buildguard.check.result import Report
-    from buildguard.commands.planning import Prepared
     from buildguard.compare.chain import Chain
     from buildguard.compare.difference import Difference
+    from buildguard.deploy.prepare import Prepared
     from buildguard.gcp.cloud_build import Seen
     from buildguard.gcp.storage import Stored
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.catalogue import RULE_ERRORS
-from buildguard.incident import OLDER, Event, Place, Refused, events_of
+from buildguard.codes import RULE_ERRORS
+from buildguard.diagnose.incident import OLDER, Event, Place, Refused, events_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from buildguard.incident import Evidence
+    from buildguard.diagnose.incident import Evidence
 
 PROVEN, REFUTED, UNTESTED = "proven", "refuted", "untested"
 UNKNOWN, HEALTHY = "unknown", "healthy"

@@ -14,6 +14,7 @@ from buildguard.compare import causes, image_project
 from buildguard.compare.diff import diff
 from buildguard.compare.difference import ADDED, MODE, REMOVED
 from buildguard.compare.open_stage import Where
+from buildguard.diagnose.incident import Place, Shown
 from buildguard.diagnostic import shown_path
 from buildguard.engines import cloud_results
 from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
@@ -24,7 +25,6 @@ from buildguard.gcp.object_stage import fetch
 from buildguard.gcp.revision_names import COMMIT
 from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
 from buildguard.gcp.storage import Storage, Url
-from buildguard.incident import Place, Shown
 from buildguard.locate import locate
 from buildguard.project import config as configs
 from buildguard.project.image_reference import parse
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     from buildguard.check.result import Report
     from buildguard.check.targets import Watcher
-    from buildguard.commands.attempts import Attempts
     from buildguard.compare.chain import Chain
     from buildguard.compare.difference import Difference
+    from buildguard.deploy.history import Attempts
     from buildguard.gcp.cloud_build import Seen
     from buildguard.gcp.cloud_run import Revision
     from buildguard.project.config import Config

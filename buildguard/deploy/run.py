@@ -6,15 +6,15 @@ import uuid
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.commands.attempts import all_lines, ledger_of, whereabouts
-from buildguard.commands.building import BuildEndedError
-from buildguard.commands.deploying import Deploy, Outcome, StoppedError
-from buildguard.commands.planning import Request, prepared
-from buildguard.deploy import bucket as buckets
+from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
+from buildguard.deploy.build import BuildEndedError
+from buildguard.deploy.history import all_lines, ledger_of, whereabouts
 from buildguard.deploy.ledger import Ledger, ServiceId
+from buildguard.deploy.prepare import Request, prepared
+from buildguard.deploy.steps import Deploy, Outcome, StoppedError
 from buildguard.docker.build_image import BuildFailedError
 from buildguard.errors import DeployInterruptedError, UnprovenError, UsageError
 from buildguard.gcp.cloud_build import left_running
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildguard.check.targets import Watcher
-    from buildguard.commands.deploying import Act, Did
-    from buildguard.commands.planning import Prepared
     from buildguard.deploy.ledger import Line
     from buildguard.deploy.plan import Plan
+    from buildguard.deploy.prepare import Prepared
+    from buildguard.deploy.steps import Act, Did
     from buildguard.gcp.cloud_run import Service
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.check.context import config_files
-from buildguard.deploy import bucket as buckets
+from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import ledger as ledgers
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp.storage import Storage
@@ -17,8 +17,8 @@ from buildguard.system import git
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildguard.commands.planning import Request
     from buildguard.deploy.ledger import Line
+    from buildguard.deploy.prepare import Request
     from buildguard.project.config import Config
 
 

@@ -7,8 +7,7 @@ import shlex
 import time
 from typing import TYPE_CHECKING
 
-from buildguard.commands import testresults
-from buildguard.deploy import trial
+from buildguard.deploy import test_reports, test_results
 from buildguard.system import process, programs
 from buildguard.system.temporary import folder
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 _VERIFY_WITHIN = 3600.0
 
 
-def tried(command: str, url: str, revision: str, cwd: Path) -> trial.Trial:
+def tried(command: str, url: str, revision: str, cwd: Path) -> test_results.Trial:
     """Run a verify command against an address, and judge it by the tests that it ran."""
     addopts = os.environ.get("PYTEST_ADDOPTS", "")
     with folder() as results:
@@ -26,13 +25,13 @@ def tried(command: str, url: str, revision: str, cwd: Path) -> trial.Trial:
             **programs.users_environment(),
             "BUILDGUARD_URL": url,
             "BUILDGUARD_REVISION": revision,
-            "BUILDGUARD_JUNIT": str(results / testresults.ANY),
+            "BUILDGUARD_JUNIT": str(results / test_reports.ANY),
             # pytest writes it unasked; an own --junitxml has the last word, and is read as well
-            "PYTEST_ADDOPTS": f"--junitxml={shlex.quote(str(results / testresults.PYTEST))} {addopts}".strip(),
+            "PYTEST_ADDOPTS": f"--junitxml={shlex.quote(str(results / test_reports.PYTEST))} {addopts}".strip(),
         }
-        with testresults.Reports(results, f"{addopts} {command}", cwd) as reports:
+        with test_reports.Reports(results, f"{addopts} {command}", cwd) as reports:
             started = time.monotonic()
             done = process.run(["/bin/sh", "-c", command], cwd=cwd, env=env, timeout=_VERIFY_WITHIN)
             seconds = round(time.monotonic() - started, 2)
             written = reports.written()
-    return trial.judged(command, done.status, done.stdout + b"\n" + done.stderr, written, seconds)
+    return test_results.judged(command, done.status, done.stdout + b"\n" + done.stderr, written, seconds)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildguard.catalogue import RULE_ERRORS
+from buildguard.codes import RULE_ERRORS
+from buildguard.diagnose.incident import Place, Refused
 from buildguard.errors import UnprovenError
-from buildguard.incident import Place, Refused
 from buildguard.project.target import NEWEST, PythonVersion
 
 if TYPE_CHECKING:

@@ -9,16 +9,16 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard import health, hypotheses, logs, troubles
 from buildguard.check.result import Report
 from buildguard.check.run import judged
 from buildguard.check.targets import judge_all
-from buildguard.commands.deployed import deployed, job_of
-from buildguard.commands.newer import REFUSED, Newer
-from buildguard.commands.reached import Asked, look
+from buildguard.diagnose import health, hypotheses, known_messages, log_parser
+from buildguard.diagnose.collect import Asked, look
+from buildguard.diagnose.deployed import deployed, job_of
+from buildguard.diagnose.incident import Evidence, Missing, Place, Placed, Refused
+from buildguard.diagnose.newest_python import REFUSED, Newer
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.incident import Evidence, Missing, Place, Placed, Refused
 from buildguard.project import discovery, image_layout
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.sources import deciding
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildguard.check.context import Job
-    from buildguard.commands.attempts import Attempts
-    from buildguard.commands.deployed import Declared
-    from buildguard.commands.reached import Reached
     from buildguard.compare.chain import Chain
+    from buildguard.deploy.history import Attempts
+    from buildguard.diagnose.collect import Reached
+    from buildguard.diagnose.deployed import Declared
+    from buildguard.diagnose.hypotheses import Diagnosis
+    from buildguard.diagnose.known_messages import Met
+    from buildguard.diagnose.log_parser import Failure, Log
     from buildguard.diagnostic import Diagnostic, Range
-    from buildguard.hypotheses import Diagnosis
-    from buildguard.logs import Failure, Log
     from buildguard.project.ignore.rules import Rule
-    from buildguard.troubles import Met
 
     _Drops = Callable[[str], Rule | None]
 
@@ -104,7 +104,7 @@ def examine(cwd: Path, log: bytes | None, asked: Asked, *, source: str = "") -> 
     attempts = _attempts(cwd)
     found = look(cwd, asked, _Silent(), attempts, has_log=log is not None)
     whole = log if log is not None else found.log or None
-    read = logs.read(whole or b"")
+    read = log_parser.read(whole or b"")
     base = deployed(cwd, source, found.commit)
     job, declared = job_of(cwd, read, base)
     try:
@@ -119,7 +119,7 @@ def examine(cwd: Path, log: bytes | None, asked: Asked, *, source: str = "") -> 
 
 def _attempts(cwd: Path) -> Attempts | None:
     """What this machine's ledger says; nothing is asked elsewhere for it."""
-    from buildguard.commands.attempts import local
+    from buildguard.deploy.history import local
 
     try:
         return local(cwd)
@@ -154,7 +154,7 @@ class _Bench:
         report = self.report = self._report(declared)
         newer = Newer(self._job)
         refused = self._refused(report, newer)
-        met = tuple(troubles.met(self._log.lines))
+        met = tuple(known_messages.met(self._log.lines))
         looked, proof = _judged_by(self._images[-1] if self._images else report)
         found = hypotheses.diagnose(
             Evidence(
@@ -199,7 +199,7 @@ class _Bench:
         numbers = {*(one.line for one in self._log.failures), *(one.line for one in met)}
         lines |= {number: self._log.lines[number - 1].strip() for number in numbers if number}
         after = {one.line for one in met if not one.known.cause}
-        after |= {one.line for one in self._log.failures if one.type.rpartition(".")[2] in troubles.CONSEQUENCES}
+        after |= {one.line for one in self._log.failures if one.type.rpartition(".")[2] in known_messages.CONSEQUENCES}
         last = max({*lines} - after or {*lines}, default=0)
         return lines[last][:_LONGEST_QUOTE] if last else ""
 
@@ -329,14 +329,14 @@ class _Bench:
         return Placed(failure, None, "" if outside.startswith(_FROZEN) else outside)
 
     @staticmethod
-    def _shows(lines: Sequence[str], frame: logs.Frame) -> bool:
+    def _shows(lines: Sequence[str], frame: log_parser.Frame) -> bool:
         """Whether a file has the line that a frame shows, where it says, or a log's cut beginning of it."""
         if not 0 < frame.line <= len(lines):
             return False
         here = lines[frame.line - 1].strip()
         return here == frame.source or (len(frame.source) > 10 and here.startswith(frame.source))  # noqa: PLR2004
 
-    def _path_of(self, frame: logs.Frame) -> str | None:
+    def _path_of(self, frame: log_parser.Frame) -> str | None:
         """The repository's path of a path in the image: by the Dockerfile, or by the longest tail that fits one file."""
         path = frame.path.replace("\\", "/")
         if path.startswith(_FROZEN) or image_layout.is_installed(path):
@@ -370,7 +370,7 @@ class _Bench:
         except GuardError:
             return []
 
-    def _then(self, path: str, frame: logs.Frame, newer: Newer) -> tuple[str, Refused | None]:
+    def _then(self, path: str, frame: log_parser.Frame, newer: Newer) -> tuple[str, Refused | None]:
         """The newest commit in which the file has the line that a log shows, and what the target made of that file."""
         repository = self._where.repository
         if repository is None or not repository.head:
@@ -390,7 +390,7 @@ class _Bench:
 
     # -------------------------------------------------------------------------------------- what is missing
 
-    def _missing(self, met: Iterable[troubles.Met]) -> Iterator[Missing]:
+    def _missing(self, met: Iterable[known_messages.Met]) -> Iterator[Missing]:
         """Modules and files that the log misses and the repository has, with the ignore rule that drops each."""
         rules = list(self._ignore_rules())
         for one in met:

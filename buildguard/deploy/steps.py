@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from buildguard.check.context import Request as CheckRequest
 from buildguard.check.image import check_image
 from buildguard.check.run import check
-from buildguard.commands import building, health, trying
 from buildguard.compare.diff import diff
+from buildguard.deploy import build as deploy_build
+from buildguard.deploy import health, test_results
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
-from buildguard.deploy import trial
+from buildguard.deploy import verify as deploy_verify
 from buildguard.deploy.ledger import BEGUN, FAILED, OK, SKIPPED, UNPROVEN
 from buildguard.diagnostic import shown_path
 from buildguard.docker import client as daemons
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
 
     from buildguard.check.result import Report
     from buildguard.check.targets import Watcher
-    from buildguard.commands.building import Built
-    from buildguard.commands.planning import Prepared
+    from buildguard.deploy.build import Built
     from buildguard.deploy.ledger import Ledger, Line
+    from buildguard.deploy.prepare import Prepared
     from buildguard.gcp.cloud_build import Seen
     from buildguard.gcp.storage import Stored
 
@@ -143,7 +144,7 @@ class Deploy:
     def archive(self) -> Did:
         """The archive against the commit: less what the ignore rules drop, nothing may differ."""
         found = diff(self.prepared.repository.top, [self._source, f"tar:{self.prepared.archive}"])
-        wrong = building.unexplained(found.chain, self._left_out)
+        wrong = deploy_build.unexplained(found.chain, self._left_out)
         if wrong:
             raise StoppedError(f"the archive is not what was committed: {shown_path(wrong[0].path)} ({wrong[0].cause})")
         if found.chain.unproven:
@@ -167,7 +168,7 @@ class Deploy:
         """Build in Cloud Build; a build of an earlier run that is proven, or still runs, is used."""
         assert self.stored is not None
         resume = self._proven_build(plans.CLOUD) or self._unfinished_build()
-        self.built = building.in_cloud(self.prepared, self.stored, self._watcher.tell, self._runs, resume)
+        self.built = deploy_build.in_cloud(self.prepared, self.stored, self._watcher.tell, self._runs, resume)
         again = f" (build {resume} of an earlier run)" if resume else ""
         return f"{self.built.reference}{again}", self.built.evidence
 
@@ -177,12 +178,12 @@ class Deploy:
         if (
             line is not None
             and line.builder == plans.LOCAL
-            and building.is_here(line.evidence.get("id", ""), self.prepared)
+            and deploy_build.is_here(line.evidence.get("id", ""), self.prepared)
         ):
             evidence = {key: value for key, value in line.evidence.items() if key != "words"}
-            self.built = building.Built(evidence["id"], evidence["image"], "", evidence)
+            self.built = deploy_build.Built(evidence["id"], evidence["image"], "", evidence)
             return f"{self.built.name} (built by an earlier run)", evidence
-        self.built = building.here(self.prepared, self._watcher.tell)
+        self.built = deploy_build.here(self.prepared, self._watcher.tell)
         return f"{self.built.name} ({self.built.reference[:19]})", self.built.evidence
 
     def _runs(self, build: Seen | None) -> None:
@@ -214,11 +215,11 @@ class Deploy:
         # of a working tree, what was packed: since then somebody may have gone on editing
         before = f"tar:{self.prepared.archive}" if self.plan.source.dirty else self._source
         chain = diff(top, [before, reference]).chain
-        building.compare_image(chain, self._left_out)
+        deploy_build.compare_image(chain, self._left_out)
         request = CheckRequest(cwd=top, engine="container", image=self.built.reference, proof="image")
         report = check_image(request, reference, self._watcher)
         _held(report, f"buildguard check {reference}")
-        return building.image_summary(chain, report)
+        return deploy_build.image_summary(chain, report)
 
     def start(self) -> Did:
         """Whether the container starts and answers, with the variables that the service has."""
@@ -257,7 +258,7 @@ class Deploy:
 
     def _did_not_start(self, port: int, ending: str, log: bytes, stands_in: list[str]) -> StoppedError:
         """Why: by its log, and not by the port that nobody listened on."""
-        from buildguard.commands.diagnose import diagnose
+        from buildguard.diagnose.run import diagnose
 
         found = diagnose(self.prepared.repository.top, log, source=self._source)
         last = hidden(log.strip().rpartition(b"\n")[2].decode("utf-8", "replace"))[:200]
@@ -282,7 +283,7 @@ class Deploy:
                 hint="then run the same command again: what is built and proven is used",
                 proven=False,
             )
-        digest = building.push(self.built.reference, self.built.name, self.prepared.config.platform)
+        digest = deploy_build.push(self.built.reference, self.built.name, self.prepared.config.platform)
         repository = repository_of(self.built.name)
         self.built = self.built._replace(reference=f"{repository}@{digest}", digest=digest)
         return self.built.reference, {"image": self.built.name, "digest": digest}
@@ -354,14 +355,14 @@ class Deploy:
     def verify(self, url: str = "") -> Did:
         """Run the verify commands against an address."""
         tried = [
-            trying.tried(command, url or self.url, self.revision, self.prepared.repository.top)
+            deploy_verify.tried(command, url or self.url, self.revision, self.prepared.repository.top)
             for command in self.plan.wishes.verify
         ]
         evidence = {"trials": [one._asdict() for one in tried]}
         for one in tried:
-            if one.verdict != trial.OK:
+            if one.verdict != test_results.OK:
                 raise StoppedError(
-                    f"BG504 {one.command}: {one.why}", evidence=evidence, proven=one.verdict == trial.FAILED
+                    f"BG504 {one.command}: {one.why}", evidence=evidence, proven=one.verdict == test_results.FAILED
                 )
         passed = sum(one.passed for one in tried)
         quick = [one.command for one in tried if one.suspicious]

@@ -13,7 +13,7 @@ from buildguard.system import git
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildguard.logs import Log
+    from buildguard.diagnose.log_parser import Log
 
 _ON_DISK = "dir:."
 _HEAD = "HEAD"

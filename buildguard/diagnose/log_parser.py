@@ -11,7 +11,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard import health
+from buildguard.diagnose import health
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.troubles import CONSEQUENCES
+from buildguard.diagnose.known_messages import CONSEQUENCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from buildguard.logs import Failure
-    from buildguard.troubles import Met
+    from buildguard.diagnose.known_messages import Met
+    from buildguard.diagnose.log_parser import Failure
 
 OLDER = "target-older-than-code"
 _OS = ("/os.py", "<frozen os>")

@@ -1,0 +1,1 @@
+"""Why a build or a service failed."""
