@@ -57,7 +57,7 @@ def _in_child(args: tuple[str, ...], env: dict[str, str], cwd: str, out: int, er
     os.chdir(cwd)
     sys.argv = ["buildguard", *args]
     warnings.simplefilter("ignore")
-    from buildguard.cli import main
+    from buildguard.cli.main import main
 
     try:
         main()

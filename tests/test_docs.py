@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard import codes
-from buildguard.commands import doctor, init
+from buildguard.cli import doctor, init
 from buildguard.project import config
 from tests.conftest import REPOSITORY, Project, interpreter
 

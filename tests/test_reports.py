@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 
 from buildguard.check.result import Report, TargetRow
+from buildguard.cli.render.formats import render
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
-from buildguard.report import render
 from tests.conftest import BROKEN_BEFORE_312, Project, missing
 
 if TYPE_CHECKING:

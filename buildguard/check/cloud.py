@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.check.context import image_of
+from buildguard.cli.render.plural import brief
 from buildguard.compare import chain as compare_chain
 from buildguard.compare.build_stage import Workspace
 from buildguard.compare.causes import CONTENT, TRUNCATED
@@ -28,7 +29,6 @@ from buildguard.gcp.storage import ChangedError
 from buildguard.project.source_archive import Seen, pack_seen, select
 from buildguard.remote.cloud_driver import is_source
 from buildguard.remote.source_names import HEAD
-from buildguard.report.words import brief
 from buildguard.stages.archive_snapshot import Archive
 from buildguard.stages.filesystem import OnDisk
 from buildguard.stages.manifest import EXECUTABLE, LINK, Manifest

@@ -11,6 +11,7 @@ from buildguard.check.context import UNTOLD, Job, Request, cache_of, filters_of,
 from buildguard.check.result import Dependencies, InsideImage
 from buildguard.check.run import judged
 from buildguard.check.targets import judge_all
+from buildguard.cli.render.plural import count
 from buildguard.compare.image_project import Finder, Project, parse, project_around
 from buildguard.diagnostic import Severity, Unproven, shown_path
 from buildguard.docker import client as daemons
@@ -22,7 +23,6 @@ from buildguard.locate import Place
 from buildguard.project import discovery
 from buildguard.project.sources import Chosen, Selection, choose
 from buildguard.project.target import Target
-from buildguard.report.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

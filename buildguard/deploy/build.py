@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from buildguard.cli.render.plural import count, of_unproven
 from buildguard.compare.difference import CODES, REMOVED
 from buildguard.deploy import fallback
 from buildguard.diagnostic import shown_path
@@ -21,7 +22,6 @@ from buildguard.project.cloudbuild.steps import plan, seconds
 from buildguard.project.cloudbuild.substitutions import replaced, settled
 from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.remote.source_names import SUFFIXES
-from buildguard.report.words import count, of_unproven
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from buildguard.check.context import Request as CheckRequest
 from buildguard.check.image import check_image
 from buildguard.check.run import check
+from buildguard.cli.render.plural import count
 from buildguard.compare.diff import diff
 from buildguard.deploy import build as deploy_build
 from buildguard.deploy import health, test_results
@@ -29,7 +30,6 @@ from buildguard.gcp.cloud_run import Candidate, ConflictError, NotReadyError, Ru
 from buildguard.gcp.storage import Storage
 from buildguard.locate import locate
 from buildguard.project.cloudbuild.truncate import repository_of
-from buildguard.report.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

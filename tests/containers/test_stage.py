@@ -473,8 +473,8 @@ def test_an_image_that_moves_while_it_is_read(
     from buildguard.check.context import Request
     from buildguard.check.image import check_image
     from buildguard.check.targets import judge_all
+    from buildguard.cli.render.progress import Progress
     from buildguard.errors import UnprovenError
-    from buildguard.report.progress import Progress
 
     tag = image(images.base("3.11"), _inside(_PROJECT, "/app"))
 

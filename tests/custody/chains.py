@@ -7,10 +7,10 @@ import random
 import subprocess
 from typing import TYPE_CHECKING
 
+from buildguard.cli.render.manifest import as_json
 from buildguard.compare import diff
 from buildguard.compare.manifest import manifest
 from buildguard.project.source_archive import pack
-from buildguard.report.listing import as_json
 from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from tests.custody import chance

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click import unstyle
 
+from buildguard.cli.render import deploy as report
 from buildguard.deploy.prepare import Request
 from buildguard.deploy.run import Deployed, deploy
 from buildguard.gcp import cloud_build as builds
 from buildguard.gcp import storage
 from buildguard.gcp.cloud_run import Run
 from buildguard.gcp.emulator.server import Emulator
-from buildguard.report import deploying as report
 from tests import images
 from tests.conftest import schema
 

@@ -9,11 +9,11 @@ import pytest
 import requests
 from google.cloud import run_v2
 
+from buildguard.cli.render.deploy import as_json, as_text
 from buildguard.deploy.prepare import Request
 from buildguard.deploy.run import plan
 from buildguard.gcp.service_containers import AppContainer, Container, UnknownContainerError
 from buildguard.project.cloudbuild.truncate import repository_of
-from buildguard.report.deploying import as_json, as_text
 from tests import images
 from tests.deploy.conftest import deployed, verdicts
 

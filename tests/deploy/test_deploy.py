@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from buildguard.cli.render.deploy import as_json, as_text, history_text
 from buildguard.deploy import plan as plans
 from buildguard.deploy.history import history
 from buildguard.deploy.prepare import Request
 from buildguard.deploy.run import plan, rollback
 from buildguard.errors import DeployInterruptedError, UnprovenError
 from buildguard.gcp.cloud_run import Candidate, Run, Share
-from buildguard.report.deploying import as_json, as_text, history_text
 from tests.deploy.conftest import SERVER, Meanwhile, Watcher, deployed, verdicts
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from google.cloud import run_v2
 
+from buildguard.cli.render.deploy import as_text
 from buildguard.deploy import health
 from buildguard.deploy.health import Proof, Response, judge
 from buildguard.deploy.prepare import Request
 from buildguard.deploy.run import plan
-from buildguard.report.deploying import as_text
 from tests.deploy.conftest import SERVER, deployed, verdicts
 
 if TYPE_CHECKING:

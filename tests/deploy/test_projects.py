@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from buildguard.cli.render.deploy import as_text, history_text
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import lock
 from buildguard.deploy.bucket_store import Lock
@@ -20,7 +21,6 @@ from buildguard.errors import DeployInterruptedError, UnprovenError
 from buildguard.gcp.cloud_build import CloudBuild
 from buildguard.gcp.cloud_run import Run
 from buildguard.gcp.storage import Storage
-from buildguard.report.deploying import as_text, history_text
 from buildguard.system.git import repository_of
 from tests.deploy.conftest import Meanwhile, Watcher, deployed
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from buildguard.cli.render.deploy import as_text
+from buildguard.cli.render.html import page
 from buildguard.compare.manifest import manifest
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import ledger as ledgers
@@ -28,8 +30,6 @@ from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_run import Run
 from buildguard.gcp.emulator import cloud_build
 from buildguard.gcp.storage import Storage
-from buildguard.report.deploying import as_text
-from buildguard.report.page import page
 from buildguard.system import programs
 from tests import images
 from tests.deploy.conftest import Watcher, deployed

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import requests
 
+from buildguard.cli.render.deploy import as_text
 from buildguard.deploy import plan as plans
 from buildguard.deploy.prepare import Request
 from buildguard.deploy.run import rollback
 from buildguard.errors import GuardError
 from buildguard.gcp.cloud_run import Candidate, Run, Service, Share
-from buildguard.report.deploying import as_text
 from tests.deploy.conftest import Meanwhile, Watcher, deployed
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.check.result import Report, TargetRow
+from buildguard.cli.render import html as pages
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
-from buildguard.report import page as pages
 from tests import images
 from tests.conftest import REPOSITORY, Project, missing
 

@@ -16,6 +16,7 @@ import pytest
 
 from buildguard.check.context import Request
 from buildguard.check.run import check
+from buildguard.cli.render.formats import render
 from buildguard.compare.diff import diff
 from buildguard.compare.manifest import manifest
 from buildguard.engines import cloud_request, cloud_round
@@ -26,7 +27,6 @@ from buildguard.gcp.cloud_build import CloudBuild, source_of
 from buildguard.gcp.emulator.tampering import older_source
 from buildguard.locate import locate
 from buildguard.project.cloudbuild import guard_step as step
-from buildguard.report import render
 from tests import images
 from tests.conftest import BROKEN_BEFORE_312, REPOSITORY, Project
 from tests.emulator.conftest import BUCKET

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buildguard.cli.render.html import page
 from buildguard.diagnose.collect import Asked
 from buildguard.diagnose.run import examine
 from buildguard.gcp import cloud_build as builds
@@ -14,7 +15,6 @@ from buildguard.gcp.cloud_build import CloudBuild, source_of
 from buildguard.gcp.cloud_run import Candidate, Run
 from buildguard.gcp.revision_names import COMMIT
 from buildguard.project.cloudbuild import guard_step as step
-from buildguard.report.page import page
 from tests import images
 from tests.conftest import BROKEN_BEFORE_312, Project
 from tests.emulator.conftest import BUCKET

@@ -44,7 +44,7 @@ def as_json(report: Report) -> dict[str, Any]:
 
 def _chain(chain: Chain) -> dict[str, Any]:
     """How the bytes came to where they were compiled, as `diff` has it."""
-    from buildguard.report.hops import hop_object
+    from buildguard.cli.render.diff import hop_object
 
     return {"hops": [hop_object(hop) for hop in chain.hops], "first_changed_hop": chain.first_changed}
 

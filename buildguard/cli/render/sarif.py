@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from buildguard import __version__
+from buildguard.cli.render.check_text import evidence
 from buildguard.codes import CODES, page
-from buildguard.report.text import evidence
 
 if TYPE_CHECKING:
     from buildguard.check.result import Report

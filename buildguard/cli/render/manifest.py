@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildguard import __version__
+from buildguard.cli.render.plural import count, of_unproven
 from buildguard.diagnostic import shown, shown_path
-from buildguard.report.words import count, of_unproven
 from buildguard.stages import manifest as manifests
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.check.build_files import build_files
 from buildguard.check.context import Request, config_files, image_of
+from buildguard.cli.render.formats import write
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UsageError
 from buildguard.locate import locate
@@ -17,7 +18,6 @@ from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.cloudbuild.edit import NewStep
 from buildguard.project.ignore import gcloud
 from buildguard.project.sources import Selection, choose
-from buildguard.report import write
 from buildguard.stages.filesystem import read_file
 
 if TYPE_CHECKING:

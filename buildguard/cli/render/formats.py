@@ -17,18 +17,18 @@ FORMATS = ("text", "json", "sarif", "github")
 def render(report: Report, form: str, *, colour: bool = False, lines: int | None = None, width: int = 0) -> str:
     """A result in one of FORMATS; text has at most `lines` lines of findings (None: all), folded at `width` (0: never)."""
     if form == "json":
-        from buildguard.report.json import render as to_json
+        from buildguard.cli.render.check_json import render as to_json
 
         return to_json(report)
     if form == "sarif":
-        from buildguard.report.sarif import render as to_sarif
+        from buildguard.cli.render.sarif import render as to_sarif
 
         return to_sarif(report)
     if form == "github":
-        from buildguard.report.github import render as to_github
+        from buildguard.cli.render.github import render as to_github
 
         return to_github(report)
-    from buildguard.report.text import render as to_text
+    from buildguard.cli.render.check_text import render as to_text
 
     return to_text(report, colour=colour, most=lines, width=width)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildguard import __version__
+from buildguard.cli.render.plural import count, of_unproven
 from buildguard.compare.difference import CODES
 from buildguard.diagnostic import shown, shown_path
-from buildguard.report.words import count, of_unproven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildguard import __version__
-from buildguard.boundary import fill_streams, guarded, terminated
+from buildguard.cli.exit import fill_streams, guarded, terminated
+from buildguard.cli.render.formats import FORMATS
 from buildguard.errors import UnprovenError
-from buildguard.report import FORMATS
 from buildguard.system import programs
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from buildguard.check.context import Request
     from buildguard.check.result import Report
+    from buildguard.cli.render.progress import Progress
     from buildguard.locate import Place
-    from buildguard.report.progress import Progress
 
 _FEWEST_LINES, _LINES_WITHOUT_TERMINAL, _REST_OF_SCREEN = 12, 40, 8
 
@@ -80,7 +80,7 @@ def check(
         place = error
 
     from buildguard.check.context import Request
-    from buildguard.report.progress import Progress
+    from buildguard.cli.render.progress import Progress
 
     request = Request(cwd=Path.cwd(), jobs=jobs or 0, **asked)
     with Progress() as progress:
@@ -118,7 +118,7 @@ def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, d
 
     from buildguard.check.context import Request
     from buildguard.check.fix import fix as command
-    from buildguard.report.fixes import patch, text
+    from buildguard.cli.render.fix import patch, text
 
     request = Request(cwd=Path.cwd(), targets=targets, use_cache=False)
     report = command(request, place, write=not only_check and not diff)
@@ -147,7 +147,7 @@ def manifest(*, stage: str, form: str, output: Path | None, project: str, region
     where = Where(project, region)
     listed = command(Path.cwd(), stage, brief=form == "text", out=output or _behind_stdout(), where=where)
 
-    from buildguard.report.listing import as_json, beside
+    from buildguard.cli.render.manifest import as_json, beside
 
     if form == "text":
         for line in beside(listed):
@@ -178,9 +178,9 @@ def diff(
     STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), gs://bucket/object[#generation], build:ID,
     image:REF[:/root] or manifest:FILE.
     """
+    from buildguard.cli.render.diff import chain_json, chain_text
     from buildguard.compare.diff import diff as command
     from buildguard.compare.open_stage import Where
-    from buildguard.report.hops import chain_json, chain_text
 
     found = command(Path.cwd(), stages, strict=strict, where=Where(project, region))
     text = chain_json(found) if form == "json" else chain_text(found, most=not everything and output is None)
@@ -209,11 +209,11 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     examined = examine(Path.cwd(), None if log is None else _pasted(log), Asked(**asked))
     found = examined.diagnosis
     if html is not None:
-        from buildguard.report.page import page
+        from buildguard.cli.render.html import page
 
         _deliver(page(examined), html)
 
-    from buildguard.report.diagnosis import RENDERINGS
+    from buildguard.cli.render.diagnosis import RENDERINGS
 
     text = RENDERINGS[form](found)
     if form == "text" and (output is not None or not sys.stdout.isatty() or os.environ.get("NO_COLOR")):
@@ -235,11 +235,11 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
 @_in_google
 def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked: Any) -> None:
     """Check, build, verify, ship, and prove what serves; with Cloud Build, or here."""
+    from buildguard.cli.render.deploy import as_json, as_text
+    from buildguard.cli.render.progress import Progress
     from buildguard.deploy.prepare import Request as Wanted
     from buildguard.deploy.run import deploy as command
     from buildguard.deploy.run import plan
-    from buildguard.report.deploying import as_json, as_text
-    from buildguard.report.progress import Progress
 
     request = Wanted(cwd=Path.cwd(), fallback=fallback or "", **asked)
     with Progress() as progress:
@@ -255,10 +255,10 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked
 @_in_google
 def rollback(*, revision: str, **asked: Any) -> None:
     """Send all traffic back to an earlier revision."""
+    from buildguard.cli.render.deploy import rolled_back
+    from buildguard.cli.render.progress import Progress
     from buildguard.deploy.prepare import Request as Wanted
     from buildguard.deploy.run import rollback as command
-    from buildguard.report.deploying import rolled_back
-    from buildguard.report.progress import Progress
 
     with Progress() as progress:
         found = command(Wanted(cwd=Path.cwd(), **asked), revision, progress)
@@ -271,9 +271,9 @@ def rollback(*, revision: str, **asked: Any) -> None:
 @_in_google
 def history(*, form: str, **asked: Any) -> None:
     """What deploys did: each attempt, how far it came, and why not further."""
+    from buildguard.cli.render.deploy import history_json, history_text
     from buildguard.deploy.history import history as command
     from buildguard.deploy.prepare import Request as Wanted
-    from buildguard.report.deploying import history_json, history_text
 
     found = command(Wanted(cwd=Path.cwd(), **asked))
     _deliver(history_json(found) if form == "json" else history_text(found), None)
@@ -301,7 +301,7 @@ def _asking(*, yes: bool) -> Callable[[str], bool | None]:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND…]")
 def emulator(*, faults: tuple[str, ...], command: tuple[str, ...]) -> None:
     """Cloud Build, Cloud Storage and Cloud Run on this machine, for a COMMAND or until Ctrl-C; builds run on the container engine."""
-    from buildguard.commands.emulate import run
+    from buildguard.cli.emulator import run
 
     sys.exit(run(Path.cwd(), faults, command, click.echo))
 
@@ -319,7 +319,7 @@ def explain(code: str) -> None:
 @click.argument("path", default=".")
 def doctor(path: str) -> None:
     """What was found where, what this machine has, and what would be used."""
-    from buildguard.commands.doctor import doctor as command
+    from buildguard.cli.doctor import doctor as command
 
     click.echo(command(Path.cwd(), path), nl=False)
 
@@ -328,7 +328,7 @@ def doctor(path: str) -> None:
 @click.option("--cloudbuild", "cloud_build", is_flag=True, help="Write the step that checks every build instead.")
 def init(*, cloud_build: bool) -> None:
     """Write the git hooks and a commented configuration; never over a file of yours."""
-    from buildguard.commands.init import init as command
+    from buildguard.cli.init import init as command
 
     for line in command(Path.cwd(), cloud_build=cloud_build):
         click.echo(line)
@@ -380,7 +380,7 @@ def _screen() -> int:
 
 
 def _give(report: Report, form: str, output: Path | None, *, lines: int | None) -> None:
-    from buildguard.report import render
+    from buildguard.cli.render.formats import render
 
     colour = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     width = os.get_terminal_size(sys.stdout.fileno()).columns if output is None and sys.stdout.isatty() else 0
@@ -399,7 +399,7 @@ def _behind_stdout() -> Path | None:
 def _deliver(result: str | bytes, output: Path | None) -> None:
     """The result to a file, or to stdout and nothing else with it."""
     if output is not None:
-        from buildguard.report import write
+        from buildguard.cli.render.formats import write
 
         write(result, output)
         return

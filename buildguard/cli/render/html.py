@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard import __version__
+from buildguard.cli.render.plural import brief
 from buildguard.compare.difference import REMOVED
 from buildguard.deploy import ledger as ledgers
 from buildguard.diagnose.hypotheses import PROVEN, REFUTED, UNTESTED
 from buildguard.diagnostic import Severity, shown, shown_path
-from buildguard.report.words import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from buildguard.diagnose.run import Examined, Excerpt
     from buildguard.diagnostic import Range
 
-_TEMPLATE = Path(__file__).with_name("page.html")
+_TEMPLATE = Path(__file__).with_name("report.html")
 _OF_SOURCES = ("BG1", "BG2")  # the codes that say something of a source
 _MOST_FILES, _MOST_ATTEMPTS = 200, 30
 _STEP, _WIDTH, _HEIGHT = 250, 190, 64  # of the drawing, in its own units

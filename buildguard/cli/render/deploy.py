@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildguard import __version__
+from buildguard.cli.render.plural import brief, count
 from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
 from buildguard.diagnostic import shown
-from buildguard.report.words import brief, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

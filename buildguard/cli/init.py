@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildguard.commands.guard import guard_build
+from buildguard.cli.init_cloudbuild import guard_build
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.system import git
 
@@ -52,7 +52,7 @@ def init(cwd: Path, *, cloud_build: bool = False) -> list[str]:
 
 def hook_text(name: str) -> bytes:
     """The text of one of HOOKS, from the wheel or from a checkout."""
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     for folder in (package / "hooks", package.parent / "hooks"):
         if (folder / name).is_file():
             return (folder / name).read_bytes()

@@ -6,9 +6,9 @@ import difflib
 import string
 from typing import TYPE_CHECKING
 
+from buildguard.cli.render.plural import count, of_unproven
 from buildguard.diagnostic import shown
 from buildguard.fstrings.planner_process import SEPARATE
-from buildguard.report.words import count, of_unproven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from buildguard.cli.render.plural import brief, count, of_unproven
 from buildguard.compare.chain import WORKSPACE
 from buildguard.diagnostic import Severity, shown
-from buildguard.report.words import brief, count, of_unproven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,7 +177,7 @@ def _target(row: TargetRow) -> str:
 
 def _chain(report: Report, chain: Chain) -> list[str]:
     """Where the bytes went before they were compiled, and whether they are the same there."""
-    from buildguard.report.hops import verdict
+    from buildguard.cli.render.diff import verdict
 
     stages = " → ".join(shown(brief(one.stage)) for one in chain.snapshots)
     words = ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from buildguard.cli.render.check_text import evidence, summary
 from buildguard.diagnostic import shown
-from buildguard.report.text import evidence, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
