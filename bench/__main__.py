@@ -20,7 +20,7 @@ from bench import peers
 from bench.measure import Command, Timing, memory, ratio, side_by_side
 from bench.plot import plot
 from bench.trees import tree
-from tests.ignore import test_gcloud
+from tests.project.ignore import test_gcloud
 
 if TYPE_CHECKING:
     from bench.peers import Row
@@ -101,11 +101,10 @@ def _cold(folder: Path, scratch: Path, rounds: int) -> list[Row]:
 # The same run without the f-string rules, to see what they cost.
 _WITHOUT_RULES = """
 import sys
-from buildguard import findings
-from buildguard.rules import ignores
+from buildguard.check import findings, suppressions
 findings.of_rules = lambda *_, **__: ()
-ignores.ignores = lambda _: ()
-from buildguard.cli import main
+suppressions.ignores = lambda _: ()
+from buildguard.cli.main import main
 sys.argv[0] = "buildguard"
 main()
 """
@@ -247,9 +246,9 @@ def _growth(scratch: Path, rounds: int) -> list[Row]:
 _PACK = """
 import sys
 from pathlib import Path
-from buildguard import git
-from buildguard.archives.pack import pack
-from buildguard.stages.ingit import commit_of
+from buildguard.system import git
+from buildguard.project.source_archive import pack
+from buildguard.stages.git_objects import commit_of
 pack(commit_of(git.repository_of(Path(".")), "HEAD"), Path(sys.argv[1]))
 """
 _LARGE = 1 << 30

@@ -67,7 +67,7 @@ def ratio(first: Timing, second: Timing, *, times: float = 1) -> str:
 def memory(argv: Sequence[str], cwd: Path) -> tuple[float, float]:
     """Peak resident megabytes of `buildguard …` itself and of its largest child."""
     code = (
-        "import resource, sys\nfrom buildguard.cli import main\nsys.argv = ['buildguard', *sys.argv[2:]]\n"
+        "import resource, sys\nfrom buildguard.cli.main import main\nsys.argv = ['buildguard', *sys.argv[2:]]\n"
         "try: main()\nexcept SystemExit: pass\n"
         "peaks = [resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]\n"
         "open(sys.argv0, 'w').write(' '.join(map(str, peaks)))"

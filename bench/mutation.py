@@ -31,9 +31,9 @@ _RULES = "tests/rules/test_"
 _SELECTED = {
     "rules/encode": [f"{_RULES}encode.py"],
     "rules/screen": [f"{_RULES}screen.py"],
-    "rules/ignores": ["tests/test_check.py", "tests/test_fstrings.py"],
+    "rules/ignores": ["tests/check/test_run.py", "tests/fstrings/test_check.py"],
     "rules/tokens": [f"{_RULES}tokens.py"],
-    "rules/fstrings": [f"{_RULES}masked.py", f"{_RULES}findings.py", "tests/test_fstrings.py"],
+    "rules/fstrings": [f"{_RULES}masked.py", f"{_RULES}findings.py", "tests/fstrings/test_check.py"],
     "rules/legacy": [f"{_RULES}legacy.py", f"{_RULES}findings.py"],
     "rules/literals": [f"{_RULES}literals.py", f"{_RULES}findings.py"],
     "rules/occurrences": [f"{_RULES}findings.py", f"{_RULES}masked.py"],
@@ -41,17 +41,17 @@ _SELECTED = {
     "rules/structure": [f"{_RULES}structure.py"],
     "rules/statements": [f"{_RULES}statements.py"],
     "rules/rewrite": [f"{_RULES}rewrites.py", f"{_RULES}fix.py"],
-    "manifest": ["tests/test_manifest.py"],
-    "difference": ["tests/custody/test_difference.py", "tests/custody/test_matrix.py", "tests/test_diff.py"],
-    "cache": ["tests/test_cache.py"],
+    "manifest": ["tests/compare/test_manifest.py"],
+    "difference": ["tests/compare/test_difference.py", "tests/compare/test_matrix.py", "tests/compare/test_diff.py"],
+    "cache": ["tests/system/test_cache.py"],
 }
 # they take long
 _ELSEWHERE = [
-    "--deselect=tests/rules/test_fix.py::test_every_fixable_case_runs_the_same",
-    "--deselect=tests/rules/test_findings.py::test_hostile_sources_end_soon",
+    "--deselect=tests/fstrings/test_fix_plan.py::test_every_fixable_case_runs_the_same",
+    "--deselect=tests/fstrings/test_rules.py::test_hostile_sources_end_soon",
     # what is kept is proven there, and nothing is rewritten
-    "--deselect=tests/rules/test_rewrites.py::test_rewrites_are_legal",
-    "--deselect=tests/rules/test_rewrites.py::test_rewrites_mean_the_same",
+    "--deselect=tests/fstrings/test_rewrite.py::test_rewrites_are_legal",
+    "--deselect=tests/fstrings/test_rewrite.py::test_rewrites_mean_the_same",
 ]
 # the same damages between two pairs of stages: more of them take long and reach no other line
 _MORE = {"difference": ["-k", "commit-worktree or worktree-tgz or test_diff"]}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bench.measure import Command, side_by_side
 from buildguard.codes import RULE_ERRORS
 from tests.conftest import CASES, interpreter
-from tests.test_cases import MEASURED
+from tests.engines.test_cases import MEASURED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,25 +22,25 @@ from buildguard.project.ignore.rules import Rule
 _LONG = 'PATH = "a" * 250 + ".py"\n'
 _DEEP = 'PATH = "/".join(["aaa"] * 60) + ".py"\n'
 _DOCKER = """
-from buildguard.ignore import docker
+from buildguard.project.ignore import docker
 rules = docker.Rules(lambda name: PATTERN.encode() if name == ".dockerignore" else None, "", "Dockerfile")
 print(rules.drops(PATH))
 """
 _GCLOUD = """
-from buildguard.ignore import gcloud
+from buildguard.project.ignore import gcloud
 rules = gcloud.Rules(lambda name: PATTERN.encode() if name == ".gcloudignore" else None, has_git=False)
 print(rules.drops(PATH))
 """
 _YAML = """
-from buildguard.declared import yamlfile
+from buildguard.project import yaml as yamlfile
 try:
     yamlfile.read(DATA, "cloudbuild.yaml")
 except yamlfile.InvalidYamlError as error:
     print(error.problem)
 """
-_SETTLED = "from buildguard.localbuild.substitutions import settled\n"
-_TOML = "from buildguard import tomlfile\nfrom buildguard.errors import UsageError\n"
-_DOCKERFILE = "from buildguard.declared import dockerfile\n"
+_SETTLED = "from buildguard.project.cloudbuild.substitutions import settled\n"
+_TOML = "from buildguard.project import toml as tomlfile\nfrom buildguard.errors import UsageError\n"
+_DOCKERFILE = "from buildguard.project import dockerfile\n"
 _ENDLESS = {
     "stars in a name, docker": (_LONG + 'PATTERN = "*a" * 30 + "*b"' + _DOCKER, "None"),
     "question marks, docker": (_LONG + 'PATTERN = "*?" * 60 + "b"' + _DOCKER, "None"),

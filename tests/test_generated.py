@@ -15,9 +15,9 @@ _HOSTS = [version for version in VERSIONS if tuple(map(int, version.split(".")))
 _GENERATE = """
 import json, pathlib, sys
 sys.path.insert(0, sys.argv[1])
-from buildguard.cloud import text
-from buildguard.engines import witness
-from buildguard.step import file
+from buildguard.engines import cloud_driver_script as text
+from buildguard.engines import verify_interpreter as witness
+from buildguard.project.cloudbuild import guard_step as file
 driver = text.arguments(0, 0, 1, [source.data for source in witness.questions()])
 programs = {
     "driver": text.driver((b"x = '\\\\n'",)),
@@ -27,8 +27,8 @@ programs = {
     "step file's loader": file.loader(b"x"),
     "probe": witness.probe_text(),
 }
-for name in ("relay", "meaning"):
-    programs[name] = pathlib.Path(sys.argv[1], "buildguard/engines", name + ".py").read_text("utf-8")
+for name in ("relay", "ast_compare"):
+    programs[name] = pathlib.Path(sys.argv[1], "buildguard/remote", name + ".py").read_text("utf-8")
 json.dump(programs, sys.stdout)
 """
 _COMPILE = """

@@ -1,167 +1,157 @@
-"""The architecture, kept by tests: who may import whom, and who may start a process."""
+"""The architecture, kept by tests: who may import whom, what starts a process, and which names are taken."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import REPOSITORY, untraced
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.conftest import REPOSITORY, interpreter, untraced
 
 _PACKAGE = REPOSITORY / "buildguard"
 _SOURCES = sorted(_PACKAGE.rglob("*.py"))
-# Each may import those before it and itself; what is not listed is a command or the ring around them.
-_WORDS = ("errors", "diagnostic", "target", "catalogue")
-_PURE = (
-    "text",
-    "findings",
-    "health",
-    "logs",
-    "result",
-    "filters",
-    "merge",
-    "tomlfile",
-    "config",
-    "causes",
-    "custody",
-    "difference",
-    "manifest",
-    "upload",
-    "ignore/__init__",
-    "ignore/docker",
-    "ignore/gcloud",
-    "declared/compose",
-    "declared/contexts",
-    "declared/images",
-    "declared/dockerfile",
-    "declared/layout",
-    "declared/removal",
-    "declared/pins",
-    "declared/yamlfile",
-    "cloud/plan",
-    "deploy/fallback",
-    "deploy/junit",
-    "deploy/plan",
-    "deploy/trial",
-    "gcp/cut",
-    "gcp/buildfile",
-    "gcp/buildrules",
-    "gcp/fields",
-    "gcp/insert",
-    "gcp/schema",
-    "gcp/service_containers",
-    "localbuild/plan",
-    "localbuild/substitutions",
-    "step/coding",
-    "step/rows",
-    "step/sources",
-    "rules/fstrings",
-    "rules/encode",
-    "rules/ignores",
-    "rules/legacy",
-    "rules/literals",
-    "rules/occurrences",
-    "rules/plan",
-    "rules/rewrite",
-    "rules/screen",
-    "rules/statements",
-    "rules/structure",
-    "rules/tokens",
+
+# Each room may import the rooms before it and itself; rooms of one row in the order of the row.
+ROOMS = (
+    ("errors", "diagnostic", "codes"),
+    ("remote",),
+    ("system",),
+    ("stages",),
+    ("project",),
+    ("docker", "gcp"),
+    ("fstrings",),
+    ("engines",),
+    ("locate",),
+    ("compare",),
+    ("imports", "startup"),
+    ("check",),
+    ("diagnose",),
+    ("deploy",),
+    ("cli",),
 )
-_OUTER = (
-    "process",
-    "owner",
-    "dialogue",
-    "surgeon",
-    "proof",
-    "replace",
-    "git",
-    "stages",
-    "snapshots",
-    "archives/pack",
-    "archives/source",
-    "archives/write",
-    "judge",
-    "cache",
-    "place",
-    "interpreters",
-    "engines",
-    "commands",
-    "report",
-    "cli",
-)
+_ORDER = [room for row in ROOMS for room in row]
+# Modules that start a process on purpose: our one seam, and programs that fork inside another Python.
+_FORKING = frozenset({"system/process.py", "remote/relay.py", "remote/compile_all.py", "remote/cloud_driver.py"})
+_PRINTING = frozenset({"cli/exit.py", "cli/main.py", "cli/render/progress.py"})
 
 
-def _imports(file: Path) -> set[str]:
-    """The modules of ours that a file imports at any depth, type checking aside."""
-    found: set[str] = set()
-    tree = ast.parse(file.read_text("utf-8"))
-    skipped = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and id(node) not in skipped and node.module:
-            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
-        elif isinstance(node, ast.Import) and id(node) not in skipped:
-            found |= {name.name for name in node.names}
-    return found
+class Import(NamedTuple):
+    """One import of a module of ours: the dotted name, and whether only type checkers see it."""
+
+    line: int
+    module: str
 
 
-def _named(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"buildguard.{name.replace('/', '.')}" for name in names)
+def _name(file: Path) -> str:
+    return file.relative_to(_PACKAGE).as_posix()
 
 
-@pytest.mark.parametrize("name", [*_WORDS, *_PURE])
-def test_words_and_judges_touch_nothing(name: str) -> None:
-    imports = _imports(_PACKAGE / f"{name}.py")
-
-    assert not {one for one in imports if one.startswith(_named(_OUTER))} - {
-        "buildguard.stages",
-        "buildguard.stages.Entry",
-    }
-    assert not imports & {"subprocess", "socket", "os.system", "sqlite3", "tempfile"}
+def _room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
 
 
-@pytest.mark.parametrize("file", _SOURCES, ids=lambda file: str(file.relative_to(_PACKAGE)))
+def _imports(file: Path) -> Iterator[Import]:
+    """Every import at any depth, those for types included."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield Import(node.lineno, node.module)
+            for alias in node.names:
+                yield Import(node.lineno, f"{node.module}.{alias.name}")
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(node.lineno, alias.name)
+
+
+@pytest.mark.parametrize("file", _SOURCES, ids=_name)
+def test_rooms_import_only_what_stands_before_them(file: Path) -> None:
+    room = _name(file).split("/")[0].removesuffix(".py")
+    if room.startswith("__"):
+        return
+    assert room in _ORDER
+    wrong = [
+        f"{_name(file)}:{found.line} imports {found.module}"
+        for found in _imports(file)
+        if found.module.startswith("buildguard.")
+        and _room(found.module) in _ORDER
+        and _ORDER.index(_room(found.module)) > _ORDER.index(room)
+    ]
+
+    assert not wrong
+
+
+@pytest.mark.parametrize("file", sorted((_PACKAGE / "remote").glob("*.py")), ids=_name)
+def test_remote_programs_need_the_standard_library_alone(file: Path) -> None:
+    allowed = {*sys.stdlib_module_names, "buildguard"}
+    ours = [found.module for found in _imports(file) if found.module.startswith("buildguard")]
+
+    assert not [found.module for found in _imports(file) if found.module.split(".")[0] not in allowed]
+    assert all(module.startswith("buildguard.remote") for module in ours if module != "buildguard")
+
+
+def test_remote_programs_compile_on_the_oldest_target() -> None:
+    files = [str(file) for file in sorted((_PACKAGE / "remote").glob("*.py"))]
+    code = "import sys\nfor name in sys.argv[1:]: compile(open(name, 'rb').read(), name, 'exec')"
+
+    done = subprocess.run([interpreter("3.8"), "-I", "-c", code, *files], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("file", _SOURCES, ids=_name)
+def test_only_the_command_line_renders(file: Path) -> None:
+    if _name(file).startswith("cli/"):
+        return
+
+    assert not [found for found in _imports(file) if found.module.startswith("buildguard.cli")]
+
+
+@pytest.mark.parametrize("file", _SOURCES, ids=_name)
+def test_no_module_imports_what_is_private_elsewhere(file: Path) -> None:
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("buildguard"):
+            assert not [
+                alias.name for alias in node.names if alias.name.startswith("_") and alias.name != "__version__"
+            ]
+
+
+@pytest.mark.parametrize("file", _SOURCES, ids=_name)
 def test_processes_start_in_one_module(file: Path) -> None:
-    if file.name in {
-        "process.py",
-        "relay.py",
-        "compiling.py",
-        "driver.py",
-    }:  # all but the first run elsewhere, and fork there
+    if _name(file) in _FORKING:
         return
     text = file.read_text("utf-8")
+    modules = {found.module for found in _imports(file)}
 
-    assert "subprocess" not in _imports(file)
+    assert "subprocess" not in modules
+    assert "pickle" not in modules
     assert "os.system" not in text
     assert "os.fork" not in text
     assert "shell=True" not in text
-    assert "pickle" not in _imports(file)
 
 
-@pytest.mark.parametrize("file", _SOURCES, ids=lambda file: str(file.relative_to(_PACKAGE)))
-def test_commands_and_judges_print_nothing(file: Path) -> None:
-    if file.name in {"boundary.py", "cli.py", "progress.py"}:
+@pytest.mark.parametrize("file", _SOURCES, ids=_name)
+def test_only_the_command_line_prints(file: Path) -> None:
+    if _name(file) in _PRINTING or _name(file).startswith("remote/"):
         return
-    tree = ast.parse(file.read_text("utf-8"))
-    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    text = file.read_text("utf-8")
+    called = {
+        node.func.id
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
 
     assert "print" not in called
-    assert "click.echo" not in file.read_text("utf-8")
+    assert "click.echo" not in text
 
 
-@pytest.mark.parametrize("file", _SOURCES, ids=lambda file: str(file.relative_to(_PACKAGE)))
-def test_rooms_stay_small(file: Path) -> None:
+@pytest.mark.parametrize("file", _SOURCES, ids=_name)
+def test_files_and_functions_stay_small(file: Path) -> None:
     tree = ast.parse(file.read_text("utf-8"))
     longest = max(
         ((node.end_lineno or 0) - node.lineno for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)),
@@ -172,12 +162,50 @@ def test_rooms_stay_small(file: Path) -> None:
     assert longest <= 60
 
 
+def _bases(node: ast.ClassDef) -> set[str]:
+    return {ast.unparse(base).split("[")[0].rpartition(".")[2] for base in node.bases}
+
+
+def test_no_class_name_is_used_twice() -> None:
+    """A Protocol's implementations may share a name: a reader of one of them knows which is meant by its room."""
+    places: dict[str, list[tuple[str, set[str]]]] = defaultdict(list)
+    protocols: set[str] = set()
+    for file in _SOURCES:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places[node.name.lstrip("_")].append((_name(file), _bases(node)))
+                if "Protocol" in _bases(node):
+                    protocols.add(node.name)
+    twice = {
+        name: [file for file, _bases in rows]
+        for name, rows in places.items()
+        if len(rows) > 1 and not all(bases & protocols for _file, bases in rows)
+    }
+
+    assert not twice
+
+
+def test_every_module_is_named_by_a_test() -> None:
+    named: set[str] = set()
+    for file in (REPOSITORY / "tests").rglob("*.py"):
+        if "cases" not in file.parts:
+            named |= {found.module for found in _imports(file)}
+            named |= {word for word in file.read_text("utf-8").split('"') if word.startswith("buildguard.")}
+    modules = {
+        "buildguard." + _name(file).removesuffix(".py").replace("/", ".")
+        for file in _SOURCES
+        if not file.name.startswith("__")
+    }
+
+    assert not sorted(modules - named)
+
+
 _HEAVY = ("docker", "libcst", "google", "findpython", "rich", "ruamel", "pathspec", "packaging", "asyncio", "tempfile")
 
 
 def _loaded(*argv: str, cwd: Path) -> set[str]:
     code = (
-        "import sys; from buildguard.cli import main; sys.argv = ['buildguard', *sys.argv[1:]]\n"
+        "import sys; from buildguard.cli.main import main; sys.argv = ['buildguard', *sys.argv[1:]]\n"
         "import atexit; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\nmain()"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code, *argv], cwd=cwd, capture_output=True, check=False)
@@ -194,11 +222,3 @@ def test_a_hook_loads_nothing_heavy(tmp_path: Path) -> None:
         assert "sqlite3" in loaded
         assert not loaded & set(_HEAVY)
     assert not _loaded("--version", cwd=tmp_path) & {*_HEAVY, "sqlite3", "subprocess", "hashlib", "json"}
-
-
-@untraced
-def test_doctor_reports_the_cloud_without_loading_it(tmp_path: Path) -> None:
-    loaded = _loaded("doctor", cwd=tmp_path)
-
-    assert "buildguard" in loaded
-    assert "google" not in loaded

@@ -22,7 +22,7 @@ SEPARATE = "separate the data from the f-string: bind what the field computes to
 _MEMORY = 4 << 30
 _SECONDS = 20
 _PER_SECOND = 20_000  # characters of a source full of f-strings, on a slow machine
-_MAIN = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from buildguard.surgeon import main; main()"
+_MAIN = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from buildguard.fstrings.planner_process import main; main()"
 
 
 class Patient(NamedTuple):

@@ -13,7 +13,7 @@ import pytest
 
 from buildguard.deploy import lock
 from buildguard.system import owner
-from tests.namespaces import in_pid_namespace
+from tests.system.namespaces import in_pid_namespace
 
 if TYPE_CHECKING:
     from pathlib import Path

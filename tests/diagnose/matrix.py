@@ -35,11 +35,11 @@ from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from tests import images
+from tests.compare import damage
+from tests.compare.damage import DAMAGES, Damage
 from tests.conftest import BROKEN_BEFORE_312
-from tests.custody import damage
-from tests.custody.damage import DAMAGES, Damage
 from tests.diagnose.messages import MESSAGES
-from tests.emulator.conftest import BUCKET
+from tests.gcp.emulator.conftest import BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

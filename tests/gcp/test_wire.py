@@ -17,7 +17,7 @@ from buildguard.gcp import auth, storage
 from buildguard.gcp.emulator.faults import Faults
 from buildguard.gcp.emulator.storage import StorageServer
 from buildguard.gcp.storage import Storage, Url, hashes_of
-from tests.emulator.conftest import BUCKET
+from tests.gcp.emulator.conftest import BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

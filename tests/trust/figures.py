@@ -29,13 +29,14 @@ from buildguard.docker import client
 from buildguard.errors import UnprovenError
 from buildguard.fstrings import fix_plan
 from buildguard.stages.archives import reader
-from tests import oracle, test_cache
+from tests import oracle
+from tests.compare import chains, chance, damage, mutants, seeded, test_detectors
+from tests.compare.test_matrix import PAIRS, chain_of, expected_of, rows_of
 from tests.conftest import CASES, interpreter
-from tests.custody import chains, chance, damage, mutants, seeded, test_detectors
-from tests.custody.test_matrix import PAIRS, chain_of, expected_of, rows_of
 from tests.deploy.walks import STEPS
-from tests.rules import grammar
-from tests.test_cases import MEASURED
+from tests.engines.test_cases import MEASURED
+from tests.fstrings import grammar
+from tests.system import test_cache
 from tests.trust import faults, killed, lines
 
 if TYPE_CHECKING:

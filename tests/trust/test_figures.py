@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.custody import chance
+from tests.compare import chance
 from tests.trust import figures
 from tests.trust.figures import FIGURES, Figure
 
