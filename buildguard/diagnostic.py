@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -101,3 +102,35 @@ def _escaped(char: str) -> str:
 def shown_path(path: bytes) -> str:
     r"""A path as reports write it: UTF-8, and `\xNN` for each byte that is not."""
     return path.decode("utf-8", "backslashreplace")
+
+
+def count(number: int, word: str) -> str:
+    """A number and what it counts, in the plural where it is due."""
+    if number == 1 or word == "more":
+        return f"{number} {word}"
+    return f"{number} {word.removesuffix('y')}ies" if word.endswith("ry") else f"{number} {word}s"
+
+
+def of_unproven(one: Unproven) -> str:
+    """What could not be looked at, and why."""
+    place = f"{shown(one.path)}: " if one.path is not None else ""
+    target = f" (Python {one.target})" if one.target else ""
+    return f"{place}{shown(one.reason)}{target}"
+
+
+def brief(stage: str) -> str:
+    """The name of a stage with its long digests cut short: `gs://bucket/source/0123456789ab….tgz#17`."""
+    return re.sub(r"[0-9a-f]{40,}", lambda match: f"{match[0][:12]}…", stage)
+
+
+class Unreadable(NamedTuple):
+    """A file that could not be read, and why; `gone` where it was listed and is not there any more.
+
+    `special` is what lies there instead of a file: a FIFO, a socket, a folder … `damaged` where its bytes are not those
+    that its id stands for.
+    """
+
+    reason: str
+    gone: bool = False
+    special: str = ""
+    damaged: bool = False

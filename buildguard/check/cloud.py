@@ -7,8 +7,6 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.check.context import image_of
-from buildguard.cli.render.plural import brief
-from buildguard.compare import chain as compare_chain
 from buildguard.compare.build_stage import Workspace
 from buildguard.compare.causes import CONTENT, TRUNCATED
 from buildguard.compare.chain import Chain, Hop
@@ -16,7 +14,7 @@ from buildguard.compare.diff import hops
 from buildguard.compare.difference import CHANGED, CODES, Difference
 from buildguard.compare.evidence import Collector, Side
 from buildguard.compare.open_stage import looked_at, opened
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, brief, shown_path
 from buildguard.docker.image_stage import InImage
 from buildguard.engines import cloud_round
 from buildguard.engines.cloud import Answer
@@ -32,6 +30,7 @@ from buildguard.remote.source_names import HEAD
 from buildguard.stages.archive_snapshot import Archive
 from buildguard.stages.filesystem import OnDisk
 from buildguard.stages.manifest import EXECUTABLE, LINK, Manifest
+from buildguard.stages.snapshot import UNREAD, Snapshot
 from buildguard.system.temporary import folder_of
 
 if TYPE_CHECKING:
@@ -191,12 +190,12 @@ class CloudRun:
         on_disk = isinstance(place.stage, OnDisk)
         text = "dir:." if on_disk else place.stage.name
         stage = opened(place.root if on_disk else self._job.request.cwd, [text])[0].stage
-        snapshot = looked_at(stage, text)
-        if snapshot.kind == compare_chain.UNREAD or not snapshot.manifest.entries:
-            raise UnprovenError("; ".join(one.reason for one in snapshot.unproven) or "there is nothing to send")
+        seen = looked_at(stage, text)
+        if seen.kind == UNREAD or not seen.manifest.entries:
+            raise UnprovenError("; ".join(one.reason for one in seen.unproven) or "there is nothing to send")
         if on_disk:
-            self._sides += self._committed(Side(stage, snapshot))
-        return Seen(stage, snapshot, has_git=place.repository is not None)
+            self._sides += self._committed(Side(stage, seen))
+        return Seen(stage, seen, has_git=place.repository is not None)
 
     def _committed(self, worktree: Side) -> list[Side]:
         """The commit before the working tree, where that is as committed: what was edited since is no damage."""
@@ -262,7 +261,7 @@ class CloudRun:
         return Chain(tuple(found), tuple(collector.notes))
 
 
-def _narrowed(snapshot: compare_chain.Snapshot, sent: Container[bytes]) -> compare_chain.Snapshot:
+def _narrowed(snapshot: Snapshot, sent: Container[bytes]) -> Snapshot:
     """A snapshot of what is sent and nothing else."""
     kept = [entry for entry in snapshot.manifest.entries.values() if entry.path in sent]
     return snapshot._replace(manifest=Manifest(kept))
@@ -277,9 +276,10 @@ def _is_asked(entry: Entry | None, digest: bytes, content: bytes) -> bool:
 
 def _variants(content: bytes, minors: set[int]) -> Iterator[bytes]:
     """What else is compiled to judge a source: without the f-strings that a target refuses, and as old scripts read it."""
-    from buildguard.check.text_rules import as_old_scripts_read_it, decoded, encoded
+    from buildguard.check.text_rules import as_old_scripts_read_it
     from buildguard.fstrings import rules
     from buildguard.fstrings.prefilter import may_be_refused
+    from buildguard.project.source_text import decoded, encoded
 
     if b"\0" in content:
         yield as_old_scripts_read_it(content)

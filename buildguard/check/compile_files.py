@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import __version__
 from buildguard.check.merge import MARK
-from buildguard.diagnostic import Edit, Finding, Range, Severity
+from buildguard.diagnostic import Edit, Finding, Range, Severity, Unreadable
 from buildguard.engines.engine import Source
 from buildguard.errors import UnprovenError
 from buildguard.stages.filesystem import OnDisk, digest_file
-from buildguard.stages.stage import Unreadable
 from buildguard.system import process
 from buildguard.system.cache import context_of
 
@@ -160,9 +159,9 @@ class Judge:
         if not self._refused:
             return {}
         from buildguard.check.findings import explained
-        from buildguard.check.text_rules import decoded, encoded
         from buildguard.fstrings.planner_process import with_edits
         from buildguard.fstrings.rules import masked
+        from buildguard.project.source_text import decoded, encoded
 
         asked: dict[int, _Refused] = {}
         sources: list[Source] = []

@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.check.filters import Filters, filters
 from buildguard.diagnostic import shown_path
 from buildguard.engines.select import Setting
-from buildguard.errors import UnprovenError, UsageError
+from buildguard.errors import UsageError
 from buildguard.project import config as configs
 from buildguard.project import discovery
+from buildguard.project.config import config_files
+from buildguard.project.request import Request
 from buildguard.project.sources import Chosen, Selection, choose, deciding
 from buildguard.project.target import Target
 from buildguard.system import cache as caches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from buildguard.engines.cloud import Cloud
     from buildguard.locate import Place
     from buildguard.project.config import Config
-    from buildguard.stages.stage import Entry, Stage
+    from buildguard.stages.stage import Entry
 
 
 UNTOLD = "no file says which Python it is"
-
-
-class Request(NamedTuple):
-    """What a person asked for; the fields are the flags of the command line."""
-
-    cwd: Path
-    staged: bool = False
-    targets: tuple[str, ...] = ()
-    engine: str = "auto"
-    image: str = ""
-    service: str = ""
-    proof: str = "compiled"
-    use_cache: bool = True
-    jobs: int = 0
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    diff_base: str = ""
-    strict: bool = False
-    project: str = ""
-    region: str = ""
-    verify_download: bool = False
 
 
 class Job(NamedTuple):
@@ -114,18 +93,6 @@ def _targets(request: Request, place: Place, config: Config, chosen: Chosen, not
     return [one._replace(version=None, image=image) if one.specifier else one for one in found.targets]
 
 
-def config_files(stage: Stage) -> dict[bytes, bytes]:
-    """The files at a stage's root that may hold configuration; raises UnprovenError where one cannot be read."""
-    entries = [entry for entry in stage.entries() if entry.path in configs.FILES]
-    found: dict[bytes, bytes] = {}
-    for entry, content in stage.contents(entries):
-        if isinstance(content, bytes):
-            found[entry.path] = content
-        elif not content.gone:
-            raise UnprovenError(f"{shown_path(entry.path)}: {content.reason}")
-    return found
-
-
 def _sources(request: Request, place: Place, config: Config, scope: tuple[bytes, ...] | None) -> Chosen:
     if scope is None:
         return Chosen([], [])
@@ -167,11 +134,6 @@ def image_of(request: Request, config: Config, target: Target) -> tuple[str, str
     else:
         image, proof = f"python:{target.version}-slim" if target.version is not None else "", "compiled"
     return image, "compiled" if target.doubt and image == target.image else proof
-
-
-def may_pull(request: Request) -> bool:
-    """Whether an image may be pulled: never from a hook, nor where a prediction would do."""
-    return not (request.staged or request.proof == "predicted" or os.environ.get("PRE_COMMIT"))
 
 
 def no_version(target: Target) -> str:

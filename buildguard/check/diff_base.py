@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildguard.check.context import config_files
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UsageError
 from buildguard.project import config as configs
 from buildguard.project import discovery
+from buildguard.project.config import config_files
 from buildguard.project.sources import Selection, choose
 from buildguard.stages.git_objects import InGit, commit_of
 from buildguard.stages.worktree_changes import unchanged

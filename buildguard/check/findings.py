@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from buildguard.check import text_rules
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Finding, Range, Severity
+from buildguard.project import source_text
 from buildguard.project.target import PEP_701
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def findings(data: bytes, outcome: Outcome, as_script: Outcome | None, minor: in
         if _BECOMES_ERROR.match(warned.message):
             message = f"{warned.category}: {warned.message}: a later Python refuses this"
             where = Range(warned.line)
-            yield Finding("BG105", where, message, "", text_rules.excerpt_of(data, warned.line), Severity.WARNING)
+            yield Finding("BG105", where, message, "", source_text.excerpt_of(data, warned.line), Severity.WARNING)
 
 
 def of_rules(data: bytes, outcome: Outcome, minor: int, *, exact: bool) -> tuple[Finding, ...]:
@@ -95,10 +96,10 @@ def _rejection(data: bytes, rejected: Rejected, minor: int) -> Finding:
             where,
             f"the compiler gives up on this file: {message}",
             hint,
-            text_rules.excerpt_of(data, where.line),
+            source_text.excerpt_of(data, where.line),
         )
     message = f"{rejected.kind}: {rejected.message}".rstrip(": ")
-    return Finding("BG101", where, message, _hint(rejected, minor), text_rules.excerpt_of(data, where.line))
+    return Finding("BG101", where, message, _hint(rejected, minor), source_text.excerpt_of(data, where.line))
 
 
 def _hint(rejected: Rejected, minor: int) -> str:
@@ -113,7 +114,7 @@ def _hint(rejected: Rejected, minor: int) -> str:
 def _code_points(data: bytes, where: Range, *, in_parser: bool) -> Range:
     """Columns in code points: the parser counts them so, later passes count bytes of UTF-8."""
     column, end = where.column, where.end_column
-    line = text_rules.excerpt_of(data, where.line)
+    line = source_text.excerpt_of(data, where.line)
     if not in_parser and not line.isascii():
         column, end = _from_bytes(line, column), _from_bytes(line, end) if where.end_line == where.line else end
     if where.end_line is None or end is None or column is None or (where.end_line, end) <= (where.line or 0, column):

@@ -6,22 +6,23 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.check import text_rules, verify_fix
-from buildguard.check.context import Job, Request, no_version, nothing, prepare, setting, share_of
+from buildguard.check import verify_fix
+from buildguard.check.context import Job, no_version, nothing, prepare, setting, share_of
 from buildguard.check.filters import Ignore, silenced
 from buildguard.check.merge import diagnostic_of
 from buildguard.check.suppressions import ignores
 from buildguard.check.write_back import replace
-from buildguard.diagnostic import Severity, Unproven, shown_path
+from buildguard.diagnostic import Severity, Unproven, Unreadable, shown_path
 from buildguard.engines import select as engines
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.fstrings import rules
 from buildguard.fstrings.planner_process import Operation, Patient, operations
 from buildguard.fstrings.prefilter import may_be_refused
+from buildguard.project import source_text
+from buildguard.project.request import Request
 from buildguard.project.target import PythonVersion
 from buildguard.remote.source_encoding import coding_of
 from buildguard.stages.filesystem import OnDisk
-from buildguard.stages.stage import Unreadable
 from buildguard.system import process
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _cases(job: Job, unproven: list[Unproven]) -> list[_Case]:
             if not content.gone:
                 unproven.append(Unproven(shown_path(entry.path), None, content.reason))
         elif may_be_refused(content):
-            decoded = text_rules.decoded(content)
+            decoded = source_text.decoded(content)
             if decoded is None:
                 reason = "its bytes cannot be decoded, so no f-string in it was looked at: `buildguard check` says more"
                 unproven.append(Unproven(shown_path(entry.path), None, reason))
@@ -206,7 +207,7 @@ def _planned(case: _Case) -> _Case:
     case = case._replace(left=left)
     if operation.after == case.text:
         return case
-    after = text_rules.encoded(operation.after, case.data)
+    after = source_text.encoded(operation.after, case.data)
     if after is None or coding_of(after) != coding_of(case.data):
         return case.refused("the result cannot be written in the encoding of the file")
     return case._replace(after=after)
@@ -258,8 +259,8 @@ def _doubted(cases: list[_Case], numbers: list[int]) -> list[_Case]:
 
 
 def _without_what_is_left(case: _Case, minor: int) -> bytes:
-    after = text_rules.decoded(case.after) or ""
-    return text_rules.encoded(rules.masked(after, minor), case.after) or case.after
+    after = source_text.decoded(case.after) or ""
+    return source_text.encoded(rules.masked(after, minor), case.after) or case.after
 
 
 def _meant(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: list[str]) -> list[_Case]:

@@ -7,13 +7,12 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from buildguard.check.context import UNTOLD, Job, Request, cache_of, filters_of, may_pull
+from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
 from buildguard.check.result import Dependencies, InsideImage
 from buildguard.check.run import judged
 from buildguard.check.targets import judge_all
-from buildguard.cli.render.plural import count
 from buildguard.compare.image_project import Finder, Project, parse, project_around
-from buildguard.diagnostic import Severity, Unproven, shown_path
+from buildguard.diagnostic import Severity, Unproven, count, shown_path
 from buildguard.docker import client as daemons
 from buildguard.docker import images, native_modules
 from buildguard.docker import sandbox as cells
@@ -21,6 +20,7 @@ from buildguard.docker.image_stage import ImageFiles, InImage
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.locate import Place
 from buildguard.project import discovery
+from buildguard.project.request import Request, may_pull
 from buildguard.project.sources import Chosen, Selection, choose
 from buildguard.project.target import Target
 

@@ -7,13 +7,14 @@ import time
 from typing import TYPE_CHECKING
 
 from buildguard.check import build_files, diff_base
-from buildguard.check.context import Job, Request, asked_about, nothing, prepare
+from buildguard.check.context import Job, asked_about, nothing, prepare
 from buildguard.check.filters import silenced
 from buildguard.check.merge import across_targets, merged
 from buildguard.check.result import Report
 from buildguard.check.targets import judge_all
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
 from buildguard.errors import GuardError, UnprovenError
+from buildguard.project.request import Request
 from buildguard.stages.git_objects import damaged_in
 
 if TYPE_CHECKING:

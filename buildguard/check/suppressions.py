@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from buildguard.check import text_rules as texts
 from buildguard.check.merge import IGNORE, MARK
 from buildguard.diagnostic import Finding, Severity
 from buildguard.fstrings.statements import comments
+from buildguard.project import source_text
 
 _COMMENT = re.compile(r"\#\s*buildguard:\s*ignore\b\s*(?:\[(?P<codes>[^\]]*)\])?")
 
@@ -18,7 +18,7 @@ def ignores(data: bytes) -> tuple[Finding, ...]:
         return ()
     from buildguard.fstrings.rules import Lines
 
-    text = texts.decoded(data)
+    text = source_text.decoded(data)
     if text is None:
         return ()
     lines = Lines(text)

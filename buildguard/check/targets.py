@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buildguard.check import diff_base
 from buildguard.check.compile_files import Judge, digests_of
-from buildguard.check.context import Job, cache_of, may_pull, no_version, nothing, setting, share_of
+from buildguard.check.context import Job, cache_of, no_version, nothing, setting, share_of
 from buildguard.check.filters import Ignore
 from buildguard.check.merge import IGNORE, diagnostic_of
 from buildguard.check.result import TargetRow
-from buildguard.diagnostic import Diagnostic, Severity, Unproven, shown_path
+from buildguard.diagnostic import Diagnostic, Severity, Unproven, Unreadable, shown_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import PROOFS
+from buildguard.project.request import may_pull
 from buildguard.project.target import PythonVersion, Target
-from buildguard.stages.stage import Unreadable
 from buildguard.system import process, threads
 from buildguard.system.cache import Cache
 

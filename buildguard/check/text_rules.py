@@ -12,7 +12,8 @@ import re
 from typing import TYPE_CHECKING
 
 from buildguard.diagnostic import Finding, Range, Severity, shown
-from buildguard.remote.source_encoding import BOM, coding_of, hides_code, undecodable
+from buildguard.project.source_text import excerpt_of
+from buildguard.remote.source_encoding import coding_of, hides_code, undecodable
 
 if TYPE_CHECKING:
     from buildguard.remote.source_encoding import Coding
@@ -85,21 +86,6 @@ def runs_as_script(data: bytes) -> Finding:
         "an import refuses the NUL byte, run as a script this Python reads past it and runs something else",
         hint="restore the file from git: NUL bytes are damage, not source",
     )
-
-
-def excerpt_of(data: bytes, line: int | None) -> str:
-    """One line of a source, for people: decoded as well as it can be, at most 400 characters."""
-    if line is None or line < 1:
-        return ""
-    start = 0
-    for _ in range(line - 1):
-        start = data.find(b"\n", start) + 1
-        if start == 0:
-            return ""
-    end = data.find(b"\n", start)
-    raw = data[start : end if end >= 0 else None][:1600]
-    text = raw.removeprefix(BOM).removesuffix(b"\r") if start == 0 else raw.removesuffix(b"\r")
-    return text.decode("utf-8", "replace")[:400]
 
 
 def _encoding_findings(data: bytes) -> list[Finding]:
@@ -204,37 +190,3 @@ def _place(data: bytes, offset: int) -> Range:
     before = data[:offset].decode("utf-8", "replace").removeprefix("\ufeff")
     lines = _NEWLINE.split(before)
     return Range(len(lines), len(lines[-1]) + 1)
-
-
-def codec_of(data: bytes) -> str | None:
-    """The codec that CPython decodes a source with; None where there is none, or where it hides code."""
-    coding = coding_of(data)
-    if coding.is_utf8:
-        return "utf-8"
-    assert coding.cookie is not None
-    if (
-        coding.has_bom
-        or any(one.code == "BG102" for one in _cookie_findings(data, coding))
-        or hides_code(coding.cookie)
-    ):
-        return None
-    return coding.cookie
-
-
-def decoded(data: bytes) -> str | None:
-    """The text of a source as CPython decodes it, without its BOM; None where it cannot be, or must not be."""
-    name = codec_of(data)
-    try:
-        return data.removeprefix(BOM).decode(name) if name else None
-    except (UnicodeError, ValueError, LookupError):
-        return None
-
-
-def encoded(changed: str, data: bytes) -> bytes | None:
-    """A changed text in the encoding, and with the BOM, of the source that it comes from; None where that fails."""
-    name = codec_of(data)
-    bom = BOM if data.startswith(BOM) else b""
-    try:
-        return bom + changed.encode(name) if name else None
-    except (UnicodeError, ValueError, LookupError):
-        return None

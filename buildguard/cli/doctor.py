@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from buildguard.check.build_files import AGAIN, build_files, step_file, step_troubles
-from buildguard.check.context import Request, config_files, image_of
+from buildguard.check.context import image_of
 from buildguard.diagnostic import shown
 from buildguard.engines.engine import Unavailable
 from buildguard.engines.select import Chooser, Setting, order_of
@@ -15,6 +15,8 @@ from buildguard.gcp import auth, setup
 from buildguard.locate import locate
 from buildguard.project import config as configs
 from buildguard.project import discovery
+from buildguard.project.config import config_files
+from buildguard.project.request import Request
 from buildguard.project.sources import Selection, choose
 from buildguard.project.target import NEWEST, OLDEST, PythonVersion
 from buildguard.system import cache as caches

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.check.build_files import build_files
-from buildguard.check.context import Request, config_files, image_of
+from buildguard.check.context import image_of
 from buildguard.cli.render.formats import write
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UsageError
@@ -16,7 +16,9 @@ from buildguard.project import discovery, image_reference
 from buildguard.project.cloudbuild import edit
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.cloudbuild.edit import NewStep
+from buildguard.project.config import config_files
 from buildguard.project.ignore import gcloud
+from buildguard.project.request import Request
 from buildguard.project.sources import Selection, choose
 from buildguard.stages.filesystem import read_file
 

@@ -20,10 +20,10 @@ from buildguard.system import programs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.check.context import Request
     from buildguard.check.result import Report
     from buildguard.cli.render.progress import Progress
     from buildguard.locate import Place
+    from buildguard.project.request import Request
 
 _FEWEST_LINES, _LINES_WITHOUT_TERMINAL, _REST_OF_SCREEN = 12, 40, 8
 
@@ -79,8 +79,8 @@ def check(
     except UnprovenError as error:
         place = error
 
-    from buildguard.check.context import Request
     from buildguard.cli.render.progress import Progress
+    from buildguard.project.request import Request
 
     request = Request(cwd=Path.cwd(), jobs=jobs or 0, **asked)
     with Progress() as progress:
@@ -116,9 +116,9 @@ def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, d
 
     place = locate(Path.cwd(), paths)
 
-    from buildguard.check.context import Request
     from buildguard.check.fix import fix as command
     from buildguard.cli.render.fix import patch, text
+    from buildguard.project.request import Request
 
     request = Request(cwd=Path.cwd(), targets=targets, use_cache=False)
     report = command(request, place, write=not only_check and not diff)

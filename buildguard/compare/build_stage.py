@@ -10,17 +10,17 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from buildguard.compare import chain
-from buildguard.compare.chain import Snapshot
+from buildguard.diagnostic import Unreadable
 from buildguard.engines import cloud_results
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_build import CloudBuild
 from buildguard.gcp.object_stage import fetch
 from buildguard.gcp.storage import Storage, Url
 from buildguard.stages import manifest as manifests
+from buildguard.stages import snapshot
 from buildguard.stages.archives import reader as archives
 from buildguard.stages.manifest import Manifest
-from buildguard.stages.stage import Unreadable
+from buildguard.stages.snapshot import Snapshot
 from buildguard.system import temporary
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Workspace:
         ]
         told = self._provenance
         digests = (("fetched", told.url), ("fetched_sha256", told.sha256)) if told is not None else ()
-        return Snapshot(self._name, chain.WORKSPACE, Manifest(entries), digests=digests)
+        return Snapshot(self._name, snapshot.WORKSPACE, Manifest(entries), digests=digests)
 
     def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | Unreadable]:
         """The contents that the build told."""

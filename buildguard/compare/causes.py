@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import shown
+from buildguard.stages.lfs import is_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,9 +44,6 @@ _MOST_FLIPS = 8
 _MOST_LINES, _WIDEST = 6, 100
 _LARGEST_DIFF = 1 << 16
 _MOST_TEMPLATES, _LONGEST_EXPANSION = 4, 4096
-_POINTER = re.compile(
-    rb"version https://git-lfs\.github\.com/spec/v1\n(?:[a-z0-9.-]+ [^\n]*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d{1,18})\n"
-)
 # byte order mark, codec, name
 _MARKED = (
     (_UTF8_BOM, "utf-8", "UTF-8 with BOM"),
@@ -77,12 +75,6 @@ def of_contents(before: bytes, after: bytes) -> Cause:
         if found is not None:
             return found
     return Cause(CONTENT, _diff(before, after))
-
-
-def is_pointer(content: bytes) -> tuple[str, int] | None:
-    """The SHA-256 and size that a Git LFS pointer stands for; None for anything else."""
-    match = _POINTER.match(content[:1024])
-    return (match[1].decode("ascii"), int(match[2])) if match else None
 
 
 def _lfs_pointer(before: bytes, after: bytes) -> Cause | None:

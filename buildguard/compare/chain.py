@@ -4,40 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from buildguard.stages.snapshot import Snapshot
 
+if TYPE_CHECKING:
     from buildguard.compare.difference import Difference
     from buildguard.diagnostic import Unproven
-    from buildguard.stages.manifest import Manifest
-
-COMMIT, INDEX, WORKTREE, FOLDER = "commit", "index", "worktree", "folder"
-ARCHIVE, WORKSPACE, IMAGE, MANIFEST, UNREAD = "archive", "workspace", "image", "manifest", "unread"
-IN_GIT = frozenset({COMMIT, INDEX})
-
-
-class Snapshot(NamedTuple):
-    """A manifest as it was seen at a stage.
-
-    `stage` is its name as it was given, `kind` one of those above. `unproven` is what lies there and could not be looked
-    at, `closed` the folders (each with its final `/`) that it says nothing about. `commit` is the commit's full id, `digests` what else is known of the
-    stage as a whole (an archive's file and the tar inside it), `marks` the committed files that are no trouble in git and
-    some later: "crlf" for a script with Windows line ends, "lfs" for a pointer in place of a content. `dockerfile` is the one that an
-    image was built with, empty where that is not known. `damaged` are the
-    paths whose object in git does not match its id, with the reason: a file, a folder, or all of it (empty).
-    """
-
-    stage: str
-    kind: str
-    manifest: Manifest
-    notes: tuple[str, ...] = ()
-    unproven: tuple[Unproven, ...] = ()
-    closed: tuple[bytes, ...] = ()
-    commit: str = ""
-    digests: tuple[tuple[str, str], ...] = ()
-    marks: Mapping[bytes, str] = {}
-    dockerfile: str = ""
-    damaged: Mapping[bytes, str] = {}
 
 
 class Hop(NamedTuple):

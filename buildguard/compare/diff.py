@@ -6,8 +6,7 @@ import os
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.compare import chain as compare_chain
-from buildguard.compare import difference
+from buildguard.compare import difference, hop_notes
 from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.evidence import Collector, Recipe, Side, reading
 from buildguard.compare.open_stage import Opened, Where, looked_at, opened
@@ -15,6 +14,7 @@ from buildguard.diagnostic import Unproven, shown_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.project import config as configs
 from buildguard.project import discovery, image_layout
+from buildguard.stages import snapshot
 from buildguard.stages.filesystem import stage_on_disk
 from buildguard.system import git
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from buildguard.compare.chain import Snapshot
     from buildguard.compare.difference import Difference
     from buildguard.compare.upload_risks import Plan
+    from buildguard.stages.snapshot import Snapshot
 
 
 class Compared(NamedTuple):
@@ -52,7 +52,7 @@ def diff(
     sides = [Side(one.stage, looked_at(one.stage, text)) for one, text in zip(stages, texts, strict=True)]
     at_hand = next((one for one in stages if one.repository is not None), stages[0])
     repository = at_hand.repository or git.repository_of(cwd)
-    commit = next((side.snapshot.commit for side in sides if side.snapshot.kind == compare_chain.COMMIT), "")
+    commit = next((side.snapshot.commit for side in sides if side.snapshot.kind == snapshot.COMMIT), "")
     collector = Collector(
         repository, commit or (repository.head if repository else ""), at_hand.prefix, lambda: _recipes(stages)
     )
@@ -69,7 +69,7 @@ def hops(sides: Sequence[Side], collector: Collector) -> tuple[Hop, ...]:
             (before.snapshot, after.snapshot, difference.explained(rows, before.snapshot, after.snapshot, evidence))
         )
     return tuple(
-        Hop(before, after, tuple(rows), tuple(difference.notes(before, after)), tuple(_untold(before, after, rows)))
+        Hop(before, after, tuple(rows), tuple(hop_notes.notes(before, after)), tuple(_untold(before, after, rows)))
         for (before, after, _rows), rows in zip(found, difference.settled(found), strict=True)
     )
 
@@ -125,8 +125,8 @@ def _plan(sides: Sequence[Side], stages: Sequence[Opened]) -> Plan | None:
     """What would be sent of a commit, where its working tree stands beside it."""
     from buildguard.compare import upload_risks
 
-    committed = next((side for side in sides if side.snapshot.kind in compare_chain.IN_GIT), None)
-    worktree = next((side for side in sides if side.snapshot.kind == compare_chain.WORKTREE), None)
+    committed = next((side for side in sides if side.snapshot.kind in snapshot.IN_GIT), None)
+    worktree = next((side for side in sides if side.snapshot.kind == snapshot.WORKTREE), None)
     if committed is None or worktree is None:
         return None
     recipes = _recipes(stages)

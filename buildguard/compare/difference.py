@@ -11,16 +11,17 @@ import os
 import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.compare import causes, chain
+from buildguard.compare import causes
 from buildguard.compare.causes import Cause
 from buildguard.diagnostic import Unproven, shown_path
+from buildguard.stages import lfs, snapshot
 from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, folded, normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from buildguard.compare.chain import Snapshot
     from buildguard.stages.manifest import Entry, Manifest
+    from buildguard.stages.snapshot import Snapshot
 
 ADDED, REMOVED, CHANGED, MODE, TYPE, DAMAGED = "added", "removed", "changed", "mode", "type", "damaged"
 CODES = {REMOVED: "BG301", ADDED: "BG302", CHANGED: "BG303", MODE: "BG304", TYPE: "BG305", DAMAGED: "BG306"}
@@ -75,7 +76,7 @@ def rows(before: Snapshot, after: Snapshot) -> list[Difference]:
     one, other = before.manifest, after.manifest
     damaged = {**before.damaged, **after.damaged}
     found = [Difference(path or b".", DAMAGED, causes.DAMAGED, reason) for path, reason in damaged.items()]
-    if chain.UNREAD in {before.kind, after.kind}:
+    if snapshot.UNREAD in {before.kind, after.kind}:
         return found  # what could not be read is unproven, and says nothing of what it lacks
     if b"" in damaged:
         return found
@@ -126,7 +127,7 @@ def _not_told(path: bytes, entry: Entry | None, here: Snapshot, there: Snapshot)
 
 def untold(before: Snapshot, after: Snapshot) -> Iterator[Unproven]:
     """What one of two stages has and the other has no words for, and an image in which nothing is the other's."""
-    if after.kind == chain.IMAGE and before.kind != chain.UNREAD and not _in_common(before, after):
+    if after.kind == snapshot.IMAGE and before.kind != snapshot.UNREAD and not _in_common(before, after):
         yield Unproven(None, None, f"{after.stage} and {before.stage} have no file in common")
     for here, there in ((before, after), (after, before)):
         if not there.closed and not there.manifest.contents_only:
@@ -268,7 +269,7 @@ class _Names:
 def _of_absence(one: Difference, names: _Names, before: Snapshot, after: Snapshot, evidence: Evidence) -> Difference:
     """Why a path is on one side only."""
     found = names.normalized(one) or names.collided(one) or names.moved(one)
-    if after.kind == chain.IMAGE and one.change == REMOVED:
+    if after.kind == snapshot.IMAGE and one.change == REMOVED:
         settled = _of_removed(one, before, after, evidence)
         if not settled.finding:
             return settled  # the same content elsewhere is no reason to miss it here
@@ -280,9 +281,9 @@ def _of_absence(one: Difference, names: _Names, before: Snapshot, after: Snapsho
     commit = evidence.older.get((one.path, one.after.blob))
     if commit:
         return one._replace(cause=causes.STALE, evidence=f"it is from commit {commit}, and was removed since")
-    if after.kind == chain.WORKTREE and before.kind in chain.IN_GIT:
+    if after.kind == snapshot.WORKTREE and before.kind in snapshot.IN_GIT:
         return one._replace(cause=causes.LOCAL_EDIT, evidence=f"not in {before.stage}")
-    harmless = after.kind == chain.IMAGE and not one.path.endswith(_SOURCES)
+    harmless = after.kind == snapshot.IMAGE and not one.path.endswith(_SOURCES)
     words = "made by the build" if harmless else ""
     return one._replace(evidence=f"only in {after.stage}", finding=not harmless, explained=words)
 
@@ -291,7 +292,7 @@ def _of_removed(one: Difference, before: Snapshot, after: Snapshot, evidence: Ev
     path = one.path
     rule = evidence.drops.get(path)
     # who writes a .dockerignore means the image; what gcloud drops, docker never saw
-    matters = after.kind != chain.IMAGE and (
+    matters = after.kind != snapshot.IMAGE and (
         path.endswith(_SOURCES) or (evidence.copied is not None and path in evidence.copied)
     )
     if rule:
@@ -299,13 +300,13 @@ def _of_removed(one: Difference, before: Snapshot, after: Snapshot, evidence: Ev
     if path in evidence.doubts:
         why = evidence.doubts[path]
         return one._replace(evidence=f"not in {after.stage}", finding=False, undecided=why)
-    if after.kind == chain.IMAGE and evidence.copied is not None and path not in evidence.copied:
+    if after.kind == snapshot.IMAGE and evidence.copied is not None and path not in evidence.copied:
         words = "the Dockerfile copies it nowhere"
         return one._replace(cause=causes.IGNORED, evidence=words, finding=False, explained=words)
     if evidence.exported is not None and path not in evidence.exported:
         words = "git's attribute export-ignore"
         return one._replace(cause=causes.EXPORT_IGNORE, evidence=words, finding=matters, explained=words)
-    if after.kind == chain.WORKTREE and before.kind in chain.IN_GIT:
+    if after.kind == snapshot.WORKTREE and before.kind in snapshot.IN_GIT:
         return one._replace(cause=causes.LOCAL_EDIT, evidence="deleted in the working tree")
     return one._replace(evidence=f"not in {after.stage}")
 
@@ -332,12 +333,12 @@ def _of_content(one: Difference, names: _Names, before: Snapshot, after: Snapsho
         found = (
             _by_history(one, evidence, by_bytes) or names.collided(one) or names.swapped(one) or _least(one, by_bytes)
         )
-    if found.name == causes.CONTENT and after.kind == chain.WORKTREE and before.kind in chain.IN_GIT:
+    if found.name == causes.CONTENT and after.kind == snapshot.WORKTREE and before.kind in snapshot.IN_GIT:
         found = Cause(causes.LOCAL_EDIT, found.evidence)
     elif found.name == causes.CONTENT and evidence.committed.get(one.path) == one.after.blob:
         found = Cause(causes.LOCAL_EDIT, f"{after.stage} is as committed, {before.stage} was edited\n{found.evidence}")
     verified = found.name == causes.LFS_POINTER and was is not None and "the very content" in found.evidence
-    smudged = verified and after.kind == chain.WORKTREE and causes.is_pointer(was or b"") is not None
+    smudged = verified and after.kind == snapshot.WORKTREE and lfs.is_pointer(was or b"") is not None
     words = "Git LFS" if smudged else ""
     return one._replace(cause=found.name, evidence=found.evidence + also, finding=not smudged, explained=words)
 
@@ -380,38 +381,6 @@ def _form(path: bytes) -> str:
 # ---------------------------------------------------------------------------------------------- notes
 
 
-def notes(before: Snapshot, after: Snapshot) -> list[str]:
-    """What git does not record and the stages do: full modes, empty folders, special files, hard links; one line each kind."""
-    one, other = before.manifest.extras, after.manifest.extras
-    found = []
-    for mine, theirs, words in ((one, other, f"not in {after.stage}"), (other, one, f"only in {after.stage}")):
-        folders = mine.folders - theirs.folders
-        if folders and (theirs.whole or mine is other):
-            found.append(f"empty folders {words}: {_listed(folders)}")
-        special = {path: kind for path, kind in mine.special.items() if theirs.special.get(path) != kind}
-        if special:
-            found.append(
-                f"special files {words}: "
-                + ", ".join(f"{shown_path(path)} ({kind})" for path, kind in sorted(special.items()))
-            )
-    modes: dict[tuple[int, int], list[bytes]] = {}
-    for path in one.modes.keys() & other.modes.keys():
-        was, now = one.modes[path], other.modes[path]
-        if was != now and bool(was & 0o100) == bool(now & 0o100):
-            modes.setdefault((was, now), []).append(path)
-    found += [
-        f"permissions {was:04o} became {now:04o}: {_listed(paths)}" for (was, now), paths in sorted(modes.items())
-    ]
-    if other.twins:
-        found.append(f"hard links: {_listed(other.twins)}")
-    return found
-
-
-def _listed(paths: frozenset[bytes] | list[bytes] | Mapping[bytes, bytes]) -> str:
-    names = [shown_path(path) for path in sorted(paths)]
-    return ", ".join(names[:5]) + (f" … and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004
-
-
 # ---------------------------------------------------------------------------------------------- what is carried on
 
 
@@ -423,7 +392,7 @@ def settled(hops: list[tuple[Snapshot, Snapshot, list[Difference]]]) -> list[lis
     """
     found = [list(differences) for _before, _after, differences in hops]
     for at, (before, after, differences) in enumerate(hops):
-        if after.kind != chain.WORKTREE or at + 1 == len(hops):
+        if after.kind != snapshot.WORKTREE or at + 1 == len(hops):
             continue
         last = hops[-1][1].manifest.entries
         for number, one in enumerate(differences):

@@ -6,10 +6,10 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.compare import chain
 from buildguard.compare.difference import ADDED, CHANGED, MODE, REMOVED, TYPE, Difference, Evidence
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker, gcloud
+from buildguard.stages import snapshot
 from buildguard.stages.archives.tar import MemberKind, TarReader
 from buildguard.system import git, process
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from buildguard.compare.chain import Snapshot
     from buildguard.project.ignore.rules import Rule
-    from buildguard.stages.snapshot import Stage
+    from buildguard.stages.snapshot import Snapshot, Stage
 
 _MOST_CONTENT = 256 << 20  # of all files of a hop together; what is beyond is told by digests
 
@@ -66,10 +65,10 @@ class Collector:
         }
         closer = {one.path: one for one in rows if one.change in {CHANGED, TYPE}}
         contents = [_contents(side, closer) for side in (before, after)]
-        to_worktree = after.snapshot.kind == chain.WORKTREE and before.snapshot.kind in chain.IN_GIT
+        to_worktree = after.snapshot.kind == snapshot.WORKTREE and before.snapshot.kind in snapshot.IN_GIT
         drops = self._drops(before, after.snapshot, by_change[REMOVED])
         removed = by_change[REMOVED] - drops.keys()
-        image = after.snapshot.kind == chain.IMAGE
+        image = after.snapshot.kind == snapshot.IMAGE
         recipes = self._recipes_of(after.snapshot) if by_change[REMOVED] and not to_worktree else []
         copied = self._copied(before, recipes) if recipes else None
         return Evidence(
@@ -82,7 +81,7 @@ class Collector:
             copied,
             self._off("core.fileMode") if to_worktree and by_change[MODE] else "",
             self._off("core.symlinks") if to_worktree and by_change[TYPE] else "",
-            self._now() if before.snapshot.kind == chain.WORKTREE else {},
+            self._now() if before.snapshot.kind == snapshot.WORKTREE else {},
             _doubts(recipes) if image else {},
         )
 
@@ -135,12 +134,14 @@ class Collector:
 
     def _drops(self, before: Side, after: Snapshot, removed: AbstractSet[bytes]) -> dict[bytes, str]:
         """The ignore rules that explain why some paths did not arrive."""
-        if not removed or after.kind not in {chain.ARCHIVE, chain.IMAGE}:
+        if not removed or after.kind not in {snapshot.ARCHIVE, snapshot.IMAGE}:
             return {}
         read = reading(before)
         try:
-            if after.kind == chain.ARCHIVE:
-                has_git = before.snapshot.kind in {chain.COMMIT, chain.INDEX, chain.WORKTREE} and not self._prefix
+            if after.kind == snapshot.ARCHIVE:
+                has_git = (
+                    before.snapshot.kind in {snapshot.COMMIT, snapshot.INDEX, snapshot.WORKTREE} and not self._prefix
+                )
                 found = gcloud.Rules(read, has_git=has_git)
                 rules: dict[bytes, Rule | None] = {path: found.drops(os.fsdecode(path)) for path in removed}
             else:
@@ -160,7 +161,7 @@ class Collector:
     def _exported(self, before: Snapshot, removed: AbstractSet[bytes]) -> dict[bytes, str] | None:
         """What `git archive` makes of the commit; None where no attribute can be at work."""
         attributes = any(path.rpartition(b"/")[2] == b".gitattributes" for path in before.manifest.entries)
-        if not removed or not attributes or self._repository is None or before.kind != chain.COMMIT:
+        if not removed or not attributes or self._repository is None or before.kind != snapshot.COMMIT:
             return None
         found: dict[bytes, str] = {}
         child = self._repository.exported(before.commit)
@@ -203,7 +204,7 @@ class Collector:
 
     def _rows_of(self, before: Snapshot) -> list[git.GitEntry]:
         assert self._repository is not None
-        if before.kind == chain.INDEX:
+        if before.kind == snapshot.INDEX:
             return self._repository.index_rows()
         return self._repository.tree(before.commit).rows
 

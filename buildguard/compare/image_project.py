@@ -6,11 +6,11 @@ import os
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.check.context import config_files
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.locate import Place, locate
 from buildguard.project import config as configs
 from buildguard.project import discovery, image_layout
+from buildguard.project.config import config_files
 from buildguard.project.sources import Selection, choose
 
 if TYPE_CHECKING:

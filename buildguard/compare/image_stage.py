@@ -6,18 +6,18 @@ import os
 import weakref
 from typing import TYPE_CHECKING
 
-from buildguard.check.context import Request, may_pull
-from buildguard.compare import chain
-from buildguard.compare.chain import Snapshot
 from buildguard.compare.image_project import Finder, parse, project_around
-from buildguard.diagnostic import Unproven, shown_path
+from buildguard.diagnostic import Unproven, Unreadable, shown_path
 from buildguard.docker import client as daemons
 from buildguard.docker import images
 from buildguard.docker import sandbox as cells
 from buildguard.docker.image_stage import ImageFiles
+from buildguard.project.request import Request, may_pull
 from buildguard.stages import manifest as manifests
+from buildguard.stages import snapshot
 from buildguard.stages.manifest import Entry, Extras, Manifest
-from buildguard.stages.stage import Kind, Unreadable
+from buildguard.stages.snapshot import Snapshot
+from buildguard.stages.stage import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -70,7 +70,7 @@ class Image:
         notes = (f"the project lies in {', '.join(located.roots)}, by {located.told_by}",)
         return Snapshot(
             self._text,
-            chain.IMAGE,
+            snapshot.IMAGE,
             Manifest(entries, Extras(special=special)),
             notes,
             tuple(unproven),

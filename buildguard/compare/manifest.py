@@ -11,7 +11,7 @@ from buildguard.diagnostic import shown_path
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildguard.compare.chain import Snapshot
+    from buildguard.stages.snapshot import Snapshot
 
 
 class Listed(NamedTuple):

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard import locate
-from buildguard.check.context import config_files
-from buildguard.compare import chain
 from buildguard.diagnostic import Unproven
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import config as configs
+from buildguard.project.config import config_files
+from buildguard.stages import snapshot
 from buildguard.system import git
 
 if TYPE_CHECKING:
@@ -127,16 +127,16 @@ def _other(cwd: Path, text: str, prefix: bytes, where: Where, project: str) -> O
     return Opened(Written(text, file) if kind == "manifest" else Archive(text, file))
 
 
-def looked_at(stage: Stage, name: str) -> chain.Snapshot:
+def looked_at(stage: Stage, name: str) -> snapshot.Snapshot:
     """The snapshot of a stage; nothing seen is nothing proven, and what cannot be read has no differences."""
     from buildguard.stages.manifest import Manifest
 
     try:
-        snapshot = stage.snapshot()
+        seen = stage.snapshot()
     except UnprovenError as error:
-        return chain.Snapshot(
-            name, chain.UNREAD, Manifest([]), unproven=(Unproven(None, None, f"{name}: {error.words}"),)
+        return snapshot.Snapshot(
+            name, snapshot.UNREAD, Manifest([]), unproven=(Unproven(None, None, f"{name}: {error.words}"),)
         )
-    if snapshot.manifest.entries or snapshot.unproven or snapshot.damaged:
-        return snapshot
-    return snapshot._replace(unproven=(Unproven(None, None, f"there is nothing in {name}"),))
+    if seen.manifest.entries or seen.unproven or seen.damaged:
+        return seen
+    return seen._replace(unproven=(Unproven(None, None, f"there is nothing in {name}"),))

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import parents
+from buildguard.project.upload import _target, chosen
 from buildguard.remote.source_names import SUFFIXES
-from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, folded
+from buildguard.stages.manifest import EXECUTABLE, LINK, folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from buildguard.compare.chain import Snapshot
     from buildguard.project.ignore.rules import Rule
     from buildguard.stages.manifest import Entry, Manifest
+    from buildguard.stages.snapshot import Snapshot
 
 _LARGE = 50 << 20
 
@@ -43,22 +43,6 @@ class Plan(NamedTuple):
     sent: tuple[bytes, ...]
     dropped: tuple[Dropped, ...]
     killers: tuple[Killer, ...]
-
-
-def chosen(entries: Mapping[bytes, Entry], rules: gcloud.Rules) -> tuple[list[Entry], list[tuple[Entry, Rule]]]:
-    """The entries that are sent and those that a rule drops; a submodule has no content of its own to send."""
-    links = any(entry.mode == LINK for entry in entries.values())
-    folders = {folder for path in entries for folder in parents(os.fsdecode(path))} if links else set()
-    sent, dropped = [], []
-    for path, entry in entries.items():
-        text = os.fsdecode(path)
-        to_folder = entry.mode == LINK and _target(text, entry) in folders
-        rule = rules.drops(text, is_folder=to_folder or entry.mode == SUBMODULE)
-        if rule is not None:
-            dropped.append((entry, rule))
-        elif entry.mode != SUBMODULE:
-            sent.append(entry)
-    return sent, dropped
 
 
 def plan(
@@ -119,13 +103,6 @@ def _kept_from_docker(
             rule = rules.drops(os.fsdecode(path)) if path in paths and _matters(path, copied) else None
             if rule is not None:
                 yield Killer("dockerignore", path, f"the Dockerfile would copy it, and docker does not send it: {rule}")
-
-
-def _target(path: str, entry: Entry) -> str:
-    """Where a link leads, as a path of the project; empty for out of it."""
-    text = os.fsdecode(entry.text)
-    joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
-    return "" if text.startswith("/") or joined.startswith("..") else joined
 
 
 def _links(sent: Mapping[bytes, Entry], copied: frozenset[bytes]) -> Iterator[Killer]:

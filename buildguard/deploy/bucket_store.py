@@ -5,14 +5,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from buildguard.deploy import ledger
 from buildguard.gcp.storage import Url
+from buildguard.project import ledger
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from buildguard.deploy.ledger import Line, ServiceId
     from buildguard.gcp.storage import Storage
+    from buildguard.project.ledger import Line, ServiceId
 
 _AT_ONCE = 8  # objects that are fetched side by side
 

@@ -7,10 +7,9 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard.cli.render.plural import count, of_unproven
 from buildguard.compare.difference import CODES, REMOVED
 from buildguard.deploy import fallback
-from buildguard.diagnostic import shown_path
+from buildguard.diagnostic import count, of_unproven, shown_path
 from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps
 from buildguard.docker.build_image import BuildFailedError, Dockerfile

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard.deploy.ledger import FAILED, OK, UNPROVEN
+from buildguard.project.ledger import FAILED, OK, UNPROVEN
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from buildguard.check.context import config_files
 from buildguard.deploy import bucket_store as buckets
-from buildguard.deploy import ledger as ledgers
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp.storage import Storage
 from buildguard.locate import locate
 from buildguard.project import config as configs
+from buildguard.project import ledger as ledgers
+from buildguard.project.attempts import Attempts, attempts_of, ledger_of
+from buildguard.project.config import config_files
 from buildguard.system import git
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildguard.deploy.ledger import Line
     from buildguard.deploy.prepare import Request
     from buildguard.project.config import Config
-
-
-def ledger_of(repository: git.Repository) -> Path:
-    """Where a repository's ledger lies: in the git folder that all its worktrees share."""
-    return git.git_folder(repository, "objects").parent / ledgers.NAME
-
-
-class Attempts(NamedTuple):
-    """What `history` returns: runs, the oldest first; how many files changed since the run before (-1: nobody can tell)."""
-
-    runs: tuple[tuple[Line, ...], ...]
-    changed: tuple[int, ...]
-    notes: tuple[str, ...]
+    from buildguard.project.ledger import Line
 
 
 def history(request: Request) -> Attempts:
@@ -50,7 +37,7 @@ def history(request: Request) -> Attempts:
         except UnprovenError as error:
             notes.append(f"this machine's runs alone: {error.what}")
     lines = [line for line in lines if _is_wanted(line, request, service)]
-    return _attempts(repository, lines, notes)
+    return attempts_of(repository, lines, notes)
 
 
 def _is_wanted(line: Line, request: Request, service: str) -> bool:
@@ -60,32 +47,6 @@ def _is_wanted(line: Line, request: Request, service: str) -> bool:
         and (not request.project or line.project in {"", request.project})
         and (not request.region or line.region in {"", request.region})
     )
-
-
-def local(cwd: Path) -> Attempts | None:
-    """What this machine's own ledger says; None where no deploy was ever made here."""
-    repository = git.repository_of(cwd)
-    if repository is None:
-        return None
-    lines, _broken = ledgers.read(ledger_of(repository))
-    return _attempts(repository, lines, []) if lines else None
-
-
-def _attempts(repository: git.Repository, lines: list[Line], notes: list[str]) -> Attempts:
-    runs = ledgers.runs(ledgers.merged(lines))
-    commits = [run[0].commit for run in runs]
-    changed = [_changed(repository, *pair) for pair in pairwise(["", *commits])]
-    return Attempts(tuple(map(tuple, runs)), tuple(changed), tuple(notes))
-
-
-def _changed(repository: git.Repository, before: str, after: str) -> int:
-    """How many files differ between two commits; -1 where one of them is not here."""
-    if before == after:
-        return 0
-    try:
-        return repository.number_changed(before, after) if before else -1
-    except UnprovenError:
-        return -1
 
 
 def all_lines(file: Path, storage: Storage, bucket: str, service: str) -> list[Line]:

@@ -7,9 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard.check.context import config_files
 from buildguard.deploy import plan as plans
-from buildguard.deploy.ledger import ServiceId
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import auth
@@ -19,6 +17,8 @@ from buildguard.project import config as configs
 from buildguard.project import discovery
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.cloudbuild import truncate as cutting
+from buildguard.project.config import config_files
+from buildguard.project.ledger import ServiceId
 from buildguard.project.source_archive import pack
 from buildguard.project.sources import Selection, choose
 from buildguard.stages.git_objects import commit_of

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import fallback, lock
-from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
 from buildguard.deploy.build import BuildEndedError
-from buildguard.deploy.history import all_lines, ledger_of, whereabouts
-from buildguard.deploy.ledger import Ledger, ServiceId
+from buildguard.deploy.history import all_lines, whereabouts
 from buildguard.deploy.prepare import Request, prepared
 from buildguard.deploy.steps import Deploy, Outcome, StoppedError
 from buildguard.docker.build_image import BuildFailedError
@@ -22,17 +20,20 @@ from buildguard.gcp.cloud_run import Run, Share
 from buildguard.gcp.revision_names import COMMIT
 from buildguard.gcp.service_containers import AppContainer
 from buildguard.gcp.storage import Storage
+from buildguard.project import ledger as ledgers
+from buildguard.project.attempts import ledger_of
+from buildguard.project.ledger import Ledger, ServiceId
 from buildguard.system.temporary import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildguard.check.targets import Watcher
-    from buildguard.deploy.ledger import Line
     from buildguard.deploy.plan import Plan
     from buildguard.deploy.prepare import Prepared
     from buildguard.deploy.steps import Act, Did
     from buildguard.gcp.cloud_run import Service
+    from buildguard.project.ledger import Line
 
 
 _RECENT = 120  # lines of the ledger in the bucket that a deploy looks back on

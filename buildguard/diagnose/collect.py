@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.check.context import UNTOLD, Request, config_files
+from buildguard.check.context import UNTOLD
 from buildguard.compare import causes, image_project
 from buildguard.compare.diff import diff
 from buildguard.compare.difference import ADDED, MODE, REMOVED
@@ -27,7 +27,9 @@ from buildguard.gcp.service_containers import AppContainer, UnknownContainerErro
 from buildguard.gcp.storage import Storage, Url
 from buildguard.locate import locate
 from buildguard.project import config as configs
+from buildguard.project.config import config_files
 from buildguard.project.image_reference import parse
+from buildguard.project.request import Request
 from buildguard.stages.archives import reader as archives
 from buildguard.system import git, temporary
 
@@ -39,9 +41,9 @@ if TYPE_CHECKING:
     from buildguard.check.targets import Watcher
     from buildguard.compare.chain import Chain
     from buildguard.compare.difference import Difference
-    from buildguard.deploy.history import Attempts
     from buildguard.gcp.cloud_build import Seen
     from buildguard.gcp.cloud_run import Revision
+    from buildguard.project.attempts import Attempts
     from buildguard.project.config import Config
 
 _BYTES, _STALE, _FILES, _ENCODING = "bytes-changed", "stale-image", "wrong-files-sent", "encoding"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.check.context import Job, Request, prepare
+from buildguard.check.context import Job, prepare
 from buildguard.errors import UsageError
 from buildguard.locate import Place, locate
+from buildguard.project.request import Request
 from buildguard.project.target import PythonVersion
 from buildguard.system import git
 

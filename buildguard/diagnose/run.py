@@ -17,14 +17,14 @@ from buildguard.diagnose.collect import Asked, look
 from buildguard.diagnose.deployed import deployed, job_of
 from buildguard.diagnose.incident import Evidence, Missing, Place, Placed, Refused
 from buildguard.diagnose.newest_python import REFUSED, Newer
-from buildguard.diagnostic import Severity, Unproven, shown_path
+from buildguard.diagnostic import Severity, Unproven, Unreadable, shown_path
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project import discovery, image_layout
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.sources import deciding
 from buildguard.project.target import NEWEST, PythonVersion
 from buildguard.stages.git_objects import InGit
-from buildguard.stages.stage import Kind, Unreadable
+from buildguard.stages.stage import Kind
 from buildguard.stages.worktree_changes import edited_paths
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
     from buildguard.check.context import Job
     from buildguard.compare.chain import Chain
-    from buildguard.deploy.history import Attempts
     from buildguard.diagnose.collect import Reached
     from buildguard.diagnose.deployed import Declared
     from buildguard.diagnose.hypotheses import Diagnosis
     from buildguard.diagnose.known_messages import Met
     from buildguard.diagnose.log_parser import Failure, Log
     from buildguard.diagnostic import Diagnostic, Range
+    from buildguard.project.attempts import Attempts
     from buildguard.project.ignore.rules import Rule
 
     _Drops = Callable[[str], Rule | None]
@@ -119,7 +119,7 @@ def examine(cwd: Path, log: bytes | None, asked: Asked, *, source: str = "") -> 
 
 def _attempts(cwd: Path) -> Attempts | None:
     """What this machine's ledger says; nothing is asked elsewhere for it."""
-    from buildguard.deploy.history import local
+    from buildguard.project.attempts import local
 
     try:
         return local(cwd)

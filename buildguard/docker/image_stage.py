@@ -9,13 +9,13 @@ import re
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.diagnostic import shown_path
+from buildguard.diagnostic import Unreadable, shown_path
 from buildguard.docker import native_modules
 from buildguard.errors import UnprovenError
 from buildguard.remote.source_names import SUFFIXES
 from buildguard.stages.archives.tar import MemberKind, TarReader
 from buildguard.stages.snapshot import MOST_KEPT
-from buildguard.stages.stage import Entry, Kind, Unreadable
+from buildguard.stages.stage import Entry, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

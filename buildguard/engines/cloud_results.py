@@ -7,9 +7,10 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.engines.engine import Outcome
-from buildguard.engines.worker import Greeting, Limits, ending, fatal, greeting_from, outcome_of, settled, too_long
+from buildguard.engines.worker import Greeting, Limits, fatal, greeting_from, outcome_of, settled, too_long
 from buildguard.errors import UnprovenError
 from buildguard.remote.wire import read_list
+from buildguard.system.process import ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

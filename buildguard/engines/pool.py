@@ -12,9 +12,10 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from buildguard.engines.engine import Outcome, Source
-from buildguard.engines.worker import Greeting, Limits, Worker, ending, fatal, greeting_from, settled, too_long
+from buildguard.engines.worker import Greeting, Limits, Worker, fatal, greeting_from, settled, too_long
 from buildguard.errors import UnprovenError
 from buildguard.system import threads
+from buildguard.system.process import ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard.diagnostic import Range
 from buildguard.engines.engine import Outcome, Rejected, Source, Warned
 from buildguard.remote.wire import read_list
-from buildguard.system.process import last_line
+from buildguard.system.process import ending, last_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,16 +163,6 @@ def greeting_from(fields: list[bytes]) -> Greeting:
     if fields[0] != _GREETING:
         raise ValueError("it does not greet as a probe")
     return Greeting(*texts[1:10])
-
-
-def ending(status: int) -> str:
-    """How a process ended, in words."""
-    if status >= 0:
-        return f"it ended with status {status}"
-    try:
-        return f"it was ended by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"it was ended by signal {-status}"
 
 
 def fatal(status: int, memory: int, limits: Limits) -> Rejected:

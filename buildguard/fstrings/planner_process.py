@@ -7,9 +7,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from buildguard.check.text_rules import decoded
 from buildguard.diagnostic import Edit, Range, Severity
 from buildguard.errors import UnprovenError
+from buildguard.project.source_text import decoded
 from buildguard.system import process
 from buildguard.system.json_workers import Dialogue, Lost
 

@@ -9,11 +9,11 @@ import bisect
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.check import text_rules as texts
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.fstrings.parser import suspects
 from buildguard.fstrings.violations import occurrences
+from buildguard.project import source_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +124,7 @@ def _empty(literal: str) -> str:
 
 def findings(data: bytes, minor: int) -> tuple[Finding, ...]:
     """BG201 to BG207 of one source for the target 3.`minor`; nothing where its bytes cannot be decoded."""
-    text = texts.decoded(data)
+    text = source_text.decoded(data)
     return () if text is None else tuple(one for judged in judge(text, minor) for one in judged.findings)
 
 

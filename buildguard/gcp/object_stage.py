@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from buildguard.compare.chain import Snapshot
-    from buildguard.stages.stage import Unreadable
+    from buildguard.diagnostic import Unreadable
+    from buildguard.stages.snapshot import Snapshot
 
 
 class Object:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildguard.errors import UsageError
+from buildguard.diagnostic import shown_path
+from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import toml
+from buildguard.stages.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -241,3 +243,15 @@ def _strings(table: Mapping[str, Any], key: str, place: _Place) -> tuple[str, ..
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise place.wrong(key, f"'{key}' must be a list of strings")
     return tuple(value)
+
+
+def config_files(stage: Stage) -> dict[bytes, bytes]:
+    """The files at a stage's root that may hold configuration; raises UnprovenError where one cannot be read."""
+    entries = [entry for entry in stage.entries() if entry.path in FILES]
+    found: dict[bytes, bytes] = {}
+    for entry, content in stage.contents(entries):
+        if isinstance(content, bytes):
+            found[entry.path] = content
+        elif not content.gone:
+            raise UnprovenError(f"{shown_path(entry.path)}: {content.reason}")
+    return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.diagnostic import shown_path
+from buildguard.diagnostic import Unreadable, shown_path
 from buildguard.project.compose import is_compose
 from buildguard.remote.source_names import HEAD, SHEBANG, SUFFIXES, may_be_script
 from buildguard.stages.filesystem import OnDisk, read_file
-from buildguard.stages.stage import Entry, Kind, Unreadable
+from buildguard.stages.stage import Entry, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -8,11 +8,12 @@ import tempfile
 import weakref
 from typing import TYPE_CHECKING
 
+from buildguard.diagnostic import Unreadable
 from buildguard.errors import UnprovenError
 from buildguard.stages.archives import reader as archives
 from buildguard.stages.manifest import EXECUTABLE, LINK
 from buildguard.stages.snapshot import MOST_KEPT
-from buildguard.stages.stage import Entry, Kind, Unreadable, behind
+from buildguard.stages.stage import Entry, Kind, behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

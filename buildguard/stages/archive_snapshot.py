@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from buildguard.compare import chain
-from buildguard.compare.chain import Snapshot
+from buildguard.diagnostic import Unreadable
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
+from buildguard.stages import snapshot
 from buildguard.stages.archives import reader as archives
 from buildguard.stages.filesystem import read_file
-from buildguard.stages.snapshot import MOST_KEPT
-from buildguard.stages.stage import Unreadable
+from buildguard.stages.snapshot import MOST_KEPT, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -34,7 +33,7 @@ class Archive:
         digests = (("file", f"sha256:{found.file_digest}"), ("tar", f"sha256:{found.digest}"))
         return Snapshot(
             self._name,
-            chain.ARCHIVE,
+            snapshot.ARCHIVE,
             found.manifest,
             digests=digests,
             commit=found.comment if _is_id(found.comment) else "",
@@ -74,7 +73,7 @@ class Written:
             raise UnprovenError(f"{self._file}: {data.reason}")
         found = manifests.parse(data, str(self._file))
         notes = ("it tells contents only, neither modes nor links",) if found.contents_only else ()
-        return Snapshot(self._name, chain.MANIFEST, found, notes)
+        return Snapshot(self._name, snapshot.MANIFEST, found, notes)
 
     def originals(self, paths: Iterable[bytes]) -> dict[bytes, bytes | Unreadable]:
         """None of them."""

@@ -13,9 +13,9 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildguard.diagnostic import shown_path
+from buildguard.diagnostic import Unreadable, shown_path
 from buildguard.remote.source_names import NO_SOURCE, PACKAGES, VIRTUAL
-from buildguard.stages.stage import KINDS, Entry, Kind, Unreadable
+from buildguard.stages.stage import KINDS, Entry, Kind
 from buildguard.system import git
 
 if TYPE_CHECKING:

@@ -7,15 +7,13 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.compare import chain
-from buildguard.compare.chain import Snapshot
-from buildguard.diagnostic import Unproven, shown_path
+from buildguard.diagnostic import Unproven, Unreadable, shown_path
 from buildguard.stages import manifest as manifests
+from buildguard.stages import snapshot
 from buildguard.stages.filesystem import read_file
 from buildguard.stages.hashing import hash_files
 from buildguard.stages.manifest import Entry, Extras, Manifest
-from buildguard.stages.snapshot import MOST_KEPT
-from buildguard.stages.stage import Unreadable
+from buildguard.stages.snapshot import MOST_KEPT, Snapshot
 from buildguard.system import git
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ class Disk:
         """
         self._brief = brief
         self._name = name
-        self._kind = chain.WORKTREE if listing is not None else chain.FOLDER
+        self._kind = snapshot.WORKTREE if listing is not None else snapshot.FOLDER
         self._prefix = prefix
         self._base = os.fsencode(root) + b"/"
         self._listing = listing

@@ -6,10 +6,10 @@ import os
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from buildguard.diagnostic import shown_path
-from buildguard.stages.git_reader import DAMAGED
-from buildguard.stages.stage import KINDS, Entry, Kind, Unreadable, behind
+from buildguard.diagnostic import Unreadable, shown_path
+from buildguard.stages.stage import KINDS, Entry, Kind, behind
 from buildguard.system import git
+from buildguard.system.git_reader import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildguard.compare import causes, chain
-from buildguard.compare.chain import Snapshot
-from buildguard.diagnostic import Unproven, shown_path
+from buildguard.diagnostic import Unproven, Unreadable, shown_path
+from buildguard.stages import lfs, snapshot
 from buildguard.stages import manifest as manifests
 from buildguard.stages.manifest import Manifest
-from buildguard.stages.stage import Unreadable
+from buildguard.stages.snapshot import Snapshot
 from buildguard.system import git
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Git:
             entries.append(manifests.of_bytes(self._below(row), mode, blob, row.oid))
         closed = tuple(path[len(self._prefix) :] + b"/" for path in self.stage.closed if path.startswith(self._prefix))
         notes = tuple(f"{shown_path(path)}: a submodule whose files are not here" for path in closed)
-        kind = chain.INDEX if self.stage.commit is None else chain.COMMIT
+        kind = snapshot.INDEX if self.stage.commit is None else snapshot.COMMIT
         return Snapshot(
             self.stage.name,
             kind,
@@ -96,7 +95,7 @@ class Git:
 
 def _mark(path: bytes, content: bytes) -> str:
     """What a committed file looks like that will surprise somebody on Linux."""
-    if causes.is_pointer(content) is not None:
+    if lfs.is_pointer(content) is not None:
         return "lfs"
     script = content.startswith(b"#!") or path.endswith((b".sh", b".bash"))
     return "crlf" if script and b"\r\n" in content else ""

@@ -9,8 +9,8 @@ import struct
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard.diagnostic import Unreadable
 from buildguard.stages.filesystem import READ_FLAGS, no_file, why_not
-from buildguard.stages.stage import Unreadable
 from buildguard.system import process
 
 if TYPE_CHECKING:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from buildguard.diagnostic import Unproven
+from buildguard.stages.manifest import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from buildguard.compare.chain import Snapshot
-    from buildguard.stages.stage import Unreadable
+    from buildguard.diagnostic import Unreadable
 
 MOST_KEPT = 64 << 20  # what is larger is compared by its digest alone
 
@@ -21,3 +23,32 @@ class Stage(Protocol):
 
     def originals(self, paths: Collection[bytes]) -> Mapping[bytes, bytes | Unreadable]:
         """The content of some of its entries as it lies there: a link's text, not what it leads to."""
+
+
+COMMIT, INDEX, WORKTREE, FOLDER = "commit", "index", "worktree", "folder"
+ARCHIVE, WORKSPACE, IMAGE, MANIFEST, UNREAD = "archive", "workspace", "image", "manifest", "unread"
+IN_GIT = frozenset({COMMIT, INDEX})
+
+
+class Snapshot(NamedTuple):
+    """A manifest as it was seen at a stage.
+
+    `stage` is its name as it was given, `kind` one of those above. `unproven` is what lies there and could not be looked
+    at, `closed` the folders (each with its final `/`) that it says nothing about. `commit` is the commit's full id, `digests` what else is known of the
+    stage as a whole (an archive's file and the tar inside it), `marks` the committed files that are no trouble in git and
+    some later: "crlf" for a script with Windows line ends, "lfs" for a pointer in place of a content. `dockerfile` is the one that an
+    image was built with, empty where that is not known. `damaged` are the
+    paths whose object in git does not match its id, with the reason: a file, a folder, or all of it (empty).
+    """
+
+    stage: str
+    kind: str
+    manifest: Manifest
+    notes: tuple[str, ...] = ()
+    unproven: tuple[Unproven, ...] = ()
+    closed: tuple[bytes, ...] = ()
+    commit: str = ""
+    digests: tuple[tuple[str, str], ...] = ()
+    marks: Mapping[bytes, str] = {}
+    dockerfile: str = ""
+    damaged: Mapping[bytes, str] = {}

@@ -6,6 +6,8 @@ import posixpath
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from buildguard.diagnostic import Unreadable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
@@ -30,19 +32,6 @@ class Entry(NamedTuple):
     path: bytes
     kind: Kind
     oid: str = ""
-
-
-class Unreadable(NamedTuple):
-    """A file that could not be read, and why; `gone` where it was listed and is not there any more.
-
-    `special` is what lies there instead of a file: a FIFO, a socket, a folder … `damaged` where its bytes are not those
-    that its id stands for.
-    """
-
-    reason: str
-    gone: bool = False
-    special: str = ""
-    damaged: bool = False
 
 
 class Stage(Protocol):

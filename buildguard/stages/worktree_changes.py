@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from buildguard.compare import causes
+from buildguard.stages import lfs
 from buildguard.stages.filesystem import read_file
 from buildguard.system import git
 
@@ -62,7 +62,7 @@ def _in_lfs(repository: git.Repository, rows: Mapping[bytes, git.GitEntry]) -> I
 
 
 def _is_pointed_at(content: bytes, pointer: bytes) -> bool:
-    return causes.is_pointer(pointer) == (hashlib.sha256(content).hexdigest(), len(content))
+    return lfs.is_pointer(pointer) == (hashlib.sha256(content).hexdigest(), len(content))
 
 
 def _is_edited(repository: git.Repository, row: git.GitEntry) -> bool:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.stages.git_reader import LINK, SUBMODULE, GitEntry, ObjectReader, Tree
 from buildguard.system import git_directory, process, programs
 from buildguard.system.git_directory import GitDir
+from buildguard.system.git_reader import LINK, SUBMODULE, GitEntry, ObjectReader, Tree
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator, Sequence
 
-    from buildguard.stages.stage import Unreadable
+    from buildguard.diagnostic import Unreadable
 
 __all__ = [
     "LINK",

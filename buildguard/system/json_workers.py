@@ -85,6 +85,6 @@ class Dialogue:
 
 
 def _ending(status: int) -> str:
-    from buildguard.engines.worker import ending
+    from buildguard.system.process import ending
 
     return f"the process that worked on it gave up: {ending(status)}"

@@ -164,3 +164,13 @@ def side_by_side(first: Callable[[], bytes], second: Callable[[], bytes]) -> tup
     finally:
         os.waitpid(child, 0)
     return theirs, mine
+
+
+def ending(status: int) -> str:
+    """How a process ended, in words."""
+    if status >= 0:
+        return f"it ended with status {status}"
+    try:
+        return f"it was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"it was ended by signal {-status}"

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildguard.diagnostic import Unreadable
 from buildguard.project.sources import Selection, choose
 from buildguard.stages.filesystem import Folder
-from buildguard.stages.stage import Entry, Kind, Unreadable
+from buildguard.stages.stage import Entry, Kind
 from buildguard.system import git, process
 from tests.conftest import BROKEN_BEFORE_312, Project
 

@@ -9,6 +9,7 @@ import pytest
 
 from buildguard.check import text_rules
 from buildguard.diagnostic import Range, Severity
+from buildguard.project import source_text
 from buildguard.remote.source_encoding import coding_of
 from tests.conftest import Project, interpreter
 
@@ -135,11 +136,11 @@ def test_bg107_is_what_really_happens(project: Callable[..., Project], tmp_path:
 
 
 def test_excerpts() -> None:
-    assert text_rules.excerpt_of(b"a\nb\r\nc", 2) == "b"
-    assert text_rules.excerpt_of(_BOM + b"a\n", 1) == "a"
-    assert text_rules.excerpt_of(b"a\n", 7) == ""
-    assert text_rules.excerpt_of(b"a\n", None) == ""
-    assert len(text_rules.excerpt_of(b"x" * 10_000_000, 1)) == 400
+    assert source_text.excerpt_of(b"a\nb\r\nc", 2) == "b"
+    assert source_text.excerpt_of(_BOM + b"a\n", 1) == "a"
+    assert source_text.excerpt_of(b"a\n", 7) == ""
+    assert source_text.excerpt_of(b"a\n", None) == ""
+    assert len(source_text.excerpt_of(b"x" * 10_000_000, 1)) == 400
 
 
 def test_range_is_in_code_points() -> None:

@@ -9,10 +9,11 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildguard.compare import chain, difference
-from buildguard.compare.chain import Snapshot
+from buildguard.compare import difference
+from buildguard.stages import snapshot
 from buildguard.stages.archives import reader
 from buildguard.stages.filesystem_snapshot import Disk
+from buildguard.stages.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,7 +166,7 @@ def of_tar(root: Path) -> Snapshot:
     file = root.with_suffix(".tar")
     with tarfile.open(file, "w", format=tarfile.GNU_FORMAT) as tar:
         tar.add(root, "")
-    return Snapshot("tar:x", chain.ARCHIVE, reader.read(file).manifest)
+    return Snapshot("tar:x", snapshot.ARCHIVE, reader.read(file).manifest)
 
 
 def judged(before: Snapshot, after: Snapshot) -> bool:

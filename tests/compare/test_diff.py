@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buildguard.diagnostic import Unreadable
 from buildguard.stages.archive import InArchive
-from buildguard.stages.stage import Unreadable
 from tests.compare.damage import git
 from tests.conftest import BROKEN_BEFORE_312
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.compare import causes, chain, difference
-from buildguard.compare.chain import Snapshot
+from buildguard.compare import causes, difference, hop_notes
 from buildguard.compare.difference import Evidence
 from buildguard.diagnostic import Unproven
+from buildguard.stages import snapshot
 from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, SUBMODULE, Entry, Extras, Manifest, of_bytes
+from buildguard.stages.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ _ID = b"1" * 40
 
 def _snapshot(
     files: Mapping[str, bytes | tuple[str, bytes]],
-    kind: str = chain.ARCHIVE,
+    kind: str = snapshot.ARCHIVE,
     *,
     extras: Extras = Extras(),  # noqa: B008
     contents_only: bool = False,
@@ -112,7 +113,7 @@ def test_names_that_a_disk_does_not_tell_apart() -> None:
 
 
 def test_what_somebody_dropped() -> None:
-    before, after = _snapshot({"a.py": b"x", "a.txt": b"y"}, chain.COMMIT), _snapshot({})
+    before, after = _snapshot({"a.py": b"x", "a.txt": b"y"}, snapshot.COMMIT), _snapshot({})
     drops = {b"a.py": ".gcloudignore:1: *", b"a.txt": ".gcloudignore:1: *"}
     words = "dropped by .gcloudignore:1: *"
 
@@ -132,8 +133,8 @@ def test_what_somebody_dropped() -> None:
 
 def test_what_an_image_lacks_or_has_more() -> None:
     before, image = (
-        _snapshot({"a.py": b"x", "b.txt": b"y"}, chain.COMMIT),
-        _snapshot({"c.py": b"1", "d.txt": b"2"}, chain.IMAGE),
+        _snapshot({"a.py": b"x", "b.txt": b"y"}, snapshot.COMMIT),
+        _snapshot({"c.py": b"1", "d.txt": b"2"}, snapshot.IMAGE),
     )
 
     found = _told(before, image, copied=frozenset({b"a.py"}))
@@ -148,17 +149,17 @@ def test_what_an_image_lacks_or_has_more() -> None:
     assert (archive["b.txt"][2:], archive["d.txt"][3]) == (("not in archive", True), True)
 
 
-@pytest.mark.parametrize("kind", [chain.COMMIT, chain.INDEX, chain.FOLDER])
+@pytest.mark.parametrize("kind", [snapshot.COMMIT, snapshot.INDEX, snapshot.FOLDER])
 def test_what_somebody_edits(kind: str) -> None:
-    before, after = _snapshot({"a": b"x", "b": b"x1"}, kind), _snapshot({"c": b"z", "b": b"x2"}, chain.WORKTREE)
+    before, after = _snapshot({"a": b"x", "b": b"x1"}, kind), _snapshot({"c": b"z", "b": b"x2"}, snapshot.WORKTREE)
 
     found = _told(before, after)
 
-    edited = kind != chain.FOLDER
+    edited = kind != snapshot.FOLDER
     assert {row[1] for row in found.values()} == {causes.LOCAL_EDIT if edited else causes.CONTENT}
     assert found["a"][2] == ("deleted in the working tree" if edited else "not in worktree")
     assert found["c"][2] == (f"not in {kind}" if edited else "only in worktree")
-    assert {row[1] for row in _told(before, after._replace(kind=chain.ARCHIVE)).values()} == {causes.CONTENT}
+    assert {row[1] for row in _told(before, after._replace(kind=snapshot.ARCHIVE)).values()} == {causes.CONTENT}
     back = _told(after, before, committed={b"b": before.manifest.entries[b"b"].blob})
     assert back["b"][1] == causes.LOCAL_EDIT
     assert back["b"][2].startswith(f"{kind} is as committed, worktree was edited\n")
@@ -183,7 +184,7 @@ def test_what_is_older() -> None:
 
 
 def test_what_git_filters() -> None:
-    before, after = _snapshot({"a": b"x\n"}, chain.COMMIT), _snapshot({"a": b"x\r\n"}, chain.WORKTREE)
+    before, after = _snapshot({"a": b"x\n"}, snapshot.COMMIT), _snapshot({"a": b"x\r\n"}, snapshot.WORKTREE)
     blob = before.manifest.entries[b"a"].blob
 
     bare = _told(before, after, filtered={b"a": (blob, "autocrlf")})
@@ -201,7 +202,7 @@ def test_what_nobody_could_look_at_is_no_row() -> None:
     assert _told(before, _snapshot({}, unproven=("a",))).keys() == {"d", "abc"}
     assert _told(before, _snapshot({}, unproven=("a/b/c", "d"))).keys() == {"abc"}
     assert _told(_snapshot({}, unproven=("ab",)), before).keys() == {"a/b/c", "d", "abc"}
-    assert _told(before, _snapshot({}, chain.UNREAD)) == {}
+    assert _told(before, _snapshot({}, snapshot.UNREAD)) == {}
 
 
 def test_what_a_stage_has_no_words_for() -> None:
@@ -230,12 +231,12 @@ def test_notes_tell_what_git_does_not_record() -> None:
         {}, extras=Extras(folders=many, special={b"p": "fifo"}, modes={b"a": 0o644, b"b": 0o644, b"c": 0o755})
     )
     other = _snapshot(
-        {}, chain.FOLDER,
+        {}, snapshot.FOLDER,
         extras=Extras(folders=frozenset({b"g"}), special={b"q": "socket"}, modes={b"a": 0o600, b"b": 0o755, b"c": 0o700},
                       twins={b"t": b"u"}, whole=True),
     )  # fmt: skip
 
-    assert difference.notes(one, other) == [
+    assert hop_notes.notes(one, other) == [
         "empty folders not in folder: f0, f1, f2, f3, f4 … and 2 more",
         "special files not in folder: p (fifo)",
         "empty folders only in folder: g",
@@ -245,15 +246,15 @@ def test_notes_tell_what_git_does_not_record() -> None:
         "hard links: t",
     ]
     unlooked = other._replace(manifest=Manifest([], other.manifest.extras._replace(whole=False)))
-    assert "empty folders not in folder" not in " ".join(difference.notes(one, unlooked))
+    assert "empty folders not in folder" not in " ".join(hop_notes.notes(one, unlooked))
     five = _snapshot({}, extras=Extras(folders=frozenset([*many][:5]), whole=True))
-    assert "more" not in " ".join(difference.notes(five, _snapshot({}, extras=Extras(whole=True))))
+    assert "more" not in " ".join(hop_notes.notes(five, _snapshot({}, extras=Extras(whole=True))))
 
 
 def test_what_is_carried_on_and_what_is_undone() -> None:
-    commit = _snapshot({"a": b"x\n", "b": b"y\n", "c": b"z\n", "d": b"w\n"}, chain.COMMIT)
+    commit = _snapshot({"a": b"x\n", "b": b"y\n", "c": b"z\n", "d": b"w\n"}, snapshot.COMMIT)
     crlf = {"a": b"x\r\n", "b": b"y\r\n", "c": b"z\r\n", "d": b"w\r\n"}
-    worktree = _snapshot(crlf, chain.WORKTREE)
+    worktree = _snapshot(crlf, snapshot.WORKTREE)
     archive = _snapshot({"a": b"x\r\n", "b": b"y\n", "c": b"other\n"})
     filtered = {path: (one.blob, "autocrlf") for path, one in commit.manifest.entries.items()}
     first = difference.explained(difference.rows(commit, worktree), commit, worktree, Evidence(filtered=filtered))
@@ -280,14 +281,14 @@ def _pointer(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("was", "now", "kind", "finding"),
     [
-        (_pointer(b"large"), b"large", chain.WORKTREE, False),
-        (_pointer(b"large"), b"large", chain.ARCHIVE, True),
-        (_pointer(b"large"), b"other", chain.WORKTREE, True),
-        (b"large", _pointer(b"large"), chain.WORKTREE, True),
+        (_pointer(b"large"), b"large", snapshot.WORKTREE, False),
+        (_pointer(b"large"), b"large", snapshot.ARCHIVE, True),
+        (_pointer(b"large"), b"other", snapshot.WORKTREE, True),
+        (b"large", _pointer(b"large"), snapshot.WORKTREE, True),
     ],
 )
 def test_a_pointer_and_the_content_that_it_means(was: bytes, now: bytes, kind: str, finding: bool) -> None:
-    before, after = _snapshot({"a": was}, chain.COMMIT), _snapshot({"a": now}, kind)
+    before, after = _snapshot({"a": was}, snapshot.COMMIT), _snapshot({"a": now}, kind)
 
     found = difference.explained(
         difference.rows(before, after), before, after, Evidence(before={b"a": was}, after={b"a": now})
@@ -346,19 +347,19 @@ def test_history_beside_what_the_bytes_tell() -> None:
 
 def test_notes_of_six_names_and_of_other_people_s_bits() -> None:
     six = frozenset(f"f{number}".encode() for number in range(6))
-    found = difference.notes(_snapshot({}, extras=Extras(folders=six)), _snapshot({}, extras=Extras(whole=True)))
+    found = hop_notes.notes(_snapshot({}, extras=Extras(folders=six)), _snapshot({}, extras=Extras(whole=True)))
     assert found == ["empty folders not in archive: f0, f1, f2, f3, f4 … and 1 more"]
     modes = [_snapshot({}, extras=Extras(modes={b"a": mode})) for mode in (0o644, 0o645)]
-    assert difference.notes(*modes) == ["permissions 0644 became 0645: a"]
-    assert difference.notes(*modes[::-1]) == ["permissions 0645 became 0644: a"]
+    assert hop_notes.notes(*modes) == ["permissions 0644 became 0645: a"]
+    assert hop_notes.notes(*modes[::-1]) == ["permissions 0645 became 0644: a"]
 
 
 def test_only_the_row_of_the_path_is_undone() -> None:
     """Through four stages: the worktree is neither the first hop nor the only one with rows."""
-    index = _snapshot({"0": b"0", "a": b"x\n", "b": b"y\n", "new": b"1", "e": b"e\n", "no.txt": b"n"}, chain.INDEX)
-    commit = _snapshot({"0": b"0", "a": b"old", "b": b"y\n", "e": b"old", "no.txt": b"n"}, chain.COMMIT)
-    worktree = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"y\r\n", "e": b"x\n"}, chain.WORKTREE)
-    folder = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"x\n", "e": b"x\n"}, chain.FOLDER)
+    index = _snapshot({"0": b"0", "a": b"x\n", "b": b"y\n", "new": b"1", "e": b"e\n", "no.txt": b"n"}, snapshot.INDEX)
+    commit = _snapshot({"0": b"0", "a": b"old", "b": b"y\n", "e": b"old", "no.txt": b"n"}, snapshot.COMMIT)
+    worktree = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"y\r\n", "e": b"x\n"}, snapshot.WORKTREE)
+    folder = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"x\n", "e": b"x\n"}, snapshot.FOLDER)
     archive = _snapshot({"0": b"1", "a": b"x\n", "b": b"y\r\n", "e": b"x\n", "no.txt": b"n"})
     filtered = {path: (one.blob, "autocrlf") for path, one in index.manifest.entries.items() if path in {b"a", b"b"}}
     hops = []

@@ -10,17 +10,18 @@ import pytest
 import requests
 
 from buildguard.cli.render.deploy import as_text, history_text
-from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import lock
 from buildguard.deploy.bucket_store import Lock
-from buildguard.deploy.history import history, ledger_of
-from buildguard.deploy.ledger import ServiceId
+from buildguard.deploy.history import history
 from buildguard.deploy.prepare import Request
 from buildguard.deploy.run import rollback
 from buildguard.errors import DeployInterruptedError, UnprovenError
 from buildguard.gcp.cloud_build import CloudBuild
 from buildguard.gcp.cloud_run import Run
 from buildguard.gcp.storage import Storage
+from buildguard.project import ledger as ledgers
+from buildguard.project.attempts import ledger_of
+from buildguard.project.ledger import ServiceId
 from buildguard.system.git import repository_of
 from tests.deploy.conftest import Meanwhile, Watcher, deployed
 

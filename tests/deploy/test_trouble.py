@@ -18,10 +18,8 @@ from buildguard.cli.render.deploy import as_text
 from buildguard.cli.render.html import page
 from buildguard.compare.manifest import manifest
 from buildguard.deploy import fallback, lock
-from buildguard.deploy import ledger as ledgers
 from buildguard.deploy import plan as plans
 from buildguard.deploy.bucket_store import Lock
-from buildguard.deploy.history import Attempts
 from buildguard.deploy.prepare import Request
 from buildguard.deploy.run import deploy
 from buildguard.diagnose.collect import Asked, _attempted
@@ -30,6 +28,8 @@ from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_run import Run
 from buildguard.gcp.emulator import cloud_build
 from buildguard.gcp.storage import Storage
+from buildguard.project import ledger as ledgers
+from buildguard.project.attempts import Attempts
 from buildguard.system import programs
 from tests import images
 from tests.deploy.conftest import Watcher, deployed

@@ -21,7 +21,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from buildguard.check.context import Request
 from buildguard.check.run import check
 from buildguard.diagnose.collect import Asked
 from buildguard.diagnose.run import examine
@@ -31,6 +30,7 @@ from buildguard.gcp.emulator.server import Emulator
 from buildguard.gcp.emulator.tampering import older_source
 from buildguard.gcp.storage import ChangedError, Storage
 from buildguard.locate import locate
+from buildguard.project.request import Request
 from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits

@@ -470,11 +470,11 @@ def test_an_image_that_moves_while_it_is_read(
     image: Callable[..., str], project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files of the one and verdicts of the other prove nothing of either."""
-    from buildguard.check.context import Request
     from buildguard.check.image import check_image
     from buildguard.check.targets import judge_all
     from buildguard.cli.render.progress import Progress
     from buildguard.errors import UnprovenError
+    from buildguard.project.request import Request
 
     tag = image(images.base("3.11"), _inside(_PROJECT, "/app"))
 

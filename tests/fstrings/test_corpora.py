@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.check.text_rules import decoded
 from buildguard.codes import RULE_ERRORS
 from buildguard.fstrings import rules
 from buildguard.fstrings.fix_plan import plan
 from buildguard.fstrings.prefilter import may_be_refused, may_nest
+from buildguard.project.source_text import decoded
 from tests.conftest import VERSIONS, interpreter
 from tests.oracle import doubt, refusals
 

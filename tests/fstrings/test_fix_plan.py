@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 
-from buildguard.check.text_rules import decoded, encoded
 from buildguard.fstrings.fix_plan import plan
 from buildguard.fstrings.planner_process import Patient, operations
+from buildguard.project.source_text import decoded, encoded
 from tests.conftest import CASES, interpreter
 from tests.oracle import doubt, refusals
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from buildguard.check import text_rules
 from buildguard.check.suppressions import ignores
 from buildguard.fstrings.rules import Lines, findings, judge
 from buildguard.fstrings.statements import statements
+from buildguard.project import source_text
 from tests.oracle import refusals
 
 # A source, and each finding for 3.11 as its code and the text under it, in order.
@@ -176,7 +176,7 @@ def test_any_mix_of_nesting_is_read_or_refused(opening: str, closing: str) -> No
 
         assert not findings(source.encode(), 13) or refusals("3.13", [source]) != [""] or levels > 50
         assert bool(findings(source.encode(), 11)) or opening == "{[{("
-        assert text_rules.decoded(source.encode()) == source
+        assert source_text.decoded(source.encode()) == source
 
 
 def test_hostile_sources_end_soon() -> None:
@@ -188,7 +188,7 @@ def test_hostile_sources_end_soon() -> None:
         "f'" + "{x:" * 50_000,
         "\\" * 500_000 + "f'{x}'",
     ):
-        assert text_rules.decoded(source.encode()) is not None
+        assert source_text.decoded(source.encode()) is not None
         for _one in judge(source, 11):
             pass
         assert len(statements(source)) == 1

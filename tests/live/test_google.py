@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.check.context import Request
 from buildguard.check.run import check
 from buildguard.errors import UnprovenError
 from buildguard.gcp.build_log import Tail
 from buildguard.gcp.cloud_build import CloudBuild, source_of
 from buildguard.gcp.storage import Storage, Url
 from buildguard.locate import locate
+from buildguard.project.request import Request
 from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits

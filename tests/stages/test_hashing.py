@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildguard.diagnostic import Unreadable
 from buildguard.stages.hashing import Hashed, hash_file, hash_files
 from buildguard.stages.manifest import blob_id
-from buildguard.stages.stage import Unreadable
 from buildguard.system import process
 
 if TYPE_CHECKING:

@@ -13,13 +13,12 @@ import warnings
 from typing import TYPE_CHECKING
 
 from buildguard.check import text_rules
-from buildguard.deploy import ledger
 from buildguard.diagnose import known_messages, log_parser
 from buildguard.diagnostic import shown
 from buildguard.docker.native_modules import Reader
 from buildguard.errors import GuardError
 from buildguard.fstrings import rules as fstrings_rules
-from buildguard.project import compose, config, contexts, dockerfile, image_layout, version_files
+from buildguard.project import compose, config, contexts, dockerfile, image_layout, ledger, version_files
 from buildguard.project.cloudbuild import guard_step as steps
 from buildguard.project.cloudbuild import lint
 from buildguard.project.ignore import docker, gcloud

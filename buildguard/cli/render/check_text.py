@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildguard.cli.render.plural import brief, count, of_unproven
-from buildguard.compare.chain import WORKSPACE
-from buildguard.diagnostic import Severity, shown
+from buildguard.diagnostic import Severity, brief, count, of_unproven, shown
+from buildguard.stages.snapshot import WORKSPACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildguard import __version__
-from buildguard.cli.render.plural import count, of_unproven
 from buildguard.compare.difference import CODES
-from buildguard.diagnostic import shown, shown_path
+from buildguard.diagnostic import count, of_unproven, shown, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

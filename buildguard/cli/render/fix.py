@@ -6,8 +6,7 @@ import difflib
 import string
 from typing import TYPE_CHECKING
 
-from buildguard.cli.render.plural import count, of_unproven
-from buildguard.diagnostic import shown
+from buildguard.diagnostic import count, of_unproven, shown
 from buildguard.fstrings.planner_process import SEPARATE
 
 if TYPE_CHECKING:

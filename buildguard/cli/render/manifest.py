@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildguard import __version__
-from buildguard.cli.render.plural import count, of_unproven
-from buildguard.diagnostic import shown, shown_path
+from buildguard.diagnostic import count, of_unproven, shown, shown_path
 from buildguard.stages import manifest as manifests
 
 if TYPE_CHECKING:

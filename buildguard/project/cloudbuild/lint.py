@@ -54,7 +54,7 @@ def problems(data: bytes, file: str, given: Mapping[str, str]) -> list[Finding]:
 
 
 def _line(data: bytes, number: int | None) -> str:
-    from buildguard.check.text_rules import excerpt_of
+    from buildguard.project.source_text import excerpt_of
 
     return excerpt_of(data, number)
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.check.context import Request
 from buildguard.check.run import check
 from buildguard.cli.render.formats import render
 from buildguard.compare.diff import diff
@@ -27,6 +26,7 @@ from buildguard.gcp.cloud_build import CloudBuild, source_of
 from buildguard.gcp.emulator.tampering import older_source
 from buildguard.locate import locate
 from buildguard.project.cloudbuild import guard_step as step
+from buildguard.project.request import Request
 from tests import images
 from tests.conftest import BROKEN_BEFORE_312, REPOSITORY, Project
 from tests.gcp.emulator.conftest import BUCKET

@@ -11,8 +11,8 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard.diagnostic import Unreadable
 from buildguard.errors import UnprovenError
-from buildguard.stages.stage import Unreadable
 from buildguard.system import process
 
 if TYPE_CHECKING:

@@ -1,0 +1,51 @@
+"""What the ledger of this machine says of the deploys of a repository."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from buildguard.errors import UnprovenError
+from buildguard.project import ledger as ledgers
+from buildguard.project.ledger import Line
+from buildguard.system import git
+
+
+def ledger_of(repository: git.Repository) -> Path:
+    """Where a repository's ledger lies: in the git folder that all its worktrees share."""
+    return git.git_folder(repository, "objects").parent / ledgers.NAME
+
+
+class Attempts(NamedTuple):
+    """What `history` returns: runs, the oldest first; how many files changed since the run before (-1: nobody can tell)."""
+
+    runs: tuple[tuple[Line, ...], ...]
+    changed: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def local(cwd: Path) -> Attempts | None:
+    """What this machine's own ledger says; None where no deploy was ever made here."""
+    repository = git.repository_of(cwd)
+    if repository is None:
+        return None
+    lines, _broken = ledgers.read(ledger_of(repository))
+    return attempts_of(repository, lines, []) if lines else None
+
+
+def attempts_of(repository: git.Repository, lines: list[Line], notes: list[str]) -> Attempts:
+    runs = ledgers.runs(ledgers.merged(lines))
+    commits = [run[0].commit for run in runs]
+    changed = [_changed(repository, *pair) for pair in pairwise(["", *commits])]
+    return Attempts(tuple(map(tuple, runs)), tuple(changed), tuple(notes))
+
+
+def _changed(repository: git.Repository, before: str, after: str) -> int:
+    """How many files differ between two commits; -1 where one of them is not here."""
+    if before == after:
+        return 0
+    try:
+        return repository.number_changed(before, after) if before else -1
+    except UnprovenError:
+        return -1

@@ -1,0 +1,64 @@
+"""The text of a source: decoded as its cookie declares, encoded again, and cut to an excerpt. Pure."""
+
+from __future__ import annotations
+
+import codecs
+
+from buildguard.remote.source_encoding import BOM, coding_of, hides_code
+
+
+def excerpt_of(data: bytes, line: int | None) -> str:
+    """One line of a source, for people: decoded as well as it can be, at most 400 characters."""
+    if line is None or line < 1:
+        return ""
+    start = 0
+    for _ in range(line - 1):
+        start = data.find(b"\n", start) + 1
+        if start == 0:
+            return ""
+    end = data.find(b"\n", start)
+    raw = data[start : end if end >= 0 else None][:1600]
+    text = raw.removeprefix(BOM).removesuffix(b"\r") if start == 0 else raw.removesuffix(b"\r")
+    return text.decode("utf-8", "replace")[:400]
+
+
+def decoded(data: bytes) -> str | None:
+    """The text of a source as CPython decodes it, without its BOM; None where it cannot be, or must not be."""
+    name = codec_of(data)
+    try:
+        return data.removeprefix(BOM).decode(name) if name else None
+    except (UnicodeError, ValueError, LookupError):
+        return None
+
+
+def encoded(changed: str, data: bytes) -> bytes | None:
+    """A changed text in the encoding, and with the BOM, of the source that it comes from; None where that fails."""
+    name = codec_of(data)
+    bom = BOM if data.startswith(BOM) else b""
+    try:
+        return bom + changed.encode(name) if name else None
+    except (UnicodeError, ValueError, LookupError):
+        return None
+
+
+def codec_of(data: bytes) -> str | None:
+    """The codec that CPython decodes a source with; None where there is none, or where it hides code."""
+    coding = coding_of(data)
+    if coding.is_utf8:
+        return "utf-8"
+    assert coding.cookie is not None
+    if coding.has_bom or hides_code(coding.cookie) or not _decodes(data, coding.cookie):
+        return None
+    return coding.cookie
+
+
+def _decodes(data: bytes, name: str) -> bool:
+    """Whether a codec of that name exists, is one for text, and reads these bytes."""
+    try:
+        codec = codecs.lookup(name)
+        if not getattr(codec, "_is_text_encoding", True):
+            return False
+        data.decode(name)
+    except (LookupError, ValueError):
+        return False
+    return True

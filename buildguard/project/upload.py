@@ -1,0 +1,34 @@
+"""Which entries of a commit an upload sends. Pure."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Mapping
+
+from buildguard.project.ignore import gcloud
+from buildguard.project.ignore.rules import Rule, parents
+from buildguard.stages.manifest import LINK, SUBMODULE, Entry
+
+
+def chosen(entries: Mapping[bytes, Entry], rules: gcloud.Rules) -> tuple[list[Entry], list[tuple[Entry, Rule]]]:
+    """The entries that are sent and those that a rule drops; a submodule has no content of its own to send."""
+    links = any(entry.mode == LINK for entry in entries.values())
+    folders = {folder for path in entries for folder in parents(os.fsdecode(path))} if links else set()
+    sent, dropped = [], []
+    for path, entry in entries.items():
+        text = os.fsdecode(path)
+        to_folder = entry.mode == LINK and _target(text, entry) in folders
+        rule = rules.drops(text, is_folder=to_folder or entry.mode == SUBMODULE)
+        if rule is not None:
+            dropped.append((entry, rule))
+        elif entry.mode != SUBMODULE:
+            sent.append(entry)
+    return sent, dropped
+
+
+def _target(path: str, entry: Entry) -> str:
+    """Where a link leads, as a path of the project; empty for out of it."""
+    text = os.fsdecode(entry.text)
+    joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
+    return "" if text.startswith("/") or joined.startswith("..") else joined
