@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from buildguard.errors import UsageError
 from buildguard.project import config
 from buildguard.stages.filesystem import resolved, stage_on_disk
 from buildguard.stages.git_objects import commit_of, index_of
+from buildguard.stages.stage import Stage
 from buildguard.system import git
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from buildguard.stages.stage import Stage
 
 _OTHERS = ("tar:", "gs://", "image:", "build:", "manifest:")
 _MARKS = ("Dockerfile", "Containerfile", *(name.decode() for name in config.FILES))

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
+from buildguard.check.context import Job
 from buildguard.diagnostic import Diagnostic, Range, Severity, shown_path
+from buildguard.project.config import Config
 from buildguard.project.discovery import cloudbuild_name
 from buildguard.remote.manifest_rows import VERIFIER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from buildguard.check.context import Job
-    from buildguard.project.config import Config
-    from buildguard.stages.stage import Stage
+from buildguard.stages.stage import Stage
 
 AGAIN = "buildguard init --cloudbuild writes both anew"
 

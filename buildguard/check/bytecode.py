@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from buildguard.docker.image_stage import Held
+from buildguard.docker.image_stage import Held
 
 _CACHED = re.compile(rb"^(?P<stem>.+?)\.(?P<tag>[^.]+)(?:\.opt-(?P<level>[^.]*))?\.pyc$")
 _HEAD = 16

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Container, Iterator, Sequence
+from typing import NamedTuple
 
-from buildguard.check.context import image_of
+from buildguard.check.context import Job, image_of
+from buildguard.check.targets import Share
 from buildguard.compare.build_stage import Workspace
 from buildguard.compare.causes import CONTENT, TRUNCATED
 from buildguard.compare.chain import Chain, Hop
@@ -19,31 +21,22 @@ from buildguard.docker.image_stage import InImage
 from buildguard.engines import cloud_round
 from buildguard.engines.cloud import Answer
 from buildguard.engines.cloud_request import Options
+from buildguard.engines.cloud_results import Told
+from buildguard.engines.cloud_round import Came
 from buildguard.engines.verify_interpreter import questions
 from buildguard.errors import UnprovenError
+from buildguard.gcp.cloud_build import Seen as Build
 from buildguard.gcp.cloud_build import left_running
 from buildguard.gcp.object_stage import Object
-from buildguard.gcp.storage import ChangedError
-from buildguard.project.source_archive import Seen, pack_seen, select
+from buildguard.gcp.storage import ChangedError, Stored
+from buildguard.project.source_archive import Packed, Seen, Selected, pack_seen, select
 from buildguard.remote.cloud_driver import is_source
 from buildguard.remote.source_names import HEAD
 from buildguard.stages.archive_snapshot import Archive
 from buildguard.stages.filesystem import OnDisk
-from buildguard.stages.manifest import EXECUTABLE, LINK, Manifest
+from buildguard.stages.manifest import EXECUTABLE, LINK, Entry, Manifest
 from buildguard.stages.snapshot import UNREAD, Snapshot
 from buildguard.system.temporary import folder_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Sequence
-
-    from buildguard.check.context import Job
-    from buildguard.check.targets import Share
-    from buildguard.engines.cloud_results import Told
-    from buildguard.engines.cloud_round import Came
-    from buildguard.gcp.cloud_build import Seen as Build
-    from buildguard.gcp.storage import Stored
-    from buildguard.project.source_archive import Packed, Selected
-    from buildguard.stages.manifest import Entry
 
 _NO_COMMIT = 315532800  # 1980: a time that every archive format can hold
 _FEW = 3

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from buildguard import __version__
 from buildguard.check.merge import MARK
 from buildguard.diagnostic import Edit, Finding, Range, Severity, Unreadable
-from buildguard.engines.engine import Source
+from buildguard.engines.engine import Engine, Outcome, Ready, Source
 from buildguard.errors import UnprovenError
 from buildguard.stages.filesystem import OnDisk, digest_file
+from buildguard.stages.stage import Entry, Stage
 from buildguard.system import process
-from buildguard.system.cache import context_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from buildguard.engines.engine import Engine, Outcome, Ready
-    from buildguard.stages.stage import Entry, Stage
-    from buildguard.system.cache import Cache
+from buildguard.system.cache import Cache, context_of
 
 # What turns an interpreter's words into findings: a cached verdict is no older than these files.
 _RULES = (
     "check/findings.py",
     "check/text_rules.py",
     "remote/source_encoding.py",
-    "fstrings/planner_process.py",
+    "project/source_text.py",
     "fstrings/*.py",
 )
 _MANY = 400

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.check.filters import Filters, filters
 from buildguard.diagnostic import shown_path
 from buildguard.engines.select import Setting
 from buildguard.errors import UsageError
+from buildguard.locate import Place
 from buildguard.project import config as configs
 from buildguard.project import discovery
-from buildguard.project.config import config_files
+from buildguard.project.config import Config, config_files
 from buildguard.project.request import Request
 from buildguard.project.sources import Chosen, Selection, choose, deciding
 from buildguard.project.target import Target
+from buildguard.stages.stage import Entry
 from buildguard.system import cache as caches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from buildguard.engines.cloud import Cloud
-    from buildguard.locate import Place
-    from buildguard.project.config import Config
-    from buildguard.stages.stage import Entry
 
 
 UNTOLD = "no file says which Python it is"

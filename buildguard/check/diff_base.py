@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from buildguard.diagnostic import shown_path
+from buildguard.check.context import Job
+from buildguard.diagnostic import Diagnostic, Unproven, shown_path
+from buildguard.engines.engine import Ready
 from buildguard.errors import UsageError
 from buildguard.project import config as configs
 from buildguard.project import discovery
 from buildguard.project.config import config_files
 from buildguard.project.sources import Selection, choose
+from buildguard.project.target import Target
 from buildguard.stages.git_objects import InGit, commit_of
 from buildguard.stages.worktree_changes import unchanged
 from buildguard.system import cache as caches
+from buildguard.system import git
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from buildguard.check.context import Job
     from buildguard.check.targets import Seen
-    from buildguard.diagnostic import Diagnostic, Unproven
-    from buildguard.engines.engine import Ready
-    from buildguard.project.target import Target
-    from buildguard.system import git
 
 _SEEN = b"interpreter"
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from buildguard.codes import can_be_silenced, check_pattern
+from buildguard.diagnostic import Diagnostic, Finding
+from buildguard.project.config import Config
 from buildguard.project.sources import matches
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from buildguard.diagnostic import Diagnostic, Finding
-    from buildguard.project.config import Config
 
 
 class Filters(NamedTuple):

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 from buildguard.check import text_rules
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Finding, Range, Severity
+from buildguard.engines.engine import Outcome, Rejected
 from buildguard.project import source_text
 from buildguard.project.target import PEP_701
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from buildguard.engines.engine import Outcome, Rejected
 
 # What a later Python refuses, among all that compilers warn of: PEP 765, invalid escapes and literals.
 _BECOMES_ERROR = re.compile(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from buildguard.check import verify_fix
 from buildguard.check.context import Job, no_version, nothing, prepare, setting, share_of
@@ -12,27 +13,21 @@ from buildguard.check.filters import Ignore, silenced
 from buildguard.check.merge import diagnostic_of
 from buildguard.check.suppressions import ignores
 from buildguard.check.write_back import replace
-from buildguard.diagnostic import Severity, Unproven, Unreadable, shown_path
+from buildguard.diagnostic import Range, Severity, Unproven, Unreadable, shown_path
 from buildguard.engines import select as engines
+from buildguard.engines.engine import Ready
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.fstrings import rules
 from buildguard.fstrings.planner_process import Operation, Patient, operations
 from buildguard.fstrings.prefilter import may_be_refused
+from buildguard.locate import Place
 from buildguard.project import source_text
 from buildguard.project.request import Request
-from buildguard.project.target import PythonVersion
+from buildguard.project.target import PythonVersion, Target
 from buildguard.remote.source_encoding import coding_of
 from buildguard.stages.filesystem import OnDisk
+from buildguard.stages.stage import Entry
 from buildguard.system import process
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from buildguard.diagnostic import Range
-    from buildguard.engines.engine import Ready
-    from buildguard.locate import Place
-    from buildguard.project.target import Target
-    from buildguard.stages.stage import Entry
 
 
 class Left(NamedTuple):

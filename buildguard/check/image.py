@@ -5,31 +5,25 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
-from buildguard.check.result import Dependencies, InsideImage
+from buildguard.check.result import Dependencies, InsideImage, Report
 from buildguard.check.run import judged
-from buildguard.check.targets import judge_all
+from buildguard.check.targets import Seen, Watcher, judge_all
 from buildguard.compare.image_project import Finder, Project, parse, project_around
 from buildguard.diagnostic import Severity, Unproven, count, shown_path
 from buildguard.docker import client as daemons
 from buildguard.docker import images, native_modules
 from buildguard.docker import sandbox as cells
 from buildguard.docker.image_stage import ImageFiles, InImage
+from buildguard.docker.images import Image
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.locate import Place
 from buildguard.project import discovery
 from buildguard.project.request import Request, may_pull
 from buildguard.project.sources import Chosen, Selection, choose
 from buildguard.project.target import Target
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from buildguard.check.result import Report
-    from buildguard.check.targets import Seen, Watcher
-    from buildguard.docker.images import Image
 
 _PREFIX = "image:"
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 from buildguard.check.bytecode import Stray, Suspect, looked_at
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
-from buildguard.engines.engine import Source
+from buildguard.docker.image_stage import InImage
+from buildguard.engines.engine import Engine, Ready, Source
+from buildguard.engines.worker import Greeting
 from buildguard.errors import UnprovenError
-from buildguard.system.cache import context_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from buildguard.docker.image_stage import InImage
-    from buildguard.engines.engine import Engine, Ready
-    from buildguard.engines.worker import Greeting
-    from buildguard.system.cache import Cache
+from buildguard.system.cache import Cache, context_of
 
 _SUFFIX = b".pyc"
 _HEAD = 16

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from buildguard.diagnostic import Diagnostic, Range, Severity
+from buildguard.engines.engine import Ready
 from buildguard.project import image_reference
-from buildguard.project.target import PythonVersion, admits
-
-if TYPE_CHECKING:
-    from buildguard.engines.engine import Ready
-    from buildguard.project.target import Target
+from buildguard.project.target import PythonVersion, Target, admits
 
 
 def broken(target: Target, ready: Ready) -> list[Diagnostic]:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 from buildguard.codes import RULE_ERRORS
-from buildguard.diagnostic import Diagnostic
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from buildguard.diagnostic import Finding
+from buildguard.diagnostic import Diagnostic, Finding
 
 IGNORE = "ignore"  # the code of a comment that silences others: among the findings of a source, never reported
 MARK = b"buildguard:"  # no comment does without

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.codes import RULE_ERRORS
-from buildguard.diagnostic import Severity
+from buildguard.diagnostic import Diagnostic, Severity, Unproven
+from buildguard.project.target import ContextBasis
 
 if TYPE_CHECKING:
     from buildguard.compare.chain import Chain
-    from buildguard.diagnostic import Diagnostic, Unproven
-    from buildguard.project.target import ContextBasis
 
 
 class TargetRow(NamedTuple):

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from buildguard.check import build_files, diff_base
 from buildguard.check.context import Job, asked_about, nothing, prepare
 from buildguard.check.filters import silenced
 from buildguard.check.merge import across_targets, merged
 from buildguard.check.result import Report
-from buildguard.check.targets import judge_all
+from buildguard.check.targets import Seen, Watcher, judge_all
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
 from buildguard.errors import GuardError, UnprovenError
+from buildguard.locate import Place
 from buildguard.project.request import Request
+from buildguard.project.target import Target
 from buildguard.stages.git_objects import damaged_in
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from buildguard.check.targets import Seen, Watcher
-    from buildguard.locate import Place
-    from buildguard.project.target import Target
 
 _OPINIONS = 1000  # files that are shown to this machine's python3 at the most
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -13,22 +14,18 @@ from buildguard.check.context import Job, cache_of, no_version, nothing, setting
 from buildguard.check.filters import Ignore
 from buildguard.check.merge import IGNORE, diagnostic_of
 from buildguard.check.result import TargetRow
-from buildguard.diagnostic import Diagnostic, Severity, Unproven, Unreadable, shown_path
+from buildguard.diagnostic import Diagnostic, Finding, Severity, Unproven, Unreadable, shown_path
 from buildguard.engines import select as engines
-from buildguard.engines.engine import PROOFS
+from buildguard.engines.engine import PROOFS, Engine, Ready
 from buildguard.project.request import may_pull
 from buildguard.project.target import PythonVersion, Target
+from buildguard.stages.stage import Entry
 from buildguard.system import process, threads
 from buildguard.system.cache import Cache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
     from buildguard.check.cloud import Brought, CloudRun
     from buildguard.compare.chain import Chain
-    from buildguard.diagnostic import Finding
-    from buildguard.engines.engine import Engine, Ready
-    from buildguard.stages.stage import Entry
 
 _MUSL = (
     "{image} runs on musl, not glibc: wheels for manylinux do not install in it, and its threads have 128 KiB of stack,"

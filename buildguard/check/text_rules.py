@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import TYPE_CHECKING
 
 from buildguard.diagnostic import Finding, Range, Severity, shown
 from buildguard.project.source_text import excerpt_of
-from buildguard.remote.source_encoding import coding_of, hides_code, undecodable
-
-if TYPE_CHECKING:
-    from buildguard.remote.source_encoding import Coding
+from buildguard.remote.source_encoding import Coding, coding_of, hides_code, undecodable
 
 _TO_UTF8 = "save the file as UTF-8"
 _WIDE_BOMS = {

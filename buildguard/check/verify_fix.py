@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from buildguard.engines.engine import Engine
 from buildguard.engines.pool import source_of
 from buildguard.errors import UnprovenError
 from buildguard.remote import program
 from buildguard.system import process
 from buildguard.system.json_workers import Dialogue, Lost
 from buildguard.system.pythons import candidates
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from buildguard.engines.engine import Engine
 
 _READERS = ("3.13", "3.14", "3.12")
 _AST_COMPARE = program("ast_compare.py")

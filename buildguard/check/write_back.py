@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
 
+from buildguard.stages.filesystem import OnDisk
+from buildguard.stages.stage import Entry
 from buildguard.system import temporary
-
-if TYPE_CHECKING:
-    from buildguard.stages.filesystem import OnDisk
-    from buildguard.stages.stage import Entry
 
 
 def replace(stage: OnDisk, entry: Entry, before: bytes, after: bytes) -> str:

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 from buildguard.check.build_files import AGAIN, build_files, step_file, step_troubles
 from buildguard.check.context import image_of
 from buildguard.diagnostic import shown
 from buildguard.engines.engine import Unavailable
 from buildguard.engines.select import Chooser, Setting, order_of
+from buildguard.engines.worker import Greeting
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import auth, setup
-from buildguard.locate import locate
+from buildguard.locate import Place, locate
 from buildguard.project import config as configs
 from buildguard.project import discovery
-from buildguard.project.config import config_files
+from buildguard.project.config import Config, config_files
+from buildguard.project.discovery import Found
 from buildguard.project.request import Request
-from buildguard.project.sources import Selection, choose
-from buildguard.project.target import NEWEST, OLDEST, PythonVersion
+from buildguard.project.sources import Chosen, Selection, choose
+from buildguard.project.target import NEWEST, OLDEST, PythonVersion, Target
 from buildguard.system import cache as caches
 from buildguard.system import process, programs
 from buildguard.system.pythons import candidates, default_python3
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from buildguard.engines.worker import Greeting
-    from buildguard.locate import Place
-    from buildguard.project.config import Config
-    from buildguard.project.discovery import Found
-    from buildguard.project.sources import Chosen
-    from buildguard.project.target import Target
-
 
 _PATIENCE = 10
 

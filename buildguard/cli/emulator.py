@@ -6,17 +6,13 @@ import os
 import shlex
 import signal
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from buildguard.errors import UnprovenError, UsageError
+from buildguard.gcp.emulator.server import Emulator
 from buildguard.system import process, programs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from buildguard.gcp.emulator.server import Emulator
 
 _STALE = "stale-source"
 

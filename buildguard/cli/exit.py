@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from types import FrameType
 
 import click
 
 from buildguard import __version__
 from buildguard.errors import BuildRunsError, GuardError, UnprovenError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
 
 _INTERRUPTED = 130
 _BUG = 4

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from buildguard.cli.init_cloudbuild import guard_build
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.system import git
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 HOOKS = ("pre-commit", "pre-push")
 # Keys as they stand below `[tool.buildguard]` in pyproject.toml; buildguard.toml has them without the prefix.

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from buildguard.check.build_files import build_files
 from buildguard.check.context import image_of
 from buildguard.cli.render.formats import write
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UsageError
-from buildguard.locate import locate
+from buildguard.locate import Place, locate
 from buildguard.project import config as configs
 from buildguard.project import discovery, image_reference
 from buildguard.project.cloudbuild import edit
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.cloudbuild.edit import NewStep
-from buildguard.project.config import config_files
+from buildguard.project.config import Config, config_files
 from buildguard.project.ignore import gcloud
 from buildguard.project.request import Request
 from buildguard.project.sources import Selection, choose
+from buildguard.project.target import Target
 from buildguard.stages.filesystem import read_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from buildguard.locate import Place
-    from buildguard.project.config import Config
-    from buildguard.project.target import Target
 
 _NAMES = ("cloudbuild.yaml", "cloudbuild.yml", "cloudbuild.json")
 _MARK = ".buildguard/"

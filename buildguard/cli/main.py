@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,6 @@ from buildguard.errors import UnprovenError
 from buildguard.system import programs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from buildguard.check.result import Report
     from buildguard.cli.render.progress import Progress
     from buildguard.locate import Place

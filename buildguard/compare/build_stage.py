@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from buildguard.diagnostic import Unreadable
 from buildguard.engines import cloud_results
 from buildguard.errors import UnprovenError
-from buildguard.gcp.cloud_build import CloudBuild
+from buildguard.gcp.cloud_build import CloudBuild, Provenance, Seen
 from buildguard.gcp.object_stage import fetch
 from buildguard.gcp.storage import Storage, Url
 from buildguard.stages import manifest as manifests
@@ -22,11 +23,6 @@ from buildguard.stages.archives import reader as archives
 from buildguard.stages.manifest import Manifest
 from buildguard.stages.snapshot import Snapshot
 from buildguard.system import temporary
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from buildguard.gcp.cloud_build import Provenance, Seen
 
 
 class Built:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from buildguard.diagnostic import shown
 from buildguard.stages.lfs import is_pointer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 LINE_ENDINGS = "line-endings"
 BOM = "bom"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from buildguard.compare.difference import Difference
+from buildguard.diagnostic import Unproven
 from buildguard.stages.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from buildguard.compare.difference import Difference
-    from buildguard.diagnostic import Unproven
 
 
 class Hop(NamedTuple):

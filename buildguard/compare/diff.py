@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from buildguard.compare import difference, hop_notes
 from buildguard.compare.chain import Chain, Hop
+from buildguard.compare.difference import Difference
 from buildguard.compare.evidence import Collector, Recipe, Side, reading
 from buildguard.compare.open_stage import Opened, Where, looked_at, opened
+from buildguard.compare.upload_risks import Plan
 from buildguard.diagnostic import Unproven, shown_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.project import config as configs
 from buildguard.project import discovery, image_layout
 from buildguard.stages import snapshot
 from buildguard.stages.filesystem import stage_on_disk
+from buildguard.stages.snapshot import Snapshot
 from buildguard.system import git
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from buildguard.compare.difference import Difference
-    from buildguard.compare.upload_risks import Plan
-    from buildguard.stages.snapshot import Snapshot
 
 
 class Compared(NamedTuple):

@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from buildguard.compare import causes
 from buildguard.compare.causes import Cause
 from buildguard.diagnostic import Unproven, shown_path
 from buildguard.stages import lfs, snapshot
-from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, folded, normal
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from buildguard.stages.manifest import Entry, Manifest
-    from buildguard.stages.snapshot import Snapshot
+from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, Entry, Manifest, folded, normal
+from buildguard.stages.snapshot import Snapshot
 
 ADDED, REMOVED, CHANGED, MODE, TYPE, DAMAGED = "added", "removed", "changed", "mode", "type", "damaged"
 CODES = {REMOVED: "BG301", ADDED: "BG302", CHANGED: "BG303", MODE: "BG304", TYPE: "BG305", DAMAGED: "BG306"}

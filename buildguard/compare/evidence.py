@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 from buildguard.compare.difference import ADDED, CHANGED, MODE, REMOVED, TYPE, Difference, Evidence
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker, gcloud
+from buildguard.project.ignore.rules import Rule
 from buildguard.stages import snapshot
 from buildguard.stages.archives.tar import MemberKind, TarReader
+from buildguard.stages.snapshot import Snapshot, Stage
 from buildguard.system import git, process
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from collections.abc import Set as AbstractSet
-
-    from buildguard.project.ignore.rules import Rule
-    from buildguard.stages.snapshot import Snapshot, Stage
 
 _MOST_CONTENT = 256 << 20  # of all files of a hop together; what is beyond is told by digests
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
+from buildguard.docker.image_stage import ImageFiles
+from buildguard.docker.images import Image
+from buildguard.docker.sandbox import Cell
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.locate import Place, locate
 from buildguard.project import config as configs
 from buildguard.project import discovery, image_layout
-from buildguard.project.config import config_files
+from buildguard.project.config import Config, config_files
 from buildguard.project.sources import Selection, choose
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from buildguard.docker.image_stage import ImageFiles
-    from buildguard.docker.images import Image
-    from buildguard.docker.sandbox import Cell
-    from buildguard.project.config import Config
-    from buildguard.stages.stage import Entry
+from buildguard.stages.stage import Entry
 
 _PREFIX = "image:"
 

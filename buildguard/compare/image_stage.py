@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from pathlib import Path
 
 from buildguard.compare.image_project import Finder, parse, project_around
 from buildguard.diagnostic import Unproven, Unreadable, shown_path
 from buildguard.docker import client as daemons
 from buildguard.docker import images
 from buildguard.docker import sandbox as cells
-from buildguard.docker.image_stage import ImageFiles
+from buildguard.docker.image_stage import Held, ImageFiles
 from buildguard.project.request import Request, may_pull
 from buildguard.stages import manifest as manifests
 from buildguard.stages import snapshot
 from buildguard.stages.manifest import Entry, Extras, Manifest
 from buildguard.stages.snapshot import Snapshot
 from buildguard.stages.stage import Kind
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-    from pathlib import Path
-
-    from buildguard.docker.image_stage import Held
 
 _MODES = {Kind.FILE: manifests.FILE, Kind.EXECUTABLE: manifests.EXECUTABLE, Kind.LINK: manifests.LINK}
 

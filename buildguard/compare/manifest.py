@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from buildguard.compare.open_stage import Where, looked_at, opened
 from buildguard.diagnostic import shown_path
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from buildguard.stages.snapshot import Snapshot
+from buildguard.stages.snapshot import Snapshot
 
 
 class Listed(NamedTuple):

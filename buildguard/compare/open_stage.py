@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from buildguard import locate
 from buildguard.diagnostic import Unproven
@@ -12,13 +13,9 @@ from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import config as configs
 from buildguard.project.config import config_files
 from buildguard.stages import snapshot
+from buildguard.stages.git_objects import InGit
+from buildguard.stages.snapshot import Stage
 from buildguard.system import git
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from buildguard.stages.git_objects import InGit
-    from buildguard.stages.snapshot import Stage
 
 _BUILD = "build:"
 _BUCKET = "gs://"

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from buildguard.project.ignore import docker, gcloud
-from buildguard.project.ignore.rules import parents
+from buildguard.project.ignore.rules import Rule, parents
 from buildguard.project.upload import _target, chosen
 from buildguard.remote.source_names import SUFFIXES
-from buildguard.stages.manifest import EXECUTABLE, LINK, folded
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from buildguard.project.ignore.rules import Rule
-    from buildguard.stages.manifest import Entry, Manifest
-    from buildguard.stages.snapshot import Snapshot
+from buildguard.stages.manifest import EXECUTABLE, LINK, Entry, Manifest, folded
+from buildguard.stages.snapshot import Snapshot
 
 _LARGE = 50 << 20
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
-from buildguard.gcp.storage import Url
+from buildguard.gcp.storage import Storage, Url
 from buildguard.project import ledger
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from buildguard.gcp.storage import Storage
-    from buildguard.project.ledger import Line, ServiceId
+from buildguard.project.ledger import Line, ServiceId
 
 _AT_ONCE = 8  # objects that are fetched side by side
 

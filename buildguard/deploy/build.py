@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from buildguard.compare.difference import CODES, REMOVED
+from buildguard.check.result import Report
+from buildguard.compare.chain import Chain
+from buildguard.compare.difference import CODES, REMOVED, Difference
 from buildguard.deploy import fallback
+from buildguard.deploy.prepare import Prepared
 from buildguard.diagnostic import count, of_unproven, shown_path
 from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps
 from buildguard.docker.build_image import BuildFailedError, Dockerfile
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp.build_log import Heard, followed
-from buildguard.gcp.cloud_build import GRACE, SUCCESS, CloudBuild, source_of
-from buildguard.gcp.storage import ChangedError, Storage
+from buildguard.gcp.cloud_build import GRACE, SUCCESS, CloudBuild, Seen, source_of
+from buildguard.gcp.storage import ChangedError, Storage, Stored
 from buildguard.project.cloudbuild.steps import plan, seconds
 from buildguard.project.cloudbuild.substitutions import replaced, settled
 from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.remote.source_names import SUFFIXES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Mapping
-
-    from buildguard.check.result import Report
-    from buildguard.compare.chain import Chain
-    from buildguard.compare.difference import Difference
-    from buildguard.deploy.prepare import Prepared
-    from buildguard.gcp.cloud_build import Seen
-    from buildguard.gcp.storage import Stored
 
 _CHUNK = 1 << 20
 _QUEUE = 3600  # seconds that a build may wait for its worker

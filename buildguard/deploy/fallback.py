@@ -7,10 +7,9 @@ another builder, and neither is a missing right.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from buildguard.gcp.cloud_build import Seen
+from buildguard.gcp.cloud_build import Seen
 
 LOCAL, STOP, ASK, AGAIN = "build locally", "stop", "ask", "run the same build once more"
 NEVER, AUTO = "never", "auto"

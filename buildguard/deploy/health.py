@@ -10,12 +10,10 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Container
+from typing import Any, NamedTuple
 
 from buildguard.project.ledger import FAILED, OK, UNPROVEN
-
-if TYPE_CHECKING:
-    from collections.abc import Container
 
 HEALTHY_WITHIN = 60.0
 _PAUSE = 0.5

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from buildguard.deploy import bucket_store as buckets
+from buildguard.deploy.prepare import Request
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp.storage import Storage
 from buildguard.locate import locate
 from buildguard.project import config as configs
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import Attempts, attempts_of, ledger_of
-from buildguard.project.config import config_files
+from buildguard.project.config import Config, config_files
+from buildguard.project.ledger import Line
 from buildguard.system import git
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from buildguard.deploy.prepare import Request
-    from buildguard.project.config import Config
-    from buildguard.project.ledger import Line
 
 
 def history(request: Request) -> Attempts:

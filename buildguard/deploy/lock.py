@@ -11,18 +11,15 @@ import os
 import socket
 import time
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import Protocol
 
 from buildguard.errors import UnprovenError
 from buildguard.system import owner as owners
 from buildguard.system import process
 from buildguard.system.owner import Life
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 
 _TRIES = 3  # a lock may be given back, or taken over by another run, in between
 _UNREADABLE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)  # for a note of any content

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 CHECK, ARCHIVE, UPLOAD, BUILD, VERIFY_IMAGE, START, PUSH = (
     "check",

@@ -5,35 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from buildguard.deploy import plan as plans
+from buildguard.deploy.plan import Plan
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import auth
-from buildguard.gcp.cloud_run import Run
+from buildguard.gcp.cloud_run import Run, Service
 from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
 from buildguard.project import config as configs
 from buildguard.project import discovery
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.cloudbuild import truncate as cutting
-from buildguard.project.config import config_files
+from buildguard.project.config import Config, config_files
 from buildguard.project.ledger import ServiceId
-from buildguard.project.source_archive import pack
+from buildguard.project.source_archive import Packed, pack
 from buildguard.project.sources import Selection, choose
-from buildguard.stages.git_objects import commit_of
+from buildguard.stages.git_objects import InGit, commit_of
 from buildguard.stages.worktree_changes import edited_paths
 from buildguard.system import git
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from buildguard.deploy.plan import Plan
-    from buildguard.gcp.cloud_run import Service
-    from buildguard.project.config import Config
-    from buildguard.project.source_archive import Packed
-    from buildguard.stages.git_objects import InGit
 
 _FILES = (b"cloudbuild.yaml", b"cloudbuild.yml", b"cloudbuild.json")
 _FROM_TRIGGERS = ("COMMIT_SHA", "SHORT_SHA", "REVISION_ID", "BRANCH_NAME", "REPO_NAME")

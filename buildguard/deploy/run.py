@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from buildguard.check.targets import Watcher
 from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import plan as plans
 from buildguard.deploy.build import BuildEndedError
 from buildguard.deploy.history import all_lines, whereabouts
-from buildguard.deploy.prepare import Request, prepared
-from buildguard.deploy.steps import Deploy, Outcome, StoppedError
+from buildguard.deploy.plan import Plan
+from buildguard.deploy.prepare import Prepared, Request, prepared
+from buildguard.deploy.steps import Act, Deploy, Did, Outcome, StoppedError
 from buildguard.docker.build_image import BuildFailedError
 from buildguard.errors import DeployInterruptedError, UnprovenError, UsageError
 from buildguard.gcp.cloud_build import left_running
-from buildguard.gcp.cloud_run import Run, Share
+from buildguard.gcp.cloud_run import Run, Service, Share
 from buildguard.gcp.revision_names import COMMIT
 from buildguard.gcp.service_containers import AppContainer
 from buildguard.gcp.storage import Storage
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_of
-from buildguard.project.ledger import Ledger, ServiceId
+from buildguard.project.ledger import Ledger, Line, ServiceId
 from buildguard.system.temporary import folder_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from buildguard.check.targets import Watcher
-    from buildguard.deploy.plan import Plan
-    from buildguard.deploy.prepare import Prepared
-    from buildguard.deploy.steps import Act, Did
-    from buildguard.gcp.cloud_run import Service
-    from buildguard.project.ledger import Line
-
 
 _RECENT = 120  # lines of the ledger in the bucket that a deploy looks back on
 _EXIT = {ledgers.FAILED: 1, ledgers.UNPROVEN: 3}

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from buildguard.check.image import check_image
+from buildguard.check.result import Report
 from buildguard.check.run import check
+from buildguard.check.targets import Watcher
 from buildguard.compare.diff import diff
 from buildguard.deploy import build as deploy_build
 from buildguard.deploy import health, test_results
 from buildguard.deploy import plan as plans
 from buildguard.deploy import verify as deploy_verify
+from buildguard.deploy.build import Built
+from buildguard.deploy.prepare import Prepared
 from buildguard.diagnostic import count, shown_path
 from buildguard.docker import client as daemons
 from buildguard.docker import images
@@ -22,26 +27,16 @@ from buildguard.docker.serve import Serving, Start
 from buildguard.errors import GuardError
 from buildguard.gcp import revision_names
 from buildguard.gcp.auth import hidden
+from buildguard.gcp.cloud_build import Seen
 from buildguard.gcp.cloud_run import Candidate, ConflictError, NotReadyError, Run, Share
-from buildguard.gcp.storage import Storage
+from buildguard.gcp.storage import Storage, Stored
 from buildguard.locate import locate
 from buildguard.project import ledger as ledgers
 from buildguard.project.cloudbuild.truncate import repository_of
-from buildguard.project.ledger import BEGUN, FAILED, OK, SKIPPED, UNPROVEN
+from buildguard.project.ledger import BEGUN, FAILED, OK, SKIPPED, UNPROVEN, Ledger, Line
 from buildguard.project.request import Request as CheckRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import TypeAlias
-
-    from buildguard.check.result import Report
-    from buildguard.check.targets import Watcher
-    from buildguard.deploy.build import Built
-    from buildguard.deploy.prepare import Prepared
-    from buildguard.gcp.cloud_build import Seen
-    from buildguard.gcp.storage import Stored
-    from buildguard.project.ledger import Ledger, Line
-
     # what a step returns: words for people, and evidence for the ledger
     Did: TypeAlias = tuple[str, Mapping[str, Any]]
     Act: TypeAlias = Callable[[], Did]

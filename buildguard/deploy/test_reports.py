@@ -7,14 +7,12 @@ import re
 import select
 import stat
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
 from buildguard.deploy import junit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 ANY, PYTEST = "junit.xml", "pytest.xml"
 _OWN = re.compile(r"""--junit-?xml(?:=|\s+)(?P<quote>["']?)(?P<path>[^\s"'$;|&]+)(?P=quote)""")

@@ -7,14 +7,12 @@ as anything can print one; it is read to see that a run failed.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from buildguard.deploy import junit
 from buildguard.deploy.junit import Counts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 OK, FAILED, UNPROVEN = "ok", "failed", "unproven"
 _SUSPICIOUS = 0.5  # seconds in which hardly any test against a service ends

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from buildguard.deploy import test_reports, test_results
 from buildguard.system import process, programs
 from buildguard.system.temporary import folder
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _VERIFY_WITHIN = 3600.0
 

@@ -7,44 +7,37 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 from buildguard.check.context import UNTOLD
+from buildguard.check.result import Report
+from buildguard.check.targets import Watcher
 from buildguard.compare import causes, image_project
+from buildguard.compare.chain import Chain
 from buildguard.compare.diff import diff
-from buildguard.compare.difference import ADDED, MODE, REMOVED
+from buildguard.compare.difference import ADDED, MODE, REMOVED, Difference
 from buildguard.compare.open_stage import Where
 from buildguard.diagnose.incident import Place, Shown
 from buildguard.diagnostic import shown_path
 from buildguard.engines import cloud_results
 from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
 from buildguard.gcp.build_log import place_of
-from buildguard.gcp.cloud_build import SUCCESS, CloudBuild
-from buildguard.gcp.cloud_run import Run
+from buildguard.gcp.cloud_build import SUCCESS, CloudBuild, Seen
+from buildguard.gcp.cloud_run import Revision, Run
 from buildguard.gcp.object_stage import fetch
 from buildguard.gcp.revision_names import COMMIT
 from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
 from buildguard.gcp.storage import Storage, Url
 from buildguard.locate import locate
 from buildguard.project import config as configs
-from buildguard.project.config import config_files
+from buildguard.project.attempts import Attempts
+from buildguard.project.config import Config, config_files
 from buildguard.project.image_reference import parse
 from buildguard.project.request import Request
 from buildguard.stages.archives import reader as archives
 from buildguard.system import git, temporary
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from buildguard.check.result import Report
-    from buildguard.check.targets import Watcher
-    from buildguard.compare.chain import Chain
-    from buildguard.compare.difference import Difference
-    from buildguard.gcp.cloud_build import Seen
-    from buildguard.gcp.cloud_run import Revision
-    from buildguard.project.attempts import Attempts
-    from buildguard.project.config import Config
 
 _BYTES, _STALE, _FILES, _ENCODING = "bytes-changed", "stale-image", "wrong-files-sent", "encoding"
 _OTHER, _STRAY, _PLATFORM, _VARIABLE = "other-interpreter", "stray-bytecode", "platform", "missing-variable"

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from buildguard.check.context import Job, prepare
+from buildguard.diagnose.log_parser import Log
 from buildguard.errors import UsageError
 from buildguard.locate import Place, locate
 from buildguard.project.request import Request
 from buildguard.project.target import PythonVersion
 from buildguard.system import git
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from buildguard.diagnose.log_parser import Log
 
 _ON_DISK = "dir:."
 _HEAD = "HEAD"

@@ -8,10 +8,7 @@ worse than an "unknown".
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 # Levels, process ids and the names of loggers that servers print first.
 _PREFIX = r"(?:[\[(]?(?:INFO|DEBUG|NOTICE|Default|(?:uvicorn|hypercorn|werkzeug|waitress|daphne|root)[\w.]*|\d+)[\])]?[:\s|-]+)*"

@@ -6,15 +6,11 @@ that nothing speaks for a cause refutes nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from buildguard.codes import RULE_ERRORS
-from buildguard.diagnose.incident import OLDER, Event, Place, Refused, events_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from buildguard.diagnose.incident import Evidence
+from buildguard.diagnose.incident import OLDER, Event, Evidence, Place, Refused, events_of
 
 PROVEN, REFUTED, UNTESTED = "proven", "refuted", "untested"
 UNKNOWN, HEALTHY = "unknown", "healthy"

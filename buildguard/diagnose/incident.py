@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from buildguard.diagnose.known_messages import CONSEQUENCES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from buildguard.diagnose.known_messages import Met
-    from buildguard.diagnose.log_parser import Failure
+from buildguard.diagnose.known_messages import CONSEQUENCES, Met
+from buildguard.diagnose.log_parser import Failure
 
 OLDER = "target-older-than-code"
 _OS = ("/os.py", "<frozen os>")

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from buildguard.check.context import Job
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnose.incident import Place, Refused
 from buildguard.errors import UnprovenError
 from buildguard.project.target import NEWEST, PythonVersion
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from buildguard.check.context import Job
 
 REFUSED = RULE_ERRORS | {"BG101", "BG103"}
 

@@ -7,20 +7,29 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard.check.context import Job
 from buildguard.check.result import Report
 from buildguard.check.run import judged
 from buildguard.check.targets import judge_all
+from buildguard.compare.chain import Chain
 from buildguard.diagnose import health, hypotheses, known_messages, log_parser
-from buildguard.diagnose.collect import Asked, look
-from buildguard.diagnose.deployed import deployed, job_of
+from buildguard.diagnose.collect import Asked, Reached, look
+from buildguard.diagnose.deployed import Declared, deployed, job_of
+from buildguard.diagnose.hypotheses import Diagnosis
 from buildguard.diagnose.incident import Evidence, Missing, Place, Placed, Refused
+from buildguard.diagnose.known_messages import Met
+from buildguard.diagnose.log_parser import Failure, Log
 from buildguard.diagnose.newest_python import REFUSED, Newer
-from buildguard.diagnostic import Severity, Unproven, Unreadable, shown_path
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, Unreadable, shown_path
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project import discovery, image_layout
+from buildguard.project.attempts import Attempts
 from buildguard.project.ignore import docker, gcloud
+from buildguard.project.ignore.rules import Rule
 from buildguard.project.sources import deciding
 from buildguard.project.target import NEWEST, PythonVersion
 from buildguard.stages.git_objects import InGit
@@ -28,20 +37,6 @@ from buildguard.stages.stage import Kind
 from buildguard.stages.worktree_changes import edited_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from buildguard.check.context import Job
-    from buildguard.compare.chain import Chain
-    from buildguard.diagnose.collect import Reached
-    from buildguard.diagnose.deployed import Declared
-    from buildguard.diagnose.hypotheses import Diagnosis
-    from buildguard.diagnose.known_messages import Met
-    from buildguard.diagnose.log_parser import Failure, Log
-    from buildguard.diagnostic import Diagnostic, Range
-    from buildguard.project.attempts import Attempts
-    from buildguard.project.ignore.rules import Rule
-
     _Drops = Callable[[str], Rule | None]
 
 _MISREAD = frozenset({"BG102", "BG106", "BG107"})

@@ -7,18 +7,13 @@ from __future__ import annotations
 
 import os
 import tarfile
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
-from buildguard.docker.client import plainly
+from buildguard.docker.client import Daemon, plainly
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.system import process, programs
 from buildguard.system.temporary import folder_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from buildguard.docker.client import Daemon
 
 _KEPT = 40  # lines of output that tell why a build failed
 _HOUR = 3600

@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,7 +28,6 @@ from buildguard.system import process, programs
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
 
 _TIMEOUT = 60
 _PIECE = 1 << 20

@@ -5,18 +5,14 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
+from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
 
+from buildguard.docker.images import Image
+from buildguard.docker.sandbox import Cell, Found
 from buildguard.errors import UnprovenError
 from buildguard.project.target import NEWEST, OLDEST
 from buildguard.stages.archives.tar import MemberKind, TarReader
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from buildguard.docker.images import Image
-    from buildguard.docker.sandbox import Cell, Found
 
 _PYTHON = re.compile(r"(?:python|pypy|graalpy)(?:3(?:\.\d+)?)?")
 _SHEBANG = re.compile(rb"#![ \t]*(\S+)(?:[ \t]+(\S+))?")

@@ -6,23 +6,19 @@ import hashlib
 import os
 import posixpath
 import re
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from buildguard.diagnostic import Unreadable, shown_path
 from buildguard.docker import native_modules
+from buildguard.docker.sandbox import Cell
 from buildguard.errors import UnprovenError
 from buildguard.remote.source_names import SUFFIXES
-from buildguard.stages.archives.tar import MemberKind, TarReader
+from buildguard.stages.archives.tar import Member, MemberKind, TarReader
 from buildguard.stages.snapshot import MOST_KEPT
 from buildguard.stages.stage import Entry, Kind
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from buildguard.docker.sandbox import Cell
-    from buildguard.stages.archives.tar import Member
 
 _SHEBANG = b"#!"
 _KEPT = (*SUFFIXES, b".pyc")

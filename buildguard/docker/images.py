@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from docker.utils import parse_repository_tag
 
-from buildguard.docker.client import is_missing, plainly, remedy
+from buildguard.docker.client import Daemon, is_missing, plainly, remedy
 from buildguard.errors import OtherPlatformError, UnprovenError
 from buildguard.project import image_reference as references
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from buildguard.docker.client import Daemon
 
 
 class Image(NamedTuple):

@@ -11,20 +11,16 @@ import tarfile
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from buildguard.docker import images
-from buildguard.docker.client import plainly
+from buildguard.docker.client import Daemon, plainly
 from buildguard.docker.sandbox import owned, remove
 from buildguard.errors import GuardError, UnprovenError
+from buildguard.project.cloudbuild.steps import Plan, Step
 from buildguard.project.config import PLATFORM
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from buildguard.docker.client import Daemon
-    from buildguard.project.cloudbuild.steps import Plan, Step
 
 QUEUED, WORKING, SUCCESS, FAILURE = "QUEUED", "WORKING", "SUCCESS", "FAILURE"
 TIMEOUT, CANCELLED, INTERNAL = "TIMEOUT", "CANCELLED", "INTERNAL_ERROR"

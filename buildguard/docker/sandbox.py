@@ -6,20 +6,16 @@ import base64
 import json
 import os
 import time
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from buildguard.docker.client import is_missing, is_refused, plainly
+from buildguard.docker.client import Daemon, is_missing, is_refused, plainly
+from buildguard.docker.images import Image
 from buildguard.errors import UnprovenError
 from buildguard.system import owner as owners
 from buildguard.system import process
 from buildguard.system.owner import Life
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
-
-    from buildguard.docker.client import Daemon
-    from buildguard.docker.images import Image
 
 _LABEL = "buildguard.owner"
 _FOREIGN_HOURS = 24  # what another machine or pid namespace left is not ours to judge before that

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import http.client
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
-from buildguard.docker.client import plainly
+from buildguard.docker.client import Daemon, plainly
+from buildguard.docker.images import Image
 from buildguard.docker.sandbox import owned, remove
 from buildguard.system import process
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from buildguard.docker.client import Daemon
-    from buildguard.docker.images import Image
 
 PORT = 8080
 _NETWORK = "buildguard"

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
 
-from buildguard.engines.engine import Ready, Unavailable
+from buildguard.engines.cloud_results import Told
+from buildguard.engines.engine import Outcome, Ready, Source, Unavailable
 from buildguard.engines.verify_interpreter import believe, full_name, identity_of
 from buildguard.errors import UnprovenError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from buildguard.engines.cloud_results import Told
-    from buildguard.engines.engine import Outcome, Source
 
 
 class Answer(NamedTuple):

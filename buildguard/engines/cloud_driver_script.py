@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
 from buildguard.engines.worker import Limits
 from buildguard.project.cloudbuild.assemble import assemble, strip_comments
 from buildguard.project.cloudbuild.guard_step import sha256
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _ALL: frozenset[str] = frozenset()
 _PARTS = (

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from buildguard.engines.engine import Outcome
+from buildguard.engines.engine import Outcome, Source
 from buildguard.engines.worker import Greeting, Limits, fatal, greeting_from, outcome_of, settled, too_long
 from buildguard.errors import UnprovenError
 from buildguard.remote.wire import read_list
 from buildguard.system.process import ending
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from buildguard.engines.engine import Source
 
 _NOT_ASKED = "the build did not compile these bytes: other ones lay there"
 

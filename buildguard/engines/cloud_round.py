@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import uuid
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from buildguard.engines import cloud_driver_script, cloud_request, cloud_results
+from buildguard.engines.cloud_results import Told
 from buildguard.errors import UnprovenError
 from buildguard.gcp.build_log import Heard, StepLogs, followed
-from buildguard.gcp.cloud_build import GRACE, SUCCESS, CloudBuild, source_of
+from buildguard.gcp.cloud_build import GRACE, SUCCESS, CloudBuild, Seen, source_of
 from buildguard.gcp.storage import ChangedError, Storage, Stored
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
-    from buildguard.engines.cloud_results import Told
-    from buildguard.gcp.cloud_build import Seen
 
 # what a build may come to through no fault of anybody's, and has come to an end with: another one is worth a try
 _SERVICE = frozenset({"INTERNAL_ERROR", "EXPIRED"})

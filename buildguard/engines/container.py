@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from buildguard.engines.engine import Ready, Unavailable
+from buildguard.docker.client import Daemon
+from buildguard.docker.images import Image
+from buildguard.docker.sandbox import Cell
+from buildguard.engines.engine import Outcome, Ready, Source, Unavailable
 from buildguard.engines.pool import Pool
 from buildguard.engines.verify_interpreter import believe, full_name, identity_of, probe_text
 from buildguard.engines.worker import Greeting, Limits
 from buildguard.errors import UnprovenError
 from buildguard.project.config import PLATFORM
 from buildguard.system import process
-from buildguard.system.cache import context_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from buildguard.docker.client import Daemon
-    from buildguard.docker.images import Image
-    from buildguard.docker.sandbox import Cell
-    from buildguard.engines.engine import Outcome, Source
-    from buildguard.system.cache import Cache
+from buildguard.system.cache import Cache, context_of
 
 _PATIENCE = 20.0
 _HASTY = 5

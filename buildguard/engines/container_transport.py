@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from buildguard.docker.client import plainly
+from buildguard.docker.sandbox import Cell
 from buildguard.engines.transport import MOST_WORDS
 from buildguard.errors import UnprovenError
 from buildguard.remote import program
@@ -18,7 +19,6 @@ from buildguard.system.process import last_line
 if TYPE_CHECKING:
     import socket
 
-    from buildguard.docker.sandbox import Cell
 
 _RELAY = program("relay.py")
 _SILENCE = 180  # seconds after which the relay takes us for gone, where the engine died under it

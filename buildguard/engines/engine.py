@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
 
 from buildguard.diagnostic import Range
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 PROOFS = ("none", "predicted", "compiled", "image")
 

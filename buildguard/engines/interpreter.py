@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
-from buildguard.engines.engine import Ready, Source, Unavailable
+from buildguard.engines.engine import Outcome, Ready, Source, Unavailable
 from buildguard.engines.pool import Pool
 from buildguard.engines.transport import LocalSite
 from buildguard.engines.verify_interpreter import believe, full_name, identity_of, probe_text
-from buildguard.engines.worker import Limits
+from buildguard.engines.worker import Greeting, Limits
 from buildguard.errors import UnprovenError
+from buildguard.project.target import PythonVersion
 from buildguard.system.pythons import candidates
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from buildguard.engines.engine import Outcome
-    from buildguard.engines.worker import Greeting
-    from buildguard.project.target import PythonVersion
 
 _PATIENCE = 10.0
 

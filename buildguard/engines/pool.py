@@ -9,19 +9,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from buildguard.engines.engine import Outcome, Source
+from buildguard.engines.transport import Site
 from buildguard.engines.worker import Greeting, Limits, Worker, fatal, greeting_from, settled, too_long
 from buildguard.errors import UnprovenError
 from buildguard.system import threads
 from buildguard.system.process import ending
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from buildguard.engines.transport import Site
-
 
 _TICK = 0.5
 

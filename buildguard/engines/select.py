@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.engines.engine import PROOFS, Ready, Unavailable
+from buildguard.engines.engine import PROOFS, Engine, Ready, Unavailable
 from buildguard.errors import UsageError
 from buildguard.project.config import PLATFORM
+from buildguard.project.target import PythonVersion
+from buildguard.system.cache import Cache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
     from buildguard.engines.cloud import Cloud
-    from buildguard.engines.engine import Engine
-    from buildguard.project.target import PythonVersion
-    from buildguard.system.cache import Cache
 
 NAMES = ("interpreter", "container", "cloud", "static")
 AUTO = ("interpreter", "container", "static")

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from buildguard.diagnostic import Range
 from buildguard.engines.engine import Outcome, Ready, Rejected, Source, Unavailable
 from buildguard.errors import UnprovenError
+from buildguard.project.target import PythonVersion
 from buildguard.remote.source_encoding import coding_of
 from buildguard.system import process, temporary
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from buildguard.project.target import PythonVersion
 
 _BATCH = 2000
 # Compile-time errors that ruff reports only where these codes are selected.

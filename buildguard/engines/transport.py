@@ -7,6 +7,7 @@ import os
 import selectors
 import sys
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from buildguard.errors import UnprovenError
@@ -14,7 +15,6 @@ from buildguard.system import process
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
 
 _MEBI = 1 << 20
 _READ = 1 << 16

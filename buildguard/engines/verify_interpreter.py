@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
+from buildguard.engines.engine import Outcome, Source
 from buildguard.engines.pool import source_of
+from buildguard.engines.worker import Greeting
 from buildguard.errors import UnprovenError
 from buildguard.project.target import PythonVersion
 from buildguard.remote import program
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from buildguard.engines.engine import Outcome, Source
-    from buildguard.engines.worker import Greeting
 
 _PROBE = program("probe.py")
 _NAMES = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalPy"}

@@ -5,17 +5,14 @@ from __future__ import annotations
 import signal
 import time
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from buildguard.diagnostic import Range
 from buildguard.engines.engine import Outcome, Rejected, Source, Warned
+from buildguard.engines.transport import Channel
 from buildguard.remote.wire import read_list
 from buildguard.system.process import ending, last_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from buildguard.engines.transport import Channel
 
 _MEBI = 1 << 20
 _WINDOW_BYTES = _MEBI // 2

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
+from buildguard.diagnostic import Range
 from buildguard.fstrings.escape import CannotError
 from buildguard.fstrings.legacy_parser import refusal
 from buildguard.fstrings.parser import Nested, read
 from buildguard.fstrings.rewrite import Piece, Rewriter
-from buildguard.fstrings.rules import judge
-from buildguard.fstrings.statements import place_before, statements
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from buildguard.diagnostic import Range
-    from buildguard.fstrings.rules import Judged
-    from buildguard.fstrings.statements import Statement
+from buildguard.fstrings.rules import Judged, judge
+from buildguard.fstrings.statements import Statement, place_before, statements
 
 _WORDS = re.compile(r"[^\W\d]\w*")
 _TELLING_NAMES = {

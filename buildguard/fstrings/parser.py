@@ -8,12 +8,10 @@ Offsets count code points of the decoded text.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from buildguard.fstrings.prefilter import next_suspect
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DEEPEST = 149  # f-strings within one another; one more is "too many nested f-strings" on 3.12 and later
 _PATIENCE = 8  # how often a source may be read again because its f-strings do not end

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
-from buildguard.diagnostic import Edit, Range, Severity
+from buildguard.diagnostic import Edit, Finding, Range, Severity
 from buildguard.errors import UnprovenError
 from buildguard.project.source_text import decoded
 from buildguard.system import process
 from buildguard.system.json_workers import Dialogue, Lost
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from buildguard.diagnostic import Finding
 
 SEPARATE = "separate the data from the f-string: bind what the field computes to a name before the statement"
 _MEMORY = 4 << 30

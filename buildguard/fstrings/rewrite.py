@@ -8,17 +8,15 @@ evaluated ever moves. What comes out is read once more by `legacy.refusal` befor
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from buildguard.fstrings import escape
 from buildguard.fstrings.escape import CannotError, Place
 from buildguard.fstrings.parser import Field, Nested, Plain, Text, Trivia
 from buildguard.fstrings.tokens import chains
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _QUOTES = ('"', "'", '"""', "'''")
 _WORD = re.compile(r"[A-Za-z0-9_\x80-\U0010ffff]")

@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import bisect
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Finding, Range, Severity
-from buildguard.fstrings.parser import suspects
+from buildguard.fstrings.parser import Nested, TooDeep, suspects
 from buildguard.fstrings.violations import occurrences
 from buildguard.project import source_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from buildguard.fstrings.parser import Nested, TooDeep
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _MESSAGES = {

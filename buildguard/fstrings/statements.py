@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from buildguard.fstrings.parser import OPENING, Reader, is_field_prefix, token_end
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _TOKEN = re.compile(rf"\#[^\r\n]*|\\(?:\r\n|[\r\n])|\r\n|[\r\n]|{OPENING}|[A-Za-z0-9_\x80-\U0010ffff]+|[^ \t\f]")
 _BLANK = re.compile(r"[ \t\f]*")

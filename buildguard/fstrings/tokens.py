@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from buildguard.fstrings.parser import Nested, Plain, Trivia
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def chains(text: str, tokens: Sequence[Plain | Nested | Trivia]) -> list[list[Plain | Nested | Trivia]]:

@@ -7,14 +7,12 @@ compiler stops at the first.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from buildguard.fstrings.legacy_parser import refusal
 from buildguard.fstrings.parser import Field, Nested, Plain, Text, TooDeep, Trivia
 from buildguard.project.target import PEP_701
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _SPEC_BEFORE, _SPEC_SINCE = 2, 3  # how many format specs deep a field may not lie
 _PAIR = re.compile(r"\\(?:\r\n|[\s\S])")

@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections import defaultdict, deque
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from buildguard.errors import UnprovenError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from buildguard.gcp.cloud_build import CloudBuild, Seen
-    from buildguard.gcp.storage import Storage
-
+from buildguard.gcp.cloud_build import CloudBuild, Seen
+from buildguard.gcp.storage import Storage
 
 _STEP_LINE = re.compile(r'Step #(?P<step>\d+)(?: - "[^"]*")?: (?P<text>.*\S)')
 _LAST_LINES, _LONGEST_LINE = 5, 200

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from buildguard.errors import BuildRunsError, UnprovenError, UsageError
 from buildguard.gcp import auth
 from buildguard.gcp.auth import plainly
 from buildguard.system import threads
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 QUEUED, WORKING, PENDING, SUCCESS = "QUEUED", "WORKING", "PENDING", "SUCCESS"
 _UNDONE = frozenset({QUEUED, WORKING})

@@ -8,17 +8,15 @@ revision's conditions, its image by digest), never that a call returned.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from buildguard.errors import UnprovenError
 from buildguard.gcp import auth
 from buildguard.gcp.auth import plainly
 from buildguard.gcp.revision_names import COMMIT, INSTEAD_OF, OWN_TAG, is_ours
 from buildguard.gcp.service_containers import DEFAULT_PORT, ONLY_CONTAINER, AppContainer, Container, read_containers
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
 _PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _READY_WITHIN = 600.0

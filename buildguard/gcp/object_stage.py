@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
+from buildguard.diagnostic import Unreadable
 from buildguard.gcp.storage import Storage, Url
 from buildguard.stages.archive_snapshot import Archive
+from buildguard.stages.snapshot import Snapshot
 from buildguard.system.temporary import folder_of
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from pathlib import Path
-
-    from buildguard.diagnostic import Unreadable
-    from buildguard.stages.snapshot import Snapshot
 
 
 class Object:

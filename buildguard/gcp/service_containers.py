@@ -5,13 +5,11 @@ Their order says nothing: a sidecar may be listed first, and the container with 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from buildguard.errors import UnprovenError
 from buildguard.project.cloudbuild.truncate import repository_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 DEFAULT_PORT = 8080
 _SETTING = 'set container = "NAME" in [tool.buildguard.deploy]'

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import NamedTuple
 
 PACKAGES = ("google-cloud-build", "google-cloud-run", "google-cloud-storage")  # the extra `cloud`
 _VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"

@@ -11,16 +11,14 @@ import hashlib
 import io
 import os
 import re
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.gcp import auth
 from buildguard.gcp.auth import PATIENCE, over_http, plainly
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 _CHUNK = 1 << 20
 _TIMEOUT = (10, 60)  # seconds to connect, and between bytes

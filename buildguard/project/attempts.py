@@ -35,6 +35,7 @@ def local(cwd: Path) -> Attempts | None:
 
 
 def attempts_of(repository: git.Repository, lines: list[Line], notes: list[str]) -> Attempts:
+    """Lines of the ledger as runs, with how many files changed between each two."""
     runs = ledgers.runs(ledgers.merged(lines))
     commits = [run[0].commit for run in runs]
     changed = [_changed(repository, *pair) for pair in pairwise(["", *commits])]

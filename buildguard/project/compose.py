@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from buildguard.project import dockerfile, yaml
 from buildguard.project.yaml import InvalidYamlError, Node
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 # compose.yaml, docker-compose.yml and, over them, compose.override.yaml, docker-compose.prod.yml …
 _NAME = re.compile(rb"(?:docker-)?compose(?P<layer>[.-][^/]*)?\.ya?ml")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import toml
 from buildguard.stages.stage import Stage
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 FILES = (b"buildguard.toml", b"pyproject.toml")
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import posixpath
 import re
 from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from buildguard.project import dockerfile, image_layout
 from buildguard.project.target import Certainty, ContextBasis
 from buildguard.remote.source_names import SUFFIXES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
 
 _REMOTE = re.compile(r"[\w+.-]+://|git@|<<")  # of ADD, and a heredoc
 _GLOB = re.compile(r"[*?\[]")

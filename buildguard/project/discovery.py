@@ -5,23 +5,20 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Container, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import compose, image_reference, version_files
+from buildguard.project.config import Config
 from buildguard.project.ignore import docker
 from buildguard.project.services import ProjectFiles, named_dockerfiles, picked
 from buildguard.project.services import services as services_of
 from buildguard.project.sources import deciding
 from buildguard.project.target import Declaration, PythonVersion, Rank, Service, Target
 from buildguard.project.yaml import InvalidYamlError
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
-
-    from buildguard.project.config import Config
-    from buildguard.stages.stage import Entry, Stage
+from buildguard.stages.stage import Entry, Stage
 
 _DOCKERFILE = re.compile(
     rb"(?:^|/)(?:(?:Docker|Container)file(?:[-._][^/]+)?|[^/]+\.(?:Docker|Container)file)$", re.IGNORECASE

@@ -7,10 +7,8 @@ wheels for Linux on Arm or musl. The tests hold this one to BuildKit's.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*)", re.DOTALL)  # of a stripped line: nothing in it backtracks
 # BuildKit looks at whole shell words, so `a << b` and `cat<<EOF` begin no heredoc.

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from buildguard.project import dockerfile, removals
 from buildguard.project.ignore import docker
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 # Folders of the system: a file copied there does not make the folder the project's.
 _SHARED = frozenset({"/", "/bin", "/etc", "/home", "/lib", "/opt", "/root", "/srv", "/tmp", "/usr", "/var"})  # noqa: S108

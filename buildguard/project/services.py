@@ -6,20 +6,18 @@ import functools
 import os
 import posixpath
 import re
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.errors import UsageError
 from buildguard.project import contexts, dockerfile
-from buildguard.project.config import ServiceTable
+from buildguard.project.compose import ComposeBuild
+from buildguard.project.config import Config, ServiceTable
 from buildguard.project.target import Certainty, ContextBasis, Service
+from buildguard.project.yaml import InvalidYamlError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from buildguard.project.cloudbuild.reader import BuildFile
-    from buildguard.project.compose import ComposeBuild
-    from buildguard.project.config import Config
-    from buildguard.project.yaml import InvalidYamlError
 
 
 class ProjectFiles(NamedTuple):

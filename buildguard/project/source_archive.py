@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from buildguard.diagnostic import Unreadable, shown_path
 from buildguard.errors import UnprovenError
 from buildguard.project.ignore import gcloud
+from buildguard.project.ignore.rules import Rule
 from buildguard.project.upload import chosen
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives.writer import Item, Written, write
 from buildguard.stages.filesystem import read_file
+from buildguard.stages.git_objects import InGit
 from buildguard.stages.manifest import Entry
+from buildguard.stages.snapshot import Snapshot, Stage
 from buildguard.system import git
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from buildguard.project.ignore.rules import Rule
-    from buildguard.stages.git_objects import InGit
-    from buildguard.stages.snapshot import Snapshot, Stage
-
 
 _BATCH = 64 << 20
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from buildguard.diagnostic import Unreadable, shown_path
 from buildguard.project.compose import is_compose
 from buildguard.remote.source_names import HEAD, SHEBANG, SUFFIXES, may_be_script
 from buildguard.stages.filesystem import OnDisk, read_file
-from buildguard.stages.stage import Entry, Kind
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from buildguard.stages.stage import Stage
+from buildguard.stages.stage import Entry, Kind, Stage
 
 
 class Selection(NamedTuple):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 from buildguard.errors import UsageError
 from buildguard.project import toml
 from buildguard.project.target import Declaration, PythonVersion, Rank, lowest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _CARET = re.compile(r"\^\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 _TILDE = re.compile(r"(?<![~=<>!])~\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")

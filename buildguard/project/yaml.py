@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _MOST_VALUES, _DEEPEST = 20_000, 60
 _MOST_TOKENS = 8 * _MOST_VALUES  # of a value in a list of lists, say, with all that marks it

@@ -6,7 +6,8 @@ import hashlib
 import os
 import tempfile
 import weakref
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from buildguard.diagnostic import Unreadable
 from buildguard.errors import UnprovenError
@@ -14,10 +15,6 @@ from buildguard.stages.archives import reader as archives
 from buildguard.stages.manifest import EXECUTABLE, LINK
 from buildguard.stages.snapshot import MOST_KEPT
 from buildguard.stages.stage import Entry, Kind, behind
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 _KINDS = {EXECUTABLE: Kind.EXECUTABLE, LINK: Kind.LINK}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from buildguard.diagnostic import Unreadable
 from buildguard.errors import UnprovenError
@@ -12,10 +13,6 @@ from buildguard.stages import snapshot
 from buildguard.stages.archives import reader as archives
 from buildguard.stages.filesystem import read_file
 from buildguard.stages.snapshot import MOST_KEPT, Snapshot
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-    from pathlib import Path
 
 
 class Archive:

@@ -10,18 +10,13 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from buildguard.diagnostic import Unreadable, shown_path
 from buildguard.remote.source_names import NO_SOURCE, PACKAGES, VIRTUAL
-from buildguard.stages.stage import KINDS, Entry, Kind
+from buildguard.stages.stage import KINDS, Entry, Kind, Stage
 from buildguard.system import git
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from buildguard.stages.stage import Stage
 
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

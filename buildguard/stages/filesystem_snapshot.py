@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from buildguard.diagnostic import Unproven, Unreadable, shown_path
 from buildguard.stages import manifest as manifests
@@ -15,9 +16,6 @@ from buildguard.stages.hashing import hash_files
 from buildguard.stages.manifest import Entry, Extras, Manifest
 from buildguard.stages.snapshot import MOST_KEPT, Snapshot
 from buildguard.system import git
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 
 class _Found(NamedTuple):

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from buildguard.diagnostic import Unreadable, shown_path
-from buildguard.stages.stage import KINDS, Entry, Kind, behind
+from buildguard.stages.stage import KINDS, Entry, Kind, Stage, behind
 from buildguard.system import git
 from buildguard.system.git_reader import DAMAGED
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from buildguard.stages.stage import Stage
 
 
 class InGit:

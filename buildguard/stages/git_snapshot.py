@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
 from buildguard.diagnostic import Unproven, Unreadable, shown_path
 from buildguard.stages import lfs, snapshot
 from buildguard.stages import manifest as manifests
+from buildguard.stages.git_objects import InGit
 from buildguard.stages.manifest import Manifest
 from buildguard.stages.snapshot import Snapshot
 from buildguard.system import git
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from buildguard.stages.git_objects import InGit
 
 
 class Git:

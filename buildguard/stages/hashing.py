@@ -6,15 +6,13 @@ import hashlib
 import os
 import stat
 import struct
+from collections.abc import Callable, Sequence
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from buildguard.diagnostic import Unreadable
 from buildguard.stages.filesystem import READ_FLAGS, no_file, why_not
 from buildguard.system import process
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 _CHUNK = 1 << 20
 _FEW = 500  # a fork costs as much as hashing some hundred small files

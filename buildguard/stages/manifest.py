@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError
 from buildguard.remote import manifest_rows
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
 
 FILE, EXECUTABLE, LINK, SUBMODULE = MODES = manifest_rows.MODES
 TYPES = {FILE: "file", EXECUTABLE: "file", LINK: "symlink", SUBMODULE: "submodule"}

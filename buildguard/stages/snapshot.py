@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Collection, Mapping
+from typing import NamedTuple, Protocol
 
-from buildguard.diagnostic import Unproven
+from buildguard.diagnostic import Unproven, Unreadable
 from buildguard.stages.manifest import Manifest
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from buildguard.diagnostic import Unreadable
 
 MOST_KEPT = 64 << 20  # what is larger is compared by its digest alone
 

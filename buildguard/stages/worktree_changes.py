@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
 
 from buildguard.stages import lfs
 from buildguard.stages.filesystem import read_file
 from buildguard.system import git
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
 
 
 def edited_paths(repository: git.Repository) -> list[bytes]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard.diagnostic import Unreadable
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.system import git_directory, process, programs
 from buildguard.system.git_directory import GitDir
@@ -13,9 +15,7 @@ from buildguard.system.git_reader import LINK, SUBMODULE, GitEntry, ObjectReader
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator, Sequence
 
-    from buildguard.diagnostic import Unreadable
 
 __all__ = [
     "LINK",

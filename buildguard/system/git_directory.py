@@ -9,6 +9,7 @@ no key of the repository's configuration is in force there, and no replace ref, 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +18,6 @@ from buildguard.system import process, programs
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Mapping, Sequence
 
 # The settings that say what a file of the working tree means to git. They are read as data, and hold no program.
 # Whatever else a repository sets is not in force.

@@ -9,19 +9,18 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from buildguard.diagnostic import Unreadable
 from buildguard.errors import UnprovenError
 from buildguard.system import process
+from buildguard.system.git_directory import GitDir
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator, Sequence
-    from types import TracebackType
-    from typing import Self
 
-    from buildguard.system.git_directory import GitDir
 
 MISSING = Unreadable("its object is missing from the repository")
 DAMAGED = Unreadable("its object in the repository is damaged: it does not match its id", damaged=True)

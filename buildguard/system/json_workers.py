@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import time
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard.errors import UnprovenError
@@ -12,7 +13,6 @@ from buildguard.system import process
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator, Sequence
 
 
 _PATIENCE = 300  # seconds for one answer; what works on a question limits its own CPU time far below

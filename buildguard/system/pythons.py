@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from buildguard.system import programs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _PYENV_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]*")
 

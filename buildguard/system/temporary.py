@@ -10,16 +10,13 @@ import os
 import re
 import time
 import weakref
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from buildguard.system import owner as owners
 from buildguard.system.owner import Life
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _MARK = "buildguard-"
 _NAME = re.compile(rf"(?:\.(?s:.+)\.)?{_MARK}(?P<owner>{owners.PATTERN})-[0-9a-z_]{{8}}")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 import threading
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 _LAST_MOMENT = 10.0  # seconds for a thread to remove its containers
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from buildguard import __version__
-
-if TYPE_CHECKING:
-    from buildguard.check.result import InsideImage, Report, TargetRow
-    from buildguard.compare.chain import Chain
-    from buildguard.diagnostic import Diagnostic
+from buildguard.check.result import InsideImage, Report, TargetRow
+from buildguard.compare.chain import Chain
+from buildguard.diagnostic import Diagnostic
 
 
 def render(report: Report) -> str:

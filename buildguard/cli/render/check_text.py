@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
+from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
 
-from buildguard.diagnostic import Severity, brief, count, of_unproven, shown
+from buildguard.check.result import InsideImage, Report, TargetRow
+from buildguard.diagnostic import Diagnostic, Severity, Unproven, brief, count, of_unproven, shown
 from buildguard.stages.snapshot import WORKSPACE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from buildguard.check.result import InsideImage, Report, TargetRow
     from buildguard.compare.chain import Chain
-    from buildguard.diagnostic import Diagnostic, Unproven
 
 _WIDTH = 100
 _NOTES = 10

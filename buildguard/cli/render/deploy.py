@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 
 from buildguard import __version__
 from buildguard.deploy import plan as plans
+from buildguard.deploy.plan import Plan
+from buildguard.deploy.run import Deployed, RolledBack
+from buildguard.deploy.steps import Outcome
 from buildguard.diagnostic import brief, count, shown
 from buildguard.project import ledger as ledgers
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from buildguard.deploy.plan import Plan
-    from buildguard.deploy.run import Deployed, RolledBack
-    from buildguard.deploy.steps import Outcome
-    from buildguard.project.attempts import Attempts
-    from buildguard.project.ledger import Line
+from buildguard.project.attempts import Attempts
+from buildguard.project.ledger import Line
 
 _COLOURS = {ledgers.OK: "green", ledgers.FAILED: "red", ledgers.UNPROVEN: "yellow", ledgers.SKIPPED: "bright_black"}
 _FEW = 10

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
 
 import click
 
-from buildguard.diagnose.hypotheses import HEALTHY, PROVEN, REFUTED, UNTESTED
+from buildguard.diagnose.hypotheses import HEALTHY, PROVEN, REFUTED, UNTESTED, Diagnosis, Hypothesis
 from buildguard.diagnostic import shown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from buildguard.diagnose.hypotheses import Diagnosis, Hypothesis
 
 _MOST = 30
 

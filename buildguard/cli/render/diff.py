@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
 from buildguard import __version__
-from buildguard.compare.difference import CODES
+from buildguard.compare.chain import Chain, Hop
+from buildguard.compare.diff import Compared
+from buildguard.compare.difference import CODES, Difference
+from buildguard.compare.upload_risks import Killer, Plan
 from buildguard.diagnostic import count, of_unproven, shown, shown_path
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from buildguard.compare.chain import Chain, Hop
-    from buildguard.compare.diff import Compared
-    from buildguard.compare.difference import Difference
-    from buildguard.compare.upload_risks import Killer, Plan
 
 _FEW = 20
 _FEWER = 5

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import difflib
 import string
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
+from buildguard.check.fix import FixReport, Mended
 from buildguard.diagnostic import count, of_unproven, shown
 from buildguard.fstrings.planner_process import SEPARATE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from buildguard.check.fix import FixReport, Mended
 
 
 def patch(report: FixReport) -> bytes:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from buildguard.check.result import Report
 
 FORMATS = ("text", "json", "sarif", "github")

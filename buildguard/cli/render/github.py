@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from buildguard.check.result import Report
 from buildguard.cli.render.check_text import evidence, summary
-from buildguard.diagnostic import shown
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from buildguard.check.result import Report
-    from buildguard.diagnostic import Diagnostic
+from buildguard.diagnostic import Diagnostic, shown
 
 
 def render(report: Report) -> str:

@@ -6,25 +6,21 @@ All content is foreign, source under check most of all: the template escapes eve
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from buildguard import __version__
+from buildguard.check.result import Report, TargetRow
+from buildguard.compare.chain import Chain
 from buildguard.compare.difference import REMOVED
 from buildguard.diagnose.hypotheses import PROVEN, REFUTED, UNTESTED
-from buildguard.diagnostic import Severity, brief, shown, shown_path
+from buildguard.diagnose.run import Examined, Excerpt
+from buildguard.diagnostic import Range, Severity, brief, shown, shown_path
 from buildguard.project import ledger as ledgers
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from buildguard.check.result import Report, TargetRow
-    from buildguard.compare.chain import Chain
-    from buildguard.diagnose.run import Examined, Excerpt
-    from buildguard.diagnostic import Range
-    from buildguard.project.attempts import Attempts
+from buildguard.project.attempts import Attempts
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 _OF_SOURCES = ("BG1", "BG2")  # the codes that say something of a source

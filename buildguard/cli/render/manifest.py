@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from buildguard import __version__
+from buildguard.compare.manifest import Listed
 from buildguard.diagnostic import count, of_unproven, shown, shown_path
 from buildguard.stages import manifest as manifests
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from buildguard.compare.manifest import Listed
 
 
 def as_json(listed: Listed) -> str:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from buildguard import __version__
+from buildguard.check.result import Report
 from buildguard.cli.render.check_text import evidence
 from buildguard.codes import CODES, page
-
-if TYPE_CHECKING:
-    from buildguard.check.result import Report
-    from buildguard.diagnostic import Diagnostic, Range
+from buildguard.diagnostic import Diagnostic, Range
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

@@ -14,8 +14,9 @@ import tarfile
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import google.protobuf.json_format as protobuf_json
 from google.api_core import exceptions as api
@@ -23,21 +24,15 @@ from google.cloud.devtools import cloudbuild_v1 as cb
 
 from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps
+from buildguard.docker.client import Daemon
+from buildguard.docker.run_steps import Result
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.gcp.emulator.storage import ApiError
+from buildguard.gcp.emulator.faults import Faults
+from buildguard.gcp.emulator.storage import ApiError, Buckets
 from buildguard.gcp.emulator.tampering import tampered
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.lint import problems
-from buildguard.project.cloudbuild.steps import plan
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from buildguard.docker.client import Daemon
-    from buildguard.docker.run_steps import Result
-    from buildguard.gcp.emulator.faults import Faults
-    from buildguard.gcp.emulator.storage import Buckets
-    from buildguard.project.cloudbuild.steps import Plan
+from buildguard.project.cloudbuild.steps import Plan, plan
 
 PROJECT, NUMBER, REGION = "emulated", "123456789012", "europe-west1"
 LOGS = f"{NUMBER}.cloudbuild-logs.googleusercontent.com"

@@ -6,22 +6,19 @@ import random
 import threading
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from google.api_core import exceptions as api
 from google.cloud import run_v2
 
 from buildguard.docker import client as daemons
 from buildguard.docker import images
+from buildguard.docker.client import Daemon
 from buildguard.docker.serve import PORT, Serving, Start, status_of
 from buildguard.errors import UnprovenError
+from buildguard.gcp.emulator.faults import Faults
 from buildguard.gcp.emulator.proxy import Proxy
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from buildguard.docker.client import Daemon
-    from buildguard.gcp.emulator.faults import Faults
 
 PLATFORM = "linux/amd64"
 _STARTS_WITHIN = 15.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import google.longrunning.operations_pb2 as operations
 import grpc
@@ -11,10 +12,7 @@ from google.cloud import run_v2
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from buildguard.gcp.emulator.cloud_run import CloudRun, Operation
+from buildguard.gcp.emulator.cloud_run import CloudRun, Operation
 
 _CODES = {
     api.NotFound: grpc.StatusCode.NOT_FOUND,

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import difflib
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from buildguard.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 BUCKET = ("flip-byte", "truncate-object", "swap-generation", "bucket-403")
 WORKSPACE = ("alter-member", "drop-member", "crlf", "stale-source")

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import http.client
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from buildguard.gcp.emulator.http import Handler, Web
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "host", "content-length"}
 _PATIENCE = 30

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable
 from concurrent import futures
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import google.longrunning.operations_pb2 as operations
@@ -23,9 +24,6 @@ from buildguard.gcp.emulator.cloud_run_api import operation_of as run_operation
 from buildguard.gcp.emulator.faults import Faults
 from buildguard.gcp.emulator.http import Handler, Web
 from buildguard.gcp.emulator.storage import StorageServer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 _SERVICE = "google.devtools.cloudbuild.v1.CloudBuild"
 _OPERATIONS = "google.longrunning.Operations"

@@ -10,15 +10,12 @@ import hashlib
 import json
 import re
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from buildguard.gcp.emulator.faults import Faults
 from buildguard.gcp.emulator.http import Handler, Web
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from buildguard.gcp.emulator.faults import Faults
 
 _OBJECT = re.compile(r"/(?:download/)?storage/v1/b/(?P<bucket>[^/]+)/o/(?P<name>[^/]+)")
 _OBJECTS = re.compile(r"/storage/v1/b/(?P<bucket>[^/]+)/o")

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import io
 import tarfile
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 from buildguard.errors import UsageError
+from buildguard.gcp.emulator.faults import Faults
 from buildguard.system import git
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from buildguard.gcp.emulator.faults import Faults
 
 
 def older_source(folder: Path) -> bytes:

@@ -8,11 +8,8 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
 
 Part = tuple[str, frozenset[str]]  # a module of the package, and the names that are taken from it; none for all of them
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.DEDENT, tokenize.ENDMARKER}

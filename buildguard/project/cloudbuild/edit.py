@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError
 from buildguard.project import image_reference, yaml
 from buildguard.project.cloudbuild import reader
 from buildguard.project.cloudbuild.fields import flat, value_of
 from buildguard.project.cloudbuild.reader import Role
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from buildguard.project.yaml import Node
+from buildguard.project.yaml import Node
 
 _COMMENT = "# buildguard: before anything is built, this image's own Python compiles every source file"
 _DASH = re.compile(r"(?P<indent>[ ]*)-(?P<rest>[ \t]*(?:#.*)?)$")

@@ -6,13 +6,11 @@ import base64
 import binascii
 import difflib
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from buildguard.project.cloudbuild import schema
 from buildguard.project.yaml import Node, Place
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _DURATION = re.compile(r"\d+(?:\.\d{1,9})?s")
 _WHOLE = re.compile(r"[-+]?\d+")

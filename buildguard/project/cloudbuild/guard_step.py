@@ -9,16 +9,12 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from buildguard import __version__
-from buildguard.project.cloudbuild.assemble import assemble
+from buildguard.project.cloudbuild.assemble import Part, assemble
 from buildguard.remote.manifest_rows import VERIFIER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from buildguard.project.cloudbuild.assemble import Part
 
 NAME = VERIFIER.decode()
 VARIABLE = "BUILDGUARD_DIGEST"

@@ -9,17 +9,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
 from buildguard.diagnostic import Finding, Range, Severity, shown
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.fields import Problem, camel, flat, typed, value_of
+from buildguard.project.cloudbuild.schema import Limit
 from buildguard.project.yaml import InvalidYamlError, Node, Place, read
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from buildguard.project.cloudbuild.schema import Limit
 
 _KEY = re.compile(r"_[A-Z0-9_]+")
 _USE = re.compile(r"\$\$|\$(?:\{(?P<braced>[A-Z_][A-Z0-9_]*)(?P<rest>[^}]*)\}|(?P<bare>[A-Z_][A-Z0-9_]*))")

@@ -8,14 +8,12 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from buildguard.project import image_reference, yaml
 from buildguard.project.cloudbuild.fields import flat, value_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
 _SUBSTITUTION = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 _SWITCHES = frozenset(

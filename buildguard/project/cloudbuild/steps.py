@@ -6,13 +6,11 @@ A Build comes as the API's JSON has it (camelCase); a build file is brought into
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError
 from buildguard.project.cloudbuild.substitutions import replaced, settled
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 DEFAULT_TIMEOUT = 3600.0
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
 
 _USE = re.compile(r"\$\$|\$(?:\{(?P<braced>[A-Z_][A-Z0-9_]*)(?P<rest>[^}]*)\}|(?P<bare>[A-Z_][A-Z0-9_]*))")
 _SLICE = re.compile(r":(?P<start>\d+| +-?\d+)(?::(?P<length>\d+))?")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.cloudbuild import reader, schema
 from buildguard.project.cloudbuild.fields import camel
 from buildguard.project.cloudbuild.reader import Role
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from buildguard.project.yaml import Node
+from buildguard.project.yaml import Node
 
 _NUMBERS = frozenset({"allowExitCodes", "diskSizeGb"})
 _SWITCHES = frozenset(

@@ -11,13 +11,11 @@ import functools
 import posixpath
 import re
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from buildguard.errors import UnprovenError
 from buildguard.project.ignore.rules import Rule, parents
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
 
 FILE = ".dockerignore"
 _ALL, _FOLDERS = ".*", "(?:.*/)?"

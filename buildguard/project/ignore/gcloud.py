@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from buildguard.errors import UnprovenError
 from buildguard.project.ignore.rules import Rule, parents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import TypeAlias
-
     # whether these parts of a pattern match that path
     _Known: TypeAlias = dict[tuple[tuple[str, ...], str], bool]
 

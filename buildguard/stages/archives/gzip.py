@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Self
 
 from buildguard.errors import UnprovenError
 from buildguard.stages.archives.tar import refusal
 from buildguard.system import process
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Future
 
 MAGIC = b"\x1f\x8b"
 # Method deflate, no flags, no time, no level, an unknown system: the same header on every machine.

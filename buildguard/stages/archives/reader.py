@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives import gzip
 from buildguard.stages.archives import zip as zips
-from buildguard.stages.archives.tar import MemberKind, TarReader, refusal
+from buildguard.stages.archives.tar import Member, MemberKind, TarReader, refusal
+from buildguard.stages.archives.zip import ZipReader
 from buildguard.stages.manifest import Entry, Extras, Manifest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from buildguard.stages.archives.tar import Member
-    from buildguard.stages.archives.zip import ZipReader
 
 _CHUNK = 1 << 18
 _MOST_MEMBERS = 1_000_000

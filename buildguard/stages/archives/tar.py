@@ -6,15 +6,13 @@ end silently on damage and drop what they do not understand. Whatever two good p
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from buildguard.diagnostic import shown_path
 from buildguard.errors import UnprovenError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 _BLOCK = 512
 _CHUNK = 1 << 20

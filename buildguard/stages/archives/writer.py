@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Self
 
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives import gzip
 from buildguard.stages.manifest import Entry, Manifest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 _BLOCK = 512
 _BATCH = 1 << 20

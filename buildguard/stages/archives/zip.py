@@ -10,13 +10,11 @@ import os
 import stat
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from buildguard.stages.archives.gzip import HARMLESS, MOST_RATIO
 from buildguard.stages.archives.tar import Member, MemberKind, refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 _END_MARK, _ENTRY_MARK, _LOCAL_MARK, _DESCRIPTOR_MARK = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04", b"PK\x07\x08"
 MAGIC = (_LOCAL_MARK, _END_MARK)
