@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:3541825b39ea71ebcf33ace1178cba4313f0af6a6b2fbd0fd15d67cb95a4255f
+digest: sha256:2b8491904adc80d40d1ca1daae5a09d4bbb1a58e8ecb1855340fb6641d795a0a
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -145,7 +145,7 @@ _BLANK = re.compile(rb"[ \t\f]*(?:#|[\r\n]|$)")
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
 
 
-class Coding(NamedTuple):
+class SourceEncoding(NamedTuple):
     """How a source says that it is encoded: `cookie` is None where it says nothing, `line` where it says it."""
 
     cookie: str | None
@@ -161,20 +161,20 @@ class Coding(NamedTuple):
         return name == "utf-8" or name.startswith("utf-8-")
 
 
-def coding_of(data: bytes) -> Coding:
+def coding_of(data: bytes) -> SourceEncoding:
     """The BOM and the cookie of a source."""
     has_bom = data.startswith(BOM)
     at = len(BOM) if has_bom else 0
     for line in (1, 2):
         match = _FIRST_LINES.match(data, at)
         text = match.group() if match else b""
-        found = _COOKIE.match(text)
-        if found:
-            return Coding(found.group(1).decode("ascii", "replace"), line, has_bom)
+        cookie = _COOKIE.match(text)
+        if cookie:
+            return SourceEncoding(cookie.group(1).decode("ascii", "replace"), line, has_bom)
         if not _BLANK.match(text):
             break
         at += len(text)
-    return Coding(None, 0, has_bom)
+    return SourceEncoding(None, 0, has_bom)
 
 
 def hides_code(name: str) -> bool:
@@ -214,12 +214,12 @@ def may_be_script(path: bytes, *, executable: bool) -> bool:
     return executable or b"." not in path.rpartition(b"/")[2]
 
 
-def covered(rules: Sequence[tuple[str, str]], path: str) -> bool:
+def matches_any(rules: Sequence[tuple[str, str]], path: str) -> bool:
     """Whether a path is one that some patterns mean, each given with the regular expression that pathspec makes of it.
 
     The last one counts that names the path itself; only where none does, the last that names a folder above it.
     """
-    found, strength = False, 0
+    is_covered, strength = False, 0
     for pattern, regex in reversed(rules):
         match = re.search(regex, path)
         if match is None:
@@ -228,8 +228,8 @@ def covered(rules: Sequence[tuple[str, str]], path: str) -> bool:
         if not folder:
             return not pattern.startswith("!")
         if not strength:
-            found, strength = not pattern.startswith("!"), 1
-    return found
+            is_covered, strength = not pattern.startswith("!"), 1
+    return is_covered
 
 
 # ---------------------------------------- manifest_rows
@@ -246,7 +246,7 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 LONGEST_PATH, LONGEST_NAME = 4096, 255  # what file systems take
 
 
-class Row(NamedTuple):
+class ManifestRow(NamedTuple):
     """One path: git's mode, the size and the SHA-256 of the content, of a link's text, or of a submodule's commit id."""
 
     path: bytes
@@ -255,7 +255,7 @@ class Row(NamedTuple):
     sha256: str
 
 
-def row_of(path: bytes, mode: str, size: str, digest: str) -> Row:
+def row_of(path: bytes, mode: str, size: str, digest: str) -> ManifestRow:
     """A row from its words; raises ValueError where one is not what it should be."""
     why = trouble_with(path)
     if why:
@@ -264,10 +264,10 @@ def row_of(path: bytes, mode: str, size: str, digest: str) -> Row:
         raise ValueError(f"{path.decode('utf-8', 'backslashreplace')}: '{mode}' is no mode")
     if _NUMBER.fullmatch(size) is None or _HEX.fullmatch(digest) is None:
         raise ValueError(f"{path.decode('utf-8', 'backslashreplace')}: its size or digest is none")
-    return Row(path, mode, int(size), digest)
+    return ManifestRow(path, mode, int(size), digest)
 
 
-def rows_of(data: bytes) -> Iterator[Row]:
+def rows_of(data: bytes) -> Iterator[ManifestRow]:
     """Every row; raises ValueError for what the writer would not have written: cut short, out of order, or twice."""
     if not data.endswith(b"\0"):
         raise ValueError("it is cut short")
@@ -283,9 +283,9 @@ def rows_of(data: bytes) -> Iterator[Row]:
         yield row_of(path, words[0], words[1], words[2])
 
 
-def as_bytes(rows: Iterable[Row]) -> bytes:
+def as_bytes(rows: Iterable[ManifestRow]) -> bytes:
     """The canonical form of rows in their order; its SHA-256 is the root digest."""
-    return b"".join(b"%b %d %b\t%b\0" % (one.mode.encode(), one.size, one.sha256.encode(), one.path) for one in rows)
+    return b"".join(b"%b %d %b\t%b\0" % (row.mode.encode(), row.size, row.sha256.encode(), row.path) for row in rows)
 
 
 def trouble_with(path: bytes) -> str:
@@ -320,7 +320,7 @@ class Workspace(NamedTuple):
     left_out: list[bytes]
 
 
-class Difference(NamedTuple):
+class WorkspaceDifference(NamedTuple):
     """A path that is not what the manifest says: the code of `buildguard diff`, what happened, its cause, and evidence."""
 
     code: str
@@ -330,49 +330,49 @@ class Difference(NamedTuple):
     evidence: str
 
 
-def listed() -> Workspace:
+def scan_workspace() -> Workspace:
     """Look through the working folder; a git folder at its top is one path."""
-    found = Workspace({}, [], [])
+    workspace = Workspace({}, [], [])
     pending = [b""]
     while pending:
         here = pending.pop()
         try:
             with os.scandir(here or b".") as listing:
-                inside = [(one.name, one.stat(follow_symlinks=False).st_mode) for one in listing]
+                inside = [(entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in listing]
         except OSError:
-            found.closed.append(here or b".")
+            workspace.closed.append(here or b".")
             continue
         if here and any(name == VIRTUAL for name, _mode in inside):
-            found.left_out.append(here)
+            workspace.left_out.append(here)
         for name, mode in inside:
             path = here + b"/" + name if here else name
             if not stat.S_ISDIR(mode) or path == _GIT:
-                found.modes[path] = mode
+                workspace.modes[path] = mode
                 continue
             pending.append(path)
             if name == PACKAGES:
-                found.left_out.append(path)
-    return found
+                workspace.left_out.append(path)
+    return workspace
 
 
 def sources_of(
-    found: Workspace,
+    workspace: Workspace,
     folders: Sequence[str],
     include: Sequence[tuple[str, str]],
     exclude: Sequence[tuple[str, str]],
 ) -> list[bytes]:
     """The Python sources below some folders (`!` before one leaves it out) that the patterns let through, sorted."""
-    wanted = [os.fsencode(one) + b"/" for one in folders if not one.startswith("!")]
-    unwanted = [os.fsencode(one[1:]) + b"/" for one in folders if one.startswith("!")]
-    unwanted += [folder + b"/" for folder in found.left_out]
+    wanted = [os.fsencode(folder_name) + b"/" for folder_name in folders if not folder_name.startswith("!")]
+    unwanted = [os.fsencode(folder_name[1:]) + b"/" for folder_name in folders if folder_name.startswith("!")]
+    unwanted += [folder + b"/" for folder in workspace.left_out]
     sources = []
-    for path, mode in found.modes.items():
+    for path, mode in workspace.modes.items():
         if path in OWN or path.startswith(tuple(unwanted)) or (wanted and not path.startswith(tuple(wanted))):
             continue
         if NO_SOURCE.intersection(path.split(b"/")) or not _is_source(path, mode):
             continue
         text = os.fsdecode(path)
-        if (not include or covered(include, text)) and not covered(exclude, text):
+        if (not include or matches_any(include, text)) and not matches_any(exclude, text):
             sources.append(path)
     return sorted(sources)
 
@@ -423,11 +423,11 @@ def read_file(path: bytes, most: int = 0) -> bytes | str:
 # ------------------------------------------------------------------------------------------ against a manifest
 
 
-def row_of_file(path: bytes, mode: int) -> Row | str:
+def row_of_file(path: bytes, mode: int) -> ManifestRow | str:
     """The row of a path of the workspace; or why there can be none."""
     if stat.S_ISLNK(mode):
         text = os.readlink(path)
-        return Row(path, LINK, len(text), hashlib.sha256(text).hexdigest())
+        return ManifestRow(path, LINK, len(text), hashlib.sha256(text).hexdigest())
     git_mode = EXECUTABLE if mode & stat.S_IXUSR else FILE
     digest, size = hashlib.sha256(), 0
     try:
@@ -441,55 +441,55 @@ def row_of_file(path: bytes, mode: int) -> Row | str:
                 size += len(piece)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return Row(path, git_mode, size, digest.hexdigest())
+    return ManifestRow(path, git_mode, size, digest.hexdigest())
 
 
-def compared(expected: Sequence[Row], here: Sequence[Row]) -> list[Difference]:
+def compare_rows(expected: Sequence[ManifestRow], here: Sequence[ManifestRow]) -> list[WorkspaceDifference]:
     """What differs between a manifest and the workspace, by path."""
     before, after = ({row.path: row for row in rows} for rows in (expected, here))
     places: dict[str, bytes] = {row.sha256: row.path for row in here if row.path not in before}
     homes: dict[str, bytes] = {row.sha256: row.path for row in expected if row.path not in after}
-    found = []
+    differences = []
     for path in sorted(before.keys() | after.keys()):
         old, new = before.get(path), after.get(path)
         if old == new:
             continue
         if new is None:
-            found.append(_gone_or_new("BG301", path, "removed", places.get(old.sha256) if old else None))
+            differences.append(_presence_difference("BG301", path, "removed", places.get(old.sha256) if old else None))
         elif old is None:
-            found.append(_gone_or_new("BG302", path, "added", homes.get(new.sha256)))
+            differences.append(_presence_difference("BG302", path, "added", homes.get(new.sha256)))
         elif (old.mode == LINK) != (new.mode == LINK):
-            was, now = ("a link" if one.mode == LINK else "a file" for one in (old, new))
+            was, now = ("a link" if side.mode == LINK else "a file" for side in (old, new))
             evidence = f"{was} became {now}"
-            found.append(Difference("BG305", path, "type", "symlink-replaced", evidence))
+            differences.append(WorkspaceDifference("BG305", path, "type", "symlink-replaced", evidence))
         elif old.sha256 != new.sha256:
-            found.append(_changed(old, new))
+            differences.append(_changed(old, new))
         else:
             evidence = f"{'gained' if new.mode == EXECUTABLE else 'lost'} its executable bit"
-            found.append(Difference("BG304", path, "mode", "mode", evidence))
-    return found
+            differences.append(WorkspaceDifference("BG304", path, "mode", "mode", evidence))
+    return differences
 
 
-def _gone_or_new(code: str, path: bytes, change: str, other: bytes | None) -> Difference:
+def _presence_difference(code: str, path: bytes, change: str, other: bytes | None) -> WorkspaceDifference:
     if other is None:
-        return Difference(
+        return WorkspaceDifference(
             code, path, change, "content", f"not in the {'manifest' if change == 'added' else 'workspace'}"
         )
     shown = other.decode("utf-8", "backslashreplace")
-    return Difference(code, path, change, "moved", f"the same content is at {shown}")
+    return WorkspaceDifference(code, path, change, "moved", f"the same content is at {shown}")
 
 
-def _changed(old: Row, new: Row) -> Difference:
+def _changed(old: ManifestRow, new: ManifestRow) -> WorkspaceDifference:
     same = old.size == new.size
     evidence = f"{new.size} bytes, and other ones" if same else f"{old.size} bytes became {new.size}"
     content = read_file(new.path) if new.mode != LINK and new.size < _LARGE else ""
-    for cause, what, undone in _undone(content) if isinstance(content, bytes) else ():
+    for cause, what, undone in _undo_changes(content) if isinstance(content, bytes) else ():
         if len(undone) == old.size and hashlib.sha256(undone).hexdigest() == old.sha256:
-            return Difference("BG303", new.path, "changed", cause, what)
-    return Difference("BG303", new.path, "changed", "content", evidence)
+            return WorkspaceDifference("BG303", new.path, "changed", cause, what)
+    return WorkspaceDifference("BG303", new.path, "changed", "content", evidence)
 
 
-def _undone(content: bytes) -> list[tuple[str, str, bytes]]:
+def _undo_changes(content: bytes) -> list[tuple[str, str, bytes]]:
     """Each change that can be undone: its cause, in words, and the content without it."""
     bom = b"\xef\xbb\xbf"
     unix = content.replace(b"\r\n", b"\n")
@@ -514,7 +514,7 @@ _MARK = b"\x1e"  # stands between the fields of an answer
 _GIVES_UP = "the compiler gives up on this file: "
 
 
-class Finding(NamedTuple):
+class StepFinding(NamedTuple):
     """What is wrong with a path; `line` and `column` count from 1, columns in code points, 0 where nobody says."""
 
     code: str
@@ -525,16 +525,16 @@ class Finding(NamedTuple):
     excerpt: str = ""
 
 
-class Looked(NamedTuple):
+class SourceResult(NamedTuple):
     """What came of one source: the SHA-256 of the bytes that were compiled, findings, or why it is unproven."""
 
     path: bytes
     sha256: str
-    findings: tuple[Finding, ...]
+    findings: tuple[StepFinding, ...]
     unproven: str = ""
 
 
-def compile_all(paths: Sequence[bytes], cores: int) -> Iterator[Looked]:
+def compile_all(paths: Sequence[bytes], cores: int) -> Iterator[SourceResult]:
     """Compile the sources of some paths, as many at once as there are cores; each path comes back once."""
     shares = [share for share in (paths[at::cores] for at in range(cores)) if share]
     children = [_start(share, _LIMITS) for share in shares]
@@ -542,12 +542,12 @@ def compile_all(paths: Sequence[bytes], cores: int) -> Iterator[Looked]:
         yield from _through(share, child)
 
 
-def _through(share: Sequence[bytes], child: tuple[int, int]) -> Iterator[Looked]:
+def _through(share: Sequence[bytes], child: tuple[int, int]) -> Iterator[SourceResult]:
     """A share to its end. What its child died of, or had no memory for, is tried once more, alone, with wider limits."""
     while True:
         answers, _status = _end_of(child)
         for path, fields in zip(share, answers):
-            yield _second_try(path) if fields[:1] == [b"MemoryError"] else _looked(path, fields)
+            yield _second_try(path) if fields[:1] == [b"MemoryError"] else _source_result(path, fields)
         share = share[len(answers) :]
         if share:
             yield _second_try(share[0])
@@ -557,32 +557,32 @@ def _through(share: Sequence[bytes], child: tuple[int, int]) -> Iterator[Looked]
         child = _start(share, _LIMITS)
 
 
-def _second_try(path: bytes) -> Looked:
+def _second_try(path: bytes) -> SourceResult:
     answers, status = _end_of(_start([path], _WIDER))
     if answers:
         fields = answers[0]
         if fields[:2] == [b"MemoryError", b"1"]:
-            return Looked(path, "", (), f"compiling it takes more than {_WIDER[0] // _GIBI} GiB of memory")
-        return _looked(path, fields)
+            return SourceResult(path, "", (), f"compiling it takes more than {_WIDER[0] // _GIBI} GiB of memory")
+        return _source_result(path, fields)
     ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     if ended_by in {signal.SIGXCPU, signal.SIGALRM}:
-        return Looked(path, "", (), "compiling it takes too long")
+        return SourceResult(path, "", (), "compiling it takes too long")
     if ended_by in {0, signal.SIGKILL}:
-        return Looked(path, "", (), "the process that compiled it was ended, from outside or for want of memory")
+        return SourceResult(path, "", (), "the process that compiled it was ended, from outside or for want of memory")
     words = f"{_GIVES_UP}the compiler died: it was ended by signal {ended_by}"
-    return Looked(path, "", (Finding("BG103", path, 0, 0, words),))
+    return SourceResult(path, "", (StepFinding("BG103", path, 0, 0, words),))
 
 
-def _looked(path: bytes, fields: Sequence[bytes]) -> Looked:
+def _source_result(path: bytes, fields: Sequence[bytes]) -> SourceResult:
     """An answer of `_answer`: exception, whether memory was short, digest or reason, and five fields for each finding."""
     words = [field.decode("utf-8") for field in fields]
     if len(words) < 3 or len(words) % 5 != 3:
-        return Looked(path, "", (), "the answer of its compiler cannot be read")
+        return SourceResult(path, "", (), "the answer of its compiler cannot be read")
     if words[0] == "unreadable":
-        return Looked(path, "", (), words[2])
+        return SourceResult(path, "", (), words[2])
     rows = (words[at : at + 5] for at in range(3, len(words), 5))
-    found = (Finding(code, path, int(line), int(column), said, text) for code, line, column, said, text in rows)
-    return Looked(path, words[2], tuple(found))
+    findings = (StepFinding(code, path, int(line), int(column), said, text) for code, line, column, said, text in rows)
+    return SourceResult(path, words[2], tuple(findings))
 
 
 # ------------------------------------------------------------------------------------------ children
@@ -608,14 +608,14 @@ def _end_of(child: tuple[int, int]) -> tuple[list[list[bytes]], int]:
     with os.fdopen(incoming, "rb") as answers:
         data = answers.read()
     status = os.waitpid(process, 0)[1]
-    found: list[list[bytes]] = []
+    lists: list[list[bytes]] = []
     at = 0
     while True:
         start = data.find(b"\n", at) + 1
         end = start + int(data[at : start - 1]) if start else len(data) + 1
         if end > len(data):
-            return found, status
-        found.append(data[start:end].split(_MARK))
+            return lists, status
+        lists.append(data[start:end].split(_MARK))
         at = end
 
 
@@ -645,23 +645,23 @@ def _answer(path: bytes, grant: object, memory: int, seconds: int) -> list[objec
     else:
         signal.alarm(seconds)
     kind, message, phase, line, column, _, _, short = judge(data, [], memory)[:8]
-    found = _misread(path, data)
+    findings = _find_misread(path, data)
     if kind:
-        found.insert(0, _refused(path, data, f"{kind}: {message}".rstrip(": "), line or 0, column or 0))
+        findings.insert(0, _refusal_finding(path, data, f"{kind}: {message}".rstrip(": "), line or 0, column or 0))
         if phase == "compiler":
-            found[0] = _in_code_points(found[0])
+            findings[0] = _in_code_points(findings[0])
     fields: list[object] = [kind, short, hashlib.sha256(data).hexdigest()]
-    for one in found:
-        fields += [one.code, one.line, one.column, one.message, one.excerpt]
+    for finding in findings:
+        fields += [finding.code, finding.line, finding.column, finding.message, finding.excerpt]
     return fields
 
 
 # ------------------------------------------------------------------------------------------ findings
 
 
-def _refused(path: bytes, data: bytes, words: str, line: int, column: int) -> Finding:
+def _refusal_finding(path: bytes, data: bytes, words: str, line: int, column: int) -> StepFinding:
     gives_up = words.startswith(("MemoryError", "RecursionError", "SystemError"))
-    return Finding(
+    return StepFinding(
         "BG103" if gives_up else "BG101",
         path,
         line,
@@ -671,13 +671,13 @@ def _refused(path: bytes, data: bytes, words: str, line: int, column: int) -> Fi
     )
 
 
-def _in_code_points(one: Finding) -> Finding:
+def _in_code_points(finding: StepFinding) -> StepFinding:
     """Parsers count code points, later passes count bytes of UTF-8."""
-    before = one.excerpt.encode("utf-8")[: max(0, one.column - 1)].decode("utf-8", "ignore")
-    return one._replace(column=len(before) + 1) if one.column else one
+    before = finding.excerpt.encode("utf-8")[: max(0, finding.column - 1)].decode("utf-8", "ignore")
+    return finding._replace(column=len(before) + 1) if finding.column else finding
 
 
-def _misread(path: bytes, data: bytes) -> list[Finding]:
+def _find_misread(path: bytes, data: bytes) -> list[StepFinding]:
     """What compilers let pass: bytes in a comment that do not decode, and cookies that hide code."""
     coding = coding_of(data)
     if coding.is_utf8:
@@ -686,7 +686,7 @@ def _misread(path: bytes, data: bytes) -> list[Finding]:
             return []
         before = data[:at].decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        return [Finding("BG102", path, line, column, f"byte 0x{data[at]:02x} is not UTF-8", _line_of(data, line))]
+        return [StepFinding("BG102", path, line, column, f"byte 0x{data[at]:02x} is not UTF-8", _line_of(data, line))]
     name = coding.cookie or ""
     try:
         data.decode(name)
@@ -695,7 +695,7 @@ def _misread(path: bytes, data: bytes) -> list[Finding]:
     if coding.has_bom or not hides_code(name):
         return []
     words = f"the coding cookie {name} turns what reads as a comment or text into other code"
-    return [Finding("BG106", path, coding.line, 1, words, _line_of(data, coding.line))]
+    return [StepFinding("BG106", path, coding.line, 1, words, _line_of(data, coding.line))]
 
 
 def _line_of(data: bytes, number: int) -> str:
@@ -713,7 +713,7 @@ _MOST_OUTPUT = 50_000  # Cloud Build keeps the first 50 KB
 _MOST_LINES = 200
 
 
-class Settings(NamedTuple):
+class StepSettings(NamedTuple):
     """What `init` wrote down: the version of buildguard, and the patterns of sources with their regular expressions."""
 
     version: str
@@ -721,7 +721,7 @@ class Settings(NamedTuple):
     exclude: list[tuple[str, str]]
 
 
-class Bytes(NamedTuple):
+class BytesProof(NamedTuple):
     """Whether the workspace is what was sent: the root digest of what is here, entries, differences, and what is unproven.
 
     `contents` are the SHA-256 of the files that were compared, `wrong` says why nothing could be.
@@ -729,20 +729,20 @@ class Bytes(NamedTuple):
 
     digest: str = ""
     entries: int = 0
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[WorkspaceDifference, ...] = ()
     unproven: tuple[tuple[bytes, str], ...] = ()
     wrong: str = ""
     contents: Mapping[bytes, str] = {}
 
 
-class Seen(NamedTuple):
+class StepReport(NamedTuple):
     """Everything that the step saw, and the version of buildguard that looked."""
 
     version: str
     files: int
-    findings: list[Finding]
+    findings: list[StepFinding]
     unproven: list[tuple[bytes, str]]
-    bytes: Bytes | None
+    bytes: BytesProof | None
 
     @property
     def exit_code(self) -> int:
@@ -753,56 +753,56 @@ class Seen(NamedTuple):
         return 3 if self.unproven or (self.bytes is not None and self.bytes.unproven) else 0
 
 
-def main(folders: Sequence[str], settings: Settings) -> int:
+def main(folders: Sequence[str], settings: StepSettings) -> int:
     """Look at the workspace, tell, and return the exit status; `folders` are those whose sources are compiled."""
-    workspace = listed()
+    workspace = scan_workspace()
     wanted = os.environ.get(_VARIABLE)
-    proof = _proven(workspace, wanted) if wanted is not None else None
+    proof = _prove_bytes(workspace, wanted) if wanted is not None else None
     proven = proof.contents if proof is not None else {}
     sources = sources_of(workspace, folders, settings.include, settings.exclude)
-    findings: list[Finding] = []
+    findings: list[StepFinding] = []
     unproven = [(path, "a folder that cannot be opened") for path in workspace.closed]
     if not sources:
         unproven.append((b" ".join(map(os.fsencode, folders)) or b".", "no Python source here"))
-    for one in compile_all(sources, _cores()):
-        findings += one.findings
-        if one.unproven:
-            unproven.append((one.path, one.unproven))
-        elif proven.get(one.path, one.sha256) != one.sha256:
-            unproven.append((one.path, "changed between the comparison and the compiler"))
-    seen = Seen(settings.version, len(sources), sorted(findings), sorted(unproven), proof)
+    for result in compile_all(sources, _cores()):
+        findings += result.findings
+        if result.unproven:
+            unproven.append((result.path, result.unproven))
+        elif proven.get(result.path, result.sha256) != result.sha256:
+            unproven.append((result.path, "changed between the comparison and the compiler"))
+    seen = StepReport(settings.version, len(sources), sorted(findings), sorted(unproven), proof)
     sys.stdout.buffer.write(("\n".join(_lines(seen, workspace)) + "\n").encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()
     _report(seen)
     return seen.exit_code
 
 
-def _proven(workspace: Workspace, wanted: str) -> Bytes:
+def _prove_bytes(workspace: Workspace, wanted: str) -> BytesProof:
     """Compare the workspace with the manifest that came with it, once that is the one that was sent."""
     if _DIGEST.fullmatch(wanted) is None:
-        return Bytes(wrong=f"{_VARIABLE} is no digest: {wanted}")
+        return BytesProof(wrong=f"{_VARIABLE} is no digest: {wanted}")
     data = read_file(CARRIED)
     if isinstance(data, str):
-        return Bytes(wrong=f"{CARRIED.decode()}: {data}: this archive was not made by buildguard")
+        return BytesProof(wrong=f"{CARRIED.decode()}: {data}: this archive was not made by buildguard")
     if "sha256:" + hashlib.sha256(data).hexdigest() != wanted:
-        return Bytes(wrong=f"{CARRIED.decode()} is not the manifest of {wanted}")
+        return BytesProof(wrong=f"{CARRIED.decode()} is not the manifest of {wanted}")
     try:
         expected = list(rows_of(data))
     except ValueError as error:
-        return Bytes(wrong=f"{CARRIED.decode()}: {error}")
-    rows: list[Row] = []
+        return BytesProof(wrong=f"{CARRIED.decode()}: {error}")
+    rows: list[ManifestRow] = []
     unproven: list[tuple[bytes, str]] = []
     for path, mode in sorted(workspace.modes.items()):
         if path in OWN or not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
             continue
-        row = Row(path, "", 0, "") if stat.S_ISDIR(mode) else row_of_file(path, mode)
+        row = ManifestRow(path, "", 0, "") if stat.S_ISDIR(mode) else row_of_file(path, mode)
         if isinstance(row, str):
             unproven.append((path, row))
         else:
             rows.append(row)
     unread = {path for path, _why in unproven}
-    differences = compared([row for row in expected if row.path not in unread], rows)
-    return Bytes(
+    differences = compare_rows([row for row in expected if row.path not in unread], rows)
+    return BytesProof(
         "sha256:" + hashlib.sha256(as_bytes(rows)).hexdigest(),
         len(expected),
         tuple(differences),
@@ -821,48 +821,48 @@ def _cores() -> int:
 # ------------------------------------------------------------------------------------------ in words
 
 
-def _lines(seen: Seen, workspace: Workspace) -> Iterator[str]:
+def _lines(seen: StepReport, workspace: Workspace) -> Iterator[str]:
     yield f"buildguard {seen.version}, {_interpreter()}"
     rows = [*_found(seen.findings), *_differing(seen.bytes)]
     yield from rows[:_MOST_LINES]
     if len(rows) > _MOST_LINES:
         yield f"... and {len(rows) - _MOST_LINES} lines more"
     for path, why in [*seen.unproven, *(seen.bytes.unproven if seen.bytes is not None else ())][:_MOST_LINES]:
-        yield f"unproven: {_shown_path(path)}: {why}"
+        yield f"unproven: {_display_path(path)}: {why}"
     for path in workspace.left_out:
-        yield f"note: {_shown_path(path)}: installed packages, not compiled"
+        yield f"note: {_display_path(path)}: installed packages, not compiled"
     yield _of_bytes(seen.bytes)
     yield _of_sources(seen)
     if seen.findings:
         yield "hint: where it was written: buildguard fix, buildguard check; then commit, and build again"
 
 
-def _found(findings: Sequence[Finding]) -> Iterator[str]:
+def _found(findings: Sequence[StepFinding]) -> Iterator[str]:
     before = b""
-    for one in findings:
-        if one.path != before:
-            before = one.path
-            yield _shown_path(one.path)
-        place = ":".join(str(number) for number in (one.line, one.column) if number)
-        yield f"  {place + '  ' if place else ''}{one.code} error: {_shown(one.message)}"
-        text = one.excerpt.replace("\t", " ")
+    for finding in findings:
+        if finding.path != before:
+            before = finding.path
+            yield _display_path(finding.path)
+        place = ":".join(str(number) for number in (finding.line, finding.column) if number)
+        yield f"  {place + '  ' if place else ''}{finding.code} error: {_escape_text(finding.message)}"
+        text = finding.excerpt.replace("\t", " ")
         if text.strip():
-            at = max(0, one.column - 60)
-            yield "      " + _shown(text[at : at + 100])
-            if one.column and text.isascii():
-                yield "      " + " " * (one.column - 1 - at) + "^"
+            at = max(0, finding.column - 60)
+            yield "      " + _escape_text(text[at : at + 100])
+            if finding.column and text.isascii():
+                yield "      " + " " * (finding.column - 1 - at) + "^"
 
 
-def _differing(proof: Bytes | None) -> Iterator[str]:
+def _differing(proof: BytesProof | None) -> Iterator[str]:
     if proof is None:
         return
     if proof.wrong:
-        yield "error: " + _shown(proof.wrong)
-    for one in proof.differences:
-        yield f"{_shown_path(one.path)}  {one.code} {one.change}: {one.cause} ({_shown(one.evidence)})"
+        yield "error: " + _escape_text(proof.wrong)
+    for difference in proof.differences:
+        yield f"{_display_path(difference.path)}  {difference.code} {difference.change}: {difference.cause} ({_escape_text(difference.evidence)})"
 
 
-def _of_bytes(proof: Bytes | None) -> str:
+def _of_bytes(proof: BytesProof | None) -> str:
     if proof is None:
         return f"bytes: not compared: buildguard did not submit this build, so there is no {_VARIABLE} to compare with"
     if proof.wrong:
@@ -874,8 +874,8 @@ def _of_bytes(proof: Bytes | None) -> str:
     return f"bytes: identical: all {proof.entries} entries are those of {proof.digest}"
 
 
-def _of_sources(seen: Seen) -> str:
-    refused = len({one.path for one in seen.findings})
+def _of_sources(seen: StepReport) -> str:
+    refused = len({finding.path for finding in seen.findings})
     python = "Python " + ".".join(map(str, sys.version_info[:3]))
     if refused:
         words = f"{python} refuses {refused} of {seen.files} files"
@@ -894,11 +894,11 @@ def _interpreter() -> str:
     return f"{name} {'.'.join(map(str, sys.version_info[:3]))}{release}"
 
 
-def _shown_path(path: bytes) -> str:
-    return _shown(path.decode("utf-8", "backslashreplace"))
+def _display_path(path: bytes) -> str:
+    return _escape_text(path.decode("utf-8", "backslashreplace"))
 
 
-def _shown(text: str) -> str:
+def _escape_text(text: str) -> str:
     """Foreign text that a terminal shows and does not obey."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in text
@@ -908,7 +908,7 @@ def _shown(text: str) -> str:
 # ------------------------------------------------------------------------------------------ for programs
 
 
-def _report(seen: Seen) -> None:
+def _report(seen: StepReport) -> None:
     """Write the machine's form to `$BUILDER_OUTPUT/output`, less what does not fit there; a build may do without it."""
     folder = os.environ.get("BUILDER_OUTPUT")
     if not folder:
@@ -927,28 +927,34 @@ def _report(seen: Seen) -> None:
         sys.stderr.write(f"buildguard: {error.filename} cannot be written: {error.strerror}\n")
 
 
-def _rows(seen: Seen) -> list[tuple[str, dict[str, object]]]:
+def _rows(seen: StepReport) -> list[tuple[str, dict[str, object]]]:
     """Every row of the answer, with the key that it belongs to."""
     rows: list[tuple[str, dict[str, object]]] = []
-    proof = seen.bytes or Bytes()
-    for one in proof.differences:
-        path = one.path.decode("utf-8", "backslashreplace")
+    proof = seen.bytes or BytesProof()
+    for difference in proof.differences:
+        path = difference.path.decode("utf-8", "backslashreplace")
         rows.append(
             (
                 "differences",
-                {"code": one.code, "path": path, "change": one.change, "cause": one.cause, "evidence": one.evidence},
+                {
+                    "code": difference.code,
+                    "path": path,
+                    "change": difference.change,
+                    "cause": difference.cause,
+                    "evidence": difference.evidence,
+                },
             )
         )
-    for found in seen.findings:
-        path = found.path.decode("utf-8", "backslashreplace")
-        place: dict[str, object] = {"line": found.line or None, "column": found.column or None}
-        rows.append(("diagnostics", {"code": found.code, "path": path, **place, "message": found.message}))
+    for finding in seen.findings:
+        path = finding.path.decode("utf-8", "backslashreplace")
+        place: dict[str, object] = {"line": finding.line or None, "column": finding.column or None}
+        rows.append(("diagnostics", {"code": finding.code, "path": path, **place, "message": finding.message}))
     for bare, why in [*seen.unproven, *proof.unproven]:
         rows.append(("unproven", {"path": bare.decode("utf-8", "backslashreplace"), "reason": why}))
     return rows
 
 
-def _answer_of(seen: Seen, rows: Sequence[tuple[str, dict[str, object]]], left_out: int) -> dict[str, object]:
+def _answer_of(seen: StepReport, rows: Sequence[tuple[str, dict[str, object]]], left_out: int) -> dict[str, object]:
     proof = seen.bytes
     proven = proof is not None and not (proof.wrong or proof.unproven)
     return {
@@ -978,8 +984,10 @@ def _json(value: object) -> str:
     units = str(value).encode("utf-16-be", "surrogatepass")
     codes = [units[at] << 8 | units[at + 1] for at in range(0, len(units), 2)]
     plain = range(32, 127)
-    return '"' + "".join(chr(one) if one in plain and one not in {34, 92} else f"\\u{one:04x}" for one in codes) + '"'
+    return (
+        '"' + "".join(chr(unit) if unit in plain and unit not in {34, 92} else f"\\u{unit:04x}" for unit in codes) + '"'
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], Settings(VERSION, INCLUDE, EXCLUDE)))
+    sys.exit(main(sys.argv[1:], StepSettings(VERSION, INCLUDE, EXCLUDE)))

@@ -103,7 +103,7 @@ _WITHOUT_RULES = """
 import sys
 from buildguard.check import findings, suppressions
 findings.of_rules = lambda *_, **__: ()
-suppressions.ignores = lambda _: ()
+suppressions.find_ignores = lambda _: ()
 from buildguard.cli.main import main
 sys.argv[0] = "buildguard"
 main()

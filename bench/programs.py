@@ -15,7 +15,7 @@ from pathlib import Path
 
 from buildguard.codes import RULE_ERRORS
 from buildguard.fstrings import rules
-from buildguard.fstrings.fix_plan import plan
+from buildguard.fstrings.fix_plan import plan_rewrite
 from buildguard.fstrings.prefilter import may_be_refused, may_nest
 from tests.oracle import doubt, refusals
 from tests.programs import Programs
@@ -79,7 +79,7 @@ def _batch(seed: int) -> tuple[Counter[str], Counter[str], list[str]]:
 
 def _repair(broken: list[str], counts: Counter[str], wrong: list[str]) -> Counter[str]:
     reasons: Counter[str] = Counter()
-    made = [plan(source, 11) for source in broken]
+    made = [plan_rewrite(source, 11) for source in broken]
     for one in made:
         reasons.update({fix.reason for fix in one.fixes if fix.reason})
     whole = [one for one in made if not any(fix.reason for fix in one.fixes)]
@@ -90,7 +90,7 @@ def _repair(broken: list[str], counts: Counter[str], wrong: list[str]) -> Counte
             name = "does not compile"
         elif any(doubt(version, one.before, one.after, one.lifted) for version in ("3.12", "3.13")):
             name = "means something else"
-        elif plan(one.after, 11).fixes:
+        elif plan_rewrite(one.after, 11).fixes:
             name = "fixed twice"
         else:
             name = "fixed"

@@ -88,7 +88,7 @@ class Unproven(NamedTuple):
     reason: str
 
 
-def shown(text: str) -> str:
+def escape_text(text: str) -> str:
     """Text of foreign origin, safe on a terminal: control, bidi and unpaired characters become escapes."""
     if text.isprintable():
         return text
@@ -99,7 +99,7 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def shown_path(path: bytes) -> str:
+def display_path(path: bytes) -> str:
     r"""A path as reports write it: UTF-8, and `\xNN` for each byte that is not."""
     return path.decode("utf-8", "backslashreplace")
 
@@ -111,19 +111,19 @@ def count(number: int, word: str) -> str:
     return f"{number} {word.removesuffix('y')}ies" if word.endswith("ry") else f"{number} {word}s"
 
 
-def of_unproven(one: Unproven) -> str:
+def unproven_line(item: Unproven) -> str:
     """What could not be looked at, and why."""
-    place = f"{shown(one.path)}: " if one.path is not None else ""
-    target = f" (Python {one.target})" if one.target else ""
-    return f"{place}{shown(one.reason)}{target}"
+    place = f"{escape_text(item.path)}: " if item.path is not None else ""
+    target = f" (Python {item.target})" if item.target else ""
+    return f"{place}{escape_text(item.reason)}{target}"
 
 
-def brief(stage: str) -> str:
+def shorten_digests(stage: str) -> str:
     """The name of a stage with its long digests cut short: `gs://bucket/source/0123456789ab….tgz#17`."""
     return re.sub(r"[0-9a-f]{40,}", lambda match: f"{match[0][:12]}…", stage)
 
 
-class Unreadable(NamedTuple):
+class UnreadableFile(NamedTuple):
     """A file that could not be read, and why; `gone` where it was listed and is not there any more.
 
     `special` is what lies there instead of a file: a FIFO, a socket, a folder … `damaged` where its bytes are not those
@@ -131,6 +131,6 @@ class Unreadable(NamedTuple):
     """
 
     reason: str
-    gone: bool = False
+    is_missing: bool = False
     special: str = ""
     damaged: bool = False

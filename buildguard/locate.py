@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from buildguard.errors import UsageError
 from buildguard.project import config
-from buildguard.stages.filesystem import resolved, stage_on_disk
+from buildguard.stages.filesystem import resolve_path, stage_on_disk
 from buildguard.stages.git_objects import commit_of, index_of
 from buildguard.stages.stage import Stage
 from buildguard.system import git
@@ -17,7 +17,7 @@ _OTHERS = ("tar:", "gs://", "image:", "build:", "manifest:")
 _MARKS = ("Dockerfile", "Containerfile", *(name.decode() for name in config.FILES))
 
 
-class Place(NamedTuple):
+class WorkScope(NamedTuple):
     """`paths` are relative to the root; an empty one is the root itself, and none at all means everything."""
 
     root: Path
@@ -26,7 +26,7 @@ class Place(NamedTuple):
     paths: tuple[bytes, ...]
 
 
-def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> Place:
+def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> WorkScope:
     """The place of a command line; raises UsageError for paths that are not there or not together."""
     stages = [text for text in given if text.startswith(("index:", "commit:", *_OTHERS))]
     if stages:
@@ -34,29 +34,29 @@ def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> Place:
             raise UsageError(f"'{stages[0]}' is a stage: it stands alone")
         return _in_git(cwd, stages[0])
     paths = [resolved_parent(cwd, text.removeprefix("dir:") or ".") for text in given]
-    anchor = paths[0] if paths else resolved(cwd)
+    anchor = paths[0] if paths else resolve_path(cwd)
     folder = anchor if anchor.is_dir() and not anchor.is_symlink() else anchor.parent
     repository = git.repository_of(_existing(folder))
     if staged:
         if repository is None:
             raise UsageError("--staged needs a git repository", hint="run it inside one")
-        relative = _relative(paths, resolved(repository.top))
-        return Place(repository.top, repository, index_of(repository), relative)
+        relative = _relative(paths, resolve_path(repository.top))
+        return WorkScope(repository.top, repository, index_of(repository), relative)
     for path, text in zip(paths, given, strict=True):
         if not os.path.lexists(path):
             raise UsageError(f"there is no '{text}'")
-    root = resolved(repository.top) if repository is not None else _marked_root(folder, resolved(cwd))
+    root = resolve_path(repository.top) if repository is not None else _marked_root(folder, resolve_path(cwd))
     repository = repository._replace(top=root) if repository is not None else None
     relative = _relative(paths, root)  # before the stage: git starts listing there
-    return Place(root, repository, stage_on_disk(root, repository), relative)
+    return WorkScope(root, repository, stage_on_disk(root, repository), relative)
 
 
 def resolved_parent(cwd: Path, text: str) -> Path:
     """An absolute path whose folders have no links; its last part may be one, for that is under check."""
     path = cwd / text
     if path.name in {"", ".", ".."}:
-        return resolved(path)
-    return resolved(path.parent) / path.name
+        return resolve_path(path)
+    return resolve_path(path.parent) / path.name
 
 
 def _existing(folder: Path) -> Path:
@@ -65,7 +65,7 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _in_git(cwd: Path, text: str) -> Place:
+def _in_git(cwd: Path, text: str) -> WorkScope:
     if text.startswith("tar:"):
         return _in_archive(cwd, text)
     if text.startswith("gs://"):
@@ -81,29 +81,29 @@ def _in_git(cwd: Path, text: str) -> Place:
     if kind == "index":
         if rest:
             raise UsageError("'index:' takes nothing after the colon")
-        return Place(repository.top, repository, index_of(repository), ())
-    return Place(repository.top, repository, commit_of(repository, rest), ())
+        return WorkScope(repository.top, repository, index_of(repository), ())
+    return WorkScope(repository.top, repository, commit_of(repository, rest), ())
 
 
-def _in_archive(cwd: Path, text: str) -> Place:
-    from buildguard.stages.archive import InArchive
+def _in_archive(cwd: Path, text: str) -> WorkScope:
+    from buildguard.stages.archive import ArchiveStage
 
     file = cwd / text.removeprefix("tar:")
     if not file.is_file():
         raise UsageError(f"there is no file '{text.removeprefix('tar:')}'")
-    return Place(resolved(cwd), None, InArchive(text, file, resolved(cwd)), ())
+    return WorkScope(resolve_path(cwd), None, ArchiveStage(text, file, resolve_path(cwd)), ())
 
 
-def _in_bucket(cwd: Path, text: str) -> Place:
+def _in_bucket(cwd: Path, text: str) -> WorkScope:
     from buildguard.gcp.object_stage import fetch
-    from buildguard.gcp.storage import Url
-    from buildguard.stages.archive import InArchive
+    from buildguard.gcp.storage import ObjectUrl
+    from buildguard.stages.archive import ArchiveStage
     from buildguard.system import temporary
 
     with temporary.folder() as folder:
         file = folder / "object"
-        fetch(Url.parse(text), file)
-        return Place(resolved(cwd), None, InArchive(text, file, resolved(cwd)), ())
+        fetch(ObjectUrl.parse(text), file)
+        return WorkScope(resolve_path(cwd), None, ArchiveStage(text, file, resolve_path(cwd)), ())
 
 
 def _marked_root(folder: Path, cwd: Path) -> Path:

@@ -38,22 +38,25 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # What depends on the Python that runs buildguard: programs that are put together for other Pythons, and the judges that run
 # in our own process, as far as that is soon done.
 _ON_EVERY_HOST = (
-    "cloud/",
-    "declared/",
-    "gcp/",
-    "localbuild/",
-    "rules/",
-    "step/",
-    "test_causes.py",
-    "test_children.py",
-    "test_fix.py",
-    "test_fstrings.py",
+    "check/test_fix.py",
+    "check/test_text_rules.py",
+    "compare/test_causes.py",
+    "compare/test_manifest.py",
+    "engines/test_static.py",
+    "fstrings/",
+    "gcp/test_wire.py",
+    "project/",
+    "remote/",
+    "system/test_children.py",
     "test_generated.py",
-    "test_manifest.py",
-    "test_static.py",
-    "test_text.py",
 )
-_ON_ONE_HOST = {"rules/test_corpora.py", "rules/test_programs.py"}  # they take minutes
+_ON_ONE_HOST = {  # they take minutes
+    "fstrings/test_corpora.py",
+    "fstrings/test_programs.py",
+    "project/cloudbuild/test_edit.py",
+    "project/test_discovery.py",
+    "project/test_source_archive.py",
+}
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -93,13 +93,13 @@ def _hits() -> set[str]:
     return stats
 
 
-def _operations(patients: Sequence[planner_process.Patient]) -> Iterator[planner_process.Operation]:
+def _operations(patients: Sequence[planner_process.FixRequest]) -> Iterator[planner_process.FixPlan]:
     """Plans of repair without a child for each."""
     for patient in patients:
-        yield planner_process._operation(json.loads(json.dumps(planner_process._planned(patient))))
+        yield planner_process._parse_plan(json.loads(json.dumps(planner_process._plan_one(patient))))
 
 
-planner_process.operations = _operations
-setattr(fix, "operations", _operations)  # noqa: B010  it took the name, which it does not give on
+planner_process.plan_fixes = _operations
+setattr(fix, "plan_fixes", _operations)  # noqa: B010  it took the name, which it does not give on
 sys.setrecursionlimit(10_000)  # each call of what is mutated goes through four of mutmut
 conftest.Project.run = _run  # type: ignore[method-assign]

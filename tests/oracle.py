@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from buildguard.check.verify_fix import Question
-from buildguard.system.json_workers import Dialogue, Lost
+from buildguard.check.verify_fix import SourcePair
+from buildguard.system.json_workers import JsonWorkers, LostAnswer
 from tests.conftest import REPOSITORY, interpreter
 
 if TYPE_CHECKING:
@@ -30,25 +30,25 @@ for line in sys.stdin:
 
 
 @functools.cache
-def _compiler(version: str) -> Dialogue:
-    return Dialogue([str(interpreter(version)), "-I", "-S", "-B", "-c", _COMPILE], 1)
+def _compiler(version: str) -> JsonWorkers:
+    return JsonWorkers([str(interpreter(version)), "-I", "-S", "-B", "-c", _COMPILE], 1)
 
 
 @functools.cache
-def _reader(version: str) -> Dialogue:
+def _reader(version: str) -> JsonWorkers:
     text = (REPOSITORY / "buildguard/remote/ast_compare.py").read_text("utf-8")
-    return Dialogue([str(interpreter(version)), "-I", "-S", "-B", "-c", text, str(4 << 30)], 1)
+    return JsonWorkers([str(interpreter(version)), "-I", "-S", "-B", "-c", text, str(4 << 30)], 1)
 
 
 def refusals(version: str, sources: Sequence[str]) -> list[str]:
     """What an interpreter says against each source; empty where it compiles."""
     (answer,) = _compiler(version).ask([list(sources)])
-    assert not isinstance(answer, Lost), answer
+    assert not isinstance(answer, LostAnswer), answer
     return [str(one) for one in answer]
 
 
 def doubt(version: str, before: str, after: str, names: Sequence[str] = ()) -> str:
     """Why two sources do not mean the same to an interpreter; empty where they do."""
-    (answer,) = _reader(version).ask([Question(before, after, tuple(names))._asdict()])
-    assert not isinstance(answer, Lost), answer
+    (answer,) = _reader(version).ask([SourcePair(before, after, tuple(names))._asdict()])
+    assert not isinstance(answer, LostAnswer), answer
     return str(answer)

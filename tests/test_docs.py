@@ -317,7 +317,7 @@ def test_no_text_of_ours_installs_somebody_elses_package() -> None:
 def test_the_hook_pattern_covers_what_decides() -> None:
     from ruamel.yaml import YAML
 
-    from buildguard.project.sources import deciding
+    from buildguard.project.sources import decides_target
 
     hook, _fixer = YAML(typ="safe", pure=True).load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
     for path in [
@@ -349,6 +349,6 @@ def test_the_hook_pattern_covers_what_decides() -> None:
         "compose-prod.yml",
     ]:
         assert re.search(hook["files"], path), path
-        assert path.endswith((".py", ".pyw", "tool")) or deciding(path.encode()), path
+        assert path.endswith((".py", ".pyw", "tool")) or decides_target(path.encode()), path
     for path in ("README.md", "a.js", "x/y.yaml", "a.pyi", "decompose.yaml"):
         assert not re.search(hook["files"], path), path

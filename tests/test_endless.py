@@ -15,20 +15,20 @@ import pytest
 
 from buildguard.errors import UnprovenError
 from buildguard.project import dockerfile
-from buildguard.project.cloudbuild.substitutions import replaced
+from buildguard.project.cloudbuild.substitutions import substitute
 from buildguard.project.ignore import docker, gcloud
-from buildguard.project.ignore.rules import Rule
+from buildguard.project.ignore.rules import IgnoreRule
 
 _LONG = 'PATH = "a" * 250 + ".py"\n'
 _DEEP = 'PATH = "/".join(["aaa"] * 60) + ".py"\n'
 _DOCKER = """
 from buildguard.project.ignore import docker
-rules = docker.Rules(lambda name: PATTERN.encode() if name == ".dockerignore" else None, "", "Dockerfile")
+rules = docker.DockerIgnoreRules(lambda name: PATTERN.encode() if name == ".dockerignore" else None, "", "Dockerfile")
 print(rules.drops(PATH))
 """
 _GCLOUD = """
 from buildguard.project.ignore import gcloud
-rules = gcloud.Rules(lambda name: PATTERN.encode() if name == ".gcloudignore" else None, has_git=False)
+rules = gcloud.GcloudIgnoreRules(lambda name: PATTERN.encode() if name == ".gcloudignore" else None, has_git=False)
 print(rules.drops(PATH))
 """
 _YAML = """
@@ -38,7 +38,7 @@ try:
 except yamlfile.InvalidYamlError as error:
     print(error.problem)
 """
-_SETTLED = "from buildguard.project.cloudbuild.substitutions import settled\n"
+_SETTLED = "from buildguard.project.cloudbuild.substitutions import resolve_substitutions\n"
 _TOML = "from buildguard.project import toml as tomlfile\nfrom buildguard.errors import UsageError\n"
 _DOCKERFILE = "from buildguard.project import dockerfile\n"
 _ENDLESS = {
@@ -69,7 +69,7 @@ _ENDLESS = {
     ),
     "substitutions that double": (
         _SETTLED
-        + 'values = settled({f"_{number}": "$_0" * 1000 for number in range(20)}, {}, dynamic=True)\n'
+        + 'values = resolve_substitutions({f"_{number}": "$_0" * 1000 for number in range(20)}, {}, dynamic=True)\n'
         + "print(all(len(value) < 1_000_000 for value in values.values()))",
         "True",
     ),
@@ -96,7 +96,7 @@ def test_what_is_long_by_itself_is_filled_in() -> None:
     """It is what variables bring that may grow without end, and not what somebody wrote."""
     text = "a" * 200_000
 
-    assert dockerfile.fill(f"{text}$A", {"A": "x"}) == replaced(f"{text}$A", {"A": "x"}) == f"{text}x"
+    assert dockerfile.expand_variables(f"{text}$A", {"A": "x"}) == substitute(f"{text}$A", {"A": "x"}) == f"{text}x"
 
 
 _PIECES = (
@@ -119,9 +119,9 @@ def test_dockers_patterns_are_followed_as_their_expression_is_matched(monkeypatc
             except re.error:
                 refused += 1
                 with pytest.raises(UnprovenError):
-                    docker._matcher(pattern, Rule("f", 1, pattern))
+                    docker._matcher(pattern, IgnoreRule("f", 1, pattern))
                 continue
-            matches = docker._matcher(pattern, Rule("f", 1, pattern))
+            matches = docker._matcher(pattern, IgnoreRule("f", 1, pattern))
             for _ in range(6):
                 path = "".join(rng.choice("ab/.*][^-\\?(:)|") for _ in range(rng.randint(0, 7)))
                 matched += (found := whole.fullmatch(path) is not None)
@@ -133,4 +133,6 @@ def test_gcloud_comes_to_no_end_and_we_say_so() -> None:
     pattern = "**/a/" * 60
 
     with pytest.raises(UnprovenError, match="comes to no end"):
-        gcloud.Rules(lambda name: pattern.encode() if name == ".gcloudignore" else None, has_git=False).drops("a")
+        gcloud.GcloudIgnoreRules(
+            lambda name: pattern.encode() if name == ".gcloudignore" else None, has_git=False
+        ).drops("a")

@@ -18,7 +18,7 @@ sys.path.insert(0, sys.argv[1])
 from buildguard.engines import cloud_driver_script as text
 from buildguard.engines import verify_interpreter as witness
 from buildguard.project.cloudbuild import guard_step as file
-driver = text.arguments(0, 0, 1, [source.data for source in witness.questions()])
+driver = text.arguments(0, 0, 1, [source.data for source in witness.verification_sources()])
 programs = {
     "driver": text.driver((b"x = '\\\\n'",)),
     "driver's loader": driver[driver.index("-c") + 1],

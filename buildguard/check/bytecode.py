@@ -11,14 +11,14 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from buildguard.docker.image_stage import Held
+from buildguard.docker.image_stage import ImageEntry
 
 _CACHED = re.compile(rb"^(?P<stem>.+?)\.(?P<tag>[^.]+)(?:\.opt-(?P<level>[^.]*))?\.pyc$")
 _HEAD = 16
 _HASHED = 1
 
 
-class Stray(NamedTuple):
+class StaleBytecode(NamedTuple):
     """A `.pyc` that does not fit, and why; `runs` where an import takes it, or fails on it, all the same.
 
     `is_module` is one that has no source: nothing tells what it should hold.
@@ -30,7 +30,7 @@ class Stray(NamedTuple):
     is_module: bool = False
 
 
-class Suspect(NamedTuple):
+class SuspectBytecode(NamedTuple):
     """A `.pyc` that an import would take for its source without looking at that: only its code can tell."""
 
     path: bytes
@@ -38,29 +38,29 @@ class Suspect(NamedTuple):
     level: int
 
 
-def looked_at(
-    path: bytes, head: bytes, files: Mapping[bytes, Held], magic: bytes, tag: bytes
-) -> Stray | Suspect | None:
+def classify_bytecode(
+    path: bytes, head: bytes, files: Mapping[bytes, ImageEntry], magic: bytes, tag: bytes
+) -> StaleBytecode | SuspectBytecode | None:
     """What one `.pyc` is: `head` are its first 16 bytes, `magic` and `tag` what this interpreter writes.
 
     None where it lies beside its source, where no import looks.
     """
     folder, name = posixpath.split(path)
     if posixpath.basename(folder) != b"__pycache__":
-        return _sourceless(path, head, files, magic)
+        return _classify_sourceless(path, head, files, magic)
     match = _CACHED.match(name)
     if match is None or match["tag"] != tag:
-        return Stray(path, "another interpreter wrote it, and this one never reads it", runs=False)
+        return StaleBytecode(path, "another interpreter wrote it, and this one never reads it", runs=False)
     source = posixpath.join(posixpath.dirname(folder), match["stem"] + b".py")
     held = files.get(source)
-    why = "there is no source for it" if held is None else _outdated(head, held, magic)
+    why = "there is no source for it" if held is None else _why_outdated(head, held, magic)
     if why:
-        return Stray(path, f"{why}: no import takes it", runs=False)
+        return StaleBytecode(path, f"{why}: no import takes it", runs=False)
     level = match["level"]
-    return Suspect(path, source, int(level) if level is not None and level.isdigit() else 0)
+    return SuspectBytecode(path, source, int(level) if level is not None and level.isdigit() else 0)
 
 
-def _outdated(head: bytes, source: Held, magic: bytes) -> str:
+def _why_outdated(head: bytes, source: ImageEntry, magic: bytes) -> str:
     """Why an import writes it anew, empty where it takes it as it is, or asks a hash."""
     if head[:4] != magic or len(head) < _HEAD:
         return "its magic number is another interpreter's"
@@ -71,10 +71,16 @@ def _outdated(head: bytes, source: Held, magic: bytes) -> str:
     return "" if fits else "it records another time or size than its source has"
 
 
-def _sourceless(path: bytes, head: bytes, files: Mapping[bytes, Held], magic: bytes) -> Stray | None:
+def _classify_sourceless(
+    path: bytes, head: bytes, files: Mapping[bytes, ImageEntry], magic: bytes
+) -> StaleBytecode | None:
     """Beside the sources a `.pyc` is a module of its own, taken where there is no source of that name."""
     if path[:-1] in files:
         return None
     if head[:4] != magic:
-        return Stray(path, "it has no source, and an import of it fails: another interpreter wrote it", runs=True)
-    return Stray(path, "it has no source: an import runs it, and nobody can check it", runs=True, is_module=True)
+        return StaleBytecode(
+            path, "it has no source, and an import of it fails: another interpreter wrote it", runs=True
+        )
+    return StaleBytecode(
+        path, "it has no source: an import runs it, and nobody can check it", runs=True, is_module=True
+    )

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from buildguard import __version__
 from buildguard.check.merge import MARK
-from buildguard.diagnostic import Edit, Finding, Range, Severity, Unreadable
-from buildguard.engines.engine import Engine, Outcome, Ready, Source
+from buildguard.diagnostic import Edit, Finding, Range, Severity, UnreadableFile
+from buildguard.engines.engine import Engine, Outcome, ReadyEngine, Source
 from buildguard.errors import UnprovenError
-from buildguard.stages.filesystem import OnDisk, digest_file
+from buildguard.stages.filesystem import DiskStage, digest_file
 from buildguard.stages.stage import Entry, Stage
 from buildguard.system import process
 from buildguard.system.cache import Cache, context_of
@@ -31,28 +31,28 @@ _DIGEST = 32
 _STORE_EVERY = 2000
 
 
-class Judged(NamedTuple):
+class FileVerdict(NamedTuple):
     """The verdict on one file: its findings, or why there is none."""
 
     entry: Entry
     findings: tuple[Finding, ...] = ()
     unproven: str = ""
     cached: bool = False
-    gone: bool = False
+    is_deleted: bool = False
 
 
 def digests_of(stage: Stage, entries: Sequence[Entry]) -> list[bytes]:
     """The SHA-256 of each entry as it is read just now, on two cores; empty where a plain read does not do."""
-    if not isinstance(stage, OnDisk):
-        found = (content for _entry, content in stage.contents(entries))
-        return [hashlib.sha256(data).digest() if isinstance(data, bytes) else b"" for data in found]
+    if not isinstance(stage, DiskStage):
+        contents = (content for _entry, content in stage.contents(entries))
+        return [hashlib.sha256(data).digest() if isinstance(data, bytes) else b"" for data in contents]
     base = os.fsencode(stage.root) + b"/"
     paths = [base + entry.path if stage.reachable(entry) else None for entry in entries]
     if len(paths) < _MANY:
         packed = _hashed(paths)
     else:
         half = len(paths) // 2
-        theirs, mine = process.side_by_side(lambda: _hashed(paths[:half]), lambda: _hashed(paths[half:]))
+        theirs, mine = process.run_in_parallel(lambda: _hashed(paths[:half]), lambda: _hashed(paths[half:]))
         packed = theirs.ljust(half * _DIGEST, b"\0")[: half * _DIGEST] + mine
     nothing = bytes(_DIGEST)
     digests = (packed[at : at + _DIGEST] for at in range(0, len(packed), _DIGEST))
@@ -62,7 +62,7 @@ def digests_of(stage: Stage, entries: Sequence[Entry]) -> list[bytes]:
 class Judge:
     """Judges the entries of a stage with one engine."""
 
-    def __init__(self, stage: Stage, engine: Engine, ready: Ready, minor: int, cache: Cache) -> None:
+    def __init__(self, stage: Stage, engine: Engine, ready: ReadyEngine, minor: int, cache: Cache) -> None:
         self._lost = "the engine gave no answer"
         self._stage = stage
         self._engine = engine
@@ -71,19 +71,21 @@ class Judge:
         self._context = context_of(_rules(), ready.engine, ready.identity)
         self._exact = ready.proof in {"compiled", "image"}
         self._new: dict[bytes, bytes] = {}
-        self._refused: list[_Refused] = []
+        self._refused: list[_RefusedSource] = []
 
-    def run(self, entries: Sequence[Entry], digests: Sequence[bytes], progress: Callable[[int], None]) -> list[Judged]:
+    def run(
+        self, entries: Sequence[Entry], digests: Sequence[bytes], progress: Callable[[int], None]
+    ) -> list[FileVerdict]:
         """A verdict for every entry, in their order.
 
         `digests` are those of the bytes that each entry was read with in this run, empty where it was not read.
         """
         known = self._cache.known(self._context, digests)
-        verdicts: dict[bytes, Judged] = {}
+        verdicts: dict[bytes, FileVerdict] = {}
         for entry, digest in zip(entries, digests, strict=True):
             verdict = known.get(digest)
             if verdict is not None:
-                verdicts[entry.path] = Judged(entry, _unpacked(verdict), cached=True)
+                verdicts[entry.path] = FileVerdict(entry, _unpack_findings(verdict), cached=True)
         progress(len(verdicts))
         rest = [entry for entry in entries if entry.path not in verdicts]
         for judged in self._fresh(rest):
@@ -92,9 +94,9 @@ class Judge:
         self._cache.store(self._context, self._new)
         return [verdicts[entry.path] for entry in entries]
 
-    def _fresh(self, entries: Sequence[Entry]) -> Iterator[Judged]:
+    def _fresh(self, entries: Sequence[Entry]) -> Iterator[FileVerdict]:
         """Compile what the cache did not know; equal bytes are compiled once."""
-        questions = _Questions(self._minor)
+        questions = _SourceQueue(self._minor)
         held: dict[bytes, tuple[str, tuple[Finding, ...]]] = {}
         for outcome in self._outcomes(questions.sources(self._stage.contents(entries))):
             asked = questions.take(outcome)
@@ -105,12 +107,12 @@ class Judge:
                 continue
             held[asked.digest] = verdict
             for entry in questions.waiting(asked.digest):
-                yield Judged(entry, verdict[1], verdict[0])
+                yield FileVerdict(entry, verdict[1], verdict[0])
         held.update(self._looked_at_closely())
-        for digest, waiting in questions.left():
+        for digest, waiting in questions.take_unanswered():
             unproven, findings = held.get(digest, (self._lost, ()))
             for entry in waiting:
-                yield Judged(entry, findings, unproven)
+                yield FileVerdict(entry, findings, unproven)
         yield from questions.unreadable
 
     def _outcomes(self, sources: Iterator[Source]) -> Iterator[Outcome]:
@@ -122,82 +124,84 @@ class Judge:
         for _source in sources:  # so that each is read, and told as unproven
             pass
 
-    def _verdict(self, question: _Asked) -> tuple[str, tuple[Finding, ...]] | None:
+    def _verdict(self, question: _PendingSource) -> tuple[str, tuple[Finding, ...]] | None:
         """What there is to say of a source; None where an f-string in it needs a second look, after all others."""
         from buildguard.check.findings import findings, of_rules  # a warm run needs none of it
 
         outcome = question.outcome
         assert outcome is not None
-        found = tuple(findings(question.data, outcome, question.as_script, self._minor))
+        all_findings = tuple(findings(question.data, outcome, question.as_script, self._minor))
         if MARK in question.data:
-            from buildguard.check.suppressions import ignores
+            from buildguard.check.suppressions import find_ignores
 
-            found = (*found, *ignores(question.data))
+            all_findings = (*all_findings, *find_ignores(question.data))
         ruled = of_rules(question.data, outcome, self._minor, exact=self._exact)
-        if any(one.severity is Severity.ERROR for one in ruled):
-            self._refused.append(_Refused(question.data, question.digest, outcome, found, ruled))
+        if any(finding.severity is Severity.ERROR for finding in ruled):
+            self._refused.append(_RefusedSource(question.data, question.digest, outcome, all_findings, ruled))
             return None
-        return self._settled(question.digest, outcome, (*found, *ruled))
+        return self._settled(question.digest, outcome, (*all_findings, *ruled))
 
     def _settled(
-        self, digest: bytes, outcome: Outcome, found: tuple[Finding, ...], *, whole: bool = True
+        self, digest: bytes, outcome: Outcome, findings: tuple[Finding, ...], *, whole: bool = True
     ) -> tuple[str, tuple[Finding, ...]]:
         if whole and not outcome.unproven and (outcome.rejected is None or outcome.rejected.kind != "crash"):
-            self._new[digest] = _packed(found)
+            self._new[digest] = _pack_findings(findings)
             if len(self._new) >= _STORE_EVERY:
                 self._cache.store(self._context, self._new)
                 self._new = {}
-        return outcome.unproven, found
+        return outcome.unproven, findings
 
     def _looked_at_closely(self) -> dict[bytes, tuple[str, tuple[Finding, ...]]]:
         """Sources with an f-string that the target refuses: compiled once more without it, and repairs planned."""
         if not self._refused:
             return {}
-        from buildguard.check.findings import explained
+        from buildguard.check.findings import explain_findings
         from buildguard.fstrings.planner_process import with_edits
-        from buildguard.fstrings.rules import masked
-        from buildguard.project.source_text import decoded, encoded
+        from buildguard.fstrings.rules import mask_fstrings
+        from buildguard.project.source_text import decode_source, encode_source
 
-        asked: dict[int, _Refused] = {}
+        asked: dict[int, _RefusedSource] = {}
         sources: list[Source] = []
-        for number, one in enumerate(self._refused):
-            if one.outcome.rejected is None or one.outcome.rejected.crashed:
+        for number, refused in enumerate(self._refused):
+            if refused.outcome.rejected is None or refused.outcome.rejected.crashed:
                 continue
-            text = decoded(one.data)
-            data = None if text is None else encoded(masked(text, self._minor), one.data)
+            text = decode_source(refused.data)
+            data = None if text is None else encode_source(mask_fstrings(text, self._minor), refused.data)
             if data is not None:
-                asked[number] = one
+                asked[number] = refused
                 sources.append(Source(number, data, hashlib.sha256(data).digest()))
         for outcome in self._outcomes(iter(sources)):
-            one = asked.pop(outcome.number)
+            refused = asked.pop(outcome.number)
             if outcome.unproven:
-                asked[outcome.number] = one
+                asked[outcome.number] = refused
             else:
-                found = explained(one.data, one.found, one.ruled, outcome, self._minor)
-                self._refused[outcome.number] = one._replace(found=tuple(found))
+                findings = explain_findings(refused.data, refused.findings, refused.rule_findings, outcome, self._minor)
+                self._refused[outcome.number] = refused._replace(findings=tuple(findings))
         settled = {}
         repaired = with_edits(self._refused, self._minor)
-        for number, (one, (ruled, planned)) in enumerate(zip(self._refused, repaired, strict=True)):
+        for number, (refused, (ruled, planned)) in enumerate(zip(self._refused, repaired, strict=True)):
             # what a child did not get to this time is asked again the next time
             whole = planned and number not in asked
-            settled[one.digest] = self._settled(one.digest, one.outcome, (*one.found, *ruled), whole=whole)
+            settled[refused.digest] = self._settled(
+                refused.digest, refused.outcome, (*refused.findings, *ruled), whole=whole
+            )
         return settled
 
 
-class _Refused(NamedTuple):
+class _RefusedSource(NamedTuple):
     """A source with an f-string that the target refuses, and what was said of it so far."""
 
     data: bytes
     digest: bytes
     outcome: Outcome
-    found: tuple[Finding, ...]
-    ruled: tuple[Finding, ...]
+    findings: tuple[Finding, ...]
+    rule_findings: tuple[Finding, ...]
 
 
 _LAST_TO_CUT_AT_NUL = 11  # up to 3.11.3; those raise ValueError, where later ones raise SyntaxError
 
 
-class _Asked:
+class _PendingSource:
     """A source that an engine is busy with, and what it said so far."""
 
     __slots__ = ("as_script", "data", "digest", "outcome", "twice")
@@ -210,7 +214,7 @@ class _Asked:
         self.as_script: Outcome | None = None
 
 
-class _Questions:
+class _SourceQueue:
     """The sources of one pass: read, numbered, asked once for equal bytes, and matched with their answers.
 
     A source has an even number; the odd one after it is what a script start makes of its NUL bytes.
@@ -218,14 +222,14 @@ class _Questions:
 
     def __init__(self, minor: int) -> None:
         self._minor = minor
-        self._asked: dict[int, _Asked] = {}
+        self._pending: dict[int, _PendingSource] = {}
         self._waiting: dict[bytes, list[Entry]] = {}
-        self.unreadable: list[Judged] = []
+        self.unreadable: list[FileVerdict] = []
 
-    def sources(self, contents: Iterable[tuple[Entry, bytes | Unreadable]]) -> Iterator[Source]:
+    def sources(self, contents: Iterable[tuple[Entry, bytes | UnreadableFile]]) -> Iterator[Source]:
         for entry, content in contents:
-            if isinstance(content, Unreadable):
-                self.unreadable.append(Judged(entry, unproven=content.reason, gone=content.gone))
+            if isinstance(content, UnreadableFile):
+                self.unreadable.append(FileVerdict(entry, unproven=content.reason, is_deleted=content.is_missing))
                 continue
             digest = hashlib.sha256(content).digest()
             if digest in self._waiting:
@@ -234,7 +238,7 @@ class _Questions:
             self._waiting[digest] = [entry]
             number = 2 * len(self._waiting)
             twice = self._minor <= _LAST_TO_CUT_AT_NUL and b"\0" in content
-            self._asked[number] = _Asked(content, digest, twice=twice)
+            self._pending[number] = _PendingSource(content, digest, twice=twice)
             yield Source(number, content, digest)
             if twice:
                 from buildguard.check.text_rules import as_old_scripts_read_it
@@ -242,24 +246,24 @@ class _Questions:
                 script = as_old_scripts_read_it(content)
                 yield Source(number + 1, script, hashlib.sha256(script).digest())
 
-    def take(self, outcome: Outcome) -> _Asked | None:
+    def take(self, outcome: Outcome) -> _PendingSource | None:
         """Note an outcome; return its question once everything about it is answered."""
         number = outcome.number - outcome.number % 2
-        asked = self._asked[number]
+        asked = self._pending[number]
         if outcome.number % 2:
             asked.as_script = outcome
         else:
             asked.outcome = outcome
         if asked.outcome is None or (asked.twice and asked.as_script is None):
             return None
-        return self._asked.pop(number)
+        return self._pending.pop(number)
 
     def waiting(self, digest: bytes) -> list[Entry]:
         """The entries with those bytes so far; later ones count as left."""
-        found, self._waiting[digest] = self._waiting[digest], []
-        return found
+        entries, self._waiting[digest] = self._waiting[digest], []
+        return entries
 
-    def left(self) -> list[tuple[bytes, list[Entry]]]:
+    def take_unanswered(self) -> list[tuple[bytes, list[Entry]]]:
         """The entries that nobody answered for, or that came after the answer to their bytes."""
         return [(digest, entries) for digest, entries in self._waiting.items() if entries]
 
@@ -281,7 +285,7 @@ def _hashed(paths: Sequence[bytes | None]) -> bytes:
 # ------------------------------------------------------------------------------------------ packing
 
 
-def _packed(findings: tuple[Finding, ...]) -> bytes:
+def _pack_findings(findings: tuple[Finding, ...]) -> bytes:
     if not findings:
         return b""
     import json
@@ -289,7 +293,7 @@ def _packed(findings: tuple[Finding, ...]) -> bytes:
     return json.dumps(findings).encode("ascii")
 
 
-def _unpacked(verdict: bytes) -> tuple[Finding, ...]:
+def _unpack_findings(verdict: bytes) -> tuple[Finding, ...]:
     if not verdict:
         return ()
     import json

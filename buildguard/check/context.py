@@ -6,21 +6,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.check.filters import Filters, filters
-from buildguard.diagnostic import shown_path
-from buildguard.engines.select import Setting
+from buildguard.diagnostic import display_path
+from buildguard.engines.select import EngineSettings
 from buildguard.errors import UsageError
-from buildguard.locate import Place
+from buildguard.locate import WorkScope
 from buildguard.project import config as configs
 from buildguard.project import discovery
 from buildguard.project.config import Config, config_files
-from buildguard.project.request import Request
-from buildguard.project.sources import Chosen, Selection, choose, deciding
+from buildguard.project.request import CheckRequest
+from buildguard.project.sources import ChosenSources, SourceSelection, choose, decides_target
 from buildguard.project.target import Target
 from buildguard.stages.stage import Entry
 from buildguard.system import cache as caches
 
 if TYPE_CHECKING:
-    from buildguard.engines.cloud import Cloud
+    from buildguard.engines.cloud import CloudSession
 
 
 UNTOLD = "no file says which Python it is"
@@ -29,11 +29,11 @@ UNTOLD = "no file says which Python it is"
 class Job(NamedTuple):
     """Everything that is known before the first source is judged."""
 
-    request: Request
-    place: Place
+    request: CheckRequest
+    place: WorkScope
     config: Config
     filters: Filters
-    chosen: Chosen
+    chosen: ChosenSources
     targets: list[Target]
     cache: caches.Cache
     notes: list[str]
@@ -43,10 +43,10 @@ class Job(NamedTuple):
         """Whether a path is among what was asked about: everything, some paths, or nothing at all (None)."""
         if self.scope is None:
             return False
-        return not self.scope or any(one in {b"", path} or path.startswith(one + b"/") for one in self.scope)
+        return not self.scope or any(folder in {b"", path} or path.startswith(folder + b"/") for folder in self.scope)
 
 
-def prepare(request: Request, place: Place) -> Job:
+def prepare(request: CheckRequest, place: WorkScope) -> Job:
     """Read the configuration, choose the sources and find their targets; raises UsageError and UnprovenError."""
     config = configs.read(config_files(place.stage))
     chosen_filters, notes = filters_of(request, config)
@@ -59,69 +59,76 @@ def prepare(request: Request, place: Place) -> Job:
     return Job(request, place, config, chosen_filters, chosen, targets, cache_of(request), notes, scope)
 
 
-def filters_of(request: Request, config: Config) -> tuple[Filters, list[str]]:
+def filters_of(request: CheckRequest, config: Config) -> tuple[Filters, list[str]]:
     """What is reported, and a note for each code that cannot be left out."""
-    found = filters(config, request.select, request.ignore)
-    return found, [f"{code} cannot be ignored: it stands" for code in found.futile()]
+    selected = filters(config, request.select, request.ignore)
+    return selected, [f"{code} cannot be ignored: it stands" for code in selected.futile()]
 
 
-def cache_of(request: Request) -> caches.Cache:
+def cache_of(request: CheckRequest) -> caches.Cache:
     """A connection to the cache; to none with `--no-cache`."""
-    return caches.Cache(caches.folder() if request.use_cache else None)
+    return caches.Cache(caches.cache_folder() if request.use_cache else None)
 
 
-def _targets(request: Request, place: Place, config: Config, chosen: Chosen, notes: list[str]) -> list[Target]:
+def _targets(
+    request: CheckRequest, place: WorkScope, config: Config, chosen: ChosenSources, notes: list[str]
+) -> list[Target]:
     """Who runs the sources; where nothing says which Python that is, an image that was named can tell."""
     image = request.image or ("" if request.targets else config.image)
     try:
-        found = discovery.find(place.stage, config, chosen.sources, request.targets, request.service)
+        discovered = discovery.discover_targets(place.stage, config, chosen.sources, request.targets, request.service)
     except UsageError:
         if not image or request.service:
             raise
         return [Target(None, "--image" if request.image else config.file, image, untold=UNTOLD)]
-    notes += found.notes
-    if request.image and len({target.version for target in found.targets}) > 1:
-        names = ", ".join(sorted({target.service or target.python for target in found.targets}))
+    notes += discovered.notes
+    if request.image and len({target.version for target in discovered.targets}) > 1:
+        names = ", ".join(sorted({target.service or target.python for target in discovered.targets}))
         raise UsageError(
             f"--image names one image, and there are several targets: {names}", hint="pick one with --service"
         )
     if not request.image:
-        return found.targets
+        return discovered.targets
     # a range says what may run; the image that was named says what does
-    return [one._replace(version=None, image=image) if one.specifier else one for one in found.targets]
+    return [
+        candidate._replace(version=None, image=image) if candidate.specifier else candidate
+        for candidate in discovered.targets
+    ]
 
 
-def _sources(request: Request, place: Place, config: Config, scope: tuple[bytes, ...] | None) -> Chosen:
+def _sources(request: CheckRequest, place: WorkScope, config: Config, scope: tuple[bytes, ...] | None) -> ChosenSources:
     if scope is None:
-        return Chosen([], [])
-    return choose(place.stage, Selection(scope, config.include, config.exclude, explicit=not request.staged))
+        return ChosenSources([], [])
+    return choose(place.stage, SourceSelection(scope, config.include, config.exclude, explicit=not request.staged))
 
 
-def _staged(place: Place) -> tuple[bytes, ...]:
+def _staged(place: WorkScope) -> tuple[bytes, ...]:
     """What a hook is about: the files given, else all staged ones; everything where the target may have moved."""
     assert place.repository is not None
     changed = place.repository.staged_paths()
-    if any(deciding(path) for path in changed):
+    if any(decides_target(path) for path in changed):
         return (b"",)
     return place.paths or tuple(changed)
 
 
-def nothing(job: Job) -> str:
+def nothing_checked(job: Job) -> str:
     """That there was nothing to look at, and where."""
     if job.place.paths:
-        return "no Python source in " + ", ".join(shown_path(path) or "." for path in job.place.paths)
+        return "no Python source in " + ", ".join(display_path(path) or "." for path in job.place.paths)
     return "no Python source here"
 
 
 def setting(
-    job: Job, target: Target, jobs: int, tell: Callable[[str], None] | None, cloud: Cloud | None = None
-) -> Setting:
+    job: Job, target: Target, jobs: int, tell: Callable[[str], None] | None, cloud: CloudSession | None = None
+) -> EngineSettings:
     """What the engines of a target are made from; `tell` hears of an image that is pulled, None where none may be."""
     image, proof = image_of(job.request, job.config, target)
-    return Setting(target.version, job.place.root, jobs, job.cache, image, job.config.platform, proof, tell, cloud)
+    return EngineSettings(
+        target.version, job.place.root, jobs, job.cache, image, job.config.platform, proof, tell, cloud
+    )
 
 
-def image_of(request: Request, config: Config, target: Target) -> tuple[str, str]:
+def image_of(request: CheckRequest, config: Config, target: Target) -> tuple[str, str]:
     """The image whose interpreter would be asked for a target, empty where none is known, and what that would prove."""
     if request.image:
         image, proof = request.image, "image"

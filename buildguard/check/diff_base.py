@@ -6,40 +6,42 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from buildguard.check.context import Job
-from buildguard.diagnostic import Diagnostic, Unproven, shown_path
-from buildguard.engines.engine import Ready
+from buildguard.diagnostic import Diagnostic, Unproven, display_path
+from buildguard.engines.engine import ReadyEngine
 from buildguard.errors import UsageError
 from buildguard.project import config as configs
 from buildguard.project import discovery
 from buildguard.project.config import config_files
-from buildguard.project.sources import Selection, choose
+from buildguard.project.sources import SourceSelection, choose
 from buildguard.project.target import Target
-from buildguard.stages.git_objects import InGit, commit_of
+from buildguard.stages.git_objects import GitStage, commit_of
 from buildguard.stages.worktree_changes import unchanged
 from buildguard.system import cache as caches
 from buildguard.system import git
 
 if TYPE_CHECKING:
-    from buildguard.check.targets import Seen
+    from buildguard.check.targets import CheckState
 
 _SEEN = b"interpreter"
 
 
-def _seen_key(job: Job, target: Target, commit: str) -> bytes:
+def _interpreter_key(job: Job, target: Target, commit: str) -> bytes:
     return caches.context_of("interpreter seen", str(job.place.root), target.python, commit)
 
 
-def remember(job: Job, target: Target, ready: Ready) -> None:
+def remember_interpreter(job: Job, target: Target, ready: ReadyEngine) -> None:
     """Which interpreter judged at this commit, so that a later `--diff-base` can tell that it moved."""
     repository = job.place.repository
     if repository is not None and repository.head:
-        key = _seen_key(job, target, repository.head)
+        key = _interpreter_key(job, target, repository.head)
         now = {_SEEN: ready.interpreter.encode()}
         if job.cache.known(key, [_SEEN]) != now:
             job.cache.store(key, now)
 
 
-def narrowed(job: Job, diagnostics: list[Diagnostic], seen: Seen) -> tuple[list[Diagnostic], list[Unproven]]:
+def narrow_to_changes(
+    job: Job, diagnostics: list[Diagnostic], seen: CheckState
+) -> tuple[list[Diagnostic], list[Unproven]]:
     """With `--diff-base`: only what lies in files changed since, unless something that judges them all changed."""
     base = job.request.diff_base
     if not base:
@@ -49,12 +51,12 @@ def narrowed(job: Job, diagnostics: list[Diagnostic], seen: Seen) -> tuple[list[
         raise UsageError("--diff-base needs a git repository")
     commit = repository.resolve(base)
     then = commit_of(repository, commit)
-    moved = _moved(job, seen, then)
+    moved = _find_invalidation(job, seen, then)
     if moved:
         job.notes.append(f"{moved} changed since {base}: everything is reported")
         return diagnostics, seen.unproven
     paths = {one.path for one in diagnostics if one.path} | {one.path for one in seen.unproven if one.path}
-    same = {shown_path(path) for path in _unchanged(job, then, paths)}
+    same = {display_path(path) for path in _unchanged(job, then, paths)}
     # damage on the way is nobody's change, and stands wherever it is
     kept = [one for one in diagnostics if one.path not in same or one.code.startswith("BG3")]
     unproven = [one for one in seen.unproven if one.path not in same]
@@ -65,11 +67,11 @@ def narrowed(job: Job, diagnostics: list[Diagnostic], seen: Seen) -> tuple[list[
     return kept, unproven
 
 
-def _unchanged(job: Job, then: InGit, names: Collection[str]) -> set[bytes]:
+def _unchanged(job: Job, then: GitStage, names: Collection[str]) -> set[bytes]:
     """Those of some paths that are as they were; what cannot be compared counts as changed."""
     stage = job.place.stage
-    before = {row.path: row for row in then.rows() if shown_path(row.path) in names}
-    if isinstance(stage, InGit):
+    before = {row.path: row for row in then.rows() if display_path(row.path) in names}
+    if isinstance(stage, GitStage):
         return {row.path for row in stage.rows() if before.get(row.path) == row}
     by_repository: dict[bytes, list[git.GitEntry]] = {}
     for row in before.values():
@@ -82,14 +84,14 @@ def _unchanged(job: Job, then: InGit, names: Collection[str]) -> set[bytes]:
     }
 
 
-def _moved(job: Job, seen: Seen, then: InGit) -> str:
+def _find_invalidation(job: Job, seen: CheckState, then: GitStage) -> str:
     """What changed since a commit that makes every verdict new: empty, or its name."""
     if configs.read(config_files(then)) != job.config:
         return "the configuration"
     if not job.request.targets:
         try:
-            targets = discovery.find(
-                then, job.config, choose(then, Selection()).sources, (), job.request.service
+            targets = discovery.discover_targets(
+                then, job.config, choose(then, SourceSelection()).sources, (), job.request.service
             ).targets
         except UsageError:
             targets = []
@@ -97,7 +99,7 @@ def _moved(job: Job, seen: Seen, then: InGit) -> str:
         if any((target.version, target.context) not in before for target in job.targets):
             return "the target"
     for target in job.targets:
-        key = _seen_key(job, target, then.commit or "")
+        key = _interpreter_key(job, target, then.commit or "")
         known = job.cache.known(key, [_SEEN]).get(_SEEN)
         now = {row.interpreter for row in seen.rows if row.found_in == target.found_in}
         if known is not None and known.decode() not in now:

@@ -21,23 +21,29 @@ class Filters(NamedTuple):
 
     def keep(self, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
         """The diagnostics that stay; what cannot be silenced always does."""
-        return [one for one in diagnostics if not can_be_silenced(one.code) or self._wanted(one)]
+        return [
+            diagnostic for diagnostic in diagnostics if not can_be_silenced(diagnostic.code) or self._wanted(diagnostic)
+        ]
 
-    def _wanted(self, one: Diagnostic) -> bool:
-        if (self.select and not one.code.startswith(self.select)) or (self.ignore and one.code.startswith(self.ignore)):
+    def _wanted(self, diagnostic: Diagnostic) -> bool:
+        if (self.select and not diagnostic.code.startswith(self.select)) or (
+            self.ignore and diagnostic.code.startswith(self.ignore)
+        ):
             return False
         return not any(
-            one.path is not None and one.code.startswith(codes) and matches([pattern], os.fsdecode(one.path))
+            diagnostic.path is not None
+            and diagnostic.code.startswith(codes)
+            and matches([pattern], os.fsdecode(diagnostic.path))
             for pattern, codes in self.per_file
         )
 
     def futile(self) -> list[str]:
         """The ignored codes that stand all the same."""
         wanted = [*self.ignore, *(code for _pattern, codes in self.per_file for code in codes)]
-        return sorted({code for code in wanted if _stands(code)})
+        return sorted({code for code in wanted if _is_known_code(code)})
 
 
-class Ignore(NamedTuple):
+class IgnoreComment(NamedTuple):
     """A comment `# buildguard: ignore[…]`: its file, its line, and the codes or beginnings of codes in it."""
 
     path: str
@@ -45,34 +51,40 @@ class Ignore(NamedTuple):
     codes: tuple[str, ...]
 
     @classmethod
-    def of(cls, path: str, comment: Finding) -> Ignore:
+    def of(cls, path: str, comment: Finding) -> IgnoreComment:
         """The comment in a file, from what `rules.ignores` found of it."""
         return cls(path, comment.range.line or 0, tuple(comment.message.split()))
 
 
-def silenced(diagnostics: Iterable[Diagnostic], ignores: Iterable[Ignore]) -> tuple[list[Diagnostic], list[str]]:
+def apply_ignores(
+    diagnostics: Iterable[Diagnostic], ignores: Iterable[IgnoreComment]
+) -> tuple[list[Diagnostic], list[str]]:
     """The diagnostics that no comment on one of their lines silences, and a note on each comment that does nothing."""
-    by_path: dict[str, list[Ignore]] = {}
-    for one in dict.fromkeys(ignores):
-        by_path.setdefault(one.path, []).append(one)
-    used: set[tuple[Ignore, str]] = set()
+    by_path: dict[str, list[IgnoreComment]] = {}
+    for comment in dict.fromkeys(ignores):
+        by_path.setdefault(comment.path, []).append(comment)
+    used: set[tuple[IgnoreComment, str]] = set()
     kept = []
     for diagnostic in diagnostics:
         of_file = by_path.get(diagnostic.path or "", ())
-        hits = [(one, code) for one in of_file for code in one.codes if _silences(one, code, diagnostic)]
+        hits = [
+            (comment, code) for comment in of_file for code in comment.codes if _silences(comment, code, diagnostic)
+        ]
         used.update(hits)
         if not hits:
             kept.append(diagnostic)
     notes = []
-    for one in (ignore for found in by_path.values() for ignore in found):
-        idle = [code for code in one.codes if (one, code) not in used]
-        if idle or not one.codes:
-            what = f"ignore[{', '.join(idle)}] does nothing" if one.codes else "ignore names no code, and does nothing"
-            notes.append(f"{one.path}:{one.line}: {what}{_why_idle(idle)}")
+    for comment in (ignore for comments in by_path.values() for ignore in comments):
+        idle = [code for code in comment.codes if (comment, code) not in used]
+        if idle or not comment.codes:
+            what = (
+                f"ignore[{', '.join(idle)}] does nothing" if comment.codes else "ignore names no code, and does nothing"
+            )
+            notes.append(f"{comment.path}:{comment.line}: {what}{_why_idle(idle)}")
     return kept, notes
 
 
-def _silences(ignore: Ignore, code: str, diagnostic: Diagnostic) -> bool:
+def _silences(ignore: IgnoreComment, code: str, diagnostic: Diagnostic) -> bool:
     if not can_be_silenced(diagnostic.code) or len(code) <= len("BG") or not diagnostic.code.startswith(code):
         return False
     lines = {diagnostic.range.line}
@@ -82,11 +94,11 @@ def _silences(ignore: Ignore, code: str, diagnostic: Diagnostic) -> bool:
 
 
 def _why_idle(codes: list[str]) -> str:
-    standing = [f"{code} cannot be ignored" for code in codes if _stands(code)]
+    standing = [f"{code} cannot be ignored" for code in codes if _is_known_code(code)]
     return f": {', '.join(standing)}" if standing else ""
 
 
-def _stands(code: str) -> bool:
+def _is_known_code(code: str) -> bool:
     return len(code) > len("BG") and not can_be_silenced(code)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from buildguard.check import text_rules
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Finding, Range, Severity
-from buildguard.engines.engine import Outcome, Rejected
+from buildguard.engines.engine import Outcome, Rejection
 from buildguard.project import source_text
 from buildguard.project.target import PEP_701
 
@@ -51,26 +51,26 @@ def of_rules(data: bytes, outcome: Outcome, minor: int, *, exact: bool) -> tuple
         return ()
     from buildguard.fstrings import rules
 
-    found = rules.findings(data, minor)
-    return tuple(one for one in found if one.code not in RULE_ERRORS) if accepted else found
+    ruled = rules.findings(data, minor)
+    return tuple(finding for finding in ruled if finding.code not in RULE_ERRORS) if accepted else ruled
 
 
-def explained(
-    data: bytes, found: Iterable[Finding], ruled: Iterable[Finding], without: Outcome, minor: int
+def explain_findings(
+    data: bytes, findings_of_compiler: Iterable[Finding], ruled: Iterable[Finding], without: Outcome, minor: int
 ) -> list[Finding]:
     """A compiler's findings, each with the f-string that explains it.
 
     `without` is the verdict on the same source without the f-strings that the rules refuse: what the compiler says of
     that one too has another reason, and what it says of that one alone was hidden behind the first error.
     """
-    first = next(one.within for one in ruled if one.code in RULE_ERRORS)
+    first = next(finding.within for finding in ruled if finding.code in RULE_ERRORS)
     merged: list[Finding] = []
     rest = None if without.rejected is None else _rejection(data, without.rejected, minor)
-    for one in found:
-        if one.code == "BG101" and (rest is None or one[:3] != rest[:3]):
-            merged.append(one._replace(within=first))
+    for finding in findings_of_compiler:
+        if finding.code == "BG101" and (rest is None or finding[:3] != rest[:3]):
+            merged.append(finding._replace(within=first))
         else:
-            merged.append(one)
+            merged.append(finding)
     if rest is not None and rest not in merged:
         merged.append(rest)
     return merged
@@ -80,7 +80,7 @@ def _is_cut_at_nul(outcome: Outcome) -> bool:
     return outcome.rejected is not None and outcome.rejected.kind == "ValueError"
 
 
-def _rejection(data: bytes, rejected: Rejected, minor: int) -> Finding:
+def _rejection(data: bytes, rejected: Rejection, minor: int) -> Finding:
     """BG101 or BG103: what the compiler raised, in its own words, on its own line."""
     where = _code_points(data, rejected.range, in_parser=rejected.in_parser)
     if rejected.crashed:
@@ -98,7 +98,7 @@ def _rejection(data: bytes, rejected: Rejected, minor: int) -> Finding:
     return Finding("BG101", where, message, _hint(rejected, minor), source_text.excerpt_of(data, where.line))
 
 
-def _hint(rejected: Rejected, minor: int) -> str:
+def _hint(rejected: Rejection, minor: int) -> str:
     if rejected.message.startswith("f-string") and minor < PEP_701:
         return (
             "before 3.12 the braces of an f-string hold no quotes of its own kind, no backslash, no comment and no"

@@ -8,43 +8,43 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from buildguard.check import verify_fix
-from buildguard.check.context import Job, no_version, nothing, prepare, setting, share_of
-from buildguard.check.filters import Ignore, silenced
+from buildguard.check.context import Job, no_version, nothing_checked, prepare, setting, share_of
+from buildguard.check.filters import IgnoreComment, apply_ignores
 from buildguard.check.merge import diagnostic_of
-from buildguard.check.suppressions import ignores
+from buildguard.check.suppressions import find_ignores
 from buildguard.check.write_back import replace
-from buildguard.diagnostic import Range, Severity, Unproven, Unreadable, shown_path
+from buildguard.diagnostic import Range, Severity, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
-from buildguard.engines.engine import Ready
+from buildguard.engines.engine import ReadyEngine
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.fstrings import rules
-from buildguard.fstrings.planner_process import Operation, Patient, operations
+from buildguard.fstrings.planner_process import FixPlan, FixRequest, plan_fixes
 from buildguard.fstrings.prefilter import may_be_refused
-from buildguard.locate import Place
+from buildguard.locate import WorkScope
 from buildguard.project import source_text
-from buildguard.project.request import Request
+from buildguard.project.request import CheckRequest
 from buildguard.project.target import PythonVersion, Target
 from buildguard.remote.source_encoding import coding_of
-from buildguard.stages.filesystem import OnDisk
+from buildguard.stages.filesystem import DiskStage
 from buildguard.stages.stage import Entry
 from buildguard.system import process
 
 
-class Left(NamedTuple):
+class UnfixedFString(NamedTuple):
     """An f-string that stays as it is, and why; `where` is None where it is the whole file."""
 
-    where: Range | None
+    span: Range | None
     reason: str
 
 
-class Mended(NamedTuple):
+class FixedFile(NamedTuple):
     """One file with something to repair: its bytes before and after, what was repaired, and what was not."""
 
     path: str
     before: bytes
     after: bytes
     fixed: tuple[Range, ...]
-    left: tuple[Left, ...]
+    unfixed: tuple[UnfixedFString, ...]
     proven: bool = True
     written: bool = False
 
@@ -52,7 +52,7 @@ class Mended(NamedTuple):
 class FixReport(NamedTuple):
     """The whole result; `proofs` says who compiled and who compared, `seconds` is wall time."""
 
-    files: tuple[Mended, ...]
+    files: tuple[FixedFile, ...]
     unproven: tuple[Unproven, ...]
     notes: tuple[str, ...]
     proofs: tuple[str, ...]
@@ -62,12 +62,12 @@ class FixReport(NamedTuple):
     @property
     def exit_code(self) -> int:
         """1 for anything that still has to be repaired, else 3 for anything unproven, else 0."""
-        if any(one.left or (one.fixed and one.proven and not one.written) for one in self.files):
+        if any(file.unfixed or (file.fixed and file.proven and not file.written) for file in self.files):
             return 1
         return 3 if self.unproven else 0
 
 
-class _Case(NamedTuple):
+class _FixCandidate(NamedTuple):
     """A source with refused f-strings, the targets that refuse them, and the repairs that were planned."""
 
     entry: Entry
@@ -76,37 +76,37 @@ class _Case(NamedTuple):
     targets: tuple[Target, ...]
     minor: int
     only: tuple[Range, ...]
-    operation: Operation = Operation()
+    operation: FixPlan = FixPlan()
     after: bytes = b""
-    left: tuple[Left, ...] = ()
+    unfixed: tuple[UnfixedFString, ...] = ()
     proven: bool = True
 
     @property
     def fixed(self) -> tuple[Range, ...]:
-        return tuple(one.within for one in self.operation.repairs if one.edits) if self.after else ()
+        return tuple(repair.within for repair in self.operation.repairs if repair.edits) if self.after else ()
 
-    def refused(self, reason: str) -> _Case:
+    def refused(self, reason: str) -> _FixCandidate:
         """The same, left as it is for one reason."""
-        return self._replace(after=b"", left=(*self.left, Left(None, reason)))
+        return self._replace(after=b"", unfixed=(*self.unfixed, UnfixedFString(None, reason)))
 
 
-def fix(request: Request, place: Place, *, write: bool) -> FixReport:
+def fix(request: CheckRequest, place: WorkScope, *, write: bool) -> FixReport:
     """Repair the sources of a place for their targets; with `write`, on disk.
 
     Raises UsageError for a request that makes no sense, UnprovenError where nothing could be looked at at all.
     """
     started = time.monotonic()
-    if not isinstance(place.stage, OnDisk):
+    if not isinstance(place.stage, DiskStage):
         raise UsageError("fix works on files, not on a stage of git", hint="check it out, and fix it there")
     job = prepare(request, place)
     unproven: list[Unproven] = []
-    cases = [_planned(case) for case in _with_operations(_cases(job, unproven))]
+    cases = [_plan_case(case) for case in _with_fix_plans(_cases(job, unproven))]
     proofs: list[str] = []
-    cases = _compiled(job, cases, unproven, proofs)
-    cases = _meant(job, cases, unproven, proofs)
-    files = [_ended(place.stage, case, write=write) for case in cases]
+    cases = _compile_cases(job, cases, unproven, proofs)
+    cases = _compare_meaning(job, cases, unproven, proofs)
+    files = [_finish_case(place.stage, case, write=write) for case in cases]
     return FixReport(
-        tuple(one for one in files if one.fixed or one.left),
+        tuple(file for file in files if file.fixed or file.unfixed),
         tuple(dict.fromkeys(unproven)),
         tuple(dict.fromkeys(job.notes)),
         tuple(dict.fromkeys(proofs)),
@@ -118,44 +118,44 @@ def fix(request: Request, place: Place, *, write: bool) -> FixReport:
 # ------------------------------------------------------------------------------------------ finding
 
 
-def _cases(job: Job, unproven: list[Unproven]) -> list[_Case]:
+def _cases(job: Job, unproven: list[Unproven]) -> list[_FixCandidate]:
     """The sources in which some target refuses an f-string that nobody told us to ignore."""
     if not job.chosen.sources:
-        unproven.append(Unproven(None, None, nothing(job)))
+        unproven.append(Unproven(None, None, nothing_checked(job)))
         return []
-    covering = _covering(job, unproven)
+    covering = _targets_by_source(job, unproven)
     entries = [entry for entry in job.chosen.sources if entry.path in covering and not _is_fixed_elsewhere(job, entry)]
     cases = []
     gone = 0
     for entry, content in job.place.stage.contents(entries):
-        if isinstance(content, Unreadable):
-            gone += content.gone
-            if not content.gone:
-                unproven.append(Unproven(shown_path(entry.path), None, content.reason))
+        if isinstance(content, UnreadableFile):
+            gone += content.is_missing
+            if not content.is_missing:
+                unproven.append(Unproven(display_path(entry.path), None, content.reason))
         elif may_be_refused(content):
-            decoded = source_text.decoded(content)
+            decoded = source_text.decode_source(content)
             if decoded is None:
                 reason = "its bytes cannot be decoded, so no f-string in it was looked at: `buildguard check` says more"
-                unproven.append(Unproven(shown_path(entry.path), None, reason))
+                unproven.append(Unproven(display_path(entry.path), None, reason))
             else:
                 cases += _case(job, entry, content, decoded, covering[entry.path])
     if gone and gone == len(entries):
-        unproven.append(Unproven(None, None, nothing(job)))
+        unproven.append(Unproven(None, None, nothing_checked(job)))
     return cases
 
 
 def _is_fixed_elsewhere(job: Job, entry: Entry) -> bool:
     """Whether an entry is a link to another of the sources, or lies behind one: that one is fixed."""
     stage = job.place.stage
-    assert isinstance(stage, OnDisk)
+    assert isinstance(stage, DiskStage)
     if stage.reachable(entry):
         return False
     base = os.fsencode(stage.root) + b"/"
     real = os.path.realpath(base + entry.path)
-    return real.startswith(base) and any(one.path == real[len(base) :] for one in job.chosen.sources)
+    return real.startswith(base) and any(source.path == real[len(base) :] for source in job.chosen.sources)
 
 
-def _covering(job: Job, unproven: list[Unproven]) -> dict[bytes, list[Target]]:
+def _targets_by_source(job: Job, unproven: list[Unproven]) -> dict[bytes, list[Target]]:
     """For each source the targets that run it, as far as their version is known."""
     covering: dict[bytes, list[Target]] = {}
     for target in job.targets:
@@ -170,39 +170,45 @@ def _covering(job: Job, unproven: list[Unproven]) -> dict[bytes, list[Target]]:
     return covering
 
 
-def _case(job: Job, entry: Entry, content: bytes, decoded: str, targets: list[Target]) -> list[_Case]:
+def _case(job: Job, entry: Entry, content: bytes, decoded: str, targets: list[Target]) -> list[_FixCandidate]:
     """One source, if it has f-strings to repair."""
     minors = {target.version.minor: target.python for target in targets if target.version is not None}
     minor = min(minors)
-    path = shown_path(entry.path)
+    path = display_path(entry.path)
     judged = rules.judge(decoded, minor)
-    found = [diagnostic_of(one, path, minors[minor], "rule") for of_one in judged for one in of_one.findings]
-    comments = [Ignore.of(path, one) for one in ignores(content)]
-    kept = job.filters.keep(silenced(found, comments)[0])
-    only = {one.within for one in kept if one.severity is Severity.ERROR and one.within is not None}
+    diagnostics = [
+        diagnostic_of(finding, path, minors[minor], "rule") for of_one in judged for finding in of_one.findings
+    ]
+    comments = [IgnoreComment.of(path, finding) for finding in find_ignores(content)]
+    kept = job.filters.keep(apply_ignores(diagnostics, comments)[0])
+    only = {
+        diagnostic.within
+        for diagnostic in kept
+        if diagnostic.severity is Severity.ERROR and diagnostic.within is not None
+    }
     if not only:
         return []
-    return [_Case(entry, content, decoded, tuple(targets), minor, tuple(sorted(only)))]
+    return [_FixCandidate(entry, content, decoded, tuple(targets), minor, tuple(sorted(only)))]
 
 
-def _with_operations(cases: list[_Case]) -> Iterable[_Case]:
-    patients = [Patient(case.text, case.minor, case.only) for case in cases]
-    for case, operation in zip(cases, operations(patients) if cases else (), strict=True):
+def _with_fix_plans(cases: list[_FixCandidate]) -> Iterable[_FixCandidate]:
+    patients = [FixRequest(case.text, case.minor, case.only) for case in cases]
+    for case, operation in zip(cases, plan_fixes(patients) if cases else (), strict=True):
         yield case._replace(operation=operation)
 
 
-def _planned(case: _Case) -> _Case:
+def _plan_case(case: _FixCandidate) -> _FixCandidate:
     """Turn the planned text into bytes; what cannot be repaired is left, with its reason."""
     operation = case.operation
     if operation.lost:
         return case.refused(operation.lost)
-    if {one.within for one in operation.repairs} != set(case.only):
+    if {repair.within for repair in operation.repairs} != set(case.only):
         return case.refused("the plan is not about the f-strings that were found: please report it")
-    left = tuple(Left(one.within, one.reason) for one in operation.repairs if not one.edits)
-    case = case._replace(left=left)
+    left = tuple(UnfixedFString(repair.within, repair.reason) for repair in operation.repairs if not repair.edits)
+    case = case._replace(unfixed=left)
     if operation.after == case.text:
         return case
-    after = source_text.encoded(operation.after, case.data)
+    after = source_text.encode_source(operation.after, case.data)
     if after is None or coding_of(after) != coding_of(case.data):
         return case.refused("the result cannot be written in the encoding of the file")
     return case._replace(after=after)
@@ -211,66 +217,70 @@ def _planned(case: _Case) -> _Case:
 # ------------------------------------------------------------------------------------------ proving
 
 
-def _compiled(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: list[str]) -> list[_Case]:
+def _compile_cases(
+    job: Job, cases: list[_FixCandidate], unproven: list[Unproven], proofs: list[str]
+) -> list[_FixCandidate]:
     """Each target compiles what came out; the f-strings that are left are taken out for that."""
     for target in job.targets:
         numbers = [at for at, case in enumerate(cases) if case.after and target in case.targets]
         if not numbers or target.version is None:
             continue
-        made = setting(job, target, process.cores(), None)
-        chooser = engines.Chooser((), engines.order_of(job.config.engine), made)
+        engine_setting = setting(job, target, process.cores(), None)
+        chooser = engines.EngineChooser((), engines.order_of(job.config.engine), engine_setting)
         try:
             choice = chooser.choose()
-            engine = next((one for one, ready in choice.ready if _compiles(ready, target.version)), None)
+            engine = next((candidate for candidate, ready in choice.ready if _compiles(ready, target.version)), None)
             if engine is None:
-                why = "; ".join(one.words for one in choice.unavailable[:1])
+                why = "; ".join(unavailable.words for unavailable in choice.unavailable[:1])
                 unproven.append(Unproven(None, target.python, f"nothing here compiles for the target: {why}"))
-                cases = _doubted(cases, numbers)
+                cases = _mark_unproven(cases, numbers)
                 continue
-            proofs += [f"compiled by {ready.interpreter}" for one, ready in choice.ready if one is engine]
+            proofs += [f"compiled by {ready.interpreter}" for candidate, ready in choice.ready if candidate is engine]
             masked = [_without_what_is_left(cases[at], target.version.minor) for at in numbers]
-            for at, rejection in zip(numbers, verify_fix.rejections(engine, masked), strict=True):
+            for at, rejection in zip(numbers, verify_fix.list_rejections(engine, masked), strict=True):
                 if rejection:
                     cases[at] = cases[at].refused(
                         f"Python {target.python} rejects what else is in the file: {rejection}"
                     )
         except UnprovenError as error:
             unproven.append(Unproven(None, target.python, error.words))
-            cases = _doubted(cases, numbers)
+            cases = _mark_unproven(cases, numbers)
         finally:
             chooser.close()
     return cases
 
 
-def _compiles(ready: Ready, version: PythonVersion) -> bool:
+def _compiles(ready: ReadyEngine, version: PythonVersion) -> bool:
     """Whether an engine compiles, and as the target does: an image may run another Python than it is said to."""
     runs = PythonVersion.parse(ready.version)
-    return engines.enough(ready.proof, "compiled") and runs is not None and runs.minor == version.minor
+    return engines.is_enough(ready.proof, "compiled") and runs is not None and runs.minor == version.minor
 
 
-def _doubted(cases: list[_Case], numbers: list[int]) -> list[_Case]:
+def _mark_unproven(cases: list[_FixCandidate], numbers: list[int]) -> list[_FixCandidate]:
     """Some of the cases lack a proof: they are shown, and not written."""
     return [case._replace(proven=False) if at in numbers else case for at, case in enumerate(cases)]
 
 
-def _without_what_is_left(case: _Case, minor: int) -> bytes:
-    after = source_text.decoded(case.after) or ""
-    return source_text.encoded(rules.masked(after, minor), case.after) or case.after
+def _without_what_is_left(case: _FixCandidate, minor: int) -> bytes:
+    after = source_text.decode_source(case.after) or ""
+    return source_text.encode_source(rules.mask_fstrings(after, minor), case.after) or case.after
 
 
-def _meant(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: list[str]) -> list[_Case]:
+def _compare_meaning(
+    job: Job, cases: list[_FixCandidate], unproven: list[Unproven], proofs: list[str]
+) -> list[_FixCandidate]:
     """What came out means what went in."""
     numbers = [at for at, case in enumerate(cases) if case.after]
     if not numbers:
         return cases
     questions = [
-        verify_fix.Question(cases[at].text, cases[at].operation.after, cases[at].operation.names) for at in numbers
+        verify_fix.SourcePair(cases[at].text, cases[at].operation.after, cases[at].operation.names) for at in numbers
     ]
     try:
-        answer = verify_fix.meaning(questions, job.place.root)
+        answer = verify_fix.compare_meaning(questions, job.place.root)
     except UnprovenError as error:
         unproven.append(Unproven(None, None, error.words))
-        return _doubted(cases, numbers)
+        return _mark_unproven(cases, numbers)
     proofs.append(f"same meaning by {answer.interpreter}")
     for at, doubt in zip(numbers, answer.doubts, strict=True):
         if doubt:
@@ -281,11 +291,11 @@ def _meant(job: Job, cases: list[_Case], unproven: list[Unproven], proofs: list[
 # ------------------------------------------------------------------------------------------ writing
 
 
-def _ended(stage: OnDisk, case: _Case, *, write: bool) -> Mended:
-    mended = Mended(shown_path(case.entry.path), case.data, case.after, case.fixed, case.left, case.proven)
+def _finish_case(stage: DiskStage, case: _FixCandidate, *, write: bool) -> FixedFile:
+    mended = FixedFile(display_path(case.entry.path), case.data, case.after, case.fixed, case.unfixed, case.proven)
     if not case.after or not case.proven or not write:
         return mended
     refused = replace(stage, case.entry, case.data, case.after)
     if refused:
-        return mended._replace(after=b"", fixed=(), left=(*case.left, Left(None, refused)))
+        return mended._replace(after=b"", fixed=(), unfixed=(*case.unfixed, UnfixedFString(None, refused)))
     return mended._replace(written=True)

@@ -8,27 +8,27 @@ import time
 from collections.abc import Iterator
 
 from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
-from buildguard.check.result import Dependencies, InsideImage, Report
-from buildguard.check.run import judged
-from buildguard.check.targets import Seen, Watcher, judge_all
-from buildguard.compare.image_project import Finder, Project, parse, project_around
-from buildguard.diagnostic import Severity, Unproven, count, shown_path
+from buildguard.check.result import CheckReport, Dependencies, ImageReport
+from buildguard.check.run import build_report
+from buildguard.check.targets import CheckState, Watcher, judge_all
+from buildguard.compare.image_project import LocalProject, ProjectFinder, load_project, parse
+from buildguard.diagnostic import Severity, Unproven, count, display_path
 from buildguard.docker import client as daemons
 from buildguard.docker import images, native_modules
 from buildguard.docker import sandbox as cells
-from buildguard.docker.image_stage import ImageFiles, InImage
+from buildguard.docker.image_stage import ImageFiles, ImageStage
 from buildguard.docker.images import Image
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.locate import Place
+from buildguard.locate import WorkScope
 from buildguard.project import discovery
-from buildguard.project.request import Request, may_pull
-from buildguard.project.sources import Chosen, Selection, choose
+from buildguard.project.request import CheckRequest, may_pull
+from buildguard.project.sources import ChosenSources, SourceSelection, choose
 from buildguard.project.target import Target
 
 _PREFIX = "image:"
 
 
-def check_image(request: Request, text: str, watcher: Watcher, commit: str = "") -> Report:
+def check_image(request: CheckRequest, text: str, watcher: Watcher, commit: str = "") -> CheckReport:
     """Judge the project in an image, and what was installed beside it.
 
     `text` is `image:REF` or `image:REF:/root`; `commit` is the one to hold the image against, in place of the files on disk. Raises UsageError for a request that makes no sense, UnprovenError where
@@ -38,30 +38,32 @@ def check_image(request: Request, text: str, watcher: Watcher, commit: str = "")
     if request.staged or request.diff_base:
         raise UsageError("an image has no index and no commits: --staged and --diff-base do not go with it")
     reference, root = parse(text)
-    project = project_around(request.cwd, request.service, commit)
+    project = load_project(request.cwd, request.service, commit)
     daemon = daemons.connect()
     try:
-        cells.sweep(daemon)
+        cells.remove_orphans(daemon)
         image = images.find(daemon, reference, project.config.platform, watcher.tell if may_pull(request) else None)
-        with cells.looking(daemon, image) as cell:
-            inside = _Inside(request._replace(image=reference), project, image, cell, root)
+        with cells.open_image_files(daemon, image) as cell:
+            inside = _ImageCheck(request._replace(image=reference), project, image, cell, root)
             return inside.report(watcher, started)
     finally:
         daemon.close()
 
 
-class _Inside:
+class _ImageCheck:
     """One image, while it is read and judged."""
 
-    def __init__(self, request: Request, project: Project, image: Image, cell: cells.Cell, root: str) -> None:
+    def __init__(
+        self, request: CheckRequest, project: LocalProject, image: Image, cell: cells.Sandbox, root: str
+    ) -> None:
         self._request = request
         self._project = project
         self._image = image
         self._cell = cell
         self._files = ImageFiles(cell)
-        self._finder = Finder(project, image, cell, self._files, root)
+        self._finder = ProjectFinder(project, image, cell, self._files, root)
 
-    def report(self, watcher: Watcher, started: float) -> Report:
+    def report(self, watcher: Watcher, started: float) -> CheckReport:
         """Read, judge, and tell the project's files from the others."""
         try:
             located = self._finder.located()
@@ -73,8 +75,8 @@ class _Inside:
                 self._keep_to_one_image(seen)
                 if not any(row.image_id for row in seen.rows) and any(path.endswith(b".pyc") for path in places):
                     seen.unproven.append(Unproven(None, None, _BYTECODE_UNSEEN))
-                aside = _taken_out(seen, {shown_path(path) for path in installed})
-                report = judged(job, seen, started)
+                aside = _split_dependencies(seen, {display_path(path) for path in installed})
+                report = build_report(job, seen, started)
             finally:
                 job.cache.close()
             compiled = [entry for entry in job.chosen.sources if entry.path in installed]
@@ -82,24 +84,24 @@ class _Inside:
             return report._replace(
                 files=report.files - len(compiled),
                 targets=tuple(row._replace(files=len(own), cached=len(seen.cached & {*own})) for row in report.targets),
-                image=InsideImage(
+                image=ImageReport(
                     self._image.reference,
                     self._image.id,
                     self._image.digest,
                     self._image.platform,
                     located.roots,
-                    located.told_by,
-                    tuple(shown_path(path) for path in own if self._has_no_twin(path)),
+                    located.reported_by,
+                    tuple(display_path(path) for path in own if self._has_no_twin(path)),
                     tuple(self._changed(places, own)),
                     aside._replace(files=len(compiled), folders=folders),
-                    sum(held.made is not None for held in self._files.found.values()),
+                    sum(held.elf_target is not None for held in self._files.entries.values()),
                     tuple(self._misfits()),
                 ),
             )
         finally:
             self._files.close()
 
-    def _keep_to_one_image(self, seen: Seen) -> None:
+    def _keep_to_one_image(self, seen: CheckState) -> None:
         """The name of an image may have moved between reading its files and asking its interpreter."""
         if any(row.image_id not in {None, self._image.id} for row in seen.rows):
             raise UnprovenError(
@@ -131,10 +133,10 @@ class _Inside:
     def _job(self, places: dict[bytes, bytes], installed: dict[bytes, bytes]) -> Job:
         """The same work as for any other stage, with what was installed beside it."""
         project, request = self._project, self._request
-        stage = InImage(f"image:{request.image}", project.place.root, self._files, places)
-        own = InImage(stage.name, stage.root, self._files, {k: v for k, v in places.items() if k not in installed})
-        others = InImage(stage.name, stage.root, self._files, installed).entries()
-        chosen = choose(own, Selection((), project.config.include, project.config.exclude))
+        stage = ImageStage(f"image:{request.image}", project.place.root, self._files, places)
+        own = ImageStage(stage.name, stage.root, self._files, {k: v for k, v in places.items() if k not in installed})
+        others = ImageStage(stage.name, stage.root, self._files, installed).entries()
+        chosen = choose(own, SourceSelection((), project.config.include, project.config.exclude))
         if not chosen.sources:
             raise UnprovenError(f"no Python source lies where {request.image} should hold the project")
         if project.sources and not any(os.fsdecode(entry.path) in project.paths for entry in chosen.sources):
@@ -143,10 +145,10 @@ class _Inside:
         chosen_filters, notes = filters_of(request, project.config)
         return Job(
             request,
-            Place(project.place.root, None, stage, ()),
+            WorkScope(project.place.root, None, stage, ()),
             project.config,
             chosen_filters,
-            Chosen([*chosen.sources, *beside], chosen.notes),
+            ChosenSources([*chosen.sources, *beside], chosen.notes),
             [self._target()],
             cache_of(request),
             [*notes, *chosen.notes],
@@ -165,14 +167,14 @@ class _Inside:
         project, request = self._project, self._request
         try:
             stage = project.place.stage
-            asked = discovery.find(stage, project.config, project.entries, request.targets, request.service)
-            found = asked.targets if project.entries or request.targets else []
+            asked = discovery.discover_targets(stage, project.config, project.entries, request.targets, request.service)
+            candidates = asked.targets if project.entries or request.targets else []
         except UsageError:
-            found = []
-        versions = {target.version for target in found}
+            candidates = []
+        versions = {target.version for target in candidates}
         if len(versions) != 1:
             return Target(None, self._image.reference, self._image.reference, untold=UNTOLD)
-        first = found[0]
+        first = candidates[0]
         version = None if first.specifier else first.version
         return Target(version, first.found_in, self._image.reference, specifier=first.specifier)
 
@@ -180,33 +182,37 @@ class _Inside:
         """The project's sources that have other bytes in the image than here."""
         wanted = {path for path in own if os.fsdecode(path) in self._project.paths}
         stage = self._project.place.stage
-        for entry, content in stage.contents([one for one in stage.entries() if one.path in wanted]):
+        for entry, content in stage.contents([source for source in stage.entries() if source.path in wanted]):
             here = hashlib.sha256(content).digest() if isinstance(content, bytes) else b""
             if here != self._content_digest(places[entry.path]):
-                yield shown_path(entry.path)
+                yield display_path(entry.path)
 
     def _misfits(self) -> Iterator[tuple[str, str]]:
         """The compiled modules that this image cannot load, and why."""
         loaders = native_modules.LOADERS.get(self._image.platform.rpartition("/")[2], {})
         libcs = frozenset(name for name, path in loaders.items() if self._cell.stat(path) is not None)
-        for path, held in sorted(self._files.found.items()):
-            words = held.made.misfit(self._image.platform, libcs) if held.made is not None else ""
+        for path, held in sorted(self._files.entries.items()):
+            words = held.elf_target.misfit(self._image.platform, libcs) if held.elf_target is not None else ""
             if words:
-                yield shown_path(path), words
+                yield display_path(path), words
 
     def _content_digest(self, place: bytes) -> bytes:
         content = self._files.content(place)
         return hashlib.sha256(content).digest() if isinstance(content, bytes) else b""
 
 
-def _taken_out(seen: Seen, installed: set[str]) -> Dependencies:
+def _split_dependencies(seen: CheckState, installed: set[str]) -> Dependencies:
     """Take what concerns installed files out of what was seen: refusals are told apart, everything else is not ours."""
-    errors = [one for one in seen.diagnostics if one.severity is Severity.ERROR and one.code in _REFUSALS]
-    refused = [one for one in errors if one.path in installed]
-    unproven = [one for one in seen.unproven if one.path in installed]
-    seen.diagnostics = [one for one in seen.diagnostics if one.path not in installed]
-    seen.unproven = [one for one in seen.unproven if one.path not in installed]
-    seen.ignores = [one for one in seen.ignores if one.path not in installed]
+    errors = [
+        diagnostic
+        for diagnostic in seen.diagnostics
+        if diagnostic.severity is Severity.ERROR and diagnostic.code in _REFUSALS
+    ]
+    refused = [diagnostic for diagnostic in errors if diagnostic.path in installed]
+    unproven = [item for item in seen.unproven if item.path in installed]
+    seen.diagnostics = [diagnostic for diagnostic in seen.diagnostics if diagnostic.path not in installed]
+    seen.unproven = [item for item in seen.unproven if item.path not in installed]
+    seen.ignores = [comment for comment in seen.ignores if comment.path not in installed]
     return Dependencies(0, (), tuple(refused), tuple(unproven))
 
 

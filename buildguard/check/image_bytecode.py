@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from buildguard.check.bytecode import Stray, Suspect, looked_at
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
-from buildguard.docker.image_stage import InImage
-from buildguard.engines.engine import Engine, Ready, Source
+from buildguard.check.bytecode import StaleBytecode, SuspectBytecode, classify_bytecode
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path
+from buildguard.docker.image_stage import ImageStage
+from buildguard.engines.engine import Engine, ReadyEngine, Source
 from buildguard.engines.worker import Greeting
 from buildguard.errors import UnprovenError
 from buildguard.system.cache import Cache, context_of
@@ -20,10 +20,10 @@ _REMEDY = "leave __pycache__ and *.pyc out of what is copied: a line for each in
 _UNCHECKABLE = "bytecode without a source: an import runs it, and nobody can check it"
 
 
-class Bytecode:
+class BytecodeCheck:
     """Every `.pyc` of an image stage, as one interpreter would take it."""
 
-    def __init__(self, stage: InImage, engine: Engine, ready: Ready, greeting: Greeting, cache: Cache) -> None:
+    def __init__(self, stage: ImageStage, engine: Engine, ready: ReadyEngine, greeting: Greeting, cache: Cache) -> None:
         self._stage = stage
         self._engine = engine
         self._ready = ready
@@ -33,10 +33,10 @@ class Bytecode:
         self._names = {place: path for path, place in stage.places.items()}
         self.unproven: list[tuple[bytes, str]] = []
 
-    def strays(self) -> list[Stray]:
+    def strays(self) -> list[StaleBytecode]:
         """Those that do not fit; `unproven` tells afterwards what could not be looked at."""
-        found: list[Stray] = []
-        suspects: list[Suspect] = []
+        stale: list[StaleBytecode] = []
+        suspects: list[SuspectBytecode] = []
         for place in sorted(self._stage.places.values()):
             if not place.endswith(_SUFFIX):
                 continue
@@ -45,41 +45,45 @@ class Bytecode:
                 untold = "its interpreter does not tell what its bytecode begins with"
                 self.unproven.append((place, untold if isinstance(data, bytes) else data.reason))
                 continue
-            one = looked_at(place, data[:_HEAD], self._stage.files.found, self._magic, self._tag)
-            if isinstance(one, Suspect):
-                suspects.append(one)
-            elif one is not None:
-                found.append(one)
-        return [*found, *self._compared(suspects)]
+            classified = classify_bytecode(place, data[:_HEAD], self._stage.files.entries, self._magic, self._tag)
+            if isinstance(classified, SuspectBytecode):
+                suspects.append(classified)
+            elif classified is not None:
+                stale.append(classified)
+        return [*stale, *self._compared(suspects)]
 
     def name(self, place: bytes) -> bytes:
         """The report's path for a path in the image."""
         return self._names.get(place, place)
 
-    def _compared(self, suspects: list[Suspect]) -> Iterator[Stray]:
+    def _compared(self, suspects: list[SuspectBytecode]) -> Iterator[StaleBytecode]:
         """Ask the interpreter whether the code is its source's, but for what an earlier run has asked."""
         context = context_of("bytecode", self._ready.identity)
-        found = self._stage.files.found
+        files = self._stage.files.entries
         keys = [
-            hashlib.sha256(b"%d" % one.level + found[one.source].digest + found[one.path].digest).digest()
-            for one in suspects
+            hashlib.sha256(b"%d" % suspect.level + files[suspect.source].digest + files[suspect.path].digest).digest()
+            for suspect in suspects
         ]
         answers = self._cache.known(context, keys)
         asked = [at for at, key in enumerate(keys) if key not in answers]
         new = dict(self._asked(suspects, asked, keys))
         self._cache.store(context, new)
         answers |= new
-        for key, one in zip(keys, suspects, strict=True):
+        for key, suspect in zip(keys, suspects, strict=True):
             answer = answers.get(key)
             if answer is None:
-                self.unproven.append((one.path, "its code was not compared with its source"))
+                self.unproven.append((suspect.path, "its code was not compared with its source"))
             elif answer == _STALE:
-                yield Stray(one.path, "its hash is not its source's: no import takes it", runs=False)
+                yield StaleBytecode(suspect.path, "its hash is not its source's: no import takes it", runs=False)
             elif answer != _SAME:
-                source = shown_path(self.name(one.source))
-                yield Stray(one.path, f"an import runs it instead of {source}, and it holds other code", runs=True)
+                source = display_path(self.name(suspect.source))
+                yield StaleBytecode(
+                    suspect.path, f"an import runs it instead of {source}, and it holds other code", runs=True
+                )
 
-    def _asked(self, suspects: list[Suspect], asked: list[int], keys: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    def _asked(
+        self, suspects: list[SuspectBytecode], asked: list[int], keys: list[bytes]
+    ) -> Iterator[tuple[bytes, bytes]]:
         try:
             for outcome in self._engine.compile(self._questions(suspects, asked)):
                 refused = outcome.rejected
@@ -89,28 +93,34 @@ class Bytecode:
         except UnprovenError:
             return  # what was not answered is told as unproven
 
-    def _questions(self, suspects: list[Suspect], asked: Iterable[int]) -> Iterator[Source]:
+    def _questions(self, suspects: list[SuspectBytecode], asked: Iterable[int]) -> Iterator[Source]:
         files = self._stage.files
         for at in asked:
-            one = suspects[at]
-            data, code = files.content(one.source), files.content(one.path)
+            suspect = suspects[at]
+            data, code = files.content(suspect.source), files.content(suspect.path)
             if isinstance(data, bytes) and isinstance(code, bytes):
-                yield Source(at, data, hashlib.sha256(data).digest(), code, one.level)
+                yield Source(at, data, hashlib.sha256(data).digest(), code, suspect.level)
 
 
-def reported(found: list[Stray], bytecode: Bytecode, target: str) -> tuple[list[Diagnostic], list[Unproven]]:
+def report_bytecode(
+    stale: list[StaleBytecode], bytecode: BytecodeCheck, target: str
+) -> tuple[list[Diagnostic], list[Unproven]]:
     """BG405 for each `.pyc` that runs, one for all others of a kind; what nobody can check is unproven."""
     diagnostics = []
-    unproven = [Unproven(shown_path(bytecode.name(place)), target, why) for place, why in bytecode.unproven]
+    unproven = [Unproven(display_path(bytecode.name(place)), target, why) for place, why in bytecode.unproven]
     idle: dict[tuple[str, bool], list[bytes]] = {}
-    for one in found:
-        if not one.runs:
+    for bytecode_file in stale:
+        if not bytecode_file.runs:
             # what was installed goes by its place in the image, and is told apart from the project's
-            idle.setdefault((one.reason, bytecode.name(one.path) == one.path), []).append(one.path)
-        elif one.is_module:
-            unproven.append(Unproven(shown_path(bytecode.name(one.path)), target, _UNCHECKABLE))
+            idle.setdefault((bytecode_file.reason, bytecode.name(bytecode_file.path) == bytecode_file.path), []).append(
+                bytecode_file.path
+            )
+        elif bytecode_file.is_module:
+            unproven.append(Unproven(display_path(bytecode.name(bytecode_file.path)), target, _UNCHECKABLE))
         else:
-            diagnostics.append(_diagnostic(bytecode.name(one.path), one.reason, Severity.ERROR, target))
+            diagnostics.append(
+                _diagnostic(bytecode.name(bytecode_file.path), bytecode_file.reason, Severity.ERROR, target)
+            )
     for (reason, _installed), paths in idle.items():
         more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
         diagnostics.append(
@@ -120,4 +130,4 @@ def reported(found: list[Stray], bytecode: Bytecode, target: str) -> tuple[list[
 
 
 def _diagnostic(path: bytes, message: str, severity: Severity, target: str) -> Diagnostic:
-    return Diagnostic("BG405", severity, shown_path(path), Range(), message, _REMEDY, target, "container")
+    return Diagnostic("BG405", severity, display_path(path), Range(), message, _REMEDY, target, "container")

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from buildguard.diagnostic import Diagnostic, Range, Severity
-from buildguard.engines.engine import Ready
+from buildguard.engines.engine import ReadyEngine
 from buildguard.project import image_reference
 from buildguard.project.target import PythonVersion, Target, admits
 
 
-def broken(target: Target, ready: Ready) -> list[Diagnostic]:
+def find_broken_promises(target: Target, ready: ReadyEngine) -> list[Diagnostic]:
     """BG402: the tag, or whoever declared the target, promises another Python than the image runs."""
     runs = PythonVersion.parse(ready.version)
     promises: list[tuple[PythonVersion | str, str]]
     if target.specifier:
-        promises = [] if runs is not None and admits(target.specifier, runs) else [(target.specifier, _says(target))]
+        promises = (
+            []
+            if runs is not None and admits(target.specifier, runs)
+            else [(target.specifier, _describe_promise(target))]
+        )
     else:
-        promises = [(target.version, _says(target))] if target.version is not None else []
-    tag = image_reference.promised(ready.image)
+        promises = [(target.version, _describe_promise(target))] if target.version is not None else []
+    tag = image_reference.promised_version(ready.image)
     if tag is not None and tag != target.version:
         promises.append((tag, "its name says"))
     file, line = target.place
@@ -32,19 +36,19 @@ def broken(target: Target, ready: Ready) -> list[Diagnostic]:
             ready.engine,
         )
         for wanted, who in promises
-        if isinstance(wanted, str) or runs is None or not _keeps(runs, wanted)
+        if isinstance(wanted, str) or runs is None or not _satisfies(runs, wanted)
     ]
 
 
-def _says(target: Target) -> str:
+def _describe_promise(target: Target) -> str:
     return f"{target.found_in} says"
 
 
-def _keeps(runs: PythonVersion, wanted: PythonVersion) -> bool:
+def _satisfies(runs: PythonVersion, wanted: PythonVersion) -> bool:
     return runs.minor == wanted.minor and wanted.patch in {None, runs.patch}
 
 
-def unpinned(target: Target, ready: Ready, reference: str) -> list[Diagnostic]:
+def find_unpinned(target: Target, ready: ReadyEngine, reference: str) -> list[Diagnostic]:
     """BG404: the base image that a file names may be another one at the next build."""
     file, line = target.place
     if file is None or not reference or "@sha256:" in reference:

@@ -42,7 +42,7 @@ class Dependencies(NamedTuple):
     unproven: tuple[Unproven, ...]
 
 
-class InsideImage(NamedTuple):
+class ImageReport(NamedTuple):
     """What `check image:REF` saw: the image, where the project lies in it, and what is not the project's.
 
     `generated` has no twin in the project, `changed` has one with other bytes; both are paths of the report. `told_by`
@@ -63,7 +63,7 @@ class InsideImage(NamedTuple):
     misfits: tuple[tuple[str, str], ...] = ()
 
 
-class Report(NamedTuple):
+class CheckReport(NamedTuple):
     """The whole result; `root` is relative to the folder where the command ran, `seconds` is wall time.
 
     `chain` is how the bytes came to where an engine compiled them, where stages were compared.
@@ -77,13 +77,13 @@ class Report(NamedTuple):
     files: int
     seconds: float
     strict: bool = False
-    image: InsideImage | None = None
+    image: ImageReport | None = None
     chain: Chain | None = None
 
     @property
     def errors(self) -> int:
         """How many errors were found."""
-        return sum(one.severity is Severity.ERROR for one in self.diagnostics)
+        return sum(diagnostic.severity is Severity.ERROR for diagnostic in self.diagnostics)
 
     @property
     def warnings(self) -> int:
@@ -102,4 +102,6 @@ class Report(NamedTuple):
     def rejected_files(self) -> list[str]:
         """The files that the target's compiler refuses, each once: one failed deploy after another."""
         refused = {"BG101", "BG103", *RULE_ERRORS}
-        return sorted({one.path for one in self.diagnostics if one.code in refused and one.path})
+        return sorted(
+            {diagnostic.path for diagnostic in self.diagnostics if diagnostic.code in refused and diagnostic.path}
+        )

@@ -7,22 +7,22 @@ import time
 from collections.abc import Iterable
 
 from buildguard.check import build_files, diff_base
-from buildguard.check.context import Job, asked_about, nothing, prepare
-from buildguard.check.filters import silenced
-from buildguard.check.merge import across_targets, merged
-from buildguard.check.result import Report
-from buildguard.check.targets import Seen, Watcher, judge_all
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, shown_path
+from buildguard.check.context import Job, asked_about, nothing_checked, prepare
+from buildguard.check.filters import apply_ignores
+from buildguard.check.merge import merge_findings, merge_targets
+from buildguard.check.result import CheckReport
+from buildguard.check.targets import CheckState, Watcher, judge_all
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.locate import Place
-from buildguard.project.request import Request
+from buildguard.locate import WorkScope
+from buildguard.project.request import CheckRequest
 from buildguard.project.target import Target
 from buildguard.stages.git_objects import damaged_in
 
 _OPINIONS = 1000  # files that are shown to this machine's python3 at the most
 
 
-def check(request: Request, place: Place, watcher: Watcher) -> Report:
+def check(request: CheckRequest, place: WorkScope, watcher: Watcher) -> CheckReport:
     """Judge every source of the request for each of its targets.
 
     Raises UsageError for a request that makes no sense, UnprovenError where nothing could be looked at at all.
@@ -36,67 +36,74 @@ def check(request: Request, place: Place, watcher: Watcher) -> Report:
         return _only_damage(request, place, error, started)
     try:
         seen = judge_all(job, watcher)
-        seen.diagnostics += build_files.findings(job)
-        return judged(job, seen, started)
+        seen.diagnostics += build_files.check_build_files(job)
+        return build_report(job, seen, started)
     finally:
         job.cache.close()
 
 
-def judged(job: Job, seen: Seen, started: float) -> Report:
+def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
     """What was seen of a job, silenced, merged and sorted; `started` is when it was begun."""
     request = job.request
     paths = asked_about(job)
-    if paths and paths <= seen.gone:
-        seen.unproven.append(Unproven(None, None, nothing(job)))
+    if paths and paths <= seen.deleted:
+        seen.unproven.append(Unproven(None, None, nothing_checked(job)))
     damage = _damage(job.place)
     damaged = {one.path for one in damage}
     seen.unproven = [one for one in seen.unproven if one.path is None or one.path not in damaged]
-    diagnostics = [*seen.diagnostics, *damage, *_conflicts(job.targets), *_works_here(job, seen)]
-    kept, idle = silenced(diagnostics, seen.ignores)
+    diagnostics = [*seen.diagnostics, *damage, *_report_conflicts(job.targets), *_note_local_python(job, seen)]
+    kept, idle = apply_ignores(diagnostics, seen.ignores)
     job.notes.extend(idle)
-    kept = merged(job.filters.keep(kept))
+    kept = merge_findings(job.filters.keep(kept))
     if len(seen.rows) > 1:
-        kept = across_targets(kept, _oldest_first(seen))
-    kept, unproven = diff_base.narrowed(job, kept, seen)
-    return Report(
+        kept = merge_targets(kept, _oldest_first(seen))
+    kept, unproven = diff_base.narrow_to_changes(job, kept, seen)
+    return CheckReport(
         root=os.path.relpath(job.place.root, request.cwd),
         targets=tuple(seen.rows),
         diagnostics=tuple(sorted(set(kept), key=_order)),
         unproven=tuple(dict.fromkeys(unproven)),
         notes=tuple(dict.fromkeys([*job.notes, *seen.notes, *job.cache.notes])),
-        files=len(paths - seen.gone),
+        files=len(paths - seen.deleted),
         seconds=round(time.monotonic() - started, 3),
         strict=request.strict,
         chain=seen.chain,
     )
 
 
-def _oldest_first(seen: Seen) -> list[str]:
+def _oldest_first(seen: CheckState) -> list[str]:
     """The targets' names by their version."""
     return sorted(
         {row.python for row in seen.rows}, key=lambda name: [int(part) for part in name.split(".") if part.isdigit()]
     )
 
 
-def _order(one: Diagnostic) -> tuple[object, ...]:
-    return (one.path is None, one.path or "", one.range.line or 0, one.range.column or 0, one.code, one.target or "")
+def _order(diagnostic: Diagnostic) -> tuple[object, ...]:
+    return (
+        diagnostic.path is None,
+        diagnostic.path or "",
+        diagnostic.range.line or 0,
+        diagnostic.range.column or 0,
+        diagnostic.code,
+        diagnostic.target or "",
+    )
 
 
 # ------------------------------------------------------------------------------------------ the whole
 
 
-def _damage(place: Place) -> list[Diagnostic]:
+def _damage(place: WorkScope) -> list[Diagnostic]:
     """BG306 for each object of git that was read and does not match its id."""
     hint = "`git fsck` lists damaged objects; get them from a clone that is whole"
     return [
-        Diagnostic("BG306", Severity.ERROR, shown_path(path) or None, Range(), reason, hint)
+        Diagnostic("BG306", Severity.ERROR, display_path(path) or None, Range(), reason, hint)
         for path, reason in damaged_in(place.stage).items()
     ]
 
 
-def _only_damage(request: Request, place: Place, error: GuardError, started: float) -> Report:
+def _only_damage(request: CheckRequest, place: WorkScope, error: GuardError, started: float) -> CheckReport:
     """The report where damage is why nothing could be prepared."""
-    return Report(
+    return CheckReport(
         root=os.path.relpath(place.root, request.cwd),
         targets=(),
         diagnostics=tuple(sorted(_damage(place), key=_order)),
@@ -108,47 +115,51 @@ def _only_damage(request: Request, place: Place, error: GuardError, started: flo
     )
 
 
-def _conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
+def _report_conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
     """BG401 for each declaration that contradicts the one that runs in production, once."""
-    found: dict[tuple[str, int | None], Diagnostic] = {}
+    by_place: dict[tuple[str, int | None], Diagnostic] = {}
     for target in targets:
-        for one in target.conflicts:
-            message = f"says {one.words}, but the target is Python {target.python} ({target.found_in})"
-            hint = f"make {one.place} say {target.python}, or change {target.found_in}"
-            diagnostic = Diagnostic("BG401", Severity.WARNING, one.file, Range(one.line), message, hint, target.python)
-            found.setdefault((one.file, one.line), diagnostic)
-    return list(found.values())
+        for declaration in target.conflicts:
+            message = f"says {declaration.words}, but the target is Python {target.python} ({target.found_in})"
+            hint = f"make {declaration.place} say {target.python}, or change {target.found_in}"
+            diagnostic = Diagnostic(
+                "BG401", Severity.WARNING, declaration.file, Range(declaration.line), message, hint, target.python
+            )
+            by_place.setdefault((declaration.file, declaration.line), diagnostic)
+    return list(by_place.values())
 
 
-def _works_here(job: Job, seen: Seen) -> list[Diagnostic]:
+def _note_local_python(job: Job, seen: CheckState) -> list[Diagnostic]:
     """BG403: what this machine's python3 accepts and the target rejects, said once for each target."""
-    from buildguard.engines.interpreter import second_opinion
+    from buildguard.engines.interpreter import find_accepted
     from buildguard.engines.pool import source_of
     from buildguard.system.pythons import default_python3
 
-    rejected = {(one.target, one.path) for one in seen.diagnostics if one.code in {"BG101", "BG103"}}
+    rejected = {
+        (diagnostic.target, diagnostic.path) for diagnostic in seen.diagnostics if diagnostic.code in {"BG101", "BG103"}
+    }
     if not rejected:
         return []
     here = default_python3(job.place.root)
     if here is None:
         return []
     paths = {path for _target, path in rejected}
-    entries = [entry for entry in job.chosen.sources if shown_path(entry.path) in paths][:_OPINIONS]
+    entries = [entry for entry in job.chosen.sources if display_path(entry.path) in paths][:_OPINIONS]
     readable = [(entry, data) for entry, data in job.place.stage.contents(entries) if isinstance(data, bytes)]
     try:
-        version, accepted = second_opinion(here, [source_of(at, data) for at, (_entry, data) in enumerate(readable)])
+        version, accepted = find_accepted(here, [source_of(at, data) for at, (_entry, data) in enumerate(readable)])
     except UnprovenError:
         return []  # no second opinion: the first one stands
-    fine = {shown_path(readable[at][0].path) for at in accepted}
+    fine = {display_path(readable[at][0].path) for at in accepted}
     predicted = {row.python for row in seen.rows if row.proof == "predicted"}
     return [
-        _works_here_but(version, python, count, "is predicted to reject" if python in predicted else "rejects")
+        _local_python_note(version, python, count, "is predicted to reject" if python in predicted else "rejects")
         for python in sorted({target or "" for target, _path in rejected})
         if (count := sum(target == python and path in fine for target, path in rejected))
     ]
 
 
-def _works_here_but(version: str, python: str, count: int, rejects: str) -> Diagnostic:
+def _local_python_note(version: str, python: str, count: int, rejects: str) -> Diagnostic:
     files = "1 file" if count == 1 else f"{count} files"
     message = f"works here, breaks there: this machine's python3 is {version} and accepts {files} that Python {python} {rejects}"
     hint = f"develop and test on Python {python}, or move the deployed Python to what you develop on"

@@ -12,20 +12,22 @@ from buildguard.project import source_text
 _COMMENT = re.compile(r"\#\s*buildguard:\s*ignore\b\s*(?:\[(?P<codes>[^\]]*)\])?")
 
 
-def ignores(data: bytes) -> tuple[Finding, ...]:
+def find_ignores(data: bytes) -> tuple[Finding, ...]:
     """The comments of a source that silence something; the message of each holds its codes, separated by blanks."""
     if MARK not in data:
         return ()
-    from buildguard.fstrings.rules import Lines
+    from buildguard.fstrings.rules import LineIndex
 
-    text = source_text.decoded(data)
+    text = source_text.decode_source(data)
     if text is None:
         return ()
-    lines = Lines(text)
-    found = []
+    lines = LineIndex(text)
+    ignore_findings = []
     for start, end in comments(text):
         match = _COMMENT.search(text, start, end)
         if match is not None:
             codes = " ".join(code.strip() for code in (match["codes"] or "").split(",")).strip()
-            found.append(Finding(IGNORE, lines.range(match.start(), match.end()), codes, severity=Severity.WARNING))
-    return tuple(found)
+            ignore_findings.append(
+                Finding(IGNORE, lines.range(match.start(), match.end()), codes, severity=Severity.WARNING)
+            )
+    return tuple(ignore_findings)

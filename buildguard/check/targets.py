@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buildguard.check import diff_base
 from buildguard.check.compile_files import Judge, digests_of
-from buildguard.check.context import Job, cache_of, no_version, nothing, setting, share_of
-from buildguard.check.filters import Ignore
+from buildguard.check.context import Job, cache_of, no_version, nothing_checked, setting, share_of
+from buildguard.check.filters import IgnoreComment
 from buildguard.check.merge import IGNORE, diagnostic_of
 from buildguard.check.result import TargetRow
-from buildguard.diagnostic import Diagnostic, Finding, Severity, Unproven, Unreadable, shown_path
+from buildguard.diagnostic import Diagnostic, Finding, Severity, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
-from buildguard.engines.engine import PROOFS, Engine, Ready
+from buildguard.engines.engine import PROOFS, Engine, ReadyEngine
 from buildguard.project.request import may_pull
 from buildguard.project.target import PythonVersion, Target
 from buildguard.stages.stage import Entry
@@ -24,7 +24,7 @@ from buildguard.system import process, threads
 from buildguard.system.cache import Cache
 
 if TYPE_CHECKING:
-    from buildguard.check.cloud import Brought, CloudRun
+    from buildguard.check.cloud import CloudCheck, CloudFindings
     from buildguard.compare.chain import Chain
 
 _MUSL = (
@@ -33,7 +33,7 @@ _MUSL = (
 )
 
 
-_telling = threading.Lock()
+_output_lock = threading.Lock()
 
 
 class Watcher(Protocol):
@@ -46,90 +46,92 @@ class Watcher(Protocol):
         """What takes its time just now."""
 
 
-class Share(NamedTuple):
+class TargetShare(NamedTuple):
     """A target, and the entries that it runs."""
 
     target: Target
     entries: Sequence[Entry]
 
 
-class Verdict(NamedTuple):
+class EngineVerdict(NamedTuple):
     """What one engine says of one file: the finding that refuses it, or None where it accepts it."""
 
-    ready: Ready
+    ready: ReadyEngine
     refusal: Finding | None
 
 
-class Seen:
+class CheckState:
     """What judging the targets brought; `gone` was listed and is deleted in the worktree: no build has it."""
 
     def __init__(self) -> None:
         self.rows: list[TargetRow] = []
         self.diagnostics: list[Diagnostic] = []
         self.unproven: list[Unproven] = []
-        self.gone: set[bytes] = set()
-        self.ignores: list[Ignore] = []
+        self.deleted: set[bytes] = set()
+        self.ignores: list[IgnoreComment] = []
         self.notes: list[str] = []
         self.chain: Chain | None = None
         self.cached: set[bytes] = set()
 
     def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
         """Take the findings in one file for one target; comments that silence something lie among them."""
-        for one in findings:
-            if one.code == IGNORE:
-                self.ignores.append(Ignore.of(path, one))
+        for finding in findings:
+            if finding.code == IGNORE:
+                self.ignores.append(IgnoreComment.of(path, finding))
             else:
-                self.diagnostics.append(diagnostic_of(one, path, python, engine))
+                self.diagnostics.append(diagnostic_of(finding, path, python, engine))
 
-    def bring(self, brought: Brought) -> None:
+    def add_cloud_findings(self, brought: CloudFindings) -> None:
         """Take over what a round through Cloud Build brought beside its verdicts."""
         self.chain = brought.chain
         self.diagnostics += brought.diagnostics
         self.unproven += brought.unproven
         self.notes += brought.notes
 
-    def add(self, other: Seen) -> None:
+    def add(self, other: CheckState) -> None:
         """Take over what was seen for another target."""
         self.rows += other.rows
         self.diagnostics += other.diagnostics
         self.unproven += other.unproven
-        self.gone |= other.gone
+        self.deleted |= other.deleted
         self.ignores += other.ignores
         self.notes += other.notes
         self.cached |= other.cached
 
 
-def judge_all(job: Job, watcher: Watcher) -> Seen:
+def judge_all(job: Job, watcher: Watcher) -> CheckState:
     """Judge every source of a job for each target that runs it."""
-    seen = Seen()
+    seen = CheckState()
     if not job.chosen.sources:
         if not job.request.staged:
-            seen.unproven.append(Unproven(None, None, nothing(job)))
+            seen.unproven.append(Unproven(None, None, nothing_checked(job)))
         return seen
-    shares = [Share(target, share_of(target, job)) for target in job.targets]
+    shares = [TargetShare(target, share_of(target, job)) for target in job.targets]
     uncovered = len(job.chosen.sources) - len({entry.path for share in shares for entry in share.entries})
     if uncovered and not job.request.service:
         seen.unproven.append(Unproven(None, None, f"{uncovered} files belong to no target"))
     if not any(share.entries for share in shares):
         # one service was asked for, and it runs none of these files (or no Python at all)
-        reason = f"service '{job.request.service}' runs none of these files" if job.request.service else nothing(job)
+        reason = (
+            f"service '{job.request.service}' runs none of these files" if job.request.service else nothing_checked(job)
+        )
         seen.unproven.append(Unproven(None, None, reason))
     _judge_shares(job, shares, watcher, seen)
     return seen
 
 
-def _judge_shares(job: Job, shares: list[Share], watcher: Watcher, seen: Seen) -> None:
+def _judge_shares(job: Job, shares: list[TargetShare], watcher: Watcher, seen: CheckState) -> None:
     """Let every target's engines judge, and take over what they bring."""
     total = sum(len(share.entries) for share in shares)
     # side by side each has a connection to the cache of its own
     alone = len(shares) == 1
-    cloud = _cloud(job, shares, watcher)
+    cloud = _cloud_check(job, shares, watcher)
     desks = [
-        _Desk(job if alone else job._replace(cache=cache_of(job.request)), share, (watcher, total), cloud)
+        TargetRunner(job if alone else job._replace(cache=cache_of(job.request)), share, (watcher, total), cloud)
         for share in shares
     ]
     try:
-        _work(job, desks)
+        _run_targets(job, desks)
     except KeyboardInterrupt:
         if cloud is not None:
             cloud.interrupted()
@@ -140,26 +142,26 @@ def _judge_shares(job: Job, shares: list[Share], watcher: Watcher, seen: Seen) -
             if not alone:
                 desk.job.cache.close()
     for desk in desks:
-        seen.add(desk.seen)
+        seen.add(desk.state)
         seen.notes += [] if alone else desk.job.cache.notes
     if cloud is not None:
-        seen.bring(cloud.brought())
+        seen.add_cloud_findings(cloud.cloud_findings())
 
 
-def _cloud(job: Job, shares: Sequence[Share], watcher: Watcher) -> CloudRun | None:
+def _cloud_check(job: Job, shares: Sequence[TargetShare], watcher: Watcher) -> CloudCheck | None:
     """The one build for all targets, where the cloud engine may be asked at all."""
     if "cloud" not in (engines.parse(job.request.engine) or engines.order_of(job.config.engine)):
         return None
-    from buildguard.check.cloud import CloudRun
+    from buildguard.check.cloud import CloudCheck
 
     def tell(text: str) -> None:
-        with _telling:
+        with _output_lock:
             watcher.tell(text)
 
-    return CloudRun(job, shares, tell)
+    return CloudCheck(job, shares, tell)
 
 
-def _work(job: Job, desks: list[_Desk]) -> None:
+def _run_targets(job: Job, desks: list[TargetRunner]) -> None:
     """Let every desk judge, as many at once as there are cores; the sources are hashed meanwhile, and once for all."""
     together = min(len(desks), max(2, process.cores()))
     for desk in desks[:together]:
@@ -170,21 +172,21 @@ def _work(job: Job, desks: list[_Desk]) -> None:
     if len(desks) == 1:
         desks[0].judge(digests)
     else:
-        threads.run([partial(desk.judge, digests) for desk in desks], together)
+        threads.run_tasks([partial(desk.judge, digests) for desk in desks], together)
 
 
-class _Desk:
+class TargetRunner:
     """One target at work: its engines, and what they bring."""
 
-    def __init__(self, job: Job, share: Share, watched: tuple[Watcher, int], cloud: CloudRun | None) -> None:
+    def __init__(self, job: Job, share: TargetShare, watched: tuple[Watcher, int], cloud: CloudCheck | None) -> None:
         """`watched` is who hears of progress, and the number of verdicts that there will be of all desks."""
-        self.seen = Seen()
+        self.state = CheckState()
         self.job = job
         self._share = share
         self._watcher, self._total = watched
         self._cloud = cloud
-        self._asked: tuple[str, ...] = ()
-        self._chooser: engines.Chooser | None = None
+        self._requested: tuple[str, ...] = ()
+        self._chooser: engines.EngineChooser | None = None
 
     def begin(self) -> None:
         """Let the engine that will be asked first get ready."""
@@ -210,63 +212,69 @@ class _Desk:
             choice = chooser.choose()
             if target.version is None and choice.ready:
                 target = target._replace(version=PythonVersion.parse(choice.ready[0][1].version))
-            verdicts = [self._by_engine(target, digests, one) for one in choice.ready]
+            verdicts = [self._by_engine(target, digests, ready_engine) for ready_engine in choice.ready]
         finally:
             chooser.close()
-        self.seen.diagnostics += _disagreements(verdicts, target)
-        self.seen.notes += [ready.note for _engine, ready in choice.ready if ready.note]
-        self.seen.notes += [_MUSL.format(image=one.image) for _engine, one in choice.ready if _is_on_musl(one)]
+        self.state.diagnostics += _disagreements(verdicts, target)
+        self.state.notes += [ready.note for _engine, ready in choice.ready if ready.note]
+        self.state.notes += [
+            _MUSL.format(image=ready_engine.image)
+            for _engine, ready_engine in choice.ready
+            if _is_on_musl(ready_engine)
+        ]
         if not choice.ready:
             self._no_engine()
         for reason in self._shortcomings(target, choice):
             self._unproven(reason)
 
-    def _choosing(self) -> engines.Chooser | None:
+    def _choosing(self) -> engines.EngineChooser | None:
         """Who may answer; None where nothing is known of the Python, and no image could tell."""
         if self._chooser is not None:
             return self._chooser
         job, target, request = self.job, self._share.target, self.job.request
-        self._asked = ("container",) if request.image and request.engine == "auto" else engines.parse(request.engine)
+        self._requested = (
+            ("container",) if request.image and request.engine == "auto" else engines.parse(request.engine)
+        )
         order = engines.order_of(job.config.engine)
-        if request.image and not {"container", "cloud"} & {*(self._asked or order)}:
-            self.seen.notes.append("--image is not used: no engine that was asked for looks into images")
+        if request.image and not {"container", "cloud"} & {*(self._requested or order)}:
+            self.state.notes.append("--image is not used: no engine that was asked for looks into images")
         pulls = self._tell if may_pull(request) else None
-        made = setting(job, target, request.jobs or process.cores(), pulls, self._cloud)
+        engine_setting = setting(job, target, request.jobs or process.cores(), pulls, self._cloud)
         if target.version is None:
-            order = tuple(name for name in self._asked or order if name in {"container", "cloud"})
-            if not made.image or not order:
+            order = tuple(name for name in self._requested or order if name in {"container", "cloud"})
+            if not engine_setting.image or not order:
                 return None
         elif request.proof == "image":
             order = tuple(sorted(order, key=lambda name: name != "container"))
-        self._chooser = engines.Chooser(self._asked, order, made)
+        self._chooser = engines.EngineChooser(self._requested, order, engine_setting)
         return self._chooser
 
     def _tell(self, text: str) -> None:
-        with _telling:
+        with _output_lock:
             self._watcher.tell(text)
 
     def _progress(self, done: int) -> None:
-        with _telling:
+        with _output_lock:
             self._watcher.update(done, self._total)
 
     def _unproven(self, reason: str) -> None:
         python = self._share.target.python if self._share.target.version is not None else None
-        self.seen.unproven.append(Unproven(None, python, reason))
+        self.state.unproven.append(Unproven(None, python, reason))
 
-    def _shortcomings(self, target: Target, choice: engines.Choice) -> list[str]:
+    def _shortcomings(self, target: Target, choice: engines.EngineChoice) -> list[str]:
         """What keeps the verdicts from being the proof that was asked for."""
         proof = max((ready.proof for _engine, ready in choice.ready), key=PROOFS.index, default="none")
-        if self._asked and choice.unavailable:
-            return [one.words for one in choice.unavailable]
+        if self._requested and choice.unavailable:
+            return [unavailable.words for unavailable in choice.unavailable]
         if target.version is None:
-            return [f"{no_version(target)}; {one.words}" for one in choice.unavailable]
-        if not engines.enough(proof, self.job.request.proof):
-            return [_too_little(proof, self.job.request.proof, choice, target)]
+            return [f"{no_version(target)}; {unavailable.words}" for unavailable in choice.unavailable]
+        if not engines.is_enough(proof, self.job.request.proof):
+            return [_describe_weak_proof(proof, self.job.request.proof, choice, target)]
         return []
 
     def _by_engine(
-        self, target: Target, digests: Mapping[bytes, bytes], answering: tuple[Engine, Ready]
-    ) -> dict[bytes, Verdict]:
+        self, target: Target, digests: Mapping[bytes, bytes], answering: tuple[Engine, ReadyEngine]
+    ) -> dict[bytes, EngineVerdict]:
         """One engine's verdicts: reported, and returned for comparison."""
         job, (engine, ready) = self.job, answering
         entries = self._share.entries
@@ -276,64 +284,68 @@ class _Desk:
         cache = Cache(None) if ready.engine == "cloud" else job.cache
         judge = Judge(job.place.stage, engine, ready, runs.minor, cache)
         judged = judge.run(entries, [digests.get(entry.path, b"") for entry in entries], self._progress)
-        self.seen.gone.update(one.entry.path for one in judged if one.gone)
-        judged = [one for one in judged if not one.gone]
-        for one in [one for one in judged if one.findings or one.unproven]:
-            path = shown_path(one.entry.path)
-            self.seen.note(one.findings, path, target.python, ready.engine)
-            if one.unproven:
-                self.seen.unproven.append(Unproven(path, target.python, one.unproven))
-        cached = {one.entry.path for one in judged if one.cached}
-        self.seen.cached |= cached
-        self.seen.rows.append(_row(target, ready, len(judged), len(cached)))
+        self.state.deleted.update(verdict.entry.path for verdict in judged if verdict.is_deleted)
+        judged = [verdict for verdict in judged if not verdict.is_deleted]
+        for verdict in [verdict for verdict in judged if verdict.findings or verdict.unproven]:
+            path = display_path(verdict.entry.path)
+            self.state.note(verdict.findings, path, target.python, ready.engine)
+            if verdict.unproven:
+                self.state.unproven.append(Unproven(path, target.python, verdict.unproven))
+        cached = {verdict.entry.path for verdict in judged if verdict.cached}
+        self.state.cached |= cached
+        self.state.rows.append(_row(target, ready, len(judged), len(cached)))
         if ready.image:
             self._judge_image(target, engine, ready)
-        diff_base.remember(job, target, ready)
-        return {one.entry.path: Verdict(ready, _refusal(one.findings)) for one in judged if not one.unproven}
+        diff_base.remember_interpreter(job, target, ready)
+        return {
+            verdict.entry.path: EngineVerdict(ready, _refusal(verdict.findings))
+            for verdict in judged
+            if not verdict.unproven
+        }
 
-    def _judge_image(self, target: Target, engine: Engine, ready: Ready) -> None:
+    def _judge_image(self, target: Target, engine: Engine, ready: ReadyEngine) -> None:
         """Whether the image is what it is said to be, will be the same tomorrow, and runs what its sources say."""
         from buildguard.check import image_bytecode, image_promise
-        from buildguard.docker.image_stage import InImage
+        from buildguard.docker.image_stage import ImageStage
         from buildguard.engines.container import ContainerEngine
 
         job, stage = self.job, self.job.place.stage
-        if isinstance(stage, InImage) and isinstance(engine, ContainerEngine) and engine.known is not None:
-            bytecode = image_bytecode.Bytecode(stage, engine, ready, engine.known.greeting, job.cache)
-            found, unproven = image_bytecode.reported(bytecode.strays(), bytecode, target.python)
-            self.seen.diagnostics += found
-            self.seen.unproven += unproven
-        self.seen.diagnostics += image_promise.broken(target, ready)
+        if isinstance(stage, ImageStage) and isinstance(engine, ContainerEngine) and engine.known is not None:
+            bytecode = image_bytecode.BytecodeCheck(stage, engine, ready, engine.known.greeting, job.cache)
+            diagnostics, unproven = image_bytecode.report_bytecode(bytecode.strays(), bytecode, target.python)
+            self.state.diagnostics += diagnostics
+            self.state.unproven += unproven
+        self.state.diagnostics += image_promise.find_broken_promises(target, ready)
         declared = "" if job.request.image else ready.image
         if declared and declared == job.config.image:
             place = f"{job.config.file}:{job.config.image_line}"
-            self.seen.diagnostics += image_promise.unpinned(target._replace(found_in=place), ready, declared)
+            self.state.diagnostics += image_promise.find_unpinned(target._replace(found_in=place), ready, declared)
         elif declared and declared == target.image:
-            self.seen.diagnostics += image_promise.unpinned(target, ready, declared)
+            self.state.diagnostics += image_promise.find_unpinned(target, ready, declared)
 
     def _no_engine(self) -> None:
         """What needs no engine is reported all the same: the text of every file."""
         target, gone = self._share.target, 0
         for entry, content in self.job.place.stage.contents(self._share.entries):
-            path = shown_path(entry.path)
-            if isinstance(content, Unreadable):
-                if content.gone:
-                    self.seen.gone.add(entry.path)
+            path = display_path(entry.path)
+            if isinstance(content, UnreadableFile):
+                if content.is_missing:
+                    self.state.deleted.add(entry.path)
                     gone += 1
                 else:
-                    self.seen.unproven.append(Unproven(path, target.python, content.reason))
+                    self.state.unproven.append(Unproven(path, target.python, content.reason))
                 continue
-            self.seen.note(_without_engine(content, target), path, target.python, "rule")
-        self.seen.rows.append(_row(target, None, len(self._share.entries) - gone, 0))
+            self.state.note(_without_engine(content, target), path, target.python, "rule")
+        self.state.rows.append(_row(target, None, len(self._share.entries) - gone, 0))
 
 
-def _is_on_musl(ready: Ready) -> bool:
+def _is_on_musl(ready: ReadyEngine) -> bool:
     from buildguard.project import image_reference
 
     return ready.libc == "musl" or "alpine" in image_reference.parse(ready.image).tag
 
 
-def _row(target: Target, ready: Ready | None, files: int, cached: int) -> TargetRow:
+def _row(target: Target, ready: ReadyEngine | None, files: int, cached: int) -> TargetRow:
     return TargetRow(
         python=target.python,
         found_in=target.found_in,
@@ -351,12 +363,12 @@ def _row(target: Target, ready: Ready | None, files: int, cached: int) -> Target
     )
 
 
-def _too_little(proof: str, wanted: str, choice: engines.Choice, target: Target) -> str:
+def _describe_weak_proof(proof: str, wanted: str, choice: engines.EngineChoice, target: Target) -> str:
     """What is missing from a proof, and the line that would make it one."""
     have = "no engine answered" if proof == "none" else f"{proof} only, and --proof {wanted} is what counts"
     if choice.unavailable:
-        reasons = ", and ".join(one.reason for one in choice.unavailable)
-        hints = ", or ".join(one.hint for one in choice.unavailable if one.hint)
+        reasons = ", and ".join(unavailable.reason for unavailable in choice.unavailable)
+        hints = ", or ".join(unavailable.hint for unavailable in choice.unavailable if unavailable.hint)
         return f"{have}: {reasons}{f'; to prove it: {hints}' if hints else ''}"
     if proof == "predicted":
         minor = target.version.minor_text if target.version is not None else "3"
@@ -369,44 +381,44 @@ def _too_little(proof: str, wanted: str, choice: engines.Choice, target: Target)
 def _without_engine(content: bytes, target: Target) -> list[Finding]:
     """What can be said of a source that nothing compiles."""
     from buildguard.check import text_rules
-    from buildguard.check.suppressions import ignores
+    from buildguard.check.suppressions import find_ignores
     from buildguard.fstrings import rules
     from buildguard.fstrings.prefilter import may_be_refused
 
-    found = [*text_rules.findings(content), *ignores(content)]
+    findings = [*text_rules.findings(content), *find_ignores(content)]
     if target.version is not None and may_be_refused(content):
-        found += rules.findings(content, target.version.minor)
-    return found
+        findings += rules.findings(content, target.version.minor)
+    return findings
 
 
 # ------------------------------------------------------------------------------------------ disagreement
 
 
 def _refusal(findings: Iterable[Finding]) -> Finding | None:
-    return next((one for one in findings if one.code in {"BG101", "BG103"}), None)
+    return next((finding for finding in findings if finding.code in {"BG101", "BG103"}), None)
 
 
-def _disagreements(by_engine: Sequence[Mapping[bytes, Verdict]], target: Target) -> list[Diagnostic]:
+def _disagreements(by_engine: Sequence[Mapping[bytes, EngineVerdict]], target: Target) -> list[Diagnostic]:
     """BG104: files that one engine accepts and another refuses."""
-    found = []
+    diagnostics = []
     for path in sorted({path for verdicts in by_engine for path in verdicts}):
-        verdicts = [one[path] for one in by_engine if path in one]
-        refusing = [one for one in verdicts if one.refusal is not None]
-        accepting = [one for one in verdicts if one.refusal is None]
+        verdicts = [by_path[path] for by_path in by_engine if path in by_path]
+        refusing = [verdict for verdict in verdicts if verdict.refusal is not None]
+        accepting = [verdict for verdict in verdicts if verdict.refusal is None]
         if refusing and accepting:
-            found.append(_disagreement(shown_path(path), target.python, refusing[0], accepting[0]))
-    return found
+            diagnostics.append(_disagreement(display_path(path), target.python, refusing[0], accepting[0]))
+    return diagnostics
 
 
-def _disagreement(path: str, python: str, refusing: Verdict, accepting: Verdict) -> Diagnostic:
+def _disagreement(path: str, python: str, refusing: EngineVerdict, accepting: EngineVerdict) -> Diagnostic:
     refusal = refusing.refusal
     assert refusal is not None
     both = (refusing.ready, accepting.ready)
     message = (
-        f"engines disagree on the same bytes: {_who(accepting.ready)} accepts this file,"
-        f" {_who(refusing.ready)} refuses it: {refusal.message}"
+        f"engines disagree on the same bytes: {_engine_name(accepting.ready)} accepts this file,"
+        f" {_engine_name(refusing.ready)} refuses it: {refusal.message}"
     )
-    if "predicted" in {one.proof for one in both}:
+    if "predicted" in {ready.proof for ready in both}:
         hint = "a prediction is no proof: the one that compiled is right"
     elif refusing.ready.version != accepting.ready.version:
         hint = f"{both[0].version} and {both[1].version} are not the same Python: what the image runs is what counts"
@@ -420,10 +432,10 @@ def _disagreement(path: str, python: str, refusing: Verdict, accepting: Verdict)
         message,
         hint,
         python,
-        ",".join(sorted(one.engine for one in both)),
+        ",".join(sorted(ready.engine for ready in both)),
         refusal.excerpt,
     )
 
 
-def _who(ready: Ready) -> str:
+def _engine_name(ready: ReadyEngine) -> str:
     return f"{ready.interpreter}{f' in {ready.image}' if ready.image else ''} ({ready.engine})"

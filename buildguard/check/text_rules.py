@@ -10,9 +10,9 @@ from __future__ import annotations
 import codecs
 import re
 
-from buildguard.diagnostic import Finding, Range, Severity, shown
+from buildguard.diagnostic import Finding, Range, Severity, escape_text
 from buildguard.project.source_text import excerpt_of
-from buildguard.remote.source_encoding import Coding, coding_of, hides_code, undecodable
+from buildguard.remote.source_encoding import SourceEncoding, coding_of, hides_code, undecodable
 
 _TO_UTF8 = "save the file as UTF-8"
 _WIDE_BOMS = {
@@ -32,22 +32,22 @@ _TRIPLE = re.compile(
 
 def findings(data: bytes) -> list[Finding]:
     """BG102 and BG106 of one source."""
-    found: list[Finding] = []
+    results: list[Finding] = []
     if data.isascii():
         if b"\0" in data:
-            found.append(_nul(data))
+            results.append(_nul(data))
         if b"coding" in data[:4096] or b"coding" in b"".join(data.split(b"\n", 2)[:2]):
-            found += _cookie_findings(data, coding_of(data))
+            results += _cookie_findings(data, coding_of(data))
     else:
-        found += _encoding_findings(data)
+        results += _encoding_findings(data)
     if b"\x1b" in data:
         where = _place(data, data.index(b"\x1b"))
-        found.append(_misleads(data, where, "an ESC character, which a terminal obeys instead of showing"))
+        results.append(_misleading_finding(data, where, "an ESC character, which a terminal obeys instead of showing"))
     if data.startswith(_LFS):
-        found.append(_lfs(data))
+        results.append(_lfs(data))
     if b"\n>>>>>>> " in data:
-        found += _merge_markers(data)
-    return found
+        results += _merge_markers(data)
+    return results
 
 
 def refused_as_script(data: bytes) -> Finding | None:
@@ -87,36 +87,42 @@ def runs_as_script(data: bytes) -> Finding:
 def _encoding_findings(data: bytes) -> list[Finding]:
     for mark, name in _WIDE_BOMS.items():
         if data.startswith(mark):
-            return [_undecoded(data, Range(1, 1), f"this is {name}, and Python reads source as UTF-8", _TO_UTF8)]
-    found = []
+            return [
+                _undecodable_finding(data, Range(1, 1), f"this is {name}, and Python reads source as UTF-8", _TO_UTF8)
+            ]
+    results = []
     if b"\0" in data:
-        found.append(_nul(data))
+        results.append(_nul(data))
     coding = coding_of(data)
     if coding.is_utf8:
         at = undecodable(data)
         if at is not None:
-            found.append(_undecoded(data, _place(data, at), f"byte 0x{data[at]:02x} is not UTF-8", _TO_UTF8))
+            results.append(
+                _undecodable_finding(data, _place(data, at), f"byte 0x{data[at]:02x} is not UTF-8", _TO_UTF8)
+            )
         elif b"\xe2\x80" in data or b"\xe2\x81" in data:
-            found += _bidi_findings(data)
+            results += _bidi_findings(data)
     else:
-        found += _cookie_findings(data, coding)
-    return found
+        results += _cookie_findings(data, coding)
+    return results
 
 
-def _cookie_findings(data: bytes, coding: Coding) -> list[Finding]:
+def _cookie_findings(data: bytes, coding: SourceEncoding) -> list[Finding]:
     if coding.cookie is None or coding.is_utf8:
         return []
     name, where = coding.cookie, Range(coding.line, 1)
     if coding.has_bom:
         return [
-            _undecoded(data, where, f"the file starts with a UTF-8 BOM and declares {name}", "remove one of the two")
+            _undecodable_finding(
+                data, where, f"the file starts with a UTF-8 BOM and declares {name}", "remove one of the two"
+            )
         ]
     try:
         codec = codecs.lookup(name)
     except (LookupError, ValueError):
-        return [_undecoded(data, where, f"no Python codec is called {shown(name)}", _TO_UTF8)]
+        return [_undecodable_finding(data, where, f"no Python codec is called {escape_text(name)}", _TO_UTF8)]
     if not getattr(codec, "_is_text_encoding", True):
-        return [_undecoded(data, where, f"{name} is no text encoding", _TO_UTF8)]
+        return [_undecodable_finding(data, where, f"{name} is no text encoding", _TO_UTF8)]
     if hides_code(name):
         message = f"the coding cookie {name} turns what reads as a comment or text into other code"
         hint = "save the file as UTF-8 without a cookie"
@@ -130,12 +136,12 @@ def _decoded_findings(data: bytes, name: str, where: Range, *, misread: bool) ->
         data.decode(name)
     except UnicodeDecodeError as error:
         at = _place(data, error.start)
-        return [_undecoded(data, at, f"byte 0x{data[error.start]:02x} is not {name}", _TO_UTF8)]
+        return [_undecodable_finding(data, at, f"byte 0x{data[error.start]:02x} is not {name}", _TO_UTF8)]
     except (UnicodeError, ValueError):
-        return [_undecoded(data, where, f"the file is not {name} throughout", _TO_UTF8)]
+        return [_undecodable_finding(data, where, f"the file is not {name} throughout", _TO_UTF8)]
     if not misread:
         return []
-    return [_misleads(data, where, f"source in {name}: everybody else reads it as UTF-8", _TO_UTF8)]
+    return [_misleading_finding(data, where, f"source in {name}: everybody else reads it as UTF-8", _TO_UTF8)]
 
 
 def _bidi_findings(data: bytes) -> list[Finding]:
@@ -144,7 +150,9 @@ def _bidi_findings(data: bytes) -> list[Finding]:
     if match is None:
         return []
     where = _place(data, len(text[: match.start()].encode("utf-8")))
-    return [_misleads(data, where, f"a bidirectional control (U+{ord(match.group()):04X}) reorders what is shown")]
+    return [
+        _misleading_finding(data, where, f"a bidirectional control (U+{ord(match.group()):04X}) reorders what is shown")
+    ]
 
 
 def _merge_markers(data: bytes) -> list[Finding]:
@@ -170,14 +178,16 @@ def _lfs(data: bytes) -> Finding:
 
 def _nul(data: bytes) -> Finding:
     where = _place(data, data.index(b"\0"))
-    return _undecoded(data, where, "a NUL byte: the file is damaged, or it is no text", "restore the file from git")
+    return _undecodable_finding(
+        data, where, "a NUL byte: the file is damaged, or it is no text", "restore the file from git"
+    )
 
 
-def _undecoded(data: bytes, where: Range, message: str, hint: str) -> Finding:
+def _undecodable_finding(data: bytes, where: Range, message: str, hint: str) -> Finding:
     return Finding("BG102", where, message, hint, excerpt_of(data, where.line))
 
 
-def _misleads(data: bytes, where: Range, message: str, hint: str = "remove it") -> Finding:
+def _misleading_finding(data: bytes, where: Range, message: str, hint: str = "remove it") -> Finding:
     return Finding("BG106", where, message, hint, excerpt_of(data, where.line), Severity.WARNING)
 
 

@@ -16,7 +16,7 @@ from buildguard.engines.pool import source_of
 from buildguard.errors import UnprovenError
 from buildguard.remote import program
 from buildguard.system import process
-from buildguard.system.json_workers import Dialogue, Lost
+from buildguard.system.json_workers import JsonWorkers, LostAnswer
 from buildguard.system.pythons import candidates
 
 _READERS = ("3.13", "3.14", "3.12")
@@ -25,7 +25,7 @@ _MEMORY = 4 << 30
 _NOT_THIS_ONE = "rejects the file as it is"
 
 
-class Question(NamedTuple):
+class SourcePair(NamedTuple):
     """Two texts that should mean the same, and the names that the second one binds to constants."""
 
     before: str
@@ -33,14 +33,14 @@ class Question(NamedTuple):
     names: tuple[str, ...]
 
 
-class Meaning(NamedTuple):
+class MeaningComparison(NamedTuple):
     """Which interpreter compared, and for each question why the meaning is in doubt; empty where it is the same."""
 
     interpreter: str
     doubts: tuple[str, ...]
 
 
-def meaning(questions: Sequence[Question], root: Path) -> Meaning:
+def compare_meaning(questions: Sequence[SourcePair], root: Path) -> MeaningComparison:
     """Compare what the texts of each question mean. Raises UnprovenError where no interpreter here can tell."""
     doubts = [""] * len(questions)
     open_ones = list(range(len(questions)))
@@ -59,22 +59,22 @@ def meaning(questions: Sequence[Question], root: Path) -> Meaning:
             "no Python 3.12 or later on this machine can tell whether the meaning stays the same",
             hint="uv python install 3.13",
         )
-    return Meaning(" and ".join(f"Python {name}" for name in used), tuple(doubts))
+    return MeaningComparison(" and ".join(f"Python {name}" for name in used), tuple(doubts))
 
 
-def rejections(engine: Engine, sources: Sequence[bytes]) -> list[str]:
+def list_rejections(engine: Engine, sources: Sequence[bytes]) -> list[str]:
     """What an engine says against each source; empty where it accepts it. Raises UnprovenError where it is lost."""
-    found = ["the engine gave no answer"] * len(sources)
+    reasons = ["the engine gave no answer"] * len(sources)
     for outcome in engine.compile(iter([source_of(number, data) for number, data in enumerate(sources)])):
         rejected = outcome.rejected
         if outcome.unproven:
-            found[outcome.number] = outcome.unproven
+            reasons[outcome.number] = outcome.unproven
         elif rejected is not None:
             line = "" if rejected.range.line is None else f"line {rejected.range.line}: "
-            found[outcome.number] = f"{line}{rejected.kind}: {rejected.message}"
+            reasons[outcome.number] = f"{line}{rejected.kind}: {rejected.message}"
         else:
-            found[outcome.number] = ""
-    return found
+            reasons[outcome.number] = ""
+    return reasons
 
 
 def _readers(root: Path) -> Iterator[tuple[str, Path]]:
@@ -88,18 +88,18 @@ def _readers(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _answers(executable: Path) -> bool:
-    same = Question("x = f'{\"a\"}'\n", 'x = f"a"\n', ())
+    same = SourcePair("x = f'{\"a\"}'\n", 'x = f"a"\n', ())
     other = same._replace(after="x = f'b'\n")
     return [bool(answer) for answer in _ask(executable, [same, other])] == [False, True]
 
 
-def _ask(executable: Path, questions: Sequence[Question]) -> list[str]:
+def _ask(executable: Path, questions: Sequence[SourcePair]) -> list[str]:
     argv = [os.fspath(executable), "-I", "-S", "-B", "-c", _AST_COMPARE.read_text("utf-8"), str(_MEMORY)]
-    dialogue = Dialogue(argv, min(process.cores(), len(questions)))
+    dialogue = JsonWorkers(argv, min(process.cores(), len(questions)))
     try:
         return [
-            answer.reason if isinstance(answer, Lost) else str(answer)
-            for answer in dialogue.ask([one._asdict() for one in questions])
+            answer.reason if isinstance(answer, LostAnswer) else str(answer)
+            for answer in dialogue.ask([question._asdict() for question in questions])
         ]
     except UnprovenError as error:
         return [error.what] * len(questions)

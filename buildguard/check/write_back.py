@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import stat
 
-from buildguard.stages.filesystem import OnDisk
+from buildguard.stages.filesystem import DiskStage
 from buildguard.stages.stage import Entry
 from buildguard.system import temporary
 
 
-def replace(stage: OnDisk, entry: Entry, before: bytes, after: bytes) -> str:
+def replace(stage: DiskStage, entry: Entry, before: bytes, after: bytes) -> str:
     """Write `after` where `before` was read; keeps mode, owner and extended attributes. Returns why not, or nothing."""
     if not stage.reachable(entry):
         return "a symbolic link, or behind one: fix the file that it leads to"
@@ -27,7 +27,7 @@ def _replace(path: bytes, before: bytes, after: bytes) -> str:
         was = os.fstat(source)
         if not stat.S_ISREG(was.st_mode) or _content(source) != before:
             return "it changed meanwhile: run it again"
-        new = temporary.beside(path)
+        new = temporary.temporary_sibling(path)
         out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             _fill(out, after, source, was)
@@ -56,8 +56,8 @@ def _fill(out: int, after: bytes, source: int, was: os.stat_result) -> None:
     rest = memoryview(after)
     while rest:
         rest = rest[os.write(out, rest) :]
-    made = os.fstat(out)
-    if (made.st_uid, made.st_gid) != (was.st_uid, was.st_gid):
+    status = os.fstat(out)
+    if (status.st_uid, status.st_gid) != (was.st_uid, was.st_gid):
         os.fchown(out, was.st_uid, was.st_gid)
     os.fchmod(out, stat.S_IMODE(was.st_mode))  # after the owner, whose change clears bits
     if hasattr(os, "listxattr"):

@@ -6,21 +6,21 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from buildguard.check.build_files import AGAIN, build_files, step_file, step_troubles
+from buildguard.check.build_files import REWRITE_HINT, build_files, check_step_file, step_file
 from buildguard.check.context import image_of
-from buildguard.diagnostic import shown
-from buildguard.engines.engine import Unavailable
-from buildguard.engines.select import Chooser, Setting, order_of
+from buildguard.diagnostic import escape_text
+from buildguard.engines.engine import UnavailableEngine
+from buildguard.engines.select import EngineChooser, EngineSettings, order_of
 from buildguard.engines.worker import Greeting
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import auth, setup
-from buildguard.locate import Place, locate
+from buildguard.locate import WorkScope, locate
 from buildguard.project import config as configs
 from buildguard.project import discovery
 from buildguard.project.config import Config, config_files
-from buildguard.project.discovery import Found
-from buildguard.project.request import Request
-from buildguard.project.sources import Chosen, Selection, choose
+from buildguard.project.discovery import DiscoveredTargets
+from buildguard.project.request import CheckRequest
+from buildguard.project.sources import ChosenSources, SourceSelection, choose
 from buildguard.project.target import NEWEST, OLDEST, PythonVersion, Target
 from buildguard.system import cache as caches
 from buildguard.system import process, programs
@@ -33,7 +33,7 @@ def doctor(cwd: Path, path: str) -> str:
     """The whole table as text; raises UsageError where the configuration itself is broken."""
     place = locate(cwd, () if path == "." else (path,))
     config = configs.read(config_files(place.stage))
-    chosen = choose(place.stage, Selection(place.paths, config.include, config.exclude))
+    chosen = choose(place.stage, SourceSelection(place.paths, config.include, config.exclude))
     lines = [
         f"root: {place.root} ({'git' if place.repository is not None else 'a plain folder'})",
         f"configuration: {config.file or 'none'}",
@@ -43,34 +43,38 @@ def doctor(cwd: Path, path: str) -> str:
         *_engines(),
         *_cloud(config),
         *_build_step(place, config),
-        *_surroundings(),
+        *_environment_lines(),
     ]
-    return "\n".join(shown(line) for line in lines) + "\n"
+    return "\n".join(escape_text(line) for line in lines) + "\n"
 
 
-def _targets(place: Place, config: Config, chosen: Chosen) -> Iterator[str]:
+def _targets(place: WorkScope, config: Config, chosen: ChosenSources) -> Iterator[str]:
     yield ""
     try:
-        found = discovery.find(place.stage, config, chosen.sources)
+        discovered = discovery.discover_targets(place.stage, config, chosen.sources)
     except GuardError as error:
         yield f"targets: none: {error.what}"
         yield from (f"  {line}" for line in error.hint.splitlines())
         return
     yield "declared, the strongest first:"
-    deciding = {target.found_in for target in found.targets}
-    for one in sorted(found.declarations, key=lambda one: (one.rank, one.file, one.line or 0)):
-        mark = "→" if one.place in deciding else " "
-        version = str(one.version) if one.version is not None else "?"
-        yield f"  {mark} {version:8} {one.place:32} {one.words}{f' ({one.untold})' if one.untold else ''}"
-    yield from (f"  note: {note}" for note in found.notes)
+    deciding = {target.found_in for target in discovered.targets}
+    for declaration in sorted(
+        discovered.declarations, key=lambda declaration: (declaration.rank, declaration.file, declaration.line or 0)
+    ):
+        mark = "→" if declaration.place in deciding else " "
+        version = str(declaration.version) if declaration.version is not None else "?"
+        yield f"  {mark} {version:8} {declaration.place:32} {declaration.words}{f' ({declaration.untold})' if declaration.untold else ''}"
+    yield from (f"  note: {note}" for note in discovered.notes)
     yield ""
     yield "targets:"
-    for target in found.targets:
-        yield from _target(place, config, chosen, found, target)
+    for target in discovered.targets:
+        yield from _target(place, config, chosen, discovered, target)
 
 
-def _target(place: Place, config: Config, chosen: Chosen, found: Found, target: Target) -> Iterator[str]:
-    files = sum(discovery.target_covers(target, found.targets, entry.path) for entry in chosen.sources)
+def _target(
+    place: WorkScope, config: Config, chosen: ChosenSources, discovered: DiscoveredTargets, target: Target
+) -> Iterator[str]:
+    files = sum(discovery.target_covers(target, discovered.targets, entry.path) for entry in chosen.sources)
     scope = {None: "what lies in no build context", "": "everything"}.get(target.context, f"{target.context}/")
     scope += "".join(f", less {folder}/" for folder in target.without)
     name = f"{target.service}: " if target.service else ""
@@ -80,9 +84,11 @@ def _target(place: Place, config: Config, chosen: Chosen, found: Found, target: 
     if target.version is None:
         yield f"    cannot be told: {target.untold}"
         return
-    image, proof = image_of(Request(cwd=place.root), config, target)
-    made = Setting(target.version, place.root, process.cores(), caches.Cache(None), image, config.platform, proof)
-    chooser = Chooser((), order_of(config.engine), made)
+    image, proof = image_of(CheckRequest(cwd=place.root), config, target)
+    engine_setting = EngineSettings(
+        target.version, place.root, process.cores(), caches.Cache(None), image, config.platform, proof
+    )
+    chooser = EngineChooser((), order_of(config.engine), engine_setting)
     try:
         choice = chooser.choose()
     finally:
@@ -93,19 +99,19 @@ def _target(place: Place, config: Config, chosen: Chosen, found: Found, target: 
         yield f"    {ready.engine}: {ready.interpreter}, proof: {ready.proof}{f' ({ready.note})' if ready.note else ''}"
 
 
-def _interpreters(place: Place) -> Iterator[str]:
+def _interpreters(place: WorkScope) -> Iterator[str]:
     yield ""
     yield "interpreters on this machine:"
     for minor in range(OLDEST, NEWEST + 1):
         for path, where in candidates(f"3.{minor}", place.root):
-            answer = _asked(path)
-            told = answer if isinstance(answer, str) else f"{answer.implementation} {answer.version}"
-            yield f"  3.{minor:<3} {told:18} {path} ({where})"
+            answer = _greet(path)
+            description = answer if isinstance(answer, str) else f"{answer.implementation} {answer.version}"
+            yield f"  3.{minor:<3} {description:18} {path} ({where})"
     default = default_python3(place.root)
     yield f"  python3 here means {default}" if default is not None else "  there is no python3 on PATH"
 
 
-def _asked(path: Path) -> Greeting | str:
+def _greet(path: Path) -> Greeting | str:
     from buildguard.engines.interpreter import greeting_of
 
     try:
@@ -121,7 +127,7 @@ def _engines() -> Iterator[str]:
     yield "engines:"
     static = StaticEngine(PythonVersion(11))
     answer = static.prepare()
-    ruff = answer.reason if isinstance(answer, Unavailable) else f"{answer.interpreter} predicts"
+    ruff = answer.reason if isinstance(answer, UnavailableEngine) else f"{answer.interpreter} predicts"
     yield "  interpreter: compiles with a Python of this machine (proof: compiled)"
     yield f"  static: {ruff} (proof: predicted)"
     yield f"  container: {_container_engine()}"
@@ -172,7 +178,7 @@ def _container_engine() -> str:
     except UnprovenError as error:
         return error.words
     try:
-        with client.plainly("asking the container engine"):
+        with client.translate_errors("asking the container engine"):
             version = reached.api.version()["Version"]
     except UnprovenError as error:
         return error.words
@@ -182,7 +188,7 @@ def _container_engine() -> str:
     return f"{version} at {address.url}, by {address.said_by}: asks the image's own Python (proof: compiled or image)"
 
 
-def _build_step(place: Place, config: Config) -> Iterator[str]:
+def _build_step(place: WorkScope, config: Config) -> Iterator[str]:
     from buildguard.project.cloudbuild import guard_step as step
 
     yield ""
@@ -192,18 +198,18 @@ def _build_step(place: Place, config: Config) -> Iterator[str]:
         return
     written = step.read(data)
     if written is None or not written.intact:
-        yield f"build step: {step.NAME} was changed by hand: {AGAIN}"
+        yield f"build step: {step.NAME} was changed by hand: {REWRITE_HINT}"
     elif data == step.text(config.include, config.exclude):
         yield f"build step: {step.NAME} is up to date"
     else:
-        yield f"build step: {step.NAME} is out of date (version {written.version}): {AGAIN}"
-    for one in step_troubles(data, dict(build_files(place.stage, config)), config):
-        yield f"  {one.path}:{one.range.line}: {one.message}"
+        yield f"build step: {step.NAME} is out of date (version {written.version}): {REWRITE_HINT}"
+    for trouble in check_step_file(data, dict(build_files(place.stage, config)), config):
+        yield f"  {trouble.path}:{trouble.range.line}: {trouble.message}"
 
 
-def _surroundings() -> Iterator[str]:
+def _environment_lines() -> Iterator[str]:
     yield ""
-    where = caches.folder()
+    where = caches.cache_folder()
     cache = caches.Cache(where)
     cache.close()
     yield f"cache: {cache.notes[0] if cache.notes else where}"

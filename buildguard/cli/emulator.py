@@ -18,7 +18,7 @@ _STALE = "stale-source"
 
 
 @contextmanager
-def emulated(cwd: Path, faults: Sequence[str]) -> Iterator[Emulator]:
+def start_emulator(cwd: Path, faults: Sequence[str]) -> Iterator[Emulator]:
     """The emulator while it runs. Raises UsageError for a fault that there is not, UnprovenError without Google's libraries."""
     try:
         from buildguard.gcp.emulator.server import Emulator
@@ -27,20 +27,20 @@ def emulated(cwd: Path, faults: Sequence[str]) -> Iterator[Emulator]:
         raise UnprovenError(
             "Google's client libraries are not installed", hint='pip install "buildguard-gcp[cloud]"'
         ) from error
-    stale = older_source(cwd) if any(one.partition("=")[0] == _STALE for one in faults) else None
-    made = Emulator(faults, stale=stale)
+    stale = older_source(cwd) if any(fault.partition("=")[0] == _STALE for fault in faults) else None
+    emulator = Emulator(faults, stale=stale)
     try:
-        yield made
+        yield emulator
     finally:
-        made.close()
+        emulator.close()
 
 
 def run(cwd: Path, faults: Sequence[str], command: Sequence[str], tell: Callable[[str], object]) -> int:
     """Run a command with the environment set, and return its status; without one tell the environment and wait for Ctrl-C."""
-    with emulated(cwd, faults) as made:
+    with start_emulator(cwd, faults) as emulator:
         if command:
-            return _command(command, made)
-        for name, value in made.environment.items():
+            return _command(command, emulator)
+        for name, value in emulator.environment.items():
             tell(f"export {name}={shlex.quote(value)}")
         done = threading.Event()
         signal.signal(signal.SIGTERM, lambda _signal, _frame: done.set())
@@ -51,11 +51,11 @@ def run(cwd: Path, faults: Sequence[str], command: Sequence[str], tell: Callable
         return 0
 
 
-def _command(command: Sequence[str], made: Emulator) -> int:
+def _command(command: Sequence[str], emulator: Emulator) -> int:
     program = command[0] if os.sep in command[0] else programs.which_for_user(command[0])
     if program is None:
         raise UsageError(f"there is no program '{command[0]}' on PATH")
     try:
-        return process.attached([program, *command[1:]], {**programs.users_environment(), **made.environment})
+        return process.run_attached([program, *command[1:]], {**programs.users_environment(), **emulator.environment})
     except OSError as error:
         raise UsageError(f"{command[0]}: {error.strerror}") from error

@@ -17,7 +17,7 @@ _INTERRUPTED = 130
 _BUG = 4
 
 
-def guarded(run: Callable[[], object]) -> int:
+def run_guarded(run: Callable[[], object]) -> int:
     """Run, and turn whatever is raised into one clear line and an exit status."""
     status = 0
     try:
@@ -27,9 +27,9 @@ def guarded(run: Callable[[], object]) -> int:
         code = done.exit_code if isinstance(done, click.exceptions.Exit) else done.code
         status = code if isinstance(code, int) else 0
     except BuildRunsError as error:
-        status = _still_running(error)
+        status = _handle_running_build(error)
     except GuardError as error:
-        _complain(error.what, error.hint)
+        _print_error(error.what, error.hint)
         status = error.exit_code
     except click.ClickException as error:
         error.show()
@@ -39,12 +39,12 @@ def guarded(run: Callable[[], object]) -> int:
         status = _INTERRUPTED
     except ImportError as error:
         what = f"a part of the installation could not be loaded: {error}"
-        _complain(what, "where this happens again, install buildguard-gcp anew")
+        _print_error(what, "where this happens again, install buildguard-gcp anew")
         status = UnprovenError.exit_code
     except OSError as error:
-        status = _output_lost(error)
+        status = _handle_lost_output(error)
     except Exception as error:  # noqa: BLE001  the one boundary: what comes here is a bug of ours
-        status = _bug(error)
+        status = _report_bug(error)
     return status
 
 
@@ -63,46 +63,46 @@ def fill_streams() -> None:
             setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def terminated(_signal: int, _frame: FrameType | None) -> None:
+def exit_on_sigterm(_signal: int, _frame: FrameType | None) -> None:
     """End as a program does that was told to."""
     sys.exit(128 + signal.SIGTERM)
 
 
-def _complain(what: str, hint: str) -> None:
-    from buildguard.diagnostic import shown
+def _print_error(what: str, hint: str) -> None:
+    from buildguard.diagnostic import escape_text
 
-    click.echo(f"buildguard: {shown(what)}", err=True)
+    click.echo(f"buildguard: {escape_text(what)}", err=True)
     if hint:
         click.echo(f"hint: {hint}", err=True)
 
 
-def _still_running(error: BuildRunsError) -> int:
+def _handle_running_build(error: BuildRunsError) -> int:
     """Ask whether the build is to be ended too; where nobody can be asked it is left, and said how to end it."""
-    _complain(error.what, error.hint)
+    _print_error(error.what, error.hint)
     if sys.stdin.isatty() and sys.stderr.isatty():
         try:
             if click.confirm("end the build too?", default=False, err=True):
                 error.cancel()
                 click.echo("the build was ended", err=True)
         except GuardError as failed:
-            _complain(failed.what, failed.hint)
+            _print_error(failed.what, failed.hint)
         except (KeyboardInterrupt, click.Abort):
             click.echo("left running", err=True)
     return error.exit_code
 
 
-def _output_lost(error: OSError) -> int:
+def _handle_lost_output(error: OSError) -> int:
     """The result could not be delivered, which is not the same as a clean one."""
     try:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  so that the exit does not fail on it once more
         if not isinstance(error, BrokenPipeError):
-            _complain(f"{error.filename or 'the result'} could not be written: {error.strerror}", "")
+            _print_error(f"{error.filename or 'the result'} could not be written: {error.strerror}", "")
     except OSError:
         pass
     return UnprovenError.exit_code
 
 
-def _bug(error: Exception) -> int:
+def _report_bug(error: Exception) -> int:
     """One line for the person, and everything else in a file to paste."""
     import platform
     import tempfile
@@ -112,5 +112,5 @@ def _bug(error: Exception) -> int:
     text += "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile("w", prefix="buildguard-", suffix=".log", delete=False) as log:
         log.write(text)
-    _complain(f"a bug in buildguard: {type(error).__name__}: {error}", f"please report it with {log.name}")
+    _print_error(f"a bug in buildguard: {type(error).__name__}: {error}", f"please report it with {log.name}")
     return _BUG

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from buildguard.check.build_files import build_files
 from buildguard.check.context import image_of
 from buildguard.cli.render.formats import write
-from buildguard.diagnostic import shown_path
+from buildguard.diagnostic import display_path
 from buildguard.errors import UsageError
-from buildguard.locate import Place, locate
+from buildguard.locate import WorkScope, locate
 from buildguard.project import config as configs
 from buildguard.project import discovery, image_reference
 from buildguard.project.cloudbuild import edit
@@ -20,8 +20,8 @@ from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.cloudbuild.edit import NewStep
 from buildguard.project.config import Config, config_files
 from buildguard.project.ignore import gcloud
-from buildguard.project.request import Request
-from buildguard.project.sources import Selection, choose
+from buildguard.project.request import CheckRequest
+from buildguard.project.sources import SourceSelection, choose
 from buildguard.project.target import Target
 from buildguard.stages.filesystem import read_file
 
@@ -31,7 +31,7 @@ _NEW, _CHANGED = "written", "changed: the step in it, and nothing else"
 _FLAGS = ("-I", "-S", "-B", "-c")
 
 
-class _Plan(NamedTuple):
+class _GuardPlan(NamedTuple):
     """What there is to write: the step file, the steps, and notes on how they were chosen."""
 
     data: bytes
@@ -49,22 +49,25 @@ def guard_build(cwd: Path) -> list[str]:
     plan = _plan(place, config)
     name = _build_file(place, config)
     lines = []
-    made = None if name is None else _with_steps(place.root / name, plan)
-    lines.append(_written(place.root / step.NAME, plan.data, place.root))
-    if name is None or made is None:
-        lines += ["there is no cloudbuild.yaml; the step to put above the first one of yours:", *_pasted(plan.steps)]
+    edited = None if name is None else _with_steps(place.root / name, plan)
+    lines.append(_write_file(place.root / step.NAME, plan.data, place.root))
+    if name is None or edited is None:
+        lines += [
+            "there is no cloudbuild.yaml; the step to put above the first one of yours:",
+            *_paste_instructions(plan.steps),
+        ]
     else:
-        lines.append(_written(place.root / name, made.data, place.root))
-        lines += [_unguarded(name, number, given) for number, given in made.unguarded]
-    lines += [*plan.notes, *_dropped(place), *_others(place, config, name)]
+        lines.append(_write_file(place.root / name, edited.data, place.root))
+        lines += [_unguarded_note(name, number, given) for number, given in edited.unguarded]
+    lines += [*plan.notes, *_note_dropped(place), *_note_other_builds(place, config, name)]
     if any(line.endswith((_NEW, _CHANGED)) for line in lines):
         lines.append("look at it, and commit both files together: the step runs no other file than this one")
     return lines
 
 
-def _plan(place: Place, config: Config) -> _Plan:
-    sources = choose(place.stage, Selection((), config.include, config.exclude)).sources
-    targets = discovery.find(place.stage, config, sources).targets
+def _plan(place: WorkScope, config: Config) -> _GuardPlan:
+    sources = choose(place.stage, SourceSelection((), config.include, config.exclude)).sources
+    targets = discovery.discover_targets(place.stage, config, sources).targets
     data = step.text(config.include, config.exclude)
     code, notes = step.loader(data), []
     steps: dict[tuple[str, tuple[str, ...]], NewStep] = {}
@@ -73,33 +76,35 @@ def _plan(place: Place, config: Config) -> _Plan:
         notes += [note] if note else []
         folders = _folders(target, targets)
         if image is None:
-            made = NewStep("", target.image or "", "sh", ("-c",), step.WITHOUT_PYTHON)
+            new_step = NewStep("", target.image or "", "sh", ("-c",), step.WITHOUT_PYTHON)
         else:
-            made = NewStep("", image, "python3", _FLAGS, code, folders)
-        steps.setdefault((made.image, folders), made)
+            new_step = NewStep("", image, "python3", _FLAGS, code, folders)
+        steps.setdefault((new_step.image, folders), new_step)
     names = _names(list(steps.values()), targets)
-    return _Plan(data, [made._replace(id=name) for made, name in zip(steps.values(), names, strict=True)], notes)
+    return _GuardPlan(
+        data, [new_step._replace(id=name) for new_step, name in zip(steps.values(), names, strict=True)], notes
+    )
 
 
 def _names(steps: Sequence[NewStep], targets: Sequence[Target]) -> list[str]:
     """What steps are called: buildguard, or with the service behind it where there are several."""
     if len(steps) == 1:
         return ["buildguard"]
-    services = [one.service or "rest" for one in targets]
+    services = [target.service or "rest" for target in targets]
     names = [f"buildguard-{name.replace('/', '-')}" for name in services[: len(steps)]]
     return names if len(set(names)) == len(steps) else [f"buildguard-{number}" for number in range(1, len(steps) + 1)]
 
 
-def _image(place: Place, config: Config, target: Target) -> tuple[str | None, str]:
+def _image(place: WorkScope, config: Config, target: Target) -> tuple[str | None, str]:
     """The image whose Python a step asks, None for one that has none; and a note on it."""
-    image, _proof = image_of(Request(cwd=place.root), config, target)
+    image, _proof = image_of(CheckRequest(cwd=place.root), config, target)
     if not image:
         raise UsageError(
             f"which image runs this code cannot be told ({target.found_in})",
             hint='say which: [tool.buildguard] image = "python:3.11-slim" in pyproject.toml',
         )
     if (
-        image_reference.promised(image) is not None
+        image_reference.promised_version(image) is not None
         or image_reference.is_python(image)
         or not image_reference.is_bare(image)
     ):
@@ -116,11 +121,11 @@ def _image(place: Place, config: Config, target: Target) -> tuple[str | None, st
 def _folders(target: Target, targets: Sequence[Target]) -> tuple[str, ...]:
     """What a target's step compiles: its context less what it leaves out, or what lies in nobody's."""
     if target.context is None:
-        return tuple(sorted({f"!{one.context}" for one in targets if one.context}))
+        return tuple(sorted({f"!{target.context}" for target in targets if target.context}))
     return (*([target.context] if target.context else []), *(f"!{folder}" for folder in target.without))
 
 
-def _build_file(place: Place, config: Config) -> str | None:
+def _build_file(place: WorkScope, config: Config) -> str | None:
     if config.build_file:
         if not (place.root / config.build_file).is_file():
             raise UsageError(f"{config.file}: there is no {config.build_file}")
@@ -128,7 +133,7 @@ def _build_file(place: Place, config: Config) -> str | None:
     return next((name for name in _NAMES if os.path.lexists(place.root / name)), None)
 
 
-def _with_steps(file: Path, plan: _Plan) -> edit.Inserted:
+def _with_steps(file: Path, plan: _GuardPlan) -> edit.EditedBuildFile:
     if file.is_symlink():
         raise UsageError(f"{file.name} is a symbolic link: it is left alone")
     data = read_file(os.fsencode(file))
@@ -137,7 +142,7 @@ def _with_steps(file: Path, plan: _Plan) -> edit.Inserted:
     return edit.with_steps(data, file.name, plan.steps, _MARK)
 
 
-def _written(file: Path, data: bytes, root: Path) -> str:
+def _write_file(file: Path, data: bytes, root: Path) -> str:
     name = file.relative_to(root)
     before = read_file(os.fsencode(file)) if os.path.lexists(file) else None
     if before == data:
@@ -149,29 +154,29 @@ def _written(file: Path, data: bytes, root: Path) -> str:
     return f"{name}: {_NEW if before is None else _CHANGED}"
 
 
-def _pasted(steps: Sequence[NewStep]) -> Iterator[str]:
-    for one in steps:
-        yield from (f"  {line}" for line in edit.as_block(one, ""))
+def _paste_instructions(steps: Sequence[NewStep]) -> Iterator[str]:
+    for new_step in steps:
+        yield from (f"  {line}" for line in edit.as_block(new_step, ""))
 
 
-def _unguarded(name: str, number: int, given: str) -> str:
+def _unguarded_note(name: str, number: int, given: str) -> str:
     who = f"step #{number}{f' ({given})' if given else ''}"
     return f"{name}: {who} has a waitFor and does not wait for this step: add its id there"
 
 
-def _dropped(place: Place) -> Iterator[str]:
+def _note_dropped(place: WorkScope) -> Iterator[str]:
     """That gcloud would leave the step file behind."""
 
     def content(name: str) -> bytes | None:
-        found = read_file(os.fsencode(place.root / name))
-        return found if isinstance(found, bytes) else None
+        data = read_file(os.fsencode(place.root / name))
+        return data if isinstance(data, bytes) else None
 
-    rule = gcloud.Rules(content, has_git=place.repository is not None).drops(step.NAME)
+    rule = gcloud.GcloudIgnoreRules(content, has_git=place.repository is not None).drops(step.NAME)
     if rule is not None:
         yield f"{step.NAME}: gcloud leaves it behind ({rule}), and the step would not find it: change that rule"
 
 
-def _others(place: Place, config: Config, name: str | None) -> Iterator[str]:
+def _note_other_builds(place: WorkScope, config: Config, name: str | None) -> Iterator[str]:
     for path, _data in build_files(place.stage, config):
         if path != name:
-            yield f'{path}: left alone; [tool.buildguard.cloud] config = "{shown_path(os.fsencode(path))}" makes it the one'
+            yield f'{path}: left alone; [tool.buildguard.cloud] config = "{display_path(os.fsencode(path))}" makes it the one'

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildguard import __version__
-from buildguard.cli.exit import fill_streams, guarded, terminated
+from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.render.formats import FORMATS
 from buildguard.errors import UnprovenError
 from buildguard.system import programs
 
 if TYPE_CHECKING:
-    from buildguard.check.result import Report
+    from buildguard.check.result import CheckReport
     from buildguard.cli.render.progress import Progress
-    from buildguard.locate import Place
-    from buildguard.project.request import Request
+    from buildguard.locate import WorkScope
+    from buildguard.project.request import CheckRequest
 
 _FEWEST_LINES, _LINES_WITHOUT_TERMINAL, _REST_OF_SCREEN = 12, 40, 8
 
@@ -71,7 +71,7 @@ def check(
     from buildguard.locate import locate
 
     inside = len(paths) == 1 and paths[0].startswith("image:")
-    place: Place | UnprovenError | None = None
+    place: WorkScope | UnprovenError | None = None
     try:
         # first, so that git lists the files while the rest is being imported
         place = None if inside else locate(Path.cwd(), paths, staged=asked["staged"])
@@ -79,9 +79,9 @@ def check(
         place = error
 
     from buildguard.cli.render.progress import Progress
-    from buildguard.project.request import Request
+    from buildguard.project.request import CheckRequest
 
-    request = Request(cwd=Path.cwd(), jobs=jobs or 0, **asked)
+    request = CheckRequest(cwd=Path.cwd(), jobs=jobs or 0, **asked)
     with Progress() as progress:
         try:
             report = _judged(request, place or paths[0], progress)
@@ -91,7 +91,7 @@ def check(
     sys.exit(report.exit_code)
 
 
-def _judged(request: Request, place: Place | UnprovenError | str, progress: Progress) -> Report:
+def _judged(request: CheckRequest, place: WorkScope | UnprovenError | str, progress: Progress) -> CheckReport:
     """What there is to say of a place, or of an image."""
     if isinstance(place, UnprovenError):
         raise place
@@ -117,9 +117,9 @@ def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, d
 
     from buildguard.check.fix import fix as command
     from buildguard.cli.render.fix import patch, text
-    from buildguard.project.request import Request
+    from buildguard.project.request import CheckRequest
 
-    request = Request(cwd=Path.cwd(), targets=targets, use_cache=False)
+    request = CheckRequest(cwd=Path.cwd(), targets=targets, use_cache=False)
     report = command(request, place, write=not only_check and not diff)
     if diff:
         sys.stdout.buffer.write(patch(report))
@@ -141,9 +141,9 @@ def manifest(*, stage: str, form: str, output: Path | None, project: str, region
     image:REF[:/root] or manifest:FILE.
     """
     from buildguard.compare.manifest import manifest as command
-    from buildguard.compare.open_stage import Where
+    from buildguard.compare.open_stage import CloudLocation
 
-    where = Where(project, region)
+    where = CloudLocation(project, region)
     listed = command(Path.cwd(), stage, brief=form == "text", out=output or _behind_stdout(), where=where)
 
     from buildguard.cli.render.manifest import as_json, beside
@@ -179,14 +179,14 @@ def diff(
     """
     from buildguard.cli.render.diff import chain_json, chain_text
     from buildguard.compare.diff import diff as command
-    from buildguard.compare.open_stage import Where
+    from buildguard.compare.open_stage import CloudLocation
 
-    found = command(Path.cwd(), stages, strict=strict, where=Where(project, region))
-    text = chain_json(found) if form == "json" else chain_text(found, most=not everything and output is None)
+    result = command(Path.cwd(), stages, strict=strict, where=CloudLocation(project, region))
+    text = chain_json(result) if form == "json" else chain_text(result, most=not everything and output is None)
     if form == "text" and (output is not None or not sys.stdout.isatty() or os.environ.get("NO_COLOR")):
         text = click.unstyle(text)
     _deliver(text, output)
-    sys.exit(found.chain.exit_code)
+    sys.exit(result.chain.exit_code)
 
 
 @cli.command()
@@ -202,11 +202,11 @@ def diff(
 @_in_google
 def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | None, **asked: str) -> None:
     """Say why a build or a service failed: from its log, this repository, and whatever else is named."""
-    from buildguard.diagnose.collect import Asked
+    from buildguard.diagnose.collect import DiagnoseOptions
     from buildguard.diagnose.run import examine
 
-    examined = examine(Path.cwd(), None if log is None else _pasted(log), Asked(**asked))
-    found = examined.diagnosis
+    examined = examine(Path.cwd(), None if log is None else _pasted(log), DiagnoseOptions(**asked))
+    diagnosis = examined.diagnosis
     if html is not None:
         from buildguard.cli.render.html import page
 
@@ -214,11 +214,11 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
 
     from buildguard.cli.render.diagnosis import RENDERINGS
 
-    text = RENDERINGS[form](found)
+    text = RENDERINGS[form](diagnosis)
     if form == "text" and (output is not None or not sys.stdout.isatty() or os.environ.get("NO_COLOR")):
         text = click.unstyle(text)
     _deliver(text, output)
-    sys.exit(found.exit_code)
+    sys.exit(diagnosis.exit_code)
 
 
 @cli.command()
@@ -236,16 +236,16 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked
     """Check, build, verify, ship, and prove what serves; with Cloud Build, or here."""
     from buildguard.cli.render.deploy import as_json, as_text
     from buildguard.cli.render.progress import Progress
-    from buildguard.deploy.prepare import Request as Wanted
+    from buildguard.deploy.prepare import DeployRequest as Wanted
     from buildguard.deploy.run import deploy as command
-    from buildguard.deploy.run import plan
+    from buildguard.deploy.run import plan_deploy
 
     request = Wanted(cwd=Path.cwd(), fallback=fallback or "", **asked)
     with Progress() as progress:
-        found = plan(request) if dry_run else command(request, progress, _asking(yes=yes))
-    text = as_json(found) if form == "json" else as_text(found)
+        result = plan_deploy(request) if dry_run else command(request, progress, _asking(yes=yes))
+    text = as_json(result) if form == "json" else as_text(result)
     _deliver(text if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else click.unstyle(text), None)
-    sys.exit(found.exit_code)
+    sys.exit(result.exit_code)
 
 
 @cli.command()
@@ -254,14 +254,14 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked
 @_in_google
 def rollback(*, revision: str, **asked: Any) -> None:
     """Send all traffic back to an earlier revision."""
-    from buildguard.cli.render.deploy import rolled_back
+    from buildguard.cli.render.deploy import rollback_text
     from buildguard.cli.render.progress import Progress
-    from buildguard.deploy.prepare import Request as Wanted
+    from buildguard.deploy.prepare import DeployRequest as Wanted
     from buildguard.deploy.run import rollback as command
 
     with Progress() as progress:
-        found = command(Wanted(cwd=Path.cwd(), **asked), revision, progress)
-    _deliver(rolled_back(found), None)
+        result = command(Wanted(cwd=Path.cwd(), **asked), revision, progress)
+    _deliver(rollback_text(result), None)
 
 
 @cli.command()
@@ -272,10 +272,10 @@ def history(*, form: str, **asked: Any) -> None:
     """What deploys did: each attempt, how far it came, and why not further."""
     from buildguard.cli.render.deploy import history_json, history_text
     from buildguard.deploy.history import history as command
-    from buildguard.deploy.prepare import Request as Wanted
+    from buildguard.deploy.prepare import DeployRequest as Wanted
 
-    found = command(Wanted(cwd=Path.cwd(), **asked))
-    _deliver(history_json(found) if form == "json" else history_text(found), None)
+    attempts = command(Wanted(cwd=Path.cwd(), **asked))
+    _deliver(history_json(attempts) if form == "json" else history_text(attempts), None)
 
 
 def _asking(*, yes: bool) -> Callable[[str], bool | None]:
@@ -343,8 +343,8 @@ def main() -> None:
         sys.exit(UnprovenError.exit_code)
     programs.leave_project_out_of_path()
     gc.disable()  # short-lived, and what it makes in numbers holds no cycles
-    signal.signal(signal.SIGTERM, terminated)
-    sys.exit(guarded(lambda: cli.main(standalone_mode=False)))
+    signal.signal(signal.SIGTERM, exit_on_sigterm)
+    sys.exit(run_guarded(lambda: cli.main(standalone_mode=False)))
 
 
 def _pasted(log: str) -> bytes:
@@ -363,12 +363,12 @@ def _pasted(log: str) -> bytes:
         ) from error
 
 
-def _nothing_proven(error: UnprovenError, *, strict: bool) -> Report:
+def _nothing_proven(error: UnprovenError, *, strict: bool) -> CheckReport:
     """A result for what could not even be begun, so that programs get JSON here too."""
-    from buildguard.check.result import Report
+    from buildguard.check.result import CheckReport
     from buildguard.diagnostic import Unproven
 
-    return Report(".", (), (), (Unproven(None, None, error.words),), (), 0, 0.0, strict)
+    return CheckReport(".", (), (), (Unproven(None, None, error.words),), (), 0, 0.0, strict)
 
 
 def _screen() -> int:
@@ -378,7 +378,7 @@ def _screen() -> int:
     return max(_FEWEST_LINES, os.get_terminal_size(sys.stdout.fileno()).lines - _REST_OF_SCREEN)
 
 
-def _give(report: Report, form: str, output: Path | None, *, lines: int | None) -> None:
+def _give(report: CheckReport, form: str, output: Path | None, *, lines: int | None) -> None:
     from buildguard.cli.render.formats import render
 
     colour = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -11,12 +11,12 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from buildguard.diagnostic import Unreadable
+from buildguard.diagnostic import UnreadableFile
 from buildguard.engines import cloud_results
 from buildguard.errors import UnprovenError
-from buildguard.gcp.cloud_build import CloudBuild, Provenance, Seen
+from buildguard.gcp.cloud_build import BuildStatus, CloudBuildClient, Provenance
 from buildguard.gcp.object_stage import fetch
-from buildguard.gcp.storage import Storage, Url
+from buildguard.gcp.storage import ObjectUrl, StorageClient
 from buildguard.stages import manifest as manifests
 from buildguard.stages import snapshot
 from buildguard.stages.archives import reader as archives
@@ -25,7 +25,7 @@ from buildguard.stages.snapshot import Snapshot
 from buildguard.system import temporary
 
 
-class Built:
+class BuildSnapshotter:
     """`build:ID`, in a project and a region."""
 
     def __init__(self, text: str, project: str, region: str) -> None:
@@ -33,26 +33,31 @@ class Built:
         self._id = text.partition(":")[2]
         self._project = project
         self._region = region
-        self._stage: Workspace | None = None
+        self._stage: WorkspaceSnapshotter | None = None
 
     def snapshot(self) -> Snapshot:
         """Raises UnprovenError for a build that is not known, or that nobody looked into while it ran."""
-        with CloudBuild(self._project, self._region or "global") as builds, Storage(builds.project) as storage:
+        with (
+            CloudBuildClient(self._project, self._region or "global") as builds,
+            StorageClient(builds.project) as storage,
+        ):
             build = builds.get(self._id)
-            found = cloud_results.workspace(build.outputs, lambda name: storage.content(f"{build.artifacts}/{name}"))
-            rows, changed = found if found is not None else (self._by_digest(build), {})
-        self._stage = Workspace(self._name, rows, changed, build.provenance)
+            workspace = cloud_results.read_workspace(
+                build.outputs, lambda name: storage.content(f"{build.artifacts}/{name}")
+            )
+            rows, changed = workspace if workspace is not None else (self._by_digest(build), {})
+        self._stage = WorkspaceSnapshotter(self._name, rows, changed, build.provenance)
         return self._stage.snapshot()
 
-    def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | Unreadable]:
+    def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | UnreadableFile]:
         """The contents that the build told."""
         assert self._stage is not None
         return self._stage.originals(paths)
 
-    def _by_digest(self, build: Seen) -> bytes:
+    def _by_digest(self, build: BuildStatus) -> bytes:
         """The rows whose digest the guard step told; they lie in the archive that was fetched."""
-        told = next(filter(None, map(_step_of, build.outputs)), None)
-        if told is None:
+        report = next(filter(None, map(_step_of, build.outputs)), None)
+        if report is None:
             ended = "" if build.is_done else f", and is {build.status}"
             raise UnprovenError(
                 f"{self._name} kept no manifest of its workspace{ended}",
@@ -62,10 +67,10 @@ class Built:
             raise UnprovenError(f"{self._name} does not tell what it fetched")
         with temporary.folder() as folder:
             file = folder / "source"
-            fetch(Url.parse(build.provenance.url), file)
+            fetch(ObjectUrl.parse(build.provenance.url), file)
             rows = archives.read(file).manifest.rows()
-        if told.get("digest") != f"sha256:{hashlib.sha256(rows).hexdigest()}":
-            paths = [str(one["path"]) for one in told.get("differences", [])]
+        if report.get("digest") != f"sha256:{hashlib.sha256(rows).hexdigest()}":
+            paths = [str(difference["path"]) for difference in report.get("differences", [])]
             words = f": {', '.join(paths[:5])}" if paths else ""
             raise UnprovenError(f"the workspace of {self._name} was not what Cloud Build fetched{words}")
         return rows
@@ -80,7 +85,7 @@ def _step_of(output: bytes) -> dict[str, Any] | None:
     return words if isinstance(words, dict) and words.get("digest") and "identical" in words else None
 
 
-class Workspace:
+class WorkspaceSnapshotter:
     """What lay in `/workspace`; of its contents only those are known that are not what was sent."""
 
     def __init__(self, name: str, rows: bytes, changed: Mapping[bytes, bytes], provenance: Provenance | None) -> None:
@@ -91,17 +96,17 @@ class Workspace:
 
     def snapshot(self) -> Snapshot:
         """What the manifest says; raises UnprovenError for one that nobody would have written."""
-        found = manifests.parse(self._rows, f"the manifest of {self._name}") if self._rows else Manifest([])
+        manifest = manifests.parse(self._rows, f"the manifest of {self._name}") if self._rows else Manifest([])
         entries = [
             # git's id tells an older version of a file
-            one._replace(blob=manifests.blob_id(self._changed[one.path])) if one.path in self._changed else one
-            for one in found.entries.values()
+            entry._replace(blob=manifests.blob_id(self._changed[entry.path])) if entry.path in self._changed else entry
+            for entry in manifest.entries.values()
         ]
-        told = self._provenance
-        digests = (("fetched", told.url), ("fetched_sha256", told.sha256)) if told is not None else ()
+        provenance = self._provenance
+        digests = (("fetched", provenance.url), ("fetched_sha256", provenance.sha256)) if provenance is not None else ()
         return Snapshot(self._name, snapshot.WORKSPACE, Manifest(entries), digests=digests)
 
-    def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | Unreadable]:
+    def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | UnreadableFile]:
         """The contents that the build told."""
-        nothing = Unreadable("the build told its digest only")
+        nothing = UnreadableFile("the build told its digest only")
         return {path: self._changed.get(path, nothing) for path in paths}

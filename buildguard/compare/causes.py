@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from buildguard.diagnostic import shown
+from buildguard.diagnostic import escape_text
 from buildguard.stages.lfs import is_pointer
 
 LINE_ENDINGS = "line-endings"
@@ -66,12 +66,12 @@ class Cause(NamedTuple):
     evidence: str
 
 
-def of_contents(before: bytes, after: bytes) -> Cause:
+def find_cause(before: bytes, after: bytes) -> Cause:
     """The cause of a difference between two contents: the first that fits, else `content` with a short diff."""
     for detector in DETECTORS:
-        found = detector(before, after)
-        if found is not None:
-            return found
+        cause = detector(before, after)
+        if cause is not None:
+            return cause
     return Cause(CONTENT, _diff(before, after))
 
 
@@ -96,7 +96,7 @@ def _line_endings(before: bytes, after: bytes) -> Cause | None:
 
 
 def _endings_changed(before: bytes, after: bytes) -> str:
-    count = sum(one != other for one, other in zip(_ends(before), _ends(after), strict=False))
+    count = sum(old_end != new_end for old_end, new_end in zip(_ends(before), _ends(after), strict=False))
     return f"{_endings(before)} became {_endings(after)} in {max(count, 1)} lines"
 
 
@@ -124,10 +124,10 @@ def _transcoded(before: bytes, after: bytes) -> Cause | None:
         for other, other_name in _readings(after):
             if name != other_name and _same_text(text, other):
                 return Cause(TRANSCODED, f"the same text, {name} before and {other_name} after")
-    return _twice(before, after) or _lost(before, after)
+    return _double_encoded(before, after) or _replaced_letters(before, after)
 
 
-def _twice(before: bytes, after: bytes) -> Cause | None:
+def _double_encoded(before: bytes, after: bytes) -> Cause | None:
     """UTF-8 that somebody took for Latin-1 and encoded once more, or the way back."""
     for inner, outer, words in ((before, after, "encoded once more"), (after, before, "decoded once more")):
         for codec, name in (("latin-1", "Latin-1"), ("cp1252", "Windows-1252")):
@@ -139,7 +139,7 @@ def _twice(before: bytes, after: bytes) -> Cause | None:
     return None
 
 
-def _lost(before: bytes, after: bytes) -> Cause | None:
+def _replaced_letters(before: bytes, after: bytes) -> Cause | None:
     """Letters that an encoding has not, replaced."""
     try:
         text = before.decode("utf-8")
@@ -160,9 +160,11 @@ def _keyword_expansion(before: bytes, after: bytes) -> Cause | None:
     places = re.split(rb"\$Format:([^$\n]*)\$", before)
     if len(places) == 1:
         return None
-    if not _filled_in(places, after):
+    if not _is_expansion(places, after):
         return None
-    shown_places = ", ".join(f"$Format:{shown(part.decode('utf-8', 'backslashreplace'))}$" for part in places[1::2][:3])
+    shown_places = ", ".join(
+        f"$Format:{escape_text(part.decode('utf-8', 'backslashreplace'))}$" for part in places[1::2][:3]
+    )
     return Cause(KEYWORD_EXPANSION, f"{shown_places} is filled in, as `git archive` does (attribute export-subst)")
 
 
@@ -222,8 +224,8 @@ def _ends(content: bytes) -> list[bytes]:
 
 def _endings(content: bytes) -> str:
     names = {b"\n": "LF", b"\r\n": "CRLF", b"\r": "CR"}
-    found = [names[end] for end in names if end in set(_ends(content))]
-    return " and ".join(found) or "none"
+    present = [names[end] for end in names if end in set(_ends(content))]
+    return " and ".join(present) or "none"
 
 
 def _without_bom(content: bytes) -> bytes:
@@ -255,10 +257,10 @@ def _readings(content: bytes) -> Iterator[tuple[str, str]]:
             continue
 
 
-def _same_text(one: str, other: str) -> bool:
-    if one == other:
+def _same_text(text: str, other: str) -> bool:
+    if text == other:
         return True
-    return one.replace("\r\n", "\n").replace("\r", "\n") == other.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n") == other.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _bare_ids(content: bytes) -> bytes:
@@ -275,7 +277,7 @@ _EXPANSIONS = {
 }
 
 
-def _filled_in(places: list[bytes], after: bytes) -> bool:
+def _is_expansion(places: list[bytes], after: bytes) -> bool:
     """Whether a content is the literal parts of another one with something plausible for each template between them."""
     if not after.startswith(places[0]):
         return False
@@ -284,13 +286,13 @@ def _filled_in(places: list[bytes], after: bytes) -> bool:
         template, literal = places[number], places[number + 1]
         last = number + 2 == len(places)
         end = len(after) - len(literal) if last and after.endswith(literal) else after.find(literal, at)
-        if end < at or (last and end + len(literal) != len(after)) or not _may_be(template, after[at:end]):
+        if end < at or (last and end + len(literal) != len(after)) or not _may_expand_to(template, after[at:end]):
             return False
         at = end + len(literal)
     return True
 
 
-def _may_be(template: bytes, text: bytes) -> bool:
+def _may_expand_to(template: bytes, text: bytes) -> bool:
     """Whether `git archive` may put a text for a template."""
     parts = re.split(rb"(%(?:[aci]?[A-Z]|[ac][a-zA-Z]|[a-zA-Z%]|[(][^)]*[)][^%]*))", template)
     if len(parts) > 2 * _MOST_TEMPLATES or len(text) > _LONGEST_EXPANSION:
@@ -302,16 +304,16 @@ def _may_be(template: bytes, text: bytes) -> bool:
 def _few_differing(before: bytes, after: bytes) -> Iterator[int]:
     """The first offsets at which two contents of one length differ; block by block, so that large ones cost little."""
     block = 1 << 16
-    found = 0
+    differing = 0
     for start in range(0, len(before), block):
-        one, other = before[start : start + block], after[start : start + block]
-        if one == other:
+        left, right = before[start : start + block], after[start : start + block]
+        if left == right:
             continue
-        for at in range(len(one)):
-            if one[at] != other[at]:
+        for at in range(len(left)):
+            if left[at] != right[at]:
                 yield start + at
-                found += 1
-                if found > _MOST_FLIPS:
+                differing += 1
+                if differing > _MOST_FLIPS:
                     return
 
 
@@ -329,4 +331,4 @@ def _diff(before: bytes, after: bytes) -> str:
 
 
 def _lines(content: bytes) -> list[str]:
-    return [shown(line) for line in content.decode("utf-8", "backslashreplace").split("\n")]
+    return [escape_text(line) for line in content.decode("utf-8", "backslashreplace").split("\n")]

@@ -19,17 +19,17 @@ class Hop(NamedTuple):
     after: Snapshot
     differences: tuple[Difference, ...]
     notes: tuple[str, ...] = ()
-    untold: tuple[Unproven, ...] = ()
+    incomparable: tuple[Unproven, ...] = ()
 
     @property
     def identical(self) -> bool:
         """Whether nothing at all differs, and everything was looked at."""
-        return not (self.differences or self.untold or self.before.unproven or self.after.unproven)
+        return not (self.differences or self.incomparable or self.before.unproven or self.after.unproven)
 
     @property
     def findings(self) -> tuple[Difference, ...]:
         """What differs and should not."""
-        return tuple(one for one in self.differences if one.finding)
+        return tuple(difference for difference in self.differences if difference.finding)
 
 
 class Chain(NamedTuple):
@@ -47,8 +47,8 @@ class Chain(NamedTuple):
     @property
     def unproven(self) -> tuple[Unproven, ...]:
         """What could not be looked at, at any stage."""
-        seen = [one for snapshot in self.snapshots for one in snapshot.unproven]
-        return (*seen, *(one for hop in self.hops for one in hop.untold))
+        seen = [item for snapshot in self.snapshots for item in snapshot.unproven]
+        return (*seen, *(item for hop in self.hops for item in hop.incomparable))
 
     @property
     def first_changed(self) -> int | None:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from buildguard.compare import difference, hop_notes
 from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.difference import Difference
-from buildguard.compare.evidence import Collector, Recipe, Side, reading
-from buildguard.compare.open_stage import Opened, Where, looked_at, opened
-from buildguard.compare.upload_risks import Plan
-from buildguard.diagnostic import Unproven, shown_path
+from buildguard.compare.evidence import CopyRecipe, EvidenceCollector, HopSide, file_reader
+from buildguard.compare.open_stage import CloudLocation, OpenStage, open_stages, take_snapshot
+from buildguard.compare.upload_risks import UploadPlan
+from buildguard.diagnostic import Unproven, display_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.project import config as configs
 from buildguard.project import discovery, image_layout
@@ -24,11 +24,11 @@ from buildguard.stages.snapshot import Snapshot
 from buildguard.system import git
 
 
-class Compared(NamedTuple):
+class DiffResult(NamedTuple):
     """What `diff` returns: the chain, and what an upload of its working tree would do with it, where there is one."""
 
     chain: Chain
-    plan: Plan | None = None
+    plan: UploadPlan | None = None
 
 
 def diff(
@@ -36,54 +36,60 @@ def diff(
     texts: Sequence[str],
     *,
     strict: bool = False,
-    where: Where = Where(),  # noqa: B008
+    where: CloudLocation = CloudLocation(),  # noqa: B008
     project: str = "",
-) -> Compared:
+) -> DiffResult:
     """Compare neighbouring stages; `project` is the commit whose files an image should have, in place of those on disk.
 
     Raises UsageError for what is no stage, UnprovenError for one that cannot be read.
     """
     if len(texts) < 2:  # noqa: PLR2004
         raise UsageError("diff takes two stages or more", hint="buildguard diff commit:HEAD dir:.")
-    stages = opened(cwd, texts, where=where, project=project)
-    sides = [Side(one.stage, looked_at(one.stage, text)) for one, text in zip(stages, texts, strict=True)]
-    at_hand = next((one for one in stages if one.repository is not None), stages[0])
+    stages = open_stages(cwd, texts, where=where, project=project)
+    sides = [HopSide(stage.stage, take_snapshot(stage.stage, text)) for stage, text in zip(stages, texts, strict=True)]
+    at_hand = next((stage for stage in stages if stage.repository is not None), stages[0])
     repository = at_hand.repository or git.repository_of(cwd)
     commit = next((side.snapshot.commit for side in sides if side.snapshot.kind == snapshot.COMMIT), "")
-    collector = Collector(
-        repository, commit or (repository.head if repository else ""), at_hand.prefix, lambda: _recipes(stages)
+    collector = EvidenceCollector(
+        repository, commit or (repository.head if repository else ""), at_hand.prefix, lambda: _list_recipes(stages)
     )
-    return Compared(Chain(hops(sides, collector), tuple(collector.notes), strict), _plan(sides, stages))
+    return DiffResult(
+        Chain(compare_hops(sides, collector), tuple(collector.notes), strict), _plan_upload(sides, stages)
+    )
 
 
-def hops(sides: Sequence[Side], collector: Collector) -> tuple[Hop, ...]:
+def compare_hops(sides: Sequence[HopSide], collector: EvidenceCollector) -> tuple[Hop, ...]:
     """Every hop between neighbouring stages, each difference with its cause."""
-    found = []
+    compared = []
     for before, after in pairwise(sides):
-        rows = difference.rows(before.snapshot, after.snapshot)
+        rows = difference.find_differences(before.snapshot, after.snapshot)
         evidence = collector.of(before, after, rows)
-        found.append(
-            (before.snapshot, after.snapshot, difference.explained(rows, before.snapshot, after.snapshot, evidence))
+        compared.append(
+            (
+                before.snapshot,
+                after.snapshot,
+                difference.explain_differences(rows, before.snapshot, after.snapshot, evidence),
+            )
         )
     return tuple(
         Hop(before, after, tuple(rows), tuple(hop_notes.notes(before, after)), tuple(_untold(before, after, rows)))
-        for (before, after, _rows), rows in zip(found, difference.settled(found), strict=True)
+        for (before, after, _rows), rows in zip(compared, difference.settle_chain(compared), strict=True)
     )
 
 
 def _untold(before: Snapshot, after: Snapshot, rows: Sequence[Difference]) -> Iterator[Unproven]:
     """What one of two stages has no words for, and the rows that may be findings or not."""
-    yield from difference.untold(before, after)
+    yield from difference.list_incomparable(before, after)
     for row in rows:
         if row.undecided:
-            yield Unproven(shown_path(row.path), None, f"{row.evidence}: {row.undecided}")
+            yield Unproven(display_path(row.path), None, f"{row.evidence}: {row.undecided}")
 
 
-def _recipes(stages: Sequence[Opened]) -> list[Recipe]:
+def _list_recipes(stages: Sequence[OpenStage]) -> list[CopyRecipe]:
     """What the Dockerfiles of the first stage that holds them copy; paths below the prefix."""
-    for one in stages:
-        judged = one.judged or (
-            stage_on_disk(one.root, one.repository) if one.root is not None and not one.prefix else None
+    for stage in stages:
+        judged = stage.git_stage or (
+            stage_on_disk(stage.root, stage.repository) if stage.root is not None and not stage.prefix else None
         )
         if judged is None:
             continue
@@ -95,17 +101,17 @@ def _recipes(stages: Sequence[Opened]) -> list[Recipe]:
                     if isinstance(content, bytes)
                 }
             )
-            found = discovery.recipes(judged, config)
+            image_recipes = discovery.list_recipes(judged, config)
         except GuardError:
             continue
         paths = [os.fsdecode(entry.path) for entry in judged.entries()]
-        return [_recipe(recipe, paths, one.prefix) for recipe in found]
+        return [_recipe(recipe, paths, stage.prefix) for recipe in image_recipes]
     return []
 
 
-def _recipe(recipe: discovery.Recipe, paths: list[str], prefix: bytes) -> Recipe:
+def _recipe(recipe: discovery.ImageRecipe, paths: list[str], prefix: bytes) -> CopyRecipe:
     service = recipe.service
-    found = image_layout.of_dockerfile(
+    found = image_layout.follow_dockerfile(
         recipe.dockerfile, dict(service.build_args), service.stage, service.context, paths
     )
     copied = {os.fsencode(path) for path in found.twins.values()}
@@ -115,10 +121,10 @@ def _recipe(recipe: discovery.Recipe, paths: list[str], prefix: bytes) -> Recipe
         for path, why in found.doubts.items()
         if os.fsencode(path).startswith(prefix)
     }
-    return Recipe(service.dockerfile, service.context, inside, doubts)
+    return CopyRecipe(service.dockerfile, service.context, inside, doubts)
 
 
-def _plan(sides: Sequence[Side], stages: Sequence[Opened]) -> Plan | None:
+def _plan_upload(sides: Sequence[HopSide], stages: Sequence[OpenStage]) -> UploadPlan | None:
     """What would be sent of a commit, where its working tree stands beside it."""
     from buildguard.compare import upload_risks
 
@@ -126,15 +132,15 @@ def _plan(sides: Sequence[Side], stages: Sequence[Opened]) -> Plan | None:
     worktree = next((side for side in sides if side.snapshot.kind == snapshot.WORKTREE), None)
     if committed is None or worktree is None:
         return None
-    recipes = _recipes(stages)
-    has_git = not next(one.prefix for one in stages if one.stage is committed.stage)
+    recipes = _list_recipes(stages)
+    has_git = not next(stage.prefix for stage in stages if stage.stage is committed.stage)
     try:
-        return upload_risks.plan(
+        return upload_risks.plan_upload(
             committed.snapshot,
             worktree.snapshot.manifest,
-            reading(committed),
-            [(one.dockerfile, one.context, one.copied) for one in recipes],
+            file_reader(committed),
+            [(recipe.dockerfile, recipe.context, recipe.copied) for recipe in recipes],
             has_git=has_git,
         )
     except UnprovenError as error:
-        return upload_risks.Plan((), (), (upload_risks.Killer("unknown", b"", error.words),))
+        return upload_risks.UploadPlan((), (), (upload_risks.UploadRisk("unknown", b"", error.words),))

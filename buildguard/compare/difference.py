@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from buildguard.compare import causes
 from buildguard.compare.causes import Cause
-from buildguard.diagnostic import Unproven, shown_path
+from buildguard.diagnostic import Unproven, display_path
 from buildguard.stages import lfs, snapshot
-from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, Entry, Manifest, folded, normal
+from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, Manifest, ManifestEntry, fold_path, normalize_path
 from buildguard.stages.snapshot import Snapshot
 
 ADDED, REMOVED, CHANGED, MODE, TYPE, DAMAGED = "added", "removed", "changed", "mode", "type", "damaged"
@@ -36,12 +36,12 @@ class Difference(NamedTuple):
     evidence: str = ""
     finding: bool = True
     explained: str = ""
-    before: Entry | None = None
-    after: Entry | None = None
+    before: ManifestEntry | None = None
+    after: ManifestEntry | None = None
     undecided: str = ""
 
 
-class Evidence(NamedTuple):
+class HopEvidence(NamedTuple):
     """What is known of a hop beside its two manifests; whatever is missing explains nothing.
 
     `before` and `after` hold contents. `older` names the commit that held a path with that blob id. `drops` is the
@@ -67,27 +67,27 @@ class Evidence(NamedTuple):
 # ---------------------------------------------------------------------------------------------- rows
 
 
-def rows(before: Snapshot, after: Snapshot) -> list[Difference]:
+def find_differences(before: Snapshot, after: Snapshot) -> list[Difference]:
     """Every path whose type, executable bit or content differs, or whose object is damaged; its cause is yet to be found."""
-    one, other = before.manifest, after.manifest
+    before_manifest, after_manifest = before.manifest, after.manifest
     damaged = {**before.damaged, **after.damaged}
-    found = [Difference(path or b".", DAMAGED, causes.DAMAGED, reason) for path, reason in damaged.items()]
+    differences = [Difference(path or b".", DAMAGED, causes.DAMAGED, reason) for path, reason in damaged.items()]
     if snapshot.UNREAD in {before.kind, after.kind}:
-        return found  # what could not be read is unproven, and says nothing of what it lacks
+        return differences  # what could not be read is unproven, and says nothing of what it lacks
     if b"" in damaged:
-        return found
+        return differences
     unseen = {unproven.path for side in (before, after) for unproven in side.unproven if unproven.path is not None}
-    unseen |= {shown_path(path) for path in damaged}
-    for path in sorted(one.entries.keys() | other.entries.keys()):
-        was, now = one.entries.get(path), other.entries.get(path)
-        if was == now or _not_told(path, was, before, after) or _not_told(path, now, after, before):
+    unseen |= {display_path(path) for path in damaged}
+    for path in sorted(before_manifest.entries.keys() | after_manifest.entries.keys()):
+        was, now = before_manifest.entries.get(path), after_manifest.entries.get(path)
+        if was == now or _is_incomparable(path, was, before, after) or _is_incomparable(path, now, after, before):
             continue
-        if unseen and _at_or_below(shown_path(path), unseen):
+        if unseen and _at_or_below(display_path(path), unseen):
             continue  # it is there, or not: nobody could look
-        change = _change(was, now, modes=not (one.contents_only or other.contents_only))
+        change = _change(was, now, modes=not (before_manifest.contents_only or after_manifest.contents_only))
         if change:
-            found.append(Difference(path, change, before=was, after=now))
-    return found
+            differences.append(Difference(path, change, before=was, after=now))
+    return differences
 
 
 def _at_or_below(path: str, several: set[str]) -> bool:
@@ -98,7 +98,7 @@ def _at_or_below(path: str, several: set[str]) -> bool:
     return False
 
 
-def _change(was: Entry | None, now: Entry | None, *, modes: bool) -> str:
+def _change(was: ManifestEntry | None, now: ManifestEntry | None, *, modes: bool) -> str:
     if was is None or now is None:
         return ADDED if was is None else REMOVED
     if was.type != now.type:
@@ -108,35 +108,35 @@ def _change(was: Entry | None, now: Entry | None, *, modes: bool) -> str:
     return MODE if modes and was.mode != now.mode else ""
 
 
-def _not_told(path: bytes, entry: Entry | None, here: Snapshot, there: Snapshot) -> bool:
+def _is_incomparable(path: bytes, entry: ManifestEntry | None, here: Snapshot, other_stage: Snapshot) -> bool:
     """Whether the other stage cannot say anything of an entry, so that its absence there means nothing."""
-    if entry is None or path in there.manifest.entries:
+    if entry is None or path in other_stage.manifest.entries:
         return False
-    if any((path + b"/").startswith(folder) for folder in there.closed):
+    if any((path + b"/").startswith(folder) for folder in other_stage.closed):
         return True  # that its files are not known is said where there are any
     if entry.mode == SUBMODULE and path + b"/" not in here.closed:
         return True  # its files are compared one by one
     if entry.mode == SUBMODULE:
-        return any(other.startswith(path + b"/") for other in there.manifest.entries)
-    return there.manifest.contents_only and entry.mode == LINK
+        return any(other.startswith(path + b"/") for other in other_stage.manifest.entries)
+    return other_stage.manifest.contents_only and entry.mode == LINK
 
 
-def untold(before: Snapshot, after: Snapshot) -> Iterator[Unproven]:
+def list_incomparable(before: Snapshot, after: Snapshot) -> Iterator[Unproven]:
     """What one of two stages has and the other has no words for, and an image in which nothing is the other's."""
     if after.kind == snapshot.IMAGE and before.kind != snapshot.UNREAD and not _in_common(before, after):
         yield Unproven(None, None, f"{after.stage} and {before.stage} have no file in common")
-    for here, there in ((before, after), (after, before)):
-        if not there.closed and not there.manifest.contents_only:
+    for here, other_stage in ((before, after), (after, before)):
+        if not other_stage.closed and not other_stage.manifest.contents_only:
             continue
         for path, entry in here.manifest.entries.items():
-            if any(path.startswith(folder) for folder in there.closed):
-                yield Unproven(shown_path(path), None, f"its submodule's files are not known to {there.stage}")
-            if not there.manifest.contents_only or here.manifest.contents_only:
+            if any(path.startswith(folder) for folder in other_stage.closed):
+                yield Unproven(display_path(path), None, f"its submodule's files are not known to {other_stage.stage}")
+            if not other_stage.manifest.contents_only or here.manifest.contents_only:
                 continue
             if entry.mode == LINK:
-                yield Unproven(shown_path(path), None, f"a symbolic link, which {there.stage} cannot tell")
+                yield Unproven(display_path(path), None, f"a symbolic link, which {other_stage.stage} cannot tell")
             elif entry.mode == EXECUTABLE:
-                yield Unproven(shown_path(path), None, f"executable, which {there.stage} cannot tell")
+                yield Unproven(display_path(path), None, f"executable, which {other_stage.stage} cannot tell")
 
 
 def _in_common(before: Snapshot, after: Snapshot) -> bool:
@@ -146,107 +146,136 @@ def _in_common(before: Snapshot, after: Snapshot) -> bool:
 # ---------------------------------------------------------------------------------------------- causes
 
 
-def explained(found: list[Difference], before: Snapshot, after: Snapshot, evidence: Evidence) -> list[Difference]:
+def explain_differences(
+    differences: list[Difference], before: Snapshot, after: Snapshot, evidence: HopEvidence
+) -> list[Difference]:
     """The same rows with their causes."""
-    names = _Names(found, before.manifest, after.manifest)
-    return [_explained(one, names, before, after, evidence) for one in found]
+    names = _NameIndex(differences, before.manifest, after.manifest)
+    return [_explain(difference, names, before, after, evidence) for difference in differences]
 
 
-def _explained(one: Difference, names: _Names, before: Snapshot, after: Snapshot, evidence: Evidence) -> Difference:
-    if one.change == DAMAGED:
-        return one
-    if one.change == MODE:
-        return _of_mode(one, evidence)
-    if one.change == TYPE:
-        return _of_type(one, evidence)
-    if one.change in {ADDED, REMOVED}:
-        return _of_absence(one, names, before, after, evidence)
-    return _of_content(one, names, before, after, evidence)
+def _explain(
+    difference: Difference, names: _NameIndex, before: Snapshot, after: Snapshot, evidence: HopEvidence
+) -> Difference:
+    if difference.change == DAMAGED:
+        return difference
+    if difference.change == MODE:
+        return _of_mode(difference, evidence)
+    if difference.change == TYPE:
+        return _of_type(difference, evidence)
+    if difference.change in {ADDED, REMOVED}:
+        return _of_absence(difference, names, before, after, evidence)
+    return _of_content(difference, names, before, after, evidence)
 
 
-def _of_mode(one: Difference, evidence: Evidence) -> Difference:
+def _of_mode(difference: Difference, evidence: HopEvidence) -> Difference:
     words = (
-        "lost its executable bit" if one.before is not None and one.before.mode == EXECUTABLE else "became executable"
+        "lost its executable bit"
+        if difference.before is not None and difference.before.mode == EXECUTABLE
+        else "became executable"
     )
-    return one._replace(cause=causes.MODE, evidence=words, finding=not evidence.no_modes, explained=evidence.no_modes)
+    return difference._replace(
+        cause=causes.MODE, evidence=words, finding=not evidence.no_modes, explained=evidence.no_modes
+    )
 
 
-def _of_type(one: Difference, evidence: Evidence) -> Difference:
-    types = {entry.type for entry in (one.before, one.after) if entry is not None}
+def _of_type(difference: Difference, evidence: HopEvidence) -> Difference:
+    types = {entry.type for entry in (difference.before, difference.after) if entry is not None}
     cause = causes.SYMLINK_REPLACED if "symlink" in types else causes.CONTENT
-    same = one.before is not None and one.after is not None and one.before.sha256 == one.after.sha256
+    same = (
+        difference.before is not None
+        and difference.after is not None
+        and difference.before.sha256 == difference.after.sha256
+    )
     asked = evidence.no_links if same and types == {"file", "symlink"} else ""
-    return one._replace(cause=cause, evidence=_type_evidence(one, evidence), finding=not asked, explained=asked)
+    return difference._replace(
+        cause=cause, evidence=_type_evidence(difference, evidence), finding=not asked, explained=asked
+    )
 
 
-def _type_evidence(one: Difference, evidence: Evidence) -> str:
-    assert one.before is not None
-    assert one.after is not None
-    words = f"a {one.before.type} became a {one.after.type}"
-    link = one.before if one.before.type == "symlink" else one.after
-    file = one.after if link is one.before else one.before
-    text = link.text or evidence.before.get(one.path, b"")
+def _type_evidence(difference: Difference, evidence: HopEvidence) -> str:
+    assert difference.before is not None
+    assert difference.after is not None
+    words = f"a {difference.before.type} became a {difference.after.type}"
+    link = difference.before if difference.before.type == "symlink" else difference.after
+    file = difference.after if link is difference.before else difference.before
+    text = link.text or evidence.before.get(difference.path, b"")
     if file.sha256 == link.sha256:
-        return f"{words} that holds the link's text, {shown_path(text)}"
-    return f"{words}; the link leads to {shown_path(text)}" if text else words
+        return f"{words} that holds the link's text, {display_path(text)}"
+    return f"{words}; the link leads to {display_path(text)}" if text else words
 
 
-class _Names:
+class _NameIndex:
     """Where else the contents and the names of a hop's rows are found."""
 
-    def __init__(self, found: list[Difference], before: Manifest, after: Manifest) -> None:
+    def __init__(self, differences: list[Difference], before: Manifest, after: Manifest) -> None:
         self._before, self._after = before, after
-        self._added = {one.after.sha256: one for one in found if one.after is not None and one.change == ADDED}
-        self._removed = {one.before.sha256: one for one in found if one.before is not None and one.change == REMOVED}
-        self._changed = [one for one in found if one.change == CHANGED]
-        self._old: dict[str, bytes] = {one.before.sha256: one.path for one in self._changed if one.before is not None}
-        gone = [one.path for one in found if one.change == REMOVED]
-        come = [one.path for one in found if one.change == ADDED]
-        self._normal_gone = {normal(path): path for path in gone if not path.isascii()}
-        self._normal_come = {normal(path): path for path in come if not path.isascii()}
+        self._added = {
+            difference.after.sha256: difference
+            for difference in differences
+            if difference.after is not None and difference.change == ADDED
+        }
+        self._removed = {
+            difference.before.sha256: difference
+            for difference in differences
+            if difference.before is not None and difference.change == REMOVED
+        }
+        self._changed = [difference for difference in differences if difference.change == CHANGED]
+        self._old: dict[str, bytes] = {
+            difference.before.sha256: difference.path for difference in self._changed if difference.before is not None
+        }
+        gone = [difference.path for difference in differences if difference.change == REMOVED]
+        come = [difference.path for difference in differences if difference.change == ADDED]
+        self._normal_gone = {normalize_path(path): path for path in gone if not path.isascii()}
+        self._normal_come = {normalize_path(path): path for path in come if not path.isascii()}
         # only what shares a folded name with a row of this hop can have been mixed up with it
         self._cases: dict[str, list[bytes]] = {}
-        wanted = {folded(one.path) for one in found}
+        wanted = {fold_path(difference.path) for difference in differences}
         for path in {**before.entries, **after.entries}:
-            if (key := folded(path)) in wanted:
+            if (key := fold_path(path)) in wanted:
                 self._cases.setdefault(key, []).append(path)
 
-    def normalized(self, one: Difference) -> Cause | None:
+    def normalized(self, difference: Difference) -> Cause | None:
         """The same name in another Unicode form on the other side."""
-        other = (self._normal_come if one.change == REMOVED else self._normal_gone).get(normal(one.path))
-        if other is None or other == one.path:
+        other = (self._normal_come if difference.change == REMOVED else self._normal_gone).get(
+            normalize_path(difference.path)
+        )
+        if other is None or other == difference.path:
             return None
-        forms = [_form(path) for path in ((one.path, other) if one.change == REMOVED else (other, one.path))]
-        same = "the same content" if self._same(one.path, other) else "and other content"
+        forms = [
+            _form(path)
+            for path in ((difference.path, other) if difference.change == REMOVED else (other, difference.path))
+        ]
+        same = "the same content" if self._same(difference.path, other) else "and other content"
         return Cause(causes.NAME_NORMALIZATION, f"the name is {forms[0]} before and {forms[1]} after, {same}")
 
-    def collided(self, one: Difference) -> Cause | None:
+    def collided(self, difference: Difference) -> Cause | None:
         """A name that differs by case only."""
-        for other in self._cases.get(folded(one.path), ()):
-            if other == one.path or normal(other) == normal(one.path):
+        for other in self._cases.get(fold_path(difference.path), ()):
+            if other == difference.path or normalize_path(other) == normalize_path(difference.path):
                 continue
-            if one.change == CHANGED and not self._took(one, other):
+            if difference.change == CHANGED and not self._took(difference, other):
                 continue
-            return Cause(causes.CASE_COLLISION, f"{shown_path(other)} is the same name on a disk that ignores case")
+            return Cause(causes.CASE_COLLISION, f"{display_path(other)} is the same name on a disk that ignores case")
         return None
 
-    def moved(self, one: Difference) -> Cause | None:
+    def moved(self, difference: Difference) -> Cause | None:
         """The same content under another name on the other side."""
-        entry = one.before if one.change == REMOVED else one.after
+        entry = difference.before if difference.change == REMOVED else difference.after
         if entry is None or not entry.size or entry.type != "file":
             return None
-        other = (self._added if one.change == REMOVED else self._removed).get(entry.sha256)
+        other = (self._added if difference.change == REMOVED else self._removed).get(entry.sha256)
         if other is None:
             return None
-        return Cause(causes.MOVED, f"{'now' if one.change == REMOVED else 'was'} {shown_path(other.path)}")
+        return Cause(causes.MOVED, f"{'now' if difference.change == REMOVED else 'was'} {display_path(other.path)}")
 
-    def swapped(self, one: Difference) -> Cause | None:
+    def swapped(self, difference: Difference) -> Cause | None:
         """The old content of another path that changed as well."""
-        assert one.after is not None
-        other = self._old.get(one.after.sha256)
-        if other is None or other == one.path or not one.after.size:
+        assert difference.after is not None
+        other = self._old.get(difference.after.sha256)
+        if other is None or other == difference.path or not difference.after.size:
             return None
-        return Cause(causes.MOVED, f"holds what {shown_path(other)} held")
+        return Cause(causes.MOVED, f"holds what {display_path(other)} held")
 
     def _same(self, path: bytes, other: bytes) -> bool:
         entries = [
@@ -257,114 +286,126 @@ class _Names:
         ]
         return len({entry.sha256 for entry in entries}) == 1
 
-    def _took(self, one: Difference, other: bytes) -> bool:
+    def _took(self, difference: Difference, other: bytes) -> bool:
         was = self._before.entries.get(other)
-        return was is not None and one.after is not None and was.sha256 == one.after.sha256
+        return was is not None and difference.after is not None and was.sha256 == difference.after.sha256
 
 
-def _of_absence(one: Difference, names: _Names, before: Snapshot, after: Snapshot, evidence: Evidence) -> Difference:
+def _of_absence(
+    difference: Difference, names: _NameIndex, before: Snapshot, after: Snapshot, evidence: HopEvidence
+) -> Difference:
     """Why a path is on one side only."""
-    found = names.normalized(one) or names.collided(one) or names.moved(one)
-    if after.kind == snapshot.IMAGE and one.change == REMOVED:
-        settled = _of_removed(one, before, after, evidence)
+    cause = names.normalized(difference) or names.collided(difference) or names.moved(difference)
+    if after.kind == snapshot.IMAGE and difference.change == REMOVED:
+        settled = _of_removed(difference, before, after, evidence)
         if not settled.finding:
             return settled  # the same content elsewhere is no reason to miss it here
-    if found is not None:
-        return one._replace(cause=found.name, evidence=found.evidence)
-    if one.change == REMOVED:
-        return _of_removed(one, before, after, evidence)
-    assert one.after is not None
-    commit = evidence.older.get((one.path, one.after.blob))
+    if cause is not None:
+        return difference._replace(cause=cause.name, evidence=cause.evidence)
+    if difference.change == REMOVED:
+        return _of_removed(difference, before, after, evidence)
+    assert difference.after is not None
+    commit = evidence.older.get((difference.path, difference.after.blob))
     if commit:
-        return one._replace(cause=causes.STALE, evidence=f"it is from commit {commit}, and was removed since")
+        return difference._replace(cause=causes.STALE, evidence=f"it is from commit {commit}, and was removed since")
     if after.kind == snapshot.WORKTREE and before.kind in snapshot.IN_GIT:
-        return one._replace(cause=causes.LOCAL_EDIT, evidence=f"not in {before.stage}")
-    harmless = after.kind == snapshot.IMAGE and not one.path.endswith(_SOURCES)
+        return difference._replace(cause=causes.LOCAL_EDIT, evidence=f"not in {before.stage}")
+    harmless = after.kind == snapshot.IMAGE and not difference.path.endswith(_SOURCES)
     words = "made by the build" if harmless else ""
-    return one._replace(evidence=f"only in {after.stage}", finding=not harmless, explained=words)
+    return difference._replace(evidence=f"only in {after.stage}", finding=not harmless, explained=words)
 
 
-def _of_removed(one: Difference, before: Snapshot, after: Snapshot, evidence: Evidence) -> Difference:
-    path = one.path
+def _of_removed(difference: Difference, before: Snapshot, after: Snapshot, evidence: HopEvidence) -> Difference:
+    path = difference.path
     rule = evidence.drops.get(path)
     # who writes a .dockerignore means the image; what gcloud drops, docker never saw
     matters = after.kind != snapshot.IMAGE and (
         path.endswith(_SOURCES) or (evidence.copied is not None and path in evidence.copied)
     )
     if rule:
-        return one._replace(cause=causes.IGNORED, evidence=f"dropped by {rule}", finding=matters, explained=rule)
+        return difference._replace(cause=causes.IGNORED, evidence=f"dropped by {rule}", finding=matters, explained=rule)
     if path in evidence.doubts:
         why = evidence.doubts[path]
-        return one._replace(evidence=f"not in {after.stage}", finding=False, undecided=why)
+        return difference._replace(evidence=f"not in {after.stage}", finding=False, undecided=why)
     if after.kind == snapshot.IMAGE and evidence.copied is not None and path not in evidence.copied:
         words = "the Dockerfile copies it nowhere"
-        return one._replace(cause=causes.IGNORED, evidence=words, finding=False, explained=words)
+        return difference._replace(cause=causes.IGNORED, evidence=words, finding=False, explained=words)
     if evidence.exported is not None and path not in evidence.exported:
         words = "git's attribute export-ignore"
-        return one._replace(cause=causes.EXPORT_IGNORE, evidence=words, finding=matters, explained=words)
+        return difference._replace(cause=causes.EXPORT_IGNORE, evidence=words, finding=matters, explained=words)
     if after.kind == snapshot.WORKTREE and before.kind in snapshot.IN_GIT:
-        return one._replace(cause=causes.LOCAL_EDIT, evidence="deleted in the working tree")
-    return one._replace(evidence=f"not in {after.stage}")
+        return difference._replace(cause=causes.LOCAL_EDIT, evidence="deleted in the working tree")
+    return difference._replace(evidence=f"not in {after.stage}")
 
 
-def _of_content(one: Difference, names: _Names, before: Snapshot, after: Snapshot, evidence: Evidence) -> Difference:
+def _of_content(
+    difference: Difference, names: _NameIndex, before: Snapshot, after: Snapshot, evidence: HopEvidence
+) -> Difference:
     """Why a path has another content."""
-    assert one.before is not None
-    assert one.after is not None
-    was, now = evidence.before.get(one.path), evidence.after.get(one.path)
-    by_bytes = causes.of_contents(was, now) if was is not None and now is not None else None
+    assert difference.before is not None
+    assert difference.after is not None
+    was, now = evidence.before.get(difference.path), evidence.after.get(difference.path)
+    by_bytes = causes.find_cause(was, now) if was is not None and now is not None else None
     also = ""
-    if before.manifest.contents_only or after.manifest.contents_only or one.before.mode == one.after.mode:
+    if before.manifest.contents_only or after.manifest.contents_only or difference.before.mode == difference.after.mode:
         also = ""
     else:
         also = "; its executable bit changed too"
-    filtered = evidence.filtered.get(one.path)
-    if filtered is not None and filtered[0] == one.before.blob:
-        return _by_filters(one, by_bytes, filtered[1])._replace(before=one.before, after=one.after)
-    if one.before.mode == LINK:
-        found = Cause(causes.CONTENT, f"leads to {shown_path(one.after.text)}, not to {shown_path(one.before.text)}")
-    elif by_bytes is not None and by_bytes.name == causes.LFS_POINTER:
-        found = by_bytes
-    else:
-        found = (
-            _by_history(one, evidence, by_bytes) or names.collided(one) or names.swapped(one) or _least(one, by_bytes)
+    filtered = evidence.filtered.get(difference.path)
+    if filtered is not None and filtered[0] == difference.before.blob:
+        return _explain_by_filters(difference, by_bytes, filtered[1])._replace(
+            before=difference.before, after=difference.after
         )
-    if found.name == causes.CONTENT and after.kind == snapshot.WORKTREE and before.kind in snapshot.IN_GIT:
-        found = Cause(causes.LOCAL_EDIT, found.evidence)
-    elif found.name == causes.CONTENT and evidence.committed.get(one.path) == one.after.blob:
-        found = Cause(causes.LOCAL_EDIT, f"{after.stage} is as committed, {before.stage} was edited\n{found.evidence}")
-    verified = found.name == causes.LFS_POINTER and was is not None and "the very content" in found.evidence
+    if difference.before.mode == LINK:
+        cause = Cause(
+            causes.CONTENT,
+            f"leads to {display_path(difference.after.text)}, not to {display_path(difference.before.text)}",
+        )
+    elif by_bytes is not None and by_bytes.name == causes.LFS_POINTER:
+        cause = by_bytes
+    else:
+        cause = (
+            _explain_by_history(difference, evidence, by_bytes)
+            or names.collided(difference)
+            or names.swapped(difference)
+            or _smallest_cause(difference, by_bytes)
+        )
+    if cause.name == causes.CONTENT and after.kind == snapshot.WORKTREE and before.kind in snapshot.IN_GIT:
+        cause = Cause(causes.LOCAL_EDIT, cause.evidence)
+    elif cause.name == causes.CONTENT and evidence.committed.get(difference.path) == difference.after.blob:
+        cause = Cause(causes.LOCAL_EDIT, f"{after.stage} is as committed, {before.stage} was edited\n{cause.evidence}")
+    verified = cause.name == causes.LFS_POINTER and was is not None and "the very content" in cause.evidence
     smudged = verified and after.kind == snapshot.WORKTREE and lfs.is_pointer(was or b"") is not None
     words = "Git LFS" if smudged else ""
-    return one._replace(cause=found.name, evidence=found.evidence + also, finding=not smudged, explained=words)
+    return difference._replace(cause=cause.name, evidence=cause.evidence + also, finding=not smudged, explained=words)
 
 
-def _by_filters(one: Difference, by_bytes: Cause | None, words: str) -> Difference:
+def _explain_by_filters(difference: Difference, by_bytes: Cause | None, words: str) -> Difference:
     """Git's own filters make the committed blob of the worktree's bytes: that is what somebody configured."""
     name = by_bytes.name if by_bytes is not None else causes.CONTENT
     evidence = f"{by_bytes.evidence}; " if by_bytes is not None else ""
-    return one._replace(
+    return difference._replace(
         cause=name, evidence=f"{evidence}git commits it as it was ({words})", finding=False, explained=words
     )
 
 
-def _by_history(one: Difference, evidence: Evidence, by_bytes: Cause | None) -> Cause | None:
-    assert one.after is not None
-    commit = evidence.older.get((one.path, one.after.blob))
-    if not commit or (not one.after.size and by_bytes is not None):
+def _explain_by_history(difference: Difference, evidence: HopEvidence, by_bytes: Cause | None) -> Cause | None:
+    assert difference.after is not None
+    commit = evidence.older.get((difference.path, difference.after.blob))
+    if not commit or (not difference.after.size and by_bytes is not None):
         return None
     also = f" ({by_bytes.evidence})" if by_bytes is not None and by_bytes.name != causes.CONTENT else ""
     return Cause(causes.STALE, f"it is as in commit {commit}{also}")
 
 
-def _least(one: Difference, by_bytes: Cause | None) -> Cause:
-    assert one.before is not None
-    assert one.after is not None
+def _smallest_cause(difference: Difference, by_bytes: Cause | None) -> Cause:
+    assert difference.before is not None
+    assert difference.after is not None
     if by_bytes is not None:
         return by_bytes
     return Cause(
         causes.CONTENT,
-        f"sha256 {one.before.sha256[:12]}… became {one.after.sha256[:12]}…: the contents are not at hand",
+        f"sha256 {difference.before.sha256[:12]}… became {difference.after.sha256[:12]}…: the contents are not at hand",
     )
 
 
@@ -380,38 +421,38 @@ def _form(path: bytes) -> str:
 # ---------------------------------------------------------------------------------------------- what is carried on
 
 
-def settled(hops: list[tuple[Snapshot, Snapshot, list[Difference]]]) -> list[list[Difference]]:
+def settle_chain(hops: list[tuple[Snapshot, Snapshot, list[Difference]]]) -> list[list[Difference]]:
     """The rows of each hop once the whole chain is known.
 
     What git's filters make of a worktree concerns nobody as long as it stays there. Carried on to a later stage it is
     what will run, so it is a finding; undone there, the way back to what was committed is none.
     """
-    found = [list(differences) for _before, _after, differences in hops]
+    rows_of_hops = [list(differences) for _before, _after, differences in hops]
     for at, (before, after, differences) in enumerate(hops):
         if after.kind != snapshot.WORKTREE or at + 1 == len(hops):
             continue
         last = hops[-1][1].manifest.entries
-        for number, one in enumerate(differences):
-            if not one.explained or one.before is None or one.after is None:
+        for number, difference in enumerate(differences):
+            if not difference.explained or difference.before is None or difference.after is None:
                 continue
-            end = last.get(one.path)
-            if end is not None and (end.sha256, end.mode) == (one.after.sha256, one.after.mode):
-                found[at][number] = one._replace(
-                    finding=True, evidence=f"{one.evidence}; {hops[-1][1].stage} has it too"
+            end = last.get(difference.path)
+            if end is not None and (end.sha256, end.mode) == (difference.after.sha256, difference.after.mode):
+                rows_of_hops[at][number] = difference._replace(
+                    finding=True, evidence=f"{difference.evidence}; {hops[-1][1].stage} has it too"
                 )
-            elif end is not None and end.sha256 == one.before.sha256:
-                _undone(found, one, start=at + 1, committed=before.stage)
-    return found
+            elif end is not None and end.sha256 == difference.before.sha256:
+                _mark_undone(rows_of_hops, difference, start=at + 1, committed=before.stage)
+    return rows_of_hops
 
 
-def _undone(found: list[list[Difference]], one: Difference, *, start: int, committed: str) -> None:
-    for later in found[start:]:
+def _mark_undone(rows_of_hops: list[list[Difference]], difference: Difference, *, start: int, committed: str) -> None:
+    for later in rows_of_hops[start:]:
         for number, other in enumerate(later):
             if (
-                other.path == one.path
+                other.path == difference.path
                 and other.after is not None
-                and one.before is not None
-                and other.after.sha256 == one.before.sha256
+                and difference.before is not None
+                and other.after.sha256 == difference.before.sha256
             ):
                 words = f"as in {committed} again"
                 later[number] = other._replace(finding=False, explained=words, evidence=f"{other.evidence}; {words}")

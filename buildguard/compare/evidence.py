@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from buildguard.compare.difference import ADDED, CHANGED, MODE, REMOVED, TYPE, Difference, Evidence
+from buildguard.compare.difference import ADDED, CHANGED, MODE, REMOVED, TYPE, Difference, HopEvidence
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker, gcloud
-from buildguard.project.ignore.rules import Rule
+from buildguard.project.ignore.rules import IgnoreRule
 from buildguard.stages import snapshot
 from buildguard.stages.archives.tar import MemberKind, TarReader
-from buildguard.stages.snapshot import Snapshot, Stage
+from buildguard.stages.snapshot import Snapshot, Snapshotter
 from buildguard.system import git, process
 
 _MOST_CONTENT = 256 << 20  # of all files of a hop together; what is beyond is told by digests
 
 
-class Recipe(NamedTuple):
+class CopyRecipe(NamedTuple):
     """How an image is built: its Dockerfile, its context, and the project's paths that it copies.
 
     `doubts` gives the reason for each path of which its Dockerfile does not decide whether the image has it.
@@ -32,18 +32,18 @@ class Recipe(NamedTuple):
     doubts: Mapping[bytes, str] = {}
 
 
-class Side(NamedTuple):
+class HopSide(NamedTuple):
     """One stage of a hop, with its snapshot."""
 
-    stage: Stage
+    stage: Snapshotter
     snapshot: Snapshot
 
 
-class Collector:
+class EvidenceCollector:
     """Evidence for the hops of one chain; `repository` and `commit` are what their history is looked up in, if any."""
 
     def __init__(
-        self, repository: git.Repository | None, commit: str, prefix: bytes, recipes: Callable[[], list[Recipe]]
+        self, repository: git.Repository | None, commit: str, prefix: bytes, recipes: Callable[[], list[CopyRecipe]]
     ) -> None:
         self._repository = repository
         self._commit = commit
@@ -52,15 +52,15 @@ class Collector:
         self._committed: dict[bytes, str] | None = None
         self.notes: list[str] = []
 
-    def of(self, before: Side, after: Side, rows: list[Difference]) -> Evidence:
+    def of(self, before: HopSide, after: HopSide, rows: list[Difference]) -> HopEvidence:
         """What there is to know of the rows of a hop."""
         if not rows:
-            return Evidence()
+            return HopEvidence()
         by_change = {
-            change: {one.path for one in rows if one.change == change}
+            change: {row.path for row in rows if row.change == change}
             for change in (ADDED, REMOVED, CHANGED, MODE, TYPE)
         }
-        closer = {one.path: one for one in rows if one.change in {CHANGED, TYPE}}
+        closer = {row.path: row for row in rows if row.change in {CHANGED, TYPE}}
         contents = [_contents(side, closer) for side in (before, after)]
         to_worktree = after.snapshot.kind == snapshot.WORKTREE and before.snapshot.kind in snapshot.IN_GIT
         drops = self._drops(before, after.snapshot, by_change[REMOVED])
@@ -68,10 +68,10 @@ class Collector:
         image = after.snapshot.kind == snapshot.IMAGE
         recipes = self._recipes_of(after.snapshot) if by_change[REMOVED] and not to_worktree else []
         copied = self._copied(before, recipes) if recipes else None
-        return Evidence(
+        return HopEvidence(
             contents[0],
             contents[1],
-            self._older([one for one in rows if one.change in {ADDED, CHANGED}]),
+            self._find_in_history([row for row in rows if row.change in {ADDED, CHANGED}]),
             drops,
             self._exported(before.snapshot, removed) if not to_worktree and not image else None,
             self._filtered(before.snapshot, by_change[CHANGED]) if to_worktree else {},
@@ -82,25 +82,25 @@ class Collector:
             _doubts(recipes) if image else {},
         )
 
-    def _recipes_of(self, after: Snapshot) -> list[Recipe]:
+    def _recipes_of(self, after: Snapshot) -> list[CopyRecipe]:
         """The Dockerfiles that may have built an image, every one for another stage."""
         recipes = self._recipes()
         return [one for one in recipes if one.dockerfile == after.dockerfile] or recipes
 
-    def _copied(self, before: Side, recipes: list[Recipe]) -> frozenset[bytes]:
+    def _copied(self, before: HopSide, recipes: list[CopyRecipe]) -> frozenset[bytes]:
         """What the Dockerfiles copy, less what docker is told to leave out."""
-        found: set[bytes] = set()
+        paths: set[bytes] = set()
         for recipe in recipes:
             try:
-                rules = docker.Rules(reading(before), recipe.context, recipe.dockerfile)
+                rules = docker.DockerIgnoreRules(file_reader(before), recipe.context, recipe.dockerfile)
             except UnprovenError as error:
                 self.notes.append(error.words)
-                found |= recipe.copied
+                paths |= recipe.copied
                 continue
-            found.update(path for path in recipe.copied if rules.drops(os.fsdecode(path)) is None)
-        return frozenset(found)
+            paths.update(path for path in recipe.copied if rules.drops(os.fsdecode(path)) is None)
+        return frozenset(paths)
 
-    def _older(self, rows: list[Difference]) -> dict[tuple[bytes, str], str]:
+    def _find_in_history(self, rows: list[Difference]) -> dict[tuple[bytes, str], str]:
         """The newest commit that gave each path the blob that it has now."""
         found: dict[tuple[bytes, str], str] = {}
         if self._repository is None or not self._commit or not rows:
@@ -129,23 +129,25 @@ class Collector:
 
     # -------------------------------------------------------------------------------------- who drops what
 
-    def _drops(self, before: Side, after: Snapshot, removed: AbstractSet[bytes]) -> dict[bytes, str]:
+    def _drops(self, before: HopSide, after: Snapshot, removed: AbstractSet[bytes]) -> dict[bytes, str]:
         """The ignore rules that explain why some paths did not arrive."""
         if not removed or after.kind not in {snapshot.ARCHIVE, snapshot.IMAGE}:
             return {}
-        read = reading(before)
+        read = file_reader(before)
         try:
             if after.kind == snapshot.ARCHIVE:
                 has_git = (
                     before.snapshot.kind in {snapshot.COMMIT, snapshot.INDEX, snapshot.WORKTREE} and not self._prefix
                 )
-                found = gcloud.Rules(read, has_git=has_git)
-                rules: dict[bytes, Rule | None] = {path: found.drops(os.fsdecode(path)) for path in removed}
+                ignore_rules = gcloud.GcloudIgnoreRules(read, has_git=has_git)
+                rules: dict[bytes, IgnoreRule | None] = {
+                    path: ignore_rules.drops(os.fsdecode(path)) for path in removed
+                }
             else:
                 recipes = self._recipes_of(after)
-                several = [docker.Rules(read, recipe.context, recipe.dockerfile) for recipe in recipes]
+                several = [docker.DockerIgnoreRules(read, recipe.context, recipe.dockerfile) for recipe in recipes]
                 # without a file of its own gcloud may never have sent anything
-                sent = gcloud.Rules(read, has_git=False) if read(gcloud.FILE) is not None else None
+                sent = gcloud.GcloudIgnoreRules(read, has_git=False) if read(gcloud.FILE) is not None else None
                 rules = {
                     path: _first(several, os.fsdecode(path)) or (sent.drops(os.fsdecode(path)) if sent else None)
                     for path in removed
@@ -160,7 +162,7 @@ class Collector:
         attributes = any(path.rpartition(b"/")[2] == b".gitattributes" for path in before.manifest.entries)
         if not removed or not attributes or self._repository is None or before.kind != snapshot.COMMIT:
             return None
-        found: dict[bytes, str] = {}
+        digests: dict[bytes, str] = {}
         child = self._repository.exported(before.commit)
         assert child.stdout is not None
         try:
@@ -170,12 +172,12 @@ class Collector:
                     digest = hashlib.sha256()
                     for piece in reader.content():
                         digest.update(piece)
-                    found[member.path[len(self._prefix) :]] = digest.hexdigest()
+                    digests[member.path[len(self._prefix) :]] = digest.hexdigest()
         except UnprovenError:
             return None
         finally:
             process.stop(child)
-        return found
+        return digests
 
     # -------------------------------------------------------------------------------------- git's own filters
 
@@ -195,7 +197,7 @@ class Collector:
             return {}
         crlf = self._repository.setting("core.autocrlf")
         return {
-            path: (before.manifest.entries[path].blob, _named(attributes.get(self._prefix + path, {}), crlf))
+            path: (before.manifest.entries[path].blob, _name_filters(attributes.get(self._prefix + path, {}), crlf))
             for path in same
         }
 
@@ -214,14 +216,14 @@ class Collector:
 _FILTERS = ("text", "eol", "ident", "working-tree-encoding")
 
 
-def _named(attributes: Mapping[str, str], crlf: str) -> str:
+def _name_filters(attributes: Mapping[str, str], crlf: str) -> str:
     words = [f"{name}={value}" if value != "set" else name for name, value in attributes.items()]
     return (
         ", ".join([*words, *([f"core.autocrlf={crlf}"] if crlf and "eol" not in attributes else [])]) or "its filters"
     )
 
 
-def _doubts(recipes: list[Recipe]) -> dict[bytes, str]:
+def _doubts(recipes: list[CopyRecipe]) -> dict[bytes, str]:
     """Why the image may lack a path: by what one Dockerfile leaves open, or since several may have built it."""
     found = {path: f"{reason} ({one.dockerfile})" for one in recipes for path, reason in one.doubts.items()}
     if len(recipes) > 1:
@@ -232,12 +234,12 @@ def _doubts(recipes: list[Recipe]) -> dict[bytes, str]:
     return found
 
 
-def _first(several: list[docker.Rules], path: str) -> Rule | None:
-    rules = [one.drops(path) for one in several]
+def _first(several: list[docker.DockerIgnoreRules], path: str) -> IgnoreRule | None:
+    rules = [docker_rules.drops(path) for docker_rules in several]
     return rules[0] if rules and all(rules) else None
 
 
-def reading(side: Side) -> Callable[[str], bytes | None]:
+def file_reader(side: HopSide) -> Callable[[str], bytes | None]:
     """Reads a file of a stage by its path; None where there is none."""
 
     def read(name: str) -> bytes | None:
@@ -250,7 +252,7 @@ def reading(side: Side) -> Callable[[str], bytes | None]:
     return read
 
 
-def _contents(side: Side, rows: Mapping[bytes, Difference]) -> dict[bytes, bytes]:
+def _contents(side: HopSide, rows: Mapping[bytes, Difference]) -> dict[bytes, bytes]:
     left = _MOST_CONTENT
     wanted = []
     for path in rows:
@@ -265,7 +267,7 @@ def _contents(side: Side, rows: Mapping[bytes, Difference]) -> dict[bytes, bytes
         return {}
 
 
-def _readable(side: Side, paths: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def _readable(side: HopSide, paths: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """The contents that are still what was hashed."""
     for path, content in side.stage.originals(paths).items():
         entry = side.snapshot.manifest.entries[path]

@@ -10,33 +10,33 @@ from typing import NamedTuple
 
 from buildguard.docker.image_stage import ImageFiles
 from buildguard.docker.images import Image
-from buildguard.docker.sandbox import Cell
+from buildguard.docker.sandbox import Sandbox
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.locate import Place, locate
+from buildguard.locate import WorkScope, locate
 from buildguard.project import config as configs
 from buildguard.project import discovery, image_layout
 from buildguard.project.config import Config, config_files
-from buildguard.project.sources import Selection, choose
+from buildguard.project.sources import SourceSelection, choose
 from buildguard.stages.stage import Entry
 
 _PREFIX = "image:"
 
 
-class Project(NamedTuple):
+class LocalProject(NamedTuple):
     """The project around us, which the image may have been built of, and how its images are built.
 
     `paths` are all that there are, `entries` and `sources` the Python among them.
     """
 
-    place: Place
+    place: WorkScope
     config: Config
     paths: frozenset[str]
     entries: Sequence[Entry]
     sources: frozenset[str]
-    recipes: Sequence[discovery.Recipe]
+    recipes: Sequence[discovery.ImageRecipe]
 
 
-class Located(NamedTuple):
+class ProjectLocation(NamedTuple):
     """Where the project lies: its folders in the image, the project's path of each file there, and who says so.
 
     `recipe` is how the image was built, None where that is not known.
@@ -44,8 +44,8 @@ class Located(NamedTuple):
 
     roots: tuple[str, ...]
     twins: dict[str, str]
-    told_by: str
-    recipe: discovery.Recipe | None = None
+    reported_by: str
+    recipe: discovery.ImageRecipe | None = None
 
 
 def parse(text: str) -> tuple[str, str]:
@@ -58,21 +58,21 @@ def parse(text: str) -> tuple[str, str]:
     return reference, f"/{root.strip('/')}" if colon else ""
 
 
-def project_around(cwd: Path, service: str, commit: str = "") -> Project:
+def load_project(cwd: Path, service: str, commit: str = "") -> LocalProject:
     """The project that a folder is in, as a commit has it; without a commit, as it is on disk."""
     place = locate(cwd, (f"commit:{commit}",) if commit else ())
     config = configs.read(config_files(place.stage))
-    sources = choose(place.stage, Selection((), config.include, config.exclude)).sources
+    sources = choose(place.stage, SourceSelection((), config.include, config.exclude)).sources
     paths = frozenset(os.fsdecode(entry.path) for entry in place.stage.entries())
     names = frozenset(os.fsdecode(entry.path) for entry in sources)
-    recipes = discovery.recipes(place.stage, config, service)
-    return Project(place, config, paths, sources, names, recipes)
+    recipes = discovery.list_recipes(place.stage, config, service)
+    return LocalProject(place, config, paths, sources, names, recipes)
 
 
-class Finder:
+class ProjectFinder:
     """Finds a project in one image, whose files it reads on the way."""
 
-    def __init__(self, project: Project, image: Image, cell: Cell, files: ImageFiles, root: str) -> None:
+    def __init__(self, project: LocalProject, image: Image, cell: Sandbox, files: ImageFiles, root: str) -> None:
         """`root` is where somebody says that it lies, empty where nobody does."""
         self._project = project
         self._image = image
@@ -80,15 +80,15 @@ class Finder:
         self._files = files
         self._root = root
 
-    def located(self) -> Located:
+    def located(self) -> ProjectLocation:
         """Where the project lies; raises UnprovenError where nobody can tell."""
         given = self._root or self._project.config.image_root
         if given:
-            return self._at(given, "the command line" if self._root else self._project.config.file)
-        found = self._by_dockerfile() or self._by_match() or self._by_folder()
-        if found is None:
+            return self._locate_at(given, "the command line" if self._root else self._project.config.file)
+        location = self._by_dockerfile() or self._by_match() or self._by_folder()
+        if location is None:
             raise self._nowhere("")
-        return found
+        return location
 
     def _nowhere(self, why: str) -> UnprovenError:
         reference, folder = self._image.reference, self._image.folder
@@ -98,7 +98,7 @@ class Finder:
             hint=f"say it: buildguard check image:{reference}:{likely}, or root in [tool.buildguard.deploy]",
         )
 
-    def _at(self, root: str, told_by: str) -> Located:
+    def _locate_at(self, root: str, told_by: str) -> ProjectLocation:
         """A folder that somebody named: its twins by a Dockerfile, or by the best match of paths."""
         real = self._files.read(root)
         if not real:
@@ -107,35 +107,35 @@ class Finder:
         planned = [(self._layout(recipe).twins, recipe) for recipe in self._project.recipes]
         fitting, recipe = max(planned, key=lambda one: sum(path in one[0] for path in under), default=({}, None))
         if any(path in fitting for path in under):
-            return Located((real,), fitting, told_by, recipe)
-        match = image_layout.best_match(under, self._project.sources, self._prefixes())
+            return ProjectLocation((real,), fitting, told_by, recipe)
+        match = image_layout.find_best_match(under, self._project.sources, self._prefixes())
         if match is not None and match.root == real and match.certain:
-            return Located((real,), self._mapped(under, real, match.prefix), told_by, self._only_recipe())
-        return Located((real,), self._mapped(under, real, ""), told_by, self._only_recipe())
+            return ProjectLocation((real,), self._mapped(under, real, match.prefix), told_by, self._only_recipe())
+        return ProjectLocation((real,), self._mapped(under, real, ""), told_by, self._only_recipe())
 
-    def _only_recipe(self) -> discovery.Recipe | None:
+    def _only_recipe(self) -> discovery.ImageRecipe | None:
         recipes = self._project.recipes
         return recipes[0] if len(recipes) == 1 else None
 
-    def _by_dockerfile(self) -> Located | None:
+    def _by_dockerfile(self) -> ProjectLocation | None:
         """The recipe that the image bears out, if it is one only."""
-        borne_out: list[tuple[int, str, Located]] = []
+        borne_out: list[tuple[int, str, ProjectLocation]] = []
         for recipe in self._project.recipes:
             planned = self._layout(recipe)
             expected = {place for place, path in planned.twins.items() if path in self._project.sources}
             roots = [root for root in planned.roots if any(image_layout.is_below(place, root) for place in expected)]
             real = tuple(filter(None, (self._files.read(root) for root in roots)))
-            there = [place for root in real for place in self.under(root) if place.endswith(".py")]
-            twins = expected.intersection(os.fsdecode(path) for path in self._files.found)
-            if twins and (2 * len(twins) >= len(there) or 2 * len(twins) >= len(expected)):
+            sources = [place for root in real for place in self.under(root) if place.endswith(".py")]
+            twins = expected.intersection(os.fsdecode(path) for path in self._files.entries)
+            if twins and (2 * len(twins) >= len(sources) or 2 * len(twins) >= len(expected)):
                 name = recipe.service.dockerfile
-                borne_out.append((len(twins), name, Located(real, planned.twins, name, recipe)))
-        borne_out.sort(key=lambda one: one[0], reverse=True)
+                borne_out.append((len(twins), name, ProjectLocation(real, planned.twins, name, recipe)))
+        borne_out.sort(key=lambda candidate: candidate[0], reverse=True)
         if len({located.roots for _count, _name, located in borne_out}) > 1 and borne_out[0][0] == borne_out[1][0]:
             raise self._nowhere(f": {' and '.join(name for _count, name, _located in borne_out)} both fit (--service)")
         return borne_out[0][2] if borne_out else None
 
-    def _by_match(self) -> Located | None:
+    def _by_match(self) -> ProjectLocation | None:
         """The folder, anywhere in the image, that holds most of the project."""
         from buildguard.stages.archives.tar import MemberKind, TarReader
 
@@ -148,7 +148,7 @@ class Finder:
                 path = "/" + os.fsdecode(member.path).strip("/")
                 if member.kind is not MemberKind.FOLDER and os.path.basename(path) in names:
                     paths.append(path)
-        match = image_layout.best_match(paths, self._project.sources, self._prefixes())
+        match = image_layout.find_best_match(paths, self._project.sources, self._prefixes())
         if match is None:
             raise self._nowhere(": no file in it has a path of this project")
         if not match.certain or match.root == "/":
@@ -157,20 +157,20 @@ class Finder:
         real = self._files.read(match.root)
         under = list(self.under(real))
         mapped = self._mapped(under, real, match.prefix)
-        return Located((real,), mapped, "the best match of paths", self._only_recipe())
+        return ProjectLocation((real,), mapped, "the best match of paths", self._only_recipe())
 
-    def _by_folder(self) -> Located | None:
+    def _by_folder(self) -> ProjectLocation | None:
         """With no project around us: the folder in which the image runs, if it is one of its own."""
         folder = self._image.folder
         real = self._files.read(folder) if folder != "/" else ""
         under = list(self.under(real)) if real else []
         if not any(path.endswith(".py") and not image_layout.is_installed(path) for path in under):
             return None
-        return Located((real,), self._mapped(under, real, ""), "the image's WORKDIR")
+        return ProjectLocation((real,), self._mapped(under, real, ""), "the image's WORKDIR")
 
-    def _layout(self, recipe: discovery.Recipe) -> image_layout.Layout:
+    def _layout(self, recipe: discovery.ImageRecipe) -> image_layout.Layout:
         service = recipe.service
-        return image_layout.of_dockerfile(
+        return image_layout.follow_dockerfile(
             recipe.dockerfile, dict(service.build_args), service.stage, service.context, self._project.paths
         )
 
@@ -184,9 +184,9 @@ class Finder:
         """What was read at and below a path of the image."""
         start = os.fsencode(root.rstrip("/")) + b"/"
         whole = os.fsencode(root)
-        return (os.fsdecode(path) for path in self._files.found if path.startswith(start) or path == whole)
+        return (os.fsdecode(path) for path in self._files.entries if path.startswith(start) or path == whole)
 
-    def elsewhere(self, located: Located) -> dict[bytes, bytes]:
+    def elsewhere(self, located: ProjectLocation) -> dict[bytes, bytes]:
         """The project's files that the Dockerfile copies out of the project's folders, and that are in the image there."""
         if located.recipe is None:
             return {}
@@ -202,7 +202,7 @@ class Finder:
         for place, path in outside.items():
             root = next((one for one in real if image_layout.is_below(place, one)), "")
             there = os.fsencode(real.get(root, "").rstrip("/") + place[len(root.rstrip("/")) :])
-            if root and there in self._files.found:
+            if root and there in self._files.entries:
                 found[os.fsencode(path)] = there
         return found
 
@@ -211,10 +211,10 @@ class Finder:
         start = f"{prefix}/" if prefix else ""
         return {path: start + _inside(path, root) for path in paths}
 
-    def places(self, located: Located) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+    def places(self, located: ProjectLocation) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
         """The project's files by their paths, and what was installed among them by its path in the image."""
         environments = [
-            os.path.dirname(os.fsdecode(path)) for path in self._files.found if path.endswith(b"/pyvenv.cfg")
+            os.path.dirname(os.fsdecode(path)) for path in self._files.entries if path.endswith(b"/pyvenv.cfg")
         ]
         own: dict[bytes, bytes] = {}
         installed: dict[bytes, bytes] = {}

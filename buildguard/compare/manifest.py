@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from buildguard.compare.open_stage import Where, looked_at, opened
-from buildguard.diagnostic import shown_path
+from buildguard.compare.open_stage import CloudLocation, open_stages, take_snapshot
+from buildguard.diagnostic import display_path
 from buildguard.stages.snapshot import Snapshot
 
 
-class Listed(NamedTuple):
+class ManifestResult(NamedTuple):
     """What `manifest` returns: a snapshot, and the names that not every tool reads back from SHA256SUMS."""
 
     snapshot: Snapshot
@@ -29,25 +29,25 @@ def manifest(
     *,
     brief: bool = False,
     out: Path | None = None,
-    where: Where = Where(),  # noqa: B008
-) -> Listed:
+    where: CloudLocation = CloudLocation(),  # noqa: B008
+) -> ManifestResult:
     """The manifest of one stage; `brief` where SHA256SUMS is all that is wanted, `out` the file that it is written to.
 
     That file is no part of the stage, or no `sha256sum -c` could ever succeed. Raises UsageError for what is no stage.
     """
-    opened_stage = opened(cwd, [text], brief=brief, where=where)[0]
-    snapshot = looked_at(opened_stage.stage, text)
+    opened_stage = open_stages(cwd, [text], brief=brief, where=where)[0]
+    snapshot = take_snapshot(opened_stage.stage, text)
     if out is not None and opened_stage.root is not None:
-        snapshot = _without(snapshot, os.fsencode(os.path.relpath(os.path.realpath(cwd / out), opened_stage.root)))
-    return Listed(snapshot, tuple(snapshot.manifest.odd()))
+        snapshot = _without_path(snapshot, os.fsencode(os.path.relpath(os.path.realpath(cwd / out), opened_stage.root)))
+    return ManifestResult(snapshot, tuple(snapshot.manifest.odd()))
 
 
-def _without(snapshot: Snapshot, path: bytes) -> Snapshot:
+def _without_path(snapshot: Snapshot, path: bytes) -> Snapshot:
     from buildguard.stages.manifest import Manifest
 
     entries = snapshot.manifest.entries
     if path not in entries:
         return snapshot
-    rest = Manifest([one for one in entries.values() if one.path != path], snapshot.manifest.extras)
-    note = f"{shown_path(path)} is what this is written to, and left out"
+    rest = Manifest([entry for entry in entries.values() if entry.path != path], snapshot.manifest.extras)
+    note = f"{display_path(path)} is what this is written to, and left out"
     return snapshot._replace(manifest=rest, notes=(*snapshot.notes, note))

@@ -13,8 +13,8 @@ from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import config as configs
 from buildguard.project.config import config_files
 from buildguard.stages import snapshot
-from buildguard.stages.git_objects import InGit
-from buildguard.stages.snapshot import Stage
+from buildguard.stages.git_objects import GitStage
+from buildguard.stages.snapshot import Snapshotter
 from buildguard.system import git
 
 _BUILD = "build:"
@@ -22,44 +22,44 @@ _BUCKET = "gs://"
 _ARCHIVES = (".tar", ".tgz", ".tar.gz", ".zip")
 
 
-class Opened(NamedTuple):
+class OpenStage(NamedTuple):
     """A stage of the command line, and the repository that it belongs to, below `prefix` in it."""
 
-    stage: Stage
+    stage: Snapshotter
     repository: git.Repository | None = None
     prefix: bytes = b""
-    judged: InGit | None = None
+    git_stage: GitStage | None = None
     root: Path | None = None
 
 
-class Where(NamedTuple):
+class CloudLocation(NamedTuple):
     """The project and the region that a command line names, empty where it names none."""
 
     project: str = ""
     region: str = ""
 
-    def filled(self, cwd: Path) -> Where:
+    def filled(self, cwd: Path) -> CloudLocation:
         """The same with what the configuration around a folder says."""
         table = configs.read(config_files(locate.locate(cwd, ()).stage)).cloud
-        return Where(self.project or table.project, self.region or table.region)
+        return CloudLocation(self.project or table.project, self.region or table.region)
 
 
-def opened(
+def open_stages(
     cwd: Path,
     texts: Sequence[str],
     *,
     brief: bool = False,
-    where: Where = Where(),  # noqa: B008
+    where: CloudLocation = CloudLocation(),  # noqa: B008
     project: str = "",
-) -> list[Opened]:
+) -> list[OpenStage]:
     """The stages of a command line; those in git are narrowed to the folder that `dir:` names.
 
     `project` is the commit whose files an image should have, in place of those on disk.
     """
-    disks = {text: _on_disk(cwd, text, brief=brief) for text in texts if _is_folder(text)}
-    below = {one.prefix for one in disks.values() if one.repository is not None}
+    disks = {text: _open_on_disk(cwd, text, brief=brief) for text in texts if _is_folder(text)}
+    below = {stage.prefix for stage in disks.values() if stage.repository is not None}
     prefix = below.pop() if len(below) == 1 else b""
-    return [disks[text] if text in disks else _other(cwd, text, prefix, where, project) for text in texts]
+    return [disks[text] if text in disks else _open_other(cwd, text, prefix, where, project) for text in texts]
 
 
 def _is_folder(text: str) -> bool:
@@ -67,7 +67,7 @@ def _is_folder(text: str) -> bool:
     return text.startswith("dir:") or not (text.startswith(known) or text.endswith(_ARCHIVES))
 
 
-def _on_disk(cwd: Path, text: str, *, brief: bool) -> Opened:
+def _open_on_disk(cwd: Path, text: str, *, brief: bool) -> OpenStage:
     root = Path(os.path.realpath(cwd / (text.removeprefix("dir:") or ".")))
     if not root.is_dir():
         raise UsageError(
@@ -81,26 +81,26 @@ def _on_disk(cwd: Path, text: str, *, brief: bool) -> Opened:
         if not prefix or repository.tracks(prefix):
             repository = repository._replace(top=top)
             listing = repository.working_tree()  # git works while the rest is being imported
-            return Opened(_disk(text, root, listing, prefix, brief=brief), repository, prefix, root=root)
-    return Opened(_disk(text, root, None, b"", brief=brief), root=root)
+            return OpenStage(_disk(text, root, listing, prefix, brief=brief), repository, prefix, root=root)
+    return OpenStage(_disk(text, root, None, b"", brief=brief), root=root)
 
 
-def _disk(text: str, root: Path, listing: git.Listing | None, prefix: bytes, *, brief: bool) -> Stage:
-    from buildguard.stages.filesystem_snapshot import Disk
+def _disk(text: str, root: Path, listing: git.WorktreeListing | None, prefix: bytes, *, brief: bool) -> Snapshotter:
+    from buildguard.stages.filesystem_snapshot import DiskSnapshotter
 
-    return Disk(text, root, listing, prefix, brief=brief)
+    return DiskSnapshotter(text, root, listing, prefix, brief=brief)
 
 
-def _other(cwd: Path, text: str, prefix: bytes, where: Where, project: str) -> Opened:
+def _open_other(cwd: Path, text: str, prefix: bytes, where: CloudLocation, project: str) -> OpenStage:
     kind, _, rest = text.partition(":")
     if text.startswith(_BUILD):
-        from buildguard.compare.build_stage import Built
+        from buildguard.compare.build_stage import BuildSnapshotter
 
-        return Opened(Built(text, *where.filled(cwd)))
+        return OpenStage(BuildSnapshotter(text, *where.filled(cwd)))
     if text.startswith(_BUCKET):
-        from buildguard.gcp.object_stage import Object
+        from buildguard.gcp.object_stage import ObjectSnapshotter
 
-        return Opened(Object(text))
+        return OpenStage(ObjectSnapshotter(text))
     if kind in {"commit", "index"}:
         repository = git.repository_of(cwd)
         if repository is None:
@@ -108,23 +108,23 @@ def _other(cwd: Path, text: str, prefix: bytes, where: Where, project: str) -> O
         if kind == "index" and rest:
             raise UsageError("'index:' takes nothing after the colon")
         from buildguard.stages.git_objects import commit_of, index_of
-        from buildguard.stages.git_snapshot import Git
+        from buildguard.stages.git_snapshot import GitSnapshotter
 
         judged = index_of(repository) if kind == "index" else commit_of(repository, rest or "HEAD")
-        return Opened(Git(judged, prefix), repository, prefix, judged)
+        return OpenStage(GitSnapshotter(judged, prefix), repository, prefix, judged)
     if kind == "image":
-        from buildguard.compare.image_stage import Image
+        from buildguard.compare.image_stage import ImageSnapshotter
 
-        return Opened(Image(cwd, text, project))
+        return OpenStage(ImageSnapshotter(cwd, text, project))
     file = cwd / (rest if kind in {"tar", "manifest"} else text)
     if not file.is_file():
         raise UsageError(f"there is no file '{rest if kind in {'tar', 'manifest'} else text}'")
-    from buildguard.stages.archive_snapshot import Archive, Written
+    from buildguard.stages.archive_snapshot import ArchiveSnapshotter, ManifestSnapshotter
 
-    return Opened(Written(text, file) if kind == "manifest" else Archive(text, file))
+    return OpenStage(ManifestSnapshotter(text, file) if kind == "manifest" else ArchiveSnapshotter(text, file))
 
 
-def looked_at(stage: Stage, name: str) -> snapshot.Snapshot:
+def take_snapshot(stage: Snapshotter, name: str) -> snapshot.Snapshot:
     """The snapshot of a stage; nothing seen is nothing proven, and what cannot be read has no differences."""
     from buildguard.stages.manifest import Manifest
 

@@ -7,24 +7,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from buildguard.project.ignore import docker, gcloud
-from buildguard.project.ignore.rules import Rule, parents
-from buildguard.project.upload import _target, chosen
+from buildguard.project.ignore.rules import IgnoreRule, parents
+from buildguard.project.upload import _target, select_uploaded
 from buildguard.remote.source_names import SUFFIXES
-from buildguard.stages.manifest import EXECUTABLE, LINK, Entry, Manifest, folded
+from buildguard.stages.manifest import EXECUTABLE, LINK, Manifest, ManifestEntry, fold_path
 from buildguard.stages.snapshot import Snapshot
 
 _LARGE = 50 << 20
 
 
-class Dropped(NamedTuple):
+class DroppedPath(NamedTuple):
     """A path that is not sent, and the rule; it `matters` where Python or the Dockerfile would want it."""
 
     path: bytes
-    by: Rule
+    rule: IgnoreRule
     matters: bool
 
 
-class Killer(NamedTuple):
+class UploadRisk(NamedTuple):
     """Something that builds well and fails later: its kind, the path, and what happens."""
 
     kind: str
@@ -32,113 +32,119 @@ class Killer(NamedTuple):
     message: str
 
 
-class Plan(NamedTuple):
+class UploadPlan(NamedTuple):
     """What is sent (paths, in order), what is dropped, and what will surprise somebody."""
 
     sent: tuple[bytes, ...]
-    dropped: tuple[Dropped, ...]
-    killers: tuple[Killer, ...]
+    dropped: tuple[DroppedPath, ...]
+    killers: tuple[UploadRisk, ...]
 
 
-def plan(
+def plan_upload(
     committed: Snapshot,
     worktree: Manifest,
     read: Callable[[str], bytes | None],
     recipes: Sequence[tuple[str, str, frozenset[bytes]]],
     *,
     has_git: bool,
-) -> Plan:
+) -> UploadPlan:
     """What becomes of a commit whose working tree is at hand; `recipes` are Dockerfile, context and what it copies.
 
     Raises UnprovenError where gcloud or docker fail on their ignore files.
     """
-    rules = gcloud.Rules(read, has_git=has_git)
+    rules = gcloud.GcloudIgnoreRules(read, has_git=has_git)
     copied = frozenset[bytes]().union(*(paths for _dockerfile, _context, paths in recipes))
-    sent, dropped = chosen(committed.manifest.entries, rules)
+    sent, dropped = select_uploaded(committed.manifest.entries, rules)
     names = {entry.path: entry for entry in sent}
-    gone = tuple(Dropped(entry.path, rule, _matters(entry.path, copied)) for entry, rule in dropped)
+    gone = tuple(DroppedPath(entry.path, rule, _matters(entry.path, copied)) for entry, rule in dropped)
     killers = [
         *(
-            Killer("dropped", one.path, f"tracked by git, and gcloud does not send it: {one.by}")
-            for one in gone
-            if one.by.line or one.matters
+            UploadRisk("dropped", drop.path, f"tracked by git, and gcloud does not send it: {drop.rule}")
+            for drop in gone
+            if drop.rule.line or drop.matters
         ),
         *_untracked(committed.manifest, worktree, rules),
         *_kept_from_docker(names, read, recipes, copied),
-        *_links(names, copied),
-        *_collisions(names),
-        *_by_size(names),
-        *_bits(names, worktree),
-        *_marked(names, committed.marks),
+        *_link_risks(names, copied),
+        *_collision_risks(names),
+        *_size_risks(names),
+        *_mode_risks(names, worktree),
+        *_mark_risks(names, committed.marks),
     ]
-    return Plan(tuple(names), gone, tuple(killers))
+    return UploadPlan(tuple(names), gone, tuple(killers))
 
 
 def _matters(path: bytes, copied: frozenset[bytes]) -> bool:
     return path.endswith(SUFFIXES) or path in copied
 
 
-def _untracked(committed: Manifest, worktree: Manifest, rules: gcloud.Rules) -> Iterator[Killer]:
+def _untracked(committed: Manifest, worktree: Manifest, rules: gcloud.GcloudIgnoreRules) -> Iterator[UploadRisk]:
     for path in worktree.entries:
         if path not in committed.entries and rules.drops(os.fsdecode(path)) is None:
-            yield Killer(
+            yield UploadRisk(
                 "untracked", path, "not in the commit, and `gcloud builds submit` would send it; buildguard does not"
             )
 
 
 def _kept_from_docker(
-    sent: Mapping[bytes, Entry],
+    sent: Mapping[bytes, ManifestEntry],
     read: Callable[[str], bytes | None],
     recipes: Sequence[tuple[str, str, frozenset[bytes]]],
     copied: frozenset[bytes],
-) -> Iterator[Killer]:
+) -> Iterator[UploadRisk]:
     for dockerfile, context, paths in recipes:
-        rules = docker.Rules(read, context, dockerfile)
+        rules = docker.DockerIgnoreRules(read, context, dockerfile)
         for path in sent:
             rule = rules.drops(os.fsdecode(path)) if path in paths and _matters(path, copied) else None
             if rule is not None:
-                yield Killer("dockerignore", path, f"the Dockerfile would copy it, and docker does not send it: {rule}")
+                yield UploadRisk(
+                    "dockerignore", path, f"the Dockerfile would copy it, and docker does not send it: {rule}"
+                )
 
 
-def _links(sent: Mapping[bytes, Entry], copied: frozenset[bytes]) -> Iterator[Killer]:
+def _link_risks(sent: Mapping[bytes, ManifestEntry], copied: frozenset[bytes]) -> Iterator[UploadRisk]:
     folders = {folder for path in sent for folder in parents(os.fsdecode(path))}
     for path, entry in sent.items():
         if entry.mode != LINK:
             continue
         target = _target(os.fsdecode(path), entry)
         if not target:
-            yield Killer("symlink", path, f"leads out of what is sent, to {os.fsdecode(entry.text)}: it will dangle")
+            yield UploadRisk(
+                "symlink", path, f"leads out of what is sent, to {os.fsdecode(entry.text)}: it will dangle"
+            )
         elif target != "." and os.fsencode(target) not in sent and target not in folders:
-            yield Killer("symlink", path, f"leads to {target}, which is not sent: it will dangle")
+            yield UploadRisk("symlink", path, f"leads to {target}, which is not sent: it will dangle")
         elif path in copied and os.fsencode(target) in sent and os.fsencode(target) not in copied:
-            yield Killer("symlink", path, f"leads to {target}, which the Dockerfile copies nowhere: it may dangle")
+            yield UploadRisk("symlink", path, f"leads to {target}, which the Dockerfile copies nowhere: it may dangle")
 
 
-def _collisions(sent: Mapping[bytes, Entry]) -> Iterator[Killer]:
-    found: dict[str, bytes] = {}
+def _collision_risks(sent: Mapping[bytes, ManifestEntry]) -> Iterator[UploadRisk]:
+    by_folded_path: dict[str, bytes] = {}
     for path in sent:
-        other = found.setdefault(folded(path), path)
+        other = by_folded_path.setdefault(fold_path(path), path)
         if other != path:
-            yield Killer("collision", path, f"may be one name with {os.fsdecode(other)} on a disk that ignores case")
+            yield UploadRisk(
+                "collision", path, f"may be one name with {os.fsdecode(other)} on a disk that ignores case"
+            )
 
 
-def _by_size(sent: Mapping[bytes, Entry]) -> Iterator[Killer]:
+def _size_risks(sent: Mapping[bytes, ManifestEntry]) -> Iterator[UploadRisk]:
     for path, entry in sent.items():
         if entry.size > _LARGE:
-            yield Killer("large", path, f"{entry.size >> 20} MB are sent with every build")
+            yield UploadRisk("large", path, f"{entry.size >> 20} MB are sent with every build")
 
 
-def _bits(sent: Mapping[bytes, Entry], worktree: Manifest) -> Iterator[Killer]:
+def _mode_risks(sent: Mapping[bytes, ManifestEntry], worktree: Manifest) -> Iterator[UploadRisk]:
     for path, entry in sent.items():
         here = worktree.entries.get(path)
         if here is not None and {entry.mode, here.mode} > {EXECUTABLE} and here.type == entry.type:
             words = (
                 "executable here, and not in the commit" if here.mode == EXECUTABLE else "executable in the commit only"
             )
-            yield Killer("mode", path, words)
+            yield UploadRisk("mode", path, words)
     twins = [path for path in sent if path in worktree.extras.twins]
     for path in twins:
-        yield Killer("hard-link", path, "a hard link here; it is sent as a file of its own")
+        yield UploadRisk("hard-link", path, "a hard link here; it is sent as a file of its own")
 
 
 _MARKS = {
@@ -147,7 +153,7 @@ _MARKS = {
 }
 
 
-def _marked(sent: Mapping[bytes, Entry], marks: Mapping[bytes, str]) -> Iterator[Killer]:
+def _mark_risks(sent: Mapping[bytes, ManifestEntry], marks: Mapping[bytes, str]) -> Iterator[UploadRisk]:
     for path, mark in marks.items():
         if path in sent:
-            yield Killer(mark, path, _MARKS[mark])
+            yield UploadRisk(mark, path, _MARKS[mark])

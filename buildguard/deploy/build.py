@@ -8,21 +8,21 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from buildguard.check.result import Report
+from buildguard.check.result import CheckReport
 from buildguard.compare.chain import Chain
 from buildguard.compare.difference import CODES, REMOVED, Difference
 from buildguard.deploy import fallback
-from buildguard.deploy.prepare import Prepared
-from buildguard.diagnostic import count, of_unproven, shown_path
+from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.diagnostic import count, display_path, unproven_line
 from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps
-from buildguard.docker.build_image import BuildFailedError, Dockerfile
+from buildguard.docker.build_image import BuildFailedError, DockerfileBuild
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.gcp.build_log import Heard, followed
-from buildguard.gcp.cloud_build import GRACE, SUCCESS, CloudBuild, Seen, source_of
-from buildguard.gcp.storage import ChangedError, Storage, Stored
-from buildguard.project.cloudbuild.steps import plan, seconds
-from buildguard.project.cloudbuild.substitutions import replaced, settled
+from buildguard.gcp.build_log import BuildLogSink, follow_build
+from buildguard.gcp.cloud_build import GRACE, SUCCESS, BuildStatus, CloudBuildClient, source_of
+from buildguard.gcp.storage import ChangedError, StorageClient, StoredObject
+from buildguard.project.cloudbuild.steps import plan_build_steps, seconds
+from buildguard.project.cloudbuild.substitutions import resolve_substitutions, substitute
 from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.remote.source_names import SUFFIXES
 
@@ -31,7 +31,7 @@ _QUEUE = 3600  # seconds that a build may wait for its worker
 _SECRETS_FILE = "BUILDGUARD_SECRETS_FILE"
 
 
-class Built(NamedTuple):
+class BuiltImage(NamedTuple):
     """An image that was made: the reference by which it is had here, its name to push, and its digest (empty: not pushed).
 
     `evidence` is what is written down of it.
@@ -48,7 +48,7 @@ class BuildEndedError(GuardError):
 
     exit_code = 1
 
-    def __init__(self, build: Seen, row: fallback.Row) -> None:
+    def __init__(self, build: BuildStatus, row: fallback.FallbackRule) -> None:
         super().__init__(f"the build {build.id} ended with {build.ending}", hint=f"look at {build.log_url}")
         self.build = build
         self.row = row
@@ -56,65 +56,72 @@ class BuildEndedError(GuardError):
         self.exit_code = 1 if row.leads_to == fallback.STOP else 3
 
 
-def substituted(prepared: Prepared, known: Mapping[str, str]) -> str:
+def fill_image_name(prepared: PreparedDeploy, known: Mapping[str, str]) -> str:
     """The name of the image with everything in it filled in."""
     build = prepared.plan.building.build
     dynamic = bool((build.get("options") or {}).get("dynamicSubstitutions"))
-    return replaced(prepared.plan.building.image, settled(build.get("substitutions") or {}, known, dynamic=dynamic))
+    return substitute(
+        prepared.plan.building.image, resolve_substitutions(build.get("substitutions") or {}, known, dynamic=dynamic)
+    )
 
 
 # ------------------------------------------------------------------------------------------ in Cloud Build
 
 
-def in_cloud(
-    prepared: Prepared,
-    stored: Stored,
+def build_in_cloud(
+    prepared: PreparedDeploy,
+    stored: StoredObject,
     say: Callable[[str], object],
-    started: Callable[[Seen | None], object],
+    started: Callable[[BuildStatus | None], object],
     resume: str,
-) -> Built:
+) -> BuiltImage:
     """Build in Cloud Build, or follow the build `resume` that an earlier run started, to its end.
 
     Raises BuildEndedError for one that did not succeed, ChangedError where it fetched something else than was sent.
     """
     table = prepared.config.cloud
-    made: dict[str, Any] = {**prepared.plan.building.build, "source": source_of(stored.url)}
+    request: dict[str, Any] = {**prepared.plan.building.build, "source": source_of(stored.url)}
     if table.service_account:
-        made["serviceAccount"] = table.service_account
-        made["options"] = {"logging": "CLOUD_LOGGING_ONLY", **(made.get("options") or {})}
+        request["serviceAccount"] = table.service_account
+        request["options"] = {"logging": "CLOUD_LOGGING_ONLY", **(request.get("options") or {})}
     if table.worker_pool:
-        made["options"] = {**(made.get("options") or {}), "pool": {"name": table.worker_pool}}
-    timeout = seconds(made.get("timeout")) or 3600.0
-    with CloudBuild(prepared.project, prepared.region or "global") as builds, Storage(builds.project) as storage:
+        request["options"] = {**(request.get("options") or {}), "pool": {"name": table.worker_pool}}
+    timeout = seconds(request.get("timeout")) or 3600.0
+    with (
+        CloudBuildClient(prepared.project, prepared.region or "global") as builds,
+        StorageClient(builds.project) as storage,
+    ):
 
-        def follow(build: Seen) -> Seen:
-            return followed(builds, storage, build, (timeout, _QUEUE + GRACE), Heard(say, started, say))
+        def follow(build: BuildStatus) -> BuildStatus:
+            return follow_build(builds, storage, build, (timeout, _QUEUE + GRACE), BuildLogSink(say, started, say))
 
-        seen = follow(builds.get(resume) if resume else builds.submit(made, say))
+        seen = follow(builds.get(resume) if resume else builds.submit(request, say))
         if seen.status != SUCCESS and fallback.of_build(seen).name in _ONCE_MORE:
             say(f"the build {seen.id} ended with {seen.ending}: once more")
-            seen = follow(builds.submit(made, say))
-    told = seen.provenance
-    if told is not None and (told.url != stored.url or told.sha256 not in {"", prepared.packed.written.file_digest}):
+            seen = follow(builds.submit(request, say))
+    provenance = seen.provenance
+    if provenance is not None and (
+        provenance.url != stored.url or provenance.sha256 not in {"", prepared.packed.written.file_digest}
+    ):
         raise ChangedError(
-            f"the build {seen.id} fetched {told.url} ({told.sha256}), and not what was sent", stored=stored
+            f"the build {seen.id} fetched {provenance.url} ({provenance.sha256}), and not what was sent", stored=stored
         )
     if seen.status != SUCCESS:
         raise BuildEndedError(seen, fallback.of_build(seen))
-    wanted = repository_of(substituted(prepared, {"BUILD_ID": seen.id, "PROJECT_ID": prepared.project}))
-    found = [(name, digest) for name, digest in seen.images if repository_of(name) == wanted]
-    if not found:
+    wanted = repository_of(fill_image_name(prepared, {"BUILD_ID": seen.id, "PROJECT_ID": prepared.project}))
+    pushed = [(name, digest) for name, digest in seen.images if repository_of(name) == wanted]
+    if not pushed:
         raise UnprovenError(f"the build {seen.id} does not tell the digest of {wanted}")
-    name, digest = found[0]
+    name, digest = pushed[0]
     evidence = {
         "build": seen.id,
         "image": name,
         "digest": digest,
-        "fetched": told.sha256 if told is not None else None,
+        "fetched": provenance.sha256 if provenance is not None else None,
         "archive": prepared.packed.written.digest,
         "key": prepared.key,
     }
-    return Built(f"{wanted}@{digest}", name, digest, evidence)
+    return BuiltImage(f"{wanted}@{digest}", name, digest, evidence)
 
 
 _ONCE_MORE = frozenset({fallback.of_kind("FETCH_SOURCE_FAILED").name, fallback.of_kind("PUSH_FAILED").name})
@@ -123,7 +130,7 @@ _ONCE_MORE = frozenset({fallback.of_kind("FETCH_SOURCE_FAILED").name, fallback.o
 # ------------------------------------------------------------------------------------------ here
 
 
-def here(prepared: Prepared, say: Callable[[str], object]) -> Built:
+def build_locally(prepared: PreparedDeploy, say: Callable[[str], object]) -> BuiltImage:
     """Build on the local engine. Raises BuildFailedError for a step that fails, UnprovenError for any other trouble."""
     building = prepared.plan.building
     known = {
@@ -132,42 +139,46 @@ def here(prepared: Prepared, say: Callable[[str], object]) -> Built:
         "PROJECT_NUMBER": "0",
         "LOCATION": prepared.region or "global",
     }
-    name = substituted(prepared, known)
+    name = fill_image_name(prepared, known)
     daemon = daemons.connect()
     try:
         if building.file:
-            _by_file(prepared, known, daemon, say)
+            _run_build_file(prepared, known, daemon, say)
         else:
-            image = Dockerfile(prepared.archive, prepared.dockerfile, prepared.context, prepared.config.platform)
+            image = DockerfileBuild(prepared.archive, prepared.dockerfile, prepared.context, prepared.config.platform)
             image.build(daemon, name, say)
-        found = images.find(daemon, name, prepared.config.platform, None)
+        image_here = images.find(daemon, name, prepared.config.platform, None)
     finally:
         daemon.close()
-    evidence = {"image": name, "id": found.id, "archive": prepared.packed.written.digest, "key": prepared.key}
-    return Built(found.id, name, "", evidence)
+    evidence = {"image": name, "id": image_here.id, "archive": prepared.packed.written.digest, "key": prepared.key}
+    return BuiltImage(image_here.id, name, "", evidence)
 
 
-def _by_file(prepared: Prepared, known: Mapping[str, str], daemon: Any, say: Callable[[str], object]) -> None:
+def _run_build_file(
+    prepared: PreparedDeploy, known: Mapping[str, str], daemon: Any, say: Callable[[str], object]
+) -> None:
     """Run the steps of the project's build file."""
     build = prepared.plan.building.build
     platform = {"DOCKER_DEFAULT_PLATFORM": prepared.config.platform}
     steps = [
-        {**one, "env": [*[f"{k}={v}" for k, v in platform.items()], *one.get("env", [])]} for one in build["steps"]
+        {**step, "env": [*[f"{k}={v}" for k, v in platform.items()], *step.get("env", [])]} for step in build["steps"]
     ]
-    planned = plan({**build, "steps": steps, "images": []}, known)
-    secrets = _secrets({name for one in planned.steps for name in one.secrets})
+    planned = plan_build_steps({**build, "steps": steps, "images": []}, known)
+    secrets = _secrets({name for step in planned.steps for name in step.secrets})
     log: list[str] = []
 
     def heard(line: str) -> None:
         log.append(line)
         say(line)
 
-    made = run_steps.Build(daemon, planned, run_steps.Around(heard, secrets, None, prepared.config.platform))
-    with made.workspace(_pieces(prepared.archive)):
+    local_build = run_steps.LocalBuild(
+        daemon, planned, run_steps.BuildEnvironment(heard, secrets, None, prepared.config.platform)
+    )
+    with local_build.workspace(_pieces(prepared.archive)):
         try:
-            result = made.run()
+            result = local_build.run()
         except KeyboardInterrupt:
-            made.cancel()
+            local_build.cancel()
             raise
     if result.status in {run_steps.FAILURE, run_steps.TIMEOUT}:
         raise BuildFailedError(result.detail, "\n".join(log[-40:]).encode())
@@ -199,19 +210,19 @@ def _pieces(file: Path) -> Iterator[bytes]:
             yield piece
 
 
-def push(reference: str, name: str, platform: str) -> str:
+def push_image(reference: str, name: str, platform: str) -> str:
     """Send a local image to its registry under a name; the digest that the registry tells."""
     daemon = daemons.connect()
     try:
-        found = images.find(daemon, reference, platform, None)
+        image = images.find(daemon, reference, platform, None)
         repository = repository_of(name)
-        daemon.api.tag(found.id, repository, name[len(repository) + 1 :] or "latest")
+        daemon.api.tag(image.id, repository, name[len(repository) + 1 :] or "latest")
         return images.push(daemon, name)
     finally:
         daemon.close()
 
 
-def is_here(identity: str, prepared: Prepared) -> bool:
+def has_local_image(identity: str, prepared: PreparedDeploy) -> bool:
     """Whether an image is on the local engine still."""
     try:
         daemon = daemons.connect()
@@ -225,10 +236,14 @@ def is_here(identity: str, prepared: Prepared) -> bool:
         daemon.close()
 
 
-def unexplained(chain: Chain, left_out: Container[str]) -> list[Difference]:
+def find_unexplained(chain: Chain, left_out: Container[str]) -> list[Difference]:
     """What differs and should not: of what is not sent only its absence is explained, never another content."""
-    found = chain.hops[0].findings
-    return [one for one in found if one.change != REMOVED or shown_path(one.path) not in left_out]
+    differences = chain.hops[0].findings
+    return [
+        difference
+        for difference in differences
+        if difference.change != REMOVED or display_path(difference.path) not in left_out
+    ]
 
 
 class ImageDiffersError(GuardError):
@@ -237,7 +252,7 @@ class ImageDiffersError(GuardError):
     exit_code = 1
 
     def __init__(self, wrong: list[Difference], chain: Chain) -> None:
-        names = ", ".join(f"{shown_path(one.path)} ({CODES[one.change]} {one.cause})" for one in wrong[:5])
+        names = ", ".join(f"{display_path(one.path)} ({CODES[one.change]} {one.cause})" for one in wrong[:5])
         stages = " ".join(one.stage for one in chain.snapshots)
         super().__init__(
             f"the image does not hold what was committed: {names}",
@@ -248,16 +263,16 @@ class ImageDiffersError(GuardError):
 
 def compare_image(chain: Chain, left_out: Container[str]) -> None:
     """Raise ImageDiffersError where an image is not what was committed, UnprovenError where that cannot be decided."""
-    wrong = unexplained(chain, left_out)
+    wrong = find_unexplained(chain, left_out)
     if wrong:
         raise ImageDiffersError(wrong, chain)
     unproven = [one for one in chain.unproven if one.path not in left_out]
     if unproven:
         hint = "keep it out of the image by .dockerignore or by COPY, where buildguard can see it"
-        raise UnprovenError(of_unproven(unproven[0]), hint=hint if chain.hops[0].untold else "")
+        raise UnprovenError(unproven_line(unproven[0]), hint=hint if chain.hops[0].incomparable else "")
 
 
-def image_summary(chain: Chain, report: Report) -> tuple[str, Mapping[str, Any]]:
+def image_summary(chain: Chain, report: CheckReport) -> tuple[str, Mapping[str, Any]]:
     """What was proven of an image, in words and as evidence: the commit's Python sources in it, and what compiled them."""
     before, after = chain.snapshots[0].manifest.entries, chain.snapshots[-1].manifest.entries
     sources = [path for path in before if path.endswith(SUFFIXES)]

@@ -9,32 +9,32 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from buildguard.gcp.cloud_build import Seen
+from buildguard.gcp.cloud_build import BuildStatus
 
 LOCAL, STOP, ASK, AGAIN = "build locally", "stop", "ask", "run the same build once more"
 NEVER, AUTO = "never", "auto"
 
 
-class Row(NamedTuple):
+class FallbackRule(NamedTuple):
     """One row of the table: what happened, and what it leads to."""
 
     name: str
     leads_to: str
 
 
-_OFFLINE = Row("there are no Google credentials, or no project", LOCAL)
-_UNREACHED = Row("Cloud Build cannot be reached, after trying again", LOCAL)
-_QUOTA = Row("a quota is used up, after waiting", LOCAL)
-_REGION = Row("the region may run no builds", LOCAL)
-_RIGHTS = Row("a right or an API is missing", STOP)
-_BUCKET = Row("the bucket refuses the archive", LOCAL)
-_SERVICE = Row("the build ended by the service's own trouble, twice", LOCAL)
-_ENDED = Row("the build timed out or was cancelled", ASK)
-_STEP = Row("a step of the build failed", STOP)
-_PUSH = Row("the image could not be pushed", AGAIN)
-_CHANGED = Row("the bytes changed on their way, twice", LOCAL)
-_WAITS = Row("the build waits for an approval, or does not end", STOP)
-_UNKNOWN = Row("something else", STOP)
+_OFFLINE = FallbackRule("there are no Google credentials, or no project", LOCAL)
+_UNREACHED = FallbackRule("Cloud Build cannot be reached, after trying again", LOCAL)
+_QUOTA = FallbackRule("a quota is used up, after waiting", LOCAL)
+_REGION = FallbackRule("the region may run no builds", LOCAL)
+_RIGHTS = FallbackRule("a right or an API is missing", STOP)
+_BUCKET = FallbackRule("the bucket refuses the archive", LOCAL)
+_SERVICE = FallbackRule("the build ended by the service's own trouble, twice", LOCAL)
+_ENDED = FallbackRule("the build timed out or was cancelled", ASK)
+_STEP = FallbackRule("a step of the build failed", STOP)
+_PUSH = FallbackRule("the image could not be pushed", AGAIN)
+_CHANGED = FallbackRule("the bytes changed on their way, twice", LOCAL)
+_WAITS = FallbackRule("the build waits for an approval, or does not end", STOP)
+_UNKNOWN = FallbackRule("something else", STOP)
 
 _KINDS = {
     "USER_BUILD_STEP": _STEP,
@@ -48,14 +48,14 @@ _DENIED = re.compile(r"(?i)\b(?:denied|forbidden|permissions?)\b")
 _STATUSES = {"INTERNAL_ERROR": _SERVICE, "EXPIRED": _SERVICE, "TIMEOUT": _ENDED, "CANCELLED": _ENDED}
 
 
-def of_build(build: Seen) -> Row:
+def of_build(build: BuildStatus) -> FallbackRule:
     """The row of a build that ended without success."""
     if build.kind == "PUSH_FAILED" and _DENIED.search(build.detail):
         return _RIGHTS  # it would be missing for the next build too
     return _KINDS.get(build.kind) or _STATUSES.get(build.status) or (_STEP if build.status == "FAILURE" else _UNKNOWN)
 
 
-def of_kind(kind: str) -> Row:
+def of_kind(kind: str) -> FallbackRule:
     """The row of a type of failure that Cloud Build tells."""
     return _KINDS[kind]
 
@@ -90,7 +90,7 @@ _WORDS = (
 )
 
 
-def of_error(names: list[str], words: str, *, in_bucket: bool) -> Row:
+def of_error(names: list[str], words: str, *, in_bucket: bool) -> FallbackRule:
     """The row of an error: the class names of Google's that it came from, and what it says."""
     said = next((row for text, row in _WORDS if text in words), None)
     if said is not None:
@@ -100,26 +100,28 @@ def of_error(names: list[str], words: str, *, in_bucket: bool) -> Row:
     return next((row for kinds, row in _ERRORS if kinds.intersection(names)), _UNKNOWN)
 
 
-def causes(error: BaseException) -> list[str]:
+def error_class_names(error: BaseException) -> list[str]:
     """The class names of an error, of those above it and of what it came from."""
-    found: list[str] = []
-    one: BaseException | None = error
-    while one is not None:
-        found += [kind.__name__ for kind in type(one).__mro__]
+    names: list[str] = []
+    current: BaseException | None = error
+    while current is not None:
+        names += [kind.__name__ for kind in type(current).__mro__]
         # what Google's retries gave up on stands in an attribute
-        one = one.__cause__ or (last if isinstance(last := getattr(one, "cause", None), BaseException) else None)
-    return found
+        current = current.__cause__ or (
+            last if isinstance(last := getattr(current, "cause", None), BaseException) else None
+        )
+    return names
 
 
-def is_a_question(row: Row, fallback: str) -> bool:
+def needs_confirmation(row: FallbackRule, fallback: str) -> bool:
     """Whether a person is asked."""
     if fallback == NEVER or row.leads_to not in {LOCAL, ASK}:
         return False
     return row.leads_to == ASK or fallback != AUTO
 
 
-def decided(row: Row, fallback: str, *, asked: bool | None) -> bool:
+def decide_fallback(row: FallbackRule, fallback: str, *, asked: bool | None) -> bool:
     """Whether the local builder takes over: `fallback` is auto, ask or never, `asked` what the person said, if anybody was."""
-    if is_a_question(row, fallback):
+    if needs_confirmation(row, fallback):
         return bool(asked)
     return fallback == AUTO and row.leads_to == LOCAL

@@ -5,37 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 
 from buildguard.deploy import bucket_store as buckets
-from buildguard.deploy.prepare import Request
+from buildguard.deploy.prepare import DeployRequest
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.gcp.storage import Storage
+from buildguard.gcp.storage import StorageClient
 from buildguard.locate import locate
 from buildguard.project import config as configs
 from buildguard.project import ledger as ledgers
-from buildguard.project.attempts import Attempts, attempts_of, ledger_of
+from buildguard.project.attempts import DeployHistory, attempts_of, ledger_path
 from buildguard.project.config import Config, config_files
-from buildguard.project.ledger import Line
+from buildguard.project.ledger import LedgerLine
 from buildguard.system import git
 
 
-def history(request: Request) -> Attempts:
+def history(request: DeployRequest) -> DeployHistory:
     """The runs of the ledger, of one service where one is named."""
-    repository, config, service = whereabouts(request, needed=False)
-    file = ledger_of(repository)
+    repository, config, service = locate_service(request, needed=False)
+    file = ledger_path(repository)
     lines, broken = ledgers.read(file)
     notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
     if service:
         try:
-            with Storage(request.project or config.cloud.project) as storage:
+            with StorageClient(request.project or config.cloud.project) as storage:
                 bucket = config.cloud.bucket
                 if bucket or storage.project:
-                    lines = all_lines(file, storage, storage.ensure(bucket, storage.project), service)
+                    lines = read_all_lines(file, storage, storage.ensure(bucket, storage.project), service)
         except UnprovenError as error:
             notes.append(f"this machine's runs alone: {error.what}")
     lines = [line for line in lines if _is_wanted(line, request, service)]
     return attempts_of(repository, lines, notes)
 
 
-def _is_wanted(line: Line, request: Request, service: str) -> bool:
+def _is_wanted(line: LedgerLine, request: DeployRequest, service: str) -> bool:
     """Whether a line is of the service, the project and the region that were asked for, as far as it names them."""
     return (
         (not service or line.service == service)
@@ -44,13 +44,13 @@ def _is_wanted(line: Line, request: Request, service: str) -> bool:
     )
 
 
-def all_lines(file: Path, storage: Storage, bucket: str, service: str) -> list[Line]:
+def read_all_lines(file: Path, storage: StorageClient, bucket: str, service: str) -> list[LedgerLine]:
     """The ledger of this machine and that of the bucket for the services of a name, as one."""
     known = ledgers.read(file)[0]
-    return ledgers.merged(known, buckets.lines(storage, bucket, ledgers.folder_of_name(service), known))
+    return ledgers.merge_lines(known, buckets.read_lines(storage, bucket, ledgers.folder_of_name(service), known))
 
 
-def whereabouts(request: Request, *, needed: bool = True) -> tuple[git.Repository, Config, str]:
+def locate_service(request: DeployRequest, *, needed: bool = True) -> tuple[git.Repository, Config, str]:
     """The repository, its configuration, and the service that is meant; raises UsageError where that cannot be told."""
     place = locate(request.cwd, ())
     if place.repository is None:

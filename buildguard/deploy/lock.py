@@ -25,11 +25,11 @@ _TRIES = 3  # a lock may be given back, or taken over by another run, in between
 _UNREADABLE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)  # for a note of any content
 
 
-class HeldError(UnprovenError):
+class LockHeldError(UnprovenError):
     """Another run is deploying this service."""
 
 
-class Place(Protocol):
+class LockStore(Protocol):
     """Somewhere that a lock can be stored."""
 
     def create(self, data: bytes, over: int) -> int | None:
@@ -46,20 +46,20 @@ class Place(Protocol):
 
 
 @contextmanager
-def held(place: Place, service: str, run: str) -> Iterator[None]:
+def hold_lock(place: LockStore, service: str, run: str) -> Iterator[None]:
     """Hold the lock of a service. Raises HeldError, with the holder and its age, where somebody else does.
 
     The lock of a killed run is taken over if its end is certain: on this machine, in this pid namespace.
     """
-    version = _taken(place, service, run)
+    version = _acquire(place, service, run)
     try:
         yield
     finally:
-        with suppress(UnprovenError), process.uninterrupted():
+        with suppress(UnprovenError), process.block_signals():
             place.remove(version)
 
 
-def _taken(place: Place, service: str, run: str) -> int:
+def _acquire(place: LockStore, service: str, run: str) -> int:
     mine, holder, over = _note(run), b"", 0
     for _ in range(_TRIES):
         version = place.create(mine, over)
@@ -72,7 +72,7 @@ def _taken(place: Place, service: str, run: str) -> int:
     wait = "wait for it; if it has ended"
     if _life(holder) is Life.UNKNOWN:
         wait = "wait for it; whether it still runs cannot be seen from this machine or container. If it has ended"
-    raise HeldError(f"{service} is being deployed by {_words(holder)}", hint=f"{wait}: {place.remedy()}")
+    raise LockHeldError(f"{service} is being deployed by {_describe_holder(holder)}", hint=f"{wait}: {place.remedy()}")
 
 
 def _note(run: str) -> bytes:
@@ -90,7 +90,7 @@ def _life(data: bytes) -> Life:
         return Life.UNKNOWN
 
 
-def _words(data: bytes) -> str:
+def _describe_holder(data: bytes) -> str:
     try:
         note = json.loads(data)
         minutes = max(0, int(time.time()) - int(note["at"])) // 60
@@ -100,7 +100,7 @@ def _words(data: bytes) -> str:
     return f"{holder} for {minutes} minute{'s' * (minutes != 1)}"
 
 
-class File:
+class FileLock:
     """A lock in the repository's git folder; its version is a checksum of its content."""
 
     def __init__(self, path: Path) -> None:

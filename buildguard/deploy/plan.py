@@ -20,14 +20,14 @@ ORDER = (CHECK, ARCHIVE, UPLOAD, BUILD, VERIFY_IMAGE, START, PUSH, VALIDATE, REV
 CLOUD, LOCAL = "cloud", "local"
 
 
-class Step(NamedTuple):
+class PlannedStep(NamedTuple):
     """One step of a plan: its id, and what it will do."""
 
     id: str
     will: str
 
 
-class Source(NamedTuple):
+class DeploySource(NamedTuple):
     """What is deployed: the commit, the paths that differ from it in the working tree, and whether it was pushed.
 
     `pushed` is None where there is no remote to push to; `targets` are the Pythons that will run it, and who says so.
@@ -44,7 +44,7 @@ class Source(NamedTuple):
         return ", ".join(f"Python {python} ({found_in})" for python, found_in in self.targets) or "no Python"
 
 
-class Packed(NamedTuple):
+class ArchiveSummary(NamedTuple):
     """The archive: the digest of the tar inside it, how many files, and what is left out of it by which rule."""
 
     digest: str
@@ -52,7 +52,7 @@ class Packed(NamedTuple):
     dropped: tuple[tuple[str, str], ...]
 
 
-class Building(NamedTuple):
+class ImageBuild(NamedTuple):
     """How the image is made: the Build as the API's JSON has it, the steps of the build file that run and that do not.
 
     `image` is the name under which it is pushed; `pushes` are steps of the file that push by themselves.
@@ -61,12 +61,12 @@ class Building(NamedTuple):
     build: Mapping[str, Any]
     file: str
     image: str
-    kept: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
+    steps_run: tuple[str, ...] = ()
+    steps_skipped: tuple[str, ...] = ()
     pushes: tuple[str, ...] = ()
 
 
-class Serving(NamedTuple):
+class CurrentService(NamedTuple):
     """The service before the deploy: the revision to go back to, and variables that would be missing.
 
     That is the one with all traffic, or that had it before a deploy that did not come to its end; empty where nobody can tell.
@@ -81,7 +81,7 @@ class Serving(NamedTuple):
     exists: bool = False
     rollback_to: str = ""
     missing: tuple[str, ...] = ()
-    why: str = ""
+    unknown_reason: str = ""
     etag: str = ""
     divided: str = ""
     container: str = ""
@@ -96,7 +96,7 @@ class Serving(NamedTuple):
         return self.known and not self.rollback_to and not self.divided
 
 
-class Wishes(NamedTuple):
+class DeployOptions(NamedTuple):
     """What a person asked for, by flags and configuration."""
 
     builder: str
@@ -118,24 +118,26 @@ class Wishes(NamedTuple):
         return " ".join(["buildguard rollback", *(f"--{name} {value}" for name, value in flags if value)])
 
 
-class Plan(NamedTuple):
+class DeployPlan(NamedTuple):
     """Everything; `refusals` are what stands against it, each with what to do, `notes` what is worth knowing."""
 
-    source: Source
-    packed: Packed
-    building: Building
-    serving: Serving
-    wishes: Wishes
-    steps: tuple[Step, ...]
+    source: DeploySource
+    packed: ArchiveSummary
+    building: ImageBuild
+    serving: CurrentService
+    wishes: DeployOptions
+    steps: tuple[PlannedStep, ...]
     refusals: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def plan(source: Source, packed: Packed, building: Building, serving: Serving, wishes: Wishes) -> Plan:
+def make_plan(
+    source: DeploySource, packed: ArchiveSummary, building: ImageBuild, serving: CurrentService, wishes: DeployOptions
+) -> DeployPlan:
     """The plan of a deploy."""
     refusals = tuple(_refusals(source, serving, wishes))
     steps = tuple(_steps(source.target, building, serving, wishes))
-    return Plan(
+    return DeployPlan(
         source,
         packed,
         building,
@@ -147,91 +149,93 @@ def plan(source: Source, packed: Packed, building: Building, serving: Serving, w
     )
 
 
-def _steps(target: str, building: Building, serving: Serving, wishes: Wishes) -> list[Step]:
+def _steps(target: str, building: ImageBuild, serving: CurrentService, wishes: DeployOptions) -> list[PlannedStep]:
     local = wishes.builder == LOCAL
     what = "Dockerfile" if not building.file else building.file
-    found = [
-        Step(CHECK, f"compile every source of the commit under {target}, by an interpreter of that version"),
-        Step(ARCHIVE, "write the archive of the commit, and hold it against the commit"),
+    steps = [
+        PlannedStep(CHECK, f"compile every source of the commit under {target}, by an interpreter of that version"),
+        PlannedStep(ARCHIVE, "write the archive of the commit, and hold it against the commit"),
     ]
     if local:
-        found.append(Step(BUILD, f"run {what} on the local container engine, from the archive"))
+        steps.append(PlannedStep(BUILD, f"run {what} on the local container engine, from the archive"))
     else:
-        found.append(Step(UPLOAD, "put it into the bucket, create-only, and hold what lies there against it"))
-        found.append(Step(BUILD, f"run {what} in Cloud Build, and compare what it says it fetched"))
-    found.append(Step(VERIFY_IMAGE, "compare the image's files with the commit's, and compile them by its own Python"))
-    found.append(Step(START, "start it on the local container engine with PORT set, until it answers"))
+        steps.append(PlannedStep(UPLOAD, "put it into the bucket, create-only, and hold what lies there against it"))
+        steps.append(PlannedStep(BUILD, f"run {what} in Cloud Build, and compare what it says it fetched"))
+    steps.append(
+        PlannedStep(VERIFY_IMAGE, "compare the image's files with the commit's, and compile them by its own Python")
+    )
+    steps.append(PlannedStep(START, "start it on the local container engine with PORT set, until it answers"))
     if local:
-        found.append(Step(PUSH, f"push {building.image}, and take the digest that the registry tells"))
-    found.append(Step(VALIDATE, f"have Cloud Run say whether {wishes.service} would take the revision"))
+        steps.append(PlannedStep(PUSH, f"push {building.image}, and take the digest that the registry tells"))
+    steps.append(PlannedStep(VALIDATE, f"have Cloud Run say whether {wishes.service} would take the revision"))
     traffic = "as the service's first" if serving.alone else "without traffic, and with a tag"
     container = f" in the container {serving.container}" if serving.container else ""
-    found.append(Step(REVISION, f"make the revision by the image's digest{container}, {traffic}"))
-    found.append(Step(HEALTH, _health(serving, wishes)))
+    steps.append(PlannedStep(REVISION, f"make the revision by the image's digest{container}, {traffic}"))
+    steps.append(PlannedStep(HEALTH, _health(serving, wishes)))
     if wishes.verify:
-        found.append(Step(VERIFY, "run against that address: " + "; ".join(wishes.verify)))
+        steps.append(PlannedStep(VERIFY, "run against that address: " + "; ".join(wishes.verify)))
     if not wishes.no_traffic:
-        ways = ", ".join(f"{one} %" for one in shares(serving, wishes))
+        ways = ", ".join(f"{percent} %" for percent in traffic_shares(serving, wishes))
         if serving.exists or not serving.known:
-            found.append(Step(TRAFFIC, f"send it traffic: {ways}; after each step its health"))
-        found.append(Step(PROVE, "the serving revision, its percent and its image's digest are what was built"))
-    return found
+            steps.append(PlannedStep(TRAFFIC, f"send it traffic: {ways}; after each step its health"))
+        steps.append(PlannedStep(PROVE, "the serving revision, its percent and its image's digest are what was built"))
+    return steps
 
 
-def _health(serving: Serving, wishes: Wishes) -> str:
+def _health(serving: CurrentService, wishes: DeployOptions) -> str:
     asked = f"ask {wishes.health or '/'} of the revision's own address, which has to answer with a status of 2xx"
     return f"{asked}, or take its startup probe ({serving.probe})" if serving.probe and not wishes.health else asked
 
 
-def shares(serving: Serving, wishes: Wishes) -> tuple[int, ...]:
+def traffic_shares(serving: CurrentService, wishes: DeployOptions) -> tuple[int, ...]:
     """The percentages that a new revision gets one after the other; all at once where nobody is there to share with."""
     shared = serving.rollback_to or not serving.known
-    return tuple(one for one in wishes.traffic if one == _WHOLE or (one and shared))
+    return tuple(percent for percent in wishes.traffic if percent == _WHOLE or (percent and shared))
 
 
-def _refusals(source: Source, serving: Serving, wishes: Wishes) -> list[str]:
-    found = []
+def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptions) -> list[str]:
+    refusals = []
     if source.dirty and not wishes.allow_dirty:
         names = ", ".join(source.dirty[:5])
-        found.append(f"the working tree is not as committed ({names}): commit it, or --allow-dirty")
+        refusals.append(f"the working tree is not as committed ({names}): commit it, or --allow-dirty")
     if source.pushed is False and not wishes.allow_unpushed:
-        found.append(f"commit {source.commit[:12]} is on no remote: push it, or --allow-unpushed")
+        refusals.append(f"commit {source.commit[:12]} is on no remote: push it, or --allow-unpushed")
     if serving.missing:
         container = f" --container {serving.container}" if serving.container else ""
         remedy = f"gcloud run services update {wishes.service}{container} --update-env-vars NAME=VALUE"
         if not serving.exists:
             remedy = "export them here: the first revision takes them from this environment"
-        found.append(f"BG501 required environment variables are missing: {', '.join(serving.missing)}: {remedy}")
+        refusals.append(f"BG501 required environment variables are missing: {', '.join(serving.missing)}: {remedy}")
     if serving.unclear:
-        found.append(serving.unclear)
+        refusals.append(serving.unclear)
     if wishes.no_traffic and serving.alone:
-        found.append("--no-traffic: the first revision of a service gets its traffic at once")
-    return found
+        refusals.append("--no-traffic: the first revision of a service gets its traffic at once")
+    return refusals
 
 
-def _notes(source: Source, building: Building, serving: Serving, wishes: Wishes) -> list[str]:
-    found = []
+def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, wishes: DeployOptions) -> list[str]:
+    notes = []
     if source.pushed is None:
-        found.append("this repository has no remote, so nobody else has the commit")
-    if building.left_out:
-        found.append(f"steps of {building.file} that will not run: {', '.join(building.left_out)}")
-    found += [f"{one} of {building.file} pushes an image before it is proven" for one in building.pushes]
+        notes.append("this repository has no remote, so nobody else has the commit")
+    if building.steps_skipped:
+        notes.append(f"steps of {building.file} that will not run: {', '.join(building.steps_skipped)}")
+    notes += [f"{step} of {building.file} pushes an image before it is proven" for step in building.pushes]
     if not wishes.health and not serving.probe:
-        found.append(
+        notes.append(
             "no health path is configured: only a status of 2xx from / proves health;"
             ' set health = "/healthz" in [tool.buildguard.deploy]'
         )
-    if serving.why:
-        found.append(f"the service was not looked at: {serving.why}")
+    if serving.unknown_reason:
+        notes.append(f"the service was not looked at: {serving.unknown_reason}")
     elif serving.exists and serving.alone:
-        found.append("no revision of the service ever came up, so the new one gets its traffic at once")
+        notes.append("no revision of the service ever came up, so the new one gets its traffic at once")
     elif serving.exists and not serving.rollback_to:
-        found.append("no revision has all the traffic now, so there is no certain way back")
+        notes.append("no revision has all the traffic now, so there is no certain way back")
     elif serving.divided:
-        found.append(f"the traffic is divided now: {serving.divided}; {serving.rollback_to} had all of it before")
+        notes.append(f"the traffic is divided now: {serving.divided}; {serving.rollback_to} had all of it before")
     if wishes.builder == LOCAL:
-        found.append(
+        notes.append(
             "built here, not by Cloud Build: another machine, network and builder version, and no build provenance,"
             " which Binary Authorization may ask for"
         )
-    return found
+    return notes

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from buildguard.deploy import plan as plans
-from buildguard.deploy.plan import Plan
-from buildguard.diagnostic import shown_path
+from buildguard.deploy.plan import DeployPlan
+from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import auth
-from buildguard.gcp.cloud_run import Run, Service
+from buildguard.gcp.cloud_run import CloudRunClient, ServiceState
 from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
 from buildguard.project import config as configs
 from buildguard.project import discovery
@@ -22,9 +22,9 @@ from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.cloudbuild import truncate as cutting
 from buildguard.project.config import Config, config_files
 from buildguard.project.ledger import ServiceId
-from buildguard.project.source_archive import Packed, pack
-from buildguard.project.sources import Selection, choose
-from buildguard.stages.git_objects import InGit, commit_of
+from buildguard.project.source_archive import PackedArchive, pack
+from buildguard.project.sources import SourceSelection, choose
+from buildguard.stages.git_objects import GitStage, commit_of
 from buildguard.stages.worktree_changes import edited_paths
 from buildguard.system import git
 
@@ -33,7 +33,7 @@ _FROM_TRIGGERS = ("COMMIT_SHA", "SHORT_SHA", "REVISION_ID", "BRANCH_NAME", "REPO
 _TAG = "bg"
 
 
-class Request(NamedTuple):
+class DeployRequest(NamedTuple):
     """What a person asked for; the fields are the flags of the command line."""
 
     cwd: Path
@@ -47,14 +47,14 @@ class Request(NamedTuple):
     region: str = ""
 
 
-class Prepared(NamedTuple):
+class PreparedDeploy(NamedTuple):
     """A plan, and what its execution works on. `dockerfile` and `context` are of the image; `key` names this very build."""
 
-    plan: Plan
+    plan: DeployPlan
     config: Config
     repository: git.Repository
     archive: Path
-    packed: Packed
+    packed: PackedArchive
     dockerfile: str
     context: str
     project: str
@@ -74,7 +74,7 @@ class Prepared(NamedTuple):
         return hashlib.sha256(words.encode()).hexdigest()
 
 
-def prepared(request: Request, archive: Path) -> Prepared:
+def prepare_deploy(request: DeployRequest, archive: Path) -> PreparedDeploy:
     """Read everything that a plan is made of, and write the archive. Raises UsageError, and UnprovenError for what is unreadable."""
     repository = git.repository_of(request.cwd)
     if repository is None or not repository.head:
@@ -89,8 +89,8 @@ def prepared(request: Request, archive: Path) -> Prepared:
             "which service is meant cannot be told", hint='--service NAME, or [tool.buildguard.deploy] service = "NAME"'
         )
     dockerfile, context = _recipe(stage, config, service)
-    building = _building(stage, config, _Names(source, service, packed, request), (dockerfile, context))
-    wishes = plans.Wishes(
+    building = _plan_image_build(stage, config, _BuildNames(source, service, packed, request), (dockerfile, context))
+    wishes = plans.DeployOptions(
         plans.LOCAL if request.build_local else plans.CLOUD,
         service,
         config.deploy.traffic,
@@ -106,34 +106,36 @@ def prepared(request: Request, archive: Path) -> Prepared:
     project = request.project or config.cloud.project or auth.project()
     region = request.region or config.cloud.region
     app = AppContainer(_repository(building, project), config.deploy.container)
-    serving = _serving(ServiceId(project, region, service), app, config.deploy.required_env)
-    dropped = tuple((shown_path(path), str(rule)) for path, rule in packed.dropped)
-    told = plans.Packed(packed.written.digest, len(packed.written.manifest.entries), dropped)
-    made = plans.plan(source, told, building, serving, wishes)
+    serving = _read_service(ServiceId(project, region, service), app, config.deploy.required_env)
+    dropped = tuple((display_path(path), str(rule)) for path, rule in packed.dropped)
+    summary = plans.ArchiveSummary(packed.written.digest, len(packed.written.manifest.entries), dropped)
+    plan = plans.make_plan(source, summary, building, serving, wishes)
     fallback = request.fallback or config.deploy.fallback
-    return Prepared(made, config, repository, archive, packed, dockerfile, context, project, region, fallback, app)
+    return PreparedDeploy(
+        plan, config, repository, archive, packed, dockerfile, context, project, region, fallback, app
+    )
 
 
-def _source(repository: git.Repository, targets: tuple[tuple[str, str], ...]) -> plans.Source:
-    dirty = tuple(shown_path(path) for path in edited_paths(repository))
-    return plans.Source(repository.head, dirty, repository.is_pushed(), targets)
+def _source(repository: git.Repository, targets: tuple[tuple[str, str], ...]) -> plans.DeploySource:
+    dirty = tuple(display_path(path) for path in edited_paths(repository))
+    return plans.DeploySource(repository.head, dirty, repository.is_pushed(), targets)
 
 
-def _targets(stage: InGit, config: Config, service: str) -> tuple[tuple[str, str], ...]:
-    sources = choose(stage, Selection((), config.include, config.exclude)).sources
-    names = {one.name for one in config.services}
-    found = discovery.find(stage, config, sources, (), service if service in names else "").targets
-    return tuple((one.python, one.found_in) for one in found)
+def _targets(stage: GitStage, config: Config, service: str) -> tuple[tuple[str, str], ...]:
+    sources = choose(stage, SourceSelection((), config.include, config.exclude)).sources
+    names = {table.name for table in config.services}
+    targets = discovery.discover_targets(stage, config, sources, (), service if service in names else "").targets
+    return tuple((target.python, target.found_in) for target in targets)
 
 
-def _recipe(stage: InGit, config: Config, service: str) -> tuple[str, str]:
+def _recipe(stage: GitStage, config: Config, service: str) -> tuple[str, str]:
     """The Dockerfile of the image and its context; empty where there is none."""
-    names = {one.name for one in config.services}
-    found = discovery.recipes(stage, config, service if service in names else "")
-    several = {(one.service.dockerfile, one.service.context) for one in found}
+    names = {table.name for table in config.services}
+    recipes = discovery.list_recipes(stage, config, service if service in names else "")
+    several = {(recipe.service.dockerfile, recipe.service.context) for recipe in recipes}
     if len(several) > 1:
         raise UsageError(
-            f"there are several Dockerfiles: {', '.join(sorted(one for one, _context in several))}",
+            f"there are several Dockerfiles: {', '.join(sorted(dockerfile for dockerfile, _context in several))}",
             hint="[[tool.buildguard.service]] names them; deploy one with --service",
         )
     return next(iter(several), ("", ""))
@@ -142,13 +144,13 @@ def _recipe(stage: InGit, config: Config, service: str) -> tuple[str, str]:
 # ------------------------------------------------------------------------------------------ how it is built
 
 
-class _Names(NamedTuple):
+class _BuildNames(NamedTuple):
     """What names and values a build is filled with."""
 
-    source: plans.Source
+    source: plans.DeploySource
     service: str
-    packed: Packed
-    request: Request
+    packed: PackedArchive
+    request: DeployRequest
 
     @property
     def tag(self) -> str:
@@ -156,29 +158,31 @@ class _Names(NamedTuple):
         return f"{_TAG}-{self.source.commit[:12]}-{self.packed.written.digest[:8]}"
 
 
-def _building(stage: InGit, config: Config, names: _Names, recipe: tuple[str, str]) -> plans.Building:
+def _plan_image_build(stage: GitStage, config: Config, names: _BuildNames, recipe: tuple[str, str]) -> plans.ImageBuild:
     file = os.fsencode(config.build_file) if config.build_file else b""
-    wanted = [one for one in stage.entries() if (one.path == file if file else one.path in _FILES)]
+    wanted = [
+        candidate for candidate in stage.entries() if (candidate.path == file if file else candidate.path in _FILES)
+    ]
     if not wanted:
         if file:
             raise UsageError(f"there is no {config.build_file} in the commit")
         if not recipe[0]:
             raise UsageError("there is neither a Dockerfile nor a build file in the commit")
         image = f"{config.deploy.image or _default_image(config, names)}:{names.tag}"
-        return plans.Building(cutting.docker_build(image, *recipe), "", image)
+        return plans.ImageBuild(cutting.docker_build(image, *recipe), "", image)
     entry, data = next(stage.contents(wanted[:1]))
-    name = shown_path(entry.path)
+    name = display_path(entry.path)
     if not isinstance(data, bytes):
         raise UnprovenError(f"{name}: {data.reason}")
-    found = cutting.cut(data, name, config.deploy.build_until, dict(config.substitutions))
-    build = _filled(found.build, config, names)
+    truncated = cutting.truncate_build(data, name, config.deploy.build_until, dict(config.substitutions))
+    build = _fill_build(truncated.build, config, names)
     image = _image(build, config, name)
     if image not in build.get("images", []):
         build = {**build, "images": [*build.get("images", []), image]}
-    return plans.Building(build, name, image, found.kept, found.left_out, found.pushes)
+    return plans.ImageBuild(build, name, image, truncated.steps_run, truncated.steps_skipped, truncated.pushes)
 
 
-def _filled(build: Mapping[str, Any], config: Config, names: _Names) -> dict[str, Any]:
+def _fill_build(build: Mapping[str, Any], config: Config, names: _BuildNames) -> dict[str, Any]:
     """The build with the values that a trigger would bring, and the digest that the guard step wants."""
     commit = names.source.commit
     used = json.dumps(build)
@@ -193,21 +197,23 @@ def _filled(build: Mapping[str, Any], config: Config, names: _Names) -> dict[str
     values = {**build.get("substitutions", {}), **dict(config.substitutions), **brought}
     digest = f"{step.VARIABLE}={names.packed.written.manifest.digest}"
     steps = [
-        {**one, "env": [*one.get("env", []), digest]} if any(step.NAME in word for word in one.get("args", [])) else one
-        for one in build["steps"]
+        {**step_object, "env": [*step_object.get("env", []), digest]}
+        if any(step.NAME in word for word in step_object.get("args", []))
+        else step_object
+        for step_object in build["steps"]
     ]
     return {**build, "steps": steps, **({"substitutions": values} if values else {})}
 
 
 def _image(build: Mapping[str, Any], config: Config, file: str) -> str:
     """The name that the build gives to the image that is deployed."""
-    from buildguard.project.cloudbuild.substitutions import replaced, settled
+    from buildguard.project.cloudbuild.substitutions import resolve_substitutions, substitute
 
-    values = settled(build.get("substitutions") or {}, {}, dynamic=True)
+    values = resolve_substitutions(build.get("substitutions") or {}, {}, dynamic=True)
     given = cutting.tags(build)
     wanted = config.deploy.image
-    fitting = [one for one in given if not wanted or cutting.repository_of(replaced(one, values)) == wanted]
-    repositories = {cutting.repository_of(replaced(one, values)) for one in fitting}
+    fitting = [tag for tag in given if not wanted or cutting.repository_of(substitute(tag, values)) == wanted]
+    repositories = {cutting.repository_of(substitute(tag, values)) for tag in fitting}
     if len(repositories) != 1:
         names = ", ".join(given) or "none"
         raise UsageError(
@@ -217,15 +223,15 @@ def _image(build: Mapping[str, Any], config: Config, file: str) -> str:
     return fitting[0]
 
 
-def _repository(building: plans.Building, project: str) -> str:
+def _repository(building: plans.ImageBuild, project: str) -> str:
     """The repository of the image that is deployed."""
-    from buildguard.project.cloudbuild.substitutions import replaced, settled
+    from buildguard.project.cloudbuild.substitutions import resolve_substitutions, substitute
 
-    values = settled(building.build.get("substitutions") or {}, {"PROJECT_ID": project}, dynamic=True)
-    return cutting.repository_of(replaced(building.image, values))
+    values = resolve_substitutions(building.build.get("substitutions") or {}, {"PROJECT_ID": project}, dynamic=True)
+    return cutting.repository_of(substitute(building.image, values))
 
 
-def _default_image(config: Config, names: _Names) -> str:
+def _default_image(config: Config, names: _BuildNames) -> str:
     project, region = names.request.project or config.cloud.project, names.request.region or config.cloud.region
     if not project or not region:
         raise UsageError(
@@ -238,42 +244,42 @@ def _default_image(config: Config, names: _Names) -> str:
 # ------------------------------------------------------------------------------------------ the service
 
 
-def _divided(there: Service) -> str:
+def _describe_split(current: ServiceState) -> str:
     """Who has how much of a service's traffic, where no revision has all of it and there is one that could."""
-    if there.sole or not there.latest_ready:
+    if current.only_revision or not current.latest_ready:
         return ""
-    return there.ways or "nobody can tell how"
+    return current.describe_traffic or "nobody can tell how"
 
 
-def _serving(service: ServiceId, app: AppContainer, required: tuple[str, ...]) -> plans.Serving:
+def _read_service(service: ServiceId, app: AppContainer, required: tuple[str, ...]) -> plans.CurrentService:
     """The service as it is; one that cannot be asked about is no reason against a plan."""
     try:
-        with Run(service.project, service.region, app) as run:
+        with CloudRunClient(service.project, service.region, app) as run:
             current = run.get(service.service)
             if current is None:
                 missing = tuple(one for one in required if one not in os.environ)
-                serving = plans.Serving(known=True, missing=missing)
+                serving = plans.CurrentService(known=True, missing=missing)
             else:
                 serving = _existing(run, current, required)
             return serving._replace(project=run.project, region=run.region)
     except UnprovenError as error:
         region = service.region or auth.region()
-        return plans.Serving(known=False, why=error.words, project=service.project, region=region)
+        return plans.CurrentService(known=False, unknown_reason=error.words, project=service.project, region=region)
 
 
-def _existing(run: Run, service: Service, required: tuple[str, ...]) -> plans.Serving:
+def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, ...]) -> plans.CurrentService:
     """A service that exists."""
-    old = service.sole
+    old = service.only_revision
     if not old:  # a deploy that was ended in the middle of the traffic leaves it divided
         shares = [one for one in service.observed if one.percent and one.revision]
         sharing = [run.revision(service.name, one.revision) for one in shares]
         old = next(filter(None, map(service.before, sharing)), "")
-    serving = plans.Serving(
+    serving = plans.CurrentService(
         known=True,
         exists=True,
         rollback_to=old,
         etag=service.etag,
-        divided=_divided(service),
+        divided=_describe_split(service),
         unclear=_unclear(service),
     )
     if serving.unclear:
@@ -289,7 +295,7 @@ def _existing(run: Run, service: Service, required: tuple[str, ...]) -> plans.Se
     )
 
 
-def _unclear(service: Service) -> str:
+def _unclear(service: ServiceState) -> str:
     """Why the app's container is unknown, or the port that it listens on; empty if both are known."""
     try:
         name, port = service.container.name, service.port

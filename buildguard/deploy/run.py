@@ -12,34 +12,34 @@ from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import plan as plans
 from buildguard.deploy.build import BuildEndedError
-from buildguard.deploy.history import all_lines, whereabouts
-from buildguard.deploy.plan import Plan
-from buildguard.deploy.prepare import Prepared, Request, prepared
-from buildguard.deploy.steps import Act, Deploy, Did, Outcome, StoppedError
+from buildguard.deploy.history import locate_service, read_all_lines
+from buildguard.deploy.plan import DeployPlan
+from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploy
+from buildguard.deploy.steps import DeployRun, DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.docker.build_image import BuildFailedError
 from buildguard.errors import DeployInterruptedError, UnprovenError, UsageError
-from buildguard.gcp.cloud_build import left_running
-from buildguard.gcp.cloud_run import Run, Service, Share
+from buildguard.gcp.cloud_build import running_build_error
+from buildguard.gcp.cloud_run import CloudRunClient, ServiceState, TrafficShare
 from buildguard.gcp.revision_names import COMMIT
 from buildguard.gcp.service_containers import AppContainer
-from buildguard.gcp.storage import Storage
+from buildguard.gcp.storage import StorageClient
 from buildguard.project import ledger as ledgers
-from buildguard.project.attempts import ledger_of
-from buildguard.project.ledger import Ledger, Line, ServiceId
+from buildguard.project.attempts import ledger_path
+from buildguard.project.ledger import Ledger, LedgerLine, ServiceId
 from buildguard.system.temporary import folder_of
 
 _RECENT = 120  # lines of the ledger in the bucket that a deploy looks back on
 _EXIT = {ledgers.FAILED: 1, ledgers.UNPROVEN: 3}
 
 
-class Deployed(NamedTuple):
+class DeployReport(NamedTuple):
     """What `deploy` returns: the plan, what each step came to, decisions on the way, and where it serves.
 
     `outcomes` is None for a dry run, and empty where the plan was refused.
     """
 
-    plan: Plan
-    outcomes: tuple[Outcome, ...] | None
+    plan: DeployPlan
+    outcomes: tuple[StepOutcome, ...] | None
     decisions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     revision: str = ""
@@ -53,66 +53,66 @@ class Deployed(NamedTuple):
         return _EXIT.get(self.last.verdict, 0) if self.last is not None else 0
 
     @property
-    def last(self) -> Outcome | None:
+    def last(self) -> StepOutcome | None:
         """The last step that was reached: a deploy ends at the first one that fails, unless another way was taken."""
-        reached = [one for one in self.outcomes or () if one.verdict != ledgers.SKIPPED]
+        reached = [outcome for outcome in self.outcomes or () if outcome.verdict != ledgers.SKIPPED]
         return reached[-1] if reached else None
 
 
-class _Scratch:
+class _ArchiveOwner:
     """Owns the archive of a run."""
 
 
-def plan(request: Request) -> Deployed:
+def plan_deploy(request: DeployRequest) -> DeployReport:
     """What a deploy would do, and what it would refuse. Nothing is run or changed."""
-    scratch = _Scratch()
-    return Deployed(prepared(request, folder_of(scratch) / "source.tgz").plan, None)
+    scratch = _ArchiveOwner()
+    return DeployReport(prepare_deploy(request, folder_of(scratch) / "source.tgz").plan, None)
 
 
-def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]) -> Deployed:
+def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None]) -> DeployReport:
     """Deploy the commit; `ask` puts a question to the person, None where there is nobody to ask.
 
     Raises UsageError for a request that makes no sense, HeldError while somebody else deploys the service.
     """
-    scratch = _Scratch()
-    ready = prepared(request, folder_of(scratch) / "source.tgz")
+    scratch = _ArchiveOwner()
+    ready = prepare_deploy(request, folder_of(scratch) / "source.tgz")
     if ready.plan.refusals:
-        return Deployed(ready.plan, ())
+        return DeployReport(ready.plan, ())
     wishes = ready.plan.wishes
     if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {wishes.service}?"):
         raise UsageError("nothing was deployed: nobody said yes", hint="--yes where nobody can be asked")
     run = uuid.uuid4().hex[:8]
-    file = ledger_of(ready.repository)
+    file = ledger_path(ready.repository)
     with ExitStack() as held:
         ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
         earlier, broken = ledgers.read(file)
         notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
         try:
-            earlier = ledgers.merged(earlier, _shared(ready, ledger, held, earlier))
-        except lock.HeldError:
+            earlier = ledgers.merge_lines(earlier, _share_ledger(ready, ledger, held, earlier))
+        except lock.LockHeldError:
             raise
         except UnprovenError as error:
             notes.append(f"the lock and the ledger are this machine's alone: {error.words}")
             name = ready.service_id.path.replace("/", "+")
-            held.enter_context(lock.held(lock.File(file.with_name(f"lock-{name}")), wishes.service, run))
+            held.enter_context(lock.hold_lock(lock.FileLock(file.with_name(f"lock-{name}")), wishes.service, run))
         mine = [line for line in earlier if line.service_id == ready.service_id]
-        stopped = ledgers.stopped_at(ledgers.runs(mine)[-1]) if mine else ""
+        stopped = ledgers.find_stopping_step(ledgers.group_runs(mine)[-1]) if mine else ""
         if stopped:
             notes.append(
                 f"the last deploy of {wishes.service} stopped at the step '{stopped}'; what is proven is used again"
             )
-        going = _Going(Deploy(ready, ledger, mine, watcher), ask)
+        going = DeployRunner(DeployRun(ready, ledger, mine, watcher), ask)
         try:
             going.run()
         except KeyboardInterrupt:
             build = going.deploy.running
             if build is not None:
-                raise left_running(build) from None
+                raise running_build_error(build) from None
             now = going.deploy
             first = bool(now.revision) and now.plan.serving.alone  # which gets its traffic as it comes up
             percent = 100 if first else now.moving
             raise DeployInterruptedError(wishes.service, now.at, now.revision, percent, wishes.rollback) from None
-        return Deployed(
+        return DeployReport(
             going.deploy.plan,
             tuple(going.deploy.outcomes),
             tuple(going.decisions),
@@ -122,26 +122,26 @@ def deploy(request: Request, watcher: Watcher, ask: Callable[[str], bool | None]
         )
 
 
-def _shared(ready: Prepared, ledger: Ledger, held: ExitStack, known: list[Line]) -> list[Line]:
+def _share_ledger(ready: PreparedDeploy, ledger: Ledger, held: ExitStack, known: list[LedgerLine]) -> list[LedgerLine]:
     """Take the lock in the bucket, and have the ledger kept there too; what lies there already.
 
     Raises UnprovenError where there is no bucket to be had, HeldError where somebody else holds the lock.
     """
     service = ready.service_id
     if not ready.plan.serving.known:
-        raise UnprovenError(ready.plan.serving.why)
-    storage = held.enter_context(Storage(ready.project))
+        raise UnprovenError(ready.plan.serving.unknown_reason)
+    storage = held.enter_context(StorageClient(ready.project))
     bucket = storage.ensure(ready.config.cloud.bucket, storage.project)
-    held.enter_context(lock.held(buckets.Lock(storage, bucket, service), service.service, ledger.run))
-    found = buckets.lines(storage, bucket, ledgers.folder_of(service), known, _RECENT)
+    held.enter_context(lock.hold_lock(buckets.BucketLock(storage, bucket, service), service.service, ledger.run))
+    recorded = buckets.read_lines(storage, bucket, ledgers.folder_of(service), known, _RECENT)
     ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
-    return found
+    return recorded
 
 
-class _Going:
+class DeployRunner:
     """A deploy under way: its steps in their order, and the way out where Cloud Build cannot build."""
 
-    def __init__(self, going: Deploy, ask: Callable[[str], bool | None]) -> None:
+    def __init__(self, going: DeployRun, ask: Callable[[str], bool | None]) -> None:
         self.deploy = going
         self.decisions: list[str] = []
         self._ask = ask
@@ -152,12 +152,12 @@ class _Going:
             self._before()
             self._image()
             self._service()
-        except StoppedError as error:
-            done = {one.step for one in self.deploy.outcomes}
-            for one in self.deploy.plan.steps:
-                if one.id not in done:
-                    self.deploy.skip(one.id, f"not reached: {error.what[:120]}")
-        reached = [one.verdict for one in self.deploy.outcomes if one.verdict != ledgers.SKIPPED]
+        except DeployStoppedError as error:
+            done = {outcome.step for outcome in self.deploy.outcomes}
+            for step in self.deploy.plan.steps:
+                if step.id not in done:
+                    self.deploy.skip(step.id, f"not reached: {error.what[:120]}")
+        reached = [outcome.verdict for outcome in self.deploy.outcomes if outcome.verdict != ledgers.SKIPPED]
         self.deploy.ledger.write(ledgers.END, reached[-1], 0.0, {})
 
     def _before(self) -> None:
@@ -171,7 +171,7 @@ class _Going:
             try:
                 self._tried_twice(plans.UPLOAD, going.upload)
                 going.step(plans.BUILD, going.build_in_cloud)
-            except StoppedError as error:
+            except DeployStoppedError as error:
                 self._fall_back(error)
         if going.plan.wishes.builder == plans.LOCAL:
             going.step(plans.BUILD, self._built_here)
@@ -180,38 +180,38 @@ class _Going:
         if going.plan.wishes.builder == plans.LOCAL:
             going.step(plans.PUSH, going.push)
 
-    def _built_here(self) -> Did:
+    def _built_here(self) -> StepResult:
         try:
             return self.deploy.build_here()
         except BuildFailedError as error:
             last = error.log.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
-            raise StoppedError(
+            raise DeployStoppedError(
                 f"{error.what}: {last[0][:200]}", evidence={"log": error.log.decode("utf-8", "replace")}
             ) from error
 
-    def _tried_twice(self, step: str, act: Act) -> None:
+    def _tried_twice(self, step: str, act: StepAction) -> None:
         """Bytes that changed on their way are sent once more."""
         try:
             self.deploy.step(step, act)
-        except StoppedError as error:
-            if "ChangedError" not in fallback.causes(error):
+        except DeployStoppedError as error:
+            if "ChangedError" not in fallback.error_class_names(error):
                 raise
             self.decisions.append(f"{error.what}: sent once more")
             self.deploy.step(step, act)
 
-    def _fall_back(self, error: StoppedError) -> None:
+    def _fall_back(self, error: DeployStoppedError) -> None:
         """Build here instead, where the table and the person say so; else the deploy ends as it did."""
         cause = error.__cause__
         in_bucket = self.deploy.outcomes[-1].step == plans.UPLOAD
         if isinstance(cause, BuildEndedError):
             row = cause.row
         else:
-            row = fallback.of_error(fallback.causes(error), error.what, in_bucket=in_bucket)
+            row = fallback.of_error(fallback.error_class_names(error), error.what, in_bucket=in_bucket)
         ready = self.deploy.prepared
         said: bool | None = None
-        if fallback.is_a_question(row, ready.fallback):
+        if fallback.needs_confirmation(row, ready.fallback):
             said = self._ask(f"{row.name}: build on this machine instead?")
-        take = fallback.decided(row, ready.fallback, asked=said)
+        take = fallback.decide_fallback(row, ready.fallback, asked=said)
         self.decisions.append(
             f"{row.name} → {row.leads_to}; fallback = {ready.fallback}: {'building here' if take else 'stopped'}"
         )
@@ -219,9 +219,9 @@ class _Going:
             raise error
         wishes = ready.plan.wishes._replace(builder=plans.LOCAL)
         was = ready.plan
-        made = plans.plan(was.source, was.packed, was.building, was.serving, wishes)
-        self.deploy.prepared = ready._replace(plan=made)
-        self.deploy.plan = made
+        new_plan = plans.make_plan(was.source, was.packed, was.building, was.serving, wishes)
+        self.deploy.prepared = ready._replace(plan=new_plan)
+        self.deploy.plan = new_plan
         self.deploy.ledger.builder = plans.LOCAL
 
     def _service(self) -> None:
@@ -240,7 +240,7 @@ class _Going:
         if wishes.verify and wishes.verify_after:
             try:
                 going.step(plans.VERIFY, lambda: going.verify(going.url))
-            except StoppedError as error:
+            except DeployStoppedError as error:
                 if error.exit_code == 1 and not first:
                     why = f"verified after traffic: {error.what}"
                     going.step(plans.TRAFFIC, lambda: going.roll_back(why))
@@ -250,7 +250,7 @@ class _Going:
 # ------------------------------------------------------------------------------------------ rollback and history
 
 
-class RolledBack(NamedTuple):
+class RollbackResult(NamedTuple):
     """What `rollback` returns."""
 
     service: str
@@ -259,45 +259,47 @@ class RolledBack(NamedTuple):
     url: str
 
 
-def rollback(request: Request, revision: str, watcher: Watcher) -> RolledBack:
+def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> RollbackResult:
     """All traffic to an earlier revision: the one that is named, else the last that was proven to serve alone.
 
     Raises UnprovenError where that is not certain, or the revision does not work.
     """
-    repository, config, service = whereabouts(request)
+    repository, config, service = locate_service(request)
     project, region = request.project or config.cloud.project, request.region or config.cloud.region
     run_id = uuid.uuid4().hex[:8]
-    file = ledger_of(repository)
+    file = ledger_path(repository)
     with ExitStack() as held:
         app = AppContainer(config.deploy.image, config.deploy.container)
-        run = held.enter_context(Run(project, region, app))
+        run = held.enter_context(CloudRunClient(project, region, app))
         identity = ServiceId(run.project, run.region, service)
-        storage = held.enter_context(Storage(project))
+        storage = held.enter_context(StorageClient(project))
         bucket = storage.ensure(config.cloud.bucket, storage.project)
-        held.enter_context(lock.held(buckets.Lock(storage, bucket, identity), service, run_id))
-        there = run.get(service)
-        if there is None:
+        held.enter_context(lock.hold_lock(buckets.BucketLock(storage, bucket, identity), service, run_id))
+        current = run.get(service)
+        if current is None:
             raise UsageError(f"there is no service {service}")
-        wanted = revision or _last_proven(_lines_of(identity, run, all_lines(file, storage, bucket, service)), there)
-        found = run.revision(service, wanted)
-        if not found.ready:
+        wanted = revision or _find_last_proven(
+            _lines_of(identity, run, read_all_lines(file, storage, bucket, service)), current
+        )
+        target = run.revision(service, wanted)
+        if not target.ready:
             raise UnprovenError(
-                f"{wanted} is not ready: {found.message}", hint="buildguard history, and --revision NAME"
+                f"{wanted} is not ready: {target.message}", hint="buildguard history, and --revision NAME"
             )
         watcher.tell(f"rollback: all traffic of {service} to {wanted}")
-        ledger = Ledger(file, run_id, identity, str(found.annotations.get(COMMIT, "")))
+        ledger = Ledger(file, run_id, identity, str(target.annotations.get(COMMIT, "")))
         ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
-        ledger.write("rollback", ledgers.BEGUN, 0.0, {"revision": wanted, "from": there.sole})
-        routed = run.route(service, [Share(wanted, 100)], there.etag)
-        if routed.sole != wanted:
+        ledger.write("rollback", ledgers.BEGUN, 0.0, {"revision": wanted, "from": current.only_revision})
+        routed = run.route(service, [TrafficShare(wanted, 100)], current.etag)
+        if routed.only_revision != wanted:
             raise UnprovenError(f"{service} does not serve {wanted} alone")
-        at = app.matches(found.containers)
-        digest = found.containers[at[0]].digest if len(at) == 1 else ""
+        at = app.matches(target.containers)
+        digest = target.containers[at[0]].digest if len(at) == 1 else ""
         ledger.write("rollback", ledgers.OK, 0.0, {"revision": wanted, "url": routed.url, "digest": digest})
-        return RolledBack(service, there.sole, wanted, routed.url)
+        return RollbackResult(service, current.only_revision, wanted, routed.url)
 
 
-def _lines_of(service: ServiceId, run: Run, lines: list[Line]) -> list[Line]:
+def _lines_of(service: ServiceId, run: CloudRunClient, lines: list[LedgerLine]) -> list[LedgerLine]:
     """The lines of a service, and those that name no project, of revisions that this very service has."""
     names = {one.name for one in run.revisions(service.service)}
     return [
@@ -308,16 +310,16 @@ def _lines_of(service: ServiceId, run: Run, lines: list[Line]) -> list[Line]:
     ]
 
 
-def _last_proven(lines: list[Line], service: Service) -> str:
+def _find_last_proven(lines: list[LedgerLine], service: ServiceState) -> str:
     """The last revision that was proven to have all traffic, other than the one that has it now."""
     proven = [line for line in lines if line.verdict == ledgers.OK and line.step in {plans.PROVE, "rollback"}]
     instead = [
         str(line.evidence.get("instead_of", ""))
         for line in proven
-        if line.step == plans.PROVE and line.evidence.get("revision") == service.sole
+        if line.step == plans.PROVE and line.evidence.get("revision") == service.only_revision
     ]
     names = [str(line.evidence.get("revision", "")) for line in proven]
-    candidates = [one for one in [*names, *instead[-1:]] if one and one != service.sole]
+    candidates = [revision for revision in [*names, *instead[-1:]] if revision and revision != service.only_revision]
     if not candidates:
         raise UnprovenError(
             f"which revision of {service.name} served alone before is not certain",

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from buildguard.check.image import check_image
-from buildguard.check.result import Report
+from buildguard.check.result import CheckReport
 from buildguard.check.run import check
 from buildguard.check.targets import Watcher
 from buildguard.compare.diff import diff
@@ -18,34 +18,32 @@ from buildguard.deploy import build as deploy_build
 from buildguard.deploy import health, test_results
 from buildguard.deploy import plan as plans
 from buildguard.deploy import verify as deploy_verify
-from buildguard.deploy.build import Built
-from buildguard.deploy.prepare import Prepared
-from buildguard.diagnostic import count, shown_path
+from buildguard.deploy.build import BuiltImage
+from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.diagnostic import count, display_path
 from buildguard.docker import client as daemons
 from buildguard.docker import images
-from buildguard.docker.serve import Serving, Start
+from buildguard.docker.serve import ServingContainer, StartOptions
 from buildguard.errors import GuardError
 from buildguard.gcp import revision_names
-from buildguard.gcp.auth import hidden
-from buildguard.gcp.cloud_build import Seen
-from buildguard.gcp.cloud_run import Candidate, ConflictError, NotReadyError, Run, Share
-from buildguard.gcp.storage import Storage, Stored
+from buildguard.gcp.auth import redact
+from buildguard.gcp.cloud_build import BuildStatus
+from buildguard.gcp.cloud_run import CloudRunClient, ConflictError, NewRevision, NotReadyError, TrafficShare
+from buildguard.gcp.storage import StorageClient, StoredObject
 from buildguard.locate import locate
 from buildguard.project import ledger as ledgers
 from buildguard.project.cloudbuild.truncate import repository_of
-from buildguard.project.ledger import BEGUN, FAILED, OK, SKIPPED, UNPROVEN, Ledger, Line
-from buildguard.project.request import Request as CheckRequest
+from buildguard.project.ledger import BEGUN, FAILED, OK, SKIPPED, UNPROVEN, Ledger, LedgerLine
+from buildguard.project.request import CheckRequest
 
-if TYPE_CHECKING:
-    # what a step returns: words for people, and evidence for the ledger
-    Did: TypeAlias = tuple[str, Mapping[str, Any]]
-    Act: TypeAlias = Callable[[], Did]
-
+# what a step returns: words for people, and evidence for the ledger
+StepResult: TypeAlias = tuple[str, Mapping[str, Any]]
+StepAction: TypeAlias = Callable[[], StepResult]
 _STARTS_WITHIN = 60.0
 _STANDS_IN = "buildguard-stands-in"  # for the value of a secret, which only Google knows
 
 
-class Outcome(NamedTuple):
+class StepOutcome(NamedTuple):
     """What a step came to."""
 
     step: str
@@ -55,7 +53,7 @@ class Outcome(NamedTuple):
     evidence: Mapping[str, Any]
 
 
-class StoppedError(GuardError):
+class DeployStoppedError(GuardError):
     """A step that ends the deploy; exit 1 for a failure, 3 for what could not be proven."""
 
     def __init__(
@@ -66,19 +64,19 @@ class StoppedError(GuardError):
         self.exit_code = 1 if proven else 3
 
 
-class Deploy:
+class DeployRun:
     """One run over a plan."""
 
-    def __init__(self, prepared: Prepared, ledger: Ledger, earlier: list[Line], watcher: Watcher) -> None:
+    def __init__(self, prepared: PreparedDeploy, ledger: Ledger, earlier: list[LedgerLine], watcher: Watcher) -> None:
         self.prepared = prepared
         self.plan = prepared.plan
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[StepOutcome] = []
         self.ledger = ledger
-        self.running: Seen | None = None
+        self.running: BuildStatus | None = None
         self.at = ""  # the step that is under way
         self.moving = 0  # the percentage of the traffic that may be the new revision's by now
-        self.stored: Stored | None = None
-        self.built: Built | None = None
+        self.stored: StoredObject | None = None
+        self.built: BuiltImage | None = None
         self.revision = ""
         self.url = ""
         self._etag = self.plan.serving.etag
@@ -86,10 +84,10 @@ class Deploy:
         self._watcher = watcher
         self._tag = revision_names.tag_of(self.plan.wishes.service, self.plan.source.commit)
 
-    def step(self, identity: str, act: Act) -> None:
+    def step(self, identity: str, act: StepAction) -> None:
         """Do one step: what it returns are words and evidence. Raises StoppedError where the deploy ends there."""
         self.at = identity
-        self._watcher.tell(f"{identity}: {next((one.will for one in self.plan.steps if one.id == identity), '')}")
+        self._watcher.tell(f"{identity}: {next((step.will for step in self.plan.steps if step.id == identity), '')}")
         self.ledger.write(identity, BEGUN, 0.0, {})
         started = time.monotonic()
         try:
@@ -97,17 +95,17 @@ class Deploy:
         except GuardError as error:
             verdict = FAILED if error.exit_code == 1 else UNPROVEN
             evidence = getattr(error, "evidence", {})
-            self._close(Outcome(identity, verdict, time.monotonic() - started, error.words, evidence))
-            if isinstance(error, StoppedError):
+            self._close(StepOutcome(identity, verdict, time.monotonic() - started, error.words, evidence))
+            if isinstance(error, DeployStoppedError):
                 raise
-            raise StoppedError(error.what, hint=error.hint, proven=error.exit_code == 1) from error
-        self._close(Outcome(identity, OK, time.monotonic() - started, words, evidence))
+            raise DeployStoppedError(error.what, hint=error.hint, proven=error.exit_code == 1) from error
+        self._close(StepOutcome(identity, OK, time.monotonic() - started, words, evidence))
 
     def skip(self, identity: str, why: str) -> None:
         """Say of a step that it was not needed, or not reached."""
-        self._close(Outcome(identity, SKIPPED, 0.0, why, {}))
+        self._close(StepOutcome(identity, SKIPPED, 0.0, why, {}))
 
-    def _close(self, outcome: Outcome) -> None:
+    def _close(self, outcome: StepOutcome) -> None:
         self.outcomes.append(outcome)
         evidence = {**outcome.evidence, "words": outcome.words}
         self.ledger.write(outcome.step, outcome.verdict, outcome.seconds, evidence)
@@ -119,7 +117,7 @@ class Deploy:
         """What is deployed, as a stage: the commit, wherever HEAD is by now, or the working tree."""
         return "dir:." if self.plan.source.dirty else f"commit:{self.plan.source.commit}"
 
-    def check(self) -> Did:
+    def check(self) -> StepResult:
         """Every source of what is deployed, compiled."""
         request = CheckRequest(cwd=self.prepared.repository.top)
         place = locate(self.prepared.repository.top, () if self.plan.source.dirty else (self._source,))
@@ -130,69 +128,71 @@ class Deploy:
     @cached_property
     def _left_out(self) -> set[str]:
         """What is not sent, and so in no later stage: by an ignore rule, or because git does not know it."""
-        found = {path for path, _rule in self.plan.packed.dropped}
+        paths = {path for path, _rule in self.plan.packed.dropped}
         if self.plan.source.dirty:
-            found |= {shown_path(path) for path in self.prepared.repository.untracked()}
-        return found
+            paths |= {display_path(path) for path in self.prepared.repository.untracked()}
+        return paths
 
-    def archive(self) -> Did:
+    def archive(self) -> StepResult:
         """The archive against the commit: less what the ignore rules drop, nothing may differ."""
-        found = diff(self.prepared.repository.top, [self._source, f"tar:{self.prepared.archive}"])
-        wrong = deploy_build.unexplained(found.chain, self._left_out)
+        comparison = diff(self.prepared.repository.top, [self._source, f"tar:{self.prepared.archive}"])
+        wrong = deploy_build.find_unexplained(comparison.chain, self._left_out)
         if wrong:
-            raise StoppedError(f"the archive is not what was committed: {shown_path(wrong[0].path)} ({wrong[0].cause})")
-        if found.chain.unproven:
-            raise StoppedError(found.chain.unproven[0].reason, proven=False)
+            raise DeployStoppedError(
+                f"the archive is not what was committed: {display_path(wrong[0].path)} ({wrong[0].cause})"
+            )
+        if comparison.chain.unproven:
+            raise DeployStoppedError(comparison.chain.unproven[0].reason, proven=False)
         digest = self.prepared.packed.written.digest
         return f"{count(self.plan.packed.files, 'file')}, {digest[:12]}", {
             "digest": digest,
             "dropped": len(self.plan.packed.dropped),
         }
 
-    def upload(self) -> Did:
+    def upload(self) -> StepResult:
         """Put the archive into the bucket."""
         written = self.prepared.packed.written
-        with Storage(self.prepared.project) as storage:
+        with StorageClient(self.prepared.project) as storage:
             bucket = storage.ensure(self.prepared.config.cloud.bucket, storage.project)
             sent = storage.upload(self.prepared.archive, bucket, f"source/{written.file_digest}.tgz")
-        self.stored = sent.stored
-        return f"{sent.stored.url}{' (there already)' if sent.reused else ''}", {"url": sent.stored.url}
+        self.stored = sent.uploaded
+        return f"{sent.uploaded.url}{' (there already)' if sent.reused else ''}", {"url": sent.uploaded.url}
 
-    def build_in_cloud(self) -> Did:
+    def build_in_cloud(self) -> StepResult:
         """Build in Cloud Build; a build of an earlier run that is proven, or still runs, is used."""
         assert self.stored is not None
         resume = self._proven_build(plans.CLOUD) or self._unfinished_build()
-        self.built = deploy_build.in_cloud(self.prepared, self.stored, self._watcher.tell, self._runs, resume)
+        self.built = deploy_build.build_in_cloud(self.prepared, self.stored, self._watcher.tell, self._runs, resume)
         again = f" (build {resume} of an earlier run)" if resume else ""
         return f"{self.built.reference}{again}", self.built.evidence
 
-    def build_here(self) -> Did:
+    def build_here(self) -> StepResult:
         """Build on the local engine, from the archive; an image of an earlier run that is still there is used."""
-        line = ledgers.proven(self._earlier, plans.BUILD, self.plan.source.commit, "key", self.prepared.key)
+        line = ledgers.find_proven(self._earlier, plans.BUILD, self.plan.source.commit, "key", self.prepared.key)
         if (
             line is not None
             and line.builder == plans.LOCAL
-            and deploy_build.is_here(line.evidence.get("id", ""), self.prepared)
+            and deploy_build.has_local_image(line.evidence.get("id", ""), self.prepared)
         ):
             evidence = {key: value for key, value in line.evidence.items() if key != "words"}
-            self.built = deploy_build.Built(evidence["id"], evidence["image"], "", evidence)
+            self.built = deploy_build.BuiltImage(evidence["id"], evidence["image"], "", evidence)
             return f"{self.built.name} (built by an earlier run)", evidence
-        self.built = deploy_build.here(self.prepared, self._watcher.tell)
+        self.built = deploy_build.build_locally(self.prepared, self._watcher.tell)
         return f"{self.built.name} ({self.built.reference[:19]})", self.built.evidence
 
-    def _runs(self, build: Seen | None) -> None:
+    def _runs(self, build: BuildStatus | None) -> None:
         self.running = build
         if build is not None:
             self._watcher.tell(f"Cloud Build runs {build.id}: {build.log_url}")
             self.ledger.write(plans.BUILD, BEGUN, 0.0, {"build": build.id, "key": self.prepared.key})
 
     def _proven_build(self, builder: str) -> str:
-        line = ledgers.proven(self._earlier, plans.BUILD, self.plan.source.commit, "key", self.prepared.key)
+        line = ledgers.find_proven(self._earlier, plans.BUILD, self.plan.source.commit, "key", self.prepared.key)
         return str(line.evidence.get("build", "")) if line is not None and line.builder == builder else ""
 
     def _unfinished_build(self) -> str:
         """A build that a run of ours started over this very archive, and never heard the end of."""
-        for run in reversed(ledgers.runs(self._earlier)):
+        for run in reversed(ledgers.group_runs(self._earlier)):
             begun = [line for line in run if line.step == plans.BUILD and line.evidence.get("key") == self.prepared.key]
             if begun and begun[-1].verdict == BEGUN and begun[-1].evidence.get("build"):
                 return str(begun[-1].evidence["build"])
@@ -200,7 +200,7 @@ class Deploy:
 
     # -------------------------------------------------------------------------------------- the image
 
-    def verify_image(self) -> Did:
+    def verify_image(self) -> StepResult:
         """The image's files against the commit's, and each compiled by the image's own Python."""
         assert self.built is not None
         root = self.prepared.config.image_root
@@ -215,14 +215,14 @@ class Deploy:
         _held(report, f"buildguard check {reference}")
         return deploy_build.image_summary(chain, report)
 
-    def start(self) -> Did:
+    def start(self) -> StepResult:
         """Whether the container starts and answers, with the variables that the service has."""
         assert self.built is not None
         start, stands_in = self._started_with()
         daemon = daemons.connect()
         try:
             image = images.find(daemon, self.built.reference, self.prepared.config.platform, self._watcher.tell)
-            with Serving(daemon, image, start) as serving:
+            with ServingContainer(daemon, image, start) as serving:
                 answered = serving.wait(self.plan.wishes.health or "/", _STARTS_WITHIN)
                 if answered.listens:
                     how = f"answers {answered.status}" if answered.status else "listens"
@@ -232,7 +232,7 @@ class Deploy:
             daemon.close()
         raise self._did_not_start(start.port, answered.ending, log, stands_in)
 
-    def _started_with(self) -> tuple[Start, list[str]]:
+    def _started_with(self) -> tuple[StartOptions, list[str]]:
         """What a revision would start the app's container with; something stands in for variables that only Google knows."""
         env: dict[str, str] = {
             name: os.environ[name] for name in self.prepared.config.deploy.required_env if name in os.environ
@@ -242,98 +242,100 @@ class Deploy:
             exists = self.plan.serving.exists
             current = held.enter_context(self._run()).get(self.plan.wishes.service) if exists else None
         if current is None:
-            return Start(env), stands_in
+            return StartOptions(env), stands_in
         for name, value in current.env.items():
             if value is None and name not in os.environ:
                 stands_in.append(name)
             env[name] = value if value is not None else os.environ.get(name, _STANDS_IN)
         app = current.container
-        return Start(env, app.command, app.args, current.port, tell_port=not current.is_behind_proxy), stands_in
+        return StartOptions(env, app.command, app.args, current.port, tell_port=not current.is_behind_proxy), stands_in
 
-    def _did_not_start(self, port: int, ending: str, log: bytes, stands_in: list[str]) -> StoppedError:
+    def _did_not_start(self, port: int, ending: str, log: bytes, stands_in: list[str]) -> DeployStoppedError:
         """Why: by its log, and not by the port that nobody listened on."""
         from buildguard.diagnose.run import diagnose
 
-        found = diagnose(self.prepared.repository.top, log, source=self._source)
-        last = hidden(log.strip().rpartition(b"\n")[2].decode("utf-8", "replace"))[:200]
-        known = found.cause not in {"unknown", "healthy"}
-        what = found.sentence if known else f"the container does not listen on port {port}"
+        diagnosis = diagnose(self.prepared.repository.top, log, source=self._source)
+        last = redact(log.strip().rpartition(b"\n")[2].decode("utf-8", "replace"))[:200]
+        known = diagnosis.cause not in {"unknown", "healthy"}
+        what = diagnosis.sentence if known else f"the container does not listen on port {port}"
         words = (
             f"BG502 it does not start: {what}"
             + (f" ({ending})" if ending else "")
             + (f"; it said last: {last}" if last else "")
         )
         hint = f"{', '.join(stands_in)}: only Google knows the value; export it here" if stands_in and not known else ""
-        return StoppedError(
-            words, hint=hint, evidence={"cause": found.cause, "log": last}, proven=known or not stands_in
+        return DeployStoppedError(
+            words, hint=hint, evidence={"cause": diagnosis.cause, "log": last}, proven=known or not stands_in
         )
 
-    def push(self) -> Did:
+    def push(self) -> StepResult:
         """Push what was built here; without a service that can be asked, that would be for nothing."""
         assert self.built is not None
         if not self.plan.serving.known:
-            raise StoppedError(
-                f"built and verified, and not pushed: {self.plan.serving.why}",
+            raise DeployStoppedError(
+                f"built and verified, and not pushed: {self.plan.serving.unknown_reason}",
                 hint="then run the same command again: what is built and proven is used",
                 proven=False,
             )
-        digest = deploy_build.push(self.built.reference, self.built.name, self.prepared.config.platform)
+        digest = deploy_build.push_image(self.built.reference, self.built.name, self.prepared.config.platform)
         repository = repository_of(self.built.name)
         self.built = self.built._replace(reference=f"{repository}@{digest}", digest=digest)
         return self.built.reference, {"image": self.built.name, "digest": digest}
 
     # -------------------------------------------------------------------------------------- the service
 
-    def _candidate(self) -> Candidate:
+    def _candidate(self) -> NewRevision:
         commit = self.plan.source.commit
         self.revision = self.revision or revision_names.name_of(self.plan.wishes.service, commit)
         sent, old = self.prepared.packed.written.digest, self.plan.serving.rollback_to
         notes = {revision_names.COMMIT: commit, revision_names.ARCHIVE: sent, revision_names.INSTEAD_OF: old}
         tag = self._tag if self.plan.serving.exists else ""
-        return Candidate(self.revision, tag, self._first_values(), notes, self._etag)
+        return NewRevision(self.revision, tag, self._first_values(), notes, self._etag)
 
     def _first_values(self) -> dict[str, str]:
         """The variables of a service's first revision; every later one has those that the service has."""
         wanted = () if self.plan.serving.exists else self.prepared.config.deploy.required_env
         return {name: os.environ[name] for name in wanted if name in os.environ}
 
-    def validate(self) -> Did:
+    def validate(self) -> StepResult:
         """Have Cloud Run say whether it would take the revision."""
         assert self.built is not None
         with self._run() as run:
             run.validate(self.plan.wishes.service, self.built.reference, self._candidate())
         return f"{self.revision} would be taken", {"revision": self.revision}
 
-    def make_revision(self) -> Did:
+    def make_revision(self) -> StepResult:
         """Make the revision, without traffic, by the image's digest."""
         assert self.built is not None
         service = self.plan.wishes.service
         with self._run() as run:
             try:
-                made = run.candidate(service, self.built.reference, self._candidate())
+                revision = run.candidate(service, self.built.reference, self._candidate())
             except NotReadyError as error:
-                raise StoppedError(
+                raise DeployStoppedError(
                     f"BG503 {error.what}", hint=error.hint, evidence={"revision": self.revision}
                 ) from error
-            there = run.get(service)
-            self._etag = there.etag if there is not None else ""
-        if made.digest != self.built.digest:
-            raise StoppedError(f"{made.name} runs {made.image}, and not {self.built.reference}")
-        shares = there.observed if there is not None else ()
+            current = run.get(service)
+            self._etag = current.etag if current is not None else ""
+        if revision.digest != self.built.digest:
+            raise DeployStoppedError(f"{revision.name} runs {revision.image}, and not {self.built.reference}")
+        shares = current.observed if current is not None else ()
         if self.plan.serving.exists:
             # under any other address somebody else would answer
-            self.url = next((one.url for one in shares if one.tag == self._tag and one.revision == made.name), "")
+            self.url = next(
+                (share.url for share in shares if share.tag == self._tag and share.revision == revision.name), ""
+            )
         else:
-            self.url = there.url if there is not None else ""
+            self.url = current.url if current is not None else ""
         if not self.url:
-            raise StoppedError(
-                f"{made.name} has no address of its own: {service} did not give it the tag {self._tag}",
+            raise DeployStoppedError(
+                f"{revision.name} has no address of its own: {service} did not give it the tag {self._tag}",
                 hint="another tool pins its traffic: look who does",
                 proven=False,
             )
-        return f"{made.name} is ready", {"revision": made.name, "url": self.url, "digest": made.digest}
+        return f"{revision.name} is ready", {"revision": revision.name, "url": self.url, "digest": revision.digest}
 
-    def health(self) -> Did:
+    def health(self) -> StepResult:
         """Whether the revision's own address answers, or Cloud Run's probe of it succeeded."""
         service, path = self.plan.wishes.service, self.plan.wishes.health
         with self._run() as run:
@@ -343,90 +345,96 @@ class Deploy:
         result = health.check(self.url, audience, proof)
         if result.verdict != OK:
             proven = result.verdict == FAILED
-            raise StoppedError(result.words, hint=result.hint, evidence=result.evidence, proven=proven)
+            raise DeployStoppedError(result.words, hint=result.hint, evidence=result.evidence, proven=proven)
         return result.words, result.evidence
 
-    def verify(self, url: str = "") -> Did:
+    def verify(self, url: str = "") -> StepResult:
         """Run the verify commands against an address."""
         tried = [
-            deploy_verify.tried(command, url or self.url, self.revision, self.prepared.repository.top)
+            deploy_verify.run_verify(command, url or self.url, self.revision, self.prepared.repository.top)
             for command in self.plan.wishes.verify
         ]
-        evidence = {"trials": [one._asdict() for one in tried]}
-        for one in tried:
-            if one.verdict != test_results.OK:
-                raise StoppedError(
-                    f"BG504 {one.command}: {one.why}", evidence=evidence, proven=one.verdict == test_results.FAILED
+        evidence = {"trials": [result._asdict() for result in tried]}
+        for result in tried:
+            if result.verdict != test_results.OK:
+                raise DeployStoppedError(
+                    f"BG504 {result.command}: {result.why}",
+                    evidence=evidence,
+                    proven=result.verdict == test_results.FAILED,
                 )
-        passed = sum(one.passed for one in tried)
-        quick = [one.command for one in tried if one.suspicious]
+        passed = sum(result.passed for result in tried)
+        quick = [result.command for result in tried if result.suspicious]
         more = f" (suspicious: {', '.join(quick)} ended in no time)" if quick else ""
         return f"{count(passed, 'test')} passed{more}", evidence
 
-    def traffic(self) -> Did:
+    def traffic(self) -> StepResult:
         """Send it traffic in the configured steps, with its health after each; back to the old revision where that fails."""
         service, old = self.plan.wishes.service, self.plan.serving.rollback_to
         done = []
         with self._run() as run:
-            for percent in plans.shares(self.plan.serving, self.plan.wishes):
-                rest = [Share(old, 100 - percent)] if percent < 100 else []  # noqa: PLR2004
+            for percent in plans.traffic_shares(self.plan.serving, self.plan.wishes):
+                rest = [TrafficShare(old, 100 - percent)] if percent < 100 else []  # noqa: PLR2004
                 self.moving = percent
                 try:
-                    self._etag = run.route(service, [*rest, Share(self.revision, percent, self._tag)], self._etag).etag
+                    self._etag = run.route(
+                        service, [*rest, TrafficShare(self.revision, percent, self._tag)], self._etag
+                    ).etag
                     self.health()
                     done.append(percent)
                 except ConflictError as error:
                     why = f"at {percent} %: {error.what}; the traffic was left as it is now"
-                    raise StoppedError(why, hint=error.hint, proven=False) from error
+                    raise DeployStoppedError(why, hint=error.hint, proven=False) from error
                 except GuardError as error:
                     self.roll_back(f"at {percent} %: {error.what}")
-        return f"{', '.join(f'{one} %' for one in done)} on {self.revision}", {"percents": done}
+        return f"{', '.join(f'{step_percent} %' for step_percent in done)} on {self.revision}", {"percents": done}
 
-    def roll_back(self, why: str) -> Did:
+    def roll_back(self, why: str) -> StepResult:
         """All traffic to the revision that had it before. Raises StoppedError in any case: the deploy has failed."""
         old = self.plan.serving.rollback_to
         if not old:
-            raise StoppedError(
+            raise DeployStoppedError(
                 f"{why}; no revision had all the traffic before, so nothing was rolled back",
                 hint=f"{self.plan.wishes.rollback} --revision NAME",
             )
         with self._run() as run:
-            run.route(self.plan.wishes.service, [Share(old, 100)])
-        raise StoppedError(f"{why}; {old} has all traffic again", evidence={"rolled_back_to": old})
+            run.route(self.plan.wishes.service, [TrafficShare(old, 100)])
+        raise DeployStoppedError(f"{why}; {old} has all traffic again", evidence={"rolled_back_to": old})
 
-    def prove(self) -> Did:
+    def prove(self) -> StepResult:
         """What serves is what was built."""
         assert self.built is not None
         service = self.plan.wishes.service
         with self._run() as run:
-            there = run.get(service)
-            if there is None or there.sole != self.revision:
-                ways = there.ways if there is not None else ""
-                raise StoppedError(f"{service} does not serve {self.revision} alone: {ways or 'nothing'}")
+            current = run.get(service)
+            if current is None or current.only_revision != self.revision:
+                ways = current.describe_traffic if current is not None else ""
+                raise DeployStoppedError(f"{service} does not serve {self.revision} alone: {ways or 'nothing'}")
             serves = run.revision(service, self.revision)
         if serves.digest != self.built.digest:
-            raise StoppedError(f"{service} serves {serves.image}, and not {self.built.reference}")
-        self.url = there.url
+            raise DeployStoppedError(f"{service} serves {serves.image}, and not {self.built.reference}")
+        self.url = current.url
         evidence = {
             "revision": self.revision,
             "digest": serves.digest,
-            "url": there.url,
+            "url": current.url,
             "instead_of": self.plan.serving.rollback_to,
         }
-        return f"{there.url} serves {self.revision}, all of it, by the digest that was built", evidence
+        return f"{current.url} serves {self.revision}, all of it, by the digest that was built", evidence
 
-    def _run(self) -> Run:
-        return Run(self.prepared.project, self.prepared.region, self.prepared.app)
+    def _run(self) -> CloudRunClient:
+        return CloudRunClient(self.prepared.project, self.prepared.region, self.prepared.app)
 
 
-def _held(report: Report, hint: str) -> None:
+def _held(report: CheckReport, hint: str) -> None:
     if report.exit_code == 0:
         return
-    errors = [one for one in report.diagnostics if one.severity == "error"]
+    errors = [diagnostic for diagnostic in report.diagnostics if diagnostic.severity == "error"]
     if errors:
         first = errors[0]
         where = f"{first.path}:{first.range.line}: " if first.path else ""
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
-        raise StoppedError(f"{where}{first.code} {first.message}{more}", hint=hint, evidence={"errors": len(errors)})
+        raise DeployStoppedError(
+            f"{where}{first.code} {first.message}{more}", hint=hint, evidence={"errors": len(errors)}
+        )
     reason = report.unproven[0].reason if report.unproven else "not proven"
-    raise StoppedError(reason, hint=hint, proven=False)
+    raise DeployStoppedError(reason, hint=hint, proven=False)

@@ -31,7 +31,7 @@ _UNITTEST = re.compile(
 _LONGEST = 100  # characters of a line that is quoted
 
 
-class Trial(NamedTuple):
+class VerifyResult(NamedTuple):
     """The result of a command: its verdict, why, tests that ran and passed (-1: unknown), and seconds."""
 
     command: str
@@ -46,7 +46,7 @@ class Trial(NamedTuple):
     skipped: int = 0
 
 
-def judged(command: str, status: int, output: bytes, reports: Sequence[bytes], seconds: float) -> Trial:
+def judge_verify(command: str, status: int, output: bytes, reports: Sequence[bytes], seconds: float) -> VerifyResult:
     """The verdict on a command that ended; `reports` are the JUnit files that it wrote."""
     plain = _COLOUR.sub(b"", output)
     closing = list(_closing(plain))
@@ -59,7 +59,7 @@ def judged(command: str, status: int, output: bytes, reports: Sequence[bytes], s
     if known is None:
         known = Counts() if verdict == FAILED and not status else Counts(-1)
     quick = seconds < _SUSPICIOUS
-    return Trial(
+    return VerifyResult(
         command, verdict, why, known.ran, known.passed, seconds, quick, known.failed, known.errors, known.skipped
     )
 

@@ -14,7 +14,7 @@ from buildguard.system.temporary import folder
 _VERIFY_WITHIN = 3600.0
 
 
-def tried(command: str, url: str, revision: str, cwd: Path) -> test_results.Trial:
+def run_verify(command: str, url: str, revision: str, cwd: Path) -> test_results.VerifyResult:
     """Run a verify command against an address, and judge it by the tests that it ran."""
     addopts = os.environ.get("PYTEST_ADDOPTS", "")
     with folder() as results:
@@ -31,4 +31,4 @@ def tried(command: str, url: str, revision: str, cwd: Path) -> test_results.Tria
             done = process.run(["/bin/sh", "-c", command], cwd=cwd, env=env, timeout=_VERIFY_WITHIN)
             seconds = round(time.monotonic() - started, 2)
             written = reports.written()
-    return test_results.judged(command, done.status, done.stdout + b"\n" + done.stderr, written, seconds)
+    return test_results.judge_verify(command, done.status, done.stdout + b"\n" + done.stderr, written, seconds)

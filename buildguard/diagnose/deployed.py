@@ -8,8 +8,8 @@ from typing import NamedTuple
 from buildguard.check.context import Job, prepare
 from buildguard.diagnose.log_parser import Log
 from buildguard.errors import UsageError
-from buildguard.locate import Place, locate
-from buildguard.project.request import Request
+from buildguard.locate import WorkScope, locate
+from buildguard.project.request import CheckRequest
 from buildguard.project.target import PythonVersion
 from buildguard.system import git
 
@@ -26,33 +26,33 @@ class Declared(NamedTuple):
     untold: str = ""
 
 
-class Deployed(NamedTuple):
+class DeployedSource(NamedTuple):
     """What was deployed, as far as this machine has it: where its sources are, and why they are not those if so."""
 
-    place: Place
+    place: WorkScope
     missing: str = ""
 
 
-def deployed(cwd: Path, source: str, commit: str) -> Deployed:
+def deployed(cwd: Path, source: str, commit: str) -> DeployedSource:
     """What was deployed: the stage that is named, else the commit; without any commit, the files on disk."""
     repository = git.repository_of(cwd)
     if source or repository is None or not repository.head:
-        return Deployed(locate(cwd, (source,) if source and source != _ON_DISK else ()))
+        return DeployedSource(locate(cwd, (source,) if source and source != _ON_DISK else ()))
     if commit in {"", _HEAD}:
-        return Deployed(locate(cwd, ("commit:HEAD",)))
+        return DeployedSource(locate(cwd, ("commit:HEAD",)))
     if repository.has_commit(commit):
-        return Deployed(locate(cwd, (f"commit:{commit}",)))
+        return DeployedSource(locate(cwd, (f"commit:{commit}",)))
     why = f"the commit {commit[:12]} that was deployed is not in this repository: git fetch"
-    return Deployed(locate(cwd, ("commit:HEAD",)), why)
+    return DeployedSource(locate(cwd, ("commit:HEAD",)), why)
 
 
-def job_of(cwd: Path, log: Log, base: Deployed) -> tuple[Job, Declared]:
+def job_of(cwd: Path, log: Log, base: DeployedSource) -> tuple[Job, Declared]:
     """What was deployed, to be judged by the Python that ran: the one in the log's paths, else the declared one.
 
     If the log blames a source, no earlier verdict counts.
     """
     where = base.place
-    request = Request(cwd=cwd, use_cache=not any(one.is_syntax for one in log.failures))
+    request = CheckRequest(cwd=cwd, use_cache=not any(one.is_syntax for one in log.failures))
     if base.missing:
         return prepare(request._replace(targets=(_ANY,)), where), Declared("", "", base.missing)
     try:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from buildguard.codes import RULE_ERRORS
-from buildguard.diagnose.incident import OLDER, Event, Evidence, Place, Refused, events_of
+from buildguard.diagnose.incident import OLDER, Event, IncidentEvidence, SourceLocation, TargetRefusal, events_of
 
 PROVEN, REFUTED, UNTESTED = "proven", "refuted", "untested"
 UNKNOWN, HEALTHY = "unknown", "healthy"
@@ -34,9 +34,9 @@ class Diagnosis(NamedTuple):
 
     cause: str
     sentence: str
-    place: tuple[Place, ...]
+    place: tuple[SourceLocation, ...]
     hypotheses: tuple[Hypothesis, ...]
-    next: tuple[Place, ...]
+    next: tuple[SourceLocation, ...]
     remedies: tuple[str, ...]
     quote: str = ""
     notes: tuple[str, ...] = ()
@@ -44,35 +44,45 @@ class Diagnosis(NamedTuple):
     @property
     def exit_code(self) -> int:
         """1 for a cause that is proven or sources that are refused, 0 for a healthy answer, else 3."""
-        if self.next or any(one.verdict == PROVEN for one in self.hypotheses):
+        if self.next or any(hypothesis.verdict == PROVEN for hypothesis in self.hypotheses):
             return 1
         return 0 if self.cause == HEALTHY else 3
 
 
-def diagnose(evidence: Evidence) -> Diagnosis:
+def diagnose(evidence: IncidentEvidence) -> Diagnosis:
     """The cause that explains the failure, and what became of every other one."""
     events = events_of(evidence)
-    lead = _leading(events)
+    lead = _leading_event(events)
     hypotheses = tuple(
-        _with_shown(judge(evidence, events)._replace(id=name), evidence) for name, judge in _JUDGES.items()
+        _with_cause_verdicts(judge(evidence, events)._replace(id=name), evidence) for name, judge in _JUDGES.items()
     )
-    proven = [one.id for one in hypotheses if one.verdict == PROVEN]
-    ended = [shown.cause for shown in evidence.shown if shown.explains]
-    seen = [one.id for one in hypotheses if any(shown.proven and shown.cause == one.id for shown in evidence.shown)]
+    proven = [hypothesis.id for hypothesis in hypotheses if hypothesis.verdict == PROVEN]
+    ended = [shown.cause for shown in evidence.verdicts if shown.explains]
+    seen = [
+        hypothesis.id
+        for hypothesis in hypotheses
+        if any(shown.proven and shown.cause == hypothesis.id for shown in evidence.verdicts)
+    ]
     if lead is not None:
         cause = lead.cause or (*ended[::-1], *seen, UNKNOWN)[0]
     elif proven:
         cause = (*ended[::-1], *proven)[0]
     else:
         cause = HEALTHY if _is_healthy(evidence) else UNKNOWN
-    led = [one for one in events if one.cause == cause] if cause != UNKNOWN else [lead] if lead is not None else []
-    places = _unique(place for one in led for place in one.places)
+    led = (
+        [event for event in events if event.cause == cause] if cause != UNKNOWN else [lead] if lead is not None else []
+    )
+    places = _unique(place for event in led for place in event.places)
     if not places:
-        places = _unique(one.place for one in evidence.shown if one.proven and one.cause == cause and one.place)
+        places = _unique(
+            verdict.place
+            for verdict in evidence.verdicts
+            if verdict.proven and verdict.cause == cause and verdict.place
+        )
     if not places and cause == OLDER:
-        places = _unique(one.place for one in evidence.refused if one.accepted_by)
-    failed = {place.path for one in events for place in one.places}
-    following = _first_of_each(one.place for one in evidence.refused if one.place.path not in failed)
+        places = _unique(refusal.place for refusal in evidence.refused if refusal.accepted_by)
+    failed = {place.path for event in events for place in event.places}
+    following = _first_of_each(refusal.place for refusal in evidence.refused if refusal.place.path not in failed)
     if not events:
         following = tuple(place for place in following if place not in places)
     sentence = _sentence(cause, lead, evidence, places)
@@ -80,113 +90,123 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     return Diagnosis(cause, sentence, places, hypotheses, following, _remedies(cause, led, evidence, proven), quote)
 
 
-def _with_shown(one: Hypothesis, evidence: Evidence) -> Hypothesis:
+def _with_cause_verdicts(hypothesis: Hypothesis, evidence: IncidentEvidence) -> Hypothesis:
     """A hypothesis with what was reached: shown at work it is proven, excluded it is refuted where nothing else proves it."""
-    shown = [found for found in evidence.shown if found.cause == one.id]
-    proof = tuple(found.words for found in shown if found.proven)
+    shown = [verdict for verdict in evidence.verdicts if verdict.cause == hypothesis.id]
+    proof = tuple(verdict.words for verdict in shown if verdict.proven)
     if proof:
-        return one._replace(verdict=PROVEN, evidence=tuple(dict.fromkeys((*one.evidence, *proof))), reason="")
-    against = tuple(found.words for found in shown if not found.proven)
-    blind = [reason for cause, reason in evidence.blind if cause == one.id]
-    if one.verdict != UNTESTED:
-        return one._replace(evidence=(*one.evidence, *against)) if one.verdict == REFUTED else one
+        return hypothesis._replace(
+            verdict=PROVEN, evidence=tuple(dict.fromkeys((*hypothesis.evidence, *proof))), reason=""
+        )
+    against = tuple(verdict.words for verdict in shown if not verdict.proven)
+    blind = [reason for cause, reason in evidence.unexamined if cause == hypothesis.id]
+    if hypothesis.verdict != UNTESTED:
+        return (
+            hypothesis._replace(evidence=(*hypothesis.evidence, *against))
+            if hypothesis.verdict == REFUTED
+            else hypothesis
+        )
     if blind:
-        return one._replace(reason=blind[0])
+        return hypothesis._replace(reason=blind[0])
     # what speaks for it, though it proves nothing, is not taken back by one look
-    return one._replace(verdict=REFUTED, evidence=against, reason="") if against and not one.evidence else one
+    return (
+        hypothesis._replace(verdict=REFUTED, evidence=against, reason="")
+        if against and not hypothesis.evidence
+        else hypothesis
+    )
 
 
 # ------------------------------------------------------------------------------------------ what explains it
 
 
-def _leading(events: list[Event]) -> Event | None:
+def _leading_event(events: list[Event]) -> Event | None:
     """What failed last, or what that came of: later attempts tell more than earlier ones."""
     if not events:
         return None
     at = len(events) - 1
     while at and events[at].chained and events[at - 1].cause:
         at -= 1
-    known = [one for one in events if one.cause]
+    known = [event for event in events if event.cause]
     return events[at] if events[at].cause or not known or events[at].line - known[-1].line > _NEAR else known[-1]
 
 
 _NEAR = 40  # lines of a log: what follows a known cause so closely comes of it
 
 
-def _is_healthy(evidence: Evidence) -> bool:
+def _is_healthy(evidence: IncidentEvidence) -> bool:
     """Whether something proves it, nothing in the log looks like an error, and every source compiled."""
-    quiet = not (evidence.quote or evidence.failures or evidence.met)
+    quiet = not (evidence.quote or evidence.failures or evidence.known_messages)
     return (
         bool(evidence.alive)
         and quiet
-        and bool(evidence.looked)
+        and bool(evidence.examined)
         and evidence.proof in _PROOF
         and not (evidence.refused or evidence.misread or evidence.unproven)
-        and not any(one.proven for one in evidence.shown)
-        and not (evidence.blind or evidence.ended)
+        and not any(verdict.proven for verdict in evidence.verdicts)
+        and not (evidence.unexamined or evidence.build_failure)
     )
 
 
 # ------------------------------------------------------------------------------------------ one judge for each
 
 
-def _older(evidence: Evidence, events: list[Event]) -> Hypothesis:
-    found = [one for one in evidence.refused if one.accepted_by]
-    said = [f"the log: {one.words}" for one in events if one.cause == OLDER]
-    if found:
-        first = found[0]
-        files = len({one.place.path for one in found})
+def _older(evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
+    refusals = [refusal for refusal in evidence.refused if refusal.accepted_by]
+    said = [f"the log: {event.words}" for event in events if event.cause == OLDER]
+    if refusals:
+        first = refusals[0]
+        files = len({refusal.place.path for refusal in refusals})
         count = "1 file" if files == 1 else f"{files} files"
-        target = f"Python {first.target} ({first.told_by or evidence.found_in})"
-        said.append(f"{evidence.looked}: {target} refuses {count} that Python {first.accepted_by} accepts")
-        said += [f"{one.place}: {one.code} {one.message}" for one in found[:20]]
+        target = f"Python {first.target} ({first.reported_by or evidence.found_in})"
+        said.append(f"{evidence.examined}: {target} refuses {count} that Python {first.accepted_by} accepts")
+        said += [f"{refusal.place}: {refusal.code} {refusal.message}" for refusal in refusals[:20]]
     said += list(evidence.newer)
-    if any(one.cause == OLDER for one in events) or (found and evidence.proof in _PROOF):
+    if any(event.cause == OLDER for event in events) or (refusals and evidence.proof in _PROOF):
         return Hypothesis("", PROVEN, tuple(dict.fromkeys(said)))
-    if found:
+    if refusals:
         return Hypothesis("", UNTESTED, tuple(dict.fromkeys(said)), _not_looked(evidence))
-    if evidence.looked and evidence.proof in _PROOF and not evidence.unproven:
-        if evidence.refused or any(one.failure.is_syntax for one in evidence.failures):
+    if evidence.examined and evidence.proof in _PROOF and not evidence.unproven:
+        if evidence.refused or any(failure.failure.is_syntax for failure in evidence.failures):
             return Hypothesis("", UNTESTED, (), "what was refused could not be tied to a version of Python")
-        words = f"{evidence.looked}: every one compiles"
-        unseen = next((reason for cause, reason in evidence.blind if cause == "other-interpreter"), "")
+        words = f"{evidence.examined}: every one compiles"
+        unseen = next((reason for cause, reason in evidence.unexamined if cause == "other-interpreter"), "")
         if unseen:  # what runs may be another one than what is declared, and could not be asked
             return Hypothesis("", UNTESTED, (), f"{words}; what runs was not asked: {unseen}")
         return Hypothesis("", REFUTED, (words,))
     return Hypothesis("", UNTESTED, (), _not_looked(evidence))
 
 
-def _not_looked(evidence: Evidence) -> str:
+def _not_looked(evidence: IncidentEvidence) -> str:
     if evidence.unproven:
         return evidence.unproven[0]
     return (
-        f"{evidence.looked or 'no source was judged'}: a prediction is no proof"
+        f"{evidence.examined or 'no source was judged'}: a prediction is no proof"
         if evidence.proof == "predicted"
         else "no source was judged"
     )
 
 
-def _bytes(evidence: Evidence, events: list[Event]) -> Hypothesis:
+def _bytes(evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
     del events
     reason = (
         "the bytes in the build and in the image were not read: buildguard diff commit:HEAD image:REF reads an image's"
     )
     other = [
-        f"{one.place}: the log shows a line that is in no commit here"
-        for one in evidence.failures
-        if one.as_shown is False and not one.older
+        f"{failure.place}: the log shows a line that is in no commit here"
+        for failure in evidence.failures
+        if failure.as_shown is False and not failure.older_commit
     ]
-    same = sum(one.as_shown is True for one in evidence.failures)
+    same = sum(failure.as_shown is True for failure in evidence.failures)
     as_here = f"{same} of the lines that the log shows are as they are here; " if same else ""
     return Hypothesis("", UNTESTED, tuple(other), f"{as_here}{reason}")
 
 
-def _stale(evidence: Evidence, events: list[Event]) -> Hypothesis:
+def _stale(evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
     del events
     older = [
-        f"{one.place}: the line that the log shows is that of commit {one.older}"
-        for one in evidence.failures
-        if one.older
+        f"{failure.place}: the line that the log shows is that of commit {failure.older_commit}"
+        for failure in evidence.failures
+        if failure.older_commit
     ]
     if older:
         reason = "the log is of an older deploy, or the image is: buildguard diff commit:HEAD image:REF tells"
@@ -194,29 +214,29 @@ def _stale(evidence: Evidence, events: list[Event]) -> Hypothesis:
     return Hypothesis("", UNTESTED, (), "the image was not looked at: buildguard diff commit:HEAD image:REF tells")
 
 
-def _encoding(evidence: Evidence, events: list[Event]) -> Hypothesis:
-    found = [f"{one.place}: {one.code} {one.message}" for one in evidence.misread]
-    if found or any(one.cause == "encoding" for one in events):
-        return Hypothesis("", PROVEN, (*_said("encoding", events).evidence, *found))
-    if evidence.looked and not evidence.unproven:
-        words = f"{evidence.looked}: every one decodes as it is declared"
-        if evidence.compared and not any(cause == "encoding" for cause, _reason in evidence.blind):
+def _encoding(evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
+    misread = [f"{refusal.place}: {refusal.code} {refusal.message}" for refusal in evidence.misread]
+    if misread or any(event.cause == "encoding" for event in events):
+        return Hypothesis("", PROVEN, (*_message_hypothesis("encoding", events).evidence, *misread))
+    if evidence.examined and not evidence.unproven:
+        words = f"{evidence.examined}: every one decodes as it is declared"
+        if evidence.compared and not any(cause == "encoding" for cause, _reason in evidence.unexamined):
             return Hypothesis("", REFUTED, (words, evidence.compared))
         return Hypothesis("", UNTESTED, (), f"{words}; what arrived of them was not read: --image REF reads an image")
     return Hypothesis("", UNTESTED, (), _not_looked(evidence))
 
 
-def _interpreter(evidence: Evidence, events: list[Event]) -> Hypothesis:
-    declared = {_minor(one) for one in evidence.target.split(", ") if one}
+def _interpreter(evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
+    declared = {_minor(version) for version in evidence.target.split(", ") if version}
     words = f"and {evidence.found_in} says {evidence.target}"
-    seen = [who for python, who in evidence.ran if declared and _minor(python) not in declared]
+    seen = [who for python, who in evidence.interpreters if declared and _minor(python) not in declared]
     if seen:
-        return Hypothesis("", PROVEN, tuple(f"{one}, {words}" for one in seen))
-    others = [one for one in evidence.pythons if one not in declared]
+        return Hypothesis("", PROVEN, tuple(f"{name}, {words}" for name in seen))
+    others = [version for version in evidence.pythons if version not in declared]
     if declared and others:
         return Hypothesis("", PROVEN, (f"the log's paths say Python {' and '.join(others)}, {words}",))
-    if any(one.cause == "other-interpreter" for one in events):
-        return _said("other-interpreter", events)
+    if any(event.cause == "other-interpreter" for event in events):
+        return _message_hypothesis("other-interpreter", events)
     if len(declared) == 1 and evidence.pythons:
         return Hypothesis(
             "", REFUTED, (f"the log's paths say Python {evidence.pythons[0]}, as {evidence.found_in} does",)
@@ -231,10 +251,10 @@ def _minor(python: str) -> str:
     return ".".join(python.rpartition(" ")[2].split(".")[:2])
 
 
-def _trouble(evidence: Evidence, events: list[Event]) -> Hypothesis:
+def _trouble(evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
     """Google's own trouble; that the build or the revision alone had none does not exclude it."""
     if any(one.cause == "service-trouble" for one in events):
-        return _said("service-trouble", events)
+        return _message_hypothesis("service-trouble", events)
     if not evidence.calm:
         return Hypothesis("", UNTESTED, (), "no message of it in the log; Google's services were not asked")
     words = ", and ".join(evidence.calm)
@@ -244,27 +264,29 @@ def _trouble(evidence: Evidence, events: list[Event]) -> Hypothesis:
     return Hypothesis("", UNTESTED, (), f"{words}; {other}")
 
 
-def _said(cause: str, events: Iterable[Event]) -> Hypothesis:
+def _message_hypothesis(cause: str, events: Iterable[Event]) -> Hypothesis:
     return Hypothesis(
         "",
         PROVEN,
-        tuple(dict.fromkeys(f"the log: {one.words}: {one.sentence}" for one in events if one.cause == cause)),
+        tuple(dict.fromkeys(f"the log: {event.words}: {event.sentence}" for event in events if event.cause == cause)),
     )
 
 
-def _by_log(cause: str, reason: str) -> Callable[[Evidence, list[Event]], Hypothesis]:
+def _by_log(cause: str, reason: str) -> Callable[[IncidentEvidence, list[Event]], Hypothesis]:
     """A hypothesis that only a message in the log can prove, and nothing here can refute."""
 
-    def judge(evidence: Evidence, events: list[Event]) -> Hypothesis:
+    def judge(evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
         del evidence
         return (
-            _said(cause, events) if any(one.cause == cause for one in events) else Hypothesis("", UNTESTED, (), reason)
+            _message_hypothesis(cause, events)
+            if any(event.cause == cause for event in events)
+            else Hypothesis("", UNTESTED, (), reason)
         )
 
     return judge
 
 
-_JUDGES: Mapping[str, Callable[[Evidence, list[Event]], Hypothesis]] = {
+_JUDGES: Mapping[str, Callable[[IncidentEvidence, list[Event]], Hypothesis]] = {
     OLDER: _older,
     "bytes-changed": _bytes,
     "stale-image": _stale,
@@ -291,34 +313,38 @@ _JUDGES: Mapping[str, Callable[[Evidence, list[Event]], Hypothesis]] = {
 # ------------------------------------------------------------------------------------------ the answer
 
 
-def _sentence(cause: str, lead: Event | None, evidence: Evidence, places: tuple[Place, ...]) -> str:
+def _sentence(cause: str, lead: Event | None, evidence: IncidentEvidence, places: tuple[SourceLocation, ...]) -> str:
     if cause == OLDER and places and (lead is None or lead.cause == OLDER):
-        refused = [one for one in evidence.refused if one.accepted_by]
-        refused += [one.then for one in evidence.failures if one.then is not None and one.then.accepted_by]
+        refused = [refusal for refusal in evidence.refused if refusal.accepted_by]
+        refused += [
+            failure.at_commit
+            for failure in evidence.failures
+            if failure.at_commit is not None and failure.at_commit.accepted_by
+        ]
         if refused and (
-            lead is None or any(one.place.path in {place.path for place in lead.places} for one in refused)
+            lead is None or any(refusal.place.path in {place.path for place in lead.places} for refusal in refused)
         ):
             files = len({place.path for place in places})
             more = "" if files == 1 else f", and {files - 1} more file{'s' if files > 2 else ''}"  # noqa: PLR2004
             first = lead.places[0] if lead is not None and lead.places and files == 1 else places[0]
             return (
-                f"the deployed Python {refused[0].target} ({refused[0].told_by or evidence.found_in}) refuses code that was written for"
+                f"the deployed Python {refused[0].target} ({refused[0].reported_by or evidence.found_in}) refuses code that was written for"
                 f" {_since(refused)}: {first}{more}; nothing had to be corrupted for that"
             )
-    shown = next((one for one in evidence.shown if one.proven and one.cause == cause), None)
+    shown = next((verdict for verdict in evidence.verdicts if verdict.proven and verdict.cause == cause), None)
     if shown is not None and (lead is None or lead.cause != cause):
         return shown.words
     if lead is not None:
         return lead.sentence
     if cause == HEALTHY:
-        return f"{evidence.alive}; nothing looks like an error, and every source compiles ({evidence.looked})"
+        return f"{evidence.alive}; nothing looks like an error, and every source compiles ({evidence.examined})"
     return _unexplained(evidence)
 
 
-def _unexplained(evidence: Evidence) -> str:
+def _unexplained(evidence: IncidentEvidence) -> str:
     """What there is to say where no cause was found."""
-    if evidence.ended:
-        return f"{evidence.ended}; nothing that was looked at says why"
+    if evidence.build_failure:
+        return f"{evidence.build_failure}; nothing that was looked at says why"
     if evidence.quote:
         return f"the cause is unknown; the last line that looks like an error: {evidence.quote}"
     if not (evidence.has_log or evidence.alive):
@@ -328,38 +354,38 @@ def _unexplained(evidence: Evidence) -> str:
     return f"{evidence.alive}; whether everything is well is unknown: {_open(evidence)}"
 
 
-def _open(evidence: Evidence) -> str:
+def _open(evidence: IncidentEvidence) -> str:
     """Why nothing more can be said, where nothing failed."""
-    if evidence.blind:
-        return evidence.blind[0][1]
+    if evidence.unexamined:
+        return evidence.unexamined[0][1]
     return "some sources do not compile" if evidence.refused or evidence.misread else _not_looked(evidence)
 
 
-def _since(refused: Iterable[Refused]) -> str:
+def _since(refused: Iterable[TargetRefusal]) -> str:
     """The Python that the code was written for: f-strings tell, else the one that was found to accept it."""
     several = list(refused)
-    if all(one.code in RULE_ERRORS for one in several):
+    if all(refusal.code in RULE_ERRORS for refusal in several):
         return "Python 3.12 or newer"
     return f"a newer one ({several[0].accepted_by} accepts it)"
 
 
-def _remedies(cause: str, led: Iterable[Event], evidence: Evidence, proven: Iterable[str]) -> tuple[str, ...]:
-    shown = [one for one in evidence.shown if one.proven and one.remedy]
-    found = [one.remedy for one in led if one.remedy]
-    found += [one.remedy for one in shown if one.cause == cause]
+def _remedies(cause: str, led: Iterable[Event], evidence: IncidentEvidence, proven: Iterable[str]) -> tuple[str, ...]:
+    shown = [verdict for verdict in evidence.verdicts if verdict.proven and verdict.remedy]
+    remedies = [event.remedy for event in led if event.remedy]
+    remedies += [verdict.remedy for verdict in shown if verdict.cause == cause]
     if OLDER in {cause, *proven} and evidence.refused:
-        found += _against_age(evidence, alone=not found)
-    found += [one.remedy for one in shown]
+        remedies += _against_age(evidence, alone=not remedies)
+    remedies += [verdict.remedy for verdict in shown]
     if cause == "encoding" and evidence.misread:
-        found.append("buildguard check    names every source whose bytes are not what they should be")
+        remedies.append("buildguard check    names every source whose bytes are not what they should be")
     if cause == UNKNOWN and evidence.failures and evidence.failures[-1].as_shown is False:
-        found.append("buildguard diff commit:HEAD image:REF      compares the files in the image with the commit's")
-    return tuple(dict.fromkeys(found))
+        remedies.append("buildguard diff commit:HEAD image:REF      compares the files in the image with the commit's")
+    return tuple(dict.fromkeys(remedies))
 
 
-def _against_age(evidence: Evidence, *, alone: bool) -> Iterator[str]:
+def _against_age(evidence: IncidentEvidence, *, alone: bool) -> Iterator[str]:
     """What to do where the target is older than the code."""
-    if any(one.code in RULE_ERRORS for one in evidence.refused):
+    if any(refusal.code in RULE_ERRORS for refusal in evidence.refused):
         yield "buildguard fix      rewrites the f-strings so that both accept them, each repair proven first"
     elif alone:
         yield f"move {evidence.found_in} to the Python that the code was written for, or rewrite those lines"
@@ -367,13 +393,13 @@ def _against_age(evidence: Evidence, *, alone: bool) -> Iterator[str]:
     yield "buildguard init     stops the next one at the commit; with --cloudbuild, in the build"
 
 
-def _unique(places: Iterable[Place]) -> tuple[Place, ...]:
+def _unique(places: Iterable[SourceLocation]) -> tuple[SourceLocation, ...]:
     return tuple(dict.fromkeys(places))
 
 
-def _first_of_each(places: Iterable[Place]) -> tuple[Place, ...]:
+def _first_of_each(places: Iterable[SourceLocation]) -> tuple[SourceLocation, ...]:
     """Each file once, at its first place: an import stops there."""
-    first: dict[str, Place] = {}
+    first: dict[str, SourceLocation] = {}
     for place in places:
         known = first.get(place.path)
         if known is None or (place.line or 0) < (known.line or 0):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from buildguard.diagnose.known_messages import CONSEQUENCES, Met
+from buildguard.diagnose.known_messages import CONSEQUENCES, KnownMessageMatch
 from buildguard.diagnose.log_parser import Failure
 
 OLDER = "target-older-than-code"
 _OS = ("/os.py", "<frozen os>")
 
 
-class Place(NamedTuple):
+class SourceLocation(NamedTuple):
     """A line of a file of the repository; `line` is None for the whole file."""
 
     path: str
@@ -22,22 +22,22 @@ class Place(NamedTuple):
         return self.path if self.line is None else f"{self.path}, line {self.line}"
 
 
-class Refused(NamedTuple):
+class TargetRefusal(NamedTuple):
     """What the target refuses here and now: place, code, message, the target, and whether a newer Python accepts the file.
 
     `accepted_by` names that Python; empty where none was found that does, None where none could be asked. `told_by` is
     whose Python the target is, where that is not what the repository declares.
     """
 
-    place: Place
+    place: SourceLocation
     code: str
     message: str
     target: str
     accepted_by: str | None
-    told_by: str = ""
+    reported_by: str = ""
 
 
-class Placed(NamedTuple):
+class LocatedFailure(NamedTuple):
     """A failure of the log with its place in the repository, None where it has none.
 
     `outside` is the path in the image then. `as_shown` tells whether the repository's line is the one that the log shows
@@ -45,14 +45,14 @@ class Placed(NamedTuple):
     """
 
     failure: Failure
-    place: Place | None
+    place: SourceLocation | None
     outside: str = ""
     as_shown: bool | None = None
-    older: str = ""
-    then: Refused | None = None
+    older_commit: str = ""
+    at_commit: TargetRefusal | None = None
 
 
-class Missing(NamedTuple):
+class MissingFile(NamedTuple):
     """A module or file that the image lacks and the repository has: its path there, and the rule that drops it."""
 
     name: str
@@ -60,7 +60,7 @@ class Missing(NamedTuple):
     dropped_by: str
 
 
-class Shown(NamedTuple):
+class CauseVerdict(NamedTuple):
     """What an image, a build or a revision shows of a cause: that it is at work (`proven`), or that it is not.
 
     `explains` is set where that by itself ended a build, or kept a revision from starting.
@@ -69,12 +69,12 @@ class Shown(NamedTuple):
     cause: str
     proven: bool
     words: str
-    place: Place | None = None
+    place: SourceLocation | None = None
     remedy: str = ""
     explains: bool = False
 
 
-class Evidence(NamedTuple):
+class IncidentEvidence(NamedTuple):
     """All that is known: from the log (failures, known messages, versions in its paths), and from what was deployed.
 
     `quote` is the last line of the log that looks like an error, `alive` what proves that something runs or was built;
@@ -86,25 +86,25 @@ class Evidence(NamedTuple):
     are known to have run, each with who says so; `ended` is how a build failed, `calm` what went well, in words.
     """
 
-    failures: tuple[Placed, ...]
-    met: tuple[Met, ...]
+    failures: tuple[LocatedFailure, ...]
+    known_messages: tuple[KnownMessageMatch, ...]
     pythons: tuple[str, ...]
     has_log: bool
     quote: str
     target: str
     found_in: str
-    looked: str
+    examined: str
     proof: str
-    refused: tuple[Refused, ...]
+    refused: tuple[TargetRefusal, ...]
     newer: tuple[str, ...]
-    misread: tuple[Refused, ...]
-    missing: tuple[Missing, ...]
+    misread: tuple[TargetRefusal, ...]
+    missing: tuple[MissingFile, ...]
     unproven: tuple[str, ...]
-    shown: tuple[Shown, ...] = ()
-    blind: tuple[tuple[str, str], ...] = ()
+    verdicts: tuple[CauseVerdict, ...] = ()
+    unexamined: tuple[tuple[str, str], ...] = ()
     compared: str = ""
-    ran: tuple[tuple[str, str], ...] = ()
-    ended: str = ""
+    interpreters: tuple[tuple[str, str], ...] = ()
+    build_failure: str = ""
     alive: str = ""
     calm: tuple[str, ...] = ()
     accepted: frozenset[str] = frozenset()
@@ -118,34 +118,45 @@ class Event(NamedTuple):
     cause: str
     words: str
     sentence: str
-    places: tuple[Place, ...] = ()
+    places: tuple[SourceLocation, ...] = ()
     remedy: str = ""
     chained: bool = False
 
 
-def events_of(evidence: Evidence) -> list[Event]:
+def events_of(evidence: IncidentEvidence) -> list[Event]:
     """Everything that failed, in the order of the log; a known message on a failure's line speaks for the failure."""
-    known = {one.line: one for one in evidence.met if one.known.cause}
-    found = []
+    known = {
+        message_match.line: message_match for message_match in evidence.known_messages if message_match.message.cause
+    }
+    events = []
     for placed in evidence.failures:
         failure = placed.failure
         if failure.type.rpartition(".")[2] in CONSEQUENCES:
             continue
         message = known.pop(failure.line, None)
-        found.append(_of_failure(placed, message, evidence))
-    found += [Event(one.line, one.known.cause, one.text, one.says, remedy=one.remedy) for one in known.values()]
-    return sorted(found, key=lambda one: one.line)
+        events.append(_of_failure(placed, message, evidence))
+    events += [
+        Event(
+            message_match.line,
+            message_match.message.cause,
+            message_match.text,
+            message_match.says,
+            remedy=message_match.remedy,
+        )
+        for message_match in known.values()
+    ]
+    return sorted(events, key=lambda event: event.line)
 
 
-def _of_failure(placed: Placed, message: Met | None, evidence: Evidence) -> Event:
+def _of_failure(placed: LocatedFailure, message: KnownMessageMatch | None, evidence: IncidentEvidence) -> Event:
     failure = placed.failure
     where = placed.place if placed.place is not None else placed.outside
     words = f"{failure.words} in {where}" if where else failure.words
     places = (placed.place,) if placed.place is not None else ()
-    if message is not None and message.known.cause != "not-importable":
-        return Event(failure.line, message.known.cause, words, message.says, places, message.remedy, failure.chained)
+    if message is not None and message.message.cause != "not-importable":
+        return Event(failure.line, message.message.cause, words, message.says, places, message.remedy, failure.chained)
     if message is not None:
-        return _unimportable(failure, message, words, places, evidence.missing)
+        return _missing_module_event(failure, message, words, places, evidence.missing)
     if failure.is_syntax:
         cause, sentence = _of_syntax(placed, evidence)
         return Event(failure.line, cause, words, sentence, places, "", failure.chained)
@@ -158,15 +169,19 @@ def _of_failure(placed: Placed, message: Met | None, evidence: Evidence) -> Even
     return Event(failure.line, "", words, f"{words}: an error of the program itself", places, "", failure.chained)
 
 
-def _unimportable(
-    failure: Failure, message: Met, words: str, places: tuple[Place, ...], missing: Iterable[Missing]
+def _missing_module_event(
+    failure: Failure,
+    message: KnownMessageMatch,
+    words: str,
+    places: tuple[SourceLocation, ...],
+    missing: Iterable[MissingFile],
 ) -> Event:
     """A module that is not there: of somebody else's, or of this repository and then left behind or looked for elsewhere."""
     name = message.groups.get("name", "")
-    ours = next((one for one in missing if one.name == name), None)
+    ours = next((file for file in missing if file.name == name), None)
     if ours is None:
         return Event(failure.line, "not-importable", words, message.says, places, message.remedy, failure.chained)
-    places = (*places, Place(ours.path, None))
+    places = (*places, SourceLocation(ours.path, None))
     if ours.dropped_by:
         sentence = f"{ours.path} is in the repository and was not sent: {ours.dropped_by} drops it"
         return Event(
@@ -186,13 +201,13 @@ def _variable(failure: Failure) -> str:
     return failure.message.strip("'\"") if failure.type == "KeyError" and (asked or shown) else ""
 
 
-def _of_syntax(placed: Placed, evidence: Evidence) -> tuple[str, str]:
+def _of_syntax(placed: LocatedFailure, evidence: IncidentEvidence) -> tuple[str, str]:
     """Which cause a refused source speaks for, and the sentence for it."""
     path = placed.place.path if placed.place is not None else None
-    misread = next((one for one in evidence.misread if one.place.path == path), None)
+    misread = next((refusal for refusal in evidence.misread if refusal.place.path == path), None)
     if misread is not None:
         return "encoding", f"{misread.place}: {misread.message}"
-    refused = placed.then or next((one for one in evidence.refused if one.place.path == path), None)
+    refused = placed.at_commit or next((refusal for refusal in evidence.refused if refusal.place.path == path), None)
     if refused is not None:
         return _of_refused(placed, refused)
     if placed.place is None:
@@ -204,15 +219,17 @@ def _of_syntax(placed: Placed, evidence: Evidence) -> tuple[str, str]:
     return "", f"{placed.place}: refused when it ran; no Python compiled this repository's file here to compare"
 
 
-def _by_compiler(path: str | None, evidence: Evidence) -> str:
+def _by_compiler(path: str | None, evidence: IncidentEvidence) -> str:
     """That this repository's file compiles; only if a Python was asked."""
     return f", whose file {evidence.compiler} compiles" if path in evidence.accepted else ""
 
 
-def _of_refused(placed: Placed, refused: Refused) -> tuple[str, str]:
+def _of_refused(placed: LocatedFailure, refused: TargetRefusal) -> tuple[str, str]:
     where = placed.place
     if refused.accepted_by:
-        since = f" (it was so in commit {placed.older}, and is not any more)" if placed.then is not None else ""
+        since = (
+            f" (it was so in commit {placed.older_commit}, and is not any more)" if placed.at_commit is not None else ""
+        )
         return OLDER, f"Python {refused.target} refuses what Python {refused.accepted_by} accepts: {where}{since}"
     if refused.accepted_by == "":
         return "", f"{where}: no Python accepts this: {refused.message}"

@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 
-class Known(NamedTuple):
+class KnownMessage(NamedTuple):
     """A message that people have met before; `needle` is a text that every such message holds."""
 
     id: str
@@ -22,9 +22,9 @@ class Known(NamedTuple):
 
 
 # The more specific before the less: of two that match one line, the first speaks.
-KNOWN: tuple[Known, ...] = (
+KNOWN: tuple[KnownMessage, ...] = (
     # ---- the Python that runs is older than the code
-    Known(
+    KnownMessage(
         "union-of-types",
         "target-older-than-code",
         "unsupported operand type(s) for |",
@@ -32,7 +32,7 @@ KNOWN: tuple[Known, ...] = (
         "X | Y between types needs Python 3.10",
         "from __future__ import annotations, or a newer base image",
     ),
-    Known(
+    KnownMessage(
         "subscript-of-type",
         "target-older-than-code",
         "object is not subscriptable",
@@ -40,7 +40,7 @@ KNOWN: tuple[Known, ...] = (
         "list[int] and the like need Python 3.9",
         "from __future__ import annotations, or a newer base image",
     ),
-    Known(
+    KnownMessage(
         "module-of-a-newer-python",
         "target-older-than-code",
         "No module named",
@@ -48,7 +48,7 @@ KNOWN: tuple[Known, ...] = (
         "{name} is in the standard library of newer Pythons only (tomllib since 3.11, zoneinfo and graphlib since 3.9)",
         "a newer base image, or the backport from the package index",
     ),
-    Known(
+    KnownMessage(
         "name-of-a-newer-python",
         "target-older-than-code",
         "cannot import name",
@@ -59,7 +59,7 @@ KNOWN: tuple[Known, ...] = (
         "a newer base image, or typing_extensions",
     ),
     # ---- another interpreter, or its leftovers
-    Known(
+    KnownMessage(
         "bad-magic-number",
         "stray-bytecode",
         "bad magic number",
@@ -67,7 +67,7 @@ KNOWN: tuple[Known, ...] = (
         "the bytecode of {name} was made by another Python than the one that runs",
         "keep __pycache__ and *.pyc out of the image (.dockerignore), and build it again",
     ),
-    Known(
+    KnownMessage(
         "removed-from-python",
         "other-interpreter",
         "No module named",
@@ -77,7 +77,7 @@ KNOWN: tuple[Known, ...] = (
         "the base image that the code was written for, or a package in its place (setuptools brings distutils)",
     ),
     # ---- a variable
-    Known(
+    KnownMessage(
         "variable-of-pydantic",
         "missing-variable",
         "pydantic_core._pydantic_core.ValidationError",
@@ -85,7 +85,7 @@ KNOWN: tuple[Known, ...] = (
         "{name} misses {count} of its values",
         "set the variables that the lines below it name on the service, as they are on the one that serves",
     ),
-    Known(
+    KnownMessage(
         "variable-of-environs",
         "missing-variable",
         "nvironment variable",
@@ -93,7 +93,7 @@ KNOWN: tuple[Known, ...] = (
         "the environment variable {name} is not set",
         "set {name} on the service",
     ),
-    Known(
+    KnownMessage(
         "variable-of-decouple",
         "missing-variable",
         "not found. Declare it as envvar",
@@ -101,7 +101,7 @@ KNOWN: tuple[Known, ...] = (
         "the environment variable {name} is not set",
         "set {name} on the service",
     ),
-    Known(
+    KnownMessage(
         "variable-in-words",
         "missing-variable",
         "nviron",
@@ -111,7 +111,7 @@ KNOWN: tuple[Known, ...] = (
         "set {name} on the service",
     ),
     # ---- not importable
-    Known(
+    KnownMessage(
         "no-module-to-run",
         "not-importable",
         "Error while finding module specification",
@@ -119,7 +119,7 @@ KNOWN: tuple[Known, ...] = (
         "there is no module {name} where the image looks for one",
         "compare WORKDIR, COPY and the command in the Dockerfile",
     ),
-    Known(
+    KnownMessage(
         "no-module",
         "not-importable",
         "No module named",
@@ -127,7 +127,7 @@ KNOWN: tuple[Known, ...] = (
         "the image has no module {name}",
         "add {name} to the requirements that the Dockerfile installs",
     ),
-    Known(
+    KnownMessage(
         "no-such-name",
         "not-importable",
         "cannot import name",
@@ -136,7 +136,7 @@ KNOWN: tuple[Known, ...] = (
         "pin {module} to the version that the code was tested with",
     ),
     # ---- the wrong files
-    Known(
+    KnownMessage(
         "no-file-to-run",
         "wrong-files-sent",
         "can't open file",
@@ -144,7 +144,7 @@ KNOWN: tuple[Known, ...] = (
         "{name} is not in the image",
         "buildguard diff commit:HEAD dir:. shows what ignore rules drop; compare COPY and WORKDIR in the Dockerfile",
     ),
-    Known(
+    KnownMessage(
         "not-in-the-context",
         "wrong-files-sent",
         "COPY failed",
@@ -152,7 +152,7 @@ KNOWN: tuple[Known, ...] = (
         "{name} is not in the build context",
         "buildguard diff commit:HEAD dir:. shows which ignore rule drops it",
     ),
-    Known(
+    KnownMessage(
         "not-in-the-context-of-buildkit",
         "wrong-files-sent",
         "not found",
@@ -160,7 +160,7 @@ KNOWN: tuple[Known, ...] = (
         "{name} is not in the build context",
         "buildguard diff commit:HEAD dir:. shows which ignore rule drops it",
     ),
-    Known(
+    KnownMessage(
         "no-requirements",
         "wrong-files-sent",
         "Could not open requirements file",
@@ -169,7 +169,7 @@ KNOWN: tuple[Known, ...] = (
         "COPY it before pip runs, and see that no ignore file drops it",
     ),
     # ---- encoding and line ends
-    Known(
+    KnownMessage(
         "windows-line-ends",
         "encoding",
         "\\r",
@@ -177,7 +177,7 @@ KNOWN: tuple[Known, ...] = (
         "a script in the image has Windows line ends",
         "*.sh text eol=lf in .gitattributes, then git add --renormalize .",
     ),
-    Known(
+    KnownMessage(
         "no-utf-8",
         "encoding",
         "codec can't decode",
@@ -185,7 +185,7 @@ KNOWN: tuple[Known, ...] = (
         "a text is not {name}: byte 0x{byte}",
         "save it as UTF-8; where the locale of the image is at fault: ENV PYTHONUTF8=1",
     ),
-    Known(
+    KnownMessage(
         "source-no-utf-8",
         "encoding",
         "Non-UTF-8 code",
@@ -193,7 +193,7 @@ KNOWN: tuple[Known, ...] = (
         "{name} is not UTF-8",
         "save it as UTF-8",
     ),
-    Known(
+    KnownMessage(
         "source-with-nul",
         "encoding",
         "null bytes",
@@ -201,7 +201,7 @@ KNOWN: tuple[Known, ...] = (
         "a source holds NUL bytes: it is UTF-16, or damaged",
         "git checkout that file, or save it as UTF-8",
     ),
-    Known(
+    KnownMessage(
         "invisible-character",
         "encoding",
         "invalid non-printable character",
@@ -210,7 +210,7 @@ KNOWN: tuple[Known, ...] = (
         "remove it; a second byte order mark comes from joining files",
     ),
     # ---- the machine
-    Known(
+    KnownMessage(
         "other-architecture",
         "platform",
         "exec format error",
@@ -218,7 +218,7 @@ KNOWN: tuple[Known, ...] = (
         "the image was built for another processor than the one that runs it",
         "docker build --platform linux/amd64",
     ),
-    Known(
+    KnownMessage(
         "musl-or-glibc",
         "platform",
         "GLIBC_",
@@ -226,7 +226,7 @@ KNOWN: tuple[Known, ...] = (
         "something in the image wants glibc {name}, and the image has an older one",
         "build it in the image that runs it, or take a newer base image",
     ),
-    Known(
+    KnownMessage(
         "no-loader",
         "platform",
         "Error loading shared library",
@@ -234,7 +234,7 @@ KNOWN: tuple[Known, ...] = (
         "{name} is missing: something for glibc was put into an image with musl (Alpine)",
         "a -slim image in place of -alpine, or packages built for musl",
     ),
-    Known(
+    KnownMessage(
         "no-shared-library",
         "platform",
         "cannot open shared object file",
@@ -243,7 +243,7 @@ KNOWN: tuple[Known, ...] = (
         "install the Debian package that holds {name} in the final stage",
     ),
     # ---- memory, time, disk
-    Known(
+    KnownMessage(
         "memory-of-cloud-run",
         "resources",
         "emory limit",
@@ -251,7 +251,7 @@ KNOWN: tuple[Known, ...] = (
         "the container had {name} of memory and took {used}",
         "gcloud run services update SERVICE --memory 1Gi",
     ),
-    Known(
+    KnownMessage(
         "worker-killed",
         "resources",
         "SIGKILL",
@@ -259,7 +259,7 @@ KNOWN: tuple[Known, ...] = (
         "a worker was killed, most likely for want of memory",
         "more memory, or fewer workers",
     ),
-    Known(
+    KnownMessage(
         "out-of-memory",
         "resources",
         "OOMKilled",
@@ -267,7 +267,7 @@ KNOWN: tuple[Known, ...] = (
         "the container was killed for want of memory",
         "more memory",
     ),
-    Known(
+    KnownMessage(
         "killed",
         "resources",
         "137",
@@ -275,8 +275,10 @@ KNOWN: tuple[Known, ...] = (
         "something was killed (137), most likely for want of memory",
         "options: {machineType: E2_HIGHCPU_8} for a build, more memory for a service",
     ),
-    Known("no-memory", "resources", "MemoryError", r"^\s*MemoryError\b", "Python ran out of memory", "more memory"),
-    Known(
+    KnownMessage(
+        "no-memory", "resources", "MemoryError", r"^\s*MemoryError\b", "Python ran out of memory", "more memory"
+    ),
+    KnownMessage(
         "worker-timeout",
         "resources",
         "WORKER TIMEOUT",
@@ -284,7 +286,7 @@ KNOWN: tuple[Known, ...] = (
         "a worker did not answer in time",
         "find what blocks at start; --timeout 0 where the platform limits requests itself",
     ),
-    Known(
+    KnownMessage(
         "no-disk",
         "resources",
         "No space left on device",
@@ -292,7 +294,7 @@ KNOWN: tuple[Known, ...] = (
         "the disk is full",
         "options: {diskSizeGb: 200} in cloudbuild.yaml",
     ),
-    Known(
+    KnownMessage(
         "build-timeout",
         "resources",
         "TIMEOUT",
@@ -300,7 +302,7 @@ KNOWN: tuple[Known, ...] = (
         "the build took longer than it may",
         "timeout: 3600s in cloudbuild.yaml",
     ),
-    Known(
+    KnownMessage(
         "deadline",
         "resources",
         "context deadline exceeded",
@@ -309,7 +311,7 @@ KNOWN: tuple[Known, ...] = (
         "timeout: 3600s in cloudbuild.yaml, for a build",
     ),
     # ---- Google's own trouble
-    Known(
+    KnownMessage(
         "internal-error",
         "service-trouble",
         "INTERNAL",
@@ -317,7 +319,7 @@ KNOWN: tuple[Known, ...] = (
         "Google's service failed by itself",
         "try again in a few minutes",
     ),
-    Known(
+    KnownMessage(
         "internal-error-of-an-api",
         "service-trouble",
         "generic::internal",
@@ -325,7 +327,7 @@ KNOWN: tuple[Known, ...] = (
         "Google's service failed by itself",
         "try again in a few minutes",
     ),
-    Known(
+    KnownMessage(
         "unavailable",
         "service-trouble",
         "currently unavailable",
@@ -333,7 +335,7 @@ KNOWN: tuple[Known, ...] = (
         "Google's service was not available",
         "try again in a few minutes",
     ),
-    Known(
+    KnownMessage(
         "quota",
         "service-trouble",
         "uota",
@@ -341,7 +343,7 @@ KNOWN: tuple[Known, ...] = (
         "a quota is used up",
         "another region, or ask for more on the quotas page of the project",
     ),
-    Known(
+    KnownMessage(
         "source-not-fetched",
         "service-trouble",
         "source",
@@ -349,7 +351,7 @@ KNOWN: tuple[Known, ...] = (
         "Cloud Build could not fetch the source",
         "submit it again",
     ),
-    Known(
+    KnownMessage(
         "source-not-fetched-by-its-code",
         "service-trouble",
         "FETCH_SOURCE_FAILED",
@@ -358,16 +360,18 @@ KNOWN: tuple[Known, ...] = (
         "submit it again",
     ),
     # ---- what says that something failed, and not why
-    Known(
+    KnownMessage(
         "not-listening",
         "",
         "failed to start and listen on the port",
         r"failed to start and listen on the port",
         "the container did not start",
     ),
-    Known("worker-failed", "", "Worker failed to boot", r"Worker failed to boot", "a worker did not start"),
-    Known("called-exit", "", "Container called exit", r"Container called exit\((?P<name>\d+)\)", "the container ended"),
-    Known(
+    KnownMessage("worker-failed", "", "Worker failed to boot", r"Worker failed to boot", "a worker did not start"),
+    KnownMessage(
+        "called-exit", "", "Container called exit", r"Container called exit\((?P<name>\d+)\)", "the container ended"
+    ),
+    KnownMessage(
         "step-failed",
         "",
         "step exited with non-zero status",
@@ -381,10 +385,10 @@ CONSEQUENCES = frozenset(
 )
 
 
-class Met(NamedTuple):
+class KnownMessageMatch(NamedTuple):
     """A known message in a log: which one, on which of its lines, the line itself, and the groups of its pattern."""
 
-    known: Known
+    message: KnownMessage
     line: int
     text: str
     groups: dict[str, str]
@@ -392,12 +396,12 @@ class Met(NamedTuple):
     @property
     def says(self) -> str:
         """What it means."""
-        return self._filled(self.known.says)
+        return self._filled(self.message.says)
 
     @property
     def remedy(self) -> str:
         """What to do about it."""
-        return self._filled(self.known.remedy)
+        return self._filled(self.message.remedy)
 
     def _filled(self, text: str) -> str:
         for name, value in self.groups.items():
@@ -405,11 +409,11 @@ class Met(NamedTuple):
         return text
 
 
-def met(lines: tuple[str, ...]) -> list[Met]:
+def match_messages(lines: tuple[str, ...]) -> list[KnownMessageMatch]:
     """The known messages among some lines, at most one for each line."""
     text = "\n".join(lines)
     possible = [known for known in KNOWN if known.needle in text]
-    found = []
+    matches = []
     for number, line in enumerate(lines, 1):
         for known in possible:
             match = re.search(known.pattern, line) if known.needle in line else None
@@ -417,6 +421,6 @@ def met(lines: tuple[str, ...]) -> list[Met]:
                 groups = {key: value for key, value in match.groupdict().items() if value is not None}
                 if "other" in groups:
                     groups["name"] = groups["other"]
-                found.append(Met(known, number, line.strip(), groups))
+                matches.append(KnownMessageMatch(known, number, line.strip(), groups))
                 break
-    return found
+    return matches

@@ -141,7 +141,7 @@ def read(data: bytes) -> Log:
 # ------------------------------------------------------------------------------------------ taking things off
 
 
-class _Entry(NamedTuple):
+class _LogEntry(NamedTuple):
     """A line, or what a structured one holds; `mark` is what marks it as an error and is no line of it."""
 
     when: str
@@ -149,34 +149,34 @@ class _Entry(NamedTuple):
     mark: str = ""
 
 
-def _entries(text: str) -> Iterator[_Entry]:
-    whole = _parsed(text.strip()) if text.lstrip()[:1] in {"[", "{"} else None
+def _entries(text: str) -> Iterator[_LogEntry]:
+    whole = _parse_json(text.strip()) if text.lstrip()[:1] in {"[", "{"} else None
     if isinstance(whole, list | dict) and not isinstance(whole, str):
-        for one in whole if isinstance(whole, list) else [whole]:
-            yield _of_object(one)
+        for item in whole if isinstance(whole, list) else [whole]:
+            yield _of_object(item)
         return
     for line in text.replace("\r\n", "\n").split("\n"):
         for part in line.split("\r"):
             yield _of_line(part)
 
 
-def _of_line(line: str) -> _Entry:
+def _of_line(line: str) -> _LogEntry:
     mark = _beyond(line) if len(line) > _LONGEST_LINE else ""
     line = _ANSI.sub("", line[:_LONGEST_LINE])
     when = _WHEN.match(line)
     stamp = when["when"] if when else ""
     while (before := _BEFORE.match(line)) and before.end():
-        found = _WHEN.match(line)
-        stamp = stamp or (found["when"] if found else "")
+        match = _WHEN.match(line)
+        stamp = stamp or (match["when"] if match else "")
         mark = mark or _mark_before(before[0].strip())
         line = line[before.end() :]
-    if line.lstrip().startswith("{") and isinstance(value := _parsed(line.strip()), dict):
+    if line.lstrip().startswith("{") and isinstance(value := _parse_json(line.strip()), dict):
         inner = _of_object(value)
         return inner._replace(when=inner.when or stamp, mark=inner.mark or mark)
     payload = _PAYLOAD.match(line)
     if payload is not None:
-        line = _unquoted(payload["text"])
-    return _Entry(stamp, (line.rstrip(),), mark)
+        line = _unquote(payload["text"])
+    return _LogEntry(stamp, (line.rstrip(),), mark)
 
 
 def _mark_before(text: str) -> str:
@@ -191,17 +191,17 @@ def _beyond(line: str) -> str:
     return f"a line of {len(line)} characters" if health.looks_like_error(rest) else ""
 
 
-def _of_object(value: Any) -> _Entry:
+def _of_object(value: Any) -> _LogEntry:
     """The text of a structured entry: Cloud Logging's, Docker's, or what a program writes as JSON."""
     if not isinstance(value, dict):
-        return _Entry("", (str(value),))
+        return _LogEntry("", (str(value),))
     inner = value.get("jsonPayload") or value.get("protoPayload")
     fields = {**value, **inner} if isinstance(inner, dict) else value
     text = "\n".join(str(fields[name]) for name in _FIELDS if isinstance(fields.get(name), str))
     when = next((str(fields[name]) for name in ("timestamp", "time", "receiveTimestamp") if name in fields), "")
     parts = [_of_line(part) for part in text.replace("\r\n", "\n").split("\n")]
     mark = next((part.mark for part in parts if part.mark), "") or _mark(value)
-    return _Entry(when, tuple(line for part in parts for line in part.lines), mark)
+    return _LogEntry(when, tuple(line for part in parts for line in part.lines), mark)
 
 
 def _mark(value: dict[Any, Any]) -> str:
@@ -218,28 +218,28 @@ def _mark(value: dict[Any, Any]) -> str:
     return ""
 
 
-def _parsed(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
 
-def _unquoted(text: str) -> str:
+def _unquote(text: str) -> str:
     """A scalar as YAML quotes it on one line."""
     if text in {"|", "|-", "|+", ">", ">-"}:
         return ""
     if len(text) > 1 and text[0] == text[-1] == "'":
         return text[1:-1].replace("''", "'")
     if len(text) > 1 and text[0] == text[-1] == '"':
-        parsed = _parsed(text)
+        parsed = _parse_json(text)
         return parsed if isinstance(parsed, str) else text[1:-1]
     return text
 
 
-def _in_order(entries: list[_Entry]) -> Iterable[_Entry]:
+def _in_order(entries: list[_LogEntry]) -> Iterable[_LogEntry]:
     """The oldest first: `gcloud logging read` prints the newest first."""
-    stamps = [one.when.replace(" ", "T") for one in entries if one.when]
+    stamps = [entry.when.replace(" ", "T") for entry in entries if entry.when]
     falls = sum(a > b for a, b in pairwise(stamps))
     rises = sum(a < b for a, b in pairwise(stamps))
     return reversed(entries) if falls > rises else entries
@@ -253,12 +253,12 @@ def _failures(lines: tuple[str, ...]) -> Iterator[Failure]:
     chained = within = False
     for at, line in enumerate(lines):
         if "Traceback (most recent call last)" in line:
-            if found := _cut(frames, at, chained=chained):
-                yield found
+            if failure := _cut_failure(frames, at, chained=chained):
+                yield failure
             frames, within = [], True
         elif match := _FRAME.match(line):
-            if frames and not frames[-1].function and (found := _cut(frames, at, chained=chained)):
-                yield found
+            if frames and not frames[-1].function and (failure := _cut_failure(frames, at, chained=chained)):
+                yield failure
                 frames = []
             frames.append(Frame(match["path"], int(match["line"]), match["function"] or "", _source(lines, at)))
         elif line.lstrip().startswith(_CHAINED):
@@ -266,8 +266,8 @@ def _failures(lines: tuple[str, ...]) -> Iterator[Failure]:
         elif match := (_NAMED.match(line) or (_ANY.match(line) if within and frames else None)):
             yield _failure(match["type"], match["message"] or "", frames, at, chained=chained)
             frames, chained, within = [], False, False
-    if found := _cut(frames, len(lines), chained=chained):
-        yield found
+    if failure := _cut_failure(frames, len(lines), chained=chained):
+        yield failure
 
 
 def _failure(kind: str, message: str, frames: list[Frame], at: int, *, chained: bool) -> Failure:
@@ -280,7 +280,7 @@ def _failure(kind: str, message: str, frames: list[Frame], at: int, *, chained: 
     return Failure(kind, message.strip(), tuple(frames), at + 1, chained)
 
 
-def _cut(frames: list[Frame], at: int, *, chained: bool) -> Failure | None:
+def _cut_failure(frames: list[Frame], at: int, *, chained: bool) -> Failure | None:
     """A place without a function is where a compiler stopped, also where the log does not say so any more."""
     if not frames or frames[-1].function:
         return None

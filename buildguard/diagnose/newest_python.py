@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from buildguard.check.context import Job
 from buildguard.codes import RULE_ERRORS
-from buildguard.diagnose.incident import Place, Refused
+from buildguard.diagnose.incident import SourceLocation, TargetRefusal
 from buildguard.errors import UnprovenError
 from buildguard.project.target import NEWEST, PythonVersion
 
 REFUSED = RULE_ERRORS | {"BG101", "BG103"}
 
 
-class Newer:
+class NewestPython:
     """The newest Python at hand: it tells what is refused for its age only."""
 
     def __init__(self, job: Job) -> None:
@@ -32,7 +32,7 @@ class Newer:
 
     def _compiled(self, sources: Sequence[bytes], minor: int) -> tuple[str, set[int]] | None:
         """By the newest Python of this machine: its version, and the numbers of the sources that it accepts."""
-        from buildguard.engines.interpreter import second_opinion
+        from buildguard.engines.interpreter import find_accepted
         from buildguard.engines.pool import source_of
         from buildguard.system.pythons import candidates
 
@@ -40,7 +40,7 @@ class Newer:
         for newest in range(NEWEST, minor, -1):
             for path, _where in candidates(f"3.{newest}", self._root):
                 try:
-                    return second_opinion(path, numbered)
+                    return find_accepted(path, numbered)
                 except UnprovenError:
                     continue
         return None
@@ -48,13 +48,13 @@ class Newer:
     @staticmethod
     def _predicted(sources: Sequence[bytes], minor: int) -> tuple[str, set[int]] | None:
         """By ruff, for what no Python here is new enough for."""
-        from buildguard.engines.engine import Unavailable
+        from buildguard.engines.engine import UnavailableEngine
         from buildguard.engines.pool import source_of
         from buildguard.engines.static import StaticEngine
 
         for newest in range(NEWEST, minor, -1):
             engine = StaticEngine(PythonVersion(newest))
-            if isinstance(engine.prepare(), Unavailable):
+            if isinstance(engine.prepare(), UnavailableEngine):
                 continue
             try:
                 outcomes = list(engine.compile(iter([source_of(at, data) for at, data in enumerate(sources)])))
@@ -67,7 +67,7 @@ class Newer:
             }
         return None
 
-    def verdict(self, content: bytes, place: Place, job: Job) -> Refused | None:
+    def verdict(self, content: bytes, place: SourceLocation, job: Job) -> TargetRefusal | None:
         """What the target makes of a file as it was once: by its own f-string rules, or by its interpreter."""
         from buildguard.fstrings import rules
 
@@ -79,4 +79,4 @@ class Newer:
         if not found:
             return None
         first = next((one for one in found if one.range.line == place.line), found[0])
-        return Refused(place, first.code, first.message, str(version), accepted.get(place.path))
+        return TargetRefusal(place, first.code, first.message, str(version), accepted.get(place.path))

@@ -12,32 +12,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.check.context import Job
-from buildguard.check.result import Report
-from buildguard.check.run import judged
+from buildguard.check.result import CheckReport
+from buildguard.check.run import build_report
 from buildguard.check.targets import judge_all
 from buildguard.compare.chain import Chain
 from buildguard.diagnose import health, hypotheses, known_messages, log_parser
-from buildguard.diagnose.collect import Asked, Reached, look
+from buildguard.diagnose.collect import DiagnoseOptions, Evidence, collect_evidence
 from buildguard.diagnose.deployed import Declared, deployed, job_of
 from buildguard.diagnose.hypotheses import Diagnosis
-from buildguard.diagnose.incident import Evidence, Missing, Place, Placed, Refused
-from buildguard.diagnose.known_messages import Met
+from buildguard.diagnose.incident import IncidentEvidence, LocatedFailure, MissingFile, SourceLocation, TargetRefusal
+from buildguard.diagnose.known_messages import KnownMessageMatch
 from buildguard.diagnose.log_parser import Failure, Log
-from buildguard.diagnose.newest_python import REFUSED, Newer
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, Unreadable, shown_path
+from buildguard.diagnose.newest_python import REFUSED, NewestPython
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, UnreadableFile, display_path
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project import discovery, image_layout
-from buildguard.project.attempts import Attempts
+from buildguard.project.attempts import DeployHistory
 from buildguard.project.ignore import docker, gcloud
-from buildguard.project.ignore.rules import Rule
-from buildguard.project.sources import deciding
+from buildguard.project.ignore.rules import IgnoreRule
+from buildguard.project.sources import decides_target
 from buildguard.project.target import NEWEST, PythonVersion
-from buildguard.stages.git_objects import InGit
-from buildguard.stages.stage import Kind
+from buildguard.stages.git_objects import GitStage
+from buildguard.stages.stage import EntryKind
 from buildguard.stages.worktree_changes import edited_paths
 
 if TYPE_CHECKING:
-    _Drops = Callable[[str], Rule | None]
+    _Drops = Callable[[str], IgnoreRule | None]
 
 _MISREAD = frozenset({"BG102", "BG106", "BG107"})
 _REFUSALS = REFUSED | _MISREAD
@@ -45,9 +45,10 @@ _FROZEN = "<"
 _PROOF = frozenset({"compiled", "image"})
 _LONGEST_QUOTE, _MOST_NAMES = 500, 5
 _MOST_EXCERPTS, _AROUND, _WIDEST = 20, 2, 400
+_NO_OPTIONS = DiagnoseOptions()
 
 
-class _Silent:
+class _SilentWatcher:
     """A diagnosis takes its second without a bar."""
 
     def update(self, done: int, total: int) -> None:
@@ -57,7 +58,7 @@ class _Silent:
         """Nor of what takes its time."""
 
 
-class Examined(NamedTuple):
+class DiagnosisReport(NamedTuple):
     """A diagnosis with what it was made from: the sources as they were judged, the chains, and the lines that matter.
 
     `lines` are those of the repository's files around each finding: path, first line, texts; `attempts` are of the ledger,
@@ -65,14 +66,14 @@ class Examined(NamedTuple):
     """
 
     diagnosis: Diagnosis
-    report: Report
+    report: CheckReport
     chains: tuple[Chain, ...]
-    lines: tuple[Excerpt, ...]
-    attempts: Attempts | None
-    reports: tuple[Report, ...] = ()
+    lines: tuple[SourceExcerpt, ...]
+    attempts: DeployHistory | None
+    reports: tuple[CheckReport, ...] = ()
 
 
-class Excerpt(NamedTuple):
+class SourceExcerpt(NamedTuple):
     """Some lines of a file around one that is refused; `first` is the number of the first of them, `line` of that one.
 
     `ranges` are what is refused in that file.
@@ -85,7 +86,13 @@ class Excerpt(NamedTuple):
     ranges: tuple[Range, ...]
 
 
-def diagnose(cwd: Path, log: bytes | None, asked: Asked = Asked(), *, source: str = "") -> Diagnosis:  # noqa: B008
+def diagnose(
+    cwd: Path,
+    log: bytes | None,
+    asked: DiagnoseOptions = _NO_OPTIONS,
+    *,
+    source: str = "",
+) -> Diagnosis:
     """The cause of what a log shows, or of what the commit alone lets expect if there is no log.
 
     `source` is what was deployed, as a stage: a commit, or "dir:." for the files on disk. Without it, what is examined
@@ -94,42 +101,42 @@ def diagnose(cwd: Path, log: bytes | None, asked: Asked = Asked(), *, source: st
     return examine(cwd, log, asked, source=source).diagnosis
 
 
-def examine(cwd: Path, log: bytes | None, asked: Asked, *, source: str = "") -> Examined:
+def examine(cwd: Path, log: bytes | None, asked: DiagnoseOptions, *, source: str = "") -> DiagnosisReport:
     """The same, with everything that a page shows."""
     attempts = _attempts(cwd)
-    found = look(cwd, asked, _Silent(), attempts, has_log=log is not None)
-    whole = log if log is not None else found.log or None
+    evidence = collect_evidence(cwd, asked, _SilentWatcher(), attempts, has_log=log is not None)
+    whole = log if log is not None else evidence.log or None
     read = log_parser.read(whole or b"")
-    base = deployed(cwd, source, found.commit)
+    base = deployed(cwd, source, evidence.commit)
     job, declared = job_of(cwd, read, base)
     try:
-        bench = _Bench(job, read, found, log)
+        bench = _DiagnosisBuilder(job, read, evidence, log)
         diagnosis = bench.diagnosis(declared)
-        return Examined(
-            diagnosis, bench.report, found.chains, tuple(bench.excerpts(diagnosis)), attempts, found.reports
+        return DiagnosisReport(
+            diagnosis, bench.report, evidence.chains, tuple(bench.excerpts(diagnosis)), attempts, evidence.reports
         )
     finally:
         job.cache.close()
 
 
-def _attempts(cwd: Path) -> Attempts | None:
+def _attempts(cwd: Path) -> DeployHistory | None:
     """What this machine's ledger says; nothing is asked elsewhere for it."""
-    from buildguard.project.attempts import local
+    from buildguard.project.attempts import local_history
 
     try:
-        return local(cwd)
+        return local_history(cwd)
     except GuardError:
         return None
 
 
-class _Bench:
+class _DiagnosisBuilder:
     """What is at hand for one diagnosis: the repository, judged, and the log."""
 
-    def __init__(self, job: Job, log: Log, reached: Reached, given: bytes | None) -> None:
+    def __init__(self, job: Job, log: Log, reached: Evidence, given: bytes | None) -> None:
         """`given` is the log that a person gave, if any; `log` may be that of a build instead."""
         self._job = job
         self._reached = reached
-        self.report = Report(".", (), (), (), (), 0, 0.0)
+        self.report = CheckReport(".", (), (), (), (), 0, 0.0)
         self._where = job.place
         self._log = log
         self._given = given
@@ -140,27 +147,27 @@ class _Bench:
         self._refused_in_image = {
             one.path for image in self._images for one in image.diagnostics if one.code in _REFUSALS
         }
-        self._entries = {shown_path(entry.path): entry for entry in job.place.stage.entries()}
-        self._sources = {shown_path(entry.path) for entry in job.chosen.sources}
+        self._entries = {display_path(entry.path): entry for entry in job.place.stage.entries()}
+        self._sources = {display_path(entry.path) for entry in job.chosen.sources}
         self._contents: dict[str, list[str]] = {}
 
     def diagnosis(self, declared: Declared) -> Diagnosis:
         """The whole of it."""
         report = self.report = self._report(declared)
-        newer = Newer(self._job)
+        newer = NewestPython(self._job)
         refused = self._refused(report, newer)
-        met = tuple(known_messages.met(self._log.lines))
+        met = tuple(known_messages.match_messages(self._log.lines))
         looked, proof = _judged_by(self._images[-1] if self._images else report)
         found = hypotheses.diagnose(
-            Evidence(
+            IncidentEvidence(
                 failures=tuple(self._placed(one, refused, newer) for one in self._log.failures),
-                met=met,
+                known_messages=met,
                 pythons=tuple(self._log.pythons),
                 has_log=self._given is not None or bool(self._log.lines and self._reached.log),
                 quote=self._quote(met),
                 target=declared.python,
                 found_in=declared.found_in,
-                looked=looked,
+                examined=looked,
                 proof=proof,
                 refused=tuple(refused),
                 newer=tuple(
@@ -175,25 +182,25 @@ class _Bench:
                 ),
                 missing=tuple(self._missing(met)),
                 unproven=tuple(self._unproven(report)),
-                shown=self._reached.shown,
-                blind=self._reached.blind,
+                verdicts=self._reached.verdicts,
+                unexamined=self._reached.unexamined,
                 compared=self._reached.compared,
-                ran=self._reached.ran,
-                ended=self._reached.ended,
+                interpreters=self._reached.interpreters,
+                build_failure=self._reached.failure,
                 alive=self._alive(),
-                calm=self._reached.calm,
+                calm=self._reached.healthy,
                 accepted=self._accepted(report),
                 compiler=", ".join(dict.fromkeys(row.interpreter for row in report.targets if row.interpreter)),
             )
         )
         return found._replace(notes=tuple(self._notes(report)))
 
-    def _quote(self, met: Sequence[Met]) -> str:
+    def _quote(self, met: Sequence[KnownMessageMatch]) -> str:
         """The last line that looks like an error, before those that only report that something failed."""
         lines = dict(self._log.errors)
         numbers = {*(one.line for one in self._log.failures), *(one.line for one in met)}
         lines |= {number: self._log.lines[number - 1].strip() for number in numbers if number}
-        after = {one.line for one in met if not one.known.cause}
+        after = {one.line for one in met if not one.message.cause}
         after |= {one.line for one in self._log.failures if one.type.rpartition(".")[2] in known_messages.CONSEQUENCES}
         last = max({*lines} - after or {*lines}, default=0)
         return lines[last][:_LONGEST_QUOTE] if last else ""
@@ -203,9 +210,9 @@ class _Bench:
         line = "" if self._log.cut else health.proof_of(self._log.lines)
         if line:
             return f"the log reports: {line[:_LONGEST_QUOTE]}"
-        return ", and ".join(self._reached.calm) if self._given is None else ""
+        return ", and ".join(self._reached.healthy) if self._given is None else ""
 
-    def _accepted(self, report: Report) -> frozenset[str]:
+    def _accepted(self, report: CheckReport) -> frozenset[str]:
         """The sources that every target's Python compiled without an error, in this run; a prediction does not count."""
         judged = report.targets and all(row.proof in _PROOF and not row.cached for row in report.targets)
         if not judged or any(one.path is None for one in report.unproven):
@@ -214,7 +221,7 @@ class _Bench:
         others |= {one.path for one in report.diagnostics if one.code in _REFUSALS}
         return frozenset(self._sources - others)
 
-    def _unproven(self, report: Report) -> Iterator[str]:
+    def _unproven(self, report: CheckReport) -> Iterator[str]:
         """Why not every source that was deployed is known to compile."""
         for one in (unproven for each in self._images or [report] for unproven in each.unproven):
             yield f"{one.path}: {one.reason}" if one.path else one.reason
@@ -229,54 +236,71 @@ class _Bench:
         """Whether the Python of the image refuses that file as well, if it was asked."""
         return not self._images or one.path in self._refused_in_image
 
-    def _notes(self, report: Report) -> Iterator[str]:
+    def _notes(self, report: CheckReport) -> Iterator[str]:
         """What is no evidence and explains a difference: edits that were not deployed, files that an image does not have."""
         refused = [one for one in report.diagnostics if one.code in REFUSED and not self._is_deployed(one)]
         if refused:
             paths = sorted({one.path or "" for one in refused})
             yield f"refused in the commit, and missing from the image or compiled there: {_names(paths)}"
         repository = self._where.repository
-        if repository is None or not isinstance(self._where.stage, InGit):
+        if repository is None or not isinstance(self._where.stage, GitStage):
             return
         try:
             changed = sorted({*edited_paths(repository), *repository.untracked()})
-            edited = [path for path in changed if path.endswith(b".py") or deciding(path)]
+            edited = [path for path in changed if path.endswith(b".py") or decides_target(path)]
         except UnprovenError:
             return
         if edited:
-            yield f"not examined, because it was not deployed: uncommitted changes in {_names(list(map(shown_path, edited)))}"
+            yield f"not examined, because it was not deployed: uncommitted changes in {_names(list(map(display_path, edited)))}"
 
-    def excerpts(self, found: Diagnosis) -> Iterator[Excerpt]:
+    def excerpts(self, diagnosis: Diagnosis) -> Iterator[SourceExcerpt]:
         """The lines around each place of a diagnosis."""
-        for place in (*found.place, *found.next)[:_MOST_EXCERPTS]:
+        for place in (*diagnosis.place, *diagnosis.next)[:_MOST_EXCERPTS]:
             if place.line is not None and place.path in self._entries:
                 lines = self._lines(place.path)
                 first = max(1, place.line - _AROUND)
                 texts = tuple(text[:_WIDEST] for text in lines[first - 1 : place.line + _AROUND])
-                refused = (one for one in self.report.diagnostics if one.path == place.path and one.code in REFUSED)
-                yield Excerpt(place.path, first, place.line, texts, tuple(one.range for one in refused))
+                refused = (
+                    diagnostic
+                    for diagnostic in self.report.diagnostics
+                    if diagnostic.path == place.path and diagnostic.code in REFUSED
+                )
+                yield SourceExcerpt(
+                    place.path, first, place.line, texts, tuple(diagnostic.range for diagnostic in refused)
+                )
 
-    def _report(self, declared: Declared) -> Report:
+    def _report(self, declared: Declared) -> CheckReport:
         if declared.untold:
-            return Report(".", (), (), (Unproven(None, None, declared.untold),), (), 0, 0.0)
-        return judged(self._job, judge_all(self._job, _Silent()), time.monotonic())
+            return CheckReport(".", (), (), (Unproven(None, None, declared.untold),), (), 0, 0.0)
+        return build_report(self._job, judge_all(self._job, _SilentWatcher()), time.monotonic())
 
     # -------------------------------------------------------------------------------------- what is refused
 
-    def _refused(self, report: Report, newer: Newer) -> list[Refused]:
-        found = [one for one in report.diagnostics if one.code in REFUSED and one.path is not None]
-        found = [one for one in found if self._is_deployed(one)]
-        more = list(self._refused_elsewhere({one.path or "" for one in found}))
+    def _refused(self, report: CheckReport, newer: NewestPython) -> list[TargetRefusal]:
+        refusals = [
+            diagnostic
+            for diagnostic in report.diagnostics
+            if diagnostic.code in REFUSED and diagnostic.path is not None
+        ]
+        refusals = [diagnostic for diagnostic in refusals if self._is_deployed(diagnostic)]
+        more = list(self._refused_elsewhere({diagnostic.path or "" for diagnostic in refusals}))
         sources = {row.python: row.found_in for row in report.targets}
         # where several are declared, each says for itself who declares it
-        told_by = {id(one): sources.get(one.target or "", "") for one in found if len(sources) > 1}
-        told_by |= {id(one): image for one, image in more}
-        found += [one for one, _image in more]
-        paths = {one.path for one in found if one.path is not None}
-        minors = {one.target: PythonVersion.parse(one.target or "") for one in found}
+        told_by = {
+            id(diagnostic): sources.get(diagnostic.target or "", "") for diagnostic in refusals if len(sources) > 1
+        }
+        told_by |= {id(diagnostic): image for diagnostic, image in more}
+        refusals += [diagnostic for diagnostic, _image in more]
+        paths = {diagnostic.path for diagnostic in refusals if diagnostic.path is not None}
+        minors = {diagnostic.target: PythonVersion.parse(diagnostic.target or "") for diagnostic in refusals}
         oldest = min((version.minor for version in minors.values() if version is not None), default=NEWEST)
         accepted = newer.accepts({path: self._bytes(path) for path in sorted(paths)}, oldest)
-        return [_refusal(one, accepted.get(one.path or ""))._replace(told_by=told_by.get(id(one), "")) for one in found]
+        return [
+            _refusal(diagnostic, accepted.get(diagnostic.path or ""))._replace(
+                reported_by=told_by.get(id(diagnostic), "")
+            )
+            for diagnostic in refusals
+        ]
 
     def _refused_elsewhere(self, known: set[str]) -> Iterator[tuple[Diagnostic, str]]:
         """What the Python of an image refuses of the sources that are there as they are here, and whose image it is."""
@@ -286,9 +310,9 @@ class _Bench:
             others = {*inside.changed, *inside.generated, *known}
             # the Python that ran there, which need not be the one that was promised
             ran = next((row.interpreter for row in report.targets if row.interpreter), "").rpartition(" ")[2]
-            for one in report.diagnostics:
-                if one.code in REFUSED and one.path is not None and one.path not in others:
-                    yield one._replace(target=ran or one.target), inside.reference
+            for diagnostic in report.diagnostics:
+                if diagnostic.code in REFUSED and diagnostic.path is not None and diagnostic.path not in others:
+                    yield diagnostic._replace(target=ran or diagnostic.target), inside.reference
 
     def _bytes(self, path: str) -> bytes:
         entry = self._entries.get(path)
@@ -303,25 +327,25 @@ class _Bench:
 
     # -------------------------------------------------------------------------------------- where it was
 
-    def _placed(self, failure: Failure, refused: Sequence[Refused], newer: Newer) -> Placed:
+    def _placed(self, failure: Failure, refused: Sequence[TargetRefusal], newer: NewestPython) -> LocatedFailure:
         """A failure's place: the last of its frames that lies in this repository; a compiler's is the last of all."""
         frames = failure.frames[-1:] if failure.is_syntax else failure.frames[::-1]
         for frame in frames:
             path = self._path_of(frame)
             if path is None:
                 continue
-            place = Place(path, frame.line)
+            place = SourceLocation(path, frame.line)
             if not frame.source:
-                return Placed(failure, place)
+                return LocatedFailure(failure, place)
             now = self._shows(self._lines(path), frame)
             if now or not failure.is_syntax:
-                return Placed(failure, place, as_shown=now)
+                return LocatedFailure(failure, place, as_shown=now)
             older, then = self._then(path, frame, newer)
-            if then is not None and any(one.place.path == path for one in refused):
+            if then is not None and any(refusal.place.path == path for refusal in refused):
                 then = None
-            return Placed(failure, place, as_shown=False, older=older, then=then)
+            return LocatedFailure(failure, place, as_shown=False, older_commit=older, at_commit=then)
         outside = failure.frames[-1].path if failure.frames else ""
-        return Placed(failure, None, "" if outside.startswith(_FROZEN) else outside)
+        return LocatedFailure(failure, None, "" if outside.startswith(_FROZEN) else outside)
 
     @staticmethod
     def _shows(lines: Sequence[str], frame: log_parser.Frame) -> bool:
@@ -342,9 +366,9 @@ class _Bench:
         parts = [part for part in path.split("/") if part not in {"", "."}]
         for at in range(len(parts)):
             tail = "/".join(parts[at:])
-            fitting = [one for one in self._sources if one == tail or one.endswith(f"/{tail}")]
-            exact = [one for one in fitting if one == tail]
-            shown = [one for one in fitting if frame.source and self._shows(self._lines(one), frame)]
+            fitting = [source for source in self._sources if source == tail or source.endswith(f"/{tail}")]
+            exact = [source for source in fitting if source == tail]
+            shown = [source for source in fitting if frame.source and self._shows(self._lines(source), frame)]
             for some in (exact, fitting, shown):
                 if len(some) == 1 and (at or some is not fitting or fitting == some):
                     return some[0]
@@ -355,17 +379,17 @@ class _Bench:
     def _layouts(self) -> Iterator[dict[str, str]]:
         for recipe in self._recipes():
             service = recipe.service
-            yield image_layout.of_dockerfile(
+            yield image_layout.follow_dockerfile(
                 recipe.dockerfile, dict(service.build_args), service.stage, service.context, self._entries.keys()
             ).twins
 
-    def _recipes(self) -> list[discovery.Recipe]:
+    def _recipes(self) -> list[discovery.ImageRecipe]:
         try:
-            return discovery.recipes(self._where.stage, self._job.config)
+            return discovery.list_recipes(self._where.stage, self._job.config)
         except GuardError:
             return []
 
-    def _then(self, path: str, frame: log_parser.Frame, newer: Newer) -> tuple[str, Refused | None]:
+    def _then(self, path: str, frame: log_parser.Frame, newer: NewestPython) -> tuple[str, TargetRefusal | None]:
         """The newest commit in which the file has the line that a log shows, and what the target made of that file."""
         repository = self._where.repository
         if repository is None or not repository.head:
@@ -376,29 +400,29 @@ class _Bench:
         except UnprovenError:
             return "", None
         for (commit, _path, _blob), content in zip(history, blobs, strict=True):
-            if isinstance(content, Unreadable) or not self._shows(
+            if isinstance(content, UnreadableFile) or not self._shows(
                 content.decode("utf-8", "replace").splitlines(), frame
             ):
                 continue
-            return commit, newer.verdict(content, Place(path, frame.line), self._job)
+            return commit, newer.verdict(content, SourceLocation(path, frame.line), self._job)
         return "", None
 
     # -------------------------------------------------------------------------------------- what is missing
 
-    def _missing(self, met: Iterable[known_messages.Met]) -> Iterator[Missing]:
+    def _missing(self, met: Iterable[known_messages.KnownMessageMatch]) -> Iterator[MissingFile]:
         """Modules and files that the log misses and the repository has, with the ignore rule that drops each."""
         rules = list(self._ignore_rules())
-        for one in met:
-            name = one.groups.get("name", "")
-            if one.known.cause != "not-importable" or not name:
+        for message in met:
+            name = message.groups.get("name", "")
+            if message.message.cause != "not-importable" or not name:
                 continue
             tail = name.replace(".", "/")
             for path in sorted(self._entries):
                 kind = self._entries[path].kind
-                if kind is Kind.LINK or not (f"/{path}".endswith((f"/{tail}.py", f"/{tail}/__init__.py"))):
+                if kind is EntryKind.LINK or not (f"/{path}".endswith((f"/{tail}.py", f"/{tail}/__init__.py"))):
                     continue
                 dropped = next((str(rule) for drops in rules if (rule := drops(path)) is not None), "")
-                yield Missing(name, path, dropped)
+                yield MissingFile(name, path, dropped)
                 break
 
     def _ignore_rules(self) -> Iterator[_Drops]:
@@ -406,18 +430,24 @@ class _Bench:
             return self._bytes(name) if name in self._entries else None
 
         try:
-            yield gcloud.Rules(read, has_git=self._where.repository is not None).drops
+            yield gcloud.GcloudIgnoreRules(read, has_git=self._where.repository is not None).drops
             for recipe in self._recipes():
-                yield docker.Rules(read, recipe.service.context, recipe.service.dockerfile).drops
+                yield docker.DockerIgnoreRules(read, recipe.service.context, recipe.service.dockerfile).drops
         except UnprovenError:
             return
 
 
-def _refusal(one: Diagnostic, accepted_by: str | None) -> Refused:
-    return Refused(Place(one.path or "", one.range.line), one.code, one.message, one.target or "", accepted_by)
+def _refusal(diagnostic: Diagnostic, accepted_by: str | None) -> TargetRefusal:
+    return TargetRefusal(
+        SourceLocation(diagnostic.path or "", diagnostic.range.line),
+        diagnostic.code,
+        diagnostic.message,
+        diagnostic.target or "",
+        accepted_by,
+    )
 
 
-def _judged_by(report: Report) -> tuple[str, str]:
+def _judged_by(report: CheckReport) -> tuple[str, str]:
     """How many sources were judged, by whom, and what that proves; empty and "none" if none were."""
     rows = [row for row in report.targets if row.proof != "none"]
     if not rows or not report.files:

@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from buildguard.docker.client import Daemon, plainly
+from buildguard.docker.client import Daemon, translate_errors
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.system import process, programs
 from buildguard.system.temporary import folder_of
@@ -30,7 +30,7 @@ class BuildFailedError(GuardError):
         self.log = log
 
 
-class Dockerfile:
+class DockerfileBuild:
     """One image build."""
 
     def __init__(self, archive: Path, dockerfile: str, context: str, platform: str) -> None:
@@ -55,8 +55,8 @@ class Dockerfile:
         return self._classic(daemon, tag, say)
 
     def _by_cli(self, docker: str, daemon: Daemon, tag: str, say: Callable[[str], object]) -> str:
-        told = self._root.parent / f"{self._root.name}.iid"
-        argv = [docker, "build", "--progress=plain", "--platform", self._platform, "--iidfile", str(told)]
+        id_file = self._root.parent / f"{self._root.name}.iid"
+        argv = [docker, "build", "--progress=plain", "--platform", self._platform, "--iidfile", str(id_file)]
         argv += ["-t", tag, "-f", str(self._root / self._dockerfile), str(self._context)]
         try:
             done = process.run(argv, cwd=self._root, env=_environment(daemon), timeout=_HOUR)
@@ -65,14 +65,14 @@ class Dockerfile:
                 say(line)
             if done.status:
                 raise BuildFailedError(f"docker build ended with status {done.status}", _last(log))
-            return told.read_text("utf-8").strip()
+            return id_file.read_text("utf-8").strip()
         finally:
-            told.unlink(missing_ok=True)
+            id_file.unlink(missing_ok=True)
 
     def _classic(self, daemon: Daemon, tag: str, say: Callable[[str], object]) -> str:
         lines: list[str] = []
         identity = ""
-        with plainly("building the image"):
+        with translate_errors("building the image"):
             events = daemon.api.build(
                 path=str(self._context),
                 dockerfile=str(self._root / self._dockerfile),
@@ -100,12 +100,12 @@ def _with_buildkit(daemon: Daemon) -> str:
     for docker in programs.several("docker", os.getcwd()):
         if process.run([docker, "buildx", "version"], cwd="/", env=_environment(daemon), timeout=30).status == 0:
             return docker
-        told = process.run(
+        version = process.run(
             [docker, "version", "--format", "{{.Client.Version}}"], cwd="/", env=_environment(daemon), timeout=30
         )
-        major = told.stdout.partition(b".")[0]
+        major = version.stdout.partition(b".")[0]
         # from 23 on the CLI needs the plugin; before that BuildKit is part of it
-        if told.status == 0 and major.isdigit() and int(major) < _WITH_PLUGIN:
+        if version.status == 0 and major.isdigit() and int(major) < _WITH_PLUGIN:
             return docker
     return ""
 

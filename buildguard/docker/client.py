@@ -38,7 +38,7 @@ _START = "start it: sudo systemctl start docker, or Docker Desktop"
 _INSTALL = "install Docker or Podman and start it, or set DOCKER_HOST"
 
 
-class Address(NamedTuple):
+class EngineAddress(NamedTuple):
     """Where a container engine listens: its URL, its TLS settings, and who said so."""
 
     url: str
@@ -49,7 +49,7 @@ class Address(NamedTuple):
 class Daemon:
     """A container engine that answered; `close` when done."""
 
-    def __init__(self, api: docker.APIClient, address: Address, tunnel: _Tunnel | None) -> None:
+    def __init__(self, api: docker.APIClient, address: EngineAddress, tunnel: _SshTunnel | None) -> None:
         self.api = api
         self.address = address
         self._tunnel = tunnel
@@ -83,7 +83,7 @@ class Daemon:
             self._tunnel.close()
 
 
-class _OnePool(UnixHTTPAdapter):
+class _SingleHostAdapter(UnixHTTPAdapter):
     """Connections that are used again: docker-py's own keeps a pool for each address of the API that is asked."""
 
     def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:  # noqa: ARG002  whatever the address
@@ -112,15 +112,15 @@ def connect(patience: int = _TIMEOUT) -> Daemon:
     tunnel = None
     url = address.url
     if url.startswith("ssh://"):
-        tunnel = _Tunnel(url, patience)
+        tunnel = _SshTunnel(url, patience)
         url = tunnel.url
     try:
-        with plainly(f"the container engine at {address.url}", address):
+        with translate_errors(f"the container engine at {address.url}", address):
             client = _TlsClient if address.tls else docker.APIClient
             api = client(base_url=url, tls=address.tls or False, version="auto", timeout=patience)
             api.timeout = _TIMEOUT
             if url.startswith("unix://"):
-                api.mount("http+docker://", _OnePool(f"http+{url}", _TIMEOUT))
+                api.mount("http+docker://", _SingleHostAdapter(f"http+{url}", _TIMEOUT))
     except UnprovenError as error:
         words = tunnel.complaint() if tunnel is not None else ""
         if tunnel is not None:
@@ -131,12 +131,12 @@ def connect(patience: int = _TIMEOUT) -> Daemon:
     return Daemon(api, address, tunnel)
 
 
-def find() -> Address:
+def find() -> EngineAddress:
     """The address of the container engine. Raises UnprovenError where there is none, or a context that is not there."""
     if os.environ.get("DOCKER_HOST"):
-        with plainly("the certificates of DOCKER_HOST (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH)"):
+        with translate_errors("the certificates of DOCKER_HOST (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH)"):
             env = kwargs_from_env()
-        return Address(env["base_url"], env.get("tls"), "DOCKER_HOST")
+        return EngineAddress(env["base_url"], env.get("tls"), "DOCKER_HOST")
     name = os.environ.get("DOCKER_CONTEXT")
     try:
         context = ContextAPI.get_context(name)
@@ -145,11 +145,11 @@ def find() -> Address:
     if context is None:  # the default one would be somebody else's engine
         raise UnprovenError(f"there is no Docker context '{name or 'the active one'}'", hint="docker context ls")
     if context.Name != "default":
-        return Address(str(context.Host), context.TLSConfig, f"the Docker context '{context.Name}'")
-    found = next((path for path in _sockets() if path.exists()), None)
-    if found is None:
+        return EngineAddress(str(context.Host), context.TLSConfig, f"the Docker context '{context.Name}'")
+    socket_path = next((path for path in _sockets() if path.exists()), None)
+    if socket_path is None:
         raise UnprovenError("no container engine is running here", hint=_INSTALL)
-    return Address(f"unix://{found}", None, "its socket")
+    return EngineAddress(f"unix://{socket_path}", None, "its socket")
 
 
 def _sockets() -> Iterator[Path]:
@@ -169,7 +169,7 @@ def _sockets() -> Iterator[Path]:
 
 
 @contextmanager
-def plainly(what: str, address: Address | None = None) -> Iterator[None]:
+def translate_errors(what: str, address: EngineAddress | None = None) -> Iterator[None]:
     """Whatever goes wrong with a container engine inside, as UnprovenError: what could not be done, why, what to do."""
     try:
         yield
@@ -205,7 +205,7 @@ def remedy(words: str) -> str:
     return ""
 
 
-def _reason(error: BaseException, address: Address | None) -> tuple[str, str]:
+def _reason(error: BaseException, address: EngineAddress | None) -> tuple[str, str]:
     """Why the engine cannot be reached, and what to do, from the system error at the root of it."""
     said = f" (from {address.said_by})" if address is not None else ""
     root = _root(error)
@@ -231,24 +231,24 @@ _TROUBLES: tuple[tuple[type[BaseException], int | None, str, str], ...] = (
 def _root(error: BaseException) -> BaseException:
     """The error that all the others were raised for: docker-py and requests wrap it several times, some as arguments."""
     seen: set[int] = set()
-    found = error
-    while id(found) not in seen:
-        seen.add(id(found))
-        inner = [one for one in found.args if isinstance(one, BaseException)]
-        reason = getattr(found, "reason", None)
+    current = error
+    while id(current) not in seen:
+        seen.add(id(current))
+        inner = [argument for argument in current.args if isinstance(argument, BaseException)]
+        reason = getattr(current, "reason", None)
         if isinstance(reason, BaseException):
             inner.append(reason)
-        following = next(iter(inner), None) or found.__cause__ or found.__context__
+        following = next(iter(inner), None) or current.__cause__ or current.__context__
         if following is None:
             break
-        found = following
-    return found
+        current = following
+    return current
 
 
 # ------------------------------------------------------------------------------------------ over ssh
 
 
-class _Tunnel:
+class _SshTunnel:
     """A local socket; each connection to it is an `ssh HOST docker system dial-stdio`, as Docker's own client does."""
 
     def __init__(self, url: str, patience: int) -> None:
@@ -286,7 +286,7 @@ class _Tunnel:
     def complaint(self) -> str:
         """The last line that ssh wrote, where it has ended."""
         for child in self._children:
-            if process.ends_within(child, _LAST_WORDS) and child.stderr is not None:
+            if process.wait_for_exit(child, _LAST_WORDS) and child.stderr is not None:
                 said = process.last_line(child.stderr.read())
                 if said:
                     return said

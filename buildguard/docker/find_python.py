@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from buildguard.docker.images import Image
-from buildguard.docker.sandbox import Cell, Found
+from buildguard.docker.sandbox import ImagePath, Sandbox
 from buildguard.errors import UnprovenError
 from buildguard.project.target import NEWEST, OLDEST
 from buildguard.stages.archives.tar import MemberKind, TarReader
@@ -22,7 +22,7 @@ _HEAD = 256
 _NAMES = ("python", "python3", *(f"python3.{minor}" for minor in range(NEWEST, OLDEST - 1, -1)), "pypy3", "graalpy")
 
 
-def candidates(cell: Cell, image: Image) -> Iterator[str]:
+def candidates(cell: Sandbox, image: Image) -> Iterator[str]:
     """Paths of interpreters, the likeliest first: what the image's own command runs, its PATH, then anywhere else.
 
     Lazy, as each is a question to the engine, and the last ones read the whole image.
@@ -34,22 +34,25 @@ def candidates(cell: Cell, image: Image) -> Iterator[str]:
             yield path
 
 
-def _all(cell: Cell, image: Image) -> Iterator[str]:
-    named = _commanded(cell, image)
+def _all(cell: Sandbox, image: Image) -> Iterator[str]:
+    named = _command_interpreter(cell, image)
     if named:
         yield named
     for name in _NAMES:
-        found = _which(cell, image, name)
-        if found:
-            yield found
-    for folder in (image.variable("VIRTUAL_ENV"), *(f"{image.folder.rstrip('/')}/{one}" for one in (".venv", "venv"))):
+        command_path = _find_command(cell, image, name)
+        if command_path:
+            yield command_path
+    for folder in (
+        image.variable("VIRTUAL_ENV"),
+        *(f"{image.folder.rstrip('/')}/{venv}" for venv in (".venv", "venv")),
+    ):
         path = f"{folder}/bin/python"
         if folder.startswith("/") and _executable(cell.stat(path)):
             yield path
-    yield from _anywhere(cell)
+    yield from _search_all(cell)
 
 
-def library_folders(cell: Cell, image: Image) -> Iterator[str]:
+def library_folders(cell: Sandbox, image: Image) -> Iterator[str]:
     """Folders in which installers put packages for the Pythons of an image, as far as they are there."""
     programs = [folder for folder in image.path if folder.endswith("/bin")]
     programs += [posixpath.dirname(word) for word in image.command[:1] if word.startswith("/")]
@@ -57,29 +60,29 @@ def library_folders(cell: Cell, image: Image) -> Iterator[str]:
     homes |= {"/usr", "/usr/local", "/root/.local", image.variable("VIRTUAL_ENV")}
     for home in sorted(homes - {"", "/"}):
         libraries = [f"{home}/{name}" for name in ("lib", "lib64", "local/lib")]
-        for library in [one for one in libraries if cell.stat(one) is not None]:
+        for library in [candidate for candidate in libraries if cell.stat(candidate) is not None]:
             versions = [f"{library}/{name}" for name in _NAMES if name.startswith("python3")]
-            for version in [one for one in versions if cell.stat(one) is not None]:
+            for version in [candidate for candidate in versions if cell.stat(candidate) is not None]:
                 yield f"{version}/site-packages"
                 yield f"{version}/dist-packages"
     yield from (folder for folder in image.variable("PYTHONPATH").split(":") if folder.startswith("/"))
 
 
-def _executable(found: Found | None) -> bool:
-    return found is not None and found.is_executable and not found.is_folder
+def _executable(path: ImagePath | None) -> bool:
+    return path is not None and path.is_executable and not path.is_folder
 
 
-def _which(cell: Cell, image: Image, name: str) -> str:
+def _find_command(cell: Sandbox, image: Image, name: str) -> str:
     """Where a command lies, as the kernel would find it; empty where it does not."""
     if name.startswith("/"):
         return name if _executable(cell.stat(name)) else ""
     if "/" in name:
-        return _which(cell, image, posixpath.join(image.folder, name))
+        return _find_command(cell, image, posixpath.join(image.folder, name))
     paths = (posixpath.join(folder, name) for folder in image.path)
     return next((path for path in paths if _executable(cell.stat(path))), "")
 
 
-def _commanded(cell: Cell, image: Image) -> str:
+def _command_interpreter(cell: Sandbox, image: Image) -> str:
     """The interpreter that the image's own command starts, empty where that cannot be told.
 
     Raises UnprovenError where it names a Python that is not there: that image cannot start.
@@ -90,18 +93,18 @@ def _commanded(cell: Cell, image: Image) -> str:
             words = shlex.split(words[2])
         except ValueError:
             return ""
-    program = next((one for one in words if posixpath.basename(one) not in _LAUNCHERS and "=" not in one), "")
-    path = _which(cell, image, program) if program else ""
+    program = next((word for word in words if posixpath.basename(word) not in _LAUNCHERS and "=" not in word), "")
+    path = _find_command(cell, image, program) if program else ""
     if _PYTHON.fullmatch(posixpath.basename(program)):
         if not path:
             raise UnprovenError(f"{image.reference} runs {program}, and there is none in it")
         return path
     if not path:
         return ""
-    return _of_script(cell, image, path)
+    return _script_interpreter(cell, image, path)
 
 
-def _of_script(cell: Cell, image: Image, path: str) -> str:
+def _script_interpreter(cell: Sandbox, image: Image, path: str) -> str:
     """The Python that runs a script such as gunicorn, by its first line."""
     with closing(cell.tar(path)) as pieces:
         reader = TarReader(pieces)
@@ -113,18 +116,18 @@ def _of_script(cell: Cell, image: Image, path: str) -> str:
         return ""
     program, argument = (word.decode("utf-8", "replace") for word in (match[1], match[2] or b""))
     name = argument if posixpath.basename(program) == "env" else program
-    return _which(cell, image, name) if _PYTHON.fullmatch(posixpath.basename(name)) else ""
+    return _find_command(cell, image, name) if _PYTHON.fullmatch(posixpath.basename(name)) else ""
 
 
-def _anywhere(cell: Cell) -> Iterator[str]:
+def _search_all(cell: Sandbox) -> Iterator[str]:
     """Every Python in a folder called bin, wherever it lies, the shortest path first."""
-    found = []
+    paths = []
     with closing(cell.export()) as pieces:
         for member in TarReader(pieces):
             path = "/" + member.path.decode("utf-8", "surrogateescape").strip("/")
             folder, name = posixpath.split(path)
             if posixpath.basename(folder) == "bin" and _PYTHON.fullmatch(name) and member.kind is not MemberKind.FOLDER:
-                found.append(path)
-    for path in sorted(found, key=lambda path: (path.count("/"), path)):
+                paths.append(path)
+    for path in sorted(paths, key=lambda path: (path.count("/"), path)):
         if _executable(cell.stat(path)):
             yield path

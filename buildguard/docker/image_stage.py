@@ -11,14 +11,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from buildguard.diagnostic import Unreadable, shown_path
+from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.docker import native_modules
-from buildguard.docker.sandbox import Cell
+from buildguard.docker.sandbox import Sandbox
 from buildguard.errors import UnprovenError
 from buildguard.remote.source_names import SUFFIXES
-from buildguard.stages.archives.tar import Member, MemberKind, TarReader
+from buildguard.stages.archives.tar import MemberKind, TarMember, TarReader
 from buildguard.stages.snapshot import MOST_KEPT
-from buildguard.stages.stage import Entry, Kind
+from buildguard.stages.stage import Entry, EntryKind
 
 _SHEBANG = b"#!"
 _KEPT = (*SUFFIXES, b".pyc")
@@ -27,31 +27,31 @@ _COMPILED = re.compile(rb"\.so(?:\.[0-9.]+)?\Z")
 _MOST_LINKS = 40
 
 
-class Held(NamedTuple):
+class ImageEntry(NamedTuple):
     """One path of an image: its content's size and SHA-256, its mtime in seconds, and where its content is kept.
 
     `at` is -1 for what nobody will want to read again; `link` is what a symbolic link says; `blob` is git's id, where
     it was asked for; `made` is what a compiled module is for.
     """
 
-    kind: Kind
+    kind: EntryKind
     size: int
     digest: bytes
     mtime: int
     link: bytes = b""
     at: int = -1
     blob: str = ""
-    made: native_modules.Made | None = None
+    elf_target: native_modules.ElfTarget | None = None
 
 
 class ImageFiles:
     """The files below some folders of an image, by their absolute path; the Python among them in an unnamed file."""
 
-    def __init__(self, cell: Cell, *, whole: bool = False) -> None:
+    def __init__(self, cell: Sandbox, *, whole: bool = False) -> None:
         """With `whole`, every file that is not very large is kept, and has its git blob id."""
         import tempfile
 
-        self.found: dict[bytes, Held] = {}
+        self.entries: dict[bytes, ImageEntry] = {}
         self._cell = cell
         self._whole = whole
         try:
@@ -69,49 +69,51 @@ class ImageFiles:
 
         Raises UnprovenError where the stream is damaged or lost, or this disk is full.
         """
-        found = self._cell.stat(folder)
-        if found is None:
+        location = self._cell.stat(folder)
+        if location is None:
             return ""
-        base = os.fsencode(found.path.rstrip("/"))
-        with closing(self._cell.tar(f"{found.path.rstrip('/')}/." if found.is_folder else found.path)) as pieces:
+        base = os.fsencode(location.path.rstrip("/"))
+        with closing(
+            self._cell.tar(f"{location.path.rstrip('/')}/." if location.is_folder else location.path)
+        ) as pieces:
             reader = TarReader(pieces)
             for member in reader:
                 inner = posixpath.normpath(b"/" + member.path)[1:]
-                path = base + b"/" + inner if found.is_folder else base
+                path = base + b"/" + inner if location.is_folder else base
                 if member.kind is not MemberKind.FOLDER:
-                    self.found[path] = self._held(reader, member, path, base)
-        return found.path
+                    self.entries[path] = self._read_member(reader, member, path, base)
+        return location.path
 
-    def content(self, path: bytes) -> bytes | Unreadable:
+    def content(self, path: bytes) -> bytes | UnreadableFile:
         """The content of a kept file, links followed to whatever else was read."""
         for _ in range(_MOST_LINKS):
-            held = self.found.get(path)
+            held = self.entries.get(path)
             if held is None:
-                return Unreadable("a symbolic link out of what was read of the image, not followed")
-            if held.kind is not Kind.LINK:
+                return UnreadableFile("a symbolic link out of what was read of the image, not followed")
+            if held.kind is not EntryKind.LINK:
                 break
             path = posixpath.normpath(posixpath.join(posixpath.dirname(path), held.link))
         else:
-            return Unreadable("a symbolic link that leads in a circle")
-        if held.kind is Kind.OTHER or held.at < 0:
-            return Unreadable("something special, not a file" if held.kind is Kind.OTHER else "was not kept")
+            return UnreadableFile("a symbolic link that leads in a circle")
+        if held.kind is EntryKind.OTHER or held.at < 0:
+            return UnreadableFile("something special, not a file" if held.kind is EntryKind.OTHER else "was not kept")
         data = os.pread(self._spool.fileno(), held.size, held.at)
         if hashlib.sha256(data).digest() != held.digest:
-            return Unreadable("what was kept of it was lost")
+            return UnreadableFile("what was kept of it was lost")
         return data
 
-    def _held(self, reader: TarReader, member: Member, path: bytes, base: bytes) -> Held:
+    def _read_member(self, reader: TarReader, member: TarMember, path: bytes, base: bytes) -> ImageEntry:
         if member.kind is MemberKind.SYMLINK:
-            return Held(Kind.LINK, 0, hashlib.sha256(member.link).digest(), member.mtime, member.link)
+            return ImageEntry(EntryKind.LINK, 0, hashlib.sha256(member.link).digest(), member.mtime, member.link)
         if member.kind is MemberKind.HARDLINK:
             other = base + b"/" + posixpath.normpath(b"/" + member.link)[1:]
-            return self.found.get(other, Held(Kind.OTHER, 0, b"", member.mtime, member.link))
+            return self.entries.get(other, ImageEntry(EntryKind.OTHER, 0, b"", member.mtime, member.link))
         if member.kind is MemberKind.OTHER:
-            return Held(Kind.OTHER, 0, b"", member.mtime)
+            return ImageEntry(EntryKind.OTHER, 0, b"", member.mtime)
         digest = hashlib.sha256()
         blob = hashlib.sha1(b"blob %d\0" % member.size, usedforsecurity=False) if self._whole else None
         kept = path.endswith(_KEPT) or path.endswith(b"/pyvenv.cfg") or (self._whole and member.size <= MOST_KEPT)
-        elf = native_modules.Reader() if _COMPILED.search(path) else None
+        elf = native_modules.ElfReader() if _COMPILED.search(path) else None
         start, first = self._end, True
         for piece in reader.content():
             if first and not kept:
@@ -124,12 +126,12 @@ class ImageFiles:
                 blob.update(piece)
             if kept:
                 self._keep(piece)
-        kind = Kind.EXECUTABLE if member.mode & 0o111 else Kind.FILE
+        kind = EntryKind.EXECUTABLE if member.mode & 0o111 else EntryKind.FILE
         # an empty file has nothing to keep, and is read as what it is
         oid = blob.hexdigest() if blob is not None else ""
-        made = elf.made if elf is not None else None
+        elf_target = elf.target if elf is not None else None
         at = start if kept or first else -1
-        return Held(kind, member.size, digest.digest(), member.mtime, at=at, blob=oid, made=made)
+        return ImageEntry(kind, member.size, digest.digest(), member.mtime, at=at, blob=oid, elf_target=elf_target)
 
     def _keep(self, piece: bytes) -> None:
         while piece:
@@ -144,7 +146,7 @@ def _no_room(error: OSError) -> UnprovenError:
     return UnprovenError(f"what lies in the image cannot be kept: {error.strerror}", hint="TMPDIR names another disk")
 
 
-class InImage:
+class ImageStage:
     """The project in an image, as a stage: entries have the project's paths, others their absolute path in the image."""
 
     def __init__(self, name: str, root: Path, files: ImageFiles, places: dict[bytes, bytes]) -> None:
@@ -157,17 +159,17 @@ class InImage:
     def entries(self) -> list[Entry]:
         """Every path, sorted."""
         return [
-            Entry(path, self.files.found[place].kind)
+            Entry(path, self.files.entries[place].kind)
             for path, place in sorted(self.places.items())
             if not _DEAD_ENDS.search(place)
         ]
 
-    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
+    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
         """The content of each entry, from what was kept of the image."""
         for entry in entries:
-            held = self.files.found[self.places[entry.path]]
+            held = self.files.entries[self.places[entry.path]]
             # scripts are looked for among all files: what does not begin as one was not kept
-            if held.at < 0 and held.kind in {Kind.FILE, Kind.EXECUTABLE}:
+            if held.at < 0 and held.kind in {EntryKind.FILE, EntryKind.EXECUTABLE}:
                 yield entry, b""
             else:
                 yield entry, self.files.content(self.places[entry.path])
@@ -175,11 +177,11 @@ class InImage:
     def notes(self) -> list[str]:
         """Links that lead out of what was read."""
         notes = []
-        known = {*self.files.found, *map(posixpath.dirname, self.files.found)}
+        known = {*self.files.entries, *map(posixpath.dirname, self.files.entries)}
         for path, place in sorted(self.places.items()):
-            held = self.files.found[place]
-            if held.kind is Kind.LINK and not path.endswith(SUFFIXES):
+            held = self.files.entries[place]
+            if held.kind is EntryKind.LINK and not path.endswith(SUFFIXES):
                 target = posixpath.normpath(posixpath.join(posixpath.dirname(place), held.link))
                 if target not in known:
-                    notes.append(f"{shown_path(path)}: a symbolic link to {shown_path(target)}, not followed")
+                    notes.append(f"{display_path(path)}: a symbolic link to {display_path(target)}, not followed")
         return notes

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from docker.utils import parse_repository_tag
 
-from buildguard.docker.client import Daemon, is_missing, plainly, remedy
+from buildguard.docker.client import Daemon, is_missing, remedy, translate_errors
 from buildguard.errors import OtherPlatformError, UnprovenError
 from buildguard.project import image_reference as references
 
@@ -28,8 +28,8 @@ class Image(NamedTuple):
 
     def variable(self, name: str) -> str:
         """The value of an environment variable, empty where the image sets none."""
-        found = [one.partition("=")[2] for one in self.env if one.startswith(f"{name}=")]
-        return found[-1] if found else ""
+        values = [assignment.partition("=")[2] for assignment in self.env if assignment.startswith(f"{name}=")]
+        return values[-1] if values else ""
 
     @property
     def path(self) -> list[str]:
@@ -44,26 +44,26 @@ def find(daemon: Daemon, reference: str, platform: str, pull: Callable[[str], No
     `pull` is told what is being pulled; None where nothing may be. Raises UnprovenError where the image is not here
     and may not be or cannot be pulled, or is for another platform.
     """
-    found = _inspected(daemon, reference)
+    image = _inspect(daemon, reference)
     wanted = "/".join(platform.split("/")[:2])  # an image says its variant (v8) elsewhere, if at all
-    if found is not None and found.platform == wanted:
-        return found
+    if image is not None and image.platform == wanted:
+        return image
     if pull is not None and not reference.startswith("sha256:"):
         try:
             _pull(daemon, reference, platform, pull)
         except UnprovenError as error:
-            raise _absent(reference, platform, found, error.what) from error
-        found = _inspected(daemon, reference)
-        if found is not None and found.platform == wanted:
-            return found
-    raise _absent(reference, platform, found, "")
+            raise _not_found_error(reference, platform, image, error.what) from error
+        image = _inspect(daemon, reference)
+        if image is not None and image.platform == wanted:
+            return image
+    raise _not_found_error(reference, platform, image, "")
 
 
-def _absent(reference: str, platform: str, found: Image | None, why: str) -> UnprovenError:
-    if found is not None:
-        what = f"{reference} is for {found.platform} here, and {platform} is what will run it"
+def _not_found_error(reference: str, platform: str, image: Image | None, why: str) -> UnprovenError:
+    if image is not None:
+        what = f"{reference} is for {image.platform} here, and {platform} is what will run it"
         # what a registry has may be for several platforms, and here only one of them
-        error = UnprovenError if found.digest else OtherPlatformError
+        error = UnprovenError if image.digest else OtherPlatformError
         return error(
             f"{what} ({why})" if why else what,
             hint=f"docker pull --platform {platform} {reference}, or set deploy.platform",
@@ -76,32 +76,32 @@ def _absent(reference: str, platform: str, found: Image | None, why: str) -> Unp
     return UnprovenError(f"{reference} is not here", hint=f"docker pull --platform {platform} {reference}")
 
 
-def _inspected(daemon: Daemon, reference: str) -> Image | None:
+def _inspect(daemon: Daemon, reference: str) -> Image | None:
     try:
-        with plainly(f"looking for {reference}"):
-            found = daemon.api.inspect_image(reference)  # type: ignore[no-untyped-call]
+        with translate_errors(f"looking for {reference}"):
+            description = daemon.api.inspect_image(reference)  # type: ignore[no-untyped-call]
     except UnprovenError as error:
         if is_missing(error):
             return None
         raise
-    return _image(reference, found)
+    return _image(reference, description)
 
 
-def _image(reference: str, found: Mapping[str, Any]) -> Image:
-    config = found.get("Config") or {}
+def _image(reference: str, description: Mapping[str, Any]) -> Image:
+    config = description.get("Config") or {}
     repository = references.parse(reference).name
     # without a registry in it a name is Docker Hub's; Podman writes that out
     names = {repository, f"docker.io/{repository}", f"docker.io/library/{repository}"}
-    digests = [one.partition("@") for one in found.get("RepoDigests") or []]
+    digests = [repo_digest.partition("@") for repo_digest in description.get("RepoDigests") or []]
     # what was built here is localhost/… to Podman, with a digest that no registry knows
     local = repository.startswith("localhost/")
     digest = next((digest for name, _at, digest in digests if name in names and not local), "")
-    identity = str(found["Id"])
+    identity = str(description["Id"])
     return Image(
         reference=reference,
         id=identity if identity.startswith("sha256:") else f"sha256:{identity}",
         digest=digest,
-        platform=f"{found.get('Os', 'linux')}/{found.get('Architecture', '')}",
+        platform=f"{description.get('Os', 'linux')}/{description.get('Architecture', '')}",
         env=tuple(config.get("Env") or ()),
         folder=config.get("WorkingDir") or "/",
         command=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
@@ -112,7 +112,7 @@ def _pull(daemon: Daemon, reference: str, platform: str, tell: Callable[[str], N
     repository, tag = parse_repository_tag(reference)
     layers: dict[str, tuple[int, int]] = {}
     tell(f"pulling {reference} for {platform}")
-    with plainly(f"pulling {reference}"):
+    with translate_errors(f"pulling {reference}"):
         for event in daemon.api.pull(repository, tag=tag or "latest", platform=platform, stream=True, decode=True):
             if "error" in event:
                 raise UnprovenError(str(event["error"]))
@@ -127,7 +127,7 @@ def push(daemon: Daemon, reference: str) -> str:
     """Send an image to its registry; the digest that the registry gave it. Raises UnprovenError where it was not taken."""
     repository, tag = parse_repository_tag(reference)
     digest = ""
-    with plainly(f"pushing {reference}"):
+    with translate_errors(f"pushing {reference}"):
         for event in daemon.api.push(repository, tag=tag or "latest", stream=True, decode=True):
             if "error" in event:
                 raise UnprovenError(f"{reference} could not be pushed: {event['error']}")

@@ -20,7 +20,7 @@ LOADERS = {
 }
 
 
-class Made(NamedTuple):
+class ElfTarget(NamedTuple):
     """What a compiled module was made for; `libc` is empty where it needs none of the two, or names both."""
 
     machine: str
@@ -36,7 +36,7 @@ class Made(NamedTuple):
         return ""
 
 
-class Reader:
+class ElfReader:
     """Reads a file as its pieces come."""
 
     def __init__(self) -> None:
@@ -61,8 +61,8 @@ class Reader:
         self._tail = data[-_LONGEST:]
 
     @property
-    def made(self) -> Made | None:
+    def target(self) -> ElfTarget | None:
         """What it was made for; None where it is no ELF file."""
         if not self._is_elf:
             return None
-        return Made(self._machine, next(iter(self._needs)) if len(self._needs) == 1 else "")
+        return ElfTarget(self._machine, next(iter(self._needs)) if len(self._needs) == 1 else "")

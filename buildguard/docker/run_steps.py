@@ -16,10 +16,10 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from buildguard.docker import images
-from buildguard.docker.client import Daemon, plainly
-from buildguard.docker.sandbox import owned, remove
+from buildguard.docker.client import Daemon, translate_errors
+from buildguard.docker.sandbox import owner_labels, remove
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.project.cloudbuild.steps import Plan, Step
+from buildguard.project.cloudbuild.steps import BuildPlan, BuildStep
 from buildguard.project.config import PLATFORM
 
 QUEUED, WORKING, SUCCESS, FAILURE = "QUEUED", "WORKING", "SUCCESS", "FAILURE"
@@ -33,7 +33,7 @@ _TICK = 0.2
 _FRAME = 8
 
 
-class Ended(NamedTuple):
+class BuildStepResult(NamedTuple):
     """How one step ended: status, exit code (None where it had none), seconds, its output, and its image's digest or id."""
 
     status: str
@@ -43,16 +43,16 @@ class Ended(NamedTuple):
     image: str
 
 
-class Result(NamedTuple):
+class BuildResult(NamedTuple):
     """How a build ended, with every step by number, in words where it failed, and the digest of each image pushed."""
 
     status: str
-    steps: Mapping[int, Ended]
+    steps: Mapping[int, BuildStepResult]
     detail: str = ""
     pushed: tuple[tuple[str, str], ...] = ()
 
 
-class Around(NamedTuple):
+class BuildEnvironment(NamedTuple):
     """What a build is given: who hears its log line by line, secrets by their variable, and the platform of its images.
 
     `push` sends an image away and returns its digest; without it nothing is pushed.
@@ -64,10 +64,10 @@ class Around(NamedTuple):
     platform: str = PLATFORM
 
 
-class Build:
+class LocalBuild:
     """One build on the local engine. `run` once; `cancel` from any thread."""
 
-    def __init__(self, daemon: Daemon, plan: Plan, around: Around) -> None:
+    def __init__(self, daemon: Daemon, plan: BuildPlan, around: BuildEnvironment) -> None:
         self._daemon = daemon
         self._plan = plan
         self._around = around
@@ -84,7 +84,7 @@ class Build:
             self._stop = self._stop or status
             running = list(self._running)
         for container in running:
-            with suppress(UnprovenError), plainly("ending a step"):
+            with suppress(UnprovenError), translate_errors("ending a step"):
                 self._daemon.api.kill(container)
 
     @contextmanager
@@ -94,36 +94,36 @@ class Build:
         names = [self._volume("workspace"), self._volume("home")]
         names += sorted({self._volume(name, own=True) for step in self._plan.steps for name, _path in step.volumes})
         try:
-            with plainly("making the workspace"):
+            with translate_errors("making the workspace"):
                 if not api.networks(names=[_NETWORK]):
                     api.create_network(_NETWORK)
                 for name in names:
-                    api.create_volume(name, labels=owned())
+                    api.create_volume(name, labels=owner_labels())
                 holder = self._created(self._plan.steps[0], entrypoint=["/buildguard"])
             try:
-                with plainly(UNPACKING):
+                with translate_errors(UNPACKING):
                     api.put_archive(holder, "/workspace", iter(source))
                 yield
             finally:
                 remove(self._daemon, holder)
         finally:
             for name in names:
-                with suppress(UnprovenError), plainly("removing the workspace"):
+                with suppress(UnprovenError), translate_errors("removing the workspace"):
                     api.remove_volume(name, force=True)
 
     def files(self) -> Iterator[bytes]:
         """The workspace as it is now, as a tar; inside of `workspace`."""
         holder = self._created(self._plan.steps[0], entrypoint=["/buildguard"])
         try:
-            with plainly("reading the workspace"):
+            with translate_errors("reading the workspace"):
                 yield from self._daemon.stream(f"/containers/{holder}/archive", {"path": "/workspace"})
         finally:
             remove(self._daemon, holder)
 
-    def run(self) -> Result:
+    def run(self) -> BuildResult:
         """Run every step as soon as those that it waits for are done; inside of `workspace`."""
         self._deadline = time.monotonic() + self._plan.timeout
-        ended: dict[int, Ended] = {}
+        ended: dict[int, BuildStepResult] = {}
         threads: dict[int, threading.Thread] = {}
         while len(ended) < len(self._plan.steps):
             if time.monotonic() > self._deadline:
@@ -133,7 +133,7 @@ class Build:
                 if step.number in threads or not step.after <= ended.keys():
                     continue
                 if self._stop or failed:
-                    ended[step.number] = Ended(CANCELLED if self._stop else QUEUED, None, 0.0, b"", "")
+                    ended[step.number] = BuildStepResult(CANCELLED if self._stop else QUEUED, None, 0.0, b"", "")
                     threads[step.number] = threading.Thread()
                     continue
                 threads[step.number] = threading.Thread(target=self._tried, args=(step, ended), daemon=True)
@@ -141,14 +141,14 @@ class Build:
             for number, thread in threads.items():
                 # it died of a bug of ours: without this nobody would end the wait
                 if not thread.is_alive() and number not in ended:
-                    ended[number] = Ended(INTERNAL, None, 0.0, b"the thread of this step died", "")
+                    ended[number] = BuildStepResult(INTERNAL, None, 0.0, b"the thread of this step died", "")
             time.sleep(_TICK / 10)
         for thread in threads.values():
             if thread.ident is not None:
                 thread.join()
         return self._result(ended)
 
-    def _failed(self, ended: Mapping[int, Ended]) -> Step | None:
+    def _failed(self, ended: Mapping[int, BuildStepResult]) -> BuildStep | None:
         return next(
             (
                 step
@@ -158,20 +158,20 @@ class Build:
             None,
         )
 
-    def _result(self, ended: Mapping[int, Ended]) -> Result:
+    def _result(self, ended: Mapping[int, BuildStepResult]) -> BuildResult:
         if self._stop:
-            return Result(
+            return BuildResult(
                 self._stop, ended, "the build took longer than it may" if self._stop == TIMEOUT else "cancelled"
             )
         failed = self._failed(ended)
         if failed is not None:
-            one = ended[failed.number]
+            last = ended[failed.number]
             words = (
-                f"build {failed.name} failed: step exited with non-zero status: {one.code}"
-                if one.status == FAILURE
-                else f"build {failed.name}: {one.output.decode('utf-8', 'replace') or one.status}"
+                f"build {failed.name} failed: step exited with non-zero status: {last.code}"
+                if last.status == FAILURE
+                else f"build {failed.name}: {last.output.decode('utf-8', 'replace') or last.status}"
             )
-            return Result(TIMEOUT if one.status == TIMEOUT else one.status, ended, words)
+            return BuildResult(TIMEOUT if last.status == TIMEOUT else last.status, ended, words)
         pushed = []
         push = self._around.push
         for name in self._plan.images if push is not None else ():
@@ -180,21 +180,21 @@ class Build:
                 assert push is not None
                 pushed.append((name, push(name)))
             except GuardError as error:
-                return Result(FAILURE, ended, f"push {name}: {error.what}")
-        return Result(SUCCESS, ended, "", tuple(pushed))
+                return BuildResult(FAILURE, ended, f"push {name}: {error.what}")
+        return BuildResult(SUCCESS, ended, "", tuple(pushed))
 
     # -------------------------------------------------------------------------------------- one step
 
-    def _tried(self, step: Step, ended: dict[int, Ended]) -> None:
+    def _tried(self, step: BuildStep, ended: dict[int, BuildStepResult]) -> None:
         started = time.monotonic()
         try:
             ended[step.number] = self._step(step, started)
         except GuardError as error:
             self._say(f"{step.name}: {error.words}")
-            ended[step.number] = Ended(INTERNAL, None, time.monotonic() - started, error.words.encode(), "")
+            ended[step.number] = BuildStepResult(INTERNAL, None, time.monotonic() - started, error.words.encode(), "")
 
-    def _step(self, step: Step, started: float) -> Ended:
-        found = images.find(
+    def _step(self, step: BuildStep, started: float) -> BuildStepResult:
+        image = images.find(
             self._daemon, step.image, self._around.platform, lambda text: self._say(f"{step.name}: {text}")
         )
         container = self._created(step)
@@ -213,13 +213,15 @@ class Build:
             remove(self._daemon, container)
         seconds = time.monotonic() - started
         tolerated = step.tolerated is None or code in step.tolerated
-        return Ended(status or (SUCCESS if tolerated else FAILURE), code, seconds, output, found.digest or found.id)
+        return BuildStepResult(
+            status or (SUCCESS if tolerated else FAILURE), code, seconds, output, image.digest or image.id
+        )
 
-    def _starts(self, step: Step, container: str) -> bool:
+    def _starts(self, step: BuildStep, container: str) -> bool:
         """Start a step; False where its image lacks the program: as for `docker run`, that is the step's own failure."""
         try:
-            with plainly(f"starting {step.name}"):
-                self._daemon.api.put_archive(container, "/", _furniture(step.script))
+            with translate_errors(f"starting {step.name}"):
+                self._daemon.api.put_archive(container, "/", _step_files(step.script))
                 with self._lock:
                     self._running.add(container)
                 self._daemon.api.start(container)
@@ -230,7 +232,7 @@ class Build:
             return False
         return True
 
-    def _created(self, step: Step, entrypoint: list[str] | None = None) -> str:
+    def _created(self, step: BuildStep, entrypoint: list[str] | None = None) -> str:
         api = self._daemon.api
         binds: dict[str, Mapping[str, str]] = {
             self._volume("workspace"): {"bind": "/workspace", "mode": "rw"},
@@ -242,8 +244,8 @@ class Build:
         env = [*step.env, "HOME=/builder/home", "BUILDER_OUTPUT=/builder/outputs"]
         env += [f"{name}={self._around.secrets[name]}" for name in step.secrets if name in self._around.secrets]
         start = entrypoint or (["/builder/script"] if step.script else [step.entrypoint] if step.entrypoint else None)
-        with plainly(f"making the container of {step.name}"):
-            made = api.create_container(
+        with translate_errors(f"making the container of {step.name}"):
+            response = api.create_container(
                 step.image,
                 command=list(step.args) if entrypoint is None and not step.script else [],
                 entrypoint=start,
@@ -251,32 +253,32 @@ class Build:
                 working_dir=step.folder,
                 user="0",
                 host_config=api.create_host_config(binds=binds, network_mode=_NETWORK),
-                labels=owned(),
+                labels=owner_labels(),
             )
-        return str(made["Id"])
+        return str(response["Id"])
 
-    def _waited(self, step: Step, container: str, started: float) -> tuple[int | None, str]:
+    def _waited(self, step: BuildStep, container: str, started: float) -> tuple[int | None, str]:
         """The exit code of a step, and a status where it was ended."""
         limit = min(self._deadline, started + step.timeout if step.timeout else self._deadline)
         while True:
-            with plainly(f"waiting for {step.name}"):
+            with translate_errors(f"waiting for {step.name}"):
                 state: dict[str, Any] = self._daemon.api.inspect_container(container)["State"]
             if not state["Running"]:
                 return int(state["ExitCode"]), CANCELLED if self._stop else ""
             if time.monotonic() > limit:
-                with suppress(UnprovenError), plainly("ending a step"):
+                with suppress(UnprovenError), translate_errors("ending a step"):
                     self._daemon.api.kill(container)
                 return None, TIMEOUT
             time.sleep(_TICK)
 
-    def _listen(self, step: Step, container: str) -> None:
+    def _listen(self, step: BuildStep, container: str) -> None:
         """Say what a step prints, line by line, until it ends; what following it missed at the end is read once more."""
         rest, seen = b"", 0
-        with suppress(UnprovenError), plainly("reading a log"):
+        with suppress(UnprovenError), translate_errors("reading a log"):
             for follow in ("1", "0"):
                 path, wanted = f"/containers/{container}/logs", {"follow": follow, "stdout": "1", "stderr": "1"}
                 skip = seen
-                for piece in _unframed(self._daemon.stream(path, wanted, timeout=None)):
+                for piece in _strip_frames(self._daemon.stream(path, wanted, timeout=None)):
                     new, skip = piece[skip:], max(0, skip - len(piece))
                     seen += len(new)
                     *lines, rest = (rest + new).split(b"\n")
@@ -288,24 +290,24 @@ class Build:
     def _output(self, container: str) -> bytes:
         """The first 50 KB of what a step wrote to `$BUILDER_OUTPUT/output`."""
         try:
-            with plainly("reading a step's output"):
+            with translate_errors("reading a step's output"):
                 data = b"".join(
                     self._daemon.stream(f"/containers/{container}/archive", {"path": "/builder/outputs/output"})
                 )
         except UnprovenError:
             return b""
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-            found = tar.extractfile("output")
-            return found.read(MOST_OUTPUT) if found is not None else b""
+            member = tar.extractfile("output")
+            return member.read(MOST_OUTPUT) if member is not None else b""
 
     def _volume(self, name: str, *, own: bool = False) -> str:
         return f"{self._name}-{'volume-' if own else ''}{name}"
 
 
-def _furniture(script: str) -> bytes:
+def _step_files(script: str) -> bytes:
     """What Cloud Build puts into every step: folders, and its script; without a shebang `/bin/sh` runs it."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as tar:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         outputs = tarfile.TarInfo("builder/outputs")
         outputs.type, outputs.mode = tarfile.DIRTYPE, 0o777
         tar.addfile(outputs)
@@ -314,10 +316,10 @@ def _furniture(script: str) -> bytes:
             info = tarfile.TarInfo("builder/script")
             info.size, info.mode = len(text), 0o755
             tar.addfile(info, io.BytesIO(text))
-    return made.getvalue()
+    return buffer.getvalue()
 
 
-def _unframed(stream: Iterator[bytes]) -> Iterator[bytes]:
+def _strip_frames(stream: Iterator[bytes]) -> Iterator[bytes]:
     """What a container printed, out of the frames that the engine puts it in: eight bytes, the last four the size."""
     held = b""
     for piece in stream:

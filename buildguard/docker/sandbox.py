@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
-from buildguard.docker.client import Daemon, is_missing, is_refused, plainly
+from buildguard.docker.client import Daemon, is_missing, is_refused, translate_errors
 from buildguard.docker.images import Image
 from buildguard.errors import UnprovenError
 from buildguard.system import owner as owners
@@ -26,7 +26,7 @@ _NOT_FOUND = 404
 _KILLED = 137
 
 
-class Found(NamedTuple):
+class ImagePath(NamedTuple):
     """A path in an image: where it really lies, and whether it is a folder or may be executed."""
 
     path: str
@@ -34,7 +34,7 @@ class Found(NamedTuple):
     is_executable: bool
 
 
-class Cell:
+class Sandbox:
     """A container that buildguard made; `close` removes it, and the next run removes what a killed one left."""
 
     def __init__(self, daemon: Daemon, identity: str) -> None:
@@ -48,7 +48,7 @@ class Cell:
     def ending(self) -> str:
         """How the container came to its end, in words; empty while it runs, or where nobody can tell."""
         try:
-            with plainly("looking at the container"):
+            with translate_errors("looking at the container"):
                 state: dict[str, Any] = self.daemon.api.inspect_container(self.id)["State"]
         except UnprovenError as error:
             gone = "the container was removed from outside"
@@ -61,10 +61,10 @@ class Cell:
             return "the container was killed from outside"
         return f"the container ended with status {state.get('ExitCode')}"
 
-    def stat(self, path: str) -> Found | None:
+    def stat(self, path: str) -> ImagePath | None:
         """What lies at a path, links followed; None where there is nothing."""
         for _ in range(_MOST_LINKS):
-            with plainly(f"looking at {path} in the image"):
+            with translate_errors(f"looking at {path} in the image"):
                 answer = self.daemon.head(f"/containers/{self.id}/archive", {"path": path})
                 if answer.status_code == _NOT_FOUND:
                     return None
@@ -72,7 +72,7 @@ class Cell:
                 stat = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
             mode = int(stat["mode"])
             if not mode & _LINK:
-                return Found(path, bool(mode & _FOLDER), bool(mode & 0o111))
+                return ImagePath(path, bool(mode & _FOLDER), bool(mode & 0o111))
             target = str(stat.get("linkTarget") or "")
             if not target:
                 return None
@@ -84,21 +84,21 @@ class Cell:
 
         Whoever does not read it to its end closes it: until then the engine does not let go of the container.
         """
-        with plainly(f"reading {path} in the image"):
+        with translate_errors(f"reading {path} in the image"):
             yield from self.daemon.stream(f"/containers/{self.id}/archive", {"path": path})
 
     def export(self) -> Generator[bytes]:
         """The whole filesystem as a tar, in pieces, to be closed like `tar`; what volumes hold is not in it."""
-        with plainly("reading the files of the image"):
+        with translate_errors("reading the files of the image"):
             yield from self.daemon.stream(f"/containers/{self.id}/export", {})
 
 
 def remove(daemon: Daemon, identity: str, pauses: Sequence[float] = _PAUSES) -> None:
     """Remove a container with its volumes; an engine that refuses, since it is just ending, is asked again."""
-    with process.uninterrupted():  # a Ctrl-C is what most often leads here
+    with process.block_signals():  # a Ctrl-C is what most often leads here
         for pause in pauses:
             try:
-                with plainly("removing the container"):
+                with translate_errors("removing the container"):
                     daemon.api.remove_container(identity, v=True, force=True)
             except UnprovenError as error:
                 if not is_refused(error):
@@ -109,31 +109,31 @@ def remove(daemon: Daemon, identity: str, pauses: Sequence[float] = _PAUSES) -> 
 
 
 @contextmanager
-def looking(daemon: Daemon, image: Image) -> Iterator[Cell]:
+def open_image_files(daemon: Daemon, image: Image) -> Iterator[Sandbox]:
     """A container that is never started, for as long as its files are looked at."""
     cell = None
     try:
-        with process.uninterrupted():
-            cell = _created(daemon, image, entrypoint=["/buildguard"], host={"network_mode": "none"})
+        with process.block_signals():
+            cell = _create_container(daemon, image, entrypoint=["/buildguard"], host={"network_mode": "none"})
         yield cell
     finally:
         if cell is not None:
             cell.close()
 
 
-class Limits(NamedTuple):
+class SandboxLimits(NamedTuple):
     """What everything in a container may take together: bytes of memory, and processes."""
 
     memory: int
     processes: int
 
 
-def locked(daemon: Daemon, image: Image, argv: Sequence[str], user: str, limits: Limits) -> Cell:
+def create_sandbox(daemon: Daemon, image: Image, argv: Sequence[str], user: str, limits: SandboxLimits) -> Sandbox:
     """A container that will run `argv` and nothing of the image's own: not started yet.
 
     It has no network, no capability, no way to gain one, and nowhere to write but a small tmpfs.
     """
-    return _created(
+    return _create_container(
         daemon,
         image,
         entrypoint=list(argv),
@@ -152,12 +152,12 @@ def locked(daemon: Daemon, image: Image, argv: Sequence[str], user: str, limits:
     )
 
 
-def _created(
+def _create_container(
     daemon: Daemon, image: Image, *, entrypoint: list[str], host: dict[str, Any], user: str | None = None
-) -> Cell:
+) -> Sandbox:
     api = daemon.api
-    with plainly(f"making a container of {image.reference}"):
-        made = api.create_container(
+    with translate_errors(f"making a container of {image.reference}"):
+        response = api.create_container(
             image.id,
             command=[],
             entrypoint=entrypoint,
@@ -166,24 +166,24 @@ def _created(
             host_config=api.create_host_config(**host),
             working_dir="/",
             healthcheck={"test": ["NONE"]},  # the image's own would run something of it
-            labels=owned(),
+            labels=owner_labels(),
         )
-    return Cell(daemon, str(made["Id"]))
+    return Sandbox(daemon, str(response["Id"]))
 
 
 # ------------------------------------------------------------------------------------------ sweeping
 
 
-def sweep(daemon: Daemon) -> None:
+def remove_orphans(daemon: Daemon) -> None:
     """Remove the containers of runs that were killed: ours by their process, those from elsewhere by their age."""
-    with suppress(UnprovenError), plainly("sweeping"):
+    with suppress(UnprovenError), translate_errors("sweeping"):
         for container in daemon.api.containers(all=True, filters={"label": _LABEL}):
             if _is_orphan(daemon, str(container["Labels"][_LABEL]), int(container["Created"])):
                 # once: what an engine cannot get rid of would hold up every run
                 remove(daemon, str(container["Id"]), pauses=[0.0])
 
 
-def owned() -> dict[str, str]:
+def owner_labels() -> dict[str, str]:
     """The label by which the next run finds what a killed one left behind."""
     return {_LABEL: str(owners.current())}
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
-from buildguard.docker.client import Daemon, plainly
+from buildguard.docker.client import Daemon, translate_errors
 from buildguard.docker.images import Image
-from buildguard.docker.sandbox import owned, remove
+from buildguard.docker.sandbox import owner_labels, remove
 from buildguard.system import process
 
 PORT = 8080
@@ -23,7 +23,7 @@ _PAUSE = 0.1
 _MOST_LOG = 200  # lines
 
 
-class Start(NamedTuple):
+class StartOptions(NamedTuple):
     """What a container is started with: the environment, a command in place of the image's, and the port that it serves.
 
     `tell_port` sets PORT, as for an ingress container; `more_ports` are published too, for containers `beside` it, which
@@ -39,7 +39,7 @@ class Start(NamedTuple):
     beside: str = ""
 
 
-class Answered(NamedTuple):
+class StartResult(NamedTuple):
     """How a container came up: whether it listens, the HTTP status that it answered with (0: none), and after how long.
 
     `ending` is how it ended, empty where it runs.
@@ -51,33 +51,33 @@ class Answered(NamedTuple):
     ending: str = ""
 
 
-class Serving:
+class ServingContainer:
     """A container that serves, removed on exit."""
 
-    def __init__(self, daemon: Daemon, image: Image, start: Start) -> None:
+    def __init__(self, daemon: Daemon, image: Image, start: StartOptions) -> None:
         """Start it; raises UnprovenError where the engine cannot."""
         self._daemon = daemon
         api = daemon.api
         env = {**start.env, **({"PORT": str(start.port)} if start.tell_port else {})}
         ports = () if start.beside else tuple(dict.fromkeys((start.port, *start.more_ports)))
         network = f"container:{start.beside}" if start.beside else _NETWORK
-        with process.uninterrupted(), plainly(f"starting {image.reference}"):
+        with process.block_signals(), translate_errors(f"starting {image.reference}"):
             if not api.networks(names=[_NETWORK]):
                 api.create_network(_NETWORK)
-            made = api.create_container(
+            response = api.create_container(
                 image.id,
                 command=list(start.args) or None,
                 entrypoint=list(start.command) or None,
                 environment=[f"{name}={value}" for name, value in env.items()],
                 ports=list(ports),
-                labels=owned(),
+                labels=owner_labels(),
                 host_config=api.create_host_config(
                     port_bindings=dict.fromkeys(ports, ("127.0.0.1", None)), network_mode=network
                 ),
             )
-            self.id = str(made["Id"])
+            self.id = str(response["Id"])
         try:
-            with plainly(f"starting {image.reference}"):
+            with translate_errors(f"starting {image.reference}"):
                 api.start(self.id)
                 self._published: Mapping[str, Any] = api.inspect_container(self.id)["NetworkSettings"]["Ports"] or {}
         except BaseException:
@@ -90,26 +90,26 @@ class Serving:
         published = self._published.get(f"{port}/tcp") or []
         return f"127.0.0.1:{published[0]['HostPort']}" if published else ""
 
-    def wait(self, path: str, limit: float) -> Answered:
+    def wait(self, path: str, limit: float) -> StartResult:
         """Wait until it answers at a path, or listens at least, for so many seconds at the most."""
         started = time.monotonic()
         while True:
             ending = self.ending()
             if ending:
-                return Answered(listens=False, status=0, seconds=time.monotonic() - started, ending=ending)
+                return StartResult(listens=False, status=0, seconds=time.monotonic() - started, ending=ending)
             status = status_of(self.address, path)
             seconds = time.monotonic() - started
             if status is not None:
-                return Answered(listens=True, status=status, seconds=seconds)
+                return StartResult(listens=True, status=status, seconds=seconds)
             if seconds > limit:
-                return Answered(listens=False, status=0, seconds=seconds)
+                return StartResult(listens=False, status=0, seconds=seconds)
             time.sleep(_PAUSE)
 
     def log(self) -> bytes:
         """The last lines that it printed, out and err in their order."""
-        with plainly("reading its log"):
-            found: bytes = self._daemon.api.logs(self.id, stdout=True, stderr=True, tail=_MOST_LOG)
-        return found
+        with translate_errors("reading its log"):
+            output: bytes = self._daemon.api.logs(self.id, stdout=True, stderr=True, tail=_MOST_LOG)
+        return output
 
     def close(self) -> None:
         """Remove the container."""
@@ -123,7 +123,7 @@ class Serving:
 
     def ending(self) -> str:
         """How it ended; empty while it runs."""
-        with plainly("looking at the container"):
+        with translate_errors("looking at the container"):
             state: dict[str, Any] = self._daemon.api.inspect_container(self.id)["State"]
         if state.get("Running"):
             return ""

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
-from buildguard.engines.cloud_results import Told
-from buildguard.engines.engine import Outcome, Ready, Source, Unavailable
-from buildguard.engines.verify_interpreter import believe, full_name, identity_of
+from buildguard.engines.cloud_results import ProbeResults
+from buildguard.engines.engine import Outcome, ReadyEngine, Source, UnavailableEngine
+from buildguard.engines.verify_interpreter import full_name, identity_of, verify_interpreter
 from buildguard.errors import UnprovenError
 
 
-class Answer(NamedTuple):
+class CloudAnswer(NamedTuple):
     """What a build told of an image: its answers, and the digest of the image that its step ran in."""
 
-    told: Told
+    results: ProbeResults
     image_digest: str
 
 
-class Cloud(Protocol):
+class CloudSession(Protocol):
     """The one build that all targets of a run are asked in."""
 
-    def answer(self, image: str) -> Answer:
+    def answer(self, image: str) -> CloudAnswer:
         """Wait for the build, started if need be; raises UnprovenError where it brings no answer for that image."""
 
 
@@ -30,42 +30,42 @@ class CloudEngine:
 
     name = "cloud"
 
-    def __init__(self, cloud: Cloud, image: str, proof: str) -> None:
+    def __init__(self, cloud: CloudSession, image: str, proof: str) -> None:
         self._cloud = cloud
         self._image = image
         self._proof = proof
-        self._told: Told | None = None
+        self._results: ProbeResults | None = None
 
     def begin(self) -> None:
         """Nothing: one build is for all targets, so it starts when the first of them needs it."""
 
-    def prepare(self) -> Ready | Unavailable:
+    def prepare(self) -> ReadyEngine | UnavailableEngine:
         """Wait for the build: which interpreter it is that answers, only that can tell."""
         try:
             answer = self._cloud.answer(self._image)
-            told = answer.told
-            believe(lambda sources: map(told.outcome, sources), told.greeting)
+            results = answer.results
+            verify_interpreter(lambda sources: map(results.outcome, sources), results.greeting)
         except UnprovenError as error:
-            return Unavailable(self.name, f"{self._image}: {error.what}", error.hint)
+            return UnavailableEngine(self.name, f"{self._image}: {error.what}", error.hint)
         except ValueError as error:
-            return Unavailable(self.name, f"the answers of the build cannot be read: {error}")
-        self._told = told
-        return Ready(
+            return UnavailableEngine(self.name, f"the answers of the build cannot be read: {error}")
+        self._results = results
+        return ReadyEngine(
             engine=self.name,
             proof=self._proof,
-            interpreter=full_name(told.greeting),
-            version=told.greeting.version,
-            identity="\n".join((identity_of(told.greeting), answer.image_digest)),
+            interpreter=full_name(results.greeting),
+            version=results.greeting.version,
+            identity="\n".join((identity_of(results.greeting), answer.image_digest)),
             image=self._image,
             image_digest=answer.image_digest,
-            libc=told.greeting.libc,
+            libc=results.greeting.libc,
         )
 
     def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:
         """What the build said of each."""
-        assert self._told is not None
+        assert self._results is not None
         try:
-            yield from map(self._told.outcome, sources)
+            yield from map(self._results.outcome, sources)
         except ValueError as error:
             raise UnprovenError(f"the answers of the build cannot be read: {error}") from error
 

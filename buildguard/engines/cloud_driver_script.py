@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from buildguard.engines.worker import Limits
+from buildguard.engines.worker import ProbeLimits
 from buildguard.project.cloudbuild.assemble import assemble, strip_comments
 from buildguard.project.cloudbuild.guard_step import sha256
 
@@ -17,7 +17,7 @@ _PARTS = (
     ("remote/manifest_rows.py", _ALL),
     (
         "remote/workspace.py",
-        frozenset({"_FLAGS", "_GIT", "Workspace", "listed", "read_source", "read_file", "row_of_file"}),
+        frozenset({"_FLAGS", "_GIT", "Workspace", "scan_workspace", "read_source", "read_file", "row_of_file"}),
     ),
     ("remote/cloud_driver.py", _ALL),
 )
@@ -41,7 +41,7 @@ def driver(more: tuple[bytes, ...]) -> str:
 def arguments(target: int, share: int, shares: int, more: Sequence[bytes]) -> list[str]:
     """What follows `python3` in the step for one share of a target; `$` is written `$$`, as a build file wants it."""
     text = driver(tuple(more))
-    limits, wider = Limits(), Limits().wider()
+    limits, wider = ProbeLimits(), ProbeLimits().wider()
     task = f"{target} {share} {shares} {limits.memory} {limits.seconds} {wider.memory} {wider.seconds}"
     return ["-I", "-S", "-B", "-c", _LOADER, sha256(text.encode("utf-8")), task, *_pieces(text)]
 

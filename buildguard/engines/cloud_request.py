@@ -12,7 +12,7 @@ _MOST_SHARES = 8
 _MOST_STEPS = 100
 
 
-class Options(NamedTuple):
+class BuildOptions(NamedTuple):
     """What a build is given beside its steps; times are in seconds, how long it may take and wait for its worker."""
 
     worker_pool: str = ""
@@ -21,17 +21,17 @@ class Options(NamedTuple):
     queue: int = 1800
 
 
-def shares_for(sources: int, images: int) -> int:
+def share_count(sources: int, images: int) -> int:
     """In how many steps the sources of a target are asked."""
     return max(1, min(-(-sources // _SOURCES_OF_A_SHARE), _MOST_SHARES, _MOST_STEPS // max(1, images)))
 
 
-def build(
+def plan_build(
     images: Sequence[str],
     shares: int,
     arguments: Callable[[int, int, int], list[str]],
     place: tuple[Mapping[str, Any], str],
-    options: Options,
+    options: BuildOptions,
 ) -> dict[str, Any]:
     """The Build as the API's JSON has it; `place` is its source, and the folder of a bucket that its answers go to.
 
@@ -51,7 +51,7 @@ def build(
         for target, image in enumerate(images)
         for share in range(shares)
     ]
-    made: dict[str, Any] = {
+    request: dict[str, Any] = {
         "source": source,
         "steps": steps,
         "artifacts": {"objects": {"location": location, "paths": [f"{ANSWERS.decode()}/*"]}},
@@ -60,9 +60,9 @@ def build(
         "options": {},
     }
     if options.worker_pool:
-        made["options"]["pool"] = {"name": options.worker_pool}
+        request["options"]["pool"] = {"name": options.worker_pool}
     if options.service_account:
         # with an account of one's own the log has to go where that may write
-        made["serviceAccount"] = options.service_account
-        made["options"]["logging"] = "CLOUD_LOGGING_ONLY"
-    return made
+        request["serviceAccount"] = options.service_account
+        request["options"]["logging"] = "CLOUD_LOGGING_ONLY"
+    return request

@@ -8,10 +8,18 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from buildguard.engines.engine import Outcome, Source
-from buildguard.engines.worker import Greeting, Limits, fatal, greeting_from, outcome_of, settled, too_long
+from buildguard.engines.worker import (
+    Greeting,
+    ProbeLimits,
+    crash_rejection,
+    greeting_from,
+    outcome_of,
+    settle_retry,
+    timeout_outcome,
+)
 from buildguard.errors import UnprovenError
 from buildguard.remote.wire import read_list
-from buildguard.system.process import ending
+from buildguard.system.process import describe_ending
 
 _NOT_ASKED = "the build did not compile these bytes: other ones lay there"
 
@@ -24,7 +32,7 @@ class StepEnd(NamedTuple):
     log_url: str
 
 
-class Told(NamedTuple):
+class ProbeResults(NamedTuple):
     """What the steps of one target told: the greeting of its probes, and an answer for each SHA-256 of a source.
 
     `changed` are files of the workspace that are not what was sent, with their contents; `manifest` the rows of the
@@ -39,34 +47,34 @@ class Told(NamedTuple):
 
     def outcome(self, source: Source) -> Outcome:
         """What came of a source; raises ValueError where the answer is none."""
-        found = self.answers.get(source.digest)
-        if found is None:
+        answer = self.answers.get(source.digest)
+        if answer is None:
             return Outcome(source.number, source.digest, unproven=_NOT_ASKED)
-        mark, *fields = found
+        mark, *fields = answer
         if int(fields[1]) != len(source.data):
             raise ValueError("an answer is for another size")
-        wide = Limits().wider()
+        wide = ProbeLimits().wider()
         if mark == b"A":
             return outcome_of(source, fields)
         if mark == b"S":
-            return settled(source, outcome_of(source, fields), wide)
+            return settle_retry(source, outcome_of(source, fields), wide)
         if mark == b"T":
-            return too_long(source, Limits())
+            return timeout_outcome(source, ProbeLimits())
         status, memory = int(fields[3]), int(fields[4])
         if status >= 0:
             return Outcome(
-                source.number, source.digest, unproven=f"the probe ended before it answered: {ending(status)}"
+                source.number, source.digest, unproven=f"the probe ended before it answered: {describe_ending(status)}"
             )
-        return settled(source, Outcome(source.number, source.digest, fatal(status, memory, wide)), wide)
+        return settle_retry(source, Outcome(source.number, source.digest, crash_rejection(status, memory, wide)), wide)
 
 
-def told(
+def read_results(
     target: int,
     outputs: Sequence[bytes],
     shares: int,
     artifact: Callable[[str], bytes],
     ends: Sequence[StepEnd] = (),
-) -> Told:
+) -> ProbeResults:
     """What the steps of a target told, by what each wrote to `$BUILDER_OUTPUT`; `artifact` fetches what that names.
 
     `shares` is how many steps there were, `ends` how each of them ended, for the message about one that wrote nothing.
@@ -82,10 +90,10 @@ def told(
     unread: dict[bytes, str] = {}
     manifest = b""
     for share, output in enumerate(outputs):
-        words = _words(output, f"{share}/{shares}", ends[share : share + 1])
+        words = _parse_output(output, f"{share}/{shares}", ends[share : share + 1])
         if share == 0:
-            manifest = _artifact(f"manifest-{target}", words, artifact)
-        lists = _lists(_artifact(f"answers-{target}-{share}", words, artifact))
+            manifest = _fetch_artifact(f"manifest-{target}", words, artifact)
+        lists = _lists(_fetch_artifact(f"answers-{target}-{share}", words, artifact))
         try:
             greets = greeting_from(lists[0])
             if greeting not in {None, greets}:
@@ -103,10 +111,12 @@ def told(
     assert greeting is not None
     if greeting.checksum != "sha256":
         raise UnprovenError("the image's Python has no SHA-256, so nobody can tell which bytes it compiled")
-    return Told(greeting, answers, changed, unread, manifest)
+    return ProbeResults(greeting, answers, changed, unread, manifest)
 
 
-def workspace(outputs: Sequence[bytes], artifact: Callable[[str], bytes]) -> tuple[bytes, dict[bytes, bytes]] | None:
+def read_workspace(
+    outputs: Sequence[bytes], artifact: Callable[[str], bytes]
+) -> tuple[bytes, dict[bytes, bytes]] | None:
     """The rows of the workspace that a build of the cloud engine saw, and the files of it that were not what was sent.
 
     None where this was no such build. Raises UnprovenError where an artifact is not what the step wrote.
@@ -120,18 +130,18 @@ def workspace(outputs: Sequence[bytes], artifact: Callable[[str], bytes]) -> tup
             continue
         for name in words:
             if name.startswith("manifest-"):
-                rows = _artifact(name, words, artifact)
-                lists = _lists(_artifact(name.replace("manifest", "answers") + "-0", words, artifact))
+                rows = _fetch_artifact(name, words, artifact)
+                lists = _lists(_fetch_artifact(name.replace("manifest", "answers") + "-0", words, artifact))
                 return rows, {fields[1]: fields[2] for fields in lists[1:] if fields[0] == b"C"}
     return None
 
 
-def interpreters(outputs: Sequence[bytes], artifact: Callable[[str], bytes]) -> tuple[str, ...]:
+def read_interpreters(outputs: Sequence[bytes], artifact: Callable[[str], bytes]) -> tuple[str, ...]:
     """The interpreters that buildguard's own steps of a build ran in, "CPython 3.11.7", each once.
 
     Raises UnprovenError where an artifact is not what the step wrote.
     """
-    found = []
+    names = []
     for output in outputs:
         try:
             words = json.loads(output or b"null")
@@ -140,15 +150,15 @@ def interpreters(outputs: Sequence[bytes], artifact: Callable[[str], bytes]) -> 
         if not isinstance(words, dict):
             continue
         if isinstance(words.get("interpreter"), str):
-            found.append(words["interpreter"])
+            names.append(words["interpreter"])
         for name in words if words.get("engine") == "cloud" else ():
             if name.startswith("answers-"):
                 try:
-                    greeting = greeting_from(_lists(_artifact(name, words, artifact))[0])
+                    greeting = greeting_from(_lists(_fetch_artifact(name, words, artifact))[0])
                 except (ValueError, IndexError, TypeError) as error:
                     raise UnprovenError(f"the answers of the build cannot be read: {error}") from error
-                found.append(f"{greeting.implementation} {greeting.version}")
-    return tuple(dict.fromkeys(found))
+                names.append(f"{greeting.implementation} {greeting.version}")
+    return tuple(dict.fromkeys(names))
 
 
 def _silent(ends: Sequence[StepEnd]) -> UnprovenError:
@@ -160,7 +170,7 @@ def _silent(ends: Sequence[StepEnd]) -> UnprovenError:
     return UnprovenError(what)
 
 
-def _words(output: bytes, share: str, ends: Sequence[StepEnd] = ()) -> dict[str, object]:
+def _parse_output(output: bytes, share: str, ends: Sequence[StepEnd] = ()) -> dict[str, object]:
     if not output:
         raise _silent(ends)
     try:
@@ -174,7 +184,7 @@ def _words(output: bytes, share: str, ends: Sequence[StepEnd] = ()) -> dict[str,
     return words
 
 
-def _artifact(name: str, words: dict[str, object], artifact: Callable[[str], bytes]) -> bytes:
+def _fetch_artifact(name: str, words: dict[str, object], artifact: Callable[[str], bytes]) -> bytes:
     data = artifact(name)
     if hashlib.sha256(data).hexdigest() != words.get(name):
         raise UnprovenError(f"{name} is not what the step wrote", hint="somebody else writes to this bucket: look who")
@@ -182,13 +192,13 @@ def _artifact(name: str, words: dict[str, object], artifact: Callable[[str], byt
 
 
 def _lists(data: bytes) -> list[list[bytes]]:
-    found, at = [], 0
+    lists, at = [], 0
     try:
-        while (one := read_list(data, at)) is not None:
-            found.append(one[0])
-            at = one[1]
+        while (item := read_list(data, at)) is not None:
+            lists.append(item[0])
+            at = item[1]
     except ValueError:
         at = -1
-    if at != len(data) or not found:
+    if at != len(data) or not lists:
         raise UnprovenError("the answers of the build cannot be read: they are cut short")
-    return found
+    return lists

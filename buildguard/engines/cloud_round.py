@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from buildguard.engines import cloud_driver_script, cloud_request, cloud_results
-from buildguard.engines.cloud_results import Told
+from buildguard.engines.cloud_results import ProbeResults
 from buildguard.errors import UnprovenError
-from buildguard.gcp.build_log import Heard, StepLogs, followed
-from buildguard.gcp.cloud_build import GRACE, SUCCESS, CloudBuild, Seen, source_of
-from buildguard.gcp.storage import ChangedError, Storage, Stored
+from buildguard.gcp.build_log import BuildLogSink, StepLogs, follow_build
+from buildguard.gcp.cloud_build import GRACE, SUCCESS, BuildStatus, CloudBuildClient, source_of
+from buildguard.gcp.storage import ChangedError, StorageClient, StoredObject
 
 # what a build may come to through no fault of anybody's, and has come to an end with: another one is worth a try
 _SERVICE = frozenset({"INTERNAL_ERROR", "EXPIRED"})
@@ -22,17 +22,17 @@ _SERVICE_KINDS = frozenset({"FETCH_SOURCE_FAILED", "LOGGING_FAILURE"})
 _MEBI = 1 << 20
 
 
-class Settings(NamedTuple):
+class CloudSettings(NamedTuple):
     """Where builds run and who runs them; what is empty is found out. `verify` reads back what was uploaded."""
 
     project: str = ""
     region: str = ""
     bucket: str = ""
-    options: cloud_request.Options = cloud_request.Options()
+    options: cloud_request.BuildOptions = cloud_request.BuildOptions()
     verify: bool = False
 
 
-class Archive(NamedTuple):
+class SourceArchive(NamedTuple):
     """What is sent: the file, its SHA-256, and how many sources it holds."""
 
     file: Path
@@ -40,7 +40,7 @@ class Archive(NamedTuple):
     sources: int
 
 
-class Watch(NamedTuple):
+class RoundListener(NamedTuple):
     """Who hears of a round: what takes its time, the build once it runs (None once it has ended), and the objects.
 
     `stored` hears of the archive as it lies in the bucket, `other` of an object that lies there or was fetched in its place,
@@ -48,39 +48,46 @@ class Watch(NamedTuple):
     """
 
     tell: Callable[[str], object]
-    running: Callable[[Seen | None], object]
-    stored: Callable[[Stored], object]
+    running: Callable[[BuildStatus | None], object]
+    stored: Callable[[StoredObject], object]
     other: Callable[[str], object]
     impostor: Callable[[str], object]
 
 
-class Came(NamedTuple):
+class CloudResult(NamedTuple):
     """What a round came to: the build, the digest of the image of each target's steps, and what each told (or why not).
 
     `wrong` says that something else was built than was sent, `unproven` what could not be told, `notes` the rest.
     """
 
-    build: Seen
+    build: BuildStatus
     image_digests: Mapping[str, str]
-    told: Mapping[str, Told | UnprovenError]
+    results: Mapping[str, ProbeResults | UnprovenError]
     wrong: str
     unproven: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def ask(archive: Archive, images: Sequence[str], more: Sequence[bytes], settings: Settings, watch: Watch) -> Came:
+def run_round(
+    archive: SourceArchive, images: Sequence[str], more: Sequence[bytes], settings: CloudSettings, watch: RoundListener
+) -> CloudResult:
     """Send an archive and have the interpreters of some images judge its sources, and `more` of them.
 
     Raises UnprovenError where that cannot be done, ChangedError where something else lies in the bucket than was sent.
     """
-    with CloudBuild(settings.project, settings.region or "global") as builds, Storage(builds.project) as storage:
-        return _Round(builds, storage, settings, watch).ask(archive, images, more)
+    with (
+        CloudBuildClient(settings.project, settings.region or "global") as builds,
+        StorageClient(builds.project) as storage,
+    ):
+        return _CloudRound(builds, storage, settings, watch).ask(archive, images, more)
 
 
-class _Round:
+class _CloudRound:
     """One round, with its connections."""
 
-    def __init__(self, builds: CloudBuild, storage: Storage, settings: Settings, watch: Watch) -> None:
+    def __init__(
+        self, builds: CloudBuildClient, storage: StorageClient, settings: CloudSettings, watch: RoundListener
+    ) -> None:
         self._builds = builds
         self._storage = storage
         self._settings = settings
@@ -88,21 +95,21 @@ class _Round:
         self._notes: list[str] = []
         self._step_logs = StepLogs()
 
-    def ask(self, archive: Archive, images: Sequence[str], more: Sequence[bytes]) -> Came:
+    def ask(self, archive: SourceArchive, images: Sequence[str], more: Sequence[bytes]) -> CloudResult:
         """The whole round."""
         bucket = self._storage.ensure(self._settings.bucket, self._builds.project)
-        stored = self._sent(archive, bucket)
-        shares = cloud_request.shares_for(archive.sources, len(images))
+        stored = self._upload(archive, bucket)
+        shares = cloud_request.share_count(archive.sources, len(images))
         location = f"gs://{bucket}/buildguard/{uuid.uuid4()}"
         place = (source_of(stored.url), location)
         arguments = partial(cloud_driver_script.arguments, more=more)
-        seen = self._built(cloud_request.build(images, shares, arguments, place, self._settings.options))
+        seen = self._built(cloud_request.plan_build(images, shares, arguments, place, self._settings.options))
         wrong = self._wrong_source(seen, stored, archive)
         if seen.status != SUCCESS:
             if wrong:
                 raise ChangedError(wrong)
             raise UnprovenError(f"the build {seen.id} ended with {seen.ending}", hint=f"look at {seen.log_url}")
-        told: dict[str, Told | UnprovenError] = {}
+        results: dict[str, ProbeResults | UnprovenError] = {}
         digests: dict[str, str] = {}
         for target, image in enumerate(images):
             steps = slice(target * shares, (target + 1) * shares)
@@ -110,9 +117,9 @@ class _Round:
             digests[image] = ran_in[0] if ran_in else ""
             try:
                 if len({*ran_in}) != 1:
-                    told[image] = UnprovenError(f"the build {seen.id} does not tell in which image its steps ran")
+                    results[image] = UnprovenError(f"the build {seen.id} does not tell in which image its steps ran")
                     continue
-                told[image] = cloud_results.told(
+                results[image] = cloud_results.read_results(
                     target,
                     seen.outputs[steps],
                     shares,
@@ -120,19 +127,19 @@ class _Round:
                     self._ends(seen)[steps],
                 )
             except UnprovenError as error:
-                told[image] = error
+                results[image] = error
         silent = f"the build {seen.id} does not tell which bytes it fetched"
         unproven = () if seen.provenance is not None and seen.provenance.sha256 else (silent,)
-        return Came(seen, digests, told, wrong, unproven, tuple(self._notes))
+        return CloudResult(seen, digests, results, wrong, unproven, tuple(self._notes))
 
-    def _ends(self, seen: Seen) -> list[cloud_results.StepEnd]:
+    def _ends(self, seen: BuildStatus) -> list[cloud_results.StepEnd]:
         """How each step of the build ended."""
         return [
             cloud_results.StepEnd(code, self._step_logs.last(number), seen.log_url)
             for number, (_status, code) in enumerate(seen.steps)
         ]
 
-    def _sent(self, archive: Archive, bucket: str) -> Stored:
+    def _upload(self, archive: SourceArchive, bucket: str) -> StoredObject:
         size = archive.file.stat().st_size
 
         def progress(done: int) -> None:
@@ -142,30 +149,30 @@ class _Round:
         try:
             sent = self._storage.upload(archive.file, bucket, f"source/{archive.sha256}.tgz", progress)
         except ChangedError as error:
-            if error.stored is not None:
-                self._watch.other(error.stored.url)
+            if error.current_object is not None:
+                self._watch.other(error.current_object.url)
             raise
-        self._watch.stored(sent.stored)
+        self._watch.stored(sent.uploaded)
         if sent.replaced is not None:
             self._watch.impostor(sent.replaced.url)
         if self._settings.verify:
-            self._watch.tell(f"reading {sent.stored.url} back")
+            self._watch.tell(f"reading {sent.uploaded.url} back")
             with tempfile.TemporaryFile() as out:
-                came = self._storage.download(sent.stored, out)
+                came = self._storage.download(sent.uploaded, out)
             if came != archive.sha256:
-                what = f"{sent.stored.url} is not what was sent: SHA-256 {archive.sha256} was sent, {came} is there"
-                raise ChangedError(what, stored=sent.stored)
-        return sent.stored
+                what = f"{sent.uploaded.url} is not what was sent: SHA-256 {archive.sha256} was sent, {came} is there"
+                raise ChangedError(what, stored=sent.uploaded)
+        return sent.uploaded
 
-    def _built(self, made: dict[str, object]) -> Seen:
+    def _built(self, request: dict[str, object]) -> BuildStatus:
         """The build, at its end; one that ended by the service's own trouble is tried once more."""
-        seen = self._followed(made)
+        seen = self._followed(request)
         if seen.status in _SERVICE or seen.kind in _SERVICE_KINDS:
             self._notes.append(f"the build {seen.id} ended with {seen.ending}, and was tried once more")
-            seen = self._followed(made)
+            seen = self._followed(request)
         return seen
 
-    def _followed(self, made: dict[str, object]) -> Seen:
+    def _followed(self, request: dict[str, object]) -> BuildStatus:
         options = self._settings.options
         logs = self._step_logs = StepLogs()
 
@@ -173,16 +180,18 @@ class _Round:
             logs.add(line)
             self._watch.tell(line)
 
-        heard = Heard(hear, self._watch.running, self._notes.append)
-        build = self._builds.submit(made, self._watch.tell)
-        return followed(self._builds, self._storage, build, (options.timeout, options.queue + GRACE), heard)
+        heard = BuildLogSink(hear, self._watch.running, self._notes.append)
+        build = self._builds.submit(request, self._watch.tell)
+        return follow_build(self._builds, self._storage, build, (options.timeout, options.queue + GRACE), heard)
 
-    def _wrong_source(self, seen: Seen, stored: Stored, archive: Archive) -> str:
+    def _wrong_source(self, seen: BuildStatus, stored: StoredObject, archive: SourceArchive) -> str:
         """What Cloud Build says it fetched, where that is not what was sent; empty where it is, or says nothing."""
-        told = seen.provenance
-        if told is None or (told.url == stored.url and told.sha256 in {"", archive.sha256}):
+        provenance = seen.provenance
+        if provenance is None or (provenance.url == stored.url and provenance.sha256 in {"", archive.sha256}):
             return ""
-        if told.url != stored.url:
-            self._watch.other(told.url)
-            return f"the build {seen.id} fetched {told.url}, and was to fetch {stored.url}"
-        return f"the build {seen.id} fetched other bytes than were sent: SHA-256 {told.sha256}, not {archive.sha256}"
+        if provenance.url != stored.url:
+            self._watch.other(provenance.url)
+            return f"the build {seen.id} fetched {provenance.url}, and was to fetch {stored.url}"
+        return (
+            f"the build {seen.id} fetched other bytes than were sent: SHA-256 {provenance.sha256}, not {archive.sha256}"
+        )

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from buildguard.docker.client import Daemon
 from buildguard.docker.images import Image
-from buildguard.docker.sandbox import Cell
-from buildguard.engines.engine import Outcome, Ready, Source, Unavailable
+from buildguard.docker.sandbox import Sandbox
+from buildguard.engines.engine import Outcome, ReadyEngine, Source, UnavailableEngine
 from buildguard.engines.pool import Pool
-from buildguard.engines.verify_interpreter import believe, full_name, identity_of, probe_text
-from buildguard.engines.worker import Greeting, Limits
+from buildguard.engines.verify_interpreter import full_name, identity_of, probe_text, verify_interpreter
+from buildguard.engines.worker import Greeting, ProbeLimits
 from buildguard.errors import UnprovenError
 from buildguard.project.config import PLATFORM
 from buildguard.system import process
@@ -27,7 +27,7 @@ _ROOM = 512 << 20  # what the relay and the idle probes may take beside the one 
 _NOBODY, _ROOT = "65534:65534", "0:0"
 
 
-class Wanted(NamedTuple):
+class ImageRequest(NamedTuple):
     """Which image to ask: its reference, the platform that will run it, and the proof that its verdicts are.
 
     `tell` is told what is being pulled; None where nothing may be.
@@ -39,7 +39,7 @@ class Wanted(NamedTuple):
     tell: Callable[[str], None] | None = None
 
 
-class Known(NamedTuple):
+class SandboxedInterpreter(NamedTuple):
     """The interpreter of an image: its path, the user that may run it, and how it introduced itself."""
 
     path: str
@@ -53,18 +53,24 @@ class ContainerEngine:
     name = "container"
 
     def __init__(
-        self, wanted: Wanted, jobs: int, cache: Cache, *, limits: Limits | None = None, patience: float = _PATIENCE
+        self,
+        wanted: ImageRequest,
+        jobs: int,
+        cache: Cache,
+        *,
+        limits: ProbeLimits | None = None,
+        patience: float = _PATIENCE,
     ) -> None:
-        self._wanted = wanted
+        self._request = wanted
         self._jobs = jobs
         self._cache = cache
-        self._limits = limits or Limits()
+        self._limits = limits or ProbeLimits()
         self._patience = patience
         self._daemon: Daemon | None = None
         self._pool: Pool | None = None
-        self._cell: Cell | None = None
+        self._cell: Sandbox | None = None
         self.image: Image | None = None
-        self.known: Known | None = None
+        self.known: SandboxedInterpreter | None = None
 
     def begin(self) -> None:
         """Nothing: whether a container is needed is known when the cache has been asked."""
@@ -76,22 +82,22 @@ class ContainerEngine:
 
         if self._daemon is None:
             # from a hook nothing is pulled, and nobody waits for an engine that is far away and down
-            self._daemon = client.connect(_HASTY) if self._wanted.tell is None else client.connect()
-            sandbox.sweep(self._daemon)
+            self._daemon = client.connect(_HASTY) if self._request.tell is None else client.connect()
+            sandbox.remove_orphans(self._daemon)
         return self._daemon
 
-    def prepare(self) -> Ready | Unavailable:
+    def prepare(self) -> ReadyEngine | UnavailableEngine:
         """Find the image and its interpreter; a container starts only where that is not known from an earlier run."""
         from buildguard.docker import images
 
-        wanted = self._wanted
+        wanted = self._request
         try:
             self.image = images.find(self.daemon, wanted.reference, wanted.platform, wanted.tell)
-            self.known = self._remembered() or self._found()
+            self.known = self._remembered() or self._find_interpreter()
         except UnprovenError as error:
-            return Unavailable(self.name, error.what, error.hint)
+            return UnavailableEngine(self.name, error.what, error.hint)
         image, known = self.image, self.known
-        return Ready(
+        return ReadyEngine(
             engine=self.name,
             proof=wanted.proof,
             interpreter=full_name(known.greeting),
@@ -111,7 +117,7 @@ class ContainerEngine:
             return
         if self._pool is None:
             assert self.known is not None
-            self._pool = self._opened(self.known.path, self.known.user)
+            self._pool = self._open_sandbox(self.known.path, self.known.user)
             if self._pool.greet(self._patience) != self.known.greeting:
                 raise UnprovenError("the image's interpreter is not the one that it was")
         yield from self._pool.run(chain([first], asked))
@@ -125,59 +131,59 @@ class ContainerEngine:
 
     # ------------------------------------------------------------------------------------------ finding
 
-    def _found(self) -> Known:
+    def _find_interpreter(self) -> SandboxedInterpreter:
         """Ask the image's interpreters in turn, until one answers as a Python does."""
         from buildguard.docker import find_python
         from buildguard.docker import sandbox as docker_sandbox
 
         assert self.image is not None
         refused: list[str] = []
-        with docker_sandbox.looking(self.daemon, self.image) as looking:
+        with docker_sandbox.open_image_files(self.daemon, self.image) as looking:
             for path in find_python.candidates(looking, self.image):
                 known = self._greeted(path, refused)
                 if known is not None:
                     self._remember(known)
                     return known
-        reasons = "".join(f"; {one}" for one in refused)
+        reasons = "".join(f"; {reason}" for reason in refused)
         what = "none of its Pythons answers" if refused else "there is no Python in it"
         raise UnprovenError(f"{self.image.reference}: {what}{reasons}", hint="--image names another image")
 
-    def _greeted(self, path: str, refused: list[str]) -> Known | None:
+    def _greeted(self, path: str, refused: list[str]) -> SandboxedInterpreter | None:
         """What an interpreter says, run as nobody or, where only root may run it, as root without any capability."""
         for user in (_NOBODY, _ROOT):
             try:
                 greeting = self._introduced(path, user)
             except UnprovenError as error:
                 if "did not answer within" in error.what:
-                    raise UnprovenError(f"{path} in {self._wanted.reference} {error.what}") from error
+                    raise UnprovenError(f"{path} in {self._request.reference} {error.what}") from error
                 if user == _ROOT or "ermission" not in error.what:
                     refused.append(f"{path}: {error.what}")
                     return None
                 continue
-            return Known(path, user, greeting)
+            return SandboxedInterpreter(path, user, greeting)
         return None
 
     def _introduced(self, path: str, user: str) -> Greeting:
         """What a believable interpreter says of itself; its container stays for the sources to come."""
-        self._pool = self._opened(path, user)
+        self._pool = self._open_sandbox(path, user)
         try:
             greeting = self._pool.greet(self._patience)
-            believe(self._pool.run, greeting)
+            verify_interpreter(self._pool.run, greeting)
         except UnprovenError:
             self._discard()
             raise
         return greeting
 
-    def _opened(self, path: str, user: str) -> Pool:
+    def _open_sandbox(self, path: str, user: str) -> Pool:
         from buildguard.docker import sandbox as docker_sandbox
         from buildguard.engines.container_transport import RelayedSite, relay_arguments
 
         assert self.image is not None
         memory = max(self._limits.memory * self._jobs, self._limits.wider().memory) + _ROOM
-        limits = docker_sandbox.Limits(memory, 2 * self._jobs + 8)
+        limits = docker_sandbox.SandboxLimits(memory, 2 * self._jobs + 8)
         argv = [path, *relay_arguments(probe_text())]
-        with process.uninterrupted():
-            self._cell = docker_sandbox.locked(self.daemon, self.image, argv, user, limits)
+        with process.block_signals():
+            self._cell = docker_sandbox.create_sandbox(self.daemon, self.image, argv, user, limits)
         try:
             return Pool(RelayedSite(self._cell), self._jobs, self._limits)
         except UnprovenError:
@@ -202,12 +208,12 @@ class ContainerEngine:
         scripts = hashlib.sha256((relay_text() + probe_text()).encode()).hexdigest()
         return context_of("the interpreter of an image", self.image.id, self.image.platform, scripts)
 
-    def _remember(self, known: Known) -> None:
+    def _remember(self, known: SandboxedInterpreter) -> None:
         self._cache.store(self._key(), {_KNOWN: json.dumps(known).encode()})
 
-    def _remembered(self) -> Known | None:
-        found = self._cache.known(self._key(), [_KNOWN]).get(_KNOWN)
-        if found is None:
+    def _remembered(self) -> SandboxedInterpreter | None:
+        cached = self._cache.known(self._key(), [_KNOWN]).get(_KNOWN)
+        if cached is None:
             return None
-        path, user, greeting = json.loads(found)
-        return Known(path, user, Greeting(*greeting))
+        path, user, greeting = json.loads(cached)
+        return SandboxedInterpreter(path, user, Greeting(*greeting))

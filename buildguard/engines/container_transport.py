@@ -9,8 +9,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from buildguard.docker.client import plainly
-from buildguard.docker.sandbox import Cell
+from buildguard.docker.client import translate_errors
+from buildguard.docker.sandbox import Sandbox
 from buildguard.engines.transport import MOST_WORDS
 from buildguard.errors import UnprovenError
 from buildguard.remote import program
@@ -42,7 +42,7 @@ def relay_arguments(probe: str) -> list[str]:
 class RelayedSite:
     """A container whose first process is the relay."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Sandbox) -> None:
         """Attach to a container, then start it. Raises UnprovenError where it cannot be started."""
         self._cell = cell
         self._channels: dict[int, RelayedChannel] = {}
@@ -55,7 +55,7 @@ class RelayedSite:
         self._words = bytearray()
         self._selector = selectors.DefaultSelector()
         api = cell.daemon.api
-        with plainly("starting the container"):
+        with translate_errors("starting the container"):
             stream = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1, "detachKeys": ""}
             self._attached: Any = api.attach_socket(cell.id, params=stream)
             self._socket: socket.socket = getattr(self._attached, "_sock", self._attached)

@@ -23,7 +23,7 @@ class Source(NamedTuple):
     level: int = -1
 
 
-class Warned(NamedTuple):
+class CompilerWarning(NamedTuple):
     """A warning that the compiler gave."""
 
     category: str
@@ -31,7 +31,7 @@ class Warned(NamedTuple):
     line: int | None
 
 
-class Rejected(NamedTuple):
+class Rejection(NamedTuple):
     """The exception that `compile` raised, or how the compiler died."""
 
     kind: str
@@ -46,12 +46,12 @@ class Outcome(NamedTuple):
 
     number: int
     digest: bytes
-    rejected: Rejected | None = None
-    warned: tuple[Warned, ...] = ()
+    rejected: Rejection | None = None
+    warned: tuple[CompilerWarning, ...] = ()
     unproven: str = ""
 
 
-class Ready(NamedTuple):
+class ReadyEngine(NamedTuple):
     """An engine that can answer for a target: what it is, and everything its verdicts depend on.
 
     The image is the one whose interpreter answers, with its id and the digest that its registry knows it by;
@@ -70,7 +70,7 @@ class Ready(NamedTuple):
     libc: str = ""
 
 
-class Unavailable(NamedTuple):
+class UnavailableEngine(NamedTuple):
     """An engine that cannot answer for a target, why, and what would change that."""
 
     engine: str
@@ -91,7 +91,7 @@ class Engine(Protocol):
     def begin(self) -> None:
         """Start what takes time to get ready, and do not wait for it."""
 
-    def prepare(self) -> Ready | Unavailable:
+    def prepare(self) -> ReadyEngine | UnavailableEngine:
         """Find and start what is needed, and wait until it can answer."""
 
     def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:

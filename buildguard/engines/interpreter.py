@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from buildguard.engines.engine import Outcome, Ready, Source, Unavailable
+from buildguard.engines.engine import Outcome, ReadyEngine, Source, UnavailableEngine
 from buildguard.engines.pool import Pool
 from buildguard.engines.transport import LocalSite
-from buildguard.engines.verify_interpreter import believe, full_name, identity_of, probe_text
-from buildguard.engines.worker import Greeting, Limits
+from buildguard.engines.verify_interpreter import full_name, identity_of, probe_text, verify_interpreter
+from buildguard.engines.worker import Greeting, ProbeLimits
 from buildguard.errors import UnprovenError
 from buildguard.project.target import PythonVersion
 from buildguard.system.pythons import candidates
@@ -47,10 +47,10 @@ class InterpreterEngine:
                 return  # `prepare` tries again, and tells
             self._begun = path, pool
 
-    def prepare(self) -> Ready | Unavailable:
+    def prepare(self) -> ReadyEngine | UnavailableEngine:
         """Start the first interpreter that proves to be the target's version, its exact patch release if there."""
         refused: list[str] = []
-        second: tuple[Pool, Ready] | None = None
+        second: tuple[Pool, ReadyEngine] | None = None
         for path, _where in candidates(self._version.minor_text, self._root):
             try:
                 pool, ready = self._try(path)
@@ -69,9 +69,9 @@ class InterpreterEngine:
         if second is not None:
             self._pool, ready = second
             return ready._replace(note=f"{self._version} is not on this machine: {ready.version} stands in for it")
-        return Unavailable(
+        return UnavailableEngine(
             self.name,
-            f"no Python {self._version.minor_text} on this machine" + "".join(f"; {one}" for one in refused),
+            f"no Python {self._version.minor_text} on this machine" + "".join(f"; {reason}" for reason in refused),
             hint=f"uv python install {self._version.minor_text}",
         )
 
@@ -86,7 +86,7 @@ class InterpreterEngine:
             if pool is not None:
                 pool.close()
 
-    def _try(self, path: Path) -> tuple[Pool, Ready]:
+    def _try(self, path: Path) -> tuple[Pool, ReadyEngine]:
         begun, self._begun = self._begun, None
         if begun is not None and begun[0] != path:
             begun[1].close()
@@ -98,7 +98,7 @@ class InterpreterEngine:
         except BaseException:
             pool.close()
             raise
-        return pool, Ready(
+        return pool, ReadyEngine(
             engine=self.name,
             proof="compiled",
             interpreter=full_name(greeting),
@@ -107,7 +107,7 @@ class InterpreterEngine:
         )
 
     def _new_pool(self, path: Path) -> Pool:
-        return Pool(LocalSite(lambda memory: local_probe(path, memory)), self._jobs, Limits())
+        return Pool(LocalSite(lambda memory: local_probe(path, memory)), self._jobs, ProbeLimits())
 
     def _believe(self, pool: Pool, greeting: Greeting) -> None:
         """Refuse another implementation or version, and one that is not what it says."""
@@ -115,24 +115,26 @@ class InterpreterEngine:
             raise UnprovenError(f"is {greeting.implementation}, not CPython")
         if not f"{greeting.version}.".startswith(f"{self._version.minor_text}."):
             raise UnprovenError(f"runs Python {greeting.version}")
-        believe(pool.run, greeting)
+        verify_interpreter(pool.run, greeting)
 
 
 def greeting_of(path: Path) -> Greeting:
     """What an executable says it is; raises UnprovenError where it does not greet as a probe does."""
-    pool = Pool(LocalSite(lambda memory: local_probe(path, memory)), 1, Limits())
+    pool = Pool(LocalSite(lambda memory: local_probe(path, memory)), 1, ProbeLimits())
     try:
         return pool.greet(_PATIENCE)
     finally:
         pool.close()
 
 
-def second_opinion(path: Path, sources: Sequence[Source]) -> tuple[str, set[int]]:
+def find_accepted(path: Path, sources: Sequence[Source]) -> tuple[str, set[int]]:
     """The version of an interpreter, and the numbers of the sources that it accepts; raises UnprovenError."""
-    pool = Pool(LocalSite(lambda memory: local_probe(path, memory)), 1, Limits())
+    pool = Pool(LocalSite(lambda memory: local_probe(path, memory)), 1, ProbeLimits())
     try:
         version = pool.greet(_PATIENCE).version
-        accepted = {one.number for one in pool.run(iter(sources)) if one.rejected is None and not one.unproven}
+        accepted = {
+            outcome.number for outcome in pool.run(iter(sources)) if outcome.rejected is None and not outcome.unproven
+        }
     finally:
         pool.close()
     return version, accepted

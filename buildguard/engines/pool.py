@@ -13,10 +13,18 @@ from collections.abc import Iterator
 
 from buildguard.engines.engine import Outcome, Source
 from buildguard.engines.transport import Site
-from buildguard.engines.worker import Greeting, Limits, Worker, fatal, greeting_from, settled, too_long
+from buildguard.engines.worker import (
+    Greeting,
+    ProbeLimits,
+    Worker,
+    crash_rejection,
+    greeting_from,
+    settle_retry,
+    timeout_outcome,
+)
 from buildguard.errors import UnprovenError
 from buildguard.system import threads
-from buildguard.system.process import ending
+from buildguard.system.process import describe_ending
 
 _TICK = 0.5
 
@@ -24,7 +32,7 @@ _TICK = 0.5
 class Pool:
     """As many probes as `jobs`, started when there is work for them."""
 
-    def __init__(self, site: Site, jobs: int, limits: Limits) -> None:
+    def __init__(self, site: Site, jobs: int, limits: ProbeLimits) -> None:
         self._site = site
         self._jobs = jobs
         self._limits = limits
@@ -47,9 +55,9 @@ class Pool:
                 self._drop(worker)
                 raise UnprovenError(f"did not answer within {timeout:g} seconds")
             self._wait(left)
-            if worker.has_news and not self._hear(worker, []):
+            if worker.has_news and not self._read_output(worker, []):
                 status, _memory = worker.channel.death()
-                words = worker.complaint() or ending(status)
+                words = worker.complaint() or describe_ending(status)
                 self._drop(worker)
                 raise UnprovenError(f"ended before it answered: {words}")
         return worker.greeting
@@ -100,7 +108,7 @@ class Pool:
 
     def _idlest(self) -> Worker | None:
         """The worker to ask next: a new one while every other has work, None while all are full."""
-        worker = min(self._workers, key=lambda one: len(one.waiting), default=None)
+        worker = min(self._workers, key=lambda candidate: len(candidate.waiting), default=None)
         if worker is None or (worker.waiting and len(self._workers) < self._jobs):
             return self._add()
         return worker if worker.has_room else None
@@ -111,20 +119,20 @@ class Pool:
         ends = [worker.deadline() for worker in self._workers if worker.waiting]
         wait = max(0.0, min(ends) - time.monotonic()) if ends else None
         self._wait(wait)
-        for worker in [one for one in self._workers if one.has_news]:
-            if not self._hear(worker, outcomes):
+        for worker in [candidate for candidate in self._workers if candidate.has_news]:
+            if not self._read_output(worker, outcomes):
                 self._bury(worker)
         now = time.monotonic()
-        for worker in [one for one in self._workers if one.waiting and one.deadline() <= now]:
+        for worker in [candidate for candidate in self._workers if candidate.waiting and candidate.deadline() <= now]:
             self._give_up(worker, outcomes)
         return outcomes
 
     def _wait(self, timeout: float | None) -> None:
         """Wait for the site, but not for long: in a thread there may be nobody left who wants to know."""
-        threads.may_go_on()
+        threads.raise_if_stopping()
         self._site.wait(_TICK if timeout is None else min(timeout, _TICK))
 
-    def _hear(self, worker: Worker, outcomes: list[Outcome]) -> bool:
+    def _read_output(self, worker: Worker, outcomes: list[Outcome]) -> bool:
         """Read answers; False when the worker is gone."""
         alive = not worker.channel.closed
         try:
@@ -153,10 +161,10 @@ class Pool:
         self._drop(worker)
         self._barren += 1
         if worker.greeting is None or self._barren > 3 + 2 * self._jobs + len(self._doubtful):
-            raise UnprovenError(f"the probe ended before it answered: {words or ending(status)}")
+            raise UnprovenError(f"the probe ended before it answered: {words or describe_ending(status)}")
         if rest:
             self._doubtful.append(
-                (rest[0], Outcome(rest[0].number, rest[0].digest, fatal(status, memory, self._limits)))
+                (rest[0], Outcome(rest[0].number, rest[0].digest, crash_rejection(status, memory, self._limits)))
             )
             self._again.extend(rest[1:])
 
@@ -164,12 +172,12 @@ class Pool:
         source = worker.waiting[0]
         self._again.extend(list(worker.waiting)[1:])
         self._drop(worker)
-        outcomes.append(too_long(source, self._limits))
+        outcomes.append(timeout_outcome(source, self._limits))
 
     def _second_try(self, source: Source, first: Outcome) -> Outcome:
         """Alone, in a fresh process, under wider limits: what happens again is the file's own doing."""
         if first.rejected is not None and first.rejected.kind == "time":
-            return too_long(source, self._limits)
+            return timeout_outcome(source, self._limits)
         wide = Pool(self._site, 1, self._limits.wider())
         try:
             outcome = wide._alone(source)
@@ -177,7 +185,7 @@ class Pool:
             outcome = Outcome(source.number, source.digest, unproven=error.what)
         finally:
             wide.drop_all()
-        return settled(source, outcome, self._limits.wider())
+        return settle_retry(source, outcome, self._limits.wider())
 
     def _alone(self, source: Source) -> Outcome:
         outcomes: list[Outcome] = []

@@ -6,20 +6,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.engines.engine import PROOFS, Engine, Ready, Unavailable
+from buildguard.engines.engine import PROOFS, Engine, ReadyEngine, UnavailableEngine
 from buildguard.errors import UsageError
 from buildguard.project.config import PLATFORM
 from buildguard.project.target import PythonVersion
 from buildguard.system.cache import Cache
 
 if TYPE_CHECKING:
-    from buildguard.engines.cloud import Cloud
+    from buildguard.engines.cloud import CloudSession
 
 NAMES = ("interpreter", "container", "cloud", "static")
 AUTO = ("interpreter", "container", "static")
 
 
-class Setting(NamedTuple):
+class EngineSettings(NamedTuple):
     """What the engines of one target are made from.
 
     `version` is None where only its image can tell it; `root` is the folder under check, from which nothing is run;
@@ -35,14 +35,14 @@ class Setting(NamedTuple):
     platform: str = PLATFORM
     proof: str = "compiled"
     tell: Callable[[str], None] | None = None
-    cloud: Cloud | None = None
+    cloud: CloudSession | None = None
 
 
-class Choice(NamedTuple):
+class EngineChoice(NamedTuple):
     """The engines that will answer, and those that could not, with the reason."""
 
-    ready: list[tuple[Engine, Ready]]
-    unavailable: list[Unavailable]
+    ready: list[tuple[Engine, ReadyEngine]]
+    unavailable: list[UnavailableEngine]
 
 
 def parse(text: str) -> tuple[str, ...]:
@@ -61,11 +61,11 @@ def order_of(configured: Sequence[str]) -> tuple[str, ...]:
     return parse(",".join(configured)) or AUTO
 
 
-class Chooser:
+class EngineChooser:
     """The engines of one target: each that was asked for, or the first of an order that is ready."""
 
-    def __init__(self, asked: tuple[str, ...], order: tuple[str, ...], setting: Setting) -> None:
-        self._asked = asked
+    def __init__(self, asked: tuple[str, ...], order: tuple[str, ...], setting: EngineSettings) -> None:
+        self._requested = asked
         self._names = asked or order
         self._setting = setting
         self._made: dict[str, Engine | None] = {}
@@ -76,22 +76,22 @@ class Chooser:
         if engine is not None:
             engine.begin()
 
-    def choose(self) -> Choice:
+    def choose(self) -> EngineChoice:
         """Wait for the engines that will answer."""
-        choice = Choice([], [])
+        choice = EngineChoice([], [])
         for name in self._names:
             engine = self._engine(name)
             if engine is None:
                 # what `auto` would have liked to try is no news; what somebody asked for is
-                if self._asked:
-                    choice.unavailable.append(Unavailable(name, _why_none(name)))
+                if self._requested:
+                    choice.unavailable.append(UnavailableEngine(name, _why_none(name)))
                 continue
             answer = engine.prepare()
-            if isinstance(answer, Unavailable):
+            if isinstance(answer, UnavailableEngine):
                 choice.unavailable.append(answer)
                 continue
             choice.ready.append((engine, answer))
-            if not self._asked:
+            if not self._requested:
                 break
         return choice
 
@@ -112,17 +112,17 @@ def _why_none(name: str) -> str:
     return f"the {name} engine needs {needed}, and nothing here names one"
 
 
-def enough(proof: str, wanted: str) -> bool:
+def is_enough(proof: str, wanted: str) -> bool:
     """Whether one grade of proof is at least another."""
     return PROOFS.index(proof) >= PROOFS.index(wanted)
 
 
-def _engine(name: str, setting: Setting) -> Engine | None:
+def _engine(name: str, setting: EngineSettings) -> Engine | None:
     """An engine by its name; None where it has nothing to ask."""
     if name == "container" and setting.image:
-        from buildguard.engines.container import ContainerEngine, Wanted
+        from buildguard.engines.container import ContainerEngine, ImageRequest
 
-        wanted = Wanted(setting.image, setting.platform, setting.proof, setting.tell)
+        wanted = ImageRequest(setting.image, setting.platform, setting.proof, setting.tell)
         return ContainerEngine(wanted, setting.jobs, setting.cache)
     if name == "cloud" and setting.image and setting.cloud is not None:
         from buildguard.engines.cloud import CloudEngine

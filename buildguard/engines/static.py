@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from buildguard.diagnostic import Range
-from buildguard.engines.engine import Outcome, Ready, Rejected, Source, Unavailable
+from buildguard.engines.engine import Outcome, ReadyEngine, Rejection, Source, UnavailableEngine
 from buildguard.errors import UnprovenError
 from buildguard.project.target import PythonVersion
 from buildguard.remote.source_encoding import coding_of
@@ -39,18 +39,18 @@ class StaticEngine:
     def begin(self) -> None:
         """Ruff needs no warming up."""
 
-    def prepare(self) -> Ready | Unavailable:
+    def prepare(self) -> ReadyEngine | UnavailableEngine:
         """Find ruff where this environment has it."""
         if not _OLDEST <= self._version.minor <= _NEWEST:
-            return Unavailable(self.name, f"ruff does not know Python {self._version.minor_text}")
+            return UnavailableEngine(self.name, f"ruff does not know Python {self._version.minor_text}")
         try:
             from ruff import find_ruff_bin
 
             self._ruff = find_ruff_bin()
             version = process.run([self._ruff, "--version"], timeout=30).stdout.decode("ascii", "replace").strip()
         except (ImportError, FileNotFoundError, UnprovenError):
-            return Unavailable(self.name, "ruff is not installed", "pip install ruff")
-        return Ready(
+            return UnavailableEngine(self.name, "ruff is not installed", "pip install ruff")
+        return ReadyEngine(
             engine=self.name,
             proof="predicted",
             interpreter=version,
@@ -76,13 +76,13 @@ class StaticEngine:
             return []
         answer = self._ask(batch)
         if answer is not None:
-            return [Outcome(one.number, one.digest, answer.get(_name(one))) for one in batch]
+            return [Outcome(source.number, source.digest, answer.get(_name(source))) for source in batch]
         if len(batch) == 1:
             return [Outcome(batch[0].number, batch[0].digest, unproven="ruff gave no answer for this file")]
         half = len(batch) // 2
         return self._predict(batch[:half]) + self._predict(batch[half:])
 
-    def _ask(self, batch: list[Source]) -> dict[str, Rejected] | None:
+    def _ask(self, batch: list[Source]) -> dict[str, Rejection] | None:
         """The first error that ruff sees in each file, None where its answer cannot be trusted."""
         try:
             with temporary.folder() as folder:
@@ -91,12 +91,12 @@ class StaticEngine:
                 (folder / _CANARY).write_bytes(b"f(\n")
                 done = process.run([*self._argv(), str(folder)], cwd=folder, timeout=300)
             rows = json.loads(done.stdout) if done.status == 0 else None
-            found = _first_errors(rows) if rows is not None else {}
+            errors = _first_errors(rows) if rows is not None else {}
         except OSError as error:
             raise UnprovenError(f"sources could not be laid out for ruff: {error.strerror}") from error
         except (UnprovenError, ValueError, KeyError, TypeError):
             return None
-        return found if _CANARY in found else None
+        return errors if _CANARY in errors else None
 
     def _argv(self) -> list[str]:
         return [
@@ -128,11 +128,11 @@ def _as_utf8(data: bytes) -> bytes:
         return data
 
 
-def _first_errors(rows: list[dict[str, Any]]) -> dict[str, Rejected]:
-    found: dict[str, Rejected] = {}
-    for row in sorted(rows, key=lambda one: (one["location"]["row"], one["location"]["column"])):
+def _first_errors(rows: list[dict[str, Any]]) -> dict[str, Rejection]:
+    errors: dict[str, Rejection] = {}
+    for row in sorted(rows, key=lambda candidate: (candidate["location"]["row"], candidate["location"]["column"])):
         name = os.path.basename(row["filename"])
         start, end = row["location"], row["end_location"]
         where = Range(start["row"], start["column"], end["row"], end["column"])
-        found.setdefault(name, Rejected("predicted", row["message"], where))
-    return found
+        errors.setdefault(name, Rejection("predicted", row["message"], where))
+    return errors

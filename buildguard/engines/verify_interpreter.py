@@ -52,18 +52,18 @@ def version_of(greeting: Greeting) -> PythonVersion:
     return version
 
 
-def questions() -> list[Source]:
+def verification_sources() -> list[Source]:
     """What every interpreter is asked before it is believed."""
     return [source_of(number, data) for number, (_minor, data) in enumerate(_FEATURES)]
 
 
-def believe(run: Callable[[Iterator[Source]], Iterator[Outcome]], greeting: Greeting) -> None:
+def verify_interpreter(run: Callable[[Iterator[Source]], Iterator[Outcome]], greeting: Greeting) -> None:
     """Hold an interpreter to its word: it accepts what its version was the first to accept, and no more.
 
     `run` has it judge sources. Raises UnprovenError where it does not.
     """
     minor = version_of(greeting).minor
-    for outcome in run(iter(questions())):
+    for outcome in run(iter(verification_sources())):
         expected = _FEATURES[outcome.number][0] <= minor
         if outcome.unproven or (outcome.rejected is None) != expected:
             raise UnprovenError(f"does not compile as Python 3.{minor} does")

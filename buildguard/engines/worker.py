@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from buildguard.diagnostic import Range
-from buildguard.engines.engine import Outcome, Rejected, Source, Warned
+from buildguard.engines.engine import CompilerWarning, Outcome, Rejection, Source
 from buildguard.engines.transport import Channel
 from buildguard.remote.wire import read_list
-from buildguard.system.process import ending, last_line
+from buildguard.system.process import describe_ending, last_line
 
 _MEBI = 1 << 20
 _WINDOW_BYTES = _MEBI // 2
@@ -21,7 +21,7 @@ _VERDICT_FIELDS = 11
 _GREETING = b"buildguard-probe"
 
 
-class Limits(NamedTuple):
+class ProbeLimits(NamedTuple):
     """What one source may cost: address space in bytes, and seconds, which grow with its size."""
 
     memory: int = 2 << 30
@@ -31,9 +31,9 @@ class Limits(NamedTuple):
         """Seconds of CPU time for a source of `size` bytes; a compiler does at least 1 MB in ten."""
         return self.seconds + 10 * size // _MEBI
 
-    def wider(self) -> Limits:
+    def wider(self) -> ProbeLimits:
         """The limits of the second try."""
-        return Limits(self.memory * 3, self.seconds * 2)
+        return ProbeLimits(self.memory * 3, self.seconds * 2)
 
 
 class Greeting(NamedTuple):
@@ -56,7 +56,7 @@ class Greeting(NamedTuple):
 class Worker:
     """One probe at work: what it was asked and has not answered, and the limits that it lives under."""
 
-    def __init__(self, channel: Channel, limits: Limits) -> None:
+    def __init__(self, channel: Channel, limits: ProbeLimits) -> None:
         self.channel = channel
         self.limits = limits
         self.greeting: Greeting | None = None
@@ -100,8 +100,8 @@ class Worker:
     def lists(self) -> Iterator[list[bytes]]:
         """The whole lists among what it wrote; raises ValueError at what no probe writes."""
         incoming, at = self.channel.incoming, 0
-        while (found := read_list(incoming, at)) is not None:
-            fields, at = found
+        while (item := read_list(incoming, at)) is not None:
+            fields, at = item
             yield fields
         del incoming[:at]
 
@@ -136,7 +136,7 @@ def _number(text: bytes) -> int | None:
     return int(text) if text else None
 
 
-def _rejection(fields: list[bytes]) -> Rejected | None:
+def _rejection(fields: list[bytes]) -> Rejection | None:
     kind, message, phase = (text.decode("utf-8") for text in fields[3:6])
     if not kind:
         return None
@@ -144,14 +144,16 @@ def _rejection(fields: list[bytes]) -> Rejected | None:
     # Out of memory far below the limit is the parser's own stack, not the machine's memory.
     spent = kind == "MemoryError" and fields[10] != b"0"
     crashed = kind in {"MemoryError", "RecursionError", "SystemError"}
-    return Rejected("limit" if spent else kind, message, where, in_parser=phase != "compiler", crashed=crashed)
+    return Rejection("limit" if spent else kind, message, where, in_parser=phase != "compiler", crashed=crashed)
 
 
-def _warnings(fields: list[bytes]) -> tuple[Warned, ...]:
+def _warnings(fields: list[bytes]) -> tuple[CompilerWarning, ...]:
     texts = [text.decode("utf-8") for text in fields[_VERDICT_FIELDS:]]
     rows = (texts[at : at + 3] for at in range(0, len(texts), 3))
     # 3.8 to 3.11 parse twice on some errors and warn twice.
-    return tuple(dict.fromkeys(Warned(category, message, int(line) or None) for category, message, line in rows))
+    return tuple(
+        dict.fromkeys(CompilerWarning(category, message, int(line) or None) for category, message, line in rows)
+    )
 
 
 def greeting_from(fields: list[bytes]) -> Greeting:
@@ -162,7 +164,7 @@ def greeting_from(fields: list[bytes]) -> Greeting:
     return Greeting(*texts[1:10])
 
 
-def fatal(status: int, memory: int, limits: Limits) -> Rejected:
+def crash_rejection(status: int, memory: int, limits: ProbeLimits) -> Rejection:
     """What the death of a compiler says about the source that it was busy with."""
     if status == -signal.SIGXCPU:
         kind = "time"
@@ -172,16 +174,16 @@ def fatal(status: int, memory: int, limits: Limits) -> Rejected:
         kind = "limit"
     else:
         kind = "crash"
-    return Rejected(kind, f"the compiler died: {ending(status)}", crashed=True)
+    return Rejection(kind, f"the compiler died: {describe_ending(status)}", crashed=True)
 
 
-def too_long(source: Source, limits: Limits) -> Outcome:
+def timeout_outcome(source: Source, limits: ProbeLimits) -> Outcome:
     """That a source was not compiled in the time that it had."""
     seconds = limits.seconds_for(len(source.data))
     return Outcome(source.number, source.digest, unproven=f"compiling it takes more than {seconds} seconds")
 
 
-def settled(source: Source, outcome: Outcome, wide: Limits) -> Outcome:
+def settle_retry(source: Source, outcome: Outcome, wide: ProbeLimits) -> Outcome:
     """What a second try, alone and under wide limits, says of a source: what happens again is the file's own doing."""
     rejected = outcome.rejected
     if rejected is None or outcome.unproven:
@@ -191,7 +193,7 @@ def settled(source: Source, outcome: Outcome, wide: Limits) -> Outcome:
             rejected=None, unproven=f"compiling it takes more than {wide.memory >> 30} GiB of memory"
         )
     if rejected.kind == "time":
-        return too_long(source, wide)
+        return timeout_outcome(source, wide)
     if rejected.kind == "killed":
         return outcome._replace(
             rejected=None, unproven="the process that compiled it was killed, from outside or for want of memory"

@@ -14,7 +14,7 @@ _ESCAPED_BACKSLASH = re.compile(r"\\\\")
 _NEWLINE = re.compile(r"\r\n|[\r\n]")
 
 
-class CannotError(Exception):
+class UnencodableError(Exception):
     """There is no way to write it so that every Python accepts it; says why."""
 
     @property
@@ -23,7 +23,7 @@ class CannotError(Exception):
         return str(self.args[0])
 
 
-class Place(NamedTuple):
+class QuoteContext(NamedTuple):
     """The inside of a literal in the quotes `quote`, which lies in f-strings with the quotes `around`."""
 
     quote: str
@@ -38,21 +38,21 @@ class Place(NamedTuple):
     def check_quote(self) -> None:
         """Raise CannotError where the quotes themselves would end an f-string around them."""
         if self.conflicts(self.quote):
-            raise CannotError("every kind of quotes is taken by the f-strings around it")
+            raise UnencodableError("every kind of quotes is taken by the f-strings around it")
 
     def conflicts(self, text: str) -> bool:
         """Whether a text would end an f-string around this place."""
         return any(quote in text for quote in self.around)
 
 
-def text(source: str, place: Place, *, raw: bool, in_spec: bool) -> str:
+def text(source: str, place: QuoteContext, *, raw: bool, in_spec: bool) -> str:
     """Literal text of an f-string, written for `raw` or not, rewritten for a place."""
     if raw and not place.raw:
         source = source.replace("\\", "\\\\")
     elif not raw:
         source = whole(source)
     if place.raw and not raw and "\\" in source:
-        raise CannotError("a raw f-string has no escapes")
+        raise UnencodableError("a raw f-string has no escapes")
     if place.around:
         return _nested_text(source, place)
     return _outer_text(source, place, in_spec=in_spec)
@@ -68,7 +68,7 @@ def _ends_open(source: str) -> bool:
     return (len(source) - len(source.rstrip("\\"))) % 2 == 1
 
 
-def _nested_text(source: str, place: Place) -> str:
+def _nested_text(source: str, place: QuoteContext) -> str:
     """Inside of a field: no backslash at all."""
     if not place.raw:
         source = _without_quote_escapes(source)
@@ -76,36 +76,36 @@ def _nested_text(source: str, place: Place) -> str:
     return source
 
 
-def plain(source: str, place: Place) -> str:
+def plain(source: str, place: QuoteContext) -> str:
     """The body of a string literal without fields, inside of a field."""
     source = _nested_text(source, place)
     if source.endswith(place.quote[0]):
-        raise CannotError("its text holds the quotes that it needs")
+        raise UnencodableError("its text holds the quotes that it needs")
     return source
 
 
-def _refuse(source: str, place: Place) -> None:
+def _refuse(source: str, place: QuoteContext) -> None:
     if "\\" in source:
-        raise CannotError("a backslash inside of a field")
+        raise UnencodableError("a backslash inside of a field")
     if place.quote in source or place.conflicts(source):
-        raise CannotError("its text holds the quotes that it needs")
+        raise UnencodableError("its text holds the quotes that it needs")
     if _NEWLINE.search(source) and not all(len(quote) > 1 for quote in place.here):
-        raise CannotError("a line break inside of a field")
+        raise UnencodableError("a line break inside of a field")
 
 
 def _without_quote_escapes(source: str) -> str:
-    return _ESCAPE.sub(lambda found: found.group()[1] if found.group() in {"\\'", '\\"'} else found.group(), source)
+    return _ESCAPE.sub(lambda match: match.group()[1] if match.group() in {"\\'", '\\"'} else match.group(), source)
 
 
-def _outer_text(source: str, place: Place, *, in_spec: bool) -> str:
+def _outer_text(source: str, place: QuoteContext, *, in_spec: bool) -> str:
     if len(place.quote) == 1 and _NEWLINE.search(_ESCAPE.sub("", source)):
         if place.raw or in_spec:
-            raise CannotError("a line break in single quotes")
+            raise UnencodableError("a line break in single quotes")
         source = _broken_lines(source)
     if place.quote not in _ESCAPE.sub("\0\0", source):
         return source
     if place.raw:
-        raise CannotError("a raw f-string has no escapes")
+        raise UnencodableError("a raw f-string has no escapes")
     return _outside_escapes(place.quote, f"\\{place.quote}", source)
 
 
@@ -115,31 +115,31 @@ def _broken_lines(source: str) -> str:
 
 def _outside_escapes(what: str, put: str, source: str) -> str:
     """Replace a pattern wherever it is not part of an escape."""
-    return re.sub(rf"({_ESCAPE.pattern})|(?:{what})", lambda found: found.group(1) or put, source)
+    return re.sub(rf"({_ESCAPE.pattern})|(?:{what})", lambda match: match.group(1) or put, source)
 
 
-def closed(body: str, place: Place) -> str:
+def protect_closing_quote(body: str, place: QuoteContext) -> str:
     """The body of an f-string, so that its last character does not join the closing quote."""
     char = place.quote[0]
     if len(place.quote) == 1 or not body.endswith(char) or _ends_open(body[:-1]):
         return body
     if place.raw or place.around:
-        raise CannotError("its text ends with the quote that it needs")
+        raise UnencodableError("its text ends with the quote that it needs")
     return f"{body[:-1]}\\{char}"
 
 
-def joins(before: str, after: str) -> bool:
+def swallows_digit(before: str, after: str) -> bool:
     """Whether an octal escape at the end of a text would swallow the digit that follows it."""
     return after[:1] in _OCTAL and _OCTAL_END.search(_ESCAPED_BACKSLASH.sub("", before)) is not None
 
 
-def braced(body: str, *, raw: bool, in_spec: bool) -> str:
+def double_braces(body: str, *, raw: bool, in_spec: bool) -> str:
     """The body of a plain string as text of an f-string: its braces doubled."""
     brace = re.compile(r"[{}]") if raw else _BRACE
     if not in_spec:
-        return brace.sub(lambda found: found.group() * 2 if found.group() in "{}" else found.group(), body)
-    if any(found.group() in "{}" for found in brace.finditer(body)):
-        raise CannotError("a format spec has no way to write a brace")
+        return brace.sub(lambda match: match.group() * 2 if match.group() in "{}" else match.group(), body)
+    if any(match.group() in "{}" for match in brace.finditer(body)):
+        raise UnencodableError("a format spec has no way to write a brace")
     return body
 
 
@@ -147,7 +147,7 @@ def as_constant(source: str, *, raw: bool, in_spec: bool) -> str:
     """Literal text of an f-string as a string literal of its own."""
     body = source if raw else whole(source)
     if not in_spec:
-        body = re.sub(r"\{\{|\}\}", lambda found: found.group()[0], body) if raw else _halved(body)
+        body = re.sub(r"\{\{|\}\}", lambda match: match.group()[0], body) if raw else _halve_backslashes(body)
     bare = body if raw else _ESCAPE.sub("", body)
     if "\\" not in bare or not body.endswith("\\"):
         for quote in ('"', "'", '"""', "'''"):
@@ -158,5 +158,5 @@ def as_constant(source: str, *, raw: bool, in_spec: bool) -> str:
     return '"' + _outside_escapes('"', '\\"', body) + '"'
 
 
-def _halved(source: str) -> str:
-    return _DOUBLED.sub(lambda found: found.group(1) or found.group()[0], source)
+def _halve_backslashes(source: str) -> str:
+    return _DOUBLED.sub(lambda match: match.group(1) or match.group()[0], source)

@@ -20,35 +20,35 @@ _PAIRS = {")": "(", "]": "[", "}": "{"}
 _TELLING = re.compile(r"[\\'\"#\[\](){}!:=<>]")
 
 
-class Refusal(NamedTuple):
+class LegacyRefusal(NamedTuple):
     """Why 3.8 to 3.11 refuse an f-string, and where; `code` is empty where every Python does."""
 
     code: str
     at: int
 
 
-class _RefusedError(Exception):
+class _LegacyRefusedError(Exception):
     def __init__(self, code: str, at: int) -> None:
         super().__init__()
-        self.refusal = Refusal(code, at)
+        self.refusal = LegacyRefusal(code, at)
 
 
-def refusal(text: str, start: int, prefix: str, quote: str, end: int) -> Refusal | None:
+def refusal(text: str, start: int, prefix: str, quote: str, end: int) -> LegacyRefusal | None:
     """Why 3.8 to 3.11 refuse the f-string that 3.12 reads from `start` to `end`; None where they accept it."""
     body = start + len(prefix) + len(quote)
     closed = token_end(text, body, quote)
     if closed is None:
-        return Refusal("BG204", body)
+        return LegacyRefusal("BG204", body)
     if closed != end:
-        return Refusal("BG201", closed - len(quote))
+        return LegacyRefusal("BG201", closed - len(quote))
     try:
-        _Pass(text, end - len(quote), raw=is_raw(prefix)).literal(body, 0)
-    except _RefusedError as refused:
+        _SecondPass(text, end - len(quote), raw=is_raw(prefix)).literal(body, 0)
+    except _LegacyRefusedError as refused:
         return refused.refusal
     return None
 
 
-class _Pass:
+class _SecondPass:
     """The second pass over the text of one literal, up to its closing quote at `end`."""
 
     def __init__(self, text: str, end: int, *, raw: bool) -> None:
@@ -76,7 +76,7 @@ class _Pass:
                 return at
             elif char in "{}":
                 if char == "}" and not text.startswith("}", at + 1, end):
-                    raise _RefusedError("", at)
+                    raise _LegacyRefusedError("", at)
                 at += 2
             else:
                 at += 1
@@ -90,7 +90,7 @@ class _Pass:
 
     def _field(self, start: int, level: int) -> int:
         if level >= _DEEPEST_SPEC:
-            raise _RefusedError("BG206", start - 1)
+            raise _LegacyRefusedError("BG206", start - 1)
         text, end = self._text, self._end
         at = self._expression(start)
         self._code(start, at)
@@ -100,29 +100,29 @@ class _Pass:
                 at += 1
         if text.startswith("!", at, end):
             if not text.startswith(("s", "r", "a"), at + 1, end):
-                raise _RefusedError("", at)
+                raise _LegacyRefusedError("", at)
             at += 2
             if at < end and text[at] not in ":}":
-                raise _RefusedError("BG207", at)
+                raise _LegacyRefusedError("BG207", at)
         if text.startswith(":", at, end):
             at = self.literal(at + 1, level + 1)
         if not text.startswith("}", at, end):
-            raise _RefusedError("BG203" if text.startswith("#", at, end) else "", at)
+            raise _LegacyRefusedError("BG203" if text.startswith("#", at, end) else "", at)
         return at + 1
 
     def _expression(self, at: int) -> int:
         """Where the expression ends: at `=`, `!`, `:` or `}`."""
         text, end = self._text, self._end
         brackets: list[str] = []
-        while found := _TELLING.search(text, at, end):
-            at, char = found.start(), found.group()
+        while match := _TELLING.search(text, at, end):
+            at, char = match.start(), match.group()
             if char == "\\":
-                raise _RefusedError("BG202", at)
+                raise _LegacyRefusedError("BG202", at)
             if char in "'\"":
                 at = self._behind_string(at)
                 continue
             if char == "#":
-                raise _RefusedError("BG203", at)
+                raise _LegacyRefusedError("BG203", at)
             if char in "([{":
                 brackets.append(char)
             elif not brackets and char in "!:}=<>":
@@ -131,9 +131,9 @@ class _Pass:
                 elif char not in "<>":
                     return at
             elif char in _PAIRS and (not brackets or brackets.pop() != _PAIRS[char]):
-                raise _RefusedError("", at)
+                raise _LegacyRefusedError("", at)
             at += 1
-        raise _RefusedError("", end)
+        raise _LegacyRefusedError("", end)
 
     def _behind_string(self, start: int) -> int:
         """Behind a string in a field, in which the second pass knows no escapes."""
@@ -142,19 +142,19 @@ class _Pass:
         closed = text.find(quote, start + len(quote), end)
         backslash = text.find("\\", start, end if closed < 0 else closed)
         if backslash >= 0:
-            raise _RefusedError("BG202", backslash)
+            raise _LegacyRefusedError("BG202", backslash)
         if closed < 0:
-            raise _RefusedError("BG201", start)
+            raise _LegacyRefusedError("BG201", start)
         return closed + len(quote)
 
     def _code(self, start: int, end: int) -> None:
         """The code of a field is compiled for itself: the f-strings in it go through the same two passes."""
         if not self._text[start:end].strip(" \t\n\r\f"):
-            raise _RefusedError("", start)
+            raise _LegacyRefusedError("", start)
         for opening in openings(self._text, start, end):
             closed = token_end(self._text, opening.end(), opening["quote"])
             if closed is None or closed > end:
-                raise _RefusedError("", opening.start())
+                raise _LegacyRefusedError("", opening.start())
             if is_field_prefix(opening["prefix"]):
                 raw = is_raw(opening["prefix"])
-                _Pass(self._text, closed - len(opening["quote"]), raw=raw).literal(opening.end(), 0)
+                _SecondPass(self._text, closed - len(opening["quote"]), raw=raw).literal(opening.end(), 0)

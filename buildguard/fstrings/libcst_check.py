@@ -10,7 +10,7 @@ from typing import Any
 
 import libcst
 
-from buildguard.fstrings.parser import Field, Nested, Text
+from buildguard.fstrings.parser import FString, LiteralText, ReplacementField
 from buildguard.fstrings.violations import fields
 
 Shape = tuple[Any, ...]
@@ -20,27 +20,27 @@ class UnreadableError(Exception):
     """libcst does not parse the literal; says what it stumbles over."""
 
 
-def doubt(text: str, literal: Nested) -> tuple[bool, str]:
+def find_doubt(text: str, literal: FString) -> tuple[bool, str]:
     """Whether libcst sees another structure in a literal than the rules do, and what is to be said of its reading."""
     if _names_in_spec(text, literal):
         return False, "libcst does not know \\N{…} in a format spec"
     try:
-        theirs = seen_by_libcst(text[literal.start : literal.end])
+        theirs = parse_with_libcst(text[literal.start : literal.end])
     except UnreadableError as error:
         return False, f"libcst cannot parse this literal: {error}"
-    if theirs == seen_in_text(text, literal):
+    if theirs == parse_with_rules(text, literal):
         return False, ""
     return True, "libcst reads another structure in this f-string"
 
 
-def _names_in_spec(text: str, literal: Nested) -> bool:
+def _names_in_spec(text: str, literal: FString) -> bool:
     return any(
-        any("\\N{" in text[one.start : one.end] for one in field.spec or () if isinstance(one, Text))
+        any("\\N{" in text[part.start : part.end] for part in field.spec or () if isinstance(part, LiteralText))
         for field, _depth in fields(literal.parts)
     )
 
 
-def seen_by_libcst(source: str) -> Shape:
+def parse_with_libcst(source: str) -> Shape:
     """The structure of a literal as libcst has it; raises UnreadableError."""
     try:
         tree = libcst.parse_expression(source.replace("\r\n", "\n").replace("\r", "\n"))
@@ -53,7 +53,7 @@ def seen_by_libcst(source: str) -> Shape:
     return _node(tree)
 
 
-def seen_in_text(text: str, literal: Nested) -> Shape:
+def parse_with_rules(text: str, literal: FString) -> Shape:
     """The structure of a literal as the rules read it, in the same form."""
     return (literal.prefix, literal.quote, *_read(text, literal.parts))
 
@@ -63,53 +63,60 @@ def _node(tree: libcst.FormattedString) -> Shape:
 
 
 def _parts(parts: Any) -> list[Shape | str]:
-    found: list[Shape | str] = []
+    shapes: list[Shape | str] = []
     for part in parts or ():
         if isinstance(part, libcst.FormattedStringText):
-            found.append(part.value)
+            shapes.append(part.value)
             continue
-        inner = _Inner()
+        inner = _FStringCollector()
         part.expression.visit(inner)
         spec = None if part.format_spec is None else tuple(_parts(part.format_spec))
-        found.append((part.equal is not None, part.conversion or "", tuple(inner.found), spec))
-    return _joined(found)
+        shapes.append((part.equal is not None, part.conversion or "", tuple(inner.fstrings), spec))
+    return _joined(shapes)
 
 
-class _Inner(libcst.CSTVisitor):
+class _FStringCollector(libcst.CSTVisitor):
     """Collects the f-strings of an expression, not those inside of them."""
 
     def __init__(self) -> None:
-        self.found: list[Shape] = []
+        self.fstrings: list[Shape] = []
 
     def visit_FormattedString(self, node: libcst.FormattedString) -> bool:  # noqa: N802  libcst's name
-        self.found.append(_node(node))
+        self.fstrings.append(_node(node))
         return False
 
 
-def _read(text: str, parts: tuple[Text | Field, ...]) -> list[Shape | str]:
-    return _joined([_field(text, one) if isinstance(one, Field) else _plain(text, one) for one in parts])
+def _read(text: str, parts: tuple[LiteralText | ReplacementField, ...]) -> list[Shape | str]:
+    return _joined([_field(text, part) if isinstance(part, ReplacementField) else _plain(text, part) for part in parts])
 
 
-def _field(text: str, field: Field) -> Shape:
+def _field(text: str, field: ReplacementField) -> Shape:
     spec = None
     if field.spec is not None:
         spec = tuple(
-            _joined([_field(text, one) if isinstance(one, Field) else _plain(text, one) for one in field.spec])
+            _joined(
+                [
+                    _field(text, part) if isinstance(part, ReplacementField) else _plain(text, part)
+                    for part in field.spec
+                ]
+            )
         )
-    inner = tuple(seen_in_text(text, one) for one in field.tokens if isinstance(one, Nested) and not one.is_template)
+    inner = tuple(
+        parse_with_rules(text, token) for token in field.tokens if isinstance(token, FString) and not token.is_template
+    )
     conversion = text[field.conversion] if field.conversion >= 0 else ""
     return (field.equal >= 0, conversion, inner, spec)
 
 
-def _plain(text: str, part: Text) -> str:
+def _plain(text: str, part: LiteralText) -> str:
     return text[part.start : part.end].replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _joined(parts: list[Shape | str]) -> list[Shape | str]:
-    found: list[Shape | str] = []
+    merged: list[Shape | str] = []
     for part in parts:
-        if isinstance(part, str) and found and isinstance(found[-1], str):
-            found[-1] += part
+        if isinstance(part, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += part
         elif part != "":
-            found.append(part)
-    return found
+            merged.append(part)
+    return merged

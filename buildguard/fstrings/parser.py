@@ -34,7 +34,7 @@ _ENDS = {
 }
 
 
-class Plain(NamedTuple):
+class PlainString(NamedTuple):
     """A string or bytes literal without fields."""
 
     start: int
@@ -61,33 +61,33 @@ class Trivia(NamedTuple):
     end: int
 
 
-class Text(NamedTuple):
+class LiteralText(NamedTuple):
     """Literal text of an f-string."""
 
     start: int
     end: int
 
 
-class Field(NamedTuple):
+class ReplacementField(NamedTuple):
     """A replacement field, from its `{` to behind its `}`; offsets that it does not have are -1."""
 
     start: int
-    tokens: tuple[Plain | Nested | Trivia, ...]
+    tokens: tuple[PlainString | FString | Trivia, ...]
     code_end: int  # where the expression and the white space behind it end
     equal: int  # behind `=` and the white space that belongs to it
     conversion: int  # the letter
     tail: int  # where the white space behind the conversion ends: `:` or `}`
-    spec: tuple[Text | Field, ...] | None
+    spec: tuple[LiteralText | ReplacementField, ...] | None
     end: int
 
 
-class Nested(NamedTuple):
+class FString(NamedTuple):
     """An f-string or a t-string."""
 
     start: int
     prefix: str
     quote: str
-    parts: tuple[Text | Field, ...]
+    parts: tuple[LiteralText | ReplacementField, ...]
     end: int
 
     @property
@@ -101,7 +101,7 @@ class Nested(NamedTuple):
         return "t" in self.prefix.lower()
 
 
-class TooDeep(NamedTuple):
+class OvernestedString(NamedTuple):
     """An f-string that nests more f-strings, or format specs, than any Python takes."""
 
     start: int
@@ -116,18 +116,18 @@ class _TooDeepError(Exception):
     """The reading ended at a nesting that no Python takes."""
 
 
-def suspects(text: str) -> Iterator[Nested | TooDeep]:
+def find_suspects(text: str) -> Iterator[FString | OvernestedString]:
     """The outermost f-strings and t-strings of a source that need a close look, in order.
 
     A literal that no Python accepts is left out; behind one that does not end, nothing is read any more.
     """
     at = 0
-    reader = Reader(text)
-    while (found := _TOP.match(text, next_suspect(text, at))) is not None:
-        literal = reader.read(found) if is_field_prefix(found["prefix"]) else None
+    reader = LiteralReader(text)
+    while (match := _TOP.match(text, next_suspect(text, at))) is not None:
+        literal = reader.read(match) if is_field_prefix(match["prefix"]) else None
         if literal is not None:
             yield literal
-        end = literal.end if literal is not None else token_end(text, found.end(), found["quote"])
+        end = literal.end if literal is not None else token_end(text, match.end(), match["quote"])
         if end is None:
             return
         at = end
@@ -135,23 +135,23 @@ def suspects(text: str) -> Iterator[Nested | TooDeep]:
 
 def token_end(text: str, body: int, quote: str) -> int | None:
     """Behind the closing quote of a literal whose body starts at `body`, in any tokenizer that knows no fields."""
-    found = _ENDS[quote].match(text, body)
-    return found.end() if found else None
+    match = _ENDS[quote].match(text, body)
+    return match.end() if match else None
 
 
-def read(text: str) -> Nested | None:
+def read(text: str) -> FString | None:
     """A text that is one f-string and nothing else."""
     opening = _TOP.match(text)
-    literal = Reader(text).read(opening) if opening and is_field_prefix(opening["prefix"]) else None
-    return literal if isinstance(literal, Nested) and literal.end == len(text) else None
+    literal = LiteralReader(text).read(opening) if opening and is_field_prefix(opening["prefix"]) else None
+    return literal if isinstance(literal, FString) and literal.end == len(text) else None
 
 
 def openings(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
     """The literals that a tokenizer before 3.12 finds in a range, by their prefix and quote; ends where one does not end."""
     at = start
-    while (found := _TOP.search(text, at, end)) is not None:
-        yield found
-        at = token_end(text, found.end(), found["quote"]) or end
+    while (match := _TOP.search(text, at, end)) is not None:
+        yield match
+        at = token_end(text, match.end(), match["quote"]) or end
 
 
 def is_field_prefix(prefix: str | None) -> bool:
@@ -164,7 +164,7 @@ def is_raw(prefix: str) -> bool:
     return "r" in prefix.lower()
 
 
-class _Owner(NamedTuple):
+class _OwnerString(NamedTuple):
     """The f-string whose text is being read, and how many f-strings it lies in, itself included."""
 
     quote: str
@@ -172,7 +172,7 @@ class _Owner(NamedTuple):
     level: int
 
 
-class Reader:
+class LiteralReader:
     """Reads the outermost literals of one text, with patience for just so many that turn out to be broken."""
 
     def __init__(self, text: str) -> None:
@@ -182,7 +182,7 @@ class Reader:
         self._doubled = False
         self._wasted = 0
 
-    def read(self, opening: re.Match[str]) -> Nested | TooDeep | None:
+    def read(self, opening: re.Match[str]) -> FString | OvernestedString | None:
         """The f-string or t-string that opens there; None where no Python accepts it, or patience is at its end."""
         if self._wasted > _PATIENCE * (len(self._text) + 10_000):
             return None
@@ -193,48 +193,50 @@ class Reader:
                 return self._nested(opening, 1)
             except _TooDeepError:
                 end = self._text.find("\n", self._far)
-                return TooDeep(start, len(self._text) if end < 0 else end)
+                return OvernestedString(start, len(self._text) if end < 0 else end)
             except _BrokenError:
                 self._wasted += self._far - start
         return None
 
-    def _nested(self, opening: re.Match[str], level: int) -> Nested:
+    def _nested(self, opening: re.Match[str], level: int) -> FString:
         if level > DEEPEST:
             raise _TooDeepError
         prefix, quote = opening["prefix"], opening["quote"]
-        owner = _Owner(quote, is_raw(prefix), level)
-        parts: list[Text | Field] = []
+        owner = _OwnerString(quote, is_raw(prefix), level)
+        parts: list[LiteralText | ReplacementField] = []
         at = opening.end()
         while True:
             text, at = self._text_part(at, owner, in_spec=False)
             if text.end > text.start:
                 parts.append(text)
             if self._text.startswith(quote, at):
-                return Nested(opening.start(), prefix, quote, tuple(parts), at + len(quote))
+                return FString(opening.start(), prefix, quote, tuple(parts), at + len(quote))
             field = self._field(at, owner)
             parts.append(field)
             at = field.end
 
-    def _text_part(self, start: int, owner: _Owner, *, in_spec: bool, doubled: bool = False) -> tuple[Text, int]:
+    def _text_part(
+        self, start: int, owner: _OwnerString, *, in_spec: bool, doubled: bool = False
+    ) -> tuple[LiteralText, int]:
         """Literal text up to the quote, a field, or the end of a spec."""
         text, at = self._text, start
         while True:
-            found = _STOPS[owner.quote].search(text, at)
-            if found is None:
+            match = _STOPS[owner.quote].search(text, at)
+            if match is None:
                 raise _BrokenError
-            at, char = found.start(), found.group()
+            at, char = match.start(), match.group()
             if char == "\\":
                 at = self._behind_backslash(at, raw=owner.raw)
             elif char in _NEWLINES or char == owner.quote:
                 if in_spec == (char == owner.quote):
                     raise _BrokenError
-                return Text(start, at), at
+                return LiteralText(start, at), at
             elif text[at + 1 : at + 2] == char and (not in_spec or (doubled and char == "{")):
                 at += 2
             elif char == "}" and not in_spec:
                 raise _BrokenError
             else:
-                return Text(start, at), at
+                return LiteralText(start, at), at
 
     def _behind_backslash(self, at: int, *, raw: bool) -> int:
         text = self._text
@@ -245,7 +247,7 @@ class Reader:
             return named.end()
         return at + (3 if text.startswith("\r\n", at + 1) else 2)
 
-    def _field(self, start: int, owner: _Owner) -> Field:
+    def _field(self, start: int, owner: _OwnerString) -> ReplacementField:
         self._depth += 1
         if self._depth > _DEEPEST_FIELD:
             raise _TooDeepError
@@ -266,12 +268,12 @@ class Reader:
         if self._text[at : at + 1] != "}":
             raise _BrokenError
         self._depth -= 1
-        return Field(start, tuple(tokens), code_end, equal, conversion, tail, spec, at + 1)
+        return ReplacementField(start, tuple(tokens), code_end, equal, conversion, tail, spec, at + 1)
 
     def _spec(
-        self, at: int, owner: _Owner, tokens: list[Plain | Nested | Trivia]
-    ) -> tuple[tuple[Text | Field, ...], int]:
-        parts: list[Text | Field] = []
+        self, at: int, owner: _OwnerString, tokens: list[PlainString | FString | Trivia]
+    ) -> tuple[tuple[LiteralText | ReplacementField, ...], int]:
+        parts: list[LiteralText | ReplacementField] = []
         while True:
             text, at = self._text_part(at, owner, in_spec=True, doubled=self._doubled and bool(parts))
             if text.end > text.start:
@@ -284,18 +286,18 @@ class Reader:
             parts.append(field)
             at = field.end
 
-    def _expression(self, at: int, level: int) -> tuple[list[Plain | Nested | Trivia], int]:
+    def _expression(self, at: int, level: int) -> tuple[list[PlainString | FString | Trivia], int]:
         """The tokens of an expression that matter here, and where it ends: at `=`, `!`, `:` or `}`."""
-        tokens: list[Plain | Nested | Trivia] = []
+        tokens: list[PlainString | FString | Trivia] = []
         brackets: list[str] = []
         while True:
-            found = _CODE.search(self._text, at)
-            if found is None:
+            match = _CODE.search(self._text, at)
+            if match is None:
                 raise _BrokenError
-            start, at, char = found.start(), found.end(), found.group()
+            start, at, char = match.start(), match.end(), match.group()
             self._far = at
-            if found["quote"] is not None:
-                tokens.append(self._literal(found, level))
+            if match["quote"] is not None:
+                tokens.append(self._literal(match, level))
                 at = tokens[-1].end
             elif trivia := _TRIVIA.match(self._text, start):
                 tokens.append(Trivia(trivia.lastgroup or "", start, at))
@@ -309,27 +311,27 @@ class Reader:
             elif char == "\\":
                 raise _BrokenError
 
-    def _literal(self, opening: re.Match[str], level: int) -> Plain | Nested:
+    def _literal(self, opening: re.Match[str], level: int) -> PlainString | FString:
         if is_field_prefix(opening["prefix"]):
             return self._nested(opening, level + 1)
         end = token_end(self._text, opening.end(), opening["quote"])
         if end is None:
             raise _BrokenError
-        return Plain(opening.start(), opening["prefix"] or "", opening["quote"], end)
+        return PlainString(opening.start(), opening["prefix"] or "", opening["quote"], end)
 
-    def _trivia(self, at: int, tokens: list[Plain | Nested | Trivia]) -> int:
-        while found := _TRIVIA.match(self._text, at):
-            if found.lastgroup is not None:
-                tokens.append(Trivia(found.lastgroup, at, found.end()))
-            at = found.end()
+    def _trivia(self, at: int, tokens: list[PlainString | FString | Trivia]) -> int:
+        while match := _TRIVIA.match(self._text, at):
+            if match.lastgroup is not None:
+                tokens.append(Trivia(match.lastgroup, at, match.end()))
+            at = match.end()
         return at
 
-    def _refuse_empty(self, start: int, end: int, tokens: list[Plain | Nested | Trivia]) -> None:
+    def _refuse_empty(self, start: int, end: int, tokens: list[PlainString | FString | Trivia]) -> None:
         if any(not isinstance(token, Trivia) for token in tokens):
             return
         at = start
-        while at < end and (found := _TRIVIA.match(self._text, at)):
-            at = found.end()
+        while at < end and (match := _TRIVIA.match(self._text, at)):
+            at = match.end()
         if at >= end:
             raise _BrokenError
 

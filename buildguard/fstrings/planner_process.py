@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Protocol
 
 from buildguard.diagnostic import Edit, Finding, Range, Severity
 from buildguard.errors import UnprovenError
-from buildguard.project.source_text import decoded
+from buildguard.project.source_text import decode_source
 from buildguard.system import process
-from buildguard.system.json_workers import Dialogue, Lost
+from buildguard.system.json_workers import JsonWorkers, LostAnswer
 
 SEPARATE = "separate the data from the f-string: bind what the field computes to a name before the statement"
 _MEMORY = 4 << 30
@@ -21,7 +21,7 @@ _PER_SECOND = 20_000  # characters of a source full of f-strings, on a slow mach
 _MAIN = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from buildguard.fstrings.planner_process import main; main()"
 
 
-class Patient(NamedTuple):
+class FixRequest(NamedTuple):
     """A decoded source, the target 3.`minor`, and the f-strings to repair there by their place; none means all."""
 
     text: str
@@ -29,7 +29,7 @@ class Patient(NamedTuple):
     only: tuple[Range, ...] = ()
 
 
-class Repair(NamedTuple):
+class FStringRepair(NamedTuple):
     """What repairs the f-string at `within`: edits, and the kind of each change; or why nothing does, and a note."""
 
     within: Range
@@ -38,19 +38,19 @@ class Repair(NamedTuple):
     note: str
 
 
-class Operation(NamedTuple):
+class FixPlan(NamedTuple):
     """The repairs of one source, its text after all of them, and the names that this binds to constants.
 
     `lost` says why there is no plan at all.
     """
 
-    repairs: tuple[Repair, ...] = ()
+    repairs: tuple[FStringRepair, ...] = ()
     after: str = ""
     names: tuple[str, ...] = ()
     lost: str = ""
 
 
-class Refused(Protocol):
+class FixableSource(Protocol):
     """A source, and what the rules say of it."""
 
     @property
@@ -58,60 +58,63 @@ class Refused(Protocol):
         """Its bytes."""
 
     @property
-    def ruled(self) -> tuple[Finding, ...]:
+    def rule_findings(self) -> tuple[Finding, ...]:
         """What the rules found in it."""
 
 
-def with_edits(refused: Sequence[Refused], minor: int) -> Iterator[tuple[tuple[Finding, ...], bool]]:
+def with_edits(refused: Sequence[FixableSource], minor: int) -> Iterator[tuple[tuple[Finding, ...], bool]]:
     """The findings of the rules in some sources, each with the edits that repair it, or with why there are none.
 
     False beside them where no plan was made, which says nothing of the source.
     """
-    patients = [Patient(decoded(one.data) or "", minor) for one in refused]
-    for one, operation in zip(refused, operations(patients), strict=True):
+    patients = [FixRequest(decode_source(source.data) or "", minor) for source in refused]
+    for source, operation in zip(refused, plan_fixes(patients), strict=True):
         repairs = {repair.within: repair for repair in operation.repairs}
-        ruled = (_with_edits(found, repairs.get(found.within or Range()), operation.lost) for found in one.ruled)
+        ruled = (
+            _with_edits(finding, repairs.get(finding.within or Range()), operation.lost)
+            for finding in source.rule_findings
+        )
         yield tuple(ruled), not operation.lost
 
 
-def _with_edits(found: Finding, repair: Repair | None, lost: str) -> Finding:
-    if found.severity is Severity.WARNING:
-        return found
+def _with_edits(finding: Finding, repair: FStringRepair | None, lost: str) -> Finding:
+    if finding.severity is Severity.WARNING:
+        return finding
     if repair is None:
-        return found._replace(hint=f"{found.hint}; no repair was planned: {lost}") if lost else found
+        return finding._replace(hint=f"{finding.hint}; no repair was planned: {lost}") if lost else finding
     if repair.edits:
         note = f" ({repair.note})" if repair.note else ""
-        return found._replace(hint=f"{found.hint}; `buildguard fix` does it{note}", edits=repair.edits)
-    return found._replace(hint=f"{found.hint}; {SEPARATE} ({repair.reason})")
+        return finding._replace(hint=f"{finding.hint}; `buildguard fix` does it{note}", edits=repair.edits)
+    return finding._replace(hint=f"{finding.hint}; {SEPARATE} ({repair.reason})")
 
 
-def operations(patients: Sequence[Patient]) -> Iterator[Operation]:
+def plan_fixes(patients: Sequence[FixRequest]) -> Iterator[FixPlan]:
     """How to repair each of some sources, in their order."""
     path = [folder for folder in sys.path if os.path.isabs(folder)]
     jobs = min(process.cores(), len(patients))
-    dialogue = Dialogue([sys.executable, "-P", "-B", "-c", _MAIN, json.dumps(path)], jobs)
+    dialogue = JsonWorkers([sys.executable, "-P", "-B", "-c", _MAIN, json.dumps(path)], jobs)
     done = 0
     try:
         for answer in dialogue.ask(patients):
-            yield Operation(lost=answer.reason) if isinstance(answer, Lost) else _operation(answer)
+            yield FixPlan(lost=answer.reason) if isinstance(answer, LostAnswer) else _parse_plan(answer)
             done += 1
     except UnprovenError as error:  # a repair that nobody could plan takes nothing from what was found
-        yield from [Operation(lost=error.what)] * (len(patients) - done)
+        yield from [FixPlan(lost=error.what)] * (len(patients) - done)
     finally:
         dialogue.close()
 
 
-def _operation(answer: dict[str, Any]) -> Operation:
+def _parse_plan(answer: dict[str, Any]) -> FixPlan:
     repairs = (
-        Repair(
-            Range(*one["within"]),
-            tuple(Edit(Range(*where), text) for where, text in one["edits"]),
-            one["reason"],
-            one["note"],
+        FStringRepair(
+            Range(*fields["within"]),
+            tuple(Edit(Range(*where), text) for where, text in fields["edits"]),
+            fields["reason"],
+            fields["note"],
         )
-        for one in answer["repairs"]
+        for fields in answer["repairs"]
     )
-    return Operation(tuple(repairs), answer["after"], tuple(answer["names"]))
+    return FixPlan(tuple(repairs), answer["after"], tuple(answer["names"]))
 
 
 def main() -> None:
@@ -122,28 +125,28 @@ def main() -> None:
     for line in sys.stdin.buffer:
         _limit("RLIMIT_CPU", int(sum(os.times()[:2])) + _SECONDS + len(line) // _PER_SECOND)
         text, minor, only = json.loads(line)
-        patient = Patient(text, minor, tuple(Range(*where) for where in only))
-        sys.stdout.write(json.dumps(_planned(patient)) + "\n")
+        patient = FixRequest(text, minor, tuple(Range(*where) for where in only))
+        sys.stdout.write(json.dumps(_plan_one(patient)) + "\n")
         sys.stdout.flush()
 
 
-def _planned(patient: Patient) -> dict[str, Any]:
-    from buildguard.fstrings.fix_plan import plan
-    from buildguard.fstrings.libcst_check import doubt
-    from buildguard.fstrings.rules import Lines
+def _plan_one(patient: FixRequest) -> dict[str, Any]:
+    from buildguard.fstrings.fix_plan import plan_rewrite
+    from buildguard.fstrings.libcst_check import find_doubt
+    from buildguard.fstrings.rules import LineIndex
 
-    lines = Lines(patient.text)
-    made = plan(patient.text, patient.minor, doubt, patient.only)
+    lines = LineIndex(patient.text)
+    rewrite = plan_rewrite(patient.text, patient.minor, find_doubt, patient.only)
     repairs = [
         {
-            "within": fix.judged.range,
+            "within": fix.verdict.range,
             "edits": [(lines.range(edit.start, edit.end), edit.text) for edit in fix.edits],
             "reason": fix.reason,
             "note": fix.note,
         }
-        for fix in made.fixes
+        for fix in rewrite.fixes
     ]
-    return {"repairs": repairs, "after": made.after, "names": made.lifted}
+    return {"repairs": repairs, "after": rewrite.after, "names": rewrite.lifted}
 
 
 def _limit(which: str, wanted: int) -> None:

@@ -41,24 +41,24 @@ def _plain(quote: str) -> str:
 
 
 @cache
-def _innocent() -> str:
+def _harmless_pattern() -> str:
     return "|".join((_triple('"'), _triple("'"), _single('"', "'"), _single("'", '"')))
 
 
 @cache
-def _nothing() -> re.Pattern[str]:
+def _harmless_prefix() -> re.Pattern[str]:
     """Everything up to the first literal that needs a close look; compiled when it is first needed."""
     plain = f"{_plain(chr(34))}|{_plain(chr(39))}"
     return re.compile(
         rf"(?>[^{_WORD}\"'#]++|[{_WORD}]++(?![\"'])|#[^\r\n]*+"
-        rf"|(?>(?!(?:{_F}|{_T})[\"'])[{_WORD}]++)?+(?>{plain})|{_F}(?>{_innocent()}))*+"
+        rf"|(?>(?!(?:{_F}|{_T})[\"'])[{_WORD}]++)?+(?>{plain})|{_F}(?>{_harmless_pattern()}))*+"
     )
 
 
 @cache
 def _suspects() -> list[re.Pattern[bytes]]:
     opens = rf"(?=[\"'])(?:(?<=[^{_BYTES}][fF])|(?<=[^{_BYTES}][rR][fF])|(?<=[^{_BYTES}][fF][rR]))"
-    return [re.compile(rf"{letter}[rR]?{opens}(?!{_innocent()})".encode()) for letter in "fF"]
+    return [re.compile(rf"{letter}[rR]?{opens}(?!{_harmless_pattern()})".encode()) for letter in "fF"]
 
 
 _INNER = re.compile(rb"\{[^\n\\{]*[fF][rR]?[\"']")
@@ -70,9 +70,9 @@ _TRIPLE = [re.compile(rf"{letter}[rR]?(?:\"\"\"|''')".encode()) for letter in "f
 
 def next_suspect(text: str, at: int) -> int:
     """Where, from a place between two tokens on, something stands that is not innocent; the end of the text if nothing."""
-    found = _nothing().match(text, at)
-    assert found is not None
-    return found.end()
+    match = _harmless_prefix().match(text, at)
+    assert match is not None
+    return match.end()
 
 
 def may_be_refused(data: bytes) -> bool:
@@ -87,9 +87,9 @@ def may_nest(data: bytes) -> bool:
     if not coding_of(data).is_utf8:
         return True
     inner = _INNER.search(data)
-    if any(one.search(data) for one in _TRIPLE):
+    if any(pattern.search(data) for pattern in _TRIPLE):
         return inner is not None or _INNER_OVER_LINES.search(data) is not None
-    return inner is not None and any(_is_within(data, found) for found in _INNER.finditer(data))
+    return inner is not None and any(_is_within(data, match) for match in _INNER.finditer(data))
 
 
 def _is_within(data: bytes, inner: re.Match[bytes]) -> bool:

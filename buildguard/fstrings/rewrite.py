@@ -14,8 +14,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from buildguard.fstrings import escape
-from buildguard.fstrings.escape import CannotError, Place
-from buildguard.fstrings.parser import Field, Nested, Plain, Text, Trivia
+from buildguard.fstrings.escape import QuoteContext, UnencodableError
+from buildguard.fstrings.parser import FString, LiteralText, PlainString, ReplacementField, Trivia
 from buildguard.fstrings.tokens import chains
 
 _QUOTES = ('"', "'", '"""', "'''")
@@ -44,7 +44,7 @@ _COMMENT_END = re.compile(rf"[ \t\f]*{_COMMENT}")
 _BREAKS = re.compile(rf"[ \t\f{_COMMENT}{_BREAK}]*{_BREAK}[ \t\f{_COMMENT}{_BREAK}]*")
 
 
-class Piece(NamedTuple):
+class SourcePiece(NamedTuple):
     """A piece of new source, what it costs, the constants that it needs by name, and the comments that it lost."""
 
     text: str
@@ -53,14 +53,14 @@ class Piece(NamedTuple):
     comments: tuple[tuple[int, str], ...] = ()
 
 
-def joined(pieces: Iterable[Piece], cost: int = 0) -> Piece:
+def join_pieces(pieces: Iterable[SourcePiece], cost: int = 0) -> SourcePiece:
     """Several pieces as one."""
     pieces = list(pieces)
-    return Piece(
-        "".join(one.text for one in pieces),
-        cost + sum(one.cost for one in pieces),
-        tuple(dict.fromkeys(lift for one in pieces for lift in one.lifted)),
-        tuple(comment for one in pieces for comment in one.comments),
+    return SourcePiece(
+        "".join(piece.text for piece in pieces),
+        cost + sum(piece.cost for piece in pieces),
+        tuple(dict.fromkeys(lift for piece in pieces for lift in piece.lifted)),
+        tuple(comment for piece in pieces for comment in piece.comments),
     )
 
 
@@ -70,114 +70,120 @@ class Rewriter:
     def __init__(self, text: str, name_for: Callable[[str, str], str]) -> None:
         self._text = text
         self._name_for = name_for
-        self._known: dict[tuple[object, ...], Piece | CannotError] = {}
+        self._known: dict[tuple[object, ...], SourcePiece | UnencodableError] = {}
 
-    def candidates(self, literal: Nested) -> Iterator[Piece]:
+    def candidates(self, literal: FString) -> Iterator[SourcePiece]:
         """The ways to write an outermost f-string, cheapest first; raises CannotError where there is none."""
-        found, reasons = [], []
+        accepted, reasons = [], []
         for quote in _outer_quotes(literal.quote):
             try:
                 piece = self._fstring(literal, quote, ())
-            except CannotError as error:
+            except UnencodableError as error:
                 reasons.append(error)
                 continue
             if quote == literal.quote and piece.cost <= _OUTER:
                 yield piece  # no other quotes cost less
                 continue
             more = 0 if quote == literal.quote else _OUTER if len(quote) == 1 else _OUTER_TRIPLE
-            found.append(piece._replace(cost=piece.cost + more))
-        yield from sorted(found, key=lambda one: one.cost)
-        if not found and reasons:
+            accepted.append(piece._replace(cost=piece.cost + more))
+        yield from sorted(accepted, key=lambda candidate: candidate.cost)
+        if not accepted and reasons:
             raise reasons[0]
 
     # -------------------------------------------------------------------------------- strings
 
-    def _fstring(self, literal: Nested, quote: str, around: tuple[str, ...]) -> Piece:
+    def _fstring(self, literal: FString, quote: str, around: tuple[str, ...]) -> SourcePiece:
         return self._once(("f", literal.start, quote, around), lambda: self._new_fstring(literal, quote, around))
 
-    def _new_fstring(self, literal: Nested, quote: str, around: tuple[str, ...]) -> Piece:
-        place = Place(quote, literal.raw, around)
+    def _new_fstring(self, literal: FString, quote: str, around: tuple[str, ...]) -> SourcePiece:
+        place = QuoteContext(quote, literal.raw, around)
         place.check_quote()
         body = self._body(literal.parts, place, 0, literal.raw)
-        text = escape.closed(body.text, place)
+        text = escape.protect_closing_quote(body.text, place)
         return body._replace(text=literal.prefix + quote + text + quote)
 
-    def _body(self, parts: Iterable[Text | Field], place: Place, depth: int, raw: bool, cost: int = 0) -> Piece:
+    def _body(
+        self, parts: Iterable[LiteralText | ReplacementField], place: QuoteContext, depth: int, raw: bool, cost: int = 0
+    ) -> SourcePiece:
         """Literal text and fields that were written for `raw` or not, at a place; `depth` is that of format specs."""
         parts = list(parts)
         if depth:
             self._check_agreed(parts)
         pieces = [self._part(part, place, depth, raw) for part in parts]
         for at in range(1, len(pieces)):
-            if escape.joins(pieces[at - 1].text, pieces[at].text):
-                own = at if isinstance(parts[at], Field) else at - 1
+            if escape.swallows_digit(pieces[at - 1].text, pieces[at].text):
+                own = at if isinstance(parts[at], ReplacementField) else at - 1
                 pieces[own] = self._unmerged(parts[own], place, depth, raw)
-        return joined(pieces, cost)
+        return join_pieces(pieces, cost)
 
-    def _unmerged(self, part: Text | Field, place: Place, depth: int, raw: bool) -> Piece:
-        if isinstance(part, Field):
+    def _unmerged(
+        self, part: LiteralText | ReplacementField, place: QuoteContext, depth: int, raw: bool
+    ) -> SourcePiece:
+        if isinstance(part, ReplacementField):
             return self._as_field(part, place, depth, raw)
-        raise CannotError("a digit would join the octal escape before it")
+        raise UnencodableError("a digit would join the octal escape before it")
 
-    def _check_agreed(self, spec: list[Text | Field]) -> None:
+    def _check_agreed(self, spec: list[LiteralText | ReplacementField]) -> None:
         """Raise CannotError for a format spec that not all releases from 3.12 on read alike."""
         for left, right in pairwise(spec):
-            if isinstance(left, Field) and isinstance(right, Field) and right.equal >= 0:
-                raise CannotError(_SHOWN_IN_SPEC)
-            if "{{" in self._text[right.start : right.end if isinstance(right, Text) else right.start + 2]:
-                raise CannotError("Pythons do not agree on doubled braces behind a field of a format spec")
+            if isinstance(left, ReplacementField) and isinstance(right, ReplacementField) and right.equal >= 0:
+                raise UnencodableError(_SHOWN_IN_SPEC)
+            if "{{" in self._text[right.start : right.end if isinstance(right, LiteralText) else right.start + 2]:
+                raise UnencodableError("Pythons do not agree on doubled braces behind a field of a format spec")
 
-    def _part(self, part: Text | Field, place: Place, depth: int, raw: bool) -> Piece:
-        if isinstance(part, Field):
+    def _part(self, part: LiteralText | ReplacementField, place: QuoteContext, depth: int, raw: bool) -> SourcePiece:
+        if isinstance(part, ReplacementField):
             return self._field(part, place, depth, raw)
         text = self._text[part.start : part.end]
         if raw and not place.raw and depth and "\\" in text:
-            raise CannotError(_RAW_SPEC)
+            raise UnencodableError(_RAW_SPEC)
         return self._text_piece(text, place, raw=raw, in_spec=depth > 0)
 
-    def _text_piece(self, text: str, place: Place, *, raw: bool, in_spec: bool) -> Piece:
+    def _text_piece(self, text: str, place: QuoteContext, *, raw: bool, in_spec: bool) -> SourcePiece:
         """Literal text of an f-string, as it stands in the source, at another place."""
         try:
-            return Piece(escape.text(text, place, raw=raw, in_spec=in_spec))
-        except CannotError:
+            return SourcePiece(escape.text(text, place, raw=raw, in_spec=in_spec))
+        except UnencodableError:
             return self._lifted_text(text, raw=raw, in_spec=in_spec)
 
-    def _lifted_text(self, text: str, *, raw: bool, in_spec: bool) -> Piece:
+    def _lifted_text(self, text: str, *, raw: bool, in_spec: bool) -> SourcePiece:
         if raw and in_spec and "\\" in text:
-            raise CannotError(_RAW_SPEC)
+            raise UnencodableError(_RAW_SPEC)
         constant = escape.as_constant(text, raw=raw, in_spec=in_spec)
         name = self._name_for(constant, "_text")
-        return Piece(f"{{{name}}}", _LIFT, ((name, constant),))
+        return SourcePiece(f"{{{name}}}", _LIFT, ((name, constant),))
 
-    def _string(self, token: Plain | Nested, here: tuple[str, ...]) -> Piece:
+    def _string(self, token: PlainString | FString, here: tuple[str, ...]) -> SourcePiece:
         """A string inside of a field, in the quotes that cost least."""
-        if isinstance(token, Nested) and token.is_template:
-            raise CannotError("a t-string is 3.14's, and no older Python has it")
+        if isinstance(token, FString) and token.is_template:
+            raise UnencodableError("a t-string is 3.14's, and no older Python has it")
         return self._cheapest(partial(self._in_quotes, token, quote, here) for quote in _inner_quotes(token.quote))
 
-    def _in_quotes(self, token: Plain | Nested, quote: str, here: tuple[str, ...]) -> Piece:
+    def _in_quotes(self, token: PlainString | FString, quote: str, here: tuple[str, ...]) -> SourcePiece:
         cost = 0 if quote == token.quote else _INNER if len(quote) == len(token.quote) else _INNER_SIZE
-        if isinstance(token, Nested):
+        if isinstance(token, FString):
             piece = self._fstring(token, quote, here)
             return piece._replace(cost=piece.cost + cost)
-        place = Place(quote, token.raw, here)
+        place = QuoteContext(quote, token.raw, here)
         place.check_quote()
-        return Piece(token.prefix + quote + escape.plain(self._text[token.body], place) + quote, cost)
+        return SourcePiece(token.prefix + quote + escape.plain(self._text[token.body], place) + quote, cost)
 
-    def _lifted(self, source: str, behind: int) -> Piece:
+    def _lifted(self, source: str, behind: int) -> SourcePiece:
         """A constant by its name; `behind` is where the literals that it stands for end."""
         name = self._name_for(source, "_separator" if self._text.startswith(".join(", behind) else "_text")
-        return Piece(name, _LIFT, ((name, source),))
+        return SourcePiece(name, _LIFT, ((name, source),))
 
     # -------------------------------------------------------------------------------- fields
 
-    def _field(self, field: Field, place: Place, depth: int, raw: bool) -> Piece:
+    def _field(self, field: ReplacementField, place: QuoteContext, depth: int, raw: bool) -> SourcePiece:
         key = ("field", field.start, place, depth)
         return self._once(key, lambda: self._cheapest(self._ways(field, place, depth, raw)))
 
-    def _ways(self, field: Field, place: Place, depth: int, raw: bool) -> list[Callable[[], Piece]]:
-        ways: list[Callable[[], Piece]] = []
-        if depth == _DEEPEST_SPEC - 1 and any(isinstance(part, Field) for part in field.spec or ()):
+    def _ways(
+        self, field: ReplacementField, place: QuoteContext, depth: int, raw: bool
+    ) -> list[Callable[[], SourcePiece]]:
+        ways: list[Callable[[], SourcePiece]] = []
+        if depth == _DEEPEST_SPEC - 1 and any(isinstance(part, ReplacementField) for part in field.spec or ()):
             ways += [partial(self._wrapped, field, quote, place, raw) for quote in _QUOTES]
         else:
             ways.append(lambda: self._as_field(field, place, depth, raw))
@@ -186,42 +192,44 @@ class Rewriter:
             ways.append(lambda: self._merged(sole, field, place, depth))
         return ways
 
-    def _wrapped(self, field: Field, quote: str, place: Place, raw: bool) -> Piece:
+    def _wrapped(self, field: ReplacementField, quote: str, place: QuoteContext, raw: bool) -> SourcePiece:
         """A format spec in a format spec, as an f-string of its own."""
-        inner = Place(quote, raw, place.here)
+        inner = QuoteContext(quote, raw, place.here)
         inner.check_quote()
         piece = self._field(field, inner, 0, raw)
         prefix = "rf" if raw else "f"
         return piece._replace(text=f"{{{prefix}{quote}{piece.text}{quote}}}", cost=piece.cost + _WRAP)
 
-    def _merged(self, token: Plain | Nested, field: Field, place: Place, depth: int) -> Piece:
+    def _merged(
+        self, token: PlainString | FString, field: ReplacementField, place: QuoteContext, depth: int
+    ) -> SourcePiece:
         """What a field without conversion and spec holds, merged into the text around it."""
         comments = self._comments(field.tokens)
-        if isinstance(token, Plain):
-            text = escape.braced(self._text[token.body], raw=token.raw, in_spec=depth > 0)
+        if isinstance(token, PlainString):
+            text = escape.double_braces(self._text[token.body], raw=token.raw, in_spec=depth > 0)
             text = escape.text(text, place, raw=token.raw, in_spec=depth > 0)
             if depth and place.raw and "\\" in text:
-                raise CannotError(_RAW_SPEC)
-            return Piece(text, _MERGE_TEXT, (), comments)
+                raise UnencodableError(_RAW_SPEC)
+            return SourcePiece(text, _MERGE_TEXT, (), comments)
         if depth:
             self._check_spec(token, place)
         piece = self._body(token.parts, place, depth, token.raw, _MERGE)
         return piece._replace(comments=(*comments, *piece.comments))
 
-    def _check_spec(self, token: Nested, place: Place) -> None:
+    def _check_spec(self, token: FString, place: QuoteContext) -> None:
         """Raise CannotError for what the text of a format spec cannot hold, or Pythons do not agree on there."""
-        texts = [self._text[part.start : part.end] for part in token.parts if isinstance(part, Text)]
+        texts = [self._text[part.start : part.end] for part in token.parts if isinstance(part, LiteralText)]
         if any("{{" in text or "}}" in text for text in texts):
-            raise CannotError("a format spec has no way to write a brace")
+            raise UnencodableError("a format spec has no way to write a brace")
         if place.raw and any("\\" in text for text in texts):
-            raise CannotError(_RAW_SPEC)
-        if any(isinstance(part, Field) and part.equal >= 0 for part in token.parts):
-            raise CannotError(_SHOWN_IN_SPEC)
+            raise UnencodableError(_RAW_SPEC)
+        if any(isinstance(part, ReplacementField) and part.equal >= 0 for part in token.parts):
+            raise UnencodableError(_SHOWN_IN_SPEC)
 
-    def _as_field(self, field: Field, place: Place, depth: int, raw: bool) -> Piece:
+    def _as_field(self, field: ReplacementField, place: QuoteContext, depth: int, raw: bool) -> SourcePiece:
         here = place.here
         code = self._code(field, here)
-        head, tail = Piece(""), ""
+        head, tail = SourcePiece(""), ""
         if field.equal >= 0:
             words = self._text[field.start + 1 : field.equal]
             if code.text == self._text[field.start + 1 : field.code_end] and self._fits(field, here):
@@ -232,154 +240,167 @@ class Rewriter:
                 tail = "" if field.conversion >= 0 or field.spec is not None else "!r"
         if field.conversion >= 0:
             tail += "!" + self._text[field.conversion]
-        pieces = [head, Piece("{"), code._replace(text=_apart(code.text)), Piece(tail)]
+        pieces = [head, SourcePiece("{"), code._replace(text=_separate_brace(code.text)), SourcePiece(tail)]
         if field.spec is not None:
-            pieces.append(Piece(":"))
+            pieces.append(SourcePiece(":"))
             pieces.append(self._body(field.spec, place, depth + 1, raw))
-        pieces.append(Piece("}", 0, (), self._comments(field.tokens, behind=field.code_end)))
-        return joined(pieces)
+        pieces.append(SourcePiece("}", 0, (), self._comments(field.tokens, behind=field.code_end)))
+        return join_pieces(pieces)
 
-    def _fits(self, field: Field, here: tuple[str, ...]) -> bool:
+    def _fits(self, field: ReplacementField, here: tuple[str, ...]) -> bool:
         """Whether the white space behind the `=` may stay as it is."""
-        behind = [one for one in field.tokens if field.code_end <= one.start < field.equal]
-        return all(one.kind == "newline" for one in behind if isinstance(one, Trivia)) and (
+        behind = [token for token in field.tokens if field.code_end <= token.start < field.equal]
+        return all(token.kind == "newline" for token in behind if isinstance(token, Trivia)) and (
             not behind or _all_triple(here)
         )
 
-    def _spelled(self, field: Field, place: Place, depth: int, raw: bool) -> Piece:
+    def _spelled(self, field: ReplacementField, place: QuoteContext, depth: int, raw: bool) -> SourcePiece:
         """The text that a `=` field prints, as literal text: its source without the comments."""
         words = self._without_comments(field)
         if depth:
-            raise CannotError(_SHOWN_IN_SPEC)
+            raise UnencodableError(_SHOWN_IN_SPEC)
         if any(part in words for part in _PRINTED_DIFFERENTLY):
-            raise CannotError(_PRINTED_REASON)
-        piece = self._text_piece(escape.braced(words, raw=raw, in_spec=False), place, raw=raw, in_spec=False)
+            raise UnencodableError(_PRINTED_REASON)
+        piece = self._text_piece(escape.double_braces(words, raw=raw, in_spec=False), place, raw=raw, in_spec=False)
         return piece._replace(cost=piece.cost + _SPELL)
 
-    def _without_comments(self, field: Field) -> str:
+    def _without_comments(self, field: ReplacementField) -> str:
         text, at = "", field.start + 1
         for comment in [one for one in field.tokens if isinstance(one, Trivia) and one.kind == "comment"]:
             if comment.end <= field.equal:
                 text += self._text[at : comment.start]
                 at = comment.end
                 if _is_open(text):
-                    raise CannotError("Python versions disagree on which comments belong to the text of a `=` field")
+                    raise UnencodableError(
+                        "Python versions disagree on which comments belong to the text of a `=` field"
+                    )
         return text + self._text[at : field.equal]
 
-    def _comments(self, tokens: Iterable[Plain | Nested | Trivia], behind: int = 0) -> tuple[tuple[int, str], ...]:
+    def _comments(
+        self, tokens: Iterable[PlainString | FString | Trivia], behind: int = 0
+    ) -> tuple[tuple[int, str], ...]:
         return tuple(
-            (one.start, self._text[one.start : one.end])
-            for one in tokens
-            if isinstance(one, Trivia) and one.kind == "comment" and one.start >= behind
+            (token.start, self._text[token.start : token.end])
+            for token in tokens
+            if isinstance(token, Trivia) and token.kind == "comment" and token.start >= behind
         )
 
-    def _sole(self, field: Field) -> Plain | Nested | None:
+    def _sole(self, field: ReplacementField) -> PlainString | FString | None:
         """The literal that is all of a field's expression, where there is one that formats as itself."""
-        strings = [one for one in field.tokens if not isinstance(one, Trivia)]
-        if len(strings) != 1 or (isinstance(strings[0], Plain) and "b" in strings[0].prefix.lower()):
+        strings = [token for token in field.tokens if not isinstance(token, Trivia)]
+        if len(strings) != 1 or (isinstance(strings[0], PlainString) and "b" in strings[0].prefix.lower()):
             return None
-        if isinstance(strings[0], Nested) and strings[0].is_template:
+        if isinstance(strings[0], FString) and strings[0].is_template:
             return None
         rest = [self._text[field.start + 1 : strings[0].start], self._text[strings[0].end : field.code_end]]
-        for one in reversed(field.tokens):
-            if isinstance(one, Trivia) and one.start < field.code_end:
-                side, base = (0, field.start + 1) if one.start < strings[0].start else (1, strings[0].end)
-                rest[side] = rest[side][: one.start - base] + rest[side][one.end - base :]
-        before, after = ("".join(one.split()) for one in rest)
+        for token in reversed(field.tokens):
+            if isinstance(token, Trivia) and token.start < field.code_end:
+                side, base = (0, field.start + 1) if token.start < strings[0].start else (1, strings[0].end)
+                rest[side] = rest[side][: token.start - base] + rest[side][token.end - base :]
+        before, after = ("".join(code.split()) for code in rest)
         return strings[0] if set(before) <= {"("} and after == ")" * len(before) else None
 
     # -------------------------------------------------------------------------------- code
 
-    def _code(self, field: Field, here: tuple[str, ...]) -> Piece:
+    def _code(self, field: ReplacementField, here: tuple[str, ...]) -> SourcePiece:
         """The expression of a field: its strings in quotes that fit, its comments gone, its lines joined."""
-        pieces: list[Piece] = []
+        pieces: list[SourcePiece] = []
         at, lines = field.start + 1, _all_triple(here)
-        for chain in chains(self._text, [one for one in field.tokens if one.start < field.code_end]):
-            pieces.append(Piece(self._text[at : chain[0].start]))
+        for chain in chains(self._text, [token for token in field.tokens if token.start < field.code_end]):
+            pieces.append(SourcePiece(self._text[at : chain[0].start]))
             at = chain[-1].end
             if isinstance(chain[0], Trivia):
                 pieces.append(self._trivia(chain[0], lines=lines))
             else:
                 pieces.append(self._chain(chain, here, lines=lines))
-        pieces.append(Piece(self._text[at : field.code_end]))
+        pieces.append(SourcePiece(self._text[at : field.code_end]))
         for index in range(1, len(pieces) - 1):
             if pieces[index].lifted:
-                pieces[index] = _spaced(pieces[index], pieces[index - 1].text, pieces[index + 1].text)
-        piece = joined(pieces)
+                pieces[index] = _with_spaces(pieces[index], pieces[index - 1].text, pieces[index + 1].text)
+        piece = join_pieces(pieces)
         text = _COMMENT_END.sub("", _COMMENT_LINE.sub("", _BREAKS.sub(_join, piece.text)))
         return piece._replace(text=text)
 
-    def _trivia(self, trivia: Trivia, *, lines: bool) -> Piece:
+    def _trivia(self, trivia: Trivia, *, lines: bool) -> SourcePiece:
         source = self._text[trivia.start : trivia.end]
         if trivia.kind == "comment":
-            return Piece(_COMMENT, 0, (), ((trivia.start, source),))
-        return Piece(source.lstrip("\\")) if lines else Piece(_BREAK, _JOIN)
+            return SourcePiece(_COMMENT, 0, (), ((trivia.start, source),))
+        return SourcePiece(source.lstrip("\\")) if lines else SourcePiece(_BREAK, _JOIN)
 
-    def _chain(self, chain: Sequence[Plain | Nested | Trivia], here: tuple[str, ...], *, lines: bool) -> Piece:
+    def _chain(
+        self, chain: Sequence[PlainString | FString | Trivia], here: tuple[str, ...], *, lines: bool
+    ) -> SourcePiece:
         """Strings side by side, which are one constant or one f-string."""
-        strings = [one for one in chain if not isinstance(one, Trivia)]
-        constant = all(isinstance(one, Plain) for one in strings)
-        ways: list[Callable[[], Piece]] = [lambda: self._side_by_side(chain, here, lines=lines, alone=constant)]
+        strings = [token for token in chain if not isinstance(token, Trivia)]
+        constant = all(isinstance(token, PlainString) for token in strings)
+        ways: list[Callable[[], SourcePiece]] = [lambda: self._side_by_side(chain, here, lines=lines, alone=constant)]
         if constant:
-            source = " ".join(self._text[one.start : one.end] for one in strings)
+            source = " ".join(self._text[token.start : token.end] for token in strings)
             ways.append(lambda: self._lifted(source, chain[-1].end)._replace(comments=self._comments(chain)))
         return self._cheapest(ways)
 
     def _side_by_side(
-        self, chain: Sequence[Plain | Nested | Trivia], here: tuple[str, ...], *, lines: bool, alone: bool
-    ) -> Piece:
-        pieces: list[Piece] = []
+        self, chain: Sequence[PlainString | FString | Trivia], here: tuple[str, ...], *, lines: bool, alone: bool
+    ) -> SourcePiece:
+        pieces: list[SourcePiece] = []
         at = chain[0].start
-        for one in chain:
+        for token in chain:
             # two literals that touch could become the three quotes of one
-            touching = at == one.start > chain[0].start and not isinstance(one, Trivia)
-            pieces.append(Piece(" " if touching else self._text[at : one.start]))
-            at = one.end
-            if isinstance(one, Trivia):
-                pieces.append(self._trivia(one, lines=lines))
-            elif alone or isinstance(one, Nested):
-                pieces.append(self._string(one, here))
+            touching = at == token.start > chain[0].start and not isinstance(token, Trivia)
+            pieces.append(SourcePiece(" " if touching else self._text[at : token.start]))
+            at = token.end
+            if isinstance(token, Trivia):
+                pieces.append(self._trivia(token, lines=lines))
+            elif alone or isinstance(token, FString):
+                pieces.append(self._string(token, here))
             else:
-                pieces.append(self._beside_fstring(one, here))
-        return joined(pieces)
+                pieces.append(self._beside_fstring(token, here))
+        return join_pieces(pieces)
 
-    def _beside_fstring(self, token: Plain, here: tuple[str, ...]) -> Piece:
+    def _beside_fstring(self, token: PlainString, here: tuple[str, ...]) -> SourcePiece:
         """A plain string beside an f-string: where it must be lifted, an f-string holds its name."""
         return self._cheapest([lambda: self._string(token, here), lambda: self._lifted_fstring(token, here)])
 
-    def _lifted_fstring(self, token: Plain, here: tuple[str, ...]) -> Piece:
-        quote = next((one for one in _QUOTES if not Place(one, raw=False, around=here).conflicts(one)), None)
+    def _lifted_fstring(self, token: PlainString, here: tuple[str, ...]) -> SourcePiece:
+        quote = next(
+            (
+                candidate
+                for candidate in _QUOTES
+                if not QuoteContext(candidate, raw=False, around=here).conflicts(candidate)
+            ),
+            None,
+        )
         if quote is None:
-            raise CannotError("every kind of quotes is taken by the f-strings around it")
+            raise UnencodableError("every kind of quotes is taken by the f-strings around it")
         lifted = self._lifted(self._text[token.start : token.end], token.end)
         return lifted._replace(text=f"f{quote}{{{lifted.text}}}{quote}")
 
     # -------------------------------------------------------------------------------- choosing
 
-    def _cheapest(self, ways: Iterable[Callable[[], Piece]]) -> Piece:
-        best: Piece | None = None
-        reason: CannotError | None = None
+    def _cheapest(self, ways: Iterable[Callable[[], SourcePiece]]) -> SourcePiece:
+        best: SourcePiece | None = None
+        reason: UnencodableError | None = None
         for way in ways:
             try:
                 piece = way()
-            except CannotError as error:
+            except UnencodableError as error:
                 reason = reason or error
                 continue
             if best is None or piece.cost < best.cost:
                 best = piece
         if best is None:
-            raise reason or CannotError("there is no other way to write it")
+            raise reason or UnencodableError("there is no other way to write it")
         return best
 
-    def _once(self, key: tuple[object, ...], make: Callable[[], Piece]) -> Piece:
+    def _once(self, key: tuple[object, ...], make: Callable[[], SourcePiece]) -> SourcePiece:
         known = self._known.get(key)
         if known is None:
             try:
                 known = make()
-            except CannotError as error:
+            except UnencodableError as error:
                 known = error
             self._known[key] = known
-        if isinstance(known, CannotError):
+        if isinstance(known, UnencodableError):
             raise known
         return known
 
@@ -395,31 +416,37 @@ def _is_open(code: str) -> bool:
 
 def _outer_quotes(quote: str) -> list[str]:
     """The quotes that an outermost f-string may get, its own first; lines in it keep it triple-quoted."""
-    return [quote, *(one for one in _QUOTES if one != quote and len(one) >= len(quote))]
+    return [quote, *(candidate for candidate in _QUOTES if candidate != quote and len(candidate) >= len(quote))]
 
 
 def _inner_quotes(quote: str) -> list[str]:
-    return [quote, *sorted((one for one in _QUOTES if one != quote), key=lambda one: len(one) != len(quote))]
+    return [
+        quote,
+        *sorted(
+            (candidate for candidate in _QUOTES if candidate != quote),
+            key=lambda candidate: len(candidate) != len(quote),
+        ),
+    ]
 
 
 def _all_triple(quotes: tuple[str, ...]) -> bool:
     return all(len(quote) > 1 for quote in quotes)
 
 
-def _spaced(piece: Piece, before: str, after: str) -> Piece:
+def _with_spaces(piece: SourcePiece, before: str, after: str) -> SourcePiece:
     """A name in place of a string literal needs white space where the quotes needed none."""
     left = " " if _WORD.match(before[-1:]) and _WORD.match(piece.text) else ""
     right = " " if _WORD.match(after[:1]) and _WORD.match(piece.text[-1:]) else ""
     return piece._replace(text=left + piece.text + right)
 
 
-def _join(found: re.Match[str]) -> str:
-    text = found.string
-    if found.start() == 0 or found.end() == len(text) or text[found.start() - 1] in "([{" or text[found.end()] in ")]}":
+def _join(match: re.Match[str]) -> str:
+    text = match.string
+    if match.start() == 0 or match.end() == len(text) or text[match.start() - 1] in "([{" or text[match.end()] in ")]}":
         return ""
     return " "
 
 
-def _apart(code: str) -> str:
+def _separate_brace(code: str) -> str:
     """An expression that starts with a brace must not touch the field's own."""
     return f" {code}" if code.startswith("{") else code

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Finding, Range, Severity
-from buildguard.fstrings.parser import Nested, TooDeep, suspects
-from buildguard.fstrings.violations import occurrences
+from buildguard.fstrings.parser import FString, OvernestedString, find_suspects
+from buildguard.fstrings.violations import find_violations
 from buildguard.project import source_text
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
@@ -38,25 +38,25 @@ _HINTS = {
 }
 
 
-class Judged(NamedTuple):
+class FStringVerdict(NamedTuple):
     """An outermost f-string with something to be said of it; `range` is all of the literal."""
 
-    literal: Nested | TooDeep
+    literal: FString | OvernestedString
     range: Range
     findings: tuple[Finding, ...]
 
     @property
     def refused(self) -> bool:
         """Whether the target refuses it."""
-        return any(one.code in RULE_ERRORS for one in self.findings)
+        return any(finding.code in RULE_ERRORS for finding in self.findings)
 
 
-class Lines:
+class LineIndex:
     """Turns offsets in a decoded text into lines and columns."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._starts = [0, *(found.end() for found in _NEWLINE.finditer(text))]
+        self._starts = [0, *(match.end() for match in _NEWLINE.finditer(text))]
 
     def place(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset, both from 1."""
@@ -73,34 +73,34 @@ class Lines:
         return self._text[self._starts[line - 1] : end].rstrip("\r\n")[:400]
 
 
-def judge(text: str, minor: int) -> Iterator[Judged]:
+def judge(text: str, minor: int) -> Iterator[FStringVerdict]:
     """Each outermost f-string of a decoded source that Python 3.`minor` refuses, or that deserves a warning."""
-    lines: Lines | None = None
-    for literal in suspects(text):
-        found = occurrences(text, literal, minor)
-        if not found:
+    lines: LineIndex | None = None
+    for literal in find_suspects(text):
+        violations = find_violations(text, literal, minor)
+        if not violations:
             continue
-        lines = lines or Lines(text)
+        lines = lines or LineIndex(text)
         whole = lines.range(literal.start, literal.end)
-        yield Judged(
+        yield FStringVerdict(
             literal,
             whole,
             tuple(
                 Finding(
-                    one.code,
-                    lines.range(one.start, one.end),
-                    _message(one.code, one.what),
-                    _HINTS[one.code],
-                    lines.excerpt(lines.place(one.start)[0]),
-                    Severity.ERROR if one.code in RULE_ERRORS else Severity.WARNING,
+                    violation.code,
+                    lines.range(violation.start, violation.end),
+                    _message(violation.code, violation.what),
+                    _HINTS[violation.code],
+                    lines.excerpt(lines.place(violation.start)[0]),
+                    Severity.ERROR if violation.code in RULE_ERRORS else Severity.WARNING,
                     whole,
                 )
-                for one in found
+                for violation in violations
             ),
         )
 
 
-def masked(text: str, minor: int) -> str:
+def mask_fstrings(text: str, minor: int) -> str:
     """A source with every f-string that 3.`minor` refuses replaced by an empty one that ends at the same place."""
     pieces, at = [], 0
     for judged in judge(text, minor):
@@ -115,13 +115,13 @@ def _empty(literal: str) -> str:
     if not newlines:
         return 'f""'.ljust(len(literal))
     # its last line may be no longer than one quote
-    return 'f"' + "".join(f"\\{one}" for one in newlines) + '"'.rjust(len(_NEWLINE.split(literal)[-1]))
+    return 'f"' + "".join(f"\\{newline}" for newline in newlines) + '"'.rjust(len(_NEWLINE.split(literal)[-1]))
 
 
 def findings(data: bytes, minor: int) -> tuple[Finding, ...]:
     """BG201 to BG207 of one source for the target 3.`minor`; nothing where its bytes cannot be decoded."""
-    text = source_text.decoded(data)
-    return () if text is None else tuple(one for judged in judge(text, minor) for one in judged.findings)
+    text = source_text.decode_source(data)
+    return () if text is None else tuple(finding for judged in judge(text, minor) for finding in judged.findings)
 
 
 def _message(code: str, what: str) -> str:

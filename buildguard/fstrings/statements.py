@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from buildguard.fstrings.parser import OPENING, Reader, is_field_prefix, token_end
+from buildguard.fstrings.parser import OPENING, LiteralReader, is_field_prefix, token_end
 
 _TOKEN = re.compile(rf"\#[^\r\n]*|\\(?:\r\n|[\r\n])|\r\n|[\r\n]|{OPENING}|[A-Za-z0-9_\x80-\U0010ffff]+|[^ \t\f]")
 _BLANK = re.compile(r"[ \t\f]*")
@@ -37,7 +37,7 @@ class Statement(NamedTuple):
 
 def statements(text: str) -> list[Statement]:
     """The logical lines of a source that hold more than a comment."""
-    found: list[Statement] = []
+    lines: list[Statement] = []
     headers: list[int] = []
     begun, brackets, line = False, 0, 0
     for start, end, kind in _tokens(text):
@@ -49,9 +49,9 @@ def statements(text: str) -> list[Statement]:
             continue
         if not begun:
             begun = True
-            found.append(_statement(text, line, start, found, headers))
+            lines.append(_statement(text, line, start, lines, headers))
         brackets = max(0, brackets + {"open": 1, "close": -1}.get(kind, 0))
-    return found
+    return lines
 
 
 def comments(text: str) -> Iterator[tuple[int, int]]:
@@ -62,8 +62,8 @@ def comments(text: str) -> Iterator[tuple[int, int]]:
 def _statement(text: str, line: int, start: int, before: list[Statement], headers: list[int]) -> Statement:
     """The logical line that begins there; `headers` are the numbers of those that it may stand below."""
     word = _FIRST_WORD.match(text, start)
-    found = _BLANK.match(text, line)
-    blank = found.group() if found else ""  # a continued line may come before the first token
+    match = _BLANK.match(text, line)
+    blank = match.group() if match else ""  # a continued line may come before the first token
     indent = len(blank.rpartition("\f")[2].expandtabs(_TAB))
     while headers and before[headers[-1]].indent >= indent:
         headers.pop()
@@ -74,13 +74,13 @@ def _statement(text: str, line: int, start: int, before: list[Statement], header
 
 def _tokens(text: str) -> Iterator[tuple[int, int, str]]:
     at = 0
-    reader = Reader(text)
-    while (found := _TOKEN.search(text, at)) is not None:
-        start, at, char = found.start(), found.end(), found.group()[0]
-        if found["quote"] is not None:
+    reader = LiteralReader(text)
+    while (match := _TOKEN.search(text, at)) is not None:
+        start, at, char = match.start(), match.end(), match.group()[0]
+        if match["quote"] is not None:
             kind = "string"
-            literal = reader.read(found) if is_field_prefix(found["prefix"]) else None
-            end = literal.end if literal else token_end(text, found.end(), found["quote"])
+            literal = reader.read(match) if is_field_prefix(match["prefix"]) else None
+            end = literal.end if literal else token_end(text, match.end(), match["quote"])
             at = end or len(text)
         elif char in "\r\n":
             kind = "newline"
@@ -93,50 +93,50 @@ def _tokens(text: str) -> Iterator[tuple[int, int, str]]:
         yield start, at, kind
 
 
-def place_before(found: Sequence[Statement], offset: int) -> Statement:
+def place_before(lines: Sequence[Statement], offset: int) -> Statement:
     """The statement before which something can be bound that the code at an offset then sees.
 
     That is the statement itself; the whole compound statement for one of its later clauses; the decorators with what
     they decorate; and never a place in the body of a class, where a name would become an attribute.
     """
-    at = bisect_right(found, offset, key=lambda one: one.start) - 1
+    at = bisect_right(lines, offset, key=lambda statement: statement.start) - 1
     while True:
-        at = _decorators(found, _whole(found, at))
-        owner = _owner(found, at)
-        if owner < 0 or found[owner].word != "class":
-            return found[at]
+        at = _decorators(lines, _whole(lines, at))
+        owner = _owner(lines, at)
+        if owner < 0 or lines[owner].word != "class":
+            return lines[at]
         at = owner
 
 
-def _whole(found: Sequence[Statement], at: int) -> int:
+def _whole(lines: Sequence[Statement], at: int) -> int:
     """The first clause of the compound statement that a clause belongs to."""
     while True:
-        if found[at].word in _CLAUSES:
-            above = _above(found, at, found[at].indent)
+        if lines[at].word in _CLAUSES:
+            above = _previous_statement(lines, at, lines[at].indent)
             if above is None:
                 return at
             at = above
             continue
-        parent = found[at].parent
-        if parent < 0 or found[parent].word != "match":
+        parent = lines[at].parent
+        if parent < 0 or lines[parent].word != "match":
             return at
         at = parent
 
 
-def _above(found: Sequence[Statement], at: int, indent: int) -> int | None:
+def _previous_statement(lines: Sequence[Statement], at: int, indent: int) -> int | None:
     """The statement before `at` that is no deeper; None where there is none, which no Python accepts."""
-    return next((index for index in range(at - 1, -1, -1) if found[index].indent <= indent), None)
+    return next((index for index in range(at - 1, -1, -1) if lines[index].indent <= indent), None)
 
 
-def _owner(found: Sequence[Statement], at: int) -> int:
+def _owner(lines: Sequence[Statement], at: int) -> int:
     """The `def` or `class` that a statement stands in, -1 for none."""
-    parent = found[at].parent
-    while parent >= 0 and not _SCOPE.fullmatch(found[parent].word):
-        parent = found[parent].parent
+    parent = lines[at].parent
+    while parent >= 0 and not _SCOPE.fullmatch(lines[parent].word):
+        parent = lines[parent].parent
     return parent
 
 
-def _decorators(found: Sequence[Statement], at: int) -> int:
-    while at > 0 and found[at - 1].word == "@" and found[at - 1].indent == found[at].indent:
+def _decorators(lines: Sequence[Statement], at: int) -> int:
+    while at > 0 and lines[at - 1].word == "@" and lines[at - 1].indent == lines[at].indent:
         at -= 1
     return at

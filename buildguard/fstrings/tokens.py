@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from buildguard.fstrings.parser import Nested, Plain, Trivia
+from buildguard.fstrings.parser import FString, PlainString, Trivia
 
 
-def chains(text: str, tokens: Sequence[Plain | Nested | Trivia]) -> list[list[Plain | Nested | Trivia]]:
+def chains(text: str, tokens: Sequence[PlainString | FString | Trivia]) -> list[list[PlainString | FString | Trivia]]:
     """Strings with nothing but white space between them belong together; every other token stands alone."""
-    found: list[list[Plain | Nested | Trivia]] = []
-    pending: list[Plain | Nested | Trivia] = []  # trivia behind a string, which another string may follow
-    for one in tokens:
-        last = (pending or (found[-1] if found else []))[-1:]
-        near = bool(last) and not text[last[0].end : one.start].strip(" \t\f")
-        in_chain = bool(found) and not isinstance(found[-1][-1], Trivia) and near
-        if isinstance(one, Trivia):
+    groups: list[list[PlainString | FString | Trivia]] = []
+    pending: list[PlainString | FString | Trivia] = []  # trivia behind a string, which another string may follow
+    for token in tokens:
+        last = (pending or (groups[-1] if groups else []))[-1:]
+        near = bool(last) and not text[last[0].end : token.start].strip(" \t\f")
+        in_chain = bool(groups) and not isinstance(groups[-1][-1], Trivia) and near
+        if isinstance(token, Trivia):
             if in_chain:
-                pending.append(one)
+                pending.append(token)
             else:
-                found += [[trivia] for trivia in pending]
+                groups += [[trivia] for trivia in pending]
                 pending = []
-                found.append([one])
+                groups.append([token])
         elif in_chain:
-            found[-1] += [*pending, one]
+            groups[-1] += [*pending, token]
             pending = []
         else:
-            found += [[trivia] for trivia in pending]
+            groups += [[trivia] for trivia in pending]
             pending = []
-            found.append([one])
-    return found + [[trivia] for trivia in pending]
+            groups.append([token])
+    return groups + [[trivia] for trivia in pending]

@@ -47,18 +47,18 @@ def emulator(variable: str, environ: Mapping[str, str] = os.environ) -> Endpoint
     text = environ.get(variable, "")
     if not text:
         return None
-    found = urlsplit(text if "://" in text else f"http://{text}")
+    address = urlsplit(text if "://" in text else f"http://{text}")
     try:
-        port = found.port
+        port = address.port
     except ValueError:
         port = None
-    if found.scheme not in {"grpc", "http"} or not found.hostname or not port:
+    if address.scheme not in {"grpc", "http"} or not address.hostname or not port:
         raise UsageError(f"{variable}={text} is no address", hint=f"{variable}=http://127.0.0.1:PORT")
-    if not _is_loopback(found.hostname):
+    if not _is_loopback(address.hostname):
         raise UsageError(
-            f"{variable} names {found.hostname}, and an emulator has to be on this machine", hint="127.0.0.1"
+            f"{variable} names {address.hostname}, and an emulator has to be on this machine", hint="127.0.0.1"
         )
-    return Endpoint(found.scheme, f"{found.hostname}:{port}")
+    return Endpoint(address.scheme, f"{address.hostname}:{port}")
 
 
 def _is_loopback(host: str) -> bool:
@@ -85,19 +85,19 @@ def credentials() -> tuple[Any, str]:
 
     Where gcloud is told to impersonate a service account, so is this.
     """
-    with plainly("finding Google credentials"):
+    with translate_errors("finding Google credentials"):
         import google.auth
         from google.auth import impersonated_credentials
 
-        found, project = google.auth.default(scopes=_SCOPES)
+        google_credentials, project = google.auth.default(scopes=_SCOPES)
         account = os.environ.get(IMPERSONATE)
         if account:
-            found = impersonated_credentials.Credentials(found, account, _SCOPES)
-        return found, project or ""
+            google_credentials = impersonated_credentials.Credentials(google_credentials, account, _SCOPES)
+        return google_credentials, project or ""
 
 
 @contextmanager
-def plainly(doing: str) -> Iterator[None]:
+def translate_errors(doing: str) -> Iterator[None]:
     """Turn what Google's libraries raise into one UnprovenError, in words and with the next step."""
     try:
         from google.api_core.exceptions import GoogleAPICallError, RetryError
@@ -113,9 +113,9 @@ def plainly(doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def over_http(doing: str) -> Iterator[None]:
+def translate_http_errors(doing: str) -> Iterator[None]:
     """The same for what is asked over HTTP, where somebody else may answer: a login page, a proxy."""
-    with plainly(doing):
+    with translate_errors(doing):
         from google.auth.exceptions import GoogleAuthError
         from requests import RequestException
         from requests.exceptions import InvalidJSONError
@@ -153,19 +153,19 @@ def _words(error: Exception) -> tuple[str, str]:
     )
     for kind, words, hint in known:
         if isinstance(error, kind):
-            return words.format(said(getattr(error, "cause", None) or error)), hint
-    return said(error), ""
+            return words.format(error_text(getattr(error, "cause", None) or error)), hint
+    return error_text(error), ""
 
 
-def said(error: Any) -> str:
+def error_text(error: Any) -> str:
     """What an error of Google's says, on one line, without anything secret in it."""
     try:
         text = error.response.json()["error"]["message"]  # REST answers carry their own words
     except (AttributeError, ValueError, KeyError, TypeError):
         text = str(getattr(error, "message", "") or error)
-    return hidden(" ".join(str(text).split()))[:300]
+    return redact(" ".join(str(text).split()))[:300]
 
 
-def hidden(text: str) -> str:
+def redact(text: str) -> str:
     """A text without tokens, keys and signatures."""
     return _SECRET.sub(lambda match: f"{match['name'] or ''}…", text)

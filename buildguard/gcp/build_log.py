@@ -9,30 +9,36 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from buildguard.errors import UnprovenError
-from buildguard.gcp.cloud_build import CloudBuild, Seen
-from buildguard.gcp.storage import Storage
+from buildguard.gcp.cloud_build import BuildStatus, CloudBuildClient
+from buildguard.gcp.storage import StorageClient
 
 _STEP_LINE = re.compile(r'Step #(?P<step>\d+)(?: - "[^"]*")?: (?P<text>.*\S)')
 _LAST_LINES, _LONGEST_LINE = 5, 200
 
 
-class Heard(NamedTuple):
+class BuildLogSink(NamedTuple):
     """Who hears of a build: its log line by line, the build itself while it runs (None once it does not), and notes."""
 
     say: Callable[[str], object]
-    running: Callable[[Seen | None], object]
+    running: Callable[[BuildStatus | None], object]
     note: Callable[[str], object]
 
 
-def followed(builds: CloudBuild, storage: Storage, build: Seen, limits: tuple[float, float], heard: Heard) -> Seen:
+def follow_build(
+    builds: CloudBuildClient,
+    storage: StorageClient,
+    build: BuildStatus,
+    limits: tuple[float, float],
+    heard: BuildLogSink,
+) -> BuildStatus:
     """Follow a build to its end, its log shown as it grows; `limits` are its own seconds and those that its queue adds.
 
     Whoever is interrupted meanwhile leaves it running, and `heard` is not told otherwise. Raises UnprovenError as waiting does.
     """
     heard.running(build)
-    tail = Tail(storage, build, heard.say)
+    tail = LogTail(storage, build, heard.say)
     try:
-        return builds.wait(build, limits[0], told=lambda _seen: tail.more(), grace=limits[1])
+        return builds.wait(build, limits[0], report=lambda _seen: tail.more(), grace=limits[1])
     finally:
         tail.more()
         for note in tail.notes:
@@ -41,7 +47,7 @@ def followed(builds: CloudBuild, storage: Storage, build: Seen, limits: tuple[fl
             heard.running(None)
 
 
-def place_of(build: Seen) -> tuple[str, str]:
+def place_of(build: BuildStatus) -> tuple[str, str]:
     """The bucket and the object that a build's log is written to; the bucket is empty where there is none."""
     bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
     return bucket, "/".join(part for part in (folder.strip("/"), f"log-{build.id}.txt") if part)
@@ -64,10 +70,10 @@ class StepLogs:
         return tuple(self._lines[step])
 
 
-class Tail:
+class LogTail:
     """The log of one build; `hear` is given each whole line."""
 
-    def __init__(self, storage: Storage, build: Seen, hear: Callable[[str], object]) -> None:
+    def __init__(self, storage: StorageClient, build: BuildStatus, hear: Callable[[str], object]) -> None:
         self._storage = storage
         self._bucket, self._name = place_of(build)
         self._hear = hear

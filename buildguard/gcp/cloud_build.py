@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from buildguard.errors import BuildRunsError, UnprovenError, UsageError
 from buildguard.gcp import auth
-from buildguard.gcp.auth import plainly
+from buildguard.gcp.auth import translate_errors
 from buildguard.system import threads
 
 QUEUED, WORKING, PENDING, SUCCESS = "QUEUED", "WORKING", "PENDING", "SUCCESS"
@@ -35,7 +35,7 @@ class Provenance(NamedTuple):
     md5: str
 
 
-class Seen(NamedTuple):
+class BuildStatus(NamedTuple):
     """A build as Cloud Build tells it: results are there only for one that succeeded.
 
     `kind` is the type of failure (USER_BUILD_STEP, FETCH_SOURCE_FAILED …), `steps` the status and exit code of each step,
@@ -84,23 +84,23 @@ class Seen(NamedTuple):
         return f"{self.status}{kind}{f': {self.detail}' if self.detail else ''}"
 
 
-class CloudBuild:
+class CloudBuildClient:
     """A connection to Cloud Build in one region, or to an emulator of it."""
 
     def __init__(self, project: str = "", region: str = "global", pause: float = 0) -> None:
         """`pause` is the first wait between two questions, in seconds. Raises UnprovenError without credentials or project."""
         self._pause = pause or FIRST_PAUSE
         local = auth.emulator(auth.CLOUDBUILD)
-        with plainly("reaching Cloud Build"):
+        with translate_errors("reaching Cloud Build"):
             from google.cloud.devtools import cloudbuild_v1
 
             self._types = cloudbuild_v1
             if local is not None:
-                self._client = _emulated(cloudbuild_v1, local)
+                self._client = _emulator_client(cloudbuild_v1, local)
                 own = auth.project()
             else:
-                found, own = auth.credentials()
-                self._client = cloudbuild_v1.CloudBuildClient(credentials=found)
+                credentials, own = auth.credentials()
+                self._client = cloudbuild_v1.CloudBuildClient(credentials=credentials)
         self.project = project or own
         if not self.project:
             raise UnprovenError(
@@ -108,67 +108,67 @@ class CloudBuild:
             )
         self._parent = f"projects/{self.project}/locations/{region}"
 
-    def submit(self, build: Mapping[str, Any], tell: Callable[[str], object] = lambda _text: None) -> Seen:
+    def submit(self, build: Mapping[str, Any], tell: Callable[[str], object] = lambda _text: None) -> BuildStatus:
         """Start a build, given as the API's JSON has it; a retry after a lost answer finds the first one.
 
         The SHA-256 of the fetched source is always asked for. Raises UnprovenError where it cannot be started.
         """
         import json
 
-        with plainly("submitting the build"):
+        with translate_errors("submitting the build"):
             from google.api_core import exceptions as api
 
             tag = f"{_TAG}-{uuid.uuid4()}"
-            made = self._types.Build.from_json(json.dumps(build))
-            made.tags = [*made.tags, tag]
-            made.options.source_provenance_hash = [self._types.Hash.HashType.SHA256]
-            request = self._types.CreateBuildRequest(parent=self._parent, project_id=self.project, build=made)
+            message = self._types.Build.from_json(json.dumps(build))
+            message.tags = [*message.tags, tag]
+            message.options.source_provenance_hash = [self._types.Hash.HashType.SHA256]
+            request = self._types.CreateBuildRequest(parent=self._parent, project_id=self.project, build=message)
             for attempt in range(_TRIES):
                 try:
                     operation = self._client.create_build(request=request, timeout=60)
                     return self.get(operation.metadata.build.id)
                 except (api.ServiceUnavailable, api.DeadlineExceeded, api.InternalServerError, api.BadGateway) as error:
                     # it may have been started all the same
-                    found = self._tagged(tag)
-                    if found is not None:
-                        return found
+                    status = self._tagged(tag)
+                    if status is not None:
+                        return status
                     if attempt == _TRIES - 1:
                         raise
-                    tell(f"Cloud Build did not answer ({auth.said(error)}), trying again")
+                    tell(f"Cloud Build did not answer ({auth.error_text(error)}), trying again")
                 except api.ResourceExhausted as error:
                     if attempt == _TRIES - 1:
                         raise
-                    tell(f"Cloud Build is over its quota ({auth.said(error)}), waiting")
+                    tell(f"Cloud Build is over its quota ({auth.error_text(error)}), waiting")
                 time.sleep(self._pause * 2**attempt)
         raise AssertionError
 
-    def _tagged(self, tag: str) -> Seen | None:
+    def _tagged(self, tag: str) -> BuildStatus | None:
         """The build with that tag; asked twice, as a list may lag behind."""
         for _ in range(2):
-            found = list(
+            builds = list(
                 self._client.list_builds(
                     request={"parent": self._parent, "project_id": self.project, "filter": f'tags="{tag}"'}
                 )
             )
-            if found:
-                return _seen(self._types, found[0])
+            if builds:
+                return _build_status(self._types, builds[0])
             time.sleep(self._pause)
         return None
 
-    def get(self, identity: str) -> Seen:
+    def get(self, identity: str) -> BuildStatus:
         """A build as it is now."""
-        with plainly(f"asking about the build {identity}"):
+        with translate_errors(f"asking about the build {identity}"):
             request = {"name": f"{self._parent}/builds/{identity}", "project_id": self.project, "id": identity}
-            return _seen(self._types, self._client.get_build(request=request))
+            return _build_status(self._types, self._client.get_build(request=request))
 
     def wait(
         self,
-        started: Seen,
+        started: BuildStatus,
         timeout: float = _DEFAULT_TIMEOUT,
         *,
-        told: Callable[[Seen], object] = lambda _seen: None,
+        report: Callable[[BuildStatus], object] = lambda _seen: None,
         grace: float = _QUEUE + GRACE,
-    ) -> Seen:
+    ) -> BuildStatus:
         """Follow a build to its end; `timeout` is its own, in seconds, `grace` what its queue may add to that.
 
         Raises UnprovenError for one that waits for an approval, or that does not end when it has to.
@@ -189,17 +189,17 @@ class CloudBuild:
                     f"the build {seen.id} should have ended by now, and has not",
                     hint=f"gcloud builds cancel {seen.command_line}, or look at {seen.log_url}",
                 )
-            threads.may_go_on()
+            threads.raise_if_stopping()
             time.sleep(min(pause, max(0.0, until - time.monotonic()) + 0.01))
             pause = min(pause * 1.3, _LONGEST_PAUSE)
             seen = self.get(seen.id)
-            told(seen)
+            report(seen)
 
-    def cancel(self, identity: str) -> Seen:
+    def cancel(self, identity: str) -> BuildStatus:
         """End a build; as it is then."""
-        with plainly(f"cancelling the build {identity}"):
+        with translate_errors(f"cancelling the build {identity}"):
             request = {"name": f"{self._parent}/builds/{identity}", "project_id": self.project, "id": identity}
-            return _seen(self._types, self._client.cancel_build(request=request))
+            return _build_status(self._types, self._client.cancel_build(request=request))
 
     def __enter__(self) -> Self:
         return self
@@ -210,17 +210,17 @@ class CloudBuild:
             self._client.transport.close()
 
 
-def left_running(build: Seen) -> BuildRunsError:
+def running_build_error(build: BuildStatus) -> BuildRunsError:
     """That a build still runs where we were interrupted, and how to end it."""
 
     def cancel() -> None:
-        with CloudBuild(*build.home) as builds:
+        with CloudBuildClient(*build.home) as builds:
             builds.cancel(build.id)
 
     return BuildRunsError(build.id, f"gcloud builds cancel {build.command_line}", cancel)
 
 
-def _emulated(types: Any, local: auth.Endpoint) -> Any:
+def _emulator_client(types: Any, local: auth.Endpoint) -> Any:
     """A client that speaks to an emulator: plaintext and anonymous, by gRPC or by REST."""
     if local.scheme == "grpc":
         import grpc
@@ -234,9 +234,9 @@ def _emulated(types: Any, local: auth.Endpoint) -> Any:
     return types.CloudBuildClient(transport="rest", credentials=AnonymousCredentials(), client_options=options)
 
 
-def _seen(types: Any, build: Any) -> Seen:
+def _build_status(types: Any, build: Any) -> BuildStatus:
     results = build.results
-    return Seen(
+    return BuildStatus(
         id=build.id,
         name=build.name,
         status=types.Build.Status(build.status).name,
@@ -255,27 +255,27 @@ def _seen(types: Any, build: Any) -> Seen:
     )
 
 
-def _object(told: Any) -> str:
+def _object(source: Any) -> str:
     """The address of the archive that a build names; empty where it names none."""
-    generation = f"#{told.generation}" if told.generation else ""
-    return f"gs://{told.bucket}/{told.object_}{generation}" if told.bucket else ""
+    generation = f"#{source.generation}" if source.generation else ""
+    return f"gs://{source.bucket}/{source.object_}{generation}" if source.bucket else ""
 
 
-def _provenance(types: Any, told: Any) -> Provenance | None:
+def _provenance(types: Any, message: Any) -> Provenance | None:
     """The one object that a build was made of; None where it tells of none, or of several."""
-    hashes = dict(told.file_hashes)
+    hashes = dict(message.file_hashes)
     if len(hashes) != 1:
         return None
-    ((url, found),) = hashes.items()
-    by_type = {types.Hash.HashType(one.type_).name: bytes(one.value).hex() for one in found.file_hash}
+    ((url, entry),) = hashes.items()
+    by_type = {types.Hash.HashType(item.type_).name: bytes(item.value).hex() for item in entry.file_hash}
     return Provenance(url, by_type.get("SHA256", ""), by_type.get("MD5", ""))
 
 
 def source_of(url: str) -> dict[str, Any]:
     """The source of a build as the API's JSON has it, from `gs://bucket/object#generation`; raises UsageError."""
-    from buildguard.gcp.storage import Url
+    from buildguard.gcp.storage import ObjectUrl
 
-    found = Url.parse(url)
-    if not found.generation:
+    address = ObjectUrl.parse(url)
+    if not address.generation:
         raise UsageError(f"{url} names no generation, and another one could be built than was checked")
-    return {"storageSource": {"bucket": found.bucket, "object": found.name, "generation": str(found.generation)}}
+    return {"storageSource": {"bucket": address.bucket, "object": address.name, "generation": str(address.generation)}}

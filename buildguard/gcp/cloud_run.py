@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 from buildguard.errors import UnprovenError
 from buildguard.gcp import auth
-from buildguard.gcp.auth import plainly
+from buildguard.gcp.auth import translate_errors
 from buildguard.gcp.revision_names import COMMIT, INSTEAD_OF, OWN_TAG, is_ours
 from buildguard.gcp.service_containers import DEFAULT_PORT, ONLY_CONTAINER, AppContainer, Container, read_containers
 
@@ -36,7 +36,7 @@ class NotReadyError(UnprovenError):
         self.revision = revision
 
 
-class Share(NamedTuple):
+class TrafficShare(NamedTuple):
     """A share of a service's traffic: the revision (empty for the latest), how many percent, its tag and its address."""
 
     revision: str
@@ -45,7 +45,7 @@ class Share(NamedTuple):
     url: str = ""
 
 
-class Service(NamedTuple):
+class ServiceState(NamedTuple):
     """A service as it is: `asked` is the traffic that somebody asked for, `observed` the one that it has.
 
     `containers` are those of its newest template, `app` finds the app's; `internal` is a service without public traffic.
@@ -59,8 +59,8 @@ class Service(NamedTuple):
     message: str
     latest_ready: str
     latest_created: str
-    asked: tuple[Share, ...]
-    observed: tuple[Share, ...]
+    requested: tuple[TrafficShare, ...]
+    observed: tuple[TrafficShare, ...]
     containers: tuple[Container, ...]
     app: AppContainer = ONLY_CONTAINER
     internal: bool = False
@@ -86,7 +86,7 @@ class Service(NamedTuple):
         return self.container.own_port if self.is_behind_proxy else self.container.port or DEFAULT_PORT
 
     @property
-    def sole(self) -> str:
+    def only_revision(self) -> str:
         """The one revision that has all traffic; empty where several share it, or nobody can tell which."""
         serving = [one for one in self.observed if one.percent]
         if len(serving) != 1 or serving[0].percent != _WHOLE:
@@ -95,13 +95,13 @@ class Service(NamedTuple):
 
     def before(self, revision: Revision) -> str:
         """Whom one of ours shares the traffic with, where that one had it alone before; else empty."""
-        sharing = {one.revision for one in self.observed if one.percent}
+        sharing = {share.revision for share in self.observed if share.percent}
         old = revision.annotations.get(INSTEAD_OF, "")
         ours = is_ours(revision.name, revision.annotations.get(COMMIT, ""))
         return old if ours and revision.name != old and sharing == {revision.name, old} else ""
 
     @property
-    def ways(self) -> str:
+    def describe_traffic(self) -> str:
         """Who has how much of the traffic, for people."""
         return ", ".join(f"{one.percent} % {one.revision or 'latest'}" for one in self.observed if one.percent)
 
@@ -139,34 +139,34 @@ class Revision(NamedTuple):
         return self.container.digest
 
 
-class Run:
+class CloudRunClient:
     """A connection to Cloud Run in one region, or to an emulator of it."""
 
     def __init__(self, project: str = "", region: str = "", app: AppContainer = ONLY_CONTAINER) -> None:
         """`app` finds the app's container of each service. Raises UnprovenError without credentials, project or region."""
         self._app = app
         local = auth.emulator(auth.RUN)
-        with plainly("reaching Cloud Run"):
+        with translate_errors("reaching Cloud Run"):
             from google.cloud import run_v2
 
             self._types: Any = run_v2
             if local is not None:
-                self._services, self._revisions = _emulated(run_v2, local)
+                self._services, self._revisions = _emulator_clients(run_v2, local)
                 own = auth.project()
             else:
-                found, own = auth.credentials()
-                self._services = run_v2.ServicesClient(credentials=found)
-                self._revisions = run_v2.RevisionsClient(credentials=found)
+                credentials, own = auth.credentials()
+                self._services = run_v2.ServicesClient(credentials=credentials)
+                self._revisions = run_v2.RevisionsClient(credentials=credentials)
         self.project, self.region = project or own, region or auth.region()
         if not self.project or not self.region:
             what = "project" if not self.project else "region"
             raise UnprovenError(f"which {what} the service runs in cannot be told", hint=f"--{what}")
 
-    def get(self, service: str) -> Service | None:
+    def get(self, service: str) -> ServiceState | None:
         """A service as it is now; None where there is none."""
         from google.api_core.exceptions import NotFound
 
-        with plainly(f"asking about the service {service}"):
+        with translate_errors(f"asking about the service {service}"):
             try:
                 return self._service(self._services.get_service(name=self._name(service)))
             except NotFound:
@@ -174,57 +174,61 @@ class Run:
 
     def revision(self, service: str, name: str) -> Revision:
         """A revision as it is now; raises UnprovenError where there is none."""
-        with plainly(f"asking about the revision {name}"):
+        with translate_errors(f"asking about the revision {name}"):
             return self._revision(self._revisions.get_revision(name=f"{self._name(service)}/revisions/{name}"))
 
     def revisions(self, service: str) -> list[Revision]:
         """The revisions of a service, the newest first."""
-        with plainly(f"asking about the revisions of {service}"):
-            found = self._revisions.list_revisions(parent=self._name(service))
-            return [self._revision(one) for one in found]
+        with translate_errors(f"asking about the revisions of {service}"):
+            listed = self._revisions.list_revisions(parent=self._name(service))
+            return [self._revision(item) for item in listed]
 
-    def validate(self, service: str, image: str, revision: Candidate) -> None:
+    def validate(self, service: str, image: str, revision: NewRevision) -> None:
         """Have Cloud Run say whether it would take a revision; nothing is changed. Raises UnprovenError where not."""
-        with _changing(f"validating the revision {revision.name}"):
+        with _translate_conflicts(f"validating the revision {revision.name}"):
             self._put(service, image, revision, validate_only=True)
 
-    def candidate(self, service: str, image: str, revision: Candidate) -> Revision:
+    def candidate(self, service: str, image: str, revision: NewRevision) -> Revision:
         """Make a revision that has no traffic and a tag of its own, and wait until it is ready.
 
         Raises NotReadyError where it does not come up, ConflictError where somebody changed the service meanwhile.
         """
-        with _changing(f"making the revision {revision.name}"):
+        with _translate_conflicts(f"making the revision {revision.name}"):
             self._put(service, image, revision, validate_only=False)
         return self._ready(service, revision.name)
 
-    def route(self, service: str, shares: Sequence[Share], etag: str = "") -> Service:
+    def route(self, service: str, shares: Sequence[TrafficShare], etag: str = "") -> ServiceState:
         """Have traffic go that way, and wait until the service observes it.
 
         Raises ConflictError where somebody changed the service meanwhile, UnprovenError where it never observes it.
         """
-        with _changing(f"routing the traffic of {service}"):
-            there = self._services.get_service(name=self._name(service))
-            if etag and there.etag != etag:
+        with _translate_conflicts(f"routing the traffic of {service}"):
+            current = self._services.get_service(name=self._name(service))
+            if etag and current.etag != etag:
                 raise ConflictError(f"somebody else changed {service} meanwhile", hint="look at it, and run this again")
-            tags = {one.tag for one in shares}
+            tags = {share.tag for share in shares}
             # other people's addresses stay; those of earlier candidates of ours go
-            others = [one for one in there.traffic if one.tag not in {"", *tags} and not one.tag.startswith(OWN_TAG)]
-            kept = [Share(one.revision, 0, one.tag) for one in others]
-            there.traffic = [self._target(one) for one in (*shares, *kept)]
-            self._services.update_service(service=there, timeout=60)
+            others = [
+                target
+                for target in current.traffic
+                if target.tag not in {"", *tags} and not target.tag.startswith(OWN_TAG)
+            ]
+            kept = [TrafficShare(target.revision, 0, target.tag) for target in others]
+            current.traffic = [self._target(share) for share in (*shares, *kept)]
+            self._services.update_service(service=current, timeout=60)
         until = time.monotonic() + _READY_WITHIN
-        wanted = {(one.revision, one.percent, one.tag) for one in (*shares, *kept)}
+        wanted = {(share.revision, share.percent, share.tag) for share in (*shares, *kept)}
         pause = _PAUSE
         while True:
-            found = self.get(service)
-            if found is None:
+            state = self.get(service)
+            if state is None:
                 raise UnprovenError(f"the service {service} is gone")
-            observed = {(one.revision, one.percent, one.tag) for one in found.observed}
-            if observed == wanted and not found.reconciling:
-                return found
-            if (not found.reconciling and pause > _AT_REST) or time.monotonic() > until:
+            observed = {(share.revision, share.percent, share.tag) for share in state.observed}
+            if observed == wanted and not state.reconciling:
+                return state
+            if (not state.reconciling and pause > _AT_REST) or time.monotonic() > until:
                 raise UnprovenError(
-                    f"{service} does not send its traffic where it was told to: {found.ways}",
+                    f"{service} does not send its traffic where it was told to: {state.describe_traffic}",
                     hint="another tool pins it: gcloud run services update-traffic --to-revisions, and look who does",
                 )
             time.sleep(pause)
@@ -232,45 +236,45 @@ class Run:
 
     # -------------------------------------------------------------------------------------- a change
 
-    def _put(self, service: str, image: str, revision: Candidate, *, validate_only: bool) -> None:
+    def _put(self, service: str, image: str, revision: NewRevision, *, validate_only: bool) -> None:
         """Send the service with a new template; its traffic stays what it is, and the revision gets the tag."""
         from google.api_core.exceptions import NotFound
 
         types = self._types
         try:
-            there = self._services.get_service(name=self._name(service))
+            current = self._services.get_service(name=self._name(service))
         except NotFound:
-            there = None
-        if there is None:
-            made = types.Service(template=self._template(types.RevisionTemplate(), service, image, revision))
+            current = None
+        if current is None:
+            new_service = types.Service(template=self._template(types.RevisionTemplate(), service, image, revision))
             self._services.create_service(
                 request={
                     "parent": self._name("").removesuffix("/services/"),
-                    "service": made,
+                    "service": new_service,
                     "service_id": service,
                     "validate_only": validate_only,
                 },
                 timeout=60,
             )
             return
-        if revision.etag and there.etag != revision.etag:
+        if revision.etag and current.etag != revision.etag:
             raise ConflictError(f"somebody else changed {service} meanwhile", hint="look at it, and run this again")
-        there.template = self._template(there.template, service, image, revision)
-        for one in there.traffic:
-            if one.tag == revision.tag:  # an address that moves; what traffic goes there is not touched
-                one.tag = ""
-        kept = [one for one in there.traffic if one.percent or one.tag]
+        current.template = self._template(current.template, service, image, revision)
+        for target in current.traffic:
+            if target.tag == revision.tag:  # an address that moves; what traffic goes there is not touched
+                target.tag = ""
+        kept = [target for target in current.traffic if target.percent or target.tag]
         if not kept:  # no traffic was ever asked for: the latest has it all
-            kept = [self._target(Share("", _WHOLE))]
-        kinds, serves = types.TrafficTargetAllocationType, there.latest_ready_revision.rpartition("/")[2]
-        for one in kept:
+            kept = [self._target(TrafficShare("", _WHOLE))]
+        kinds, serves = types.TrafficTargetAllocationType, current.latest_ready_revision.rpartition("/")[2]
+        for target in kept:
             # the latest would become the new one; where no revision ever came up, that takes nothing from anybody
-            if serves and one.type_ == kinds.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST:
-                one.type_, one.revision = kinds.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION, serves
-        there.traffic = [*kept, self._target(Share(revision.name, 0, revision.tag))]
-        self._services.update_service(request={"service": there, "validate_only": validate_only}, timeout=60)
+            if serves and target.type_ == kinds.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST:
+                target.type_, target.revision = kinds.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION, serves
+        current.traffic = [*kept, self._target(TrafficShare(revision.name, 0, revision.tag))]
+        self._services.update_service(request={"service": current, "validate_only": validate_only}, timeout=60)
 
-    def _target(self, share: Share) -> Any:
+    def _target(self, share: TrafficShare) -> Any:
         kinds = self._types.TrafficTargetAllocationType
         kind = (
             kinds.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
@@ -285,18 +289,18 @@ class Run:
         until = time.monotonic() + _READY_WITHIN
         pause = _PAUSE
         while True:
-            with plainly(f"asking about the revision {name}"), suppress(NotFound):
-                found = self._revision(self._revisions.get_revision(name=f"{self._name(service)}/revisions/{name}"))
-                if found.ready:
-                    return found
-                if found.failed:
-                    raise NotReadyError(found.message or f"{name} is not ready", hint=found.log_url, revision=name)
+            with translate_errors(f"asking about the revision {name}"), suppress(NotFound):
+                state = self._revision(self._revisions.get_revision(name=f"{self._name(service)}/revisions/{name}"))
+                if state.ready:
+                    return state
+                if state.failed:
+                    raise NotReadyError(state.message or f"{name} is not ready", hint=state.log_url, revision=name)
             if time.monotonic() > until:
                 raise NotReadyError(f"{name} did not become ready within {_READY_WITHIN:.0f} seconds", revision=name)
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    def _template(self, before: Any, service: str, image: str, revision: Candidate) -> Any:
+    def _template(self, before: Any, service: str, image: str, revision: NewRevision) -> Any:
         """The template of a new revision: that of the service, with this image and these variables for the app."""
         types = self._types
         made = types.RevisionTemplate(before)
@@ -311,10 +315,10 @@ class Run:
         made.containers = containers
         return made
 
-    def _service(self, told: Any) -> Service:
+    def _service(self, told: Any) -> ServiceState:
         types, condition = self._types, told.terminal_condition
         ingress = types.IngressTraffic
-        return Service(
+        return ServiceState(
             name=told.name.rpartition("/")[2],
             etag=told.etag,
             url=told.uri,
@@ -323,8 +327,8 @@ class Run:
             message=condition.message,
             latest_ready=told.latest_ready_revision.rpartition("/")[2],
             latest_created=told.latest_created_revision.rpartition("/")[2],
-            asked=tuple(Share(one.revision, one.percent, one.tag) for one in told.traffic),
-            observed=tuple(Share(one.revision, one.percent, one.tag, one.uri) for one in told.traffic_statuses),
+            requested=tuple(TrafficShare(one.revision, one.percent, one.tag) for one in told.traffic),
+            observed=tuple(TrafficShare(one.revision, one.percent, one.tag, one.uri) for one in told.traffic_statuses),
             containers=read_containers(told.template.containers),
             app=self._app,
             internal=told.ingress not in {ingress.INGRESS_TRAFFIC_UNSPECIFIED, ingress.INGRESS_TRAFFIC_ALL},
@@ -357,7 +361,7 @@ class Run:
                 client.transport.close()
 
 
-class Candidate(NamedTuple):
+class NewRevision(NamedTuple):
     """A revision to make: its name, tag, variables that are set, annotations, and the etag of the service as it was read."""
 
     name: str
@@ -368,10 +372,10 @@ class Candidate(NamedTuple):
 
 
 @contextmanager
-def _changing(doing: str) -> Iterator[None]:
+def _translate_conflicts(doing: str) -> Iterator[None]:
     from google.api_core.exceptions import Aborted
 
-    with plainly(doing):
+    with translate_errors(doing):
         try:
             yield
         except Aborted as error:
@@ -379,7 +383,7 @@ def _changing(doing: str) -> Iterator[None]:
             raise ConflictError(what, hint="look at it, and run this again") from error
 
 
-def _emulated(types: Any, local: auth.Endpoint) -> tuple[Any, Any]:
+def _emulator_clients(types: Any, local: auth.Endpoint) -> tuple[Any, Any]:
     """Clients that speak to an emulator: plaintext and anonymous."""
     import grpc
     from google.cloud.run_v2.services.revisions.transports import RevisionsGrpcTransport

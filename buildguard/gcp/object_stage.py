@@ -5,41 +5,41 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from buildguard.diagnostic import Unreadable
-from buildguard.gcp.storage import Storage, Url
-from buildguard.stages.archive_snapshot import Archive
+from buildguard.diagnostic import UnreadableFile
+from buildguard.gcp.storage import ObjectUrl, StorageClient
+from buildguard.stages.archive_snapshot import ArchiveSnapshotter
 from buildguard.stages.snapshot import Snapshot
 from buildguard.system.temporary import folder_of
 
 
-class Object:
+class ObjectSnapshotter:
     """`gs://bucket/object#generation`; without a generation the newest, and which one that is becomes a note."""
 
     def __init__(self, text: str) -> None:
         """Raises UsageError for what is no such address."""
-        self._url = Url.parse(text)
+        self._url = ObjectUrl.parse(text)
         self._name = text
         self._folder = folder_of(self)
-        self._archive: Archive | None = None
+        self._archive: ArchiveSnapshotter | None = None
 
     def snapshot(self) -> Snapshot:
         """The archive that lies there; raises UnprovenError where it cannot be had, ChangedError where it came changed."""
         file = self._folder / "object"
         digests, url = fetch(self._url, file)
-        self._archive = Archive(self._name, file)
-        found = self._archive.snapshot()
-        notes = (*found.notes, *(() if self._url.generation else (f"{self._name} is {url} at this time",)))
-        return found._replace(notes=notes, digests=(*found.digests, *digests))
+        self._archive = ArchiveSnapshotter(self._name, file)
+        snapshot = self._archive.snapshot()
+        notes = (*snapshot.notes, *(() if self._url.generation else (f"{self._name} is {url} at this time",)))
+        return snapshot._replace(notes=notes, digests=(*snapshot.digests, *digests))
 
-    def originals(self, paths: Collection[bytes]) -> Mapping[bytes, bytes | Unreadable]:
+    def originals(self, paths: Collection[bytes]) -> Mapping[bytes, bytes | UnreadableFile]:
         """Some members, out of what was fetched."""
         assert self._archive is not None
         return self._archive.originals(paths)
 
 
-def fetch(url: Url, file: Path) -> tuple[tuple[tuple[str, str], ...], str]:
+def fetch(url: ObjectUrl, file: Path) -> tuple[tuple[tuple[str, str], ...], str]:
     """Download one generation of an object to a file; what the bucket tells of it, and its address with the generation."""
-    with Storage() as storage, open(file, "w+b") as out:
+    with StorageClient() as storage, open(file, "w+b") as out:
         stored = storage.look(url)
         storage.download(stored, out)
     hashes = stored.hashes

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.gcp import auth
-from buildguard.gcp.auth import PATIENCE, over_http, plainly
+from buildguard.gcp.auth import PATIENCE, translate_errors, translate_http_errors
 
 _CHUNK = 1 << 20
 _TIMEOUT = (10, 60)  # seconds to connect, and between bytes
@@ -33,19 +33,19 @@ class ChangedError(GuardError):
 
     exit_code = 1
 
-    def __init__(self, what: str, *, hint: str = "upload it again", stored: Stored | None = None) -> None:
+    def __init__(self, what: str, *, hint: str = "upload it again", stored: StoredObject | None = None) -> None:
         super().__init__(what, hint=f"{hint}; the file here is as it was")
-        self.stored = stored
+        self.current_object = stored
 
 
-class Hashes(NamedTuple):
+class ObjectHashes(NamedTuple):
     """What Cloud Storage tells of an object's bytes, as hexadecimal digits; `md5` is empty for a composed object."""
 
     size: int
     md5: str
     crc32c: str
 
-    def differs(self, other: Hashes, first: str = "was sent", second: str = "is there") -> str:
+    def differs(self, other: ObjectHashes, first: str = "was sent", second: str = "is there") -> str:
         """What differs, in words; empty where nothing does."""
         for name, ours, theirs in (
             ("size", self.size, other.size),
@@ -57,13 +57,13 @@ class Hashes(NamedTuple):
         return ""
 
 
-class Stored(NamedTuple):
+class StoredObject(NamedTuple):
     """One generation of an object, and its hashes as the bucket tells them."""
 
     bucket: str
     name: str
     generation: int
-    hashes: Hashes
+    hashes: ObjectHashes
 
     @property
     def url(self) -> str:
@@ -71,15 +71,15 @@ class Stored(NamedTuple):
         return f"gs://{self.bucket}/{self.name}#{self.generation}"
 
 
-class Sent(NamedTuple):
+class UploadResult(NamedTuple):
     """What an upload came to: the object, and whether a twin was there already, or another one in its place."""
 
-    stored: Stored
+    uploaded: StoredObject
     reused: bool = False
-    replaced: Stored | None = None
+    replaced: StoredObject | None = None
 
 
-class Url(NamedTuple):
+class ObjectUrl(NamedTuple):
     """`gs://bucket/object#generation`; the generation is 0 where none is named."""
 
     bucket: str
@@ -87,7 +87,7 @@ class Url(NamedTuple):
     generation: int
 
     @classmethod
-    def parse(cls, text: str) -> Url:
+    def parse(cls, text: str) -> ObjectUrl:
         """Raises UsageError for what is none."""
         match = _URL.fullmatch(text)
         if match is None:
@@ -100,19 +100,19 @@ def default_bucket(project: str) -> str:
     return f"{project.replace(':', '_').replace('.', '_').replace('google', 'elgoog')}_cloudbuild"
 
 
-def hashes_of(file: Path) -> Hashes:
+def hashes_of(file: Path) -> ObjectHashes:
     """The hashes of a file on this disk."""
     with open(file, "rb") as data:
-        return _hashed(data)[1]
+        return _hash_stream(data)[1]
 
 
-class Storage:
+class StorageClient:
     """A connection to Cloud Storage, or to an emulator of it."""
 
     def __init__(self, project: str = "") -> None:
         """Raises UnprovenError where there are no credentials, UsageError for an emulator that is not on loopback."""
         local = auth.emulator(auth.STORAGE)
-        with plainly("reaching Cloud Storage"):
+        with translate_errors("reaching Cloud Storage"):
             from google.cloud import storage
             from google.cloud.storage.retry import DEFAULT_RETRY
 
@@ -122,9 +122,9 @@ class Storage:
                 self.project = project or auth.project() or "emulated"
                 self._client = storage.Client(project=self.project, credentials=AnonymousCredentials())
             else:
-                found, own = auth.credentials()
+                credentials, own = auth.credentials()
                 self.project = project or own
-                self._client = storage.Client(project=self.project or None, credentials=found)
+                self._client = storage.Client(project=self.project or None, credentials=credentials)
             self._retry = DEFAULT_RETRY.with_timeout(PATIENCE)
 
     def ensure(self, bucket: str, project: str) -> str:
@@ -136,30 +136,30 @@ class Storage:
         from google.api_core.exceptions import Conflict, NotFound
 
         name = bucket or default_bucket(project)
-        with over_http(f"looking for the bucket {name}"):
+        with translate_http_errors(f"looking for the bucket {name}"):
             try:
                 self._client.get_bucket(name, timeout=_TIMEOUT, retry=self._retry)
             except NotFound:
                 with suppress(Conflict):  # somebody made it meanwhile
                     self._client.create_bucket(name, project=project, timeout=_TIMEOUT, retry=self._retry)
             owned = self._client.list_buckets(project=project, prefix=name, timeout=_TIMEOUT, retry=self._retry)
-            if name not in {one.name for one in owned}:
+            if name not in {candidate.name for candidate in owned}:
                 raise UnprovenError(
                     f"the bucket {name} does not belong to the project {project}",
                     hint='name one that does: [tool.buildguard.cloud] bucket = "…"',
                 )
         return name
 
-    def look(self, url: Url) -> Stored:
+    def look(self, url: ObjectUrl) -> StoredObject:
         """What the bucket tells of an object; raises UnprovenError where there is none."""
-        with over_http(f"reading {url.bucket}/{url.name}"):
+        with translate_http_errors(f"reading {url.bucket}/{url.name}"):
             blob = self._client.bucket(url.bucket).blob(url.name, generation=url.generation or None)
             blob.reload(timeout=_TIMEOUT, retry=self._retry)
-            return _stored(blob)
+            return _stored_object(blob)
 
     def upload(
         self, file: Path, bucket: str, name: str, progress: Callable[[int], object] = lambda _bytes: None
-    ) -> Sent:
+    ) -> UploadResult:
         """Put a file into a bucket under a name of its own, and hold what lies there against it.
 
         Create-only: a twin that is already there is reused, one with other bytes is replaced under its own generation.
@@ -168,25 +168,29 @@ class Storage:
         ours = hashes_of(file)
         stored = self._put(file, bucket, name, 0, progress)
         if stored is not None:
-            return Sent(_held(stored, ours))
-        there = self.look(Url(bucket, name, 0))
-        if not there.hashes.differs(ours):
-            return Sent(there, reused=True)
-        stored = self._put(file, bucket, name, there.generation, progress)
+            return UploadResult(_verify_object(stored, ours))
+        current = self.look(ObjectUrl(bucket, name, 0))
+        if not current.hashes.differs(ours):
+            return UploadResult(current, reused=True)
+        stored = self._put(file, bucket, name, current.generation, progress)
         if stored is None:
-            raise UnprovenError(f"{there.url} changes while it is written", hint="somebody else uploads too: try again")
-        return Sent(_held(stored, ours), replaced=there)
+            raise UnprovenError(
+                f"{current.url} changes while it is written", hint="somebody else uploads too: try again"
+            )
+        return UploadResult(_verify_object(stored, ours), replaced=current)
 
-    def _put(self, file: Path, bucket: str, name: str, over: int, progress: Callable[[int], object]) -> Stored | None:
+    def _put(
+        self, file: Path, bucket: str, name: str, over: int, progress: Callable[[int], object]
+    ) -> StoredObject | None:
         """Write an object where generation `over` lies (0: where none does); None where another one lies there by now."""
         from google.api_core.exceptions import PreconditionFailed
         from google.cloud.storage.exceptions import DataCorruption
 
-        with over_http(f"uploading to {bucket}"), open(file, "rb") as data:
+        with translate_http_errors(f"uploading to {bucket}"), open(file, "rb") as data:
             blob = self._client.bucket(bucket).blob(name)
             try:
                 blob.upload_from_file(
-                    _Watched(data, progress),
+                    _ProgressFile(data, progress),
                     size=os.fstat(data.fileno()).st_size,
                     content_type=_TYPE,
                     if_generation_match=over,
@@ -201,13 +205,13 @@ class Storage:
                 return None
             except DataCorruption as error:
                 raise ChangedError(f"gs://{bucket}/{name} was changed on its way into the bucket") from error
-            return _stored(blob)
+            return _stored_object(blob)
 
     def create(self, bucket: str, name: str, data: bytes, over: int = 0) -> int | None:
         """Make a small object where generation `over` lies (0: where none does); its own, None where another one lies there."""
         from google.api_core.exceptions import PreconditionFailed
 
-        with over_http(f"writing {bucket}/{name}"):
+        with translate_http_errors(f"writing {bucket}/{name}"):
             blob = self._client.bucket(bucket).blob(name)
             try:
                 blob.upload_from_string(
@@ -215,50 +219,50 @@ class Storage:
                 )
             except PreconditionFailed:
                 # a try whose answer was lost may have made it
-                there = self._client.bucket(bucket).blob(name)
-                there.reload(timeout=_TIMEOUT, retry=self._retry)
+                current = self._client.bucket(bucket).blob(name)
+                current.reload(timeout=_TIMEOUT, retry=self._retry)
                 mine = (
-                    there.md5_hash
-                    and base64.b64decode(there.md5_hash) == hashlib.md5(data, usedforsecurity=False).digest()
+                    current.md5_hash
+                    and base64.b64decode(current.md5_hash) == hashlib.md5(data, usedforsecurity=False).digest()
                 )
-                return int(there.generation) if mine and there.generation != over else None
+                return int(current.generation) if mine and current.generation != over else None
             return int(blob.generation)
 
     def remove(self, bucket: str, name: str, generation: int) -> None:
         """Delete one generation of an object; one that is gone is no trouble."""
         from google.api_core.exceptions import NotFound, PreconditionFailed
 
-        with over_http(f"removing {bucket}/{name}"), suppress(NotFound, PreconditionFailed):
+        with translate_http_errors(f"removing {bucket}/{name}"), suppress(NotFound, PreconditionFailed):
             blob = self._client.bucket(bucket).blob(name)
             blob.delete(if_generation_match=generation, timeout=_TIMEOUT, retry=self._retry)
 
     def names(self, bucket: str, prefix: str) -> list[str]:
         """The names of a bucket's objects below a prefix."""
-        with over_http(f"listing {bucket}/{prefix}"):
-            found = self._client.list_blobs(bucket, prefix=prefix, timeout=_TIMEOUT, retry=self._retry)
-            return [str(blob.name) for blob in found]
+        with translate_http_errors(f"listing {bucket}/{prefix}"):
+            blobs = self._client.list_blobs(bucket, prefix=prefix, timeout=_TIMEOUT, retry=self._retry)
+            return [str(blob.name) for blob in blobs]
 
     def since(self, bucket: str, name: str, start: int) -> bytes:
         """What an object holds from a byte on; empty where there is no such byte, or no such object, yet."""
         from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
 
-        with over_http(f"reading {bucket}/{name}"):
+        with translate_http_errors(f"reading {bucket}/{name}"):
             try:
                 blob = self._client.bucket(bucket).blob(name)
-                found: bytes = blob.download_as_bytes(
+                data: bytes = blob.download_as_bytes(
                     start=start, raw_download=True, timeout=_TIMEOUT, checksum=None, retry=None
                 )
             except (NotFound, RequestRangeNotSatisfiable):
                 return b""
-            return found
+            return data
 
     def content(self, url: str) -> bytes:
         """The newest generation of a small object."""
         out = io.BytesIO()
-        self.download(self.look(Url.parse(url)), out)
+        self.download(self.look(ObjectUrl.parse(url)), out)
         return out.getvalue()
 
-    def download(self, stored: Stored, out: BinaryIO) -> str:
+    def download(self, stored: StoredObject, out: BinaryIO) -> str:
         """Fetch one generation as it lies there, uncompressed by nobody; its SHA-256.
 
         Raises UnprovenError where what comes is, twice, not what the bucket tells of it.
@@ -267,12 +271,12 @@ class Storage:
         for _ in range(2):
             out.seek(0)
             out.truncate()
-            with over_http(f"downloading {stored.url}"):
+            with translate_http_errors(f"downloading {stored.url}"):
                 blob = self._client.bucket(stored.bucket).blob(stored.name, generation=stored.generation)
                 blob.download_to_file(out, raw_download=True, timeout=_TIMEOUT, checksum=None, retry=self._retry)
             out.seek(0)
-            digest, came = _hashed(out)
-            why = stored.hashes.differs(came, "is there", "came")
+            digest, hashes = _hash_stream(out)
+            why = stored.hashes.differs(hashes, "is there", "came")
             if not why:
                 out.seek(0)
                 return digest
@@ -289,7 +293,7 @@ class Storage:
             self._client.close()
 
 
-class _Watched:
+class _ProgressFile:
     """A file whose reader is told how far it is."""
 
     def __init__(self, file: BinaryIO, progress: Callable[[int], object]) -> None:
@@ -305,7 +309,7 @@ class _Watched:
         return getattr(self._file, name)
 
 
-def _hashed(file: BinaryIO) -> tuple[str, Hashes]:
+def _hash_stream(file: BinaryIO) -> tuple[str, ObjectHashes]:
     import google_crc32c
 
     sha256, md5, crc32c, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), google_crc32c.Checksum(), 0
@@ -314,18 +318,18 @@ def _hashed(file: BinaryIO) -> tuple[str, Hashes]:
         md5.update(piece)
         crc32c.update(piece)
         size += len(piece)
-    return sha256.hexdigest(), Hashes(size, md5.hexdigest(), crc32c.digest().hex())
+    return sha256.hexdigest(), ObjectHashes(size, md5.hexdigest(), crc32c.digest().hex())
 
 
-def _held(stored: Stored, ours: Hashes) -> Stored:
+def _verify_object(stored: StoredObject, ours: ObjectHashes) -> StoredObject:
     why = ours.differs(stored.hashes)
     if why:
         raise ChangedError(f"{stored.url} is not what was sent: {why}", stored=stored)
     return stored
 
 
-def _stored(blob: Any) -> Stored:
+def _stored_object(blob: Any) -> StoredObject:
     md5, crc32c = (base64.b64decode(text or "").hex() for text in (blob.md5_hash, blob.crc32c))
     if blob.generation is None or blob.size is None or not crc32c:
         raise UnprovenError(f"gs://{blob.bucket.name}/{blob.name}: the bucket does not tell its hashes")
-    return Stored(blob.bucket.name, blob.name, int(blob.generation), Hashes(int(blob.size), md5, crc32c))
+    return StoredObject(blob.bucket.name, blob.name, int(blob.generation), ObjectHashes(int(blob.size), md5, crc32c))

@@ -110,7 +110,7 @@ def _build(fields: _Fields, file: str) -> ComposeBuild:
 
 def _inside(folder: str, text: str, what: str) -> str:
     """A path from the root; raises _UnusableError where it is outside of it, or not known without the environment."""
-    filled = dockerfile.fill(text, {}).strip()
+    filled = dockerfile.expand_variables(text, {}).strip()
     if _REMOTE.match(filled):
         raise _UnusableError
     if "$" in filled:
@@ -131,5 +131,5 @@ def _arguments(fields: _Fields) -> Iterator[tuple[str, str]]:
     else:
         pairs = [(name, value) for name, equals, value in (one.text().partition("=") for one in node.items()) if equals]
     for name, value in pairs:
-        if "$" not in (filled := dockerfile.fill(value, {})):
+        if "$" not in (filled := dockerfile.expand_variables(value, {})):
             yield name, filled

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from buildguard.diagnostic import shown_path
+from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import toml
 from buildguard.stages.stage import Stage
@@ -133,11 +133,11 @@ def read(files: Mapping[bytes, bytes]) -> Config:
         content = toml.read(data, file)
         table = content if file == "buildguard.toml" else content.get("tool", {}).get("buildguard")
         if table is not None:
-            return _config(table, _Place(file, data))
+            return _parse_config(table, _ConfigFile(file, data))
     return Config()
 
 
-class _Place(NamedTuple):
+class _ConfigFile(NamedTuple):
     """Where a key stands, for messages."""
 
     file: str
@@ -152,7 +152,7 @@ class _Place(NamedTuple):
         return UsageError(f"{place}: {message}", hint=hint)
 
 
-def _config(table: Any, place: _Place) -> Config:
+def _parse_config(table: Any, place: _ConfigFile) -> Config:
     _check(table, "", place)
     services = table.get("service", [])
     for service in services:
@@ -173,7 +173,7 @@ def _config(table: Any, place: _Place) -> Config:
         select=_strings(table, "select", place),
         ignore=_strings(table, "ignore", place),
         per_file_ignores=tuple((pattern, _strings(ignores, pattern, place)) for pattern in ignores),
-        services=tuple(_service(service, place) for service in services),
+        services=tuple(_parse_service(service, place) for service in services),
         build_file=table.get("cloud", {}).get("config", ""),
         substitutions=tuple((key, str(value)) for key, value in substitutions.items()),
         image_line=place.line("image"),
@@ -182,16 +182,16 @@ def _config(table: Any, place: _Place) -> Config:
         cloud=CloudTable(
             **{name: table.get("cloud", {}).get(name.replace("_", "-"), "") for name in CloudTable._fields}
         ),
-        deploy=_deploy(table.get("deploy", {}), place),
+        deploy=_parse_deploy(table.get("deploy", {}), place),
     )
 
 
-def _deploy(table: Mapping[str, Any], place: _Place) -> DeployTable:
+def _parse_deploy(table: Mapping[str, Any], place: _ConfigFile) -> DeployTable:
     fallback = table.get("fallback", "ask")
     if fallback not in {"auto", "ask", "never"}:
         raise place.wrong("fallback", f"'{fallback}' is no fallback", "auto, ask or never")
     traffic = table.get("traffic") or [100]
-    if not all(isinstance(one, int) and 0 <= one <= 100 for one in traffic) or traffic[-1] != 100:  # noqa: PLR2004
+    if not all(isinstance(percent, int) and 0 <= percent <= 100 for percent in traffic) or traffic[-1] != 100:  # noqa: PLR2004
         raise place.wrong("traffic", "'traffic' must be percents that end with 100", "traffic = [0, 10, 100]")
     return DeployTable(
         service=table.get("service", ""),
@@ -207,7 +207,7 @@ def _deploy(table: Mapping[str, Any], place: _Place) -> DeployTable:
     )
 
 
-def _service(table: Mapping[str, Any], place: _Place) -> ServiceTable:
+def _parse_service(table: Mapping[str, Any], place: _ConfigFile) -> ServiceTable:
     for key in ("name", "dockerfile"):
         if not table.get(key):
             raise place.wrong("service", f"a service needs a {key}", '[[tool.buildguard.service]] name = "backend"')
@@ -218,7 +218,7 @@ def _service(table: Mapping[str, Any], place: _Place) -> ServiceTable:
     return ServiceTable(name, dockerfile, context, place.line("service"))
 
 
-def _check(table: Any, name: str, place: _Place) -> None:
+def _check(table: Any, name: str, place: _ConfigFile) -> None:
     """Refuse unknown keys and wrong types."""
     known = KEYS[name]
     if not isinstance(table, dict):
@@ -234,11 +234,11 @@ def _check(table: Any, name: str, place: _Place) -> None:
             raise place.wrong(key, f"'{key}' must be {WORDS[known[key]]}")
 
 
-def _strings(table: Mapping[str, Any], key: str, place: _Place) -> tuple[str, ...]:
+def _strings(table: Mapping[str, Any], key: str, place: _ConfigFile) -> tuple[str, ...]:
     value = table.get(key, [])
     if isinstance(value, str):
         value = [value]
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise place.wrong(key, f"'{key}' must be a list of strings")
     return tuple(value)
 
@@ -246,10 +246,10 @@ def _strings(table: Mapping[str, Any], key: str, place: _Place) -> tuple[str, ..
 def config_files(stage: Stage) -> dict[bytes, bytes]:
     """The files at a stage's root that may hold configuration; raises UnprovenError where one cannot be read."""
     entries = [entry for entry in stage.entries() if entry.path in FILES]
-    found: dict[bytes, bytes] = {}
+    contents: dict[bytes, bytes] = {}
     for entry, content in stage.contents(entries):
         if isinstance(content, bytes):
-            found[entry.path] = content
-        elif not content.gone:
-            raise UnprovenError(f"{shown_path(entry.path)}: {content.reason}")
-    return found
+            contents[entry.path] = content
+        elif not content.is_missing:
+            raise UnprovenError(f"{display_path(entry.path)}: {content.reason}")
+    return contents

@@ -111,7 +111,7 @@ def copy_sources(data: bytes) -> list[CopySource]:
     for stage in dockerfile.stages(data, {}):
         variables = dict(known.get(stage.base.lower(), {}))
         for step in stage.instructions:
-            text = dockerfile.fill(step.text, variables)
+            text = dockerfile.expand_variables(step.text, variables)
             if step.name in {"ENV", "ARG"}:
                 variables |= image_layout.variables(step.name, text, {})
             elif step.name in {"COPY", "ADD"} and not any(flag.startswith("--from=") for flag in step.flags):

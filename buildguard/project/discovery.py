@@ -8,15 +8,15 @@ import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from buildguard.diagnostic import shown_path
+from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import compose, image_reference, version_files
 from buildguard.project.config import Config
 from buildguard.project.ignore import docker
 from buildguard.project.services import ProjectFiles, named_dockerfiles, picked
 from buildguard.project.services import services as services_of
-from buildguard.project.sources import deciding
-from buildguard.project.target import Declaration, PythonVersion, Rank, Service, Target
+from buildguard.project.sources import decides_target
+from buildguard.project.target import ImageService, PythonVersion, Rank, Target, VersionDeclaration
 from buildguard.project.yaml import InvalidYamlError
 from buildguard.stages.stage import Entry, Stage
 
@@ -39,22 +39,24 @@ _NO_DOCKERFILE = (
 _TOOLING = (b".devcontainer", b".github", b".gitlab", b".git")
 
 
-class Found(NamedTuple):
+class DiscoveredTargets(NamedTuple):
     """Everything that was found: the targets, what each file declares, and notes for people."""
 
     targets: list[Target]
-    declarations: list[Declaration]
+    declarations: list[VersionDeclaration]
     notes: list[str]
 
 
-def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence[str] = (), service: str = "") -> Found:
+def discover_targets(
+    stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence[str] = (), service: str = ""
+) -> DiscoveredTargets:
     """The targets of a stage: what flags say, else the configuration, else what the files declare.
 
     `sources` are the files under check; targets that run none of them are left out. Raises UsageError where
     nothing is declared at all.
     """
     if flags and not service:
-        return Found([_typed(text, "--target", None, []) for text in flags], [], [])
+        return DiscoveredTargets([_target_from_text(text, "--target", None, []) for text in flags], [], [])
     files = _read(stage, config)
     services, notes = services_of(files, config)
     declarations = _declarations(files, services)
@@ -66,9 +68,9 @@ def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence
         # a version that somebody set runs everything, or the one service that was picked
         at_root = [one for one in declared if not one.folder]
         against = [] if flags else at_root + [_from_dockerfile(one, files)[0] for one in services]
-        runs: Sequence[Service | None] = services if service else [None]
-        targets = [_typed(text, place, one, against) for text, place in typed for one in runs]
-        return Found(targets, declarations, files.notes + notes)
+        runs: Sequence[ImageService | None] = services if service else [None]
+        targets = [_target_from_text(text, place, one, against) for text, place in typed for one in runs]
+        return DiscoveredTargets(targets, declarations, files.notes + notes)
     targets, seen = _from_services(services, files, declared)
     if not service:
         targets += _root_target(targets, declared, sources)
@@ -77,10 +79,10 @@ def find(stage: Stage, config: Config, sources: Sequence[Entry], flags: Sequence
         if files.unreadable:
             raise files.unreadable[0]
         raise _nothing_declared(declarations)
-    return Found(_unique(targets), declarations + seen, files.notes + notes)
+    return DiscoveredTargets(_unique(targets), declarations + seen, files.notes + notes)
 
 
-def _nothing_declared(declarations: Iterable[Declaration]) -> UsageError:
+def _nothing_declared(declarations: Iterable[VersionDeclaration]) -> UsageError:
     steps = (f"{one.place}: {one.words}; it runs that step only\n" for one in declarations if not one.decides)
     return UsageError(
         "nothing here says which Python will run this code",
@@ -88,20 +90,20 @@ def _nothing_declared(declarations: Iterable[Declaration]) -> UsageError:
     )
 
 
-class Recipe(NamedTuple):
+class ImageRecipe(NamedTuple):
     """How one image is built: its service, and the text of its Dockerfile."""
 
-    service: Service
+    service: ImageService
     dockerfile: bytes
 
 
-def recipes(stage: Stage, config: Config, service: str = "") -> list[Recipe]:
+def list_recipes(stage: Stage, config: Config, service: str = "") -> list[ImageRecipe]:
     """The images that a stage's files build, or the one that is called `service`; raises UsageError."""
     files = _read(stage, config)
     services, _notes = services_of(files, config)
     if service:
         services = picked(services, service)
-    return [Recipe(one, files.dockerfiles[one.dockerfile]) for one in services]
+    return [ImageRecipe(image_service, files.dockerfiles[image_service.dockerfile]) for image_service in services]
 
 
 def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:
@@ -118,32 +120,34 @@ def _read(stage: Stage, config: Config) -> ProjectFiles:
     dockerfiles = {os.fsencode(path) for path in _configured(config)}
     build_file = os.fsencode(config.build_file)
     entries = stage.entries()
-    found = ProjectFiles(tuple(entry.path for entry in entries), {}, {}, [], {}, {}, [], [])
+    project_files = ProjectFiles(tuple(entry.path for entry in entries), {}, {}, [], {}, {}, [], [])
     composed: dict[str, bytes] = {}
     configured = {*dockerfiles, build_file}
-    for entry, content in _contents(stage, [one for one in entries if _is_read(one.path, configured)], found):
-        path = shown_path(entry.path)
+    for entry, content in _contents(stage, [one for one in entries if _is_read(one.path, configured)], project_files):
+        path = display_path(entry.path)
         if entry.path in dockerfiles or _is_dockerfile(entry.path):
-            found.dockerfiles[path] = content
+            project_files.dockerfiles[path] = content
         elif path.endswith(".dockerignore"):
-            found.ignores[path] = content
+            project_files.ignores[path] = content
         elif posixpath.basename(path) in version_files.NAMES:
-            found.pins[path] = content
-        elif entry.path == build_file or cloudbuild_name(entry.path):
-            _read_build_file(path, content, config, found)
+            project_files.pins[path] = content
+        elif entry.path == build_file or is_build_file_name(entry.path):
+            _read_build_file(path, content, config, project_files)
         elif compose.is_compose(entry.path):
             composed[path] = content
     builds, notes = compose.builds(composed)
-    found.compose_builds.extend(builds)
-    found.notes.extend(notes)
-    names = named_dockerfiles(found)
+    project_files.compose_builds.extend(builds)
+    project_files.notes.extend(notes)
+    names = named_dockerfiles(project_files)
     named = [one for one in entries if one.path in names and not _is_tooling(one.path)] if names else []
-    found.dockerfiles.update((shown_path(entry.path), content) for entry, content in _contents(stage, named, found))
-    return found
+    project_files.dockerfiles.update(
+        (display_path(entry.path), content) for entry, content in _contents(stage, named, project_files)
+    )
+    return project_files
 
 
 def _is_read(path: bytes, configured: Container[bytes]) -> bool:
-    return path in configured or (deciding(path) and not (compose.is_compose(path) and _is_tooling(path)))
+    return path in configured or (decides_target(path) and not (compose.is_compose(path) and _is_tooling(path)))
 
 
 def _contents(stage: Stage, wanted: Iterable[Entry], found: ProjectFiles) -> Iterator[tuple[Entry, bytes]]:
@@ -151,8 +155,8 @@ def _contents(stage: Stage, wanted: Iterable[Entry], found: ProjectFiles) -> Ite
     for entry, content in stage.contents(wanted):
         if isinstance(content, bytes):
             yield entry, content
-        elif not content.gone:
-            reason = f"{shown_path(entry.path)}: {content.reason}"
+        elif not content.is_missing:
+            reason = f"{display_path(entry.path)}: {content.reason}"
             if not compose.is_compose(entry.path):
                 raise UnprovenError(reason)
             found.notes.append(f"{reason}; its build contexts are not known")
@@ -167,7 +171,7 @@ def _read_build_file(path: str, content: bytes, config: Config, found: ProjectFi
         found.unreadable.append(error)  # BG410 says so
 
 
-def cloudbuild_name(path: bytes) -> bool:
+def is_build_file_name(path: bytes) -> bool:
     """Whether a path is called like a build file: cloudbuild.yaml, cloudbuild-staging.yaml, api.cloudbuild.json."""
     name = path[path.rfind(b"/") + 1 :]
     stem, _, suffix = name.rpartition(b".")
@@ -187,56 +191,58 @@ def _configured(config: Config) -> set[str]:
     return {config.dockerfile, *(service.dockerfile for service in config.services)} - {""}
 
 
-def _declarations(files: ProjectFiles, services: Iterable[Service]) -> list[Declaration]:
+def _declarations(files: ProjectFiles, services: Iterable[ImageService]) -> list[VersionDeclaration]:
     """What is declared in the folders that speak for a service or for the root; others are somebody else's."""
-    homes = {"", *(home for one in services for home in _homes(one))}
-    found: list[Declaration] = []
+    homes = {"", *(home for service in services for home in _homes(service))}
+    declarations: list[VersionDeclaration] = []
     for path, data in files.pins.items():
         if _speaks_for(posixpath.dirname(path), homes):
-            found += version_files.declarations(data, path)
+            declarations += version_files.declarations(data, path)
     for path, buildfile in files.buildfiles.items():
         folder = posixpath.dirname(path)
         if not _speaks_for(folder, homes):
             continue
         for line, image in buildfile.step_images:
-            found.append(_image(Rank.STEP, path, line, image, f"step on {image}"))
+            declarations.append(_image(Rank.STEP, path, line, image, f"step on {image}"))
         for line, text in buildfile.versions:
-            found.append(version_files.exact(Rank.BUILDPACK, path, line, text, f"GOOGLE_PYTHON_VERSION {text}"))
-    return sorted(found, key=lambda one: (one.rank, one.file, one.line or 0))
+            declarations.append(
+                version_files.declare_exact(Rank.BUILDPACK, path, line, text, f"GOOGLE_PYTHON_VERSION {text}")
+            )
+    return sorted(declarations, key=lambda declaration: (declaration.rank, declaration.file, declaration.line or 0))
 
 
-def _image(rank: Rank, file: str, line: int, image: str, words: str) -> Declaration:
-    version = image_reference.promised(image)
-    untold = "" if version is not None else image_reference.why_untold(image)
-    return Declaration(rank, file, line, words, version, posixpath.dirname(file), untold=untold, image=image)
+def _image(rank: Rank, file: str, line: int, image: str, words: str) -> VersionDeclaration:
+    version = image_reference.promised_version(image)
+    untold = "" if version is not None else image_reference.why_version_unknown(image)
+    return VersionDeclaration(rank, file, line, words, version, posixpath.dirname(file), untold=untold, image=image)
 
 
 # ------------------------------------------------------------------------------------------ targets
 
 
 def _from_services(
-    services: list[Service], files: ProjectFiles, declared: list[Declaration]
-) -> tuple[list[Target], list[Declaration]]:
+    services: list[ImageService], files: ProjectFiles, declared: list[VersionDeclaration]
+) -> tuple[list[Target], list[VersionDeclaration]]:
     targets, seen = [], []
     for service in services:
         declaration, python = _from_dockerfile(service, files)
         if not python:
             continue
         seen.append(declaration)
-        doubt = _doubt(service, files)
+        doubt = _why_uncertain(service, files)
         near = _nearest(declared, service)
         # A build file that sets GOOGLE_PYTHON_VERSION speaks of buildpacks, which build no Dockerfile.
-        conflicts = _conflicts(declaration, [one for one in near if one.rank is not Rank.BUILDPACK])
+        conflicts = _conflicts(declaration, [candidate for candidate in near if candidate.rank is not Rank.BUILDPACK])
         target = _target(declaration, service.name, service.context, conflicts)
         targets.append(target._replace(doubt=doubt, without=_left_out(service, services, files), basis=service.basis))
     return targets, seen
 
 
-def _left_out(service: Service, services: Iterable[Service], files: ProjectFiles) -> tuple[str, ...]:
+def _left_out(service: ImageService, services: Iterable[ImageService], files: ProjectFiles) -> tuple[str, ...]:
     """The contexts of other images inside a service's own that its `.dockerignore` drops: it does not ship them."""
-    inside = {one.context for one in services if one.context and is_below(one.context, service.context)}
+    inside = {other.context for other in services if other.context and is_below(other.context, service.context)}
     try:
-        rules = docker.Rules(files.ignores.get, service.context, service.dockerfile)
+        rules = docker.DockerIgnoreRules(files.ignores.get, service.context, service.dockerfile)
     except UnprovenError:
         return ()  # docker itself fails on that file: nothing is left out by it
     return tuple(sorted(folder for folder in inside if rules.drops(f"{folder}/__init__.py") is not None))
@@ -247,24 +253,26 @@ def is_below(folder: str, other: str) -> bool:
     return folder != other and (not other or folder.startswith(f"{other}/"))
 
 
-def _doubt(service: Service, files: ProjectFiles) -> str:
+def _why_uncertain(service: ImageService, files: ProjectFiles) -> str:
     """Why another Python than that of a service's base image may run in the end."""
     from buildguard.project import dockerfile
 
-    last = dockerfile.final(files.dockerfiles[service.dockerfile], dict(service.build_args), service.stage)
-    found = "" if last is None else dockerfile.installs_python(last.chain)
-    return f"{service.dockerfile}: {found}" if found else ""
+    last = dockerfile.resolve_final_stage(
+        files.dockerfiles[service.dockerfile], dict(service.build_args), service.stage
+    )
+    instruction = "" if last is None else dockerfile.installs_python(last.chain)
+    return f"{service.dockerfile}: {instruction}" if instruction else ""
 
 
-def _from_dockerfile(service: Service, files: ProjectFiles) -> tuple[Declaration, bool]:
+def _from_dockerfile(service: ImageService, files: ProjectFiles) -> tuple[VersionDeclaration, bool]:
     """What a service's Dockerfile declares, and whether it has to do with Python at all."""
     from buildguard.project import dockerfile
 
     data = files.dockerfiles[service.dockerfile]
-    last = dockerfile.final(data, dict(service.build_args), service.stage)
+    last = dockerfile.resolve_final_stage(data, dict(service.build_args), service.stage)
     folder = posixpath.dirname(service.dockerfile)
     if last is None:
-        declaration = Declaration(
+        declaration = VersionDeclaration(
             Rank.DOCKERFILE, service.dockerfile, 1, "no FROM", None, folder, untold="it has no FROM"
         )
         return declaration, True
@@ -274,24 +282,27 @@ def _from_dockerfile(service: Service, files: ProjectFiles) -> tuple[Declaration
         return declaration, True
     # what is copied into an empty image may be a whole Python; a web server's build stages say nothing of it
     empty = image_reference.parse(last.image).last in image_reference.EMPTY
-    return declaration, dockerfile.speaks_of_python(dockerfile.stages(data, {}) if empty else last.chain)
+    return declaration, dockerfile.mentions_python(dockerfile.stages(data, {}) if empty else last.chain)
 
 
-def _nearest(declared: Iterable[Declaration], service: Service) -> list[Declaration]:
+def _nearest(declared: Iterable[VersionDeclaration], service: ImageService) -> list[VersionDeclaration]:
     """The declarations that speak for a service: of each file name, the one nearest above its Dockerfile or context."""
-    best: dict[str, tuple[int, list[Declaration]]] = {}
-    for one in declared:
-        if not _speaks_for(one.folder, _homes(service)):
+    best: dict[str, tuple[int, list[VersionDeclaration]]] = {}
+    for declaration in declared:
+        if not _speaks_for(declaration.folder, _homes(service)):
             continue
-        depth, name = len(one.folder.split("/")) if one.folder else 0, posixpath.basename(one.file)
+        depth, name = (
+            len(declaration.folder.split("/")) if declaration.folder else 0,
+            posixpath.basename(declaration.file),
+        )
         if name not in best or depth > best[name][0]:
-            best[name] = (depth, [one])
+            best[name] = (depth, [declaration])
         elif depth == best[name][0]:
-            best[name][1].append(one)
-    return [one for _depth, found in best.values() for one in found]
+            best[name][1].append(declaration)
+    return [nearest for _depth, group in best.values() for nearest in group]
 
 
-def _homes(service: Service) -> set[str]:
+def _homes(service: ImageService) -> set[str]:
     return {posixpath.dirname(service.dockerfile), service.context}
 
 
@@ -300,14 +311,16 @@ def _speaks_for(folder: str, homes: Iterable[str]) -> bool:
     return not folder or any(home == folder or home.startswith(folder + "/") for home in homes)
 
 
-def _conflicts(chosen: Declaration, others: Iterable[Declaration]) -> tuple[Declaration, ...]:
+def _conflicts(chosen: VersionDeclaration, others: Iterable[VersionDeclaration]) -> tuple[VersionDeclaration, ...]:
     if chosen.version is None:
         return ()
-    return tuple(one for one in others if one != chosen and one.excludes(chosen.version))
+    return tuple(
+        declaration for declaration in others if declaration != chosen and declaration.excludes(chosen.version)
+    )
 
 
 def _target(
-    chosen: Declaration, service: str | None, context: str | None, conflicts: tuple[Declaration, ...]
+    chosen: VersionDeclaration, service: str | None, context: str | None, conflicts: tuple[VersionDeclaration, ...]
 ) -> Target:
     doubt = "" if chosen.rank is Rank.DOCKERFILE else f"{chosen.place} is no Dockerfile"
     return Target(
@@ -315,14 +328,18 @@ def _target(
     )
 
 
-def _root_target(services: Sequence[Target], declared: list[Declaration], sources: Sequence[Entry]) -> list[Target]:
+def _root_target(
+    services: Sequence[Target], declared: list[VersionDeclaration], sources: Sequence[Entry]
+) -> list[Target]:
     """The target of the files in no context, from the files at the root; the strongest decides."""
     if any(target.context == "" for target in services):
         return []
     rest = [entry for entry in sources if not any(target.covers(entry.path) for target in services)]
     if not rest:
         return []
-    here = sorted((one for one in declared if not one.folder), key=lambda one: one.rank)
+    here = sorted(
+        (declaration for declaration in declared if not declaration.folder), key=lambda declaration: declaration.rank
+    )
     context = None if services else ""
     if not here:
         if not services:
@@ -332,9 +349,11 @@ def _root_target(services: Sequence[Target], declared: list[Declaration], source
     return [_target(here[0], None, context, _conflicts(here[0], here[1:]))]
 
 
-def _typed(text: str, place: str, service: Service | None, against: Iterable[Declaration]) -> Target:
+def _target_from_text(
+    text: str, place: str, service: ImageService | None, against: Iterable[VersionDeclaration]
+) -> Target:
     version = PythonVersion.typed(text)
-    conflicts = tuple(one for one in against if one.excludes(version))
+    conflicts = tuple(declaration for declaration in against if declaration.excludes(version))
     context, basis = (service.context, service.basis) if service is not None else ("", None)
     return Target(version, place, None, None, context, "", conflicts, basis=basis)
 

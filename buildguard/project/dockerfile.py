@@ -28,7 +28,7 @@ class Instruction(NamedTuple):
     text: str
 
 
-class Stage(NamedTuple):
+class DockerfileStage(NamedTuple):
     """One `FROM`: its line, the image with variables filled in, its alias, and what follows it."""
 
     line: int
@@ -37,18 +37,18 @@ class Stage(NamedTuple):
     instructions: tuple[Instruction, ...]
 
 
-class Final(NamedTuple):
+class FinalStage(NamedTuple):
     """The stage that is built: the image at the root of its chain, with the line that names it."""
 
     line: int
     image: str
-    chain: tuple[Stage, ...]
+    chain: tuple[DockerfileStage, ...]
 
 
 _PYTHONIC = re.compile(r"python|\bpip3?\b|\buv\b|gunicorn|uvicorn|conda|pypy|\.py\b", re.IGNORECASE)
 
 
-def speaks_of_python(chain: Iterable[Stage]) -> bool:
+def mentions_python(chain: Iterable[DockerfileStage]) -> bool:
     """Whether any of some stages is built on, runs or copies something of Python's."""
     return any(_PYTHONIC.search(f"{stage.base}\n{step.text}") for stage in chain for step in stage.instructions)
 
@@ -62,7 +62,7 @@ _INSTALLS = re.compile(
 _HOLDS_PYTHON = re.compile(r"^/(?:usr(?:/local)?(?:/(?:bin|lib)?)?|opt)?/?$|python")
 
 
-def installs_python(chain: Iterable[Stage]) -> str:
+def installs_python(chain: Iterable[DockerfileStage]) -> str:
     """The instruction by which some stages get another Python than their base image's, empty where none is seen."""
     for stage in chain:
         for step in stage.instructions:
@@ -81,27 +81,27 @@ def instructions(data: bytes) -> list[Instruction]:
     return list(_read(lines, _escape(lines)))
 
 
-def stages(data: bytes, build_args: Mapping[str, str]) -> list[Stage]:
+def stages(data: bytes, build_args: Mapping[str, str]) -> list[DockerfileStage]:
     """The stages of a Dockerfile with the ARGs before the first FROM, and overrides, filled in."""
     known: dict[str, str] = {}
-    found: list[tuple[Instruction, str, str, list[Instruction]]] = []
+    parsed: list[tuple[Instruction, str, str, list[Instruction]]] = []
     for step in instructions(data):
         if step.name == "FROM":
-            base, alias = _from(fill(step.text, known))
-            found.append((step, base, alias, []))
-        elif found:
-            found[-1][3].append(step)
+            base, alias = _from(expand_variables(step.text, known))
+            parsed.append((step, base, alias, []))
+        elif parsed:
+            parsed[-1][3].append(step)
         elif step.name == "ARG":
             for word in _words(step.text):
                 name, equals, value = word.partition("=")
                 if name in build_args:
                     known[name] = build_args[name]
                 elif equals:
-                    known[name] = fill(value, known)
-    return [Stage(step.line, base, alias, tuple(rest)) for step, base, alias, rest in found]
+                    known[name] = expand_variables(value, known)
+    return [DockerfileStage(step.line, base, alias, tuple(rest)) for step, base, alias, rest in parsed]
 
 
-def final(data: bytes, build_args: Mapping[str, str], target: str = "") -> Final | None:
+def resolve_final_stage(data: bytes, build_args: Mapping[str, str], target: str = "") -> FinalStage | None:
     """The stage that a build ends with (or the one called `target`), followed to the image it rests on."""
     every = stages(data, build_args)
     if not every:
@@ -112,7 +112,7 @@ def final(data: bytes, build_args: Mapping[str, str], target: str = "") -> Final
         # An alias means an earlier stage only: `FROM python AS python` is the image.
         below = next((i for i in range(at - 1, -1, -1) if every[i].alias == chain[-1].base.lower()), None)
         if below is None:
-            return Final(chain[-1].line, chain[-1].base, tuple(chain))
+            return FinalStage(chain[-1].line, chain[-1].base, tuple(chain))
         at = below
         chain.append(every[at])
 
@@ -155,8 +155,8 @@ def _read(lines: list[str], escape: str) -> Iterator[Instruction]:
 
 def _heredocs(text: str, lines: list[str], at: int) -> tuple[str, int]:
     body = ""
-    for found in filter(None, map(_HEREDOC.fullmatch, _WORD.findall(text))):
-        dash, word = found[1], re.sub(r"""["'\\]""", "", found[2])
+    for match in filter(None, map(_HEREDOC.fullmatch, _WORD.findall(text))):
+        dash, word = match[1], re.sub(r"""["'\\]""", "", match[2])
         while at < len(lines):
             line = lines[at]
             at += 1
@@ -191,7 +191,7 @@ def _words(text: str) -> list[str]:
     return [re.sub(r"""(["'])(.*?)\1""", r"\2", word) for word in re.findall(r"""(?:"[^"]*"|'[^']*'|\S)+""", text)]
 
 
-def fill(text: str, known: Mapping[str, str]) -> str:
+def expand_variables(text: str, known: Mapping[str, str]) -> str:
     """Variables as Dockerfiles have them; one without a value stays, so that it is seen, and so does what grows without end."""
     grown = 0
 

@@ -34,7 +34,7 @@ class Layout(NamedTuple):
     doubts: Mapping[str, str] = {}
 
 
-class Match(NamedTuple):
+class LayoutMatch(NamedTuple):
     """A folder of an image that looks like a folder of the project: how many files agree, and whether any other does."""
 
     root: str
@@ -49,7 +49,7 @@ def is_installed(path: str) -> bool:
     return _INSTALLED.search(path) is not None
 
 
-def of_dockerfile(
+def follow_dockerfile(
     data: bytes, build_args: Mapping[str, str], target: str, context: str, files: Collection[str]
 ) -> Layout:
     """What the COPY and ADD instructions of a Dockerfile put where; `files` are the project's paths.
@@ -58,10 +58,10 @@ def of_dockerfile(
     to bear out whatever is in it.
     """
     every = dockerfile.stages(data, build_args)
-    done: dict[str, _Built] = {}
-    last = _Built()
+    done: dict[str, _StageFiles] = {}
+    last = _StageFiles()
     for number, stage in enumerate(every):
-        last = _built(stage, done, build_args, _Context(context, files))
+        last = _follow_stage(stage, done, build_args, _BuildContext(context, files))
         done[str(number)] = last
         if stage.alias:
             done[stage.alias] = last
@@ -73,7 +73,7 @@ def of_dockerfile(
     return Layout(dict(last.twins), tuple(sorted(roots)), dict(last.doubts))
 
 
-class _Context(NamedTuple):
+class _BuildContext(NamedTuple):
     """The build context: its folder in the project, and the project's files."""
 
     folder: str
@@ -97,10 +97,10 @@ def _below(source: str, files: Iterable[tuple[str, str]]) -> Iterator[tuple[str,
             yield value, "/".join(words[len(parts) :])
 
 
-class _Built:
+class _StageFiles:
     """A stage while its instructions are followed."""
 
-    def __init__(self, below: _Built | None = None) -> None:
+    def __init__(self, below: _StageFiles | None = None) -> None:
         self.twins: dict[str, str] = dict(below.twins) if below is not None else {}
         self.roots: set[str] = set(below.roots) if below is not None else set()
         self.folder: str = below.folder if below is not None else "/"
@@ -135,12 +135,15 @@ class _Built:
         self.doubt((path for path in paths if path not in certain), reason)
 
 
-def _built(
-    stage: dockerfile.Stage, done: Mapping[str, _Built], build_args: Mapping[str, str], context: _Context
-) -> _Built:
-    built = _Built(done.get(stage.base.lower()))
+def _follow_stage(
+    stage: dockerfile.DockerfileStage,
+    done: Mapping[str, _StageFiles],
+    build_args: Mapping[str, str],
+    context: _BuildContext,
+) -> _StageFiles:
+    built = _StageFiles(done.get(stage.base.lower()))
     for step in stage.instructions:
-        text = dockerfile.fill(step.text, built.env)
+        text = dockerfile.expand_variables(step.text, built.env)
         if step.name == "WORKDIR":
             built.folder = built.at(text.strip().strip("\"'"))
         elif step.name in {"ENV", "ARG"}:
@@ -152,7 +155,9 @@ def _built(
     return built
 
 
-def _copy(step: dockerfile.Instruction, built: _Built, done: Mapping[str, _Built], context: _Context) -> None:
+def _copy(
+    step: dockerfile.Instruction, built: _StageFiles, done: Mapping[str, _StageFiles], context: _BuildContext
+) -> None:
     paths = words(step.text)
     if len(paths) < 2:  # noqa: PLR2004  a source and a destination
         return
@@ -192,7 +197,7 @@ def _without_excluded(step: dockerfile.Instruction, files: list[tuple[str, str]]
     if not lines:
         yield from files
         return
-    rules = docker.Rules(lambda _name: "\n".join(lines).encode(), "", "")
+    rules = docker.DockerIgnoreRules(lambda _name: "\n".join(lines).encode(), "", "")
     for path, rest in files:
         if rules.drops(rest or posixpath.basename(path)) is None:
             yield path, rest
@@ -203,13 +208,13 @@ def _spelled(source: str) -> str:
     return re.sub(r"\$\{[^}]*\}|\$\w+", "*", source)
 
 
-def _from_stage(other: _Built, source: str) -> Iterator[tuple[str, str]]:
+def _from_stage(other: _StageFiles, source: str) -> Iterator[tuple[str, str]]:
     """The project's files at a path of another stage."""
     start = posixpath.normpath(posixpath.join("/", _spelled(source))).lstrip("/")
     return _below(start, ((name.lstrip("/"), path) for name, path in other.twins.items()))
 
 
-def _hand_on(other: _Built, built: _Built) -> None:
+def _hand_on(other: _StageFiles, built: _StageFiles) -> None:
     """What is in doubt in a stage is in doubt in whatever copies from it."""
     copied, placed = set(built.twins.values()), set(other.twins.values())
     for path, reason in other.doubts.items():
@@ -217,7 +222,7 @@ def _hand_on(other: _Built, built: _Built) -> None:
             built.doubts.setdefault(path, reason)
 
 
-def _run(step: dockerfile.Instruction, built: _Built, context: _Context) -> None:
+def _run(step: dockerfile.Instruction, built: _StageFiles, context: _BuildContext) -> None:
     """A command may remove what was copied before it, and bring what it sees of the context."""
     patterns = removals.patterns(step.text)
     if patterns:
@@ -264,7 +269,9 @@ def variables(name: str, text: str, build_args: Mapping[str, str]) -> dict[str, 
 # ------------------------------------------------------------------------------------------ by paths
 
 
-def best_match(image_paths: Iterable[str], sources: Collection[str], prefixes: Iterable[str]) -> Match | None:
+def find_best_match(
+    image_paths: Iterable[str], sources: Collection[str], prefixes: Iterable[str]
+) -> LayoutMatch | None:
     """The folder of an image that holds most of a project's sources, for each folder that may have been the context.
 
     None where no file agrees. It is certain where every other folder holds fewer than half as many, or only some of
@@ -287,12 +294,12 @@ def best_match(image_paths: Iterable[str], sources: Collection[str], prefixes: I
         return None
     (root, prefix), most = max(held.items(), key=lambda item: (len(item[1]), -len(item[0][1]), item[0]))
     rivals = {
-        folder: len(found)
-        for (folder, _prefix), found in held.items()
-        if folder != root and not (found < most) and 2 * len(found) > len(most)
+        folder: len(matched)
+        for (folder, _prefix), matched in held.items()
+        if folder != root and not (matched < most) and 2 * len(matched) > len(most)
     }
     # `COPY src/ /app/` is found with both contexts: the longer agreement is the same folder
-    return Match(root, prefix, len(most), not rivals, tuple(sorted(rivals)))
+    return LayoutMatch(root, prefix, len(most), not rivals, tuple(sorted(rivals)))
 
 
 def is_below(path: str, folder: str) -> bool:

@@ -84,16 +84,16 @@ def parse(reference: str) -> ImageRef:
     return ImageRef(head + slash + last, tag, digest)
 
 
-def promised(reference: str) -> PythonVersion | None:
+def promised_version(reference: str) -> PythonVersion | None:
     """The Python that a reference promises, None where it cannot be told from it."""
     ref = parse(reference)
     if ref.last in _DISTROLESS:
         return PythonVersion.parse(_DISTROLESS[ref.last])
-    found = _IN_TAG.search(ref.tag)
-    if found is None and ref.last in {"python", "pypy"}:
-        found = _TAG.match(ref.tag) or _DEVCONTAINER.match(ref.tag)
-    if found is not None:
-        return PythonVersion.parse(found["version"])
+    match = _IN_TAG.search(ref.tag)
+    if match is None and ref.last in {"python", "pypy"}:
+        match = _TAG.match(ref.tag) or _DEVCONTAINER.match(ref.tag)
+    if match is not None:
+        return PythonVersion.parse(match["version"])
     named = _IN_NAME.search(ref.last)
     return PythonVersion.parse(f"3.{named['minor']}") if named is not None else None
 
@@ -106,10 +106,10 @@ def is_bare(reference: str) -> bool:
 def is_python(reference: str) -> bool:
     """Whether a reference is about Python at all, told version or not."""
     ref = parse(reference)
-    return ref.last in {"python", "pypy"} or ref.last.startswith("python") or promised(reference) is not None
+    return ref.last in {"python", "pypy"} or ref.last.startswith("python") or promised_version(reference) is not None
 
 
-def why_untold(reference: str) -> str:
+def why_version_unknown(reference: str) -> str:
     """Why no version can be told from a reference."""
     ref = parse(reference)
     if "$" in reference:

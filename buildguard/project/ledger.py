@@ -36,7 +36,7 @@ class ServiceId(NamedTuple):
         return "/".join(quote(one, safe="") for one in (self.service, self.project, self.region))
 
 
-class Line(NamedTuple):
+class LedgerLine(NamedTuple):
     """One step of one run as it was written down; `at` is a time in ISO 8601, `evidence` what the step saw.
 
     `project` and `region` are empty in lines of versions that did not write them, and where they were unknown.
@@ -74,11 +74,11 @@ class Ledger:
         self.elsewhere: Callable[[str, bytes], object] | None = None
         self.notes: list[str] = []
 
-    def write(self, step: str, verdict: str, seconds: float, evidence: Mapping[str, Any]) -> Line:
+    def write(self, step: str, verdict: str, seconds: float, evidence: Mapping[str, Any]) -> LedgerLine:
         """Append a line, on the disk before this returns. Raises UnprovenError where it cannot be."""
         self._number += 1
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        line = Line(
+        line = LedgerLine(
             self.run,
             self._number,
             at,
@@ -97,7 +97,7 @@ class Ledger:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
-                os.write(handle, _mended(self._file) + data)
+                os.write(handle, _missing_newline(self._file) + data)
                 os.fsync(handle)
             finally:
                 os.close(handle)
@@ -113,7 +113,7 @@ class Ledger:
         return line
 
 
-def _mended(file: Path) -> bytes:
+def _missing_newline(file: Path) -> bytes:
     """A line break where the last line was cut short by a crash: what follows is a line of its own again."""
     with open(file, "rb") as written:
         size = written.seek(0, os.SEEK_END)
@@ -133,7 +133,7 @@ def folder_of_name(service: str) -> str:
     return f"{_FOLDER}/{quote(service, safe='')}/"
 
 
-def read(file: Path) -> tuple[list[Line], int]:
+def read(file: Path) -> tuple[list[LedgerLine], int]:
     """The lines of a ledger in their order, and how many could not be read."""
     try:
         data = file.read_bytes()
@@ -144,13 +144,15 @@ def read(file: Path) -> tuple[list[Line], int]:
     return parse(data.splitlines())
 
 
-def parse(lines: Iterable[bytes]) -> tuple[list[Line], int]:
+def parse(lines: Iterable[bytes]) -> tuple[list[LedgerLine], int]:
     """Lines as they were written, and how many of them are none."""
-    found, broken = [], 0
+    parsed, broken = [], 0
     for text in lines:
         try:
             words = json.loads(text)
-            line = Line(**{name: words[name] for name in Line._fields if name in words or name not in _ADDED})
+            line = LedgerLine(
+                **{name: words[name] for name in LedgerLine._fields if name in words or name not in _ADDED}
+            )
             texts = (line.step, line.service, line.project, line.region)
             whole = (
                 words["schema"] == 1
@@ -160,13 +162,13 @@ def parse(lines: Iterable[bytes]) -> tuple[list[Line], int]:
         except (ValueError, KeyError, TypeError):
             whole = False
         if whole:
-            found.append(line)
+            parsed.append(line)
         else:
             broken += 1
-    return found, broken
+    return parsed, broken
 
 
-def merged(*several: Iterable[Line]) -> list[Line]:
+def merge_lines(*several: Iterable[LedgerLine]) -> list[LedgerLine]:
     """Lines of several ledgers, each once, by run and number; runs by when they began."""
     known = {(line.run, line.number): line for lines in several for line in lines}
     begun: dict[str, str] = {}
@@ -175,24 +177,24 @@ def merged(*several: Iterable[Line]) -> list[Line]:
     return sorted(known.values(), key=lambda line: (begun[line.run], line.run, line.number))
 
 
-def runs(lines: Iterable[Line]) -> list[list[Line]]:
+def group_runs(lines: Iterable[LedgerLine]) -> list[list[LedgerLine]]:
     """The lines of each run, runs in their order."""
-    found: dict[str, list[Line]] = {}
+    by_run: dict[str, list[LedgerLine]] = {}
     for line in lines:
-        found.setdefault(line.run, []).append(line)
-    return list(found.values())
+        by_run.setdefault(line.run, []).append(line)
+    return list(by_run.values())
 
 
-def stopped_at(run: list[Line]) -> str:
+def find_stopping_step(run: list[LedgerLine]) -> str:
     """The step at which a run stopped without an end of its own; empty where it came to one."""
     return "" if run[-1].step in {END, "rollback"} else run[-1].step
 
 
-def proven(lines: Iterable[Line], step: str, commit: str, key: str, value: str) -> Line | None:
+def find_proven(lines: Iterable[LedgerLine], step: str, commit: str, key: str, value: str) -> LedgerLine | None:
     """The last line in which a step succeeded for a commit, with that evidence."""
-    found = [
+    matching = [
         line
         for line in lines
         if line.step == step and line.verdict == OK and line.commit == commit and line.evidence.get(key) == value
     ]
-    return found[-1] if found else None
+    return matching[-1] if matching else None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Request(NamedTuple):
+class CheckRequest(NamedTuple):
     """What a person asked for; the fields are the flags of the command line."""
 
     cwd: Path
@@ -28,6 +28,6 @@ class Request(NamedTuple):
     verify_download: bool = False
 
 
-def may_pull(request: Request) -> bool:
+def may_pull(request: CheckRequest) -> bool:
     """Whether an image may be pulled: never from a hook, nor where a prediction would do."""
     return not (request.staged or request.proof == "predicted" or os.environ.get("PRE_COMMIT"))

@@ -13,7 +13,7 @@ from buildguard.errors import UsageError
 from buildguard.project import contexts, dockerfile
 from buildguard.project.compose import ComposeBuild
 from buildguard.project.config import Config, ServiceTable
-from buildguard.project.target import Certainty, ContextBasis, Service
+from buildguard.project.target import Certainty, ContextBasis, ImageService
 from buildguard.project.yaml import InvalidYamlError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class ProjectFiles(NamedTuple):
     notes: list[str]
 
 
-def services(files: ProjectFiles, config: Config) -> tuple[list[Service], list[str]]:
+def services(files: ProjectFiles, config: Config) -> tuple[list[ImageService], list[str]]:
     """Every service with its context, and notes on contexts that are guesses."""
     finder = _ServiceFinder(files)
     if config.services or config.dockerfile:
@@ -45,7 +45,7 @@ def services(files: ProjectFiles, config: Config) -> tuple[list[Service], list[s
     return [one for path in sorted(files.dockerfiles) for one in finder.of_dockerfile(path)], finder.notes
 
 
-def picked(every: list[Service], name: str) -> list[Service]:
+def picked(every: list[ImageService], name: str) -> list[ImageService]:
     """The services with a name, or with a Dockerfile or a folder called so; raises UsageError."""
     chosen = [one for one in every if name in {one.name, one.dockerfile, posixpath.dirname(one.dockerfile)}]
     if not chosen:
@@ -69,7 +69,7 @@ class _ServiceFinder:
         self._files = files
         self.notes: list[str] = []
 
-    def configured(self, table: ServiceTable, config: Config) -> list[Service]:
+    def configured(self, table: ServiceTable, config: Config) -> list[ImageService]:
         """A service as the configuration has it, once for each way in which its Dockerfile is built."""
         place = config.file if table.line is None else f"{config.file}:{table.line}"
         if table.dockerfile not in self._files.dockerfiles:
@@ -77,33 +77,33 @@ class _ServiceFinder:
         name = table.name or _name(table.dockerfile)
         if table.context is None:
             return [one._replace(name=name) for one in self.of_dockerfile(table.dockerfile, prefer_root=not table.name)]
-        declared = Service(name, table.dockerfile, table.context, ContextBasis(Certainty.DECLARED, place))
+        declared = ImageService(name, table.dockerfile, table.context, ContextBasis(Certainty.DECLARED, place))
         built = (declared._replace(build_args=one.build_args, stage=one.stage) for one in self._built(table.dockerfile))
         return _distinct(built) or [declared]
 
-    def of_dockerfile(self, path: str, *, prefer_root: bool = False) -> list[Service]:
+    def of_dockerfile(self, path: str, *, prefer_root: bool = False) -> list[ImageService]:
         """Each way in which a Dockerfile is built: what build files say before what compose files say."""
         every = _distinct(self._built(path)) or _distinct(self._composed(path))
         if every:
             return every
         found = contexts.guess(path, self._files.dockerfiles[path], self._paths, prefer_root=prefer_root)
         self.notes += [found.note] if found.note else []
-        return [Service(_name(path), path, found.context, found.basis)]
+        return [ImageService(_name(path), path, found.context, found.basis)]
 
     @functools.cached_property
     def _paths(self) -> contexts.ProjectPaths:
         return contexts.ProjectPaths(self._files.paths)
 
-    def _built(self, path: str) -> Iterator[Service]:
+    def _built(self, path: str) -> Iterator[ImageService]:
         for file, buildfile in self._files.buildfiles.items():
             for build in buildfile.builds:
                 base = next((one for one in _bases(file) if _from(one, build.dockerfile) == path), None)
                 if base is not None:
                     basis = ContextBasis(Certainty.DECLARED, f"{file}:{build.line}")
                     arguments = tuple(sorted(build.build_args.items()))
-                    yield Service(_name(path), path, _from(base, build.context), basis, arguments, build.target)
+                    yield ImageService(_name(path), path, _from(base, build.context), basis, arguments, build.target)
 
-    def _composed(self, path: str) -> Iterator[Service]:
+    def _composed(self, path: str) -> Iterator[ImageService]:
         """What compose files build of a Dockerfile.
 
         What is deployed may be built without a compose file's arguments, and never by its `target`: so the Dockerfile's
@@ -112,17 +112,17 @@ class _ServiceFinder:
         for build in self._files.compose_builds:
             if build.dockerfile != path:
                 continue
-            service = Service(_name(path), path, build.context, ContextBasis(Certainty.DECLARED, build.place))
-            last = dockerfile.final(self._files.dockerfiles[path], {})
+            service = ImageService(_name(path), path, build.context, ContextBasis(Certainty.DECLARED, build.place))
+            last = dockerfile.resolve_final_stage(self._files.dockerfiles[path], {})
             if not build.build_args or last is None or "$" not in last.image:
                 yield service
             if build.build_args:
                 yield service._replace(build_args=build.build_args)
 
 
-def _distinct(every: Iterable[Service]) -> list[Service]:
+def _distinct(every: Iterable[ImageService]) -> list[ImageService]:
     """Services that differ in more than the line that declares them, the first of each."""
-    first: dict[Service, Service] = {}
+    first: dict[ImageService, ImageService] = {}
     for one in every:
         first.setdefault(one._replace(basis=ContextBasis(one.basis.known, "")), one)
     return list(first.values())

@@ -8,39 +8,39 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from buildguard.diagnostic import Unreadable, shown_path
+from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.errors import UnprovenError
 from buildguard.project.ignore import gcloud
-from buildguard.project.ignore.rules import Rule
-from buildguard.project.upload import chosen
+from buildguard.project.ignore.rules import IgnoreRule
+from buildguard.project.upload import select_uploaded
 from buildguard.stages import manifest as manifests
-from buildguard.stages.archives.writer import Item, Written, write
+from buildguard.stages.archives.writer import ArchiveItem, WrittenArchive, write_archive
 from buildguard.stages.filesystem import read_file
-from buildguard.stages.git_objects import InGit
-from buildguard.stages.manifest import Entry
-from buildguard.stages.snapshot import Snapshot, Stage
+from buildguard.stages.git_objects import GitStage
+from buildguard.stages.manifest import ManifestEntry
+from buildguard.stages.snapshot import Snapshot, Snapshotter
 from buildguard.system import git
 
 _BATCH = 64 << 20
 
 
-class Packed(NamedTuple):
+class PackedArchive(NamedTuple):
     """An archive, what was left out of it and by which rule, and the paths whose bytes are the working tree's."""
 
-    written: Written
-    dropped: tuple[tuple[bytes, Rule], ...]
+    written: WrittenArchive
+    dropped: tuple[tuple[bytes, IgnoreRule], ...]
     dirty: tuple[bytes, ...] = ()
 
 
-class Seen(NamedTuple):
+class StageSnapshot(NamedTuple):
     """A stage whose snapshot was taken; `has_git` where a `.git` lies at its top, for gcloud's rules."""
 
-    stage: Stage
+    stage: Snapshotter
     snapshot: Snapshot
     has_git: bool
 
 
-def pack(stage: InGit, file: Path, *, prefix: bytes = b"", worktree: Path | None = None) -> Packed:
+def pack(stage: GitStage, file: Path, *, prefix: bytes = b"", worktree: Path | None = None) -> PackedArchive:
     """Write the archive of a commit to a file; `prefix` is the folder that is sent, empty or with its final `/`.
 
     With `worktree`, the bytes and executable bits of the same list are taken from there, as a dirty run wants it.
@@ -49,105 +49,109 @@ def pack(stage: InGit, file: Path, *, prefix: bytes = b"", worktree: Path | None
     assert stage.commit is not None
     rows = {row.path[len(prefix) :]: row for row in stage.rows() if row.path.startswith(prefix)}
     for path, reason in stage.damaged.items():
-        raise UnprovenError(f"{shown_path(path) or 'commit ' + stage.commit}: {reason}", hint="git fsck")
+        raise UnprovenError(f"{display_path(path) or 'commit ' + stage.commit}: {reason}", hint="git fsck")
     links = [row for row in rows.values() if row.mode == git.LINK]
-    texts = {row.path[len(prefix) :]: _there(row, blob) for row, blob in stage.blobs(links)}
-    entries = {path: Entry(path, _mode(row), 0, "", text=texts.get(path, b"")) for path, row in rows.items()}
-    rules = gcloud.Rules(lambda name: _content(stage, rows.get(os.fsencode(name))), has_git=not prefix)
-    sent, dropped = chosen(entries, rules)
+    texts = {row.path[len(prefix) :]: _require_blob(row, blob) for row, blob in stage.blobs(links)}
+    entries = {path: ManifestEntry(path, _mode(row), 0, "", text=texts.get(path, b"")) for path, row in rows.items()}
+    rules = gcloud.GcloudIgnoreRules(lambda name: _content(stage, rows.get(os.fsencode(name))), has_git=not prefix)
+    sent, dropped = select_uploaded(entries, rules)
     sent = [entry for entry in sent if entry.path != manifests.CARRIED]
     mtime = stage.repository.time_of(stage.commit)
     committed = (
-        Item(row.path[len(prefix) :], _mode(row), _there(row, blob), mtime)
+        ArchiveItem(row.path[len(prefix) :], _mode(row), _require_blob(row, blob), mtime)
         for row, blob in stage.blobs([rows[entry.path] for entry in sent])
     )
     dirty: list[bytes] = []
     items = committed if worktree is None else _from_disk(committed, os.fsencode(worktree) + b"/", dirty)
     folders = [path for path in _folders(rows) if rules.drops(os.fsdecode(path), is_folder=True) is None]
-    written = write(file, items, folders, mtime)
-    return Packed(written, tuple((entry.path, rule) for entry, rule in dropped), tuple(dirty))
+    written = write_archive(file, items, folders, mtime)
+    return PackedArchive(written, tuple((entry.path, rule) for entry, rule in dropped), tuple(dirty))
 
 
-class Selected(NamedTuple):
+class UploadSelection(NamedTuple):
     """What of a stage is sent, its folders, and what is left out by which rule."""
 
-    sent: tuple[Entry, ...]
+    sent: tuple[ManifestEntry, ...]
     folders: tuple[bytes, ...]
-    dropped: tuple[tuple[bytes, Rule], ...]
+    dropped: tuple[tuple[bytes, IgnoreRule], ...]
 
 
-def select(seen: Seen) -> Selected:
+def select_upload(seen: StageSnapshot) -> UploadSelection:
     """What of a stage is sent, by gcloud's rules; raises UnprovenError where gcloud fails on its ignore files."""
     entries = seen.snapshot.manifest.entries
-    rules = gcloud.Rules(lambda name: _again(seen, os.fsencode(name)), has_git=seen.has_git)
-    sent, dropped = chosen(entries, rules)
+    rules = gcloud.GcloudIgnoreRules(lambda name: _read_again(seen, os.fsencode(name)), has_git=seen.has_git)
+    sent, dropped = select_uploaded(entries, rules)
     folders = tuple(path for path in _folders(entries) if rules.drops(os.fsdecode(path), is_folder=True) is None)
-    return Selected(tuple(sent), folders, tuple((entry.path, rule) for entry, rule in dropped))
+    return UploadSelection(tuple(sent), folders, tuple((entry.path, rule) for entry, rule in dropped))
 
 
-def pack_seen(seen: Seen, selected: Selected, file: Path, mtime: int, aside: bytes = b"") -> Packed:
+def pack_selection(
+    seen: StageSnapshot, selected: UploadSelection, file: Path, mtime: int, aside: bytes = b""
+) -> PackedArchive:
     """Write the archive of what was seen and selected at any stage; `aside` as `write` has it.
 
     Raises UnprovenError where something cannot be read any more, or is not what was seen.
     """
-    written = write(file, _as_seen(seen, selected.sent, mtime), selected.folders, mtime, aside)
-    return Packed(written, selected.dropped)
+    written = write_archive(file, _verified_items(seen, selected.sent, mtime), selected.folders, mtime, aside)
+    return PackedArchive(written, selected.dropped)
 
 
-def _again(seen: Seen, path: bytes) -> bytes | None:
+def _read_again(seen: StageSnapshot, path: bytes) -> bytes | None:
     if path not in seen.snapshot.manifest.entries:
         return None
     content = seen.stage.originals([path])[path]
-    if isinstance(content, Unreadable):
-        raise UnprovenError(f"{shown_path(path)}: {content.reason}")
+    if isinstance(content, UnreadableFile):
+        raise UnprovenError(f"{display_path(path)}: {content.reason}")
     return content
 
 
-def _as_seen(seen: Seen, sent: Sequence[Entry], mtime: int) -> Iterator[Item]:
+def _verified_items(seen: StageSnapshot, sent: Sequence[ManifestEntry], mtime: int) -> Iterator[ArchiveItem]:
     """Each entry with its content, some megabytes at a time; it has to be what the snapshot says."""
-    batch: list[Entry] = []
+    batch: list[ManifestEntry] = []
     size = 0
     for at, entry in enumerate(sent, 1):
         batch.append(entry)
         size += entry.size
         if size < _BATCH and at < len(sent):
             continue
-        contents = seen.stage.originals([one.path for one in batch])
-        for one in batch:
-            content = contents[one.path]
-            if isinstance(content, Unreadable):
-                raise UnprovenError(f"{shown_path(one.path)}: {content.reason}")
-            if hashlib.sha256(content).hexdigest() != one.sha256:
-                raise UnprovenError(f"{shown_path(one.path)} changed while it was read", hint="run this once more")
-            yield Item(one.path, one.mode, content, mtime)
+        contents = seen.stage.originals([entry_in_batch.path for entry_in_batch in batch])
+        for entry_in_batch in batch:
+            content = contents[entry_in_batch.path]
+            if isinstance(content, UnreadableFile):
+                raise UnprovenError(f"{display_path(entry_in_batch.path)}: {content.reason}")
+            if hashlib.sha256(content).hexdigest() != entry_in_batch.sha256:
+                raise UnprovenError(
+                    f"{display_path(entry_in_batch.path)} changed while it was read", hint="run this once more"
+                )
+            yield ArchiveItem(entry_in_batch.path, entry_in_batch.mode, content, mtime)
         batch, size = [], 0
 
 
 def _folders(paths: Iterable[bytes]) -> set[bytes]:
-    found: set[bytes] = set()
+    parents: set[bytes] = set()
     for path in paths:
         folder = path.rpartition(b"/")[0]
-        while folder and folder not in found:
-            found.add(folder)
+        while folder and folder not in parents:
+            parents.add(folder)
             folder = folder.rpartition(b"/")[0]
-    return found
+    return parents
 
 
 def _mode(row: git.GitEntry) -> str:
     return row.mode if row.mode in manifests.MODES else manifests.FILE
 
 
-def _content(stage: InGit, row: git.GitEntry | None) -> bytes | None:
-    return None if row is None else next(_there(row, blob) for row, blob in stage.blobs([row]))
+def _content(stage: GitStage, row: git.GitEntry | None) -> bytes | None:
+    return None if row is None else next(_require_blob(row, blob) for row, blob in stage.blobs([row]))
 
 
-def _there(row: git.GitEntry, blob: bytes | Unreadable) -> bytes:
-    if isinstance(blob, Unreadable):
-        raise UnprovenError(f"{shown_path(row.path)}: {blob.reason}", hint="git fsck")
+def _require_blob(row: git.GitEntry, blob: bytes | UnreadableFile) -> bytes:
+    if isinstance(blob, UnreadableFile):
+        raise UnprovenError(f"{display_path(row.path)}: {blob.reason}", hint="git fsck")
     return blob
 
 
-def _from_disk(items: Iterator[Item], base: bytes, dirty: list[bytes]) -> Iterator[Item]:
+def _from_disk(items: Iterator[ArchiveItem], base: bytes, dirty: list[bytes]) -> Iterator[ArchiveItem]:
     """The same list with the working tree's bytes; a file that is not there any more is not sent.
 
     What differs has its own time, or a builder would take it for the committed file of the same size.
@@ -155,17 +159,17 @@ def _from_disk(items: Iterator[Item], base: bytes, dirty: list[bytes]) -> Iterat
     for item in items:
         path = base + item.path
         if os.path.islink(path):
-            found = item._replace(mode=manifests.LINK, content=os.readlink(path))
+            current = item._replace(mode=manifests.LINK, content=os.readlink(path))
         else:
             content = read_file(path)
-            if isinstance(content, Unreadable):
-                if not content.gone:
-                    raise UnprovenError(f"{shown_path(item.path)}: {content.reason}")
+            if isinstance(content, UnreadableFile):
+                if not content.is_missing:
+                    raise UnprovenError(f"{display_path(item.path)}: {content.reason}")
                 dirty.append(item.path)
                 continue
             mode = manifests.EXECUTABLE if os.stat(path).st_mode & 0o100 else manifests.FILE
-            found = item._replace(mode=mode, content=content)
-        if found != item:
+            current = item._replace(mode=mode, content=content)
+        if current != item:
             dirty.append(item.path)
-            found = found._replace(mtime=int(os.lstat(path).st_mtime))
-        yield found
+            current = current._replace(mtime=int(os.lstat(path).st_mtime))
+        yield current

@@ -22,7 +22,7 @@ def excerpt_of(data: bytes, line: int | None) -> str:
     return text.decode("utf-8", "replace")[:400]
 
 
-def decoded(data: bytes) -> str | None:
+def decode_source(data: bytes) -> str | None:
     """The text of a source as CPython decodes it, without its BOM; None where it cannot be, or must not be."""
     name = codec_of(data)
     try:
@@ -31,7 +31,7 @@ def decoded(data: bytes) -> str | None:
         return None
 
 
-def encoded(changed: str, data: bytes) -> bytes | None:
+def encode_source(changed: str, data: bytes) -> bytes | None:
     """A changed text in the encoding, and with the BOM, of the source that it comes from; None where that fails."""
     name = codec_of(data)
     bom = BOM if data.startswith(BOM) else b""

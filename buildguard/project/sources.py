@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from buildguard.diagnostic import Unreadable, shown_path
+from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.project.compose import is_compose
 from buildguard.remote.source_names import HEAD, SHEBANG, SUFFIXES, may_be_script
-from buildguard.stages.filesystem import OnDisk, read_file
-from buildguard.stages.stage import Entry, Kind, Stage
+from buildguard.stages.filesystem import DiskStage, read_file
+from buildguard.stages.stage import Entry, EntryKind, Stage
 
 
-class Selection(NamedTuple):
+class SourceSelection(NamedTuple):
     """What the person asked for: paths (empty means all), and the patterns of the configuration."""
 
     paths: tuple[bytes, ...] = ()
@@ -23,14 +23,14 @@ class Selection(NamedTuple):
     explicit: bool = True
 
 
-class Chosen(NamedTuple):
+class ChosenSources(NamedTuple):
     """The sources of a stage, sorted by path, and one line for each thing that was left out."""
 
     sources: list[Entry]
     notes: list[str]
 
 
-def choose(stage: Stage, selection: Selection) -> Chosen:
+def choose(stage: Stage, selection: SourceSelection) -> ChosenSources:
     """The Python sources of a stage that the selection covers."""
     wanted = _wanted(selection)
     by_name, others, links = [], [], []
@@ -38,18 +38,18 @@ def choose(stage: Stage, selection: Selection) -> Chosen:
         path = entry.path
         if path.endswith(SUFFIXES):
             by_name.append(entry)
-        elif entry.kind is Kind.LINK:
+        elif entry.kind is EntryKind.LINK:
             links.append(entry)
-        elif entry.kind is Kind.OTHER and stage.name.startswith("dir:"):
+        elif entry.kind is EntryKind.OTHER and stage.name.startswith("dir:"):
             by_name += [entry] if _is_closed_folder(stage, entry) else []
-        elif may_be_script(path, executable=entry.kind is Kind.EXECUTABLE):
+        elif may_be_script(path, executable=entry.kind is EntryKind.EXECUTABLE):
             others.append(entry)
     chosen = [entry for entry in by_name if wanted(entry.path)]
-    scripts = _scripts(stage, [one for one in others if wanted(one.path)])
-    return Chosen(sorted([*chosen, *scripts]), [*stage.notes(), *_links_out(stage, links, wanted)])
+    scripts = _scripts(stage, [entry for entry in others if wanted(entry.path)])
+    return ChosenSources(sorted([*chosen, *scripts]), [*stage.notes(), *_links_out(stage, links, wanted)])
 
 
-def deciding(path: bytes) -> bool:
+def decides_target(path: bytes) -> bool:
     """Whether a path is a file that takes part in deciding the target: a pin, a build file, a configuration."""
     name = path[path.rfind(b"/") + 1 :]
     if name in _PINS or b"loudbuild" in name or b"ockerfile" in name.lower() or b"ontainerfile" in name.lower():
@@ -73,7 +73,7 @@ _PINS = frozenset(
 )
 
 
-def _wanted(selection: Selection) -> Callable[[bytes], bool]:
+def _wanted(selection: SourceSelection) -> Callable[[bytes], bool]:
     include, exclude = _matcher(selection.include), _matcher(selection.exclude)
     below = [path for path in selection.paths if path not in {b"", b"."}]
     if len(below) < len(selection.paths):
@@ -120,15 +120,15 @@ def _is_closed_folder(stage: Stage, entry: Entry) -> bool:
 
 def _scripts(stage: Stage, entries: list[Entry]) -> Iterator[Entry]:
     """Those of some entries that start with a Python shebang, or that cannot be looked at."""
-    if not isinstance(stage, OnDisk):
+    if not isinstance(stage, DiskStage):
         for entry, content in stage.contents(entries):
-            if isinstance(content, Unreadable) or SHEBANG.match(content[:HEAD]):
+            if isinstance(content, UnreadableFile) or SHEBANG.match(content[:HEAD]):
                 yield entry
         return
     base = os.fsencode(stage.root) + b"/"
     for entry in entries:
         head = read_file(base + entry.path, most=HEAD)
-        if _is_plain(base + entry.path) if isinstance(head, Unreadable) else SHEBANG.match(head):
+        if _is_plain(base + entry.path) if isinstance(head, UnreadableFile) else SHEBANG.match(head):
             yield entry
 
 
@@ -138,11 +138,11 @@ def _is_plain(path: bytes) -> bool:
 
 
 def _links_out(stage: Stage, links: list[Entry], wanted: Callable[[bytes], bool]) -> list[str]:
-    if not isinstance(stage, OnDisk):
+    if not isinstance(stage, DiskStage):
         return []
     base = os.fsencode(stage.root)
     return [
-        f"{shown_path(link.path)}: a symbolic link out of the root, not followed"
+        f"{display_path(link.path)}: a symbolic link out of the root, not followed"
         for link in links
         if wanted(link.path) and not stage.holds(os.path.realpath(os.path.join(base, link.path)))
     ]

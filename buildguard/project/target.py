@@ -62,7 +62,7 @@ class Rank(IntEnum):
     STEP = 10  # the image of a build step runs that step (a test, a script), never the service
 
 
-class Declaration(NamedTuple):
+class VersionDeclaration(NamedTuple):
     """One place that says which Python it is: file, line, its words, and the version if they tell it.
 
     `specifier` is set where it is a range (then `version` is its lowest). Where the version cannot be told,
@@ -114,7 +114,7 @@ class ContextBasis(NamedTuple):
     by: str
 
 
-class Service(NamedTuple):
+class ImageService(NamedTuple):
     """One image that the repository ships: its Dockerfile, its build context, and how it is called and built.
 
     `build_args` and `stage` are the `--build-arg`s and the `--target` of the build.
@@ -144,7 +144,7 @@ class Target(NamedTuple):
     service: str | None = None
     context: str | None = ""
     untold: str = ""
-    conflicts: tuple[Declaration, ...] = ()
+    conflicts: tuple[VersionDeclaration, ...] = ()
     doubt: str = ""
     specifier: str = ""
     without: tuple[str, ...] = ()
@@ -189,5 +189,5 @@ def lowest(specifier: str) -> PythonVersion | None:
         raise ValueError(f"'{specifier}' is no version range") from error
     if not bounded or any(admits(specifier, PythonVersion(minor)) for minor in range(OLDEST)):
         return None  # no lower end, or one that no target can have: which Python is meant cannot be told
-    found = (PythonVersion(minor) for minor in range(OLDEST, NEWEST + 1))
-    return next((version for version in found if admits(specifier, version)), None)
+    versions = (PythonVersion(minor) for minor in range(OLDEST, NEWEST + 1))
+    return next((version for version in versions if admits(specifier, version)), None)

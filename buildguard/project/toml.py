@@ -20,8 +20,8 @@ def read(data: bytes, file: str) -> dict[str, Any]:
     try:
         return tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        found = re.search(r"at line (\d+)", str(error))
-        place = f"{file}:{found.group(1)}" if found else file
+        match = re.search(r"at line (\d+)", str(error))
+        place = f"{file}:{match.group(1)}" if match else file
         raise UsageError(f"{place} is not valid TOML: {error}") from error
 
 

@@ -7,11 +7,13 @@ import posixpath
 from collections.abc import Mapping
 
 from buildguard.project.ignore import gcloud
-from buildguard.project.ignore.rules import Rule, parents
-from buildguard.stages.manifest import LINK, SUBMODULE, Entry
+from buildguard.project.ignore.rules import IgnoreRule, parents
+from buildguard.stages.manifest import LINK, SUBMODULE, ManifestEntry
 
 
-def chosen(entries: Mapping[bytes, Entry], rules: gcloud.Rules) -> tuple[list[Entry], list[tuple[Entry, Rule]]]:
+def select_uploaded(
+    entries: Mapping[bytes, ManifestEntry], rules: gcloud.GcloudIgnoreRules
+) -> tuple[list[ManifestEntry], list[tuple[ManifestEntry, IgnoreRule]]]:
     """The entries that are sent and those that a rule drops; a submodule has no content of its own to send."""
     links = any(entry.mode == LINK for entry in entries.values())
     folders = {folder for path in entries for folder in parents(os.fsdecode(path))} if links else set()
@@ -27,7 +29,7 @@ def chosen(entries: Mapping[bytes, Entry], rules: gcloud.Rules) -> tuple[list[En
     return sent, dropped
 
 
-def _target(path: str, entry: Entry) -> str:
+def _target(path: str, entry: ManifestEntry) -> str:
     """Where a link leads, as a path of the project; empty for out of it."""
     text = os.fsdecode(entry.text)
     joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))

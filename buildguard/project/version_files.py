@@ -8,30 +8,30 @@ from collections.abc import Callable, Iterator
 
 from buildguard.errors import UsageError
 from buildguard.project import toml
-from buildguard.project.target import Declaration, PythonVersion, Rank, lowest
+from buildguard.project.target import PythonVersion, Rank, VersionDeclaration, lowest
 
 _CARET = re.compile(r"\^\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 _TILDE = re.compile(r"(?<![~=<>!])~\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 
 
-def declarations(data: bytes, file: str) -> list[Declaration]:
+def declarations(data: bytes, file: str) -> list[VersionDeclaration]:
     """What one such file declares; raises UsageError with file and line where it is broken."""
     reader = READERS[posixpath.basename(file)]
     return list(reader(data, file))
 
 
-def exact(rank: Rank, file: str, line: int | None, text: str, words: str) -> Declaration:
+def declare_exact(rank: Rank, file: str, line: int | None, text: str, words: str) -> VersionDeclaration:
     """A declaration of one version, told or not."""
     version = PythonVersion.parse(re.sub(r"\.[x*]$", "", text.strip()))
     folder = posixpath.dirname(file)
     if version is not None:
-        return Declaration(rank, file, line, words, version, folder)
-    return Declaration(
+        return VersionDeclaration(rank, file, line, words, version, folder)
+    return VersionDeclaration(
         rank, file, line, words, None, folder, untold=f"'{text.strip()}' names no minor version of Python"
     )
 
 
-def _ranged(rank: Rank, file: str, line: int | None, text: str, words: str) -> Declaration:
+def _declare_range(rank: Rank, file: str, line: int | None, text: str, words: str) -> VersionDeclaration:
     specifier = _pep440(text)
     try:
         version = lowest(specifier)
@@ -40,15 +40,15 @@ def _ranged(rank: Rank, file: str, line: int | None, text: str, words: str) -> D
     folder = posixpath.dirname(file)
     if version is None:
         untold = f"{words} lets in Pythons that cannot be targets: its lowest is not told"
-        return Declaration(rank, file, line, words, None, folder, specifier, untold)
-    return Declaration(rank, file, line, words, version, folder, specifier)
+        return VersionDeclaration(rank, file, line, words, None, folder, specifier, untold)
+    return VersionDeclaration(rank, file, line, words, version, folder, specifier)
 
 
 def _pep440(text: str) -> str:
     """Poetry's carets, tildes and bare versions as PEP 440 has them."""
-    text = _CARET.sub(lambda found: f">={'.'.join(filter(None, found.groups()))},<{int(found[1]) + 1}", text)
+    text = _CARET.sub(lambda match: f">={'.'.join(filter(None, match.groups()))},<{int(match[1]) + 1}", text)
     text = _TILDE.sub(
-        lambda found: f"=={found[1]}.{found[2]}.*" if found[2] else f"=={found[1]}.*",
+        lambda match: f"=={match[1]}.{match[2]}.*" if match[2] else f"=={match[1]}.*",
         text,
     )
     return f"=={text}.*" if re.fullmatch(r"\d+(\.\d+)?", text.strip()) else text.strip().replace("||", ",")
@@ -69,53 +69,53 @@ def _first_line(data: bytes) -> tuple[int, str]:
     return 1, ""
 
 
-def _python_version(data: bytes, file: str) -> Iterator[Declaration]:
+def _python_version(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     number, words = _first_line(data)
     if words:
         version = re.sub(r"^(?:c?python|pypy)[-@]?(?=3)", "", words)
-        yield exact(Rank.PYTHON_VERSION, file, number, version.split("-")[0], f"{words}")
+        yield declare_exact(Rank.PYTHON_VERSION, file, number, version.split("-")[0], f"{words}")
 
 
-def _runtime_txt(data: bytes, file: str) -> Iterator[Declaration]:
+def _runtime_txt(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     number, words = _first_line(data)
     if words:
-        yield exact(Rank.RUNTIME_TXT, file, number, words.removeprefix("python-"), words)
+        yield declare_exact(Rank.RUNTIME_TXT, file, number, words.removeprefix("python-"), words)
 
 
-def _tool_versions(data: bytes, file: str) -> Iterator[Declaration]:
+def _tool_versions(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     for number, line in enumerate(_text(data).splitlines(), 1):
         words = line.partition("#")[0].split()
         if words[:1] == ["python"] and len(words) > 1:
-            yield exact(Rank.TOOL_VERSIONS, file, number, words[1], f"python {words[1]}")
+            yield declare_exact(Rank.TOOL_VERSIONS, file, number, words[1], f"python {words[1]}")
 
 
 def _line_with(data: bytes, word: str) -> int | None:
     return next((number for number, line in enumerate(_text(data).splitlines(), 1) if word in line), None)
 
 
-def _pipfile(data: bytes, file: str) -> Iterator[Declaration]:
+def _pipfile(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     wanted = toml.read(data, file).get("requires", {})
     for key in ("python_full_version", "python_version"):
         if isinstance(wanted.get(key), str):
             line = toml.line_of(data, key)
-            yield exact(Rank.PIPFILE, file, line, wanted[key], f"{key} {wanted[key]}")
+            yield declare_exact(Rank.PIPFILE, file, line, wanted[key], f"{key} {wanted[key]}")
             return
 
 
-def _pyproject(data: bytes, file: str) -> Iterator[Declaration]:
+def _pyproject(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     content = toml.read(data, file)
     wanted = content.get("project", {}).get("requires-python")
     if isinstance(wanted, str):
         line = toml.line_of(data, "requires-python")
-        yield _ranged(Rank.REQUIRES, file, line, wanted, f"requires-python {wanted}")
+        yield _declare_range(Rank.REQUIRES, file, line, wanted, f"requires-python {wanted}")
         return
     poetry = content.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python")
     if isinstance(poetry, str):
         line = toml.line_of(data, "python")
-        yield _ranged(Rank.REQUIRES, file, line, poetry, f"python {poetry}")
+        yield _declare_range(Rank.REQUIRES, file, line, poetry, f"python {poetry}")
 
 
-def _setup_cfg(data: bytes, file: str) -> Iterator[Declaration]:
+def _setup_cfg(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     import configparser
 
     parser = configparser.ConfigParser(interpolation=None, strict=False)
@@ -125,35 +125,37 @@ def _setup_cfg(data: bytes, file: str) -> Iterator[Declaration]:
         return  # other tools keep their own dialects in it
     wanted = parser.get("options", "python_requires", fallback="").strip()
     if wanted:
-        yield _ranged(Rank.REQUIRES, file, _line_with(data, "python_requires"), wanted, f"python_requires {wanted}")
+        yield _declare_range(
+            Rank.REQUIRES, file, _line_with(data, "python_requires"), wanted, f"python_requires {wanted}"
+        )
 
 
-def _app_yaml(data: bytes, file: str) -> Iterator[Declaration]:
+def _app_yaml(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     from buildguard.project import yaml
 
     root = yaml.read(data, file)
     for node in (root.get("build_env_variables", "GOOGLE_PYTHON_VERSION"),):
         if node is not None:
-            yield exact(Rank.BUILDPACK, file, node.line, node.text(), f"GOOGLE_PYTHON_VERSION {node.text()}")
+            yield declare_exact(Rank.BUILDPACK, file, node.line, node.text(), f"GOOGLE_PYTHON_VERSION {node.text()}")
     runtime = root.get("runtime")
     if runtime is None:
         return
     standard = re.fullmatch(r"python3(\d+)", runtime.text())
     if standard:
-        yield exact(Rank.APP_ENGINE, file, runtime.line, f"3.{standard[1]}", f"runtime {runtime.text()}")
+        yield declare_exact(Rank.APP_ENGINE, file, runtime.line, f"3.{standard[1]}", f"runtime {runtime.text()}")
     elif runtime.text() in {"python", "python3"}:
         flexible = root.get("runtime_config", "runtime_version") or root.get("runtime_config", "python_version")
         node = flexible or runtime
-        yield exact(Rank.APP_ENGINE, file, node.line, node.text(), f"runtime {node.text()}")
+        yield declare_exact(Rank.APP_ENGINE, file, node.line, node.text(), f"runtime {node.text()}")
 
 
-def _project_toml(data: bytes, file: str) -> Iterator[Declaration]:
+def _project_toml(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     content = toml.read(data, file)
     for table in (content.get("build", {}), content.get("io", {}).get("buildpacks", {}).get("build", {})):
         for pair in table.get("env", []) if isinstance(table.get("env", []), list) else []:
             if isinstance(pair, dict) and pair.get("name") == "GOOGLE_PYTHON_VERSION":
                 value = str(pair.get("value", ""))
-                yield exact(
+                yield declare_exact(
                     Rank.BUILDPACK,
                     file,
                     _line_with(data, "GOOGLE_PYTHON_VERSION"),
@@ -162,7 +164,7 @@ def _project_toml(data: bytes, file: str) -> Iterator[Declaration]:
                 )
 
 
-READERS: dict[str, Callable[[bytes, str], Iterator[Declaration]]] = {
+READERS: dict[str, Callable[[bytes, str], Iterator[VersionDeclaration]]] = {
     "app.yaml": _app_yaml,
     "runtime.txt": _runtime_txt,
     ".python-version": _python_version,

@@ -14,7 +14,7 @@ _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 
 
-class Place(NamedTuple):
+class YamlPosition(NamedTuple):
     """Where something stands: line and column from 1, and its offsets in the text, the end exclusive."""
 
     line: int
@@ -34,9 +34,9 @@ class Node(NamedTuple):
     value: str | list[Node] | dict[str, Node]
     line: int
     kind: str = "str"
-    place: Place = Place(1, 1, 0, 0)
-    keys: Mapping[str, Place] = {}
-    twice: tuple[tuple[str, Place], ...] = ()
+    place: YamlPosition = YamlPosition(1, 1, 0, 0)
+    keys: Mapping[str, YamlPosition] = {}
+    twice: tuple[tuple[str, YamlPosition], ...] = ()
     flow: bool = False
     alias: bool = False
 
@@ -81,7 +81,7 @@ def read(data: bytes, file: str) -> Node:
         parser = YAML(typ="rt", pure=True)
         parser.Scanner = _scanner()
         parser.version = (1, 1)
-        return _Copy().plain(parser.compose(data.decode("utf-8")))
+        return _NodeCopier().plain(parser.compose(data.decode("utf-8")))
     except UnicodeDecodeError as error:
         raise InvalidYamlError(file, "it is not UTF-8", data[: error.start].count(b"\n") + 1, None) from error
     except (YAMLError, RecursionError) as error:
@@ -112,7 +112,7 @@ def _scanner() -> type:
     return Scanner
 
 
-class _Copy:
+class _NodeCopier:
     """Copying composed nodes; the budget ends what aliases would blow up."""
 
     def __init__(self) -> None:
@@ -133,48 +133,50 @@ class _Copy:
             self._depth += 1
             if self._depth > _DEEPEST:
                 raise RecursionError(f"nested more than {_DEEPEST} deep")
-            found = (
+            copied = (
                 self._mapping(node, place, alias=alias)
                 if node.id == "mapping"
                 else self._list(node, place, alias=alias)
             )
             self._depth -= 1
-            return found
+            return copied
         kind = str(node.tag).removeprefix(_TAG)
         return Node(str(node.value), place.line, kind, place, alias=alias)
 
-    def _list(self, node: Any, place: Place, *, alias: bool) -> Node:
+    def _list(self, node: Any, place: YamlPosition, *, alias: bool) -> Node:
         items = [self.plain(value) for value in node.value]
         return Node(items, place.line, "seq", place, flow=bool(node.flow_style), alias=alias)
 
-    def _mapping(self, node: Any, place: Place, *, alias: bool) -> Node:
-        found: dict[str, Node] = {}
+    def _mapping(self, node: Any, place: YamlPosition, *, alias: bool) -> Node:
+        fields: dict[str, Node] = {}
         merged: dict[str, Node] = {}
-        keys: dict[str, Place] = {}
-        twice: list[tuple[str, Place]] = []
+        keys: dict[str, YamlPosition] = {}
+        twice: list[tuple[str, YamlPosition]] = []
         for key, value in node.value:
             name = key.value if isinstance(key.value, str) else ""
             if str(key.tag) == _MERGE:
-                for one in _merged(value):
-                    merged = {**dict(self.plain(one).pairs()), **merged}
+                for source in _merge_sources(value):
+                    merged = {**dict(self.plain(source).pairs()), **merged}
                 continue
-            if name in found:
+            if name in fields:
                 twice.append((name, _place(key)))
-            found[name], keys[name] = self.plain(value), _place(key)
-        return Node({**merged, **found}, place.line, "map", place, keys, tuple(twice), bool(node.flow_style), alias)
+            fields[name], keys[name] = self.plain(value), _place(key)
+        return Node({**merged, **fields}, place.line, "map", place, keys, tuple(twice), bool(node.flow_style), alias)
 
 
-def _merged(value: Any) -> list[Any]:
+def _merge_sources(value: Any) -> list[Any]:
     """The mappings behind `<<`; raises YAML's own error where there are none, as every loader does."""
     from ruamel.yaml.constructor import ConstructorError
 
-    found = value.value if value.id == "sequence" else [value]
-    for one in found:
-        if one.id != "mapping":
-            raise ConstructorError(problem="'<<' wants a mapping, or a list of mappings", problem_mark=one.start_mark)
-    return list(found)
+    sources = value.value if value.id == "sequence" else [value]
+    for source in sources:
+        if source.id != "mapping":
+            raise ConstructorError(
+                problem="'<<' wants a mapping, or a list of mappings", problem_mark=source.start_mark
+            )
+    return list(sources)
 
 
-def _place(node: Any) -> Place:
+def _place(node: Any) -> YamlPosition:
     mark = node.start_mark
-    return Place(mark.line + 1, mark.column + 1, mark.index, node.end_mark.index)
+    return YamlPosition(mark.line + 1, mark.column + 1, mark.index, node.end_mark.index)

@@ -27,16 +27,16 @@ class Doubt(Exception):
 
 def identifiers(tree):
     """Every name that a tree uses, for whatever purpose."""
-    found = set()
+    names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant):
             continue
         for _field, value in ast.iter_fields(node):
             values = value if isinstance(value, list) else [value]
-            for one in values:
-                if isinstance(one, str):
-                    found.update(one.split("."))
-    return found
+            for item in values:
+                if isinstance(item, str):
+                    names.update(item.split("."))
+    return names
 
 
 def binding(node, names):
@@ -53,7 +53,7 @@ def binding(node, names):
     return None
 
 
-class PutBack(ast.NodeTransformer):
+class ConstantRestorer(ast.NodeTransformer):
     """Replace names by the constants that the block has bound them to before."""
 
     def __init__(self, bound):
@@ -63,19 +63,19 @@ class PutBack(ast.NodeTransformer):
         return self.bound.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
 
 
-def put_back(tree, names):
+def restore_constants(tree, names):
     """Undo the bindings of a fix; raise Doubt where the code might see something else."""
     for scope in ast.walk(tree):
         for block in blocks(scope):
             kept, bound = [], {}
             for statement in block:
-                found = binding(statement, names)
-                if found is None:
-                    kept.append(PutBack(bound).visit(statement) if bound else statement)
-                elif found[0] in bound and ast.dump(bound[found[0]]) != ast.dump(found[1]):
-                    raise Doubt("the name %s is bound to two constants" % found[0])
+                bound_name = binding(statement, names)
+                if bound_name is None:
+                    kept.append(ConstantRestorer(bound).visit(statement) if bound else statement)
+                elif bound_name[0] in bound and ast.dump(bound[bound_name[0]]) != ast.dump(bound_name[1]):
+                    raise Doubt("the name %s is bound to two constants" % bound_name[0])
                 else:
-                    bound[found[0]] = found[1]
+                    bound[bound_name[0]] = bound_name[1]
             block[:] = kept
     left = identifiers(tree) & names
     if left:
@@ -89,18 +89,18 @@ def blocks(node):
             yield value
 
 
-def check_scopes(node, names, scope, told):
+def check_scopes(node, names, scope, reads_names):
     """Raise Doubt where a fix binds a name in a class, or where the code can tell which names there are."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Assign) and binding(child, names):
             if isinstance(scope, ast.ClassDef):
                 raise Doubt("a name would become an attribute of the class %s" % scope.name)
-            if told(scope):
+            if reads_names(scope):
                 raise Doubt("the code around it asks which names there are (locals, vars, dir, globals, eval, exec)")
-        check_scopes(child, names, child if isinstance(child, SCOPES) else scope, told)
+        check_scopes(child, names, child if isinstance(child, SCOPES) else scope, reads_names)
 
 
-def tells_names(tree):
+def local_names_reader(tree):
     """A function that says of a scope whether the code in it can tell which names are bound there."""
 
     def own(scope):
@@ -124,7 +124,7 @@ def tells_names(tree):
     return told
 
 
-class OneForm(ast.NodeTransformer):
+class FStringNormalizer(ast.NodeTransformer):
     """Bring every f-string to one form."""
 
     def visit_FormattedValue(self, node):
@@ -141,7 +141,7 @@ class OneForm(ast.NodeTransformer):
                 values[-1] = ast.Constant(values[-1].value + value.value)
             else:
                 values.append(value)
-        return ast.JoinedStr([one for one in values if not (isinstance(one, ast.Constant) and not one.value)])
+        return ast.JoinedStr([part for part in values if not (isinstance(part, ast.Constant) and not part.value)])
 
 
 def flat(node):
@@ -169,13 +169,13 @@ def annotations(tree):
         and any(a.name == "annotations" for a in node.names)
         for node in tree.body
     )
-    found = []
+    dumped = []
     for node in ast.walk(tree) if future else ():
         for name in ("annotation", "returns"):
             value = getattr(node, name, None)
             if isinstance(value, ast.AST):
-                found.append(ast.dump(value))
-    return sorted(found)
+                dumped.append(ast.dump(value))
+    return sorted(dumped)
 
 
 def doubt(before, after, names):
@@ -190,9 +190,9 @@ def doubt(before, after, names):
             return "a name that the fix binds is taken"
         if annotations(old) != annotations(new):
             return "an annotation is kept as text here, and its text would change"
-        check_scopes(new, names, new, tells_names(new))
-        put_back(new, names)
-        same = ast.dump(OneForm().visit(old)) == ast.dump(OneForm().visit(new))
+        check_scopes(new, names, new, local_names_reader(new))
+        restore_constants(new, names)
+        same = ast.dump(FStringNormalizer().visit(old)) == ast.dump(FStringNormalizer().visit(new))
     except Doubt as error:
         return str(error)
     except (SyntaxError, ValueError) as error:

@@ -12,9 +12,16 @@ import stat
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.remote.compile_all import Finding, compile_all
-from buildguard.remote.manifest_rows import CARRIED, EXECUTABLE, FILE, OWN, Row, as_bytes, rows_of
-from buildguard.remote.workspace import Difference, compared, listed, read_file, row_of_file, sources_of
+from buildguard.remote.compile_all import StepFinding, compile_all
+from buildguard.remote.manifest_rows import CARRIED, EXECUTABLE, FILE, OWN, ManifestRow, as_bytes, rows_of
+from buildguard.remote.workspace import (
+    WorkspaceDifference,
+    compare_rows,
+    read_file,
+    row_of_file,
+    scan_workspace,
+    sources_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +35,7 @@ _MOST_OUTPUT = 50_000  # Cloud Build keeps the first 50 KB
 _MOST_LINES = 200
 
 
-class Settings(NamedTuple):
+class StepSettings(NamedTuple):
     """What `init` wrote down: the version of buildguard, and the patterns of sources with their regular expressions."""
 
     version: str
@@ -36,7 +43,7 @@ class Settings(NamedTuple):
     exclude: list[tuple[str, str]]
 
 
-class Bytes(NamedTuple):
+class BytesProof(NamedTuple):
     """Whether the workspace is what was sent: the root digest of what is here, entries, differences, and what is unproven.
 
     `contents` are the SHA-256 of the files that were compared, `wrong` says why nothing could be.
@@ -44,20 +51,20 @@ class Bytes(NamedTuple):
 
     digest: str = ""
     entries: int = 0
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[WorkspaceDifference, ...] = ()
     unproven: tuple[tuple[bytes, str], ...] = ()
     wrong: str = ""
     contents: Mapping[bytes, str] = {}
 
 
-class Seen(NamedTuple):
+class StepReport(NamedTuple):
     """Everything that the step saw, and the version of buildguard that looked."""
 
     version: str
     files: int
-    findings: list[Finding]
+    findings: list[StepFinding]
     unproven: list[tuple[bytes, str]]
-    bytes: Bytes | None
+    bytes: BytesProof | None
 
     @property
     def exit_code(self) -> int:
@@ -68,56 +75,56 @@ class Seen(NamedTuple):
         return 3 if self.unproven or (self.bytes is not None and self.bytes.unproven) else 0
 
 
-def main(folders: Sequence[str], settings: Settings) -> int:
+def main(folders: Sequence[str], settings: StepSettings) -> int:
     """Look at the workspace, tell, and return the exit status; `folders` are those whose sources are compiled."""
-    workspace = listed()
+    workspace = scan_workspace()
     wanted = os.environ.get(_VARIABLE)
-    proof = _proven(workspace, wanted) if wanted is not None else None
+    proof = _prove_bytes(workspace, wanted) if wanted is not None else None
     proven = proof.contents if proof is not None else {}
     sources = sources_of(workspace, folders, settings.include, settings.exclude)
-    findings: list[Finding] = []
+    findings: list[StepFinding] = []
     unproven = [(path, "a folder that cannot be opened") for path in workspace.closed]
     if not sources:
         unproven.append((b" ".join(map(os.fsencode, folders)) or b".", "no Python source here"))
-    for one in compile_all(sources, _cores()):
-        findings += one.findings
-        if one.unproven:
-            unproven.append((one.path, one.unproven))
-        elif proven.get(one.path, one.sha256) != one.sha256:
-            unproven.append((one.path, "changed between the comparison and the compiler"))
-    seen = Seen(settings.version, len(sources), sorted(findings), sorted(unproven), proof)
+    for result in compile_all(sources, _cores()):
+        findings += result.findings
+        if result.unproven:
+            unproven.append((result.path, result.unproven))
+        elif proven.get(result.path, result.sha256) != result.sha256:
+            unproven.append((result.path, "changed between the comparison and the compiler"))
+    seen = StepReport(settings.version, len(sources), sorted(findings), sorted(unproven), proof)
     sys.stdout.buffer.write(("\n".join(_lines(seen, workspace)) + "\n").encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()
     _report(seen)
     return seen.exit_code
 
 
-def _proven(workspace: Workspace, wanted: str) -> Bytes:
+def _prove_bytes(workspace: Workspace, wanted: str) -> BytesProof:
     """Compare the workspace with the manifest that came with it, once that is the one that was sent."""
     if _DIGEST.fullmatch(wanted) is None:
-        return Bytes(wrong=f"{_VARIABLE} is no digest: {wanted}")
+        return BytesProof(wrong=f"{_VARIABLE} is no digest: {wanted}")
     data = read_file(CARRIED)
     if isinstance(data, str):
-        return Bytes(wrong=f"{CARRIED.decode()}: {data}: this archive was not made by buildguard")
+        return BytesProof(wrong=f"{CARRIED.decode()}: {data}: this archive was not made by buildguard")
     if "sha256:" + hashlib.sha256(data).hexdigest() != wanted:
-        return Bytes(wrong=f"{CARRIED.decode()} is not the manifest of {wanted}")
+        return BytesProof(wrong=f"{CARRIED.decode()} is not the manifest of {wanted}")
     try:
         expected = list(rows_of(data))
     except ValueError as error:
-        return Bytes(wrong=f"{CARRIED.decode()}: {error}")
-    rows: list[Row] = []
+        return BytesProof(wrong=f"{CARRIED.decode()}: {error}")
+    rows: list[ManifestRow] = []
     unproven: list[tuple[bytes, str]] = []
     for path, mode in sorted(workspace.modes.items()):
         if path in OWN or not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
             continue
-        row = Row(path, "", 0, "") if stat.S_ISDIR(mode) else row_of_file(path, mode)
+        row = ManifestRow(path, "", 0, "") if stat.S_ISDIR(mode) else row_of_file(path, mode)
         if isinstance(row, str):
             unproven.append((path, row))
         else:
             rows.append(row)
     unread = {path for path, _why in unproven}
-    differences = compared([row for row in expected if row.path not in unread], rows)
-    return Bytes(
+    differences = compare_rows([row for row in expected if row.path not in unread], rows)
+    return BytesProof(
         "sha256:" + hashlib.sha256(as_bytes(rows)).hexdigest(),
         len(expected),
         tuple(differences),
@@ -136,48 +143,48 @@ def _cores() -> int:
 # ------------------------------------------------------------------------------------------ in words
 
 
-def _lines(seen: Seen, workspace: Workspace) -> Iterator[str]:
+def _lines(seen: StepReport, workspace: Workspace) -> Iterator[str]:
     yield f"buildguard {seen.version}, {_interpreter()}"
     rows = [*_found(seen.findings), *_differing(seen.bytes)]
     yield from rows[:_MOST_LINES]
     if len(rows) > _MOST_LINES:
         yield f"... and {len(rows) - _MOST_LINES} lines more"
     for path, why in [*seen.unproven, *(seen.bytes.unproven if seen.bytes is not None else ())][:_MOST_LINES]:
-        yield f"unproven: {_shown_path(path)}: {why}"
+        yield f"unproven: {_display_path(path)}: {why}"
     for path in workspace.left_out:
-        yield f"note: {_shown_path(path)}: installed packages, not compiled"
+        yield f"note: {_display_path(path)}: installed packages, not compiled"
     yield _of_bytes(seen.bytes)
     yield _of_sources(seen)
     if seen.findings:
         yield "hint: where it was written: buildguard fix, buildguard check; then commit, and build again"
 
 
-def _found(findings: Sequence[Finding]) -> Iterator[str]:
+def _found(findings: Sequence[StepFinding]) -> Iterator[str]:
     before = b""
-    for one in findings:
-        if one.path != before:
-            before = one.path
-            yield _shown_path(one.path)
-        place = ":".join(str(number) for number in (one.line, one.column) if number)
-        yield f"  {place + '  ' if place else ''}{one.code} error: {_shown(one.message)}"
-        text = one.excerpt.replace("\t", " ")
+    for finding in findings:
+        if finding.path != before:
+            before = finding.path
+            yield _display_path(finding.path)
+        place = ":".join(str(number) for number in (finding.line, finding.column) if number)
+        yield f"  {place + '  ' if place else ''}{finding.code} error: {_escape_text(finding.message)}"
+        text = finding.excerpt.replace("\t", " ")
         if text.strip():
-            at = max(0, one.column - 60)
-            yield "      " + _shown(text[at : at + 100])
-            if one.column and text.isascii():
-                yield "      " + " " * (one.column - 1 - at) + "^"
+            at = max(0, finding.column - 60)
+            yield "      " + _escape_text(text[at : at + 100])
+            if finding.column and text.isascii():
+                yield "      " + " " * (finding.column - 1 - at) + "^"
 
 
-def _differing(proof: Bytes | None) -> Iterator[str]:
+def _differing(proof: BytesProof | None) -> Iterator[str]:
     if proof is None:
         return
     if proof.wrong:
-        yield "error: " + _shown(proof.wrong)
-    for one in proof.differences:
-        yield f"{_shown_path(one.path)}  {one.code} {one.change}: {one.cause} ({_shown(one.evidence)})"
+        yield "error: " + _escape_text(proof.wrong)
+    for difference in proof.differences:
+        yield f"{_display_path(difference.path)}  {difference.code} {difference.change}: {difference.cause} ({_escape_text(difference.evidence)})"
 
 
-def _of_bytes(proof: Bytes | None) -> str:
+def _of_bytes(proof: BytesProof | None) -> str:
     if proof is None:
         return f"bytes: not compared: buildguard did not submit this build, so there is no {_VARIABLE} to compare with"
     if proof.wrong:
@@ -189,8 +196,8 @@ def _of_bytes(proof: Bytes | None) -> str:
     return f"bytes: identical: all {proof.entries} entries are those of {proof.digest}"
 
 
-def _of_sources(seen: Seen) -> str:
-    refused = len({one.path for one in seen.findings})
+def _of_sources(seen: StepReport) -> str:
+    refused = len({finding.path for finding in seen.findings})
     python = "Python " + ".".join(map(str, sys.version_info[:3]))
     if refused:
         words = f"{python} refuses {refused} of {seen.files} files"
@@ -209,11 +216,11 @@ def _interpreter() -> str:
     return f"{name} {'.'.join(map(str, sys.version_info[:3]))}{release}"
 
 
-def _shown_path(path: bytes) -> str:
-    return _shown(path.decode("utf-8", "backslashreplace"))
+def _display_path(path: bytes) -> str:
+    return _escape_text(path.decode("utf-8", "backslashreplace"))
 
 
-def _shown(text: str) -> str:
+def _escape_text(text: str) -> str:
     """Foreign text that a terminal shows and does not obey."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in text
@@ -223,7 +230,7 @@ def _shown(text: str) -> str:
 # ------------------------------------------------------------------------------------------ for programs
 
 
-def _report(seen: Seen) -> None:
+def _report(seen: StepReport) -> None:
     """Write the machine's form to `$BUILDER_OUTPUT/output`, less what does not fit there; a build may do without it."""
     folder = os.environ.get("BUILDER_OUTPUT")
     if not folder:
@@ -242,28 +249,34 @@ def _report(seen: Seen) -> None:
         sys.stderr.write(f"buildguard: {error.filename} cannot be written: {error.strerror}\n")
 
 
-def _rows(seen: Seen) -> list[tuple[str, dict[str, object]]]:
+def _rows(seen: StepReport) -> list[tuple[str, dict[str, object]]]:
     """Every row of the answer, with the key that it belongs to."""
     rows: list[tuple[str, dict[str, object]]] = []
-    proof = seen.bytes or Bytes()
-    for one in proof.differences:
-        path = one.path.decode("utf-8", "backslashreplace")
+    proof = seen.bytes or BytesProof()
+    for difference in proof.differences:
+        path = difference.path.decode("utf-8", "backslashreplace")
         rows.append(
             (
                 "differences",
-                {"code": one.code, "path": path, "change": one.change, "cause": one.cause, "evidence": one.evidence},
+                {
+                    "code": difference.code,
+                    "path": path,
+                    "change": difference.change,
+                    "cause": difference.cause,
+                    "evidence": difference.evidence,
+                },
             )
         )
-    for found in seen.findings:
-        path = found.path.decode("utf-8", "backslashreplace")
-        place: dict[str, object] = {"line": found.line or None, "column": found.column or None}
-        rows.append(("diagnostics", {"code": found.code, "path": path, **place, "message": found.message}))
+    for finding in seen.findings:
+        path = finding.path.decode("utf-8", "backslashreplace")
+        place: dict[str, object] = {"line": finding.line or None, "column": finding.column or None}
+        rows.append(("diagnostics", {"code": finding.code, "path": path, **place, "message": finding.message}))
     for bare, why in [*seen.unproven, *proof.unproven]:
         rows.append(("unproven", {"path": bare.decode("utf-8", "backslashreplace"), "reason": why}))
     return rows
 
 
-def _answer_of(seen: Seen, rows: Sequence[tuple[str, dict[str, object]]], left_out: int) -> dict[str, object]:
+def _answer_of(seen: StepReport, rows: Sequence[tuple[str, dict[str, object]]], left_out: int) -> dict[str, object]:
     proof = seen.bytes
     proven = proof is not None and not (proof.wrong or proof.unproven)
     return {
@@ -293,4 +306,6 @@ def _json(value: object) -> str:
     units = str(value).encode("utf-16-be", "surrogatepass")
     codes = [units[at] << 8 | units[at + 1] for at in range(0, len(units), 2)]
     plain = range(32, 127)
-    return '"' + "".join(chr(one) if one in plain and one not in {34, 92} else f"\\u{one:04x}" for one in codes) + '"'
+    return (
+        '"' + "".join(chr(unit) if unit in plain and unit not in {34, 92} else f"\\u{unit:04x}" for unit in codes) + '"'
+    )

@@ -20,11 +20,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.remote.manifest_rows import CARRIED, EXECUTABLE, FILE, OWN, QUESTIONS, Row, as_bytes, rows_of
+from buildguard.remote.manifest_rows import CARRIED, EXECUTABLE, FILE, OWN, QUESTIONS, ManifestRow, as_bytes, rows_of
 from buildguard.remote.probe import main, send
 from buildguard.remote.source_names import HEAD, NO_SOURCE, SHEBANG, SUFFIXES, may_be_script
 from buildguard.remote.wire import read_list
-from buildguard.remote.workspace import listed, read_file, read_source, row_of_file
+from buildguard.remote.workspace import read_file, read_source, row_of_file, scan_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,7 +55,7 @@ class Task(NamedTuple):
     more: Sequence[bytes]
 
 
-class Question(NamedTuple):
+class SourceRef(NamedTuple):
     """A source: its number, and where it is to be had."""
 
     number: int
@@ -72,15 +72,15 @@ def is_source(path: bytes, mode: int, head: bytes) -> bool:
     return may_be_script(path, executable=bool(mode & 0o111)) and SHEBANG.match(head) is not None
 
 
-def questions_of(workspace: Workspace, more: Sequence[bytes]) -> list[Question]:
+def list_sources(workspace: Workspace, more: Sequence[bytes]) -> list[SourceRef]:
     """Every source of the workspace, and those that are no file of it."""
-    found = [Question(at, b"", data) for at, data in enumerate([*more, *_sent_aside()])]
+    questions = [SourceRef(at, b"", data) for at, data in enumerate([*more, *_sent_aside()])]
     for path, mode in sorted(workspace.modes.items()):
         if stat.S_ISREG(mode):
             head = b"" if path.endswith(SUFFIXES) else read_file(path, HEAD)
             if is_source(path, mode, head if isinstance(head, bytes) else b""):
-                found.append(Question(len(found), path))
-    return found
+                questions.append(SourceRef(len(questions), path))
+    return questions
 
 
 def _sent_aside() -> Iterator[bytes]:
@@ -96,7 +96,7 @@ def _sent_aside() -> Iterator[bytes]:
 # ------------------------------------------------------------------------------------------ probes
 
 
-class Asked(NamedTuple):
+class LoadedSource(NamedTuple):
     """A source as it was read."""
 
     number: int
@@ -108,7 +108,7 @@ class Asked(NamedTuple):
         return [self.number, len(self.data), hashlib.sha256(self.data).hexdigest()]
 
 
-class Answers:
+class AnswerFile:
     """The answers of a step on their way into its file; the first line is the greeting of its probes."""
 
     def __init__(self, task: Task, cores: int, out: BinaryIO) -> None:
@@ -117,34 +117,34 @@ class Answers:
         self._cores = cores
         self._out = out
 
-    def judge(self, questions: Sequence[Question]) -> None:
+    def judge(self, questions: Sequence[SourceRef]) -> None:
         """Judge some sources and write what came of each."""
-        asked: list[Asked] = []
+        asked: list[LoadedSource] = []
         size = 0
         for question in questions:
             data = question.data if question.data is not None else read_source(question.path)
             if isinstance(data, str):
                 self.write(b"U", question.path, data)
                 continue
-            asked.append(Asked(question.number, data))
+            asked.append(LoadedSource(question.number, data))
             size += len(data)
             if size > _MOST_AT_ONCE:
-                self._judged(asked)
+                self._compile_share(asked)
                 asked, size = [], 0
-        self._judged(asked)
+        self._compile_share(asked)
 
     def write(self, *fields: object) -> None:
         """Write one list."""
         send(self._out, fields)
 
-    def _judged(self, asked: Sequence[Asked]) -> None:
+    def _compile_share(self, asked: Sequence[LoadedSource]) -> None:
         task = self._task
         shares = [share for share in (asked[at :: self._cores] for at in range(self._cores)) if share]
-        children = [(share, _started(share, task.memory, task.seconds)) for share in shares]
+        children = [(share, _start_probe(share, task.memory, task.seconds)) for share in shares]
         for share, child in children:
             self._through(share, child)
 
-    def _through(self, share: Sequence[Asked], child: tuple[int, int]) -> None:
+    def _through(self, share: Sequence[LoadedSource], child: tuple[int, int]) -> None:
         """A share to its end: what a probe dies of is tried once more, alone, and the rest goes to the next probe."""
         while share:
             lists, status, _memory = _end_of(child)
@@ -153,9 +153,9 @@ class Answers:
             if not self.greeted:
                 self.greeted = True
                 self.write(*lists[0])
-            for one, fields in zip(share, lists[1:]):
+            for source, fields in zip(share, lists[1:]):
                 if fields[3] == b"MemoryError":
-                    self._second_try(one)
+                    self._second_try(source)
                 else:
                     self.write(b"A", *fields)
             share = share[len(lists) - 1 :]
@@ -166,24 +166,24 @@ class Answers:
                     self._second_try(share[0])
                 share = share[1:]
             if share:
-                child = _started(share, self._task.memory, self._task.seconds)
+                child = _start_probe(share, self._task.memory, self._task.seconds)
 
-    def _second_try(self, one: Asked) -> None:
-        lists, status, memory = _end_of(_started([one], self._task.wider_memory, self._task.wider_seconds))
+    def _second_try(self, source: LoadedSource) -> None:
+        lists, status, memory = _end_of(_start_probe([source], self._task.wider_memory, self._task.wider_seconds))
         if len(lists) > 1:
             self.write(b"S", *lists[1])
             return
         code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-        self.write(b"D", *one.head, code, memory)
+        self.write(b"D", *source.head, code, memory)
 
 
-def _started(asked: Sequence[Asked], memory: int, seconds: int) -> tuple[int, int]:
+def _start_probe(asked: Sequence[LoadedSource], memory: int, seconds: int) -> tuple[int, int]:
     """A probe that answers some sources in their order: its process id, and the file with its answers."""
     questions, answers = _nameless(), _nameless()
     with os.fdopen(os.dup(questions), "wb") as into:
-        for one in asked:
-            into.write(b"%d %d %d\n" % (one.number, len(one.data), seconds + 10 * len(one.data) // _MEBI))
-            into.write(one.data)
+        for source in asked:
+            into.write(b"%d %d %d\n" % (source.number, len(source.data), seconds + 10 * len(source.data) // _MEBI))
+            into.write(source.data)
     os.lseek(questions, 0, os.SEEK_SET)
     process = os.fork()
     if process:
@@ -215,33 +215,33 @@ def _end_of(child: tuple[int, int]) -> tuple[list[list[bytes]], int, int]:
     lists: list[list[bytes]] = []
     at = 0
     while True:
-        found = read_list(data, at)
-        if found is None:
+        item = read_list(data, at)
+        if item is None:
             return lists, status, usage.ru_maxrss * 1024
-        lists.append(found[0])
-        at = found[1]
+        lists.append(item[0])
+        at = item[1]
 
 
 # ------------------------------------------------------------------------------------------ the workspace
 
 
-def rows(workspace: Workspace) -> list[Row]:
+def rows(workspace: Workspace) -> list[ManifestRow]:
     """What lies in the workspace, as a manifest has it. Raises OSError for what cannot be read."""
-    closed = [one for one in workspace.closed if one != ANSWERS]
+    closed = [path for path in workspace.closed if path != ANSWERS]
     if closed:
         raise OSError(closed[0].decode("utf-8", "backslashreplace") + " cannot be opened")
-    found = []
+    manifest = []
     for path, mode in sorted(workspace.modes.items()):
         if path in OWN or path.startswith(ANSWERS + b"/") or not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
             continue
         row = row_of_file(path, mode)
         if isinstance(row, str):
             raise OSError(path.decode("utf-8", "backslashreplace") + ": " + row)
-        found.append(row)
-    return found
+        manifest.append(row)
+    return manifest
 
 
-def tell_changed(here: Sequence[Row], answers: Answers) -> None:
+def tell_changed(here: Sequence[ManifestRow], answers: AnswerFile) -> None:
     """Write down the files that are not what the manifest in the archive says, so that somebody can tell why."""
     carried = read_file(CARRIED)
     try:
@@ -263,7 +263,7 @@ def tell_changed(here: Sequence[Row], answers: Answers) -> None:
 def drive(task: Task) -> int:
     """Do a step's share, and leave its answers in the workspace and their digests in `$BUILDER_OUTPUT/output`."""
     try:
-        words = _driven(task)
+        words = _do_task(task)
     except (OSError, ValueError) as error:
         words = {"wrong": "".join(char if char.isalnum() else " " for char in str(error))}
     head = {"schema": "1", "engine": "cloud", "share": f"{task.share}/{task.shares}"}
@@ -274,22 +274,22 @@ def drive(task: Task) -> int:
     return 0
 
 
-def _driven(task: Task) -> dict[str, str]:
+def _do_task(task: Task) -> dict[str, str]:
     os.makedirs(ANSWERS, exist_ok=True)
-    workspace = listed()
+    workspace = scan_workspace()
     name = f"answers-{task.target}-{task.share}"
     with open(os.path.join(ANSWERS, name.encode()), "w+b") as out:
-        questions = questions_of(workspace, task.more)[task.share :: task.shares]
+        questions = list_sources(workspace, task.more)[task.share :: task.shares]
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        answers = Answers(task, max(1, cores // task.shares), out)
+        answers = AnswerFile(task, max(1, cores // task.shares), out)
         answers.judge(questions)
         words = {"sources": str(len(questions))}
         if task.share == 0:
             here = rows(workspace)
             tell_changed(here, answers)
             manifest = as_bytes(here)
-            with open(os.path.join(ANSWERS, b"manifest-%d" % task.target), "wb") as told:
-                told.write(manifest)
+            with open(os.path.join(ANSWERS, b"manifest-%d" % task.target), "wb") as file:
+                file.write(manifest)
             words[f"manifest-{task.target}"] = hashlib.sha256(manifest).hexdigest()
         out.seek(0)
         words[name] = hashlib.sha256(out.read()).hexdigest()

@@ -26,7 +26,7 @@ _MARK = b"\x1e"  # stands between the fields of an answer
 _GIVES_UP = "the compiler gives up on this file: "
 
 
-class Finding(NamedTuple):
+class StepFinding(NamedTuple):
     """What is wrong with a path; `line` and `column` count from 1, columns in code points, 0 where nobody says."""
 
     code: str
@@ -37,16 +37,16 @@ class Finding(NamedTuple):
     excerpt: str = ""
 
 
-class Looked(NamedTuple):
+class SourceResult(NamedTuple):
     """What came of one source: the SHA-256 of the bytes that were compiled, findings, or why it is unproven."""
 
     path: bytes
     sha256: str
-    findings: tuple[Finding, ...]
+    findings: tuple[StepFinding, ...]
     unproven: str = ""
 
 
-def compile_all(paths: Sequence[bytes], cores: int) -> Iterator[Looked]:
+def compile_all(paths: Sequence[bytes], cores: int) -> Iterator[SourceResult]:
     """Compile the sources of some paths, as many at once as there are cores; each path comes back once."""
     shares = [share for share in (paths[at::cores] for at in range(cores)) if share]
     children = [_start(share, _LIMITS) for share in shares]
@@ -54,12 +54,12 @@ def compile_all(paths: Sequence[bytes], cores: int) -> Iterator[Looked]:
         yield from _through(share, child)
 
 
-def _through(share: Sequence[bytes], child: tuple[int, int]) -> Iterator[Looked]:
+def _through(share: Sequence[bytes], child: tuple[int, int]) -> Iterator[SourceResult]:
     """A share to its end. What its child died of, or had no memory for, is tried once more, alone, with wider limits."""
     while True:
         answers, _status = _end_of(child)
         for path, fields in zip(share, answers):
-            yield _second_try(path) if fields[:1] == [b"MemoryError"] else _looked(path, fields)
+            yield _second_try(path) if fields[:1] == [b"MemoryError"] else _source_result(path, fields)
         share = share[len(answers) :]
         if share:
             yield _second_try(share[0])
@@ -69,32 +69,32 @@ def _through(share: Sequence[bytes], child: tuple[int, int]) -> Iterator[Looked]
         child = _start(share, _LIMITS)
 
 
-def _second_try(path: bytes) -> Looked:
+def _second_try(path: bytes) -> SourceResult:
     answers, status = _end_of(_start([path], _WIDER))
     if answers:
         fields = answers[0]
         if fields[:2] == [b"MemoryError", b"1"]:
-            return Looked(path, "", (), f"compiling it takes more than {_WIDER[0] // _GIBI} GiB of memory")
-        return _looked(path, fields)
+            return SourceResult(path, "", (), f"compiling it takes more than {_WIDER[0] // _GIBI} GiB of memory")
+        return _source_result(path, fields)
     ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     if ended_by in {signal.SIGXCPU, signal.SIGALRM}:
-        return Looked(path, "", (), "compiling it takes too long")
+        return SourceResult(path, "", (), "compiling it takes too long")
     if ended_by in {0, signal.SIGKILL}:
-        return Looked(path, "", (), "the process that compiled it was ended, from outside or for want of memory")
+        return SourceResult(path, "", (), "the process that compiled it was ended, from outside or for want of memory")
     words = f"{_GIVES_UP}the compiler died: it was ended by signal {ended_by}"
-    return Looked(path, "", (Finding("BG103", path, 0, 0, words),))
+    return SourceResult(path, "", (StepFinding("BG103", path, 0, 0, words),))
 
 
-def _looked(path: bytes, fields: Sequence[bytes]) -> Looked:
+def _source_result(path: bytes, fields: Sequence[bytes]) -> SourceResult:
     """An answer of `_answer`: exception, whether memory was short, digest or reason, and five fields for each finding."""
     words = [field.decode("utf-8") for field in fields]
     if len(words) < 3 or len(words) % 5 != 3:
-        return Looked(path, "", (), "the answer of its compiler cannot be read")
+        return SourceResult(path, "", (), "the answer of its compiler cannot be read")
     if words[0] == "unreadable":
-        return Looked(path, "", (), words[2])
+        return SourceResult(path, "", (), words[2])
     rows = (words[at : at + 5] for at in range(3, len(words), 5))
-    found = (Finding(code, path, int(line), int(column), said, text) for code, line, column, said, text in rows)
-    return Looked(path, words[2], tuple(found))
+    findings = (StepFinding(code, path, int(line), int(column), said, text) for code, line, column, said, text in rows)
+    return SourceResult(path, words[2], tuple(findings))
 
 
 # ------------------------------------------------------------------------------------------ children
@@ -120,14 +120,14 @@ def _end_of(child: tuple[int, int]) -> tuple[list[list[bytes]], int]:
     with os.fdopen(incoming, "rb") as answers:
         data = answers.read()
     status = os.waitpid(process, 0)[1]
-    found: list[list[bytes]] = []
+    lists: list[list[bytes]] = []
     at = 0
     while True:
         start = data.find(b"\n", at) + 1
         end = start + int(data[at : start - 1]) if start else len(data) + 1
         if end > len(data):
-            return found, status
-        found.append(data[start:end].split(_MARK))
+            return lists, status
+        lists.append(data[start:end].split(_MARK))
         at = end
 
 
@@ -157,23 +157,23 @@ def _answer(path: bytes, grant: object, memory: int, seconds: int) -> list[objec
     else:
         signal.alarm(seconds)
     kind, message, phase, line, column, _, _, short = judge(data, [], memory)[:8]
-    found = _misread(path, data)
+    findings = _find_misread(path, data)
     if kind:
-        found.insert(0, _refused(path, data, f"{kind}: {message}".rstrip(": "), line or 0, column or 0))
+        findings.insert(0, _refusal_finding(path, data, f"{kind}: {message}".rstrip(": "), line or 0, column or 0))
         if phase == "compiler":
-            found[0] = _in_code_points(found[0])
+            findings[0] = _in_code_points(findings[0])
     fields: list[object] = [kind, short, hashlib.sha256(data).hexdigest()]
-    for one in found:
-        fields += [one.code, one.line, one.column, one.message, one.excerpt]
+    for finding in findings:
+        fields += [finding.code, finding.line, finding.column, finding.message, finding.excerpt]
     return fields
 
 
 # ------------------------------------------------------------------------------------------ findings
 
 
-def _refused(path: bytes, data: bytes, words: str, line: int, column: int) -> Finding:
+def _refusal_finding(path: bytes, data: bytes, words: str, line: int, column: int) -> StepFinding:
     gives_up = words.startswith(("MemoryError", "RecursionError", "SystemError"))
-    return Finding(
+    return StepFinding(
         "BG103" if gives_up else "BG101",
         path,
         line,
@@ -183,13 +183,13 @@ def _refused(path: bytes, data: bytes, words: str, line: int, column: int) -> Fi
     )
 
 
-def _in_code_points(one: Finding) -> Finding:
+def _in_code_points(finding: StepFinding) -> StepFinding:
     """Parsers count code points, later passes count bytes of UTF-8."""
-    before = one.excerpt.encode("utf-8")[: max(0, one.column - 1)].decode("utf-8", "ignore")
-    return one._replace(column=len(before) + 1) if one.column else one
+    before = finding.excerpt.encode("utf-8")[: max(0, finding.column - 1)].decode("utf-8", "ignore")
+    return finding._replace(column=len(before) + 1) if finding.column else finding
 
 
-def _misread(path: bytes, data: bytes) -> list[Finding]:
+def _find_misread(path: bytes, data: bytes) -> list[StepFinding]:
     """What compilers let pass: bytes in a comment that do not decode, and cookies that hide code."""
     coding = coding_of(data)
     if coding.is_utf8:
@@ -198,7 +198,7 @@ def _misread(path: bytes, data: bytes) -> list[Finding]:
             return []
         before = data[:at].decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        return [Finding("BG102", path, line, column, f"byte 0x{data[at]:02x} is not UTF-8", _line_of(data, line))]
+        return [StepFinding("BG102", path, line, column, f"byte 0x{data[at]:02x} is not UTF-8", _line_of(data, line))]
     name = coding.cookie or ""
     try:
         data.decode(name)
@@ -207,7 +207,7 @@ def _misread(path: bytes, data: bytes) -> list[Finding]:
     if coding.has_bom or not hides_code(name):
         return []
     words = f"the coding cookie {name} turns what reads as a comment or text into other code"
-    return [Finding("BG106", path, coding.line, 1, words, _line_of(data, coding.line))]
+    return [StepFinding("BG106", path, coding.line, 1, words, _line_of(data, coding.line))]
 
 
 def _line_of(data: bytes, number: int) -> str:

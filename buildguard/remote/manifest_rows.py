@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 LONGEST_PATH, LONGEST_NAME = 4096, 255  # what file systems take
 
 
-class Row(NamedTuple):
+class ManifestRow(NamedTuple):
     """One path: git's mode, the size and the SHA-256 of the content, of a link's text, or of a submodule's commit id."""
 
     path: bytes
@@ -28,7 +28,7 @@ class Row(NamedTuple):
     sha256: str
 
 
-def row_of(path: bytes, mode: str, size: str, digest: str) -> Row:
+def row_of(path: bytes, mode: str, size: str, digest: str) -> ManifestRow:
     """A row from its words; raises ValueError where one is not what it should be."""
     why = trouble_with(path)
     if why:
@@ -37,10 +37,10 @@ def row_of(path: bytes, mode: str, size: str, digest: str) -> Row:
         raise ValueError(f"{path.decode('utf-8', 'backslashreplace')}: '{mode}' is no mode")
     if _NUMBER.fullmatch(size) is None or _HEX.fullmatch(digest) is None:
         raise ValueError(f"{path.decode('utf-8', 'backslashreplace')}: its size or digest is none")
-    return Row(path, mode, int(size), digest)
+    return ManifestRow(path, mode, int(size), digest)
 
 
-def rows_of(data: bytes) -> Iterator[Row]:
+def rows_of(data: bytes) -> Iterator[ManifestRow]:
     """Every row; raises ValueError for what the writer would not have written: cut short, out of order, or twice."""
     if not data.endswith(b"\0"):
         raise ValueError("it is cut short")
@@ -56,9 +56,9 @@ def rows_of(data: bytes) -> Iterator[Row]:
         yield row_of(path, words[0], words[1], words[2])
 
 
-def as_bytes(rows: Iterable[Row]) -> bytes:
+def as_bytes(rows: Iterable[ManifestRow]) -> bytes:
     """The canonical form of rows in their order; its SHA-256 is the root digest."""
-    return b"".join(b"%b %d %b\t%b\0" % (one.mode.encode(), one.size, one.sha256.encode(), one.path) for one in rows)
+    return b"".join(b"%b %d %b\t%b\0" % (row.mode.encode(), row.size, row.sha256.encode(), row.path) for row in rows)
 
 
 def trouble_with(path: bytes) -> str:

@@ -42,7 +42,7 @@ def frame(kind, number, data):
     write_all(b"%s %d %d\n" % (kind, number, len(data)) + data)
 
 
-class Probe:
+class ProbeProcess:
     """A probe's process, our ends of its pipes, and what it has not taken yet."""
 
     def __init__(self, number, text, memory, inherited):
@@ -135,7 +135,7 @@ class Relay:
         """One frame of the parent's."""
         if kind == b"S":
             inherited = [end for probe in self.probes.values() for end in probe.ends()]
-            probe = self.probes[number] = Probe(number, self.text, data.decode("ascii"), inherited)
+            probe = self.probes[number] = ProbeProcess(number, self.text, data.decode("ascii"), inherited)
             for end in (probe.stdout, probe.stderr):
                 self.by_end[end] = probe
                 self.poll.register(end, select.POLLIN)

@@ -15,7 +15,7 @@ _BLANK = re.compile(rb"[ \t\f]*(?:#|[\r\n]|$)")
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
 
 
-class Coding(NamedTuple):
+class SourceEncoding(NamedTuple):
     """How a source says that it is encoded: `cookie` is None where it says nothing, `line` where it says it."""
 
     cookie: str | None
@@ -31,20 +31,20 @@ class Coding(NamedTuple):
         return name == "utf-8" or name.startswith("utf-8-")
 
 
-def coding_of(data: bytes) -> Coding:
+def coding_of(data: bytes) -> SourceEncoding:
     """The BOM and the cookie of a source."""
     has_bom = data.startswith(BOM)
     at = len(BOM) if has_bom else 0
     for line in (1, 2):
         match = _FIRST_LINES.match(data, at)
         text = match.group() if match else b""
-        found = _COOKIE.match(text)
-        if found:
-            return Coding(found.group(1).decode("ascii", "replace"), line, has_bom)
+        cookie = _COOKIE.match(text)
+        if cookie:
+            return SourceEncoding(cookie.group(1).decode("ascii", "replace"), line, has_bom)
         if not _BLANK.match(text):
             break
         at += len(text)
-    return Coding(None, 0, has_bom)
+    return SourceEncoding(None, 0, has_bom)
 
 
 def hides_code(name: str) -> bool:

@@ -23,12 +23,12 @@ def may_be_script(path: bytes, *, executable: bool) -> bool:
     return executable or b"." not in path.rpartition(b"/")[2]
 
 
-def covered(rules: Sequence[tuple[str, str]], path: str) -> bool:
+def matches_any(rules: Sequence[tuple[str, str]], path: str) -> bool:
     """Whether a path is one that some patterns mean, each given with the regular expression that pathspec makes of it.
 
     The last one counts that names the path itself; only where none does, the last that names a folder above it.
     """
-    found, strength = False, 0
+    is_covered, strength = False, 0
     for pattern, regex in reversed(rules):
         match = re.search(regex, path)
         if match is None:
@@ -37,5 +37,5 @@ def covered(rules: Sequence[tuple[str, str]], path: str) -> bool:
         if not folder:
             return not pattern.startswith("!")
         if not strength:
-            found, strength = not pattern.startswith("!"), 1
-    return found
+            is_covered, strength = not pattern.startswith("!"), 1
+    return is_covered

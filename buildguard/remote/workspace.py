@@ -10,8 +10,17 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.remote.manifest_rows import EXECUTABLE, FILE, LINK, OWN, Row
-from buildguard.remote.source_names import HEAD, NO_SOURCE, PACKAGES, SHEBANG, SUFFIXES, VIRTUAL, covered, may_be_script
+from buildguard.remote.manifest_rows import EXECUTABLE, FILE, LINK, OWN, ManifestRow
+from buildguard.remote.source_names import (
+    HEAD,
+    NO_SOURCE,
+    PACKAGES,
+    SHEBANG,
+    SUFFIXES,
+    VIRTUAL,
+    matches_any,
+    may_be_script,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +38,7 @@ class Workspace(NamedTuple):
     left_out: list[bytes]
 
 
-class Difference(NamedTuple):
+class WorkspaceDifference(NamedTuple):
     """A path that is not what the manifest says: the code of `buildguard diff`, what happened, its cause, and evidence."""
 
     code: str
@@ -39,49 +48,49 @@ class Difference(NamedTuple):
     evidence: str
 
 
-def listed() -> Workspace:
+def scan_workspace() -> Workspace:
     """Look through the working folder; a git folder at its top is one path."""
-    found = Workspace({}, [], [])
+    workspace = Workspace({}, [], [])
     pending = [b""]
     while pending:
         here = pending.pop()
         try:
             with os.scandir(here or b".") as listing:
-                inside = [(one.name, one.stat(follow_symlinks=False).st_mode) for one in listing]
+                inside = [(entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in listing]
         except OSError:
-            found.closed.append(here or b".")
+            workspace.closed.append(here or b".")
             continue
         if here and any(name == VIRTUAL for name, _mode in inside):
-            found.left_out.append(here)
+            workspace.left_out.append(here)
         for name, mode in inside:
             path = here + b"/" + name if here else name
             if not stat.S_ISDIR(mode) or path == _GIT:
-                found.modes[path] = mode
+                workspace.modes[path] = mode
                 continue
             pending.append(path)
             if name == PACKAGES:
-                found.left_out.append(path)
-    return found
+                workspace.left_out.append(path)
+    return workspace
 
 
 def sources_of(
-    found: Workspace,
+    workspace: Workspace,
     folders: Sequence[str],
     include: Sequence[tuple[str, str]],
     exclude: Sequence[tuple[str, str]],
 ) -> list[bytes]:
     """The Python sources below some folders (`!` before one leaves it out) that the patterns let through, sorted."""
-    wanted = [os.fsencode(one) + b"/" for one in folders if not one.startswith("!")]
-    unwanted = [os.fsencode(one[1:]) + b"/" for one in folders if one.startswith("!")]
-    unwanted += [folder + b"/" for folder in found.left_out]
+    wanted = [os.fsencode(folder_name) + b"/" for folder_name in folders if not folder_name.startswith("!")]
+    unwanted = [os.fsencode(folder_name[1:]) + b"/" for folder_name in folders if folder_name.startswith("!")]
+    unwanted += [folder + b"/" for folder in workspace.left_out]
     sources = []
-    for path, mode in found.modes.items():
+    for path, mode in workspace.modes.items():
         if path in OWN or path.startswith(tuple(unwanted)) or (wanted and not path.startswith(tuple(wanted))):
             continue
         if NO_SOURCE.intersection(path.split(b"/")) or not _is_source(path, mode):
             continue
         text = os.fsdecode(path)
-        if (not include or covered(include, text)) and not covered(exclude, text):
+        if (not include or matches_any(include, text)) and not matches_any(exclude, text):
             sources.append(path)
     return sorted(sources)
 
@@ -132,11 +141,11 @@ def read_file(path: bytes, most: int = 0) -> bytes | str:
 # ------------------------------------------------------------------------------------------ against a manifest
 
 
-def row_of_file(path: bytes, mode: int) -> Row | str:
+def row_of_file(path: bytes, mode: int) -> ManifestRow | str:
     """The row of a path of the workspace; or why there can be none."""
     if stat.S_ISLNK(mode):
         text = os.readlink(path)
-        return Row(path, LINK, len(text), hashlib.sha256(text).hexdigest())
+        return ManifestRow(path, LINK, len(text), hashlib.sha256(text).hexdigest())
     git_mode = EXECUTABLE if mode & stat.S_IXUSR else FILE
     digest, size = hashlib.sha256(), 0
     try:
@@ -150,55 +159,55 @@ def row_of_file(path: bytes, mode: int) -> Row | str:
                 size += len(piece)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return Row(path, git_mode, size, digest.hexdigest())
+    return ManifestRow(path, git_mode, size, digest.hexdigest())
 
 
-def compared(expected: Sequence[Row], here: Sequence[Row]) -> list[Difference]:
+def compare_rows(expected: Sequence[ManifestRow], here: Sequence[ManifestRow]) -> list[WorkspaceDifference]:
     """What differs between a manifest and the workspace, by path."""
     before, after = ({row.path: row for row in rows} for rows in (expected, here))
     places: dict[str, bytes] = {row.sha256: row.path for row in here if row.path not in before}
     homes: dict[str, bytes] = {row.sha256: row.path for row in expected if row.path not in after}
-    found = []
+    differences = []
     for path in sorted(before.keys() | after.keys()):
         old, new = before.get(path), after.get(path)
         if old == new:
             continue
         if new is None:
-            found.append(_gone_or_new("BG301", path, "removed", places.get(old.sha256) if old else None))
+            differences.append(_presence_difference("BG301", path, "removed", places.get(old.sha256) if old else None))
         elif old is None:
-            found.append(_gone_or_new("BG302", path, "added", homes.get(new.sha256)))
+            differences.append(_presence_difference("BG302", path, "added", homes.get(new.sha256)))
         elif (old.mode == LINK) != (new.mode == LINK):
-            was, now = ("a link" if one.mode == LINK else "a file" for one in (old, new))
+            was, now = ("a link" if side.mode == LINK else "a file" for side in (old, new))
             evidence = f"{was} became {now}"
-            found.append(Difference("BG305", path, "type", "symlink-replaced", evidence))
+            differences.append(WorkspaceDifference("BG305", path, "type", "symlink-replaced", evidence))
         elif old.sha256 != new.sha256:
-            found.append(_changed(old, new))
+            differences.append(_changed(old, new))
         else:
             evidence = f"{'gained' if new.mode == EXECUTABLE else 'lost'} its executable bit"
-            found.append(Difference("BG304", path, "mode", "mode", evidence))
-    return found
+            differences.append(WorkspaceDifference("BG304", path, "mode", "mode", evidence))
+    return differences
 
 
-def _gone_or_new(code: str, path: bytes, change: str, other: bytes | None) -> Difference:
+def _presence_difference(code: str, path: bytes, change: str, other: bytes | None) -> WorkspaceDifference:
     if other is None:
-        return Difference(
+        return WorkspaceDifference(
             code, path, change, "content", f"not in the {'manifest' if change == 'added' else 'workspace'}"
         )
     shown = other.decode("utf-8", "backslashreplace")
-    return Difference(code, path, change, "moved", f"the same content is at {shown}")
+    return WorkspaceDifference(code, path, change, "moved", f"the same content is at {shown}")
 
 
-def _changed(old: Row, new: Row) -> Difference:
+def _changed(old: ManifestRow, new: ManifestRow) -> WorkspaceDifference:
     same = old.size == new.size
     evidence = f"{new.size} bytes, and other ones" if same else f"{old.size} bytes became {new.size}"
     content = read_file(new.path) if new.mode != LINK and new.size < _LARGE else ""
-    for cause, what, undone in _undone(content) if isinstance(content, bytes) else ():
+    for cause, what, undone in _undo_changes(content) if isinstance(content, bytes) else ():
         if len(undone) == old.size and hashlib.sha256(undone).hexdigest() == old.sha256:
-            return Difference("BG303", new.path, "changed", cause, what)
-    return Difference("BG303", new.path, "changed", "content", evidence)
+            return WorkspaceDifference("BG303", new.path, "changed", cause, what)
+    return WorkspaceDifference("BG303", new.path, "changed", "content", evidence)
 
 
-def _undone(content: bytes) -> list[tuple[str, str, bytes]]:
+def _undo_changes(content: bytes) -> list[tuple[str, str, bytes]]:
     """Each change that can be undone: its cause, in words, and the content without it."""
     bom = b"\xef\xbb\xbf"
     unix = content.replace(b"\r\n", b"\n")

@@ -9,17 +9,17 @@ import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from buildguard.diagnostic import Unreadable
+from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError
 from buildguard.stages.archives import reader as archives
 from buildguard.stages.manifest import EXECUTABLE, LINK
 from buildguard.stages.snapshot import MOST_KEPT
-from buildguard.stages.stage import Entry, Kind, behind
+from buildguard.stages.stage import Entry, EntryKind, resolve_link
 
-_KINDS = {EXECUTABLE: Kind.EXECUTABLE, LINK: Kind.LINK}
+_KINDS = {EXECUTABLE: EntryKind.EXECUTABLE, LINK: EntryKind.LINK}
 
 
-class InArchive:
+class ArchiveStage:
     """A tar, a gzipped tar or a zip."""
 
     def __init__(self, name: str, file: Path, root: Path) -> None:
@@ -41,30 +41,30 @@ class InArchive:
     def entries(self) -> list[Entry]:
         """Every path, sorted."""
         entries = self._manifest.entries.values()
-        return [Entry(one.path, _KINDS.get(one.mode, Kind.FILE)) for one in entries]
+        return [Entry(entry.path, _KINDS.get(entry.mode, EntryKind.FILE)) for entry in entries]
 
-    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
+    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
         """The content of each entry, links followed inside the archive."""
         for entry in entries:
             yield entry, self._content(entry.path)
 
     def notes(self) -> list[str]:
         """What another disk may understand differently."""
-        return archives.oddities(self._manifest)
+        return archives.list_oddities(self._manifest)
 
-    def _content(self, path: bytes) -> bytes | Unreadable:
+    def _content(self, path: bytes) -> bytes | UnreadableFile:
         entry = self._manifest.entries[path]
         if entry.mode == LINK:
-            found = behind(path, entry.text, self._link)
-            if isinstance(found, Unreadable):
-                return found
-            entry = self._manifest.entries[found]
+            target = resolve_link(path, entry.text, self._link)
+            if isinstance(target, UnreadableFile):
+                return target
+            entry = self._manifest.entries[target]
         if entry.size > MOST_KEPT:
-            return Unreadable(f"larger than {MOST_KEPT >> 20} MB")
+            return UnreadableFile(f"larger than {MOST_KEPT >> 20} MB")
         source = self._manifest.extras.twins.get(entry.path, entry.path)
         data = b"".join(os.pread(self._spool.fileno(), size, at) for at, size in self._at.get(source, ()))
         if hashlib.sha256(data).hexdigest() != entry.sha256:
-            return Unreadable("what was kept of it was lost")
+            return UnreadableFile("what was kept of it was lost")
         return data
 
     def _link(self, path: bytes) -> bytes | None:

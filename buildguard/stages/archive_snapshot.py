@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from buildguard.diagnostic import Unreadable
+from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
 from buildguard.stages import snapshot
@@ -15,40 +15,40 @@ from buildguard.stages.filesystem import read_file
 from buildguard.stages.snapshot import MOST_KEPT, Snapshot
 
 
-class Archive:
+class ArchiveSnapshotter:
     """A tar, a gzipped tar or a zip."""
 
     def __init__(self, name: str, file: Path) -> None:
         self._name = name
         self._file = file
-        self._read: archives.Contents | None = None
+        self._read: archives.ArchiveContents | None = None
 
     def snapshot(self) -> Snapshot:
         """Each member, hashed as it streams by."""
         self._read = archives.read(self._file)
-        found = self._read
-        digests = (("file", f"sha256:{found.file_digest}"), ("tar", f"sha256:{found.digest}"))
+        contents = self._read
+        digests = (("file", f"sha256:{contents.file_digest}"), ("tar", f"sha256:{contents.digest}"))
         return Snapshot(
             self._name,
             snapshot.ARCHIVE,
-            found.manifest,
+            contents.manifest,
             digests=digests,
-            commit=found.comment if _is_id(found.comment) else "",
+            commit=contents.comment if _is_id(contents.comment) else "",
         )
 
-    def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | Unreadable]:
+    def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | UnreadableFile]:
         """Some members, by reading the archive once more; what it holds by now has to be what it held."""
         assert self._read is not None
         manifest = self._read.manifest
         sources = {path: manifest.extras.twins.get(path, path) for path in paths}
-        small = {one for one in sources.values() if manifest.entries[one].size <= MOST_KEPT}
-        pieces: dict[bytes, list[bytes]] = {one: [] for one in small}
+        small = {source for source in sources.values() if manifest.entries[source].size <= MOST_KEPT}
+        pieces: dict[bytes, list[bytes]] = {source: [] for source in small}
         again = archives.read(self._file, keep=lambda path, piece: pieces[path].append(piece), wanted=frozenset(small))
         if again.file_digest != self._read.file_digest:
             raise UnprovenError(f"{self._name} changed while it was read")
         return {
-            path: b"".join(pieces[one]) if one in pieces else Unreadable("too large to look closer")
-            for path, one in sources.items()
+            path: b"".join(pieces[source]) if source in pieces else UnreadableFile("too large to look closer")
+            for path, source in sources.items()
         }
 
 
@@ -56,7 +56,7 @@ def _is_id(text: str) -> bool:
     return len(text) in {40, 64} and not text.strip("0123456789abcdef")
 
 
-class Written:
+class ManifestSnapshotter:
     """A manifest that was written down: digests, and no contents."""
 
     def __init__(self, name: str, file: Path) -> None:
@@ -66,12 +66,12 @@ class Written:
     def snapshot(self) -> Snapshot:
         """What it says, where it says it properly."""
         data = read_file(os.fsencode(self._file))
-        if isinstance(data, Unreadable):
+        if isinstance(data, UnreadableFile):
             raise UnprovenError(f"{self._file}: {data.reason}")
-        found = manifests.parse(data, str(self._file))
-        notes = ("it tells contents only, neither modes nor links",) if found.contents_only else ()
-        return Snapshot(self._name, snapshot.MANIFEST, found, notes)
+        manifest = manifests.parse(data, str(self._file))
+        notes = ("it tells contents only, neither modes nor links",) if manifest.contents_only else ()
+        return Snapshot(self._name, snapshot.MANIFEST, manifest, notes)
 
-    def originals(self, paths: Iterable[bytes]) -> dict[bytes, bytes | Unreadable]:
+    def originals(self, paths: Iterable[bytes]) -> dict[bytes, bytes | UnreadableFile]:
         """None of them."""
-        return {path: Unreadable("a manifest holds no contents") for path in paths}
+        return {path: UnreadableFile("a manifest holds no contents") for path in paths}

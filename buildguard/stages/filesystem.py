@@ -13,15 +13,15 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from buildguard.diagnostic import Unreadable, shown_path
+from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.remote.source_names import NO_SOURCE, PACKAGES, VIRTUAL
-from buildguard.stages.stage import KINDS, Entry, Kind, Stage
+from buildguard.stages.stage import KINDS, Entry, EntryKind, Stage
 from buildguard.system import git
 
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def read_file(path: bytes, *, most: int | None = None) -> bytes | Unreadable:
+def read_file(path: bytes, *, most: int | None = None) -> bytes | UnreadableFile:
     """The content of a regular file, not through a link in its last part; whole, or the first `most` bytes."""
     for _ in range(3):
         try:
@@ -31,7 +31,7 @@ def read_file(path: bytes, *, most: int | None = None) -> bytes | Unreadable:
         try:
             before = os.fstat(handle)
             if not stat.S_ISREG(before.st_mode):
-                return no_file(before.st_mode)
+                return not_a_file(before.st_mode)
             if most is not None:
                 return os.read(handle, most)
             data = os.read(handle, before.st_size + 1)
@@ -39,12 +39,12 @@ def read_file(path: bytes, *, most: int | None = None) -> bytes | Unreadable:
                 data += more  # one read gives at most 2 GiB
             after = os.fstat(handle)
         except OSError as error:
-            return Unreadable(f"cannot be read: {error.strerror}")
+            return UnreadableFile(f"cannot be read: {error.strerror}")
         finally:
             os.close(handle)
         if len(data) == after.st_size and (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
             return data
-    return Unreadable("changed while it was read")
+    return UnreadableFile("changed while it was read")
 
 
 def digest_file(path: bytes) -> bytes | None:
@@ -58,38 +58,38 @@ def digest_file(path: bytes) -> bytes | None:
     except OSError:
         return None
     try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
             return None  # a FIFO or a device reads as empty
-        data = os.read(handle, found.st_size + 1)
+        data = os.read(handle, status.st_size + 1)
     except OSError:
         return None
     finally:
         os.close(handle)
-    return hashlib.sha256(data).digest() if len(data) == found.st_size else None
+    return hashlib.sha256(data).digest() if len(data) == status.st_size else None
 
 
-def why_not(path: bytes, error: OSError) -> Unreadable:
+def why_not(path: bytes, error: OSError) -> UnreadableFile:
     """Why a path could not be opened as a file."""
     try:
         mode = os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return Unreadable("is not there any more", gone=True)
+        return UnreadableFile("is not there any more", is_missing=True)
     except OSError:
-        return Unreadable(f"cannot be read: {error.strerror}")
+        return UnreadableFile(f"cannot be read: {error.strerror}")
     if stat.S_ISLNK(mode):
-        return Unreadable("a symbolic link")
+        return UnreadableFile("a symbolic link")
     if stat.S_ISDIR(mode):
-        return Unreadable(f"a folder that cannot be opened: {error.strerror}")
+        return UnreadableFile(f"a folder that cannot be opened: {error.strerror}")
     if not stat.S_ISREG(mode):
-        return no_file(mode)
-    return Unreadable(f"cannot be read: {error.strerror}")
+        return not_a_file(mode)
+    return UnreadableFile(f"cannot be read: {error.strerror}")
 
 
-def no_file(mode: int) -> Unreadable:
+def not_a_file(mode: int) -> UnreadableFile:
     """That something lies there which is no file."""
     kind = _special(mode)
-    return Unreadable(f"{kind}, not a file", special=kind)
+    return UnreadableFile(f"{kind}, not a file", special=kind)
 
 
 def _special(mode: int) -> str:
@@ -104,7 +104,7 @@ def _special(mode: int) -> str:
     return kinds.get(stat.S_IFMT(mode), "something special")
 
 
-class OnDisk:
+class DiskStage:
     """What stages on disk share: reading below a root, never out of it."""
 
     name = "dir:."
@@ -115,22 +115,22 @@ class OnDisk:
         self._entries: list[Entry] | None = None
         self._left_out: list[str] = []
 
-    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
+    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
         """Read each entry; a link is followed only to a file inside the root."""
         base = os.fsencode(self.root) + b"/"
         for entry in entries:
             if not self._reachable(entry.path.rpartition(b"/")[0]):
-                yield entry, Unreadable("lies behind a symbolic link that leaves the root")
+                yield entry, UnreadableFile("lies behind a symbolic link that leaves the root")
                 continue
             content = read_file(base + entry.path)
             # asked of the disk: git's index may still know a link as the file that it was
-            if isinstance(content, Unreadable) and os.path.islink(base + entry.path):
+            if isinstance(content, UnreadableFile) and os.path.islink(base + entry.path):
                 content = self._behind_link(base + entry.path)
             yield entry, content
 
     def reachable(self, entry: Entry) -> bool:
         """Whether an entry is no link and lies in a folder that is really inside the root."""
-        return entry.kind is not Kind.LINK and self._reachable(entry.path.rpartition(b"/")[0])
+        return entry.kind is not EntryKind.LINK and self._reachable(entry.path.rpartition(b"/")[0])
 
     def holds(self, real: bytes) -> bool:
         """Whether an absolute path without links lies inside the root."""
@@ -153,18 +153,18 @@ class OnDisk:
             return True  # reading what lies below tells what is wrong
         return self.holds(os.path.realpath(path))
 
-    def _behind_link(self, path: bytes) -> bytes | Unreadable:
+    def _behind_link(self, path: bytes) -> bytes | UnreadableFile:
         try:
             real = os.path.realpath(path, strict=True)
         except OSError as error:
             circle = error.errno == errno.ELOOP
-            return Unreadable(f"a symbolic link that leads {'in a circle' if circle else 'nowhere'}")
+            return UnreadableFile(f"a symbolic link that leads {'in a circle' if circle else 'nowhere'}")
         if not self.holds(real):
-            return Unreadable("a symbolic link out of the root, not followed")
+            return UnreadableFile("a symbolic link out of the root, not followed")
         return read_file(real)
 
 
-class Folder(OnDisk):
+class FolderStage(DiskStage):
     """A folder without git: every file below it, but for virtual environments and what no build reads."""
 
     def entries(self) -> list[Entry]:
@@ -185,37 +185,37 @@ class Folder(OnDisk):
             here = pending.pop()
             try:
                 with os.scandir(os.path.join(base, here)) as listing:
-                    found = list(listing)
+                    children = list(listing)
             except OSError:
                 # An entry of its own, so that the folder shows up as unreadable and is not passed over.
-                yield Entry(here, Kind.OTHER)
+                yield Entry(here, EntryKind.OTHER)
                 continue
-            if here and any(one.name == VIRTUAL for one in found):
-                self._left_out.append(f"{shown_path(here)}: a virtual environment, left out")
+            if here and any(child.name == VIRTUAL for child in children):
+                self._left_out.append(f"{display_path(here)}: a virtual environment, left out")
                 continue
-            for one in found:
-                path = here + b"/" + one.name if here else one.name
-                if one.is_symlink():
-                    yield Entry(path, Kind.LINK)
-                elif not one.is_dir(follow_symlinks=False):
-                    yield Entry(path, _kind_of(one))
-                elif one.name == PACKAGES:
-                    self._left_out.append(f"{shown_path(path)}: installed packages, left out")
-                elif one.name not in NO_SOURCE:
+            for child in children:
+                path = here + b"/" + child.name if here else child.name
+                if child.is_symlink():
+                    yield Entry(path, EntryKind.LINK)
+                elif not child.is_dir(follow_symlinks=False):
+                    yield Entry(path, _kind_of(child))
+                elif child.name == PACKAGES:
+                    self._left_out.append(f"{display_path(path)}: installed packages, left out")
+                elif child.name not in NO_SOURCE:
                     pending.append(path)
 
 
-def _kind_of(found: os.DirEntry[bytes]) -> Kind:
+def _kind_of(entry: os.DirEntry[bytes]) -> EntryKind:
     try:
-        mode = found.stat(follow_symlinks=False).st_mode
+        mode = entry.stat(follow_symlinks=False).st_mode
     except OSError:
-        return Kind.OTHER  # it vanished: reading it tells
+        return EntryKind.OTHER  # it vanished: reading it tells
     if not stat.S_ISREG(mode):
-        return Kind.OTHER
-    return Kind.EXECUTABLE if mode & 0o111 else Kind.FILE
+        return EntryKind.OTHER
+    return EntryKind.EXECUTABLE if mode & 0o111 else EntryKind.FILE
 
 
-class WorkingTree(OnDisk):
+class WorkingTreeStage(DiskStage):
     """Git's working tree: tracked files as they are now, and untracked ones that are not ignored.
 
     Git begins to list when this is made: it takes as long as it takes us to get ready.
@@ -236,22 +236,22 @@ class WorkingTree(OnDisk):
         self.entries()
         return self._left_out
 
-    def _of(self, listing: git.Listing, prefix: bytes) -> list[Entry]:
+    def _of(self, listing: git.WorktreeListing, prefix: bytes) -> list[Entry]:
         tracked, untracked, closed = listing.result()
-        found = [Entry(prefix + path, Kind.OTHER) for path in closed]
+        entries = [Entry(prefix + path, EntryKind.OTHER) for path in closed]
         before = b""
         for mode, name in tracked:
             if name == before:
                 continue
             before = name
             if mode == b"100644":
-                found.append(Entry(prefix + name, Kind.FILE))
+                entries.append(Entry(prefix + name, EntryKind.FILE))
             elif mode == b"160000":
-                found += self._submodule(prefix + name)
+                entries += self._submodule(prefix + name)
             else:
-                found.append(Entry(prefix + name, KINDS.get(mode.decode(), Kind.FILE)))
-        found += self._untracked(untracked, prefix)
-        return found
+                entries.append(Entry(prefix + name, KINDS.get(mode.decode(), EntryKind.FILE)))
+        entries += self._untracked(untracked, prefix)
+        return entries
 
     def _untracked(self, untracked: list[bytes], prefix: bytes) -> Iterator[Entry]:
         base = os.fsencode(self.root) + b"/"
@@ -261,15 +261,15 @@ class WorkingTree(OnDisk):
                 continue
             mode = os.lstat(base + prefix + path).st_mode if os.path.lexists(base + prefix + path) else 0
             if stat.S_ISLNK(mode):
-                yield Entry(prefix + path, Kind.LINK)
+                yield Entry(prefix + path, EntryKind.LINK)
             elif mode:
-                yield Entry(prefix + path, Kind.EXECUTABLE if mode & 0o111 else Kind.FILE)
+                yield Entry(prefix + path, EntryKind.EXECUTABLE if mode & 0o111 else EntryKind.FILE)
 
     def _submodule(self, path: bytes) -> list[Entry]:
         top = self.root / os.fsdecode(path)
         inner = git.submodule_of(top)
         if inner is None:
-            self._left_out.append(f"{shown_path(path)}: a submodule that is not checked out")
+            self._left_out.append(f"{display_path(path)}: a submodule that is not checked out")
             return []
         return self._of(inner.working_tree(), path + b"/")
 
@@ -277,10 +277,10 @@ class WorkingTree(OnDisk):
 def stage_on_disk(root: Path, repository: git.Repository | None) -> Stage:
     """The stage of a folder on disk: git's view of it where there is a repository."""
     if repository is None:
-        return Folder(root)
-    return WorkingTree(root, repository)
+        return FolderStage(root)
+    return WorkingTreeStage(root, repository)
 
 
-def resolved(path: Path) -> Path:
+def resolve_path(path: Path) -> Path:
     """A path without links, so that what lies inside it can be told by its name."""
     return Path(os.path.realpath(path))

@@ -8,17 +8,17 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from buildguard.diagnostic import Unproven, Unreadable, shown_path
+from buildguard.diagnostic import Unproven, UnreadableFile, display_path
 from buildguard.stages import manifest as manifests
 from buildguard.stages import snapshot
 from buildguard.stages.filesystem import read_file
 from buildguard.stages.hashing import hash_files
-from buildguard.stages.manifest import Entry, Extras, Manifest
+from buildguard.stages.manifest import Extras, Manifest, ManifestEntry
 from buildguard.stages.snapshot import MOST_KEPT, Snapshot
 from buildguard.system import git
 
 
-class _Found(NamedTuple):
+class _FolderListing(NamedTuple):
     """What a listing of a folder came to; `busy` are the listings whose untracked files nobody asked for yet."""
 
     paths: list[bytes]
@@ -26,14 +26,14 @@ class _Found(NamedTuple):
     unproven: list[Unproven]
     notes: list[str]
     closed: list[bytes]
-    busy: list[tuple[git.Listing, bytes]]
+    busy: list[tuple[git.WorktreeListing, bytes]]
 
 
-class Disk:
+class DiskSnapshotter:
     """A folder: with git, what is tracked and what is neither tracked nor ignored; without, everything in it."""
 
     def __init__(
-        self, name: str, root: Path, listing: git.Listing | None, prefix: bytes = b"", *, brief: bool = False
+        self, name: str, root: Path, listing: git.WorktreeListing | None, prefix: bytes = b"", *, brief: bool = False
     ) -> None:
         """`root` is the folder itself, and `prefix` its path in the repository that `listing` is of (with a final `/`).
 
@@ -48,57 +48,62 @@ class Disk:
 
     def snapshot(self) -> Snapshot:
         """Each file as it lies there now."""
-        found = self._tracked() if self._listing is not None else self._everything()
-        first = list(found.paths)
-        rest = _Rest(self._base)
+        listing = self._tracked() if self._listing is not None else self._everything()
+        first = list(listing.paths)
+        rest = _UnlistedFiles(self._base)
 
         def meanwhile() -> None:
-            self._untracked(found)
-            rest.look(found.paths, briefly=self._brief)
+            self._untracked(listing)
+            rest.look(listing.paths, briefly=self._brief)
 
         blobs = not self._brief
         hashed = hash_files(self._base, first, blobs=blobs, meanwhile=meanwhile, shares=2 if self._brief else 3)
-        hashed += hash_files(self._base, found.paths[len(first) :], blobs=blobs)
+        hashed += hash_files(self._base, listing.paths[len(first) :], blobs=blobs)
         entries = [
             manifests.of_bytes(path, manifests.SUBMODULE, commit.encode("ascii"))
-            for path, commit in found.submodules.items()
+            for path, commit in listing.submodules.items()
         ]
         modes: dict[bytes, int] = {}
         special: dict[bytes, str] = {}
         twins: dict[bytes, bytes] = {}
-        for path, one in zip(found.paths, hashed, strict=True):
+        for path, result in zip(listing.paths, hashed, strict=True):
             if rest.unreal and path[: path.rfind(b"/") + 1] in rest.unreal:
                 continue  # what lies behind a link to a folder is not in this tree
-            if isinstance(one, Unreadable):
-                self._closer(path, one, entries, special, found.unproven)
+            if isinstance(result, UnreadableFile):
+                self._closer(path, result, entries, special, listing.unproven)
                 continue
-            mode, names, size, digest, blob = one
+            mode, names, size, digest, blob = result
             executable = manifests.EXECUTABLE if mode & stat.S_IXUSR else manifests.FILE
-            entries.append(Entry(path, executable, size, digest.hex(), blob.hex() if blobs else ""))
+            entries.append(ManifestEntry(path, executable, size, digest.hex(), blob.hex() if blobs else ""))
             modes[path] = mode
             if names > 1:
                 twins[path] = b""
         if rest.ignored:
-            found.notes.append(f"{rest.ignored} files or folders that git ignores were not looked at")
+            listing.notes.append(f"{rest.ignored} files or folders that git ignores were not looked at")
         extras = Extras(frozenset(rest.empty), {**rest.special, **special}, modes, twins, whole=not self._brief)
         return Snapshot(
             self._name,
             self._kind,
             Manifest(entries, extras),
-            tuple(found.notes),
-            tuple(found.unproven),
-            tuple(found.closed),
+            tuple(listing.notes),
+            tuple(listing.unproven),
+            tuple(listing.closed),
         )
 
-    def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | Unreadable]:
+    def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | UnreadableFile]:
         """Some files as they lie there now."""
         return {path: _raw(self._base + path) for path in paths}
 
     def _closer(
-        self, path: bytes, why: Unreadable, entries: list[Entry], special: dict[bytes, str], unproven: list[Unproven]
+        self,
+        path: bytes,
+        why: UnreadableFile,
+        entries: list[ManifestEntry],
+        special: dict[bytes, str],
+        unproven: list[Unproven],
     ) -> None:
         """What is no regular file: a link is one entry, a missing file is none."""
-        if why.gone:
+        if why.is_missing:
             return
         content = _raw(self._base + path)
         if isinstance(content, bytes) and os.path.islink(self._base + path):
@@ -108,55 +113,55 @@ class Disk:
         elif why.special:
             special[path] = why.special
         else:
-            unproven.append(Unproven(shown_path(path), None, why.reason))
+            unproven.append(Unproven(display_path(path), None, why.reason))
 
-    def _tracked(self) -> _Found:
+    def _tracked(self) -> _FolderListing:
         assert self._listing is not None
-        found = _Found([], {}, [], [], [], [])
-        self._of(self._listing, b"", found)
-        return found
+        folder_listing = _FolderListing([], {}, [], [], [], [])
+        self._of(self._listing, b"", folder_listing)
+        return folder_listing
 
-    def _of(self, listing: git.Listing, inside: bytes, found: _Found) -> None:
+    def _of(self, listing: git.WorktreeListing, inside: bytes, folder_listing: _FolderListing) -> None:
         """What is tracked; git lists the rest while that is being hashed."""
-        found.busy.append((listing, inside))
+        folder_listing.busy.append((listing, inside))
         for name, mode in {name: mode for mode, name in listing.tracked()}.items():
             path = self._own(inside + name)
             if path is not None and mode == b"160000":
-                self._submodule(inside + name, path, found)
+                self._submodule(inside + name, path, folder_listing)
             elif path is not None:
-                found.paths.append(path)
+                folder_listing.paths.append(path)
 
-    def _untracked(self, found: _Found) -> None:
-        while found.busy:
-            listing, inside = found.busy.pop()
+    def _untracked(self, folder_listing: _FolderListing) -> None:
+        while folder_listing.busy:
+            listing, inside = folder_listing.busy.pop()
             untracked, closed = listing.others()
             for name in untracked:
                 path = self._own(inside + name)
                 if path is not None and name.endswith(b"/"):
-                    self._submodule(inside + name[:-1], path[:-1], found)
+                    self._submodule(inside + name[:-1], path[:-1], folder_listing)
                 elif path is not None:
-                    found.paths.append(path)
+                    folder_listing.paths.append(path)
             for name in closed:
                 path = self._own(inside + name)
                 if path is not None:
-                    found.unproven.append(Unproven(shown_path(path), None, "a folder that cannot be opened"))
+                    folder_listing.unproven.append(Unproven(display_path(path), None, "a folder that cannot be opened"))
 
     def _own(self, path: bytes) -> bytes | None:
         return path[len(self._prefix) :] if path.startswith(self._prefix) else None
 
-    def _submodule(self, path: bytes, own: bytes, found: _Found) -> None:
+    def _submodule(self, path: bytes, own: bytes, folder_listing: _FolderListing) -> None:
         inner = git.submodule_of(Path(os.fsdecode(self._base + own)))
         if inner is None:
-            found.notes.append(f"{shown_path(own)}: a submodule that is not checked out")
-            found.closed.append(own + b"/")
+            folder_listing.notes.append(f"{display_path(own)}: a submodule that is not checked out")
+            folder_listing.closed.append(own + b"/")
             return
-        found.submodules[own] = inner.head
-        self._of(inner.working_tree(), path + b"/", found)
+        folder_listing.submodules[own] = inner.head
+        self._of(inner.working_tree(), path + b"/", folder_listing)
 
-    def _everything(self) -> _Found:
-        found = _Found([], {}, [], [], [], [])
+    def _everything(self) -> _FolderListing:
+        folder_listing = _FolderListing([], {}, [], [], [], [])
         if os.path.lexists(self._base + _GIT):
-            found.notes.append("its folder .git was not looked at")
+            folder_listing.notes.append("its folder .git was not looked at")
         pending = [b""]
         while pending:
             here = pending.pop()
@@ -164,20 +169,20 @@ class Disk:
                 with os.scandir(self._base + here) as listing:
                     inside = list(listing)
             except OSError as error:
-                found.unproven.append(
-                    Unproven(shown_path(here) or ".", None, f"a folder that cannot be opened: {error.strerror}")
+                folder_listing.unproven.append(
+                    Unproven(display_path(here) or ".", None, f"a folder that cannot be opened: {error.strerror}")
                 )
                 continue
-            for one in inside:
-                if one.is_dir(follow_symlinks=False):
-                    if here + one.name != _GIT:
-                        pending.append(here + one.name + b"/")
+            for entry in inside:
+                if entry.is_dir(follow_symlinks=False):
+                    if here + entry.name != _GIT:
+                        pending.append(here + entry.name + b"/")
                 else:
-                    found.paths.append(here + one.name)
-        return found
+                    folder_listing.paths.append(here + entry.name)
+        return folder_listing
 
 
-class _Rest:
+class _UnlistedFiles:
     """What lies in a folder beside the listed files: empty folders, special files, and what git ignores."""
 
     def __init__(self, base: bytes) -> None:
@@ -207,11 +212,11 @@ class _Rest:
     def _real_folders(self, full: set[bytes], listed: set[bytes]) -> set[bytes]:
         real = {b""}
         for folder in full:
-            for one in self._inside(folder):
-                path = folder + one.name
-                if one.is_file(follow_symlinks=False) or one.is_symlink():
+            for entry in self._inside(folder):
+                path = folder + entry.name
+                if entry.is_file(follow_symlinks=False) or entry.is_symlink():
                     self.ignored += path not in listed
-                elif not one.is_dir(follow_symlinks=False):
+                elif not entry.is_dir(follow_symlinks=False):
                     self.special[path] = _kind(self._base + path)
                 elif path + b"/" in full:
                     real.add(path + b"/")
@@ -230,11 +235,11 @@ class _Rest:
         inside = self._inside(folder)
         if not inside:
             self.empty.append(folder[:-1])
-        for one in inside:
-            path = folder + one.name
-            if one.is_file(follow_symlinks=False) or one.is_symlink():
+        for entry in inside:
+            path = folder + entry.name
+            if entry.is_file(follow_symlinks=False) or entry.is_symlink():
                 return True
-            if not one.is_dir(follow_symlinks=False):
+            if not entry.is_dir(follow_symlinks=False):
                 self.special[path] = _kind(self._base + path)
             elif self._holds_files(path + b"/"):
                 return True
@@ -243,7 +248,7 @@ class _Rest:
     def _inside(self, folder: bytes) -> list[os.DirEntry[bytes]]:
         try:
             with os.scandir(self._base + folder) as listing:
-                return [one for one in listing if one.name != _GIT]
+                return [entry for entry in listing if entry.name != _GIT]
         except OSError:
             return []  # whoever listed the files says so
 
@@ -252,11 +257,11 @@ _GIT = b".git"
 
 
 def _kind(path: bytes) -> str:
-    found = read_file(path)
-    return found.special or found.reason if isinstance(found, Unreadable) else "a file"
+    content = read_file(path)
+    return content.special or content.reason if isinstance(content, UnreadableFile) else "a file"
 
 
-def _raw(path: bytes) -> bytes | Unreadable:
+def _raw(path: bytes) -> bytes | UnreadableFile:
     try:
         return os.readlink(path)
     except OSError:
@@ -264,5 +269,5 @@ def _raw(path: bytes) -> bytes | Unreadable:
     try:
         large = os.lstat(path).st_size > MOST_KEPT
     except OSError as error:
-        return Unreadable(f"cannot be read: {error.strerror}")
-    return Unreadable("too large to look closer") if large else read_file(path)
+        return UnreadableFile(f"cannot be read: {error.strerror}")
+    return UnreadableFile("too large to look closer") if large else read_file(path)

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
-from buildguard.diagnostic import Unreadable, shown_path
-from buildguard.stages.stage import KINDS, Entry, Kind, Stage, behind
+from buildguard.diagnostic import UnreadableFile, display_path
+from buildguard.stages.stage import KINDS, Entry, EntryKind, Stage, resolve_link
 from buildguard.system import git
 from buildguard.system.git_reader import DAMAGED
 
 
-class InGit:
+class GitStage:
     """Source that is read from git's own objects, nothing checked out; the index where no commit is given.
 
     `damaged` grows with what is read: each path whose object does not match its id, a folder's tree among them (the root
@@ -34,7 +34,7 @@ class InGit:
         """The rows of the index, or of the commit, submodules opened where their commit is here."""
         if self._entries is None:
             rows = [row for row in self.rows() if row.mode != git.SUBMODULE]
-            self._entries = [Entry(row.path, KINDS.get(row.mode, Kind.FILE), row.oid) for row in rows]
+            self._entries = [Entry(row.path, KINDS.get(row.mode, EntryKind.FILE), row.oid) for row in rows]
         return self._entries
 
     def rows(self) -> list[git.GitEntry]:
@@ -44,26 +44,26 @@ class InGit:
             self._rows = sorted(self._of(listed, b""))
         return self._rows
 
-    def blobs(self, rows: Iterable[git.GitEntry]) -> Iterator[tuple[git.GitEntry, bytes | Unreadable]]:
+    def blobs(self, rows: Iterable[git.GitEntry]) -> Iterator[tuple[git.GitEntry, bytes | UnreadableFile]]:
         """The blob of each row, in order, compared with its id. One `git cat-file` for each repository in turn."""
         for (home, _prefix), group in groupby(rows, key=lambda row: self.home(row.path)):
             batch = list(group)
             for row, blob in zip(batch, home.blobs([row.oid for row in batch]), strict=True):
-                if isinstance(blob, Unreadable) and blob.damaged:
+                if isinstance(blob, UnreadableFile) and blob.damaged:
                     self.damaged[row.path] = blob.reason
                 yield row, blob
 
     def notes(self) -> list[str]:
         """Submodules whose commit is not here."""
         self.rows()
-        return [f"{shown_path(path)}: a submodule that is not checked out" for path in self.closed]
+        return [f"{display_path(path)}: a submodule that is not checked out" for path in self.closed]
 
-    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
+    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
         """The blob of each entry, links followed inside this stage."""
         batch = list(entries)
         blobs = self.blobs([git.GitEntry(entry.path, "", entry.oid) for entry in batch])
         for entry, (_row, blob) in zip(batch, blobs, strict=True):
-            if entry.kind is Kind.LINK:
+            if entry.kind is EntryKind.LINK:
                 yield entry, self._behind_link(entry, blob)
             else:
                 yield entry, blob
@@ -93,38 +93,38 @@ class InGit:
             self._homes = {path + b"/": inner, **self._homes}
             yield from self._of(self._tree(inner, row.oid, path + b"/"), path + b"/")
 
-    def _behind_link(self, entry: Entry, text: bytes | Unreadable) -> bytes | Unreadable:
+    def _behind_link(self, entry: Entry, text: bytes | UnreadableFile) -> bytes | UnreadableFile:
         """What a link of this stage leads to in this same stage."""
-        by_path = {one.path: one for one in self.entries()}
+        by_path = {entry_below.path: entry_below for entry_below in self.entries()}
 
         def link_of(path: bytes) -> bytes | None:
-            one = by_path.get(path)
-            if one is None or one.kind is not Kind.LINK:
-                return None if one is None else b""
-            blob = self._blob(one)
+            linked = by_path.get(path)
+            if linked is None or linked.kind is not EntryKind.LINK:
+                return None if linked is None else b""
+            blob = self._blob(linked)
             return blob if isinstance(blob, bytes) else None
 
-        if isinstance(text, Unreadable):
+        if isinstance(text, UnreadableFile):
             return text
-        found = behind(entry.path, text, link_of)
-        if isinstance(found, Unreadable):
-            return found
-        return self._blob(by_path[found])
+        target = resolve_link(entry.path, text, link_of)
+        if isinstance(target, UnreadableFile):
+            return target
+        return self._blob(by_path[target])
 
-    def _blob(self, entry: Entry) -> bytes | Unreadable:
+    def _blob(self, entry: Entry) -> bytes | UnreadableFile:
         return next(blob for _row, blob in self.blobs([git.GitEntry(entry.path, "", entry.oid)]))
 
 
 def damaged_in(stage: Stage) -> Mapping[bytes, str]:
     """The paths of a stage whose object in git does not match its id, among what was read so far, with the reason."""
-    return stage.damaged if isinstance(stage, InGit) else {}
+    return stage.damaged if isinstance(stage, GitStage) else {}
 
 
-def index_of(repository: git.Repository) -> InGit:
+def index_of(repository: git.Repository) -> GitStage:
     """The index: what the next commit will hold."""
-    return InGit(repository, "index:")
+    return GitStage(repository, "index:")
 
 
-def commit_of(repository: git.Repository, rev: str) -> InGit:
+def commit_of(repository: git.Repository, rev: str) -> GitStage:
     """A commit; raises UsageError where `rev` names none."""
-    return InGit(repository, f"commit:{rev}", repository.resolve(rev))
+    return GitStage(repository, f"commit:{rev}", repository.resolve(rev))

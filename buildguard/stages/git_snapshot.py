@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from buildguard.diagnostic import Unproven, Unreadable, shown_path
+from buildguard.diagnostic import Unproven, UnreadableFile, display_path
 from buildguard.stages import lfs, snapshot
 from buildguard.stages import manifest as manifests
-from buildguard.stages.git_objects import InGit
+from buildguard.stages.git_objects import GitStage
 from buildguard.stages.manifest import Manifest
 from buildguard.stages.snapshot import Snapshot
 from buildguard.system import git
 
 
-class Git:
+class GitSnapshotter:
     """A commit or the index, below `prefix` (empty, or with its final `/`)."""
 
-    def __init__(self, stage: InGit, prefix: bytes = b"") -> None:
+    def __init__(self, stage: GitStage, prefix: bytes = b"") -> None:
         self.stage = stage
         self._prefix = prefix
 
@@ -24,7 +24,7 @@ class Git:
         """Each row of the tree, its blob read and hashed; a submodule is its commit's id, and its files where they are here."""
         rows = self._rows()
         unproven = [
-            Unproven(shown_path(path), None, f"it is in conflict in {self.stage.name}") for path in self._conflicts()
+            Unproven(display_path(path), None, f"it is in conflict in {self.stage.name}") for path in self._conflicts()
         ]
         entries = [
             manifests.of_bytes(self._below(row), manifests.SUBMODULE, row.oid.encode("ascii"))
@@ -33,9 +33,9 @@ class Git:
         ]
         marks: dict[bytes, str] = {}
         for row, blob in self.stage.blobs(row for row in rows if row.mode != git.SUBMODULE):
-            if isinstance(blob, Unreadable):
+            if isinstance(blob, UnreadableFile):
                 if not blob.damaged:
-                    unproven.append(Unproven(shown_path(self._below(row)), None, blob.reason))
+                    unproven.append(Unproven(display_path(self._below(row)), None, blob.reason))
                 continue
             mark = _mark(self._below(row), blob)
             if mark:
@@ -43,7 +43,7 @@ class Git:
             mode = row.mode if row.mode in manifests.MODES else manifests.FILE  # 100664 of old repositories
             entries.append(manifests.of_bytes(self._below(row), mode, blob, row.oid))
         closed = tuple(path[len(self._prefix) :] + b"/" for path in self.stage.closed if path.startswith(self._prefix))
-        notes = tuple(f"{shown_path(path)}: a submodule whose files are not here" for path in closed)
+        notes = tuple(f"{display_path(path)}: a submodule whose files are not here" for path in closed)
         kind = snapshot.INDEX if self.stage.commit is None else snapshot.COMMIT
         return Snapshot(
             self.stage.name,
@@ -57,15 +57,15 @@ class Git:
             damaged=self._damaged(),
         )
 
-    def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | Unreadable]:
+    def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | UnreadableFile]:
         """The blobs of some paths."""
         rows = [row for row in self._rows() if self._below(row) in paths]
-        found: dict[bytes, bytes | Unreadable] = {
+        contents: dict[bytes, bytes | UnreadableFile] = {
             self._below(row): row.oid.encode("ascii") for row in rows if row.mode == git.SUBMODULE
         }
         for row, blob in self.stage.blobs(row for row in rows if row.mode != git.SUBMODULE):
-            found[self._below(row)] = blob
-        return found
+            contents[self._below(row)] = blob
+        return contents
 
     def _damaged(self) -> dict[bytes, str]:
         """The damaged objects of this folder; where a tree above it is damaged, the whole of it is."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
 
-from buildguard.diagnostic import Unreadable
-from buildguard.stages.filesystem import READ_FLAGS, no_file, why_not
+from buildguard.diagnostic import UnreadableFile
+from buildguard.stages.filesystem import READ_FLAGS, not_a_file, why_not
 from buildguard.system import process
 
 _CHUNK = 1 << 20
@@ -21,7 +21,7 @@ _RECORD = struct.Struct("<HIQ32s20sxB")
 _NOTHING = (0, 0, 0, b"", b"", 0)
 
 
-class Hashed(NamedTuple):
+class HashedFile(NamedTuple):
     """A regular file as it was read: permission bits, how many names it has, size, SHA-256 and git's blob id."""
 
     mode: int
@@ -38,7 +38,7 @@ def hash_files(
     blobs: bool = True,
     meanwhile: Callable[[], object] = lambda: None,
     shares: int = 2,
-) -> list[Hashed | Unreadable]:
+) -> list[HashedFile | UnreadableFile]:
     """Each file below `base`, in order; `Unreadable` for what is none, cannot be read, or changes while it is read.
 
     Blob ids are all zeros where nobody wants them. `meanwhile` is done by this process while a child
@@ -49,18 +49,18 @@ def hash_files(
         return [hash_file(base + path, blobs=blobs) for path in paths]
     # every file of the child's in turn, so that both shares hold alike
     mine, theirs = paths[::shares], [path for at, path in enumerate(paths) if at % shares]
-    child, own = process.side_by_side(
+    child, own = process.run_in_parallel(
         lambda: _packed(base, theirs, blobs=blobs), lambda: _after(meanwhile, lambda: _packed(base, mine, blobs=blobs))
     )
     whole = len(child) - len(child) % _RECORD.size
     answers = chain(_RECORD.iter_unpack(child[:whole]), repeat(_NOTHING))
     others = _RECORD.iter_unpack(own)
-    found: list[Hashed | Unreadable] = []
+    results: list[HashedFile | UnreadableFile] = []
     for at, path in enumerate(paths):
         fields = next(answers if at % shares else others)
         # what the child could not hash, or did not live to tell, is hashed here: the reason is told then
-        found.append(Hashed._make(fields[:5]) if fields[5] else hash_file(base + path, blobs=blobs))
-    return found
+        results.append(HashedFile._make(fields[:5]) if fields[5] else hash_file(base + path, blobs=blobs))
+    return results
 
 
 def _after(first: Callable[[], object], then: Callable[[], bytes]) -> bytes:
@@ -72,12 +72,12 @@ def _packed(base: bytes, paths: Sequence[bytes], *, blobs: bool) -> bytes:
     nothing, pack = _RECORD.pack(*_NOTHING), _RECORD.pack
     records = []
     for path in paths:
-        one = hash_file(base + path, blobs=blobs)
-        records.append(nothing if one.__class__ is Unreadable else pack(*one, 1))
+        result = hash_file(base + path, blobs=blobs)
+        records.append(nothing if result.__class__ is UnreadableFile else pack(*result, 1))
     return b"".join(records)
 
 
-def hash_file(path: bytes, *, blobs: bool = True) -> Hashed | Unreadable:
+def hash_file(path: bytes, *, blobs: bool = True) -> HashedFile | UnreadableFile:
     """One file, whatever its size, in memory that does not grow with it."""
     try:
         handle = os.open(path, READ_FLAGS)
@@ -86,20 +86,20 @@ def hash_file(path: bytes, *, blobs: bool = True) -> Hashed | Unreadable:
     try:
         before = os.fstat(handle)
         if not stat.S_ISREG(before.st_mode):
-            return no_file(before.st_mode)
+            return not_a_file(before.st_mode)
         size = before.st_size
         data = os.read(handle, size + 1 if size < _CHUNK else _CHUNK)
         if len(data) != size:  # large, or growing or shrinking under our hands
             return _hash_slowly(handle)
         blob = hashlib.sha1(b"blob %d\0" % size + data, usedforsecurity=False).digest() if blobs else b""
-        return Hashed(before.st_mode & 0o7777, before.st_nlink, size, hashlib.sha256(data).digest(), blob)
+        return HashedFile(before.st_mode & 0o7777, before.st_nlink, size, hashlib.sha256(data).digest(), blob)
     except OSError as error:
-        return Unreadable(f"cannot be read: {error.strerror}")
+        return UnreadableFile(f"cannot be read: {error.strerror}")
     finally:
         os.close(handle)
 
 
-def _hash_slowly(handle: int) -> Hashed | Unreadable:
+def _hash_slowly(handle: int) -> HashedFile | UnreadableFile:
     """Piece by piece; a file that changes meanwhile is none that could be told anything of."""
     for _ in range(3):
         os.lseek(handle, 0, os.SEEK_SET)
@@ -111,5 +111,5 @@ def _hash_slowly(handle: int) -> Hashed | Unreadable:
             size += len(data)
         after = os.fstat(handle)
         if size == after.st_size == before.st_size and before.st_mtime_ns == after.st_mtime_ns:
-            return Hashed(stat.S_IMODE(after.st_mode), after.st_nlink, size, digest.digest(), blob.digest())
-    return Unreadable("changed while it was read")
+            return HashedFile(stat.S_IMODE(after.st_mode), after.st_nlink, size, digest.digest(), blob.digest())
+    return UnreadableFile("changed while it was read")

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from buildguard.diagnostic import shown_path
+from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
 from buildguard.remote import manifest_rows
 
@@ -28,7 +28,7 @@ EMPTY = "empty folder"
 _SHA1_DIGITS = 40
 
 
-class Entry(NamedTuple):
+class ManifestEntry(NamedTuple):
     """One path of a stage.
 
     `mode` is git's: 100644, 100755, 120000 for a symbolic link, 160000 for a submodule. `sha256` (hexadecimal) and `size`
@@ -63,22 +63,27 @@ class Extras(NamedTuple):
     whole: bool = False
 
 
+_NO_EXTRAS = Extras()
+
+
 class Manifest:
     """All entries of a stage by path, in git's order; `contents_only` where modes and links are not known."""
 
-    def __init__(self, entries: Iterable[Entry], extras: Extras = Extras(), *, contents_only: bool = False) -> None:  # noqa: B008
+    def __init__(
+        self, entries: Iterable[ManifestEntry], extras: Extras = _NO_EXTRAS, *, contents_only: bool = False
+    ) -> None:
         """Raises UnprovenError where a path is there twice."""
         ordered = sorted(entry for entry in entries if entry.path not in OWN)
-        self.entries: dict[bytes, Entry] = {entry.path: entry for entry in ordered}
+        self.entries: dict[bytes, ManifestEntry] = {entry.path: entry for entry in ordered}
         self.extras = extras
         self.contents_only = contents_only
         if len(self.entries) != len(ordered):
             twice = next(a.path for a, b in pairwise(ordered) if a.path == b.path)
-            raise UnprovenError(f"{shown_path(twice)} is listed twice")
+            raise UnprovenError(f"{display_path(twice)} is listed twice")
 
     def rows(self) -> bytes:
         """The canonical form."""
-        return manifest_rows.as_bytes(manifest_rows.Row(*one[:4]) for one in self.entries.values())
+        return manifest_rows.as_bytes(manifest_rows.ManifestRow(*entry[:4]) for entry in self.entries.values())
 
     @property
     def digest(self) -> str:
@@ -89,40 +94,40 @@ class Manifest:
         """The regular files as `sha256sum` writes them, names with a backslash or a line break escaped as it does."""
         odd = set(self.odd())
         lines = []
-        for path, one in self.entries.items():
-            if one.mode in {FILE, EXECUTABLE}:
+        for path, entry in self.entries.items():
+            if entry.mode in {FILE, EXECUTABLE}:
                 # by the name - alone sha256sum would read its standard input
-                mark, name = (b"\\", _escaped(path)) if path in odd else (b"", b"./-" if path == b"-" else path)
-                lines.append(b"%b%b  %b\n" % (mark, one.sha256.encode(), name))
+                mark, name = (b"\\", _escape(path)) if path in odd else (b"", b"./-" if path == b"-" else path)
+                lines.append(b"%b%b  %b\n" % (mark, entry.sha256.encode(), name))
         return b"".join(lines)
 
     def odd(self) -> list[bytes]:
         """The names of files that only GNU's `sha256sum` reads back: BusyBox does not know its escapes."""
-        if not _odd(b"/".join(self.entries)):
+        if not _is_odd(b"/".join(self.entries)):
             return []
-        return [path for path, one in self.entries.items() if one.type == "file" and _odd(path)]
+        return [path for path, entry in self.entries.items() if entry.type == "file" and _is_odd(path)]
 
     def unsummed(self) -> list[bytes]:
         """The links and submodules, which SHA256SUMS cannot tell."""
-        return [path for path, one in self.entries.items() if one.type != "file"]
+        return [path for path, entry in self.entries.items() if entry.type != "file"]
 
 
-def _odd(path: bytes) -> bool:
+def _is_odd(path: bytes) -> bool:
     return _ESCAPED.search(path) is not None
 
 
-def _escaped(path: bytes) -> bytes:
+def _escape(path: bytes) -> bytes:
     return path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
 
 
-def of_bytes(path: bytes, mode: str, content: bytes, oid: str = "") -> Entry:
+def of_bytes(path: bytes, mode: str, content: bytes, oid: str = "") -> ManifestEntry:
     """The entry of a path whose content is at hand: a file's bytes, a link's text, a submodule's commit id.
 
     `oid` is its object id in git where the content was compared with that: a SHA-1 one need not be computed again.
     """
     text = content if mode in {LINK, SUBMODULE} else b""
     blob = oid if len(oid) == _SHA1_DIGITS else blob_id(content)
-    return Entry(path, mode, len(content), hashlib.sha256(content).hexdigest(), blob, text)
+    return ManifestEntry(path, mode, len(content), hashlib.sha256(content).hexdigest(), blob, text)
 
 
 def blob_id(content: bytes) -> str:
@@ -143,7 +148,7 @@ def parse(data: bytes, name: str) -> Manifest:
         if data.startswith(b"{"):
             return _from_json(data)
         if b"\0" in data[: manifest_rows.LONGEST_PATH + 128]:
-            return Manifest(Entry(*row) for row in manifest_rows.rows_of(data))
+            return Manifest(ManifestEntry(*row) for row in manifest_rows.rows_of(data))
         return Manifest(_from_sums(data), contents_only=True)
     except (ValueError, KeyError, TypeError) as error:
         raise UnprovenError(f"{name} is no manifest: {error}") from error
@@ -151,27 +156,27 @@ def parse(data: bytes, name: str) -> Manifest:
         raise UnprovenError(f"{name} is no manifest: {error.what}") from error
 
 
-def _from_sums(data: bytes) -> Iterator[Entry]:
+def _from_sums(data: bytes) -> Iterator[ManifestEntry]:
     lines = data.split(b"\n")
     if lines.pop():
         raise ValueError("its last line is cut short")
     for line in lines:
         match = _SUM.fullmatch(line)
         if match is None:
-            raise ValueError(f"'{shown_path(line[:80])}' is no line of sha256sum")
+            raise ValueError(f"'{display_path(line[:80])}' is no line of sha256sum")
         escaped, digest, name = match.groups()
-        path = _unescaped(name) if escaped else name
-        if bool(escaped) != _odd(path) or (b"\\" in name and not escaped):
-            raise ValueError(f"'{shown_path(name)}' is escaped wrongly")
+        path = _unescape(name) if escaped else name
+        if bool(escaped) != _is_odd(path) or (b"\\" in name and not escaped):
+            raise ValueError(f"'{display_path(name)}' is escaped wrongly")
         yield _entry(b"-" if path == b"./-" else path, FILE, "0", digest.decode("ascii"))
 
 
-def _unescaped(name: bytes) -> bytes:
+def _unescape(name: bytes) -> bytes:
     known = {b"\\\\": b"\\", b"\\n": b"\n", b"\\r": b"\r"}
 
     def value(match: re.Match[bytes]) -> bytes:
         if match[0] not in known:
-            raise ValueError(f"'{shown_path(name)}' holds an escape that is none")
+            raise ValueError(f"'{display_path(name)}' holds an escape that is none")
         return known[match[0]]
 
     return re.sub(rb"\\.?", value, name, flags=re.DOTALL)
@@ -180,46 +185,46 @@ def _unescaped(name: bytes) -> bytes:
 def _from_json(data: bytes) -> Manifest:
     import json
 
-    found = json.loads(data, object_pairs_hook=_no_duplicates)
-    if found["schema"] != 1:
-        raise ValueError(f"schema {found['schema']} is not known")
-    if found["unproven"] or any("code" in one for one in found.get("findings", [])):
+    document = json.loads(data, object_pairs_hook=_no_duplicates)
+    if document["schema"] != 1:
+        raise ValueError(f"schema {document['schema']} is not known")
+    if document["unproven"] or any("code" in fields for fields in document.get("findings", [])):
         raise ValueError("it was written without all of its entries, and says so itself")
-    rows = [(_from_object(one), one) for one in found["entries"]]
-    others = {_text(one, "path"): str(one["kind"]) for one in found.get("others", [])}
+    rows = [(_from_object(fields), fields) for fields in document["entries"]]
+    others = {_text(fields, "path"): str(fields["kind"]) for fields in document.get("others", [])}
     extras = Extras(
         frozenset(path for path, kind in others.items() if kind == EMPTY),
         {path: kind for path, kind in others.items() if kind != EMPTY},
-        {entry.path: int(one["permissions"], 8) for entry, one in rows if "permissions" in one},
-        {entry.path: _text(one, "hard_link_of") for entry, one in rows if "hard_link_of" in one},
-        found.get("complete") is True,
+        {entry.path: int(fields["permissions"], 8) for entry, fields in rows if "permissions" in fields},
+        {entry.path: _text(fields, "hard_link_of") for entry, fields in rows if "hard_link_of" in fields},
+        document.get("complete") is True,
     )
-    made = Manifest([entry for entry, _one in rows], extras, contents_only=found.get("contents_only") is True)
-    if made.digest != found["digest"]:
-        raise ValueError(f"its entries give {made.digest}, and it says {found['digest']}")
-    return made
+    manifest = Manifest([entry for entry, _fields in rows], extras, contents_only=document.get("contents_only") is True)
+    if manifest.digest != document["digest"]:
+        raise ValueError(f"its entries give {manifest.digest}, and it says {document['digest']}")
+    return manifest
 
 
-def _from_object(one: Mapping[str, Any]) -> Entry:
-    text = _text(one, "target") if one["target"] is not None else b""
-    entry = _entry(_text(one, "path"), one["mode"], str(one["size"]), one["sha256"])
-    if one["type"] != entry.type or (text and hashlib.sha256(text).hexdigest() != entry.sha256):
-        raise ValueError(f"{one['path']} contradicts itself")
-    return entry._replace(text=text, blob=str(one["git_blob"] or ""))
+def _from_object(fields: Mapping[str, Any]) -> ManifestEntry:
+    text = _text(fields, "target") if fields["target"] is not None else b""
+    entry = _entry(_text(fields, "path"), fields["mode"], str(fields["size"]), fields["sha256"])
+    if fields["type"] != entry.type or (text and hashlib.sha256(text).hexdigest() != entry.sha256):
+        raise ValueError(f"{fields['path']} contradicts itself")
+    return entry._replace(text=text, blob=str(fields["git_blob"] or ""))
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
         raise ValueError("it says something twice")
-    return found
+    return mapping
 
 
-def _entry(path: bytes, mode: str, size: str, digest: str) -> Entry:
-    return Entry(*manifest_rows.row_of(path, mode, size, digest))
+def _entry(path: bytes, mode: str, size: str, digest: str) -> ManifestEntry:
+    return ManifestEntry(*manifest_rows.row_of(path, mode, size, digest))
 
 
-def normal(path: bytes) -> str:
+def normalize_path(path: bytes) -> str:
     """A path as a disk sees it that does not tell Unicode forms apart."""
     import unicodedata
 
@@ -227,9 +232,9 @@ def normal(path: bytes) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def folded(path: bytes) -> str:
+def fold_path(path: bytes) -> str:
     """A path as a disk sees it that does not tell case apart either."""
-    return normal(path).casefold()
+    return normalize_path(path).casefold()
 
 
 # ------------------------------------------------------------------------------------------ as JSON has it
@@ -243,43 +248,43 @@ def to_json(manifest: Manifest) -> dict[str, Any]:
         "digest": manifest.digest,
         "contents_only": manifest.contents_only,
         "complete": extras.whole,
-        "entries": [_object(one, extras) for one in manifest.entries.values()],
+        "entries": [_object(entry, extras) for entry in manifest.entries.values()],
         "others": [{**_named("path", path), "kind": kind} for path, kind in sorted(others.items())],
     }
 
 
-def _object(one: Entry, extras: Extras) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        **_named("path", one.path),
-        "type": one.type,
-        "mode": one.mode,
-        "size": one.size,
-        "sha256": one.sha256,
-        "git_blob": one.blob or None,
-        **(_named("target", one.text) if one.text else {"target": None}),
+def _object(entry: ManifestEntry, extras: Extras) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        **_named("path", entry.path),
+        "type": entry.type,
+        "mode": entry.mode,
+        "size": entry.size,
+        "sha256": entry.sha256,
+        "git_blob": entry.blob or None,
+        **(_named("target", entry.text) if entry.text else {"target": None}),
     }
-    if one.path in extras.modes:
-        found["permissions"] = f"{extras.modes[one.path]:04o}"
-    if one.path in extras.twins:
-        found |= _named("hard_link_of", extras.twins[one.path])
-    return found
+    if entry.path in extras.modes:
+        fields["permissions"] = f"{extras.modes[entry.path]:04o}"
+    if entry.path in extras.twins:
+        fields |= _named("hard_link_of", extras.twins[entry.path])
+    return fields
 
 
 def _named(key: str, path: bytes) -> dict[str, str]:
     r"""A path for people, `\xNN` for each byte that is not UTF-8; where there is one, for programs too."""
     import base64
 
-    text = shown_path(path)
+    text = display_path(path)
     exact = text.encode("utf-8") == path
     return {key: text} if exact else {key: text, f"{key}_base64": base64.b64encode(path).decode("ascii")}
 
 
-def _text(one: Mapping[str, Any], key: str) -> bytes:
+def _text(fields: Mapping[str, Any], key: str) -> bytes:
     import base64
 
-    if f"{key}_base64" not in one:
-        return str(one[key]).encode("utf-8")
-    path = base64.b64decode(one[f"{key}_base64"], validate=True)
-    if shown_path(path) != one[key]:
-        raise ValueError(f"{one[key]} contradicts itself")
+    if f"{key}_base64" not in fields:
+        return str(fields[key]).encode("utf-8")
+    path = base64.b64decode(fields[f"{key}_base64"], validate=True)
+    if display_path(path) != fields[key]:
+        raise ValueError(f"{fields[key]} contradicts itself")
     return path

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
-from buildguard.diagnostic import Unproven, Unreadable
+from buildguard.diagnostic import Unproven, UnreadableFile
 from buildguard.stages.manifest import Manifest
 
 MOST_KEPT = 64 << 20  # what is larger is compared by its digest alone
 
 
-class Stage(Protocol):
+class Snapshotter(Protocol):
     """A stage whose snapshot can be taken, and whose contents can be read again to tell why one changed."""
 
     def snapshot(self) -> Snapshot:
         """Everything that lies there; raises UnprovenError where that cannot be told."""
 
-    def originals(self, paths: Collection[bytes]) -> Mapping[bytes, bytes | Unreadable]:
+    def originals(self, paths: Collection[bytes]) -> Mapping[bytes, bytes | UnreadableFile]:
         """The content of some of its entries as it lies there: a link's text, not what it leads to."""
 
 

@@ -8,10 +8,10 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from buildguard.diagnostic import Unreadable
+from buildguard.diagnostic import UnreadableFile
 
 
-class Kind(Enum):
+class EntryKind(Enum):
     """What an entry is."""
 
     FILE = "file"
@@ -21,14 +21,14 @@ class Kind(Enum):
 
 
 # by git's modes
-KINDS = {"100644": Kind.FILE, "100755": Kind.EXECUTABLE, "120000": Kind.LINK}
+KINDS = {"100644": EntryKind.FILE, "100755": EntryKind.EXECUTABLE, "120000": EntryKind.LINK}
 
 
 class Entry(NamedTuple):
     """One path of a stage; `oid` is its git object where the stage reads from git, else empty."""
 
     path: bytes
-    kind: Kind
+    kind: EntryKind
     oid: str = ""
 
 
@@ -41,7 +41,7 @@ class Stage(Protocol):
     def entries(self) -> list[Entry]:
         """Every path there is, folders opened."""
 
-    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | Unreadable]]:
+    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
         """The content of each entry, in order."""
 
     def notes(self) -> list[str]:
@@ -51,7 +51,7 @@ class Stage(Protocol):
 _MOST_LINKS = 40
 
 
-def behind(path: bytes, text: bytes, link_of: Callable[[bytes], bytes | None]) -> bytes | Unreadable:
+def resolve_link(path: bytes, text: bytes, link_of: Callable[[bytes], bytes | None]) -> bytes | UnreadableFile:
     """The path of a stage that a symbolic link leads to in the end, links after it followed as well.
 
     `text` is the link's own; `link_of` gives the text of another link, empty for a path that is none, None for one that
@@ -60,11 +60,11 @@ def behind(path: bytes, text: bytes, link_of: Callable[[bytes], bytes | None]) -
     for _ in range(_MOST_LINKS):
         path = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
         if text.startswith(b"/") or path.startswith(b"../"):
-            return Unreadable("a symbolic link out of the root, not followed")
-        found = link_of(path)
-        if found is None:
-            return Unreadable("a symbolic link that leads nowhere")
-        if not found:
+            return UnreadableFile("a symbolic link out of the root, not followed")
+        target = link_of(path)
+        if target is None:
+            return UnreadableFile("a symbolic link that leads nowhere")
+        if not target:
             return path
-        text = found
-    return Unreadable("a symbolic link that leads in a circle")
+        text = target
+    return UnreadableFile("a symbolic link that leads in a circle")

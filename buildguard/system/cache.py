@@ -25,7 +25,7 @@ _FEW = 400
 _MOST_BYTES = 512 << 20
 
 
-def folder() -> Path:
+def cache_folder() -> Path:
     """Where the cache lies: BUILDGUARD_CACHE_DIR, else where XDG has caches."""
     if chosen := os.environ.get("BUILDGUARD_CACHE_DIR"):
         return Path(chosen)
@@ -118,7 +118,7 @@ class Cache:
 
         try:
             where.mkdir(mode=0o700, parents=True, exist_ok=True)
-            refusal = _untrusted(where, stat.S_ISDIR) or _untrusted(where / _FILE, stat.S_ISREG)
+            refusal = _why_untrusted(where, stat.S_ISDIR) or _why_untrusted(where / _FILE, stat.S_ISREG)
         except OSError as error:
             self.notes.append(f"the cache in {where} is not used: {error.strerror}")
             return
@@ -151,13 +151,13 @@ class Cache:
     def _check_schema(self, db: sqlite3.Connection, file: Path) -> None:
         import sqlite3
 
-        found = db.execute("SELECT sql FROM sqlite_master").fetchall()
-        if not found and self._writable:
+        tables = db.execute("SELECT sql FROM sqlite_master").fetchall()
+        if not tables and self._writable:
             try:
                 db.execute(_TABLE)
             except sqlite3.OperationalError:  # another run was first
-                found = db.execute("SELECT sql FROM sqlite_master").fetchall()
-        if found and found != [(_TABLE,)]:
+                tables = db.execute("SELECT sql FROM sqlite_master").fetchall()
+        if tables and tables != [(_TABLE,)]:
             raise sqlite3.DatabaseError("it holds other tables than ours")
         db.execute("BEGIN")
         try:
@@ -197,19 +197,19 @@ def _first_bytes(file: Path) -> bytes:
         return opened.read(100)
 
 
-def _untrusted(path: Path, expected: object) -> str:
+def _why_untrusted(path: Path, expected: object) -> str:
     """Why a file or folder of the cache cannot be trusted, empty where it can (or is not there)."""
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except FileNotFoundError:
         return ""
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         return f"{path.name} is a symbolic link"
-    if not expected(found.st_mode):  # type: ignore[operator]
+    if not expected(status.st_mode):  # type: ignore[operator]
         return f"{path.name} is not what it should be"
-    if found.st_uid != os.geteuid():
+    if status.st_uid != os.geteuid():
         return f"{path.name} belongs to another user"
-    if found.st_mode & 0o022:
+    if status.st_mode & 0o022:
         return f"{path.name} can be written by others"
     return ""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.diagnostic import Unreadable
+from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.system import git_directory, process, programs
 from buildguard.system.git_directory import GitDir
@@ -21,9 +21,9 @@ __all__ = [
     "LINK",
     "SUBMODULE",
     "GitEntry",
-    "Listing",
     "Repository",
     "Tree",
+    "WorktreeListing",
     "git_folder",
     "repository_of",
     "submodule_of",
@@ -35,7 +35,7 @@ _UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
 _NO_RENAMES = ("--name-only", "--no-renames", "-z")
 
 
-class Listing:
+class WorktreeListing:
     """A working tree that git is busy listing."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Listing:
     def tracked(self) -> list[tuple[bytes, bytes]]:
         """Mode and path of each row of the index; it is there before the others are."""
         try:
-            rows = _rows(_whole(self._tracked)[0])
+            rows = _rows(_communicate(self._tracked)[0])
         except BaseException:
             process.stop(self._untracked)
             raise
@@ -64,7 +64,7 @@ class Listing:
     def others(self) -> tuple[list[bytes], list[bytes]]:
         """The untracked paths that are not ignored, and the folders that git could not open."""
         try:
-            others, complaints = _whole(self._untracked)
+            others, complaints = _communicate(self._untracked)
         finally:
             process.stop(self._untracked)
         closed = [line.split(b"'")[1].rstrip(b"/") for line in complaints.splitlines() if line.startswith(_CLOSED)]
@@ -124,7 +124,7 @@ class Repository(NamedTuple):
         with self.reader() as reader:
             return reader.tree(commit)
 
-    def blobs(self, oids: Sequence[str]) -> Iterator[bytes | Unreadable]:
+    def blobs(self, oids: Sequence[str]) -> Iterator[bytes | UnreadableFile]:
         """The content of each blob, in order, compared with its id. One git process serves all."""
         with self.reader() as reader:
             yield from reader.blobs(oids)
@@ -183,11 +183,11 @@ class Repository(NamedTuple):
 
     # ------------------------------------------------------------------------------------------ the working tree
 
-    def working_tree(self) -> Listing:
+    def working_tree(self) -> WorktreeListing:
         """Begin to list the working tree; git works while the caller does something else."""
         tracked = self.folder.start("ls-files", "-s", "-z")
         try:
-            return Listing(tracked, self.folder.start(*self.folder.data_options(), *_UNTRACKED), self.folder)
+            return WorktreeListing(tracked, self.folder.start(*self.folder.data_options(), *_UNTRACKED), self.folder)
         except BaseException:
             process.stop(tracked)
             raise
@@ -218,11 +218,11 @@ class Repository(NamedTuple):
         """The attributes of some paths that are set at all."""
         options = (*self.folder.data_options(), "check-attr", "-z", "--stdin", *names)
         words = _rows(self.folder.ask(*options, stdin=b"".join(path + b"\0" for path in paths)))
-        found: dict[bytes, dict[str, str]] = {}
+        by_path: dict[bytes, dict[str, str]] = {}
         for path, name, value in zip(words[::3], words[1::3], words[2::3], strict=True):
             if value not in {b"unspecified", b"unset"}:
-                found.setdefault(path, {})[name.decode()] = value.decode("utf-8", "backslashreplace")
-        return found
+                by_path.setdefault(path, {})[name.decode()] = value.decode("utf-8", "backslashreplace")
+        return by_path
 
 
 def repository_of(folder: Path) -> Repository | None:
@@ -268,7 +268,7 @@ def git_folder(repository: Repository, name: str) -> Path:
     return repository.top / repository.folder.path_of(name)
 
 
-def _whole(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+def _communicate(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
     stdout, stderr = child.communicate()
     if child.returncode != 0:
         words = stderr.decode("utf-8", "backslashreplace").strip()

@@ -103,7 +103,7 @@ class GitDir:
         """Start a git command through our folder whose pipes the caller reads; end it with `process.stop`."""
         return process.start(self._argv(args), cwd=self.parts.top, env=self._environment())
 
-    def ask_here(self, *args: str) -> process.Finished:
+    def ask_here(self, *args: str) -> process.ProcessResult:
         """Run a command that only reads names and values in the repository itself."""
         argv = [program(self.parts.top), *_OPTIONS, *_HERE, *args]
         return process.run(argv, cwd=self.parts.top, env=environment(inherited=self.parts.inherited))
@@ -223,7 +223,7 @@ def _write(folder: Path, parts: GitParts) -> None:
             (folder / name).symlink_to(parts.git_dir / name)
 
 
-def _stdout(done: process.Finished, args: Sequence[str]) -> bytes:
+def _stdout(done: process.ProcessResult, args: Sequence[str]) -> bytes:
     if done.status != 0:
         command = next(word for word in args if not word.startswith("-") and "=" not in word)
         raise UnprovenError(f"git {command} failed: {done.complaint()}")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from buildguard.diagnostic import Unreadable
+from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError
 from buildguard.system import process
 from buildguard.system.git_directory import GitDir
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import subprocess
 
 
-MISSING = Unreadable("its object is missing from the repository")
-DAMAGED = Unreadable("its object in the repository is damaged: it does not match its id", damaged=True)
+MISSING = UnreadableFile("its object is missing from the repository")
+DAMAGED = UnreadableFile("its object in the repository is damaged: it does not match its id", damaged=True)
 LINK = "120000"
 SUBMODULE = "160000"
 _AHEAD = 256  # 65 bytes at most for each, and a pipe takes 65,536
@@ -67,10 +67,10 @@ class ObjectReader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stop()
 
-    def blobs(self, oids: Sequence[str]) -> Iterator[bytes | Unreadable]:
+    def blobs(self, oids: Sequence[str]) -> Iterator[bytes | UnreadableFile]:
         """The content of each blob, in order."""
         for answer in self._read(oids):
-            if isinstance(answer, Unreadable):
+            if isinstance(answer, UnreadableFile):
                 yield answer
             else:
                 yield answer.content if answer.kind == b"blob" else DAMAGED
@@ -87,7 +87,9 @@ class ObjectReader:
             for (prefix, _oid), answer in zip(level, self._read([oid for _prefix, oid in level]), strict=True):
                 if answer == MISSING:
                     raise UnprovenError(f"git has no tree for {os.fsdecode(prefix) or 'the root'} of commit {commit}")
-                rows = None if isinstance(answer, Unreadable) or answer.kind != b"tree" else self._rows(answer.content)
+                rows = (
+                    None if isinstance(answer, UnreadableFile) or answer.kind != b"tree" else self._rows(answer.content)
+                )
                 if rows is None:
                     tree.damaged.append(prefix[:-1])
                     continue
@@ -132,7 +134,7 @@ class ObjectReader:
 
     # ------------------------------------------------------------------------------------------ the process
 
-    def _read(self, oids: Sequence[str]) -> Iterator[_Object | Unreadable]:
+    def _read(self, oids: Sequence[str]) -> Iterator[_Object | UnreadableFile]:
         """Each object in order, its id recomputed. Git ends at an object that it cannot unpack: another one goes on."""
         at = 0
         while at < len(oids):
@@ -140,7 +142,7 @@ class ObjectReader:
                 at += 1
                 yield answer
 
-    def _answers(self, oids: Sequence[str]) -> Iterator[_Object | Unreadable]:
+    def _answers(self, oids: Sequence[str]) -> Iterator[_Object | UnreadableFile]:
         child = self._running()
         assert child.stdin is not None
         assert child.stdout is not None
@@ -156,7 +158,7 @@ class ObjectReader:
         except BrokenPipeError as error:
             raise UnprovenError("git cat-file ended before it was asked everything") from error
 
-    def _answer(self, oid: str) -> _Object | Unreadable | None:
+    def _answer(self, oid: str) -> _Object | UnreadableFile | None:
         """The next object; None where git complains of it, or has ended."""
         head = self._output.readline().split()
         if head[1:] == [b"missing"]:
@@ -172,7 +174,7 @@ class ObjectReader:
         digest.update(content)
         return _Object(head[1], content) if digest.hexdigest() == oid else DAMAGED
 
-    def _why_missing(self, oid: str) -> Unreadable:
+    def _why_missing(self, oid: str) -> UnreadableFile:
         """What git said of an object that it did not return; the next one is asked of another process."""
         child = self._running()
         assert child.stdout is not None

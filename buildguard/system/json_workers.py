@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 _PATIENCE = 300  # seconds for one answer; what works on a question limits its own CPU time far below
 
 
-class Lost(NamedTuple):
+class LostAnswer(NamedTuple):
     """A question that no answer came to, and why."""
 
     reason: str
 
 
-class Dialogue:
+class JsonWorkers:
     """As many children as `jobs`, started when there are questions for them; `close` ends them."""
 
     def __init__(self, argv: Sequence[str], jobs: int) -> None:
         self._argv = argv
         self._children: list[subprocess.Popen[bytes] | None] = [None] * max(1, jobs)
 
-    def ask(self, questions: Sequence[Any]) -> Iterator[Any | Lost]:
+    def ask(self, questions: Sequence[Any]) -> Iterator[Any | LostAnswer]:
         """The answers, in the order of the questions. Raises UnprovenError where no child can be started."""
         for first in range(0, len(questions), len(self._children)):
             batch = questions[first : first + len(self._children)]
@@ -62,7 +62,7 @@ class Dialogue:
         except BrokenPipeError:
             pass  # its silence tells
 
-    def _receive(self, at: int) -> Any | Lost:
+    def _receive(self, at: int) -> Any | LostAnswer:
         child = self._children[at]
         assert child is not None
         assert child.stdout is not None
@@ -81,10 +81,10 @@ class Dialogue:
         except ValueError:
             process.stop(child)
             self._children[at] = None
-            return Lost(_ending(child.returncode) if in_time else f"it took more than {_PATIENCE} seconds")
+            return LostAnswer(_ending(child.returncode) if in_time else f"it took more than {_PATIENCE} seconds")
 
 
 def _ending(status: int) -> str:
-    from buildguard.system.process import ending
+    from buildguard.system.process import describe_ending
 
-    return f"the process that worked on it gave up: {ending(status)}"
+    return f"the process that worked on it gave up: {describe_ending(status)}"

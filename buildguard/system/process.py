@@ -14,7 +14,7 @@ from typing import NamedTuple
 from buildguard.errors import UnprovenError
 
 
-class Finished(NamedTuple):
+class ProcessResult(NamedTuple):
     """What a process left behind: `status` is negative for death by a signal."""
 
     argv: tuple[str, ...]
@@ -65,7 +65,7 @@ def start_on(argv: Sequence[str], connection: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(argv, stdin=connection, stdout=connection, stderr=subprocess.PIPE, process_group=0)
 
 
-def attached(argv: Sequence[str], env: Mapping[str, str]) -> int:
+def run_attached(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run a process on our own terminal, and return its exit status as a shell tells it; raises OSError where it cannot start."""
     child = subprocess.Popen(argv, env=env)
     while True:
@@ -77,7 +77,7 @@ def attached(argv: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
+def block_signals() -> Iterator[None]:
     """Hold Ctrl-C and SIGTERM back from this thread: for the moment between making something and knowing of it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
@@ -86,7 +86,7 @@ def uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def ends_within(child: subprocess.Popen[bytes], seconds: float) -> bool:
+def wait_for_exit(child: subprocess.Popen[bytes], seconds: float) -> bool:
     """Wait so long for a process to end by itself."""
     try:
         child.wait(seconds)
@@ -114,7 +114,7 @@ def run(
     env: Mapping[str, str] | None = None,
     stdin: bytes = b"",
     timeout: float = 600,
-) -> Finished:
+) -> ProcessResult:
     """Run a process to its end and return what it wrote.
 
     Raises UnprovenError when it cannot be started or does not end within `timeout` seconds.
@@ -131,10 +131,10 @@ def run(
     finally:
         if child.returncode is None:
             stop(child)
-    return Finished(tuple(argv), child.returncode, stdout, stderr)
+    return ProcessResult(tuple(argv), child.returncode, stdout, stderr)
 
 
-def side_by_side(first: Callable[[], bytes], second: Callable[[], bytes]) -> tuple[bytes, bytes]:
+def run_in_parallel(first: Callable[[], bytes], second: Callable[[], bytes]) -> tuple[bytes, bytes]:
     """Two pure computations at once, the first in a forked child; where forking is no good, one after the other.
 
     What the child could not finish is missing from its bytes: the caller has to look at the length.
@@ -164,7 +164,7 @@ def side_by_side(first: Callable[[], bytes], second: Callable[[], bytes]) -> tup
     return theirs, mine
 
 
-def ending(status: int) -> str:
+def describe_ending(status: int) -> str:
     """How a process ended, in words."""
     if status >= 0:
         return f"it ended with status {status}"

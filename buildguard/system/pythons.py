@@ -21,16 +21,16 @@ def candidates(version: str, root: Path) -> Iterator[tuple[Path, str]]:
     """
     seen: set[Path] = set()
     name = f"python{version}"
-    for where, found in (
+    for where, paths in (
         ("PATH", _on_path(name)),
         ("pyenv", _in_pyenv(version)),
-        ("buildguard's own", _our_own(version)),
+        ("buildguard's own", _running_interpreter(version)),
         ("conda", _in_conda(name)),
         ("findpython", _by_library(name)),
     ):
-        for path in found:
+        for path in paths:
             real = Path(os.path.realpath(path))
-            if real not in seen and os.access(real, os.X_OK) and not _inside(real, root):
+            if real not in seen and os.access(real, os.X_OK) and not _is_inside(real, root):
                 seen.add(real)
                 yield real, where
 
@@ -39,12 +39,12 @@ def default_python3(root: Path) -> Path | None:
     """What `python3` means in a shell in `root`, version managers included; None where there is none."""
     for path in _on_path("python3", behind_shims=root):
         real = Path(os.path.realpath(path))
-        if not _inside(real, root):
+        if not _is_inside(real, root):
             return real
     return None
 
 
-def _inside(path: Path, root: Path) -> bool:
+def _is_inside(path: Path, root: Path) -> bool:
     # Where a home folder is itself the repository, the person's own version managers still count.
     stores = [store for store in (_pyenv_root(), Path.home() / ".local/share/uv") if store.is_dir()]
     return path.is_relative_to(root) and not any(path.is_relative_to(store) for store in stores)
@@ -61,7 +61,7 @@ def _on_path(name: str, behind_shims: Path | None = None) -> Iterator[Path]:
             yield from _behind_pyenv_shim(behind_shims)
 
 
-def _our_own(version: str) -> Iterator[Path]:
+def _running_interpreter(version: str) -> Iterator[Path]:
     if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
         yield Path(getattr(sys, "_base_executable", None) or sys.executable)
 
@@ -126,5 +126,5 @@ def _by_library(name: str) -> Iterator[Path]:
 
     for kind, provider_class in ALL_PROVIDERS.items():
         provider = None if kind in {"path", "pyenv"} else provider_class.create()
-        for found in provider.find_pythons() if provider is not None else ():
-            yield found.executable.parent / name
+        for python in provider.find_pythons() if provider is not None else ():
+            yield python.executable.parent / name

@@ -26,7 +26,7 @@ _LONGEST_NAME = 100
 
 def folder_of(owner: object) -> Path:
     """A new folder that is removed when its owner is gone, or at the end at the latest."""
-    path = _made()
+    path = _make_folder()
     weakref.finalize(owner, _remove, path)
     return path
 
@@ -34,14 +34,14 @@ def folder_of(owner: object) -> Path:
 @contextmanager
 def folder() -> Iterator[Path]:
     """A new folder for as long as it is needed."""
-    path = _made()
+    path = _make_folder()
     try:
         yield path
     finally:
         _remove(path)
 
 
-def beside(file: bytes) -> bytes:
+def temporary_sibling(file: bytes) -> bytes:
     """A name beside a file that nobody else takes, for the content that will replace it; older ones of dead runs go."""
     within, name = os.path.split(file)
     _sweep_once(within or b".")
@@ -49,7 +49,7 @@ def beside(file: bytes) -> bytes:
     return os.path.join(within, b".%b.%b" % (name[:_LONGEST_NAME], own))
 
 
-def _made() -> Path:
+def _make_folder() -> Path:
     # every hook needs one, so the usual case does without `tempfile`, which takes as long to import as git to answer
     base = os.path.abspath(next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp"))  # noqa: S108
     path = Path(base, f"{_MARK}{owners.current()}-{os.urandom(4).hex()}")

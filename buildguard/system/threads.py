@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 _LAST_MOMENT = 10.0  # seconds for a thread to remove its containers
 
 
-class _Worker(threading.Thread):
+class _TaskThread(threading.Thread):
     """Does one task after the other; an exit does not wait for it."""
 
     def __init__(self, waiting: list[Callable[[], None]], failures: list[BaseException]) -> None:
@@ -28,13 +28,13 @@ class _Worker(threading.Thread):
             self._failures.append(error)
 
 
-def run(tasks: Sequence[Callable[[], None]], together: int) -> None:
+def run_tasks(tasks: Sequence[Callable[[], None]], together: int) -> None:
     """Do some tasks, so many at once. The first error, or a Ctrl-C, ends the others and is raised here."""
     # filled on first use, and up to 3.11 without a lock: a thread that comes second would read half of it
     sysconfig.get_config_vars()
     failures: list[BaseException] = []
     waiting = list(reversed(tasks))
-    workers = [_Worker(waiting, failures) for _ in range(together)]
+    workers = [_TaskThread(waiting, failures) for _ in range(together)]
     try:
         for worker in workers:
             worker.start()
@@ -46,13 +46,13 @@ def run(tasks: Sequence[Callable[[], None]], together: int) -> None:
             worker.join(_LAST_MOMENT)
 
 
-def may_go_on() -> None:
+def raise_if_stopping() -> None:
     """Raises KeyboardInterrupt in a thread that is to end: only the main thread hears of a Ctrl-C."""
     if getattr(threading.current_thread(), "stopping", False):
         raise KeyboardInterrupt
 
 
-def _wait(workers: list[_Worker], failures: list[BaseException]) -> None:
+def _wait(workers: list[_TaskThread], failures: list[BaseException]) -> None:
     while any(worker.is_alive() for worker in workers) and not failures:
         for worker in workers:
             worker.join(0.05)

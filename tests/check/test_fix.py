@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.check.write_back import replace
-from buildguard.stages.filesystem import Folder
-from buildguard.stages.stage import Entry, Kind
+from buildguard.stages.filesystem import FolderStage
+from buildguard.stages.stage import Entry, EntryKind
 from tests.conftest import Project, interpreter
 
 if TYPE_CHECKING:
@@ -130,13 +130,13 @@ def test_a_link_is_never_followed_out_or_replaced(project: Callable[..., Project
 def test_a_file_that_changed_meanwhile_is_left(tmp_path: Path) -> None:
     file = tmp_path / "a.py"
     file.write_bytes(b"new")
-    entry = Entry(b"a.py", Kind.FILE)
+    entry = Entry(b"a.py", EntryKind.FILE)
 
-    refused = replace(Folder(tmp_path), entry, b"old", b"fixed")
+    refused = replace(FolderStage(tmp_path), entry, b"old", b"fixed")
 
     assert "changed meanwhile" in refused
     assert file.read_bytes() == b"new"
-    assert replace(Folder(tmp_path), entry, b"new", b"fixed") == ""
+    assert replace(FolderStage(tmp_path), entry, b"new", b"fixed") == ""
     assert file.read_bytes() == b"fixed"
     assert os.listdir(tmp_path) == ["a.py"]
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.diagnostic import Unreadable
-from buildguard.project.sources import Selection, choose
-from buildguard.stages.filesystem import Folder
-from buildguard.stages.stage import Entry, Kind
+from buildguard.diagnostic import UnreadableFile
+from buildguard.project.sources import SourceSelection, choose
+from buildguard.stages.filesystem import FolderStage
+from buildguard.stages.stage import Entry, EntryKind
 from buildguard.system import git, process
 from tests.conftest import BROKEN_BEFORE_312, Project
 
@@ -315,12 +315,14 @@ def test_a_script_that_cannot_be_read_is_unproven(
         return real(path, flags)
 
     monkeypatch.setattr(os, "open", closed)
-    stage = Folder(made.path)
+    stage = FolderStage(made.path)
 
-    chosen = choose(stage, Selection()).sources
+    chosen = choose(stage, SourceSelection()).sources
 
     assert [entry.path for entry in chosen] == [b"ok.py", b"run"]
-    assert [content for _entry, content in stage.contents(chosen)][1] == Unreadable("cannot be read: Permission denied")
+    assert [content for _entry, content in stage.contents(chosen)][1] == UnreadableFile(
+        "cannot be read: Permission denied"
+    )
 
 
 def test_links_of_a_commit(repository: Callable[..., Project]) -> None:
@@ -438,7 +440,7 @@ def test_an_unreadable_folder_is_unproven(repository: Callable[..., Project]) ->
     words = "warning: could not open directory 'closed/': Permission denied"
     pair = [process.start(["/bin/sh", "-c", f'echo "{line}" >&2']) for line in ("", words)]
 
-    assert git.Listing(pair[0], pair[1]).result() == ([], [], [b"closed"])
+    assert git.WorktreeListing(pair[0], pair[1]).result() == ([], [], [b"closed"])
 
 
 def test_a_closed_folder_of_a_plain_tree_is_unproven(
@@ -453,11 +455,11 @@ def test_a_closed_folder_of_a_plain_tree_is_unproven(
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    stage = Folder(made.path)
+    stage = FolderStage(made.path)
 
-    assert [entry.path for entry in choose(stage, Selection()).sources] == [b"closed", b"ok.py"]
-    assert [content for _entry, content in stage.contents([Entry(b"closed", Kind.OTHER)])] == [
-        Unreadable("a folder, not a file", special="a folder")
+    assert [entry.path for entry in choose(stage, SourceSelection()).sources] == [b"closed", b"ok.py"]
+    assert [content for _entry, content in stage.contents([Entry(b"closed", EntryKind.OTHER)])] == [
+        UnreadableFile("a folder, not a file", special="a folder")
     ]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 
-from buildguard.check.result import Report, TargetRow
+from buildguard.check.result import CheckReport, TargetRow
 from buildguard.cli.render.formats import render
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
 from tests.conftest import BROKEN_BEFORE_312, Project, missing
@@ -71,9 +71,9 @@ def test_the_schema_would_notice() -> None:
     assert not jsonschema.Draft7Validator(_schema()).is_valid(broken)
 
 
-def _report(*diagnostics: Diagnostic, unproven: tuple[Unproven, ...] = ()) -> Report:
+def _report(*diagnostics: Diagnostic, unproven: tuple[Unproven, ...] = ()) -> CheckReport:
     row = TargetRow("3.11", "Dockerfile:1", "interpreter", "compiled", "CPython 3.11.9", None, None, 9, 0)
-    return Report(".", (row,), diagnostics, unproven, (), 9, 0.25)
+    return CheckReport(".", (row,), diagnostics, unproven, (), 9, 0.25)
 
 
 def _diagnostic(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from buildguard.compare import difference
 from buildguard.stages import snapshot
 from buildguard.stages.archives import reader
-from buildguard.stages.filesystem_snapshot import Disk
+from buildguard.stages.filesystem_snapshot import DiskSnapshotter
 from buildguard.stages.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ _WAYS: list[Callable[[Path, Path, random.Random], None]] = [
 
 
 def of_folder(root: Path) -> Snapshot:
-    return Disk("dir:x", root, None).snapshot()
+    return DiskSnapshotter("dir:x", root, None).snapshot()
 
 
 def of_tar(root: Path) -> Snapshot:
@@ -171,9 +171,9 @@ def of_tar(root: Path) -> Snapshot:
 
 def judged(before: Snapshot, after: Snapshot) -> bool:
     """Whether anything differs, by the rows and by the root digests, which have to agree."""
-    rows = difference.rows(before, after)
+    rows = difference.find_differences(before, after)
     assert bool(rows) == (before.manifest.digest != after.manifest.digest)
-    return bool(difference.explained(rows, before, after, difference.Evidence()))
+    return bool(difference.explain_differences(rows, before, after, difference.HopEvidence()))
 
 
 def injection(folder: Path, seed: int) -> tuple[str, bool]:

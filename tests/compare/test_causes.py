@@ -40,16 +40,16 @@ from buildguard.compare import causes
     ],
 )
 def test_a_cause_is_computed(before: bytes, after: bytes, cause: str) -> None:
-    assert causes.of_contents(before, after).name == cause
+    assert causes.find_cause(before, after).name == cause
 
 
 def test_the_evidence_shows_why() -> None:
-    assert causes.of_contents(b"a\nb\nc\n", b"a\r\nb\nc\r\n").evidence == "LF became LF and CRLF in 2 lines"
-    assert causes.of_contents(b"x" * 30, b"x" * 12).evidence == "cut at byte 12 of 30"
-    assert causes.of_contents(b"x" * 30, b"x" * 10 + bytes(20)).evidence == "nothing but zeros from byte 10 of 30 on"
-    assert causes.of_contents(b"aaaa", b"aaca").evidence == "1 bit at offset 2"
-    assert causes.of_contents(b"a\nb\n", b"a\nc d\n").evidence == "@@ -2 +2 @@\n-b\n+c d"
-    assert "first other one at offset 2" in causes.of_contents(b"ab\0", b"ab\1\2").evidence
+    assert causes.find_cause(b"a\nb\nc\n", b"a\r\nb\nc\r\n").evidence == "LF became LF and CRLF in 2 lines"
+    assert causes.find_cause(b"x" * 30, b"x" * 12).evidence == "cut at byte 12 of 30"
+    assert causes.find_cause(b"x" * 30, b"x" * 10 + bytes(20)).evidence == "nothing but zeros from byte 10 of 30 on"
+    assert causes.find_cause(b"aaaa", b"aaca").evidence == "1 bit at offset 2"
+    assert causes.find_cause(b"a\nb\n", b"a\nc d\n").evidence == "@@ -2 +2 @@\n-b\n+c d"
+    assert "first other one at offset 2" in causes.find_cause(b"ab\0", b"ab\1\2").evidence
 
 
 # made when they are needed: a test process that holds megabytes for good makes its children look greedy
@@ -70,6 +70,6 @@ def test_hostile_contents_do_not_hang(name: str) -> None:
     before, after = _HOSTILE[name]()
     started = time.process_time()
 
-    causes.of_contents(before, after)
+    causes.find_cause(before, after)
 
     assert time.process_time() - started < 20

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.compare import causes, diff, difference
-from buildguard.compare.evidence import Collector
+from buildguard.compare.evidence import EvidenceCollector
 from tests.compare import damage
 from tests.compare.damage import DAMAGES, Damage, stage_of
 
@@ -69,13 +69,13 @@ def test_each_detector_of_contents_is_needed(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_detector_of_names_is_needed(made: Made, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(difference._Names, name, lambda _self, _one: None)
+    monkeypatch.setattr(difference._NameIndex, name, lambda _self, _one: None)
 
     assert wrong_of(made)
 
 
 def test_history_is_needed(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Collector, "_older", lambda _self, _rows: {})
+    monkeypatch.setattr(EvidenceCollector, "_find_in_history", lambda _self, _rows: {})
 
     assert set(wrong_of(made)) == {"stale", "risen"}
 
@@ -83,7 +83,7 @@ def test_history_is_needed(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_detector_can_take_a_row_away(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(causes, "DETECTORS", ())
     for name in NAMES:
-        monkeypatch.setattr(difference._Names, name, lambda _self, _one: None)
+        monkeypatch.setattr(difference._NameIndex, name, lambda _self, _one: None)
     repo, stages = made
 
     for one, stage in stages:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.diagnostic import Unreadable
-from buildguard.stages.archive import InArchive
+from buildguard.diagnostic import UnreadableFile
+from buildguard.stages.archive import ArchiveStage
 from tests.compare.damage import git
 from tests.conftest import BROKEN_BEFORE_312
 
@@ -302,13 +302,13 @@ def test_contents_that_were_lost_on_the_way_are_unproven(
     """What waits in a file without a name is hashed again before it is judged."""
     made = repository({"a.py": "x = 1\n", "b.py": "y = 1\n"})
     made.git("archive", "--output=../x.tar", "HEAD")
-    stage = InArchive("tar:x", made.path.parent / "x.tar", made.path)
+    stage = ArchiveStage("tar:x", made.path.parent / "x.tar", made.path)
     real = os.pread
     monkeypatch.setattr(os, "pread", lambda *args: real(*args).replace(b"x = 1", b"x = 2"))
 
     found = {entry.path: content for entry, content in stage.contents(stage.entries())}
 
-    assert found[b"a.py"] == Unreadable("what was kept of it was lost")
+    assert found[b"a.py"] == UnreadableFile("what was kept of it was lost")
     assert found[b"b.py"] == b"y = 1\n"
 
 

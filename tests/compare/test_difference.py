@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.compare import causes, difference, hop_notes
-from buildguard.compare.difference import Evidence
+from buildguard.compare.difference import HopEvidence
 from buildguard.diagnostic import Unproven
 from buildguard.stages import snapshot
-from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, SUBMODULE, Entry, Extras, Manifest, of_bytes
+from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, SUBMODULE, Extras, Manifest, ManifestEntry, of_bytes
 from buildguard.stages.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ def _snapshot(
     closed: tuple[bytes, ...] = (),
 ) -> Snapshot:
     pairs = {path: one if isinstance(one, tuple) else (FILE, one) for path, one in files.items()}
-    entries: list[Entry] = [of_bytes(path.encode(), mode, content) for path, (mode, content) in pairs.items()]
+    entries: list[ManifestEntry] = [of_bytes(path.encode(), mode, content) for path, (mode, content) in pairs.items()]
     lost = tuple(Unproven(path, None, "cannot be read") for path in unproven)
     return Snapshot(kind, kind, Manifest(entries, extras, contents_only=contents_only), unproven=lost, closed=closed)
 
 
 def _told(one: Snapshot, other: Snapshot, /, **evidence: object) -> dict[str, tuple[str, str, str, bool]]:
     """Change, cause, evidence and whether it is a finding, by path."""
-    found = difference.explained(difference.rows(one, other), one, other, Evidence(**evidence))  # type: ignore[arg-type]
+    found = difference.explain_differences(difference.find_differences(one, other), one, other, HopEvidence(**evidence))  # type: ignore[arg-type]
     assert all(bool(row.explained) != row.finding for row in found)
     return {row.path.decode(): (row.change, row.cause, row.evidence, row.finding) for row in found}
 
@@ -117,16 +117,23 @@ def test_what_somebody_dropped() -> None:
     drops = {b"a.py": ".gcloudignore:1: *", b"a.txt": ".gcloudignore:1: *"}
     words = "dropped by .gcloudignore:1: *"
 
-    found = difference.explained(difference.rows(before, after), before, after, Evidence(drops=drops))
+    found = difference.explain_differences(
+        difference.find_differences(before, after), before, after, HopEvidence(drops=drops)
+    )
     assert [(one.cause, one.evidence, one.finding, one.explained) for one in found] == [
         (causes.IGNORED, words, True, ".gcloudignore:1: *"),
         (causes.IGNORED, words, False, ".gcloudignore:1: *"),
     ]
-    found = difference.explained(
-        difference.rows(before, after), before, after, Evidence(drops=drops, copied=frozenset({b"a.txt"}))
+    found = difference.explain_differences(
+        difference.find_differences(before, after),
+        before,
+        after,
+        HopEvidence(drops=drops, copied=frozenset({b"a.txt"})),
     )
     assert [one.finding for one in found] == [True, True]
-    exported = difference.explained(difference.rows(before, after), before, after, Evidence(exported={b"a.py": ""}))
+    exported = difference.explain_differences(
+        difference.find_differences(before, after), before, after, HopEvidence(exported={b"a.py": ""})
+    )
     assert [(one.cause, one.finding) for one in exported] == [(causes.CONTENT, True), (causes.EXPORT_IGNORE, False)]
     assert _told(before, after)["a.txt"][2:] == ("not in archive", True)
 
@@ -210,16 +217,16 @@ def test_what_a_stage_has_no_words_for() -> None:
     sums = _snapshot({"x": b"b", "a": b"c"}, contents_only=True)
 
     assert _told(full, sums) == {}
-    assert [(one.path, one.reason) for one in difference.untold(full, sums)] == [
+    assert [(one.path, one.reason) for one in difference.list_incomparable(full, sums)] == [
         ("l", "a symbolic link, which archive cannot tell"),
         ("x", "executable, which archive cannot tell"),
     ]
-    assert list(difference.untold(full, full)) == []
-    assert list(difference.untold(sums, sums)) == []
+    assert list(difference.list_incomparable(full, full)) == []
+    assert list(difference.list_incomparable(sums, sums)) == []
     files = _snapshot({"m/f": b"1", "l": (LINK, b"a"), "x": (EXECUTABLE, b"b"), "a": b"c"})
     closed = full._replace(closed=(b"m/",))
     assert _told(closed, files) == {}
-    assert [one.reason for one in difference.untold(closed, files)] == [
+    assert [one.reason for one in difference.list_incomparable(closed, files)] == [
         "its submodule's files are not known to archive"
     ]
     assert _told(closed, _snapshot({"l": (LINK, b"a"), "x": (EXECUTABLE, b"b"), "a": b"c"})).keys() == {"m"}
@@ -257,10 +264,14 @@ def test_what_is_carried_on_and_what_is_undone() -> None:
     worktree = _snapshot(crlf, snapshot.WORKTREE)
     archive = _snapshot({"a": b"x\r\n", "b": b"y\n", "c": b"other\n"})
     filtered = {path: (one.blob, "autocrlf") for path, one in commit.manifest.entries.items()}
-    first = difference.explained(difference.rows(commit, worktree), commit, worktree, Evidence(filtered=filtered))
-    second = difference.explained(difference.rows(worktree, archive), worktree, archive, Evidence())
+    first = difference.explain_differences(
+        difference.find_differences(commit, worktree), commit, worktree, HopEvidence(filtered=filtered)
+    )
+    second = difference.explain_differences(
+        difference.find_differences(worktree, archive), worktree, archive, HopEvidence()
+    )
 
-    one, two = difference.settled([(commit, worktree, first), (worktree, archive, second)])
+    one, two = difference.settle_chain([(commit, worktree, first), (worktree, archive, second)])
 
     by_path = {row.path: row for row in one}
     assert [by_path[path].finding for path in (b"a", b"b", b"c", b"d")] == [True, False, False, False]
@@ -269,7 +280,7 @@ def test_what_is_carried_on_and_what_is_undone() -> None:
     assert (later[b"b"].finding, later[b"b"].explained) == (False, "as in commit again")
     assert later[b"b"].evidence.endswith("; as in commit again")
     assert (later[b"c"].finding, later[b"d"].finding) == (True, True)
-    alone = difference.settled([(commit, worktree, first)])
+    alone = difference.settle_chain([(commit, worktree, first)])
     assert [row.finding for row in alone[0]] == [False] * 4
 
 
@@ -290,13 +301,13 @@ def _pointer(content: bytes) -> bytes:
 def test_a_pointer_and_the_content_that_it_means(was: bytes, now: bytes, kind: str, finding: bool) -> None:
     before, after = _snapshot({"a": was}, snapshot.COMMIT), _snapshot({"a": now}, kind)
 
-    found = difference.explained(
-        difference.rows(before, after), before, after, Evidence(before={b"a": was}, after={b"a": now})
+    found = difference.explain_differences(
+        difference.find_differences(before, after), before, after, HopEvidence(before={b"a": was}, after={b"a": now})
     )
 
     assert [(one.finding, one.explained) for one in found] == [(finding, "" if finding else "Git LFS")]
     assert found[0].cause == causes.LFS_POINTER
-    unseen = difference.explained(difference.rows(before, after), before, after, Evidence())
+    unseen = difference.explain_differences(difference.find_differences(before, after), before, after, HopEvidence())
     assert [one.finding for one in unseen] == [True]
 
 
@@ -364,10 +375,12 @@ def test_only_the_row_of_the_path_is_undone() -> None:
     filtered = {path: (one.blob, "autocrlf") for path, one in index.manifest.entries.items() if path in {b"a", b"b"}}
     hops = []
     for one, other in pairwise([commit, index, worktree, folder, archive]):
-        evidence = Evidence(filtered=filtered, drops={b"no.txt": "a rule"}) if other is worktree else Evidence()
-        hops.append((one, other, difference.explained(difference.rows(one, other), one, other, evidence)))
+        evidence = HopEvidence(filtered=filtered, drops={b"no.txt": "a rule"}) if other is worktree else HopEvidence()
+        hops.append(
+            (one, other, difference.explain_differences(difference.find_differences(one, other), one, other, evidence))
+        )
 
-    found = difference.settled(hops)
+    found = difference.settle_chain(hops)
 
     told = [{row.path: (row.finding, row.explained) for row in rows} for rows in found]
     assert told[0] == {b"a": (True, ""), b"new": (True, ""), b"e": (True, "")}

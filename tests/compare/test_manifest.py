@@ -13,7 +13,7 @@ import pytest
 
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest
-from buildguard.stages.manifest import Entry, Extras, Manifest, of_bytes
+from buildguard.stages.manifest import Extras, Manifest, ManifestEntry, of_bytes
 from tests.conftest import missing
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def test_blob_ids_are_git_s(repository: Callable[..., Project]) -> None:
 
 
 def test_the_root_digest_is_injective() -> None:
-    def digest(*entries: Entry) -> str:
+    def digest(*entries: ManifestEntry) -> str:
         return Manifest(entries).digest
 
     one, other = of_bytes(b"a", "100644", b"x"), of_bytes(b"b", "100644", b"y")
@@ -363,5 +363,5 @@ def test_only_links_and_submodules_have_a_text() -> None:
     ],
 )
 def test_names_that_a_disk_does_not_tell_apart(one: str, other: str, normal: bool, folded: bool) -> None:
-    assert (manifest.normal(one.encode()) == manifest.normal(other.encode())) == normal
-    assert (manifest.folded(one.encode()) == manifest.folded(other.encode())) == folded
+    assert (manifest.normalize_path(one.encode()) == manifest.normalize_path(other.encode())) == normal
+    assert (manifest.fold_path(one.encode()) == manifest.fold_path(other.encode())) == folded

@@ -9,11 +9,11 @@ import pytest
 from click import unstyle
 
 from buildguard.cli.render import deploy as report
-from buildguard.deploy.prepare import Request
-from buildguard.deploy.run import Deployed, deploy
+from buildguard.deploy.prepare import DeployRequest
+from buildguard.deploy.run import DeployReport, deploy
 from buildguard.gcp import cloud_build as builds
 from buildguard.gcp import storage
-from buildguard.gcp.cloud_run import Run
+from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.emulator.server import Emulator
 from tests import images
 from tests.conftest import schema
@@ -109,34 +109,34 @@ def web(engine: str, repository: Callable[..., Project], registry: str) -> Proje
 
 def deployed(
     project: Project, /, *, says: bool | None = True, watcher: Watcher | None = None, **fields: Any
-) -> Deployed:
+) -> DeployReport:
     """Deploy; `says` is what the person answers to whatever is asked."""
-    found = deploy(Request(cwd=project.path, **fields), watcher or Watcher(), lambda _question: says)
+    found = deploy(DeployRequest(cwd=project.path, **fields), watcher or Watcher(), lambda _question: says)
     _told(found)
     return found
 
 
-def verdicts(found: Deployed) -> dict[str, str]:
+def verdicts(found: DeployReport) -> dict[str, str]:
     """The verdict of each step."""
     assert found.outcomes is not None
     return {one.step: one.verdict for one in found.outcomes}
 
 
-def _serves(line: str, found: Deployed) -> None:
+def _serves(line: str, found: DeployReport) -> None:
     """What the last line says of the traffic is so."""
-    with Run(found.plan.serving.project) as run:
+    with CloudRunClient(found.plan.serving.project) as run:
         there = run.get(found.plan.wishes.service)
     assert there is not None
     serving, old = found.plan.serving, found.plan.serving.rollback_to
     if line.endswith((" serves as before", " has all traffic")):
-        assert there.sole == line.rpartition("; ")[2].partition(" ")[0], (line, there.ways)
+        assert there.only_revision == line.rpartition("; ")[2].partition(" ")[0], (line, there.describe_traffic)
     elif line.endswith("; the traffic is as before"):
-        assert there.ways == serving.divided
+        assert there.describe_traffic == serving.divided
     elif found.exit_code and old:
         assert "may have traffic: buildguard rollback" in line, line
 
 
-def _told(found: Deployed) -> None:
+def _told(found: DeployReport) -> None:
     """Every deploy of every test is told to people as well, and the last line says what the exit status does."""
     lines = unstyle(report.as_text(found)).splitlines()
     fine = ("this plan can run", "deployed: ", f"{found.revision} is ready at ", "built and verified")

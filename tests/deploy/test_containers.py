@@ -10,8 +10,8 @@ import requests
 from google.cloud import run_v2
 
 from buildguard.cli.render.deploy import as_json, as_text
-from buildguard.deploy.prepare import Request
-from buildguard.deploy.run import plan
+from buildguard.deploy.prepare import DeployRequest
+from buildguard.deploy.run import plan_deploy
 from buildguard.gcp.service_containers import AppContainer, Container, UnknownContainerError
 from buildguard.project.cloudbuild.truncate import repository_of
 from tests import images
@@ -133,7 +133,7 @@ def test_an_app_that_is_not_certain_is_refused_in_the_plan(
     _change(web)
     builds = len(emulator.builds.find("emulated", ""))
 
-    dry, found = plan(Request(cwd=web.path)), deployed(web)
+    dry, found = plan_deploy(DeployRequest(cwd=web.path)), deployed(web)
 
     assert dry.exit_code == found.exit_code == 1
     (refusal,) = found.plan.refusals
@@ -173,14 +173,14 @@ def test_an_app_behind_a_proxy_needs_a_port_that_is_known(web: Project, google: 
     proxy = run_v2.Container(name="proxy", image=_image("proxy", _PROXY), ports=_PORT)
     _reshape(emulator, [proxy, _app(emulator, ports=[])])
 
-    refused = plan(Request(cwd=web.path)).plan.refusals
+    refused = plan_deploy(DeployRequest(cwd=web.path)).plan.refusals
 
     assert [one.partition(":")[0] for one in refused] == [
         "the container app of web has no port, and so the port that the app listens on is unknown"
     ]
     probe = run_v2.Probe(tcp_socket=run_v2.TCPSocketAction(port=8888))
     _reshape(emulator, [proxy, _app(emulator, ports=[], startup_probe=probe)])
-    assert not plan(Request(cwd=web.path)).plan.refusals
+    assert not plan_deploy(DeployRequest(cwd=web.path)).plan.refusals
 
 
 _ONE, _TWO = Container("one", "host/acme/one:1"), Container("two", f"host/acme/two@sha256:{'0' * 64}")

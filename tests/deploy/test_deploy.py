@@ -11,22 +11,22 @@ import requests
 from buildguard.cli.render.deploy import as_json, as_text, history_text
 from buildguard.deploy import plan as plans
 from buildguard.deploy.history import history
-from buildguard.deploy.prepare import Request
-from buildguard.deploy.run import plan, rollback
+from buildguard.deploy.prepare import DeployRequest
+from buildguard.deploy.run import plan_deploy, rollback
 from buildguard.errors import DeployInterruptedError, UnprovenError
-from buildguard.gcp.cloud_run import Candidate, Run, Share
+from buildguard.gcp.cloud_run import CloudRunClient, NewRevision, TrafficShare
 from tests.deploy.conftest import SERVER, Meanwhile, Watcher, deployed, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.deploy.run import Deployed
-    from buildguard.gcp.cloud_run import Service
+    from buildguard.deploy.run import DeployReport
+    from buildguard.gcp.cloud_run import ServiceState
     from buildguard.gcp.emulator.server import Emulator
     from tests.conftest import Project
 
 
-def _bad(found: Deployed) -> tuple[str, str]:
+def _bad(found: DeployReport) -> tuple[str, str]:
     assert found.outcomes is not None
     (one,) = [one for one in found.outcomes if one.verdict in {"failed", "unproven"}]
     return one.step, one.words
@@ -38,9 +38,9 @@ def _change(project: Project, text: str = "x = 2\n") -> None:
 
 
 def _sole() -> str:
-    with Run() as run:
+    with CloudRunClient() as run:
         there = run.get("web")
-        return there.sole if there is not None else ""
+        return there.only_revision if there is not None else ""
 
 
 # ------------------------------------------------------------------------------------------ green
@@ -62,7 +62,7 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     assert verdicts(second)["traffic"] == "ok"
     assert second.plan.serving.rollback_to == first.revision
     assert requests.get(second.url, timeout=30).text == second.revision == _sole()
-    with Run() as run:
+    with CloudRunClient() as run:
         revision = run.revision("web", second.revision)
     assert revision.annotations["buildguard.dev/commit"] == second.plan.source.commit
     assert revision.digest.startswith("sha256:")
@@ -70,7 +70,7 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     told = json.loads(as_json(second))
     assert [one["id"] for one in told["steps"]] == list(verdicts(second))
     assert all(one["verdict"] == "ok" for one in told["steps"])
-    attempts = history(Request(cwd=web.path))
+    attempts = history(DeployRequest(cwd=web.path))
     assert [run[-1].verdict for run in attempts.runs] == ["ok", "ok"]
     assert attempts.changed == (-1, 1)
     assert "2 of 2 attempts came through" in history_text(attempts)
@@ -107,7 +107,7 @@ def test_a_dry_run_changes_nothing_and_needs_nothing(web: Project) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-        found = plan(Request(cwd=web.path))
+        found = plan_deploy(DeployRequest(cwd=web.path))
         result = web.run("deploy", "--dry-run", "--format", "json")
 
     assert found.exit_code == 0
@@ -126,7 +126,7 @@ def test_what_would_be_refused_is_refused(web: Project, google: Callable[..., Em
     web.git("remote", "add", "origin", str(web.path / "nowhere.git"))
     web.write({"app/other.py": "x = 3\n"})
 
-    dry, wet = plan(Request(cwd=web.path)), deployed(web)
+    dry, wet = plan_deploy(DeployRequest(cwd=web.path)), deployed(web)
 
     assert dry.exit_code == wet.exit_code == 1
     assert any("--allow-dirty" in one for one in dry.plan.refusals)
@@ -184,7 +184,7 @@ def test_the_first_revision_takes_its_variables_from_here(
     found = deployed(web, build_local=True)
 
     assert found.exit_code == 0, as_text(found)
-    with Run() as run:
+    with CloudRunClient() as run:
         there = run.get("web")
     assert there is not None
     assert there.env["WHO"] == "me"
@@ -385,7 +385,7 @@ def test_where_nothing_ever_came_up_nobody_says_that_no_traffic_moves(
     deployed(web, build_local=True)
 
     refused = deployed(web, build_local=True, no_traffic=True)
-    planned = plan(Request(cwd=web.path, build_local=True)).plan
+    planned = plan_deploy(DeployRequest(cwd=web.path, build_local=True)).plan
 
     assert (refused.exit_code, _sole()) == (1, "")
     assert any("gets its traffic at once" in one for one in refused.plan.refusals)
@@ -474,17 +474,17 @@ def test_a_dirty_tree_may_be_edited_on(web: Project, google: Callable[..., Emula
 def test_other_peoples_tags_stay(web: Project, google: Callable[..., Emulator]) -> None:
     google()
     first = deployed(web, build_local=True)
-    with Run() as run:
-        run.route("web", [Share(first.revision, 100, "staging")])
+    with CloudRunClient() as run:
+        run.route("web", [TrafficShare(first.revision, 100, "staging")])
     _change(web)
 
     found = deployed(web, build_local=True)
 
     assert found.exit_code == 0, as_text(found)
-    with Run() as run:
+    with CloudRunClient() as run:
         there = run.get("web")
     assert there is not None
-    assert there.sole == found.revision
+    assert there.only_revision == found.revision
     tags = {one.tag: (one.revision, one.percent) for one in there.observed if one.tag}
     assert tags["staging"] == (first.revision, 0)
 
@@ -495,16 +495,16 @@ def test_a_change_in_the_middle_of_the_traffic_is_not_written_over(
     google()
     first = deployed(web, build_local=True)
     _change(web)
-    route = Run.route
+    route = CloudRunClient.route
     calls: list[int] = []
 
-    def meddled(self: Run, service: str, shares: list[Share], etag: str = "") -> object:
+    def meddled(self: CloudRunClient, service: str, shares: list[TrafficShare], etag: str = "") -> object:
         calls.append(1)
         if len(calls) == 2:
-            route(self, service, [Share(first.revision, 100)])
+            route(self, service, [TrafficShare(first.revision, 100)])
         return route(self, service, shares, etag)
 
-    monkeypatch.setattr(Run, "route", meddled)
+    monkeypatch.setattr(CloudRunClient, "route", meddled)
 
     found = deployed(web, build_local=True)
 
@@ -524,9 +524,9 @@ def test_it_is_said_who_may_serve_where_the_traffic_was_moved_by_others(
     _change(web)
 
     def divide() -> None:
-        with Run() as run:
+        with CloudRunClient() as run:
             new = run.revisions("web")[0].name
-            run.route("web", [Share(first.revision, 20), Share(new, 80)])
+            run.route("web", [TrafficShare(first.revision, 20), TrafficShare(new, 80)])
 
     found = deployed(web, build_local=True, watcher=Meanwhile(step, divide))
 
@@ -544,9 +544,9 @@ def test_without_a_certain_way_back_all_traffic_moves_at_once(web: Project, goog
     """Two revisions that somebody made with another tool share the traffic: nobody had it alone that we know of."""
     google()
     first = deployed(web, build_local=True)
-    with Run() as run:
-        run.candidate("web", run.revision("web", first.revision).image, Candidate("web-00002-abc", "theirs"))
-        run.route("web", [Share(first.revision, 50), Share("web-00002-abc", 50)])
+    with CloudRunClient() as run:
+        run.candidate("web", run.revision("web", first.revision).image, NewRevision("web-00002-abc", "theirs"))
+        run.route("web", [TrafficShare(first.revision, 50), TrafficShare("web-00002-abc", 50)])
     _change(web)
 
     found = deployed(web, build_local=True)
@@ -567,26 +567,26 @@ def test_ctrl_c_in_the_middle_of_the_traffic_says_who_has_it(
     google()
     first = deployed(web, build_local=True)
     _change(web)
-    route = Run.route
+    route = CloudRunClient.route
 
-    def interrupted(self: Run, service: str, shares: list[Share], etag: str = "") -> Service:
+    def interrupted(self: CloudRunClient, service: str, shares: list[TrafficShare], etag: str = "") -> ServiceState:
         done = route(self, service, shares, etag)
         if len(shares) == 2:
             raise KeyboardInterrupt
         return done
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "route", interrupted)
+        patch.setattr(CloudRunClient, "route", interrupted)
         with pytest.raises(
             DeployInterruptedError, match=r"at the step traffic: web-bg-.* may have 50 % of the traffic"
         ) as caught:
             deployed(web, build_local=True)
 
     assert caught.value.exit_code == 130
-    with Run() as run:
+    with CloudRunClient() as run:
         there = run.get("web")
     assert there is not None
-    assert f"50 % {first.revision}" in there.ways
+    assert f"50 % {first.revision}" in there.describe_traffic
     if back:
         told = web.run(*caught.value.hint.split("`")[3].split()[1:])
         assert told.code == 0, told.err
@@ -620,21 +620,21 @@ def test_ctrl_c_says_where_it_struck(web: Project, google: Callable[..., Emulato
 def test_rollback_goes_to_the_last_that_served_alone(web: Project, google: Callable[..., Emulator]) -> None:
     google()
     with pytest.raises(Exception, match="no service web"):
-        rollback(Request(cwd=web.path), "", Watcher())
+        rollback(DeployRequest(cwd=web.path), "", Watcher())
     first = deployed(web, build_local=True)
     with pytest.raises(UnprovenError, match="not certain"):
-        rollback(Request(cwd=web.path), "", Watcher())
+        rollback(DeployRequest(cwd=web.path), "", Watcher())
     _change(web)
     second = deployed(web, build_local=True)
 
-    back = rollback(Request(cwd=web.path), "", Watcher())
+    back = rollback(DeployRequest(cwd=web.path), "", Watcher())
 
     assert (back.before, back.revision) == (second.revision, first.revision)
     assert requests.get(back.url, timeout=30).text == first.revision == _sole()
     named = web.run("rollback", "--revision", second.revision)
     assert named.code == 0, named.err
     assert _sole() == second.revision
-    with Run() as run:
-        run.route("web", [Share(first.revision, 50), Share(second.revision, 50)])
-    split = rollback(Request(cwd=web.path), second.revision, Watcher())
+    with CloudRunClient() as run:
+        run.route("web", [TrafficShare(first.revision, 50), TrafficShare(second.revision, 50)])
+    split = rollback(DeployRequest(cwd=web.path), second.revision, Watcher())
     assert split.before == ""

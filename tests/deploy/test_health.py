@@ -13,14 +13,14 @@ from google.cloud import run_v2
 from buildguard.cli.render.deploy import as_text
 from buildguard.deploy import health
 from buildguard.deploy.health import Proof, Response, judge
-from buildguard.deploy.prepare import Request
-from buildguard.deploy.run import plan
+from buildguard.deploy.prepare import DeployRequest
+from buildguard.deploy.run import plan_deploy
 from tests.deploy.conftest import SERVER, deployed, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from buildguard.deploy.plan import Plan
+    from buildguard.deploy.plan import DeployPlan
     from buildguard.gcp.emulator.server import Emulator
     from tests.conftest import Project
 
@@ -142,7 +142,7 @@ def _without_health(project: Project, server: str = SERVER) -> None:
     project.commit()
 
 
-def _health(found: Plan) -> str:
+def _health(found: DeployPlan) -> str:
     return next(one.will for one in found.steps if one.id == "health")
 
 
@@ -156,7 +156,7 @@ def test_without_a_health_path_a_404_is_unproven(
     assert deployed(web, build_local=True).exit_code == 0
     _without_health(web, SERVER.replace("200 if fine else 500", "404"))
 
-    dry, found = plan(Request(cwd=web.path)), deployed(web, build_local=True)
+    dry, found = plan_deploy(DeployRequest(cwd=web.path)), deployed(web, build_local=True)
 
     note = "only a status of 2xx from / proves health"
     assert any(note in one and 'health = "/healthz"' in one for one in dry.plan.notes)
@@ -192,7 +192,7 @@ def test_an_internal_service_is_proven_by_its_startup_probe_alone(
         patch.setattr(health, "HEALTHY_WITHIN", 0.5)
         closed = deployed(web, build_local=True)
     _change_service(emulator, probe)
-    dry, probed = plan(Request(cwd=web.path)), deployed(web, build_local=True)
+    dry, probed = plan_deploy(DeployRequest(cwd=web.path)), deployed(web, build_local=True)
 
     assert closed.exit_code == 3
     assert closed.last is not None

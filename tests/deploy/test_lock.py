@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 
 
 def test_a_file_keeps_deploys_of_one_machine_apart(tmp_path: Path) -> None:
-    place = lock.File(tmp_path / "lock")
+    place = lock.FileLock(tmp_path / "lock")
 
     with (
-        lock.held(place, "web", "a"),
-        pytest.raises(lock.HeldError, match=rf"is being deployed by .* \(run a, process {os.getpid()}\) for 0 minutes"),
-        lock.held(place, "web", "b"),
+        lock.hold_lock(place, "web", "a"),
+        pytest.raises(
+            lock.LockHeldError, match=rf"is being deployed by .* \(run a, process {os.getpid()}\) for 0 minutes"
+        ),
+        lock.hold_lock(place, "web", "b"),
     ):
         pass
-    with lock.held(place, "web", "c"):
+    with lock.hold_lock(place, "web", "c"):
         pass
     assert not (tmp_path / "lock").exists()
 
@@ -37,23 +39,26 @@ _HOLDER = """
 import sys
 from pathlib import Path
 from buildguard.deploy import lock
-with lock.held(lock.File(Path(sys.argv[1])), "web", "theirs"):
+with lock.hold_lock(lock.FileLock(Path(sys.argv[1])), "web", "theirs"):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
 def test_the_lock_of_a_killed_run_is_taken_over(tmp_path: Path) -> None:
-    place = lock.File(tmp_path / "lock")
+    place = lock.FileLock(tmp_path / "lock")
     argv = [sys.executable, "-P", "-c", _HOLDER, str(tmp_path / "lock")]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(lock.HeldError, match=f"run theirs, process {holder.pid}"), lock.held(place, "web", "ours"):
+        with (
+            pytest.raises(lock.LockHeldError, match=f"run theirs, process {holder.pid}"),
+            lock.hold_lock(place, "web", "ours"),
+        ):
             pass
         holder.kill()
 
-    with lock.held(place, "web", "ours"):
+    with lock.hold_lock(place, "web", "ours"):
         there = place.read()
         assert there is not None
         assert json.loads(there[0])["run"] == "ours"
@@ -62,12 +67,12 @@ def test_the_lock_of_a_killed_run_is_taken_over(tmp_path: Path) -> None:
 
 def test_the_lock_of_another_pid_namespace_is_refused_alive_and_dead(tmp_path: Path) -> None:
     """Two containers with one host name and one folder: each has a process 1, and neither sees that of the other."""
-    place = lock.File(tmp_path / "lock")
+    place = lock.FileLock(tmp_path / "lock")
     with in_pid_namespace(_HOLDER, str(tmp_path / "lock")) as holder:
         assert holder.line == "held"
         with (
-            pytest.raises(lock.HeldError, match=r"run theirs, process 1\)") as caught,
-            lock.held(place, "web", "ours"),
+            pytest.raises(lock.LockHeldError, match=r"run theirs, process 1\)") as caught,
+            lock.hold_lock(place, "web", "ours"),
         ):
             pass
         assert "cannot be seen from this machine or container" in caught.value.hint
@@ -75,7 +80,7 @@ def test_the_lock_of_another_pid_namespace_is_refused_alive_and_dead(tmp_path: P
         holder.child.kill()
         holder.child.wait()
 
-    with pytest.raises(lock.HeldError, match=r"run theirs, process 1\)"), lock.held(place, "web", "ours"):
+    with pytest.raises(lock.LockHeldError, match=r"run theirs, process 1\)"), lock.hold_lock(place, "web", "ours"):
         pass
 
 
@@ -94,8 +99,8 @@ def test_a_lock_in_another_format_is_refused(tmp_path: Path, note: str) -> None:
     (tmp_path / "lock").write_text(note)
 
     with (
-        pytest.raises(lock.HeldError, match="is being deployed by an unknown"),
-        lock.held(lock.File(tmp_path / "lock"), "web", "ours"),
+        pytest.raises(lock.LockHeldError, match="is being deployed by an unknown"),
+        lock.hold_lock(lock.FileLock(tmp_path / "lock"), "web", "ours"),
     ):
         pass
     assert (tmp_path / "lock").read_text() == note
@@ -103,7 +108,7 @@ def test_a_lock_in_another_format_is_refused(tmp_path: Path, note: str) -> None:
 
 def test_one_of_many_takes_a_lock_over(tmp_path: Path) -> None:
     """A run that has seen a dead holder's lock must not remove that of the run which was faster."""
-    place = lock.File(tmp_path / "lock")
+    place = lock.FileLock(tmp_path / "lock")
     dead = {"run": "d", "owner": str(owner.current()._replace(started="1")), "host": "", "pid": 1, "user": "", "at": 0}
     version = place.create(json.dumps(dead).encode(), 0)
     assert version is not None

@@ -11,16 +11,16 @@ import requests
 
 from buildguard.cli.render.deploy import as_text, history_text
 from buildguard.deploy import lock
-from buildguard.deploy.bucket_store import Lock
+from buildguard.deploy.bucket_store import BucketLock
 from buildguard.deploy.history import history
-from buildguard.deploy.prepare import Request
+from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.run import rollback
 from buildguard.errors import DeployInterruptedError, UnprovenError
-from buildguard.gcp.cloud_build import CloudBuild
-from buildguard.gcp.cloud_run import Run
-from buildguard.gcp.storage import Storage
+from buildguard.gcp.cloud_build import CloudBuildClient
+from buildguard.gcp.cloud_run import CloudRunClient
+from buildguard.gcp.storage import StorageClient
 from buildguard.project import ledger as ledgers
-from buildguard.project.attempts import ledger_of
+from buildguard.project.attempts import ledger_path
 from buildguard.project.ledger import ServiceId
 from buildguard.system.git import repository_of
 from tests.deploy.conftest import Meanwhile, Watcher, deployed
@@ -36,15 +36,15 @@ _STAGING, _PROD = "acme-staging", "acme-prod"
 
 
 def _sole(project: str) -> str:
-    with Run(project) as run:
+    with CloudRunClient(project) as run:
         there = run.get("web")
-        return there.sole if there is not None else ""
+        return there.only_revision if there is not None else ""
 
 
 def _ledger(project: Project) -> Path:
     repository = repository_of(project.path)
     assert repository is not None
-    return ledger_of(repository)
+    return ledger_path(repository)
 
 
 def test_the_same_commit_in_two_projects(web: Project, google: Callable[..., Emulator]) -> None:
@@ -63,15 +63,15 @@ def test_the_same_commit_in_two_projects(web: Project, google: Callable[..., Emu
     assert len(emulator.builds.find(_PROD, "")) == 1  # its own build is used again
     staged = deployed(web, project=_STAGING)  # the last that was proven is another project's
 
-    back = rollback(Request(cwd=web.path, project=_PROD), "", Watcher())
+    back = rollback(DeployRequest(cwd=web.path, project=_PROD), "", Watcher())
 
     assert (back.before, back.revision) == (again.revision, first.revision)
     assert requests.get(back.url, timeout=30).text == first.revision == _sole(_PROD)
     assert _sole(_STAGING) == staged.revision
-    everything = history(Request(cwd=web.path))
+    everything = history(DeployRequest(cwd=web.path))
     assert len(everything.runs) == 5
     assert f"{_PROD}/web" in history_text(everything)
-    prod = history(Request(cwd=web.path, project=_PROD))
+    prod = history(DeployRequest(cwd=web.path, project=_PROD))
     assert {line.project for run in prod.runs for line in run} == {_PROD}
     assert len(prod.runs) == 3
 
@@ -114,14 +114,14 @@ def test_an_image_that_was_built_here_is_its_own_projects(web: Project, google: 
 
 def test_a_deploy_of_one_project_does_not_hold_up_another(web: Project, google: Callable[..., Emulator]) -> None:
     google()
-    with Storage(_STAGING) as storage:
+    with StorageClient(_STAGING) as storage:
         bucket = storage.ensure("", _STAGING)
-        held = Lock(storage, bucket, ServiceId(_STAGING, "europe-west1", "web"))
-        with lock.held(held, "web", "r"):
+        held = BucketLock(storage, bucket, ServiceId(_STAGING, "europe-west1", "web"))
+        with lock.hold_lock(held, "web", "r"):
             assert deployed(web, project=_PROD, build_local=True).exit_code == 0
-            with pytest.raises(lock.HeldError):
+            with pytest.raises(lock.LockHeldError):
                 deployed(web, project=_STAGING, build_local=True)
-            names = {Lock(storage, bucket, one).remedy() for one in _ALIKE}
+            names = {BucketLock(storage, bucket, one).remedy() for one in _ALIKE}
     assert len(names) == len(_ALIKE)
 
 
@@ -155,14 +155,14 @@ def test_lines_without_a_project_are_still_read(web: Project, google: Callable[.
     read, broken = ledgers.read(file)
     elsewhere = deployed(web, build_local=True, project=_PROD)
     with pytest.raises(UnprovenError, match="not certain"):
-        rollback(Request(cwd=web.path, project=_PROD), "", Watcher())
-    back = rollback(Request(cwd=web.path), "", Watcher())
+        rollback(DeployRequest(cwd=web.path, project=_PROD), "", Watcher())
+    back = rollback(DeployRequest(cwd=web.path), "", Watcher())
 
     assert (len(read), broken) == (len(lines), 0)
     assert {line.service_id for line in read} == {ServiceId("", "", "web")}
     assert elsewhere.exit_code == 0
     assert (back.before, back.revision) == (second.revision, first.revision)
-    assert len(history(Request(cwd=web.path)).runs) == 4
+    assert len(history(DeployRequest(cwd=web.path)).runs) == 4
 
 
 def test_a_build_is_of_one_project(web: Project, google: Callable[..., Emulator]) -> None:
@@ -170,7 +170,7 @@ def test_a_build_is_of_one_project(web: Project, google: Callable[..., Emulator]
     found = deployed(web, project=_STAGING)
     build = next(one.evidence["build"] for one in found.outcomes or () if one.step == "build")
 
-    with CloudBuild(_PROD, "global") as builds, pytest.raises(UnprovenError, match="was not found"):
+    with CloudBuildClient(_PROD, "global") as builds, pytest.raises(UnprovenError, match="was not found"):
         builds.get(build)
-    with CloudBuild(_STAGING, "global") as builds:
+    with CloudBuildClient(_STAGING, "global") as builds:
         assert builds.get(build).id == build

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildguard.deploy import junit
-from buildguard.deploy.test_results import FAILED, OK, UNPROVEN, judged
+from buildguard.deploy.test_results import FAILED, OK, UNPROVEN, judge_verify
 
 _SUITE = '<testsuites><testsuite tests="{}">{}</testsuite></testsuites>'
 _PASSED, _SKIPPED = "<testcase/>", "<testcase><skipped/></testcase>"
@@ -55,13 +55,13 @@ _BOMB = (
     ],
 )
 def test_by_junit(reports: list[bytes], status: int, verdict: str, ran: int, passed: int) -> None:
-    found = judged("x", status, b"", reports, 5)
+    found = judge_verify("x", status, b"", reports, 5)
 
     assert (found.verdict, found.ran, found.passed) == (verdict, ran, passed)
 
 
 def test_each_result_is_counted_apart() -> None:
-    found = judged("x", 0, b"", [_xml(_PASSED, _PASSED, _FAILED, _ERROR, _SKIPPED)], 5)
+    found = judge_verify("x", 0, b"", [_xml(_PASSED, _PASSED, _FAILED, _ERROR, _SKIPPED)], 5)
 
     assert (found.passed, found.failed, found.errors, found.skipped) == (2, 1, 1, 1)
 
@@ -69,7 +69,7 @@ def test_each_result_is_counted_apart() -> None:
 def test_a_file_that_is_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(junit, "MOST_BYTES", 10)
 
-    assert judged("x", 0, b"", [_xml(_PASSED)], 5).verdict == UNPROVEN
+    assert judge_verify("x", 0, b"", [_xml(_PASSED)], 5).verdict == UNPROVEN
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_file_that_is_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_by_the_report_of_unittest(output: bytes, verdict: str, ran: int, passed: int, skipped: int) -> None:
-    found = judged("x", 0, output, [], 5)
+    found = judge_verify("x", 0, output, [], 5)
 
     assert (found.verdict, found.ran, found.passed, found.skipped) == (verdict, ran, passed, skipped)
 
@@ -120,7 +120,7 @@ def test_by_the_report_of_unittest(output: bytes, verdict: str, ran: int, passed
     ],
 )
 def test_a_closing_line_proves_nothing(output: bytes, verdict: str, words: str) -> None:
-    found = judged("x", 0, output, [], 5)
+    found = judge_verify("x", 0, output, [], 5)
 
     assert (found.verdict, words in found.why) == (verdict, True), found.why
     assert found.passed <= 11 if "failed" in words else found.passed <= 0
@@ -128,10 +128,10 @@ def test_a_closing_line_proves_nothing(output: bytes, verdict: str, words: str) 
 
 @pytest.mark.parametrize("line", [b"== 1 failed in 1s ==\n", b"Ran 1 test in 1s\n\nFAILED (failures=1)\n"])
 def test_a_failed_run_is_none_the_better_for_a_good_report(line: bytes) -> None:
-    assert judged("x", 0, line, [_xml(_PASSED)], 5).verdict == FAILED
-    assert judged("x", 0, b"request failed in 3.2s\n", [_xml(_PASSED)], 5).verdict == OK
+    assert judge_verify("x", 0, line, [_xml(_PASSED)], 5).verdict == FAILED
+    assert judge_verify("x", 0, b"request failed in 3.2s\n", [_xml(_PASSED)], 5).verdict == OK
 
 
 def test_no_time_at_all_is_suspicious() -> None:
-    assert judged("x", 0, b"", [_xml(_PASSED)], 0.1).suspicious
-    assert not judged("x", 0, b"", [_xml(_PASSED)], 3).suspicious
+    assert judge_verify("x", 0, b"", [_xml(_PASSED)], 0.1).suspicious
+    assert not judge_verify("x", 0, b"", [_xml(_PASSED)], 3).suspicious

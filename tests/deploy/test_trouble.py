@@ -19,17 +19,17 @@ from buildguard.cli.render.html import page
 from buildguard.compare.manifest import manifest
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import plan as plans
-from buildguard.deploy.bucket_store import Lock
-from buildguard.deploy.prepare import Request
+from buildguard.deploy.bucket_store import BucketLock
+from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.run import deploy
-from buildguard.diagnose.collect import Asked, _attempted
+from buildguard.diagnose.collect import DiagnoseOptions, _commit_of_attempt
 from buildguard.diagnose.run import examine
 from buildguard.errors import UnprovenError
-from buildguard.gcp.cloud_run import Run
+from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.emulator import cloud_build
-from buildguard.gcp.storage import Storage
+from buildguard.gcp.storage import StorageClient
 from buildguard.project import ledger as ledgers
-from buildguard.project.attempts import Attempts
+from buildguard.project.attempts import DeployHistory
 from buildguard.system import programs
 from tests import images
 from tests.deploy.conftest import Watcher, deployed
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildguard.gcp.emulator.server import Emulator
-    from buildguard.gcp.emulator.storage import Buckets, Generation
+    from buildguard.gcp.emulator.storage import BucketStore, ObjectGeneration
     from tests.conftest import Project
 
 _WEB = ledgers.ServiceId("emulated", "europe-west1", "web")
@@ -47,9 +47,9 @@ _LOCAL, _STOPS = "building here", "stopped"
 
 
 def _sole() -> str:
-    with Run() as run:
+    with CloudRunClient() as run:
         there = run.get("web")
-        return there.sole if there is not None else ""
+        return there.only_revision if there is not None else ""
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_each_row_of_the_fallback_table(
     made = google(fault)
 
     answers = iter([True])
-    found = deploy(Request(cwd=web.path, fallback="auto"), Watcher(), lambda _question: next(answers, None))
+    found = deploy(DeployRequest(cwd=web.path, fallback="auto"), Watcher(), lambda _question: next(answers, None))
 
     assert found.decisions, as_text(found)
     assert row in found.decisions[-1]
@@ -116,11 +116,13 @@ def test_a_missing_right_to_push_pays_for_no_second_build(
 def test_an_image_is_known_by_its_digest_and_not_by_a_name() -> None:
     """A tag may be another image's by now: what it is compared with is what is checked out, then."""
     evidence = {"image": "web:latest", "id": f"sha256:{'1' * 64}", "digest": f"sha256:{'2' * 64}", "build": "b-1"}
-    line = ledgers.Line("r", 1, "", "web", "c" * 40, "local", "build", "ok", 1.0, evidence)
-    attempts = Attempts(((line,),), (-1,), ())
+    line = ledgers.LedgerLine("r", 1, "", "web", "c" * 40, "local", "build", "ok", 1.0, evidence)
+    attempts = DeployHistory(((line,),), (-1,), ())
 
-    assert _attempted(attempts, "web:latest") == _attempted(None, f"sha256:{'1' * 64}") == ""
-    assert {_attempted(attempts, one) for one in ("b-1", f"sha256:{'1' * 64}", f"web@sha256:{'2' * 64}")} == {"c" * 40}
+    assert _commit_of_attempt(attempts, "web:latest") == _commit_of_attempt(None, f"sha256:{'1' * 64}") == ""
+    assert {_commit_of_attempt(attempts, one) for one in ("b-1", f"sha256:{'1' * 64}", f"web@sha256:{'2' * 64}")} == {
+        "c" * 40
+    }
 
 
 def test_without_credentials_it_is_built_and_verified_here_and_goes_no_further(web: Project) -> None:
@@ -142,7 +144,7 @@ def test_who_decides(
     google("internal-error")
     answers = iter([True, says])
 
-    found = deploy(Request(cwd=web.path, fallback=policy), Watcher(), lambda _question: next(answers))
+    found = deploy(DeployRequest(cwd=web.path, fallback=policy), Watcher(), lambda _question: next(answers))
 
     assert found.plan.wishes.builder == builder
     assert (found.exit_code == 0) == (builder == "local")
@@ -183,7 +185,7 @@ def test_the_next_question_is_answered_from_the_ledger(web: Project, google: Cal
     web.commit()
     assert deployed(web, build_local=True).exit_code == 1
 
-    found = examine(web.path, None, Asked())
+    found = examine(web.path, None, DiagnoseOptions())
 
     verdicts = {one.id: one.verdict for one in found.diagnosis.hypotheses}
     assert verdicts["bytes-changed"] == verdicts["other-interpreter"] == "refuted"
@@ -191,7 +193,7 @@ def test_the_next_question_is_answered_from_the_ledger(web: Project, google: Cal
     # somebody goes on working before they ask: what was made is held against what it was made of
     web.write({"app/other.py": "x = 77\n"})
     web.commit()
-    later = examine(web.path, None, Asked())
+    later = examine(web.path, None, DiagnoseOptions())
     assert {one.id: one.verdict for one in later.diagnosis.hypotheses} == verdicts
     assert found.attempts is not None
     text = page(found)
@@ -210,7 +212,7 @@ def test_the_table_is_whole() -> None:
         assert row in fallback.of_error(name, "", in_bucket=False).name
     assert fallback.of_error(["Forbidden"], "", in_bucket=True).leads_to == fallback.LOCAL
     assert fallback.of_error(["Forbidden"], "", in_bucket=False).leads_to == fallback.STOP
-    assert not fallback.decided(fallback.of_error(["Forbidden"], "", in_bucket=False), "auto", asked=True)
+    assert not fallback.decide_fallback(fallback.of_error(["Forbidden"], "", in_bucket=False), "auto", asked=True)
 
 
 # ------------------------------------------------------------------------------------------ one and the same
@@ -241,7 +243,7 @@ def test_run_mount_needs_buildkit_and_gets_it(web: Project) -> None:
     web.commit()
     watcher = Watcher()
 
-    found = deploy(Request(cwd=web.path, build_local=True), watcher, lambda _question: True)
+    found = deploy(DeployRequest(cwd=web.path, build_local=True), watcher, lambda _question: True)
 
     assert [one.verdict for one in found.outcomes or () if one.step == "build"] == ["ok"], as_text(found)
     assert "built by BuildKit, through the docker CLI" in watcher.told
@@ -254,7 +256,7 @@ def test_without_a_docker_cli_the_classic_builder_builds(web: Project, monkeypat
     monkeypatch.setattr(programs, "several", lambda name, _project: iter([git] if name == "git" else []))
     watcher = Watcher()
 
-    found = deploy(Request(cwd=web.path, build_local=True), watcher, lambda _question: True)
+    found = deploy(DeployRequest(cwd=web.path, build_local=True), watcher, lambda _question: True)
 
     assert [one.verdict for one in found.outcomes or () if one.step == "build"] == ["ok"], as_text(found)
     assert any("classic builder" in text for text in watcher.told)
@@ -325,8 +327,8 @@ def test_a_build_file_runs_up_to_the_step_that_deploys(
     found = deployed(web, build_local=build_local)
 
     assert found.exit_code == 0, as_text(found)
-    assert [one.partition(" ")[0] for one in found.plan.building.kept] == ["guard", "allowed", "may-fail", "build"]
-    assert [one.partition(" ")[0] for one in found.plan.building.left_out] == ["ship", "after"]
+    assert [one.partition(" ")[0] for one in found.plan.building.steps_run] == ["guard", "allowed", "may-fail", "build"]
+    assert [one.partition(" ")[0] for one in found.plan.building.steps_skipped] == ["ship", "after"]
     assert any("will not run" in note for note in found.plan.notes)
     assert "_ONLY_THERE" not in found.plan.building.build["substitutions"]
     assert requests.get(found.url, timeout=30).text == found.revision
@@ -338,7 +340,7 @@ def test_a_build_file_runs_up_to_the_step_that_deploys(
 
 def test_two_deploys_of_one_service_at_once_are_refused(web: Project, google: Callable[..., Emulator]) -> None:
     google()
-    with Storage() as storage:
+    with StorageClient() as storage:
         bucket = storage.ensure("", "emulated")
         elsewhere = {
             "run": "r",
@@ -351,12 +353,12 @@ def test_two_deploys_of_one_service_at_once_are_refused(web: Project, google: Ca
         storage.create(bucket, "buildguard/lock/web/emulated/europe-west1.json", json.dumps(elsewhere).encode())
 
         with pytest.raises(
-            lock.HeldError, match=r"ada on another-laptop \(run r, process 1\) for 10 minutes"
+            lock.LockHeldError, match=r"ada on another-laptop \(run r, process 1\) for 10 minutes"
         ) as caught:
             deployed(web)
 
         assert "gcloud storage rm" in caught.value.hint
-        held = Lock(storage, bucket, _WEB)
+        held = BucketLock(storage, bucket, _WEB)
         there = held.read()
         assert there is not None
         held.remove(there[1])
@@ -372,7 +374,7 @@ _STEPS = [one for one in plans.ORDER if one not in {"push", "verify"}]
 class _Held:
     """What a deploy writes of a step that went well reaches its own file, and waits on its way to the bucket."""
 
-    def __init__(self, buckets: Buckets) -> None:
+    def __init__(self, buckets: BucketStore) -> None:
         self.step = ""
         self.there = threading.Event()
         self.goes_on = threading.Event()
@@ -384,7 +386,7 @@ class _Held:
         self.there.clear()
         self.goes_on.clear()
 
-    def put(self, bucket: str, name: str, data: bytes, content_type: str, match: int | None) -> Generation:
+    def put(self, bucket: str, name: str, data: bytes, content_type: str, match: int | None) -> ObjectGeneration:
         """In the place of the bucket's own."""
         if name.startswith(ledgers.folder_of(_WEB)):
             (line,), _broken = ledgers.parse([data])
@@ -446,7 +448,7 @@ def test_a_ledger_that_was_cut_short_goes_on(tmp_path: Path) -> None:
     lines, broken = ledgers.read(file)
     assert [(line.run, line.verdict) for line in lines] == [("a", "begun"), ("b", "ok")]
     assert broken == 1
-    assert ledgers.stopped_at(ledgers.runs(lines)[0]) == "check"
+    assert ledgers.find_stopping_step(ledgers.group_runs(lines)[0]) == "check"
     assert ledgers.read(tmp_path / "nothing") == ([], 0)
 
 
@@ -458,7 +460,7 @@ def test_ledgers_of_several_machines_are_one(tmp_path: Path) -> None:
     one.write("check", ledgers.OK, 1.0, {})
     two.write("check", ledgers.FAILED, 1.0, {})
 
-    merged = ledgers.merged(ledgers.read(tmp_path / "two")[0], ledgers.parse(kept.values())[0])
+    merged = ledgers.merge_lines(ledgers.read(tmp_path / "two")[0], ledgers.parse(kept.values())[0])
 
     assert {line.run for line in merged} == {"a", "b"}
     assert all(name.startswith("buildguard/ledger/web/emulated/europe-west1/") for name in kept)

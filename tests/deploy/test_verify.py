@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from buildguard.deploy import junit, verify
-from buildguard.deploy.test_results import FAILED, OK, UNPROVEN, Trial
+from buildguard.deploy.test_results import FAILED, OK, UNPROVEN, VerifyResult
 
 _GOOD = "def test_a(): pass\ndef test_b(): pass\n"
 _BAD = "def test_a(): pass\ndef test_b(): assert 0\n"
@@ -46,8 +46,8 @@ def tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "it"
 
 
-def _tried(command: str, folder: Path) -> Trial:
-    return verify.tried(command, "http://localhost", "r-1", folder)
+def _tried(command: str, folder: Path) -> VerifyResult:
+    return verify.run_verify(command, "http://localhost", "r-1", folder)
 
 
 @pytest.mark.parametrize(

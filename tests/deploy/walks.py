@@ -13,14 +13,14 @@ import requests
 
 from buildguard.cli.render.deploy import as_text
 from buildguard.deploy import plan as plans
-from buildguard.deploy.prepare import Request
+from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.run import rollback
 from buildguard.errors import GuardError
-from buildguard.gcp.cloud_run import Candidate, Run, Service, Share
+from buildguard.gcp.cloud_run import CloudRunClient, NewRevision, ServiceState, TrafficShare
 from tests.deploy.conftest import Meanwhile, Watcher, deployed
 
 if TYPE_CHECKING:
-    from buildguard.deploy.run import Deployed
+    from buildguard.deploy.run import DeployReport
     from buildguard.gcp.emulator.server import Emulator
     from tests.conftest import Project
 
@@ -77,7 +77,7 @@ class Walk:
         self._number += 1
         self._project.commit({"app/other.py": f"x = {self._number}\n"})
 
-    def _run(self, watcher: Watcher | None = None, *, no_traffic: bool = False) -> Deployed:
+    def _run(self, watcher: Watcher | None = None, *, no_traffic: bool = False) -> DeployReport:
         local = self._rng.random() < 0.7
         return deployed(self._project, watcher=watcher, build_local=local, no_traffic=no_traffic, fallback="never")
 
@@ -87,8 +87,8 @@ class Walk:
         if found.exit_code != 0:
             return f"it should go well: {as_text(found)}"
         there = self._service()
-        if there is None or there.sole != found.revision:
-            return f"it says that {found.revision} serves: {there and there.ways}"
+        if there is None or there.only_revision != found.revision:
+            return f"it says that {found.revision} serves: {there and there.describe_traffic}"
         told = requests.get(found.url, timeout=30).text
         return "" if told == found.revision else f"{told} answers, and not {found.revision}"
 
@@ -130,30 +130,34 @@ class Walk:
     def _stop_in_traffic(self) -> str:
         """Ended when a share is set: the new one and the old one have it all."""
         before = self._seen()
-        route = Run.route
+        route = CloudRunClient.route
 
-        def ended(run: Run, service: str, shares: list[Share], etag: str = "") -> Service:
+        def ended(run: CloudRunClient, service: str, shares: list[TrafficShare], etag: str = "") -> ServiceState:
             route(run, service, shares, etag)
             raise _EndedError
 
-        Run.route = ended  # type: ignore[assignment, method-assign]
+        CloudRunClient.route = ended  # type: ignore[assignment, method-assign]
         try:
             self._run()
         except _EndedError:
             new = self._seen().serving - before.serving
             return "" if len(new) <= 1 else f"{before} became {self._seen()}"
         finally:
-            Run.route = route  # type: ignore[method-assign]
+            CloudRunClient.route = route  # type: ignore[method-assign]
         return ""
 
     def _roll_back(self) -> str:
         before = self._seen()
         try:
-            done = rollback(Request(cwd=self._project.path), "", Watcher())
+            done = rollback(DeployRequest(cwd=self._project.path), "", Watcher())
         except GuardError as error:
             return "" if error.exit_code in {2, 3} and self._seen() == before else f"{error.words}: {self._seen()}"
         there = self._service()
-        return "" if there is not None and there.sole == done.revision else f"not rolled back: {there and there.ways}"
+        return (
+            ""
+            if there is not None and there.only_revision == done.revision
+            else f"not rolled back: {there and there.describe_traffic}"
+        )
 
     # -------------------------------------------------------------------------------------- other people
 
@@ -163,15 +167,15 @@ class Walk:
         if len(ready) > 1:
             first, second = self._rng.sample(ready, 2)
             percent = self._rng.randint(1, 99)
-            with Run() as run:
-                run.route(_SERVICE, [Share(first, percent), Share(second, 100 - percent)])
+            with CloudRunClient() as run:
+                run.route(_SERVICE, [TrafficShare(first, percent), TrafficShare(second, 100 - percent)])
         return ""
 
     def _to_latest(self) -> str:
         """Somebody says that the latest shall serve, whichever that is."""
         if self._ready():
-            with Run() as run:
-                run.route(_SERVICE, [Share("", 100)])
+            with CloudRunClient() as run:
+                run.route(_SERVICE, [TrafficShare("", 100)])
         return ""
 
     def _another_tool(self) -> str:
@@ -181,17 +185,17 @@ class Walk:
             return ""
         self._number += 1
         name = f"{_SERVICE}-{self._number:05d}-xyz"
-        with Run() as run:
+        with CloudRunClient() as run:
             image = run.revision(_SERVICE, ready[0]).image
-            run.candidate(_SERVICE, image, Candidate(name, f"theirs-{self._number}"))
+            run.candidate(_SERVICE, image, NewRevision(name, f"theirs-{self._number}"))
             if self._rng.random() < 0.5:
-                run.route(_SERVICE, [Share(name, 30), Share(self._rng.choice(ready), 70)])
+                run.route(_SERVICE, [TrafficShare(name, 30), TrafficShare(self._rng.choice(ready), 70)])
         return ""
 
     # -------------------------------------------------------------------------------------- what there is
 
-    def _service(self) -> Service | None:
-        with Run() as run:
+    def _service(self) -> ServiceState | None:
+        with CloudRunClient() as run:
             return run.get(_SERVICE)
 
     def _seen(self) -> Seen:
@@ -208,7 +212,7 @@ class Walk:
     def _ready(self) -> list[str]:
         if self._service() is None:
             return []
-        with Run() as run:
+        with CloudRunClient() as run:
             return [one.name for one in run.revisions(_SERVICE) if one.ready]
 
 

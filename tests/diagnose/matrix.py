@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from buildguard.check.run import check
-from buildguard.diagnose.collect import Asked
+from buildguard.diagnose.collect import DiagnoseOptions
 from buildguard.diagnose.run import examine
-from buildguard.gcp.cloud_build import CloudBuild, source_of
-from buildguard.gcp.cloud_run import Candidate, NotReadyError, Run
+from buildguard.gcp.cloud_build import CloudBuildClient, source_of
+from buildguard.gcp.cloud_run import CloudRunClient, NewRevision, NotReadyError
 from buildguard.gcp.emulator.server import Emulator
 from buildguard.gcp.emulator.tampering import older_source
-from buildguard.gcp.storage import ChangedError, Storage
+from buildguard.gcp.storage import ChangedError, StorageClient
 from buildguard.locate import locate
-from buildguard.project.request import Request
+from buildguard.project.request import CheckRequest
 from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
@@ -44,7 +44,7 @@ from tests.gcp.emulator.conftest import BUCKET
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from buildguard.diagnose.run import Examined
+    from buildguard.diagnose.run import DiagnosisReport
 
 _AS_TEXT = {"line-endings", "bom", "transcoded"}
 _RENAMED = {"moved", "name-normalization", "case-collision"}
@@ -216,12 +216,12 @@ class World:
             one.close()
         shutil.rmtree(self._folder)
 
-    def examined(self, scene: tuple[Fault, ...], *, blind: bool = False) -> Examined:
+    def examined(self, scene: tuple[Fault, ...], *, blind: bool = False) -> DiagnosisReport:
         """What `diagnose` makes of some faults at once; with `blind`, of the repository and the log alone."""
         by_family = {one.family: one for one in scene}
         repo = self._repository(scene)
         log = by_family[LOG].value.encode() + b"\n" if LOG in by_family else None
-        asked = Asked()
+        asked = DiagnoseOptions()
         seen = {TREE, CODE, PYTHON, PACKAGES} & {*by_family} and scene != (CONTROLS[0],)
         if seen and not blind:
             asked = asked._replace(image=self._image(scene))
@@ -303,10 +303,10 @@ class World:
             emulator = self._emulator(fault, repo)
             known = {one.id for one in emulator.builds.find("emulated", "")}
             if fault in _FAILING:
-                with CloudBuild(pause=0.05) as cloud:
+                with CloudBuildClient(pause=0.05) as cloud:
                     identity = cloud.wait(cloud.submit(_plain(repo, self._folder, fault)), 60, grace=5).id
             else:
-                check(Request(cwd=repo, engine="cloud"), locate(repo, ("commit:HEAD",)), _Quiet())
+                check(CheckRequest(cwd=repo, engine="cloud"), locate(repo, ("commit:HEAD",)), _Quiet())
                 identity = next(one.id for one in emulator.builds.find("emulated", "") if one.id not in known)
             self._builds[fault, repo] = identity
         return self._builds[fault, repo]
@@ -318,8 +318,8 @@ class World:
             marks = {"buildguard.dev/commit": "0" * 40} if kind == "commit" else {}
             # a service of its own: a revision has the variables of the one before it
             name = f"{kind}-00001-abc"
-            with Run() as run, suppress(NotReadyError):
-                run.candidate(kind, _server(), Candidate(name, "", env, marks))
+            with CloudRunClient() as run, suppress(NotReadyError):
+                run.candidate(kind, _server(), NewRevision(name, "", env, marks))
             self._revisions[kind, emulator, repo] = name
         return self._revisions[kind, emulator, repo]
 
@@ -353,11 +353,11 @@ def _plain(repo: Path, folder: Path, fault: str) -> dict[str, Any]:
     assert repository is not None
     archive = folder / "sent.tgz"
     packed = pack(commit_of(repository, "HEAD"), archive)
-    with Storage() as storage:
+    with StorageClient() as storage:
         try:
-            url = storage.upload(archive, BUCKET, f"source/{packed.written.file_digest}.tgz").stored.url
+            url = storage.upload(archive, BUCKET, f"source/{packed.written.file_digest}.tgz").uploaded.url
         except ChangedError as error:  # others do not look, and build it
-            url = error.stored.url if error.stored is not None else ""
+            url = error.current_object.url if error.current_object is not None else ""
     build: dict[str, Any] = {
         "source": source_of(url),
         "steps": [{"name": images.base("3.11"), "script": "true"}],
@@ -413,7 +413,7 @@ def _built(name: str, base: str, context: Path) -> str:
 # ------------------------------------------------------------------------------------------ what is right
 
 
-def wrong(scene: tuple[Fault, ...], found: Examined) -> str:
+def wrong(scene: tuple[Fault, ...], found: DiagnosisReport) -> str:
     """What is wrong with a diagnosis; empty where nothing is."""
     expected = frozenset().union(*(one.causes for one in scene))
     verdicts = {one.id: one.verdict for one in found.diagnosis.hypotheses}
@@ -436,7 +436,7 @@ def wrong(scene: tuple[Fault, ...], found: Examined) -> str:
     return ""
 
 
-def refuted_unseen(scene: tuple[Fault, ...], found: Examined) -> str:
+def refuted_unseen(scene: tuple[Fault, ...], found: DiagnosisReport) -> str:
     """A cause at work that was called refuted by a look that could not see it."""
     refuted = {one.id for one in found.diagnosis.hypotheses if one.verdict == "refuted"}
     at_work = frozenset().union(*(one.causes for one in scene))

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from buildguard.diagnose.hypotheses import diagnose
-from buildguard.diagnose.incident import Evidence
-from buildguard.diagnose.known_messages import KNOWN, met
+from buildguard.diagnose.incident import IncidentEvidence
+from buildguard.diagnose.known_messages import KNOWN, match_messages
 from buildguard.diagnose.log_parser import read
 from tests.diagnose.messages import INNOCENT, MESSAGES
 
@@ -31,11 +31,11 @@ _CAUSES = [
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in MESSAGES.items() for text in texts])
 def test_a_real_message_is_known(name: str, text: str) -> None:
-    (found,) = met((text,))
+    (found,) = match_messages((text,))
 
-    assert found.known.id == name
+    assert found.message.id == name
     assert re.search(r"\{\w+\}", found.says + found.remedy) is None  # every group has its value
-    assert found.known.remedy or not found.known.cause
+    assert found.message.remedy or not found.message.cause
 
 
 def test_every_entry_has_a_real_message() -> None:
@@ -46,7 +46,7 @@ def test_every_entry_has_a_real_message() -> None:
 
 @pytest.mark.parametrize("text", INNOCENT)
 def test_innocent_lines(text: str) -> None:
-    assert met((text,)) == []
+    assert match_messages((text,)) == []
 
 
 def test_patterns_take_no_long_time_over_hostile_lines() -> None:
@@ -56,12 +56,12 @@ def test_patterns_take_no_long_time_over_hostile_lines() -> None:
             re.search(known.pattern, (known.needle + filler * 10_000)[:10_000])
 
 
-def _evidence(text: str) -> Evidence:
+def _evidence(text: str) -> IncidentEvidence:
     found = read(text.encode())
-    from buildguard.diagnose.incident import Placed
+    from buildguard.diagnose.incident import LocatedFailure
 
-    return Evidence(
-        tuple(Placed(one, None) for one in found.failures), tuple(met(found.lines)), (), True, text, "3.11", "Dockerfile:1",
+    return IncidentEvidence(
+        tuple(LocatedFailure(one, None) for one in found.failures), tuple(match_messages(found.lines)), (), True, text, "3.11", "Dockerfile:1",
         "3 sources, compiled by CPython 3.11.9", "compiled", (), (), (), (), (),
     )  # fmt: skip
 

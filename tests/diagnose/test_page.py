@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.check.result import Report, TargetRow
+from buildguard.check.result import CheckReport, TargetRow
 from buildguard.cli.render import html as pages
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
 from tests import images
@@ -165,7 +165,7 @@ def test_silence_is_no_acceptance(proof: str, files: int, unproven: tuple[Unprov
     refused = Diagnostic("BG101", Severity.ERROR, "b.py", Range(1, 1, 1, 2), "no", target="3.11")
     old = TargetRow("3.11", "", "interpreter", "compiled", "CPython 3.11.7", None, None, 3, 0)
     new = TargetRow("3.12", "", "interpreter", proof, "CPython 3.12.1", None, None, files, 0)
-    report = Report(".", (old, new), (refused,), unproven, (), 3, 0.0)
+    report = CheckReport(".", (old, new), (refused,), unproven, (), 3, 0.0)
 
     ((path, cells),) = pages._matrix([report], [])["rows"]
 

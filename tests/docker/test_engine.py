@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.engines import container
-from buildguard.engines.container import ContainerEngine, Wanted
-from buildguard.engines.engine import Ready, Unavailable
+from buildguard.engines.container import ContainerEngine, ImageRequest
+from buildguard.engines.engine import ReadyEngine, UnavailableEngine
 from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.engines.pool import source_of
-from buildguard.engines.worker import Limits
+from buildguard.engines.worker import ProbeLimits
 from buildguard.errors import UnprovenError
 from buildguard.project.target import PythonVersion
 from buildguard.system.cache import Cache
@@ -36,10 +36,10 @@ _UNDER_ROOT = (
 pytestmark = pytest.mark.usefixtures("spotless")
 
 
-def _ready(reference: str, **kwargs: object) -> tuple[ContainerEngine, Ready]:
-    made = ContainerEngine(Wanted(reference), 2, Cache(None), **kwargs)  # type: ignore[arg-type]
+def _ready(reference: str, **kwargs: object) -> tuple[ContainerEngine, ReadyEngine]:
+    made = ContainerEngine(ImageRequest(reference), 2, Cache(None), **kwargs)  # type: ignore[arg-type]
     answer = made.prepare()
-    assert isinstance(answer, Ready), answer
+    assert isinstance(answer, ReadyEngine), answer
     return made, answer
 
 
@@ -65,7 +65,7 @@ def test_verdicts_are_the_interpreters(engine: str, version: str) -> None:
     made, answer = _ready(images.base(version))
     local = InterpreterEngine(PythonVersion(int(version[2:])), Path("/nowhere"), 2)
     expected = local.prepare()
-    assert isinstance(expected, Ready)
+    assert isinstance(expected, ReadyEngine)
     try:
         found = [answers(one.compile, sources) for one in (made, local)]
     finally:
@@ -285,13 +285,13 @@ def test_alpines_library_is_told(engine: str, project: Callable[..., Project]) -
 # ------------------------------------------------------------------------------------------ what goes wrong
 
 
-def _unavailable(reference: str, **kwargs: object) -> Unavailable:
-    made = ContainerEngine(Wanted(reference), 2, Cache(None), **kwargs)  # type: ignore[arg-type]
+def _unavailable(reference: str, **kwargs: object) -> UnavailableEngine:
+    made = ContainerEngine(ImageRequest(reference), 2, Cache(None), **kwargs)  # type: ignore[arg-type]
     try:
         answer = made.prepare()
     finally:
         made.close()
-    assert isinstance(answer, Unavailable)
+    assert isinstance(answer, UnavailableEngine)
     return answer
 
 
@@ -343,7 +343,9 @@ def test_its_memory_limit_ends_a_container(engine: str) -> None:
     """One file's compiler takes all there is: the kernel ends it, and nobody calls that a verdict."""
     greedy = b"x = (" + b"'a', " * 3_000_000 + b")\n"
 
-    found = _outcomes(images.base("3.11"), [greedy, b"x = 1\n", b"f(\n"], limits=Limits(memory=150 << 20, seconds=60))
+    found = _outcomes(
+        images.base("3.11"), [greedy, b"x = 1\n", b"f(\n"], limits=ProbeLimits(memory=150 << 20, seconds=60)
+    )
 
     assert "memory" in found[0].unproven
     assert [one.unproven for one in found[1:]] == ["", ""]
@@ -352,7 +354,7 @@ def test_its_memory_limit_ends_a_container(engine: str) -> None:
 
 def test_the_kernel_ends_what_takes_too_much(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under a limit of the container that is below each process's own: killed for real, and unproven."""
-    monkeypatch.setattr(container, "_ROOM", (60 << 20) - Limits().wider().memory)
+    monkeypatch.setattr(container, "_ROOM", (60 << 20) - ProbeLimits().wider().memory)
     greedy = b"x = (" + b"'a', " * 3_000_000 + b")\n"
 
     try:
@@ -391,15 +393,15 @@ def test_a_cached_run_starts_no_container(image: Callable[..., str], project: Ca
 def test_an_interpreter_that_changes_its_tale(engine: str, tmp_path: Path) -> None:
     """What is known of an image from an earlier run has to be said again before it judges anything."""
     cache = Cache(tmp_path / "cache")
-    first = ContainerEngine(Wanted(images.base("3.11")), 1, cache)
-    assert isinstance(first.prepare(), Ready)
+    first = ContainerEngine(ImageRequest(images.base("3.11")), 1, cache)
+    assert isinstance(first.prepare(), ReadyEngine)
     first.close()
     known = first.known
     assert known is not None
     first._remember(known._replace(greeting=known.greeting._replace(banner="3.11.2 (another build)")))
-    second = ContainerEngine(Wanted(images.base("3.11")), 1, cache)
+    second = ContainerEngine(ImageRequest(images.base("3.11")), 1, cache)
     try:
-        assert isinstance(second.prepare(), Ready)
+        assert isinstance(second.prepare(), ReadyEngine)
         with pytest.raises(UnprovenError, match="not the one that it was"):
             list(second.compile(iter([source_of(0, b"x = 1\n")])))
     finally:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.docker import client
-from buildguard.docker.run_steps import Around, Build, Result
-from buildguard.project.cloudbuild.steps import plan
+from buildguard.docker.run_steps import BuildEnvironment, BuildResult, LocalBuild
+from buildguard.project.cloudbuild.steps import plan_build_steps
 from tests import images
 
 if TYPE_CHECKING:
@@ -42,10 +42,14 @@ def _tar(files: Mapping[str, str | bytes]) -> bytes:
 
 def _ran(
     engine: Daemon, build: Mapping[str, Any], files: Mapping[str, str | bytes] | None = None, **secrets: str
-) -> tuple[Result, list[str], dict[str, bytes]]:
+) -> tuple[BuildResult, list[str], dict[str, bytes]]:
     """The result of a build, its log, and the workspace that it left."""
     log: list[str] = []
-    made = Build(engine, plan(build, {"BUILD_ID": "b-1", "PROJECT_ID": "acme"}), Around(log.append, secrets))
+    made = LocalBuild(
+        engine,
+        plan_build_steps(build, {"BUILD_ID": "b-1", "PROJECT_ID": "acme"}),
+        BuildEnvironment(log.append, secrets),
+    )
     with made.workspace([_tar(files or {"a.txt": "a\n"})]):
         result = made.run()
         with tarfile.open(fileobj=io.BytesIO(b"".join(made.files()))) as tar:
@@ -185,7 +189,9 @@ def test_shebangs_and_shells(engine_daemon: Daemon) -> None:
 
 
 def test_what_a_build_leaves_is_removed(engine_daemon: Daemon) -> None:
-    made = Build(engine_daemon, plan({"steps": [_sh("touch x")]}, {}), Around(lambda _line: None))
+    made = LocalBuild(
+        engine_daemon, plan_build_steps({"steps": [_sh("touch x")]}, {}), BuildEnvironment(lambda _line: None)
+    )
 
     def volumes() -> list[str]:
         return [one["Name"] for one in images.api().volumes()["Volumes"] or [] if one["Name"].startswith(made._name)]

@@ -660,7 +660,7 @@ from buildguard.docker import client, images, sandbox
 from buildguard.system import owner
 from contextlib import closing
 with closing(client.connect()) as reached:
-    with sandbox.looking(reached, images.find(reached, sys.argv[1], sys.argv[2], None)) as made:
+    with sandbox.open_image_files(reached, images.find(reached, sys.argv[1], sys.argv[2], None)) as made:
         print(owner.current().pid, made.id, flush=True)
         sys.stdin.read()
 """
@@ -672,7 +672,7 @@ def test_a_live_container_of_another_pid_namespace_is_not_swept(engine: str) -> 
     with in_pid_namespace(_HOLDER, tag, PLATFORM) as holder:
         pid, identity = holder.line.split()
         with closing(client.connect()) as reached:
-            sandbox.sweep(reached)
+            sandbox.remove_orphans(reached)
         assert owner(identity) == int(pid) != holder.child.pid
     assert owner(identity) == 0  # it went away by itself, when the holder ended
 
@@ -693,7 +693,7 @@ def test_what_cannot_be_removed_holds_up_no_run(engine: str, monkeypatch: pytest
     with _relayed(engine, answer) as address:
         monkeypatch.setenv("DOCKER_HOST", address)
         with closing(client.connect()) as reached:
-            sandbox.sweep(reached)
+            sandbox.remove_orphans(reached)
 
     assert len(asked) == 1
     assert b"/containers/stuck" in asked[0]

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.docker.native_modules import GLIBC, MUSL, Made, Reader
+from buildguard.docker.native_modules import GLIBC, MUSL, ElfReader, ElfTarget
 
 
-def _made(data: bytes, piece: int = 4096) -> Made | None:
-    reader = Reader()
+def _made(data: bytes, piece: int = 4096) -> ElfTarget | None:
+    reader = ElfReader()
     for at in range(0, len(data), piece):
         reader.feed(data[at : at + piece])
-    return reader.made
+    return reader.target
 
 
 def _elf(machine: int, needed: bytes, *, big: bool = False) -> bytes:
@@ -45,36 +45,36 @@ def test_a_real_module_in_pieces_of_any_size(piece: int) -> None:
 @pytest.mark.parametrize(
     ("data", "made"),
     [
-        (_elf(62, b"\0libc.so.6\0"), Made("amd64", GLIBC)),
-        (_elf(62, b"\0libc.musl-x86_64.so.1\0"), Made("amd64", MUSL)),
-        (_elf(183, b""), Made("arm64", "")),
-        (_elf(22, b"\0libc.so.6\0", big=True), Made("s390x", GLIBC)),
-        (_elf(9999, b""), Made("", "")),
+        (_elf(62, b"\0libc.so.6\0"), ElfTarget("amd64", GLIBC)),
+        (_elf(62, b"\0libc.musl-x86_64.so.1\0"), ElfTarget("amd64", MUSL)),
+        (_elf(183, b""), ElfTarget("arm64", "")),
+        (_elf(22, b"\0libc.so.6\0", big=True), ElfTarget("s390x", GLIBC)),
+        (_elf(9999, b""), ElfTarget("", "")),
         # both of them: nobody can tell which it really needs
-        (_elf(62, b"\0libc.so.6\0libc.musl-x86_64.so.1\0"), Made("amd64", "")),
+        (_elf(62, b"\0libc.so.6\0libc.musl-x86_64.so.1\0"), ElfTarget("amd64", "")),
         (b"\x7fELF", None),
         (b"", None),
         (b"import os\n" * 100, None),
     ],
 )
-def test_headers(data: bytes, made: Made | None, piece: int) -> None:
+def test_headers(data: bytes, made: ElfTarget | None, piece: int) -> None:
     assert _made(data, piece) == made
 
 
 @pytest.mark.parametrize(
     ("made", "platform", "libcs", "words"),
     [
-        (Made("amd64", GLIBC), "linux/amd64", {GLIBC}, ""),
-        (Made("amd64", GLIBC), "linux/amd64", {GLIBC, MUSL}, ""),
-        (Made("amd64", MUSL), "linux/amd64", {GLIBC}, "is made for musl, and the image has glibc"),
-        (Made("amd64", GLIBC), "linux/amd64", {MUSL}, "is made for glibc, and the image has musl"),
-        (Made("arm64", GLIBC), "linux/amd64", {GLIBC}, "is made for arm64, and the image is for amd64"),
+        (ElfTarget("amd64", GLIBC), "linux/amd64", {GLIBC}, ""),
+        (ElfTarget("amd64", GLIBC), "linux/amd64", {GLIBC, MUSL}, ""),
+        (ElfTarget("amd64", MUSL), "linux/amd64", {GLIBC}, "is made for musl, and the image has glibc"),
+        (ElfTarget("amd64", GLIBC), "linux/amd64", {MUSL}, "is made for glibc, and the image has musl"),
+        (ElfTarget("arm64", GLIBC), "linux/amd64", {GLIBC}, "is made for arm64, and the image is for amd64"),
         # what is not known accuses nobody
-        (Made("", GLIBC), "linux/amd64", {GLIBC}, ""),
-        (Made("amd64", GLIBC), "linux/amd64", set(), ""),
-        (Made("amd64", ""), "linux/amd64", {MUSL}, ""),
-        (Made("arm64", GLIBC), "", {GLIBC}, ""),
+        (ElfTarget("", GLIBC), "linux/amd64", {GLIBC}, ""),
+        (ElfTarget("amd64", GLIBC), "linux/amd64", set(), ""),
+        (ElfTarget("amd64", ""), "linux/amd64", {MUSL}, ""),
+        (ElfTarget("arm64", GLIBC), "", {GLIBC}, ""),
     ],
 )
-def test_what_does_not_fit(made: Made, platform: str, libcs: set[str], words: str) -> None:
+def test_what_does_not_fit(made: ElfTarget, platform: str, libcs: set[str], words: str) -> None:
     assert made.misfit(platform, frozenset(libcs)) == words

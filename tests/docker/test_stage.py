@@ -474,7 +474,7 @@ def test_an_image_that_moves_while_it_is_read(
     from buildguard.check.targets import judge_all
     from buildguard.cli.render.progress import Progress
     from buildguard.errors import UnprovenError
-    from buildguard.project.request import Request
+    from buildguard.project.request import CheckRequest
 
     tag = image(images.base("3.11"), _inside(_PROJECT, "/app"))
 
@@ -484,4 +484,4 @@ def test_an_image_that_moves_while_it_is_read(
 
     monkeypatch.setattr("buildguard.check.image.judge_all", moved)
     with pytest.raises(UnprovenError, match="became another image"):
-        check_image(Request(cwd=project().path), f"image:{tag}:/app", Progress())
+        check_image(CheckRequest(cwd=project().path), f"image:{tag}:/app", Progress())

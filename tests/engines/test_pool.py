@@ -10,7 +10,7 @@ import pytest
 from buildguard.engines.pool import Pool, source_of
 from buildguard.engines.transport import LocalSite
 from buildguard.engines.verify_interpreter import probe_text
-from buildguard.engines.worker import Limits
+from buildguard.engines.worker import ProbeLimits
 from buildguard.errors import UnprovenError
 from tests.conftest import VERSIONS, answers, interpreter
 
@@ -42,15 +42,15 @@ def compile(data, *rest):
 """
 
 
-def _pool(limits: Limits, jobs: int = 2, program: str = "") -> Pool:
+def _pool(limits: ProbeLimits, jobs: int = 2, program: str = "") -> Pool:
     text = _SABOTAGE + probe_text()
     executable = program or sys.executable
     return Pool(LocalSite(lambda memory: [executable, "-I", "-S", "-B", "-c", text, str(memory)]), jobs, limits)
 
 
-def _run(sources: list[bytes], limits: Limits | None = None, jobs: int = 2) -> list[Outcome]:
+def _run(sources: list[bytes], limits: ProbeLimits | None = None, jobs: int = 2) -> list[Outcome]:
     # generous: the machine is busy, and a child looks as large as the process that it was forked from
-    pool = _pool(limits or Limits(memory=1 << 30, seconds=30), jobs)
+    pool = _pool(limits or ProbeLimits(memory=1 << 30, seconds=30), jobs)
     try:
         return answers(pool.run, sources)
     finally:
@@ -72,7 +72,7 @@ def _run(sources: list[bytes], limits: Limits | None = None, jobs: int = 2) -> l
 def test_a_bad_source_gets_its_own_verdict_and_the_rest_theirs(word: bytes, kind: str | None, unproven: str) -> None:
     good, bad = b"x = 1\n", b"f(\n"
 
-    limits = Limits(memory=1 << 30, seconds=1 if "seconds" in unproven else 30)
+    limits = ProbeLimits(memory=1 << 30, seconds=1 if "seconds" in unproven else 30)
     outcomes = _run([good, bad] * 20 + [b"# " + word + b"\n"] + [good, bad] * 20, limits)
 
     culprit = outcomes.pop(40)
@@ -87,7 +87,7 @@ def test_a_bad_source_gets_its_own_verdict_and_the_rest_theirs(word: bytes, kind
 
 
 def test_every_source_is_compiled_under_limits() -> None:
-    (outcome,) = _run([b"# LIMITS\n"], Limits(memory=256 << 20, seconds=3))
+    (outcome,) = _run([b"# LIMITS\n"], ProbeLimits(memory=256 << 20, seconds=3))
 
     assert outcome.rejected is not None
     cpu, memory, core = map(int, outcome.rejected.message.split())
@@ -112,7 +112,7 @@ def test_a_real_crash_is_not_the_end(version: str) -> None:
     """Deep nesting: each version refuses it in its own way, none takes the other files down."""
     deep = b"x = " + b"(" * 5000 + b")" * 5000 + b"\n"
     chain = b"x = " + b"a+" * 20000 + b"a\n"
-    pool = _pool(Limits(), program=str(interpreter(version)))
+    pool = _pool(ProbeLimits(), program=str(interpreter(version)))
     try:
         outcomes = {
             one.number: one for one in pool.run(iter([source_of(0, deep), source_of(1, chain), source_of(2, b"")]))
@@ -129,7 +129,7 @@ def test_a_real_crash_is_not_the_end(version: str) -> None:
 
 def test_a_memory_error_below_the_limit_is_the_compilers(version: str) -> None:
     """3.8's parser raises MemoryError at 100 parentheses, far from any limit of memory."""
-    pool = _pool(Limits(), program=str(interpreter(version)))
+    pool = _pool(ProbeLimits(), program=str(interpreter(version)))
     try:
         (outcome,) = pool.run(iter([source_of(0, b"x = " + b"(" * 150 + b"1" + b")" * 150 + b"\n")]))
     finally:
@@ -147,7 +147,7 @@ def test_a_tighter_limit_of_the_machine_is_not_the_files_fault() -> None:
     """Under `ulimit -v` the memory ends far below our own limit; that proves nothing about the source."""
     text = _SABOTAGE + probe_text()
     command = f'ulimit -v 300000; exec "{sys.executable}" -I -S -B -c "$0" "$1"'
-    pool = Pool(LocalSite(lambda memory: ["/bin/bash", "-c", command, text, str(memory)]), 1, Limits())
+    pool = Pool(LocalSite(lambda memory: ["/bin/bash", "-c", command, text, str(memory)]), 1, ProbeLimits())
     try:
         (outcome,) = pool.run(iter([source_of(0, b"# FULL\n")]))
     finally:
@@ -158,7 +158,7 @@ def test_a_tighter_limit_of_the_machine_is_not_the_files_fault() -> None:
 
 
 def test_an_interpreter_that_never_works_is_no_verdict() -> None:
-    pool = Pool(LocalSite(lambda _memory: ["/bin/sh", "-c", "echo broken >&2; exit 1"]), 2, Limits())
+    pool = Pool(LocalSite(lambda _memory: ["/bin/sh", "-c", "echo broken >&2; exit 1"]), 2, ProbeLimits())
     try:
         with pytest.raises(UnprovenError, match="broken"):
             list(pool.run(iter([source_of(0, b"")])))
@@ -175,7 +175,7 @@ def test_sources_are_taken_as_they_are_needed() -> None:
             taken += 1
             yield source_of(number, b"x = 1\n" * 500)
 
-    pool = _pool(Limits())
+    pool = _pool(ProbeLimits())
     try:
         outcomes = pool.run(sources())  # type: ignore[arg-type]
         next(outcomes)
@@ -193,7 +193,7 @@ def test_a_minimal_interpreter_will_do(version: str, lacking: str) -> None:
     block = f"import sys\nfor name in {lacking.split()!r}: sys.modules[name] = None\n"
     text = block + probe_text()
     executable = str(interpreter(version))
-    pool = Pool(LocalSite(lambda memory: [executable, "-I", "-S", "-B", "-c", text, str(memory)]), 1, Limits())
+    pool = Pool(LocalSite(lambda memory: [executable, "-I", "-S", "-B", "-c", text, str(memory)]), 1, ProbeLimits())
     try:
         kind = pool.greet(10).checksum
         outcomes = list(pool.run(iter([source_of(0, b"x = 1\n"), source_of(1, b"f(\n"), source_of(2, bytes(1000))])))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.engines.engine import Unavailable
+from buildguard.engines.engine import UnavailableEngine
 from buildguard.engines.pool import source_of
 from buildguard.engines.static import StaticEngine
 from buildguard.project.target import PythonVersion
@@ -24,7 +24,7 @@ _DEEP = b"x = " + b"a+" * 5000 + b"a\n"
 
 def _engine(minor: int = 11) -> StaticEngine:
     engine = StaticEngine(PythonVersion(minor))
-    assert not isinstance(engine.prepare(), Unavailable)
+    assert not isinstance(engine.prepare(), UnavailableEngine)
     return engine
 
 
@@ -55,14 +55,14 @@ _TOGETHER = """
 import sysconfig, time
 read = sysconfig._init_posix
 sysconfig._init_posix = lambda values: (time.sleep(0.2), read(values))
-from buildguard.system import threads as crew
-from buildguard.engines.engine import Ready
+from buildguard.system import threads
+from buildguard.engines.engine import ReadyEngine
 from buildguard.engines.static import StaticEngine
 from buildguard.project.target import PythonVersion
 engines = [StaticEngine(PythonVersion(minor)) for minor in range(7, 16)]
 answers = []
-crew.run([lambda engine=engine: answers.append(engine.prepare()) for engine in engines], len(engines))
-print(sum(isinstance(answer, Ready) for answer in answers))
+threads.run_tasks([lambda engine=engine: answers.append(engine.prepare()) for engine in engines], len(engines))
+print(sum(isinstance(answer, ReadyEngine) for answer in answers))
 """
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from buildguard.codes import RULE_ERRORS
 from buildguard.fstrings import rules
-from buildguard.fstrings.fix_plan import plan
+from buildguard.fstrings.fix_plan import plan_rewrite
 from buildguard.fstrings.prefilter import may_be_refused, may_nest
-from buildguard.project.source_text import decoded
+from buildguard.project.source_text import decode_source
 from tests.conftest import VERSIONS, interpreter
 from tests.oracle import doubt, refusals
 
@@ -78,7 +78,7 @@ def test_cpythons_own_tests_of_f_strings(version: str) -> None:
             assert not old["3.11"][at] or "f'" not in piece.replace('"', "'"), piece
         refused += bool(found)
         if found and not new[at]:
-            made = plan(piece, 11)
+            made = plan_rewrite(piece, 11)
             if not any(fix.reason for fix in made.fixes):
                 assert refusals("3.11", [made.after]) == [""], piece
                 assert doubt(version, piece, made.after, made.lifted) == "", piece
@@ -93,7 +93,7 @@ def _sources() -> list[bytes]:
 def test_every_file_of_this_machine() -> None:
     sources = _sources()
     assert len(sources) > 4000
-    texts = {data: text for data in sources if (text := decoded(data)) is not None}
+    texts = {data: text for data in sources if (text := decode_source(data)) is not None}
     told = 0
     for data, text in texts.items():
         found = {one.code for one in rules.findings(data, 11)}
@@ -110,15 +110,15 @@ def test_every_file_of_this_machine() -> None:
 
 def _fixed(text: str) -> None:
     """What is claimed to be fixed compiles, means the same, and nothing else in the file changed."""
-    made = plan(text, 11)
+    made = plan_rewrite(text, 11)
     if refusals("3.13", [text]) != [""]:
         return
-    masked = rules.masked(made.after, 11)
-    if refusals("3.11", [rules.masked(text, 11)]) == [""]:
+    masked = rules.mask_fstrings(made.after, 11)
+    if refusals("3.11", [rules.mask_fstrings(text, 11)]) == [""]:
         assert refusals("3.11", [masked]) == [""]
     assert doubt("3.13", made.before, made.after, made.lifted) == ""
     touched = {
-        line for fix in made.fixes for line in range(fix.judged.range.line or 0, (fix.judged.range.end_line or 0) + 1)
+        line for fix in made.fixes for line in range(fix.verdict.range.line or 0, (fix.verdict.range.end_line or 0) + 1)
     }
     kept = [line for at, line in enumerate(text.split("\n"), 1) if at not in touched]
     after = iter(made.after.split("\n"))
@@ -131,7 +131,7 @@ def test_nothing_is_missed_in_the_standard_library(version: str) -> None:
     texts = [
         text
         for file in sorted(_library(version).rglob("*.py"))
-        if (text := decoded(file.read_bytes())) is not None and "site-packages" not in file.parts
+        if (text := decode_source(file.read_bytes())) is not None and "site-packages" not in file.parts
     ]
     suspicious = [
         text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.fstrings import escape
-from buildguard.fstrings.escape import CannotError, Place
+from buildguard.fstrings.escape import QuoteContext, UnencodableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,17 +120,17 @@ def test_braces_are_doubled_and_nothing_else(raw: bool) -> None:
             if meant is None or quote in body:
                 continue
             told += 1
-            doubled = escape.braced(body, raw=raw, in_spec=False)
+            doubled = escape.double_braces(body, raw=raw, in_spec=False)
             found = _value(f"{'r' if raw else ''}f{quote}{doubled}{quote}")
             assert found == meant, (body, doubled)
     assert told > 1000
 
 
 def test_a_spec_has_no_braces() -> None:
-    assert escape.braced(r"\N{DIGIT ONE}a", raw=False, in_spec=True) == r"\N{DIGIT ONE}a"
+    assert escape.double_braces(r"\N{DIGIT ONE}a", raw=False, in_spec=True) == r"\N{DIGIT ONE}a"
     for body, raw in (("a{", False), ("}", False), (r"\N{DIGIT ONE}", True), ("\\{", False)):
-        with pytest.raises(CannotError, match="no way to write a brace"):
-            escape.braced(body, raw=raw, in_spec=True)
+        with pytest.raises(UnencodableError, match="no way to write a brace"):
+            escape.double_braces(body, raw=raw, in_spec=True)
 
 
 def test_an_octal_escape_swallows_a_digit() -> None:
@@ -138,16 +138,16 @@ def test_an_octal_escape_swallows_a_digit() -> None:
     for before in befores:
         for after in ("", "0", "7", "8", "a", "\\1", "1a"):
             apart = (_value(f"'{before}'"), _value(f"'{after}'"))
-            assert escape.joins(before, after) == (
+            assert escape.swallows_digit(before, after) == (
                 None not in apart and _value(f"'{before}{after}'") != "".join(apart)
             ), (before, after)
 
 
-def _written(text: str, place: Place, *, raw: bool) -> tuple[str, str]:
+def _written(text: str, place: QuoteContext, *, raw: bool) -> tuple[str, str]:
     """The text at a place, or why there is none."""
     try:
-        return escape.closed(escape.text(text, place, raw=raw, in_spec=False), place), ""
-    except CannotError as error:
+        return escape.protect_closing_quote(escape.text(text, place, raw=raw, in_spec=False), place), ""
+    except UnencodableError as error:
         return "", error.reason
 
 
@@ -164,7 +164,7 @@ def test_text_of_an_outer_f_string_means_the_same(quote: str, place_raw: bool, r
         if meant is None:
             continue
         told += 1
-        place = Place(quote, place_raw, ())
+        place = QuoteContext(quote, place_raw, ())
         body, reason = _written(text, place, raw=raw)
         if reason:
             refused += 1
@@ -189,7 +189,7 @@ def test_text_inside_of_a_field_has_no_backslash_and_ends_nothing(quote: str, ra
     told = 0
     for text in _texts(5, _BRACES):
         meant = _of_f_string(text, raw=raw)
-        place = Place(quote, raw=raw, around=around)
+        place = QuoteContext(quote, raw=raw, around=around)
         body, reason = _written(text, place, raw=raw)
         if reason:
             continue
@@ -203,35 +203,35 @@ def test_text_inside_of_a_field_has_no_backslash_and_ends_nothing(quote: str, ra
 @pytest.mark.parametrize(
     ("text", "place", "reason"),
     [
-        ("\\n", Place('"', raw=False, around=("'",)), "a backslash inside of a field"),
-        ("'", Place('"', raw=False, around=("'",)), "its text holds the quotes that it needs"),
-        ('"', Place('"', raw=False, around=("'''",)), "its text holds the quotes that it needs"),
-        ("\n", Place('"', raw=False, around=("'''",)), "a line break inside of a field"),
-        ("\n", Place('"""', raw=False, around=("'",)), "a line break inside of a field"),
-        ('a"', Place('"', raw=True, around=()), "a raw f-string has no escapes"),
-        ("a\n", Place('"', raw=True, around=()), "a line break in single quotes"),
+        ("\\n", QuoteContext('"', raw=False, around=("'",)), "a backslash inside of a field"),
+        ("'", QuoteContext('"', raw=False, around=("'",)), "its text holds the quotes that it needs"),
+        ('"', QuoteContext('"', raw=False, around=("'''",)), "its text holds the quotes that it needs"),
+        ("\n", QuoteContext('"', raw=False, around=("'''",)), "a line break inside of a field"),
+        ("\n", QuoteContext('"""', raw=False, around=("'",)), "a line break inside of a field"),
+        ('a"', QuoteContext('"', raw=True, around=()), "a raw f-string has no escapes"),
+        ("a\n", QuoteContext('"', raw=True, around=()), "a line break in single quotes"),
     ],
 )
-def test_why_something_cannot_be_written(text: str, place: Place, reason: str) -> None:
-    with pytest.raises(CannotError) as caught:
+def test_why_something_cannot_be_written(text: str, place: QuoteContext, reason: str) -> None:
+    with pytest.raises(UnencodableError) as caught:
         escape.text(text, place, raw=place.raw, in_spec=False)
 
     assert caught.value.reason == reason
 
 
 def test_what_can_be_written_inside_of_a_field() -> None:
-    within = Place('"""', raw=False, around=("'''",))
+    within = QuoteContext('"""', raw=False, around=("'''",))
     assert escape.text("a\n\\'b\\\"", within, raw=False, in_spec=False) == "a\n'b\""
     assert escape.plain('a"b', within) == 'a"b'
-    with pytest.raises(CannotError, match="holds the quotes"):
+    with pytest.raises(UnencodableError, match="holds the quotes"):
         escape.plain('ab"', within)
-    with pytest.raises(CannotError, match="every kind of quotes is taken"):
-        Place("'", raw=False, around=("'",)).check_quote()
-    Place('"', raw=False, around=("'",)).check_quote()
-    with pytest.raises(CannotError, match="a line break in single quotes"):
-        escape.text("\n", Place('"', raw=False, around=()), raw=False, in_spec=True)
-    assert escape.text("\n", Place('"', raw=False, around=()), raw=False, in_spec=False) == "\\n"
-    with pytest.raises(CannotError, match="ends with the quote"):
-        escape.closed('a"', Place('"""', raw=True, around=()))
-    assert escape.closed('a"', Place('"""', raw=False, around=())) == 'a\\"'
-    assert escape.closed('a\\"', Place('"""', raw=False, around=())) == 'a\\"'
+    with pytest.raises(UnencodableError, match="every kind of quotes is taken"):
+        QuoteContext("'", raw=False, around=("'",)).check_quote()
+    QuoteContext('"', raw=False, around=("'",)).check_quote()
+    with pytest.raises(UnencodableError, match="a line break in single quotes"):
+        escape.text("\n", QuoteContext('"', raw=False, around=()), raw=False, in_spec=True)
+    assert escape.text("\n", QuoteContext('"', raw=False, around=()), raw=False, in_spec=False) == "\\n"
+    with pytest.raises(UnencodableError, match="ends with the quote"):
+        escape.protect_closing_quote('a"', QuoteContext('"""', raw=True, around=()))
+    assert escape.protect_closing_quote('a"', QuoteContext('"""', raw=False, around=())) == 'a\\"'
+    assert escape.protect_closing_quote('a\\"', QuoteContext('"""', raw=False, around=())) == 'a\\"'

@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 
-from buildguard.fstrings.fix_plan import plan
-from buildguard.fstrings.planner_process import Patient, operations
-from buildguard.project.source_text import decoded, encoded
+from buildguard.fstrings.fix_plan import plan_rewrite
+from buildguard.fstrings.planner_process import FixRequest, plan_fixes
+from buildguard.project.source_text import decode_source, encode_source
 from tests.conftest import CASES, interpreter
 from tests.oracle import doubt, refusals
 
@@ -139,7 +139,7 @@ _LEFT = [
 
 @pytest.mark.parametrize("before", [one for one, after in _FIXED.items() if after])
 def test_the_smallest_rewrite(before: str) -> None:
-    made = plan(before, 11)
+    made = plan_rewrite(before, 11)
 
     assert made.after == _FIXED[before]
     _is_right(before, made.after, made.lifted)
@@ -150,7 +150,7 @@ def test_where_a_constant_is_bound(frame: str) -> None:
     before = frame.replace("→", "").replace("{}", _J)
     line = frame[: frame.index("→")].rpartition("\n")[2]
 
-    made = plan(before, 11)
+    made = plan_rewrite(before, 11)
 
     assert made.after == frame.replace("→", _BOUND + line).replace("{}", _K)
     assert made.lifted == ("_newline",)
@@ -162,7 +162,7 @@ def test_where_a_constant_is_bound(frame: str) -> None:
 
 @pytest.mark.parametrize(("source", "reason"), _LEFT)
 def test_what_is_left_says_why(source: str, reason: str) -> None:
-    made = plan(source, 11)
+    made = plan_rewrite(source, 11)
 
     assert made.after == source
     assert reason in made.fixes[0].reason
@@ -194,13 +194,13 @@ def test_a_repair_prints_what_the_source_prints(source: str, version: str) -> No
     printed = _shown(version, before.encode())
 
     assert printed.startswith(b"[")
-    assert _shown(version, plan(before, 11).after.encode()) == printed
+    assert _shown(version, plan_rewrite(before, 11).after.encode()) == printed
 
 
 def test_deep_reuse_is_merged_into_one() -> None:
     source = "s = " + 'f"{' * 140 + "x" + '}"' * 140 + "\n"
 
-    (made,) = operations([Patient(source, 11)])
+    (made,) = plan_fixes([FixRequest(source, 11)])
 
     assert len(made.after) < 40
     _is_right(source, made.after, made.names)
@@ -210,17 +210,17 @@ def test_deep_reuse_is_merged_into_one() -> None:
 def test_nothing_else_changes(newline: str) -> None:
     before = f"\ta = 1 {newline}s = f'{{d['k']}}'  # é\t{newline}{newline}\x0c{newline}b=2"
 
-    assert plan(before, 11).after == before.replace("d['k']", 'd["k"]')
+    assert plan_rewrite(before, 11).after == before.replace("d['k']", 'd["k"]')
 
 
 def test_new_lines_end_as_the_others_do() -> None:
-    assert plan(f"a = 1\r\ns = {_J}\r\n", 11).after == f"a = 1\r\n_newline = '\\n'\r\ns = {_K}\r\n"
+    assert plan_rewrite(f"a = 1\r\ns = {_J}\r\n", 11).after == f"a = 1\r\n_newline = '\\n'\r\ns = {_K}\r\n"
 
 
 def test_one_left_does_not_keep_others_from_being_fixed() -> None:
     before = "s = f'{d['\\n#']=}'\nt = f'{d['k']}'\n"
 
-    made = plan(before, 11)
+    made = plan_rewrite(before, 11)
 
     assert made.after == before.replace("d['k']", 'd["k"]')
     assert [bool(fix.reason) for fix in made.fixes] == [True, False]
@@ -301,11 +301,11 @@ def test_every_fixable_case_runs_the_same() -> None:
         if row["3.11"] == "ok" or "f-string" not in row["3.11"] + row["file"].replace("fstring", "f-string"):
             continue
         data = (CASES / "syntax" / row["file"]).read_bytes()
-        source = decoded(data)
-        if source is None or not plan(source, 11).fixes or row["file"] in _NOT_FIXED:
+        source = decode_source(data)
+        if source is None or not plan_rewrite(source, 11).fixes or row["file"] in _NOT_FIXED:
             assert row["3.12"] != "ok" or row["file"] in _NOT_FIXED, row["file"]
             continue
-        after = encoded(plan(source, 11).after, data)
+        after = encode_source(plan_rewrite(source, 11).after, data)
         assert after is not None
 
         old, new = _shown("3.8", after), _shown("3.12", data)
@@ -342,4 +342,4 @@ def _is_right(before: str, after: str, names: tuple[str, ...]) -> None:
     for version in ("3.8", "3.11", "3.12", "3.13"):
         assert refusals(version, [after]) == [""]
     assert doubt("3.13", before, after, names) == ""
-    assert plan(after, 11).fixes == ()
+    assert plan_rewrite(after, 11).fixes == ()

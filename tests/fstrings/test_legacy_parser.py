@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from buildguard.fstrings.legacy_parser import Refusal, refusal
+from buildguard.fstrings.legacy_parser import LegacyRefusal, refusal
 from buildguard.fstrings.parser import read
 from buildguard.fstrings.rules import judge
 from tests.conftest import interpreter
@@ -44,7 +44,7 @@ def test_what_older_pythons_make_of_it(code: str) -> None:
         assert (done.stdout == "refused\n") == bool(found), version
 
 
-def _refusal(code: str) -> Refusal | None:
+def _refusal(code: str) -> LegacyRefusal | None:
     literal = read(code)
     assert literal is not None
     return refusal(code, 0, literal.prefix, literal.quote, literal.end)

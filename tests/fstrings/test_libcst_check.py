@@ -7,9 +7,9 @@ from typing import Any
 import libcst
 import pytest
 
-from buildguard.fstrings.fix_plan import plan
-from buildguard.fstrings.libcst_check import doubt, seen_by_libcst, seen_in_text
-from buildguard.fstrings.parser import Nested, read
+from buildguard.fstrings.fix_plan import plan_rewrite
+from buildguard.fstrings.libcst_check import find_doubt, parse_with_libcst, parse_with_rules
+from buildguard.fstrings.parser import FString, read
 from buildguard.fstrings.rules import judge
 
 _FIELD = (False, "", (), None)
@@ -35,27 +35,27 @@ _SHAPES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def _literal(code: str) -> Nested:
+def _literal(code: str) -> FString:
     found = read(code)
-    assert isinstance(found, Nested)
+    assert isinstance(found, FString)
     return found
 
 
 @pytest.mark.parametrize("code", _SHAPES, ids=range(len(_SHAPES)))
 def test_both_readings_see_this(code: str) -> None:
-    assert seen_in_text(code, _literal(code)) == _SHAPES[code]
-    assert seen_by_libcst(code) == _SHAPES[code]
-    assert doubt(code, _literal(code)) == (False, "")
+    assert parse_with_rules(code, _literal(code)) == _SHAPES[code]
+    assert parse_with_libcst(code) == _SHAPES[code]
+    assert find_doubt(code, _literal(code)) == (False, "")
     later = f"x = 1; y = {code}"
-    assert seen_in_text(f"{' ' * 4}{code}"[4:], _literal(code)) == seen_by_libcst(later[len("x = 1; y = ") :])
+    assert parse_with_rules(f"{' ' * 4}{code}"[4:], _literal(code)) == parse_with_libcst(later[len("x = 1; y = ") :])
 
 
 def test_a_name_in_a_format_spec_is_beyond_libcst() -> None:
     code = "f'{a:\\N{DIGIT ONE}}'"
-    assert doubt(code, _literal(code)) == (False, "libcst does not know \\N{…} in a format spec")
+    assert find_doubt(code, _literal(code)) == (False, "libcst does not know \\N{…} in a format spec")
     plain = "f'\\N{DIGIT ONE}{a:>3}'"
-    assert doubt(plain, _literal(plain))[0] is False
-    assert "format spec" not in doubt(plain, _literal(plain))[1]
+    assert find_doubt(plain, _literal(plain))[0] is False
+    assert "format spec" not in find_doubt(plain, _literal(plain))[1]
 
 
 def test_what_libcst_cannot_parse_is_said_and_no_reason_against_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,12 +67,12 @@ def test_what_libcst_cannot_parse_is_said_and_no_reason_against_it(monkeypatch: 
         raise ValueError("no")
 
     monkeypatch.setattr(libcst, "parse_expression", stumbles)
-    assert doubt("f'{a}'", literal) == (False, "libcst cannot parse this literal: ValueError: no")
+    assert find_doubt("f'{a}'", literal) == (False, "libcst cannot parse this literal: ValueError: no")
     monkeypatch.undo()
     monkeypatch.setattr(libcst, "parse_expression", lambda _source: libcst.Name("a"))
-    assert doubt("f'{a}'", literal) == (False, "libcst cannot parse this literal: it is a Name to libcst")
-    monkeypatch.setattr(libcst_check, "seen_by_libcst", lambda _source: ("f", "'", "a"))
-    assert doubt("f'{a}'", literal) == (True, "libcst reads another structure in this f-string")
+    assert find_doubt("f'{a}'", literal) == (False, "libcst cannot parse this literal: it is a Name to libcst")
+    monkeypatch.setattr(libcst_check, "parse_with_libcst", lambda _source: ("f", "'", "a"))
+    assert find_doubt("f'{a}'", literal) == (True, "libcst reads another structure in this f-string")
 
 
 _TEXT = 'd = {"a": 1}\nx = f"{d["a"]}"\ny = f"{d["a"]}"\n'
@@ -89,11 +89,11 @@ _TEXT = 'd = {"a": 1}\nx = f"{d["a"]}"\ny = f"{d["a"]}"\n'
 def test_a_doubt_takes_the_repair_and_a_note_stays(says: tuple[bool, str], edits: int, reason: str, note: str) -> None:
     asked: list[str] = []
 
-    def second(text: str, literal: Nested) -> tuple[bool, str]:
+    def second(text: str, literal: FString) -> tuple[bool, str]:
         asked.append(text[literal.start : literal.end])
         return says
 
-    made = plan(_TEXT, 11, second)
+    made = plan_rewrite(_TEXT, 11, second)
 
     assert asked == ['f"{d["a"]}"'] * 2
     assert sum(len(fix.edits) for fix in made.fixes) == edits
@@ -103,7 +103,7 @@ def test_a_doubt_takes_the_repair_and_a_note_stays(says: tuple[bool, str], edits
 
 def test_nobody_is_asked_where_nothing_is_repaired() -> None:
     code = "x = f\"{a != '\\n'=}\"\n"
-    hopeless = plan(code, 11, lambda _text, _literal: (True, "asked"))
+    hopeless = plan_rewrite(code, 11, lambda _text, _literal: (True, "asked"))
 
     assert [fix.edits for fix in hopeless.fixes] == [()]
     assert {fix.reason for fix in hopeless.fixes} != {"asked"}
@@ -113,28 +113,28 @@ def test_only_what_was_chosen_is_repaired() -> None:
     first, second = (one.range for one in judge(_TEXT, 11))
 
     for chosen, expected in (((first,), 1), ((second,), 1), ((first, second), 2), ((), 2)):
-        made = plan(_TEXT, 11, only=chosen)
+        made = plan_rewrite(_TEXT, 11, only=chosen)
         assert made.after.count("d['a']") == expected
-        assert [fix.judged.range for fix in made.fixes] == list(chosen or (first, second))
-    assert "x = f\"{d['a']}\"" in plan(_TEXT, 11, only=(first,)).after
+        assert [fix.verdict.range for fix in made.fixes] == list(chosen or (first, second))
+    assert "x = f\"{d['a']}\"" in plan_rewrite(_TEXT, 11, only=(first,)).after
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_what_is_put_before_ends_its_line_as_the_others(newline: str) -> None:
     text = "x = f\"{chr(10).join(a)}\" + f\"{'\\n'.join(a)}{'\\t'.join(a)}\"\n".replace("\n", newline)
-    made = plan(text, 11)
+    made = plan_rewrite(text, 11)
 
     assert made.lifted
     assert made.after.count(newline) == 1 + len(made.lifted)
-    bare = plan("x = f\"{'\\n'.join(a)}\"", 11)
+    bare = plan_rewrite("x = f\"{'\\n'.join(a)}\"", 11)
     assert bare.after.count("\n") == len(bare.lifted) == 1
 
 
 def test_names_are_not_taken_twice() -> None:
     two = "x = f\"{'\\n a'.join(b)}\"\ny = f\"{'\\n c'.join(b)}\"\n"
-    made = plan(two, 11)
+    made = plan_rewrite(two, 11)
 
     assert len(set(made.lifted)) == 2
     assert len(made.lifted) == 2
-    taken = plan("_text = 1\n" + two, 11)
+    taken = plan_rewrite("_text = 1\n" + two, 11)
     assert "_text" not in taken.lifted

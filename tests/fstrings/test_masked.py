@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from buildguard.fstrings.rules import judge, masked
+from buildguard.fstrings.rules import judge, mask_fstrings
 from tests.fstrings.test_prefilter import _REFUSED
 
 _BEHIND = " + later(1)"
@@ -26,7 +26,7 @@ def test_what_is_behind_stays_where_it_is(code: str, newline: str) -> None:
     text = f"first = 1\n{code}{_BEHIND}\n{code}{_BEHIND} + {code.removeprefix('x = ')}{_BEHIND}\nlast = 1\n"
     text = text.replace("\n", newline)
 
-    emptied = masked(text, 8)
+    emptied = mask_fstrings(text, 8)
 
     assert _places(emptied) == _places(text)
     assert len(re.findall(newline, emptied)) == len(re.findall(newline, text))
@@ -36,12 +36,12 @@ def test_what_is_behind_stays_where_it_is(code: str, newline: str) -> None:
 
 def test_what_is_not_refused_is_left_alone() -> None:
     text = "x = f'{a}' + f'{f\"{b}\"}'\n"
-    assert masked(text, 8) == text
-    assert masked('x = f"{d["a"]}"\n', 12) == 'x = f"{d["a"]}"\n'
-    assert masked('x = f"{d["a"]}"; y\n', 11) == 'x = f""        ; y\n'
-    assert masked('x = f"""{d["""a"""]}\n """; y\n', 11) == 'x = f"\\\n   "; y\n'
-    assert masked('x = f"{d[\n1]}"; y\n', 11) == 'x = f"\\\n   "; y\n'
-    assert masked('x = f"{a\n}"; y\n', 11) == 'x = f"\\\n "; y\n'
+    assert mask_fstrings(text, 8) == text
+    assert mask_fstrings('x = f"{d["a"]}"\n', 12) == 'x = f"{d["a"]}"\n'
+    assert mask_fstrings('x = f"{d["a"]}"; y\n', 11) == 'x = f""        ; y\n'
+    assert mask_fstrings('x = f"""{d["""a"""]}\n """; y\n', 11) == 'x = f"\\\n   "; y\n'
+    assert mask_fstrings('x = f"{d[\n1]}"; y\n', 11) == 'x = f"\\\n   "; y\n'
+    assert mask_fstrings('x = f"{a\n}"; y\n', 11) == 'x = f"\\\n "; y\n'
 
 
 def test_each_finding_shows_its_own_line_and_says_something() -> None:

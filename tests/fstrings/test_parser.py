@@ -12,16 +12,16 @@ import pytest
 from buildguard.fstrings.parser import (
     DEEPEST,
     OPENING,
-    Field,
-    Nested,
-    Plain,
-    Reader,
-    Text,
-    TooDeep,
+    FString,
+    LiteralReader,
+    LiteralText,
+    OvernestedString,
+    PlainString,
+    ReplacementField,
+    find_suspects,
     is_field_prefix,
     openings,
     read,
-    suspects,
     token_end,
 )
 from tests.conftest import interpreter
@@ -73,27 +73,27 @@ def _trees(version: str, codes: list[str]) -> list[Any]:
     return found
 
 
-def _seen(code: str, parts: Iterable[Text | Field]) -> Iterator[list[Any]]:
+def _seen(code: str, parts: Iterable[LiteralText | ReplacementField]) -> Iterator[list[Any]]:
     """Fields as the syntax tree has them: where, the letter of the conversion, those of the spec, those in the code."""
     for part in parts:
-        if isinstance(part, Field):
+        if isinstance(part, ReplacementField):
             letter = code[part.conversion] if part.conversion >= 0 else ""
             if part.equal >= 0 and not letter and part.spec is None:
                 letter = "r"
-            inner = [one for token in part.tokens if isinstance(token, Nested) for one in _seen(code, token.parts)]
+            inner = [one for token in part.tokens if isinstance(token, FString) for one in _seen(code, token.parts)]
             yield [part.start, part.end, letter, list(_seen(code, part.spec or ())), inner]
 
 
-def _side_by_side(code: str) -> Iterator[Nested | Plain | None]:
+def _side_by_side(code: str) -> Iterator[FString | PlainString | None]:
     """The literals that are one to Python; None for what cannot be read."""
     at = 0
     while at < len(code) and (found := _OPENING.match(code, at)) is not None:
         literal: Any = None
         if is_field_prefix(found["prefix"]):
-            literal = Reader(code).read(found)
+            literal = LiteralReader(code).read(found)
         else:
             end = token_end(code, found.end(), found["quote"])
-            literal = Plain(at, found["prefix"] or "", found["quote"], end) if end is not None else None
+            literal = PlainString(at, found["prefix"] or "", found["quote"], end) if end is not None else None
         yield literal
         at = literal.end if literal is not None else len(code)
         at += len(_SPACE.findall(code, at)[0])
@@ -111,7 +111,7 @@ def test_fields_are_those_of_the_syntax_tree(version: str) -> None:
             seen: list[list[Any]] = []
             for literal in _side_by_side(code):
                 assert literal is not None, code
-                seen += _seen(code, literal.parts) if isinstance(literal, Nested) else []
+                seen += _seen(code, literal.parts) if isinstance(literal, FString) else []
             if seen != tree and version == "3.13" and re.search(r"\}[^{}]*\{\{", code):
                 continue  # 3.13.0 reads doubled braces behind a field of a format spec as text; other releases do not
             assert seen == tree, code
@@ -120,14 +120,14 @@ def test_fields_are_those_of_the_syntax_tree(version: str) -> None:
 
 def _told(code: str, part: Any) -> Any:
     """What was read, as the pieces of the source that it names."""
-    if isinstance(part, Text):
+    if isinstance(part, LiteralText):
         return code[part.start : part.end]
-    if isinstance(part, Nested):
+    if isinstance(part, FString):
         return (part.prefix, part.quote, *(_told(code, one) for one in part.parts))
-    if isinstance(part, Plain):
+    if isinstance(part, PlainString):
         assert code[part.start : part.end] == f"{part.prefix}{part.quote}{code[part.body]}{part.quote}"
         return (part.prefix, code[part.body])
-    if not isinstance(part, Field):
+    if not isinstance(part, ReplacementField):
         return f"{part.kind} {code[part.start : part.end]}"
     assert min(part.equal, part.conversion) >= -1
     spec = None if part.spec is None else tuple(_told(code, one) for one in part.spec)
@@ -200,12 +200,12 @@ def test_what_no_python_reads(code: str) -> None:
 
 def test_suspects_are_the_outermost_in_order() -> None:
     text = "a = \"f'{b['c']}'\"; d = f'{e[f'{g}']}'; h = ' \\' f{'; i = rf'{j['k']}'; l = f'{)'; m = t'{n['o']}'\n"
-    assert [text[one.start : one.end] for one in suspects(text)] == [
+    assert [text[one.start : one.end] for one in find_suspects(text)] == [
         "f'{e[f'{g}']}'",
         "rf'{j['k']}'",
         "t'{n['o']}'",
     ]
-    assert list(suspects("a = b''; c = '\nd = f'{e['g']}'")) == []  # behind what does not end nothing is read
+    assert list(find_suspects("a = b''; c = '\nd = f'{e['g']}'")) == []  # behind what does not end nothing is read
 
 
 def test_what_older_tokenizers_find() -> None:
@@ -219,7 +219,7 @@ def test_patience_has_an_end(broken: int, found: bool) -> None:
     """Each of them is read to the end of the source, and again: a source of nothing else would take for ever."""
     good = "f'{a['b']}'"
     text = "f'''{('''\n" * broken + good
-    assert [text[one.start : one.end] for one in suspects(text)] == [good] * found
+    assert [text[one.start : one.end] for one in find_suspects(text)] == [good] * found
 
 
 def _deep(levels: int) -> str:
@@ -230,9 +230,9 @@ def test_the_deepest() -> None:
     assert read(_deep(DEEPEST)) is not None
     assert read(_deep(DEEPEST + 1)) is None
     behind = f"x = {_deep(DEEPEST + 1)}\ny = 1\n"
-    assert list(suspects(behind)) == [TooDeep(4, behind.index("\n"))]
+    assert list(find_suspects(behind)) == [OvernestedString(4, behind.index("\n"))]
     last = behind[: behind.index("\n")]
-    assert list(suspects(last)) == [TooDeep(4, len(last))]
+    assert list(find_suspects(last)) == [OvernestedString(4, len(last))]
 
 
 @pytest.mark.parametrize("before", ["", "{a}" * 200, "{a:{b}}" * 3], ids=["nothing", "many", "deep"])
@@ -241,4 +241,4 @@ def test_the_deepest_format_spec(before: str) -> None:
     deep = "f'" + before + "{x:" * 160 + "}" * 160 + "'"
     assert read(deep) is not None
     deeper = "f'" + before + "{x:" * 161 + "}" * 161 + "'"
-    assert list(suspects(deeper)) == [TooDeep(0, len(deeper))]
+    assert list(find_suspects(deeper)) == [OvernestedString(0, len(deeper))]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from buildguard.codes import RULE_ERRORS
 from buildguard.fstrings import rules
-from buildguard.fstrings.fix_plan import plan
-from buildguard.fstrings.libcst_check import UnreadableError, seen_by_libcst, seen_in_text
+from buildguard.fstrings.fix_plan import plan_rewrite
+from buildguard.fstrings.libcst_check import UnreadableError, parse_with_libcst, parse_with_rules
 from buildguard.fstrings.parser import read
 from buildguard.fstrings.prefilter import may_be_refused, may_nest
 from tests.oracle import doubt, refusals
@@ -54,7 +54,7 @@ def test_no_miss_and_no_false_alarm(random: Random) -> None:
 @given(st.randoms(use_true_random=False))
 def test_every_fix_is_legal_everywhere_and_means_the_same(random: Random) -> None:
     sources = _draw(random)
-    plans = [plan(source, 11) for source in sources]
+    plans = [plan_rewrite(source, 11) for source in sources]
     fixed = [made for made in plans if made.fixes and not any(fix.reason for fix in made.fixes)]
     before, after = [made.before for made in fixed], [made.after for made in fixed]
     legal = refusals("3.13", before)
@@ -65,7 +65,7 @@ def test_every_fix_is_legal_everywhere_and_means_the_same(random: Random) -> Non
             assert not now or was or "field 'value' is required" in now, (made.before, made.after)
     for made, was in zip(fixed, legal, strict=True):
         assert was or not doubt("3.13", made.before, made.after, made.lifted), (made.before, made.after)
-        assert plan(made.after, 11).fixes == ()
+        assert plan_rewrite(made.after, 11).fixes == ()
 
 
 @_some
@@ -78,10 +78,10 @@ def test_libcst_sees_the_same_structure(random: Random) -> None:
         if literal is None or r"\N{" in source:  # which libcst takes for a field, in a format spec
             continue
         try:
-            theirs = seen_by_libcst(source)
+            theirs = parse_with_libcst(source)
         except UnreadableError:
             continue
-        assert theirs == seen_in_text(source, literal), source
+        assert theirs == parse_with_rules(source, literal), source
 
 
 def test_most_of_what_can_be_written_otherwise_is_fixed() -> None:
@@ -91,7 +91,7 @@ def test_most_of_what_can_be_written_otherwise_is_fixed() -> None:
     sources = [programs.program() for _ in range(2000)]
     old, new, newer = (refusals(version, sources) for version in ("3.11", "3.12", "3.13"))
     broken = [source for at, source in enumerate(sources) if old[at] and not new[at] and not newer[at]]
-    reasons = [[fix.reason for fix in plan(source, 11).fixes if fix.reason] for source in broken]
+    reasons = [[fix.reason for fix in plan_rewrite(source, 11).fixes if fix.reason] for source in broken]
     left = [said for said in reasons if any("the text of a `=` field" not in reason for reason in said)]
 
     assert len(broken) > 500

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.fstrings.fix_plan import plan
-from buildguard.fstrings.parser import Field, Nested, Text
+from buildguard.fstrings.fix_plan import plan_rewrite
+from buildguard.fstrings.parser import FString, LiteralText, ReplacementField
 from tests.fstrings.grammar import literal
 from tests.oracle import doubt, refusals
 
@@ -46,7 +46,7 @@ _ROWS: list[list[Any]] = json.loads(_KEPT.read_text("utf-8")) if _KEPT.is_file()
 
 def _row(source: str) -> list[Any]:
     """A source, what became of it, the names that it binds, and why it was left alone."""
-    made = plan(source, 11)
+    made = plan_rewrite(source, 11)
     (fix,) = made.fixes
     return [source, made.after, list(made.lifted), fix.reason]
 
@@ -77,10 +77,10 @@ def test_no_repair_relies_on_how_a_witness_prints_an_equal_field() -> None:
     for source, _after, _names, reason in _ROWS:
         if reason:
             continue
-        (fix,) = plan(source, 11).fixes
-        assert isinstance(fix.judged.literal, Nested)
+        (fix,) = plan_rewrite(source, 11).fixes
+        assert isinstance(fix.verdict.literal, FString)
         texts = [
-            source[field.start + 1 : field.equal] for field in _fields(fix.judged.literal.parts) if field.equal >= 0
+            source[field.start + 1 : field.equal] for field in _fields(fix.verdict.literal.parts) if field.equal >= 0
         ]
         bare = [re.sub(r"#[^\r\n]*", "", text) for text in texts]
         assert not [text for text in bare if "\\" in text], source
@@ -88,14 +88,14 @@ def test_no_repair_relies_on_how_a_witness_prints_an_equal_field() -> None:
     assert seen > 50
 
 
-def _fields(parts: Iterable[Text | Field]) -> Iterator[Field]:
+def _fields(parts: Iterable[LiteralText | ReplacementField]) -> Iterator[ReplacementField]:
     """Every field, those of nested f-strings and of format specs included."""
     for part in parts:
-        if isinstance(part, Field):
+        if isinstance(part, ReplacementField):
             yield part
             yield from _fields(part.spec or ())
             for token in part.tokens:
-                if isinstance(token, Nested):
+                if isinstance(token, FString):
                     yield from _fields(token.parts)
 
 
@@ -108,7 +108,7 @@ def _made() -> list[list[Any]]:
         for version in ("3.12", "3.13"):
             sources = [one for one, said in zip(sources, refusals(version, sources), strict=True) if not said]
         sources = [one for one, said in zip(sources, refusals("3.11", sources), strict=True) if said]
-        found.update(dict.fromkeys(one for one in sources if len(plan(one, 11).fixes) == 1))
+        found.update(dict.fromkeys(one for one in sources if len(plan_rewrite(one, 11).fixes) == 1))
     return [_row(source) for source in [*found][:_COUNT]]
 
 

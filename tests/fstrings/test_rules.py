@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from buildguard.check.suppressions import ignores
-from buildguard.fstrings.rules import Lines, findings, judge
+from buildguard.check.suppressions import find_ignores
+from buildguard.fstrings.rules import LineIndex, findings, judge
 from buildguard.fstrings.statements import statements
 from buildguard.project import source_text
 from tests.oracle import refusals
@@ -176,7 +176,7 @@ def test_any_mix_of_nesting_is_read_or_refused(opening: str, closing: str) -> No
 
         assert not findings(source.encode(), 13) or refusals("3.13", [source]) != [""] or levels > 50
         assert bool(findings(source.encode(), 11)) or opening == "{[{("
-        assert source_text.decoded(source.encode()) == source
+        assert source_text.decode_source(source.encode()) == source
 
 
 def test_hostile_sources_end_soon() -> None:
@@ -188,16 +188,16 @@ def test_hostile_sources_end_soon() -> None:
         "f'" + "{x:" * 50_000,
         "\\" * 500_000 + "f'{x}'",
     ):
-        assert source_text.decoded(source.encode()) is not None
+        assert source_text.decode_source(source.encode()) is not None
         for _one in judge(source, 11):
             pass
         assert len(statements(source)) == 1
-        assert ignores(source.encode() + b"  # buildguard: ignore[BG205]") is not None
+        assert find_ignores(source.encode() + b"  # buildguard: ignore[BG205]") is not None
 
 
 def _under(source: str, where: tuple[int | None, ...]) -> str:
     lines = source.split("\n")
     starts = [sum(len(line) + 1 for line in lines[:at]) for at in range(len(lines))]
     line, column, end_line, end_column = (number or 0 for number in where)
-    assert Lines(source).range(starts[line - 1] + column - 1, starts[end_line - 1] + end_column - 1) == where
+    assert LineIndex(source).range(starts[line - 1] + column - 1, starts[end_line - 1] + end_column - 1) == where
     return source[starts[line - 1] + column - 1 : starts[end_line - 1] + end_column - 1]

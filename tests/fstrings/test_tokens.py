@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from buildguard.fstrings.parser import Field, Nested, read
+from buildguard.fstrings.parser import FString, ReplacementField, read
 from buildguard.fstrings.tokens import chains
 
 
-def _field(code: str) -> Field:
+def _field(code: str) -> ReplacementField:
     literal = read(code)
-    assert isinstance(literal, Nested)
-    (field,) = (part for part in literal.parts if isinstance(part, Field))
+    assert isinstance(literal, FString)
+    (field,) = (part for part in literal.parts if isinstance(part, ReplacementField))
     return field
 
 

@@ -22,9 +22,17 @@ import pytest
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import auth
 from buildguard.gcp.emulator.faults import Faults
-from buildguard.gcp.emulator.http import Handler, Web
+from buildguard.gcp.emulator.http import Handler, HttpServer
 from buildguard.gcp.emulator.storage import StorageServer
-from buildguard.gcp.storage import ChangedError, Hashes, Storage, Stored, Url, default_bucket, hashes_of
+from buildguard.gcp.storage import (
+    ChangedError,
+    ObjectHashes,
+    ObjectUrl,
+    StorageClient,
+    StoredObject,
+    default_bucket,
+    hashes_of,
+)
 from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
@@ -81,8 +89,8 @@ def _closed() -> Iterator[None]:
     _open.close()
 
 
-def _storage() -> Storage:
-    return _open.enter_context(Storage())
+def _storage() -> StorageClient:
+    return _open.enter_context(StorageClient())
 
 
 def _file(folder: Path, size: int, seed: int = 1) -> Path:
@@ -91,7 +99,7 @@ def _file(folder: Path, size: int, seed: int = 1) -> Path:
     return file
 
 
-def _downloaded(storage: Storage, stored: Any) -> tuple[str, bytes]:
+def _downloaded(storage: StorageClient, stored: Any) -> tuple[str, bytes]:
     out = io.BytesIO()
     return storage.download(stored, out), out.getvalue()
 
@@ -110,10 +118,10 @@ def test_what_was_sent_lies_there_and_comes_back(
     sent = _storage().upload(file, _BUCKET, "source/a b#é.tgz", seen.append)
 
     assert not sent.reused
-    assert sent.stored.hashes == hashes_of(file)
-    assert sent.stored.hashes.md5 == hashlib.md5(file.read_bytes()).hexdigest()
+    assert sent.uploaded.hashes == hashes_of(file)
+    assert sent.uploaded.hashes.md5 == hashlib.md5(file.read_bytes()).hexdigest()
     assert max(seen) == size
-    digest, data = _downloaded(_storage(), sent.stored)
+    digest, data = _downloaded(_storage(), sent.uploaded)
     assert data == file.read_bytes()
     assert digest == hashlib.sha256(data).hexdigest()
 
@@ -125,8 +133,8 @@ def test_the_same_with_an_emulator_of_others(tmp_path: Path, size: int) -> None:
 
     sent = _storage().upload(file, _BUCKET, "source/a.tgz")
 
-    assert sent.stored.hashes == hashes_of(file)
-    assert _downloaded(_storage(), _storage().look(Url(_BUCKET, "source/a.tgz", 0)))[1] == file.read_bytes()
+    assert sent.uploaded.hashes == hashes_of(file)
+    assert _downloaded(_storage(), _storage().look(ObjectUrl(_BUCKET, "source/a.tgz", 0)))[1] == file.read_bytes()
 
 
 def test_a_twin_is_reused_and_another_one_replaced(server: Callable[..., StorageServer], tmp_path: Path) -> None:
@@ -136,11 +144,11 @@ def test_a_twin_is_reused_and_another_one_replaced(server: Callable[..., Storage
     twin = _storage().upload(_file(tmp_path, 1000), _BUCKET, "a")
     other = _storage().upload(_file(tmp_path, 1000, seed=2), _BUCKET, "a")
 
-    assert twin == (first.stored, True, None)
-    assert other.replaced == first.stored
-    assert other.stored.generation > first.stored.generation
+    assert twin == (first.uploaded, True, None)
+    assert other.replaced == first.uploaded
+    assert other.uploaded.generation > first.uploaded.generation
     # the one that was there can still be had by its generation
-    assert _downloaded(_storage(), first.stored)[1] == _file(tmp_path, 1000).read_bytes()
+    assert _downloaded(_storage(), first.uploaded)[1] == _file(tmp_path, 1000).read_bytes()
 
 
 @pytest.mark.parametrize("size", [1000, 9 << 20])
@@ -157,7 +165,7 @@ def test_damage_on_the_way_is_never_a_success(
     assert raised.value.exit_code == 1
     assert raised.value.hint
     again = _storage().upload(file, _BUCKET, "a")  # the next try replaces what lies there
-    assert again.stored.hashes == hashes_of(file)
+    assert again.uploaded.hashes == hashes_of(file)
 
 
 @pytest.mark.parametrize("fault", ["http-503=2", "http-429=2"])
@@ -168,7 +176,7 @@ def test_passing_trouble_is_waited_out(
     server(fault)
     file = _file(tmp_path, size)
 
-    assert _storage().upload(file, _BUCKET, "a").stored.hashes == hashes_of(file)
+    assert _storage().upload(file, _BUCKET, "a").uploaded.hashes == hashes_of(file)
 
 
 def test_a_client_that_leaves_is_no_fault_of_the_emulator(
@@ -202,12 +210,12 @@ def test_what_is_not_there(server: Callable[..., StorageServer], tmp_path: Path)
     server()
 
     with pytest.raises(UnprovenError, match="No such object"):
-        _storage().look(Url(_BUCKET, "nothing", 0))
+        _storage().look(ObjectUrl(_BUCKET, "nothing", 0))
     with pytest.raises(UnprovenError, match="bucket does not exist"):
         _storage().upload(_file(tmp_path, 10), "nowhere-at-all", "a")
     sent = _storage().upload(_file(tmp_path, 10), _BUCKET, "a")
     with pytest.raises(UnprovenError, match="No such object"):
-        _storage().look(Url(_BUCKET, "a", sent.stored.generation + 1))
+        _storage().look(ObjectUrl(_BUCKET, "a", sent.uploaded.generation + 1))
 
 
 class _LoginPage(Handler):
@@ -226,12 +234,12 @@ class _LoginPage(Handler):
 
 
 def test_an_answer_that_is_none_of_googles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = Web(_LoginPage, "a login page")
+    page = HttpServer(_LoginPage, "a login page")
     monkeypatch.setenv(auth.STORAGE, page.address)
-    storage, stored = _storage(), Stored(_BUCKET, "a", 1, Hashes(9, "", "00000000"))
+    storage, stored = _storage(), StoredObject(_BUCKET, "a", 1, ObjectHashes(9, "", "00000000"))
 
     with pytest.raises(UnprovenError, match="the answer is none of Google's") as told:
-        storage.look(Url(_BUCKET, "a", 0))
+        storage.look(ObjectUrl(_BUCKET, "a", 0))
     assert "proxy" in told.value.hint
     with pytest.raises(UnprovenError):
         storage.upload(_file(tmp_path, 10), _BUCKET, "a")
@@ -261,7 +269,7 @@ def test_an_object_that_changes_while_it_is_fetched(server: Callable[..., Storag
     made.buckets._objects[key] = [one._replace(data=one.data[:-1] + b"?") for one in made.buckets._objects[key]]
 
     with pytest.raises(UnprovenError, match="cannot be had as it lies there: md5"):
-        _downloaded(_storage(), sent.stored)
+        _downloaded(_storage(), sent.uploaded)
 
 
 # ------------------------------------------------------------------------------------------ buckets
@@ -304,7 +312,7 @@ def sent(
     assert repo is not None
     archive = tmp_path / "sent.tgz"
     pack(commit_of(repo, "HEAD"), archive)
-    stored = _storage().upload(archive, _BUCKET, "source/x.tgz").stored
+    stored = _storage().upload(archive, _BUCKET, "source/x.tgz").uploaded
     return project, stored.url
 
 
@@ -327,7 +335,7 @@ def test_the_first_hop_that_changed_is_the_bucket(sent: tuple[Project, str], tmp
     (folder / "app/a.py").write_bytes(b"x = 1\r\n")
     archive = tmp_path / "other.tgz"
     subprocess.run(["tar", "-C", folder, "-czf", archive, "."], check=True)
-    url = _storage().upload(archive, _BUCKET, "source/y.tgz").stored.url
+    url = _storage().upload(archive, _BUCKET, "source/y.tgz").uploaded.url
 
     result = project.run("diff", "commit:HEAD", "dir:.", url.partition("#")[0], "--format", "json")
 
@@ -369,12 +377,12 @@ def test_an_object_that_is_not_there_is_unproven(sent: tuple[Project, str]) -> N
 )
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(UsageError, match="names no object"):
-        Url.parse(text)
+        ObjectUrl.parse(text)
 
 
 def test_addresses() -> None:
-    assert Url.parse("gs://bucket/a/b.tgz#12") == ("bucket", "a/b.tgz", 12)
-    assert Url.parse("gs://bucket/a/b.tgz") == ("bucket", "a/b.tgz", 0)
+    assert ObjectUrl.parse("gs://bucket/a/b.tgz#12") == ("bucket", "a/b.tgz", 12)
+    assert ObjectUrl.parse("gs://bucket/a/b.tgz") == ("bucket", "a/b.tgz", 0)
 
 
 @pytest.mark.parametrize(
@@ -392,7 +400,7 @@ def test_an_emulator_is_on_loopback_or_refused(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv(auth.STORAGE, address)
 
     with pytest.raises(UsageError):
-        Storage()
+        StorageClient()
 
 
 def test_a_service_account_is_impersonated_as_gcloud_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -435,17 +443,17 @@ _PLANTED = [
 
 @pytest.mark.parametrize("text", _PLANTED)
 def test_nothing_secret_is_said(text: str) -> None:
-    found = auth.said(Exception(f"request failed: {text} (400)"))
+    found = auth.error_text(Exception(f"request failed: {text} (400)"))
 
     assert "planted" not in found
     assert found.startswith("request failed: ")
 
 
 def test_hashes_name_what_differs() -> None:
-    ours = Hashes(3, "aa", "bb")
+    ours = ObjectHashes(3, "aa", "bb")
 
     assert ours.differs(ours) == ""
-    assert ours.differs(Hashes(3, "", "bb")) == ""  # a composed object has no md5
-    assert "size 3 was sent, 4 is there" in ours.differs(Hashes(4, "aa", "bb"))
-    assert "md5" in ours.differs(Hashes(3, "ab", "bb"))
-    assert "crc32c" in ours.differs(Hashes(3, "", "bc"))
+    assert ours.differs(ObjectHashes(3, "", "bb")) == ""  # a composed object has no md5
+    assert "size 3 was sent, 4 is there" in ours.differs(ObjectHashes(4, "aa", "bb"))
+    assert "md5" in ours.differs(ObjectHashes(3, "ab", "bb"))
+    assert "crc32c" in ours.differs(ObjectHashes(3, "", "bc"))

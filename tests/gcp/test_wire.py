@@ -16,7 +16,7 @@ from buildguard.errors import GuardError
 from buildguard.gcp import auth, storage
 from buildguard.gcp.emulator.faults import Faults
 from buildguard.gcp.emulator.storage import StorageServer
-from buildguard.gcp.storage import Storage, Url, hashes_of
+from buildguard.gcp.storage import ObjectUrl, StorageClient, hashes_of
 from tests.gcp.emulator.conftest import BUCKET
 
 if TYPE_CHECKING:
@@ -119,12 +119,12 @@ def server() -> Iterator[StorageServer]:
 def _up_and_down(server: StorageServer, file: Path) -> GuardError | None:
     """Upload, look, download: every answer that is no error is right."""
     try:
-        with Storage() as client:
+        with StorageClient() as client:
             sent = client.upload(file, BUCKET, file.name)
-            assert sent.stored.hashes == hashes_of(file)
+            assert sent.uploaded.hashes == hashes_of(file)
             assert server.buckets.get(BUCKET, file.name).data == file.read_bytes()
             out = io.BytesIO()
-            client.download(client.look(Url(BUCKET, file.name, 0)), out)
+            client.download(client.look(ObjectUrl(BUCKET, file.name, 0)), out)
             assert out.getvalue() == file.read_bytes()
     except GuardError as error:
         return error

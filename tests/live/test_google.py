@@ -14,11 +14,11 @@ import pytest
 
 from buildguard.check.run import check
 from buildguard.errors import UnprovenError
-from buildguard.gcp.build_log import Tail
-from buildguard.gcp.cloud_build import CloudBuild, source_of
-from buildguard.gcp.storage import Storage, Url
+from buildguard.gcp.build_log import LogTail
+from buildguard.gcp.cloud_build import CloudBuildClient, source_of
+from buildguard.gcp.storage import ObjectUrl, StorageClient
 from buildguard.locate import locate
-from buildguard.project.request import Request
+from buildguard.project.request import CheckRequest
 from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
@@ -43,19 +43,19 @@ def _as_yourself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def storage() -> Iterator[Storage]:
-    with Storage(_PROJECT) as opened:
+def storage() -> Iterator[StorageClient]:
+    with StorageClient(_PROJECT) as opened:
         yield opened
 
 
 @pytest.fixture
-def cloud() -> Iterator[CloudBuild]:
-    with CloudBuild(_PROJECT) as opened:
+def cloud() -> Iterator[CloudBuildClient]:
+    with CloudBuildClient(_PROJECT) as opened:
         yield opened
 
 
 @pytest.fixture
-def sent(repository: Callable[..., Project], storage: Storage, tmp_path: Path) -> tuple[str, str]:
+def sent(repository: Callable[..., Project], storage: StorageClient, tmp_path: Path) -> tuple[str, str]:
     """An archive in the project's bucket: its address and SHA-256."""
     made = repository({"app/a.py": f"# {uuid.uuid4()}\n"})
     found = gits.repository_of(made.path)
@@ -67,8 +67,8 @@ def sent(repository: Callable[..., Project], storage: Storage, tmp_path: Path) -
     again = storage.upload(archive, bucket, f"source/{written.file_digest}.tgz")
     assert not first.reused
     assert again.reused, "if_generation_match=0 is honoured"
-    assert again.stored == first.stored
-    return first.stored.url, written.file_digest
+    assert again.uploaded == first.uploaded
+    return first.uploaded.url, written.file_digest
 
 
 def _step(script: str, **fields: Any) -> dict[str, Any]:
@@ -76,10 +76,10 @@ def _step(script: str, **fields: Any) -> dict[str, Any]:
 
 
 def test_provenance_outputs_and_images_are_told(
-    cloud: CloudBuild, storage: Storage, sent: tuple[str, str], tmp_path: Path
+    cloud: CloudBuildClient, storage: StorageClient, sent: tuple[str, str], tmp_path: Path
 ) -> None:
     url, sha256 = sent
-    bucket = Url.parse(url).bucket
+    bucket = ObjectUrl.parse(url).bucket
     place = f"gs://{bucket}/buildguard/live-{uuid.uuid4()}"
     lines: list[str] = []
     build = cloud.submit(
@@ -92,9 +92,9 @@ def test_provenance_outputs_and_images_are_told(
             "artifacts": {"objects": {"location": place, "paths": ["kept/*"]}},
         }
     )
-    tail = Tail(storage, build, lines.append)
+    tail = LogTail(storage, build, lines.append)
 
-    seen = cloud.wait(build, 600, told=lambda _seen: tail.more())
+    seen = cloud.wait(build, 600, report=lambda _seen: tail.more())
     tail.more()
 
     assert seen.status == "SUCCESS", seen.ending
@@ -106,7 +106,7 @@ def test_provenance_outputs_and_images_are_told(
     assert lines or tail.notes
 
 
-def test_a_failed_build_keeps_nothing(cloud: CloudBuild) -> None:
+def test_a_failed_build_keeps_nothing(cloud: CloudBuildClient) -> None:
     build = cloud.submit({"steps": [_step("printf told > $BUILDER_OUTPUT/output"), _step("exit 1")]})
 
     seen = cloud.wait(build, 600)
@@ -115,7 +115,7 @@ def test_a_failed_build_keeps_nothing(cloud: CloudBuild) -> None:
     assert not any(seen.outputs)
 
 
-def test_a_build_is_found_by_its_tag(cloud: CloudBuild) -> None:
+def test_a_build_is_found_by_its_tag(cloud: CloudBuildClient) -> None:
     tag = f"buildguard-live-{uuid.uuid4()}"
     build = cloud.submit({"steps": [_step("sleep 1")], "tags": [tag]})
     found = None
@@ -130,9 +130,9 @@ def test_a_build_is_found_by_its_tag(cloud: CloudBuild) -> None:
     assert cloud.cancel(build.id).status in {"CANCELLED", "SUCCESS"}
 
 
-def test_what_is_not_there_is_told(storage: Storage, cloud: CloudBuild) -> None:
+def test_what_is_not_there_is_told(storage: StorageClient, cloud: CloudBuildClient) -> None:
     with pytest.raises(UnprovenError):
-        storage.look(Url.parse(f"gs://{storage.ensure('', _PROJECT)}/source/nothing-{uuid.uuid4()}"))
+        storage.look(ObjectUrl.parse(f"gs://{storage.ensure('', _PROJECT)}/source/nothing-{uuid.uuid4()}"))
     with pytest.raises(UnprovenError):
         cloud.get(str(uuid.uuid4()))
 
@@ -149,7 +149,7 @@ def test_the_engine_end_to_end(repository: Callable[..., Project]) -> None:
         def tell(self, text: str) -> None:
             """Nobody listens."""
 
-    request = Request(cwd=made.path, engine="cloud", project=_PROJECT, verify_download=True)
+    request = CheckRequest(cwd=made.path, engine="cloud", project=_PROJECT, verify_download=True)
     report = check(request, locate(made.path, ()), Quiet())
 
     assert [one.path for one in report.diagnostics if one.severity == "error"] == ["app/b.py"]

@@ -42,7 +42,7 @@ from tests.conftest import missing
     ],
 )
 def test_final(text: str, arguments: dict[str, str], image: str, line: int) -> None:
-    found = dockerfile.final(text.encode(), arguments)
+    found = dockerfile.resolve_final_stage(text.encode(), arguments)
 
     assert found is not None
     assert (found.image, found.line) == (image, line)
@@ -51,14 +51,14 @@ def test_final(text: str, arguments: dict[str, str], image: str, line: int) -> N
 def test_target_stage() -> None:
     data = b"FROM python:3.9 AS dev\nFROM python:3.11 AS prod\nFROM dev AS test\n"
 
-    found = dockerfile.final(data, {}, "prod")
+    found = dockerfile.resolve_final_stage(data, {}, "prod")
 
     assert found is not None
     assert found.image == "python:3.11"
 
 
 def test_no_stage() -> None:
-    assert dockerfile.final(b"# nothing\nARG X=1\n", {}) is None
+    assert dockerfile.resolve_final_stage(b"# nothing\nARG X=1\n", {}) is None
 
 
 _LINES = st.lists(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildguard.check import image_promise
-from buildguard.engines.engine import Ready
+from buildguard.engines.engine import ReadyEngine
 from buildguard.project import dockerfile, image_layout
 from buildguard.project.target import PythonVersion, Target
 
@@ -13,7 +13,7 @@ _FILES = ["a.py", "pkg/b.py", "pkg/sub/c.py", "src/d.py", "backend/e.py", "requi
 
 
 def _layout(text: str, context: str = "", **arguments: str) -> dict[str, str]:
-    return image_layout.of_dockerfile(text.encode(), arguments, "", context, _FILES).twins
+    return image_layout.follow_dockerfile(text.encode(), arguments, "", context, _FILES).twins
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_context_below_the_root() -> None:
 def test_roots() -> None:
     text = b"FROM python:3.11\nCOPY a.py /usr/local/bin/\nCOPY . /app\nCOPY pkg /app/pkg\nCOPY src /srv/src\n"
 
-    found = image_layout.of_dockerfile(text, {}, "", "", _FILES)
+    found = image_layout.follow_dockerfile(text, {}, "", "", _FILES)
 
     assert found.roots == ("/app", "/srv/src", "/usr/local/bin/a.py")
 
@@ -81,7 +81,7 @@ def test_roots() -> None:
     ],
 )
 def test_the_best_match(paths: list[str], expected: tuple[str, str, bool] | None) -> None:
-    found = image_layout.best_match(paths, _FILES[:-1], {"", "pkg"})
+    found = image_layout.find_best_match(paths, _FILES[:-1], {"", "pkg"})
 
     assert (None if found is None else (found.root, found.prefix, found.certain)) == expected
 
@@ -125,9 +125,9 @@ def test_another_python(text: str, found: bool) -> None:
 )
 def test_promises(reference: str, declared: str | None, runs: str, count: int) -> None:
     version = PythonVersion.parse(declared) if declared is not None else None
-    ready = Ready("container", "image", f"CPython {runs}", runs, "", image=reference, image_id="sha256:x")
+    ready = ReadyEngine("container", "image", f"CPython {runs}", runs, "", image=reference, image_id="sha256:x")
 
-    found = image_promise.broken(Target(version, "Dockerfile:3"), ready)
+    found = image_promise.find_broken_promises(Target(version, "Dockerfile:3"), ready)
 
     assert len(found) == count
     for one in found:
@@ -136,7 +136,7 @@ def test_promises(reference: str, declared: str | None, runs: str, count: int) -
 
 
 def _doubts(text: str) -> dict[str, str]:
-    return dict(image_layout.of_dockerfile(f"FROM python:3.11\n{text}\n".encode(), {}, "", "", _FILES).doubts)
+    return dict(image_layout.follow_dockerfile(f"FROM python:3.11\n{text}\n".encode(), {}, "", "", _FILES).doubts)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_doubts_go_through_the_stages() -> None:
         "FROM b AS c\nFROM python:3.11\nCOPY --from=c /src/pkg /app/pkg\n"
     )
 
-    found = image_layout.of_dockerfile(text.encode(), {}, "", "", [*_FILES, "late.py"])
+    found = image_layout.follow_dockerfile(text.encode(), {}, "", "", [*_FILES, "late.py"])
 
     assert set(found.doubts) == {"pkg/b.py"}
     assert found.doubts["pkg/b.py"] == "RUN in line 3 may remove it"

@@ -40,7 +40,7 @@ from buildguard.project import image_reference
     ],
 )
 def test_promised(reference: str, version: str) -> None:
-    assert str(image_reference.promised(reference)) == version
+    assert str(image_reference.promised_version(reference)) == version
 
 
 @pytest.mark.parametrize(
@@ -69,5 +69,5 @@ def test_promised(reference: str, version: str) -> None:
     ],
 )
 def test_untold(reference: str) -> None:
-    assert image_reference.promised(reference) is None
-    assert image_reference.why_untold(reference)
+    assert image_reference.promised_version(reference) is None
+    assert image_reference.why_version_unknown(reference)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.errors import UnprovenError
-from buildguard.project.source_archive import Packed, pack
+from buildguard.project.source_archive import PackedArchive, pack
 from buildguard.stages import manifest
 from buildguard.stages.archives import gzip as archives_gzip
 from buildguard.stages.archives import reader, writer
-from buildguard.stages.archives.writer import Item
+from buildguard.stages.archives.writer import ArchiveItem
 from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from tests.compare import damage
@@ -54,7 +54,7 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def _packed(repo: Path, out: Path, **options: Any) -> Packed:
+def _packed(repo: Path, out: Path, **options: Any) -> PackedArchive:
     repository = gits.repository_of(repo)
     assert repository is not None
     return pack(commit_of(repository, "HEAD"), out, **options)
@@ -241,7 +241,7 @@ def test_a_compressor_that_loses_bytes_is_caught(
     monkeypatch.setattr(archives_gzip, "_library", lambda: (library, 1))
 
     with pytest.raises(UnprovenError, match="unpacks to something else"):
-        writer.write(tmp_path / "x.tgz", [Item(b"a.py", manifest.FILE, os.urandom(5 << 20), 1)], [], 1)
+        writer.write_archive(tmp_path / "x.tgz", [ArchiveItem(b"a.py", manifest.FILE, os.urandom(5 << 20), 1)], [], 1)
 
 
 @pytest.mark.parametrize("standard", [False, True])
@@ -251,9 +251,9 @@ def test_many_pieces_are_one_member(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(archives_gzip, "_library", lambda: (zlib, 4))
     once = os.urandom(20_000)
     contents = [once * 60, b"", once, os.urandom(3 << 20), *(once[at:] for at in range(0, 20_000, 1000))]
-    items = [Item(b"f%03d" % number, manifest.FILE, one, 1) for number, one in enumerate(contents)]
+    items = [ArchiveItem(b"f%03d" % number, manifest.FILE, one, 1) for number, one in enumerate(contents)]
 
-    written = writer.write(tmp_path / "x.tgz", items, [], 1)
+    written = writer.write_archive(tmp_path / "x.tgz", items, [], 1)
 
     data = (tmp_path / "x.tgz").read_bytes()
     inside = gzip.decompress(data)
@@ -278,14 +278,14 @@ def test_a_disk_that_loses_bytes_is_caught(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "fsync", fsync)
 
     with pytest.raises(UnprovenError, match="does not hold what was written"):
-        writer.write(tmp_path / "x.tgz", [Item(b"a.py", manifest.FILE, os.urandom(500), 1)], [], 1)
+        writer.write_archive(tmp_path / "x.tgz", [ArchiveItem(b"a.py", manifest.FILE, os.urandom(500), 1)], [], 1)
 
 
 def test_a_full_disk_is_no_archive() -> None:
     from pathlib import Path
 
     with pytest.raises(UnprovenError, match="could not be written"):
-        writer.write(Path("/dev/full"), [Item(b"a.py", manifest.FILE, b"x", 1)], [], 1)
+        writer.write_archive(Path("/dev/full"), [ArchiveItem(b"a.py", manifest.FILE, b"x", 1)], [], 1)
 
 
 def test_without_the_fast_library_the_tar_is_the_same(

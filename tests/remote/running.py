@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.source_archive import pack
 from buildguard.stages import manifest as manifests
-from buildguard.stages.filesystem_snapshot import Disk
+from buildguard.stages.filesystem_snapshot import DiskSnapshotter
 from buildguard.stages.git_objects import commit_of
 from buildguard.stages.manifest import Manifest
 from buildguard.system import git
@@ -83,7 +83,7 @@ def run(
 
 def carry(workspace: Path) -> str:
     """Write the manifest of a workspace into it, as an archive carries it; returns the root digest."""
-    snapshot = Disk("dir:.", workspace, None).snapshot()
+    snapshot = DiskSnapshotter("dir:.", workspace, None).snapshot()
     manifest = Manifest(snapshot.manifest.entries.values())
     (workspace / os.fsdecode(manifests.CARRIED)).parent.mkdir(exist_ok=True)
     (workspace / os.fsdecode(manifests.CARRIED)).write_bytes(manifest.rows())

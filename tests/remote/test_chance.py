@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 from buildguard.remote import build_step
-from buildguard.remote.workspace import listed
+from buildguard.remote.workspace import scan_workspace
 from buildguard.stages.manifest import CARRIED
 from tests.compare import chance
 from tests.remote.running import carry
@@ -26,13 +26,13 @@ def test_no_damage_is_identical_and_nothing_else_is_damage(tmp_path: Path, monke
         chance.tree(tree, rng)
         digest = carry(tree)
         monkeypatch.chdir(tree)
-        clean = build_step._proven(listed(), digest)
+        clean = build_step._prove_bytes(scan_workspace(), digest)
         assert (clean.differences, clean.unproven, clean.wrong, clean.digest) == ((), (), "", digest), seed
         before = chance.seen(tree)
 
         ways.add(chance.damage(tree, rng))
 
-        damaged = build_step._proven(listed(), digest)
+        damaged = build_step._prove_bytes(scan_workspace(), digest)
         after = chance.seen(tree)
         expected = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
         if CARRIED in expected:
@@ -65,5 +65,7 @@ def test_what_lies_where_nobody_looks(tmp_path: Path, monkeypatch: pytest.Monkey
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
 
-        assert [os.fsdecode(one.path) for one in build_step._proven(listed(), digest).differences] == [name]
+        assert [os.fsdecode(one.path) for one in build_step._prove_bytes(scan_workspace(), digest).differences] == [
+            name
+        ]
         path.unlink()

@@ -17,8 +17,8 @@ from buildguard.engines import cloud_driver_script, cloud_request, cloud_results
 from buildguard.engines.engine import Source
 from buildguard.engines.pool import Pool, source_of
 from buildguard.engines.transport import LocalSite
-from buildguard.engines.verify_interpreter import probe_text, questions
-from buildguard.engines.worker import Limits
+from buildguard.engines.verify_interpreter import probe_text, verification_sources
+from buildguard.engines.worker import ProbeLimits
 from buildguard.errors import UnprovenError
 from buildguard.gcp.build_log import StepLogs
 from buildguard.remote.manifest_rows import QUESTIONS
@@ -29,7 +29,7 @@ from tests.conftest import answers as answered
 from tests.traced import interpreting
 
 if TYPE_CHECKING:
-    from buildguard.engines.cloud_results import Told
+    from buildguard.engines.cloud_results import ProbeResults
 
 _DEEP = f"x = {'-' * 200_000}1\n".encode()
 
@@ -66,8 +66,8 @@ def _drive(version: str, folder: Path, shares: int = 1, more: tuple[bytes, ...] 
     return outputs
 
 
-def _told(folder: Path, outputs: list[bytes]) -> Told:
-    return cloud_results.told(
+def _told(folder: Path, outputs: list[bytes]) -> ProbeResults:
+    return cloud_results.read_results(
         0, outputs, len(outputs), lambda name: (folder / ".buildguard/answers" / name).read_bytes()
     )
 
@@ -86,7 +86,7 @@ def test_the_same_outcomes_as_the_interpreter_engine(version: str, workspace: Pa
     aside = b"def f[T](): pass\n"
     (workspace / QUESTIONS.decode()).parent.mkdir()
     (workspace / QUESTIONS.decode()).write_bytes(b"%d\n%b" % (len(aside), aside))
-    feature = tuple(one.data for one in questions())
+    feature = tuple(one.data for one in verification_sources())
 
     told = _told(workspace, _drive(version, workspace, shares=2, more=feature))
 
@@ -94,7 +94,7 @@ def test_the_same_outcomes_as_the_interpreter_engine(version: str, workspace: Pa
     asked = [one for one in sources if one.data != b"no source\n"]
     executable = Path(sys.executable) if interpreting(version, interpreter(version))[1] else interpreter(version)
     command = [str(executable), "-I", "-S", "-B", "-c", probe_text()]
-    pool = Pool(LocalSite(lambda memory: [*command, str(memory)]), 2, Limits())
+    pool = Pool(LocalSite(lambda memory: [*command, str(memory)]), 2, ProbeLimits())
     try:
         expected = {asked[one.number].number: one for one in answered(pool.run, [one.data for one in asked])}
     finally:
@@ -167,7 +167,7 @@ def test_a_driver_that_arrives_changed_does_not_run(version: str, workspace: Pat
 
 
 def test_arguments_keep_to_what_cloud_build_takes() -> None:
-    arguments = cloud_driver_script.arguments(99, 7, 8, tuple(one.data for one in questions()))
+    arguments = cloud_driver_script.arguments(99, 7, 8, tuple(one.data for one in verification_sources()))
 
     assert len(arguments) < 100
     assert max(map(len, arguments)) <= 4000
@@ -198,12 +198,12 @@ def test_whatever_is_cut_or_changed_is_refused(workspace: Path) -> None:
             data[at] ^= 1 << chance.randrange(8)
         broken = {**files, name: bytes(data)}
         with pytest.raises(UnprovenError):
-            cloud_results.told(0, outputs, 1, broken.__getitem__)
+            cloud_results.read_results(0, outputs, 1, broken.__getitem__)
         # even where its digest were to fit, nothing else than an answer is one
         words = json.loads(outputs[0])
         words[name] = hashlib.sha256(data).hexdigest()
         try:
-            told = cloud_results.told(0, [json.dumps(words).encode()], 1, broken.__getitem__)
+            told = cloud_results.read_results(0, [json.dumps(words).encode()], 1, broken.__getitem__)
             found = [told.outcome(source_of(0, one)) for one in _files().values()]
         except (UnprovenError, ValueError):
             continue
@@ -223,7 +223,7 @@ def test_whatever_is_cut_or_changed_is_refused(workspace: Path) -> None:
 )
 def test_steps_that_tell_something_else(output: bytes, words: str) -> None:
     with pytest.raises(UnprovenError, match=words):
-        cloud_results.told(0, [output], 1, lambda _name: b"")
+        cloud_results.read_results(0, [output], 1, lambda _name: b"")
 
 
 @pytest.mark.parametrize("outputs", [[], [b"", b""]])
@@ -241,7 +241,7 @@ def test_a_step_without_a_result_is_explained_by_its_log(outputs: list[bytes]) -
     ends = [cloud_results.StepEnd(1, logs.last(step), "https://logs.example") for step in (1, 0)]
 
     with pytest.raises(UnprovenError) as caught:
-        cloud_results.told(0, outputs, 2, lambda _name: b"", ends)
+        cloud_results.read_results(0, outputs, 2, lambda _name: b"", ends)
 
     assert caught.value.what == (
         "the build step printed no result (exit 1); last lines of its log:"
@@ -254,7 +254,9 @@ def test_a_step_without_a_result_is_explained_by_its_log(outputs: list[bytes]) -
 def test_an_answer_for_other_bytes_is_none() -> None:
     source = source_of(1, b"x = 1\n")
     greeting: Any = None
-    told = cloud_results.Told(greeting, {source.digest: [b"A", b"0", b"7", source.digest.hex().encode()]}, {}, {}, b"")
+    told = cloud_results.ProbeResults(
+        greeting, {source.digest: [b"A", b"0", b"7", source.digest.hex().encode()]}, {}, {}, b""
+    )
 
     with pytest.raises(ValueError, match="another size"):
         told.outcome(source)
@@ -273,14 +275,14 @@ def test_an_answer_for_other_bytes_is_none() -> None:
 )
 def test_what_our_own_limits_ended_is_unproven(record: list[bytes], words: str) -> None:
     source = source_of(1, b"x = 1\n")
-    told = cloud_results.Told(None, {source.digest: record}, {}, {}, b"")  # type: ignore[arg-type]
+    told = cloud_results.ProbeResults(None, {source.digest: record}, {}, {}, b"")  # type: ignore[arg-type]
 
     assert words in told.outcome(source).unproven
 
 
 def test_a_crash_is_the_files_own_doing() -> None:
     source = source_of(1, b"x = 1\n")
-    told = cloud_results.Told(None, {source.digest: [b"D", b"0", b"6", b"", b"-11", b"0"]}, {}, {}, b"")  # type: ignore[arg-type]
+    told = cloud_results.ProbeResults(None, {source.digest: [b"D", b"0", b"6", b"", b"-11", b"0"]}, {}, {}, b"")  # type: ignore[arg-type]
 
     outcome = told.outcome(source)
 
@@ -292,19 +294,19 @@ def test_a_crash_is_the_files_own_doing() -> None:
 
 
 def test_shares_fit_into_a_build() -> None:
-    assert cloud_request.shares_for(1, 1) == 1
-    assert cloud_request.shares_for(4001, 1) == 2
-    assert cloud_request.shares_for(1_000_000, 1) == 8
-    assert cloud_request.shares_for(1_000_000, 40) * 40 <= 100
+    assert cloud_request.share_count(1, 1) == 1
+    assert cloud_request.share_count(4001, 1) == 2
+    assert cloud_request.share_count(1_000_000, 1) == 8
+    assert cloud_request.share_count(1_000_000, 40) * 40 <= 100
 
 
 def test_a_pool_and_an_account_are_part_of_the_build() -> None:
-    made = cloud_request.build(
+    made = cloud_request.plan_build(
         ["python:3.11"],
         1,
         lambda *_: [],
         ({"storageSource": {}}, "gs://b/x"),
-        cloud_request.Options("a-pool", "an-account"),
+        cloud_request.BuildOptions("a-pool", "an-account"),
     )
 
     assert made["options"] == {"pool": {"name": "a-pool"}, "logging": "CLOUD_LOGGING_ONLY"}

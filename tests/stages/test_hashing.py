@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.diagnostic import Unreadable
-from buildguard.stages.hashing import Hashed, hash_file, hash_files
+from buildguard.diagnostic import UnreadableFile
+from buildguard.stages.hashing import HashedFile, hash_file, hash_files
 from buildguard.stages.manifest import blob_id
 from buildguard.system import process
 
@@ -25,7 +25,7 @@ def test_files_of_every_size(tmp_path: Path, size: int) -> None:
 
     found = hash_file(os.fsencode(tmp_path / "x"))
 
-    assert isinstance(found, Hashed)
+    assert isinstance(found, HashedFile)
     assert (found.size, found.digest, found.blob.hex()) == (size, hashlib.sha256(data).digest(), blob_id(data))
 
 
@@ -40,13 +40,13 @@ def _many(folder: Path) -> list[bytes]:
     return [b"f%d" % number for number in range(1200)]
 
 
-def _right(folder: Path, paths: list[bytes], found: list[Hashed | Unreadable]) -> bool:
+def _right(folder: Path, paths: list[bytes], found: list[HashedFile | UnreadableFile]) -> bool:
     for path, one in zip(paths, found, strict=True):
         if path in {b"f600", b"f601", b"f602"}:
-            if not isinstance(one, Unreadable):
+            if not isinstance(one, UnreadableFile):
                 return False
         elif (
-            not isinstance(one, Hashed)
+            not isinstance(one, HashedFile)
             or one.digest != hashlib.sha256((folder / os.fsdecode(path)).read_bytes()).digest()
         ):
             return False
@@ -61,9 +61,9 @@ def test_many_files_on_two_cores(tmp_path: Path) -> None:
 
     assert _right(tmp_path, paths, found)
     assert done == [1]
-    assert isinstance(found[600], Unreadable)
-    assert found[600].gone
-    assert isinstance(found[602], Unreadable)
+    assert isinstance(found[600], UnreadableFile)
+    assert found[600].is_missing
+    assert isinstance(found[602], UnreadableFile)
     assert found[602].special == "a FIFO"
 
 
@@ -76,7 +76,7 @@ def test_what_a_child_did_not_live_to_tell_is_hashed_here(
     def dying(first: Callable[[], bytes], second: Callable[[], bytes]) -> tuple[bytes, bytes]:
         return first()[:left], second()
 
-    monkeypatch.setattr(process, "side_by_side", dying)
+    monkeypatch.setattr(process, "run_in_parallel", dying)
 
     assert _right(tmp_path, paths, hash_files(os.fsencode(tmp_path) + b"/", paths))
 
@@ -95,7 +95,7 @@ def test_a_file_that_grows_while_it_is_read_is_unproven(tmp_path: Path, monkeypa
 
     found = hash_file(os.fsencode(path))
 
-    assert found == Unreadable("changed while it was read")
+    assert found == UnreadableFile("changed while it was read")
 
 
 def test_a_file_that_changed_once_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,5 +114,5 @@ def test_a_file_that_changed_once_is_read_again(tmp_path: Path, monkeypatch: pyt
 
     found = hash_file(os.fsencode(path))
 
-    assert isinstance(found, Hashed)
+    assert isinstance(found, HashedFile)
     assert found.digest == hashlib.sha256(b"y" * 50).digest()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.system import cache as caches
-from buildguard.system.cache import Cache, context_of, folder
+from buildguard.system.cache import Cache, cache_folder, context_of
 from tests.conftest import BROKEN_BEFORE_312, Project, untraced
 
 if TYPE_CHECKING:
@@ -238,11 +238,11 @@ def test_where_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUILDGUARD_CACHE_DIR", "/chosen")
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     monkeypatch.setenv("HOME", "/home/me")
-    assert folder() == Path("/chosen")
+    assert cache_folder() == Path("/chosen")
     monkeypatch.delenv("BUILDGUARD_CACHE_DIR")
-    assert folder() == Path("/caches/buildguard")
+    assert cache_folder() == Path("/caches/buildguard")
     monkeypatch.setenv("XDG_CACHE_HOME", "")
-    assert folder() == Path("/home/me/.cache/buildguard")
+    assert cache_folder() == Path("/home/me/.cache/buildguard")
 
 
 def test_it_is_closed_to_others(tmp_path: Path) -> None:

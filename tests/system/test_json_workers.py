@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from buildguard.system import json_workers
-from buildguard.system.json_workers import Dialogue, Lost
+from buildguard.system.json_workers import JsonWorkers, LostAnswer
 
 if TYPE_CHECKING:
     import pytest
@@ -29,14 +29,14 @@ for line in sys.stdin:
 
 def test_a_death_a_cut_answer_and_silence_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_workers, "_PATIENCE", 2)
-    one = Dialogue([sys.executable, "-c", _CHILD], 2)
+    one = JsonWorkers([sys.executable, "-c", _CHILD], 2)
 
     try:
         answers = list(one.ask(["a", "die", "b", "cut", "hang", "c", "d"]))
     finally:
         one.close()
 
-    assert [None if isinstance(answer, Lost) else answer for answer in answers] == [
+    assert [None if isinstance(answer, LostAnswer) else answer for answer in answers] == [
         "a",
         None,
         "b",
@@ -45,6 +45,6 @@ def test_a_death_a_cut_answer_and_silence_are_lost(monkeypatch: pytest.MonkeyPat
         "c",
         "d",
     ]
-    reasons = [answer.reason for answer in answers if isinstance(answer, Lost)]
+    reasons = [answer.reason for answer in answers if isinstance(answer, LostAnswer)]
     assert "status 7" in reasons[0]
     assert reasons[2] == "it took more than 2 seconds"

@@ -401,12 +401,12 @@ def test_a_submodule_counts_as_part_of_its_project(
 def test_a_verify_command_may_use_the_project(
     repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from buildguard.deploy.verify import tried
+    from buildguard.deploy.verify import run_verify
 
     made = repository({})
     _script(made.path / ".venv/bin", "smoke")
     monkeypatch.setattr(programs, "_kept", {"PATH": f"{made.path / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"})
 
-    tried("smoke", "http://127.0.0.1:1", "web-1", made.path)
+    run_verify("smoke", "http://127.0.0.1:1", "web-1", made.path)
 
     assert (made.path / ".venv/ran-smoke").exists()

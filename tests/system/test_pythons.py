@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.engines.engine import Ready, Unavailable
+from buildguard.engines.engine import ReadyEngine, UnavailableEngine
 from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.engines.pool import source_of
 from buildguard.project.target import PythonVersion
@@ -37,7 +37,7 @@ def only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
     return make
 
 
-def _prepare(version: str, patience: float = 3) -> Ready | Unavailable:
+def _prepare(version: str, patience: float = 3) -> ReadyEngine | UnavailableEngine:
     wanted = PythonVersion.parse(version)
     assert wanted is not None
     engine = InterpreterEngine(wanted, Path("/nowhere"), 1, patience=patience)
@@ -69,7 +69,7 @@ def test_a_bad_interpreter_is_told_and_passed_over(only: Callable[[str, str], Pa
 
     answer = _prepare("3.9", patience=1 if "within 1 seconds" in words else 30)
 
-    assert isinstance(answer, Unavailable)
+    assert isinstance(answer, UnavailableEngine)
     assert words in answer.reason
     assert answer.hint == "uv python install 3.9"
 
@@ -92,7 +92,7 @@ def test_one_that_lies_about_its_version(only: Callable[[str, str], Path]) -> No
 
     answer = _prepare("3.9")
 
-    assert isinstance(answer, Unavailable)
+    assert isinstance(answer, UnavailableEngine)
     assert "runs Python 3.12" in answer.reason
 
 
@@ -108,7 +108,7 @@ def test_one_that_lies_even_to_the_probe(only: Callable[[str, str], Path], tmp_p
 
     answer = _prepare("3.9")
 
-    assert isinstance(answer, Unavailable)
+    assert isinstance(answer, UnavailableEngine)
     assert "does not compile as Python 3.9 does" in answer.reason
 
 
@@ -120,7 +120,7 @@ def test_the_exact_patch_release_is_preferred() -> None:
 
     for wanted in ("3.11.7",):
         answer = _prepare(wanted)
-        assert isinstance(answer, Ready)
+        assert isinstance(answer, ReadyEngine)
         assert answer.version == wanted
         assert not answer.note
 
@@ -173,7 +173,7 @@ def test_every_version_greets(version: str) -> None:
 
     answer = _prepare(version)
 
-    assert isinstance(answer, Ready)
+    assert isinstance(answer, ReadyEngine)
     assert answer.version.startswith(f"{version}.")
     assert answer.proof == "compiled"
 
@@ -183,7 +183,7 @@ def test_the_running_one_counts(only: Callable[[str, str], Path]) -> None:
 
     answer = _prepare(f"3.{sys.version_info.minor}")
 
-    assert isinstance(answer, Ready)
+    assert isinstance(answer, ReadyEngine)
 
 
 def test_verdicts_come_from_those_very_bytes(project: Callable[..., Project]) -> None:
@@ -191,11 +191,11 @@ def test_verdicts_come_from_those_very_bytes(project: Callable[..., Project]) ->
     from buildguard.engines.pool import Pool
     from buildguard.engines.transport import LocalSite
     from buildguard.engines.verify_interpreter import probe_text
-    from buildguard.engines.worker import Limits
+    from buildguard.engines.worker import ProbeLimits
     from buildguard.errors import UnprovenError
 
     text = probe_text().replace("hashlib.sha256(data).hexdigest()", "hashlib.sha256(data + b'x').hexdigest()")
-    pool = Pool(LocalSite(lambda memory: [sys.executable, "-I", "-S", "-B", "-c", text, str(memory)]), 1, Limits())
+    pool = Pool(LocalSite(lambda memory: [sys.executable, "-I", "-S", "-B", "-c", text, str(memory)]), 1, ProbeLimits())
     try:
         pool.greet(10)
         with pytest.raises(UnprovenError, match="other bytes"):

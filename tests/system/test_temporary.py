@@ -90,7 +90,7 @@ def test_a_link_in_the_place_of_a_folder_is_not_followed(temporary: Path, tmp_pa
 
 def test_a_name_beside_a_file_is_new_each_time_and_old_ones_go(tmp_path: Path) -> None:
     file = os.fsencode(tmp_path / ("n" * 250))
-    first = system_temporary.beside(file)
+    first = system_temporary.temporary_sibling(file)
     with open(first, "x"):
         pass
     dead = first.replace(b"-%d-" % os.getpid(), b"-4194305-")
@@ -98,7 +98,7 @@ def test_a_name_beside_a_file_is_new_each_time_and_old_ones_go(tmp_path: Path) -
         pass
 
     system_temporary._sweep_once.cache_clear()  # once for each folder is enough for one run
-    second = system_temporary.beside(file)
+    second = system_temporary.temporary_sibling(file)
 
     assert second != first
     assert os.path.exists(first)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 from buildguard.compare import causes, difference
-from buildguard.compare.evidence import Collector
+from buildguard.compare.evidence import EvidenceCollector
 from buildguard.docker import client
 from buildguard.errors import UnprovenError
 from buildguard.fstrings import fix_plan
@@ -231,7 +231,7 @@ def fstrings(folder: Path, scale: float) -> Figure:
         for newer in ("3.12", "3.13"):
             sources = [one for one, said in zip(sources, oracle.refusals(newer, sources), strict=True) if not said]
         tries += len(sources)
-        plans = {one: fix_plan.plan(one, 11) for one in sources}
+        plans = {one: fix_plan.plan_rewrite(one, 11) for one in sources}
         for older in ("3.8", "3.11"):
             for one, said in zip(sources, oracle.refusals(older, sources), strict=True):
                 wrong += [f"{older}: {one!r}"] if bool(said) != bool(plans[one].fixes) else []
@@ -352,9 +352,9 @@ def broken(folder: Path, scale: float) -> Figure:
         for one in causes.DETECTORS
     ]
     without += [
-        (name, patch.object(difference._Names, name, lambda _self, _one: None)) for name in test_detectors.NAMES
+        (name, patch.object(difference._NameIndex, name, lambda _self, _one: None)) for name in test_detectors.NAMES
     ]
-    without.append(("history", patch.object(Collector, "_older", lambda _self, _rows: {})))
+    without.append(("history", patch.object(EvidenceCollector, "_find_in_history", lambda _self, _rows: {})))
     wrong = []
     for name, broken_by in without:
         with broken_by:

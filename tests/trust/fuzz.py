@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from buildguard.check import text_rules
 from buildguard.diagnose import known_messages, log_parser
-from buildguard.diagnostic import shown
-from buildguard.docker.native_modules import Reader
+from buildguard.diagnostic import escape_text
+from buildguard.docker.native_modules import ElfReader
 from buildguard.errors import GuardError
 from buildguard.fstrings import rules as fstrings_rules
 from buildguard.project import compose, config, contexts, dockerfile, image_layout, ledger, version_files
@@ -44,9 +44,9 @@ def _ignored(rules: Callable[[Callable[[str], bytes | None]], object], data: byt
 
 def _log(data: bytes) -> None:
     read = log_parser.read(data)
-    known_messages.met(read.lines)
+    known_messages.match_messages(read.lines)
     for one in read.failures:
-        shown(one.words)
+        escape_text(one.words)
 
 
 def _lists(data: bytes) -> None:
@@ -56,16 +56,16 @@ def _lists(data: bytes) -> None:
 
 
 def _elf(data: bytes) -> None:
-    reader = Reader()
+    reader = ElfReader()
     for at in range(0, len(data), 100):
         reader.feed(data[at : at + 100])
-    if reader.made is not None:
-        reader.made.misfit("linux/amd64", frozenset({"glibc"}))
+    if reader.target is not None:
+        reader.target.misfit("linux/amd64", frozenset({"glibc"}))
 
 
 def _recipe(data: bytes) -> None:
-    dockerfile.final(data, {"A": "1"})
-    image_layout.of_dockerfile(data, {}, "", "", ["a.py", "app/b.py"])
+    dockerfile.resolve_final_stage(data, {"A": "1"})
+    image_layout.follow_dockerfile(data, {}, "", "", ["a.py", "app/b.py"])
     contexts.guess("app/Dockerfile", data, contexts.ProjectPaths([b"a.py", b"app/Dockerfile", b"app/b.py"]))
 
 
@@ -85,7 +85,7 @@ def _source(data: bytes) -> None:
 
 def _ledger(data: bytes) -> None:
     lines, _broken = ledger.parse(data.splitlines())
-    ledger.runs(ledger.merged(lines))
+    ledger.group_runs(ledger.merge_lines(lines))
 
 
 READERS: dict[str, Callable[[bytes], object]] = {
@@ -97,8 +97,8 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "app.yaml": lambda data: version_files.declarations(data, "app.yaml"),
     "Pipfile": lambda data: version_files.declarations(data, "Pipfile"),
     ".tool-versions": lambda data: version_files.declarations(data, ".tool-versions"),
-    ".gcloudignore": lambda data: _ignored(lambda read: gcloud.Rules(read, has_git=True), data),
-    ".dockerignore": lambda data: _ignored(lambda read: docker.Rules(read, "", "Dockerfile"), data),
+    ".gcloudignore": lambda data: _ignored(lambda read: gcloud.GcloudIgnoreRules(read, has_git=True), data),
+    ".dockerignore": lambda data: _ignored(lambda read: docker.DockerIgnoreRules(read, "", "Dockerfile"), data),
     "manifest": lambda data: manifest.parse(data, "it"),
     "log": _log,
     "ledger": _ledger,
@@ -126,7 +126,7 @@ def seeds() -> dict[str, list[bytes]]:
             tar.addfile(info, io.BytesIO(b"abc"))
     outage = REPOSITORY / "examples/outage"
     rows = b"100644 3 " + b"0" * 64 + b" a.py\0"
-    line = ledger.Line._fields
+    line = ledger.LedgerLine._fields
     return {
         "config": [b'target = ["3.11"]\n[[service]]\nname = "a"\n[deploy]\ntraffic = [10, 100]\nrequired-env = ["A"]\n'],
         "pyproject": [(REPOSITORY / "pyproject.toml").read_bytes()],

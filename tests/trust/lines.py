@@ -28,7 +28,7 @@ from buildguard.errors import UnprovenError
 from buildguard.gcp import auth
 from buildguard.gcp.emulator.faults import Faults
 from buildguard.gcp.emulator.storage import StorageServer
-from buildguard.gcp.storage import Storage
+from buildguard.gcp.storage import StorageClient
 from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
@@ -218,8 +218,8 @@ class Field:
         before = os.environ.get(auth.STORAGE)
         os.environ[auth.STORAGE] = address
         try:
-            with Storage() as storage:
-                return storage.upload(self.archive, _BUCKET, name).stored.url
+            with StorageClient() as storage:
+                return storage.upload(self.archive, _BUCKET, name).uploaded.url
         finally:
             del os.environ[auth.STORAGE]
             if before is not None:
@@ -251,7 +251,7 @@ class Field:
             return f"processes still run: {self.place.processes()}"
         if what in {"check", "image"}:
             with closing(client.connect()) as reached:
-                sandbox.sweep(reached)  # as the next run does
+                sandbox.remove_orphans(reached)  # as the next run does
                 ours = reached.api.containers(all=True, filters={"label": "buildguard.owner"})
             left = [
                 one["Id"]

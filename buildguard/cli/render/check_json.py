@@ -6,25 +6,25 @@ import json
 from typing import Any
 
 from buildguard import __version__
-from buildguard.check.result import InsideImage, Report, TargetRow
+from buildguard.check.result import CheckReport, ImageReport, TargetRow
 from buildguard.compare.chain import Chain
 from buildguard.diagnostic import Diagnostic
 
 
-def render(report: Report) -> str:
+def render(report: CheckReport) -> str:
     """The report as JSON, one document."""
     return json.dumps(as_json(report), indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace").decode() + "\n"
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: CheckReport) -> dict[str, Any]:
     """The report as plain values."""
     return {
         "schema": 1,
         "buildguard": __version__,
         "root": report.root,
         "targets": [_target(row) for row in report.targets],
-        "diagnostics": [_diagnostic(one) for one in report.diagnostics],
-        "unproven": [one._asdict() for one in report.unproven],
+        "diagnostics": [_diagnostic(diagnostic) for diagnostic in report.diagnostics],
+        "unproven": [item._asdict() for item in report.unproven],
         "notes": list(report.notes),
         "summary": {
             "files": report.files,
@@ -47,15 +47,15 @@ def _chain(chain: Chain) -> dict[str, Any]:
     return {"hops": [hop_object(hop) for hop in chain.hops], "first_changed_hop": chain.first_changed}
 
 
-def _image(image: InsideImage) -> dict[str, Any]:
+def _image(image: ImageReport) -> dict[str, Any]:
     dependencies = image.dependencies
     return image._asdict() | {
         "misfits": [{"path": path, "reason": reason} for path, reason in image.misfits],
         "dependencies": {
             "files": dependencies.files,
             "folders": list(dependencies.folders),
-            "rejected": [_diagnostic(one) for one in dependencies.rejected],
-            "unproven": [one._asdict() for one in dependencies.unproven],
+            "rejected": [_diagnostic(diagnostic) for diagnostic in dependencies.rejected],
+            "unproven": [item._asdict() for item in dependencies.unproven],
         },
     }
 
@@ -66,20 +66,20 @@ def _target(row: TargetRow) -> dict[str, Any]:
     return values | {"context": {"path": row.context or ".", **basis._asdict()} if basis is not None else None}
 
 
-def _diagnostic(one: Diagnostic) -> dict[str, Any]:
+def _diagnostic(diagnostic: Diagnostic) -> dict[str, Any]:
     return {
-        "code": one.code,
-        "severity": str(one.severity),
-        "path": one.path,
-        "line": one.range.line,
-        "column": one.range.column,
-        "end_line": one.range.end_line,
-        "end_column": one.range.end_column,
-        "message": one.message,
-        "hint": one.hint,
-        "target": one.target,
-        "targets": list(one.shared),
-        "engine": one.engine,
-        "fixable": one.fixable,
-        "evidence": one.evidence,
+        "code": diagnostic.code,
+        "severity": str(diagnostic.severity),
+        "path": diagnostic.path,
+        "line": diagnostic.range.line,
+        "column": diagnostic.range.column,
+        "end_line": diagnostic.range.end_line,
+        "end_column": diagnostic.range.end_column,
+        "message": diagnostic.message,
+        "hint": diagnostic.hint,
+        "target": diagnostic.target,
+        "targets": list(diagnostic.shared),
+        "engine": diagnostic.engine,
+        "fixable": diagnostic.fixable,
+        "evidence": diagnostic.evidence,
     }

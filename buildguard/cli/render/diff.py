@@ -10,29 +10,34 @@ import click
 
 from buildguard import __version__
 from buildguard.compare.chain import Chain, Hop
-from buildguard.compare.diff import Compared
+from buildguard.compare.diff import DiffResult
 from buildguard.compare.difference import CODES, Difference
-from buildguard.compare.upload_risks import Killer, Plan
-from buildguard.diagnostic import count, of_unproven, shown, shown_path
+from buildguard.compare.upload_risks import UploadPlan, UploadRisk
+from buildguard.diagnostic import count, display_path, escape_text, unproven_line
 
 _FEW = 20
 _FEWER = 5
 
 
-def chain_json(found: Compared) -> str:
+def chain_json(result: DiffResult) -> str:
     """Schema 1 of `diff`."""
-    chain = found.chain
+    chain = result.chain
     answer: dict[str, Any] = {
         "schema": 1,
         "buildguard": __version__,
         "hops": [hop_object(hop) for hop in chain.hops],
         "stages": [
-            {"stage": one.stage, "entries": len(one.manifest.entries), "notes": list(one.notes), **dict(one.digests)}
-            for one in chain.snapshots
+            {
+                "stage": snapshot.stage,
+                "entries": len(snapshot.manifest.entries),
+                "notes": list(snapshot.notes),
+                **dict(snapshot.digests),
+            }
+            for snapshot in chain.snapshots
         ],
-        "unproven": [{"path": one.path, "reason": one.reason} for one in chain.unproven],
+        "unproven": [{"path": item.path, "reason": item.reason} for item in chain.unproven],
         "notes": list(chain.notes),
-        "upload": _plan_object(found.plan) if found.plan is not None else None,
+        "upload": _plan_object(result.plan) if result.plan is not None else None,
         "first_changed_hop": chain.first_changed,
         "verdict": verdict(chain),
         "exit_code": chain.exit_code,
@@ -48,29 +53,33 @@ def hop_object(hop: Hop) -> dict[str, Any]:
         "identical": hop.identical,
         "from_digest": hop.before.manifest.digest,
         "to_digest": hop.after.manifest.digest,
-        "differences": [_row(one) for one in hop.differences],
+        "differences": [_row(difference) for difference in hop.differences],
         "notes": list(hop.notes),
     }
 
 
-def _row(one: Difference) -> dict[str, Any]:
+def _row(difference: Difference) -> dict[str, Any]:
     return {
-        "path": shown_path(one.path),
-        "change": one.change,
-        "cause": one.cause,
-        "evidence": one.evidence,
-        "code": CODES[one.change],
-        "finding": one.finding,
-        "explained": one.explained or None,
-        "undecided": one.undecided or None,
+        "path": display_path(difference.path),
+        "change": difference.change,
+        "cause": difference.cause,
+        "evidence": difference.evidence,
+        "code": CODES[difference.change],
+        "finding": difference.finding,
+        "explained": difference.explained or None,
+        "undecided": difference.undecided or None,
     }
 
 
-def _plan_object(plan: Plan) -> dict[str, Any]:
+def _plan_object(plan: UploadPlan) -> dict[str, Any]:
     return {
         "files": len(plan.sent),
-        "dropped": [{"path": shown_path(one.path), "by": str(one.by), "matters": one.matters} for one in plan.dropped],
-        "warnings": [{"kind": one.kind, "path": shown_path(one.path), "message": one.message} for one in plan.killers],
+        "dropped": [
+            {"path": display_path(drop.path), "by": str(drop.rule), "matters": drop.matters} for drop in plan.dropped
+        ],
+        "warnings": [
+            {"kind": risk.kind, "path": display_path(risk.path), "message": risk.message} for risk in plan.killers
+        ],
     }
 
 
@@ -81,7 +90,9 @@ def verdict(chain: Chain) -> str:
     hops = count(len(chain.hops), "hop")
     if at is not None and (chain.hops[at].findings or chain.strict):
         hop = chain.hops[at]
-        names = ", ".join(f"{shown(shown_path(one.path))} ({one.cause})" for one in changed[:3])
+        names = ", ".join(
+            f"{escape_text(display_path(difference.path))} ({difference.cause})" for difference in changed[:3]
+        )
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""  # noqa: PLR2004
         return f"first changed at hop {hop.before.stage} → {hop.after.stage}: {names}{more}"
     if chain.exit_code == 1:
@@ -94,20 +105,20 @@ def verdict(chain: Chain) -> str:
     return f"identical through {hops}: {count(len(chain.hops[0].before.manifest.entries), 'entry')}"
 
 
-def chain_text(found: Compared, *, most: bool = True) -> str:
+def chain_text(result: DiffResult, *, most: bool = True) -> str:
     """Hop by hop, the differences with their causes, what an upload would do, and the verdict."""
-    chain = found.chain
+    chain = result.chain
     lines: list[str] = []
     for hop in chain.hops:
         lines += _hop(hop, most=most)
     for snapshot in chain.snapshots:
-        lines += [f"note: {shown(snapshot.stage)}: {shown(note)}" for note in snapshot.notes]
-    lines += [f"note: {shown(note)}" for note in chain.notes]
-    if found.plan is not None:
-        lines += _plan(found.plan, most=most)
+        lines += [f"note: {escape_text(snapshot.stage)}: {escape_text(note)}" for note in snapshot.notes]
+    lines += [f"note: {escape_text(note)}" for note in chain.notes]
+    if result.plan is not None:
+        lines += _plan(result.plan, most=most)
     lines += [
-        f"{click.style('unproven', fg='yellow')}: {of_unproven(one)}"
-        for one in chain.unproven[: _FEW if most else None]
+        f"{click.style('unproven', fg='yellow')}: {unproven_line(item)}"
+        for item in chain.unproven[: _FEW if most else None]
     ]
     colour = {0: "green", 1: "red"}.get(chain.exit_code, "yellow")
     lines.append(click.style(verdict(chain), bold=True, fg=colour))
@@ -120,32 +131,34 @@ def _hop(hop: Hop, *, most: bool) -> Iterator[str]:
     if not number and not hop.identical:
         what = "unproven"
     files = count(len(hop.after.manifest.entries), "entry")
-    yield f"{click.style(f'{shown(hop.before.stage)} → {shown(hop.after.stage)}', bold=True)}  {what} ({files})"
-    for one in hop.differences[: _FEW if most else None]:
-        yield from _difference(one)
+    yield f"{click.style(f'{escape_text(hop.before.stage)} → {escape_text(hop.after.stage)}', bold=True)}  {what} ({files})"
+    for difference in hop.differences[: _FEW if most else None]:
+        yield from _difference(difference)
     if most and number > _FEW:
         yield f"  … and {number - _FEW} more; --all or --format json shows them"
     for note in hop.notes:
-        yield f"  note: {shown(note)}"
+        yield f"  note: {escape_text(note)}"
 
 
-def _difference(one: Difference) -> Iterator[str]:
-    code = CODES[one.change]
-    word = "undecided" if one.undecided else "as asked for"
-    label = click.style(f"{code} {one.change}", fg="red") if one.finding else f"{one.change}, {word}"
-    first, *rest = one.evidence.split("\n")
-    yield f"  {shown(shown_path(one.path))}  {label}: {one.cause}{f' — {shown(first)}' if first else ''}"
-    yield from (f"      {shown(line)}" for line in rest)
+def _difference(difference: Difference) -> Iterator[str]:
+    code = CODES[difference.change]
+    word = "undecided" if difference.undecided else "as asked for"
+    label = (
+        click.style(f"{code} {difference.change}", fg="red") if difference.finding else f"{difference.change}, {word}"
+    )
+    first, *rest = difference.evidence.split("\n")
+    yield f"  {escape_text(display_path(difference.path))}  {label}: {difference.cause}{f' — {escape_text(first)}' if first else ''}"
+    yield from (f"      {escape_text(line)}" for line in rest)
 
 
-def _plan(plan: Plan, *, most: bool) -> Iterator[str]:
+def _plan(plan: UploadPlan, *, most: bool) -> Iterator[str]:
     yield f"sent with a build: {count(len(plan.sent), 'file')}, {len(plan.dropped)} dropped by gcloud's rules"
-    kinds: dict[str, list[Killer]] = {}
-    for one in plan.killers:
-        kinds.setdefault(one.kind, []).append(one)
+    kinds: dict[str, list[UploadRisk]] = {}
+    for risk in plan.killers:
+        kinds.setdefault(risk.kind, []).append(risk)
     for several in kinds.values():
-        for one in several[: _FEWER if most else None]:
-            place = f"{shown(shown_path(one.path))}: " if one.path else ""
-            yield f"  {click.style('warning', fg='yellow')}: {place}{shown(one.message)}"
+        for risk in several[: _FEWER if most else None]:
+            place = f"{escape_text(display_path(risk.path))}: " if risk.path else ""
+            yield f"  {click.style('warning', fg='yellow')}: {place}{escape_text(risk.message)}"
         if most and len(several) > _FEWER:
             yield f"  … and {len(several) - _FEWER} more like this; --all shows them"

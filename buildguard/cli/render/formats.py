@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
-    from buildguard.check.result import Report
+    from buildguard.check.result import CheckReport
 
 FORMATS = ("text", "json", "sarif", "github")
 
 
-def render(report: Report, form: str, *, colour: bool = False, lines: int | None = None, width: int = 0) -> str:
+def render(report: CheckReport, form: str, *, colour: bool = False, lines: int | None = None, width: int = 0) -> str:
     """A result in one of FORMATS; text has at most `lines` lines of findings (None: all), folded at `width` (0: never)."""
     if form == "json":
         from buildguard.cli.render.check_json import render as to_json
@@ -38,7 +38,7 @@ def write(content: str | bytes, file: Path) -> None:
 
     from buildguard.system import temporary
 
-    new = temporary.beside(os.fsencode(file))
+    new = temporary.temporary_sibling(os.fsencode(file))
     try:
         with open(new, "xb") as out:
             out.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)

@@ -4,35 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from buildguard.check.result import Report
+from buildguard.check.result import CheckReport
 from buildguard.cli.render.check_text import evidence, summary
-from buildguard.diagnostic import Diagnostic, shown
+from buildguard.diagnostic import Diagnostic, escape_text
 
 
-def render(report: Report) -> str:
+def render(report: CheckReport) -> str:
     """One annotation for each diagnostic and each thing unproven, then the summary for the log."""
-    lines = [_annotation(one) for one in report.diagnostics]
+    lines = [_annotation(diagnostic) for diagnostic in report.diagnostics]
     for unproven in report.unproven:
         where = {"file": unproven.path, "title": "buildguard: unproven"}
         lines.append(_command("error", where, unproven.reason))
     return "\n".join([*lines, summary(report), ""])
 
 
-def _annotation(one: Diagnostic) -> str:
+def _annotation(diagnostic: Diagnostic) -> str:
     where = {
-        "file": one.path,
-        "line": one.range.line,
-        "endLine": one.range.end_line,
-        "col": one.range.column,
-        "endColumn": one.range.end_column if one.range.end_line == one.range.line else None,
-        "title": f"buildguard {one.code} (Python {', '.join(one.shared)})",
+        "file": diagnostic.path,
+        "line": diagnostic.range.line,
+        "endLine": diagnostic.range.end_line,
+        "col": diagnostic.range.column,
+        "endColumn": diagnostic.range.end_column if diagnostic.range.end_line == diagnostic.range.line else None,
+        "title": f"buildguard {diagnostic.code} (Python {', '.join(diagnostic.shared)})",
     }
-    return _command(str(one.severity), where, "\n".join(filter(None, (one.message, evidence(one), one.hint))))
+    return _command(
+        str(diagnostic.severity),
+        where,
+        "\n".join(filter(None, (diagnostic.message, evidence(diagnostic), diagnostic.hint))),
+    )
 
 
 def _command(name: str, properties: Mapping[str, object], message: str) -> str:
     pairs = ",".join(f"{key}={_property(str(value))}" for key, value in properties.items() if value is not None)
-    text = "\n".join(shown(line) for line in message.split("\n"))
+    text = "\n".join(escape_text(line) for line in message.split("\n"))
     return f"::{name} {pairs}::{_data(text)}"
 
 
@@ -41,4 +45,4 @@ def _data(text: str) -> str:
 
 
 def _property(text: str) -> str:
-    return _data(shown(text)).replace(":", "%3A").replace(",", "%2C")
+    return _data(escape_text(text)).replace(":", "%3A").replace(",", "%2C")

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from buildguard import __version__
-from buildguard.check.result import Report, TargetRow
+from buildguard.check.result import CheckReport, TargetRow
 from buildguard.compare.chain import Chain
 from buildguard.compare.difference import REMOVED
 from buildguard.diagnose.hypotheses import PROVEN, REFUTED, UNTESTED
-from buildguard.diagnose.run import Examined, Excerpt
-from buildguard.diagnostic import Range, Severity, brief, shown, shown_path
+from buildguard.diagnose.run import DiagnosisReport, SourceExcerpt
+from buildguard.diagnostic import Range, Severity, display_path, escape_text, shorten_digests
 from buildguard.project import ledger as ledgers
-from buildguard.project.attempts import Attempts
+from buildguard.project.attempts import DeployHistory
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 _OF_SOURCES = ("BG1", "BG2")  # the codes that say something of a source
@@ -28,7 +28,7 @@ _MOST_FILES, _MOST_ATTEMPTS = 200, 30
 _STEP, _WIDTH, _HEIGHT = 250, 190, 64  # of the drawing, in its own units
 
 
-class Box(NamedTuple):
+class StageBox(NamedTuple):
     """A stage in the drawing."""
 
     x: int
@@ -36,7 +36,7 @@ class Box(NamedTuple):
     digest: str
 
 
-class Arrow(NamedTuple):
+class HopArrow(NamedTuple):
     """A hop in the drawing: where it begins and ends, its words, and how it is marked (same, changed, first or unseen)."""
 
     x1: int
@@ -45,39 +45,47 @@ class Arrow(NamedTuple):
     mark: str
 
 
-def page(found: Examined) -> str:
+def page(examined: DiagnosisReport) -> str:
     """The whole page."""
     import jinja2
 
-    made = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.filters["plain"] = shown
-    diagnosis = found.diagnosis
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["plain"] = escape_text
+    diagnosis = examined.diagnosis
     order = {PROVEN: 0, REFUTED: 2, UNTESTED: 1}
-    hypotheses = sorted(diagnosis.hypotheses, key=lambda one: (one.id != diagnosis.cause, order[one.verdict]))
-    return made.from_string(_TEMPLATE.read_text("utf-8")).render(
+    hypotheses = sorted(
+        diagnosis.hypotheses, key=lambda hypothesis: (hypothesis.id != diagnosis.cause, order[hypothesis.verdict])
+    )
+    return environment.from_string(_TEMPLATE.read_text("utf-8")).render(
         version=__version__,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         cause=diagnosis.cause,
         mood={0: "good", 1: "bad"}.get(diagnosis.exit_code, "open"),
         sentence=diagnosis.sentence,
         places=[str(place) for place in diagnosis.place],
-        proven=[one for one in hypotheses if one.verdict == PROVEN],
+        proven=[hypothesis for hypothesis in hypotheses if hypothesis.verdict == PROVEN],
         hypotheses=hypotheses,
         following=[str(place) for place in diagnosis.next],
         remedies=diagnosis.remedies,
         notes=diagnosis.notes,
-        chains=[_drawing(chain) for chain in found.chains],
-        matrix=_matrix([found.report, *found.reports], found.chains),
-        excerpts=[_excerpt(one) for one in found.lines],
-        attempts=_attempts(found.attempts),
+        chains=[_drawing(chain) for chain in examined.chains],
+        matrix=_matrix([examined.report, *examined.reports], examined.chains),
+        excerpts=[_excerpt(excerpt) for excerpt in examined.lines],
+        attempts=_attempts(examined.attempts),
     )
 
 
 def _drawing(chain: Chain) -> dict[str, Any]:
     """The chain of custody: a box for each stage, an arrow for each hop, the first change marked."""
     boxes = [
-        Box(number * _STEP + 5, _cut(brief(one.stage)), one.manifest.digest.removeprefix("sha256:")[:12])
-        for number, one in enumerate(chain.snapshots)
+        StageBox(
+            number * _STEP + 5,
+            _cut(shorten_digests(snapshot.stage)),
+            snapshot.manifest.digest.removeprefix("sha256:")[:12],
+        )
+        for number, snapshot in enumerate(chain.snapshots)
     ]
     first = chain.first_changed
     arrows = []
@@ -87,18 +95,18 @@ def _drawing(chain: Chain) -> dict[str, Any]:
         elif hop.findings:
             words, mark = f"{len(hop.findings)} differ", "first" if number == first else "changed"
         else:
-            words, mark = "not seen whole" if hop.untold or hop.after.unproven else "as asked for", "unseen"
-        arrows.append(Arrow(boxes[number].x + _WIDTH, boxes[number + 1].x, words, mark))
+            words, mark = "not seen whole" if hop.incomparable or hop.after.unproven else "as asked for", "unseen"
+        arrows.append(HopArrow(boxes[number].x + _WIDTH, boxes[number + 1].x, words, mark))
     rows = [
         {
-            "hop": f"{brief(hop.before.stage)} → {brief(hop.after.stage)}",
-            "path": one.path.decode("utf-8", "backslashreplace"),
-            "change": one.change,
-            "cause": one.cause,
-            "evidence": brief(one.evidence.partition("\n")[0]),
+            "hop": f"{shorten_digests(hop.before.stage)} → {shorten_digests(hop.after.stage)}",
+            "path": difference.path.decode("utf-8", "backslashreplace"),
+            "change": difference.change,
+            "cause": difference.cause,
+            "evidence": shorten_digests(difference.evidence.partition("\n")[0]),
         }
         for hop in chain.hops
-        for one in hop.findings[:_MOST_FILES]
+        for difference in hop.findings[:_MOST_FILES]
     ]
     return {
         "boxes": boxes,
@@ -114,26 +122,30 @@ def _cut(name: str) -> str:
     return name if len(name) <= 26 else f"{name[:12]}…{name[-13:]}"  # noqa: PLR2004  what a box holds
 
 
-class Cell(NamedTuple):
+class MatrixCell(NamedTuple):
     """What one engine made of one file: `mark` is no (refused), yes (accepted), or quiet (nobody can say)."""
 
     mark: str
     words: str
 
 
-class Column(NamedTuple):
+class TargetColumn(NamedTuple):
     """One target as one engine judged it, and what it made of all the files together."""
 
     python: str
     who: str
     how: str
-    sum: Cell
+    sum: MatrixCell
 
 
-def _matrix(reports: Sequence[Report], chains: Sequence[Chain]) -> dict[str, Any]:
+def _matrix(reports: Sequence[CheckReport], chains: Sequence[Chain]) -> dict[str, Any]:
     """Which file each target's Python refuses, by engine: the repository's own, then that of each image."""
     lost = {
-        shown_path(row.path) for chain in chains for hop in chain.hops for row in hop.findings if row.change == REMOVED
+        display_path(row.path)
+        for chain in chains
+        for hop in chain.hops
+        for row in hop.findings
+        if row.change == REMOVED
     }
     judged = [(report, row) for report in reports for row in report.targets]
     refused = [_refused(report, row) for report, row in judged]
@@ -142,49 +154,49 @@ def _matrix(reports: Sequence[Report], chains: Sequence[Chain]) -> dict[str, Any
         for path in sorted({path for cells in refused for path in cells})
     ]
     columns = [
-        Column(row.python, _who(row), f"{row.engine or 'none'}, {row.proof}", _sum(report, row, len(cells)))
+        TargetColumn(row.python, _who(row), f"{row.engine or 'none'}, {row.proof}", _sum(report, row, len(cells)))
         for (report, row), cells in zip(judged, refused, strict=True)
     ]
     return {"columns": columns, "rows": rows[:_MOST_FILES], "more": max(0, len(rows) - _MOST_FILES)}
 
 
-def _refused(report: Report, row: TargetRow) -> dict[str, str]:
+def _refused(report: CheckReport, row: TargetRow) -> dict[str, str]:
     """The files that a target refuses, each with the first reason."""
-    found: dict[str, str] = {}
-    for one in report.diagnostics:
-        refuses = one.severity is Severity.ERROR and one.code.startswith(_OF_SOURCES)
-        if refuses and one.path and row.python in (one.shared or (one.target or "",)):
-            found.setdefault(one.path, f"✗ {one.code} in line {one.range.line or '?'}")
-    return found
+    reasons: dict[str, str] = {}
+    for diagnostic in report.diagnostics:
+        refuses = diagnostic.severity is Severity.ERROR and diagnostic.code.startswith(_OF_SOURCES)
+        if refuses and diagnostic.path and row.python in (diagnostic.shared or (diagnostic.target or "",)):
+            reasons.setdefault(diagnostic.path, f"✗ {diagnostic.code} in line {diagnostic.range.line or '?'}")
+    return reasons
 
 
-def _unproven(report: Report, row: TargetRow) -> set[str | None]:
-    return {one.path for one in report.unproven if one.target in {None, row.python}}
+def _unproven(report: CheckReport, row: TargetRow) -> set[str | None]:
+    return {item.path for item in report.unproven if item.target in {None, row.python}}
 
 
-def _cell(path: str, report: Report, row: TargetRow, refused: dict[str, str], lost: set[str]) -> Cell:
+def _cell(path: str, report: CheckReport, row: TargetRow, refused: dict[str, str], lost: set[str]) -> MatrixCell:
     """What a column says of a file that one of them refuses; a silence is no acceptance."""
     if path in refused:
-        return Cell("no", refused[path])
+        return MatrixCell("no", refused[path])
     if row.image_id and path in lost:
-        return Cell("quiet", "not there")
+        return MatrixCell("quiet", "not there")
     unproven = _unproven(report, row)
     if row.proof == "none" or unproven & {path, None}:
-        return Cell("quiet", "not judged")
+        return MatrixCell("quiet", "not judged")
     # a target that covers some of the files only may not cover this one, and a prediction is no acceptance
     is_accepted = row.files == report.files and row.proof != "predicted"
-    return Cell("yes", "✓ accepted") if is_accepted else Cell("quiet", "not refused")
+    return MatrixCell("yes", "✓ accepted") if is_accepted else MatrixCell("quiet", "not refused")
 
 
-def _sum(report: Report, row: TargetRow, refused: int) -> Cell:
+def _sum(report: CheckReport, row: TargetRow, refused: int) -> MatrixCell:
     unproven = _unproven(report, row)
     if row.proof == "none" or None in unproven:
-        return Cell("quiet", "not judged")
+        return MatrixCell("quiet", "not judged")
     count = max(0, row.files - refused - len(unproven))
     if row.proof == "predicted":
-        return Cell("quiet", f"{count} of {row.files} not refused")
+        return MatrixCell("quiet", f"{count} of {row.files} not refused")
     words = f"✓ {count} of {row.files} accepted"
-    return Cell("quiet", f"{words}, {len(unproven)} not judged") if unproven else Cell("yes", words)
+    return MatrixCell("quiet", f"{words}, {len(unproven)} not judged") if unproven else MatrixCell("yes", words)
 
 
 def _who(row: TargetRow) -> str:
@@ -192,7 +204,7 @@ def _who(row: TargetRow) -> str:
     return f"{row.interpreter or 'nobody'}{f' in {row.image}' if row.image_id else ''}"
 
 
-class Line(NamedTuple):
+class PageLine(NamedTuple):
     """A line of source: its number, its text in pieces (each with whether it is refused), and whether it is the one."""
 
     number: int
@@ -200,22 +212,26 @@ class Line(NamedTuple):
     at: bool
 
 
-def _excerpt(one: Excerpt) -> dict[str, Any]:
+def _excerpt(excerpt: SourceExcerpt) -> dict[str, Any]:
     lines = [
-        Line(number, _pieces(number, text, one.ranges), number == one.line)
-        for number, text in enumerate(one.texts, one.first)
+        PageLine(number, _pieces(number, text, excerpt.ranges), number == excerpt.line)
+        for number, text in enumerate(excerpt.texts, excerpt.first)
     ]
-    return {"path": one.path, "line": one.line, "lines": lines}
+    return {"path": excerpt.path, "line": excerpt.line, "lines": lines}
 
 
 def _pieces(number: int, text: str, ranges: Sequence[Range]) -> tuple[tuple[str, bool], ...]:
     """A line, cut where a refused range begins or ends."""
     refused = [False] * len(text)
-    for one in ranges:
-        if one.line is None or not one.line <= number <= (one.end_line or one.line):
+    for refusal in ranges:
+        if refusal.line is None or not refusal.line <= number <= (refusal.end_line or refusal.line):
             continue
-        start = (one.column or 1) - 1 if number == one.line else 0
-        end = one.end_column - 1 if one.end_column is not None and number == (one.end_line or one.line) else len(text)
+        start = (refusal.column or 1) - 1 if number == refusal.line else 0
+        end = (
+            refusal.end_column - 1
+            if refusal.end_column is not None and number == (refusal.end_line or refusal.line)
+            else len(text)
+        )
         refused[start:end] = [True] * len(refused[start:end])
     return tuple(
         ("".join(char for char, _is in group), is_refused)
@@ -223,12 +239,12 @@ def _pieces(number: int, text: str, ranges: Sequence[Range]) -> tuple[tuple[str,
     )
 
 
-def _attempts(found: Attempts | None) -> list[dict[str, str]]:
-    return [] if found is None else list(_rows(found))
+def _attempts(history: DeployHistory | None) -> list[dict[str, str]]:
+    return [] if history is None else list(_rows(history))
 
 
-def _rows(found: Attempts) -> Iterator[dict[str, str]]:
-    for run in found.runs[-_MOST_ATTEMPTS:]:
+def _rows(history: DeployHistory) -> Iterator[dict[str, str]]:
+    for run in history.runs[-_MOST_ATTEMPTS:]:
         reached = [line for line in run if line.verdict != ledgers.SKIPPED and line.step != ledgers.END] or list(run)
         last = reached[-1]
         yield {
@@ -236,6 +252,6 @@ def _rows(found: Attempts) -> Iterator[dict[str, str]]:
             "commit": last.commit[:8],
             "builder": last.builder,
             "step": last.step,
-            "verdict": "stopped" if ledgers.stopped_at(list(run)) else run[-1].verdict,
-            "words": brief(str(last.evidence.get("words", ""))[:200]),
+            "verdict": "stopped" if ledgers.find_stopping_step(list(run)) else run[-1].verdict,
+            "words": shorten_digests(str(last.evidence.get("words", ""))[:200]),
         }

@@ -14,12 +14,12 @@ class Progress:
     """Counts verdicts; shows a bar once a run has taken a second."""
 
     def __init__(self) -> None:
-        self._begun = time.monotonic()
+        self._started = time.monotonic()
         self._wanted = sys.stderr.isatty()
         self._done = 0
         self._bar: Any = None
         self._telling = False
-        self._told: set[str] = set()
+        self._message: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -35,8 +35,8 @@ class Progress:
         """Say what takes its time: on a terminal in one line that changes, elsewhere each new thing once."""
         if self._wanted:
             sys.stderr.write(f"\r\033[K{text}")
-        elif (what := text.partition(":")[0]) not in self._told:
-            self._told.add(what)
+        elif (what := text.partition(":")[0]) not in self._message:
+            self._message.add(what)
             sys.stderr.write(f"{text}\n")
         self._telling = self._wanted
         sys.stderr.flush()
@@ -54,7 +54,7 @@ class Progress:
             self._bar.update(done)
             return
         self._clear()
-        if self._wanted and time.monotonic() - self._begun > _PATIENCE:
+        if self._wanted and time.monotonic() - self._started > _PATIENCE:
             import click
 
             self._bar = click.progressbar(length=total, label="compiling", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from buildguard import __version__
-from buildguard.check.result import Report
+from buildguard.check.result import CheckReport
 from buildguard.cli.render.check_text import evidence
 from buildguard.codes import CODES, page
 from buildguard.diagnostic import Diagnostic, Range
@@ -15,14 +15,14 @@ from buildguard.diagnostic import Diagnostic, Range
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
-def render(report: Report) -> str:
+def render(report: CheckReport) -> str:
     """The report as one SARIF log with one run; what is unproven makes the run unsuccessful."""
-    codes = sorted({one.code for one in report.diagnostics})
+    codes = sorted({diagnostic.code for diagnostic in report.diagnostics})
     run = {
         "tool": {"driver": {"name": "buildguard", "version": __version__, "rules": [_rule(code) for code in codes]}},
         "columnKind": "unicodeCodePoints",
         "invocations": [_invocation(report)],
-        "results": [_result(one, codes) for one in report.diagnostics],
+        "results": [_result(diagnostic, codes) for diagnostic in report.diagnostics],
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
@@ -36,12 +36,12 @@ def _rule(code: str) -> dict[str, Any]:
     }
 
 
-def _invocation(report: Report) -> dict[str, Any]:
+def _invocation(report: CheckReport) -> dict[str, Any]:
     notifications = []
-    for one in report.unproven:
-        notification: dict[str, Any] = {"level": "error", "message": {"text": one.reason}}
-        if one.path is not None:
-            notification["locations"] = [{"physicalLocation": {"artifactLocation": _artifact(one.path)}}]
+    for item in report.unproven:
+        notification: dict[str, Any] = {"level": "error", "message": {"text": item.reason}}
+        if item.path is not None:
+            notification["locations"] = [{"physicalLocation": {"artifactLocation": _artifact(item.path)}}]
         notifications.append(notification)
     return {
         "executionSuccessful": not report.unproven,
@@ -50,33 +50,33 @@ def _invocation(report: Report) -> dict[str, Any]:
     }
 
 
-def _result(one: Diagnostic, codes: list[str]) -> dict[str, Any]:
+def _result(diagnostic: Diagnostic, codes: list[str]) -> dict[str, Any]:
     result: dict[str, Any] = {
-        "ruleId": one.code,
-        "ruleIndex": codes.index(one.code),
-        "level": str(one.severity),
-        "message": {"text": "\n\n".join(filter(None, (one.message, evidence(one), one.hint)))},
-        "properties": {"target": one.target, "targets": list(one.shared), "engine": one.engine},
+        "ruleId": diagnostic.code,
+        "ruleIndex": codes.index(diagnostic.code),
+        "level": str(diagnostic.severity),
+        "message": {"text": "\n\n".join(filter(None, (diagnostic.message, evidence(diagnostic), diagnostic.hint)))},
+        "properties": {"target": diagnostic.target, "targets": list(diagnostic.shared), "engine": diagnostic.engine},
     }
-    if one.path is not None:
-        location: dict[str, Any] = {"artifactLocation": _artifact(one.path)}
-        if one.range.line is not None:
-            location["region"] = _region(one.range)
+    if diagnostic.path is not None:
+        location: dict[str, Any] = {"artifactLocation": _artifact(diagnostic.path)}
+        if diagnostic.range.line is not None:
+            location["region"] = _region(diagnostic.range)
         result["locations"] = [{"physicalLocation": location}]
-        if one.edits:
-            result["fixes"] = [_fix(one)]
+        if diagnostic.edits:
+            result["fixes"] = [_fix(diagnostic)]
     return result
 
 
-def _fix(one: Diagnostic) -> dict[str, Any]:
+def _fix(diagnostic: Diagnostic) -> dict[str, Any]:
     """All edits of one repair; findings in the same f-string have the same."""
-    assert one.path is not None
+    assert diagnostic.path is not None
     replacements = [
-        {"deletedRegion": _region(edit.range), "insertedContent": {"text": edit.text}} for edit in one.edits
+        {"deletedRegion": _region(edit.range), "insertedContent": {"text": edit.text}} for edit in diagnostic.edits
     ]
     return {
         "description": {"text": "the same, written so that every Python accepts it"},
-        "artifactChanges": [{"artifactLocation": _artifact(one.path), "replacements": replacements}],
+        "artifactChanges": [{"artifactLocation": _artifact(diagnostic.path), "replacements": replacements}],
     }
 
 

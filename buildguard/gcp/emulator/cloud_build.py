@@ -25,14 +25,14 @@ from google.cloud.devtools import cloudbuild_v1 as cb
 from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps
 from buildguard.docker.client import Daemon
-from buildguard.docker.run_steps import Result
+from buildguard.docker.run_steps import BuildResult
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp.emulator.faults import Faults
-from buildguard.gcp.emulator.storage import ApiError, Buckets
-from buildguard.gcp.emulator.tampering import tampered
+from buildguard.gcp.emulator.storage import ApiError, BucketStore
+from buildguard.gcp.emulator.tampering import tamper
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.lint import problems
-from buildguard.project.cloudbuild.steps import Plan, plan
+from buildguard.project.cloudbuild.steps import BuildPlan, plan_build_steps
 
 PROJECT, NUMBER, REGION = "emulated", "123456789012", "europe-west1"
 LOGS = f"{NUMBER}.cloudbuild-logs.googleusercontent.com"
@@ -41,16 +41,16 @@ _SIMPLE = {"internal-error": "INTERNAL_ERROR", "expired": "EXPIRED", "timeout": 
 _TYPES = cb.Hash.HashType
 
 
-class CloudBuild:
+class CloudBuildEmulator:
     """Every build of every project; a thread for each that runs."""
 
-    def __init__(self, buckets: Buckets, faults: Faults, stale: bytes | None = None) -> None:
+    def __init__(self, buckets: BucketStore, faults: Faults, stale: bytes | None = None) -> None:
         """`stale` is the source that stale-source brings."""
         self._buckets = buckets
         self._faults = faults
         self._stale = stale
         self._builds: dict[str, cb.Build] = {}
-        self._running: dict[str, run_steps.Build] = {}
+        self._running: dict[str, run_steps.LocalBuild] = {}
         self._ended: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
         self._buckets.owners.setdefault(LOGS, "google")
@@ -64,20 +64,20 @@ class CloudBuild:
         wrong = self._wrong(build)
         if wrong:
             raise api.InvalidArgument(f"invalid build: {wrong}")
-        made = cb.Build(build)
-        made.id = str(uuid.uuid4())
-        made.project_id, made.name = place[1], f"{'/'.join(place[:4])}/builds/{made.id}"
-        made.log_url = f"https://console.cloud.google.com/cloud-build/builds/{made.id}?project={NUMBER}"
-        made.logs_bucket = made.logs_bucket or f"gs://{LOGS}"
-        made.status = cb.Build.Status.PENDING if self._faults.takes("pending") else cb.Build.Status.QUEUED
+        new_build = cb.Build(build)
+        new_build.id = str(uuid.uuid4())
+        new_build.project_id, new_build.name = place[1], f"{'/'.join(place[:4])}/builds/{new_build.id}"
+        new_build.log_url = f"https://console.cloud.google.com/cloud-build/builds/{new_build.id}?project={NUMBER}"
+        new_build.logs_bucket = new_build.logs_bucket or f"gs://{LOGS}"
+        new_build.status = cb.Build.Status.PENDING if self._faults.takes("pending") else cb.Build.Status.QUEUED
         with self._lock:
-            self._builds[made.id] = made
-            self._ended[made.id] = threading.Event()
-        if made.status == cb.Build.Status.QUEUED:
-            threading.Thread(target=self._run, args=(made.id,), name=f"build {made.id}", daemon=True).start()
+            self._builds[new_build.id] = new_build
+            self._ended[new_build.id] = threading.Event()
+        if new_build.status == cb.Build.Status.QUEUED:
+            threading.Thread(target=self._run, args=(new_build.id,), name=f"build {new_build.id}", daemon=True).start()
         if self._faults.takes("lost-create-answer"):
             raise api.ServiceUnavailable("the answer was lost")
-        return made
+        return new_build
 
     def get(self, identity: str, project: str = "") -> cb.Build:
         """A build as it is now; where a project is named, one of that project only."""
@@ -91,18 +91,18 @@ class CloudBuild:
         """The builds of a project, the newest first, that a filter lets through: `tags="…"`, or none."""
         tag = wanted.partition("tags=")[2].strip().strip("\"'")
         with self._lock:
-            every = [cb.Build(one) for one in self._builds.values() if one.project_id == project]
-        return [one for one in reversed(every) if not tag or tag in one.tags]
+            every = [cb.Build(build) for build in self._builds.values() if build.project_id == project]
+        return [build for build in reversed(every) if not tag or tag in build.tags]
 
     def cancel(self, identity: str, project: str = "") -> cb.Build:
         """End a build."""
-        found = self.get(identity, project)
+        build = self.get(identity, project)
         with self._lock:
             running = self._running.get(identity)
         if running is not None:
             running.cancel()
             self._ended[identity].wait(60)
-        elif found.status in {cb.Build.Status.PENDING, cb.Build.Status.QUEUED, cb.Build.Status.WORKING}:
+        elif build.status in {cb.Build.Status.PENDING, cb.Build.Status.QUEUED, cb.Build.Status.WORKING}:
             self._finish(identity, "CANCELLED")
         return self.get(identity)
 
@@ -130,8 +130,10 @@ class CloudBuild:
         fields["substitutions"] = {
             key: value for key, value in fields.get("substitutions", {}).items() if key not in schema.BUILT_IN
         }
-        found = problems(protobuf_json.json.dumps(fields).encode(), "cloudbuild.json", {})
-        sure = [one for one in found if one.severity == "error" and one.code not in {"BG411", "BG412"}]
+        findings = problems(protobuf_json.json.dumps(fields).encode(), "cloudbuild.json", {})
+        sure = [
+            finding for finding in findings if finding.severity == "error" and finding.code not in {"BG411", "BG412"}
+        ]
         return sure[0].message if sure else ""
 
     # -------------------------------------------------------------------------------------- a build
@@ -152,7 +154,7 @@ class CloudBuild:
 
     def _worked(self, identity: str) -> None:
         build = self.get(identity)
-        self._change(identity, lambda one: setattr(one, "status", cb.Build.Status.WORKING))
+        self._change(identity, lambda new_state: setattr(new_state, "status", cb.Build.Status.WORKING))
         if self._faults.takes("hang"):
             return
         for name, status in _SIMPLE.items():
@@ -166,8 +168,8 @@ class CloudBuild:
         data = self._fetched(identity, build)
         fields = as_json(build)
         if self._faults.other_python:
-            for one in fields["steps"]:
-                one["name"] = self._faults.other_python if "python" in one["name"] else one["name"]
+            for step in fields["steps"]:
+                step["name"] = self._faults.other_python if "python" in step["name"] else step["name"]
         location = build.name.split("/")[3]
         known = {"PROJECT_ID": build.project_id, "BUILD_ID": identity, "PROJECT_NUMBER": NUMBER, "LOCATION": location}
         log = [f'starting build "{identity}"']
@@ -178,16 +180,16 @@ class CloudBuild:
 
         daemon = daemons.connect()
         try:
-            planned = plan(fields, known)
+            planned = plan_build_steps(fields, known)
             secrets = _secrets(planned)
-            made = run_steps.Build(
-                daemon, planned, run_steps.Around(say, secrets, push=lambda name: self._pushed(daemon, name))
+            local_build = run_steps.LocalBuild(
+                daemon, planned, run_steps.BuildEnvironment(say, secrets, push=lambda name: self._pushed(daemon, name))
             )
-            with made.workspace([tampered(data, self._faults, self._stale)]):
+            with local_build.workspace([tamper(data, self._faults, self._stale)]):
                 with self._lock:
-                    self._running[identity] = made
-                result = made.run()
-                objects = self._artifacts(build, made) if result.status == run_steps.SUCCESS else 0
+                    self._running[identity] = local_build
+                result = local_build.run()
+                objects = self._artifacts(build, local_build) if result.status == run_steps.SUCCESS else 0
         finally:
             with self._lock:
                 self._running.pop(identity, None)
@@ -205,23 +207,23 @@ class CloudBuild:
         source = build.source.storage_source
         if not source.bucket:
             return _EMPTY
-        found = self._buckets.get(source.bucket, source.object_, source.generation)
+        archive = self._buckets.get(source.bucket, source.object_, source.generation)
         if self._faults.takes("swap-generation"):
-            found = self._buckets.another(source.bucket, source.object_, found.number)
-        hashes = [cb.Hash(type_=_TYPES.MD5, value=hashlib.md5(found.data, usedforsecurity=False).digest())]
+            archive = self._buckets.another(source.bucket, source.object_, archive.number)
+        hashes = [cb.Hash(type_=_TYPES.MD5, value=hashlib.md5(archive.data, usedforsecurity=False).digest())]
         if _TYPES.SHA256 in build.options.source_provenance_hash:
-            hashes.insert(0, cb.Hash(type_=_TYPES.SHA256, value=hashlib.sha256(found.data).digest()))
+            hashes.insert(0, cb.Hash(type_=_TYPES.SHA256, value=hashlib.sha256(archive.data).digest()))
 
-        def told(one: cb.Build) -> None:
-            resolved = cb.StorageSource(bucket=source.bucket, object_=source.object_, generation=found.number)
-            one.source_provenance.resolved_storage_source = resolved
-            key = f"gs://{source.bucket}/{source.object_}#{found.number}"
-            one.source_provenance.file_hashes = {key: cb.FileHashes(file_hash=hashes)}
+        def told(target: cb.Build) -> None:
+            resolved = cb.StorageSource(bucket=source.bucket, object_=source.object_, generation=archive.number)
+            target.source_provenance.resolved_storage_source = resolved
+            key = f"gs://{source.bucket}/{source.object_}#{archive.number}"
+            target.source_provenance.file_hashes = {key: cb.FileHashes(file_hash=hashes)}
 
         self._change(identity, told)
-        return found.data
+        return archive.data
 
-    def _artifacts(self, build: cb.Build, made: run_steps.Build) -> int:
+    def _artifacts(self, build: cb.Build, local_build: run_steps.LocalBuild) -> int:
         """Upload the files that a build names as its artifacts; how many there were."""
         objects = build.artifacts.objects
         if not objects.location:
@@ -229,7 +231,7 @@ class CloudBuild:
         bucket, _, folder = objects.location.removeprefix("gs://").partition("/")
         location = folder.replace("$BUILD_ID", build.id).strip("/")
         count = 0
-        with tarfile.open(fileobj=io.BytesIO(b"".join(made.files()))) as tar:
+        with tarfile.open(fileobj=io.BytesIO(b"".join(local_build.files()))) as tar:
             for member in tar:
                 name = member.name.removeprefix("workspace/")
                 if (
@@ -250,27 +252,27 @@ class CloudBuild:
         if build.options.logging != cb.BuildOptions.LoggingMode.NONE and bucket in self._buckets.owners:
             self._buckets.write_log(bucket, name, ("\n".join(log) + "\n").encode())
 
-    def _close(self, identity: str, result: Result, objects: int) -> None:
-        def told(one: cb.Build) -> None:
+    def _close(self, identity: str, result: BuildResult, objects: int) -> None:
+        def told(target: cb.Build) -> None:
             for number, ended in result.steps.items():
-                one.steps[number].status = cb.Build.Status[ended.status]
-                one.steps[number].exit_code = ended.code or 0
+                target.steps[number].status = cb.Build.Status[ended.status]
+                target.steps[number].exit_code = ended.code or 0
             if result.status == run_steps.SUCCESS:
-                digests = [result.steps[number].image for number in range(len(one.steps))]
-                one.results.build_step_images = [text.rpartition("@")[2] for text in digests]
-                one.results.build_step_outputs = [result.steps[number].output for number in range(len(one.steps))]
-                one.results.images = [cb.BuiltImage(name=name, digest=digest) for name, digest in result.pushed]
-                one.results.num_artifacts = objects
+                digests = [result.steps[number].image for number in range(len(target.steps))]
+                target.results.build_step_images = [text.rpartition("@")[2] for text in digests]
+                target.results.build_step_outputs = [result.steps[number].output for number in range(len(target.steps))]
+                target.results.images = [cb.BuiltImage(name=name, digest=digest) for name, digest in result.pushed]
+                target.results.num_artifacts = objects
 
         self._change(identity, told)
         self._finish(identity, result.status, result.detail, _kind(result))
 
     def _finish(self, identity: str, status: str, detail: str = "", kind: str = "") -> None:
-        def told(one: cb.Build) -> None:
-            one.status_detail = detail
+        def told(target: cb.Build) -> None:
+            target.status_detail = detail
             if kind:
-                one.failure_info = cb.Build.FailureInfo(type_=cb.Build.FailureInfo.FailureType[kind], detail=detail)
-            one.status = cb.Build.Status[status]
+                target.failure_info = cb.Build.FailureInfo(type_=cb.Build.FailureInfo.FailureType[kind], detail=detail)
+            target.status = cb.Build.Status[status]
 
         self._change(identity, told)
         self._ended[identity].set()
@@ -280,7 +282,7 @@ class CloudBuild:
             change(self._builds[identity])
 
 
-def _secrets(planned: Plan) -> dict[str, str]:
+def _secrets(planned: BuildPlan) -> dict[str, str]:
     """The secrets of a build: variables of the same names here stand for those that Google keeps."""
     names = {name for step in planned.steps for name in step.secrets}
     missing = sorted(names - os.environ.keys())
@@ -289,7 +291,7 @@ def _secrets(planned: Plan) -> dict[str, str]:
     return {name: os.environ[name] for name in names}
 
 
-def _kind(result: Result) -> str:
+def _kind(result: BuildResult) -> str:
     """The type of failure that Cloud Build would tell."""
     if result.status != "FAILURE":
         return ""
@@ -298,8 +300,8 @@ def _kind(result: Result) -> str:
 
 def as_json(build: cb.Build) -> dict[str, Any]:
     """A build as the API's JSON has it, without what was not set."""
-    found: dict[str, Any] = protobuf_json.MessageToDict(cb.Build.pb(build))
-    return found
+    fields: dict[str, Any] = protobuf_json.MessageToDict(cb.Build.pb(build))
+    return fields
 
 
 def operation_name(build: cb.Build) -> str:
@@ -312,21 +314,21 @@ def build_of_operation(name: str) -> str:
     return base64.b64decode(name.rpartition("/")[2]).decode()
 
 
-def wait(cloud: CloudBuild, identity: str, seconds: float) -> cb.Build:
+def wait(cloud: CloudBuildEmulator, identity: str, seconds: float) -> cb.Build:
     """A build once it has ended, or as it is after so long."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        found = cloud.get(identity)
-        if found.status not in {cb.Build.Status.QUEUED, cb.Build.Status.WORKING}:
+        build = cloud.get(identity)
+        if build.status not in {cb.Build.Status.QUEUED, cb.Build.Status.WORKING}:
             break
         time.sleep(0.1)
     return cloud.get(identity)
 
 
 def _empty() -> bytes:
-    made = io.BytesIO()
-    tarfile.open(fileobj=made, mode="w").close()
-    return made.getvalue()
+    buffer = io.BytesIO()
+    tarfile.open(fileobj=buffer, mode="w").close()
+    return buffer.getvalue()
 
 
 _EMPTY = _empty()

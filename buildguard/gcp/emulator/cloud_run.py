@@ -15,7 +15,7 @@ from google.cloud import run_v2
 from buildguard.docker import client as daemons
 from buildguard.docker import images
 from buildguard.docker.client import Daemon
-from buildguard.docker.serve import PORT, Serving, Start, status_of
+from buildguard.docker.serve import PORT, ServingContainer, StartOptions, status_of
 from buildguard.errors import UnprovenError
 from buildguard.gcp.emulator.faults import Faults
 from buildguard.gcp.emulator.proxy import Proxy
@@ -37,7 +37,7 @@ _NOT_READY = (
 )
 
 
-class Operation:
+class EmulatedOperation:
     """A change on its way; `error` is a code and a message."""
 
     def __init__(self, name: str, service: str) -> None:
@@ -47,50 +47,50 @@ class Operation:
         self.error: tuple[int, str] | None = None
 
 
-class CloudRun:
+class CloudRunEmulator:
     """Every service of every project and region."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self._services: dict[str, run_v2.Service] = {}
         self._revisions: dict[str, run_v2.Revision] = {}
-        self._instances: dict[str, tuple[Serving, ...]] = {}  # the ingress container first
+        self._instances: dict[str, tuple[ServingContainer, ...]] = {}  # the ingress container first
         self._proxies: dict[str, Proxy] = {}
-        self._operations: dict[str, Operation] = {}
+        self._operations: dict[str, EmulatedOperation] = {}
         self._lock = threading.RLock()
         self._daemon: Daemon | None = None
 
     # -------------------------------------------------------------------------------------- the API
 
-    def create(self, request: run_v2.CreateServiceRequest) -> Operation:
+    def create(self, request: run_v2.CreateServiceRequest) -> EmulatedOperation:
         """Make a service; raises Google's own errors."""
         name = f"{request.parent}/services/{request.service_id}"
         with self._lock:
             if name in self._services:
                 raise api.AlreadyExists(f"Resource '{request.service_id}' already exists.")
-            made = run_v2.Service(request.service)
-            made.name, made.uid, made.generation = name, str(uuid.uuid4()), 0
-            return self._changed(made, None, validate_only=request.validate_only)
+            service = run_v2.Service(request.service)
+            service.name, service.uid, service.generation = name, str(uuid.uuid4()), 0
+            return self._changed(service, None, validate_only=request.validate_only)
 
-    def update(self, request: run_v2.UpdateServiceRequest) -> Operation:
+    def update(self, request: run_v2.UpdateServiceRequest) -> EmulatedOperation:
         """Change a service; an etag that is not the newest is refused."""
         with self._lock:
             name = request.service.name
             if name not in self._services:
                 raise api.NotFound(f"Resource '{name}' was not found")
-            there = self._services[name]
+            current = self._services[name]
             if not request.validate_only and self._faults.takes("etag-conflict"):
-                there.generation += 1
-                there.etag = _etag()
-                there.labels["changed-by"] = "somebody-else"
-            if request.service.etag and request.service.etag != there.etag:
+                current.generation += 1
+                current.etag = _etag()
+                current.labels["changed-by"] = "somebody-else"
+            if request.service.etag and request.service.etag != current.etag:
                 raise api.Aborted(f"Conflict for resource '{name}': version '{request.service.etag}' was specified")
-            made = run_v2.Service(there)
+            updated = run_v2.Service(current)
             changed = run_v2.Service(request.service)
             masked = set(request.update_mask.paths) or {"template", "traffic", "labels", "annotations", "ingress"}
             for field in masked:
-                setattr(made, field, getattr(changed, field))
-            return self._changed(made, there, validate_only=request.validate_only)
+                setattr(updated, field, getattr(changed, field))
+            return self._changed(updated, current, validate_only=request.validate_only)
 
     def get(self, name: str) -> run_v2.Service:
         """A service as it is now."""
@@ -110,10 +110,12 @@ class CloudRun:
         """The revisions of a service, the newest first."""
         with self._lock:
             return [
-                run_v2.Revision(one) for name, one in reversed(self._revisions.items()) if name.startswith(f"{parent}/")
+                run_v2.Revision(revision)
+                for name, revision in reversed(self._revisions.items())
+                if name.startswith(f"{parent}/")
             ]
 
-    def operation(self, name: str) -> Operation:
+    def operation(self, name: str) -> EmulatedOperation:
         """A change on its way, or done."""
         if name not in self._operations:
             raise api.NotFound(name)
@@ -132,73 +134,82 @@ class CloudRun:
 
     # -------------------------------------------------------------------------------------- a change
 
-    def _changed(self, made: run_v2.Service, before: run_v2.Service | None, *, validate_only: bool) -> Operation:
-        self._validated(made)
-        operation = Operation(f"{made.name.rpartition('/services/')[0]}/operations/{uuid.uuid4()}", made.name)
+    def _changed(
+        self, service: run_v2.Service, before: run_v2.Service | None, *, validate_only: bool
+    ) -> EmulatedOperation:
+        self._validated(service)
+        operation = EmulatedOperation(
+            f"{service.name.rpartition('/services/')[0]}/operations/{uuid.uuid4()}", service.name
+        )
         self._operations[operation.name] = operation
         if validate_only:
             operation.done.set()
             return operation
-        made.generation += 1
-        made.etag = _etag()
-        made.reconciling = True
-        made.terminal_condition = run_v2.Condition(type_="Ready", state=_State.CONDITION_RECONCILING)
+        service.generation += 1
+        service.etag = _etag()
+        service.reconciling = True
+        service.terminal_condition = run_v2.Condition(type_="Ready", state=_State.CONDITION_RECONCILING)
         if before is not None and self._faults.wants("traffic-pinned"):
-            made.traffic = _pinned(before)
-        if before is None or before.template != made.template:
-            self._new_revision(made)
-        self._services[made.name] = made
-        threading.Thread(target=self._reconcile, args=(made.name, operation), daemon=True).start()
+            service.traffic = _pin_traffic(before)
+        if before is None or before.template != service.template:
+            self._new_revision(service)
+        self._services[service.name] = service
+        threading.Thread(target=self._reconcile, args=(service.name, operation), daemon=True).start()
         return operation
 
-    def _validated(self, made: run_v2.Service) -> None:
-        wrong = _wrong_containers(made.template.containers)
+    def _validated(self, service: run_v2.Service) -> None:
+        wrong = _wrong_containers(service.template.containers)
         if wrong:
             raise api.InvalidArgument(wrong)
-        percents = [one.percent for one in made.traffic]
+        percents = [target.percent for target in service.traffic]
         if percents and sum(percents) != 100:  # noqa: PLR2004  everything
             raise api.InvalidArgument("traffic: the percents must add up to 100")
-        for one in made.traffic:
-            named = f"{made.name}/revisions/{one.revision}"
-            if one.type_ == _Allocation.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION and (
-                named not in self._revisions and one.revision != made.template.revision
+        for target in service.traffic:
+            named = f"{service.name}/revisions/{target.revision}"
+            if target.type_ == _Allocation.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION and (
+                named not in self._revisions and target.revision != service.template.revision
             ):
-                raise api.InvalidArgument(f"traffic: the revision {one.revision} does not exist")
-        own = made.template.revision
-        if own and (not own.startswith(f"{made.name.rpartition('/')[2]}-") or len(own) > _LONGEST_NAME):
+                raise api.InvalidArgument(f"traffic: the revision {target.revision} does not exist")
+        own = service.template.revision
+        if own and (not own.startswith(f"{service.name.rpartition('/')[2]}-") or len(own) > _LONGEST_NAME):
             raise api.InvalidArgument(
                 f"template.revision: {own} must be prefixed by the service's name, 63 characters at most"
             )
-        wanted = f"{made.name}/revisions/{made.template.revision}"
-        if made.template.revision and wanted in self._revisions:
-            there = self._revisions[wanted]
-            if [one.image for one in there.containers] != [one.image for one in made.template.containers]:
+        wanted = f"{service.name}/revisions/{service.template.revision}"
+        if service.template.revision and wanted in self._revisions:
+            existing = self._revisions[wanted]
+            if [target.image for target in existing.containers] != [
+                target.image for target in service.template.containers
+            ]:
                 raise api.AlreadyExists(
-                    f"Revision named '{made.template.revision}' with different configuration exists."
+                    f"Revision named '{service.template.revision}' with different configuration exists."
                 )
 
-    def _new_revision(self, made: run_v2.Service) -> None:
-        short = made.template.revision or f"{made.name.rpartition('/')[2]}-{made.generation:05d}-{uuid.uuid4().hex[:3]}"
-        name = f"{made.name}/revisions/{short}"
+    def _new_revision(self, service: run_v2.Service) -> None:
+        short = (
+            service.template.revision
+            or f"{service.name.rpartition('/')[2]}-{service.generation:05d}-{uuid.uuid4().hex[:3]}"
+        )
+        name = f"{service.name}/revisions/{short}"
         if name not in self._revisions:
             self._revisions[name] = run_v2.Revision(
                 name=name,
-                service=made.name.rpartition("/")[2],
+                service=service.name.rpartition("/")[2],
                 generation=1,
-                labels=dict(made.template.labels),
-                annotations=dict(made.template.annotations),
-                containers=list(made.template.containers),
+                labels=dict(service.template.labels),
+                annotations=dict(service.template.annotations),
+                containers=list(service.template.containers),
                 reconciling=True,
                 log_uri=f"https://console.cloud.google.com/logs/viewer?revision={short}",
             )
-        made.latest_created_revision = name
+        service.latest_created_revision = name
 
-    def _reconcile(self, name: str, operation: Operation) -> None:
+    def _reconcile(self, name: str, operation: EmulatedOperation) -> None:
         wanted = self.get(name)
         newest = wanted.latest_created_revision
         why = self._started(newest) if newest not in self._instances else ""
         with self._lock:
-            made = self._services[name]
+            service = self._services[name]
             revision = self._revisions[newest]
             revision.reconciling = False
             state = _State.CONDITION_FAILED if why else _State.CONDITION_SUCCEEDED
@@ -206,36 +217,36 @@ class CloudRun:
             if why:
                 ready.revision_reason = run_v2.Condition.RevisionReason.HEALTH_CHECK_CONTAINER_ERROR
             revision.conditions = [ready]
-            made.reconciling = False
-            made.observed_generation = made.generation
-            made.terminal_condition = run_v2.Condition(type_="Ready", state=state, message=why)
+            service.reconciling = False
+            service.observed_generation = service.generation
+            service.terminal_condition = run_v2.Condition(type_="Ready", state=state, message=why)
             if why:
-                made.terminal_condition.reason = run_v2.Condition.CommonReason.REVISION_FAILED
+                service.terminal_condition.reason = run_v2.Condition.CommonReason.REVISION_FAILED
                 operation.error = (9, why)
             else:
-                made.latest_ready_revision = newest
-                self._route(made)
+                service.latest_ready_revision = newest
+                self._route(service)
         operation.done.set()
 
-    def _route(self, made: run_v2.Service) -> None:
+    def _route(self, service: run_v2.Service) -> None:
         """Observed traffic: what was asked for, `latest` being the newest ready revision; an address for each tag."""
-        latest = made.latest_ready_revision.rpartition("/")[2]
-        asked: Sequence[Any] = list(made.traffic) or [
+        latest = service.latest_ready_revision.rpartition("/")[2]
+        asked: Sequence[Any] = list(service.traffic) or [
             run_v2.TrafficTarget(type_=_Allocation.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST, percent=100)
         ]
         statuses = []
         weights: list[tuple[str, int]] = []
-        for one in asked:
-            short = one.revision or latest
-            address = self._address(f"{made.name} {one.tag}", [(short, 100)], made.name) if one.tag else ""
+        for target in asked:
+            short = target.revision or latest
+            address = self._address(f"{service.name} {target.tag}", [(short, 100)], service.name) if target.tag else ""
             statuses.append(
                 run_v2.TrafficTargetStatus(
-                    type_=one.type_, revision=one.revision, percent=one.percent, tag=one.tag, uri=address
+                    type_=target.type_, revision=target.revision, percent=target.percent, tag=target.tag, uri=address
                 )
             )
-            weights.append((short, one.percent))
-        made.traffic_statuses = statuses
-        made.uri = self._address(made.name, [one for one in weights if one[1]], made.name)
+            weights.append((short, target.percent))
+        service.traffic_statuses = statuses
+        service.uri = self._address(service.name, [weight for weight in weights if weight[1]], service.name)
 
     def _address(self, key: str, weights: list[tuple[str, int]], service: str) -> str:
         def pick() -> str:
@@ -257,32 +268,34 @@ class CloudRun:
         revision = self.revision(name)
         if self._faults.takes("revision-not-ready"):
             return _NOT_READY.format(short)
-        running: list[Serving] = []
+        running: list[ServingContainer] = []
         try:
-            for container in sorted(revision.containers, key=lambda one: not one.ports):  # the ingress container first
+            for container in sorted(
+                revision.containers, key=lambda variable: not variable.ports
+            ):  # the ingress container first
                 running.append(self._run(revision, container, running[0].id if running else ""))
         except UnprovenError as error:
             _close(running)
             return f"Revision '{short}' is not ready and cannot serve traffic. {error.what}"
         if not (
             running[0].wait("/", _STARTS_WITHIN).listens
-            and all(_succeeds(one, running[0]) for one in revision.containers)
-            and not any(one.ending() for one in running)
+            and all(_succeeds(variable, running[0]) for variable in revision.containers)
+            and not any(variable.ending() for variable in running)
         ):
             _close(running)
             return _NOT_READY.format(short)
         self._instances[name] = tuple(running)
         return ""
 
-    def _run(self, revision: run_v2.Revision, container: run_v2.Container, beside: str) -> Serving:
+    def _run(self, revision: run_v2.Revision, container: run_v2.Container, beside: str) -> ServingContainer:
         """Start one container; those `beside` the ingress container share its loopback addresses, and get no PORT."""
         with self._lock:
             self._daemon = self._daemon or daemons.connect()
-        image = images.find(self._daemon, container.image, PLATFORM, _silently)
+        image = images.find(self._daemon, container.image, PLATFORM, _ignore_output)
         env = {one.name: one.value for one in container.env}
         short = revision.name.rpartition("/")[2]
         env |= {"K_SERVICE": revision.service, "K_REVISION": short, "K_CONFIGURATION": revision.service}
-        start = Start(
+        start = StartOptions(
             env,
             tuple(container.command),
             tuple(container.args),
@@ -291,10 +304,10 @@ class CloudRun:
             more_ports=[_probe_port(one) for one in revision.containers if one.startup_probe],
             beside=beside,
         )
-        return Serving(self._daemon, image, start)
+        return ServingContainer(self._daemon, image, start)
 
 
-def _close(instance: Sequence[Serving]) -> None:
+def _close(instance: Sequence[ServingContainer]) -> None:
     """End the containers of an instance, the owner of their network last."""
     for one in reversed(instance):
         one.close()
@@ -321,7 +334,7 @@ def _probe_port(container: run_v2.Container) -> int:
     return int(probe.http_get.port or probe.tcp_socket.port or probe.grpc.port or _port(container))
 
 
-def _succeeds(container: run_v2.Container, ingress: Serving) -> bool:
+def _succeeds(container: run_v2.Container, ingress: ServingContainer) -> bool:
     """Whether a container's startup probe succeeds in time; without one there is nothing to wait for."""
     probe = container.startup_probe
     if not probe:
@@ -336,18 +349,18 @@ def _succeeds(container: run_v2.Container, ingress: Serving) -> bool:
     return False
 
 
-def _pinned(before: run_v2.Service) -> list[run_v2.TrafficTarget]:
+def _pin_traffic(before: run_v2.Service) -> list[run_v2.TrafficTarget]:
     """The traffic of a service as it is, by the names of its revisions: what a rollback or --no-traffic leaves behind."""
     latest = before.latest_ready_revision.rpartition("/")[2]
     kind = _Allocation.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
     asked = list(before.traffic) or [run_v2.TrafficTarget(percent=100)]
     return [
-        run_v2.TrafficTarget(type_=kind, revision=one.revision or latest, percent=one.percent, tag=one.tag)
-        for one in asked
+        run_v2.TrafficTarget(type_=kind, revision=target.revision or latest, percent=target.percent, tag=target.tag)
+        for target in asked
     ]
 
 
-def _silently(_text: str) -> None:
+def _ignore_output(_text: str) -> None:
     """Nobody hears of a pull."""
 
 

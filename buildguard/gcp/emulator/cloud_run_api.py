@@ -12,7 +12,7 @@ from google.cloud import run_v2
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
 
-from buildguard.gcp.emulator.cloud_run import CloudRun, Operation
+from buildguard.gcp.emulator.cloud_run import CloudRunEmulator, EmulatedOperation
 
 _CODES = {
     api.NotFound: grpc.StatusCode.NOT_FOUND,
@@ -31,7 +31,7 @@ def code_of(error: api.GoogleAPICallError) -> grpc.StatusCode:
     return _CODES.get(type(error), grpc.StatusCode.INTERNAL)
 
 
-def answering(act: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerContext], Any]:
+def wrap_method(act: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerContext], Any]:
     """A method of a service: what it raises goes out as a status."""
 
     def answer(request: Any, context: grpc.ServicerContext) -> Any:
@@ -43,14 +43,14 @@ def answering(act: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerContext]
     return answer
 
 
-def handlers(runs: CloudRun) -> list[grpc.GenericRpcHandler]:
+def handlers(runs: CloudRunEmulator) -> list[grpc.GenericRpcHandler]:
     """The services of the API."""
 
     def method(act: Callable[[Any], Any], request: Any, answer: Callable[[Any], bytes]) -> Any:
-        return grpc.unary_unary_rpc_method_handler(answering(act), request.deserialize, answer)
+        return grpc.unary_unary_rpc_method_handler(wrap_method(act), request.deserialize, answer)
 
-    def changing(act: Callable[[Any], Operation], request: Any) -> Any:
-        return method(lambda one: operation_of(runs, act(one)), request, operations.Operation.SerializeToString)
+    def changing(act: Callable[[Any], EmulatedOperation], request: Any) -> Any:
+        return method(lambda message: operation_of(runs, act(message)), request, operations.Operation.SerializeToString)
 
     def listed(request: Any) -> Any:
         return run_v2.ListRevisionsResponse(revisions=runs.revisions(request.parent))
@@ -62,7 +62,7 @@ def handlers(runs: CloudRun) -> list[grpc.GenericRpcHandler]:
                 "CreateService": changing(runs.create, run_v2.CreateServiceRequest),
                 "UpdateService": changing(runs.update, run_v2.UpdateServiceRequest),
                 "GetService": method(
-                    lambda one: runs.get(one.name), run_v2.GetServiceRequest, run_v2.Service.serialize
+                    lambda message: runs.get(message.name), run_v2.GetServiceRequest, run_v2.Service.serialize
                 ),
             },
         ),
@@ -70,7 +70,7 @@ def handlers(runs: CloudRun) -> list[grpc.GenericRpcHandler]:
             "google.cloud.run.v2.Revisions",
             {
                 "GetRevision": method(
-                    lambda one: runs.revision(one.name), run_v2.GetRevisionRequest, run_v2.Revision.serialize
+                    lambda message: runs.revision(message.name), run_v2.GetRevisionRequest, run_v2.Revision.serialize
                 ),
                 "ListRevisions": method(listed, run_v2.ListRevisionsRequest, run_v2.ListRevisionsResponse.serialize),
             },
@@ -78,18 +78,18 @@ def handlers(runs: CloudRun) -> list[grpc.GenericRpcHandler]:
     ]
 
 
-def operation_of(runs: CloudRun, operation: Operation) -> operations.Operation:
+def operation_of(runs: CloudRunEmulator, operation: EmulatedOperation) -> operations.Operation:
     """A change as the API tells it: metadata and response are both the service."""
     done = operation.done.is_set()
-    found = operations.Operation(name=operation.name, done=done)
+    result = operations.Operation(name=operation.name, done=done)
     try:
-        told = any_pb2.Any()
-        told.Pack(run_v2.Service.pb(runs.get(operation.service)))
+        packed = any_pb2.Any()
+        packed.Pack(run_v2.Service.pb(runs.get(operation.service)))
     except api.NotFound:  # it was only validated
-        told.Pack(run_v2.Service.pb(run_v2.Service(name=operation.service)))
-    found.metadata.CopyFrom(told)
+        packed.Pack(run_v2.Service.pb(run_v2.Service(name=operation.service)))
+    result.metadata.CopyFrom(packed)
     if done and operation.error is not None:
-        found.error.CopyFrom(status_pb2.Status(code=operation.error[0], message=operation.error[1]))
+        result.error.CopyFrom(status_pb2.Status(code=operation.error[0], message=operation.error[1]))
     elif done:
-        found.response.CopyFrom(told)
-    return found
+        result.response.CopyFrom(packed)
+    return result

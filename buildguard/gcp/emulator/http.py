@@ -18,7 +18,7 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing of each request."""
 
 
-class _Server(ThreadingHTTPServer):
+class _ThreadingServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -27,11 +27,11 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class Web:
+class HttpServer:
     """A server for requests of one kind, with a thread for each connection, from now until it is closed."""
 
     def __init__(self, handler: type[Handler], name: str) -> None:
-        self._server = _Server(("127.0.0.1", 0), handler)
+        self._server = _ThreadingServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name=name, daemon=True)
         self._thread.start()
 

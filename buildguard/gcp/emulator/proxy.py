@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Callable
 
-from buildguard.gcp.emulator.http import Handler, Web
+from buildguard.gcp.emulator.http import Handler, HttpServer
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "host", "content-length"}
 _PATIENCE = 30
@@ -23,10 +23,10 @@ class Proxy:
         self.pick = pick
         proxy = self
 
-        class Requests(_Requests):
+        class BoundProxyHandler(_ProxyHandler):
             owner = proxy
 
-        self._web = Web(Requests, "traffic")
+        self._web = HttpServer(BoundProxyHandler, "traffic")
 
     @property
     def address(self) -> str:
@@ -38,14 +38,14 @@ class Proxy:
         self._web.close()
 
 
-class _Requests(Handler):
+class _ProxyHandler(Handler):
     owner: Proxy
 
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        status, data, told = self._answer(body)
+        status, data, fields = self._answer(body)
         self.send_response(status)
-        for name, value in told:
+        for name, value in fields:
             if name.lower() not in _HOP_BY_HOP:
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))

@@ -17,12 +17,19 @@ from google.protobuf import any_pb2, empty_pb2
 from google.rpc import status_pb2
 
 from buildguard.gcp.auth import CLOUDBUILD, RUN, STORAGE
-from buildguard.gcp.emulator.cloud_build import PROJECT, REGION, CloudBuild, as_json, build_of_operation, operation_name
-from buildguard.gcp.emulator.cloud_run import CloudRun
-from buildguard.gcp.emulator.cloud_run_api import answering, code_of, handlers
+from buildguard.gcp.emulator.cloud_build import (
+    PROJECT,
+    REGION,
+    CloudBuildEmulator,
+    as_json,
+    build_of_operation,
+    operation_name,
+)
+from buildguard.gcp.emulator.cloud_run import CloudRunEmulator
+from buildguard.gcp.emulator.cloud_run_api import code_of, handlers, wrap_method
 from buildguard.gcp.emulator.cloud_run_api import operation_of as run_operation
 from buildguard.gcp.emulator.faults import Faults
-from buildguard.gcp.emulator.http import Handler, Web
+from buildguard.gcp.emulator.http import Handler, HttpServer
 from buildguard.gcp.emulator.storage import StorageServer
 
 _SERVICE = "google.devtools.cloudbuild.v1.CloudBuild"
@@ -47,8 +54,8 @@ class Emulator:
         """Raises UsageError for a fault that there is not."""
         self.faults = asked = Faults(faults)
         self.storage = StorageServer(asked)
-        self.builds = CloudBuild(self.storage.buckets, asked, stale)
-        self.runs = CloudRun(asked)
+        self.builds = CloudBuildEmulator(self.storage.buckets, asked, stale)
+        self.runs = CloudRunEmulator(asked)
         self._grpc = grpc.server(futures.ThreadPoolExecutor(8))
         self._grpc.add_generic_rpc_handlers(
             (_cloud_build(self.builds), _long_running(self.builds, self.runs), *handlers(self.runs))
@@ -56,10 +63,10 @@ class Emulator:
         self.grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
         self._grpc.start()
 
-        class Requests(_Rest):
+        class BoundRestHandler(_RestHandler):
             builds = self.builds
 
-        self._rest = Web(Requests, "REST emulator")
+        self._rest = HttpServer(BoundRestHandler, "REST emulator")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -94,44 +101,44 @@ def operation_of(build: cb.Build) -> operations.Operation:
     """The operation that stands for a build, its metadata as current as the build itself."""
     metadata, response = any_pb2.Any(), any_pb2.Any()
     metadata.Pack(cb.BuildOperationMetadata.pb(cb.BuildOperationMetadata(build=build)))
-    found = operations.Operation(name=operation_name(build), done=build.status not in _UNDONE, metadata=metadata)
+    operation = operations.Operation(name=operation_name(build), done=build.status not in _UNDONE, metadata=metadata)
     if build.status == cb.Build.Status.SUCCESS:
         response.Pack(cb.Build.pb(build))
-        found.response.CopyFrom(response)
-    elif found.done:
-        found.error.CopyFrom(
+        operation.response.CopyFrom(response)
+    elif operation.done:
+        operation.error.CopyFrom(
             status_pb2.Status(code=2, message=f"Build failed; check build logs for details: {build.status_detail}")
         )
-    return found
+    return operation
 
 
 # ------------------------------------------------------------------------------------------ gRPC
 
 
-def _cloud_build(builds: CloudBuild) -> grpc.GenericRpcHandler:
+def _cloud_build(builds: CloudBuildEmulator) -> grpc.GenericRpcHandler:
     def unary(
         act: Callable[[Any], Any], request: Any, answer: Callable[[Any], bytes]
     ) -> grpc.RpcMethodHandler[Any, Any]:
-        return grpc.unary_unary_rpc_method_handler(answering(act), request.deserialize, answer)
+        return grpc.unary_unary_rpc_method_handler(wrap_method(act), request.deserialize, answer)
 
     return grpc.method_handlers_generic_handler(
         _SERVICE,
         {
             "CreateBuild": unary(
-                lambda one: operation_of(builds.create(one.parent, one.project_id, one.build)),
+                lambda request: operation_of(builds.create(request.parent, request.project_id, request.build)),
                 cb.CreateBuildRequest,
                 operations.Operation.SerializeToString,
             ),
-            "GetBuild": unary(lambda one: builds.get(*_build_of(one)), cb.GetBuildRequest, cb.Build.serialize),
+            "GetBuild": unary(lambda request: builds.get(*_build_of(request)), cb.GetBuildRequest, cb.Build.serialize),
             "ListBuilds": unary(
-                lambda one: cb.ListBuildsResponse(
-                    builds=builds.find(one.project_id or one.parent.split("/")[1], one.filter)
+                lambda request: cb.ListBuildsResponse(
+                    builds=builds.find(request.project_id or request.parent.split("/")[1], request.filter)
                 ),
                 cb.ListBuildsRequest,
                 cb.ListBuildsResponse.serialize,
             ),
             "CancelBuild": unary(
-                lambda one: builds.cancel(*_build_of(one)),
+                lambda request: builds.cancel(*_build_of(request)),
                 cb.CancelBuildRequest,
                 cb.Build.serialize,
             ),
@@ -145,7 +152,7 @@ def _build_of(request: Any) -> tuple[str, str]:
     return request.id or name[-1], name[1] if len(name) > 1 else request.project_id
 
 
-def _long_running(builds: CloudBuild, runs: CloudRun) -> grpc.GenericRpcHandler:
+def _long_running(builds: CloudBuildEmulator, runs: CloudRunEmulator) -> grpc.GenericRpcHandler:
     def get(request: Any) -> operations.Operation:
         if not request.name.startswith("operations/"):
             return run_operation(runs, runs.operation(request.name))
@@ -159,10 +166,10 @@ def _long_running(builds: CloudBuild, runs: CloudRun) -> grpc.GenericRpcHandler:
         _OPERATIONS,
         {
             "GetOperation": grpc.unary_unary_rpc_method_handler(
-                answering(get), operations.GetOperationRequest.FromString, operations.Operation.SerializeToString
+                wrap_method(get), operations.GetOperationRequest.FromString, operations.Operation.SerializeToString
             ),
             "CancelOperation": grpc.unary_unary_rpc_method_handler(
-                answering(cancel), operations.CancelOperationRequest.FromString, empty_pb2.Empty.SerializeToString
+                wrap_method(cancel), operations.CancelOperationRequest.FromString, empty_pb2.Empty.SerializeToString
             ),
         },
     )
@@ -171,10 +178,10 @@ def _long_running(builds: CloudBuild, runs: CloudRun) -> grpc.GenericRpcHandler:
 # ------------------------------------------------------------------------------------------ REST
 
 
-class _Rest(Handler):
+class _RestHandler(Handler):
     """The same in JSON, which gcloud speaks."""
 
-    builds: CloudBuild
+    builds: CloudBuildEmulator
 
     def do_GET(self) -> None:
         self._answer(self._get)
@@ -208,7 +215,7 @@ class _Rest(Handler):
         if match := _ONE.fullmatch(path):
             return as_json(self.builds.get(match["id"], match["project"]))
         if match := _MANY.fullmatch(path):
-            return {"builds": [as_json(one) for one in self.builds.find(match["project"], query.get("filter", ""))]}
+            return {"builds": [as_json(build) for build in self.builds.find(match["project"], query.get("filter", ""))]}
         if match := _OPERATION.fullmatch(path):
             return _operation_json(self.builds.get(build_of_operation(match["name"])))
         raise api.NotFound(path)
@@ -225,14 +232,14 @@ class _Rest(Handler):
 
 def _operation_json(build: cb.Build) -> dict[str, Any]:
     kind = "type.googleapis.com/google.devtools.cloudbuild.v1"
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "name": operation_name(build),
         "metadata": {"@type": f"{kind}.BuildOperationMetadata", "build": as_json(build)},
     }
     if build.status not in _UNDONE:
-        found["done"] = True
+        fields["done"] = True
         if build.status == cb.Build.Status.SUCCESS:
-            found["response"] = {"@type": f"{kind}.Build", **as_json(build)}
+            fields["response"] = {"@type": f"{kind}.Build", **as_json(build)}
         else:
-            found["error"] = {"code": 2, "message": build.status_detail}
-    return found
+            fields["error"] = {"code": 2, "message": build.status_detail}
+    return fields

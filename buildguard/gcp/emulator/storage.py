@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from buildguard.gcp.emulator.faults import Faults
-from buildguard.gcp.emulator.http import Handler, Web
+from buildguard.gcp.emulator.http import Handler, HttpServer
 
 _OBJECT = re.compile(r"/(?:download/)?storage/v1/b/(?P<bucket>[^/]+)/o/(?P<name>[^/]+)")
 _OBJECTS = re.compile(r"/storage/v1/b/(?P<bucket>[^/]+)/o")
@@ -29,7 +29,7 @@ _BOUNDARY = re.compile(r"boundary=[\"']?([^\"';]+)")
 _FIRST_GENERATION = 1_700_000_000_000_001
 
 
-class Generation(NamedTuple):
+class ObjectGeneration(NamedTuple):
     """One generation of an object: its number, its bytes, and its type."""
 
     number: int
@@ -45,13 +45,13 @@ class ApiError(Exception):
         self.status, self.reason, self.message = status, reason, message
 
 
-class Buckets:
+class BucketStore:
     """What lies in the buckets: every generation, the newest last; whose each bucket is."""
 
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
         self.owners: dict[str, str] = {}
-        self._objects: dict[tuple[str, str], list[Generation]] = {}
+        self._objects: dict[tuple[str, str], list[ObjectGeneration]] = {}
         self._next = _FIRST_GENERATION
         self.lock = threading.RLock()
 
@@ -62,7 +62,7 @@ class Buckets:
                 raise ApiError(409, "conflict", "You already own this bucket. Please select another name.")
             self.owners[bucket] = project
 
-    def put(self, bucket: str, name: str, data: bytes, content_type: str, match: int | None) -> Generation:
+    def put(self, bucket: str, name: str, data: bytes, content_type: str, match: int | None) -> ObjectGeneration:
         """Add a generation, damaged where a fault says so; `match` is the one that has to be there, 0 for none."""
         with self.lock:
             self._known(bucket)
@@ -76,32 +76,32 @@ class Buckets:
                 data = data[:at] + bytes([data[at] ^ 0x20]) + data[at + 1 :]
             if sent and self.faults.takes("truncate-object"):
                 data = data[: len(data) // 2]
-            several.append(Generation(self._next, data, content_type))
+            several.append(ObjectGeneration(self._next, data, content_type))
             self._next += 1
             return several[-1]
 
-    def get(self, bucket: str, name: str, generation: int = 0) -> Generation:
+    def get(self, bucket: str, name: str, generation: int = 0) -> ObjectGeneration:
         """A generation, the newest unless one is named; raises ApiError where there is none."""
         with self.lock:
             self._known(bucket)
             several = self._objects.get((bucket, name), [])
-            found = [one for one in several if generation in {0, one.number}]
-            if not found:
+            matching = [candidate for candidate in several if generation in {0, candidate.number}]
+            if not matching:
                 raise ApiError(404, "notFound", f"No such object: {bucket}/{name}")
-            return found[-1]
+            return matching[-1]
 
-    def another(self, bucket: str, name: str, number: int) -> Generation:
+    def another(self, bucket: str, name: str, number: int) -> ObjectGeneration:
         """Another generation than that one; where there is none, one is made with other bytes."""
         with self.lock:
             several = self._objects[bucket, name]
-            others = [one for one in several if one.number != number]
+            others = [candidate for candidate in several if candidate.number != number]
             if others:
                 return others[-1]
             first = several[-1]
-            several.insert(0, Generation(first.number - 1, first.data[:-1], first.content_type))
+            several.insert(0, ObjectGeneration(first.number - 1, first.data[:-1], first.content_type))
             return several[0]
 
-    def objects(self) -> list[tuple[tuple[str, str], list[Generation]]]:
+    def objects(self) -> list[tuple[tuple[str, str], list[ObjectGeneration]]]:
         """Every object by bucket and name, with its generations."""
         with self.lock:
             return list(self._objects.items())
@@ -109,14 +109,14 @@ class Buckets:
     def write_log(self, bucket: str, name: str, data: bytes) -> None:
         """Write what no fault of the bucket touches."""
         with self.lock:
-            self._objects[bucket, name] = [Generation(self._next, data, "text/plain")]
+            self._objects[bucket, name] = [ObjectGeneration(self._next, data, "text/plain")]
             self._next += 1
 
     def delete(self, bucket: str, name: str, generation: int = 0) -> None:
         """Remove a generation, the newest unless one is named."""
         with self.lock:
-            found = self.get(bucket, name, generation)
-            self._objects[bucket, name].remove(found)
+            stored = self.get(bucket, name, generation)
+            self._objects[bucket, name].remove(stored)
             if not self._objects[bucket, name]:
                 del self._objects[bucket, name]
 
@@ -141,14 +141,14 @@ class StorageServer:
     """The API on a port of loopback; a thread for each request."""
 
     def __init__(self, faults: Faults) -> None:
-        self.buckets = Buckets(faults)
-        sessions: dict[str, _Session] = {}
+        self.buckets = BucketStore(faults)
+        sessions: dict[str, _UploadSession] = {}
 
-        class Requests(_Requests):
+        class BoundStorageHandler(_StorageHandler):
             buckets = self.buckets
             uploads = sessions
 
-        self._web = Web(Requests, "storage emulator")
+        self._web = HttpServer(BoundStorageHandler, "storage emulator")
 
     @property
     def address(self) -> str:
@@ -160,7 +160,7 @@ class StorageServer:
         self._web.close()
 
 
-class _Session:
+class _UploadSession:
     """A resumable upload: what it is for, and what came of it so far."""
 
     def __init__(self, bucket: str, name: str, metadata: Mapping[str, Any], match: int | None) -> None:
@@ -168,11 +168,11 @@ class _Session:
         self.data = bytearray()
 
 
-class _Requests(Handler):
+class _StorageHandler(Handler):
     """Requests, by method and path."""
 
-    buckets: Buckets
-    uploads: dict[str, _Session]
+    buckets: BucketStore
+    uploads: dict[str, _UploadSession]
 
     def do_GET(self) -> None:
         self._answer(self._get)
@@ -237,12 +237,12 @@ class _Requests(Handler):
     def _get(self, path: str, query: dict[str, str], _body: bytes) -> None:
         if match := _OBJECT.fullmatch(path):
             bucket, name = unquote(match["bucket"]), unquote(match["name"])
-            found = self.buckets.get(bucket, name, int(query.get("generation") or 0))
-            self._matching(query, found.number)
+            stored = self.buckets.get(bucket, name, int(query.get("generation") or 0))
+            self._matching(query, stored.number)
             if query.get("alt") == "media":
-                self._media(found, name)
+                self._media(stored, name)
             else:
-                self._json(_resource(bucket, name, found, self._address()))
+                self._json(_resource(bucket, name, stored, self._address()))
         elif match := _OBJECTS.fullmatch(path):
             bucket = unquote(match["bucket"])
             names = self.buckets.names(bucket, query.get("prefix", ""))
@@ -280,13 +280,13 @@ class _Requests(Handler):
             metadata = _parsed(body)
             name = _name(query, metadata)
             number = f"{len(self.uploads) + 1}"
-            self.uploads[number] = _Session(bucket, name, metadata, wanted)
+            self.uploads[number] = _UploadSession(bucket, name, metadata, wanted)
             place = f"{self._address()}/upload/storage/v1/b/{quote(bucket)}/o?uploadType=resumable&upload_id={number}"
             self._json({}, 200, {"Location": place})
             return
         metadata, data = self._parts(body) if query.get("uploadType") == "multipart" else ({}, body)
         name = _name(query, metadata)
-        self._store(_Session(bucket, name, metadata, wanted), data)
+        self._store(_UploadSession(bucket, name, metadata, wanted), data)
 
     def _put(self, _path: str, query: dict[str, str], body: bytes) -> None:
         session = self.uploads.get(query.get("upload_id", ""))
@@ -311,10 +311,10 @@ class _Requests(Handler):
 
     # -------------------------------------------------------------------------------------- parts of them
 
-    def _store(self, session: _Session, data: bytes) -> None:
+    def _store(self, session: _UploadSession, data: bytes) -> None:
         metadata = session.metadata
-        for field, told in (("md5Hash", _md5(data)), ("crc32c", _crc32c(data))):
-            if metadata.get(field) not in {None, told}:
+        for field, expected in (("md5Hash", _md5(data)), ("crc32c", _crc32c(data))):
+            if metadata.get(field) not in {None, expected}:
                 raise ApiError(400, "invalid", f"Provided {field} does not match the calculated one.")
         for header in self.headers.get_all("X-Goog-Hash") or []:
             for part in header.split(","):
@@ -322,8 +322,8 @@ class _Requests(Handler):
                 if (kind, value) not in {("md5", _md5(data)), ("crc32c", _crc32c(data))}:
                     raise ApiError(400, "invalid", f"Provided {kind} hash does not match the calculated one.")
         content_type = metadata.get("contentType") or "application/octet-stream"
-        made = self.buckets.put(session.bucket, session.name, data, content_type, session.match)
-        self._json(_resource(session.bucket, session.name, made, self._address()))
+        stored = self.buckets.put(session.bucket, session.name, data, content_type, session.match)
+        self._json(_resource(session.bucket, session.name, stored, self._address()))
 
     def _parts(self, body: bytes) -> tuple[dict[str, Any], bytes]:
         """The metadata and the content of a multipart upload, in the dialects of both of Google's libraries."""
@@ -345,10 +345,10 @@ class _Requests(Handler):
             metadata["contentType"] = kinds[0].decode("latin-1")
         return metadata, content
 
-    def _media(self, found: Generation, name: str) -> None:
+    def _media(self, stored: ObjectGeneration, name: str) -> None:
         if name.rpartition("/")[2].startswith("log-") and self.buckets.faults.takes("log-403"):
             raise ApiError(403, "forbidden", "does not have storage.objects.get access to the log")
-        data, status, headers = found.data, 200, {"X-Goog-Generation": str(found.number)}
+        data, status, headers = stored.data, 200, {"X-Goog-Generation": str(stored.number)}
         headers["X-Goog-Hash"] = f"crc32c={_crc32c(data)},md5={_md5(data)}"
         wanted = _RANGE.fullmatch(self.headers.get("Range", ""))
         if wanted is not None:
@@ -358,7 +358,7 @@ class _Requests(Handler):
                 raise ApiError(416, "requestedRangeNotSatisfiable", "The requested range cannot be satisfied.")
             headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
             data, status = data[first : last + 1], 206
-        self._send(data, found.content_type, status, headers)
+        self._send(data, stored.content_type, status, headers)
 
     def _matching(self, query: dict[str, str], now: int) -> None:
         if "ifGenerationMatch" in query and int(query["ifGenerationMatch"]) != now:
@@ -381,12 +381,12 @@ def _crc32c(data: bytes) -> str:
 def _parsed(body: bytes) -> dict[str, Any]:
     """The metadata of a request; raises ApiError for what is none."""
     try:
-        found = json.loads(body or b"{}")
+        fields = json.loads(body or b"{}")
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        fields = None
+    if not isinstance(fields, dict):
         raise ApiError(400, "parseError", "Parse Error")
-    return found
+    return fields
 
 
 def _name(query: Mapping[str, str], metadata: Mapping[str, Any]) -> str:
@@ -397,21 +397,21 @@ def _name(query: Mapping[str, str], metadata: Mapping[str, Any]) -> str:
     return name
 
 
-def _resource(bucket: str, name: str, found: Generation, address: str) -> dict[str, Any]:
+def _resource(bucket: str, name: str, stored: ObjectGeneration, address: str) -> dict[str, Any]:
     media = (
-        f"{address}/download/storage/v1/b/{quote(bucket)}/o/{quote(name, safe='')}?generation={found.number}&alt=media"
+        f"{address}/download/storage/v1/b/{quote(bucket)}/o/{quote(name, safe='')}?generation={stored.number}&alt=media"
     )
     return {
         "kind": "storage#object",
-        "id": f"{bucket}/{name}/{found.number}",
+        "id": f"{bucket}/{name}/{stored.number}",
         "name": name,
         "bucket": bucket,
-        "generation": str(found.number),
+        "generation": str(stored.number),
         "metageneration": "1",
-        "contentType": found.content_type,
-        "size": str(len(found.data)),
-        "md5Hash": _md5(found.data),
-        "crc32c": _crc32c(found.data),
+        "contentType": stored.content_type,
+        "size": str(len(stored.data)),
+        "md5Hash": _md5(stored.data),
+        "crc32c": _crc32c(stored.data),
         "mediaLink": media,
         "timeCreated": "2026-11-25T00:00:00.000Z",
         "updated": "2026-11-25T00:00:00.000Z",

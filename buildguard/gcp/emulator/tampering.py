@@ -23,7 +23,7 @@ def older_source(folder: Path) -> bytes:
     return data
 
 
-def tampered(data: bytes, faults: Faults, stale: bytes | None) -> bytes:
+def tamper(data: bytes, faults: Faults, stale: bytes | None) -> bytes:
     """The archive as it reaches the workspace."""
     if stale is not None and faults.takes("stale-source"):
         return stale
@@ -34,29 +34,29 @@ def tampered(data: bytes, faults: Faults, stale: bytes | None) -> bytes:
     }
     for name, change in changes.items():
         if faults.takes(name):
-            data = _remade(data, change)
+            data = _rewrite_tar(data, change)
     return data
 
 
-def _remade(data: bytes, change: Callable[[list[tarfile.TarInfo], dict[str, bytes]], None]) -> bytes:
+def _rewrite_tar(data: bytes, change: Callable[[list[tarfile.TarInfo], dict[str, bytes]], None]) -> bytes:
     """A tar with its regular members changed; what is no text and no source is left alone."""
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         members = tar.getmembers()
-        contents = {one.name: tar.extractfile(one).read() for one in members if one.isfile()}  # type: ignore[union-attr]
+        contents = {member.name: tar.extractfile(member).read() for member in members if member.isfile()}  # type: ignore[union-attr]
     change(members, contents)
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as tar:
-        for one in members:
-            content = contents.get(one.name, b"")
-            one.size = len(content)
-            tar.addfile(one, io.BytesIO(content))
-    return made.getvalue()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for member in members:
+            content = contents.get(member.name, b"")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 def _first(members: list[tarfile.TarInfo], contents: dict[str, bytes]) -> tarfile.TarInfo:
     """The first source with something in it, else the first file."""
-    files = [one for one in members if contents.get(one.name) and not one.name.startswith(".buildguard/")]
-    return next((one for one in files if one.name.endswith(".py")), files[0])
+    files = [member for member in members if contents.get(member.name) and not member.name.startswith(".buildguard/")]
+    return next((member for member in files if member.name.endswith(".py")), files[0])
 
 
 def _alter(members: list[tarfile.TarInfo], contents: dict[str, bytes]) -> None:
@@ -69,6 +69,6 @@ def _drop(members: list[tarfile.TarInfo], contents: dict[str, bytes]) -> None:
 
 
 def _crlf(members: list[tarfile.TarInfo], contents: dict[str, bytes]) -> None:
-    for one in members:
-        if one.name in contents and one.name.endswith((".py", ".sh", ".txt")):
-            contents[one.name] = contents[one.name].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    for member in members:
+        if member.name in contents and member.name.endswith((".py", ".sh", ".txt")):
+            contents[member.name] = contents[member.name].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

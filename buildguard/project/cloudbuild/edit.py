@@ -35,36 +35,36 @@ class NewStep(NamedTuple):
         return {"id": self.id, "name": self.image, "entrypoint": self.entrypoint, "args": args}
 
 
-class Inserted(NamedTuple):
+class EditedBuildFile(NamedTuple):
     """The build file with the steps in it, and the steps after them that do not wait for them: number and id."""
 
     data: bytes
     unguarded: tuple[tuple[int, str], ...]
 
 
-def with_steps(data: bytes, file: str, steps: Sequence[NewStep], mark: str) -> Inserted:
+def with_steps(data: bytes, file: str, steps: Sequence[NewStep], mark: str) -> EditedBuildFile:
     """A build file with these steps before its first build or push; brought up to date where they are there already.
 
     A step is one of ours where `mark` stands in its arguments. Raises UsageError where it cannot be done without
     touching anything else.
     """
     root = yaml.read(data, file)
-    there = root.get("steps")
-    if there is None or not isinstance(there.value, list) or not there.value or there.alias:
+    listed = root.get("steps")
+    if listed is None or not isinstance(listed.value, list) or not listed.value or listed.alias:
         raise UsageError(f"{file}: there is no list of steps to put one into")
     text = data.decode("utf-8")
-    ours = [number for number, one in enumerate(there.value) if _is_ours(one, mark)]
+    ours = [number for number, step in enumerate(listed.value) if _is_ours(step, mark)]
     if ours:
-        made = _updated(text, [there.value[number] for number in ours], steps, mark, file)
+        edited = _update_steps(text, [listed.value[number] for number in ours], steps, mark, file)
     else:
-        made = _inserted(text, there, _place(data, file), steps, file)
-    result = made.encode("utf-8")
-    _hold(data, result, file, steps, mark)
-    return Inserted(result, _unguarded(result, file, mark))
+        edited = _insert_steps(text, listed, _place(data, file), steps, file)
+    result = edited.encode("utf-8")
+    _verify_edit(data, result, file, steps, mark)
+    return EditedBuildFile(result, _unguarded(result, file, mark))
 
 
 def _is_ours(step: Node, mark: str) -> bool:
-    return any(mark in one.text() for one in value_of(flat(step), "args").items())
+    return any(mark in argument.text() for argument in value_of(flat(step), "args").items())
 
 
 def _place(data: bytes, file: str) -> int:
@@ -81,15 +81,15 @@ def _place(data: bytes, file: str) -> int:
 # ------------------------------------------------------------------------------------------ putting it in
 
 
-def _inserted(text: str, there: Node, number: int, steps: Sequence[NewStep], file: str) -> str:
-    assert isinstance(there.value, list)
-    if number == len(there.value):
+def _insert_steps(text: str, listed: Node, number: int, steps: Sequence[NewStep], file: str) -> str:
+    assert isinstance(listed.value, list)
+    if number == len(listed.value):
         raise UsageError(f"{file}: no step follows those that fetch the sources, so there is nothing to guard")
-    before = there.value[number]
+    before = listed.value[number]
     if before.alias:
         raise UsageError(f"{file}: step #{number} is written elsewhere (an alias), so no step can be put before it")
     newline = "\r\n" if "\r\n" in text else "\n"
-    if there.flow:
+    if listed.flow:
         at = before.place.start
         start = text.rfind("\n", 0, at) + 1
         alone = not text[start:at].strip()
@@ -146,25 +146,25 @@ def _dash_before(text: str, node: Node, file: str) -> tuple[int, str]:
 # ------------------------------------------------------------------------------------------ bringing it up to date
 
 
-def _updated(text: str, ours: Sequence[Node], steps: Sequence[NewStep], mark: str, file: str) -> str:
+def _update_steps(text: str, ours: Sequence[Node], steps: Sequence[NewStep], mark: str, file: str) -> str:
     if len(ours) != len(steps):
         raise UsageError(
             f"{file}: it has {len(ours)} steps of buildguard, and there should be {len(steps)}",
             hint="remove them, and run this again",
         )
-    for there, step in sorted(zip(ours, steps, strict=True), key=lambda pair: -pair[0].place.start):
-        fields = flat(there)
-        code = next(one for one in value_of(fields, "args").items() if mark in one.text())
+    for old_step, step in sorted(zip(ours, steps, strict=True), key=lambda pair: -pair[0].place.start):
+        fields = flat(old_step)
+        code = next(argument for argument in value_of(fields, "args").items() if mark in argument.text())
         if code.text() != step.code:
-            text = _replaced(text, code, step.code)
+            text = _replace_code(text, code, step.code)
         name = value_of(fields, "name")
-        here = image_reference.promised(name.text())
-        if here is not None and here != image_reference.promised(step.image):
+        here = image_reference.promised_version(name.text())
+        if here is not None and here != image_reference.promised_version(step.image):
             text = text[: name.place.start] + _scalar(step.image) + text[name.place.end :]
     return text
 
 
-def _replaced(text: str, code: Node, new: str) -> str:
+def _replace_code(text: str, code: Node, new: str) -> str:
     """The text with other code in the place of some: in the same style, a block or a quoted string."""
     start, end = code.place.start, code.place.end
     if text[start] not in "|>":
@@ -180,19 +180,19 @@ def _replaced(text: str, code: Node, new: str) -> str:
 # ------------------------------------------------------------------------------------------ holding it
 
 
-def _hold(before: bytes, after: bytes, file: str, steps: Sequence[NewStep], mark: str) -> None:
+def _verify_edit(before: bytes, after: bytes, file: str, steps: Sequence[NewStep], mark: str) -> None:
     """Read the result again: it holds the steps, and all else is as it was."""
     old, new = yaml.read(before, file), yaml.read(after, file)
-    there = [_plain(one) for one in value_of(flat(new), "steps").items() if _is_ours(one, mark)]
+    written = [_plain(item) for item in value_of(flat(new), "steps").items() if _is_ours(item, mark)]
     codes = [step.code for step in steps]
-    right = [one["args"][len(step.flags)] for one, step in zip(there, steps, strict=False)] == codes
+    right = [fields["args"][len(step.flags)] for fields, step in zip(written, steps, strict=False)] == codes
     if not right or _without(old, mark) != _without(new, mark):
         raise UsageError(f"{file}: the step cannot be put in without changing something else")
 
 
 def _without(root: Node, mark: str) -> object:
     plain = _plain(root)
-    plain["steps"] = [_plain(one) for one in value_of(flat(root), "steps").items() if not _is_ours(one, mark)]
+    plain["steps"] = [_plain(step) for step in value_of(flat(root), "steps").items() if not _is_ours(step, mark)]
     return plain
 
 
@@ -200,21 +200,25 @@ def _plain(node: Node) -> Any:
     if isinstance(node.value, str):
         return (node.kind, node.value) if node.kind != "str" else node.value
     if isinstance(node.value, list):
-        return [_plain(one) for one in node.value]
+        return [_plain(item) for item in node.value]
     return {key: _plain(value) for key, value in node.pairs()}
 
 
 def _unguarded(data: bytes, file: str, mark: str) -> tuple[tuple[int, str], ...]:
     """The steps that build, push or deploy without waiting for a step of ours."""
-    steps = [flat(one) for one in value_of(flat(yaml.read(data, file)), "steps").items()]
+    steps = [flat(item) for item in value_of(flat(yaml.read(data, file)), "steps").items()]
     ours = {number for number, step in enumerate(steps) if _is_ours(step[""], mark)}
     guarded = set(ours)
     ids: Mapping[str, int] = {value_of(step, "id").text(): number for number, step in enumerate(steps)}
     for _ in steps:  # a step may wait for one further down
         for number, step in enumerate(steps):
-            waits = [one.text() for one in value_of(step, "waitFor").items()]
-            after = {ids[one] for one in waits if one in ids} if waits else set(range(number))
+            waits = [item.text() for item in value_of(step, "waitFor").items()]
+            after = {ids[identity] for identity in waits if identity in ids} if waits else set(range(number))
             if after & guarded:
                 guarded.add(number)
     roles = reader.read(data, file, {}).steps
-    return tuple((one.number, one.id) for one in roles if one.roles & _AFTER and one.number not in guarded)
+    return tuple(
+        (file_step.number, file_step.id)
+        for file_step in roles
+        if file_step.roles & _AFTER and file_step.number not in guarded
+    )

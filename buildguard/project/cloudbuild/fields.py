@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from buildguard.project.cloudbuild import schema
-from buildguard.project.yaml import Node, Place
+from buildguard.project.yaml import Node, YamlPosition
 
 _DURATION = re.compile(r"\d+(?:\.\d{1,9})?s")
 _WHOLE = re.compile(r"[-+]?\d+")
@@ -18,11 +18,11 @@ _NOTHING = Node("", 1, "null")
 _READ_AS = {"bool": "true or false", "int": "a number", "float": "a number", "timestamp": "a date", "null": "nothing"}
 
 
-class Problem(NamedTuple):
+class FieldProblem(NamedTuple):
     """One rule that a build file breaks, and where; `sure` where Cloud Build is known to refuse it."""
 
     code: str
-    place: Place
+    place: YamlPosition
     message: str
     hint: str = ""
     sure: bool = True
@@ -44,45 +44,45 @@ def value_of(fields: Mapping[str, Node], name: str) -> Node:
     return fields.get(name, _NOTHING)
 
 
-def typed(node: Node, kind: str, where: str) -> Iterator[Problem]:
+def check_type(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
     """What of a value does not fit a type of the schema; `where` names it for people."""
     if kind == "any" or node.kind == "null":
         return
     if kind.startswith("["):
-        yield from _listed(node, kind[1:-1], where)
+        yield from _check_list(node, kind[1:-1], where)
     elif kind.startswith("{"):
-        yield from _mapped(node, kind[1:-1], where)
+        yield from _check_mapping(node, kind[1:-1], where)
     elif kind in schema.MESSAGES:
         yield from _message(node, kind, where)
     else:
         yield from _scalar(node, kind, where)
 
 
-def _listed(node: Node, kind: str, where: str) -> Iterator[Problem]:
+def _check_list(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
     if not isinstance(node.value, list) and kind.startswith("enum"):
-        yield Problem("BG412", node.place, f"{where}: a list is wanted")
+        yield FieldProblem("BG412", node.place, f"{where}: a list is wanted")
         return
-    for number, one in enumerate(node.items()):
+    for number, item in enumerate(node.items()):
         name = f"step #{number}" if kind == "BuildStep" else f"{where}[{number}]"
-        if one.kind == "null":
-            yield Problem("BG412", one.place, f"{name} is empty")
-        yield from typed(one, kind, name)
+        if item.kind == "null":
+            yield FieldProblem("BG412", item.place, f"{name} is empty")
+        yield from check_type(item, kind, name)
 
 
-def _mapped(node: Node, kind: str, where: str) -> Iterator[Problem]:
+def _check_mapping(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
     if not isinstance(node.value, dict):
-        yield Problem("BG412", node.place, f"{where}: a mapping is wanted", "name: value, each on its line")
+        yield FieldProblem("BG412", node.place, f"{where}: a mapping is wanted", "name: value, each on its line")
         return
-    yield from _twice(node, where)
+    yield from _check_duplicates(node, where)
     for key, value in node.pairs():
-        yield from typed(value, kind, f"{where}.{key}")
+        yield from check_type(value, kind, f"{where}.{key}")
 
 
-def _message(node: Node, name: str, where: str) -> Iterator[Problem]:
+def _message(node: Node, name: str, where: str) -> Iterator[FieldProblem]:
     if not isinstance(node.value, dict):
-        yield Problem("BG412", node.place, f"{where}: a mapping is wanted, and this is {_what(node)}")
+        yield FieldProblem("BG412", node.place, f"{where}: a mapping is wanted, and this is {_describe_value(node)}")
         return
-    yield from _twice(node, where)
+    yield from _check_duplicates(node, where)
     known = schema.MESSAGES[name]
     seen: set[str] = set()
     for key, value in node.pairs():
@@ -91,20 +91,20 @@ def _message(node: Node, name: str, where: str) -> Iterator[Problem]:
         inside = _below(where, key)
         if field not in known:
             close = difflib.get_close_matches(field, known, n=1, cutoff=0.6)
-            close = close or [one for one in known if one.lower() == field.lower()]
+            close = close or [candidate for candidate in known if candidate.lower() == field.lower()]
             message = f"{f'{where}: ' if where else ''}Cloud Build knows no field '{key}'"
-            yield Problem("BG411", place, message, f"did you mean '{close[0]}'?" if close else "")
+            yield FieldProblem("BG411", place, message, f"did you mean '{close[0]}'?" if close else "")
             continue
         if field in seen:
-            yield Problem("BG413", place, f"{inside} is there twice, in two spellings")
+            yield FieldProblem("BG413", place, f"{inside} is there twice, in two spellings")
         seen.add(field)
-        yield from typed(value, known[field], inside)
+        yield from check_type(value, known[field], inside)
 
 
-def _twice(node: Node, where: str) -> Iterator[Problem]:
+def _check_duplicates(node: Node, where: str) -> Iterator[FieldProblem]:
     for key, place in node.twice:
         inside = _below(where, key)
-        yield Problem("BG413", place, f"{inside} is there twice, and readers take one of them without a word")
+        yield FieldProblem("BG413", place, f"{inside} is there twice, and readers take one of them without a word")
 
 
 def _below(where: str, key: str) -> str:
@@ -112,40 +112,45 @@ def _below(where: str, key: str) -> str:
     return f"{where}{': ' if where[-1:].isdigit() else '.'}{key}" if where else key
 
 
-def _scalar(node: Node, kind: str, where: str) -> Iterator[Problem]:
+def _scalar(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
     if not isinstance(node.value, str):
-        yield Problem("BG412", node.place, f"{where}: {_wanted(kind)} is wanted, and this is {_what(node)}")
+        yield FieldProblem(
+            "BG412", node.place, f"{where}: {_describe_kind(kind)} is wanted, and this is {_describe_value(node)}"
+        )
         return
     text = node.text()
     if kind in {"string", "bytes", "duration"} and node.kind != "str":
         hint = f'write it in quotes: "{text}"' if kind != "duration" else f'timeout: "{text}s"'
-        yield Problem(
-            "BG412", node.place, f"{where}: {_wanted(kind)} is wanted, and YAML reads this as {_what(node)}", hint
+        yield FieldProblem(
+            "BG412",
+            node.place,
+            f"{where}: {_describe_kind(kind)} is wanted, and YAML reads this as {_describe_value(node)}",
+            hint,
         )
     elif kind == "bool" and node.kind != "bool":
-        yield Problem("BG412", node.place, f"{where}: true or false is wanted", "without quotes")
+        yield FieldProblem("BG412", node.place, f"{where}: true or false is wanted", "without quotes")
     elif kind == "int" and not (node.kind == "int" or (node.kind == "str" and _WHOLE.fullmatch(text))):
-        yield Problem("BG412", node.place, f"{where}: a whole number is wanted")
+        yield FieldProblem("BG412", node.place, f"{where}: a whole number is wanted")
     elif kind == "bytes" and not _is_base64(text):
-        yield Problem("BG412", node.place, f"{where}: this is not base64")
+        yield FieldProblem("BG412", node.place, f"{where}: this is not base64")
     elif kind == "duration" and "$" not in text and _DURATION.fullmatch(text) is None:
-        yield Problem(
+        yield FieldProblem(
             "BG412", node.place, f"{where}: '{text}' is no duration", "in seconds, with an s at the end: 600s"
         )
     elif kind.startswith("enum ") and node.kind != "int":
         values = schema.ENUMS[kind.removeprefix("enum ")]
         if text not in values:
-            yield Problem(
+            yield FieldProblem(
                 "BG412", node.place, f"{where}: '{text}' is none of its values", f"one of {', '.join(values)}"
             )
 
 
-def _wanted(kind: str) -> str:
+def _describe_kind(kind: str) -> str:
     words = {"bytes": "a string", "bool": "true or false", "int": "a whole number"}
     return words.get(kind, "one name of several" if kind.startswith("enum") else f"a {kind}")
 
 
-def _what(node: Node) -> str:
+def _describe_value(node: Node) -> str:
     if isinstance(node.value, str):
         return _READ_AS.get(node.kind, "a text" if node.kind == "str" else f"something else ({node.kind})")
     return "a list" if isinstance(node.value, list) else "a mapping"

@@ -53,7 +53,7 @@ EXCLUDE: list[tuple[str, str]] = {exclude}
 _TAIL = """
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], Settings(VERSION, INCLUDE, EXCLUDE)))
+    sys.exit(main(sys.argv[1:], StepSettings(VERSION, INCLUDE, EXCLUDE)))
 """
 _LINE = "# " + "=" * 100 + "\n"
 _SAID = re.compile(r"^version: (?P<version>\S+)\ndigest: sha256:(?P<digest>[0-9a-f]{64})$", re.MULTILINE)
@@ -102,7 +102,7 @@ def read(data: bytes) -> StepFile | None:
     except (SyntaxError, ValueError, KeyError, TypeError):
         return None
     intact = sha256(body) == said["digest"]
-    at = next(at for at, one in enumerate(written.split("\n"), 1) if one.startswith("INCLUDE"))
+    at = next(at for at, head_line in enumerate(written.split("\n"), 1) if head_line.startswith("INCLUDE"))
     return StepFile(said["version"], include, exclude, intact, at)
 
 
@@ -160,6 +160,6 @@ def rules(patterns: Sequence[str]) -> Iterator[tuple[str, str]]:
     from buildguard.project.ignore.rules import spec_of
 
     for pattern in patterns:
-        for made in spec_of([pattern]).patterns:
-            if made.include is not None and made.regex is not None:
-                yield pattern, str(made.regex.pattern)
+        for compiled in spec_of([pattern]).patterns:
+            if compiled.include is not None and compiled.regex is not None:
+                yield pattern, str(compiled.regex.pattern)

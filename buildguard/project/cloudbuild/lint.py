@@ -11,11 +11,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from buildguard.diagnostic import Finding, Range, Severity, shown
+from buildguard.diagnostic import Finding, Range, Severity, escape_text
 from buildguard.project.cloudbuild import schema
-from buildguard.project.cloudbuild.fields import Problem, camel, flat, typed, value_of
-from buildguard.project.cloudbuild.schema import Limit
-from buildguard.project.yaml import InvalidYamlError, Node, Place, read
+from buildguard.project.cloudbuild.fields import FieldProblem, camel, check_type, flat, value_of
+from buildguard.project.cloudbuild.schema import CountLimit
+from buildguard.project.yaml import InvalidYamlError, Node, YamlPosition, read
 
 _KEY = re.compile(r"_[A-Z0-9_]+")
 _USE = re.compile(r"\$\$|\$(?:\{(?P<braced>[A-Z_][A-Z0-9_]*)(?P<rest>[^}]*)\}|(?P<bare>[A-Z_][A-Z0-9_]*))")
@@ -33,19 +33,19 @@ def problems(data: bytes, file: str, given: Mapping[str, str]) -> list[Finding]:
         return [Finding("BG410", where, f"this is no YAML: {error.problem}", "", _line(data, error.line))]
     if _is_something_else(root, file):
         return []
-    found = [*_form(root, data.decode("utf-8"))]
-    if not any(one.code == "BG410" for one in found):
-        found += [*typed(root, "Build", ""), *_build(root, data.decode("utf-8"), given)]
+    problem_list = [*_form(root, data.decode("utf-8"))]
+    if not any(problem.code == "BG410" for problem in problem_list):
+        problem_list += [*check_type(root, "Build", ""), *_build(root, data.decode("utf-8"), given)]
     return [
         Finding(
-            one.code,
-            Range(one.place.line, one.place.column),
-            shown(one.message),
-            one.hint,
-            _line(data, one.place.line),
-            Severity.ERROR if one.sure else Severity.WARNING,
+            problem.code,
+            Range(problem.place.line, problem.place.column),
+            escape_text(problem.message),
+            problem.hint,
+            _line(data, problem.place.line),
+            Severity.ERROR if problem.sure else Severity.WARNING,
         )
-        for one in sorted(dict.fromkeys(found), key=lambda one: (one.place.start, one.code))
+        for problem in sorted(dict.fromkeys(problem_list), key=lambda problem: (problem.place.start, problem.code))
     ]
 
 
@@ -63,23 +63,23 @@ def _is_something_else(root: Node, file: str) -> bool:
     return {"apiVersion", "kind"} <= keys.keys() or posixpath.basename(file).rpartition(".")[0] != "cloudbuild"
 
 
-def _form(root: Node, text: str) -> Iterator[Problem]:
+def _form(root: Node, text: str) -> Iterator[FieldProblem]:
     if not isinstance(root.value, dict):
-        yield Problem("BG410", root.place, "this is no build: a mapping with steps is wanted")
+        yield FieldProblem("BG410", root.place, "this is no build: a mapping with steps is wanted")
     if root.flow and (tab := _TAB.search(text)) is not None:
         line = text.count("\n", 0, tab.start()) + 1
-        place = Place(line, 1, tab.start(), tab.end())
-        yield Problem("BG410", place, "gcloud reads no tabs, in JSON neither", "indent with blanks")
+        place = YamlPosition(line, 1, tab.start(), tab.end())
+        yield FieldProblem("BG410", place, "gcloud reads no tabs, in JSON neither", "indent with blanks")
 
 
-def _build(root: Node, text: str, given: Mapping[str, str]) -> Iterator[Problem]:
+def _build(root: Node, text: str, given: Mapping[str, str]) -> Iterator[FieldProblem]:
     """What concerns more than one field."""
     build = flat(root)
     steps = [flat(step) for step in value_of(build, "steps").items() if isinstance(step.value, dict)]
     if source := build.get("source"):
-        yield Problem("BG411", source.place, "a build file cannot say what its source is", "remove it")
+        yield FieldProblem("BG411", source.place, "a build file cannot say what its source is", "remove it")
     if not value_of(build, "steps").items():
-        yield Problem("BG414", root.place, "a build needs one step at least")
+        yield FieldProblem("BG414", root.place, "a build needs one step at least")
     for number, step in enumerate(steps):
         yield from _step(step, f"step #{number}")
     yield from _ids(steps)
@@ -91,23 +91,23 @@ def _build(root: Node, text: str, given: Mapping[str, str]) -> Iterator[Problem]
     yield from _logs(build)
 
 
-def _step(step: Mapping[str, Node], name: str) -> Iterator[Problem]:
+def _step(step: Mapping[str, Node], name: str) -> Iterator[FieldProblem]:
     place = step[""].place
     if not value_of(step, "name").text():
-        yield Problem(
+        yield FieldProblem(
             "BG414", place, f"{name} has no name: the image that it runs", "name: gcr.io/cloud-builders/docker"
         )
     for other in ("args", "entrypoint"):
         if "script" in step and other in step:
             hint = "put the words into the script, or run it by entrypoint: bash, args: [-c, …]"
-            yield Problem(
+            yield FieldProblem(
                 "BG414", step[other].place, f"{name} has a script, and with one there can be no {other}", hint
             )
     if "dir" in step and _leaves_workspace(step["dir"].text()):
-        yield Problem("BG418", step["dir"].place, f"{name}: its dir lies outside of /workspace")
-    for one in value_of(step, "env").items():
-        if one.kind == "str" and "=" not in one.text() and "$" not in one.text():
-            yield Problem("BG412", one.place, f"{name}: '{one.text()}' is no NAME=VALUE")
+        yield FieldProblem("BG418", step["dir"].place, f"{name}: its dir lies outside of /workspace")
+    for variable in value_of(step, "env").items():
+        if variable.kind == "str" and "=" not in variable.text() and "$" not in variable.text():
+            yield FieldProblem("BG412", variable.place, f"{name}: '{variable.text()}' is no NAME=VALUE")
 
 
 def _leaves_workspace(folder: str) -> bool:
@@ -120,33 +120,33 @@ def _leaves_workspace(folder: str) -> bool:
 # ------------------------------------------------------------------------------------------ between steps
 
 
-def _ids(steps: Sequence[Mapping[str, Node]]) -> Iterator[Problem]:
+def _ids(steps: Sequence[Mapping[str, Node]]) -> Iterator[FieldProblem]:
     seen: set[str] = set()
     for step in steps:
         name = value_of(step, "id").text()
         if name and name in seen:
-            yield Problem("BG413", step["id"].place, f"two steps have the id '{name}'")
+            yield FieldProblem("BG413", step["id"].place, f"two steps have the id '{name}'")
         seen.add(name)
 
 
-def _waits(steps: Sequence[Mapping[str, Node]]) -> Iterator[Problem]:
+def _waits(steps: Sequence[Mapping[str, Node]]) -> Iterator[FieldProblem]:
     known = {value_of(step, "id").text(): number for number, step in enumerate(steps) if "id" in step}
     after: list[list[int]] = []
     for number, step in enumerate(steps):
-        named = [one for one in value_of(step, "waitFor").items() if one.text() != "-"]
-        for one in named:
-            if one.text() not in known:
-                close = _close(one.text(), known)
-                yield Problem(
-                    "BG415", one.place, f"step #{number} waits for '{one.text()}', and no step has that id", close
+        named = [item for item in value_of(step, "waitFor").items() if item.text() != "-"]
+        for item in named:
+            if item.text() not in known:
+                close = _close(item.text(), known)
+                yield FieldProblem(
+                    "BG415", item.place, f"step #{number} waits for '{item.text()}', and no step has that id", close
                 )
         waits = "waitFor" in step and value_of(step, "waitFor").items()
-        after.append([known[one.text()] for one in named if one.text() in known] if waits else list(range(number)))
+        after.append([known[item.text()] for item in named if item.text() in known] if waits else list(range(number)))
     circle = _circle(after)
     if circle:
-        number = next(one for one in circle if "waitFor" in steps[one])
-        names = " → ".join(f"#{one}" for one in [*circle, circle[0]])
-        yield Problem("BG415", steps[number]["waitFor"].place, f"steps wait for each other in a circle: {names}")
+        number = next(index for index in circle if "waitFor" in steps[index])
+        names = " → ".join(f"#{index}" for index in [*circle, circle[0]])
+        yield FieldProblem("BG415", steps[number]["waitFor"].place, f"steps wait for each other in a circle: {names}")
 
 
 def _circle(after: list[list[int]]) -> list[int]:
@@ -175,7 +175,7 @@ def _close(name: str, known: Mapping[str, object]) -> str:
     return f"did you mean '{close[0]}'?" if close else ""
 
 
-def _secrets(build: Mapping[str, Node], steps: Sequence[Mapping[str, Node]]) -> Iterator[Problem]:
+def _secrets(build: Mapping[str, Node], steps: Sequence[Mapping[str, Node]]) -> Iterator[FieldProblem]:
     defined: set[str] = set()
     for secret in value_of(build, "secrets").items():
         defined |= {key for key, _value in value_of(flat(secret), "secretEnv").pairs()}
@@ -186,41 +186,45 @@ def _secrets(build: Mapping[str, Node], steps: Sequence[Mapping[str, Node]]) -> 
         defined |= {key for key, _value in value_of(flat(secret), "envMap").pairs()}
     options = flat(value_of(build, "options"))
     for number, step in [*enumerate(steps), (None, options)]:
-        for one in value_of(step, "secretEnv").items():
-            if one.text() not in defined:
+        for variable in value_of(step, "secretEnv").items():
+            if variable.text() not in defined:
                 who = "the build" if number is None else f"step #{number}"
-                message = f"{who} uses the secret {one.text()}, and neither availableSecrets nor secrets defines it"
-                yield Problem("BG414", one.place, message, _close(one.text(), dict.fromkeys(defined)))
+                message = (
+                    f"{who} uses the secret {variable.text()}, and neither availableSecrets nor secrets defines it"
+                )
+                yield FieldProblem("BG414", variable.place, message, _close(variable.text(), dict.fromkeys(defined)))
 
 
-def _volumes(build: Mapping[str, Node], steps: Sequence[Mapping[str, Node]]) -> Iterator[Problem]:
+def _volumes(build: Mapping[str, Node], steps: Sequence[Mapping[str, Node]]) -> Iterator[FieldProblem]:
     options = flat(value_of(build, "options"))
     shared = value_of(options, "volumes").items()
     users = Counter(
         name
         for step in steps
-        for name in {value_of(flat(one), "name").text() for one in value_of(step, "volumes").items()}
+        for name in {value_of(flat(volume), "name").text() for volume in value_of(step, "volumes").items()}
     )
-    for one in [*shared, *(one for step in steps for one in value_of(step, "volumes").items())]:
-        fields = flat(one)
+    for volume in [*shared, *(volume for step in steps for volume in value_of(step, "volumes").items())]:
+        fields = flat(volume)
         name, path = value_of(fields, "name").text(), value_of(fields, "path").text()
         if not name or not path:
-            yield Problem("BG414", one.place, "a volume needs a name and a path")
+            yield FieldProblem("BG414", volume.place, "a volume needs a name and a path")
             continue
         place = fields["path"].place
         if not path.startswith("/"):
-            yield Problem("BG418", place, f"the path of volume {name} is not absolute")
+            yield FieldProblem("BG418", place, f"the path of volume {name} is not absolute")
         elif posixpath.normpath(path) in schema.RESERVED_PATHS:
-            yield Problem("BG418", place, f"the path of volume {name} is one that Cloud Build uses itself: {path}")
-        if one not in shared and users[name] < 2:  # noqa: PLR2004  a volume is there to be shared
-            yield Problem("BG414", one.place, f"volume {name} is used by one step only, and Cloud Build refuses that")
+            yield FieldProblem("BG418", place, f"the path of volume {name} is one that Cloud Build uses itself: {path}")
+        if volume not in shared and users[name] < 2:  # noqa: PLR2004  a volume is there to be shared
+            yield FieldProblem(
+                "BG414", volume.place, f"volume {name} is used by one step only, and Cloud Build refuses that"
+            )
     if shared and len(steps) == 1:
-        yield Problem(
+        yield FieldProblem(
             "BG414", shared[0].place, "volumes for all steps, and there is one step only: Cloud Build refuses that"
         )
 
 
-def _logs(build: Mapping[str, Node]) -> Iterator[Problem]:
+def _logs(build: Mapping[str, Node]) -> Iterator[FieldProblem]:
     options = flat(value_of(build, "options"))
     kept = (
         value_of(build, "logsBucket").text()
@@ -230,7 +234,7 @@ def _logs(build: Mapping[str, Node]) -> Iterator[Problem]:
     )
     if value_of(build, "serviceAccount").text() and not kept:
         message = "with a service account of its own, a build has to say where its logs go"
-        yield Problem("BG414", build["serviceAccount"].place, message, "options: {logging: CLOUD_LOGGING_ONLY}")
+        yield FieldProblem("BG414", build["serviceAccount"].place, message, "options: {logging: CLOUD_LOGGING_ONLY}")
 
 
 # ------------------------------------------------------------------------------------------ substitutions
@@ -238,20 +242,20 @@ def _logs(build: Mapping[str, Node]) -> Iterator[Problem]:
 
 def _substitutions(
     build: Mapping[str, Node], steps: Sequence[Mapping[str, Node]], text: str, given: Mapping[str, str]
-) -> Iterator[Problem]:
+) -> Iterator[FieldProblem]:
     table = value_of(build, "substitutions")
     options = flat(value_of(build, "options"))
     for key, _value in table.pairs():
         if _KEY.fullmatch(key) is None:
             message = f"the substitution '{key}' is not named like one of yours: _, capitals, digits"
-            yield Problem("BG416", table.keys.get(key, table.place), message, f"_{key.strip('_').upper()}")
+            yield FieldProblem("BG416", table.keys.get(key, table.place), message, f"_{key.strip('_').upper()}")
     if value_of(options, "substitutionOption").text() == "ALLOW_LOOSE":
         return
     used = _used(build, text)
     for name in used.keys() - dict(table.pairs()).keys() - given.keys() - schema.BUILT_IN:
         if used[name] is not None:
             yield _undefined(name, text, used[name] or 0)
-    if not any(_maps_itself(one) for one in (options, *steps)):
+    if not any(_maps_itself(fields) for fields in (options, *steps)):
         yield from _unused(table, used)
 
 
@@ -266,26 +270,26 @@ def _used(build: Mapping[str, Node], text: str) -> dict[str, int | None]:
     return used
 
 
-def _unused(table: Node, used: Mapping[str, object]) -> Iterator[Problem]:
+def _unused(table: Node, used: Mapping[str, object]) -> Iterator[FieldProblem]:
     for key, _value in table.pairs():
         if key not in used and _KEY.fullmatch(key):
             message = f"the substitution {key} is not used anywhere, and MUST_MATCH, which is the default, refuses that"
             hint = "remove it, or options: {substitutionOption: ALLOW_LOOSE}; in a script it needs automapSubstitutions"
-            yield Problem("BG416", table.keys.get(key, table.place), message, hint)
+            yield FieldProblem("BG416", table.keys.get(key, table.place), message, hint)
 
 
 def _maps_itself(fields: Mapping[str, Node]) -> bool:
     return value_of(fields, "automapSubstitutions").text().lower() in {"true", "yes", "on", "y"}
 
 
-def _undefined(name: str, text: str, at: int) -> Problem:
+def _undefined(name: str, text: str, at: int) -> FieldProblem:
     line, start = text.count("\n", 0, at) + 1, text.rfind("\n", 0, at) + 1
-    place = Place(line, at - start + 1, at, at + len(name) + 1)
+    place = YamlPosition(line, at - start + 1, at, at + len(name) + 1)
     if name.startswith("_"):
         hint = f"substitutions: {{{name}: …}}, or in [tool.buildguard.cloud] where a flag or a trigger gives it"
-        return Problem("BG416", place, f"the substitution ${name} is defined nowhere", hint)
+        return FieldProblem("BG416", place, f"the substitution ${name} is defined nowhere", hint)
     message = f"${name} is no substitution that Cloud Build knows"
-    return Problem("BG416", place, message, f"a variable of the shell is written $${name}")
+    return FieldProblem("BG416", place, message, f"a variable of the shell is written $${name}")
 
 
 def _substituted(build: Mapping[str, Node]) -> Iterator[Node]:
@@ -298,22 +302,22 @@ def _substituted(build: Mapping[str, Node]) -> Iterator[Node]:
         if isinstance(node.value, str):
             yield node
         elif isinstance(node.value, list):
-            pending += [(key, one) for one in node.value]
+            pending += [(key, child) for child in node.value]
         else:
-            pending += [(camel(name), one) for name, one in node.pairs()]
+            pending += [(camel(name), child) for name, child in node.pairs()]
 
 
 # ------------------------------------------------------------------------------------------ limits
 
 
-def _sizes(build: Mapping[str, Node], steps: Sequence[Mapping[str, Node]]) -> Iterator[Problem]:
+def _sizes(build: Mapping[str, Node], steps: Sequence[Mapping[str, Node]]) -> Iterator[FieldProblem]:
     tags, table = value_of(build, "tags"), value_of(build, "substitutions")
     yield from _many(value_of(build, "steps").place, len(steps), schema.STEPS, "steps")
     yield from _many(value_of(build, "images").place, len(value_of(build, "images").items()), schema.IMAGES, "images")
     yield from _many(tags.place, len(tags.items()), schema.TAGS, "tags")
     for tag in tags.items():
         if tag.kind == "str" and "$" not in tag.text() and _TAG.fullmatch(tag.text()) is None:
-            yield Problem(
+            yield FieldProblem(
                 "BG412", tag.place, f"'{tag.text()}' is no tag: letters, digits, _, . and -, at most 128 of them"
             )
     yield from _many(table.place, len(dict(table.pairs())), schema.SUBSTITUTIONS, "substitutions")
@@ -326,18 +330,18 @@ def _sizes(build: Mapping[str, Node], steps: Sequence[Mapping[str, Node]]) -> It
         for field, most, each in (("args", schema.ARGS, schema.ARG), ("env", schema.ENVS, schema.ENV)):
             values = value_of(step, field).items()
             yield from _many(value_of(step, field).place, len(values), most, f"{field} in step #{number}")
-            for one in values:
+            for item in values:
                 yield from _many(
-                    one.place, len(one.text()), each, f"characters in one of the {field} of step #{number}"
+                    item.place, len(item.text()), each, f"characters in one of the {field} of step #{number}"
                 )
     timeout = value_of(build, "timeout").text()
     if timeout.endswith("s") and timeout[:-1].isdigit() and int(timeout[:-1]) > schema.LONGEST_BUILD:
-        yield Problem("BG417", build["timeout"].place, "a build may take a day at most", "timeout: 86400s")
+        yield FieldProblem("BG417", build["timeout"].place, "a build may take a day at most", "timeout: 86400s")
 
 
-def _many(place: Place, count: int, limit: Limit, what: str) -> Iterator[Problem]:
+def _many(place: YamlPosition, count: int, limit: CountLimit, what: str) -> Iterator[FieldProblem]:
     if count > limit.newest:
-        yield Problem("BG417", place, f"{count} {what}: Cloud Build takes {limit.newest} at most")
+        yield FieldProblem("BG417", place, f"{count} {what}: Cloud Build takes {limit.newest} at most")
     elif count > limit.first:
         message = f"{count} {what}: Cloud Build took {limit.first} at most for long, and may refuse it"
-        yield Problem("BG417", place, message, sure=False)
+        yield FieldProblem("BG417", place, message, sure=False)

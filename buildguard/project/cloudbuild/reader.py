@@ -122,7 +122,7 @@ _PROGRAMS = {"cloud-sdk": "", "google-cloud-cli": "", "google-cloud-cli-slim": "
 _RELEASE_TRACKS = frozenset({"alpha", "beta", "preview"})
 
 
-class Step(NamedTuple):
+class BuildFileStep(NamedTuple):
     """One step: its number and id, its line, the image that it runs, and what it does."""
 
     number: int
@@ -148,38 +148,38 @@ class BuildFile(NamedTuple):
     builds: list[DockerBuild]
     step_images: list[tuple[int, str]]
     versions: list[tuple[int, str]]
-    steps: list[Step]
+    steps: list[BuildFileStep]
 
 
 def read(data: bytes, file: str, substitutions: Mapping[str, str]) -> BuildFile:
     """Read a build file; raises UsageError where it is no YAML."""
     build = flat(yaml.read(data, file))
     known = {key: node.text() for key, node in value_of(build, "substitutions").pairs()} | dict(substitutions)
-    found = BuildFile([], [], [], [])
+    build_file = BuildFile([], [], [], [])
     for number, step in enumerate(value_of(build, "steps").items()):
-        _step(number, flat(step), known, found)
-    return found
+        _step(number, flat(step), known, build_file)
+    return build_file
 
 
-def _step(number: int, step: Mapping[str, yaml.Node], known: Mapping[str, str], found: BuildFile) -> None:
+def _step(number: int, step: Mapping[str, yaml.Node], known: Mapping[str, str], build_file: BuildFile) -> None:
     name_node = value_of(step, "name")
-    name = _filled(name_node.text(), known)
+    name = _fill(name_node.text(), known)
     if image_reference.is_python(name):
-        found.step_images.append((name_node.line, name))
-    start = _filled(value_of(step, "dir").text(), known)
+        build_file.step_images.append((name_node.line, name))
+    start = _fill(value_of(step, "dir").text(), known)
     roles: set[Role] = set()
     for line, argv in _commands(step, name, known):
         build = _docker_build(line, argv, start) if argv and argv[0] == "docker" else _kaniko(line, argv, start)
         if build is not None:
-            found.builds.append(build)
+            build_file.builds.append(build)
         roles |= _roles(argv)
         for word in argv:
             if match := _VERSION_VARIABLE.search(word):
-                found.versions.append((line, match.group(1)))
+                build_file.versions.append((line, match.group(1)))
     for node in value_of(step, "env").items():
-        if match := _VERSION_VARIABLE.match(_filled(node.text(), known)):
-            found.versions.append((node.line, match.group(1)))
-    found.steps.append(Step(number, value_of(step, "id").text(), step[""].line, name, frozenset(roles)))
+        if match := _VERSION_VARIABLE.match(_fill(node.text(), known)):
+            build_file.versions.append((node.line, match.group(1)))
+    build_file.steps.append(BuildFileStep(number, value_of(step, "id").text(), step[""].line, name, frozenset(roles)))
 
 
 def _roles(argv: Sequence[str]) -> set[Role]:
@@ -187,10 +187,10 @@ def _roles(argv: Sequence[str]) -> set[Role]:
     words = [word for word in argv if word not in _RELEASE_TRACKS]
     if words[:2] == ["docker", "--chdir"]:
         words = words[:1] + words[3:]
-    return {role for role, pattern in _DOES if _follows(words, pattern.split())}
+    return {role for role, pattern in _DOES if _starts_with(words, pattern.split())}
 
 
-def _follows(words: Sequence[str], pattern: Sequence[str]) -> bool:
+def _starts_with(words: Sequence[str], pattern: Sequence[str]) -> bool:
     at = 0
     for position, wanted in enumerate(pattern):
         if wanted == "…":
@@ -213,7 +213,7 @@ def _commands(step: Mapping[str, yaml.Node], name: str, known: Mapping[str, str]
     if script.text():
         yield from _shell(script.text(), script.line)
         return
-    words = [(node.line, _filled(node.text(), known)) for node in value_of(step, "args").items()]
+    words = [(node.line, _fill(node.text(), known)) for node in value_of(step, "args").items()]
     if not program and words:
         program, words = words[0][1], words[1:]
     if posixpath.basename(program) in {"bash", "sh", "dash", "ash"}:
@@ -291,7 +291,7 @@ def _options(words: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
 
 
 def _build_args(options: Mapping[str, list[str]]) -> dict[str, str]:
-    pairs = (one.partition("=") for one in options.get("--build-arg", []))
+    pairs = (argument.partition("=") for argument in options.get("--build-arg", []))
     return {name: value for name, equals, value in pairs if equals}
 
 
@@ -302,7 +302,7 @@ def _inside(start: str, path: str) -> str:
     return "" if joined == "." else joined
 
 
-def _filled(text: str, known: Mapping[str, str]) -> str:
+def _fill(text: str, known: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         if match.group() == "$$":
             return "$"

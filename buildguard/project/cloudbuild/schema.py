@@ -156,18 +156,18 @@ ENUMS: dict[str, tuple[str, ...]] = {
 }
 
 
-class Limit(NamedTuple):
+class CountLimit(NamedTuple):
     """How many there may be: as Google's own validator has it, and as its pages have said since."""
 
     first: int
     newest: int
 
 
-STEPS = Limit(100, 300)
-ARGS, ARG = Limit(100, 100), Limit(4000, 10_000)
-ENVS, ENV = Limit(100, 100), Limit(1000, 65_536)
-IMAGES, TAGS = Limit(100, 100), Limit(64, 64)
-SUBSTITUTIONS, KEY, VALUE = Limit(100, 200), Limit(100, 100), Limit(4000, 4000)
+STEPS = CountLimit(100, 300)
+ARGS, ARG = CountLimit(100, 100), CountLimit(4000, 10_000)
+ENVS, ENV = CountLimit(100, 100), CountLimit(1000, 65_536)
+IMAGES, TAGS = CountLimit(100, 100), CountLimit(64, 64)
+SUBSTITUTIONS, KEY, VALUE = CountLimit(100, 200), CountLimit(100, 100), CountLimit(4000, 4000)
 LONGEST_BUILD = 24 * 3600  # seconds
 
 RESERVED_PATHS = ("/workspace", "/builder/home", "/builder/outputs", "/var/run/docker.sock")

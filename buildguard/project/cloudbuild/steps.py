@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError
-from buildguard.project.cloudbuild.substitutions import replaced, settled
+from buildguard.project.cloudbuild.substitutions import resolve_substitutions, substitute
 
 DEFAULT_TIMEOUT = 3600.0
 
 
-class Step(NamedTuple):
+class BuildStep(NamedTuple):
     """One step, everything in it filled in. `after` are the numbers of the steps that it waits for.
 
     `timeout` is in seconds, None for the build's own; `tolerated` are exit codes that do not fail the build, None for all.
@@ -41,25 +41,29 @@ class Step(NamedTuple):
         return f'Step #{self.number} - "{self.id}"' if self.id else f"Step #{self.number}"
 
 
-class Plan(NamedTuple):
+class BuildPlan(NamedTuple):
     """All steps, the images that are pushed afterwards, and how long everything may take, in seconds."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[BuildStep, ...]
     images: tuple[str, ...]
     timeout: float
 
 
-def plan(build: Mapping[str, Any], built_in: Mapping[str, str]) -> Plan:
+def plan_build_steps(build: Mapping[str, Any], built_in: Mapping[str, str]) -> BuildPlan:
     """The plan of a Build; `built_in` are the substitutions that Cloud Build brings. Raises UsageError where it has no steps."""
     options = build.get("options") or {}
-    values = settled(build.get("substitutions") or {}, built_in, dynamic=bool(options.get("dynamicSubstitutions")))
+    values = resolve_substitutions(
+        build.get("substitutions") or {}, built_in, dynamic=bool(options.get("dynamicSubstitutions"))
+    )
     steps = build.get("steps") or []
     if not steps:
         raise UsageError("this build has no steps")
     ids = {step["id"]: number for number, step in enumerate(steps) if step.get("id")}
-    made = tuple(_step(number, step, options, values, ids) for number, step in enumerate(steps))
+    planned = tuple(_step(number, step, options, values, ids) for number, step in enumerate(steps))
     images = [*build.get("images", []), *(build.get("artifacts") or {}).get("images", [])]
-    return Plan(made, tuple(replaced(one, values) for one in images), seconds(build.get("timeout")) or DEFAULT_TIMEOUT)
+    return BuildPlan(
+        planned, tuple(substitute(image, values) for image in images), seconds(build.get("timeout")) or DEFAULT_TIMEOUT
+    )
 
 
 def seconds(duration: str | None) -> float | None:
@@ -69,29 +73,29 @@ def seconds(duration: str | None) -> float | None:
 
 def _step(
     number: int, step: Mapping[str, Any], options: Mapping[str, Any], values: Mapping[str, str], ids: Mapping[str, int]
-) -> Step:
+) -> BuildStep:
     def filled(texts: Iterable[str]) -> tuple[str, ...]:
-        return tuple(replaced(text, values) for text in texts)
+        return tuple(substitute(text, values) for text in texts)
 
     mapped = step.get("automapSubstitutions", options.get("automapSubstitutions", False))
     env = [f"{name}={value}" for name, value in values.items()] if mapped else []
     codes = step.get("allowExitCodes") or []
     tolerated = frozenset(map(int, codes)) if codes else None if step.get("allowFailure") else frozenset({0})
     volumes = [*(options.get("volumes") or []), *(step.get("volumes") or [])]
-    return Step(
+    return BuildStep(
         number,
-        replaced(step.get("id", ""), values),
-        replaced(step.get("name", ""), values),
+        substitute(step.get("id", ""), values),
+        substitute(step.get("name", ""), values),
         filled(step.get("args", [])),
-        replaced(step.get("entrypoint", ""), values),
+        substitute(step.get("entrypoint", ""), values),
         step.get("script", ""),  # nothing is substituted in a script
         (*env, *filled([*(options.get("env") or []), *step.get("env", [])])),
         (*(options.get("secretEnv") or []), *step.get("secretEnv", [])),
-        posixpath.join("/workspace", replaced(step.get("dir", ""), values)),
+        posixpath.join("/workspace", substitute(step.get("dir", ""), values)),
         _after(number, step.get("waitFor") or [], ids),
         seconds(step.get("timeout")),
         tolerated | {0} if tolerated is not None else None,
-        tuple((one["name"], one["path"]) for one in volumes),
+        tuple((volume["name"], volume["path"]) for volume in volumes),
     )
 
 
@@ -99,7 +103,7 @@ def _after(number: int, waits: Iterable[str], ids: Mapping[str, int]) -> frozens
     named = list(waits)
     if not named:
         return frozenset(range(number))
-    unknown = [one for one in named if one != "-" and one not in ids]
+    unknown = [identity for identity in named if identity != "-" and identity not in ids]
     if unknown:
         raise UsageError(f"step #{number} waits for '{unknown[0]}', and no step has that id")
-    return frozenset(ids[one] for one in named if one != "-")
+    return frozenset(ids[identity] for identity in named if identity != "-")

@@ -14,7 +14,7 @@ _DEEPEST = 10
 _LONGEST = 1 << 16  # characters
 
 
-def replaced(text: str, values: Mapping[str, str]) -> str:
+def substitute(text: str, values: Mapping[str, str]) -> str:
     """A text with the values of its substitutions; one without a value is empty, as under ALLOW_LOOSE.
 
     What grows beyond every measure is not filled in any further: Cloud Build takes values of 4,000 bytes at most.
@@ -27,26 +27,26 @@ def replaced(text: str, values: Mapping[str, str]) -> str:
             return "$"
         if grown > _LONGEST:
             return ""
-        found = values.get(match["braced"] or match["bare"], "")
-        found = _expanded(found, match["rest"]) if match["rest"] else found
-        grown += len(found)
-        return found
+        text = values.get(match["braced"] or match["bare"], "")
+        text = _expand(text, match["rest"]) if match["rest"] else text
+        grown += len(text)
+        return text
 
     return _USE.sub(value, text)
 
 
-def settled(declared: Mapping[str, str], built_in: Mapping[str, str], *, dynamic: bool) -> dict[str, str]:
+def resolve_substitutions(declared: Mapping[str, str], built_in: Mapping[str, str], *, dynamic: bool) -> dict[str, str]:
     """Every value: the built-in ones and the declared ones, which may use others where substitutions are dynamic."""
     values = {**built_in, **declared}
     for _ in range(_DEEPEST if dynamic else 0):
-        again = {**built_in, **{name: replaced(text, values) for name, text in declared.items()}}
+        again = {**built_in, **{name: substitute(text, values) for name, text in declared.items()}}
         if again == values:
             break
         values = again
     return values
 
 
-def _expanded(value: str, rest: str) -> str:
+def _expand(value: str, rest: str) -> str:
     """What bash makes of `${NAME…}`, for the expansions that Cloud Build's pages name; others leave the value as it is."""
     if rest.startswith((":-", ":=")):
         return value or rest[2:]

@@ -23,26 +23,26 @@ _USED = re.compile(r"\$\{?(?P<name>\w+)")
 _SUGGESTIVE = re.compile(r"(?i)\b(?:deploy|release|rollout|promote|publish)")
 
 
-class Cut(NamedTuple):
+class TruncatedBuild(NamedTuple):
     """A build without what comes from its first deploying step on: the steps that run, and those that do not, in words.
 
     `pushes` are the steps that push images themselves, before anything is proven.
     """
 
     build: dict[str, Any]
-    kept: tuple[str, ...]
-    left_out: tuple[str, ...]
+    steps_run: tuple[str, ...]
+    steps_skipped: tuple[str, ...]
     pushes: tuple[str, ...]
 
 
-def cut(data: bytes, file: str, until: str, substitutions: Mapping[str, str]) -> Cut:
+def truncate_build(data: bytes, file: str, until: str, substitutions: Mapping[str, str]) -> TruncatedBuild:
     """Read a build file and cut it before the step `until`, or before the first one that deploys, if any.
 
     Raises UsageError where `until` is no step, or where nobody can tell whether a step deploys.
     """
     build = as_json(data, file)
     steps = build.get("steps") or []
-    told = reader.read(data, file, substitutions).steps
+    parsed_steps = reader.read(data, file, substitutions).steps
     names = [_name(number, step) for number, step in enumerate(steps)]
     if until:
         ids = [step.get("id", "") for step in steps]
@@ -50,8 +50,10 @@ def cut(data: bytes, file: str, until: str, substitutions: Mapping[str, str]) ->
             raise UsageError(f"{file} has no step with the id '{until}'", hint="[tool.buildguard.deploy] build-until")
         at = ids.index(until)
     else:
-        at = next((one.number for one in told if Role.DEPLOYS in one.roles), len(steps))
-        doubtful = next((n for n, one in enumerate(told[:at]) if not one.roles and _suggests(steps[n])), None)
+        at = next((step.number for step in parsed_steps if Role.DEPLOYS in step.roles), len(steps))
+        doubtful = next(
+            (n for n, step in enumerate(parsed_steps[:at]) if not step.roles and _may_deploy(steps[n])), None
+        )
         if doubtful is not None:
             raise UsageError(
                 f"whether {names[doubtful]} of {file} deploys cannot be told",
@@ -59,35 +61,35 @@ def cut(data: bytes, file: str, until: str, substitutions: Mapping[str, str]) ->
             )
     if not at:
         raise UsageError(f"nothing of {file} is left before the step that deploys", hint="it has to build an image")
-    pushes = tuple(names[one.number] for one in told[:at] if Role.PUSHES in one.roles)
-    return Cut(_without(build, at), tuple(names[:at]), tuple(names[at:]), pushes)
+    pushes = tuple(names[step.number] for step in parsed_steps[:at] if Role.PUSHES in step.roles)
+    return TruncatedBuild(_without(build, at), tuple(names[:at]), tuple(names[at:]), pushes)
 
 
 def _without(build: dict[str, Any], at: int) -> dict[str, Any]:
     """The build with its first steps only, and without the ids, substitutions and secrets that only the others used."""
     kept, gone = build["steps"][:at], build["steps"][at:]
     lost = {step["id"] for step in gone if step.get("id")}
-    made = {**build, "steps": [_waiting(step, lost) for step in kept]}
-    used, were_used = _names_in({**made, "substitutions": {}}), _names_in(gone)
-    declared = made.get("substitutions") or {}
+    truncated = {**build, "steps": [_without_waits(step, lost) for step in kept]}
+    used, were_used = _names_in({**truncated, "substitutions": {}}), _names_in(gone)
+    declared = truncated.get("substitutions") or {}
     wanted = {key: value for key, value in declared.items() if key in used or key not in were_used}
     if declared:
-        made["substitutions"] = wanted
+        truncated["substitutions"] = wanted
     secrets = {name for step in kept for name in step.get("secretEnv", [])}
-    secrets |= set((made.get("options") or {}).get("secretEnv") or [])
-    available = made.get("availableSecrets") or {}
+    secrets |= set((truncated.get("options") or {}).get("secretEnv") or [])
+    available = truncated.get("availableSecrets") or {}
     if available.get("secretManager"):
-        rest = [one for one in available["secretManager"] if one.get("env") in secrets]
-        made["availableSecrets"] = {**available, "secretManager": rest}
+        rest = [entry for entry in available["secretManager"] if entry.get("env") in secrets]
+        truncated["availableSecrets"] = {**available, "secretManager": rest}
         if not rest and not available.get("inline"):
-            del made["availableSecrets"]
-    return made
+            del truncated["availableSecrets"]
+    return truncated
 
 
-def _waiting(step: dict[str, Any], lost: set[str]) -> dict[str, Any]:
+def _without_waits(step: dict[str, Any], lost: set[str]) -> dict[str, Any]:
     if not lost.intersection(step.get("waitFor") or []):
         return step
-    return {**step, "waitFor": [one for one in step["waitFor"] if one not in lost] or ["-"]}
+    return {**step, "waitFor": [identity for identity in step["waitFor"] if identity not in lost] or ["-"]}
 
 
 def _names_in(value: object) -> set[str]:
@@ -99,7 +101,7 @@ def _name(number: int, step: Mapping[str, Any]) -> str:
     return f"{step.get('id') or f'step #{number}'} ({words[:60]}{'…' if len(words) > 60 else ''})"  # noqa: PLR2004
 
 
-def _suggests(step: Mapping[str, Any]) -> bool:
+def _may_deploy(step: Mapping[str, Any]) -> bool:
     words = [step.get("id", ""), step.get("entrypoint", ""), step.get("script", ""), *step.get("args", [])]
     return any(_SUGGESTIVE.search(word) for word in words)
 
@@ -126,7 +128,7 @@ def _value(node: Node, key: str) -> Any:
     if isinstance(node.value, dict):
         return dict(_mapping(node, key))
     if isinstance(node.value, list):
-        return [_value(one, key) for one in node.items()]
+        return [_value(item, key) for item in node.items()]
     text = node.text()
     if key in _SWITCHES:
         return text.lower() in {"true", "yes", "on", "y"}
@@ -145,13 +147,13 @@ def repository_of(reference: str) -> str:
 
 def tags(build: Mapping[str, Any]) -> list[str]:
     """The names that a build gives to images: those that it pushes through `images`, and those of its docker builds."""
-    found = [*build.get("images", []), *((build.get("artifacts") or {}).get("images") or [])]
+    names = [*build.get("images", []), *((build.get("artifacts") or {}).get("images") or [])]
     for step in build.get("steps") or []:
         args = list(step.get("args", []))
         if "docker" in step.get("name", "") and "build" in args:
-            found += [args[at + 1] for at, one in enumerate(args[:-1]) if one in {"-t", "--tag"}]
-            found += [one.partition("=")[2] for one in args if one.startswith("--tag=")]
-    return list(dict.fromkeys(found))
+            names += [args[at + 1] for at, argument in enumerate(args[:-1]) if argument in {"-t", "--tag"}]
+            names += [argument.partition("=")[2] for argument in args if argument.startswith("--tag=")]
+    return list(dict.fromkeys(names))
 
 
 def docker_build(image: str, dockerfile: str, context: str) -> dict[str, Any]:

@@ -15,21 +15,21 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from buildguard.errors import UnprovenError
-from buildguard.project.ignore.rules import Rule, parents
+from buildguard.project.ignore.rules import IgnoreRule, parents
 
 FILE = ".dockerignore"
 _ALL, _FOLDERS = ".*", "(?:.*/)?"
 _MOST_OPEN = 2  # with so many parts of any length Python's own match is quick on every path
 
 
-class _Pattern(NamedTuple):
-    rule: Rule
+class _DockerPattern(NamedTuple):
+    rule: IgnoreRule
     text: str
     matches: Callable[[str], object]
     negated: bool
 
 
-class Rules:
+class DockerIgnoreRules:
     """The rules of one build: those of `<Dockerfile>.dockerignore` where it is there, else of the context's own file."""
 
     def __init__(self, read: Callable[[str], bytes | None], context: str, dockerfile: str) -> None:
@@ -38,17 +38,17 @@ class Rules:
         Raises UnprovenError for a pattern on which docker itself fails.
         """
         self._start = f"{context}/" if context else ""
-        self._patterns: list[_Pattern] = []
+        self._patterns: list[_DockerPattern] = []
         for name in (f"{dockerfile}{FILE}", f"{self._start}{FILE}"):
             data = read(name)
             if data is not None:
                 text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
                 lines = [line.removesuffix("\r") for line in text.split("\n")]
-                found = (_parsed(Rule(name, number, line)) for number, line in enumerate(lines, 1))
-                self._patterns = [one for one in found if one is not None]
+                parsed = (_parse_rule(IgnoreRule(name, number, line)) for number, line in enumerate(lines, 1))
+                self._patterns = [pattern for pattern in parsed if pattern is not None]
                 return
 
-    def drops(self, path: str) -> Rule | None:
+    def drops(self, path: str) -> IgnoreRule | None:
         """The rule by which a file of the context is not sent; what lies outside of it is never sent by any rule."""
         if not path.startswith(self._start):
             return None
@@ -59,20 +59,20 @@ class Rules:
                 return rule
         return self._verdict(inside)
 
-    def _verdict(self, path: str) -> Rule | None:
+    def _verdict(self, path: str) -> IgnoreRule | None:
         above = [*parents(path), path]
         last = None
         for pattern in self._patterns:
-            if any(pattern.matches(one) for one in above):
+            if any(pattern.matches(folder) for folder in above):
                 last = pattern
         return None if last is None or last.negated else last.rule
 
     def _reopened(self, folder: str) -> bool:
         """Whether docker looks into a folder that is dropped: only where a pattern with `!` begins with its very name."""
-        return any(one.negated and f"{one.text}/".startswith(f"{folder}/") for one in self._patterns)
+        return any(pattern.negated and f"{pattern.text}/".startswith(f"{folder}/") for pattern in self._patterns)
 
 
-def _parsed(rule: Rule) -> _Pattern | None:
+def _parse_rule(rule: IgnoreRule) -> _DockerPattern | None:
     if rule.text.startswith("#"):
         return None
     text = rule.text.strip()
@@ -85,10 +85,10 @@ def _parsed(rule: Rule) -> _Pattern | None:
     text = posixpath.normpath(text)
     if len(text) > 1:
         text = text.lstrip("/")
-    return _Pattern(rule._replace(text=rule.text.strip()), text, _matcher(text, rule), negated)
+    return _DockerPattern(rule._replace(text=rule.text.strip()), text, _matcher(text, rule), negated)
 
 
-def _matcher(text: str, rule: Rule) -> Callable[[str], object]:
+def _matcher(text: str, rule: IgnoreRule) -> Callable[[str], object]:
     """What tells whether all of a path is as a pattern says; raises UnprovenError for one on which docker itself fails."""
     expression = _expression(text)
     try:
@@ -97,9 +97,11 @@ def _matcher(text: str, rule: Rule) -> Callable[[str], object]:
             warnings.simplefilter("ignore", FutureWarning)
             whole = re.compile(expression, re.DOTALL).fullmatch
             parts = list(_parts(expression))
-            if sum(one.is_open for one in parts) <= _MOST_OPEN:
+            if sum(part.is_open for part in parts) <= _MOST_OPEN:
                 return whole
-            return functools.partial(_follow, [one._replace(regex=re.compile(one.text, re.DOTALL)) for one in parts])
+            return functools.partial(
+                _matches_parts, [part._replace(regex=re.compile(part.text, re.DOTALL)) for part in parts]
+            )
     except re.error as error:
         raise UnprovenError(f"{rule}: docker refuses this pattern") from error
 
@@ -129,7 +131,7 @@ def _expression(text: str) -> str:
     return "".join(out)
 
 
-class _Part(NamedTuple):
+class _ExpressionPart(NamedTuple):
     """A piece of an expression: of one length, or open; `regex` is its text, compiled."""
 
     text: str
@@ -137,31 +139,31 @@ class _Part(NamedTuple):
     regex: re.Pattern[str] = re.compile("")
 
 
-def _parts(expression: str) -> Iterator[_Part]:
+def _parts(expression: str) -> Iterator[_ExpressionPart]:
     """An expression that is valid, cut before and after whatever is of any length. A class may be a star's: `[*]` makes one."""
     fixed, at = "", 0
     while at < len(expression):
         start = at
-        if found := next((one for one in (_FOLDERS, _ALL) if expression.startswith(one, at)), ""):
-            at += len(found)
+        if piece := next((candidate for candidate in (_FOLDERS, _ALL) if expression.startswith(candidate, at)), ""):
+            at += len(piece)
         elif expression[at] == "\\":
             at += 2
         elif expression[at] == "[":
             at = _end_of_class(expression, at)
             if expression.startswith("*", at):
                 at += 1
-                found = expression[start:at]
+                piece = expression[start:at]
         else:
             at += 1
-        if not found:
+        if not piece:
             fixed += expression[start:at]
             continue
         if fixed:
-            yield _Part(fixed, is_open=False)
-        yield _Part(found, is_open=True)
+            yield _ExpressionPart(fixed, is_open=False)
+        yield _ExpressionPart(piece, is_open=True)
         fixed = ""
     if fixed:
-        yield _Part(fixed, is_open=False)
+        yield _ExpressionPart(fixed, is_open=False)
 
 
 def _end_of_class(expression: str, at: int) -> int:
@@ -173,7 +175,7 @@ def _end_of_class(expression: str, at: int) -> int:
     return at + 1
 
 
-def _follow(parts: Sequence[_Part], path: str) -> bool:
+def _matches_parts(parts: Sequence[_ExpressionPart], path: str) -> bool:
     """What a match of all parts would tell, in a time that does not grow with the powers of the open ones.
 
     Docker's regular expressions never go back and try again, and Python's do: `*a*a*a*a*a*b` would end on no day of ours.
@@ -185,7 +187,7 @@ def _follow(parts: Sequence[_Part], path: str) -> bool:
         elif text == _FOLDERS:
             places |= {at + 1 for at in range(min(places), len(path)) if path[at] == "/"}
         else:
-            ends = {at: found.end() for at in places if (found := regex.match(path, at))}
+            ends = {at: match.end() for at in places if (match := regex.match(path, at))}
             places = {at for start, end in ends.items() for at in range(start if is_open else end, end + 1)}
         if not places:
             return False

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from buildguard.errors import UnprovenError
-from buildguard.project.ignore.rules import Rule, parents
+from buildguard.project.ignore.rules import IgnoreRule, parents
 
 if TYPE_CHECKING:
     # whether these parts of a pattern match that path
@@ -27,16 +27,16 @@ _ODD_BACKSLASHES = re.compile(r"(?<!\\)\\(\\\\)*$")
 _MOST_FOLDERS = 50  # times that `**` may stand in one pattern
 
 
-class _Pattern(NamedTuple):
+class _GcloudPattern(NamedTuple):
     """A rule, taken apart as gcloud does."""
 
-    rule: Rule
+    rule: IgnoreRule
     parts: tuple[str, ...]
     negated: bool
     folders_only: bool
 
 
-class Rules:
+class GcloudIgnoreRules:
     """The rules for one upload; none at all where there is neither an ignore file nor git."""
 
     def __init__(self, read: Callable[[str], bytes | None], *, has_git: bool) -> None:
@@ -45,14 +45,14 @@ class Rules:
         Raises UnprovenError where gcloud itself fails on the files.
         """
         self._read = read
-        self._folders: dict[str, Rule | None] = {}
-        self._patterns = list(self._found(has_git=has_git))
+        self._folders: dict[str, IgnoreRule | None] = {}
+        self._patterns = list(self._read_rules(has_git=has_git))
 
-    def drops(self, path: str, *, is_folder: bool = False) -> Rule | None:
+    def drops(self, path: str, *, is_folder: bool = False) -> IgnoreRule | None:
         """The rule by which a path is not uploaded; `is_folder` also for a link to a folder."""
         return self._above(path.rpartition("/")[0]) or self._verdict(path, is_folder=is_folder)
 
-    def _above(self, folder: str) -> Rule | None:
+    def _above(self, folder: str) -> IgnoreRule | None:
         """The rule that drops a folder, or one that it lies in."""
         if not folder:
             return None
@@ -61,14 +61,14 @@ class Rules:
             self._folders[folder] = outer or self._verdict(folder, is_folder=True)
         return self._folders[folder]
 
-    def _verdict(self, path: str, *, is_folder: bool) -> Rule | None:
+    def _verdict(self, path: str, *, is_folder: bool) -> IgnoreRule | None:
         last = None
         for pattern in self._patterns:
             if (is_folder or not pattern.folders_only) and _matches(pattern.parts, path):
                 last = pattern
         return None if last is None or last.negated else last.rule
 
-    def _found(self, *, has_git: bool) -> Iterator[_Pattern]:
+    def _read_rules(self, *, has_git: bool) -> Iterator[_GcloudPattern]:
         own = self._read(FILE)
         if own is not None:
             yield from self._of_file(FILE, own, includes=True)
@@ -77,11 +77,11 @@ class Rules:
         if not has_git and ignored is None:
             return
         for name in (FILE, ".git", _GIT_FILE):
-            yield _Pattern(Rule(_DEFAULT, 0, name), (name,), negated=False, folders_only=False)
+            yield _GcloudPattern(IgnoreRule(_DEFAULT, 0, name), (name,), negated=False, folders_only=False)
         if ignored is not None:
             yield from self._of_file(_GIT_FILE, ignored, includes=False)
 
-    def _of_file(self, name: str, data: bytes, *, includes: bool) -> Iterator[_Pattern]:
+    def _of_file(self, name: str, data: bytes, *, includes: bool) -> Iterator[_GcloudPattern]:
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -91,11 +91,11 @@ class Rules:
                 if includes and line[1:].lstrip().startswith(_INCLUDE):
                     yield from self._included(line.partition(_INCLUDE)[2], f"{name}:{number}")
                 continue
-            pattern = _parsed(Rule(name, number, line))
+            pattern = _parse_rule(IgnoreRule(name, number, line))
             if pattern is not None:
                 yield pattern
 
-    def _included(self, name: str, place: str) -> Iterator[_Pattern]:
+    def _included(self, name: str, place: str) -> Iterator[_GcloudPattern]:
         data = self._read(name) if "/" not in name else None
         if data is None:
             why = "gcloud includes only files of the same folder" if "/" in name else "there is no such file"
@@ -103,7 +103,7 @@ class Rules:
         yield from self._of_file(name, data, includes=False)
 
 
-def _parsed(rule: Rule) -> _Pattern | None:
+def _parse_rule(rule: IgnoreRule) -> _GcloudPattern | None:
     text = rule.text
     negated = text.startswith("!")
     text = text.removeprefix("!")
@@ -114,7 +114,7 @@ def _parsed(rule: Rule) -> _Pattern | None:
     text = re.sub(r"\\([^\\])", r"\1", text).replace("\\\\", "\\")
     if text.count("**") > _MOST_FOLDERS:
         raise UnprovenError(f"{rule}: gcloud itself comes to no end with this pattern")
-    return _Pattern(rule, tuple(text.split("/")), negated, folders_only) if text else None
+    return _GcloudPattern(rule, tuple(text.split("/")), negated, folders_only) if text else None
 
 
 def _spaces(text: str) -> str:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 
-class Rule(NamedTuple):
+class IgnoreRule(NamedTuple):
     """A pattern and where it stands; `line` counts from 1, and is 0 for what a tool has built in."""
 
     file: str
@@ -34,7 +34,7 @@ def spec_of(patterns: Iterable[str]) -> GitIgnoreSpec:
     """
     from pathspec import GitIgnoreSpec
 
-    return GitIgnoreSpec.from_lines(_folders_in(one) for one in patterns)
+    return GitIgnoreSpec.from_lines(_folders_in(pattern) for pattern in patterns)
 
 
 def _folders_in(pattern: str) -> str:

@@ -66,7 +66,7 @@ def gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
             raise refusal(f"it grows to more than {size >> 20} MB, which looks like a bomb")
         if piece:
             yield piece
-    trailer = inflate.unused_data + b"".join(_few(source))
+    trailer = inflate.unused_data + b"".join(_limited_rest(source))
     if len(trailer) < 8:  # noqa: PLR2004  checksum and length, four bytes each
         raise refusal("it is cut short")
     if trailer[:8] != check.to_bytes(4, "little") + (size % (1 << 32)).to_bytes(4, "little"):
@@ -75,7 +75,7 @@ def gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise refusal("something follows its end")
 
 
-def _few(source: Iterator[bytes]) -> Iterator[bytes]:
+def _limited_rest(source: Iterator[bytes]) -> Iterator[bytes]:
     """What is left, but never more than shows that it is too much."""
     seen = 0
     for chunk in source:
@@ -121,7 +121,7 @@ _LOST = "the archive could not be compressed: it unpacks to something else"
 _END = b"\x03\0"  # an empty last block
 
 
-class Gzip:
+class GzipWriter:
     """Compressing on every core: fast rather than small, and the header without name and time.
 
     A piece is compressed by itself, with the end of the one before it as its dictionary. Compressors have been wrong

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from buildguard.diagnostic import shown_path
+from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives import gzip
 from buildguard.stages.archives import zip as zips
-from buildguard.stages.archives.tar import Member, MemberKind, TarReader, refusal
+from buildguard.stages.archives.tar import MemberKind, TarMember, TarReader, refusal
 from buildguard.stages.archives.zip import ZipReader
-from buildguard.stages.manifest import Entry, Extras, Manifest
+from buildguard.stages.manifest import Extras, Manifest, ManifestEntry
 
 _CHUNK = 1 << 18
 _MOST_MEMBERS = 1_000_000
@@ -24,7 +24,7 @@ _USTAR, _USTAR_AT = b"ustar", 257
 _SET_ID = 0o6000
 
 
-class Contents(NamedTuple):
+class ArchiveContents(NamedTuple):
     """An archive's manifest; the SHA-256 of the file and of the tar inside it (the file's own for a zip or a plain tar).
 
     `comment` is the commit that `git archive` names.
@@ -38,25 +38,27 @@ class Contents(NamedTuple):
 
 def read(
     file: Path, *, keep: Callable[[bytes, bytes], None] | None = None, wanted: frozenset[bytes] | None = None
-) -> Contents:
+) -> ArchiveContents:
     """Hash every member of a tar, a gzipped tar or a zip; `keep` gets the content of the wanted ones (None: all), piece by piece.
 
     Nothing is extracted, and memory does not grow with the archive. Raises UnprovenError for an archive that is damaged,
     cut, ambiguous, or that reaches out of its root: then nothing of it is known.
     """
     try:
-        with _opened(file) as descriptor:
-            digests = _Digests()
+        with _open_archive(file) as descriptor:
+            digests = _ArchiveDigests()
             reader = _reader(descriptor, digests)
-            found = _Members(reader, keep, wanted)
-            found.add_all()
-            return Contents(found.manifest(), digests.file.hexdigest(), digests.inner.hexdigest(), reader.comment)
+            members = _MemberIndex(reader, keep, wanted)
+            members.add_all()
+            return ArchiveContents(
+                members.manifest(), digests.file.hexdigest(), digests.inner.hexdigest(), reader.comment
+            )
     except OSError as error:
         raise UnprovenError(f"{file} cannot be read: {error.strerror}") from error
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[int]:
+def _open_archive(file: Path) -> Iterator[int]:
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         yield descriptor
@@ -64,7 +66,7 @@ def _opened(file: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-class _Digests:
+class _ArchiveDigests:
     """What is hashed on the way: the file as it lies there, and the tar inside it."""
 
     def __init__(self) -> None:
@@ -82,7 +84,7 @@ class _Digests:
             yield piece
 
 
-def _reader(descriptor: int, digests: _Digests) -> TarReader | ZipReader:
+def _reader(descriptor: int, digests: _ArchiveDigests) -> TarReader | ZipReader:
     head = os.pread(descriptor, 512, 0)
     if head.startswith(gzip.MAGIC):
         return TarReader(digests.unpacked(gzip.gunzip(digests.pieces(descriptor))))
@@ -95,7 +97,7 @@ def _reader(descriptor: int, digests: _Digests) -> TarReader | ZipReader:
     return TarReader(digests.unpacked(digests.pieces(descriptor)))
 
 
-class _Members:
+class _MemberIndex:
     """The members of one archive, held against each other."""
 
     def __init__(
@@ -107,7 +109,7 @@ class _Members:
         self._reader = reader
         self._keep = keep
         self._wanted = wanted
-        self._entries: dict[bytes, Entry] = {}
+        self._entries: dict[bytes, ManifestEntry] = {}
         self._folders: set[bytes] = set()
         self._explicit: set[bytes] = set()
         self._modes: dict[bytes, int] = {}
@@ -123,10 +125,10 @@ class _Members:
         except UnprovenError as error:
             if error.what.endswith(")"):
                 raise
-            where = f"after {shown_path(last)}" if last else "before its first member"
+            where = f"after {display_path(last)}" if last else "before its first member"
             raise UnprovenError(f"{error.what} ({where})", hint=error.hint) from error
 
-    def add(self, member: Member) -> None:
+    def add(self, member: TarMember) -> None:
         path = _path(member)
         if not path:
             return  # the root itself
@@ -161,7 +163,7 @@ class _Members:
             self._folders.add(parent)
             parent = parent.rpartition(b"/")[0]
 
-    def _entry(self, path: bytes, member: Member) -> Entry:
+    def _entry(self, path: bytes, member: TarMember) -> ManifestEntry:
         if member.kind is MemberKind.SYMLINK:
             self._give(path, member.link)
             return manifests.of_bytes(path, manifests.LINK, member.link)
@@ -179,14 +181,14 @@ class _Members:
             blob.update(piece)
             self._give(path, piece)
         mode = manifests.EXECUTABLE if member.mode & 0o111 else manifests.FILE
-        return Entry(path, mode, member.size, digest.hexdigest(), blob.hexdigest())
+        return ManifestEntry(path, mode, member.size, digest.hexdigest(), blob.hexdigest())
 
     def _give(self, path: bytes, piece: bytes) -> None:
         if self._keep is not None and (self._wanted is None or path in self._wanted):
             self._keep(path, piece)
 
 
-def _path(member: Member) -> bytes:
+def _path(member: TarMember) -> bytes:
     """A member's path from the root, empty for the root itself."""
     name = member.path.removesuffix(b"/") if member.kind is MemberKind.FOLDER else member.path
     return _plainest(name, member.path)
@@ -202,13 +204,13 @@ def _plainest(name: bytes, full: bytes) -> bytes:
     return name
 
 
-def oddities(manifest: Manifest) -> list[str]:
+def list_oddities(manifest: Manifest) -> list[str]:
     """What another machine may understand differently, one line each: names that collide, or that terminals and tools mistake."""
-    found: dict[str, list[bytes]] = {}
+    by_folded_path: dict[str, list[bytes]] = {}
     for path in manifest.entries:
-        found.setdefault(manifests.folded(path), []).append(path)
+        by_folded_path.setdefault(manifests.fold_path(path), []).append(path)
     return [
-        f"{' and '.join(map(shown_path, paths))} may be one name on a disk that ignores case or normalizes names"
-        for paths in found.values()
+        f"{' and '.join(map(display_path, paths))} may be one name on a disk that ignores case or normalizes names"
+        for paths in by_folded_path.values()
         if len(paths) > 1
     ]

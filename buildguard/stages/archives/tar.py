@@ -11,7 +11,7 @@ from enum import Enum
 from itertools import chain
 from typing import NamedTuple, NoReturn
 
-from buildguard.diagnostic import shown_path
+from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
 
 _BLOCK = 512
@@ -50,7 +50,7 @@ _HARMLESS_STAR = frozenset((b"SCHILY.dev", b"SCHILY.ino", b"SCHILY.nlink"))
 _CHARSETS = frozenset((b"BINARY", b"ISO-IR 10646 2000 UTF-8"))
 
 
-class Member(NamedTuple):
+class TarMember(NamedTuple):
     """One entry of an archive: its path as it stands there, permission bits, content size, and mtime in seconds."""
 
     path: bytes
@@ -76,7 +76,7 @@ class TarReader:
         self._padding = 0
         self._last = b""
 
-    def __iter__(self) -> Iterator[Member]:
+    def __iter__(self) -> Iterator[TarMember]:
         """Every member in order; raises UnprovenError for an archive that is damaged, cut or ambiguous."""
         while True:
             for _piece in self.content():
@@ -97,7 +97,7 @@ class TarReader:
             self._left -= size
             yield self._exactly(size)
 
-    def _next(self) -> Member | None:
+    def _next(self) -> TarMember | None:
         extended: dict[bytes, bytes] = {}
         seen: set[bytes] = set()
         while True:
@@ -120,7 +120,7 @@ class TarReader:
             else:
                 return self._member(header, extended)
 
-    def _extended(self, header: _Header) -> bytes:
+    def _extended(self, header: _TarHeader) -> bytes:
         if header.size > _LONGEST_HEADER:
             self._refuse("an extended header of more than a megabyte")
         data = self._exactly(header.size)
@@ -128,7 +128,7 @@ class TarReader:
             self._refuse("an extended header's padding is not empty")
         return data
 
-    def _member(self, header: _Header, extended: dict[bytes, bytes]) -> Member:
+    def _member(self, header: _TarHeader, extended: dict[bytes, bytes]) -> TarMember:
         path, link = extended.get(b"path", header.path), extended.get(b"linkpath", header.link)
         if header.type not in _KINDS:
             self._refuse(f"it is of the type {header.type!r}: neither file, folder nor link", path)
@@ -148,7 +148,7 @@ class TarReader:
             self._refuse("a link to nothing", path)
         self._left, self._padding = size, -size % _BLOCK
         mtime = self._seconds(extended[b"mtime"]) if b"mtime" in extended else header.mtime
-        return Member(path, kind, header.mode, size, link, mtime)
+        return TarMember(path, kind, header.mode, size, link, mtime)
 
     def _end(self) -> None:
         """An end is two blocks of zeros, and nothing but some more zeros after them."""
@@ -173,13 +173,13 @@ class TarReader:
                 pieces.append(chunk)
                 missing -= len(chunk)
             self._held, self._at, end = b"".join(pieces), 0, size
-        found = self._held[self._at : end]
+        data = self._held[self._at : end]
         self._at = end
-        return found
+        return data
 
     # ---------------------------------------------------------------------------------- fields
 
-    def _header(self, block: bytes) -> _Header:
+    def _header(self, block: bytes) -> _TarHeader:
         if self._octal(block[148:156]) != sum(block[:148]) + sum(block[156:]) + 8 * 0x20:
             self._refuse("a header's checksum is wrong")
         magic = block[257:265]
@@ -189,7 +189,7 @@ class TarReader:
         if not posix and block[345:512].strip(b"\0"):
             self._refuse("a header in GNU's old form says what only some parsers read")
         name, prefix = _text(block[:100]), _text(block[345:500]) if posix else b""
-        return _Header(
+        return _TarHeader(
             prefix + b"/" + name if prefix else name,
             block[156:157],
             self._octal(block[100:108]) & 0o7777,
@@ -215,23 +215,23 @@ class TarReader:
             if not name or b"\0" in name:
                 self._refuse("a long name is none")
             return {b"path" if kind == b"L" else b"linkpath": name}
-        found = self._records(data)
-        for key, value in found.items():
+        records = self._records(data)
+        for key, value in records.items():
             if key in {b"path", b"linkpath", b"size", b"mtime"} | _HARMLESS | _HARMLESS_STAR:
                 continue
             if key.startswith(_HARMLESS_SPACES) or (key == b"hdrcharset" and value in _CHARSETS):
                 continue
-            self._refuse(f"an extended header says '{shown_path(key[:80])}', which not every parser understands")
-        return found
+            self._refuse(f"an extended header says '{display_path(key[:80])}', which not every parser understands")
+        return records
 
     def _global(self, data: bytes) -> None:
-        found = self._records(data)
-        if found.keys() - {b"comment"}:
+        records = self._records(data)
+        if records.keys() - {b"comment"}:
             self._refuse("a global header says more than a comment")
-        self.comment = found.get(b"comment", b"").decode("utf-8", "backslashreplace")
+        self.comment = records.get(b"comment", b"").decode("utf-8", "backslashreplace")
 
     def _records(self, data: bytes) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = {}
+        records: dict[bytes, bytes] = {}
         at = 0
         while at < len(data):
             space = data.find(b" ", at, at + 20)
@@ -241,11 +241,11 @@ class TarReader:
             broken = length <= space - at or at + length > len(data) or not value.endswith(b"\n")
             if broken or not equals or not key or value == b"\n":
                 self._refuse("an extended header cannot be read")
-            if key in found:
+            if key in records:
                 self._refuse("an extended header says something twice")
-            found[key] = value[:-1]
+            records[key] = value[:-1]
             at += length
-        return found
+        return records
 
     def _decimal(self, text: bytes) -> int:
         if not text or text.strip(b"0123456789") or len(text) > 19 or (text[:1] == b"0" and text != b"0"):  # noqa: PLR2004
@@ -264,7 +264,7 @@ class TarReader:
         raise refusal(why, path or self._last, after=not path)
 
 
-class _Header(NamedTuple):
+class _TarHeader(NamedTuple):
     """The fields of a header block whose checksum is right."""
 
     path: bytes
@@ -277,7 +277,7 @@ class _Header(NamedTuple):
 
 def refusal(why: str, path: bytes = b"", *, after: bool = False) -> UnprovenError:
     """That an archive is refused: why, and at (or behind) which member."""
-    where = f" ({'after ' if after else ''}{shown_path(path)})" if path else ""
+    where = f" ({'after ' if after else ''}{display_path(path)})" if path else ""
     return UnprovenError(f"the archive cannot be trusted: {why}{where}")
 
 

@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple, Self
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives import gzip
-from buildguard.stages.manifest import Entry, Manifest
+from buildguard.stages.manifest import Manifest, ManifestEntry
 
 _BLOCK = 512
 _BATCH = 1 << 20
@@ -26,7 +26,7 @@ _FOLDER = 0o755
 _TYPES = {manifests.FILE: b"0", manifests.EXECUTABLE: b"0", manifests.LINK: b"2"}
 
 
-class Item(NamedTuple):
+class ArchiveItem(NamedTuple):
     """What goes into an archive: a path, git's mode, the content (a link's text), and its time in seconds."""
 
     path: bytes
@@ -35,7 +35,7 @@ class Item(NamedTuple):
     mtime: int
 
 
-class _Member(NamedTuple):
+class _HeaderFields(NamedTuple):
     """The fields of a header."""
 
     path: bytes
@@ -46,7 +46,7 @@ class _Member(NamedTuple):
     mtime: int
 
 
-class Written(NamedTuple):
+class WrittenArchive(NamedTuple):
     """An archive that was written: what it holds, the SHA-256 of the tar inside and of the file, and the file's size."""
 
     manifest: Manifest
@@ -55,13 +55,15 @@ class Written(NamedTuple):
     size: int
 
 
-def write(file: Path, items: Iterable[Item], folders: Iterable[bytes], mtime: int, aside: bytes = b"") -> Written:
+def write_archive(
+    file: Path, items: Iterable[ArchiveItem], folders: Iterable[bytes], mtime: int, aside: bytes = b""
+) -> WrittenArchive:
     """Write a gzipped tar of some items (sorted by path) and folders, with the manifest of it all at its end.
 
     `aside` is what the cloud engine asks beside them: it is no part of the manifest, and left out where it is empty. The file is read back and has to give the same tar. Raises UnprovenError where it does not, or cannot be written.
     """
     try:
-        with open(file, "wb") as out, _Tar(out, sorted(folders, reverse=True), mtime) as tar:
+        with open(file, "wb") as out, _TarWriter(out, sorted(folders, reverse=True), mtime) as tar:
             for item in items:
                 tar.add(item)
             written = tar.finish(aside)
@@ -73,7 +75,7 @@ def write(file: Path, items: Iterable[Item], folders: Iterable[bytes], mtime: in
     return written
 
 
-class _Tar:
+class _TarWriter:
     """A gzipped tar while it grows."""
 
     def __init__(self, out: BinaryIO, folders: list[bytes], mtime: int) -> None:
@@ -82,8 +84,8 @@ class _Tar:
         self._written_folders: set[bytes] = set()
         self._mtime = mtime
         self._file_digest, self._size = hashlib.sha256(), 0
-        self._gzip = gzip.Gzip(self._write)
-        self._entries: list[Entry] = []
+        self._gzip = gzip.GzipWriter(self._write)
+        self._entries: list[ManifestEntry] = []
         self._pending: list[bytes] = []
         self._length = 0
 
@@ -94,11 +96,11 @@ class _Tar:
     def __exit__(self, *error: object) -> None:
         self._gzip.__exit__(*error)
 
-    def add(self, item: Item) -> None:
+    def add(self, item: ArchiveItem) -> None:
         while self._folders and self._folders[-1] + b"/" < item.path:
             self._folder(self._folders.pop())
         self._entries.append(
-            Entry(
+            ManifestEntry(
                 item.path,
                 item.mode,
                 len(item.content),
@@ -108,9 +110,11 @@ class _Tar:
         )
         link = item.content if item.mode == manifests.LINK else b""
         content = b"" if item.mode == manifests.LINK else item.content
-        self._member(_Member(item.path, _TYPES[item.mode], _MODES[item.mode], len(content), link, item.mtime), content)
+        self._member(
+            _HeaderFields(item.path, _TYPES[item.mode], _MODES[item.mode], len(content), link, item.mtime), content
+        )
 
-    def finish(self, aside: bytes) -> Written:
+    def finish(self, aside: bytes) -> WrittenArchive:
         while self._folders:
             self._folder(self._folders.pop())
         manifest = Manifest(self._entries)
@@ -118,21 +122,21 @@ class _Tar:
         self._folder(manifests.CARRIED.rpartition(b"/")[0])
         for path, content in ((manifests.CARRIED, rows), (manifests.ASIDE, aside)):
             if content or path == manifests.CARRIED:
-                self._member(_Member(path, b"0", _MODES[manifests.FILE], len(content), b"", self._mtime), content)
+                self._member(_HeaderFields(path, b"0", _MODES[manifests.FILE], len(content), b"", self._mtime), content)
         self._put(bytes(2 * _BLOCK))
         self._flush()
         self._gzip.end()
-        return Written(manifest, self._gzip.digest, self._file_digest.hexdigest(), self._size)
+        return WrittenArchive(manifest, self._gzip.digest, self._file_digest.hexdigest(), self._size)
 
     def _folder(self, path: bytes) -> None:
         if path not in self._written_folders:
             self._written_folders.add(path)
-            self._member(_Member(path + b"/", b"5", _FOLDER, 0, b"", self._mtime), b"")
+            self._member(_HeaderFields(path + b"/", b"5", _FOLDER, 0, b"", self._mtime), b"")
 
-    def _member(self, member: _Member, content: bytes) -> None:
+    def _member(self, member: _HeaderFields, content: bytes) -> None:
         records = _records(member)
         if records:
-            extended = _Member(b"pax_header", b"x", _MODES[manifests.FILE], len(records), b"", member.mtime)
+            extended = _HeaderFields(b"pax_header", b"x", _MODES[manifests.FILE], len(records), b"", member.mtime)
             self._put(_header(extended), records, bytes(-len(records) % _BLOCK))
         self._put(_header(member), content, bytes(-len(content) % _BLOCK))
 
@@ -158,7 +162,7 @@ _MAGIC_AND_OWNER = b"ustar\x0000" + bytes(64) + _OWNER
 _CONSTANT = sum(_OWNER) + 8 * 0x20 + sum(_MAGIC_AND_OWNER)
 
 
-def _header(member: _Member) -> bytes:
+def _header(member: _HeaderFields) -> bytes:
     name, prefix = _split(member.path)
     size = member.size if member.size < _SIZE else 0
     link = member.link[:_LINK]
@@ -189,21 +193,21 @@ def _split(path: bytes) -> tuple[bytes, bytes]:
     return path[:_NAME].rstrip(b"/"), b""
 
 
-def _records(member: _Member) -> bytes:
+def _records(member: _HeaderFields) -> bytes:
     """The extended header of a member, empty where its fields say everything."""
     if len(member.path) <= _NAME and len(member.link) <= _LINK and member.size < _SIZE:
         return b""
-    found = []
+    records = []
     name, prefix = _split(member.path)
     if (prefix + b"/" + name if prefix else name) != member.path:
-        found.append((b"path", member.path))
+        records.append((b"path", member.path))
     if len(member.link) > _LINK:
-        found.append((b"linkpath", member.link))
+        records.append((b"linkpath", member.link))
     if member.size >= _SIZE:
-        found.append((b"size", b"%d" % member.size))
-    if any(not _is_utf8(value) for _key, value in found):
-        found.insert(0, (b"hdrcharset", b"BINARY"))
-    return b"".join(_record(key, value) for key, value in found)
+        records.append((b"size", b"%d" % member.size))
+    if any(not _is_utf8(value) for _key, value in records):
+        records.insert(0, (b"hdrcharset", b"BINARY"))
+    return b"".join(_record(key, value) for key, value in records)
 
 
 def _record(key: bytes, value: bytes) -> bytes:
@@ -221,7 +225,7 @@ def _is_utf8(value: bytes) -> bool:
     return True
 
 
-def _read_back(file: Path, written: Written) -> None:
+def _read_back(file: Path, written: WrittenArchive) -> None:
     """What lies on the disk has to be what was written; that it unpacks to the tar was seen while it was."""
     with open(file, "rb") as packed:
         if hashlib.file_digest(packed, "sha256").hexdigest() != written.file_digest:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from buildguard.stages.archives.gzip import HARMLESS, MOST_RATIO
-from buildguard.stages.archives.tar import Member, MemberKind, refusal
+from buildguard.stages.archives.tar import MemberKind, TarMember, refusal
 
 _END_MARK, _ENTRY_MARK, _LOCAL_MARK, _DESCRIPTOR_MARK = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04", b"PK\x07\x08"
 MAGIC = (_LOCAL_MARK, _END_MARK)
@@ -31,7 +31,7 @@ _CHUNK = 1 << 20
 _LONGEST_LINK, _LARGEST_DIRECTORY = 4096, 64 << 20
 
 
-class _Listed(NamedTuple):
+class _DirectoryRecord(NamedTuple):
     """A member as the directory has it."""
 
     path: bytes
@@ -55,24 +55,26 @@ class ZipReader:
         self._file = descriptor
         self._content: Iterator[bytes] = iter(())
 
-    def __iter__(self) -> Iterator[Member]:
+    def __iter__(self) -> Iterator[TarMember]:
         """Every member in order; raises UnprovenError for a zip that is damaged, cut or ambiguous."""
         total = os.fstat(self._file).st_size
         start, size, count = self._end(total)
-        listed = sorted(self._directory(start, size, count), key=lambda one: one.offset)
-        if sum(one.size for one in listed) > max(HARMLESS, MOST_RATIO * total):
+        listed = sorted(self._directory(start, size, count), key=lambda record: record.offset)
+        if sum(record.size for record in listed) > max(HARMLESS, MOST_RATIO * total):
             raise refusal("it grows to more than two hundred times its size, which looks like a bomb")
         at = 0
-        for one in listed:
-            if one.offset != at:
-                raise refusal("its members overlap, or leave room between them", one.path)
-            data = at + self._local(one)
-            kind, link = self._kind(one, data)
-            self._content = self._inflated(one, data) if kind is MemberKind.FILE else iter(())
-            yield Member(one.path, kind, stat.S_IMODE(one.mode), one.size if kind is MemberKind.FILE else 0, link, 0)
+        for record in listed:
+            if record.offset != at:
+                raise refusal("its members overlap, or leave room between them", record.path)
+            data = at + self._local(record)
+            kind, link = self._kind(record, data)
+            self._content = self._inflated(record, data) if kind is MemberKind.FILE else iter(())
+            yield TarMember(
+                record.path, kind, stat.S_IMODE(record.mode), record.size if kind is MemberKind.FILE else 0, link, 0
+            )
             for _rest in self._content:
                 pass
-            at = self._behind(one, data + one.packed, start)
+            at = self._behind(record, data + record.packed, start)
         if at != start:
             raise refusal("it holds something that its directory does not list")
 
@@ -80,16 +82,16 @@ class ZipReader:
         """The content of the member that came last."""
         yield from self._content
 
-    def _kind(self, one: _Listed, data: int) -> tuple[MemberKind, bytes]:
-        if one.path.endswith(b"/"):
-            if one.size:
-                raise refusal("a folder with content", one.path)
+    def _kind(self, record: _DirectoryRecord, data: int) -> tuple[MemberKind, bytes]:
+        if record.path.endswith(b"/"):
+            if record.size:
+                raise refusal("a folder with content", record.path)
             return MemberKind.FOLDER, b""
-        form = stat.S_IFMT(one.mode) if one.unix else 0
-        if form == stat.S_IFLNK and one.size > _LONGEST_LINK:
-            raise refusal("a link of more than 4096 bytes", one.path)
+        form = stat.S_IFMT(record.mode) if record.unix else 0
+        if form == stat.S_IFLNK and record.size > _LONGEST_LINK:
+            raise refusal("a link of more than 4096 bytes", record.path)
         if form == stat.S_IFLNK:
-            return MemberKind.SYMLINK, b"".join(self._inflated(one, data))
+            return MemberKind.SYMLINK, b"".join(self._inflated(record, data))
         if form not in {0, stat.S_IFREG}:
             return MemberKind.OTHER, b""
         return MemberKind.FILE, b""
@@ -110,75 +112,75 @@ class ZipReader:
             raise refusal("something stands before, between or behind its parts")
         return start, size, count
 
-    def _directory(self, start: int, size: int, count: int) -> Iterator[_Listed]:
+    def _directory(self, start: int, size: int, count: int) -> Iterator[_DirectoryRecord]:
         data = self._read(start, size)
         at = 0
         for _ in range(count):
             if data[at : at + 4] != _ENTRY_MARK or len(data) < at + _ENTRY.size:
                 raise refusal("its directory is damaged")
             fields = _ENTRY.unpack_from(data, at)
-            made, _need, flags, method, _time, _date, check, packed, length = fields[1:10]
+            made_by, _need, flags, method, _time, _date, check, packed, length = fields[1:10]
             name, extra, comment, disk, _inside, attributes, offset = fields[10:]
             at += _ENTRY.size
             path, more = data[at : at + name], data[at + name : at + name + extra]
             at += name + extra + comment
             if at > len(data) or disk:
                 raise refusal("its directory is damaged")
-            _plain(path, flags, method, more)
-            on_unix = made >> 8 == _ON_UNIX
+            _refuse_ambiguous(path, flags, method, more)
+            on_unix = made_by >> 8 == _ON_UNIX
             if b"\\" in path and not on_unix:
                 raise refusal("a backslash in a name from Windows, which some readers take for a slash", path)
-            yield _Listed(path, flags, method, check, packed, length, attributes >> 16, on_unix, offset)
+            yield _DirectoryRecord(path, flags, method, check, packed, length, attributes >> 16, on_unix, offset)
         if at != len(data):
             raise refusal("its directory lists more, or less, than it says")
 
-    def _local(self, one: _Listed) -> int:
+    def _local(self, record: _DirectoryRecord) -> int:
         """The size of a member's own header, which has to say what the directory says."""
-        fixed = self._read(one.offset, _LOCAL.size)
+        fixed = self._read(record.offset, _LOCAL.size)
         if len(fixed) < _LOCAL.size or fixed[:4] != _LOCAL_MARK:
-            raise refusal("a member is not where its directory says", one.path)
+            raise refusal("a member is not where its directory says", record.path)
         fields: tuple[int, ...] = _LOCAL.unpack(fixed)[2:]
         flags, method, _time, _date, check, packed, size, name, extra = fields
-        more = self._read(one.offset + _LOCAL.size, name + extra)
-        _plain(one.path, flags, method, more[name:])
-        told = (check, packed, size)
-        streamed = bool(flags & _STREAMED) and told == (0, 0, 0)
-        if (flags, method, more[:name]) != (one.flags, one.method, one.path) or len(more) != name + extra:
-            raise refusal("a member and its directory contradict each other", one.path)
-        if not streamed and told != (one.check, one.packed, one.size):
-            raise refusal("a member and its directory contradict each other", one.path)
+        more = self._read(record.offset + _LOCAL.size, name + extra)
+        _refuse_ambiguous(record.path, flags, method, more[name:])
+        local_sizes = (check, packed, size)
+        streamed = bool(flags & _STREAMED) and local_sizes == (0, 0, 0)
+        if (flags, method, more[:name]) != (record.flags, record.method, record.path) or len(more) != name + extra:
+            raise refusal("a member and its directory contradict each other", record.path)
+        if not streamed and local_sizes != (record.check, record.packed, record.size):
+            raise refusal("a member and its directory contradict each other", record.path)
         return _LOCAL.size + name + extra
 
-    def _behind(self, one: _Listed, at: int, start: int) -> int:
+    def _behind(self, record: _DirectoryRecord, at: int, start: int) -> int:
         """Where a member ends: a streamed one repeats its checksum and sizes behind its data."""
-        if not one.flags & _STREAMED:
+        if not record.flags & _STREAMED:
             return at
-        told = struct.pack("<3L", one.check, one.packed, one.size)
-        found = self._read(at, 16)
-        for text in (_DESCRIPTOR_MARK + told, told):
-            if found.startswith(text) and at + len(text) <= start:
+        sizes = struct.pack("<3L", record.check, record.packed, record.size)
+        tail = self._read(at, 16)
+        for text in (_DESCRIPTOR_MARK + sizes, sizes):
+            if tail.startswith(text) and at + len(text) <= start:
                 return at + len(text)
-        raise refusal("a member and its directory contradict each other", one.path)
+        raise refusal("a member and its directory contradict each other", record.path)
 
-    def _inflated(self, one: _Listed, at: int) -> Iterator[bytes]:
+    def _inflated(self, record: _DirectoryRecord, at: int) -> Iterator[bytes]:
         """A member's content in pieces; raises UnprovenError where it is not what the directory says."""
         inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        left, check, size = one.packed, 0, 0
+        left, check, size = record.packed, 0, 0
         while True:
             packed = self._read(at, min(left, _CHUNK))
             at, left = at + len(packed), left - len(packed)
-            pieces: Iterable[bytes] = (packed,) if one.method == _STORED else _pieces(inflate, packed, one.path)
+            pieces: Iterable[bytes] = (packed,) if record.method == _STORED else _pieces(inflate, packed, record.path)
             for piece in pieces:
                 check, size = zlib.crc32(piece, check), size + len(piece)
-                if size > one.size:
-                    raise refusal("it is larger than its directory says", one.path)
+                if size > record.size:
+                    raise refusal("it is larger than its directory says", record.path)
                 if piece:
                     yield piece
             if not left or not packed:
                 break
-        whole = one.method == _STORED or (inflate.eof and not inflate.unused_data)
-        if left or not whole or size != one.size or check != one.check:
-            raise refusal("its checksum or its length is wrong", one.path)
+        whole = record.method == _STORED or (inflate.eof and not inflate.unused_data)
+        if left or not whole or size != record.size or check != record.check:
+            raise refusal("its checksum or its length is wrong", record.path)
 
     def _read(self, at: int, size: int) -> bytes:
         return os.pread(self._file, size, at)
@@ -193,7 +195,7 @@ def _pieces(inflate: Any, packed: bytes, path: bytes) -> Iterator[bytes]:
         packed = inflate.unconsumed_tail
 
 
-def _plain(path: bytes, flags: int, method: int, extra: bytes) -> None:
+def _refuse_ambiguous(path: bytes, flags: int, method: int, extra: bytes) -> None:
     """Refuse what two readers understand differently."""
     if not path or b"\0" in path:
         raise refusal("it has no proper name", path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.gcp.emulator.server import Emulator
-from buildguard.gcp.storage import Storage
+from buildguard.gcp.storage import StorageClient
 from buildguard.project.source_archive import pack
 from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from buildguard.project.source_archive import Packed
+    from buildguard.project.source_archive import PackedArchive
     from tests.conftest import Project
 
 BUCKET = "emulated_cloudbuild"
@@ -41,16 +41,16 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Emulator
 
 
 @pytest.fixture
-def upload(tmp_path: Path) -> Callable[[Project], tuple[str, Packed]]:
+def upload(tmp_path: Path) -> Callable[[Project], tuple[str, PackedArchive]]:
     """Send the archive of a repository's commit to the bucket; its address, and what was packed."""
 
-    def send(project: Project) -> tuple[str, Packed]:
+    def send(project: Project) -> tuple[str, PackedArchive]:
         repository = gits.repository_of(project.path)
         assert repository is not None
         archive = tmp_path / "sent.tgz"
         packed = pack(commit_of(repository, "HEAD"), archive)
-        with Storage() as storage:
-            stored = storage.upload(archive, BUCKET, f"source/{packed.written.file_digest}.tgz").stored
+        with StorageClient() as storage:
+            stored = storage.upload(archive, BUCKET, f"source/{packed.written.file_digest}.tgz").uploaded
         return stored.url, packed
 
     return send

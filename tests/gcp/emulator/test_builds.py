@@ -19,10 +19,10 @@ import requests
 
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import auth
-from buildguard.gcp.cloud_build import CloudBuild, Seen, source_of
+from buildguard.gcp.cloud_build import BuildStatus, CloudBuildClient, source_of
 from buildguard.gcp.emulator.faults import NAMES
 from buildguard.gcp.emulator.tampering import older_source
-from buildguard.gcp.storage import Url
+from buildguard.gcp.storage import ObjectUrl
 from buildguard.project.cloudbuild import guard_step as step
 from tests import images
 from tests.conftest import BROKEN_BEFORE_312, Project
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildguard.gcp.emulator.server import Emulator
-    from buildguard.project.source_archive import Packed
+    from buildguard.project.source_archive import PackedArchive
 
 pytestmark = pytest.mark.usefixtures("spotless")
 _FILES = {
@@ -59,15 +59,15 @@ def _closed() -> Iterator[None]:
     _open.close()
 
 
-def _client(pause: float = 0.05) -> CloudBuild:
-    return _open.enter_context(CloudBuild(pause=pause))
+def _client(pause: float = 0.05) -> CloudBuildClient:
+    return _open.enter_context(CloudBuildClient(pause=pause))
 
 
 def _sh(text: str, **fields: Any) -> dict[str, Any]:
     return {"name": images.base("3.11"), "script": text, **fields}
 
 
-def _built(build: dict[str, Any], timeout: float = 120, **options: Any) -> Seen:
+def _built(build: dict[str, Any], timeout: float = 120, **options: Any) -> BuildStatus:
     client = _client()
     return client.wait(client.submit(build), timeout, grace=5, **options)
 
@@ -98,7 +98,7 @@ def _guard(project: Project, digest: str) -> dict[str, Any]:
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
 def test_a_build_from_the_bucket(
     emulator: Callable[..., Emulator],
-    upload: Callable[[Project], tuple[str, Packed]],
+    upload: Callable[[Project], tuple[str, PackedArchive]],
     guarded: Project,
     monkeypatch: pytest.MonkeyPatch,
     scheme: str,
@@ -121,12 +121,12 @@ def test_a_build_from_the_bucket(
 
 
 def _object(made: Emulator, url: str) -> bytes:
-    where = Url.parse(url)
+    where = ObjectUrl.parse(url)
     return made.storage.buckets.get(where.bucket, where.name, where.generation).data
 
 
 def test_the_guard_stops_a_build_before_the_next_step(
-    emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]], guarded: Project
+    emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, PackedArchive]], guarded: Project
 ) -> None:
     """The outage, where it happened: the step fails in seconds, with the words of `check`."""
     made = emulator()
@@ -159,7 +159,7 @@ def test_the_guard_stops_a_build_before_the_next_step(
 )
 def test_what_is_done_to_the_workspace_stops_the_build(
     emulator: Callable[..., Emulator],
-    upload: Callable[[Project], tuple[str, Packed]],
+    upload: Callable[[Project], tuple[str, PackedArchive]],
     guarded: Project,
     fault: str,
     code: str,
@@ -178,7 +178,7 @@ def test_what_is_done_to_the_workspace_stops_the_build(
 
 
 def test_another_generation_than_was_asked_for_is_told(
-    emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]], guarded: Project
+    emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, PackedArchive]], guarded: Project
 ) -> None:
     emulator("swap-generation")
     url, _packed = upload(guarded)
@@ -189,7 +189,7 @@ def test_another_generation_than_was_asked_for_is_told(
 
 
 def test_another_python_in_the_step(
-    emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]], guarded: Project
+    emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, PackedArchive]], guarded: Project
 ) -> None:
     emulator(f"other-python={images.base('3.8')}")
     url, _packed = upload(guarded)
@@ -357,7 +357,7 @@ def _digest_there(reference: str) -> str:
 def test_the_docker_builder_builds_and_cloud_build_pushes(
     emulator: Callable[..., Emulator],
     repository: Callable[..., Project],
-    upload: Callable[[Project], tuple[str, Packed]],
+    upload: Callable[[Project], tuple[str, PackedArchive]],
     registry: str,
 ) -> None:
     emulator()

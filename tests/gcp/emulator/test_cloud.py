@@ -22,11 +22,11 @@ from buildguard.engines import cloud_request, cloud_round
 from buildguard.errors import BuildRunsError
 from buildguard.gcp import cloud_build as builds
 from buildguard.gcp import storage
-from buildguard.gcp.cloud_build import CloudBuild, source_of
+from buildguard.gcp.cloud_build import CloudBuildClient, source_of
 from buildguard.gcp.emulator.tampering import older_source
 from buildguard.locate import locate
 from buildguard.project.cloudbuild import guard_step as step
-from buildguard.project.request import Request
+from buildguard.project.request import CheckRequest
 from tests import images
 from tests.conftest import BROKEN_BEFORE_312, REPOSITORY, Project
 from tests.gcp.emulator.conftest import BUCKET
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from buildguard.check.result import Report
+    from buildguard.check.result import CheckReport
     from buildguard.diagnostic import Diagnostic
     from buildguard.gcp.emulator.server import Emulator
-    from buildguard.project.source_archive import Packed
+    from buildguard.project.source_archive import PackedArchive
     from buildguard.stages.manifest import Manifest
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -80,16 +80,16 @@ def fine(repository: Callable[..., Project]) -> Project:
     return made
 
 
-def _checked(project: Project, *stage: str, watcher: _Watcher | None = None, **fields: Any) -> Report:
-    request = Request(**{"cwd": project.path, "engine": "cloud", **fields})
+def _checked(project: Project, *stage: str, watcher: _Watcher | None = None, **fields: Any) -> CheckReport:
+    request = CheckRequest(**{"cwd": project.path, "engine": "cloud", **fields})
     return check(request, locate(project.path, stage, staged=request.staged), watcher or _Watcher())
 
 
-def _codes(report: Report) -> set[str]:
+def _codes(report: CheckReport) -> set[str]:
     return {one.code for one in report.diagnostics}
 
 
-def _errors(report: Report) -> list[Diagnostic]:
+def _errors(report: CheckReport) -> list[Diagnostic]:
     return [one for one in report.diagnostics if one.severity == "error"]
 
 
@@ -136,7 +136,7 @@ def test_what_the_build_says_is_what_the_container_says(outage: Project, emulato
     emulator()
     cloud, container = (_checked(outage, engine=one) for one in ("cloud", "container"))
 
-    def bare(report: Report) -> list[tuple[Any, ...]]:
+    def bare(report: CheckReport) -> list[tuple[Any, ...]]:
         return [(one.code, one.path, one.range, one.message, one.evidence) for one in report.diagnostics]
 
     assert bare(cloud) == bare(container)
@@ -307,7 +307,7 @@ def test_damage_is_no_change_that_a_base_could_hide(fine: Project, emulator: Cal
 
 
 def test_a_generation_with_other_members_is_compared_with_what_was_sent(
-    fine: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+    fine: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, PackedArchive]]
 ) -> None:
     """Another whole archive under the same name: its members tell what differs."""
     made = emulator("swap-generation")
@@ -402,7 +402,7 @@ def test_a_build_that_hangs_is_not_waited_for_for_ever(
     fine: Project, emulator: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = emulator("hang")
-    monkeypatch.setattr(cloud_request.Options.__new__, "__defaults__", ("", "", 1, 1))
+    monkeypatch.setattr(cloud_request.BuildOptions.__new__, "__defaults__", ("", "", 1, 1))
     monkeypatch.setattr(cloud_round, "GRACE", 1)
 
     report = _checked(fine)
@@ -533,7 +533,7 @@ def _until(terminal: int, words: str) -> str:
 
 
 def test_a_build_of_the_engine_is_a_stage(
-    fine: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+    fine: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, PackedArchive]]
 ) -> None:
     made = emulator("crlf")
     url, _packed = upload(fine)
@@ -550,7 +550,7 @@ def test_a_build_of_the_engine_is_a_stage(
 
 
 def test_a_build_with_the_guard_step_is_a_stage(
-    fine: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+    fine: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, PackedArchive]]
 ) -> None:
     emulator()
     fine.write({step.NAME: step.text([], [])})
@@ -563,7 +563,7 @@ def test_a_build_with_the_guard_step_is_a_stage(
         "args": ["-I", "-S", "-B", "-c", step.loader(file)],
         "env": [f"{step.VARIABLE}={packed.written.manifest.digest}"],
     }
-    with CloudBuild() as cloud:
+    with CloudBuildClient() as cloud:
         build = cloud.wait(cloud.submit({"source": source_of(url), "steps": [guard]}), 60)
         bare = cloud.wait(cloud.submit({"source": source_of(url), "steps": [{**guard, "args": ["-c", "pass"]}]}), 60)
     assert build.status == "SUCCESS"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.cli.render.html import page
-from buildguard.diagnose.collect import Asked
+from buildguard.diagnose.collect import DiagnoseOptions
 from buildguard.diagnose.run import examine
 from buildguard.gcp import cloud_build as builds
-from buildguard.gcp.cloud_build import CloudBuild, source_of
-from buildguard.gcp.cloud_run import Candidate, Run
+from buildguard.gcp.cloud_build import CloudBuildClient, source_of
+from buildguard.gcp.cloud_run import CloudRunClient, NewRevision
 from buildguard.gcp.revision_names import COMMIT
 from buildguard.project.cloudbuild import guard_step as step
 from tests import images
@@ -22,9 +22,9 @@ from tests.gcp.emulator.conftest import BUCKET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.diagnose.run import Examined
+    from buildguard.diagnose.run import DiagnosisReport
     from buildguard.gcp.emulator.server import Emulator
-    from buildguard.project.source_archive import Packed
+    from buildguard.project.source_archive import PackedArchive
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -49,7 +49,7 @@ def project(repository: Callable[..., Project]) -> Project:
     return made
 
 
-def _verdicts(found: Examined) -> dict[str, str]:
+def _verdicts(found: DiagnosisReport) -> dict[str, str]:
     return {one.id: one.verdict for one in found.diagnosis.hypotheses}
 
 
@@ -86,7 +86,7 @@ def test_an_image_is_not_judged_by_local_edits(project: Project) -> None:
         }
     )
 
-    found = examine(project.path, None, Asked(image=made))
+    found = examine(project.path, None, DiagnoseOptions(image=made))
 
     assert "proven" not in (verdicts := _verdicts(found)).values()
     assert {verdicts[one] for one in ("target-older-than-code", "other-interpreter", "bytes-changed")} == {"refuted"}
@@ -98,7 +98,7 @@ def test_a_committed_file_that_is_not_in_the_image_does_not_count(project: Proje
     project.write({"tests/broken.py": BROKEN_BEFORE_312, ".dockerignore": "tests\n"})
     project.commit()
 
-    found = examine(project.path, None, Asked(image=_image("without-tests", project, {})))
+    found = examine(project.path, None, DiagnoseOptions(image=_image("without-tests", project, {})))
 
     assert _verdicts(found)["target-older-than-code"] == "refuted"
     assert found.diagnosis.next == ()
@@ -108,14 +108,14 @@ def test_a_committed_file_that_is_not_in_the_image_does_not_count(project: Proje
 def test_a_healthy_log_and_a_healthy_image(project: Project) -> None:
     made = _image("healthy", project, {})
 
-    found = examine(project.path, b"INFO:     Application startup complete.\n", Asked(image=made))
+    found = examine(project.path, b"INFO:     Application startup complete.\n", DiagnoseOptions(image=made))
 
     assert (found.diagnosis.cause, found.diagnosis.exit_code) == ("healthy", 0)
     assert f"of {made}, compiled by CPython 3.11" in found.diagnosis.sentence
 
 
 def test_a_healthy_image_is_accused_of_nothing(project: Project) -> None:
-    found = examine(project.path, None, Asked(image=_image("healthy", project, {})))
+    found = examine(project.path, None, DiagnoseOptions(image=_image("healthy", project, {})))
 
     verdicts = _verdicts(found)
     assert "proven" not in verdicts.values()
@@ -128,7 +128,7 @@ def test_a_healthy_image_is_accused_of_nothing(project: Project) -> None:
 def test_each_fault_of_an_image_is_named(project: Project, fault: str) -> None:
     changes, cause = _FAULTS[fault]
 
-    found = examine(project.path, None, Asked(image=_image(fault, project, changes)))
+    found = examine(project.path, None, DiagnoseOptions(image=_image(fault, project, changes)))
 
     assert _verdicts(found)[cause] == "proven"
     assert found.diagnosis.exit_code == 1
@@ -142,7 +142,7 @@ def test_each_fault_of_an_image_is_named(project: Project, fault: str) -> None:
 def test_a_fault_and_another_python_are_both_named(project: Project, fault: str) -> None:
     changes, cause = _FAULTS[fault]
 
-    found = examine(project.path, None, Asked(image=_image(f"{fault}-old", project, changes, "3.8")))
+    found = examine(project.path, None, DiagnoseOptions(image=_image(f"{fault}-old", project, changes, "3.8")))
 
     verdicts = _verdicts(found)
     assert verdicts[cause] == verdicts["other-interpreter"] == "proven"
@@ -153,14 +153,14 @@ def test_no_python_that_was_promised_is_no_python_that_was_kept(project: Project
     project.write({"old.Dockerfile": f"FROM {images.base('3.8')}\nCOPY . .\n"})
     project.commit()
 
-    found = examine(project.path, None, Asked(image=_image("promised", project, {})))
+    found = examine(project.path, None, DiagnoseOptions(image=_image("promised", project, {})))
 
     (one,) = [one for one in found.diagnosis.hypotheses if one.id == "other-interpreter"]
     assert (one.verdict, "no file says which" in one.reason) == ("untested", True)
 
 
 def test_an_image_that_cannot_be_read_refutes_nothing(project: Project) -> None:
-    found = examine(project.path, None, Asked(image="nowhere.invalid/at-all:1"))
+    found = examine(project.path, None, DiagnoseOptions(image="nowhere.invalid/at-all:1"))
 
     verdicts = _verdicts(found)
     assert {verdicts[one] for one in ("bytes-changed", "stale-image", "other-interpreter", "stray-bytecode")} == {
@@ -172,7 +172,7 @@ def test_an_image_that_cannot_be_read_refutes_nothing(project: Project) -> None:
 def test_an_image_for_another_processor_is_told(project: Project) -> None:
     tag = images.foreign(_image("foreign", project, {}), "arm64")
 
-    found = examine(project.path, None, Asked(image=tag))
+    found = examine(project.path, None, DiagnoseOptions(image=tag))
 
     verdicts = _verdicts(found)
     assert verdicts["platform"] == "proven"
@@ -185,7 +185,7 @@ def test_the_python_that_refuses_is_the_one_in_the_image(project: Project) -> No
     project.write({"app/b.py": "match 1:\n    case 1:\n        y = 2\n"})
     project.commit()
 
-    found = examine(project.path, None, Asked(image=_image("older", project, {}, "3.8")))
+    found = examine(project.path, None, DiagnoseOptions(image=_image("older", project, {}, "3.8")))
 
     (one,) = [one for one in found.diagnosis.hypotheses if one.id == "target-older-than-code"]
     assert one.verdict == "proven"
@@ -193,13 +193,13 @@ def test_the_python_that_refuses_is_the_one_in_the_image(project: Project) -> No
 
 
 def test_one_look_does_not_speak_for_another(
-    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, PackedArchive]]
 ) -> None:
     """The source that was built is the commit's, and the image cannot be read: what lies in it is untested."""
     emulator("fetch-failed")
     url, _packed = upload(project)
 
-    found = examine(project.path, None, Asked(build=_built(url), image="nowhere.invalid/at-all:1"))
+    found = examine(project.path, None, DiagnoseOptions(build=_built(url), image="nowhere.invalid/at-all:1"))
 
     assert {_verdicts(found)[one] for one in ("bytes-changed", "encoding", "wrong-files-sent")} == {"untested"}
 
@@ -208,7 +208,7 @@ def test_one_look_does_not_speak_for_another(
 
 
 def _built(url: str, **fields: Any) -> str:
-    with CloudBuild() as cloud:
+    with CloudBuildClient() as cloud:
         steps = [{"name": images.base("3.11"), "script": fields.pop("script", "true")}]
         seen = cloud.submit({"source": source_of(url), "steps": steps, **fields})
         return cloud.wait(seen, 60, grace=5).id
@@ -226,14 +226,14 @@ def _built(url: str, **fields: Any) -> str:
 def test_how_a_build_ended_speaks_for_a_cause(
     project: Project,
     emulator: Callable[..., Emulator],
-    upload: Callable[[Project], tuple[str, Packed]],
+    upload: Callable[[Project], tuple[str, PackedArchive]],
     fault: str,
     cause: str,
 ) -> None:
     emulator(fault)
     url, _packed = upload(project)
 
-    found = examine(project.path, None, Asked(build=_built(url)))
+    found = examine(project.path, None, DiagnoseOptions(build=_built(url)))
 
     assert found.diagnosis.cause == cause
     # the object that could not be fetched still lies there, and is as the commit
@@ -241,7 +241,7 @@ def test_how_a_build_ended_speaks_for_a_cause(
 
 
 def test_the_log_of_a_build_is_read(
-    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, PackedArchive]]
 ) -> None:
     emulator()
     project.write({"app/c.py": BROKEN_BEFORE_312})
@@ -249,14 +249,14 @@ def test_the_log_of_a_build_is_read(
     url, _packed = upload(project)
     identity = _built(url, script="cd /workspace && python3 app/c.py")
 
-    found = examine(project.path, None, Asked(build=identity))
+    found = examine(project.path, None, DiagnoseOptions(build=identity))
 
     assert found.diagnosis.cause == "target-older-than-code"
     assert [str(place) for place in found.diagnosis.place] == ["app/c.py, line 1"]
 
 
 def test_the_workspace_of_a_build_is_compared(
-    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, PackedArchive]]
 ) -> None:
     emulator()
     project.write({step.NAME: step.text([], [])})
@@ -270,17 +270,17 @@ def test_the_workspace_of_a_build_is_compared(
     }
     commits = {"": "", "here": project.git("rev-parse", "HEAD").strip(), "nowhere": "0" * 40}
     seen = {}
-    with CloudBuild() as cloud:
+    with CloudBuildClient() as cloud:
         for name, commit in commits.items():
             told = {"substitutions": {"COMMIT_SHA": commit}} if commit else {}
             seen[name] = cloud.wait(cloud.submit({"source": source_of(url), "steps": [guard], **told}), 60)
     assert {one.status for one in seen.values()} == {"SUCCESS"}
 
-    same = examine(project.path, None, Asked(build=seen[""].id))
+    same = examine(project.path, None, DiagnoseOptions(build=seen[""].id))
     project.write({"app/a.py": "x = 12\n"})
     project.commit()
     moved, of_its_own, foreign = (
-        examine(project.path, None, Asked(build=seen[name].id)) for name in ("", "here", "nowhere")
+        examine(project.path, None, DiagnoseOptions(build=seen[name].id)) for name in ("", "here", "nowhere")
     )
 
     assert _verdicts(same)["bytes-changed"] == _verdicts(same)["encoding"] == "refuted"
@@ -304,10 +304,10 @@ def test_a_revision_without_its_variable_is_told(project: Project, emulator: Cal
         {"serve.py": "import os\nprint(os.environ['DATABASE_URL'])\n"},
         ['CMD ["python3", "/serve.py"]'],
     )
-    with Run() as run, pytest.raises(Exception, match="not ready"):
-        run.candidate("web", tag, Candidate("web-1", "", {}, {"buildguard.dev/commit": "0" * 40}))
+    with CloudRunClient() as run, pytest.raises(Exception, match="not ready"):
+        run.candidate("web", tag, NewRevision("web-1", "", {}, {"buildguard.dev/commit": "0" * 40}))
 
-    found = examine(project.path, None, Asked(revision="web-1"))
+    found = examine(project.path, None, DiagnoseOptions(revision="web-1"))
 
     verdicts = _verdicts(found)
     assert verdicts["missing-variable"] == "proven"
@@ -323,14 +323,14 @@ def test_a_revision_is_held_against_its_own_commit(project: Project, emulator: C
     here = project.commit({"app/a.py": "x = 12\n"})
     project.git("checkout", "--quiet", "HEAD~1")
     commits |= {"web-2": project.commit({"app/a.py": "x = 13\n"})}
-    with Run() as run:
+    with CloudRunClient() as run:
         for name, commit in commits.items():
             with pytest.raises(Exception, match="not ready"):
-                run.candidate("web", made, Candidate(name, "", {"DATABASE_URL": "there"}, {COMMIT: commit}))
+                run.candidate("web", made, NewRevision(name, "", {"DATABASE_URL": "there"}, {COMMIT: commit}))
     seen = {}
     for head, name in ((here, "web-1"), (here, "web-2"), (commits["web-1"], "web-2")):
         project.git("checkout", "--quiet", head)
-        found = _verdicts(examine(project.path, None, Asked(revision=name)))
+        found = _verdicts(examine(project.path, None, DiagnoseOptions(revision=name)))
         seen[head == here, name] = [found[one] for one in ("bytes-changed", "stale-image", "wrong-files-sent")]
 
     assert seen[True, "web-1"] == ["refuted", "refuted", "refuted"]
@@ -346,14 +346,14 @@ def test_a_revision_is_held_against_the_commit_that_it_was_made_of(
     emulator()
     made = _image("revision-of-its-own", project, {})
     first = project.git("rev-parse", "HEAD").strip()
-    with Run() as run, pytest.raises(Exception, match="not ready"):
-        run.candidate("web", made, Candidate("web-1", "", {"DATABASE_URL": "there"}, {COMMIT: first}))
+    with CloudRunClient() as run, pytest.raises(Exception, match="not ready"):
+        run.candidate("web", made, NewRevision("web-1", "", {"DATABASE_URL": "there"}, {COMMIT: first}))
     settings = (project.path / "buildguard.toml").read_text().replace('"]', '", "{}"]')
     project.write({"app/a.py": BROKEN_BEFORE_312, "buildguard.toml": settings.format("LATER")})
     project.commit()
     project.write({"buildguard.toml": settings.format("NOT_YET")})
 
-    found = examine(project.path, None, Asked(revision="web-1"))
+    found = examine(project.path, None, DiagnoseOptions(revision="web-1"))
 
     verdicts = _verdicts(found)
     assert "proven" not in verdicts.values()
@@ -364,7 +364,7 @@ def test_a_revision_is_held_against_the_commit_that_it_was_made_of(
 
 
 def test_a_build_is_judged_by_its_commit(
-    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, PackedArchive]]
 ) -> None:
     """It ended with SUCCESS: that is what proves it, whatever is in HEAD or on disk by now."""
     emulator()
@@ -378,26 +378,27 @@ def test_a_build_is_judged_by_its_commit(
     project.write({"app/b.py": BROKEN_BEFORE_312})
 
     assert {
-        _verdicts(examine(project.path, None, Asked(build=one)))["target-older-than-code"] for one in (good, bad)
+        _verdicts(examine(project.path, None, DiagnoseOptions(build=one)))["target-older-than-code"]
+        for one in (good, bad)
     } == {"refuted"}
     for one, cause in ((good, "unknown"), (bad, "unknown"), (nowhere, "unknown")):
-        found = examine(project.path, None, Asked(build=one)).diagnosis
+        found = examine(project.path, None, DiagnoseOptions(build=one)).diagnosis
         assert (found.cause, found.exit_code, found.next) == (cause, 3, ())
-    found = examine(project.path, None, Asked(build=nowhere)).diagnosis
+    found = examine(project.path, None, DiagnoseOptions(build=nowhere)).diagnosis
     (older,) = [one for one in found.hypotheses if one.id == "target-older-than-code"]
     assert (older.verdict, "git fetch" in older.reason) == ("untested", True)
 
 
 def test_a_build_that_runs_has_not_ended(
-    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, PackedArchive]]
 ) -> None:
     emulator("hang")
     url, _packed = upload(project)
-    with CloudBuild() as cloud:
+    with CloudBuildClient() as cloud:
         steps = [{"name": images.base("3.11"), "script": "true"}]
         running = cloud.submit({"source": source_of(url), "steps": steps}).id
 
-    found = examine(project.path, None, Asked(build=running))
+    found = examine(project.path, None, DiagnoseOptions(build=running))
 
     assert found.diagnosis.exit_code == 3
     assert "ended with" not in found.diagnosis.sentence
@@ -407,14 +408,14 @@ def test_a_build_that_runs_has_not_ended(
 def test_what_cannot_be_asked_is_untested(project: Project, emulator: Callable[..., Emulator]) -> None:
     emulator()
 
-    found = examine(project.path, None, Asked(build="nothing", revision="nothing"))
+    found = examine(project.path, None, DiagnoseOptions(build="nothing", revision="nothing"))
 
     assert "proven" not in _verdicts(found).values()
     assert _verdicts(found)["service-trouble"] == _verdicts(found)["missing-variable"] == "untested"
 
 
 def test_viewing_is_right_enough(
-    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, Packed]]
+    project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, PackedArchive]]
 ) -> None:
     """Nothing is created for it, nor written: whoever may only look gets the same answer."""
     made = emulator()
@@ -423,7 +424,7 @@ def test_viewing_is_right_enough(
     made.faults.add("permission-denied")
     written = made.storage.buckets.names(BUCKET, "")
 
-    found = examine(project.path, None, Asked(build=identity))
+    found = examine(project.path, None, DiagnoseOptions(build=identity))
 
     assert found.diagnosis.exit_code in {1, 3}
     assert identity in found.diagnosis.sentence

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from buildguard.errors import UsageError
-from buildguard.project.cloudbuild.steps import Step, plan
-from buildguard.project.cloudbuild.substitutions import replaced, settled
+from buildguard.project.cloudbuild.steps import BuildStep, plan_build_steps
+from buildguard.project.cloudbuild.substitutions import resolve_substitutions, substitute
 
 _VALUES = {"_A": "feature/one-two", "_B": "", "PROJECT_ID": "acme", "_UNICODE": "é$x"}
 
@@ -31,7 +31,7 @@ _VALUES = {"_A": "feature/one-two", "_B": "", "PROJECT_ID": "acme", "_UNICODE": 
     ],
 )
 def test_replacing(text: str, expected: str) -> None:
-    assert replaced(text, _VALUES) == expected
+    assert substitute(text, _VALUES) == expected
 
 
 @pytest.mark.parametrize(
@@ -47,19 +47,22 @@ def test_bashs_expansions_are_bashs(text: str) -> None:
         ["bash", "-c", f'printf %s "{text}"'], env=env, capture_output=True, text=True, check=True
     ).stdout
 
-    assert replaced(text, _VALUES) == said
+    assert substitute(text, _VALUES) == said
 
 
 def test_dynamic_substitutions_use_each_other() -> None:
     declared = {"_IMAGE": "$_HOST/$PROJECT_ID/${_NAME}", "_HOST": "europe", "_NAME": "${_BASE//\\//-}", "_BASE": "a/b"}
 
-    assert settled(declared, {"PROJECT_ID": "acme"}, dynamic=True)["_IMAGE"] == "europe/acme/a-b"
-    assert settled(declared, {"PROJECT_ID": "acme"}, dynamic=False)["_IMAGE"] == "$_HOST/$PROJECT_ID/${_NAME}"
-    assert len(settled({"_A": "$_A$_A"}, {}, dynamic=True)["_A"]) < 10_000  # it ends
+    assert resolve_substitutions(declared, {"PROJECT_ID": "acme"}, dynamic=True)["_IMAGE"] == "europe/acme/a-b"
+    assert (
+        resolve_substitutions(declared, {"PROJECT_ID": "acme"}, dynamic=False)["_IMAGE"]
+        == "$_HOST/$PROJECT_ID/${_NAME}"
+    )
+    assert len(resolve_substitutions({"_A": "$_A$_A"}, {}, dynamic=True)["_A"]) < 10_000  # it ends
 
 
-def _steps(*steps: dict[str, Any], **build: Any) -> tuple[Step, ...]:
-    return plan({"steps": list(steps), **build}, {"BUILD_ID": "b-1"}).steps
+def _steps(*steps: dict[str, Any], **build: Any) -> tuple[BuildStep, ...]:
+    return plan_build_steps({"steps": list(steps), **build}, {"BUILD_ID": "b-1"}).steps
 
 
 def test_a_step_is_filled_in() -> None:
@@ -116,11 +119,11 @@ def test_what_does_not_fail_a_build() -> None:
 
 
 def test_images_and_limits() -> None:
-    made = plan(
+    made = plan_build_steps(
         {"steps": [{"name": "x"}], "images": ["a:$BUILD_ID"], "artifacts": {"images": ["b"]}}, {"BUILD_ID": "1"}
     )
 
     assert made.images == ("a:1", "b")
     assert made.timeout == 3600
     with pytest.raises(UsageError, match="no steps"):
-        plan({}, {})
+        plan_build_steps({}, {})

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.errors import UsageError
-from buildguard.project.cloudbuild.truncate import as_json, cut, docker_build, repository_of, tags
+from buildguard.project.cloudbuild.truncate import as_json, docker_build, repository_of, tags, truncate_build
 
 if TYPE_CHECKING:
-    from buildguard.project.cloudbuild.truncate import Cut
+    from buildguard.project.cloudbuild.truncate import TruncatedBuild
 
 _DOCKER = "{name: gcr.io/cloud-builders/docker, id: build, args: [build, -t, x, .]}"
 
 
-def _cut(steps: list[str], rest: str = "", until: str = "") -> Cut:
+def _cut(steps: list[str], rest: str = "", until: str = "") -> TruncatedBuild:
     text = "steps:\n" + "".join(f"- {one}\n" for one in steps) + rest
-    return cut(text.encode(), "cloudbuild.yaml", until, {})
+    return truncate_build(text.encode(), "cloudbuild.yaml", until, {})
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_the_first_step_that_deploys_is_found(step: str) -> None:
     found = _cut([_DOCKER, step, "{name: bash, script: echo done}"])
 
     assert [one["id"] for one in found.build["steps"]] == ["build"]
-    assert len(found.left_out) == 2
+    assert len(found.steps_skipped) == 2
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_cannot_be_told_is_refused_until_somebody_says(step: str) -> None:
 
     named = _cut([_DOCKER, step.replace("{", "{id: ship, ", 1)], until="ship")
 
-    assert len(named.kept) == 1
+    assert len(named.steps_run) == 1
 
 
 def test_a_step_that_is_not_there_is_refused() -> None:
@@ -85,7 +85,7 @@ def test_a_push_before_the_cut_is_told() -> None:
     found = _cut([_DOCKER, "{name: gcr.io/cloud-builders/docker, id: push, args: [push, x]}"])
 
     assert [one.partition(" ")[0] for one in found.pushes] == ["push"]
-    assert not found.left_out
+    assert not found.steps_skipped
 
 
 def test_a_build_file_becomes_what_the_api_takes() -> None:
@@ -146,5 +146,5 @@ def test_random_builds_never_keep_a_deploying_step() -> None:
         for at in reversed(places):
             steps.insert(at, loud % (at, at))
         found = _cut(steps)
-        assert len(found.kept) == places[0]
+        assert len(found.steps_run) == places[0]
         assert not any("deploy" in word for one in found.build["steps"] for word in one.get("args", []))

@@ -81,15 +81,15 @@ def test_what_is_dropped_is_what_docker_drops(tmp_path: Path, engine: str, numbe
 
     sent = _sent(context, str(number)) & set(_PATHS)
 
-    rules = docker.Rules(lambda name: _FILES[number] if name == ".dockerignore" else None, "", "Dockerfile")
+    rules = docker.DockerIgnoreRules(lambda name: _FILES[number] if name == ".dockerignore" else None, "", "Dockerfile")
     assert {path for path in _PATHS if rules.drops(path) is None} == sent
 
 
 def test_the_file_of_one_dockerfile_goes_first() -> None:
     files = {"backend/Dockerfile.dockerignore": b"*.md\n", "backend/.dockerignore": b"*.py\n", ".dockerignore": b"*\n"}
 
-    rules = docker.Rules(files.get, "backend", "backend/Dockerfile")
-    general = docker.Rules(files.get, "backend", "Other")
+    rules = docker.DockerIgnoreRules(files.get, "backend", "backend/Dockerfile")
+    general = docker.DockerIgnoreRules(files.get, "backend", "Other")
 
     assert str(rules.drops("backend/a.md")) == "backend/Dockerfile.dockerignore:1: *.md"
     assert rules.drops("backend/a.py") is None
@@ -100,4 +100,4 @@ def test_the_file_of_one_dockerfile_goes_first() -> None:
 @pytest.mark.parametrize("pattern", [b"!\n", b"a[\n"])
 def test_what_docker_refuses_is_unproven(pattern: bytes) -> None:
     with pytest.raises(UnprovenError, match="docker refuses"):
-        docker.Rules(lambda _name: pattern, "", "Dockerfile")
+        docker.DockerIgnoreRules(lambda _name: pattern, "", "Dockerfile")

@@ -160,17 +160,20 @@ def test_the_answers_hold_traps() -> None:
 )
 def test_what_gcloud_fails_on_is_unproven(files: dict[str, bytes], words: str) -> None:
     with pytest.raises(UnprovenError, match=words):
-        gcloud.Rules(files.get, has_git=True)
+        gcloud.GcloudIgnoreRules(files.get, has_git=True)
 
 
 def test_the_rule_is_named_with_file_and_line() -> None:
     files = {".gcloudignore": b"# first\n\n*.log\n!x.log\n"}
-    rules = gcloud.Rules(files.get, has_git=True)
+    rules = gcloud.GcloudIgnoreRules(files.get, has_git=True)
 
     assert str(rules.drops("a/b.log")) == ".gcloudignore:3: *.log"
     assert rules.drops("x.log") is None
-    assert str(gcloud.Rules(lambda _name: None, has_git=True).drops(".gitignore")) == "gcloud's default: .gitignore"
-    assert gcloud.Rules(lambda _name: None, has_git=False).drops(".gitignore") is None
+    assert (
+        str(gcloud.GcloudIgnoreRules(lambda _name: None, has_git=True).drops(".gitignore"))
+        == "gcloud's default: .gitignore"
+    )
+    assert gcloud.GcloudIgnoreRules(lambda _name: None, has_git=False).drops(".gitignore") is None
 
 
 @pytest.mark.skipif(sdk() is None, reason="gcloud is not on PATH: install the Google Cloud SDK to compare again")
@@ -218,7 +221,7 @@ def test_random_patterns_match_as_gcloud_matches(tmp_path: Path) -> None:
     )
 
     for (text, path, is_folder), included in zip(cases, json.loads(done.stdout), strict=True):
-        rules = gcloud.Rules({".gcloudignore": text.encode()}.get, has_git=True)
+        rules = gcloud.GcloudIgnoreRules({".gcloudignore": text.encode()}.get, has_git=True)
         assert (rules.drops(path, is_folder=is_folder) is None) == included, (text, path, is_folder)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.errors import UnprovenError
-from buildguard.stages.archives.tar import Member, MemberKind, TarReader
+from buildguard.stages.archives.tar import MemberKind, TarMember, TarReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ _NAMES = [
 ]
 
 
-def _read(data: bytes, piece: int = 1000) -> list[tuple[Member, bytes]]:
+def _read(data: bytes, piece: int = 1000) -> list[tuple[TarMember, bytes]]:
     reader = TarReader(data[at : at + piece] for at in range(0, len(data), piece))
     return [(member, b"".join(reader.content())) for member in reader]
 
@@ -110,7 +110,7 @@ def _headers(data: bytes) -> Iterator[int]:
             yield member.offset
 
 
-def _listing(data: bytes) -> list[Member] | None:
+def _listing(data: bytes) -> list[TarMember] | None:
     try:
         return [member for member, _content in _read(data)]
     except UnprovenError:
