@@ -375,7 +375,7 @@ def _of_content(
     elif cause.name == causes.CONTENT and evidence.committed.get(difference.path) == difference.after.blob:
         cause = Cause(causes.LOCAL_EDIT, f"{after.stage} is as committed, {before.stage} was edited\n{cause.evidence}")
     verified = cause.name == causes.LFS_POINTER and was is not None and "the very content" in cause.evidence
-    smudged = verified and after.kind is StageKind.WORKTREE and lfs.is_pointer(was or b"") is not None
+    smudged = verified and after.kind is StageKind.WORKTREE and lfs.parse_pointer(was or b"") is not None
     words = "Git LFS" if smudged else ""
     return difference._replace(cause=cause.name, evidence=cause.evidence + also, finding=not smudged, explained=words)
 

@@ -91,7 +91,7 @@ class GitSnapshotter:
 
 def _mark(path: bytes, content: bytes) -> str:
     """What a committed file looks like that will surprise somebody on Linux."""
-    if lfs.is_pointer(content) is not None:
+    if lfs.parse_pointer(content) is not None:
         return "lfs"
     script = content.startswith(b"#!") or path.endswith((b".sh", b".bash"))
     return "crlf" if script and b"\r\n" in content else ""
