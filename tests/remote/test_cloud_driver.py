@@ -21,8 +21,10 @@ from buildguard.engines.verify_interpreter import probe_text, verification_sourc
 from buildguard.engines.worker import ProbeLimits
 from buildguard.errors import UnprovenError
 from buildguard.gcp.build_log import StepLogs
+from buildguard.remote import cloud_driver
 from buildguard.remote.manifest_rows import QUESTIONS
 from buildguard.remote.wire import read_list
+from buildguard.remote.workspace import Workspace, scan_workspace
 from buildguard.stages.manifest import parse
 from tests.conftest import CASES, VERSIONS, interpreter
 from tests.conftest import answers as answered
@@ -318,3 +320,54 @@ def test_lists_are_read_whole_or_not_at_all() -> None:
 
     assert read_list(data, 0) == ([b"a", b"b:c"], len(data))
     assert all(read_list(data[:end], 0) is None for end in range(len(data)))
+
+
+# ------------------------------------------------------------------------------------------ its functions
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "head", "source"),
+    [
+        (b"a.py", 0o644, b"", True),
+        (b"a.pyw", 0o644, b"", True),
+        (b"deep/a.pyi", 0o644, b"", False),  # nothing runs it
+        (b"run", 0o755, b"#!/usr/bin/env python3\n", True),
+        (b"run", 0o755, b"#!/bin/sh\n", False),
+        (b"data.txt", 0o644, b"#!/usr/bin/env python3\n", False),
+        (b".git/a.py", 0o644, b"", False),
+        (b".buildguard/step.py", 0o644, b"", False),
+    ],
+)
+def test_what_counts_as_a_source(path: bytes, mode: int, head: bytes, source: bool) -> None:
+    assert cloud_driver.is_source(path, mode, head) is source
+
+
+def test_sources_that_come_with_the_driver_are_numbered_first(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (workspace / QUESTIONS.decode()).parent.mkdir()
+    (workspace / QUESTIONS.decode()).write_bytes(b"4\nx=1\n0\n")
+    monkeypatch.chdir(workspace)
+
+    listed = cloud_driver.list_sources(scan_workspace(), [b"y = 1\n"])
+
+    assert [source.number for source in listed] == list(range(len(listed)))
+    assert [source.data for source in listed[:4]] == [b"y = 1\n", b"x=1\n", b"", None]
+    paths = {source.path for source in listed[3:]}
+    assert {b"deep.py", b"nul.py", b"script"} <= paths
+    assert b"data.txt" not in paths
+
+
+def test_a_folder_that_cannot_be_opened_leaves_no_manifest() -> None:
+    with pytest.raises(OSError, match="secret cannot be opened"):
+        cloud_driver.rows(Workspace({}, [b"secret"], []))
+
+
+def test_a_step_that_fails_says_why_in_its_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BUILDER_OUTPUT", str(tmp_path))
+    (tmp_path / ".buildguard").write_bytes(b"a file in the place of the folder")
+
+    assert cloud_driver.drive(cloud_driver.Task(0, 1, 2, 1 << 30, 10, 1 << 31, 20, ())) == 0
+
+    answer = json.loads((tmp_path / "output").read_bytes())
+    assert (answer["engine"], answer["share"]) == ("cloud", "1/2")
+    assert "exists" in answer["wrong"] or "directory" in answer["wrong"]

@@ -1,0 +1,157 @@
+"""Targets from a stage in memory: who decides, what is noted, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildguard.errors import UnprovenError, UsageError
+from buildguard.project import discovery
+from buildguard.project.config import Config, ServiceTable
+from buildguard.project.discovery import DiscoveredTargets
+from buildguard.project.yaml import InvalidYamlError
+from tests.project.memory import MemoryStage
+
+_TWO_SERVICES = {
+    "api/Dockerfile": "FROM python:3.9\nCOPY main.py .\n",
+    "api/main.py": "x = 1\n",
+    "web/Dockerfile": "FROM python:3.12\nCOPY main.py .\n",
+    "web/main.py": "x = 1\n",
+}
+
+
+def _discover(
+    files: dict[str, str | None], *flags: str, config: Config | None = None, service: str = ""
+) -> DiscoveredTargets:
+    stage = MemoryStage(files)
+    return discovery.discover_targets(stage, config or Config(), stage.sources(), flags, service)
+
+
+def _targets(discovered: DiscoveredTargets) -> list[tuple[str, str, str | None]]:
+    return [(target.python, target.found_in, target.context) for target in discovered.targets]
+
+
+def test_a_flag_decides_alone() -> None:
+    discovered = _discover({"Dockerfile": "FROM python:3.9\n", "a.py": ""}, "3.11", "3.12")
+
+    assert _targets(discovered) == [("3.11", "--target", ""), ("3.12", "--target", "")]
+    assert not discovered.targets[0].conflicts
+
+
+def test_a_flag_for_one_service_covers_its_context() -> None:
+    discovered = _discover({**_TWO_SERVICES}, "3.11", service="api")
+
+    assert _targets(discovered) == [("3.11", "--target", "api")]
+    assert not discovered.targets[0].conflicts
+
+
+def test_a_configured_target_names_the_dockerfiles_that_contradict_it() -> None:
+    config = Config("pyproject.toml", ("3.11",), 4)
+
+    discovered = _discover({**_TWO_SERVICES, ".python-version": "3.10\n"}, config=config)
+
+    assert _targets(discovered) == [("3.11", "pyproject.toml:4", "")]
+    assert [place.file for place in discovered.targets[0].conflicts] == [
+        ".python-version",
+        "api/Dockerfile",
+        "web/Dockerfile",
+    ]
+
+
+def test_each_dockerfile_runs_its_own_context() -> None:
+    discovered = _discover({**_TWO_SERVICES})
+
+    assert _targets(discovered) == [("3.9", "api/Dockerfile:1", "api"), ("3.12", "web/Dockerfile:1", "web")]
+
+
+def test_a_service_is_picked_by_name_folder_or_dockerfile() -> None:
+    for name in ("web", "web/Dockerfile"):
+        assert _targets(_discover({**_TWO_SERVICES}, service=name)) == [("3.12", "web/Dockerfile:1", "web")]
+    with pytest.raises(UsageError, match="there is no service 'db'"):
+        _discover({**_TWO_SERVICES}, service="db")
+
+
+def test_files_outside_of_every_context_run_under_what_the_root_declares() -> None:
+    files = {**_TWO_SERVICES, "tool.py": "x = 1\n"}
+
+    declared = _discover({**files, ".python-version": "3.10\n"})
+    undeclared = _discover({**files})
+
+    assert _targets(declared)[-1] == ("3.10", ".python-version:1", None)
+    assert _targets(undeclared)[-1] == ("unknown", "the root", None)
+
+
+def test_a_target_without_a_source_under_check_is_left_out() -> None:
+    stage = MemoryStage({**_TWO_SERVICES})
+
+    discovered = discovery.discover_targets(stage, Config(), [e for e in stage.sources() if e.path == b"api/main.py"])
+
+    assert [target.context for target in discovered.targets] == ["api"]
+
+
+def test_an_image_that_only_runs_a_build_step_decides_nothing() -> None:
+    build = "steps:\n- name: python:3.9\n  entrypoint: pytest\n"
+
+    with pytest.raises(UsageError) as refused:
+        _discover({"cloudbuild.yaml": build, "a.py": ""})
+
+    assert "nothing here says which Python" in str(refused.value)
+    assert "cloudbuild.yaml:2" in refused.value.hint
+
+
+def test_a_broken_build_file_is_raised_only_where_nothing_else_decides() -> None:
+    broken: dict[str, str | None] = {"cloudbuild.yaml": "a: [", "a.py": ""}
+
+    with pytest.raises(InvalidYamlError):
+        _discover(broken)
+    assert _targets(_discover({**broken, "runtime.txt": "python-3.11.9\n"})) == [("3.11.9", "runtime.txt:1", "")]
+
+
+def test_a_compose_file_that_cannot_be_read_costs_a_note_and_a_dockerfile_the_answer() -> None:
+    noted = _discover({"compose.yaml": None, "Dockerfile": "FROM python:3.9\n", "a.py": ""})
+
+    assert noted.notes == ["compose.yaml: permission denied; its build contexts are not known"]
+    with pytest.raises(UnprovenError, match="Dockerfile: permission denied"):
+        _discover({"Dockerfile": None, "a.py": ""})
+
+
+def test_configured_services_are_the_only_ones() -> None:
+    config = Config("pyproject.toml", services=(ServiceTable("main", "web/Dockerfile", "web", 7),))
+
+    discovered = _discover(
+        {path: text for path, text in _TWO_SERVICES.items() if "main.py" not in path or "web" in path}, config=config
+    )
+
+    assert [(target.service, target.python) for target in discovered.targets] == [("main", "3.12")]
+
+
+def test_recipes_are_the_images_that_are_built() -> None:
+    recipes = discovery.list_recipes(MemoryStage({**_TWO_SERVICES}), Config())
+
+    assert [(recipe.service.name, recipe.dockerfile[:16]) for recipe in recipes] == [
+        ("api", b"FROM python:3.9\n"),
+        ("web", b"FROM python:3.12"),
+    ]
+    assert [r.service.name for r in discovery.list_recipes(MemoryStage({**_TWO_SERVICES}), Config(), "web")] == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_one"),
+    [
+        (b"cloudbuild.yaml", True),
+        (b"ci/cloudbuild-staging.yml", True),
+        (b"api.cloudbuild.json", True),
+        (b"cloudbuild.yaml.bak", False),
+        (b"mycloudbuild.yaml", False),
+        (b".github/cloudbuild.yaml", False),
+        (b"cloudbuild.toml", False),
+    ],
+)
+def test_names_of_build_files(path: bytes, is_one: bool) -> None:
+    assert discovery.is_build_file_name(path) is is_one
+
+
+@pytest.mark.parametrize(
+    ("folder", "other", "below"), [("a/b", "a", True), ("a", "", True), ("", "", False), ("ab", "a", False)]
+)
+def test_a_folder_below_another_one(folder: str, other: str, below: bool) -> None:
+    assert discovery.is_below(folder, other) is below
