@@ -6,7 +6,8 @@ import pytest
 
 from buildguard.fstrings.escape import UnencodableError
 from buildguard.fstrings.parser import read
-from buildguard.fstrings.rewrite import Rewriter, SourcePiece
+from buildguard.fstrings.rewrite import Rewriter
+from buildguard.fstrings.source_piece import SourcePiece
 
 
 def _candidates(text: str) -> list[SourcePiece]:
