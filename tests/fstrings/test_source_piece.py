@@ -40,7 +40,7 @@ def test_the_first_of_the_cheapest_wins_and_impossible_ways_are_passed_over() ->
 
 
 def test_without_a_way_the_first_reason_counts() -> None:
-    with pytest.raises(UnencodableError, match="^first$"):
+    with pytest.raises(UnencodableError, match=r"^first$"):
         cheapest([lambda: _impossible("first"), lambda: _impossible("second")])
     with pytest.raises(UnencodableError, match="no other way"):
         cheapest([])
