@@ -31,6 +31,7 @@ from buildguard.gcp.emulator.faults import Faults
 from buildguard.gcp.emulator.storage import ApiError, BucketStore
 from buildguard.gcp.emulator.tampering import tamper
 from buildguard.project.cloudbuild import schema
+from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.cloudbuild.lint import problems
 from buildguard.project.cloudbuild.steps import BuildPlan, plan_build_steps
 
@@ -189,7 +190,7 @@ class CloudBuildEmulator:
                 with self._lock:
                     self._running[identity] = local_build
                 result = local_build.run()
-                objects = self._artifacts(build, local_build) if result.status == run_steps.SUCCESS else 0
+                objects = self._artifacts(build, local_build) if result.status is BuildState.SUCCESS else 0
         finally:
             with self._lock:
                 self._running.pop(identity, None)
@@ -257,7 +258,7 @@ class CloudBuildEmulator:
             for number, ended in result.steps.items():
                 target.steps[number].status = cb.Build.Status[ended.status]
                 target.steps[number].exit_code = ended.code or 0
-            if result.status == run_steps.SUCCESS:
+            if result.status is BuildState.SUCCESS:
                 digests = [result.steps[number].image for number in range(len(target.steps))]
                 target.results.build_step_images = [text.rpartition("@")[2] for text in digests]
                 target.results.build_step_outputs = [result.steps[number].output for number in range(len(target.steps))]
@@ -293,7 +294,7 @@ def _secrets(planned: BuildPlan) -> dict[str, str]:
 
 def _kind(result: BuildResult) -> str:
     """The type of failure that Cloud Build would tell."""
-    if result.status != "FAILURE":
+    if result.status is not BuildState.FAILURE:
         return ""
     return "PUSH_FAILED" if result.detail.startswith("push ") else "USER_BUILD_STEP"
 
