@@ -11,6 +11,7 @@ from buildguard.engines.pool import source_of
 from buildguard.engines.verify_interpreter import verification_sources
 from buildguard.engines.worker import Greeting
 from buildguard.errors import UnprovenError
+from buildguard.project.proof_grade import ProofGrade
 
 _IMAGE = "python:3.11-slim"
 _ACCEPTED = 4  # of the verification sources, in their order, by 3.11
@@ -47,12 +48,12 @@ class _Session:
 
 
 def _engine(outcome: ProbeResults | UnprovenError) -> CloudEngine:
-    return CloudEngine(_Session(outcome), _IMAGE, "image")
+    return CloudEngine(_Session(outcome), _IMAGE, ProofGrade.IMAGE)
 
 
 def test_nothing_is_asked_before_the_answer_is_needed() -> None:
     session = _Session(_results())
-    engine = CloudEngine(session, _IMAGE, "image")
+    engine = CloudEngine(session, _IMAGE, ProofGrade.IMAGE)
 
     engine.begin()
     assert not session.images

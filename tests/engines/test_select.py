@@ -9,11 +9,12 @@ import pytest
 from buildguard.engines import select
 from buildguard.engines.cloud import CloudEngine
 from buildguard.engines.container import ContainerEngine
-from buildguard.engines.engine import ReadyEngine, UnavailableEngine
+from buildguard.engines.engine import EngineName, ReadyEngine, UnavailableEngine
 from buildguard.engines.interpreter import InterpreterEngine
-from buildguard.engines.select import EngineChooser, EngineSettings, is_enough, order_of, parse
+from buildguard.engines.select import EngineChooser, EngineSettings, create_engine, order_of, parse
 from buildguard.engines.static import StaticEngine
 from buildguard.errors import UsageError
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
 from buildguard.system.cache import Cache
 
@@ -54,19 +55,8 @@ def test_the_order_is_the_configurations_or_ours() -> None:
     assert order_of(["static", "cloud"]) == ("static", "cloud")
 
 
-def test_proofs_have_an_order() -> None:
-    ranks = ["none", "predicted", "compiled", "image"]
-
-    assert [[is_enough(have, want) for want in ranks] for have in ranks] == [
-        [True, False, False, False],
-        [True, True, False, False],
-        [True, True, True, False],
-        [True, True, True, True],
-    ]
-
-
 class _Engine:
-    def __init__(self, name: str, *, ready: bool) -> None:
+    def __init__(self, name: EngineName, *, ready: bool) -> None:
         self.name = name
         self.ready = ready
         self.calls: list[str] = []
@@ -77,7 +67,7 @@ class _Engine:
     def prepare(self) -> ReadyEngine | UnavailableEngine:
         self.calls.append("prepare")
         if self.ready:
-            return ReadyEngine(self.name, "compiled", "CPython 3.11.9", "3.11.9", "id")
+            return ReadyEngine(self.name, ProofGrade.COMPILED, "CPython 3.11.9", "3.11.9", "id")
         return UnavailableEngine(self.name, "not here")
 
     def compile(self, _sources: Iterable[Source]) -> Iterator[Outcome]:
@@ -96,6 +86,10 @@ def _setting(root: Path, version: PythonVersion | None = _VERSION, image: str = 
     return EngineSettings(version, root, 1, Cache(root / "cache"), image=image, cloud=_Session() if image else None)
 
 
+def _names(texts: tuple[str, ...]) -> tuple[EngineName, ...]:
+    return tuple(map(EngineName, texts))
+
+
 def _chooser(
     monkeypatch: pytest.MonkeyPatch,
     root: Path,
@@ -104,9 +98,9 @@ def _chooser(
     **ready: bool | None,
 ) -> tuple[EngineChooser, dict[str, _Engine]]:
     """A chooser among engines that are ready or not; None for one that has nothing to ask."""
-    engines = {name: _Engine(name, ready=able) for name, able in ready.items() if able is not None}
-    monkeypatch.setattr(select, "_engine", lambda name, _setting: engines.get(name))
-    return EngineChooser(requested, order, _setting(root)), engines
+    engines = {name: _Engine(EngineName(name), ready=able) for name, able in ready.items() if able is not None}
+    monkeypatch.setattr(select, "create_engine", lambda name, _setting: engines.get(name))
+    return EngineChooser(_names(requested), _names(order), _setting(root)), engines
 
 
 def test_auto_takes_the_first_that_is_ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -158,4 +152,4 @@ def test_an_engine_is_there_where_it_has_something_to_ask(
 ) -> None:
     setting = _setting(tmp_path, version, image)
 
-    assert [type(select._engine(name, setting)) for name in select.NAMES] == kinds
+    assert [type(create_engine(name, setting)) for name in EngineName] == kinds
