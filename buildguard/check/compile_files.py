@@ -13,6 +13,7 @@ from buildguard.check.merge import MARK
 from buildguard.diagnostic import Edit, Finding, Range, Severity, UnreadableFile
 from buildguard.engines.engine import Engine, Outcome, ReadyEngine, Source
 from buildguard.errors import UnprovenError
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.stages.filesystem import DiskStage, digest_file
 from buildguard.stages.stage import Entry, Stage
 from buildguard.system import process
@@ -69,7 +70,7 @@ class Judge:
         self._minor = minor
         self._cache = cache
         self._context = context_of(_rules(), ready.engine, ready.identity)
-        self._exact = ready.proof in {"compiled", "image"}
+        self._exact = ready.proof.is_enough(ProofGrade.COMPILED)
         self._new: dict[bytes, bytes] = {}
         self._refused: list[_RefusedSource] = []
 

@@ -13,6 +13,7 @@ from buildguard.locate import WorkScope
 from buildguard.project import config as configs
 from buildguard.project import discovery
 from buildguard.project.config import Config, config_files
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
 from buildguard.project.sources import ChosenSources, SourceSelection, choose, decides_target
 from buildguard.project.target import Target
@@ -128,17 +129,17 @@ def setting(
     )
 
 
-def image_of(request: CheckRequest, config: Config, target: Target) -> tuple[str, str]:
+def image_of(request: CheckRequest, config: Config, target: Target) -> tuple[str, ProofGrade]:
     """The image whose interpreter would be asked for a target, empty where none is known, and what that would prove."""
     if request.image:
-        image, proof = request.image, "image"
+        image, proof = request.image, ProofGrade.IMAGE
     elif config.image and not request.targets:
-        image, proof = config.image, "image"
+        image, proof = config.image, ProofGrade.IMAGE
     elif target.image is not None and "$" not in target.image:
-        image, proof = target.image, "image"
+        image, proof = target.image, ProofGrade.IMAGE
     else:
-        image, proof = f"python:{target.version}-slim" if target.version is not None else "", "compiled"
-    return image, "compiled" if target.doubt and image == target.image else proof
+        image, proof = f"python:{target.version}-slim" if target.version is not None else "", ProofGrade.COMPILED
+    return image, ProofGrade.COMPILED if target.doubt and image == target.image else proof
 
 
 def no_version(target: Target) -> str:

@@ -22,6 +22,7 @@ from buildguard.fstrings.planner_process import FixPlan, FixRequest, plan_fixes
 from buildguard.fstrings.prefilter import may_be_refused
 from buildguard.locate import WorkScope
 from buildguard.project import source_text
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
 from buildguard.project.target import PythonVersion, Target
 from buildguard.remote.source_encoding import coding_of
@@ -253,7 +254,7 @@ def _compile_cases(
 def _compiles(ready: ReadyEngine, version: PythonVersion) -> bool:
     """Whether an engine compiles, and as the target does: an image may run another Python than it is said to."""
     runs = PythonVersion.parse(ready.version)
-    return engines.is_enough(ready.proof, "compiled") and runs is not None and runs.minor == version.minor
+    return ready.proof.is_enough(ProofGrade.COMPILED) and runs is not None and runs.minor == version.minor
 
 
 def _mark_unproven(cases: list[_FixCandidate], numbers: list[int]) -> list[_FixCandidate]:

@@ -16,7 +16,8 @@ from buildguard.check.merge import IGNORE, diagnostic_of
 from buildguard.check.result import TargetRow
 from buildguard.diagnostic import Diagnostic, Finding, Severity, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
-from buildguard.engines.engine import PROOFS, Engine, ReadyEngine
+from buildguard.engines.engine import Engine, EngineName, ReadyEngine
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import may_pull
 from buildguard.project.target import PythonVersion, Target
 from buildguard.stages.stage import Entry
@@ -150,7 +151,7 @@ def _judge_shares(job: Job, shares: list[TargetShare], watcher: Watcher, seen: C
 
 def _cloud_check(job: Job, shares: Sequence[TargetShare], watcher: Watcher) -> CloudCheck | None:
     """The one build for all targets, where the cloud engine may be asked at all."""
-    if "cloud" not in (engines.parse(job.request.engine) or engines.order_of(job.config.engine)):
+    if EngineName.CLOUD not in (engines.parse(job.request.engine) or engines.order_of(job.config.engine)):
         return None
     from buildguard.check.cloud import CloudCheck
 
@@ -233,19 +234,19 @@ class TargetRunner:
             return self._chooser
         job, target, request = self.job, self._share.target, self.job.request
         self._requested = (
-            ("container",) if request.image and request.engine == "auto" else engines.parse(request.engine)
+            (EngineName.CONTAINER,) if request.image and request.engine == "auto" else engines.parse(request.engine)
         )
         order = engines.order_of(job.config.engine)
-        if request.image and not {"container", "cloud"} & {*(self._requested or order)}:
+        if request.image and not {EngineName.CONTAINER, EngineName.CLOUD} & {*(self._requested or order)}:
             self.state.notes.append("--image is not used: no engine that was asked for looks into images")
         pulls = self._tell if may_pull(request) else None
         engine_setting = setting(job, target, request.jobs or process.cores(), pulls, self._cloud)
         if target.version is None:
-            order = tuple(name for name in self._requested or order if name in {"container", "cloud"})
+            order = tuple(name for name in self._requested or order if name in {EngineName.CONTAINER, EngineName.CLOUD})
             if not engine_setting.image or not order:
                 return None
-        elif request.proof == "image":
-            order = tuple(sorted(order, key=lambda name: name != "container"))
+        elif request.proof is ProofGrade.IMAGE:
+            order = tuple(sorted(order, key=lambda name: name is not EngineName.CONTAINER))
         self._chooser = engines.EngineChooser(self._requested, order, engine_setting)
         return self._chooser
 
@@ -263,12 +264,13 @@ class TargetRunner:
 
     def _shortcomings(self, target: Target, choice: engines.EngineChoice) -> list[str]:
         """What keeps the verdicts from being the proof that was asked for."""
-        proof = max((ready.proof for _engine, ready in choice.ready), key=PROOFS.index, default="none")
+        grades = (ready.proof for _engine, ready in choice.ready)
+        proof = max(grades, key=lambda grade: grade.rank, default=ProofGrade.NONE)
         if self._requested and choice.unavailable:
             return [unavailable.words for unavailable in choice.unavailable]
         if target.version is None:
             return [f"{no_version(target)}; {unavailable.words}" for unavailable in choice.unavailable]
-        if not engines.is_enough(proof, self.job.request.proof):
+        if not proof.is_enough(self.job.request.proof):
             return [_describe_weak_proof(proof, self.job.request.proof, choice, target)]
         return []
 
@@ -281,7 +283,7 @@ class TargetRunner:
         runs = PythonVersion.parse(ready.version) if ready.image else target.version
         assert runs is not None
         # a build has just been asked, and it is its own answers that count
-        cache = Cache(None) if ready.engine == "cloud" else job.cache
+        cache = Cache(None) if ready.engine is EngineName.CLOUD else job.cache
         judge = Judge(job.place.stage, engine, ready, runs.minor, cache)
         judged = judge.run(entries, [digests.get(entry.path, b"") for entry in entries], self._progress)
         self.state.deleted.update(verdict.entry.path for verdict in judged if verdict.is_deleted)
@@ -350,7 +352,7 @@ def _row(target: Target, ready: ReadyEngine | None, files: int, cached: int) -> 
         python=target.python,
         found_in=target.found_in,
         engine=ready.engine if ready is not None else None,
-        proof=ready.proof if ready is not None else "none",
+        proof=ready.proof if ready is not None else ProofGrade.NONE,
         interpreter=ready.interpreter if ready is not None else None,
         image=(ready.image if ready is not None else "") or target.image,
         image_id=(ready.image_id if ready is not None else "") or None,
@@ -363,14 +365,14 @@ def _row(target: Target, ready: ReadyEngine | None, files: int, cached: int) -> 
     )
 
 
-def _describe_weak_proof(proof: str, wanted: str, choice: engines.EngineChoice, target: Target) -> str:
+def _describe_weak_proof(proof: ProofGrade, wanted: ProofGrade, choice: engines.EngineChoice, target: Target) -> str:
     """What is missing from a proof, and the line that would make it one."""
-    have = "no engine answered" if proof == "none" else f"{proof} only, and --proof {wanted} is what counts"
+    have = "no engine answered" if proof is ProofGrade.NONE else f"{proof} only, and --proof {wanted} is what counts"
     if choice.unavailable:
         reasons = ", and ".join(unavailable.reason for unavailable in choice.unavailable)
         hints = ", or ".join(unavailable.hint for unavailable in choice.unavailable if unavailable.hint)
         return f"{have}: {reasons}{f'; to prove it: {hints}' if hints else ''}"
-    if proof == "predicted":
+    if proof is ProofGrade.PREDICTED:
         minor = target.version.minor_text if target.version is not None else "3"
         return f"{have}; to prove it: --engine interpreter, after `uv python install {minor}` where there is none"
     if target.doubt:
@@ -418,7 +420,7 @@ def _disagreement(path: str, python: str, refusing: EngineVerdict, accepting: En
         f"engines disagree on the same bytes: {_engine_name(accepting.ready)} accepts this file,"
         f" {_engine_name(refusing.ready)} refuses it: {refusal.message}"
     )
-    if "predicted" in {ready.proof for ready in both}:
+    if ProofGrade.PREDICTED in {ready.proof for ready in both}:
         hint = "a prediction is no proof: the one that compiled is right"
     elif refusing.ready.version != accepting.ready.version:
         hint = f"{both[0].version} and {both[1].version} are not the same Python: what the image runs is what counts"

@@ -79,9 +79,10 @@ def check(
         place = error
 
     from buildguard.cli.render.progress import Progress
+    from buildguard.project.proof_grade import ProofGrade
     from buildguard.project.request import CheckRequest
 
-    request = CheckRequest(cwd=Path.cwd(), jobs=jobs or 0, **asked)
+    request = CheckRequest(cwd=Path.cwd(), jobs=jobs or 0, **{**asked, "proof": ProofGrade(asked["proof"])})
     with Progress() as progress:
         try:
             report = _judged(request, place or paths[0], progress)

@@ -19,8 +19,9 @@ from buildguard.docker import images, run_steps
 from buildguard.docker.build_image import BuildFailedError, DockerfileBuild
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp.build_log import BuildLogSink, follow_build
-from buildguard.gcp.cloud_build import GRACE, SUCCESS, BuildStatus, CloudBuildClient, source_of
+from buildguard.gcp.cloud_build import GRACE, BuildStatus, CloudBuildClient, source_of
 from buildguard.gcp.storage import ChangedError, StorageClient, StoredObject
+from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.cloudbuild.steps import plan_build_steps, seconds
 from buildguard.project.cloudbuild.substitutions import resolve_substitutions, substitute
 from buildguard.project.cloudbuild.truncate import repository_of
@@ -96,7 +97,7 @@ def build_in_cloud(
             return follow_build(builds, storage, build, (timeout, _QUEUE + GRACE), BuildLogSink(say, started, say))
 
         seen = follow(builds.get(resume) if resume else builds.submit(request, say))
-        if seen.status != SUCCESS and fallback.of_build(seen).name in _ONCE_MORE:
+        if seen.status is not BuildState.SUCCESS and fallback.of_build(seen).name in _ONCE_MORE:
             say(f"the build {seen.id} ended with {seen.ending}: once more")
             seen = follow(builds.submit(request, say))
     provenance = seen.provenance
@@ -106,7 +107,7 @@ def build_in_cloud(
         raise ChangedError(
             f"the build {seen.id} fetched {provenance.url} ({provenance.sha256}), and not what was sent", stored=stored
         )
-    if seen.status != SUCCESS:
+    if seen.status is not BuildState.SUCCESS:
         raise BuildEndedError(seen, fallback.of_build(seen))
     wanted = repository_of(fill_image_name(prepared, {"BUILD_ID": seen.id, "PROJECT_ID": prepared.project}))
     pushed = [(name, digest) for name, digest in seen.images if repository_of(name) == wanted]
@@ -180,9 +181,9 @@ def _run_build_file(
         except KeyboardInterrupt:
             local_build.cancel()
             raise
-    if result.status in {run_steps.FAILURE, run_steps.TIMEOUT}:
+    if result.status in {BuildState.FAILURE, BuildState.TIMEOUT}:
         raise BuildFailedError(result.detail, "\n".join(log[-40:]).encode())
-    if result.status != run_steps.SUCCESS:
+    if result.status is not BuildState.SUCCESS:
         raise UnprovenError(result.detail or f"the build ended with {result.status}")
 
 

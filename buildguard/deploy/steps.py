@@ -34,6 +34,7 @@ from buildguard.locate import locate
 from buildguard.project import ledger as ledgers
 from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.project.ledger import BEGUN, FAILED, OK, SKIPPED, UNPROVEN, Ledger, LedgerLine
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
 
 # what a step returns: words for people, and evidence for the ledger
@@ -210,7 +211,7 @@ class DeployRun:
         before = f"tar:{self.prepared.archive}" if self.plan.source.dirty else self._source
         chain = diff(top, [before, reference]).chain
         deploy_build.compare_image(chain, self._left_out)
-        request = CheckRequest(cwd=top, engine="container", image=self.built.reference, proof="image")
+        request = CheckRequest(cwd=top, engine="container", image=self.built.reference, proof=ProofGrade.IMAGE)
         report = check_image(request, reference, self._watcher)
         _held(report, f"buildguard check {reference}")
         return deploy_build.image_summary(chain, report)

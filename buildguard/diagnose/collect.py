@@ -24,7 +24,7 @@ from buildguard.diagnostic import display_path
 from buildguard.engines import cloud_results
 from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
 from buildguard.gcp.build_log import place_of
-from buildguard.gcp.cloud_build import SUCCESS, BuildStatus, CloudBuildClient
+from buildguard.gcp.cloud_build import BuildStatus, CloudBuildClient
 from buildguard.gcp.cloud_run import CloudRunClient, Revision
 from buildguard.gcp.object_stage import fetch
 from buildguard.gcp.revision_names import COMMIT
@@ -33,6 +33,7 @@ from buildguard.gcp.storage import ObjectUrl, StorageClient
 from buildguard.locate import locate
 from buildguard.project import config as configs
 from buildguard.project.attempts import DeployHistory
+from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.config import Config, config_files
 from buildguard.project.image_reference import parse
 from buildguard.project.request import CheckRequest
@@ -271,12 +272,12 @@ def examine_build(sight: DiagnoseContext, identity: str) -> Evidence:
             )
     except UnprovenError as error:
         return Evidence(unexamined=tuple((name, error.words) for name in (*_IN_A_BUILD, _BYTES, _FILES)))
-    calm = (f"the build {seen.id} ended with SUCCESS",) * (seen.status == SUCCESS)
+    calm = (f"the build {seen.id} ended with SUCCESS",) * (seen.status is BuildState.SUCCESS)
     evidence += Evidence(tuple(_of_ending(seen)), healthy=calm, commit=sight.commit)
     if not seen.is_done:
         why = f"the build {seen.id} has not ended yet: it is {seen.status}"
         return evidence + Evidence(unexamined=tuple((name, why) for name in (*_IN_A_BUILD, _BYTES, _FILES)))
-    if seen.status != SUCCESS:
+    if seen.status is not BuildState.SUCCESS:
         evidence += Evidence(failure=f"the build {seen.id} ended with {seen.ending}")
         if seen.kind == _NOT_FETCHED:
             return evidence + _examine_source_object(sight, seen)

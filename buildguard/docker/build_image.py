@@ -15,7 +15,7 @@ from buildguard.errors import GuardError, UnprovenError
 from buildguard.system import process, programs
 from buildguard.system.temporary import folder_of
 
-_KEPT = 40  # lines of output that tell why a build failed
+_KEPT = 40  # lines of output that show why a build failed
 _HOUR = 3600
 _WITH_PLUGIN = 23  # the major version of the docker CLI from which BuildKit is a plugin
 
@@ -91,7 +91,7 @@ class DockerfileBuild:
                         say(event["stream"].rstrip("\n"))
                 identity = str((event.get("aux") or {}).get("ID", identity))
         if not identity:
-            raise UnprovenError("the builder told no image")
+            raise UnprovenError("the builder returned no image")
         return identity
 
 

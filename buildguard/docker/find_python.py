@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 
 from buildguard.docker.images import Image
@@ -20,6 +20,8 @@ _SHEBANG = re.compile(rb"#![ \t]*(\S+)(?:[ \t]+(\S+))?")
 _LAUNCHERS = frozenset({"tini", "dumb-init", "catatonit", "env", "exec", "nice", "gosu", "su-exec", "--", "-s", "-g"})
 _HEAD = 256
 _NAMES = ("python", "python3", *(f"python3.{minor}" for minor in range(NEWEST, OLDEST - 1, -1)), "pypy3", "graalpy")
+_VERSIONS = tuple(name for name in _NAMES if name.startswith("python3"))
+_SHELLS = (["/bin/sh", "-c"], ["sh", "-c"], ["/bin/bash", "-c"], ["bash", "-c"])
 
 
 def candidates(cell: Sandbox, image: Image) -> Iterator[str]:
@@ -54,18 +56,26 @@ def _all(cell: Sandbox, image: Image) -> Iterator[str]:
 
 def library_folders(cell: Sandbox, image: Image) -> Iterator[str]:
     """Folders in which installers put packages for the Pythons of an image, as far as they are there."""
+    for home in _homes(image):
+        for library in _existing(cell, home, ("lib", "lib64", "local/lib")):
+            for version in _existing(cell, library, _VERSIONS):
+                yield f"{version}/site-packages"
+                yield f"{version}/dist-packages"
+    yield from (folder for folder in image.variable("PYTHONPATH").split(":") if folder.startswith("/"))
+
+
+def _homes(image: Image) -> list[str]:
+    """The prefixes that a Python of an image may be installed in."""
     programs = [folder for folder in image.path if folder.endswith("/bin")]
     programs += [posixpath.dirname(word) for word in image.command[:1] if word.startswith("/")]
     homes = {posixpath.dirname(folder) for folder in programs}
     homes |= {"/usr", "/usr/local", "/root/.local", image.variable("VIRTUAL_ENV")}
-    for home in sorted(homes - {"", "/"}):
-        libraries = [f"{home}/{name}" for name in ("lib", "lib64", "local/lib")]
-        for library in [candidate for candidate in libraries if cell.stat(candidate) is not None]:
-            versions = [f"{library}/{name}" for name in _NAMES if name.startswith("python3")]
-            for version in [candidate for candidate in versions if cell.stat(candidate) is not None]:
-                yield f"{version}/site-packages"
-                yield f"{version}/dist-packages"
-    yield from (folder for folder in image.variable("PYTHONPATH").split(":") if folder.startswith("/"))
+    return sorted(homes - {"", "/"})
+
+
+def _existing(cell: Sandbox, folder: str, names: Iterable[str]) -> list[str]:
+    """The paths below a folder that are there."""
+    return [path for path in (f"{folder}/{name}" for name in names) if cell.stat(path) is not None]
 
 
 def _executable(path: ImagePath | None) -> bool:
@@ -87,13 +97,7 @@ def _command_interpreter(cell: Sandbox, image: Image) -> str:
 
     Raises UnprovenError where it names a Python that is not there: that image cannot start.
     """
-    words = list(image.command)
-    if words[:2] in (["/bin/sh", "-c"], ["sh", "-c"], ["/bin/bash", "-c"], ["bash", "-c"]) and len(words) > 2:  # noqa: PLR2004
-        try:
-            words = shlex.split(words[2])
-        except ValueError:
-            return ""
-    program = next((word for word in words if posixpath.basename(word) not in _LAUNCHERS and "=" not in word), "")
+    program = _program(image)
     path = _find_command(cell, image, program) if program else ""
     if _PYTHON.fullmatch(posixpath.basename(program)):
         if not path:
@@ -102,6 +106,17 @@ def _command_interpreter(cell: Sandbox, image: Image) -> str:
     if not path:
         return ""
     return _script_interpreter(cell, image, path)
+
+
+def _program(image: Image) -> str:
+    """What the command of an image starts, behind a shell and launchers; empty where that cannot be told."""
+    words = list(image.command)
+    if words[:2] in _SHELLS and len(words) > 2:  # noqa: PLR2004
+        try:
+            words = shlex.split(words[2])
+        except ValueError:
+            return ""
+    return next((word for word in words if posixpath.basename(word) not in _LAUNCHERS and "=" not in word), "")
 
 
 def _script_interpreter(cell: Sandbox, image: Image, path: str) -> str:

@@ -30,8 +30,8 @@ _MOST_LINKS = 40
 class ImageEntry(NamedTuple):
     """One path of an image: its content's size and SHA-256, its mtime in seconds, and where its content is kept.
 
-    `at` is -1 for what nobody will want to read again; `link` is what a symbolic link says; `blob` is git's id, where
-    it was asked for; `made` is what a compiled module is for.
+    `at` is None for content that is not kept; `link` is the target of a symbolic link; `blob` is git's id, where it was
+    asked for; `elf_target` is what a compiled module is for.
     """
 
     kind: EntryKind
@@ -39,9 +39,38 @@ class ImageEntry(NamedTuple):
     digest: bytes
     mtime: int
     link: bytes = b""
-    at: int = -1
+    at: int | None = None
     blob: str = ""
     elf_target: native_modules.ElfTarget | None = None
+
+
+class _FileDigests:
+    """What is computed of a file while its bytes go by; its git id only where its size is given for that."""
+
+    def __init__(self, path: bytes, blob_size: int | None) -> None:
+        self.sha256 = hashlib.sha256()
+        self._blob = None
+        if blob_size is not None:
+            self._blob = hashlib.sha1(b"blob %d\0" % blob_size, usedforsecurity=False)
+        self._elf = native_modules.ElfReader() if _COMPILED.search(path) else None
+
+    def update(self, piece: bytes) -> None:
+        """Take the next bytes."""
+        self.sha256.update(piece)
+        if self._blob is not None:
+            self._blob.update(piece)
+        if self._elf is not None:
+            self._elf.feed(piece)
+
+    @property
+    def blob_id(self) -> str:
+        """Git's id; empty where it was not asked for."""
+        return self._blob.hexdigest() if self._blob is not None else ""
+
+    @property
+    def elf_target(self) -> native_modules.ElfTarget | None:
+        """What a compiled module is for; None for every other file."""
+        return self._elf.target if self._elf is not None else None
 
 
 class ImageFiles:
@@ -95,7 +124,7 @@ class ImageFiles:
             path = posixpath.normpath(posixpath.join(posixpath.dirname(path), held.link))
         else:
             return UnreadableFile("a symbolic link that leads in a circle")
-        if held.kind is EntryKind.OTHER or held.at < 0:
+        if held.kind is EntryKind.OTHER or held.at is None:
             return UnreadableFile("something special, not a file" if held.kind is EntryKind.OTHER else "was not kept")
         data = os.pread(self._spool.fileno(), held.size, held.at)
         if hashlib.sha256(data).digest() != held.digest:
@@ -103,35 +132,41 @@ class ImageFiles:
         return data
 
     def _read_member(self, reader: TarReader, member: TarMember, path: bytes, base: bytes) -> ImageEntry:
-        if member.kind is MemberKind.SYMLINK:
-            return ImageEntry(EntryKind.LINK, 0, hashlib.sha256(member.link).digest(), member.mtime, member.link)
-        if member.kind is MemberKind.HARDLINK:
-            other = base + b"/" + posixpath.normpath(b"/" + member.link)[1:]
-            return self.entries.get(other, ImageEntry(EntryKind.OTHER, 0, b"", member.mtime, member.link))
-        if member.kind is MemberKind.OTHER:
-            return ImageEntry(EntryKind.OTHER, 0, b"", member.mtime)
-        digest = hashlib.sha256()
-        blob = hashlib.sha1(b"blob %d\0" % member.size, usedforsecurity=False) if self._whole else None
-        kept = path.endswith(_KEPT) or path.endswith(b"/pyvenv.cfg") or (self._whole and member.size <= MOST_KEPT)
-        elf = native_modules.ElfReader() if _COMPILED.search(path) else None
-        start, first = self._end, True
+        match member.kind:
+            case MemberKind.FILE:
+                return self._read_file(reader, member, path)
+            case MemberKind.SYMLINK:
+                return ImageEntry(EntryKind.LINK, 0, hashlib.sha256(member.link).digest(), member.mtime, member.link)
+            case MemberKind.HARDLINK:
+                other = base + b"/" + posixpath.normpath(b"/" + member.link)[1:]
+                return self.entries.get(other, ImageEntry(EntryKind.OTHER, 0, b"", member.mtime, member.link))
+            case _:
+                return ImageEntry(EntryKind.OTHER, 0, b"", member.mtime)
+
+    def _read_file(self, reader: TarReader, member: TarMember, path: bytes) -> ImageEntry:
+        digests = _FileDigests(path, member.size if self._whole else None)
+        kept = self._is_kept(path, member.size)
+        start, is_empty = self._end, True
         for piece in reader.content():
-            if first and not kept:
-                kept = piece.startswith(_SHEBANG)
-            first = False
-            digest.update(piece)
-            if elf is not None:
-                elf.feed(piece)
-            if blob is not None:
-                blob.update(piece)
+            kept = kept or (is_empty and piece.startswith(_SHEBANG))
+            is_empty = False
+            digests.update(piece)
             if kept:
                 self._keep(piece)
-        kind = EntryKind.EXECUTABLE if member.mode & 0o111 else EntryKind.FILE
-        # an empty file has nothing to keep, and is read as what it is
-        oid = blob.hexdigest() if blob is not None else ""
-        elf_target = elf.target if elf is not None else None
-        at = start if kept or first else -1
-        return ImageEntry(kind, member.size, digest.digest(), member.mtime, at=at, blob=oid, elf_target=elf_target)
+        return ImageEntry(
+            EntryKind.EXECUTABLE if member.mode & 0o111 else EntryKind.FILE,
+            member.size,
+            digests.sha256.digest(),
+            member.mtime,
+            # an empty file has nothing to keep, and is read as what it is
+            at=start if kept or is_empty else None,
+            blob=digests.blob_id,
+            elf_target=digests.elf_target,
+        )
+
+    def _is_kept(self, path: bytes, size: int) -> bool:
+        """Whether a file is kept whatever it begins with."""
+        return path.endswith((*_KEPT, b"/pyvenv.cfg")) or (self._whole and size <= MOST_KEPT)
 
     def _keep(self, piece: bytes) -> None:
         while piece:
@@ -169,7 +204,7 @@ class ImageStage:
         for entry in entries:
             held = self.files.entries[self.places[entry.path]]
             # scripts are looked for among all files: what does not begin as one was not kept
-            if held.at < 0 and held.kind in {EntryKind.FILE, EntryKind.EXECUTABLE}:
+            if held.at is None and held.kind in {EntryKind.FILE, EntryKind.EXECUTABLE}:
                 yield entry, b""
             else:
                 yield entry, self.files.content(self.places[entry.path])

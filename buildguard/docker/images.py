@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from docker.utils import parse_repository_tag
@@ -89,23 +89,26 @@ def _inspect(daemon: Daemon, reference: str) -> Image | None:
 
 def _image(reference: str, description: Mapping[str, Any]) -> Image:
     config = description.get("Config") or {}
-    repository = references.parse(reference).name
-    # without a registry in it a name is Docker Hub's; Podman writes that out
-    names = {repository, f"docker.io/{repository}", f"docker.io/library/{repository}"}
-    digests = [repo_digest.partition("@") for repo_digest in description.get("RepoDigests") or []]
-    # what was built here is localhost/… to Podman, with a digest that no registry knows
-    local = repository.startswith("localhost/")
-    digest = next((digest for name, _at, digest in digests if name in names and not local), "")
     identity = str(description["Id"])
     return Image(
         reference=reference,
         id=identity if identity.startswith("sha256:") else f"sha256:{identity}",
-        digest=digest,
+        digest=_digest(references.parse(reference).name, description.get("RepoDigests") or []),
         platform=f"{description.get('Os', 'linux')}/{description.get('Architecture', '')}",
         env=tuple(config.get("Env") or ()),
         folder=config.get("WorkingDir") or "/",
         command=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
     )
+
+
+def _digest(repository: str, repo_digests: Sequence[str]) -> str:
+    """The digest by which a repository's own registry knows an image, empty where it does not."""
+    if repository.startswith("localhost/"):
+        return ""  # what was built here is localhost/… to Podman, with a digest that no registry knows
+    # without a registry in it a name is Docker Hub's; Podman writes that out
+    names = {repository, f"docker.io/{repository}", f"docker.io/library/{repository}"}
+    digests = (repo_digest.partition("@") for repo_digest in repo_digests)
+    return next((digest for name, _at, digest in digests if name in names), "")
 
 
 def _pull(daemon: Daemon, reference: str, platform: str, tell: Callable[[str], None]) -> None:
@@ -133,5 +136,5 @@ def push(daemon: Daemon, reference: str) -> str:
                 raise UnprovenError(f"{reference} could not be pushed: {event['error']}")
             digest = str((event.get("aux") or {}).get("Digest", digest))
     if not digest:
-        raise UnprovenError(f"{reference} was pushed, and the registry told no digest")
+        raise UnprovenError(f"{reference} was pushed, but the registry returned no digest")
     return digest

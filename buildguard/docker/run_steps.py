@@ -19,11 +19,10 @@ from buildguard.docker import images
 from buildguard.docker.client import Daemon, translate_errors
 from buildguard.docker.sandbox import owner_labels, remove
 from buildguard.errors import GuardError, UnprovenError
+from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.cloudbuild.steps import BuildPlan, BuildStep
 from buildguard.project.config import PLATFORM
 
-QUEUED, WORKING, SUCCESS, FAILURE = "QUEUED", "WORKING", "SUCCESS", "FAILURE"
-TIMEOUT, CANCELLED, INTERNAL = "TIMEOUT", "CANCELLED", "INTERNAL_ERROR"
 UNPACKING = "unpacking the source"
 MOST_OUTPUT = 50_000  # bytes of $BUILDER_OUTPUT/output that Cloud Build keeps
 _NETWORK = "cloudbuild"
@@ -36,7 +35,7 @@ _FRAME = 8
 class BuildStepResult(NamedTuple):
     """How one step ended: status, exit code (None where it had none), seconds, its output, and its image's digest or id."""
 
-    status: str
+    status: BuildState
     code: int | None
     seconds: float
     output: bytes
@@ -46,7 +45,7 @@ class BuildStepResult(NamedTuple):
 class BuildResult(NamedTuple):
     """How a build ended, with every step by number, in words where it failed, and the digest of each image pushed."""
 
-    status: str
+    status: BuildState
     steps: Mapping[int, BuildStepResult]
     detail: str = ""
     pushed: tuple[tuple[str, str], ...] = ()
@@ -75,10 +74,10 @@ class LocalBuild:
         self._name = f"buildguard-{uuid.uuid4().hex[:12]}"
         self._running: set[str] = set()
         self._lock = threading.Lock()
-        self._stop = ""
+        self._stop: BuildState | None = None
         self._deadline = 0.0
 
-    def cancel(self, status: str = CANCELLED) -> None:
+    def cancel(self, status: BuildState = BuildState.CANCELLED) -> None:
         """End what runs; the build ends with that status."""
         with self._lock:
             self._stop = self._stop or status
@@ -127,51 +126,52 @@ class LocalBuild:
         threads: dict[int, threading.Thread] = {}
         while len(ended) < len(self._plan.steps):
             if time.monotonic() > self._deadline:
-                self.cancel(TIMEOUT)
-            failed = self._failed(ended)
-            for step in self._plan.steps:
-                if step.number in threads or not step.after <= ended.keys():
-                    continue
-                if self._stop or failed:
-                    ended[step.number] = BuildStepResult(CANCELLED if self._stop else QUEUED, None, 0.0, b"", "")
-                    threads[step.number] = threading.Thread()
-                    continue
-                threads[step.number] = threading.Thread(target=self._tried, args=(step, ended), daemon=True)
-                threads[step.number].start()
-            for number, thread in threads.items():
-                # it died of a bug of ours: without this nobody would end the wait
-                if not thread.is_alive() and number not in ended:
-                    ended[number] = BuildStepResult(INTERNAL, None, 0.0, b"the thread of this step died", "")
+                self.cancel(BuildState.TIMEOUT)
+            self._start_ready_steps(threads, ended)
+            _end_dead_steps(threads, ended)
             time.sleep(_TICK / 10)
         for thread in threads.values():
             if thread.ident is not None:
                 thread.join()
         return self._result(ended)
 
+    def _start_ready_steps(self, threads: dict[int, threading.Thread], ended: dict[int, BuildStepResult]) -> None:
+        """Start what need not wait any more; after a failure, or the end of the build, such a step ends unstarted."""
+        failed = self._failed(ended)
+        for step in self._plan.steps:
+            if step.number in threads or not step.after <= ended.keys():
+                continue
+            if self._stop or failed:
+                state = BuildState.CANCELLED if self._stop else BuildState.QUEUED
+                ended[step.number] = BuildStepResult(state, None, 0.0, b"", "")
+                threads[step.number] = threading.Thread()
+                continue
+            threads[step.number] = threading.Thread(target=self._tried, args=(step, ended), daemon=True)
+            threads[step.number].start()
+
     def _failed(self, ended: Mapping[int, BuildStepResult]) -> BuildStep | None:
         return next(
             (
                 step
                 for step in self._plan.steps
-                if step.number in ended and ended[step.number].status in {FAILURE, TIMEOUT, INTERNAL}
+                if step.number in ended
+                and ended[step.number].status in {BuildState.FAILURE, BuildState.TIMEOUT, BuildState.INTERNAL_ERROR}
             ),
             None,
         )
 
     def _result(self, ended: Mapping[int, BuildStepResult]) -> BuildResult:
         if self._stop:
-            return BuildResult(
-                self._stop, ended, "the build took longer than it may" if self._stop == TIMEOUT else "cancelled"
-            )
+            why = "the build took longer than it may" if self._stop is BuildState.TIMEOUT else "cancelled"
+            return BuildResult(self._stop, ended, why)
         failed = self._failed(ended)
         if failed is not None:
             last = ended[failed.number]
-            words = (
-                f"build {failed.name} failed: step exited with non-zero status: {last.code}"
-                if last.status == FAILURE
-                else f"build {failed.name}: {last.output.decode('utf-8', 'replace') or last.status}"
-            )
-            return BuildResult(TIMEOUT if last.status == TIMEOUT else last.status, ended, words)
+            return BuildResult(last.status, ended, _failure_text(failed, last))
+        return self._push_images(ended)
+
+    def _push_images(self, ended: Mapping[int, BuildStepResult]) -> BuildResult:
+        """Push what the build names, and end it."""
         pushed = []
         push = self._around.push
         for name in self._plan.images if push is not None else ():
@@ -180,8 +180,8 @@ class LocalBuild:
                 assert push is not None
                 pushed.append((name, push(name)))
             except GuardError as error:
-                return BuildResult(FAILURE, ended, f"push {name}: {error.what}")
-        return BuildResult(SUCCESS, ended, "", tuple(pushed))
+                return BuildResult(BuildState.FAILURE, ended, f"push {name}: {error.what}")
+        return BuildResult(BuildState.SUCCESS, ended, "", tuple(pushed))
 
     # -------------------------------------------------------------------------------------- one step
 
@@ -191,7 +191,9 @@ class LocalBuild:
             ended[step.number] = self._step(step, started)
         except GuardError as error:
             self._say(f"{step.name}: {error.words}")
-            ended[step.number] = BuildStepResult(INTERNAL, None, time.monotonic() - started, error.words.encode(), "")
+            ended[step.number] = BuildStepResult(
+                BuildState.INTERNAL_ERROR, None, time.monotonic() - started, error.words.encode(), ""
+            )
 
     def _step(self, step: BuildStep, started: float) -> BuildStepResult:
         image = images.find(
@@ -199,7 +201,8 @@ class LocalBuild:
         )
         container = self._created(step)
         code: int | None = _NOT_FOUND
-        status, output = "", b""
+        status: BuildState | None = None
+        output = b""
         try:
             if self._starts(step, container):
                 listener = threading.Thread(target=self._listen, args=(step, container), daemon=True)
@@ -214,7 +217,11 @@ class LocalBuild:
         seconds = time.monotonic() - started
         tolerated = step.tolerated is None or code in step.tolerated
         return BuildStepResult(
-            status or (SUCCESS if tolerated else FAILURE), code, seconds, output, image.digest or image.id
+            status or (BuildState.SUCCESS if tolerated else BuildState.FAILURE),
+            code,
+            seconds,
+            output,
+            image.digest or image.id,
         )
 
     def _starts(self, step: BuildStep, container: str) -> bool:
@@ -233,7 +240,24 @@ class LocalBuild:
         return True
 
     def _created(self, step: BuildStep, entrypoint: list[str] | None = None) -> str:
+        """The container of a step, not started; with `entrypoint` one that only holds the build's volumes."""
         api = self._daemon.api
+        env = [*step.env, "HOME=/builder/home", "BUILDER_OUTPUT=/builder/outputs"]
+        env += [f"{name}={self._around.secrets[name]}" for name in step.secrets if name in self._around.secrets]
+        with translate_errors(f"making the container of {step.name}"):
+            response = api.create_container(
+                step.image,
+                command=list(step.args) if entrypoint is None and not step.script else [],
+                entrypoint=entrypoint or _entrypoint(step),
+                environment=env,
+                working_dir=step.folder,
+                user="0",
+                host_config=api.create_host_config(binds=self._binds(step), network_mode=_NETWORK),
+                labels=owner_labels(),
+            )
+        return str(response["Id"])
+
+    def _binds(self, step: BuildStep) -> dict[str, Mapping[str, str]]:
         binds: dict[str, Mapping[str, str]] = {
             self._volume("workspace"): {"bind": "/workspace", "mode": "rw"},
             self._volume("home"): {"bind": "/builder/home", "mode": "rw"},
@@ -241,34 +265,20 @@ class LocalBuild:
         }
         if self._daemon.address.url.startswith("unix://"):
             binds[self._daemon.address.url.removeprefix("unix://")] = {"bind": _SOCKET, "mode": "rw"}
-        env = [*step.env, "HOME=/builder/home", "BUILDER_OUTPUT=/builder/outputs"]
-        env += [f"{name}={self._around.secrets[name]}" for name in step.secrets if name in self._around.secrets]
-        start = entrypoint or (["/builder/script"] if step.script else [step.entrypoint] if step.entrypoint else None)
-        with translate_errors(f"making the container of {step.name}"):
-            response = api.create_container(
-                step.image,
-                command=list(step.args) if entrypoint is None and not step.script else [],
-                entrypoint=start,
-                environment=env,
-                working_dir=step.folder,
-                user="0",
-                host_config=api.create_host_config(binds=binds, network_mode=_NETWORK),
-                labels=owner_labels(),
-            )
-        return str(response["Id"])
+        return binds
 
-    def _waited(self, step: BuildStep, container: str, started: float) -> tuple[int | None, str]:
+    def _waited(self, step: BuildStep, container: str, started: float) -> tuple[int | None, BuildState | None]:
         """The exit code of a step, and a status where it was ended."""
         limit = min(self._deadline, started + step.timeout if step.timeout else self._deadline)
         while True:
             with translate_errors(f"waiting for {step.name}"):
                 state: dict[str, Any] = self._daemon.api.inspect_container(container)["State"]
             if not state["Running"]:
-                return int(state["ExitCode"]), CANCELLED if self._stop else ""
+                return int(state["ExitCode"]), BuildState.CANCELLED if self._stop else None
             if time.monotonic() > limit:
                 with suppress(UnprovenError), translate_errors("ending a step"):
                     self._daemon.api.kill(container)
-                return None, TIMEOUT
+                return None, BuildState.TIMEOUT
             time.sleep(_TICK)
 
     def _listen(self, step: BuildStep, container: str) -> None:
@@ -302,6 +312,25 @@ class LocalBuild:
 
     def _volume(self, name: str, *, own: bool = False) -> str:
         return f"{self._name}-{'volume-' if own else ''}{name}"
+
+
+def _end_dead_steps(threads: Mapping[int, threading.Thread], ended: dict[int, BuildStepResult]) -> None:
+    """End the steps whose threads died of a bug of ours: nothing else would end the wait for them."""
+    for number, thread in threads.items():
+        if not thread.is_alive() and number not in ended:
+            ended[number] = BuildStepResult(BuildState.INTERNAL_ERROR, None, 0.0, b"the thread of this step died", "")
+
+
+def _failure_text(step: BuildStep, result: BuildStepResult) -> str:
+    if result.status is BuildState.FAILURE:
+        return f"build {step.name} failed: step exited with non-zero status: {result.code}"
+    return f"build {step.name}: {result.output.decode('utf-8', 'replace') or result.status}"
+
+
+def _entrypoint(step: BuildStep) -> list[str] | None:
+    if step.script:
+        return ["/builder/script"]
+    return [step.entrypoint] if step.entrypoint else None
 
 
 def _step_files(script: str) -> bytes:

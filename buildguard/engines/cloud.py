@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from buildguard.engines.cloud_results import ProbeResults
-from buildguard.engines.engine import Outcome, ReadyEngine, Source, UnavailableEngine
+from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source, UnavailableEngine
 from buildguard.engines.verify_interpreter import full_name, identity_of, verify_interpreter
 from buildguard.errors import UnprovenError
+from buildguard.project.proof_grade import ProofGrade
 
 
 class CloudAnswer(NamedTuple):
@@ -28,9 +29,9 @@ class CloudSession(Protocol):
 class CloudEngine:
     """Hands out what the build answered."""
 
-    name = "cloud"
+    name = EngineName.CLOUD
 
-    def __init__(self, cloud: CloudSession, image: str, proof: str) -> None:
+    def __init__(self, cloud: CloudSession, image: str, proof: ProofGrade) -> None:
         self._cloud = cloud
         self._image = image
         self._proof = proof

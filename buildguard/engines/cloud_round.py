@@ -13,8 +13,9 @@ from buildguard.engines import cloud_driver_script, cloud_request, cloud_results
 from buildguard.engines.cloud_results import ProbeResults
 from buildguard.errors import UnprovenError
 from buildguard.gcp.build_log import BuildLogSink, StepLogs, follow_build
-from buildguard.gcp.cloud_build import GRACE, SUCCESS, BuildStatus, CloudBuildClient, source_of
+from buildguard.gcp.cloud_build import GRACE, BuildStatus, CloudBuildClient, source_of
 from buildguard.gcp.storage import ChangedError, StorageClient, StoredObject
+from buildguard.project.cloudbuild.build_state import BuildState
 
 # what a build may come to through no fault of anybody's, and has come to an end with: another one is worth a try
 _SERVICE = frozenset({"INTERNAL_ERROR", "EXPIRED"})
@@ -105,7 +106,7 @@ class _CloudRound:
         arguments = partial(cloud_driver_script.arguments, more=more)
         seen = self._built(cloud_request.plan_build(images, shares, arguments, place, self._settings.options))
         wrong = self._wrong_source(seen, stored, archive)
-        if seen.status != SUCCESS:
+        if seen.status is not BuildState.SUCCESS:
             if wrong:
                 raise ChangedError(wrong)
             raise UnprovenError(f"the build {seen.id} ended with {seen.ending}", hint=f"look at {seen.log_url}")

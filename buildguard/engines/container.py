@@ -11,12 +11,13 @@ from typing import NamedTuple
 from buildguard.docker.client import Daemon
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import Sandbox
-from buildguard.engines.engine import Outcome, ReadyEngine, Source, UnavailableEngine
+from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source, UnavailableEngine
 from buildguard.engines.pool import Pool
 from buildguard.engines.verify_interpreter import full_name, identity_of, probe_text, verify_interpreter
 from buildguard.engines.worker import Greeting, ProbeLimits
 from buildguard.errors import UnprovenError
 from buildguard.project.config import PLATFORM
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.system import process
 from buildguard.system.cache import Cache, context_of
 
@@ -35,7 +36,7 @@ class ImageRequest(NamedTuple):
 
     reference: str
     platform: str = PLATFORM
-    proof: str = "compiled"
+    proof: ProofGrade = ProofGrade.COMPILED
     tell: Callable[[str], None] | None = None
 
 
@@ -50,7 +51,7 @@ class SandboxedInterpreter(NamedTuple):
 class ContainerEngine:
     """Asks the interpreter of an image; what it found out about an image id is in the cache."""
 
-    name = "container"
+    name = EngineName.CONTAINER
 
     def __init__(
         self,

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from buildguard.diagnostic import Range
+from buildguard.project.proof_grade import ProofGrade
 
-PROOFS = ("none", "predicted", "compiled", "image")
+
+class EngineName(StrEnum):
+    """Who may compile."""
+
+    INTERPRETER = "interpreter"
+    CONTAINER = "container"
+    CLOUD = "cloud"
+    STATIC = "static"
+
+
+class CompilerDeath(StrEnum):
+    """How a compiler ended that gave no verdict, as the kind of a rejection."""
+
+    TIME = "time"
+    KILLED = "killed"
+    LIMIT = "limit"
+    CRASH = "crash"
 
 
 class Source(NamedTuple):
@@ -32,7 +50,7 @@ class CompilerWarning(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """The exception that `compile` raised, or how the compiler died."""
+    """The exception that `compile` raised, by its name, or a CompilerDeath."""
 
     kind: str
     message: str
@@ -58,8 +76,8 @@ class ReadyEngine(NamedTuple):
     `libc` is "musl" where that is what it runs on.
     """
 
-    engine: str
-    proof: str
+    engine: EngineName
+    proof: ProofGrade
     interpreter: str
     version: str
     identity: str
@@ -73,7 +91,7 @@ class ReadyEngine(NamedTuple):
 class UnavailableEngine(NamedTuple):
     """An engine that cannot answer for a target, why, and what would change that."""
 
-    engine: str
+    engine: EngineName
     reason: str
     hint: str = ""
 
@@ -86,7 +104,9 @@ class UnavailableEngine(NamedTuple):
 class Engine(Protocol):
     """Compiles sources for one target."""
 
-    name: str
+    @property
+    def name(self) -> EngineName:
+        """Which of the engines it is."""
 
     def begin(self) -> None:
         """Start what takes time to get ready, and do not wait for it."""

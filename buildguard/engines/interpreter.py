@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from buildguard.engines.engine import Outcome, ReadyEngine, Source, UnavailableEngine
+from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source, UnavailableEngine
 from buildguard.engines.pool import Pool
 from buildguard.engines.transport import LocalSite
 from buildguard.engines.verify_interpreter import full_name, identity_of, probe_text, verify_interpreter
 from buildguard.engines.worker import Greeting, ProbeLimits
 from buildguard.errors import UnprovenError
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
 from buildguard.system.pythons import candidates
 
@@ -26,7 +27,7 @@ def local_probe(executable: Path, memory: int) -> list[str]:
 class InterpreterEngine:
     """Asks an interpreter of this machine; its proof is `compiled`."""
 
-    name = "interpreter"
+    name = EngineName.INTERPRETER
 
     def __init__(self, version: PythonVersion, root: Path, jobs: int, *, patience: float = _PATIENCE) -> None:
         self._version = version
@@ -100,7 +101,7 @@ class InterpreterEngine:
             raise
         return pool, ReadyEngine(
             engine=self.name,
-            proof="compiled",
+            proof=ProofGrade.COMPILED,
             interpreter=full_name(greeting),
             version=greeting.version,
             identity=_identity(path, greeting),

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from buildguard.engines.engine import Outcome, Source
+from buildguard.engines.engine import CompilerDeath, Outcome, Source
 from buildguard.engines.transport import Site
 from buildguard.engines.worker import (
     Greeting,
@@ -148,7 +148,7 @@ class Pool:
     def _take(self, source: Source, outcome: Outcome, outcomes: list[Outcome]) -> None:
         self._barren = 0
         rejected = outcome.rejected
-        if rejected is not None and rejected.kind in {"MemoryError", "limit"}:
+        if rejected is not None and rejected.kind in {"MemoryError", CompilerDeath.LIMIT}:
             self._doubtful.append((source, outcome))
         else:
             outcomes.append(outcome)
@@ -176,7 +176,7 @@ class Pool:
 
     def _second_try(self, source: Source, first: Outcome) -> Outcome:
         """Alone, in a fresh process, under wider limits: what happens again is the file's own doing."""
-        if first.rejected is not None and first.rejected.kind == "time":
+        if first.rejected is not None and first.rejected.kind == CompilerDeath.TIME:
             return timeout_outcome(source, self._limits)
         wide = Pool(self._site, 1, self._limits.wider())
         try:

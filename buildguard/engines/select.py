@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
-from buildguard.engines.engine import PROOFS, Engine, ReadyEngine, UnavailableEngine
+from buildguard.engines.engine import Engine, EngineName, ReadyEngine, UnavailableEngine
 from buildguard.errors import UsageError
 from buildguard.project.config import PLATFORM
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
 from buildguard.system.cache import Cache
 
 if TYPE_CHECKING:
     from buildguard.engines.cloud import CloudSession
 
-NAMES = ("interpreter", "container", "cloud", "static")
-AUTO = ("interpreter", "container", "static")
+AUTO = (EngineName.INTERPRETER, EngineName.CONTAINER, EngineName.STATIC)
 
 
 class EngineSettings(NamedTuple):
@@ -33,7 +33,7 @@ class EngineSettings(NamedTuple):
     cache: Cache
     image: str = ""
     platform: str = PLATFORM
-    proof: str = "compiled"
+    proof: ProofGrade = ProofGrade.COMPILED
     tell: Callable[[str], None] | None = None
     cloud: CloudSession | None = None
 
@@ -41,22 +41,26 @@ class EngineSettings(NamedTuple):
 class EngineChoice(NamedTuple):
     """The engines that will answer, and those that could not, with the reason."""
 
-    ready: list[tuple[Engine, ReadyEngine]]
-    unavailable: list[UnavailableEngine]
+    ready: tuple[tuple[Engine, ReadyEngine], ...]
+    unavailable: tuple[UnavailableEngine, ...]
 
 
-def parse(text: str) -> tuple[str, ...]:
+def parse(text: str) -> tuple[EngineName, ...]:
     """The names in `--engine`; empty means `auto`. Raises UsageError."""
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if names in ((), ("auto",)):
         return ()
-    for name in names:
-        if name not in NAMES:
-            raise UsageError(f"there is no engine '{name}'", hint=f"engines: auto, {', '.join(NAMES)}")
-    return names
+    return tuple(map(_engine_name, names))
 
 
-def order_of(configured: Sequence[str]) -> tuple[str, ...]:
+def _engine_name(text: str) -> EngineName:
+    try:
+        return EngineName(text)
+    except ValueError as error:
+        raise UsageError(f"unknown engine '{text}'", hint=f"engines: auto, {', '.join(EngineName)}") from error
+
+
+def order_of(configured: Sequence[str]) -> tuple[EngineName, ...]:
     """The order in which `auto` tries the engines: the configuration's, or ours. Raises UsageError."""
     return parse(",".join(configured)) or AUTO
 
@@ -64,11 +68,13 @@ def order_of(configured: Sequence[str]) -> tuple[str, ...]:
 class EngineChooser:
     """The engines of one target: each that was asked for, or the first of an order that is ready."""
 
-    def __init__(self, asked: tuple[str, ...], order: tuple[str, ...], setting: EngineSettings) -> None:
-        self._requested = asked
-        self._names = asked or order
+    def __init__(
+        self, requested: tuple[EngineName, ...], order: tuple[EngineName, ...], setting: EngineSettings
+    ) -> None:
+        self._requested = requested
+        self._names = requested or order
         self._setting = setting
-        self._made: dict[str, Engine | None] = {}
+        self._engines: dict[EngineName, Engine | None] = {}
 
     def begin(self) -> None:
         """Let the first engine get ready."""
@@ -78,64 +84,71 @@ class EngineChooser:
 
     def choose(self) -> EngineChoice:
         """Wait for the engines that will answer."""
-        choice = EngineChoice([], [])
+        ready: list[tuple[Engine, ReadyEngine]] = []
+        unavailable: list[UnavailableEngine] = []
         for name in self._names:
             engine = self._engine(name)
-            if engine is None:
-                # what `auto` would have liked to try is no news; what somebody asked for is
-                if self._requested:
-                    choice.unavailable.append(UnavailableEngine(name, _why_none(name)))
-                continue
-            answer = engine.prepare()
-            if isinstance(answer, UnavailableEngine):
-                choice.unavailable.append(answer)
-                continue
-            choice.ready.append((engine, answer))
-            if not self._requested:
-                break
-        return choice
+            answer = engine.prepare() if engine is not None else UnavailableEngine(name, _why_none(name))
+            if engine is not None and isinstance(answer, ReadyEngine):
+                ready.append((engine, answer))
+                if not self._requested:
+                    break
+            # what `auto` would have liked to try is no news; what somebody asked for is
+            elif isinstance(answer, UnavailableEngine) and (engine is not None or self._requested):
+                unavailable.append(answer)
+        return EngineChoice(tuple(ready), tuple(unavailable))
 
     def close(self) -> None:
         """End every engine."""
-        for engine in self._made.values():
+        for engine in self._engines.values():
             if engine is not None:
                 engine.close()
 
-    def _engine(self, name: str) -> Engine | None:
-        if name not in self._made:
-            self._made[name] = _engine(name, self._setting)
-        return self._made[name]
+    def _engine(self, name: EngineName) -> Engine | None:
+        if name not in self._engines:
+            self._engines[name] = create_engine(name, self._setting)
+        return self._engines[name]
 
 
-def _why_none(name: str) -> str:
-    needed = "an image" if name in {"container", "cloud"} else "a version"
-    return f"the {name} engine needs {needed}, and nothing here names one"
+def _why_none(name: EngineName) -> str:
+    needed = "an image" if name in {EngineName.CONTAINER, EngineName.CLOUD} else "a version"
+    return f"the {name} engine needs {needed}, and none is configured"
 
 
-def is_enough(proof: str, wanted: str) -> bool:
-    """Whether one grade of proof is at least another."""
-    return PROOFS.index(proof) >= PROOFS.index(wanted)
-
-
-def _engine(name: str, setting: EngineSettings) -> Engine | None:
+def create_engine(name: EngineName, setting: EngineSettings) -> Engine | None:
     """An engine by its name; None where it has nothing to ask."""
-    if name == "container" and setting.image:
-        from buildguard.engines.container import ContainerEngine, ImageRequest
+    match name:
+        case EngineName.CONTAINER:
+            return _container_engine(setting) if setting.image else None
+        case EngineName.CLOUD:
+            return _cloud_engine(setting, setting.cloud) if setting.image and setting.cloud is not None else None
+        case EngineName.INTERPRETER:
+            return _interpreter_engine(setting, setting.version) if setting.version is not None else None
+        case EngineName.STATIC:
+            return _static_engine(setting.version) if setting.version is not None else None
+    assert_never(name)
 
-        wanted = ImageRequest(setting.image, setting.platform, setting.proof, setting.tell)
-        return ContainerEngine(wanted, setting.jobs, setting.cache)
-    if name == "cloud" and setting.image and setting.cloud is not None:
-        from buildguard.engines.cloud import CloudEngine
 
-        return CloudEngine(setting.cloud, setting.image, setting.proof)
-    if setting.version is None:
-        return None
-    if name == "interpreter":
-        from buildguard.engines.interpreter import InterpreterEngine
+def _container_engine(setting: EngineSettings) -> Engine:
+    from buildguard.engines.container import ContainerEngine, ImageRequest
 
-        return InterpreterEngine(setting.version, setting.root, setting.jobs)
-    if name == "static":
-        from buildguard.engines.static import StaticEngine
+    wanted = ImageRequest(setting.image, setting.platform, setting.proof, setting.tell)
+    return ContainerEngine(wanted, setting.jobs, setting.cache)
 
-        return StaticEngine(setting.version)
-    return None
+
+def _cloud_engine(setting: EngineSettings, session: CloudSession) -> Engine:
+    from buildguard.engines.cloud import CloudEngine
+
+    return CloudEngine(session, setting.image, setting.proof)
+
+
+def _interpreter_engine(setting: EngineSettings, version: PythonVersion) -> Engine:
+    from buildguard.engines.interpreter import InterpreterEngine
+
+    return InterpreterEngine(version, setting.root, setting.jobs)
+
+
+def _static_engine(version: PythonVersion) -> Engine:
+    from buildguard.engines.static import StaticEngine
+
+    return StaticEngine(version)

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from buildguard.diagnostic import Range
-from buildguard.engines.engine import Outcome, ReadyEngine, Rejection, Source, UnavailableEngine
+from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Rejection, Source, UnavailableEngine
 from buildguard.errors import UnprovenError
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
 from buildguard.remote.source_encoding import coding_of
 from buildguard.system import process, temporary
@@ -30,7 +31,7 @@ _OLDEST, _NEWEST = 7, 15
 class StaticEngine:
     """Asks ruff; its proof is `predicted`."""
 
-    name = "static"
+    name = EngineName.STATIC
 
     def __init__(self, version: PythonVersion) -> None:
         self._version = version
@@ -52,7 +53,7 @@ class StaticEngine:
             return UnavailableEngine(self.name, "ruff is not installed", "pip install ruff")
         return ReadyEngine(
             engine=self.name,
-            proof="predicted",
+            proof=ProofGrade.PREDICTED,
             interpreter=version,
             version=self._version.minor_text,
             identity=f"{version} {_SELECT} {self._version.minor_text}",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from buildguard.diagnostic import Range
-from buildguard.engines.engine import CompilerWarning, Outcome, Rejection, Source
+from buildguard.engines.engine import CompilerDeath, CompilerWarning, Outcome, Rejection, Source
 from buildguard.engines.transport import Channel
 from buildguard.remote.wire import read_list
 from buildguard.system.process import describe_ending, last_line
@@ -144,7 +144,9 @@ def _rejection(fields: list[bytes]) -> Rejection | None:
     # Out of memory far below the limit is the parser's own stack, not the machine's memory.
     spent = kind == "MemoryError" and fields[10] != b"0"
     crashed = kind in {"MemoryError", "RecursionError", "SystemError"}
-    return Rejection("limit" if spent else kind, message, where, in_parser=phase != "compiler", crashed=crashed)
+    return Rejection(
+        CompilerDeath.LIMIT if spent else kind, message, where, in_parser=phase != "compiler", crashed=crashed
+    )
 
 
 def _warnings(fields: list[bytes]) -> tuple[CompilerWarning, ...]:
@@ -166,15 +168,15 @@ def greeting_from(fields: list[bytes]) -> Greeting:
 
 def crash_rejection(status: int, memory: int, limits: ProbeLimits) -> Rejection:
     """What the death of a compiler says about the source that it was busy with."""
+    return Rejection(_death(status, memory, limits), f"the compiler died: {describe_ending(status)}", crashed=True)
+
+
+def _death(status: int, memory: int, limits: ProbeLimits) -> CompilerDeath:
     if status == -signal.SIGXCPU:
-        kind = "time"
-    elif status == -signal.SIGKILL:
-        kind = "killed"
-    elif memory > limits.memory // 2:
-        kind = "limit"
-    else:
-        kind = "crash"
-    return Rejection(kind, f"the compiler died: {describe_ending(status)}", crashed=True)
+        return CompilerDeath.TIME
+    if status == -signal.SIGKILL:
+        return CompilerDeath.KILLED
+    return CompilerDeath.LIMIT if memory > limits.memory // 2 else CompilerDeath.CRASH
 
 
 def timeout_outcome(source: Source, limits: ProbeLimits) -> Outcome:
@@ -188,14 +190,13 @@ def settle_retry(source: Source, outcome: Outcome, wide: ProbeLimits) -> Outcome
     rejected = outcome.rejected
     if rejected is None or outcome.unproven:
         return outcome
-    if rejected.kind == "limit":
-        return outcome._replace(
-            rejected=None, unproven=f"compiling it takes more than {wide.memory >> 30} GiB of memory"
-        )
-    if rejected.kind == "time":
-        return timeout_outcome(source, wide)
-    if rejected.kind == "killed":
-        return outcome._replace(
-            rejected=None, unproven="the process that compiled it was killed, from outside or for want of memory"
-        )
-    return outcome
+    match rejected.kind:
+        case CompilerDeath.LIMIT:
+            why = f"compiling it takes more than {wide.memory >> 30} GiB of memory"
+        case CompilerDeath.KILLED:
+            why = "the process that compiled it was killed, from outside or for want of memory"
+        case CompilerDeath.TIME:
+            return timeout_outcome(source, wide)
+        case _:
+            return outcome
+    return outcome._replace(rejected=None, unproven=why)

@@ -36,7 +36,7 @@ class QuoteContext(NamedTuple):
         return (*self.around, self.quote)
 
     def check_quote(self) -> None:
-        """Raise CannotError where the quotes themselves would end an f-string around them."""
+        """Raise UnencodableError where the quotes themselves would end an f-string around them."""
         if self.conflicts(self.quote):
             raise UnencodableError("every kind of quotes is taken by the f-strings around it")
 
@@ -147,15 +147,29 @@ def as_constant(source: str, *, raw: bool, in_spec: bool) -> str:
     """Literal text of an f-string as a string literal of its own."""
     body = source if raw else whole(source)
     if not in_spec:
-        body = re.sub(r"\{\{|\}\}", lambda match: match.group()[0], body) if raw else _halve_backslashes(body)
-    bare = body if raw else _ESCAPE.sub("", body)
-    if "\\" not in bare or not body.endswith("\\"):
-        for quote in ('"', "'", '"""', "'''"):
-            if quote in bare or body.endswith(quote[0]) or (len(quote) == 1 and _NEWLINE.search(bare)):
-                continue
-            return f"{'r' if raw and chr(92) in body else ''}{quote}{body}{quote}"
+        body = _single_braces(body, raw=raw)
+    quote = _fitting_quote(body, body if raw else _ESCAPE.sub("", body))
+    if quote:
+        return f"{'r' if raw and chr(92) in body else ''}{quote}{body}{quote}"
     body = _broken_lines(body.replace("\\", "\\\\") if raw else body)
     return '"' + _outside_escapes('"', '\\"', body) + '"'
+
+
+def _single_braces(body: str, *, raw: bool) -> str:
+    return re.sub(r"\{\{|\}\}", lambda match: match.group()[0], body) if raw else _halve_backslashes(body)
+
+
+def _fitting_quote(body: str, bare: str) -> str:
+    """The first quotes that can stand around a body as it is, `bare` being that without escapes; empty where none can."""
+    if "\\" in bare and body.endswith("\\"):
+        return ""
+    return next((quote for quote in ('"', "'", '"""', "'''") if _fits_around(quote, body, bare)), "")
+
+
+def _fits_around(quote: str, body: str, bare: str) -> bool:
+    if quote in bare or body.endswith(quote[0]):
+        return False
+    return len(quote) > 1 or _NEWLINE.search(bare) is None
 
 
 def _halve_backslashes(source: str) -> str:

@@ -10,8 +10,9 @@ from buildguard.diagnostic import Range
 from buildguard.fstrings.escape import UnencodableError
 from buildguard.fstrings.legacy_parser import refusal
 from buildguard.fstrings.parser import FString, read
-from buildguard.fstrings.rewrite import Rewriter, SourcePiece
+from buildguard.fstrings.rewrite import Rewriter
 from buildguard.fstrings.rules import FStringVerdict, judge
+from buildguard.fstrings.source_piece import SourcePiece
 from buildguard.fstrings.statements import Statement, place_before, statements
 
 _WORDS = re.compile(r"[^\W\d]\w*")

@@ -15,6 +15,8 @@ from buildguard.fstrings.parser import is_field_prefix, is_raw, openings, token_
 
 _DEEPEST_SPEC = 2
 _SPACE = " \t\n\r\f\v"
+_REFUSED = {"\\": "BG202", "#": "BG203"}
+_COMPARISON = re.compile(r"[!=<>]=|[<>]")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 # A field's code up to the next character that means something to the second pass.
 _TELLING = re.compile(r"[\\'\"#\[\](){}!:=<>]")
@@ -62,25 +64,24 @@ class _SecondPass:
         while at < end:
             char = text[at]
             if char == "\\" and not self._raw and at + 1 < end:
-                at += 1
-                if text[at] == "N":
-                    at = self._named(at + 1)
-                    continue
-                if text[at] not in "{}":
-                    at += 1
-                    continue
-                char = text[at]
-            if char == "{" and not (level == 0 and text.startswith("{", at + 1, end)):
+                at = self._behind_backslash(at + 1)
+                continue
+            doubled = text.startswith(char, at + 1, end)
+            if char == "{" and not (doubled and level == 0):
                 at = self._field(at + 1, level)
             elif char == "}" and level:
                 return at
-            elif char in "{}":
-                if char == "}" and not text.startswith("}", at + 1, end):
-                    raise _LegacyRefusedError("", at)
-                at += 2
+            elif char == "}" and not doubled:
+                raise _LegacyRefusedError("", at)
             else:
-                at += 1
+                at += 2 if char in "{}" else 1
         return at
+
+    def _behind_backslash(self, at: int) -> int:
+        """Behind what a backslash escapes; a brace is not among that, and opens a field or closes one."""
+        if self._text[at] == "N":
+            return self._named(at + 1)
+        return at if self._text[at] in "{}" else at + 1
 
     def _named(self, at: int) -> int:
         if not self._text.startswith("{", at, self._end):
@@ -99,16 +100,21 @@ class _SecondPass:
             while at < end and text[at] in _SPACE:
                 at += 1
         if text.startswith("!", at, end):
-            if not text.startswith(("s", "r", "a"), at + 1, end):
-                raise _LegacyRefusedError("", at)
-            at += 2
-            if at < end and text[at] not in ":}":
-                raise _LegacyRefusedError("BG207", at)
+            at = self._conversion(at)
         if text.startswith(":", at, end):
             at = self.literal(at + 1, level + 1)
         if not text.startswith("}", at, end):
             raise _LegacyRefusedError("BG203" if text.startswith("#", at, end) else "", at)
         return at + 1
+
+    def _conversion(self, at: int) -> int:
+        """Behind the conversion that begins at a `!`."""
+        if not self._text.startswith(("s", "r", "a"), at + 1, self._end):
+            raise _LegacyRefusedError("", at)
+        at += 2
+        if at < self._end and self._text[at] not in ":}":
+            raise _LegacyRefusedError("BG207", at)
+        return at
 
     def _expression(self, at: int) -> int:
         """Where the expression ends: at `=`, `!`, `:` or `}`."""
@@ -116,20 +122,19 @@ class _SecondPass:
         brackets: list[str] = []
         while match := _TELLING.search(text, at, end):
             at, char = match.start(), match.group()
-            if char == "\\":
-                raise _LegacyRefusedError("BG202", at)
+            if char in _REFUSED:
+                raise _LegacyRefusedError(_REFUSED[char], at)
             if char in "'\"":
                 at = self._behind_string(at)
                 continue
-            if char == "#":
-                raise _LegacyRefusedError("BG203", at)
             if char in "([{":
                 brackets.append(char)
             elif not brackets and char in "!:}=<>":
-                if char in "!=<>" and text.startswith("=", at + 1, end):
-                    at += 1
-                elif char not in "<>":
+                comparison = _COMPARISON.match(text, at, end)
+                if comparison is None:
                     return at
+                at = comparison.end()
+                continue
             elif char in _PAIRS and (not brackets or brackets.pop() != _PAIRS[char]):
                 raise _LegacyRefusedError("", at)
             at += 1

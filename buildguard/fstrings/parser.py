@@ -303,13 +303,10 @@ class LiteralReader:
                 tokens.append(Trivia(trivia.lastgroup or "", start, at))
             elif not brackets and char in {"=", "!", ":", "}"}:
                 return tokens, start
-            elif char in {"(", "[", "{"}:
-                brackets.append(char)
-            elif char in _PAIRS:
-                if not brackets or brackets.pop() != _PAIRS[char]:
-                    raise _BrokenError
             elif char == "\\":
                 raise _BrokenError
+            else:
+                _track_bracket(brackets, char)
 
     def _literal(self, opening: re.Match[str], level: int) -> PlainString | FString:
         if is_field_prefix(opening["prefix"]):
@@ -334,6 +331,14 @@ class LiteralReader:
             at = match.end()
         if at >= end:
             raise _BrokenError
+
+
+def _track_bracket(brackets: list[str], char: str) -> None:
+    """Note a bracket that opens, and match one that closes."""
+    if char in {"(", "[", "{"}:
+        brackets.append(char)
+    elif char in _PAIRS and (not brackets or brackets.pop() != _PAIRS[char]):
+        raise _BrokenError
 
 
 _STOPS = {

@@ -7,19 +7,27 @@ evaluated ever moves. What comes out is read once more by `legacy.refusal` befor
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
 
 from buildguard.fstrings import escape
 from buildguard.fstrings.escape import QuoteContext, UnencodableError
 from buildguard.fstrings.parser import FString, LiteralText, PlainString, ReplacementField, Trivia
+from buildguard.fstrings.source_piece import (
+    BREAK,
+    COMMENT,
+    SourcePiece,
+    cheapest,
+    ends_in_string,
+    join_lines,
+    join_pieces,
+    separate_brace,
+    with_spaces,
+)
 from buildguard.fstrings.tokens import chains
 
 _QUOTES = ('"', "'", '"""', "'''")
-_WORD = re.compile(r"[A-Za-z0-9_\x80-\U0010ffff]")
 # What a change costs: the cheapest legal rewrite wins, and one that adds a statement comes last.
 _INNER = 1  # other quotes around a string in a field
 _INNER_SIZE = 2  # three quotes there for one, or one for three
@@ -38,30 +46,6 @@ _SHOWN_IN_SPEC = "Pythons do not agree on what `=` shows in a format spec"
 # nested f-string; 3.13.2 and later print the source. No rewrite prints both, and no single witness shows the difference.
 _PRINTED_DIFFERENTLY = ("\\", "#", "!=")
 _PRINTED_REASON = "Python versions print the text of a `=` field differently if it contains a backslash, # or !="
-_COMMENT, _BREAK = "\ud800", "\ud801"  # stand-ins for what is left out of code: no source decodes to them
-_COMMENT_LINE = re.compile(rf"(\r\n|[\r\n])[ \t\f]*{_COMMENT}(?=\r\n|[\r\n])")
-_COMMENT_END = re.compile(rf"[ \t\f]*{_COMMENT}")
-_BREAKS = re.compile(rf"[ \t\f{_COMMENT}{_BREAK}]*{_BREAK}[ \t\f{_COMMENT}{_BREAK}]*")
-
-
-class SourcePiece(NamedTuple):
-    """A piece of new source, what it costs, the constants that it needs by name, and the comments that it lost."""
-
-    text: str
-    cost: int = 0
-    lifted: tuple[tuple[str, str], ...] = ()
-    comments: tuple[tuple[int, str], ...] = ()
-
-
-def join_pieces(pieces: Iterable[SourcePiece], cost: int = 0) -> SourcePiece:
-    """Several pieces as one."""
-    pieces = list(pieces)
-    return SourcePiece(
-        "".join(piece.text for piece in pieces),
-        cost + sum(piece.cost for piece in pieces),
-        tuple(dict.fromkeys(lift for piece in pieces for lift in piece.lifted)),
-        tuple(comment for piece in pieces for comment in piece.comments),
-    )
 
 
 class Rewriter:
@@ -73,7 +57,7 @@ class Rewriter:
         self._known: dict[tuple[object, ...], SourcePiece | UnencodableError] = {}
 
     def candidates(self, literal: FString) -> Iterator[SourcePiece]:
-        """The ways to write an outermost f-string, cheapest first; raises CannotError where there is none."""
+        """The ways to write an outermost f-string, cheapest first; raises UnencodableError where there is none."""
         accepted, reasons = [], []
         for quote in _outer_quotes(literal.quote):
             try:
@@ -124,7 +108,7 @@ class Rewriter:
         raise UnencodableError("a digit would join the octal escape before it")
 
     def _check_agreed(self, spec: list[LiteralText | ReplacementField]) -> None:
-        """Raise CannotError for a format spec that not all releases from 3.12 on read alike."""
+        """Raise UnencodableError for a format spec that not all releases from 3.12 on read alike."""
         for left, right in pairwise(spec):
             if isinstance(left, ReplacementField) and isinstance(right, ReplacementField) and right.equal >= 0:
                 raise UnencodableError(_SHOWN_IN_SPEC)
@@ -157,7 +141,7 @@ class Rewriter:
         """A string inside of a field, in the quotes that cost least."""
         if isinstance(token, FString) and token.is_template:
             raise UnencodableError("a t-string is 3.14's, and no older Python has it")
-        return self._cheapest(partial(self._in_quotes, token, quote, here) for quote in _inner_quotes(token.quote))
+        return cheapest(partial(self._in_quotes, token, quote, here) for quote in _inner_quotes(token.quote))
 
     def _in_quotes(self, token: PlainString | FString, quote: str, here: tuple[str, ...]) -> SourcePiece:
         cost = 0 if quote == token.quote else _INNER if len(quote) == len(token.quote) else _INNER_SIZE
@@ -177,7 +161,7 @@ class Rewriter:
 
     def _field(self, field: ReplacementField, place: QuoteContext, depth: int, raw: bool) -> SourcePiece:
         key = ("field", field.start, place, depth)
-        return self._once(key, lambda: self._cheapest(self._ways(field, place, depth, raw)))
+        return self._once(key, lambda: cheapest(self._ways(field, place, depth, raw)))
 
     def _ways(
         self, field: ReplacementField, place: QuoteContext, depth: int, raw: bool
@@ -217,11 +201,12 @@ class Rewriter:
         return piece._replace(comments=(*comments, *piece.comments))
 
     def _check_spec(self, token: FString, place: QuoteContext) -> None:
-        """Raise CannotError for what the text of a format spec cannot hold, or Pythons do not agree on there."""
-        texts = [self._text[part.start : part.end] for part in token.parts if isinstance(part, LiteralText)]
-        if any("{{" in text or "}}" in text for text in texts):
+        """Raise UnencodableError for what the text of a format spec cannot hold, or Pythons do not agree on there."""
+        texts = (self._text[part.start : part.end] for part in token.parts if isinstance(part, LiteralText))
+        text = "\0".join(texts)  # what stands in two of them does not touch
+        if "{{" in text or "}}" in text:
             raise UnencodableError("a format spec has no way to write a brace")
-        if place.raw and any("\\" in text for text in texts):
+        if place.raw and "\\" in text:
             raise UnencodableError(_RAW_SPEC)
         if any(isinstance(part, ReplacementField) and part.equal >= 0 for part in token.parts):
             raise UnencodableError(_SHOWN_IN_SPEC)
@@ -240,7 +225,7 @@ class Rewriter:
                 tail = "" if field.conversion >= 0 or field.spec is not None else "!r"
         if field.conversion >= 0:
             tail += "!" + self._text[field.conversion]
-        pieces = [head, SourcePiece("{"), code._replace(text=_separate_brace(code.text)), SourcePiece(tail)]
+        pieces = [head, SourcePiece("{"), code._replace(text=separate_brace(code.text)), SourcePiece(tail)]
         if field.spec is not None:
             pieces.append(SourcePiece(":"))
             pieces.append(self._body(field.spec, place, depth + 1, raw))
@@ -266,11 +251,11 @@ class Rewriter:
 
     def _without_comments(self, field: ReplacementField) -> str:
         text, at = "", field.start + 1
-        for comment in [one for one in field.tokens if isinstance(one, Trivia) and one.kind == "comment"]:
+        for comment in [token for token in field.tokens if isinstance(token, Trivia) and token.kind == "comment"]:
             if comment.end <= field.equal:
                 text += self._text[at : comment.start]
                 at = comment.end
-                if _is_open(text):
+                if ends_in_string(text):
                     raise UnencodableError(
                         "Python versions disagree on which comments belong to the text of a `=` field"
                     )
@@ -288,17 +273,20 @@ class Rewriter:
     def _sole(self, field: ReplacementField) -> PlainString | FString | None:
         """The literal that is all of a field's expression, where there is one that formats as itself."""
         strings = [token for token in field.tokens if not isinstance(token, Trivia)]
-        if len(strings) != 1 or (isinstance(strings[0], PlainString) and "b" in strings[0].prefix.lower()):
+        if len(strings) != 1 or not _formats_as_itself(strings[0]):
             return None
-        if isinstance(strings[0], FString) and strings[0].is_template:
-            return None
-        rest = [self._text[field.start + 1 : strings[0].start], self._text[strings[0].end : field.code_end]]
-        for token in reversed(field.tokens):
-            if isinstance(token, Trivia) and token.start < field.code_end:
-                side, base = (0, field.start + 1) if token.start < strings[0].start else (1, strings[0].end)
-                rest[side] = rest[side][: token.start - base] + rest[side][token.end - base :]
-        before, after = ("".join(code.split()) for code in rest)
+        before = self._bare_code(field, field.start + 1, strings[0].start)
+        after = self._bare_code(field, strings[0].end, field.code_end)
         return strings[0] if set(before) <= {"("} and after == ")" * len(before) else None
+
+    def _bare_code(self, field: ReplacementField, start: int, end: int) -> str:
+        """A part of a field's code without white space, comments and line breaks."""
+        pieces, at = [], start
+        for token in field.tokens:
+            if isinstance(token, Trivia) and start <= token.start < end:
+                pieces.append(self._text[at : token.start])
+                at = token.end
+        return "".join("".join([*pieces, self._text[at:end]]).split())
 
     # -------------------------------------------------------------------------------- code
 
@@ -316,16 +304,15 @@ class Rewriter:
         pieces.append(SourcePiece(self._text[at : field.code_end]))
         for index in range(1, len(pieces) - 1):
             if pieces[index].lifted:
-                pieces[index] = _with_spaces(pieces[index], pieces[index - 1].text, pieces[index + 1].text)
+                pieces[index] = with_spaces(pieces[index], pieces[index - 1].text, pieces[index + 1].text)
         piece = join_pieces(pieces)
-        text = _COMMENT_END.sub("", _COMMENT_LINE.sub("", _BREAKS.sub(_join, piece.text)))
-        return piece._replace(text=text)
+        return piece._replace(text=join_lines(piece.text))
 
     def _trivia(self, trivia: Trivia, *, lines: bool) -> SourcePiece:
         source = self._text[trivia.start : trivia.end]
         if trivia.kind == "comment":
-            return SourcePiece(_COMMENT, 0, (), ((trivia.start, source),))
-        return SourcePiece(source.lstrip("\\")) if lines else SourcePiece(_BREAK, _JOIN)
+            return SourcePiece(COMMENT, 0, (), ((trivia.start, source),))
+        return SourcePiece(source.lstrip("\\")) if lines else SourcePiece(BREAK, _JOIN)
 
     def _chain(
         self, chain: Sequence[PlainString | FString | Trivia], here: tuple[str, ...], *, lines: bool
@@ -337,7 +324,7 @@ class Rewriter:
         if constant:
             source = " ".join(self._text[token.start : token.end] for token in strings)
             ways.append(lambda: self._lifted(source, chain[-1].end)._replace(comments=self._comments(chain)))
-        return self._cheapest(ways)
+        return cheapest(ways)
 
     def _side_by_side(
         self, chain: Sequence[PlainString | FString | Trivia], here: tuple[str, ...], *, lines: bool, alone: bool
@@ -359,7 +346,7 @@ class Rewriter:
 
     def _beside_fstring(self, token: PlainString, here: tuple[str, ...]) -> SourcePiece:
         """A plain string beside an f-string: where it must be lifted, an f-string holds its name."""
-        return self._cheapest([lambda: self._string(token, here), lambda: self._lifted_fstring(token, here)])
+        return cheapest([lambda: self._string(token, here), lambda: self._lifted_fstring(token, here)])
 
     def _lifted_fstring(self, token: PlainString, here: tuple[str, ...]) -> SourcePiece:
         quote = next(
@@ -375,22 +362,7 @@ class Rewriter:
         lifted = self._lifted(self._text[token.start : token.end], token.end)
         return lifted._replace(text=f"f{quote}{{{lifted.text}}}{quote}")
 
-    # -------------------------------------------------------------------------------- choosing
-
-    def _cheapest(self, ways: Iterable[Callable[[], SourcePiece]]) -> SourcePiece:
-        best: SourcePiece | None = None
-        reason: UnencodableError | None = None
-        for way in ways:
-            try:
-                piece = way()
-            except UnencodableError as error:
-                reason = reason or error
-                continue
-            if best is None or piece.cost < best.cost:
-                best = piece
-        if best is None:
-            raise reason or UnencodableError("there is no other way to write it")
-        return best
+    # -------------------------------------------------------------------------------- cached
 
     def _once(self, key: tuple[object, ...], make: Callable[[], SourcePiece]) -> SourcePiece:
         known = self._known.get(key)
@@ -405,13 +377,11 @@ class Rewriter:
         return known
 
 
-def _is_open(code: str) -> bool:
-    """Whether 3.13.2 and later believe that code ends in a string: they count quotes singly, `'''it's'''` as seven."""
-    quote = ""
-    for char in code:
-        if char in "'\"":
-            quote = "" if char == quote else quote or char
-    return bool(quote)
+def _formats_as_itself(token: PlainString | FString) -> bool:
+    """Whether a field that holds just this literal prints its text: bytes and templates do not."""
+    if isinstance(token, FString):
+        return not token.is_template
+    return "b" not in token.prefix.lower()
 
 
 def _outer_quotes(quote: str) -> list[str]:
@@ -431,22 +401,3 @@ def _inner_quotes(quote: str) -> list[str]:
 
 def _all_triple(quotes: tuple[str, ...]) -> bool:
     return all(len(quote) > 1 for quote in quotes)
-
-
-def _with_spaces(piece: SourcePiece, before: str, after: str) -> SourcePiece:
-    """A name in place of a string literal needs white space where the quotes needed none."""
-    left = " " if _WORD.match(before[-1:]) and _WORD.match(piece.text) else ""
-    right = " " if _WORD.match(after[:1]) and _WORD.match(piece.text[-1:]) else ""
-    return piece._replace(text=left + piece.text + right)
-
-
-def _join(match: re.Match[str]) -> str:
-    text = match.string
-    if match.start() == 0 or match.end() == len(text) or text[match.start() - 1] in "([{" or text[match.end()] in ")]}":
-        return ""
-    return " "
-
-
-def _separate_brace(code: str) -> str:
-    """An expression that starts with a brace must not touch the field's own."""
-    return f" {code}" if code.startswith("{") else code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from buildguard.fstrings.parser import FString, PlainString, Trivia
 
@@ -10,23 +10,25 @@ from buildguard.fstrings.parser import FString, PlainString, Trivia
 def chains(text: str, tokens: Sequence[PlainString | FString | Trivia]) -> list[list[PlainString | FString | Trivia]]:
     """Strings with nothing but white space between them belong together; every other token stands alone."""
     groups: list[list[PlainString | FString | Trivia]] = []
-    pending: list[PlainString | FString | Trivia] = []  # trivia behind a string, which another string may follow
+    for run in _runs(text, tokens):
+        strings = [number for number, token in enumerate(run) if not isinstance(token, Trivia)]
+        first, end = (strings[0], strings[-1] + 1) if strings else (0, 0)
+        groups += [[token] for token in run[:first]]
+        if strings:
+            groups.append(run[first:end])
+        groups += [[token] for token in run[end:]]
+    return groups
+
+
+def _runs(
+    text: str, tokens: Sequence[PlainString | FString | Trivia]
+) -> Iterator[list[PlainString | FString | Trivia]]:
+    """The tokens, parted where there is code between two of them."""
+    run: list[PlainString | FString | Trivia] = []
     for token in tokens:
-        last = (pending or (groups[-1] if groups else []))[-1:]
-        near = bool(last) and not text[last[0].end : token.start].strip(" \t\f")
-        in_chain = bool(groups) and not isinstance(groups[-1][-1], Trivia) and near
-        if isinstance(token, Trivia):
-            if in_chain:
-                pending.append(token)
-            else:
-                groups += [[trivia] for trivia in pending]
-                pending = []
-                groups.append([token])
-        elif in_chain:
-            groups[-1] += [*pending, token]
-            pending = []
-        else:
-            groups += [[trivia] for trivia in pending]
-            pending = []
-            groups.append([token])
-    return groups + [[trivia] for trivia in pending]
+        if run and text[run[-1].end : token.start].strip(" \t\f"):
+            yield run
+            run = []
+        run.append(token)
+    if run:
+        yield run

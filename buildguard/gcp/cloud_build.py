@@ -16,10 +16,9 @@ from typing import Any, NamedTuple, Self
 from buildguard.errors import BuildRunsError, UnprovenError, UsageError
 from buildguard.gcp import auth
 from buildguard.gcp.auth import translate_errors
+from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.system import threads
 
-QUEUED, WORKING, PENDING, SUCCESS = "QUEUED", "WORKING", "PENDING", "SUCCESS"
-_UNDONE = frozenset({QUEUED, WORKING})
 _TRIES = 6
 FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _QUEUE, GRACE = 3600.0, 120.0  # seconds that a build may wait for its worker, and that its end may take to be told
@@ -46,13 +45,13 @@ class BuildStatus(NamedTuple):
 
     id: str
     name: str
-    status: str
+    status: BuildState
     detail: str
     kind: str
     log_url: str
     logs_bucket: str
     provenance: Provenance | None
-    steps: tuple[tuple[str, int], ...]
+    steps: tuple[tuple[BuildState, int], ...]
     step_images: tuple[str, ...]
     outputs: tuple[bytes, ...]
     images: tuple[tuple[str, str], ...]
@@ -63,7 +62,7 @@ class BuildStatus(NamedTuple):
     @property
     def is_done(self) -> bool:
         """Whether it has come to an end; one that waits for an approval has not, and goes nowhere by itself."""
-        return self.status not in {*_UNDONE, PENDING}
+        return self.status.is_done
 
     @property
     def home(self) -> tuple[str, str]:
@@ -177,7 +176,7 @@ class CloudBuildClient:
         pause = self._pause
         seen = started
         while True:
-            if seen.status == PENDING:
+            if seen.status is BuildState.PENDING:
                 raise UnprovenError(
                     f"the build {seen.id} waits for an approval",
                     hint=f"gcloud builds approve {seen.command_line}, or look at {seen.log_url}",
@@ -239,13 +238,13 @@ def _build_status(types: Any, build: Any) -> BuildStatus:
     return BuildStatus(
         id=build.id,
         name=build.name,
-        status=types.Build.Status(build.status).name,
+        status=BuildState(types.Build.Status(build.status).name),
         detail=build.status_detail,
         kind=types.Build.FailureInfo.FailureType(build.failure_info.type_).name if build.failure_info.type_ else "",
         log_url=build.log_url,
         logs_bucket=build.logs_bucket,
         provenance=_provenance(types, build.source_provenance),
-        steps=tuple((types.Build.Status(step.status).name, step.exit_code) for step in build.steps),
+        steps=tuple((BuildState(types.Build.Status(step.status).name), step.exit_code) for step in build.steps),
         step_images=tuple(results.build_step_images),
         outputs=tuple(results.build_step_outputs),
         images=tuple((image.name, image.digest) for image in results.images),

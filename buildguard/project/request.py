@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from buildguard.project.proof_grade import ProofGrade
+
 
 class CheckRequest(NamedTuple):
     """What a person asked for; the fields are the flags of the command line."""
@@ -16,7 +18,7 @@ class CheckRequest(NamedTuple):
     engine: str = "auto"
     image: str = ""
     service: str = ""
-    proof: str = "compiled"
+    proof: ProofGrade = ProofGrade.COMPILED
     use_cache: bool = True
     jobs: int = 0
     select: tuple[str, ...] = ()
@@ -30,4 +32,4 @@ class CheckRequest(NamedTuple):
 
 def may_pull(request: CheckRequest) -> bool:
     """Whether an image may be pulled: never from a hook, nor where a prediction would do."""
-    return not (request.staged or request.proof == "predicted" or os.environ.get("PRE_COMMIT"))
+    return not (request.staged or request.proof is ProofGrade.PREDICTED or os.environ.get("PRE_COMMIT"))

@@ -177,7 +177,7 @@ def test_include_and_exclude(repository: Callable[..., Project]) -> None:
         (["--target", "3.99"], 2, "'3.99' is not a Python"),
         (["--target", "abc"], 2, "'abc' is not a Python"),
         (["--target", "2.7"], 2, "'2.7' is not a Python"),
-        (["--engine", "magic"], 2, "there is no engine 'magic'"),
+        (["--engine", "magic"], 2, "unknown engine 'magic'"),
         (["--engine", "cloud"], 3, "there are no Google credentials"),
         (["--proof", "image"], 3, "--proof image"),
         (["--select", "E501"], 2, "no code"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from buildguard.check import image_promise
-from buildguard.engines.engine import ReadyEngine
+from buildguard.engines.engine import EngineName, ReadyEngine
 from buildguard.project import dockerfile, image_layout
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion, Target
 
 _FILES = ["a.py", "pkg/b.py", "pkg/sub/c.py", "src/d.py", "backend/e.py", "requirements.txt"]
@@ -125,7 +126,9 @@ def test_another_python(text: str, found: bool) -> None:
 )
 def test_promises(reference: str, declared: str | None, runs: str, count: int) -> None:
     version = PythonVersion.parse(declared) if declared is not None else None
-    ready = ReadyEngine("container", "image", f"CPython {runs}", runs, "", image=reference, image_id="sha256:x")
+    ready = ReadyEngine(
+        EngineName("container"), ProofGrade("image"), f"CPython {runs}", runs, "", image=reference, image_id="sha256:x"
+    )
 
     found = image_promise.find_broken_promises(Target(version, "Dockerfile:3"), ready)
 

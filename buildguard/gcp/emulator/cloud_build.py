@@ -27,17 +27,26 @@ from buildguard.docker import images, run_steps
 from buildguard.docker.client import Daemon
 from buildguard.docker.run_steps import BuildResult
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.gcp.emulator.faults import Faults
+from buildguard.gcp.emulator.faults import FaultName, Faults
 from buildguard.gcp.emulator.storage import ApiError, BucketStore
 from buildguard.gcp.emulator.tampering import tamper
 from buildguard.project.cloudbuild import schema
+from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.cloudbuild.lint import problems
 from buildguard.project.cloudbuild.steps import BuildPlan, plan_build_steps
 
 PROJECT, NUMBER, REGION = "emulated", "123456789012", "europe-west1"
 LOGS = f"{NUMBER}.cloudbuild-logs.googleusercontent.com"
 _MOST_OBJECTS = 10_000
-_SIMPLE = {"internal-error": "INTERNAL_ERROR", "expired": "EXPIRED", "timeout": "TIMEOUT", "cancelled": "CANCELLED"}
+# how a fault ends a build before its first step: the state, and the kind of failure
+_ENDINGS = {
+    FaultName.INTERNAL_ERROR: (BuildState.INTERNAL_ERROR, ""),
+    FaultName.EXPIRED: (BuildState.EXPIRED, ""),
+    FaultName.TIMEOUT: (BuildState.TIMEOUT, ""),
+    FaultName.CANCELLED: (BuildState.CANCELLED, ""),
+    FaultName.FETCH_FAILED: (BuildState.FAILURE, "FETCH_SOURCE_FAILED"),
+    FaultName.LOGGING_FAILED: (BuildState.FAILURE, "LOGGING_FAILURE"),
+}
 _TYPES = cb.Hash.HashType
 
 
@@ -69,13 +78,13 @@ class CloudBuildEmulator:
         new_build.project_id, new_build.name = place[1], f"{'/'.join(place[:4])}/builds/{new_build.id}"
         new_build.log_url = f"https://console.cloud.google.com/cloud-build/builds/{new_build.id}?project={NUMBER}"
         new_build.logs_bucket = new_build.logs_bucket or f"gs://{LOGS}"
-        new_build.status = cb.Build.Status.PENDING if self._faults.takes("pending") else cb.Build.Status.QUEUED
+        new_build.status = cb.Build.Status.PENDING if self._faults.takes(FaultName.PENDING) else cb.Build.Status.QUEUED
         with self._lock:
             self._builds[new_build.id] = new_build
             self._ended[new_build.id] = threading.Event()
         if new_build.status == cb.Build.Status.QUEUED:
             threading.Thread(target=self._run, args=(new_build.id,), name=f"build {new_build.id}", daemon=True).start()
-        if self._faults.takes("lost-create-answer"):
+        if self._faults.takes(FaultName.LOST_CREATE_ANSWER):
             raise api.ServiceUnavailable("the answer was lost")
         return new_build
 
@@ -103,7 +112,7 @@ class CloudBuildEmulator:
             running.cancel()
             self._ended[identity].wait(60)
         elif build.status in {cb.Build.Status.PENDING, cb.Build.Status.QUEUED, cb.Build.Status.WORKING}:
-            self._finish(identity, "CANCELLED")
+            self._finish(identity, BuildState.CANCELLED)
         return self.get(identity)
 
     def close(self) -> None:
@@ -113,10 +122,13 @@ class CloudBuildEmulator:
 
     def _trouble(self) -> None:
         for name, error in (
-            ("http-429", api.ResourceExhausted("Quota exceeded for quota metric 'Build create requests'")),
-            ("http-503", api.ServiceUnavailable("The service is currently unavailable.")),
-            ("quota-region", api.FailedPrecondition("due to quota restrictions, cannot run builds in this region")),
-            ("permission-denied", api.PermissionDenied("The caller does not have permission")),
+            (FaultName.HTTP_429, api.ResourceExhausted("Quota exceeded for quota metric 'Build create requests'")),
+            (FaultName.HTTP_503, api.ServiceUnavailable("The service is currently unavailable.")),
+            (
+                FaultName.QUOTA_REGION,
+                api.FailedPrecondition("due to quota restrictions, cannot run builds in this region"),
+            ),
+            (FaultName.PERMISSION_DENIED, api.PermissionDenied("The caller does not have permission")),
         ):
             if self._faults.takes(name):
                 raise error
@@ -143,28 +155,20 @@ class CloudBuildEmulator:
             self._worked(identity)
         except GuardError as error:
             if error.what.startswith(run_steps.UNPACKING):
-                self._finish(identity, "FAILURE", error.what, "FETCH_SOURCE_FAILED")
+                self._finish(identity, BuildState.FAILURE, error.what, "FETCH_SOURCE_FAILED")
             else:
-                self._finish(identity, "INTERNAL_ERROR", error.words)
+                self._finish(identity, BuildState.INTERNAL_ERROR, error.words)
         except ApiError as error:
-            self._finish(identity, "FAILURE", f"error fetching source: {error.message}", "FETCH_SOURCE_FAILED")
+            self._finish(identity, BuildState.FAILURE, f"error fetching source: {error.message}", "FETCH_SOURCE_FAILED")
         except Exception as error:  # a mistake of the emulator's own: nobody is to wait for the end of such a build
-            self._finish(identity, "INTERNAL_ERROR", f"{type(error).__name__}: {error}")
+            self._finish(identity, BuildState.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
             raise
 
     def _worked(self, identity: str) -> None:
         build = self.get(identity)
         self._change(identity, lambda new_state: setattr(new_state, "status", cb.Build.Status.WORKING))
-        if self._faults.takes("hang"):
+        if self._faults.takes(FaultName.HANG) or self._ends_by_fault(identity):
             return
-        for name, status in _SIMPLE.items():
-            if self._faults.takes(name):
-                self._finish(identity, status, f"the fault {name}")
-                return
-        for name, kind in (("fetch-failed", "FETCH_SOURCE_FAILED"), ("logging-failed", "LOGGING_FAILURE")):
-            if self._faults.takes(name):
-                self._finish(identity, "FAILURE", f"the fault {name}", kind)
-                return
         data = self._fetched(identity, build)
         fields = as_json(build)
         if self._faults.other_python:
@@ -189,7 +193,7 @@ class CloudBuildEmulator:
                 with self._lock:
                     self._running[identity] = local_build
                 result = local_build.run()
-                objects = self._artifacts(build, local_build) if result.status == run_steps.SUCCESS else 0
+                objects = self._artifacts(build, local_build) if result.status is BuildState.SUCCESS else 0
         finally:
             with self._lock:
                 self._running.pop(identity, None)
@@ -197,8 +201,16 @@ class CloudBuildEmulator:
             daemon.close()
         self._close(identity, result, objects)
 
+    def _ends_by_fault(self, identity: str) -> bool:
+        """Whether a fault ended a build before its first step."""
+        for name, (state, kind) in _ENDINGS.items():
+            if self._faults.takes(name):
+                self._finish(identity, state, f"the fault {name}", kind)
+                return True
+        return False
+
     def _pushed(self, daemon: Daemon, name: str) -> str:
-        if self._faults.takes("push-failed"):
+        if self._faults.takes(FaultName.PUSH_FAILED):
             raise UnprovenError(f"{name} could not be pushed: unauthorized")
         return images.push(daemon, name)
 
@@ -208,7 +220,7 @@ class CloudBuildEmulator:
         if not source.bucket:
             return _EMPTY
         archive = self._buckets.get(source.bucket, source.object_, source.generation)
-        if self._faults.takes("swap-generation"):
+        if self._faults.takes(FaultName.SWAP_GENERATION):
             archive = self._buckets.another(source.bucket, source.object_, archive.number)
         hashes = [cb.Hash(type_=_TYPES.MD5, value=hashlib.md5(archive.data, usedforsecurity=False).digest())]
         if _TYPES.SHA256 in build.options.source_provenance_hash:
@@ -234,11 +246,8 @@ class CloudBuildEmulator:
         with tarfile.open(fileobj=io.BytesIO(b"".join(local_build.files()))) as tar:
             for member in tar:
                 name = member.name.removeprefix("workspace/")
-                if (
-                    member.isfile()
-                    and any(fnmatchcase(name, pattern) for pattern in objects.paths)
-                    and count < _MOST_OBJECTS
-                ):
+                is_named = any(fnmatchcase(name, pattern) for pattern in objects.paths)
+                if member.isfile() and is_named and count < _MOST_OBJECTS:
                     target = "/".join(part for part in (location, name.rpartition("/")[2]) if part)
                     content = tar.extractfile(member)
                     assert content is not None
@@ -257,7 +266,7 @@ class CloudBuildEmulator:
             for number, ended in result.steps.items():
                 target.steps[number].status = cb.Build.Status[ended.status]
                 target.steps[number].exit_code = ended.code or 0
-            if result.status == run_steps.SUCCESS:
+            if result.status is BuildState.SUCCESS:
                 digests = [result.steps[number].image for number in range(len(target.steps))]
                 target.results.build_step_images = [text.rpartition("@")[2] for text in digests]
                 target.results.build_step_outputs = [result.steps[number].output for number in range(len(target.steps))]
@@ -267,7 +276,7 @@ class CloudBuildEmulator:
         self._change(identity, told)
         self._finish(identity, result.status, result.detail, _kind(result))
 
-    def _finish(self, identity: str, status: str, detail: str = "", kind: str = "") -> None:
+    def _finish(self, identity: str, status: BuildState, detail: str = "", kind: str = "") -> None:
         def told(target: cb.Build) -> None:
             target.status_detail = detail
             if kind:
@@ -293,7 +302,7 @@ def _secrets(planned: BuildPlan) -> dict[str, str]:
 
 def _kind(result: BuildResult) -> str:
     """The type of failure that Cloud Build would tell."""
-    if result.status != "FAILURE":
+    if result.status is not BuildState.FAILURE:
         return ""
     return "PUSH_FAILED" if result.detail.startswith("push ") else "USER_BUILD_STEP"
 

@@ -17,7 +17,7 @@ from buildguard.docker import images
 from buildguard.docker.client import Daemon
 from buildguard.docker.serve import PORT, ServingContainer, StartOptions, status_of
 from buildguard.errors import UnprovenError
-from buildguard.gcp.emulator.faults import Faults
+from buildguard.gcp.emulator.faults import FaultName, Faults
 from buildguard.gcp.emulator.proxy import Proxy
 
 PLATFORM = "linux/amd64"
@@ -79,7 +79,7 @@ class CloudRunEmulator:
             if name not in self._services:
                 raise api.NotFound(f"Resource '{name}' was not found")
             current = self._services[name]
-            if not request.validate_only and self._faults.takes("etag-conflict"):
+            if not request.validate_only and self._faults.takes(FaultName.ETAG_CONFLICT):
                 current.generation += 1
                 current.etag = _etag()
                 current.labels["changed-by"] = "somebody-else"
@@ -137,7 +137,7 @@ class CloudRunEmulator:
     def _changed(
         self, service: run_v2.Service, before: run_v2.Service | None, *, validate_only: bool
     ) -> EmulatedOperation:
-        self._validated(service)
+        self._validate(service)
         operation = EmulatedOperation(
             f"{service.name.rpartition('/services/')[0]}/operations/{uuid.uuid4()}", service.name
         )
@@ -149,7 +149,7 @@ class CloudRunEmulator:
         service.etag = _etag()
         service.reconciling = True
         service.terminal_condition = run_v2.Condition(type_="Ready", state=_State.CONDITION_RECONCILING)
-        if before is not None and self._faults.wants("traffic-pinned"):
+        if before is not None and self._faults.wants(FaultName.TRAFFIC_PINNED):
             service.traffic = _pin_traffic(before)
         if before is None or before.template != service.template:
             self._new_revision(service)
@@ -157,33 +157,31 @@ class CloudRunEmulator:
         threading.Thread(target=self._reconcile, args=(service.name, operation), daemon=True).start()
         return operation
 
-    def _validated(self, service: run_v2.Service) -> None:
-        wrong = _wrong_containers(service.template.containers)
+    def _validate(self, service: run_v2.Service) -> None:
+        """Raise Google's own errors for what Cloud Run refuses of a service."""
+        wrong = (
+            _wrong_containers(service.template.containers)
+            or self._wrong_traffic(service)
+            or _wrong_revision_name(service)
+        )
         if wrong:
             raise api.InvalidArgument(wrong)
-        percents = [target.percent for target in service.traffic]
-        if percents and sum(percents) != 100:  # noqa: PLR2004  everything
-            raise api.InvalidArgument("traffic: the percents must add up to 100")
-        for target in service.traffic:
-            named = f"{service.name}/revisions/{target.revision}"
-            if target.type_ == _Allocation.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION and (
-                named not in self._revisions and target.revision != service.template.revision
-            ):
-                raise api.InvalidArgument(f"traffic: the revision {target.revision} does not exist")
-        own = service.template.revision
-        if own and (not own.startswith(f"{service.name.rpartition('/')[2]}-") or len(own) > _LONGEST_NAME):
-            raise api.InvalidArgument(
-                f"template.revision: {own} must be prefixed by the service's name, 63 characters at most"
+        revision = self._revisions.get(f"{service.name}/revisions/{service.template.revision}")
+        if revision is not None and _images(revision.containers) != _images(service.template.containers):
+            raise api.AlreadyExists(
+                f"Revision named '{service.template.revision}' with different configuration exists."
             )
-        wanted = f"{service.name}/revisions/{service.template.revision}"
-        if service.template.revision and wanted in self._revisions:
-            existing = self._revisions[wanted]
-            if [target.image for target in existing.containers] != [
-                target.image for target in service.template.containers
-            ]:
-                raise api.AlreadyExists(
-                    f"Revision named '{service.template.revision}' with different configuration exists."
-                )
+
+    def _wrong_traffic(self, service: run_v2.Service) -> str:
+        """Why Cloud Run refuses the traffic of a service; empty where it does not."""
+        if service.traffic and sum(target.percent for target in service.traffic) != 100:  # noqa: PLR2004  everything
+            return "traffic: the percents must add up to 100"
+        for target in service.traffic:
+            is_named = target.type_ == _Allocation.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
+            is_known = f"{service.name}/revisions/{target.revision}" in self._revisions
+            if is_named and not is_known and target.revision != service.template.revision:
+                return f"traffic: the revision {target.revision} does not exist"
+        return ""
 
     def _new_revision(self, service: run_v2.Service) -> None:
         short = (
@@ -266,7 +264,7 @@ class CloudRunEmulator:
         """Start the containers of a revision; why it cannot serve, empty where it does."""
         short = name.rpartition("/")[2]
         revision = self.revision(name)
-        if self._faults.takes("revision-not-ready"):
+        if self._faults.takes(FaultName.REVISION_NOT_READY):
             return _NOT_READY.format(short)
         running: list[ServingContainer] = []
         try:
@@ -292,7 +290,7 @@ class CloudRunEmulator:
         with self._lock:
             self._daemon = self._daemon or daemons.connect()
         image = images.find(self._daemon, container.image, PLATFORM, _ignore_output)
-        env = {one.name: one.value for one in container.env}
+        env = {variable.name: variable.value for variable in container.env}
         short = revision.name.rpartition("/")[2]
         env |= {"K_SERVICE": revision.service, "K_REVISION": short, "K_CONFIGURATION": revision.service}
         start = StartOptions(
@@ -301,7 +299,7 @@ class CloudRunEmulator:
             tuple(container.args),
             port=_port(container),
             tell_port=not beside,
-            more_ports=[_probe_port(one) for one in revision.containers if one.startup_probe],
+            more_ports=tuple(_probe_port(other) for other in revision.containers if other.startup_probe),
             beside=beside,
         )
         return ServingContainer(self._daemon, image, start)
@@ -309,20 +307,32 @@ class CloudRunEmulator:
 
 def _close(instance: Sequence[ServingContainer]) -> None:
     """End the containers of an instance, the owner of their network last."""
-    for one in reversed(instance):
-        one.close()
+    for container in reversed(instance):
+        container.close()
 
 
 def _wrong_containers(containers: Sequence[run_v2.Container]) -> str:
     """Why Cloud Run refuses the containers of a template; empty where it does not."""
-    if not containers or not all(one.image for one in containers):
+    if not containers or not all(container.image for container in containers):
         return "template.containers[0].image: should be specified"
     if len(containers) > 1:
-        if sum(bool(one.ports) for one in containers) != 1:
+        if sum(bool(container.ports) for container in containers) != 1:
             return "template.containers: exactly one container must have a port"
-        if len({one.name for one in containers} - {""}) != len(containers):
+        if len({container.name for container in containers} - {""}) != len(containers):
             return "template.containers: each container needs a name of its own"
     return ""
+
+
+def _wrong_revision_name(service: run_v2.Service) -> str:
+    """Why Cloud Run refuses the name of a template's revision; empty where it does not."""
+    name = service.template.revision
+    if not name or (name.startswith(f"{service.name.rpartition('/')[2]}-") and len(name) <= _LONGEST_NAME):
+        return ""
+    return f"template.revision: {name} must be prefixed by the service's name, 63 characters at most"
+
+
+def _images(containers: Sequence[run_v2.Container]) -> list[str]:
+    return [container.image for container in containers]
 
 
 def _port(container: run_v2.Container) -> int:

@@ -5,39 +5,49 @@ from __future__ import annotations
 import difflib
 import threading
 from collections.abc import Iterable
+from enum import StrEnum
 
 from buildguard.errors import UsageError
 
-BUCKET = ("flip-byte", "truncate-object", "swap-generation", "bucket-403")
-WORKSPACE = ("alter-member", "drop-member", "crlf", "stale-source")
-STEP = "other-python"
-SERVICE = (
-    "http-429",
-    "http-503",
-    "log-403",
-    "lost-create-answer",
-    "pending",
-    "hang",
-    "internal-error",
-    "expired",
-    "timeout",
-    "quota-region",
-    "permission-denied",
-    "fetch-failed",
-    "logging-failed",
-    "cancelled",
-    "push-failed",
-)
-RUN = ("revision-not-ready", "traffic-pinned", "etag-conflict")
-NAMES = (*BUCKET, *WORKSPACE, STEP, *SERVICE, *RUN)
+
+class FaultName(StrEnum):
+    """What can go wrong on request: in the bucket, the workspace, a step, the service, and Cloud Run."""
+
+    FLIP_BYTE = "flip-byte"
+    TRUNCATE_OBJECT = "truncate-object"
+    SWAP_GENERATION = "swap-generation"
+    BUCKET_403 = "bucket-403"
+    ALTER_MEMBER = "alter-member"
+    DROP_MEMBER = "drop-member"
+    CRLF = "crlf"
+    STALE_SOURCE = "stale-source"
+    OTHER_PYTHON = "other-python"
+    HTTP_429 = "http-429"
+    HTTP_503 = "http-503"
+    LOG_403 = "log-403"
+    LOST_CREATE_ANSWER = "lost-create-answer"
+    PENDING = "pending"
+    HANG = "hang"
+    INTERNAL_ERROR = "internal-error"
+    EXPIRED = "expired"
+    TIMEOUT = "timeout"
+    QUOTA_REGION = "quota-region"
+    PERMISSION_DENIED = "permission-denied"
+    FETCH_FAILED = "fetch-failed"
+    LOGGING_FAILED = "logging-failed"
+    CANCELLED = "cancelled"
+    PUSH_FAILED = "push-failed"
+    REVISION_NOT_READY = "revision-not-ready"
+    TRAFFIC_PINNED = "traffic-pinned"
+    ETAG_CONFLICT = "etag-conflict"
 
 
 class Faults:
     """The faults that were asked for; `takes` tells whether one strikes now."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
-        """Each is NAME, NAME=N for the first N times, or other-python=IMAGE. Raises UsageError for one that there is not."""
-        self._left: dict[str, float] = {}
+        """Each is NAME, NAME=N for the first N times, or other-python=IMAGE. Raises UsageError for an unknown one."""
+        self._left: dict[FaultName, float] = {}
         self._lock = threading.Lock()
         self.other_python = ""
         for text in texts:
@@ -46,27 +56,33 @@ class Faults:
     def add(self, text: str) -> None:
         """One fault more."""
         name, equals, value = text.partition("=")
-        if name not in NAMES:
-            close = difflib.get_close_matches(name, NAMES, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else ", ".join(NAMES)
-            raise UsageError(f"there is no fault '{name}'", hint=hint)
-        if name == STEP:
+        fault = _fault_name(name)
+        if fault is FaultName.OTHER_PYTHON:
             if not value:
-                raise UsageError(f"{STEP} wants an image", hint=f"{STEP}=python:3.8-slim")
+                raise UsageError(f"{fault} needs an image", hint=f"{fault}=python:3.8-slim")
             self.other_python = value
         elif equals and not value.isdigit():
-            raise UsageError(f"'{text}': a number of times is wanted", hint=f"{name}=1")
+            raise UsageError(f"'{text}' needs a number of times", hint=f"{fault}=1")
         else:
-            self._left[name] = int(value) if equals else float("inf")
+            self._left[fault] = int(value) if equals else float("inf")
 
-    def wants(self, name: str) -> bool:
+    def wants(self, name: FaultName) -> bool:
         """Whether a fault was asked for at all."""
         return name in self._left
 
-    def takes(self, name: str) -> bool:
+    def takes(self, name: FaultName) -> bool:
         """Whether the fault of that name strikes now; one that has a number is used up by that."""
         with self._lock:
             left = self._left.get(name, 0)
             if left:
                 self._left[name] = left - 1
             return left > 0
+
+
+def _fault_name(text: str) -> FaultName:
+    try:
+        return FaultName(text)
+    except ValueError as error:
+        close = difflib.get_close_matches(text, list(FaultName), n=1)
+        hint = f"did you mean '{close[0]}'?" if close else ", ".join(FaultName)
+        raise UsageError(f"unknown fault '{text}'", hint=hint) from error

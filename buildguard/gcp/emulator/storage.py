@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from buildguard.gcp.emulator.faults import Faults
+from buildguard.gcp.emulator.faults import FaultName, Faults
 from buildguard.gcp.emulator.http import Handler, HttpServer
 
 _OBJECT = re.compile(r"/(?:download/)?storage/v1/b/(?P<bucket>[^/]+)/o/(?P<name>[^/]+)")
@@ -71,10 +71,10 @@ class BucketStore:
             if match is not None and match != now:
                 raise ApiError(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
             sent = data if not name.endswith(".json") else b""  # what is damaged are archives, not notes
-            if sent and self.faults.takes("flip-byte"):
+            if sent and self.faults.takes(FaultName.FLIP_BYTE):
                 at = len(data) // 2
                 data = data[:at] + bytes([data[at] ^ 0x20]) + data[at + 1 :]
-            if sent and self.faults.takes("truncate-object"):
+            if sent and self.faults.takes(FaultName.TRUNCATE_OBJECT):
                 data = data[: len(data) // 2]
             several.append(ObjectGeneration(self._next, data, content_type))
             self._next += 1
@@ -131,7 +131,7 @@ class BucketStore:
             )
 
     def _known(self, bucket: str) -> None:
-        if self.faults.takes("bucket-403"):
+        if self.faults.takes(FaultName.BUCKET_403):
             raise ApiError(403, "forbidden", f"the account does not have storage.objects.create access to {bucket}")
         if bucket not in self.owners:
             raise ApiError(404, "notFound", "The specified bucket does not exist.")
@@ -206,7 +206,7 @@ class _StorageHandler(Handler):
             )
 
     def _in_trouble(self) -> None:
-        for name, status in (("http-429", 429), ("http-503", 503)):
+        for name, status in ((FaultName.HTTP_429, 429), (FaultName.HTTP_503, 503)):
             if self.buckets.faults.takes(name):
                 raise ApiError(status, "backendError", "try again")
 
@@ -235,35 +235,50 @@ class _StorageHandler(Handler):
     # -------------------------------------------------------------------------------------- methods
 
     def _get(self, path: str, query: dict[str, str], _body: bytes) -> None:
-        if match := _OBJECT.fullmatch(path):
-            bucket, name = unquote(match["bucket"]), unquote(match["name"])
-            stored = self.buckets.get(bucket, name, int(query.get("generation") or 0))
-            self._matching(query, stored.number)
-            if query.get("alt") == "media":
-                self._media(stored, name)
-            else:
-                self._json(_resource(bucket, name, stored, self._address()))
-        elif match := _OBJECTS.fullmatch(path):
-            bucket = unquote(match["bucket"])
-            names = self.buckets.names(bucket, query.get("prefix", ""))
-            items = [_resource(bucket, name, self.buckets.get(bucket, name), self._address()) for name in names]
-            self._json({"kind": "storage#objects", "items": items})
-        elif match := _BUCKET.fullmatch(path):
-            bucket = unquote(match["bucket"])
-            if bucket not in self.buckets.owners:
-                raise ApiError(404, "notFound", "The specified bucket does not exist.")
-            self._json({"kind": "storage#bucket", "id": bucket, "name": bucket})
-        elif _BUCKETS.fullmatch(path):
-            items = [
-                {"kind": "storage#bucket", "id": name, "name": name}
-                for name, owner in sorted(self.buckets.owners.items())
-                if owner == query.get("project") and name.startswith(query.get("prefix", ""))
-            ]
-            self._json({"kind": "storage#buckets", "items": items})
-        elif match := _PLAIN.fullmatch(path):
-            self._media(self.buckets.get(match["bucket"], unquote(match["name"])), match["name"])
+        for pattern, act in (
+            (_OBJECT, self._get_object),
+            (_OBJECTS, self._list_objects),
+            (_BUCKET, self._get_bucket),
+            (_BUCKETS, self._list_buckets),
+            (_PLAIN, self._get_plain),
+        ):
+            match = pattern.fullmatch(path)
+            if match is not None:
+                act({name: unquote(value or "") for name, value in match.groupdict().items()}, query)
+                return
+        raise ApiError(404, "notFound", path)
+
+    def _get_object(self, names: dict[str, str], query: dict[str, str]) -> None:
+        bucket, name = names["bucket"], names["name"]
+        stored = self.buckets.get(bucket, name, int(query.get("generation") or 0))
+        self._matching(query, stored.number)
+        if query.get("alt") == "media":
+            self._media(stored, name)
         else:
-            raise ApiError(404, "notFound", path)
+            self._json(_resource(bucket, name, stored, self._address()))
+
+    def _list_objects(self, names: dict[str, str], query: dict[str, str]) -> None:
+        bucket = names["bucket"]
+        listed = self.buckets.names(bucket, query.get("prefix", ""))
+        items = [_resource(bucket, name, self.buckets.get(bucket, name), self._address()) for name in listed]
+        self._json({"kind": "storage#objects", "items": items})
+
+    def _get_bucket(self, names: dict[str, str], _query: dict[str, str]) -> None:
+        bucket = names["bucket"]
+        if bucket not in self.buckets.owners:
+            raise ApiError(404, "notFound", "The specified bucket does not exist.")
+        self._json({"kind": "storage#bucket", "id": bucket, "name": bucket})
+
+    def _list_buckets(self, _names: dict[str, str], query: dict[str, str]) -> None:
+        items = [
+            {"kind": "storage#bucket", "id": name, "name": name}
+            for name, owner in sorted(self.buckets.owners.items())
+            if owner == query.get("project") and name.startswith(query.get("prefix", ""))
+        ]
+        self._json({"kind": "storage#buckets", "items": items})
+
+    def _get_plain(self, names: dict[str, str], _query: dict[str, str]) -> None:
+        self._media(self.buckets.get(names["bucket"], names["name"]), names["name"])
 
     def _post(self, path: str, query: dict[str, str], body: bytes) -> None:
         if _BUCKETS.fullmatch(path):
@@ -346,7 +361,7 @@ class _StorageHandler(Handler):
         return metadata, content
 
     def _media(self, stored: ObjectGeneration, name: str) -> None:
-        if name.rpartition("/")[2].startswith("log-") and self.buckets.faults.takes("log-403"):
+        if name.rpartition("/")[2].startswith("log-") and self.buckets.faults.takes(FaultName.LOG_403):
             raise ApiError(403, "forbidden", "does not have storage.objects.get access to the log")
         data, status, headers = stored.data, 200, {"X-Goog-Generation": str(stored.number)}
         headers["X-Goog-Hash"] = f"crc32c={_crc32c(data)},md5={_md5(data)}"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from buildguard.errors import UsageError
-from buildguard.gcp.emulator.faults import Faults
+from buildguard.gcp.emulator.faults import FaultName, Faults
 from buildguard.system import git
 
 
@@ -25,12 +25,12 @@ def older_source(folder: Path) -> bytes:
 
 def tamper(data: bytes, faults: Faults, stale: bytes | None) -> bytes:
     """The archive as it reaches the workspace."""
-    if stale is not None and faults.takes("stale-source"):
+    if stale is not None and faults.takes(FaultName.STALE_SOURCE):
         return stale
-    changes: dict[str, Callable[[list[tarfile.TarInfo], dict[str, bytes]], None]] = {
-        "alter-member": _alter,
-        "drop-member": _drop,
-        "crlf": _crlf,
+    changes: dict[FaultName, Callable[[list[tarfile.TarInfo], dict[str, bytes]], None]] = {
+        FaultName.ALTER_MEMBER: _alter,
+        FaultName.DROP_MEMBER: _drop,
+        FaultName.CRLF: _crlf,
     }
     for name, change in changes.items():
         if faults.takes(name):

@@ -20,7 +20,7 @@ import requests
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import auth
 from buildguard.gcp.cloud_build import BuildStatus, CloudBuildClient, source_of
-from buildguard.gcp.emulator.faults import NAMES
+from buildguard.gcp.emulator.faults import FaultName
 from buildguard.gcp.emulator.tampering import older_source
 from buildguard.gcp.storage import ObjectUrl
 from buildguard.project.cloudbuild import guard_step as step
@@ -452,7 +452,7 @@ def test_the_command_sets_the_environment_and_passes_the_status_on(project: Call
     [
         (["--fault", "crlff"], "did you mean 'crlf'?"),
         (["--fault", "crlf=x"], "a number of times"),
-        (["--fault", "other-python"], "wants an image"),
+        (["--fault", "other-python"], "needs an image"),
         (["--fault", "stale-source"], "needs a git repository"),
         (["--", "no-such-program"], "no program 'no-such-program'"),
     ],
@@ -471,7 +471,7 @@ def test_every_fault_of_the_contract_is_there() -> None:
         " logging-failed cancelled push-failed revision-not-ready traffic-pinned etag-conflict"
     )
 
-    assert set(NAMES) == set(contract.split())
+    assert set(FaultName) == set(contract.split())
 
 
 def test_sources_without_a_generation_are_refused() -> None:
