@@ -41,7 +41,7 @@ from buildguard.remote.source_names import HEAD
 from buildguard.stages.archive_snapshot import ArchiveSnapshotter
 from buildguard.stages.filesystem import DiskStage
 from buildguard.stages.manifest import EXECUTABLE, LINK, Manifest, ManifestEntry
-from buildguard.stages.snapshot import UNREAD, Snapshot
+from buildguard.stages.snapshot import Snapshot, StageKind
 from buildguard.system.temporary import folder_of
 
 _NO_COMMIT = 315532800  # 1980: a time that every archive format can hold
@@ -196,7 +196,7 @@ class CloudCheck:
         text = "dir:." if on_disk else place.stage.name
         stage = open_stages(place.root if on_disk else self._job.request.cwd, [text])[0].stage
         seen = take_snapshot(stage, text)
-        if seen.kind == UNREAD or not seen.manifest.entries:
+        if seen.kind is StageKind.UNREAD or not seen.manifest.entries:
             raise UnprovenError("; ".join(one.reason for one in seen.unproven) or "there is nothing to send")
         if on_disk:
             self._sides += self._committed(HopSide(stage, seen))

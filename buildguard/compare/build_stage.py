@@ -18,10 +18,9 @@ from buildguard.gcp.cloud_build import BuildStatus, CloudBuildClient, Provenance
 from buildguard.gcp.object_stage import fetch
 from buildguard.gcp.storage import ObjectUrl, StorageClient
 from buildguard.stages import manifest as manifests
-from buildguard.stages import snapshot
 from buildguard.stages.archives import reader as archives
 from buildguard.stages.manifest import Manifest
-from buildguard.stages.snapshot import Snapshot
+from buildguard.stages.snapshot import Snapshot, StageKind
 from buildguard.system import temporary
 
 
@@ -104,7 +103,7 @@ class WorkspaceSnapshotter:
         ]
         provenance = self._provenance
         digests = (("fetched", provenance.url), ("fetched_sha256", provenance.sha256)) if provenance is not None else ()
-        return Snapshot(self._name, snapshot.WORKSPACE, Manifest(entries), digests=digests)
+        return Snapshot(self._name, StageKind.WORKSPACE, Manifest(entries), digests=digests)
 
     def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | UnreadableFile]:
         """The contents that the build told."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from buildguard.diagnostic import escape_text
-from buildguard.stages.lfs import is_pointer
+from buildguard.stages.lfs import parse_pointer
 
 LINE_ENDINGS = "line-endings"
 BOM = "bom"
@@ -80,7 +80,7 @@ def _lfs_pointer(before: bytes, after: bytes) -> Cause | None:
         (after, before, "a Git LFS pointer in place of"),
         (before, after, "in place of the Git LFS pointer:"),
     ):
-        pointer = is_pointer(content)
+        pointer = parse_pointer(content)
         if pointer is None:
             continue
         same = pointer == (hashlib.sha256(other).hexdigest(), len(other))

@@ -18,9 +18,8 @@ from buildguard.diagnostic import Unproven, display_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.project import config as configs
 from buildguard.project import discovery, image_layout
-from buildguard.stages import snapshot
 from buildguard.stages.filesystem import stage_on_disk
-from buildguard.stages.snapshot import Snapshot
+from buildguard.stages.snapshot import Snapshot, StageKind
 from buildguard.system import git
 
 
@@ -49,7 +48,7 @@ def diff(
     sides = [HopSide(stage.stage, take_snapshot(stage.stage, text)) for stage, text in zip(stages, texts, strict=True)]
     at_hand = next((stage for stage in stages if stage.repository is not None), stages[0])
     repository = at_hand.repository or git.repository_of(cwd)
-    commit = next((side.snapshot.commit for side in sides if side.snapshot.kind == snapshot.COMMIT), "")
+    commit = next((side.snapshot.commit for side in sides if side.snapshot.kind is StageKind.COMMIT), "")
     collector = EvidenceCollector(
         repository, commit or (repository.head if repository else ""), at_hand.prefix, lambda: _list_recipes(stages)
     )
@@ -128,8 +127,8 @@ def _plan_upload(sides: Sequence[HopSide], stages: Sequence[OpenStage]) -> Uploa
     """What would be sent of a commit, where its working tree stands beside it."""
     from buildguard.compare import upload_risks
 
-    committed = next((side for side in sides if side.snapshot.kind in snapshot.IN_GIT), None)
-    worktree = next((side for side in sides if side.snapshot.kind == snapshot.WORKTREE), None)
+    committed = next((side for side in sides if side.snapshot.kind.in_git), None)
+    worktree = next((side for side in sides if side.snapshot.kind is StageKind.WORKTREE), None)
     if committed is None or worktree is None:
         return None
     recipes = _list_recipes(stages)

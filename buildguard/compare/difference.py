@@ -15,9 +15,9 @@ from typing import NamedTuple
 from buildguard.compare import causes
 from buildguard.compare.causes import Cause
 from buildguard.diagnostic import Unproven, display_path
-from buildguard.stages import lfs, snapshot
+from buildguard.stages import lfs
 from buildguard.stages.manifest import EXECUTABLE, LINK, SUBMODULE, Manifest, ManifestEntry, fold_path, normalize_path
-from buildguard.stages.snapshot import Snapshot
+from buildguard.stages.snapshot import Snapshot, StageKind
 
 ADDED, REMOVED, CHANGED, MODE, TYPE, DAMAGED = "added", "removed", "changed", "mode", "type", "damaged"
 CODES = {REMOVED: "BG301", ADDED: "BG302", CHANGED: "BG303", MODE: "BG304", TYPE: "BG305", DAMAGED: "BG306"}
@@ -72,7 +72,7 @@ def find_differences(before: Snapshot, after: Snapshot) -> list[Difference]:
     before_manifest, after_manifest = before.manifest, after.manifest
     damaged = {**before.damaged, **after.damaged}
     differences = [Difference(path or b".", DAMAGED, causes.DAMAGED, reason) for path, reason in damaged.items()]
-    if snapshot.UNREAD in {before.kind, after.kind}:
+    if StageKind.UNREAD in {before.kind, after.kind}:
         return differences  # what could not be read is unproven, and says nothing of what it lacks
     if b"" in damaged:
         return differences
@@ -123,7 +123,7 @@ def _is_incomparable(path: bytes, entry: ManifestEntry | None, here: Snapshot, o
 
 def list_incomparable(before: Snapshot, after: Snapshot) -> Iterator[Unproven]:
     """What one of two stages has and the other has no words for, and an image in which nothing is the other's."""
-    if after.kind == snapshot.IMAGE and before.kind != snapshot.UNREAD and not _in_common(before, after):
+    if after.kind is StageKind.IMAGE and before.kind is not StageKind.UNREAD and not _in_common(before, after):
         yield Unproven(None, None, f"{after.stage} and {before.stage} have no file in common")
     for here, other_stage in ((before, after), (after, before)):
         if not other_stage.closed and not other_stage.manifest.contents_only:
@@ -296,7 +296,7 @@ def _of_absence(
 ) -> Difference:
     """Why a path is on one side only."""
     cause = names.normalized(difference) or names.collided(difference) or names.moved(difference)
-    if after.kind == snapshot.IMAGE and difference.change == REMOVED:
+    if after.kind is StageKind.IMAGE and difference.change == REMOVED:
         settled = _of_removed(difference, before, after, evidence)
         if not settled.finding:
             return settled  # the same content elsewhere is no reason to miss it here
@@ -308,9 +308,9 @@ def _of_absence(
     commit = evidence.older.get((difference.path, difference.after.blob))
     if commit:
         return difference._replace(cause=causes.STALE, evidence=f"it is from commit {commit}, and was removed since")
-    if after.kind == snapshot.WORKTREE and before.kind in snapshot.IN_GIT:
+    if after.kind is StageKind.WORKTREE and before.kind.in_git:
         return difference._replace(cause=causes.LOCAL_EDIT, evidence=f"not in {before.stage}")
-    harmless = after.kind == snapshot.IMAGE and not difference.path.endswith(_SOURCES)
+    harmless = after.kind is StageKind.IMAGE and not difference.path.endswith(_SOURCES)
     words = "made by the build" if harmless else ""
     return difference._replace(evidence=f"only in {after.stage}", finding=not harmless, explained=words)
 
@@ -319,7 +319,7 @@ def _of_removed(difference: Difference, before: Snapshot, after: Snapshot, evide
     path = difference.path
     rule = evidence.drops.get(path)
     # who writes a .dockerignore means the image; what gcloud drops, docker never saw
-    matters = after.kind != snapshot.IMAGE and (
+    matters = after.kind is not StageKind.IMAGE and (
         path.endswith(_SOURCES) or (evidence.copied is not None and path in evidence.copied)
     )
     if rule:
@@ -327,13 +327,13 @@ def _of_removed(difference: Difference, before: Snapshot, after: Snapshot, evide
     if path in evidence.doubts:
         why = evidence.doubts[path]
         return difference._replace(evidence=f"not in {after.stage}", finding=False, undecided=why)
-    if after.kind == snapshot.IMAGE and evidence.copied is not None and path not in evidence.copied:
+    if after.kind is StageKind.IMAGE and evidence.copied is not None and path not in evidence.copied:
         words = "the Dockerfile copies it nowhere"
         return difference._replace(cause=causes.IGNORED, evidence=words, finding=False, explained=words)
     if evidence.exported is not None and path not in evidence.exported:
         words = "git's attribute export-ignore"
         return difference._replace(cause=causes.EXPORT_IGNORE, evidence=words, finding=matters, explained=words)
-    if after.kind == snapshot.WORKTREE and before.kind in snapshot.IN_GIT:
+    if after.kind is StageKind.WORKTREE and before.kind.in_git:
         return difference._replace(cause=causes.LOCAL_EDIT, evidence="deleted in the working tree")
     return difference._replace(evidence=f"not in {after.stage}")
 
@@ -370,12 +370,12 @@ def _of_content(
             or names.swapped(difference)
             or _smallest_cause(difference, by_bytes)
         )
-    if cause.name == causes.CONTENT and after.kind == snapshot.WORKTREE and before.kind in snapshot.IN_GIT:
+    if cause.name == causes.CONTENT and after.kind is StageKind.WORKTREE and before.kind.in_git:
         cause = Cause(causes.LOCAL_EDIT, cause.evidence)
     elif cause.name == causes.CONTENT and evidence.committed.get(difference.path) == difference.after.blob:
         cause = Cause(causes.LOCAL_EDIT, f"{after.stage} is as committed, {before.stage} was edited\n{cause.evidence}")
     verified = cause.name == causes.LFS_POINTER and was is not None and "the very content" in cause.evidence
-    smudged = verified and after.kind == snapshot.WORKTREE and lfs.is_pointer(was or b"") is not None
+    smudged = verified and after.kind is StageKind.WORKTREE and lfs.parse_pointer(was or b"") is not None
     words = "Git LFS" if smudged else ""
     return difference._replace(cause=cause.name, evidence=cause.evidence + also, finding=not smudged, explained=words)
 
@@ -429,7 +429,7 @@ def settle_chain(hops: list[tuple[Snapshot, Snapshot, list[Difference]]]) -> lis
     """
     rows_of_hops = [list(differences) for _before, _after, differences in hops]
     for at, (before, after, differences) in enumerate(hops):
-        if after.kind != snapshot.WORKTREE or at + 1 == len(hops):
+        if after.kind is not StageKind.WORKTREE or at + 1 == len(hops):
             continue
         last = hops[-1][1].manifest.entries
         for number, difference in enumerate(differences):

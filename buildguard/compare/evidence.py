@@ -12,9 +12,8 @@ from buildguard.compare.difference import ADDED, CHANGED, MODE, REMOVED, TYPE, D
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule
-from buildguard.stages import snapshot
 from buildguard.stages.archives.tar import MemberKind, TarReader
-from buildguard.stages.snapshot import Snapshot, Snapshotter
+from buildguard.stages.snapshot import Snapshot, Snapshotter, StageKind
 from buildguard.system import git, process
 
 _MOST_CONTENT = 256 << 20  # of all files of a hop together; what is beyond is told by digests
@@ -62,10 +61,10 @@ class EvidenceCollector:
         }
         closer = {row.path: row for row in rows if row.change in {CHANGED, TYPE}}
         contents = [_contents(side, closer) for side in (before, after)]
-        to_worktree = after.snapshot.kind == snapshot.WORKTREE and before.snapshot.kind in snapshot.IN_GIT
+        to_worktree = after.snapshot.kind is StageKind.WORKTREE and before.snapshot.kind.in_git
         drops = self._drops(before, after.snapshot, by_change[REMOVED])
         removed = by_change[REMOVED] - drops.keys()
-        image = after.snapshot.kind == snapshot.IMAGE
+        image = after.snapshot.kind is StageKind.IMAGE
         recipes = self._recipes_of(after.snapshot) if by_change[REMOVED] and not to_worktree else []
         copied = self._copied(before, recipes) if recipes else None
         return HopEvidence(
@@ -78,7 +77,7 @@ class EvidenceCollector:
             copied,
             self._off("core.fileMode") if to_worktree and by_change[MODE] else "",
             self._off("core.symlinks") if to_worktree and by_change[TYPE] else "",
-            self._now() if before.snapshot.kind == snapshot.WORKTREE else {},
+            self._now() if before.snapshot.kind is StageKind.WORKTREE else {},
             _doubts(recipes) if image else {},
         )
 
@@ -131,13 +130,13 @@ class EvidenceCollector:
 
     def _drops(self, before: HopSide, after: Snapshot, removed: AbstractSet[bytes]) -> dict[bytes, str]:
         """The ignore rules that explain why some paths did not arrive."""
-        if not removed or after.kind not in {snapshot.ARCHIVE, snapshot.IMAGE}:
+        if not removed or after.kind not in {StageKind.ARCHIVE, StageKind.IMAGE}:
             return {}
         read = file_reader(before)
         try:
-            if after.kind == snapshot.ARCHIVE:
+            if after.kind is StageKind.ARCHIVE:
                 has_git = (
-                    before.snapshot.kind in {snapshot.COMMIT, snapshot.INDEX, snapshot.WORKTREE} and not self._prefix
+                    before.snapshot.kind in {StageKind.COMMIT, StageKind.INDEX, StageKind.WORKTREE} and not self._prefix
                 )
                 ignore_rules = gcloud.GcloudIgnoreRules(read, has_git=has_git)
                 rules: dict[bytes, IgnoreRule | None] = {
@@ -160,7 +159,7 @@ class EvidenceCollector:
     def _exported(self, before: Snapshot, removed: AbstractSet[bytes]) -> dict[bytes, str] | None:
         """What `git archive` makes of the commit; None where no attribute can be at work."""
         attributes = any(path.rpartition(b"/")[2] == b".gitattributes" for path in before.manifest.entries)
-        if not removed or not attributes or self._repository is None or before.kind != snapshot.COMMIT:
+        if not removed or not attributes or self._repository is None or before.kind is not StageKind.COMMIT:
             return None
         digests: dict[bytes, str] = {}
         child = self._repository.exported(before.commit)
@@ -203,7 +202,7 @@ class EvidenceCollector:
 
     def _rows_of(self, before: Snapshot) -> list[git.GitEntry]:
         assert self._repository is not None
-        if before.kind == snapshot.INDEX:
+        if before.kind is StageKind.INDEX:
             return self._repository.index_rows()
         return self._repository.tree(before.commit).rows
 

@@ -15,9 +15,8 @@ from buildguard.docker import sandbox as cells
 from buildguard.docker.image_stage import ImageEntry, ImageFiles
 from buildguard.project.request import CheckRequest, may_pull
 from buildguard.stages import manifest as manifests
-from buildguard.stages import snapshot
 from buildguard.stages.manifest import Extras, Manifest, ManifestEntry
-from buildguard.stages.snapshot import Snapshot
+from buildguard.stages.snapshot import Snapshot, StageKind
 from buildguard.stages.stage import EntryKind
 
 _MODES = {EntryKind.FILE: manifests.FILE, EntryKind.EXECUTABLE: manifests.EXECUTABLE, EntryKind.LINK: manifests.LINK}
@@ -65,7 +64,7 @@ class ImageSnapshotter:
         notes = (f"the project lies in {', '.join(located.roots)}, by {located.reported_by}",)
         return Snapshot(
             self._text,
-            snapshot.IMAGE,
+            StageKind.IMAGE,
             Manifest(entries, Extras(special=special)),
             notes,
             tuple(unproven),

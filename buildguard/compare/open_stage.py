@@ -12,9 +12,8 @@ from buildguard.diagnostic import Unproven
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import config as configs
 from buildguard.project.config import config_files
-from buildguard.stages import snapshot
 from buildguard.stages.git_objects import GitStage
-from buildguard.stages.snapshot import Snapshotter
+from buildguard.stages.snapshot import Snapshot, Snapshotter, StageKind
 from buildguard.system import git
 
 _BUILD = "build:"
@@ -124,15 +123,15 @@ def _open_other(cwd: Path, text: str, prefix: bytes, where: CloudLocation, proje
     return OpenStage(ManifestSnapshotter(text, file) if kind == "manifest" else ArchiveSnapshotter(text, file))
 
 
-def take_snapshot(stage: Snapshotter, name: str) -> snapshot.Snapshot:
+def take_snapshot(stage: Snapshotter, name: str) -> Snapshot:
     """The snapshot of a stage; nothing seen is nothing proven, and what cannot be read has no differences."""
     from buildguard.stages.manifest import Manifest
 
     try:
         seen = stage.snapshot()
     except UnprovenError as error:
-        return snapshot.Snapshot(
-            name, snapshot.UNREAD, Manifest([]), unproven=(Unproven(None, None, f"{name}: {error.words}"),)
+        return Snapshot(
+            name, StageKind.UNREAD, Manifest([]), unproven=(Unproven(None, None, f"{name}: {error.words}"),)
         )
     if seen.manifest.entries or seen.unproven or seen.damaged:
         return seen

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule, parents
-from buildguard.project.upload import _target, select_uploaded
+from buildguard.project.upload import link_target, select_uploaded
 from buildguard.remote.source_names import SUFFIXES
 from buildguard.stages.manifest import EXECUTABLE, LINK, Manifest, ManifestEntry, fold_path
 from buildguard.stages.snapshot import Snapshot
@@ -107,7 +107,7 @@ def _link_risks(sent: Mapping[bytes, ManifestEntry], copied: frozenset[bytes]) -
     for path, entry in sent.items():
         if entry.mode != LINK:
             continue
-        target = _target(os.fsdecode(path), entry)
+        target = link_target(os.fsdecode(path), entry)
         if not target:
             yield UploadRisk(
                 "symlink", path, f"leads out of what is sent, to {os.fsdecode(entry.text)}: it will dangle"

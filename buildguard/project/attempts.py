@@ -1,4 +1,4 @@
-"""What the ledger of this machine says of the deploys of a repository."""
+"""The deploys of a repository that the ledger of this machine records."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from buildguard.system import git
 
 
 def ledger_path(repository: git.Repository) -> Path:
-    """Where a repository's ledger lies: in the git folder that all its worktrees share."""
+    """The file of a repository's ledger, in the git folder that all its worktrees share."""
     return git.git_folder(repository, "objects").parent / ledgers.NAME
 
 
 class DeployHistory(NamedTuple):
-    """What `history` returns: runs, the oldest first; how many files changed since the run before (-1: nobody can tell)."""
+    """Runs, the oldest first; the number of files that changed since the run before, None where it is unknown; notes."""
 
     runs: tuple[tuple[LedgerLine, ...], ...]
-    changed: tuple[int, ...]
+    changed: tuple[int | None, ...]
     notes: tuple[str, ...]
 
 
 def local_history(cwd: Path) -> DeployHistory | None:
-    """What this machine's own ledger says; None where no deploy was ever made here."""
+    """The history in this machine's own ledger; None where it is empty or missing."""
     repository = git.repository_of(cwd)
     if repository is None:
         return None
@@ -35,18 +35,18 @@ def local_history(cwd: Path) -> DeployHistory | None:
 
 
 def attempts_of(repository: git.Repository, lines: list[LedgerLine], notes: list[str]) -> DeployHistory:
-    """Lines of the ledger as runs, with how many files changed between each two."""
+    """Group lines of the ledger by run, with the number of files that changed between each two."""
     runs = ledgers.group_runs(ledgers.merge_lines(lines))
     commits = [run[0].commit for run in runs]
     changed = [_count_changed(repository, *pair) for pair in pairwise(["", *commits])]
     return DeployHistory(tuple(map(tuple, runs)), tuple(changed), tuple(notes))
 
 
-def _count_changed(repository: git.Repository, before: str, after: str) -> int:
-    """How many files differ between two commits; -1 where one of them is not here."""
+def _count_changed(repository: git.Repository, before: str, after: str) -> int | None:
+    """The number of files that differ between two commits; None where one of them is missing."""
     if before == after:
         return 0
     try:
-        return repository.number_changed(before, after) if before else -1
+        return repository.number_changed(before, after) if before else None
     except UnprovenError:
-        return -1
+        return None

@@ -20,7 +20,7 @@ def select_uploaded(
     sent, dropped = [], []
     for path, entry in entries.items():
         text = os.fsdecode(path)
-        to_folder = entry.mode == LINK and _target(text, entry) in folders
+        to_folder = entry.mode == LINK and link_target(text, entry) in folders
         rule = rules.drops(text, is_folder=to_folder or entry.mode == SUBMODULE)
         if rule is not None:
             dropped.append((entry, rule))
@@ -29,8 +29,8 @@ def select_uploaded(
     return sent, dropped
 
 
-def _target(path: str, entry: ManifestEntry) -> str:
-    """Where a link leads, as a path of the project; empty for out of it."""
+def link_target(path: str, entry: ManifestEntry) -> str:
+    """The path of the project that a symbolic link points to, empty for one outside of it."""
     text = os.fsdecode(entry.text)
     joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
     return "" if text.startswith("/") or joined.startswith("..") else joined

@@ -9,10 +9,9 @@ from pathlib import Path
 from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
-from buildguard.stages import snapshot
 from buildguard.stages.archives import reader as archives
 from buildguard.stages.filesystem import read_file
-from buildguard.stages.snapshot import MOST_KEPT, Snapshot
+from buildguard.stages.snapshot import MOST_KEPT, Snapshot, StageKind
 
 
 class ArchiveSnapshotter:
@@ -30,7 +29,7 @@ class ArchiveSnapshotter:
         digests = (("file", f"sha256:{contents.file_digest}"), ("tar", f"sha256:{contents.digest}"))
         return Snapshot(
             self._name,
-            snapshot.ARCHIVE,
+            StageKind.ARCHIVE,
             contents.manifest,
             digests=digests,
             commit=contents.comment if _is_id(contents.comment) else "",
@@ -70,7 +69,7 @@ class ManifestSnapshotter:
             raise UnprovenError(f"{self._file}: {data.reason}")
         manifest = manifests.parse(data, str(self._file))
         notes = ("it tells contents only, neither modes nor links",) if manifest.contents_only else ()
-        return Snapshot(self._name, snapshot.MANIFEST, manifest, notes)
+        return Snapshot(self._name, StageKind.MANIFEST, manifest, notes)
 
     def originals(self, paths: Iterable[bytes]) -> dict[bytes, bytes | UnreadableFile]:
         """None of them."""

@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 from buildguard.diagnostic import Unproven, UnreadableFile, display_path
 from buildguard.stages import manifest as manifests
-from buildguard.stages import snapshot
 from buildguard.stages.filesystem import read_file
 from buildguard.stages.hashing import hash_files
 from buildguard.stages.manifest import Extras, Manifest, ManifestEntry
-from buildguard.stages.snapshot import MOST_KEPT, Snapshot
+from buildguard.stages.snapshot import MOST_KEPT, Snapshot, StageKind
 from buildguard.system import git
 
 
@@ -41,7 +40,7 @@ class DiskSnapshotter:
         """
         self._brief = brief
         self._name = name
-        self._kind = snapshot.WORKTREE if listing is not None else snapshot.FOLDER
+        self._kind = StageKind.WORKTREE if listing is not None else StageKind.FOLDER
         self._prefix = prefix
         self._base = os.fsencode(root) + b"/"
         self._listing = listing

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from buildguard.diagnostic import Unproven, UnreadableFile, display_path
-from buildguard.stages import lfs, snapshot
+from buildguard.stages import lfs
 from buildguard.stages import manifest as manifests
 from buildguard.stages.git_objects import GitStage
 from buildguard.stages.manifest import Manifest
-from buildguard.stages.snapshot import Snapshot
+from buildguard.stages.snapshot import Snapshot, StageKind
 from buildguard.system import git
 
 
@@ -44,7 +44,7 @@ class GitSnapshotter:
             entries.append(manifests.of_bytes(self._below(row), mode, blob, row.oid))
         closed = tuple(path[len(self._prefix) :] + b"/" for path in self.stage.closed if path.startswith(self._prefix))
         notes = tuple(f"{display_path(path)}: a submodule whose files are not here" for path in closed)
-        kind = snapshot.INDEX if self.stage.commit is None else snapshot.COMMIT
+        kind = StageKind.INDEX if self.stage.commit is None else StageKind.COMMIT
         return Snapshot(
             self.stage.name,
             kind,
@@ -91,7 +91,7 @@ class GitSnapshotter:
 
 def _mark(path: bytes, content: bytes) -> str:
     """What a committed file looks like that will surprise somebody on Linux."""
-    if lfs.is_pointer(content) is not None:
+    if lfs.parse_pointer(content) is not None:
         return "lfs"
     script = content.startswith(b"#!") or path.endswith((b".sh", b".bash"))
     return "crlf" if script and b"\r\n" in content else ""

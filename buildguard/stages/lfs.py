@@ -9,7 +9,7 @@ _POINTER = re.compile(
 )
 
 
-def is_pointer(content: bytes) -> tuple[str, int] | None:
+def parse_pointer(content: bytes) -> tuple[str, int] | None:
     """The SHA-256 and size that a Git LFS pointer stands for; None for anything else."""
     match = _POINTER.match(content[:1024])
     return (match[1].decode("ascii"), int(match[2])) if match else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from buildguard.diagnostic import Unproven, UnreadableFile
@@ -21,15 +22,29 @@ class Snapshotter(Protocol):
         """The content of some of its entries as it lies there: a link's text, not what it leads to."""
 
 
-COMMIT, INDEX, WORKTREE, FOLDER = "commit", "index", "worktree", "folder"
-ARCHIVE, WORKSPACE, IMAGE, MANIFEST, UNREAD = "archive", "workspace", "image", "manifest", "unread"
-IN_GIT = frozenset({COMMIT, INDEX})
+class StageKind(StrEnum):
+    """What a stage is; `UNREAD` is one that could not be read at all."""
+
+    COMMIT = "commit"
+    INDEX = "index"
+    WORKTREE = "worktree"
+    FOLDER = "folder"
+    ARCHIVE = "archive"
+    WORKSPACE = "workspace"
+    IMAGE = "image"
+    MANIFEST = "manifest"
+    UNREAD = "unread"
+
+    @property
+    def in_git(self) -> bool:
+        """Whether its contents are git objects."""
+        return self in {StageKind.COMMIT, StageKind.INDEX}
 
 
 class Snapshot(NamedTuple):
     """A manifest as it was seen at a stage.
 
-    `stage` is its name as it was given, `kind` one of those above. `unproven` is what lies there and could not be looked
+    `stage` is its name as it was given, `unproven` is what lies there and could not be looked
     at, `closed` the folders (each with its final `/`) that it says nothing about. `commit` is the commit's full id, `digests` what else is known of the
     stage as a whole (an archive's file and the tar inside it), `marks` the committed files that are no trouble in git and
     some later: "crlf" for a script with Windows line ends, "lfs" for a pointer in place of a content. `dockerfile` is the one that an
@@ -38,7 +53,7 @@ class Snapshot(NamedTuple):
     """
 
     stage: str
-    kind: str
+    kind: StageKind
     manifest: Manifest
     notes: tuple[str, ...] = ()
     unproven: tuple[Unproven, ...] = ()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from buildguard.diagnostic import UnreadableFile
 
 
-class EntryKind(Enum):
+class EntryKind(StrEnum):
     """What an entry is."""
 
     FILE = "file"

@@ -59,7 +59,7 @@ def _in_lfs(repository: git.Repository, rows: Mapping[bytes, git.GitEntry]) -> I
 
 
 def _is_pointed_at(content: bytes, pointer: bytes) -> bool:
-    return lfs.is_pointer(pointer) == (hashlib.sha256(content).hexdigest(), len(content))
+    return lfs.parse_pointer(pointer) == (hashlib.sha256(content).hexdigest(), len(content))
 
 
 def _is_edited(repository: git.Repository, row: git.GitEntry) -> bool:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildguard.compare import difference
-from buildguard.stages import snapshot
 from buildguard.stages.archives import reader
 from buildguard.stages.filesystem_snapshot import DiskSnapshotter
-from buildguard.stages.snapshot import Snapshot
+from buildguard.stages.snapshot import Snapshot, StageKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,7 +165,7 @@ def of_tar(root: Path) -> Snapshot:
     file = root.with_suffix(".tar")
     with tarfile.open(file, "w", format=tarfile.GNU_FORMAT) as tar:
         tar.add(root, "")
-    return Snapshot("tar:x", snapshot.ARCHIVE, reader.read(file).manifest)
+    return Snapshot("tar:x", StageKind.ARCHIVE, reader.read(file).manifest)
 
 
 def judged(before: Snapshot, after: Snapshot) -> bool:

@@ -12,9 +12,8 @@ import pytest
 from buildguard.compare import causes, difference, hop_notes
 from buildguard.compare.difference import HopEvidence
 from buildguard.diagnostic import Unproven
-from buildguard.stages import snapshot
 from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, SUBMODULE, Extras, Manifest, ManifestEntry, of_bytes
-from buildguard.stages.snapshot import Snapshot
+from buildguard.stages.snapshot import Snapshot, StageKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +23,7 @@ _ID = b"1" * 40
 
 def _snapshot(
     files: Mapping[str, bytes | tuple[str, bytes]],
-    kind: str = snapshot.ARCHIVE,
+    kind: StageKind = StageKind.ARCHIVE,
     *,
     extras: Extras = Extras(),  # noqa: B008
     contents_only: bool = False,
@@ -113,7 +112,7 @@ def test_names_that_a_disk_does_not_tell_apart() -> None:
 
 
 def test_what_somebody_dropped() -> None:
-    before, after = _snapshot({"a.py": b"x", "a.txt": b"y"}, snapshot.COMMIT), _snapshot({})
+    before, after = _snapshot({"a.py": b"x", "a.txt": b"y"}, StageKind.COMMIT), _snapshot({})
     drops = {b"a.py": ".gcloudignore:1: *", b"a.txt": ".gcloudignore:1: *"}
     words = "dropped by .gcloudignore:1: *"
 
@@ -140,8 +139,8 @@ def test_what_somebody_dropped() -> None:
 
 def test_what_an_image_lacks_or_has_more() -> None:
     before, image = (
-        _snapshot({"a.py": b"x", "b.txt": b"y"}, snapshot.COMMIT),
-        _snapshot({"c.py": b"1", "d.txt": b"2"}, snapshot.IMAGE),
+        _snapshot({"a.py": b"x", "b.txt": b"y"}, StageKind.COMMIT),
+        _snapshot({"c.py": b"1", "d.txt": b"2"}, StageKind.IMAGE),
     )
 
     found = _told(before, image, copied=frozenset({b"a.py"}))
@@ -156,17 +155,17 @@ def test_what_an_image_lacks_or_has_more() -> None:
     assert (archive["b.txt"][2:], archive["d.txt"][3]) == (("not in archive", True), True)
 
 
-@pytest.mark.parametrize("kind", [snapshot.COMMIT, snapshot.INDEX, snapshot.FOLDER])
-def test_what_somebody_edits(kind: str) -> None:
-    before, after = _snapshot({"a": b"x", "b": b"x1"}, kind), _snapshot({"c": b"z", "b": b"x2"}, snapshot.WORKTREE)
+@pytest.mark.parametrize("kind", [StageKind.COMMIT, StageKind.INDEX, StageKind.FOLDER])
+def test_what_somebody_edits(kind: StageKind) -> None:
+    before, after = _snapshot({"a": b"x", "b": b"x1"}, kind), _snapshot({"c": b"z", "b": b"x2"}, StageKind.WORKTREE)
 
     found = _told(before, after)
 
-    edited = kind != snapshot.FOLDER
+    edited = kind is not StageKind.FOLDER
     assert {row[1] for row in found.values()} == {causes.LOCAL_EDIT if edited else causes.CONTENT}
     assert found["a"][2] == ("deleted in the working tree" if edited else "not in worktree")
     assert found["c"][2] == (f"not in {kind}" if edited else "only in worktree")
-    assert {row[1] for row in _told(before, after._replace(kind=snapshot.ARCHIVE)).values()} == {causes.CONTENT}
+    assert {row[1] for row in _told(before, after._replace(kind=StageKind.ARCHIVE)).values()} == {causes.CONTENT}
     back = _told(after, before, committed={b"b": before.manifest.entries[b"b"].blob})
     assert back["b"][1] == causes.LOCAL_EDIT
     assert back["b"][2].startswith(f"{kind} is as committed, worktree was edited\n")
@@ -191,7 +190,7 @@ def test_what_is_older() -> None:
 
 
 def test_what_git_filters() -> None:
-    before, after = _snapshot({"a": b"x\n"}, snapshot.COMMIT), _snapshot({"a": b"x\r\n"}, snapshot.WORKTREE)
+    before, after = _snapshot({"a": b"x\n"}, StageKind.COMMIT), _snapshot({"a": b"x\r\n"}, StageKind.WORKTREE)
     blob = before.manifest.entries[b"a"].blob
 
     bare = _told(before, after, filtered={b"a": (blob, "autocrlf")})
@@ -209,7 +208,7 @@ def test_what_nobody_could_look_at_is_no_row() -> None:
     assert _told(before, _snapshot({}, unproven=("a",))).keys() == {"d", "abc"}
     assert _told(before, _snapshot({}, unproven=("a/b/c", "d"))).keys() == {"abc"}
     assert _told(_snapshot({}, unproven=("ab",)), before).keys() == {"a/b/c", "d", "abc"}
-    assert _told(before, _snapshot({}, snapshot.UNREAD)) == {}
+    assert _told(before, _snapshot({}, StageKind.UNREAD)) == {}
 
 
 def test_what_a_stage_has_no_words_for() -> None:
@@ -238,7 +237,7 @@ def test_notes_tell_what_git_does_not_record() -> None:
         {}, extras=Extras(folders=many, special={b"p": "fifo"}, modes={b"a": 0o644, b"b": 0o644, b"c": 0o755})
     )
     other = _snapshot(
-        {}, snapshot.FOLDER,
+        {}, StageKind.FOLDER,
         extras=Extras(folders=frozenset({b"g"}), special={b"q": "socket"}, modes={b"a": 0o600, b"b": 0o755, b"c": 0o700},
                       twins={b"t": b"u"}, whole=True),
     )  # fmt: skip
@@ -259,9 +258,9 @@ def test_notes_tell_what_git_does_not_record() -> None:
 
 
 def test_what_is_carried_on_and_what_is_undone() -> None:
-    commit = _snapshot({"a": b"x\n", "b": b"y\n", "c": b"z\n", "d": b"w\n"}, snapshot.COMMIT)
+    commit = _snapshot({"a": b"x\n", "b": b"y\n", "c": b"z\n", "d": b"w\n"}, StageKind.COMMIT)
     crlf = {"a": b"x\r\n", "b": b"y\r\n", "c": b"z\r\n", "d": b"w\r\n"}
-    worktree = _snapshot(crlf, snapshot.WORKTREE)
+    worktree = _snapshot(crlf, StageKind.WORKTREE)
     archive = _snapshot({"a": b"x\r\n", "b": b"y\n", "c": b"other\n"})
     filtered = {path: (one.blob, "autocrlf") for path, one in commit.manifest.entries.items()}
     first = difference.explain_differences(
@@ -292,14 +291,14 @@ def _pointer(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("was", "now", "kind", "finding"),
     [
-        (_pointer(b"large"), b"large", snapshot.WORKTREE, False),
-        (_pointer(b"large"), b"large", snapshot.ARCHIVE, True),
-        (_pointer(b"large"), b"other", snapshot.WORKTREE, True),
-        (b"large", _pointer(b"large"), snapshot.WORKTREE, True),
+        (_pointer(b"large"), b"large", StageKind.WORKTREE, False),
+        (_pointer(b"large"), b"large", StageKind.ARCHIVE, True),
+        (_pointer(b"large"), b"other", StageKind.WORKTREE, True),
+        (b"large", _pointer(b"large"), StageKind.WORKTREE, True),
     ],
 )
-def test_a_pointer_and_the_content_that_it_means(was: bytes, now: bytes, kind: str, finding: bool) -> None:
-    before, after = _snapshot({"a": was}, snapshot.COMMIT), _snapshot({"a": now}, kind)
+def test_a_pointer_and_the_content_that_it_means(was: bytes, now: bytes, kind: StageKind, finding: bool) -> None:
+    before, after = _snapshot({"a": was}, StageKind.COMMIT), _snapshot({"a": now}, kind)
 
     found = difference.explain_differences(
         difference.find_differences(before, after), before, after, HopEvidence(before={b"a": was}, after={b"a": now})
@@ -367,10 +366,10 @@ def test_notes_of_six_names_and_of_other_people_s_bits() -> None:
 
 def test_only_the_row_of_the_path_is_undone() -> None:
     """Through four stages: the worktree is neither the first hop nor the only one with rows."""
-    index = _snapshot({"0": b"0", "a": b"x\n", "b": b"y\n", "new": b"1", "e": b"e\n", "no.txt": b"n"}, snapshot.INDEX)
-    commit = _snapshot({"0": b"0", "a": b"old", "b": b"y\n", "e": b"old", "no.txt": b"n"}, snapshot.COMMIT)
-    worktree = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"y\r\n", "e": b"x\n"}, snapshot.WORKTREE)
-    folder = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"x\n", "e": b"x\n"}, snapshot.FOLDER)
+    index = _snapshot({"0": b"0", "a": b"x\n", "b": b"y\n", "new": b"1", "e": b"e\n", "no.txt": b"n"}, StageKind.INDEX)
+    commit = _snapshot({"0": b"0", "a": b"old", "b": b"y\n", "e": b"old", "no.txt": b"n"}, StageKind.COMMIT)
+    worktree = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"y\r\n", "e": b"x\n"}, StageKind.WORKTREE)
+    folder = _snapshot({"0": b"1", "a": b"x\r\n", "b": b"x\n", "e": b"x\n"}, StageKind.FOLDER)
     archive = _snapshot({"0": b"1", "a": b"x\n", "b": b"y\r\n", "e": b"x\n", "no.txt": b"n"})
     filtered = {path: (one.blob, "autocrlf") for path, one in index.manifest.entries.items() if path in {b"a", b"b"}}
     hops = []

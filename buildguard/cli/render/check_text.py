@@ -12,7 +12,7 @@ import click
 
 from buildguard.check.result import CheckReport, ImageReport, TargetRow
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, count, escape_text, shorten_digests, unproven_line
-from buildguard.stages.snapshot import WORKSPACE
+from buildguard.stages.snapshot import StageKind
 
 if TYPE_CHECKING:
     from buildguard.compare.chain import Chain
@@ -184,7 +184,7 @@ def _chain(report: CheckReport, chain: Chain) -> list[str]:
 
     stages = " → ".join(escape_text(shorten_digests(snapshot.stage)) for snapshot in chain.snapshots)
     words = ""
-    if chain.snapshots[-1].kind != WORKSPACE:
+    if chain.snapshots[-1].kind is not StageKind.WORKSPACE:
         words = "; what lay in the build was not seen"
     elif report.rejected_files and all(hop.identical for hop in chain.hops):
         words = ": what is refused is the code as it was written, and not damage on its way"

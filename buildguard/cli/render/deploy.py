@@ -151,7 +151,11 @@ def rollback_text(result: RollbackResult) -> str:
 def history_json(history: DeployHistory) -> str:
     """Every line of the ledger, by run."""
     run_objects = [
-        {"run": run[0].run, "changed_files": changed, "lines": [line._asdict() for line in run]}
+        {
+            "run": run[0].run,
+            "changed_files": -1 if changed is None else changed,
+            "lines": [line._asdict() for line in run],
+        }
         for run, changed in zip(history.runs, history.changed, strict=True)
     ]
     return json.dumps({"schema": 1, "runs": run_objects, "notes": list(history.notes)}, indent=1) + "\n"
@@ -176,7 +180,7 @@ def _table(history: DeployHistory) -> Iterator[str]:
         verdict = "stopped" if ledgers.find_stopping_step(list(run)) else run[-1].verdict
         good += verdict == ledgers.OK
         what = escape_text(shorten_digests(str(last.evidence.get("words", ""))[:100]))
-        files = "" if changed < 0 else "nothing" if not changed else count(changed, "file")
+        files = "" if changed is None else "nothing" if not changed else count(changed, "file")
         yield (
             f"{last.at[:19]:<20} {escape_text(_service(last, several=several)):<14} {last.commit[:8]:<9} {files:<8} {last.builder:<6}"
             f" {last.step:<13} {verdict:<9} {what}"

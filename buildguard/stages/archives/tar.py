@@ -7,7 +7,7 @@ end silently on damage and drop what they do not understand. Whatever two good p
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from enum import Enum
+from enum import StrEnum
 from itertools import chain
 from typing import NamedTuple, NoReturn
 
@@ -22,7 +22,7 @@ _LARGEST_NUMBER = 1 << 62
 _OVERFLOW = 8**11  # from here on a size does not fit a header's eleven digits
 
 
-class MemberKind(Enum):
+class MemberKind(StrEnum):
     """What a member of an archive is."""
 
     FILE = "file"
