@@ -14,9 +14,9 @@ from buildguard.compare.build_stage import BuildSnapshotter, WorkspaceSnapshotte
 from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_build import BuildStatus, Provenance
-from buildguard.stages import snapshot
 from buildguard.stages.archives import reader
 from buildguard.stages.manifest import FILE, Manifest, blob_id, of_bytes
+from buildguard.stages.snapshot import StageKind
 from tests.compare.damage import write
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def test_the_digest_of_the_guard_step_proves_the_entries_of_the_archive(
 
     seen = stage.snapshot()
 
-    assert (seen.kind, sorted(seen.manifest.entries)) == (snapshot.WORKSPACE, [b"a.py", b"b.txt"])
+    assert (seen.kind, sorted(seen.manifest.entries)) == (StageKind.WORKSPACE, [b"a.py", b"b.txt"])
     assert seen.digests[0] == ("fetched", _PROVENANCE.url)
     assert isinstance(stage.originals([b"a.py"])[b"a.py"], UnreadableFile)
 

@@ -14,8 +14,8 @@ from buildguard.docker import client, images, sandbox
 from buildguard.docker.image_stage import ImageEntry
 from buildguard.docker.images import Image
 from buildguard.errors import UsageError
-from buildguard.stages import snapshot
 from buildguard.stages.manifest import EXECUTABLE, FILE, LINK
+from buildguard.stages.snapshot import StageKind
 from buildguard.stages.stage import EntryKind
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageSnapshotter:
 def test_entries_have_the_paths_of_the_project(stage: ImageSnapshotter) -> None:
     seen = stage.snapshot()
 
-    assert (seen.kind, seen.digests) == (snapshot.IMAGE, (("image", "sha256:1"),))
+    assert (seen.kind, seen.digests) == (StageKind.IMAGE, (("image", "sha256:1"),))
     assert {path: entry.mode for path, entry in seen.manifest.entries.items()} == {
         b"a.py": FILE,
         b"run": EXECUTABLE,

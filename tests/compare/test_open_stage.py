@@ -8,7 +8,7 @@ import pytest
 
 from buildguard.compare.open_stage import CloudLocation, open_stages, take_snapshot
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.stages import snapshot
+from buildguard.stages.snapshot import StageKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -38,7 +38,7 @@ def test_each_name_opens_its_kind(repository: Callable[..., Project]) -> None:
     kinds = [_kind(project.path, text) for text in ("commit:", "commit:HEAD", "index:", "dir:.", ".", "sent.tar")]
 
     assert kinds == ["commit", "commit", "index", "worktree", "worktree", "archive"]
-    assert _kind(project.path, "tar:sent.tar") == snapshot.ARCHIVE
+    assert _kind(project.path, "tar:sent.tar") == StageKind.ARCHIVE
 
 
 def test_git_stages_are_narrowed_to_the_folder_beside_them(repository: Callable[..., Project]) -> None:
@@ -71,7 +71,7 @@ def test_a_commit_needs_a_repository(tmp_path: Path) -> None:
 def test_a_stage_that_cannot_be_read_is_unproven_and_has_no_files(tmp_path: Path) -> None:
     unread = take_snapshot(_LostStage(), "tar:gone.tgz")
 
-    assert (unread.kind, len(unread.manifest.entries)) == (snapshot.UNREAD, 0)
+    assert (unread.kind, len(unread.manifest.entries)) == (StageKind.UNREAD, 0)
     assert [item.reason for item in unread.unproven] == ["tar:gone.tgz: it was deleted; fetch it"]
     empty = take_snapshot(open_stages(tmp_path, ["dir:."])[0].stage, "dir:.")
     assert [item.reason for item in empty.unproven] == ["there is nothing in dir:."]

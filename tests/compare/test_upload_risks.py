@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildguard.compare.upload_risks import UploadPlan, plan_upload
-from buildguard.stages import snapshot
 from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, Extras, Manifest, of_bytes
-from buildguard.stages.snapshot import Snapshot
+from buildguard.stages.snapshot import Snapshot, StageKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +26,7 @@ def _plan(
     extras: Extras = Extras(),  # noqa: B008
     marks: Mapping[bytes, str] = {},
 ) -> UploadPlan:
-    committed = Snapshot("commit:HEAD", snapshot.COMMIT, _manifest(files), marks=marks)
+    committed = Snapshot("commit:HEAD", StageKind.COMMIT, _manifest(files), marks=marks)
     recipe = ("Dockerfile", "", frozenset(path.encode() for path in copied))
     here = _manifest(files if worktree is None else worktree, extras)
     return plan_upload(committed, here, lambda name: files.get(name, (FILE, None))[1], [recipe], has_git=True)
@@ -104,7 +103,7 @@ def test_names_sizes_and_modes() -> None:
 
 def test_a_large_file_is_sent_with_every_build() -> None:
     files: _Files = {"a.bin": (FILE, b"x")}
-    committed = Snapshot("commit:HEAD", snapshot.COMMIT, _manifest(files))
+    committed = Snapshot("commit:HEAD", StageKind.COMMIT, _manifest(files))
     large = committed.manifest.entries[b"a.bin"]._replace(size=51 << 20)
     committed = committed._replace(manifest=Manifest([large]))
 

@@ -16,9 +16,8 @@ from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_build import BuildStatus, Provenance
 from buildguard.gcp.storage import ChangedError, ObjectHashes, StoredObject
 from buildguard.project.config import CloudTable, Config
-from buildguard.stages import snapshot
 from buildguard.stages.manifest import FILE, Manifest, of_bytes
-from buildguard.stages.snapshot import Snapshot
+from buildguard.stages.snapshot import Snapshot, StageKind
 from tests.deploy.plans import IMAGE, prepared
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ def test_an_image_without_a_digest_proves_nothing(monkeypatch: pytest.MonkeyPatc
 def _chain(files: dict[str, bytes], in_image: dict[str, bytes], *unproven: str) -> Chain:
     before, after = (
         Snapshot(kind, kind, Manifest([of_bytes(path.encode(), FILE, data) for path, data in several.items()]))
-        for kind, several in ((snapshot.COMMIT, files), (snapshot.IMAGE, in_image))
+        for kind, several in ((StageKind.COMMIT, files), (StageKind.IMAGE, in_image))
     )
     after = after._replace(unproven=tuple(Unproven(path, None, "cannot be read") for path in unproven))
     rows: tuple[Difference, ...] = tuple(find_differences(before, after))

@@ -7,7 +7,6 @@ import pytest
 from buildguard.project import yaml
 from buildguard.project.yaml import InvalidYamlError
 
-
 _MANY_ALIASES = b"a0: &a0 [x, x]\n" + b"".join(
     b"a%d: &a%d [%b]\n" % (at, at, b", ".join([b"*a%d" % (at - 1)] * 9)) for at in range(1, 8)
 )
