@@ -10,10 +10,10 @@ from typing import NamedTuple
 from buildguard.check.context import Job, image_of
 from buildguard.check.targets import TargetShare
 from buildguard.compare.build_stage import WorkspaceSnapshotter
-from buildguard.compare.causes import CONTENT, TRUNCATED
+from buildguard.compare.causes import CauseKind
 from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.diff import compare_hops
-from buildguard.compare.difference import CHANGED, CODES, Difference
+from buildguard.compare.difference import CODES, ChangeKind, Difference
 from buildguard.compare.evidence import EvidenceCollector, HopSide
 from buildguard.compare.open_stage import open_stages, take_snapshot
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path, shorten_digests
@@ -308,7 +308,9 @@ def _mark_hop(hop: Hop, why: str) -> Hop:
     if hop.findings:
         return hop._replace(notes=(*hop.notes, why))
     cut = "size" in why
-    other = Difference(hop.after.stage.encode(), CHANGED, TRUNCATED if cut else CONTENT, why)
+    other = Difference(
+        hop.after.stage.encode(), ChangeKind.CHANGED, CauseKind.TRUNCATED if cut else CauseKind.CONTENT, why
+    )
     return hop._replace(differences=(*hop.differences, other))
 
 

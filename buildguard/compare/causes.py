@@ -10,30 +10,11 @@ import difflib
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from typing import NamedTuple
 
 from buildguard.diagnostic import escape_text
 from buildguard.stages.lfs import parse_pointer
-
-LINE_ENDINGS = "line-endings"
-BOM = "bom"
-TRANSCODED = "transcoded"
-FINAL_NEWLINE = "final-newline"
-TRUNCATED = "truncated"
-BIT_FLIP = "bit-flip"
-STALE = "stale"
-LOCAL_EDIT = "local-edit"
-LFS_POINTER = "lfs-pointer"
-KEYWORD_EXPANSION = "keyword-expansion"
-IGNORED = "ignored"
-EXPORT_IGNORE = "export-ignore"
-NAME_NORMALIZATION = "name-normalization"
-CASE_COLLISION = "case-collision"
-MODE = "mode"
-SYMLINK_REPLACED = "symlink-replaced"
-MOVED = "moved"
-CONTENT = "content"
-DAMAGED = "damaged-object"
 
 _UTF8_BOM = b"\xef\xbb\xbf"
 _LARGEST_TEXT = 16 << 20  # what is larger is compared byte by byte only
@@ -59,10 +40,34 @@ _UNMARKED = (
 )
 
 
-class Cause(NamedTuple):
-    """The name of a cause, and what shows it."""
+class CauseKind(StrEnum):
+    """Why a path differs between two stages; `CONTENT` where nothing more specific is known."""
 
-    name: str
+    LINE_ENDINGS = "line-endings"
+    BOM = "bom"
+    TRANSCODED = "transcoded"
+    FINAL_NEWLINE = "final-newline"
+    TRUNCATED = "truncated"
+    BIT_FLIP = "bit-flip"
+    STALE = "stale"
+    LOCAL_EDIT = "local-edit"
+    LFS_POINTER = "lfs-pointer"
+    KEYWORD_EXPANSION = "keyword-expansion"
+    IGNORED = "ignored"
+    EXPORT_IGNORE = "export-ignore"
+    NAME_NORMALIZATION = "name-normalization"
+    CASE_COLLISION = "case-collision"
+    MODE = "mode"
+    SYMLINK_REPLACED = "symlink-replaced"
+    MOVED = "moved"
+    CONTENT = "content"
+    DAMAGED = "damaged-object"
+
+
+class Cause(NamedTuple):
+    """A cause, and the evidence for it."""
+
+    name: CauseKind
     evidence: str
 
 
@@ -72,7 +77,7 @@ def find_cause(before: bytes, after: bytes) -> Cause:
         cause = detector(before, after)
         if cause is not None:
             return cause
-    return Cause(CONTENT, _diff(before, after))
+    return Cause(CauseKind.CONTENT, _diff(before, after))
 
 
 def _lfs_pointer(before: bytes, after: bytes) -> Cause | None:
@@ -85,14 +90,14 @@ def _lfs_pointer(before: bytes, after: bytes) -> Cause | None:
             continue
         same = pointer == (hashlib.sha256(other).hexdigest(), len(other))
         what = "the very content" if same else "other content"
-        return Cause(LFS_POINTER, f"{words} {what} ({pointer[1]} bytes)")
+        return Cause(CauseKind.LFS_POINTER, f"{words} {what} ({pointer[1]} bytes)")
     return None
 
 
 def _line_endings(before: bytes, after: bytes) -> Cause | None:
     if not _is_text(before, after) or _plain_lines(before) != _plain_lines(after):
         return None
-    return Cause(LINE_ENDINGS, _endings_changed(before, after))
+    return Cause(CauseKind.LINE_ENDINGS, _endings_changed(before, after))
 
 
 def _endings_changed(before: bytes, after: bytes) -> str:
@@ -103,14 +108,15 @@ def _endings_changed(before: bytes, after: bytes) -> str:
 def _bom(before: bytes, after: bytes) -> Cause | None:
     bare, other = _without_bom(before), _without_bom(after)
     if bare == other:
-        return Cause(BOM, f"{_marks(before, bare)} before it, {_marks(after, other)} after it")
+        return Cause(CauseKind.BOM, f"{_marks(before, bare)} before it, {_marks(after, other)} after it")
     if (
         _is_text(bare, other)
         and _marks(before, bare) != _marks(after, other)
         and _plain_lines(bare) == _plain_lines(other)
     ):
         return Cause(
-            BOM, f"{_marks(before, bare)} before it, {_marks(after, other)} after it; {_endings_changed(bare, other)}"
+            CauseKind.BOM,
+            f"{_marks(before, bare)} before it, {_marks(after, other)} after it; {_endings_changed(bare, other)}",
         )
     return None
 
@@ -123,7 +129,7 @@ def _transcoded(before: bytes, after: bytes) -> Cause | None:
     for text, name in _readings(before):
         for other, other_name in _readings(after):
             if name != other_name and _same_text(text, other):
-                return Cause(TRANSCODED, f"the same text, {name} before and {other_name} after")
+                return Cause(CauseKind.TRANSCODED, f"the same text, {name} before and {other_name} after")
     return _double_encoded(before, after) or _replaced_letters(before, after)
 
 
@@ -133,7 +139,7 @@ def _double_encoded(before: bytes, after: bytes) -> Cause | None:
         for codec, name in (("latin-1", "Latin-1"), ("cp1252", "Windows-1252")):
             try:
                 if outer.decode("utf-8").encode(codec) == inner and not inner.isascii():
-                    return Cause(TRANSCODED, f"UTF-8 was taken for {name} and {words}")
+                    return Cause(CauseKind.TRANSCODED, f"UTF-8 was taken for {name} and {words}")
             except UnicodeError:
                 continue
     return None
@@ -148,7 +154,7 @@ def _replaced_letters(before: bytes, after: bytes) -> Cause | None:
     lost = sum(not char.isascii() for char in text)
     for mark in ("?", "\ufffd"):
         if lost and "".join(char if char.isascii() else mark for char in text).encode("utf-8") == after:
-            return Cause(TRANSCODED, f"{lost} letters that are not ASCII became {mark!r}")
+            return Cause(CauseKind.TRANSCODED, f"{lost} letters that are not ASCII became {mark!r}")
     return None
 
 
@@ -156,7 +162,7 @@ def _keyword_expansion(before: bytes, after: bytes) -> Cause | None:
     if max(len(before), len(after)) > _LARGEST_TEXT:
         return None
     if b"$Id" in before and _bare_ids(before) == _bare_ids(after):
-        return Cause(KEYWORD_EXPANSION, "$Id$ is filled in on one side (git's attribute ident)")
+        return Cause(CauseKind.KEYWORD_EXPANSION, "$Id$ is filled in on one side (git's attribute ident)")
     places = re.split(rb"\$Format:([^$\n]*)\$", before)
     if len(places) == 1:
         return None
@@ -165,23 +171,25 @@ def _keyword_expansion(before: bytes, after: bytes) -> Cause | None:
     shown_places = ", ".join(
         f"$Format:{escape_text(part.decode('utf-8', 'backslashreplace'))}$" for part in places[1::2][:3]
     )
-    return Cause(KEYWORD_EXPANSION, f"{shown_places} is filled in, as `git archive` does (attribute export-subst)")
+    return Cause(
+        CauseKind.KEYWORD_EXPANSION, f"{shown_places} is filled in, as `git archive` does (attribute export-subst)"
+    )
 
 
 def _final_newline(before: bytes, after: bytes) -> Cause | None:
     if not _is_text(before, after) or not before.strip(b"\r\n") or before.rstrip(b"\r\n") != after.rstrip(b"\r\n"):
         return None
     ends = [content[len(content.rstrip(b"\r\n")) :].count(b"\n") for content in (before, after)]
-    return Cause(FINAL_NEWLINE, f"{ends[0]} line breaks at its end before, {ends[1]} after")
+    return Cause(CauseKind.FINAL_NEWLINE, f"{ends[0]} line breaks at its end before, {ends[1]} after")
 
 
 def _truncated(before: bytes, after: bytes) -> Cause | None:
     if len(after) < len(before) and before.startswith(after):
-        return Cause(TRUNCATED, f"cut at byte {len(after)} of {len(before)}")
+        return Cause(CauseKind.TRUNCATED, f"cut at byte {len(after)} of {len(before)}")
     if len(after) == len(before):
         left = len(after.rstrip(b"\0"))
         if len(after) - left >= _FEWEST_ZEROS and before[:left] == after[:left]:
-            return Cause(TRUNCATED, f"nothing but zeros from byte {left} of {len(before)} on")
+            return Cause(CauseKind.TRUNCATED, f"nothing but zeros from byte {left} of {len(before)} on")
     return None
 
 
@@ -192,7 +200,7 @@ def _bit_flip(before: bytes, after: bytes) -> Cause | None:
     if len(places) > _MOST_FLIPS or any((before[at] ^ after[at]).bit_count() != 1 for at in places):
         return None
     offsets = ", ".join(map(str, places))
-    return Cause(BIT_FLIP, f"{len(places)} {'bit' if len(places) == 1 else 'bits'} at offset {offsets}")
+    return Cause(CauseKind.BIT_FLIP, f"{len(places)} {'bit' if len(places) == 1 else 'bits'} at offset {offsets}")
 
 
 DETECTORS: tuple[Callable[[bytes, bytes], Cause | None], ...] = (

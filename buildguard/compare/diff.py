@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-from buildguard.compare import difference, hop_notes
-from buildguard.compare.chain import Chain, Hop
-from buildguard.compare.difference import Difference
+from buildguard.compare import hop_notes
+from buildguard.compare.chain import Chain, ComparedHop, Hop, settle_chain
+from buildguard.compare.difference import Difference, find_differences, list_incomparable
 from buildguard.compare.evidence import CopyRecipe, EvidenceCollector, HopSide, file_reader
+from buildguard.compare.explain import explain_differences
 from buildguard.compare.open_stage import CloudLocation, OpenStage, open_stages, take_snapshot
 from buildguard.compare.upload_risks import UploadPlan
 from buildguard.diagnostic import Unproven, display_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.project import config as configs
 from buildguard.project import discovery, image_layout
+from buildguard.project.config import Config
 from buildguard.stages.filesystem import stage_on_disk
 from buildguard.stages.snapshot import Snapshot, StageKind
+from buildguard.stages.stage import Stage
 from buildguard.system import git
 
 
@@ -59,68 +63,77 @@ def diff(
 
 def compare_hops(sides: Sequence[HopSide], collector: EvidenceCollector) -> tuple[Hop, ...]:
     """Every hop between neighbouring stages, each difference with its cause."""
-    compared = []
-    for before, after in pairwise(sides):
-        rows = difference.find_differences(before.snapshot, after.snapshot)
-        evidence = collector.of(before, after, rows)
-        compared.append(
-            (
-                before.snapshot,
-                after.snapshot,
-                difference.explain_differences(rows, before.snapshot, after.snapshot, evidence),
-            )
-        )
+    compared = [_compare_hop(before, after, collector) for before, after in pairwise(sides)]
     return tuple(
-        Hop(before, after, tuple(rows), tuple(hop_notes.notes(before, after)), tuple(_untold(before, after, rows)))
-        for (before, after, _rows), rows in zip(compared, difference.settle_chain(compared), strict=True)
+        Hop(
+            hop.before,
+            hop.after,
+            tuple(rows),
+            tuple(hop_notes.notes(hop.before, hop.after)),
+            tuple(_list_unproven(hop.before, hop.after, rows)),
+        )
+        for hop, rows in zip(compared, settle_chain(compared), strict=True)
     )
 
 
-def _untold(before: Snapshot, after: Snapshot, rows: Sequence[Difference]) -> Iterator[Unproven]:
-    """What one of two stages has no words for, and the rows that may be findings or not."""
-    yield from difference.list_incomparable(before, after)
+def _compare_hop(before: HopSide, after: HopSide, collector: EvidenceCollector) -> ComparedHop:
+    rows = find_differences(before.snapshot, after.snapshot)
+    evidence = collector.collect(before, after, rows)
+    explained = explain_differences(rows, before.snapshot, after.snapshot, evidence)
+    return ComparedHop(before.snapshot, after.snapshot, explained)
+
+
+def _list_unproven(before: Snapshot, after: Snapshot, rows: Sequence[Difference]) -> Iterator[Unproven]:
+    """What one of two stages does not record, and the rows that may be findings or not."""
+    yield from list_incomparable(before, after)
     for row in rows:
         if row.undecided:
             yield Unproven(display_path(row.path), None, f"{row.evidence}: {row.undecided}")
 
 
 def _list_recipes(stages: Sequence[OpenStage]) -> list[CopyRecipe]:
-    """What the Dockerfiles of the first stage that holds them copy; paths below the prefix."""
+    """The paths that the Dockerfiles of the first stage with sources copy, below its prefix."""
     for stage in stages:
-        judged = stage.git_stage or (
-            stage_on_disk(stage.root, stage.repository) if stage.root is not None and not stage.prefix else None
-        )
-        if judged is None:
+        sources = _source_stage(stage)
+        if sources is None:
             continue
         try:
-            config = configs.read(
-                {
-                    entry.path: content
-                    for entry, content in judged.contents(e for e in judged.entries() if e.path in configs.FILES)
-                    if isinstance(content, bytes)
-                }
-            )
-            image_recipes = discovery.list_recipes(judged, config)
+            image_recipes = discovery.list_recipes(sources, _configuration(sources))
         except GuardError:
             continue
-        paths = [os.fsdecode(entry.path) for entry in judged.entries()]
+        paths = [os.fsdecode(entry.path) for entry in sources.entries()]
         return [_recipe(recipe, paths, stage.prefix) for recipe in image_recipes]
     return []
 
 
+def _source_stage(stage: OpenStage) -> Stage | None:
+    """The stage as one whose files can be listed and read; None where it is a part of one, or holds only digests."""
+    if stage.git_stage is not None:
+        return stage.git_stage
+    if stage.root is None or stage.prefix:
+        return None
+    return stage_on_disk(stage.root, stage.repository)
+
+
+def _configuration(stage: Stage) -> Config:
+    files = stage.contents(entry for entry in stage.entries() if entry.path in configs.FILES)
+    return configs.read({entry.path: content for entry, content in files if isinstance(content, bytes)})
+
+
 def _recipe(recipe: discovery.ImageRecipe, paths: list[str], prefix: bytes) -> CopyRecipe:
     service = recipe.service
-    found = image_layout.follow_dockerfile(
+    layout = image_layout.follow_dockerfile(
         recipe.dockerfile, dict(service.build_args), service.stage, service.context, paths
     )
-    copied = {os.fsencode(path) for path in found.twins.values()}
-    inside = frozenset(path[len(prefix) :] for path in copied if path.startswith(prefix))
-    doubts = {
-        os.fsencode(path)[len(prefix) :]: why
-        for path, why in found.doubts.items()
-        if os.fsencode(path).startswith(prefix)
-    }
-    return CopyRecipe(service.dockerfile, service.context, inside, doubts)
+    copied = _below(prefix, layout.twins.values())
+    doubts = {path: layout.doubts[name] for path, name in _below(prefix, layout.doubts).items()}
+    return CopyRecipe(service.dockerfile, service.context, frozenset(copied), MappingProxyType(doubts))
+
+
+def _below(prefix: bytes, names: Iterable[str]) -> dict[bytes, str]:
+    """The names that begin with a prefix, by their paths without it."""
+    paths = ((os.fsencode(name), name) for name in names)
+    return {path[len(prefix) :]: name for path, name in paths if path.startswith(prefix)}
 
 
 def _plan_upload(sides: Sequence[HopSide], stages: Sequence[OpenStage]) -> UploadPlan | None:

@@ -1,14 +1,16 @@
-"""Collecting what tells why a hop changed: contents, history, ignore rules, git's own filters. Asked only where needed."""
+"""Evidence for the causes of a hop: contents, history, ignore rules and git's own filters, read only where needed."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 
-from buildguard.compare.difference import ADDED, CHANGED, MODE, REMOVED, TYPE, Difference, HopEvidence
+from buildguard.compare.difference import ChangeKind, Difference
+from buildguard.compare.hop_evidence import HopEvidence
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule
@@ -16,7 +18,8 @@ from buildguard.stages.archives.tar import MemberKind, TarReader
 from buildguard.stages.snapshot import Snapshot, Snapshotter, StageKind
 from buildguard.system import git, process
 
-_MOST_CONTENT = 256 << 20  # of all files of a hop together; what is beyond is told by digests
+_MOST_CONTENT = 256 << 20  # of all files of a hop together; beyond that only digests are compared
+_DropRule: TypeAlias = Callable[[str], IgnoreRule | None]
 
 
 class CopyRecipe(NamedTuple):
@@ -28,7 +31,7 @@ class CopyRecipe(NamedTuple):
     dockerfile: str
     context: str
     copied: frozenset[bytes]
-    doubts: Mapping[bytes, str] = {}
+    doubts: Mapping[bytes, str] = MappingProxyType({})
 
 
 class HopSide(NamedTuple):
@@ -48,46 +51,57 @@ class EvidenceCollector:
         self._commit = commit
         self._prefix = prefix
         self._recipes = recipes
-        self._committed: dict[bytes, str] | None = None
+        self._committed: Mapping[bytes, str] | None = None
         self.notes: list[str] = []
 
-    def of(self, before: HopSide, after: HopSide, rows: list[Difference]) -> HopEvidence:
-        """What there is to know of the rows of a hop."""
+    def collect(self, before: HopSide, after: HopSide, rows: Sequence[Difference]) -> HopEvidence:
+        """Everything that is known of the rows of a hop."""
         if not rows:
             return HopEvidence()
-        by_change = {
-            change: {row.path for row in rows if row.change == change}
-            for change in (ADDED, REMOVED, CHANGED, MODE, TYPE)
-        }
-        closer = {row.path: row for row in rows if row.change in {CHANGED, TYPE}}
-        contents = [_contents(side, closer) for side in (before, after)]
-        to_worktree = after.snapshot.kind is StageKind.WORKTREE and before.snapshot.kind.in_git
-        drops = self._drops(before, after.snapshot, by_change[REMOVED])
-        removed = by_change[REMOVED] - drops.keys()
-        image = after.snapshot.kind is StageKind.IMAGE
-        recipes = self._recipes_of(after.snapshot) if by_change[REMOVED] and not to_worktree else []
-        copied = self._copied(before, recipes) if recipes else None
-        return HopEvidence(
-            contents[0],
-            contents[1],
-            self._find_in_history([row for row in rows if row.change in {ADDED, CHANGED}]),
-            drops,
-            self._exported(before.snapshot, removed) if not to_worktree and not image else None,
-            self._filtered(before.snapshot, by_change[CHANGED]) if to_worktree else {},
-            copied,
-            self._off("core.fileMode") if to_worktree and by_change[MODE] else "",
-            self._off("core.symlinks") if to_worktree and by_change[TYPE] else "",
-            self._now() if before.snapshot.kind is StageKind.WORKTREE else {},
-            _doubts(recipes) if image else {},
+        paths = {change: frozenset(row.path for row in rows if row.change is change) for change in ChangeKind}
+        closer = [row.path for row in rows if row.change in {ChangeKind.CHANGED, ChangeKind.TYPE}]
+        evidence = HopEvidence(_contents(before, closer), _contents(after, closer))
+        if after.snapshot.kind is StageKind.WORKTREE and before.snapshot.kind.in_git:
+            evidence = evidence._replace(older=self._find_in_history(rows))
+            return self._add_settings(evidence, before.snapshot, paths)
+        evidence = self._add_rules(evidence, before, after.snapshot, paths[ChangeKind.REMOVED])
+        evidence = evidence._replace(older=self._find_in_history(rows))
+        if after.snapshot.kind is not StageKind.IMAGE:
+            removed = paths[ChangeKind.REMOVED] - evidence.drops.keys()
+            evidence = evidence._replace(exported=self._exported(before.snapshot, removed))
+        if before.snapshot.kind is StageKind.WORKTREE:
+            evidence = evidence._replace(committed=self._committed_blobs())
+        return evidence
+
+    def _add_settings(
+        self, evidence: HopEvidence, before: Snapshot, paths: Mapping[ChangeKind, AbstractSet[bytes]]
+    ) -> HopEvidence:
+        """With the filters and settings by which git makes a working tree."""
+        return evidence._replace(
+            filtered=self._filtered(before, paths[ChangeKind.CHANGED]),
+            no_modes=self._switched_off("core.fileMode") if paths[ChangeKind.MODE] else "",
+            no_links=self._switched_off("core.symlinks") if paths[ChangeKind.TYPE] else "",
         )
+
+    def _add_rules(
+        self, evidence: HopEvidence, before: HopSide, after: Snapshot, removed: AbstractSet[bytes]
+    ) -> HopEvidence:
+        """With the ignore rules and the Dockerfiles that leave paths out."""
+        if not removed:
+            return evidence
+        drops = self._drops(before, after, removed)
+        recipes = self._recipes_of(after)
+        copied = self._copied(before, recipes) if recipes else None
+        doubts = _doubts(recipes) if after.kind is StageKind.IMAGE else {}
+        return evidence._replace(drops=drops, copied=copied, doubts=doubts)
 
     def _recipes_of(self, after: Snapshot) -> list[CopyRecipe]:
         """The Dockerfiles that may have built an image, every one for another stage."""
         recipes = self._recipes()
-        return [one for one in recipes if one.dockerfile == after.dockerfile] or recipes
+        return [recipe for recipe in recipes if recipe.dockerfile == after.dockerfile] or recipes
 
     def _copied(self, before: HopSide, recipes: list[CopyRecipe]) -> frozenset[bytes]:
-        """What the Dockerfiles copy, less what docker is told to leave out."""
+        """The paths that the Dockerfiles copy, less those that a .dockerignore leaves out."""
         paths: set[bytes] = set()
         for recipe in recipes:
             try:
@@ -99,26 +113,33 @@ class EvidenceCollector:
             paths.update(path for path in recipe.copied if rules.drops(os.fsdecode(path)) is None)
         return frozenset(paths)
 
-    def _find_in_history(self, rows: list[Difference]) -> dict[tuple[bytes, str], str]:
+    def _find_in_history(self, rows: Sequence[Difference]) -> dict[tuple[bytes, str], str]:
         """The newest commit that gave each path the blob that it has now."""
-        found: dict[tuple[bytes, str], str] = {}
-        if self._repository is None or not self._commit or not rows:
-            return found
-        now = self._now()
-        wanted = {(one.path, one.after.blob) for one in rows if one.after is not None and one.after.blob}
-        wanted = {(path, blob) for path, blob in wanted if now.get(path) != blob}  # what is committed is not stale
+        wanted = self._stale_candidates(rows)
+        older: dict[tuple[bytes, str], str] = {}
+        if self._repository is None or not wanted:
+            return older
         paths = [self._prefix + path for path, _blob in wanted]
         try:
-            for commit, path, blob in self._repository.history(self._commit, paths) if paths else ():
+            for commit, path, blob in self._repository.history(self._commit, paths):
                 key = (path[len(self._prefix) :], blob)
                 if key in wanted:
-                    found.setdefault(key, commit)
+                    older.setdefault(key, commit)
         except UnprovenError as error:
             self.notes.append(error.words)  # a history that cannot be read explains nothing
-        return found
+        return older
 
-    def _now(self) -> dict[bytes, str]:
-        """The blob of each path in the commit that all is held against."""
+    def _stale_candidates(self, rows: Sequence[Difference]) -> set[tuple[bytes, str]]:
+        """The paths with a new blob that is not the committed one."""
+        changed = [row for row in rows if row.change in {ChangeKind.ADDED, ChangeKind.CHANGED}]
+        if self._repository is None or not self._commit or not changed:
+            return set()
+        committed = self._committed_blobs()
+        blobs = {(row.path, row.after.blob) for row in changed if row.after is not None and row.after.blob}
+        return {(path, blob) for path, blob in blobs if committed.get(path) != blob}
+
+    def _committed_blobs(self) -> Mapping[bytes, str]:
+        """The blob of each path in the commit that every stage is compared with."""
         if self._committed is None:
             rows = self._repository.tree(self._commit).rows if self._repository is not None and self._commit else []
             self._committed = {
@@ -126,57 +147,54 @@ class EvidenceCollector:
             }
         return self._committed
 
-    # -------------------------------------------------------------------------------------- who drops what
+    # -------------------------------------------------------------------------------------- rules that leave paths out
 
     def _drops(self, before: HopSide, after: Snapshot, removed: AbstractSet[bytes]) -> dict[bytes, str]:
         """The ignore rules that explain why some paths did not arrive."""
-        if not removed or after.kind not in {StageKind.ARCHIVE, StageKind.IMAGE}:
-            return {}
-        read = file_reader(before)
         try:
             if after.kind is StageKind.ARCHIVE:
-                has_git = (
-                    before.snapshot.kind in {StageKind.COMMIT, StageKind.INDEX, StageKind.WORKTREE} and not self._prefix
-                )
-                ignore_rules = gcloud.GcloudIgnoreRules(read, has_git=has_git)
-                rules: dict[bytes, IgnoreRule | None] = {
-                    path: ignore_rules.drops(os.fsdecode(path)) for path in removed
-                }
+                drops = self._upload_rules(before)
+            elif after.kind is StageKind.IMAGE:
+                drops = self._image_rules(before, after)
             else:
-                recipes = self._recipes_of(after)
-                several = [docker.DockerIgnoreRules(read, recipe.context, recipe.dockerfile) for recipe in recipes]
-                # without a file of its own gcloud may never have sent anything
-                sent = gcloud.GcloudIgnoreRules(read, has_git=False) if read(gcloud.FILE) is not None else None
-                rules = {
-                    path: _first(several, os.fsdecode(path)) or (sent.drops(os.fsdecode(path)) if sent else None)
-                    for path in removed
-                }
+                return {}
+            rules = {path: drops(os.fsdecode(path)) for path in removed}
         except UnprovenError as error:
             self.notes.append(error.words)
             return {}
         return {path: str(rule) for path, rule in rules.items() if rule is not None}
 
+    def _upload_rules(self, before: HopSide) -> _DropRule:
+        kind = before.snapshot.kind
+        has_git = (kind.in_git or kind is StageKind.WORKTREE) and not self._prefix
+        return gcloud.GcloudIgnoreRules(file_reader(before), has_git=has_git).drops
+
+    def _image_rules(self, before: HopSide, after: Snapshot) -> _DropRule:
+        """The rules of docker, and those of gcloud where it may have sent the context."""
+        read = file_reader(before)
+        dockers = [docker.DockerIgnoreRules(read, each.context, each.dockerfile) for each in self._recipes_of(after)]
+        # without a .gcloudignore the context may have come from somewhere else
+        sent = gcloud.GcloudIgnoreRules(read, has_git=False) if read(gcloud.FILE) is not None else None
+
+        def drops(path: str) -> IgnoreRule | None:
+            return _dropped_by_all(dockers, path) or (sent.drops(path) if sent is not None else None)
+
+        return drops
+
     def _exported(self, before: Snapshot, removed: AbstractSet[bytes]) -> dict[bytes, str] | None:
-        """What `git archive` makes of the commit; None where no attribute can be at work."""
+        """The digests that `git archive` makes of the commit; None where no attribute can be at work."""
         attributes = any(path.rpartition(b"/")[2] == b".gitattributes" for path in before.manifest.entries)
         if not removed or not attributes or self._repository is None or before.kind is not StageKind.COMMIT:
             return None
-        digests: dict[bytes, str] = {}
         child = self._repository.exported(before.commit)
         assert child.stdout is not None
+        descriptor = child.stdout.fileno()
         try:
-            reader = TarReader(iter(lambda: os.read(child.stdout.fileno(), 1 << 18), b""))  # type: ignore[union-attr]
-            for member in reader:
-                if member.kind is not MemberKind.FOLDER and member.path.startswith(self._prefix):
-                    digest = hashlib.sha256()
-                    for piece in reader.content():
-                        digest.update(piece)
-                    digests[member.path[len(self._prefix) :]] = digest.hexdigest()
+            return _tar_digests(TarReader(iter(lambda: os.read(descriptor, 1 << 18), b"")), self._prefix)
         except UnprovenError:
             return None
         finally:
             process.stop(child)
-        return digests
 
     # -------------------------------------------------------------------------------------- git's own filters
 
@@ -206,8 +224,8 @@ class EvidenceCollector:
             return self._repository.index_rows()
         return self._repository.tree(before.commit).rows
 
-    def _off(self, name: str) -> str:
-        """A setting by which git says that the disk cannot hold something."""
+    def _switched_off(self, name: str) -> str:
+        """A setting, where git has it off because the disk cannot store such a thing."""
         off = self._repository is not None and self._repository.setting(name) == "false"
         return f"{name}=false" if off else ""
 
@@ -224,18 +242,30 @@ def _name_filters(attributes: Mapping[str, str], crlf: str) -> str:
 
 def _doubts(recipes: list[CopyRecipe]) -> dict[bytes, str]:
     """Why the image may lack a path: by what one Dockerfile leaves open, or since several may have built it."""
-    found = {path: f"{reason} ({one.dockerfile})" for one in recipes for path, reason in one.doubts.items()}
+    doubts = {path: f"{reason} ({each.dockerfile})" for each in recipes for path, reason in each.doubts.items()}
     if len(recipes) > 1:
-        shared = frozenset.intersection(*(one.copied for one in recipes))
-        for one in recipes:
-            why = f"{one.dockerfile} copies it, and may not have built this image"
-            found |= {path: why for path in one.copied - shared if path not in found}
-    return found
+        shared = frozenset.intersection(*(recipe.copied for recipe in recipes))
+        for recipe in recipes:
+            reason = f"{recipe.dockerfile} copies it, and may not have built this image"
+            doubts |= {path: reason for path in recipe.copied - shared if path not in doubts}
+    return doubts
 
 
-def _first(several: list[docker.DockerIgnoreRules], path: str) -> IgnoreRule | None:
+def _dropped_by_all(several: list[docker.DockerIgnoreRules], path: str) -> IgnoreRule | None:
     rules = [docker_rules.drops(path) for docker_rules in several]
     return rules[0] if rules and all(rules) else None
+
+
+def _tar_digests(reader: TarReader, prefix: bytes) -> dict[bytes, str]:
+    """The SHA-256 of each member below a prefix."""
+    digests: dict[bytes, str] = {}
+    for member in reader:
+        if member.kind is not MemberKind.FOLDER and member.path.startswith(prefix):
+            digest = hashlib.sha256()
+            for piece in reader.content():
+                digest.update(piece)
+            digests[member.path[len(prefix) :]] = digest.hexdigest()
+    return digests
 
 
 def file_reader(side: HopSide) -> Callable[[str], bytes | None]:
@@ -251,10 +281,10 @@ def file_reader(side: HopSide) -> Callable[[str], bytes | None]:
     return read
 
 
-def _contents(side: HopSide, rows: Mapping[bytes, Difference]) -> dict[bytes, bytes]:
+def _contents(side: HopSide, paths: Sequence[bytes]) -> dict[bytes, bytes]:
     left = _MOST_CONTENT
     wanted = []
-    for path in rows:
+    for path in paths:
         entry = side.snapshot.manifest.entries[path]
         left -= entry.size
         if left < 0:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from buildguard.check.result import CheckReport
 from buildguard.compare.chain import Chain
-from buildguard.compare.difference import CODES, REMOVED, Difference
+from buildguard.compare.difference import CODES, ChangeKind, Difference
 from buildguard.deploy import fallback
 from buildguard.deploy.prepare import PreparedDeploy
 from buildguard.diagnostic import count, display_path, unproven_line
@@ -243,7 +243,7 @@ def find_unexplained(chain: Chain, left_out: Container[str]) -> list[Difference]
     return [
         difference
         for difference in differences
-        if difference.change != REMOVED or display_path(difference.path) not in left_out
+        if difference.change is not ChangeKind.REMOVED or display_path(difference.path) not in left_out
     ]
 
 

@@ -14,10 +14,11 @@ from typing import NamedTuple
 from buildguard.check.context import UNTOLD
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import Watcher
-from buildguard.compare import causes, image_project
+from buildguard.compare import image_project
+from buildguard.compare.causes import CauseKind
 from buildguard.compare.chain import Chain
 from buildguard.compare.diff import diff
-from buildguard.compare.difference import ADDED, MODE, REMOVED, Difference
+from buildguard.compare.difference import ChangeKind, Difference
 from buildguard.compare.open_stage import CloudLocation
 from buildguard.diagnose.incident import CauseVerdict, SourceLocation
 from buildguard.diagnostic import display_path
@@ -43,8 +44,8 @@ from buildguard.system import git, temporary
 _BYTES, _STALE, _FILES, _ENCODING = "bytes-changed", "stale-image", "wrong-files-sent", "encoding"
 _OTHER, _STRAY, _PLATFORM, _VARIABLE = "other-interpreter", "stray-bytecode", "platform", "missing-variable"
 _TROUBLE, _RESOURCES = "service-trouble", "resources"
-_AS_TEXT = frozenset({causes.LINE_ENDINGS, causes.BOM, causes.TRANSCODED})
-_RENAMED = frozenset({causes.MOVED, causes.NAME_NORMALIZATION, causes.CASE_COLLISION})
+_AS_TEXT = frozenset({CauseKind.LINE_ENDINGS, CauseKind.BOM, CauseKind.TRANSCODED})
+_RENAMED = frozenset({CauseKind.MOVED, CauseKind.NAME_NORMALIZATION, CauseKind.CASE_COLLISION})
 _SERVICE = frozenset({"INTERNAL_ERROR", "EXPIRED"})
 _SERVICE_KINDS = frozenset({"LOGGING_FAILURE", "PUSH_FAILED"})
 _NOT_FETCHED = "FETCH_SOURCE_FAILED"
@@ -433,7 +434,7 @@ def _of_chain(chain: Chain, before: str, stage: str) -> Iterator[CauseVerdict]:
     # a context that comes from Windows makes every file executable, and that breaks nothing
     from_windows = all(entry.mode != "100644" for entry in after)
     for difference in findings:
-        if difference.change == MODE and from_windows:
+        if difference.change == ChangeKind.MODE and from_windows:
             continue
         for shown in _of_difference(difference, before, stage):
             counts[shown.cause] += 1
@@ -446,9 +447,9 @@ def _of_difference(difference: Difference, before: str, stage: str) -> Iterator[
     evidence = difference.evidence.partition("\n")[0]
     words = f"{path} {difference.change} in {stage}: {difference.cause}{f' ({evidence})' if evidence else ''}"
     place = SourceLocation(path, None)
-    if difference.cause == causes.STALE:
+    if difference.cause == CauseKind.STALE:
         yield CauseVerdict(_STALE, True, words, place, "build without the cache: docker builder prune, or --no-cache")
-    elif difference.change in {REMOVED, ADDED} and difference.cause not in _RENAMED:
+    elif difference.change in {ChangeKind.REMOVED, ChangeKind.ADDED} and difference.cause not in _RENAMED:
         yield CauseVerdict(
             _FILES, True, words, place, "buildguard diff commit:HEAD dir:. shows which ignore rule drops what"
         )

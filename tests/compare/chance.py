@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildguard.compare import difference
+from buildguard.compare.explain import explain_differences
+from buildguard.compare.hop_evidence import HopEvidence
 from buildguard.stages.archives import reader
 from buildguard.stages.filesystem_snapshot import DiskSnapshotter
 from buildguard.stages.snapshot import Snapshot, StageKind
@@ -172,7 +174,7 @@ def judged(before: Snapshot, after: Snapshot) -> bool:
     """Whether anything differs, by the rows and by the root digests, which have to agree."""
     rows = difference.find_differences(before, after)
     assert bool(rows) == (before.manifest.digest != after.manifest.digest)
-    return bool(difference.explain_differences(rows, before, after, difference.HopEvidence()))
+    return bool(explain_differences(rows, before, after, HopEvidence()))
 
 
 def injection(folder: Path, seed: int) -> tuple[str, bool]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.compare import causes, diff, difference
+from buildguard.compare import causes, diff
 from buildguard.compare.evidence import EvidenceCollector
+from buildguard.compare.name_index import NameIndex
 from tests.compare import damage
 from tests.compare.damage import DAMAGES, Damage, stage_of
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 Made = tuple[Path, list[tuple[Damage, str]]]
-NAMES = ("normalized", "collided", "moved", "swapped")
+NAMES = ("find_normalized", "find_collision", "find_moved", "find_swapped")
 
 
 def made_in(base: Path) -> Made:
@@ -69,7 +70,7 @@ def test_each_detector_of_contents_is_needed(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_detector_of_names_is_needed(made: Made, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(difference._NameIndex, name, lambda _self, _one: None)
+    monkeypatch.setattr(NameIndex, name, lambda _self, _one: None)
 
     assert wrong_of(made)
 
@@ -83,7 +84,7 @@ def test_history_is_needed(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_detector_can_take_a_row_away(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(causes, "DETECTORS", ())
     for name in NAMES:
-        monkeypatch.setattr(difference._NameIndex, name, lambda _self, _one: None)
+        monkeypatch.setattr(NameIndex, name, lambda _self, _one: None)
     repo, stages = made
 
     for one, stage in stages:

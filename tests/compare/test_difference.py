@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.compare import causes, difference, hop_notes
-from buildguard.compare.difference import HopEvidence
+from buildguard.compare import difference, hop_notes
+from buildguard.compare.causes import CauseKind
+from buildguard.compare.chain import ComparedHop, settle_chain
+from buildguard.compare.explain import explain_differences
+from buildguard.compare.hop_evidence import HopEvidence
 from buildguard.diagnostic import Unproven
 from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, SUBMODULE, Extras, Manifest, ManifestEntry, of_bytes
 from buildguard.stages.snapshot import Snapshot, StageKind
@@ -38,7 +41,7 @@ def _snapshot(
 
 def _told(one: Snapshot, other: Snapshot, /, **evidence: object) -> dict[str, tuple[str, str, str, bool]]:
     """Change, cause, evidence and whether it is a finding, by path."""
-    found = difference.explain_differences(difference.find_differences(one, other), one, other, HopEvidence(**evidence))  # type: ignore[arg-type]
+    found = explain_differences(difference.find_differences(one, other), one, other, HopEvidence(**evidence))  # type: ignore[arg-type]
     assert all(bool(row.explained) != row.finding for row in found)
     return {row.path.decode(): (row.change, row.cause, row.evidence, row.finding) for row in found}
 
@@ -47,8 +50,8 @@ def test_executable_bits() -> None:
     one, other = _snapshot({"a": b"x", "b": (EXECUTABLE, b"x")}), _snapshot({"a": (EXECUTABLE, b"x"), "b": b"x"})
 
     assert _told(one, other) == {
-        "a": ("mode", causes.MODE, "became executable", True),
-        "b": ("mode", causes.MODE, "lost its executable bit", True),
+        "a": ("mode", CauseKind.MODE, "became executable", True),
+        "b": ("mode", CauseKind.MODE, "lost its executable bit", True),
     }
     assert {row[3] for row in _told(one, other, no_modes="core.fileMode").values()} == {False}
     assert _told(_snapshot({"a": b"x"}, contents_only=True), other).keys() == {"b"}
@@ -60,32 +63,32 @@ def test_links_and_files() -> None:
     link, file = _snapshot({"a": (LINK, b"target")}), _snapshot({"a": b"target"})
 
     assert _told(link, file)["a"] == (
-        "type", causes.SYMLINK_REPLACED, "a symlink became a file that holds the link's text, target", True,
+        "type", CauseKind.SYMLINK_REPLACED, "a symlink became a file that holds the link's text, target", True,
     )  # fmt: skip
     assert _told(file, link)["a"][2] == "a file became a symlink that holds the link's text, target"
     assert _told(link, file, no_links="core.symlinks")["a"][3] is False
     copied = _snapshot({"a": b"the content"})
     words = "a symlink became a file; the link leads to target"
-    assert _told(link, copied, no_links="core.symlinks")["a"] == ("type", causes.SYMLINK_REPLACED, words, True)
+    assert _told(link, copied, no_links="core.symlinks")["a"] == ("type", CauseKind.SYMLINK_REPLACED, words, True)
     assert _told(copied, link)["a"][2] == "a file became a symlink; the link leads to target"
     bare = link._replace(manifest=Manifest([link.manifest.entries[b"a"]._replace(text=b"")]))
     assert _told(bare, copied)["a"][2] == "a symlink became a file"
     assert _told(bare, copied, before={b"a": b"elsewhere"})["a"][2].endswith("; the link leads to elsewhere")
     assert _told(link, _snapshot({"a": (LINK, b"other")}))["a"][2] == "leads to other, not to target"
     module = _told(_snapshot({"a": (SUBMODULE, _ID)}), copied)["a"]
-    assert module == ("type", causes.CONTENT, "a submodule became a file", True)
+    assert module == ("type", CauseKind.CONTENT, "a submodule became a file", True)
 
 
 def test_names_elsewhere() -> None:
     moved = _told(_snapshot({"a": b"x", "e": b""}), _snapshot({"b": b"x", "f": b""}))
-    assert (moved["a"][1:3], moved["b"][1:3]) == ((causes.MOVED, "now b"), (causes.MOVED, "was a"))
-    assert moved["e"][1] == moved["f"][1] == causes.CONTENT  # every empty file is every other one
+    assert (moved["a"][1:3], moved["b"][1:3]) == ((CauseKind.MOVED, "now b"), (CauseKind.MOVED, "was a"))
+    assert moved["e"][1] == moved["f"][1] == CauseKind.CONTENT  # every empty file is every other one
     links = _told(_snapshot({"a": (LINK, b"x")}), _snapshot({"b": (LINK, b"x")}))
-    assert {row[1] for row in links.values()} == {causes.CONTENT}
+    assert {row[1] for row in links.values()} == {CauseKind.CONTENT}
     swapped = _told(_snapshot({"a": b"x", "b": b"y", "c": b"z"}), _snapshot({"a": b"y", "b": b"x", "c": b"z"}))
     assert swapped == {
-        "a": ("changed", causes.MOVED, "holds what b held", True),
-        "b": ("changed", causes.MOVED, "holds what a held", True),
+        "a": ("changed", CauseKind.MOVED, "holds what b held", True),
+        "b": ("changed", CauseKind.MOVED, "holds what a held", True),
     }
 
 
@@ -96,7 +99,7 @@ def test_names_in_another_form(content: bytes) -> None:
 
     same = "the same content" if content == b"x" else "and other content"
     words = f"the name is NFC before and NFD after, {same}"
-    assert {row[1:3] for row in found.values()} == {(causes.NAME_NORMALIZATION, words)}
+    assert {row[1:3] for row in found.values()} == {(CauseKind.NAME_NORMALIZATION, words)}
     mixed = composed + apart
     odd = _told(_snapshot({composed * 2: b"x"}), _snapshot({mixed: b"x"}))
     assert {row[2] for row in odd.values()} == {"the name is NFC before and of mixed form after, the same content"}
@@ -105,10 +108,10 @@ def test_names_in_another_form(content: bytes) -> None:
 def test_names_that_a_disk_does_not_tell_apart() -> None:
     lost = _told(_snapshot({"README": b"x", "readme": b"y"}), _snapshot({"readme": b"x"}))
     words = "is the same name on a disk that ignores case"
-    assert lost["README"][1:3] == (causes.CASE_COLLISION, f"readme {words}")
-    assert lost["readme"][1:3] == (causes.CASE_COLLISION, f"README {words}")
+    assert lost["README"][1:3] == (CauseKind.CASE_COLLISION, f"readme {words}")
+    assert lost["readme"][1:3] == (CauseKind.CASE_COLLISION, f"README {words}")
     other = _told(_snapshot({"README": b"x", "readme": b"y"}), _snapshot({"README": b"x", "readme": b"z"}))
-    assert other["readme"][1] == causes.CONTENT
+    assert other["readme"][1] == CauseKind.CONTENT
 
 
 def test_what_somebody_dropped() -> None:
@@ -116,24 +119,25 @@ def test_what_somebody_dropped() -> None:
     drops = {b"a.py": ".gcloudignore:1: *", b"a.txt": ".gcloudignore:1: *"}
     words = "dropped by .gcloudignore:1: *"
 
-    found = difference.explain_differences(
-        difference.find_differences(before, after), before, after, HopEvidence(drops=drops)
-    )
+    found = explain_differences(difference.find_differences(before, after), before, after, HopEvidence(drops=drops))
     assert [(one.cause, one.evidence, one.finding, one.explained) for one in found] == [
-        (causes.IGNORED, words, True, ".gcloudignore:1: *"),
-        (causes.IGNORED, words, False, ".gcloudignore:1: *"),
+        (CauseKind.IGNORED, words, True, ".gcloudignore:1: *"),
+        (CauseKind.IGNORED, words, False, ".gcloudignore:1: *"),
     ]
-    found = difference.explain_differences(
+    found = explain_differences(
         difference.find_differences(before, after),
         before,
         after,
         HopEvidence(drops=drops, copied=frozenset({b"a.txt"})),
     )
     assert [one.finding for one in found] == [True, True]
-    exported = difference.explain_differences(
+    exported = explain_differences(
         difference.find_differences(before, after), before, after, HopEvidence(exported={b"a.py": ""})
     )
-    assert [(one.cause, one.finding) for one in exported] == [(causes.CONTENT, True), (causes.EXPORT_IGNORE, False)]
+    assert [(one.cause, one.finding) for one in exported] == [
+        (CauseKind.CONTENT, True),
+        (CauseKind.EXPORT_IGNORE, False),
+    ]
     assert _told(before, after)["a.txt"][2:] == ("not in archive", True)
 
 
@@ -144,13 +148,13 @@ def test_what_an_image_lacks_or_has_more() -> None:
     )
 
     found = _told(before, image, copied=frozenset({b"a.py"}))
-    assert found["a.py"][1:] == (causes.CONTENT, "not in image", True)
-    assert found["b.txt"][1:] == (causes.IGNORED, "the Dockerfile copies it nowhere", False)
-    assert found["c.py"][1:] == (causes.CONTENT, "only in image", True)
-    assert found["d.txt"][1:] == (causes.CONTENT, "only in image", False)
+    assert found["a.py"][1:] == (CauseKind.CONTENT, "not in image", True)
+    assert found["b.txt"][1:] == (CauseKind.IGNORED, "the Dockerfile copies it nowhere", False)
+    assert found["c.py"][1:] == (CauseKind.CONTENT, "only in image", True)
+    assert found["d.txt"][1:] == (CauseKind.CONTENT, "only in image", False)
     assert _told(before, image)["b.txt"][3] is True
     dropped = _told(before, image, drops={b"a.py": ".dockerignore:1: *"})
-    assert dropped["a.py"][1:] == (causes.IGNORED, "dropped by .dockerignore:1: *", False)
+    assert dropped["a.py"][1:] == (CauseKind.IGNORED, "dropped by .dockerignore:1: *", False)
     archive = _told(before, _snapshot({"d.txt": b"2"}), copied=frozenset({b"a.py"}))
     assert (archive["b.txt"][2:], archive["d.txt"][3]) == (("not in archive", True), True)
 
@@ -162,14 +166,14 @@ def test_what_somebody_edits(kind: StageKind) -> None:
     found = _told(before, after)
 
     edited = kind is not StageKind.FOLDER
-    assert {row[1] for row in found.values()} == {causes.LOCAL_EDIT if edited else causes.CONTENT}
+    assert {row[1] for row in found.values()} == {CauseKind.LOCAL_EDIT if edited else CauseKind.CONTENT}
     assert found["a"][2] == ("deleted in the working tree" if edited else "not in worktree")
     assert found["c"][2] == (f"not in {kind}" if edited else "only in worktree")
-    assert {row[1] for row in _told(before, after._replace(kind=StageKind.ARCHIVE)).values()} == {causes.CONTENT}
+    assert {row[1] for row in _told(before, after._replace(kind=StageKind.ARCHIVE)).values()} == {CauseKind.CONTENT}
     back = _told(after, before, committed={b"b": before.manifest.entries[b"b"].blob})
-    assert back["b"][1] == causes.LOCAL_EDIT
+    assert back["b"][1] == CauseKind.LOCAL_EDIT
     assert back["b"][2].startswith(f"{kind} is as committed, worktree was edited\n")
-    assert _told(after, before, committed={b"b": "another"})["b"][1] == causes.CONTENT
+    assert _told(after, before, committed={b"b": "another"})["b"][1] == CauseKind.CONTENT
 
 
 def test_what_is_older() -> None:
@@ -178,14 +182,14 @@ def test_what_is_older() -> None:
 
     found = _told(before, after, older=older)
 
-    assert found["a"][1:3] == (causes.STALE, "it is as in commit c1")
-    assert found["b"][1:3] == (causes.STALE, "it is from commit c2, and was removed since")
+    assert found["a"][1:3] == (CauseKind.STALE, "it is as in commit c1")
+    assert found["b"][1:3] == (CauseKind.STALE, "it is from commit c2, and was removed since")
     with_bytes = _told(before, after, older=older, before={b"a": b"new"}, after={b"a": b"old"})
-    assert with_bytes["a"][:2] == ("changed", causes.STALE)
+    assert with_bytes["a"][:2] == ("changed", CauseKind.STALE)
     empty = _snapshot({"a": b""})
     cut = {(b"a", empty.manifest.entries[b"a"].blob): "c1"}
-    assert _told(before, empty, older=cut, before={b"a": b"new"}, after={b"a": b""})["a"][1] != causes.STALE
-    assert _told(before, empty, older=cut)["a"][1] == causes.STALE
+    assert _told(before, empty, older=cut, before={b"a": b"new"}, after={b"a": b""})["a"][1] != CauseKind.STALE
+    assert _told(before, empty, older=cut)["a"][1] == CauseKind.STALE
     assert _told(before, _snapshot({"a": b"other"}))["a"][2].endswith("the contents are not at hand")
 
 
@@ -194,9 +198,9 @@ def test_what_git_filters() -> None:
     blob = before.manifest.entries[b"a"].blob
 
     bare = _told(before, after, filtered={b"a": (blob, "autocrlf")})
-    assert bare["a"] == ("changed", causes.CONTENT, "git commits it as it was (autocrlf)", False)
+    assert bare["a"] == ("changed", CauseKind.CONTENT, "git commits it as it was (autocrlf)", False)
     told = _told(before, after, filtered={b"a": (blob, "autocrlf")}, before={b"a": b"x\n"}, after={b"a": b"x\r\n"})
-    assert told["a"][1] == causes.LINE_ENDINGS
+    assert told["a"][1] == CauseKind.LINE_ENDINGS
     assert told["a"][2].endswith("; git commits it as it was (autocrlf)")
     assert _told(before, after, filtered={b"a": ("another", "autocrlf")})["a"][3] is True
 
@@ -263,14 +267,12 @@ def test_what_is_carried_on_and_what_is_undone() -> None:
     worktree = _snapshot(crlf, StageKind.WORKTREE)
     archive = _snapshot({"a": b"x\r\n", "b": b"y\n", "c": b"other\n"})
     filtered = {path: (one.blob, "autocrlf") for path, one in commit.manifest.entries.items()}
-    first = difference.explain_differences(
+    first = explain_differences(
         difference.find_differences(commit, worktree), commit, worktree, HopEvidence(filtered=filtered)
     )
-    second = difference.explain_differences(
-        difference.find_differences(worktree, archive), worktree, archive, HopEvidence()
-    )
+    second = explain_differences(difference.find_differences(worktree, archive), worktree, archive, HopEvidence())
 
-    one, two = difference.settle_chain([(commit, worktree, first), (worktree, archive, second)])
+    one, two = settle_chain([ComparedHop(commit, worktree, first), ComparedHop(worktree, archive, second)])
 
     by_path = {row.path: row for row in one}
     assert [by_path[path].finding for path in (b"a", b"b", b"c", b"d")] == [True, False, False, False]
@@ -279,7 +281,7 @@ def test_what_is_carried_on_and_what_is_undone() -> None:
     assert (later[b"b"].finding, later[b"b"].explained) == (False, "as in commit again")
     assert later[b"b"].evidence.endswith("; as in commit again")
     assert (later[b"c"].finding, later[b"d"].finding) == (True, True)
-    alone = difference.settle_chain([(commit, worktree, first)])
+    alone = settle_chain([ComparedHop(commit, worktree, first)])
     assert [row.finding for row in alone[0]] == [False] * 4
 
 
@@ -300,13 +302,13 @@ def _pointer(content: bytes) -> bytes:
 def test_a_pointer_and_the_content_that_it_means(was: bytes, now: bytes, kind: StageKind, finding: bool) -> None:
     before, after = _snapshot({"a": was}, StageKind.COMMIT), _snapshot({"a": now}, kind)
 
-    found = difference.explain_differences(
+    found = explain_differences(
         difference.find_differences(before, after), before, after, HopEvidence(before={b"a": was}, after={b"a": now})
     )
 
     assert [(one.finding, one.explained) for one in found] == [(finding, "" if finding else "Git LFS")]
-    assert found[0].cause == causes.LFS_POINTER
-    unseen = difference.explain_differences(difference.find_differences(before, after), before, after, HopEvidence())
+    assert found[0].cause == CauseKind.LFS_POINTER
+    unseen = explain_differences(difference.find_differences(before, after), before, after, HopEvidence())
     assert [one.finding for one in unseen] == [True]
 
 
@@ -314,27 +316,27 @@ def test_of_several_names_the_one_counts_that_was_mixed_up() -> None:
     composed, apart = (unicodedata.normalize(form, "ü") for form in ("NFC", "NFD"))
     found = _told(_snapshot({composed: b"x", apart: b"y", composed.upper(): b"z"}), _snapshot({apart: b"y"}))
     assert found[composed][1:3] == (
-        causes.CASE_COLLISION,
+        CauseKind.CASE_COLLISION,
         f"{composed.upper()} is the same name on a disk that ignores case",
     )
     took = _told(_snapshot({"README": b"x", "Readme": b"q", "readme": b"y"}), _snapshot({"readme": b"q"}))
     assert took["readme"][2].startswith("Readme is the same name")
     three = _told(_snapshot({"a": b"x", "A": b"y", "b": b"1"}), _snapshot({"a": b"y", "b": b"1"}))
-    assert (three["a"][1], three["A"][1]) == (causes.CASE_COLLISION, causes.CASE_COLLISION)
+    assert (three["a"][1], three["A"][1]) == (CauseKind.CASE_COLLISION, CauseKind.CASE_COLLISION)
     kept = _told(_snapshot({"a": b"x", "b": b"y"}), _snapshot({"a": b"y", "c": b"x"}))
-    assert (kept["a"][1], kept["b"][1]) == (causes.CONTENT, causes.CONTENT)
+    assert (kept["a"][1], kept["b"][1]) == (CauseKind.CONTENT, CauseKind.CONTENT)
 
 
 def test_a_content_that_did_not_go_was_not_moved() -> None:
     changed = _told(_snapshot({"a": b"x", "b": b"y"}), _snapshot({"a": b"y", "c": b"y"}))
-    assert changed["b"][1:3] == (causes.MOVED, "now c")
-    assert changed["c"][1:3] == (causes.MOVED, "was b")
+    assert changed["b"][1:3] == (CauseKind.MOVED, "now c")
+    assert changed["c"][1:3] == (CauseKind.MOVED, "was b")
     other = _told(_snapshot({"a": b"x", "b": b"y"}), _snapshot({"a": b"z", "c": b"x"}))
-    assert other["c"][1] == causes.CONTENT
+    assert other["c"][1] == CauseKind.CONTENT
     one = _told(_snapshot({"a": b"x", "b": b"z"}), _snapshot({"a": b"z"}))
-    assert one["b"][1] == causes.CONTENT
+    assert one["b"][1] == CauseKind.CONTENT
     empty = _told(_snapshot({"a": b"x", "b": b""}), _snapshot({"a": b"", "b": b"x"}))
-    assert (empty["a"][1], empty["b"][1:3]) == (causes.CONTENT, (causes.MOVED, "holds what a held"))
+    assert (empty["a"][1], empty["b"][1:3]) == (CauseKind.CONTENT, (CauseKind.MOVED, "holds what a held"))
 
 
 def test_a_bit_that_one_side_cannot_tell_is_not_told() -> None:
@@ -376,10 +378,10 @@ def test_only_the_row_of_the_path_is_undone() -> None:
     for one, other in pairwise([commit, index, worktree, folder, archive]):
         evidence = HopEvidence(filtered=filtered, drops={b"no.txt": "a rule"}) if other is worktree else HopEvidence()
         hops.append(
-            (one, other, difference.explain_differences(difference.find_differences(one, other), one, other, evidence))
+            ComparedHop(one, other, explain_differences(difference.find_differences(one, other), one, other, evidence))
         )
 
-    found = difference.settle_chain(hops)
+    found = settle_chain(hops)
 
     told = [{row.path: (row.finding, row.explained) for row in rows} for rows in found]
     assert told[0] == {b"a": (True, ""), b"new": (True, ""), b"e": (True, "")}

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
-from buildguard.compare import causes, difference
+from buildguard.compare import causes
 from buildguard.compare.evidence import EvidenceCollector
+from buildguard.compare.name_index import NameIndex
 from buildguard.docker import client
 from buildguard.errors import UnprovenError
 from buildguard.fstrings import fix_plan
@@ -351,9 +352,7 @@ def broken(folder: Path, scale: float) -> Figure:
         )
         for one in causes.DETECTORS
     ]
-    without += [
-        (name, patch.object(difference._NameIndex, name, lambda _self, _one: None)) for name in test_detectors.NAMES
-    ]
+    without += [(name, patch.object(NameIndex, name, lambda _self, _one: None)) for name in test_detectors.NAMES]
     without.append(("history", patch.object(EvidenceCollector, "_find_in_history", lambda _self, _rows: {})))
     wrong = []
     for name, broken_by in without:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from buildguard import __version__
 from buildguard.check.result import CheckReport, TargetRow
 from buildguard.compare.chain import Chain
-from buildguard.compare.difference import REMOVED
+from buildguard.compare.difference import ChangeKind
 from buildguard.diagnose.hypotheses import PROVEN, REFUTED, UNTESTED
 from buildguard.diagnose.run import DiagnosisReport, SourceExcerpt
 from buildguard.diagnostic import Range, Severity, display_path, escape_text, shorten_digests
@@ -145,7 +145,7 @@ def _matrix(reports: Sequence[CheckReport], chains: Sequence[Chain]) -> dict[str
         for chain in chains
         for hop in chain.hops
         for row in hop.findings
-        if row.change == REMOVED
+        if row.change == ChangeKind.REMOVED
     }
     judged = [(report, row) for report in reports for row in report.targets]
     refused = [_refused(report, row) for report, row in judged]

@@ -1,0 +1,214 @@
+"""The steps of a deploy, one at a time: their verdicts, the ledger, and what Cloud Run has to answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from buildguard.deploy import health, steps
+from buildguard.deploy.build import BuiltImage
+from buildguard.deploy.health import Result
+from buildguard.deploy.plan import CurrentService
+from buildguard.deploy.steps import DeployRun, DeployStoppedError
+from buildguard.errors import GuardError, UnprovenError, UsageError
+from buildguard.gcp.cloud_run import ConflictError, NotReadyError, Revision, ServiceState, TrafficShare
+from buildguard.gcp.service_containers import AppContainer, Container
+from buildguard.project import ledger as ledgers
+from buildguard.project.ledger import Ledger, LedgerLine, ServiceId
+from tests.deploy.conftest import Watcher
+from tests.deploy.plans import COMMIT, IMAGE, prepared
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DIGEST = "sha256:" + "1" * 64
+_BUILT = BuiltImage(f"{IMAGE}@{_DIGEST}", f"{IMAGE}:bg-1", _DIGEST, {})
+_APP = AppContainer(IMAGE, "")
+
+
+class _CloudRun:
+    """A service in which everything succeeds, unless a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.routed: list[list[tuple[str, int]]] = []
+        self.image = f"{IMAGE}@{_DIGEST}"
+        self.tag = ""
+        self.revision_name = ""
+        self.error: GuardError | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Nothing to close."""
+
+    def get(self, service: str) -> ServiceState:
+        shares = (TrafficShare(self.revision_name, 100, self.tag, "https://tag.invalid"),)
+        return ServiceState(service, "etag-2", "https://web.invalid", True, False, "", "", "", (), shares, ())
+
+    def revision(self, _service: str, name: str) -> Revision:
+        return Revision(name, True, False, "", (Container("app", self.image),), {}, "", _APP)
+
+    def candidate(self, service: str, _image: str, new: Any) -> Revision:
+        if self.error is not None:
+            raise self.error
+        self.revision_name, self.tag = new.name, self.tag or new.tag
+        return self.revision(service, new.name)
+
+    def route(self, service: str, shares: list[TrafficShare], _etag: str = "") -> ServiceState:
+        self.routed.append([(share.revision, share.percent) for share in shares])
+        return self.get(service)
+
+
+@pytest.fixture
+def cloud_run(monkeypatch: pytest.MonkeyPatch) -> _CloudRun:
+    service = _CloudRun()
+    monkeypatch.setattr(steps, "CloudRunClient", lambda *_arguments: service)
+    monkeypatch.setattr(health, "check", lambda *_arguments: Result("ok", "answers 200", "", {}))
+    return service
+
+
+def _run(folder: Path, earlier: list[LedgerLine] | None = None, **changes: Any) -> DeployRun:
+    ledger = Ledger(folder / "ledger.jsonl", "run", ServiceId("p", "r", "web"), COMMIT)
+    run = DeployRun(prepared(folder, **changes), ledger, earlier or [], Watcher())
+    run.built = _BUILT
+    return run
+
+
+def _recorded(folder: Path) -> list[tuple[str, str]]:
+    return [(line.step, line.verdict) for line in ledgers.read(folder / "ledger.jsonl")[0]]
+
+
+def _raise(error: GuardError) -> Any:
+    raise error
+
+
+def test_a_step_is_written_down_before_it_begins_and_when_it_ended(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+
+    run.step("check", lambda: ("2 files compiled", {"files": 2}))
+    run.skip("upload", "not needed")
+
+    assert _recorded(tmp_path) == [("check", "begun"), ("check", "ok"), ("upload", "skipped")]
+    assert [(outcome.verdict, outcome.words) for outcome in run.outcomes] == [
+        ("ok", "2 files compiled"),
+        ("skipped", "not needed"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "exit_code"),
+    [
+        (DeployStoppedError("no", evidence={"a": 1}), "failed", 1),
+        (DeployStoppedError("no", proven=False), "unproven", 3),
+        (UnprovenError("no"), "unproven", 3),
+        (UsageError("no"), "unproven", 3),
+    ],
+)
+def test_an_error_ends_the_deploy_with_its_verdict(
+    tmp_path: Path, error: GuardError, verdict: str, exit_code: int
+) -> None:
+    run = _run(tmp_path)
+
+    with pytest.raises(DeployStoppedError) as raised:
+        run.step("check", lambda: _raise(error))
+
+    assert raised.value.exit_code == exit_code
+    assert _recorded(tmp_path)[-1] == ("check", verdict)
+    assert run.outcomes[-1].evidence == getattr(error, "evidence", {})
+
+
+def test_a_revision_runs_the_digest_that_was_built(tmp_path: Path, cloud_run: _CloudRun) -> None:
+    run = _run(tmp_path)
+    words, evidence = run.make_revision()
+
+    assert words == f"{run.revision} is ready"
+    assert evidence == {"revision": run.revision, "url": "https://tag.invalid", "digest": _DIGEST}
+
+    cloud_run.image = f"{IMAGE}@sha256:{'2' * 64}"
+    with pytest.raises(DeployStoppedError, match="and not"):
+        _run(tmp_path).make_revision()
+
+
+def test_a_revision_without_an_address_of_its_own_is_unproven(tmp_path: Path, cloud_run: _CloudRun) -> None:
+    cloud_run.tag = "another"
+
+    with pytest.raises(DeployStoppedError, match="no address of its own") as raised:
+        _run(tmp_path).make_revision()
+    assert raised.value.exit_code == 3
+
+
+def test_the_first_revision_has_the_address_of_the_service(tmp_path: Path, cloud_run: _CloudRun) -> None:
+    run = _run(tmp_path, serving=CurrentService(known=True))
+    run.make_revision()
+
+    assert run.url == "https://web.invalid"
+
+
+def test_a_revision_that_does_not_become_ready_is_bg503(tmp_path: Path, cloud_run: _CloudRun) -> None:
+    cloud_run.error = NotReadyError("it did not start", revision="web-1")
+
+    with pytest.raises(DeployStoppedError, match="BG503 it did not start") as raised:
+        _run(tmp_path).make_revision()
+    assert raised.value.exit_code == 1
+
+
+def test_traffic_moves_in_steps(tmp_path: Path, cloud_run: _CloudRun) -> None:
+    run = _run(tmp_path, traffic=(0, 50, 100))
+    run.make_revision()
+
+    assert run.traffic()[1] == {"percents": [50, 100]}
+    assert cloud_run.routed == [[("web-old", 50), (run.revision, 50)], [(run.revision, 100)]]
+
+
+def test_failing_health_sends_the_traffic_back(
+    tmp_path: Path, cloud_run: _CloudRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _run(tmp_path, traffic=(50, 100))
+    run.make_revision()
+    monkeypatch.setattr(health, "check", lambda *_arguments: Result("failed", "answers 500", "", {}))
+
+    with pytest.raises(DeployStoppedError, match="at 50 %: answers 500; web-old has all traffic again"):
+        run.traffic()
+    assert cloud_run.routed[-1] == [("web-old", 100)]
+
+
+def test_a_conflict_leaves_the_traffic_alone(
+    tmp_path: Path, cloud_run: _CloudRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _run(tmp_path, traffic=(50, 100))
+    run.make_revision()
+    monkeypatch.setattr(cloud_run, "route", lambda *_arguments: _raise(ConflictError("somebody changed it")))
+
+    with pytest.raises(DeployStoppedError, match="left as it is") as raised:
+        run.traffic()
+    assert raised.value.exit_code == 3
+
+
+def test_without_an_old_revision_nothing_is_rolled_back(tmp_path: Path, cloud_run: _CloudRun) -> None:
+    run = _run(tmp_path, serving=CurrentService(known=True, exists=True, divided="50 % a, 50 % b"))
+
+    with pytest.raises(DeployStoppedError, match="nothing was rolled back"):
+        run.roll_back("at 50 %: no")
+    assert cloud_run.routed == []
+
+
+def test_the_last_step_proves_what_serves(tmp_path: Path, cloud_run: _CloudRun) -> None:
+    run = _run(tmp_path)
+    run.make_revision()
+    words, evidence = run.prove()
+    assert words.startswith("https://web.invalid serves")
+    assert (evidence["digest"], evidence["instead_of"]) == (_DIGEST, "web-old")
+
+    cloud_run.revision_name = "another"
+    with pytest.raises(DeployStoppedError, match="does not serve"):
+        run.prove()
+
+
+def test_nothing_is_pushed_for_a_service_that_cannot_be_asked(tmp_path: Path) -> None:
+    run = _run(tmp_path, serving=CurrentService(known=False, unknown_reason="no credentials"))
+
+    with pytest.raises(DeployStoppedError, match="not pushed: no credentials") as raised:
+        run.push()
+    assert raised.value.exit_code == 3
