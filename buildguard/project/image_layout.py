@@ -168,10 +168,9 @@ def _copy(
         return  # another image
     several = len(sources) > 1 or any(char in source for source in sources for char in _WILD)
     for source in sources:
-        files = list(_from_stage(other, source) if other is not None else context.below(_spelled(source)))
-        if step.name == "ADD":
-            files = [(path, rest) for path, rest in files if rest or not path.endswith(_ARCHIVES)]
-        files = list(_without_excluded(step, files))
+        files = _copied_files(
+            step, _from_stage(other, source) if other is not None else context.below(_spelled(source))
+        )
         unclear = _unclear(step, source, built.at(destination))
         if unclear:
             built.may_hold((path for path, _rest in files), unclear)
@@ -179,6 +178,13 @@ def _copy(
             built.put(files, destination, several=several)
     if other is not None:
         _hand_on(other, built)
+
+
+def _copied_files(step: dockerfile.Instruction, files: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of some files that an instruction puts into the image as they are."""
+    if step.name == "ADD":
+        files = (file for file in files if file[1] or not file[0].endswith(_ARCHIVES))
+    return list(_without_excluded(step, list(files)))
 
 
 def _unclear(step: dockerfile.Instruction, source: str, destination: str) -> str:
