@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import NamedTuple
 
 from buildguard.project import dockerfile, removals
@@ -31,7 +32,7 @@ class Layout(NamedTuple):
 
     twins: dict[str, str]
     roots: tuple[str, ...]
-    doubts: Mapping[str, str] = {}
+    doubts: Mapping[str, str] = MappingProxyType({})
 
 
 class LayoutMatch(NamedTuple):
