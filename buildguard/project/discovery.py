@@ -42,9 +42,9 @@ _TOOLING = (b".devcontainer", b".github", b".gitlab", b".git")
 class DiscoveredTargets(NamedTuple):
     """Everything that was found: the targets, what each file declares, and notes for people."""
 
-    targets: list[Target]
-    declarations: list[VersionDeclaration]
-    notes: list[str]
+    targets: tuple[Target, ...]
+    declarations: tuple[VersionDeclaration, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def discover_targets(
@@ -56,15 +56,15 @@ def discover_targets(
     nothing is declared at all.
     """
     if flags and not service:
-        return DiscoveredTargets([_target_from_text(text, "--target", None, []) for text in flags], [], [])
+        return DiscoveredTargets(tuple(_target_from_text(text, "--target", None, []) for text in flags))
     declared = _read_declared(stage, config, service)
-    notes = [*declared.files.notes, *declared.notes]
+    notes = (*declared.files.notes, *declared.notes)
     if flags or config.target:
-        return DiscoveredTargets(_set_targets(declared, config, flags), declared.declarations, notes)
+        return DiscoveredTargets(tuple(_set_targets(declared, config, flags)), tuple(declared.declarations), notes)
     targets, seen = _declared_targets(declared, sources)
     if not targets and not (service and declared.services):
         raise declared.files.unreadable[0] if declared.files.unreadable else _nothing_declared(declared.declarations)
-    return DiscoveredTargets(_unique(targets), declared.declarations + seen, notes)
+    return DiscoveredTargets(_unique(targets), (*declared.declarations, *seen), notes)
 
 
 class _ProjectDeclarations(NamedTuple):
@@ -92,7 +92,7 @@ def _read_declared(stage: Stage, config: Config, service: str) -> _ProjectDeclar
 
 
 def _set_targets(declared: _ProjectDeclarations, config: Config, flags: Sequence[str]) -> list[Target]:
-    """Versions that somebody set run everything, or the one service that was picked."""
+    """A flag or the configuration sets the version of everything, or of the service that was picked."""
     runs: Sequence[ImageService | None] = declared.services if declared.picked else [None]
     if flags:
         return [_target_from_text(text, "--target", service, []) for text in flags for service in runs]
@@ -113,7 +113,7 @@ def _declared_targets(
 
 
 def _nothing_declared(declarations: Iterable[VersionDeclaration]) -> UsageError:
-    steps = (f"{one.place}: {one.words}; it runs that step only\n" for one in declarations if not one.decides)
+    steps = (f"{place.place}: {place.words}; it runs that step only\n" for place in declarations if not place.decides)
     return UsageError(
         "nothing here says which Python will run this code",
         hint="".join(steps) + 'add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]',
@@ -184,7 +184,7 @@ def _is_read(path: bytes, configured: Container[bytes]) -> bool:
     return path in configured or (decides_target(path) and not (compose.is_compose(path) and _is_tooling(path)))
 
 
-def _contents(stage: Stage, wanted: Iterable[Entry], found: ProjectFiles) -> Iterator[tuple[Entry, bytes]]:
+def _contents(stage: Stage, wanted: Iterable[Entry], files: ProjectFiles) -> Iterator[tuple[Entry, bytes]]:
     """The content of some files; a compose file that cannot be read costs a note, any other one everything."""
     for entry, content in stage.contents(wanted):
         if isinstance(content, bytes):
@@ -193,16 +193,16 @@ def _contents(stage: Stage, wanted: Iterable[Entry], found: ProjectFiles) -> Ite
             reason = f"{display_path(entry.path)}: {content.reason}"
             if not compose.is_compose(entry.path):
                 raise UnprovenError(reason)
-            found.notes.append(f"{reason}; its build contexts are not known")
+            files.notes.append(f"{reason}; its build contexts are not known")
 
 
-def _read_build_file(path: str, content: bytes, config: Config, found: ProjectFiles) -> None:
+def _read_build_file(path: str, content: bytes, config: Config, files: ProjectFiles) -> None:
     from buildguard.project.cloudbuild import reader
 
     try:
-        found.buildfiles[path] = reader.read(content, path, dict(config.substitutions))
+        files.buildfiles[path] = reader.read(content, path, dict(config.substitutions))
     except InvalidYamlError as error:
-        found.unreadable.append(error)  # BG410 says so
+        files.unreadable.append(error)  # BG410 says so
 
 
 def is_build_file_name(path: bytes) -> bool:
@@ -395,9 +395,9 @@ def _config_place(config: Config) -> str:
     return config.file if config.target_line is None else f"{config.file}:{config.target_line}"
 
 
-def _unique(targets: Iterable[Target]) -> list[Target]:
+def _unique(targets: Iterable[Target]) -> tuple[Target, ...]:
     """Targets that differ in more than what declares their context, the first of each."""
     first: dict[Target, Target] = {}
     for target in targets:
         first.setdefault(target._replace(basis=None), target)
-    return list(first.values())
+    return tuple(first.values())

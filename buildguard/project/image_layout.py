@@ -269,8 +269,8 @@ def variables(name: str, text: str, build_args: Mapping[str, str]) -> dict[str, 
     if not pairs and name == "ENV":
         key, _, value = text.strip().partition(" ")
         pairs = [(key, value.strip())]
-    found = {key: value.strip("\"'") for key, value in pairs}
-    return {key: build_args.get(key, value) for key, value in found.items()} if name == "ARG" else found
+    values = {key: value.strip("\"'") for key, value in pairs}
+    return {key: build_args.get(key, value) for key, value in values.items()} if name == "ARG" else values
 
 
 # ------------------------------------------------------------------------------------------ by paths
