@@ -374,7 +374,7 @@ def _root_target(
     context = None if services else ""
     if at_root:
         return [_target(at_root[0], None, context, _conflicts(at_root[0], at_root[1:]))]
-    untold = "no file at the root says which Python runs what lies in no build context"
+    untold = "no file at the root sets the Python version of files outside every build context"
     return [Target(None, "the root", None, None, context, untold)] if services else []
 
 
