@@ -89,7 +89,7 @@ def _targets(
             f"--image names one image, and there are several targets: {names}", hint="pick one with --service"
         )
     if not request.image:
-        return discovered.targets
+        return list(discovered.targets)
     # a range says what may run; the image that was named says what does
     return [
         candidate._replace(version=None, image=image) if candidate.specifier else candidate

@@ -94,7 +94,7 @@ def _find_invalidation(job: Job, seen: CheckState, then: GitStage) -> str:
                 then, job.config, choose(then, SourceSelection()).sources, (), job.request.service
             ).targets
         except UsageError:
-            targets = []
+            targets = ()
         before = {(target.version, target.context) for target in targets}
         if any((target.version, target.context) not in before for target in job.targets):
             return "the target"

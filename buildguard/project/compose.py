@@ -42,7 +42,7 @@ def is_compose(path: bytes) -> bool:
 
 def builds(files: Mapping[str, bytes]) -> tuple[list[ComposeBuild], list[str]]:
     """Every build of some compose files, and notes on what could not be used."""
-    found: list[ComposeBuild] = []
+    compose_builds: list[ComposeBuild] = []
     notes: list[str] = []
     bases: dict[str, dict[str, _Fields]] = {}
     left = 4 * _LONGEST
@@ -64,10 +64,10 @@ def builds(files: Mapping[str, bytes]) -> tuple[list[ComposeBuild], list[str]]:
             bases.setdefault(folder, services)
         for fields in services.values():
             try:
-                found.append(_build(fields, file))
+                compose_builds.append(_build(fields, file))
             except _UnusableError as error:
                 notes += [str(error)] if str(error) else []
-    return list(dict.fromkeys(found)), list(dict.fromkeys(notes))
+    return list(dict.fromkeys(compose_builds)), list(dict.fromkeys(notes))
 
 
 def _order(file: str) -> tuple[str, bool, bool, str]:
@@ -84,15 +84,15 @@ def _is_layer(file: str) -> bool:
 def _services(root: Node, base: Mapping[str, _Fields]) -> dict[str, _Fields]:
     """What each service says of its build, with what the file below a layer says of the same service."""
     services = root.get("services")
-    found: dict[str, _Fields] = {}
+    by_service: dict[str, _Fields] = {}
     for name, service in services.pairs() if services is not None else ():
         build = service.get("build")
         if build is None or build.kind in {"null", "seq", "!reset"}:
             continue
         fields = dict(build.pairs()) if build.kind == "map" else {"context": build}
         whole = {**base.get(name, {}), **fields}
-        found[name] = whole if "context" in whole else {**whole, "context": Node(".", build.line)}
-    return found
+        by_service[name] = whole if "context" in whole else {**whole, "context": Node(".", build.line)}
+    return by_service
 
 
 def _build(fields: _Fields, file: str) -> ComposeBuild:
@@ -129,7 +129,9 @@ def _arguments(fields: _Fields) -> Iterator[tuple[str, str]]:
     if node.kind == "map":
         pairs = [(name, value.text()) for name, value in node.pairs() if value.kind not in {"null", "map", "seq"}]
     else:
-        pairs = [(name, value) for name, equals, value in (one.text().partition("=") for one in node.items()) if equals]
+        pairs = [
+            (name, value) for name, equals, value in (item.text().partition("=") for item in node.items()) if equals
+        ]
     for name, value in pairs:
         if "$" not in (filled := dockerfile.expand_variables(value, {})):
             yield name, filled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -53,7 +53,7 @@ class ProjectPaths:
             return self._matches(path)
         parts = path.split("/")
         files = ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
-        return any(self._is_file(one) for one in files) or next(self.below(path), None) is not None
+        return any(map(self._is_file, files)) or next(self.below(path), None) is not None
 
     def has_source(self, folder: str) -> bool:
         """Whether a folder contains Python sources."""
@@ -83,30 +83,36 @@ def guess(path: str, data: bytes, paths: ProjectPaths, *, prefer_root: bool = Fa
     """
     own = posixpath.dirname(path)
     folders = [own, *_above(own)]
-    usual = [one for one in folders if not one or paths.has_source(one)]
+    usual = [folder for folder in folders if not folder or paths.has_source(folder)]
     if prefer_root:
         usual.insert(0, usual.pop())
     sources = copy_sources(data)
-    missing = {
-        one: [source for source in sources if not paths.has(posixpath.join(one, source.path))] for one in folders
-    }
-    chosen = min(usual, key=lambda one: len(missing[one]))
-    if missing[chosen]:
-        chosen = next((one for one in folders if not missing[one]), chosen)
-    others = [missing[one] for one in folders if one != chosen]
-    if sources and not missing[chosen] and all(others):
-        line = min((source.line for lost in others for source in lost), default=sources[0].line)
-        empty = (
-            f"{path}:{line}: the build context is {chosen}, which contains no Python source; nothing is checked for it"
-        )
-        basis = ContextBasis(Certainty.CONFIRMED, f"{path}:{line}")
-        return ContextGuess(chosen, basis, "" if chosen in usual else empty)
-    return ContextGuess(chosen, ContextBasis(Certainty.GUESSED, path), _note(path, chosen, missing[chosen], paths))
+    missing = {folder: _missing_sources(folder, sources, paths) for folder in folders}
+    chosen = _fewest_missing(folders, usual, missing)
+    others = [missing[folder] for folder in folders if folder != chosen]
+    if not sources or missing[chosen] or not all(others):
+        return ContextGuess(chosen, ContextBasis(Certainty.GUESSED, path), _note(path, chosen, missing[chosen], paths))
+    line = min((source.line for lost in others for source in lost), default=sources[0].line)
+    empty = f"{path}:{line}: the build context is {chosen}, which contains no Python source; nothing is checked for it"
+    basis = ContextBasis(Certainty.CONFIRMED, f"{path}:{line}")
+    return ContextGuess(chosen, basis, "" if chosen in usual else empty)
+
+
+def _missing_sources(folder: str, sources: Sequence[CopySource], paths: ProjectPaths) -> list[CopySource]:
+    return [source for source in sources if not paths.has(posixpath.join(folder, source.path))]
+
+
+def _fewest_missing(folders: Sequence[str], usual: Sequence[str], missing: Mapping[str, Sequence[CopySource]]) -> str:
+    """The usual folder that misses the fewest sources; any folder that misses none comes before one that does."""
+    nearest = min(usual, key=lambda folder: len(missing[folder]))
+    if not missing[nearest]:
+        return nearest
+    return next((folder for folder in folders if not missing[folder]), nearest)
 
 
 def copy_sources(data: bytes) -> list[CopySource]:
     """The paths that a Dockerfile's COPY and ADD take from its context, less those that may be missing there."""
-    found: list[CopySource] = []
+    copied: list[CopySource] = []
     known: dict[str, dict[str, str]] = {}
     for stage in dockerfile.stages(data, {}):
         variables = dict(known.get(stage.base.lower(), {}))
@@ -115,10 +121,10 @@ def copy_sources(data: bytes) -> list[CopySource]:
             if step.name in {"ENV", "ARG"}:
                 variables |= image_layout.variables(step.name, text, {})
             elif step.name in {"COPY", "ADD"} and not any(flag.startswith("--from=") for flag in step.flags):
-                found += (CopySource(one, step.line) for one in _sources(image_layout.words(text)))
+                copied += (CopySource(source, step.line) for source in _sources(image_layout.words(text)))
         if stage.alias:
             known[stage.alias] = variables
-    return list(dict.fromkeys(found))[:_MOST_SOURCES]
+    return list(dict.fromkeys(copied))[:_MOST_SOURCES]
 
 
 def _sources(words: Sequence[str]) -> Iterator[str]:

@@ -42,9 +42,9 @@ _TOOLING = (b".devcontainer", b".github", b".gitlab", b".git")
 class DiscoveredTargets(NamedTuple):
     """Everything that was found: the targets, what each file declares, and notes for people."""
 
-    targets: list[Target]
-    declarations: list[VersionDeclaration]
-    notes: list[str]
+    targets: tuple[Target, ...]
+    declarations: tuple[VersionDeclaration, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def discover_targets(
@@ -56,34 +56,64 @@ def discover_targets(
     nothing is declared at all.
     """
     if flags and not service:
-        return DiscoveredTargets([_target_from_text(text, "--target", None, []) for text in flags], [], [])
+        return DiscoveredTargets(tuple(_target_from_text(text, "--target", None, []) for text in flags))
+    declared = _read_declared(stage, config, service)
+    notes = (*declared.files.notes, *declared.notes)
+    if flags or config.target:
+        return DiscoveredTargets(tuple(_set_targets(declared, config, flags)), tuple(declared.declarations), notes)
+    targets, seen = _declared_targets(declared, sources)
+    if not targets and not (service and declared.services):
+        raise declared.files.unreadable[0] if declared.files.unreadable else _nothing_declared(declared.declarations)
+    return DiscoveredTargets(_unique(targets), (*declared.declarations, *seen), notes)
+
+
+class _ProjectDeclarations(NamedTuple):
+    """What the files of a stage declare; `services` are all of them, or the `picked` one."""
+
+    files: ProjectFiles
+    services: list[ImageService]
+    picked: bool
+    declarations: list[VersionDeclaration]
+    notes: list[str]
+
+    @property
+    def deciding(self) -> list[VersionDeclaration]:
+        """The declarations that can decide a target."""
+        return [declaration for declaration in self.declarations if declaration.decides]
+
+
+def _read_declared(stage: Stage, config: Config, service: str) -> _ProjectDeclarations:
     files = _read(stage, config)
     services, notes = services_of(files, config)
     declarations = _declarations(files, services)
-    declared = [one for one in declarations if one.decides]
-    if service:
-        services = picked(services, service)
-    typed = [(text, "--target") for text in flags] or [(text, _config_place(config)) for text in config.target]
-    if typed:
-        # a version that somebody set runs everything, or the one service that was picked
-        at_root = [one for one in declared if not one.folder]
-        against = [] if flags else at_root + [_from_dockerfile(one, files)[0] for one in services]
-        runs: Sequence[ImageService | None] = services if service else [None]
-        targets = [_target_from_text(text, place, one, against) for text, place in typed for one in runs]
-        return DiscoveredTargets(targets, declarations, files.notes + notes)
-    targets, seen = _from_services(services, files, declared)
-    if not service:
-        targets += _root_target(targets, declared, sources)
-    targets = [target for target in targets if any(target_covers(target, targets, entry.path) for entry in sources)]
-    if not targets and not (service and services):
-        if files.unreadable:
-            raise files.unreadable[0]
-        raise _nothing_declared(declarations)
-    return DiscoveredTargets(_unique(targets), declarations + seen, files.notes + notes)
+    return _ProjectDeclarations(
+        files, picked(services, service) if service else services, bool(service), declarations, notes
+    )
+
+
+def _set_targets(declared: _ProjectDeclarations, config: Config, flags: Sequence[str]) -> list[Target]:
+    """A flag or the configuration sets the version of everything, or of the service that was picked."""
+    runs: Sequence[ImageService | None] = declared.services if declared.picked else [None]
+    if flags:
+        return [_target_from_text(text, "--target", service, []) for text in flags for service in runs]
+    at_root = [declaration for declaration in declared.deciding if not declaration.folder]
+    against = at_root + [_from_dockerfile(service, declared.files)[0] for service in declared.services]
+    place = _config_place(config)
+    return [_target_from_text(text, place, service, against) for text in config.target for service in runs]
+
+
+def _declared_targets(
+    declared: _ProjectDeclarations, sources: Sequence[Entry]
+) -> tuple[list[Target], list[VersionDeclaration]]:
+    """The targets that the files declare and that run a source, and what Dockerfiles declare."""
+    targets, seen = _from_services(declared.services, declared.files, declared.deciding)
+    if not declared.picked:
+        targets += _root_target(targets, declared.deciding, sources)
+    return [target for target in targets if any(target_covers(target, targets, e.path) for e in sources)], seen
 
 
 def _nothing_declared(declarations: Iterable[VersionDeclaration]) -> UsageError:
-    steps = (f"{one.place}: {one.words}; it runs that step only\n" for one in declarations if not one.decides)
+    steps = (f"{place.place}: {place.words}; it runs that step only\n" for place in declarations if not place.decides)
     return UsageError(
         "nothing here says which Python will run this code",
         hint="".join(steps) + 'add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]',
@@ -117,40 +147,44 @@ def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:
 
 
 def _read(stage: Stage, config: Config) -> ProjectFiles:
-    dockerfiles = {os.fsencode(path) for path in _configured(config)}
-    build_file = os.fsencode(config.build_file)
     entries = stage.entries()
     project_files = ProjectFiles(tuple(entry.path for entry in entries), {}, {}, [], {}, {}, [], [])
+    configured = {*map(os.fsencode, _configured(config)), os.fsencode(config.build_file)}
     composed: dict[str, bytes] = {}
-    configured = {*dockerfiles, build_file}
-    for entry, content in _contents(stage, [one for one in entries if _is_read(one.path, configured)], project_files):
-        path = display_path(entry.path)
-        if entry.path in dockerfiles or _is_dockerfile(entry.path):
-            project_files.dockerfiles[path] = content
-        elif path.endswith(".dockerignore"):
-            project_files.ignores[path] = content
-        elif posixpath.basename(path) in version_files.NAMES:
-            project_files.pins[path] = content
-        elif entry.path == build_file or is_build_file_name(entry.path):
-            _read_build_file(path, content, config, project_files)
-        elif compose.is_compose(entry.path):
-            composed[path] = content
+    wanted = [entry for entry in entries if _is_read(entry.path, configured)]
+    for entry, content in _contents(stage, wanted, project_files):
+        _sort_in(entry.path, content, config, project_files, composed)
     builds, notes = compose.builds(composed)
     project_files.compose_builds.extend(builds)
     project_files.notes.extend(notes)
     names = named_dockerfiles(project_files)
-    named = [one for one in entries if one.path in names and not _is_tooling(one.path)] if names else []
+    named = [entry for entry in entries if entry.path in names and not _is_tooling(entry.path)] if names else []
     project_files.dockerfiles.update(
         (display_path(entry.path), content) for entry, content in _contents(stage, named, project_files)
     )
     return project_files
 
 
+def _sort_in(raw: bytes, content: bytes, config: Config, files: ProjectFiles, composed: dict[str, bytes]) -> None:
+    """Put a file where its name belongs."""
+    path = display_path(raw)
+    if os.fsdecode(raw) in _configured(config) or _is_dockerfile(raw):
+        files.dockerfiles[path] = content
+    elif path.endswith(".dockerignore"):
+        files.ignores[path] = content
+    elif posixpath.basename(path) in version_files.NAMES:
+        files.pins[path] = content
+    elif raw == os.fsencode(config.build_file) or is_build_file_name(raw):
+        _read_build_file(path, content, config, files)
+    elif compose.is_compose(raw):
+        composed[path] = content
+
+
 def _is_read(path: bytes, configured: Container[bytes]) -> bool:
     return path in configured or (decides_target(path) and not (compose.is_compose(path) and _is_tooling(path)))
 
 
-def _contents(stage: Stage, wanted: Iterable[Entry], found: ProjectFiles) -> Iterator[tuple[Entry, bytes]]:
+def _contents(stage: Stage, wanted: Iterable[Entry], files: ProjectFiles) -> Iterator[tuple[Entry, bytes]]:
     """The content of some files; a compose file that cannot be read costs a note, any other one everything."""
     for entry, content in stage.contents(wanted):
         if isinstance(content, bytes):
@@ -159,16 +193,16 @@ def _contents(stage: Stage, wanted: Iterable[Entry], found: ProjectFiles) -> Ite
             reason = f"{display_path(entry.path)}: {content.reason}"
             if not compose.is_compose(entry.path):
                 raise UnprovenError(reason)
-            found.notes.append(f"{reason}; its build contexts are not known")
+            files.notes.append(f"{reason}; its build contexts are not known")
 
 
-def _read_build_file(path: str, content: bytes, config: Config, found: ProjectFiles) -> None:
+def _read_build_file(path: str, content: bytes, config: Config, files: ProjectFiles) -> None:
     from buildguard.project.cloudbuild import reader
 
     try:
-        found.buildfiles[path] = reader.read(content, path, dict(config.substitutions))
+        files.buildfiles[path] = reader.read(content, path, dict(config.substitutions))
     except InvalidYamlError as error:
-        found.unreadable.append(error)  # BG410 says so
+        files.unreadable.append(error)  # BG410 says so
 
 
 def is_build_file_name(path: bytes) -> bool:
@@ -332,21 +366,20 @@ def _root_target(
     services: Sequence[Target], declared: list[VersionDeclaration], sources: Sequence[Entry]
 ) -> list[Target]:
     """The target of the files in no context, from the files at the root; the strongest decides."""
-    if any(target.context == "" for target in services):
+    if any(target.context == "" for target in services) or _cover_all(services, sources):
         return []
-    rest = [entry for entry in sources if not any(target.covers(entry.path) for target in services)]
-    if not rest:
-        return []
-    here = sorted(
+    at_root = sorted(
         (declaration for declaration in declared if not declaration.folder), key=lambda declaration: declaration.rank
     )
     context = None if services else ""
-    if not here:
-        if not services:
-            return []
-        untold = "no file at the root says which Python runs what lies in no build context"
-        return [Target(None, "the root", None, None, context, untold)]
-    return [_target(here[0], None, context, _conflicts(here[0], here[1:]))]
+    if at_root:
+        return [_target(at_root[0], None, context, _conflicts(at_root[0], at_root[1:]))]
+    untold = "no file at the root sets the Python version of files outside every build context"
+    return [Target(None, "the root", None, None, context, untold)] if services else []
+
+
+def _cover_all(targets: Sequence[Target], sources: Sequence[Entry]) -> bool:
+    return all(any(target.covers(entry.path) for target in targets) for entry in sources)
 
 
 def _target_from_text(
@@ -362,9 +395,9 @@ def _config_place(config: Config) -> str:
     return config.file if config.target_line is None else f"{config.file}:{config.target_line}"
 
 
-def _unique(targets: Iterable[Target]) -> list[Target]:
+def _unique(targets: Iterable[Target]) -> tuple[Target, ...]:
     """Targets that differ in more than what declares their context, the first of each."""
     first: dict[Target, Target] = {}
     for target in targets:
         first.setdefault(target._replace(basis=None), target)
-    return list(first.values())
+    return tuple(first.values())

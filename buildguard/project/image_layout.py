@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import NamedTuple
 
 from buildguard.project import dockerfile, removals
@@ -31,7 +32,7 @@ class Layout(NamedTuple):
 
     twins: dict[str, str]
     roots: tuple[str, ...]
-    doubts: Mapping[str, str] = {}
+    doubts: Mapping[str, str] = MappingProxyType({})
 
 
 class LayoutMatch(NamedTuple):
@@ -168,10 +169,9 @@ def _copy(
         return  # another image
     several = len(sources) > 1 or any(char in source for source in sources for char in _WILD)
     for source in sources:
-        files = list(_from_stage(other, source) if other is not None else context.below(_spelled(source)))
-        if step.name == "ADD":
-            files = [(path, rest) for path, rest in files if rest or not path.endswith(_ARCHIVES)]
-        files = list(_without_excluded(step, files))
+        files = _copied_files(
+            step, _from_stage(other, source) if other is not None else context.below(_spelled(source))
+        )
         unclear = _unclear(step, source, built.at(destination))
         if unclear:
             built.may_hold((path for path, _rest in files), unclear)
@@ -179,6 +179,13 @@ def _copy(
             built.put(files, destination, several=several)
     if other is not None:
         _hand_on(other, built)
+
+
+def _copied_files(step: dockerfile.Instruction, files: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of some files that an instruction puts into the image as they are."""
+    if step.name == "ADD":
+        files = (file for file in files if file[1] or not file[0].endswith(_ARCHIVES))
+    return list(_without_excluded(step, list(files)))
 
 
 def _unclear(step: dockerfile.Instruction, source: str, destination: str) -> str:
@@ -262,8 +269,8 @@ def variables(name: str, text: str, build_args: Mapping[str, str]) -> dict[str, 
     if not pairs and name == "ENV":
         key, _, value = text.strip().partition(" ")
         pairs = [(key, value.strip())]
-    found = {key: value.strip("\"'") for key, value in pairs}
-    return {key: build_args.get(key, value) for key, value in found.items()} if name == "ARG" else found
+    values = {key: value.strip("\"'") for key, value in pairs}
+    return {key: build_args.get(key, value) for key, value in values.items()} if name == "ARG" else values
 
 
 # ------------------------------------------------------------------------------------------ by paths

@@ -33,7 +33,7 @@ class ServiceId(NamedTuple):
     @property
     def path(self) -> str:
         """It as a path, with nothing in a part that could be taken for another part."""
-        return "/".join(quote(one, safe="") for one in (self.service, self.project, self.region))
+        return "/".join(quote(part, safe="") for part in (self.service, self.project, self.region))
 
 
 class LedgerLine(NamedTuple):

@@ -12,7 +12,7 @@ ANYTHING = "*"
 _COMMANDS = re.compile(r"&&|\|\||[;|\n]")
 _REMOVES = frozenset({"rm", "rmdir", "unlink", "shred", "mv"})
 _FINDS = frozenset({"-delete", "-exec", "-execdir", "-ok"})
-_OPAQUE = frozenset({"git", "make", "rsync"})  # what these remove stands in other files
+_OPAQUE = frozenset({"git", "make", "rsync"})
 _VARIABLE = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\$\w+|`[^`]*`")
 
 
@@ -24,24 +24,30 @@ def patterns(text: str) -> list[str]:
 
 def covers(several: Sequence[str], place: str) -> bool:
     """Whether a path of the image is one of these patterns', or lies below a folder that is."""
-    return any(fnmatchcase(place, one) or fnmatchcase(place, f"{one}/*") for one in several)
+    return any(fnmatchcase(place, pattern) or fnmatchcase(place, f"{pattern}/*") for pattern in several)
 
 
 def _of_command(command: str) -> Iterator[str]:
     words = [word for word in (word.strip("\"'()[]{},") for word in command.split()) if word]
     names = [posixpath.basename(word) for word in words]
-    if not words:
-        return
+    at = next((at for at, name in enumerate(names) if name in _REMOVES), None)
     if "find" in names:
         yield from _of_find(words)
-        return
-    at = next((at for at, name in enumerate(names) if name in _REMOVES), None)
-    if at is not None:
-        operands = [word for word in words[at + 1 :] if not word.startswith("-")]
-        moved = operands[:-1] if names[at] == "mv" else operands
-        yield from map(_pattern, moved or [ANYTHING])  # `xargs rm` reads what to remove
-    elif words[0].startswith("./") or any(name in _OPAQUE or name.endswith(".sh") for name in names[:2]):
+    elif at is not None:
+        yield from _of_removal(names[at], words[at + 1 :])
+    elif words and _is_opaque(words[0], names):
         yield ANYTHING
+
+
+def _of_removal(name: str, arguments: Sequence[str]) -> Iterator[str]:
+    operands = [word for word in arguments if not word.startswith("-")]
+    removed = operands[:-1] if name == "mv" else operands
+    yield from map(_pattern, removed or [ANYTHING])  # `xargs rm` reads what to remove
+
+
+def _is_opaque(first: str, names: Sequence[str]) -> bool:
+    """Whether what a command removes stands in other files."""
+    return first.startswith("./") or any(name in _OPAQUE or name.endswith(".sh") for name in names[:2])
 
 
 def _of_find(words: Sequence[str]) -> Iterator[str]:

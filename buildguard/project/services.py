@@ -41,25 +41,25 @@ def services(files: ProjectFiles, config: Config) -> tuple[list[ImageService], l
     finder = _ServiceFinder(files)
     if config.services or config.dockerfile:
         tables = config.services or (ServiceTable("", config.dockerfile, None, None),)
-        return [one for table in tables for one in finder.configured(table, config)], finder.notes
-    return [one for path in sorted(files.dockerfiles) for one in finder.of_dockerfile(path)], finder.notes
+        return [service for table in tables for service in finder.configured(table, config)], finder.notes
+    return [service for path in sorted(files.dockerfiles) for service in finder.of_dockerfile(path)], finder.notes
 
 
 def picked(every: list[ImageService], name: str) -> list[ImageService]:
     """The services with a name, or with a Dockerfile or a folder called so; raises UsageError."""
-    chosen = [one for one in every if name in {one.name, one.dockerfile, posixpath.dirname(one.dockerfile)}]
+    chosen = [each for each in every if name in {each.name, each.dockerfile, posixpath.dirname(each.dockerfile)}]
     if not chosen:
-        known = ", ".join(one.name for one in every) or "none"
+        known = ", ".join(service.name for service in every) or "none"
         raise UsageError(f"there is no service '{name}'", hint=f"services here: {known}")
     return chosen
 
 
 def named_dockerfiles(files: ProjectFiles) -> set[bytes]:
     """The Dockerfiles of other names that build files and compose files build."""
-    names = {one.dockerfile for one in files.compose_builds}
+    names = {build.dockerfile for build in files.compose_builds}
     for file, buildfile in files.buildfiles.items():
-        names |= {_from(base, one.dockerfile) for one in buildfile.builds for base in _bases(file)}
-    return {os.fsencode(one) for one in names - files.dockerfiles.keys()}
+        names |= {_from(base, build.dockerfile) for build in buildfile.builds for base in _bases(file)}
+    return {os.fsencode(name) for name in names - files.dockerfiles.keys()}
 
 
 class _ServiceFinder:
@@ -76,9 +76,10 @@ class _ServiceFinder:
             raise UsageError(f"{place}: there is no {table.dockerfile}")
         name = table.name or _name(table.dockerfile)
         if table.context is None:
-            return [one._replace(name=name) for one in self.of_dockerfile(table.dockerfile, prefer_root=not table.name)]
+            services_of_file = self.of_dockerfile(table.dockerfile, prefer_root=not table.name)
+            return [service._replace(name=name) for service in services_of_file]
         declared = ImageService(name, table.dockerfile, table.context, ContextBasis(Certainty.DECLARED, place))
-        built = (declared._replace(build_args=one.build_args, stage=one.stage) for one in self._built(table.dockerfile))
+        built = (declared._replace(build_args=b.build_args, stage=b.stage) for b in self._built(table.dockerfile))
         return _distinct(built) or [declared]
 
     def of_dockerfile(self, path: str, *, prefer_root: bool = False) -> list[ImageService]:
@@ -86,9 +87,9 @@ class _ServiceFinder:
         every = _distinct(self._built(path)) or _distinct(self._composed(path))
         if every:
             return every
-        found = contexts.guess(path, self._files.dockerfiles[path], self._paths, prefer_root=prefer_root)
-        self.notes += [found.note] if found.note else []
-        return [ImageService(_name(path), path, found.context, found.basis)]
+        guess = contexts.guess(path, self._files.dockerfiles[path], self._paths, prefer_root=prefer_root)
+        self.notes += [guess.note] if guess.note else []
+        return [ImageService(_name(path), path, guess.context, guess.basis)]
 
     @functools.cached_property
     def _paths(self) -> contexts.ProjectPaths:
@@ -97,7 +98,7 @@ class _ServiceFinder:
     def _built(self, path: str) -> Iterator[ImageService]:
         for file, buildfile in self._files.buildfiles.items():
             for build in buildfile.builds:
-                base = next((one for one in _bases(file) if _from(one, build.dockerfile) == path), None)
+                base = next((folder for folder in _bases(file) if _from(folder, build.dockerfile) == path), None)
                 if base is not None:
                     basis = ContextBasis(Certainty.DECLARED, f"{file}:{build.line}")
                     arguments = tuple(sorted(build.build_args.items()))
@@ -123,8 +124,8 @@ class _ServiceFinder:
 def _distinct(every: Iterable[ImageService]) -> list[ImageService]:
     """Services that differ in more than the line that declares them, the first of each."""
     first: dict[ImageService, ImageService] = {}
-    for one in every:
-        first.setdefault(one._replace(basis=ContextBasis(one.basis.known, "")), one)
+    for service in every:
+        first.setdefault(service._replace(basis=ContextBasis(service.basis.known, "")), service)
     return list(first.values())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,12 +47,8 @@ def pack(stage: GitStage, file: Path, *, prefix: bytes = b"", worktree: Path | N
     Untracked files are never sent. Raises UnprovenError for an object that is missing, or a file that cannot be read.
     """
     assert stage.commit is not None
-    rows = {row.path[len(prefix) :]: row for row in stage.rows() if row.path.startswith(prefix)}
-    for path, reason in stage.damaged.items():
-        raise UnprovenError(f"{display_path(path) or 'commit ' + stage.commit}: {reason}", hint="git fsck")
-    links = [row for row in rows.values() if row.mode == git.LINK]
-    texts = {row.path[len(prefix) :]: _require_blob(row, blob) for row, blob in stage.blobs(links)}
-    entries = {path: ManifestEntry(path, _mode(row), 0, "", text=texts.get(path, b"")) for path, row in rows.items()}
+    rows = _rows_below(stage, prefix)
+    entries = _entries_of(stage, rows)
     rules = gcloud.GcloudIgnoreRules(lambda name: _content(stage, rows.get(os.fsencode(name))), has_git=not prefix)
     sent, dropped = select_uploaded(entries, rules)
     sent = [entry for entry in sent if entry.path != manifests.CARRIED]
@@ -66,6 +62,22 @@ def pack(stage: GitStage, file: Path, *, prefix: bytes = b"", worktree: Path | N
     folders = [path for path in _folders(rows) if rules.drops(os.fsdecode(path), is_folder=True) is None]
     written = write_archive(file, items, folders, mtime)
     return PackedArchive(written, tuple((entry.path, rule) for entry, rule in dropped), tuple(dirty))
+
+
+def _rows_below(stage: GitStage, prefix: bytes) -> dict[bytes, git.GitEntry]:
+    """The rows of a folder by their paths in it; raises UnprovenError where a tree or the commit is damaged."""
+    rows = {row.path[len(prefix) :]: row for row in stage.rows() if row.path.startswith(prefix)}
+    for path, reason in stage.damaged.items():
+        raise UnprovenError(f"{display_path(path) or f'commit {stage.commit}'}: {reason}", hint="git fsck")
+    return rows
+
+
+def _entries_of(stage: GitStage, rows: Mapping[bytes, git.GitEntry]) -> dict[bytes, ManifestEntry]:
+    """What the rules of gcloud look at: each path with its mode, and the text of a link."""
+    links = {row.path: path for path, row in rows.items() if row.mode == git.LINK}
+    blobs = stage.blobs([rows[path] for path in links.values()])
+    texts = {links[row.path]: _require_blob(row, blob) for row, blob in blobs}
+    return {path: ManifestEntry(path, _mode(row), 0, "", text=texts.get(path, b"")) for path, row in rows.items()}
 
 
 class UploadSelection(NamedTuple):

@@ -33,20 +33,23 @@ class ChosenSources(NamedTuple):
 def choose(stage: Stage, selection: SourceSelection) -> ChosenSources:
     """The Python sources of a stage that the selection covers."""
     wanted = _wanted(selection)
-    by_name, others, links = [], [], []
+    sources, others, links = [], [], []
     for entry in stage.entries():
-        path = entry.path
-        if path.endswith(SUFFIXES):
-            by_name.append(entry)
+        if entry.path.endswith(SUFFIXES):
+            sources.append(entry)
         elif entry.kind is EntryKind.LINK:
             links.append(entry)
         elif entry.kind is EntryKind.OTHER and stage.name.startswith("dir:"):
-            by_name += [entry] if _is_closed_folder(stage, entry) else []
-        elif may_be_script(path, executable=entry.kind is EntryKind.EXECUTABLE):
+            sources += [entry] if _is_closed_folder(stage, entry) else []
+        elif may_be_script(entry.path, executable=entry.kind is EntryKind.EXECUTABLE):
             others.append(entry)
-    chosen = [entry for entry in by_name if wanted(entry.path)]
-    scripts = _scripts(stage, [entry for entry in others if wanted(entry.path)])
-    return ChosenSources(sorted([*chosen, *scripts]), [*stage.notes(), *_links_out(stage, links, wanted)])
+    scripts = _scripts(stage, _filter(others, wanted))
+    notes = [*stage.notes(), *_links_out(stage, _filter(links, wanted))]
+    return ChosenSources(sorted([*_filter(sources, wanted), *scripts]), notes)
+
+
+def _filter(entries: Iterable[Entry], wanted: Callable[[bytes], bool]) -> list[Entry]:
+    return [entry for entry in entries if wanted(entry.path)]
 
 
 def decides_target(path: bytes) -> bool:
@@ -137,12 +140,12 @@ def _is_plain(path: bytes) -> bool:
     return os.path.isfile(path) and not os.path.islink(path)
 
 
-def _links_out(stage: Stage, links: list[Entry], wanted: Callable[[bytes], bool]) -> list[str]:
+def _links_out(stage: Stage, links: list[Entry]) -> list[str]:
     if not isinstance(stage, DiskStage):
         return []
     base = os.fsencode(stage.root)
     return [
         f"{display_path(link.path)}: a symbolic link out of the root, not followed"
         for link in links
-        if wanted(link.path) and not stage.holds(os.path.realpath(os.path.join(base, link.path)))
+        if not stage.holds(os.path.realpath(os.path.join(base, link.path)))
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError
@@ -35,7 +36,7 @@ class Node(NamedTuple):
     line: int
     kind: str = "str"
     place: YamlPosition = YamlPosition(1, 1, 0, 0)
-    keys: Mapping[str, YamlPosition] = {}
+    keys: Mapping[str, YamlPosition] = MappingProxyType({})
     twice: tuple[tuple[str, YamlPosition], ...] = ()
     flow: bool = False
     alias: bool = False

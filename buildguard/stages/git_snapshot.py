@@ -33,16 +33,13 @@ class GitSnapshotter:
         ]
         marks: dict[bytes, str] = {}
         for row, blob in self.stage.blobs(row for row in rows if row.mode != git.SUBMODULE):
-            if isinstance(blob, UnreadableFile):
-                if not blob.damaged:
-                    unproven.append(Unproven(display_path(self._below(row)), None, blob.reason))
-                continue
-            mark = _mark(self._below(row), blob)
-            if mark:
-                marks[self._below(row)] = mark
-            mode = row.mode if row.mode in manifests.MODES else manifests.FILE  # 100664 of old repositories
-            entries.append(manifests.of_bytes(self._below(row), mode, blob, row.oid))
-        closed = tuple(path[len(self._prefix) :] + b"/" for path in self.stage.closed if path.startswith(self._prefix))
+            path = self._below(row)
+            if not isinstance(blob, UnreadableFile):
+                entries.append(manifests.of_bytes(path, _mode(row), blob, row.oid))
+                marks[path] = _mark(path, blob)
+            elif not blob.damaged:
+                unproven.append(Unproven(display_path(path), None, blob.reason))
+        closed = self._closed()
         notes = tuple(f"{display_path(path)}: a submodule whose files are not here" for path in closed)
         kind = StageKind.INDEX if self.stage.commit is None else StageKind.COMMIT
         return Snapshot(
@@ -53,7 +50,7 @@ class GitSnapshotter:
             tuple(unproven),
             closed,
             self.stage.commit or "",
-            marks=marks,
+            marks={path: mark for path, mark in marks.items() if mark},
             damaged=self._damaged(),
         )
 
@@ -66,6 +63,9 @@ class GitSnapshotter:
         for row, blob in self.stage.blobs(row for row in rows if row.mode != git.SUBMODULE):
             contents[self._below(row)] = blob
         return contents
+
+    def _closed(self) -> tuple[bytes, ...]:
+        return tuple(path[len(self._prefix) :] + b"/" for path in self.stage.closed if path.startswith(self._prefix))
 
     def _damaged(self) -> dict[bytes, str]:
         """The damaged objects of this folder; where a tree above it is damaged, the whole of it is."""
@@ -87,6 +87,11 @@ class GitSnapshotter:
         return [
             path[len(self._prefix) :] for path in self.stage.repository.conflicts() if path.startswith(self._prefix)
         ]
+
+
+def _mode(row: git.GitEntry) -> str:
+    """A row's mode as manifests have it: old repositories contain 100664."""
+    return row.mode if row.mode in manifests.MODES else manifests.FILE
 
 
 def _mark(path: bytes, content: bytes) -> str:

@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from buildguard.diagnostic import display_path
@@ -57,9 +58,9 @@ class Extras(NamedTuple):
     """
 
     folders: frozenset[bytes] = frozenset()
-    special: Mapping[bytes, str] = {}
-    modes: Mapping[bytes, int] = {}
-    twins: Mapping[bytes, bytes] = {}
+    special: Mapping[bytes, str] = MappingProxyType({})
+    modes: Mapping[bytes, int] = MappingProxyType({})
+    twins: Mapping[bytes, bytes] = MappingProxyType({})
     whole: bool = False
 
 
@@ -191,18 +192,22 @@ def _from_json(data: bytes) -> Manifest:
     if document["unproven"] or any("code" in fields for fields in document.get("findings", [])):
         raise ValueError("it was written without all of its entries, and says so itself")
     rows = [(_from_object(fields), fields) for fields in document["entries"]]
+    entries = [entry for entry, _fields in rows]
+    manifest = Manifest(entries, _extras(document, rows), contents_only=document.get("contents_only") is True)
+    if manifest.digest != document["digest"]:
+        raise ValueError(f"its entries give {manifest.digest}, and it says {document['digest']}")
+    return manifest
+
+
+def _extras(document: Mapping[str, Any], rows: Iterable[tuple[ManifestEntry, Mapping[str, Any]]]) -> Extras:
     others = {_text(fields, "path"): str(fields["kind"]) for fields in document.get("others", [])}
-    extras = Extras(
+    return Extras(
         frozenset(path for path, kind in others.items() if kind == EMPTY),
         {path: kind for path, kind in others.items() if kind != EMPTY},
         {entry.path: int(fields["permissions"], 8) for entry, fields in rows if "permissions" in fields},
         {entry.path: _text(fields, "hard_link_of") for entry, fields in rows if "hard_link_of" in fields},
         document.get("complete") is True,
     )
-    manifest = Manifest([entry for entry, _fields in rows], extras, contents_only=document.get("contents_only") is True)
-    if manifest.digest != document["digest"]:
-        raise ValueError(f"its entries give {manifest.digest}, and it says {document['digest']}")
-    return manifest
 
 
 def _from_object(fields: Mapping[str, Any]) -> ManifestEntry:

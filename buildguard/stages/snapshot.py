@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from buildguard.diagnostic import Unproven, UnreadableFile
@@ -60,6 +61,6 @@ class Snapshot(NamedTuple):
     closed: tuple[bytes, ...] = ()
     commit: str = ""
     digests: tuple[tuple[str, str], ...] = ()
-    marks: Mapping[bytes, str] = {}
+    marks: Mapping[bytes, str] = MappingProxyType({})
     dockerfile: str = ""
-    damaged: Mapping[bytes, str] = {}
+    damaged: Mapping[bytes, str] = MappingProxyType({})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from buildguard.stages import lfs
 from buildguard.stages.filesystem import read_file
@@ -27,15 +27,21 @@ def edited_paths(repository: git.Repository) -> list[bytes]:
 def unchanged(repository: git.Repository, rows: Iterable[git.GitEntry]) -> Iterator[bytes]:
     """The paths of some rows whose file in the working tree git would commit as the row has it."""
     base = os.fsencode(repository.top) + b"/"
-    same_kind = {row.path: row for row in rows if _has_mode(base + row.path, row.mode, repository)}
-    links = [row for row in same_kind.values() if row.mode == git.LINK]
-    for row, blob in zip(links, repository.blobs([row.oid for row in links]), strict=True):
-        if blob == os.readlink(base + row.path):
+    same_kind = [row for row in rows if _has_mode(base + row.path, row.mode, repository)]
+    yield from _unchanged_links(repository, [row for row in same_kind if row.mode == git.LINK])
+    yield from _unchanged_files(repository, {row.path: row for row in same_kind if row.mode != git.LINK})
+
+
+def _unchanged_links(repository: git.Repository, rows: Sequence[git.GitEntry]) -> Iterator[bytes]:
+    for row, blob in zip(rows, repository.blobs([row.oid for row in rows]), strict=True):
+        if blob == os.readlink(os.fsencode(repository.top) + b"/" + row.path):
             yield row.path
-    files = [path for path, row in same_kind.items() if row.mode != git.LINK]
-    oids = repository.filtered(files) if files else {}
-    yield from (path for path in files if oids[path] == same_kind[path].oid)
-    yield from _in_lfs(repository, {path: same_kind[path] for path in files if oids[path] != same_kind[path].oid})
+
+
+def _unchanged_files(repository: git.Repository, rows: Mapping[bytes, git.GitEntry]) -> Iterator[bytes]:
+    oids = repository.filtered(list(rows)) if rows else {}
+    yield from (path for path, row in rows.items() if oids[path] == row.oid)
+    yield from _in_lfs(repository, {path: row for path, row in rows.items() if oids[path] != row.oid})
 
 
 def _has_mode(path: bytes, mode: str, repository: git.Repository) -> bool:

@@ -104,14 +104,14 @@ class Repository(NamedTuple):
         words = b"\n".join([self.head.encode("ascii"), *(b"^" + oid for oid in refs), b""])
         return not self.folder.ask("rev-list", "--max-count=1", "--ignore-missing", "--stdin", stdin=words)
 
-    def distance(self, one: str, other: str) -> tuple[int, int]:
+    def distance(self, commit: str, other: str) -> tuple[int, int]:
         """How many commits each of two has that the other has not."""
-        left, right = self.folder.ask("rev-list", "--left-right", "--count", f"{one}...{other}").split()
+        left, right = self.folder.ask("rev-list", "--left-right", "--count", f"{commit}...{other}").split()
         return int(left), int(right)
 
-    def number_changed(self, one: str, other: str) -> int:
+    def number_changed(self, commit: str, other: str) -> int:
         """How many paths differ between two commits, a renamed one counted once."""
-        return len(_rows(self.folder.ask("diff-tree", "-r", "-M", "--name-only", "-z", one, other)))
+        return len(_rows(self.folder.ask("diff-tree", "-r", "-M", "--name-only", "-z", commit, other)))
 
     def setting(self, name: str) -> str:
         """A value of git's configuration that is read as data, empty where it is not set."""
@@ -237,10 +237,10 @@ def repository_of(folder: Path) -> Repository | None:
                 hint="install git; one inside the project is not used",
             )
         return None
-    found = git_directory.find_parts(folder, inherited=True)
-    if found is None:
+    located = git_directory.find_parts(folder, inherited=True)
+    if located is None:
         return None
-    parts, head = found
+    parts, head = located
     if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(parts.top)):
         raise UnprovenError(f"the working tree of {parts.git_dir} is {parts.top} (core.worktree), not this folder")
     return Repository(parts.top, head, GitDir(parts))
@@ -251,10 +251,10 @@ def submodule_of(folder: Path) -> Repository | None:
 
     Raises UnprovenError where git cannot or will not read it.
     """
-    found = git_directory.find_parts(folder, inherited=False) if os.path.lexists(folder / ".git") else None
-    if found is None:
+    located = git_directory.find_parts(folder, inherited=False) if os.path.lexists(folder / ".git") else None
+    if located is None:
         return None
-    parts, head = found
+    parts, head = located
     here, top = Path(os.path.realpath(folder)), os.path.realpath(parts.top)
     if str(here) != top:
         if here.is_relative_to(top):

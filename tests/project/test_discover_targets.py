@@ -109,7 +109,7 @@ def test_a_broken_build_file_is_raised_only_where_nothing_else_decides() -> None
 def test_a_compose_file_that_cannot_be_read_costs_a_note_and_a_dockerfile_the_answer() -> None:
     noted = _discover({"compose.yaml": None, "Dockerfile": "FROM python:3.9\n", "a.py": ""})
 
-    assert noted.notes == ["compose.yaml: permission denied; its build contexts are not known"]
+    assert noted.notes == ("compose.yaml: permission denied; its build contexts are not known",)
     with pytest.raises(UnprovenError, match="Dockerfile: permission denied"):
         _discover({"Dockerfile": None, "a.py": ""})
 

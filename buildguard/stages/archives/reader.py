@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
@@ -164,17 +164,27 @@ class _MemberIndex:
             parent = parent.rpartition(b"/")[0]
 
     def _entry(self, path: bytes, member: TarMember) -> ManifestEntry:
-        if member.kind is MemberKind.SYMLINK:
-            self._give(path, member.link)
-            return manifests.of_bytes(path, manifests.LINK, member.link)
-        if member.kind is MemberKind.HARDLINK:
-            other = self._entries.get(_plainest(member.link, member.path))
-            if other is None or other.type != "file":
-                raise refusal("a hard link to no earlier file", path)
-            self._twins[path] = other.path
-            return other._replace(path=path)
-        if member.kind is not MemberKind.FILE:
-            raise refusal("a device, a FIFO or something else that is no source", path)
+        match member.kind:
+            case MemberKind.FILE:
+                return self._file(path, member)
+            case MemberKind.SYMLINK:
+                self._give(path, member.link)
+                return manifests.of_bytes(path, manifests.LINK, member.link)
+            case MemberKind.HARDLINK:
+                return self._hard_link(path, member)
+            case MemberKind.FOLDER | MemberKind.OTHER:
+                raise refusal("a device, a FIFO or something else that is no source", path)
+            case _:
+                assert_never(member.kind)
+
+    def _hard_link(self, path: bytes, member: TarMember) -> ManifestEntry:
+        other = self._entries.get(_plainest(member.link, member.path))
+        if other is None or other.type != "file":
+            raise refusal("a hard link to no earlier file", path)
+        self._twins[path] = other.path
+        return other._replace(path=path)
+
+    def _file(self, path: bytes, member: TarMember) -> ManifestEntry:
         digest, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % member.size, usedforsecurity=False)
         for piece in self._reader.content():
             digest.update(piece)

@@ -61,6 +61,19 @@ class TarMember(NamedTuple):
     mtime: int
 
 
+def _contradiction(member: TarMember) -> str:
+    """Why a member contradicts itself; empty where it does not."""
+    if member.kind is not MemberKind.FILE and member.size:
+        return "it is no file, and has content"
+    if not member.path or b"\0" in member.path or b"\0" in member.link:
+        return "it has no proper name"
+    if member.kind is MemberKind.FILE and member.path.endswith(b"/"):
+        return "a file by its type and a folder by its name"
+    if member.kind in {MemberKind.SYMLINK, MemberKind.HARDLINK} and not member.link:
+        return "a link to nothing"
+    return ""
+
+
 class TarReader:
     """The members of a tar that comes in pieces; the content of each is read, or passed over, before the next.
 
@@ -132,23 +145,22 @@ class TarReader:
         path, link = extended.get(b"path", header.path), extended.get(b"linkpath", header.link)
         if header.type not in _KINDS:
             self._refuse(f"it is of the type {header.type!r}: neither file, folder nor link", path)
-        kind = _KINDS[header.type]
-        size = header.size
-        if b"size" in extended:
-            size = self._decimal(extended[b"size"])
-            if size != header.size and size < _OVERFLOW:
-                self._refuse("its two sizes contradict each other", path)
-        if kind is not MemberKind.FILE and size:
-            self._refuse("it is no file, and has content", path)
-        if not path or b"\0" in path or b"\0" in link:
-            self._refuse("it has no proper name", path)
-        if kind is MemberKind.FILE and path.endswith(b"/"):
-            self._refuse("a file by its type and a folder by its name", path)
-        if kind in {MemberKind.SYMLINK, MemberKind.HARDLINK} and not link:
-            self._refuse("a link to nothing", path)
-        self._left, self._padding = size, -size % _BLOCK
+        size = self._size(header, extended, path)
         mtime = self._seconds(extended[b"mtime"]) if b"mtime" in extended else header.mtime
-        return TarMember(path, kind, header.mode, size, link, mtime)
+        member = TarMember(path, _KINDS[header.type], header.mode, size, link, mtime)
+        why = _contradiction(member)
+        if why:
+            self._refuse(why, path)
+        self._left, self._padding = size, -size % _BLOCK
+        return member
+
+    def _size(self, header: _TarHeader, extended: dict[bytes, bytes], path: bytes) -> int:
+        if b"size" not in extended:
+            return header.size
+        size = self._decimal(extended[b"size"])
+        if size != header.size and size < _OVERFLOW:
+            self._refuse("its two sizes contradict each other", path)
+        return size
 
     def _end(self) -> None:
         """An end is two blocks of zeros, and nothing but some more zeros after them."""
