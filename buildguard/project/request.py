@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 
 class CheckRequest(NamedTuple):
-    """What a person asked for; the fields are the flags of the command line."""
+    """What a person asked for; the fields are the flags of the command line.
+
+    `submitted_file` is the build file that `deploy` is about to submit, empty where none is.
+    """
 
     cwd: Path
     staged: bool = False
@@ -26,6 +29,7 @@ class CheckRequest(NamedTuple):
     project: str = ""
     region: str = ""
     verify_download: bool = False
+    submitted_file: str = ""
 
 
 def may_pull(request: CheckRequest) -> bool:

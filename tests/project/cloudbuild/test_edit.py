@@ -290,7 +290,7 @@ def test_doctor_tells_when_it_is_out_of_date(project: Callable[..., Project]) ->
     file = made.path / step.NAME
     file.write_bytes(file.read_bytes().replace(b"BG101", b"BG999"))
     assert "was changed by hand" in made.run("doctor").out
-    assert "it was written for another version of that file" in made.run("doctor").out
+    assert "was written for another version of .buildguard/verify.py" in made.run("doctor").out
 
 
 def test_check_tells_of_other_patterns(project: Callable[..., Project]) -> None:

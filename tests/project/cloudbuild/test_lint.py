@@ -1,6 +1,6 @@
 """Cloud Build's rules, offline: each mistake with its code and line, and in agreement with gcloud where that looks at all.
 
-`python -m tests.gcp.test_buildrules` writes `gcloud.json` anew, with the gcloud on PATH.
+`python -m tests.project.cloudbuild.test_lint` writes `gcloud.json` anew, with the gcloud on PATH.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _ASK = Path(__file__).with_name("ask_gcloud.py")
 _IDS = [case.name.replace(" ", "-") for case in CASES]
 
 
-def _errors(text: str, **given: str) -> list[Finding]:
-    found = problems(text.encode("utf-8"), "cloudbuild.yaml", given)
+def _errors(text: str, builds: str = "", **given: str) -> list[Finding]:
+    found = problems(text.encode("utf-8"), "cloudbuild.yaml", given, builds)
     return [one for one in found if one.severity is Severity.ERROR]
 
 
 @pytest.mark.parametrize("case", CASES, ids=_IDS)
 def test_each_mistake_is_found_on_its_line(case: Case) -> None:
-    assert [(one.code, one.range.line) for one in _errors(case.text)] == list(case.errors)
+    assert [(one.code, one.range.line) for one in _errors(case.text, case.builds)] == list(case.errors)
 
 
 @pytest.mark.parametrize("case", CASES, ids=_IDS)
