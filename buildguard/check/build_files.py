@@ -57,7 +57,7 @@ def step_file(stage: Stage) -> bytes | None:
 
 
 def check_build_file(path: str, data: bytes, config: Config, submitted_file: str = "") -> list[Finding]:
-    """BG410 to BG418 of one build file; the one that `deploy` submits is held to a submitted build's rules."""
+    """BG410 to BG418 of one build file; the one that `deploy` submits by the rules for submitted builds."""
     from buildguard.project.cloudbuild.lint import problems
 
     builds = "submit" if path == submitted_file else config.cloud.builds

@@ -78,7 +78,8 @@ def _plan(place: WorkScope, config: Config) -> _GuardPlan:
         if image is None:
             new_step = NewStep("", target.image or "", "sh", ("-c",), step.WITHOUT_PYTHON)
         else:
-            new_step = NewStep("", image, "python3", _FLAGS, code, folders)
+            words = tuple(folder.replace("$", "$$") for folder in folders)  # Cloud Build reads $ as a substitution
+            new_step = NewStep("", image, "python3", _FLAGS, code, words)
         steps.setdefault((new_step.image, folders), new_step)
     names = _names(list(steps.values()), targets)
     return _GuardPlan(

@@ -12,7 +12,7 @@ from buildguard.project import yaml
 from buildguard.project.cloudbuild import reader, schema
 from buildguard.project.cloudbuild.durations import as_json_duration
 from buildguard.project.cloudbuild.fields import camel
-from buildguard.project.cloudbuild.reader import Role
+from buildguard.project.cloudbuild.roles import Role
 from buildguard.project.yaml import Node
 
 _USED = re.compile(r"\$\{?(?P<name>\w+)")

@@ -34,6 +34,14 @@ SHAPES: dict[str, tuple[str, int]] = {
         "- id: build\n  name: gcr.io/cloud-builders/docker\n  args: [build, .]\n"),
         1,
     ),
+    "after a download": (
+        ("steps:\n- {name: google/cloud-sdk, args: [gcloud, storage, cp, 'gs://b/src.tgz', .]}\n"
+        "- {name: google/cloud-sdk, args: [gcloud, run, deploy, api, --source, .]}\n"),
+        1,
+    ),
+    "an upload only": ("steps:\n- name: google/cloud-sdk\n  args: [gcloud, storage, cp, -r, dags, 'gs://b/dags']\n", 0),
+    "a deploy only": ("steps:\n- name: google/cloud-sdk\n  entrypoint: gcloud\n  args: [functions, deploy, f]\n", 0),
+    "a byte order mark": ("\ufeffsteps:\n- name: docker\n  args: [build, .]\n", 0),
     "a test first": ("steps:\n- name: python:3.11\n  script: |\n    # pytest\n    pytest\n- name: docker\n  args: [build, .]\n", 0),
     "anchors": (
         "steps:\n- &docker\n  name: gcr.io/cloud-builders/docker\n  args: [build, .]\n- <<: *docker\n  args: [push, x]\noptions: {env: &e [A=1]}\n",
