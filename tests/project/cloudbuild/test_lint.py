@@ -18,6 +18,7 @@ import pytest
 from buildguard.diagnostic import Severity
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.lint import problems
+from tests.project.cloudbuild import test_corpus
 from tests.project.cloudbuild.builds import CASES, Case
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ def test_gcloud_still_says_so() -> None:
     if gcloud is None:
         pytest.skip("gcloud is not on PATH: its answers are in gcloud.json; install the Google Cloud SDK to ask again")
 
-    assert _ask(gcloud) == json.loads(_ANSWERS.read_text("utf-8"))["answers"]
+    recorded = json.loads(_ANSWERS.read_text("utf-8"))
+    texts = {case.text: case.text for case in CASES}
+    assert _ask(gcloud, texts) == recorded["answers"]
+    assert _ask(gcloud, test_corpus.texts()) == recorded["corpus"]
 
 
 def test_the_schema_has_every_field_that_gcloud_knows() -> None:
@@ -199,14 +203,17 @@ def _sdk(gcloud: str) -> tuple[str, str]:
     return root, bundled if os.path.exists(bundled) else sys.executable
 
 
-def _ask(gcloud: str, *words: str) -> Any:
+def _ask(gcloud: str, texts: dict[str, str]) -> dict[str, str]:
+    """gcloud's complaint about each text, empty where it has none."""
+    return dict(zip(texts, _run(gcloud, list(texts.values())), strict=True))
+
+
+def _run(gcloud: str, texts: list[str], *words: str) -> Any:
     root, python = _sdk(gcloud)
-    texts = [case.text for case in CASES]
     done = subprocess.run(
         [python, _ASK, root, *words], input=json.dumps(texts), capture_output=True, text=True, check=True
     )
-    answer = json.loads(done.stdout)
-    return answer if words else dict(zip(texts, answer, strict=True))
+    return json.loads(done.stdout)
 
 
 def main() -> None:
@@ -216,8 +223,9 @@ def main() -> None:
     answers = {
         "gcloud": version,
         "command": "its loader of build configurations, by tests/project/cloudbuild/ask_gcloud.py",
-        "answers": _ask(gcloud),
-        "fields": _ask(gcloud, "fields"),
+        "answers": _ask(gcloud, {case.text: case.text for case in CASES}),
+        "corpus": _ask(gcloud, test_corpus.texts()),
+        "fields": _run(gcloud, [], "fields"),
     }
     _ANSWERS.write_text(json.dumps(answers, indent=1) + "\n", "utf-8")
 
