@@ -80,21 +80,18 @@ def _drop_unused_secrets(build: dict[str, Any]) -> None:
     users = [*build["steps"], build.get("options") or {}]
     used = {name for user in users for name in user.get("secretEnv") or []}
     if secrets := build.get("secrets"):
-        kept = [
-            {
-                **secret,
-                "secretEnv": {name: value for name, value in secret.get("secretEnv", {}).items() if name in used},
-            }
-            for secret in secrets
-        ]
+        kept = [{**secret, "secretEnv": _only(secret.get("secretEnv") or {}, used)} for secret in secrets]
         build["secrets"] = [secret for secret in kept if secret["secretEnv"]]
     available = build.get("availableSecrets") or {}
-    if not available.get("secretManager"):
-        return
-    rest = [entry for entry in available["secretManager"] if entry.get("env") in used]
-    build["availableSecrets"] = {**available, "secretManager": rest}
-    if not rest and not available.get("inline"):
-        del build["availableSecrets"]
+    if available.get("secretManager"):
+        rest = [entry for entry in available["secretManager"] if entry.get("env") in used]
+        build["availableSecrets"] = {**available, "secretManager": rest}
+        if not rest and not available.get("inline"):
+            del build["availableSecrets"]
+
+
+def _only(values: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in names}
 
 
 def _without_waits(step: dict[str, Any], lost: set[str]) -> dict[str, Any]:

@@ -257,7 +257,7 @@ def test_steps_that_would_not_wait_for_it_are_named(project: Callable[..., Proje
 
     result = _initialised(project, text).run("init", "--cloudbuild")
 
-    assert "step #2 (early) has a waitFor and does not wait for this step" in result.out
+    assert "step #2 (early) does not wait for the guard: add its id to waitFor" in result.out
     assert result.out.count("does not wait") == 1
 
 
@@ -276,7 +276,7 @@ def test_a_step_file_that_gcloud_would_leave_behind(project: Callable[..., Proje
     made = _initialised(project, SHAPES["comments"][0])
     made.write({".gcloudignore": "# x\n.buildguard\n"})
 
-    assert "gcloud leaves it behind (.gcloudignore:2: .buildguard)" in made.run("init", "--cloudbuild").out
+    assert "gcloud does not send it (.gcloudignore:2: .buildguard)" in made.run("init", "--cloudbuild").out
 
 
 def test_links_are_left_alone(project: Callable[..., Project]) -> None:
