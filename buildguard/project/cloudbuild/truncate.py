@@ -34,7 +34,7 @@ class TruncatedBuild(NamedTuple):
 def truncate_build(data: bytes, file: str, until: str, substitutions: Mapping[str, str]) -> TruncatedBuild:
     """Read a build file and cut it before the step `until`, or before the first one that deploys, if any.
 
-    Raises UsageError where `until` is no step, or where nobody can tell whether a step deploys.
+    Raises UsageError where `until` is no step, or where a step may deploy and its words do not show it.
     """
     build = as_json(data, file)
     steps = build.get("steps") or []

@@ -157,7 +157,7 @@ _MISTAKES: list[tuple[str, _Change, frozenset[str]]] = [
     ("a shell variable", _set("steps", 0, "dir", value="$HOME"), _ALL),
     ("a step for longer than the build", lambda build: (build.update(timeout="60s"), build["steps"][0].update(timeout="90s")), _ALL),
     ("a later step", lambda build: (build["steps"].insert(0, {"name": "bash", "waitFor": ["late"]}), build["steps"][1].update(id="late")), _ALL),
-    ("a missing step", _set("steps", 0, "waitFor", value=["nobody"]), _ALL),
+    ("a missing step", _set("steps", 0, "waitFor", value=["missing"]), _ALL),
     ("the id of a dash", _set("steps", 0, "id", value="-"), _ALL),
     ("an upper-case image", _set("steps", 0, "name", value="gcr.io/acme/Api"), _ALL),
     ("no image", _set("images", value=["a::b"]), _ALL),

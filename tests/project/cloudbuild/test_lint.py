@@ -1,6 +1,6 @@
 """Cloud Build's rules, offline: each mistake with its code and line, and in agreement with gcloud where that looks at all.
 
-`python -m tests.project.cloudbuild.test_lint` writes `gcloud.json` anew, with the gcloud on PATH.
+`python -m tests.project.cloudbuild.test_lint` asks the gcloud on PATH again and rewrites `gcloud.json`.
 """
 
 from __future__ import annotations
