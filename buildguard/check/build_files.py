@@ -1,18 +1,18 @@
-"""What `check` says of the files that a build is made of: build files by Cloud Build's rules, and the step file."""
+"""Findings of `check` on the files that a build is made of: build files by Cloud Build's rules, and the step file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from buildguard.check.context import Job
-from buildguard.diagnostic import Diagnostic, Range, Severity, display_path
+from buildguard.diagnostic import Diagnostic, Finding, Range, Severity, display_path
 from buildguard.project.config import Config
 from buildguard.project.discovery import is_build_file_name
 from buildguard.remote.manifest_rows import VERIFIER
 from buildguard.stages.stage import Stage
 
-REWRITE_HINT = "buildguard init --cloudbuild writes both anew"
+REWRITE_HINT = "buildguard init --cloudbuild rewrites both"
 
 
 def check_build_files(job: Job) -> list[Diagnostic]:
@@ -20,10 +20,10 @@ def check_build_files(job: Job) -> list[Diagnostic]:
     stage, config = job.place.stage, job.config
     files = dict(build_files(stage, config))
     diagnostics = [
-        diagnostic
+        _diagnostic(path, finding)
         for path, data in files.items()
         if job.covers(os.fsencode(path))
-        for diagnostic in _check_build_file(path, data, config)
+        for finding in check_build_file(path, data, config, job.request.submitted_file)
     ]
     if job.scope is not None and (data := step_file(stage)) is not None:
         diagnostics += check_step_file(data, files, config)
@@ -49,24 +49,31 @@ def build_files(stage: Stage, config: Config) -> Iterator[tuple[str, bytes]]:
 
 
 def step_file(stage: Stage) -> bytes | None:
-    """The content of the step file, None where there is none that can be read."""
+    """The content of the step file, None where it is missing or cannot be read."""
     entries = [candidate for candidate in stage.entries() if candidate.path == VERIFIER]
     for _entry, content in stage.contents(entries):
         return content if isinstance(content, bytes) else None
     return None
 
 
-def check_step_file(data: bytes, files: dict[str, bytes], config: Config) -> Iterator[Diagnostic]:
-    """BG406: a step that the build will refuse to run, or that looks at other files than `check` does."""
+def check_build_file(path: str, data: bytes, config: Config, submitted_file: str = "") -> list[Finding]:
+    """BG410 to BG418 of one build file; the one that `deploy` submits by the rules for submitted builds."""
+    from buildguard.project.cloudbuild.lint import problems
+
+    builds = "submit" if path == submitted_file else config.cloud.builds
+    return problems(data, path, dict(config.substitutions), builds)
+
+
+def check_step_file(data: bytes, files: Mapping[str, bytes], config: Config) -> Iterator[Diagnostic]:
+    """BG406: a step that the build will refuse to run, or that compiles other files than `check` does."""
     from buildguard.project.cloudbuild import guard_step as step
 
     for path, content in files.items():
-        for line, digest in step.started(content):
+        for place, digest in step.started(content):
             if digest != step.sha256(data):
-                message = f"this step will refuse {step.NAME}: it was written for another version of that file"
-                yield Diagnostic(
-                    "BG406", Severity.ERROR, path, Range(line), message, f"{REWRITE_HINT}: commit them together"
-                )
+                message = f"this step was written for another version of {step.NAME} and will refuse to run it"
+                hint = f"{REWRITE_HINT}: commit them together"
+                yield Diagnostic("BG406", Severity.ERROR, path, place, message, hint)
     written = step.read(data)
     if written is None:
         return
@@ -74,25 +81,23 @@ def check_step_file(data: bytes, files: dict[str, bytes], config: Config) -> Ite
         here = tuple(pattern for pattern, _regex in step.rules(getattr(config, key)))
         if here != in_step:
             message = f"the build step's {key} is {_listed(in_step)}, and the configuration's is {_listed(here)}"
-            yield Diagnostic("BG406", Severity.WARNING, step.NAME, Range(written.line), message, REWRITE_HINT)
+            place = Range(written.line, 1)
+            yield Diagnostic("BG406", Severity.WARNING, step.NAME, place, message, REWRITE_HINT)
 
 
 def _listed(patterns: Iterable[str]) -> str:
     return ", ".join(patterns) or "empty"
 
 
-def _check_build_file(path: str, data: bytes, config: Config) -> Iterator[Diagnostic]:
-    from buildguard.project.cloudbuild.lint import problems
-
-    for problem in problems(data, path, dict(config.substitutions)):
-        yield Diagnostic(
-            problem.code,
-            problem.severity,
-            path,
-            problem.range,
-            problem.message,
-            problem.hint,
-            None,
-            "rule",
-            problem.excerpt,
-        )
+def _diagnostic(path: str, finding: Finding) -> Diagnostic:
+    return Diagnostic(
+        finding.code,
+        finding.severity,
+        path,
+        finding.range,
+        finding.message,
+        finding.hint,
+        None,
+        "rule",
+        finding.excerpt,
+    )

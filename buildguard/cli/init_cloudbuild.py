@@ -1,4 +1,4 @@
-"""`buildguard init --cloudbuild`: the step file, and the step that runs it before the first build. Nothing is committed."""
+"""`buildguard init --cloudbuild`: the step file, and the step that runs it before the first build, push, upload or deploy."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from buildguard.stages.filesystem import read_file
 
 _NAMES = ("cloudbuild.yaml", "cloudbuild.yml", "cloudbuild.json")
 _MARK = ".buildguard/"
-_NEW, _CHANGED = "written", "changed: the step in it, and nothing else"
+_NEW, _CHANGED, _UNCHANGED = "written", "changed: added the step, and nothing else", "unchanged"
 _FLAGS = ("-I", "-S", "-B", "-c")
 
 
 class _GuardPlan(NamedTuple):
-    """What there is to write: the step file, the steps, and notes on how they were chosen."""
+    """The step file, the steps, and notes on how they were chosen."""
 
     data: bytes
     steps: list[NewStep]
@@ -40,9 +40,9 @@ class _GuardPlan(NamedTuple):
 
 
 def guard_build(cwd: Path) -> list[str]:
-    """Write the step file and put its step into the build file; one line for each thing done or left alone.
+    """Write the step file and put its step into the build file; returns a line for each file and note. Nothing is committed.
 
-    Raises UsageError where nothing says which Python runs the code, or where the build file cannot take a step.
+    Raises UsageError where the image that runs the code is unknown, or where the build file cannot take a step.
     """
     place = locate(cwd, ())
     config = configs.read(config_files(place.stage))
@@ -53,7 +53,7 @@ def guard_build(cwd: Path) -> list[str]:
     lines.append(_write_file(place.root / step.NAME, plan.data, place.root))
     if name is None or edited is None:
         lines += [
-            "there is no cloudbuild.yaml; the step to put above the first one of yours:",
+            "no cloudbuild.yaml found; paste this step above your first one:",
             *_paste_instructions(plan.steps),
         ]
     else:
@@ -61,7 +61,7 @@ def guard_build(cwd: Path) -> list[str]:
         lines += [_unguarded_note(name, number, given) for number, given in edited.unguarded]
     lines += [*plan.notes, *_note_dropped(place), *_note_other_builds(place, config, name)]
     if any(line.endswith((_NEW, _CHANGED)) for line in lines):
-        lines.append("look at it, and commit both files together: the step runs no other file than this one")
+        lines.append("review and commit both files together: the step runs exactly this version of the file")
     return lines
 
 
@@ -78,7 +78,8 @@ def _plan(place: WorkScope, config: Config) -> _GuardPlan:
         if image is None:
             new_step = NewStep("", target.image or "", "sh", ("-c",), step.WITHOUT_PYTHON)
         else:
-            new_step = NewStep("", image, "python3", _FLAGS, code, folders)
+            words = tuple(folder.replace("$", "$$") for folder in folders)  # Cloud Build reads $ as a substitution
+            new_step = NewStep("", image, "python3", _FLAGS, code, words)
         steps.setdefault((new_step.image, folders), new_step)
     names = _names(list(steps.values()), targets)
     return _GuardPlan(
@@ -96,12 +97,12 @@ def _names(steps: Sequence[NewStep], targets: Sequence[Target]) -> list[str]:
 
 
 def _image(place: WorkScope, config: Config, target: Target) -> tuple[str | None, str]:
-    """The image whose Python a step asks, None for one that has none; and a note on it."""
+    """The image whose Python a step uses, None for an image without Python; and a note on it."""
     image, _proof = image_of(CheckRequest(cwd=place.root), config, target)
     if not image:
         raise UsageError(
-            f"which image runs this code cannot be told ({target.found_in})",
-            hint='say which: [tool.buildguard] image = "python:3.11-slim" in pyproject.toml',
+            f"the image that runs this code is unknown ({target.found_in})",
+            hint='set it in pyproject.toml: [tool.buildguard] image = "python:3.11-slim"',
         )
     if (
         image_reference.promised_version(image) is not None
@@ -111,15 +112,15 @@ def _image(place: WorkScope, config: Config, target: Target) -> tuple[str | None
         return image, ""
     if target.version is not None:
         chosen = f"python:{target.version}-slim"
-        return chosen, f"{image} has no Python of its own, so the step asks {chosen}"
+        return chosen, f"{image} has no Python of its own, so the step runs in {chosen}"
     note = (
-        f"{image} has no Python, so the step compares bytes only, and is unproven in builds that nobody gave a digest;"
+        f"{image} has no Python, so the step only compares bytes, and is unproven in a build without {step.VARIABLE};"
     )
-    return None, f'{note} [tool.buildguard] target = ["3.11"] makes it compile'
+    return None, f'{note} set [tool.buildguard] target = ["3.11"] to make it compile'
 
 
 def _folders(target: Target, targets: Sequence[Target]) -> tuple[str, ...]:
-    """What a target's step compiles: its context less what it leaves out, or what lies in nobody's."""
+    """What a target's step compiles: its context less what it leaves out, or what is in no context."""
     if target.context is None:
         return tuple(sorted({f"!{target.context}" for target in targets if target.context}))
     return (*([target.context] if target.context else []), *(f"!{folder}" for folder in target.without))
@@ -128,14 +129,14 @@ def _folders(target: Target, targets: Sequence[Target]) -> tuple[str, ...]:
 def _build_file(place: WorkScope, config: Config) -> str | None:
     if config.build_file:
         if not (place.root / config.build_file).is_file():
-            raise UsageError(f"{config.file}: there is no {config.build_file}")
+            raise UsageError(f"{config.file}: {config.build_file} not found")
         return config.build_file
     return next((name for name in _NAMES if os.path.lexists(place.root / name)), None)
 
 
 def _with_steps(file: Path, plan: _GuardPlan) -> edit.EditedBuildFile:
     if file.is_symlink():
-        raise UsageError(f"{file.name} is a symbolic link: it is left alone")
+        raise UsageError(f"{file.name} is a symbolic link, so it was not changed")
     data = read_file(os.fsencode(file))
     if not isinstance(data, bytes):
         raise UsageError(f"{file.name}: {data.reason}")
@@ -146,9 +147,9 @@ def _write_file(file: Path, data: bytes, root: Path) -> str:
     name = file.relative_to(root)
     before = read_file(os.fsencode(file)) if os.path.lexists(file) else None
     if before == data:
-        return f"{name}: as it should be"
+        return f"{name}: {_UNCHANGED}"
     if file.is_symlink() or file.parent.is_symlink():
-        raise UsageError(f"{name} is a symbolic link: it is left alone")
+        raise UsageError(f"{name} is a symbolic link, so it was not changed")
     file.parent.mkdir(exist_ok=True)
     write(data, file)
     return f"{name}: {_NEW if before is None else _CHANGED}"
@@ -161,11 +162,11 @@ def _paste_instructions(steps: Sequence[NewStep]) -> Iterator[str]:
 
 def _unguarded_note(name: str, number: int, given: str) -> str:
     who = f"step #{number}{f' ({given})' if given else ''}"
-    return f"{name}: {who} has a waitFor and does not wait for this step: add its id there"
+    return f"{name}: {who} does not wait for the guard: add its id to waitFor"
 
 
 def _note_dropped(place: WorkScope) -> Iterator[str]:
-    """That gcloud would leave the step file behind."""
+    """A note if gcloud would not send the step file."""
 
     def content(name: str) -> bytes | None:
         data = read_file(os.fsencode(place.root / name))
@@ -173,10 +174,10 @@ def _note_dropped(place: WorkScope) -> Iterator[str]:
 
     rule = gcloud.GcloudIgnoreRules(content, has_git=place.repository is not None).drops(step.NAME)
     if rule is not None:
-        yield f"{step.NAME}: gcloud leaves it behind ({rule}), and the step would not find it: change that rule"
+        yield f"{step.NAME}: gcloud does not send it ({rule}), so the step would fail: change that rule"
 
 
 def _note_other_builds(place: WorkScope, config: Config, name: str | None) -> Iterator[str]:
     for path, _data in build_files(place.stage, config):
         if path != name:
-            yield f'{path}: left alone; [tool.buildguard.cloud] config = "{display_path(os.fsencode(path))}" makes it the one'
+            yield f'{path}: not changed; to guard it, set [tool.buildguard.cloud] config = "{display_path(os.fsencode(path))}"'

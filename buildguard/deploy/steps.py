@@ -120,7 +120,7 @@ class DeployRun:
 
     def check(self) -> StepResult:
         """Every source of what is deployed, compiled."""
-        request = CheckRequest(cwd=self.prepared.repository.top)
+        request = CheckRequest(cwd=self.prepared.repository.top, submitted_file=self.plan.building.file)
         place = locate(self.prepared.repository.top, () if self.plan.source.dirty else (self._source,))
         report = check(request, place, self._watcher)
         _held(report, "buildguard check, and buildguard fix for f-strings")

@@ -27,13 +27,17 @@ class ServiceTable(NamedTuple):
 
 
 class CloudTable(NamedTuple):
-    """`[tool.buildguard.cloud]`, as far as it says where builds run and who runs them."""
+    """`[tool.buildguard.cloud]`, as far as it says where builds run, who runs them, and what starts them.
+
+    `builds` is `trigger` or `submit`, empty where it is unset.
+    """
 
     project: str = ""
     region: str = ""
     bucket: str = ""
     worker_pool: str = ""
     service_account: str = ""
+    builds: str = ""
 
 
 class DeployTable(NamedTuple):
@@ -104,6 +108,7 @@ KEYS: dict[str, dict[str, type]] = {
         "substitutions": dict,
         "worker-pool": str,
         "service-account": str,
+        "builds": str,
     },
     "deploy": {
         "service": str,
@@ -179,11 +184,16 @@ def _parse_config(table: Any, place: _ConfigFile) -> Config:
         image_line=place.line("image"),
         platform=table.get("deploy", {}).get("platform") or PLATFORM,
         image_root=table.get("deploy", {}).get("root", ""),
-        cloud=CloudTable(
-            **{name: table.get("cloud", {}).get(name.replace("_", "-"), "") for name in CloudTable._fields}
-        ),
+        cloud=_parse_cloud(table.get("cloud", {}), place),
         deploy=_parse_deploy(table.get("deploy", {}), place),
     )
+
+
+def _parse_cloud(table: Mapping[str, Any], place: _ConfigFile) -> CloudTable:
+    builds = table.get("builds", "submit")
+    if builds not in {"trigger", "submit"}:
+        raise place.wrong("builds", f"unknown value '{builds}' for builds", 'builds = "trigger" or builds = "submit"')
+    return CloudTable(**{name: table.get(name.replace("_", "-"), "") for name in CloudTable._fields})
 
 
 def _parse_deploy(table: Mapping[str, Any], place: _ConfigFile) -> DeployTable:

@@ -10,7 +10,10 @@ from buildguard.project.proof_grade import ProofGrade
 
 
 class CheckRequest(NamedTuple):
-    """What a person asked for; the fields are the flags of the command line."""
+    """What a person asked for; the fields are the flags of the command line.
+
+    `submitted_file` is the build file that `deploy` is about to submit, empty where none is.
+    """
 
     cwd: Path
     staged: bool = False
@@ -28,6 +31,7 @@ class CheckRequest(NamedTuple):
     project: str = ""
     region: str = ""
     verify_download: bool = False
+    submitted_file: str = ""
 
 
 def may_pull(request: CheckRequest) -> bool:

@@ -24,11 +24,19 @@ class YamlPosition(NamedTuple):
     end: int
 
 
+class RepeatedKey(NamedTuple):
+    """A key that stands twice in one mapping: its name, and where it stands the first time and again."""
+
+    key: str
+    first: YamlPosition
+    place: YamlPosition
+
+
 class Node(NamedTuple):
     """A value and the line (from 1) that it starts on.
 
     `kind` is YAML's: str, int, float, bool, null, timestamp …, map, seq; scalars keep their text whatever they are.
-    `keys` are where the keys of a mapping stand, `twice` those that stand there a second time. `flow` is the style with
+    `keys` are where the keys of a mapping stand, `repeated` those that stand there more than once. `flow` is the style with
     brackets; `alias` says that the value is written elsewhere.
     """
 
@@ -37,7 +45,7 @@ class Node(NamedTuple):
     kind: str = "str"
     place: YamlPosition = YamlPosition(1, 1, 0, 0)
     keys: Mapping[str, YamlPosition] = MappingProxyType({})
-    twice: tuple[tuple[str, YamlPosition], ...] = ()
+    repeated: tuple[RepeatedKey, ...] = ()
     flow: bool = False
     alias: bool = False
 
@@ -152,7 +160,7 @@ class _NodeCopier:
         fields: dict[str, Node] = {}
         merged: dict[str, Node] = {}
         keys: dict[str, YamlPosition] = {}
-        twice: list[tuple[str, YamlPosition]] = []
+        repeated: list[RepeatedKey] = []
         for key, value in node.value:
             name = key.value if isinstance(key.value, str) else ""
             if str(key.tag) == _MERGE:
@@ -160,9 +168,9 @@ class _NodeCopier:
                     merged = {**dict(self.plain(source).pairs()), **merged}
                 continue
             if name in fields:
-                twice.append((name, _place(key)))
+                repeated.append(RepeatedKey(name, keys[name], _place(key)))
             fields[name], keys[name] = self.plain(value), _place(key)
-        return Node({**merged, **fields}, place.line, "map", place, keys, tuple(twice), bool(node.flow_style), alias)
+        return Node({**merged, **fields}, place.line, "map", place, keys, tuple(repeated), bool(node.flow_style), alias)
 
 
 def _merge_sources(value: Any) -> list[Any]:

@@ -13,7 +13,8 @@ import ruamel.yaml
 from buildguard.project import config as configs
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.cloudbuild.lint import problems
-from buildguard.project.cloudbuild.reader import Role, read
+from buildguard.project.cloudbuild.reader import read
+from buildguard.project.cloudbuild.roles import Role
 from tests.conftest import REPOSITORY
 from tests.remote.running import run, unpacked
 

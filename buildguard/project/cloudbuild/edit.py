@@ -11,12 +11,12 @@ from buildguard.errors import UsageError
 from buildguard.project import image_reference, yaml
 from buildguard.project.cloudbuild import reader
 from buildguard.project.cloudbuild.fields import flat, value_of
-from buildguard.project.cloudbuild.reader import Role
+from buildguard.project.cloudbuild.roles import Role
 from buildguard.project.yaml import Node
 
 _COMMENT = "# buildguard: before anything is built, this image's own Python compiles every source file"
 _DASH = re.compile(r"(?P<indent>[ ]*)-(?P<rest>[ \t]*(?:#.*)?)$")
-_AFTER = frozenset({Role.BUILDS, Role.PUSHES, Role.DEPLOYS})
+_AFTER = frozenset({Role.BUILDS, Role.PUSHES, Role.UPLOADS, Role.DEPLOYS})
 
 
 class NewStep(NamedTuple):

@@ -6,26 +6,44 @@ import base64
 import binascii
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from typing import NamedTuple
 
 from buildguard.project.cloudbuild import schema
+from buildguard.project.cloudbuild.durations import as_json_duration, is_json_duration, parse_duration
 from buildguard.project.yaml import Node, YamlPosition
 
-_DURATION = re.compile(r"\d+(?:\.\d{1,9})?s")
 _WHOLE = re.compile(r"[-+]?\d+")
 _NOTHING = Node("", 1, "null")
 _READ_AS = {"bool": "true or false", "int": "a number", "float": "a number", "timestamp": "a date", "null": "nothing"}
 
 
+class RefusedBy(Enum):
+    """Which builds a broken rule stops: all, those of a trigger, those of gcloud, those under MUST_MATCH, or perhaps none."""
+
+    EVERY_BUILD = "every build"
+    TRIGGER = "a trigger"
+    GCLOUD = "gcloud"
+    MUST_MATCH = "a submitted build"
+    UNCERTAIN = "perhaps none"
+
+    def stops(self, builds: str) -> bool:
+        """Whether it stops builds of a kind: `trigger`, `submit`, or empty where the kind is unknown."""
+        if self is RefusedBy.MUST_MATCH:
+            return builds == "submit"
+        exempt = {RefusedBy.TRIGGER: "submit", RefusedBy.GCLOUD: "trigger"}
+        return self is not RefusedBy.UNCERTAIN and exempt.get(self) != builds
+
+
 class FieldProblem(NamedTuple):
-    """One rule that a build file breaks, and where; `sure` where Cloud Build is known to refuse it."""
+    """One rule that a build file breaks, where, and which builds that stops."""
 
     code: str
     place: YamlPosition
     message: str
     hint: str = ""
-    sure: bool = True
+    refused_by: RefusedBy = RefusedBy.EVERY_BUILD
 
 
 def camel(name: str) -> str:
@@ -45,7 +63,7 @@ def value_of(fields: Mapping[str, Node], name: str) -> Node:
 
 
 def check_type(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
-    """What of a value does not fit a type of the schema; `where` names it for people."""
+    """Every part of a value that does not fit a type of the schema; `where` is its name in messages."""
     if kind == "any" or node.kind == "null":
         return
     if kind.startswith("["):
@@ -53,15 +71,18 @@ def check_type(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
     elif kind.startswith("{"):
         yield from _check_mapping(node, kind[1:-1], where)
     elif kind in schema.MESSAGES:
-        yield from _message(node, kind, where)
+        yield from _check_message(node, kind, where)
     else:
-        yield from _scalar(node, kind, where)
+        yield from _check_scalar(node, kind, where)
 
 
 def _check_list(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
-    if not isinstance(node.value, list) and kind.startswith("enum"):
-        yield FieldProblem("BG412", node.place, f"{where}: a list is wanted")
-        return
+    if not isinstance(node.value, list):
+        if kind.startswith("enum"):
+            yield FieldProblem("BG412", node.place, f"{where}: expected a list")
+            return
+        if isinstance(node.value, str) or kind in schema.MESSAGES:
+            yield _not_a_list(node, where)
     for number, item in enumerate(node.items()):
         name = f"step #{number}" if kind == "BuildStep" else f"{where}[{number}]"
         if item.kind == "null":
@@ -69,42 +90,57 @@ def _check_list(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
         yield from check_type(item, kind, name)
 
 
+def _not_a_list(node: Node, where: str) -> FieldProblem:
+    message = f"{where}: expected a list, found {_describe_value(node)}: a trigger refuses it (cannot unmarshal)"
+    hint = f"{where.rpartition(' ')[2]}: [{node.text()}]" if node.text() else "write it as a list"
+    return FieldProblem("BG412", node.place, message, hint, RefusedBy.TRIGGER)
+
+
 def _check_mapping(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
     if not isinstance(node.value, dict):
-        yield FieldProblem("BG412", node.place, f"{where}: a mapping is wanted", "name: value, each on its line")
+        message = f"{where}: expected a mapping, found {_describe_value(node)}"
+        yield FieldProblem("BG412", node.place, message, "NAME: value, each on its own line")
         return
     yield from _check_duplicates(node, where)
     for key, value in node.pairs():
         yield from check_type(value, kind, f"{where}.{key}")
 
 
-def _message(node: Node, name: str, where: str) -> Iterator[FieldProblem]:
+def _check_message(node: Node, name: str, where: str) -> Iterator[FieldProblem]:
     if not isinstance(node.value, dict):
-        yield FieldProblem("BG412", node.place, f"{where}: a mapping is wanted, and this is {_describe_value(node)}")
+        message = f"{where}: expected a mapping, found {_describe_value(node)}"
+        yield FieldProblem("BG412", node.place, message)
         return
     yield from _check_duplicates(node, where)
     known = schema.MESSAGES[name]
-    seen: set[str] = set()
+    first: dict[str, YamlPosition] = {}
     for key, value in node.pairs():
-        field = camel(key)
-        place = node.keys.get(key, value.place)
-        inside = _below(where, key)
+        field, place = camel(key), node.keys.get(key, value.place)
         if field not in known:
-            close = difflib.get_close_matches(field, known, n=1, cutoff=0.6)
-            close = close or [candidate for candidate in known if candidate.lower() == field.lower()]
-            message = f"{f'{where}: ' if where else ''}Cloud Build knows no field '{key}'"
-            yield FieldProblem("BG411", place, message, f"did you mean '{close[0]}'?" if close else "")
+            yield _unknown_field(key, place, known, where)
             continue
-        if field in seen:
-            yield FieldProblem("BG413", place, f"{inside} is there twice, in two spellings")
-        seen.add(field)
-        yield from check_type(value, known[field], inside)
+        if field in first:
+            yield _repeated(_below(where, field), first[field], place)
+        first.setdefault(field, place)
+        yield from check_type(value, known[field], _below(where, key))
+
+
+def _unknown_field(key: str, place: YamlPosition, known: Mapping[str, str], where: str) -> FieldProblem:
+    field = camel(key)
+    close = difflib.get_close_matches(field, known, n=1, cutoff=0.6)
+    close = close or [candidate for candidate in known if candidate.lower() == field.lower()]
+    message = f"{f'{where}: ' if where else ''}Cloud Build has no field '{key}'"
+    return FieldProblem("BG411", place, message, f"did you mean '{close[0]}'?" if close else "")
 
 
 def _check_duplicates(node: Node, where: str) -> Iterator[FieldProblem]:
-    for key, place in node.twice:
-        inside = _below(where, key)
-        yield FieldProblem("BG413", place, f"{inside} is there twice, and readers take one of them without a word")
+    for repeated in node.repeated:
+        yield _repeated(_below(where, repeated.key), repeated.first, repeated.place)
+
+
+def _repeated(name: str, first: YamlPosition, place: YamlPosition) -> FieldProblem:
+    message = f"{name} is set twice, on lines {first.line} and {place.line}: Cloud Build uses only one of the two"
+    return FieldProblem("BG413", place, message, "remove one")
 
 
 def _below(where: str, key: str) -> str:
@@ -112,53 +148,73 @@ def _below(where: str, key: str) -> str:
     return f"{where}{': ' if where[-1:].isdigit() else '.'}{key}" if where else key
 
 
-def _scalar(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
+def _check_scalar(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
     if not isinstance(node.value, str):
-        yield FieldProblem(
-            "BG412", node.place, f"{where}: {_describe_kind(kind)} is wanted, and this is {_describe_value(node)}"
-        )
+        message = f"{where}: expected {_describe_kind(kind)}, found {_describe_value(node)}"
+        yield FieldProblem("BG412", node.place, message)
         return
-    text = node.text()
     if kind in {"string", "bytes", "duration"} and node.kind != "str":
-        hint = f'write it in quotes: "{text}"' if kind != "duration" else f'timeout: "{text}s"'
-        yield FieldProblem(
-            "BG412",
-            node.place,
-            f"{where}: {_describe_kind(kind)} is wanted, and YAML reads this as {_describe_value(node)}",
-            hint,
-        )
-    elif kind == "bool" and node.kind != "bool":
-        yield FieldProblem("BG412", node.place, f"{where}: true or false is wanted", "without quotes")
-    elif kind == "int" and not (node.kind == "int" or (node.kind == "str" and _WHOLE.fullmatch(text))):
-        yield FieldProblem("BG412", node.place, f"{where}: a whole number is wanted")
-    elif kind == "bytes" and not _is_base64(text):
-        yield FieldProblem("BG412", node.place, f"{where}: this is not base64")
-    elif kind == "duration" and "$" not in text and _DURATION.fullmatch(text) is None:
-        yield FieldProblem(
-            "BG412", node.place, f"{where}: '{text}' is no duration", "in seconds, with an s at the end: 600s"
-        )
-    elif kind.startswith("enum ") and node.kind != "int":
-        values = schema.ENUMS[kind.removeprefix("enum ")]
-        if text not in values:
-            yield FieldProblem(
-                "BG412", node.place, f"{where}: '{text}' is none of its values", f"one of {', '.join(values)}"
-            )
+        message = f"{where}: expected {_describe_kind(kind)}, and YAML reads this as {_describe_value(node)}"
+        hint = f'timeout: "{node.text()}s"' if kind == "duration" else f'put it in quotes: "{node.text()}"'
+        yield FieldProblem("BG412", node.place, message, hint)
+        return
+    check = _check_enum if kind.startswith("enum ") else _SCALARS.get(kind)
+    if check is not None:
+        yield from check(node, kind, where)
+
+
+def _check_bool(node: Node, _kind: str, where: str) -> Iterator[FieldProblem]:
+    if node.kind != "bool":
+        yield FieldProblem("BG412", node.place, f"{where}: expected true or false", "without quotes")
+
+
+def _check_whole_number(node: Node, _kind: str, where: str) -> Iterator[FieldProblem]:
+    if not (node.kind == "int" or (node.kind == "str" and _WHOLE.fullmatch(node.text()))):
+        yield FieldProblem("BG412", node.place, f"{where}: expected a whole number")
+
+
+def _check_base64(node: Node, _kind: str, where: str) -> Iterator[FieldProblem]:
+    try:
+        base64.b64decode(node.text())
+    except (binascii.Error, ValueError):
+        yield FieldProblem("BG412", node.place, f"{where}: not valid base64")
+
+
+def _check_duration(node: Node, _kind: str, where: str) -> Iterator[FieldProblem]:
+    text = node.text()
+    seconds = parse_duration(text)
+    if "$" in text:
+        return
+    if seconds is None:
+        yield FieldProblem("BG412", node.place, f"{where}: '{text}' is not a duration", "in seconds, such as 600s")
+    elif seconds < 0:
+        yield FieldProblem("BG412", node.place, f"{where}: '{text}' is negative", "in seconds, such as 600s")
+    elif not is_json_duration(text):
+        message = f"{where}: '{text}' is a Go duration; the API documents seconds"
+        yield FieldProblem("BG412", node.place, message, f"timeout: {as_json_duration(text)}", RefusedBy.UNCERTAIN)
+
+
+def _check_enum(node: Node, kind: str, where: str) -> Iterator[FieldProblem]:
+    values = schema.ENUMS[kind.removeprefix("enum ")]
+    if node.kind != "int" and node.text() not in values:
+        message = f"{where}: unknown value '{node.text()}'"
+        yield FieldProblem("BG412", node.place, message, f"one of {', '.join(values)}")
+
+
+_SCALARS: dict[str, Callable[[Node, str, str], Iterator[FieldProblem]]] = {
+    "bool": _check_bool,
+    "int": _check_whole_number,
+    "bytes": _check_base64,
+    "duration": _check_duration,
+}
 
 
 def _describe_kind(kind: str) -> str:
     words = {"bytes": "a string", "bool": "true or false", "int": "a whole number"}
-    return words.get(kind, "one name of several" if kind.startswith("enum") else f"a {kind}")
+    return words.get(kind, "one of several names" if kind.startswith("enum") else f"a {kind}")
 
 
 def _describe_value(node: Node) -> str:
     if isinstance(node.value, str):
-        return _READ_AS.get(node.kind, "a text" if node.kind == "str" else f"something else ({node.kind})")
+        return _READ_AS.get(node.kind, "a string" if node.kind == "str" else f"another type ({node.kind})")
     return "a list" if isinstance(node.value, list) else "a mapping"
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        base64.b64decode(text)
-    except (binascii.Error, ValueError):
-        return False
-    return True

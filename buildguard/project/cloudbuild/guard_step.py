@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from buildguard import __version__
+from buildguard.diagnostic import Range
 from buildguard.project.cloudbuild.assemble import Part, assemble
 from buildguard.remote.manifest_rows import VERIFIER
 
@@ -111,10 +112,13 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def started(build_file: bytes) -> Iterator[tuple[int, str]]:
-    """The lines of a build file that name the SHA-256 of a step file, and those digests."""
+def started(build_file: bytes) -> Iterator[tuple[Range, str]]:
+    """The places in a build file that name the SHA-256 of a step file, and those digests."""
     for match in _STARTED.finditer(build_file):
-        yield build_file.count(b"\n", 0, match.start(1)) + 1, match[1].decode("ascii")
+        at = match.start(1)
+        before = build_file[build_file.rfind(b"\n", 0, at) + 1 : at].decode("utf-8", "replace")
+        line, column, digest = build_file.count(b"\n", 0, at) + 1, len(before) + 1, match[1].decode("ascii")
+        yield Range(line, column, line, column + len(digest)), digest
 
 
 def loader(file: bytes) -> str:

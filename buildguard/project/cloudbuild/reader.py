@@ -1,6 +1,6 @@
-"""What a build file says that others need: image builds, their contexts and arguments, Python images, and what each step does.
+"""What other rooms need of a build file: image builds, their contexts and arguments, Python images, and each step's roles.
 
-Words are all that is looked at: what a script of the project does cannot be told from here.
+Only words are read: what a script of the project does stays unknown.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from enum import Enum
 from typing import NamedTuple
 
 from buildguard.project import image_reference, yaml
 from buildguard.project.cloudbuild.fields import flat, value_of
+from buildguard.project.cloudbuild.roles import KNOWN_PROGRAMS, Role, roles_of
 
 _SUBSTITUTION = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 _SWITCHES = frozenset(
@@ -36,90 +36,11 @@ _SWITCHES = frozenset(
 _VERSION_VARIABLE = re.compile(r"\bGOOGLE_PYTHON_VERSION=[\"']?([\w.*><=~^!]+)")
 
 
-class Role(Enum):
-    """What a step does with an image or with sources, as far as its words tell."""
-
-    FETCHES = "fetches sources"
-    BUILDS = "builds"
-    PUSHES = "pushes"
-    DEPLOYS = "deploys"
-
-
-# The first words of commands, by what they do; `…` stands for any words between.
-_DOES: tuple[tuple[Role, str], ...] = (
-    (Role.FETCHES, "git clone"),
-    (Role.FETCHES, "git fetch"),
-    (Role.FETCHES, "git pull"),
-    (Role.FETCHES, "git checkout"),
-    (Role.FETCHES, "git submodule"),
-    (Role.FETCHES, "git lfs"),
-    (Role.FETCHES, "gsutil … cp"),
-    (Role.FETCHES, "gsutil … rsync"),
-    (Role.FETCHES, "gcloud storage cp"),
-    (Role.FETCHES, "gcloud storage rsync"),
-    (Role.FETCHES, "gcloud source repos clone"),
-    (Role.FETCHES, "curl"),
-    (Role.FETCHES, "wget"),
-    (Role.BUILDS, "docker … build"),
-    (Role.BUILDS, "docker buildx"),
-    (Role.BUILDS, "docker compose … build"),
-    (Role.BUILDS, "docker-compose … build"),
-    (Role.BUILDS, "buildah … bud"),
-    (Role.BUILDS, "buildah … build"),
-    (Role.BUILDS, "podman … build"),
-    (Role.BUILDS, "executor"),
-    (Role.BUILDS, "pack build"),
-    (Role.BUILDS, "ko build"),
-    (Role.BUILDS, "skaffold build"),
-    (Role.BUILDS, "gcloud builds submit"),
-    (Role.PUSHES, "docker … push"),
-    (Role.PUSHES, "docker buildx … --push"),
-    (Role.PUSHES, "docker manifest push"),
-    (Role.PUSHES, "podman … push"),
-    (Role.PUSHES, "buildah … push"),
-    (Role.PUSHES, "executor"),
-    (Role.PUSHES, "pack build … --publish"),
-    (Role.PUSHES, "ko build"),
-    (Role.PUSHES, "skaffold build"),
-    (Role.PUSHES, "crane push"),
-    (Role.PUSHES, "crane copy"),
-    (Role.PUSHES, "skopeo copy"),
-    (Role.PUSHES, "gcloud builds submit"),
-    (Role.DEPLOYS, "gcloud run deploy"),
-    (Role.DEPLOYS, "gcloud run services replace"),
-    (Role.DEPLOYS, "gcloud run services update"),
-    (Role.DEPLOYS, "gcloud run services update-traffic"),
-    (Role.DEPLOYS, "gcloud run jobs create"),
-    (Role.DEPLOYS, "gcloud run jobs deploy"),
-    (Role.DEPLOYS, "gcloud run jobs execute"),
-    (Role.DEPLOYS, "gcloud run jobs replace"),
-    (Role.DEPLOYS, "gcloud run jobs update"),
-    (Role.DEPLOYS, "gcloud run replace"),
-    (Role.DEPLOYS, "gcloud functions deploy"),
-    (Role.DEPLOYS, "gcloud app deploy"),
-    (Role.DEPLOYS, "gcloud deploy releases"),
-    (Role.DEPLOYS, "gcloud compute instance-groups"),
-    (Role.DEPLOYS, "gcloud compute instances"),
-    (Role.DEPLOYS, "kubectl … apply"),
-    (Role.DEPLOYS, "kubectl … create"),
-    (Role.DEPLOYS, "kubectl … patch"),
-    (Role.DEPLOYS, "kubectl … replace"),
-    (Role.DEPLOYS, "kubectl … rollout"),
-    (Role.DEPLOYS, "kubectl … set"),
-    (Role.DEPLOYS, "kustomize"),
-    (Role.DEPLOYS, "helm … install"),
-    (Role.DEPLOYS, "helm … upgrade"),
-    (Role.DEPLOYS, "helmfile"),
-    (Role.DEPLOYS, "gke-deploy"),
-    (Role.DEPLOYS, "skaffold deploy"),
-    (Role.DEPLOYS, "skaffold run"),
-    (Role.DEPLOYS, "terraform … apply"),
-    (Role.DEPLOYS, "pulumi up"),
-    (Role.DEPLOYS, "firebase … deploy"),
-)
 # Images whose program is called otherwise than they are; an empty one takes its program from the arguments.
 _PROGRAMS = {"cloud-sdk": "", "google-cloud-cli": "", "google-cloud-cli-slim": "", "alpine-git": "git"}
-_RELEASE_TRACKS = frozenset({"alpha", "beta", "preview"})
+_SHELLS = frozenset({"ash", "bash", "dash", "sh"})
+_COMMAND_FLAG = re.compile(r"-[a-z]*c")
+_BEFORE_COMMANDS = re.compile(r"[A-Za-z_]\w*=.*|[({!]|then|do|else|exec|sudo|time|env|nohup|eval", re.DOTALL)
 
 
 class BuildFileStep(NamedTuple):
@@ -143,7 +64,7 @@ class DockerBuild(NamedTuple):
 
 
 class BuildFile(NamedTuple):
-    """What one build file says; `versions` are the lines and values of GOOGLE_PYTHON_VERSION."""
+    """The content of one build file; `versions` are the lines and values of GOOGLE_PYTHON_VERSION."""
 
     builds: list[DockerBuild]
     step_images: list[tuple[int, str]]
@@ -152,7 +73,7 @@ class BuildFile(NamedTuple):
 
 
 def read(data: bytes, file: str, substitutions: Mapping[str, str]) -> BuildFile:
-    """Read a build file; raises UsageError where it is no YAML."""
+    """Read a build file; raises UsageError where it is not valid YAML."""
     build = flat(yaml.read(data, file))
     known = {key: node.text() for key, node in value_of(build, "substitutions").pairs()} | dict(substitutions)
     build_file = BuildFile([], [], [], [])
@@ -172,7 +93,7 @@ def _step(number: int, step: Mapping[str, yaml.Node], known: Mapping[str, str], 
         build = _docker_build(line, argv, start) if argv and argv[0] == "docker" else _kaniko(line, argv, start)
         if build is not None:
             build_file.builds.append(build)
-        roles |= _roles(argv)
+        roles |= roles_of(argv)
         for word in argv:
             if match := _VERSION_VARIABLE.search(word):
                 build_file.versions.append((line, match.group(1)))
@@ -182,66 +103,68 @@ def _step(number: int, step: Mapping[str, yaml.Node], known: Mapping[str, str], 
     build_file.steps.append(BuildFileStep(number, value_of(step, "id").text(), step[""].line, name, frozenset(roles)))
 
 
-def _roles(argv: Sequence[str]) -> set[Role]:
-    """What a command does: its first words are those of a pattern."""
-    words = [word for word in argv if word not in _RELEASE_TRACKS]
-    if words[:2] == ["docker", "--chdir"]:
-        words = words[:1] + words[3:]
-    return {role for role, pattern in _DOES if _starts_with(words, pattern.split())}
-
-
-def _starts_with(words: Sequence[str], pattern: Sequence[str]) -> bool:
-    at = 0
-    for position, wanted in enumerate(pattern):
-        if wanted == "…":
-            continue
-        loose = position > 0 and pattern[position - 1] == "…"
-        while loose and at < len(words) and words[at] != wanted:
-            at += 1
-        if at >= len(words) or words[at] != wanted:
-            return False
-        at += 1
-    return True
-
-
 def _commands(step: Mapping[str, yaml.Node], name: str, known: Mapping[str, str]) -> Iterator[tuple[int, list[str]]]:
-    """Every command of a step that can be told: its line and words."""
+    """Every command of a step that its words show: its line and words."""
     script, args = value_of(step, "script"), value_of(step, "args")
-    line = (args if args.items() else value_of(step, "name")).line
-    image = image_reference.parse(name).last
-    program = value_of(step, "entrypoint").text() or _PROGRAMS.get(image, image)
     if script.text():
         yield from _shell(script.text(), script.line)
         return
-    words = [(node.line, _fill(node.text(), known)) for node in value_of(step, "args").items()]
+    line = (args if args.items() else value_of(step, "name")).line
+    words = [(node.line, _fill(node.text(), known)) for node in args.items()]
+    program = _program(step, name, [word for _line, word in words])
     if not program and words:
-        program, words = words[0][1], words[1:]
-    if posixpath.basename(program) in {"bash", "sh", "dash", "ash"}:
-        at, text = next(((at, word) for at, word in words if not word.startswith("-")), (line, ""))
+        program, words = posixpath.basename(words[0][1]), words[1:]
+    if program in _SHELLS:
+        at, text = _shell_text(words, line)
         yield from _shell(text, at)
-    elif posixpath.basename(program) == "docker":
-        # `docker` in front, as the entrypoint of the builder's image is; its line is that of the Dockerfile's name
-        yield line, ["docker", *(word for _line, word in words)]
     else:
-        yield line, [posixpath.basename(program), *(word for _line, word in words)]
+        # `docker` in front, as the entrypoint of the builder's image is; its line is that of the Dockerfile's name
+        yield line, [program, *(word for _line, word in words)]
+
+
+def _program(step: Mapping[str, yaml.Node], name: str, words: Sequence[str]) -> str:
+    """The program that a step starts, empty where it is the first of its arguments."""
+    entrypoint = value_of(step, "entrypoint").text()
+    if entrypoint:
+        return posixpath.basename(entrypoint)
+    if words and posixpath.basename(words[0]) in KNOWN_PROGRAMS | _SHELLS:
+        return ""
+    image = image_reference.parse(name).last
+    return _PROGRAMS.get(image, image)
+
+
+def _shell_text(words: Sequence[tuple[int, str]], line: int) -> tuple[int, str]:
+    """The commands that a shell is given: what follows `-c`, else its first argument, a file."""
+    for position, (_line, word) in enumerate(words[:-1]):
+        if _COMMAND_FLAG.fullmatch(word):
+            return words[position + 1]
+    return next(((at, word) for at, word in words if not word.startswith("-")), (line, ""))
 
 
 def _shell(text: str, line: int) -> Iterator[tuple[int, list[str]]]:
-    """The simple commands of a shell text, as far as words tell; what cannot be split is passed over."""
+    """The simple commands of a shell text; where quotes do not match, blanks alone divide the words."""
     joined = re.sub(r"\\\r?\n", " ", text)
     folder = ""
     for command in re.split(r"\n|;|&&|\|\|?", joined):
-        try:
-            words = shlex.split(command, comments=True)
-        except ValueError:
-            continue
+        words = _shell_words(command)
         if words[:1] == ["cd"] and len(words) > 1:
             folder = posixpath.join(folder, words[1])
         at = words.index("docker") if "docker" in words else -1
         if at >= 0:
             yield line, ["docker", *(["--chdir", folder] if folder else []), *words[at + 1 :]]
         elif words:
-            yield line, words
+            yield line, [posixpath.basename(words[0]), *words[1:]]
+
+
+def _shell_words(command: str) -> list[str]:
+    """The words of a command from its program on: without assignments and what else stands before it."""
+    try:
+        words = shlex.split(command, comments=True)
+    except ValueError:
+        words = command.split()
+    while words and _BEFORE_COMMANDS.fullmatch(words[0]):
+        words = words[1:]
+    return words
 
 
 def _docker_build(line: int, argv: Sequence[str], start: str) -> DockerBuild | None:

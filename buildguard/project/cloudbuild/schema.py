@@ -1,6 +1,6 @@
 """What a build file may hold: Cloud Build's fields and their types, enumerations, limits and built-in names, as data.
 
-From the messages of google-cloud-build and of gcloud (tests/gcp/test_schema.py holds them to both), and from the limits
+From the messages of google-cloud-build and of gcloud (the tests compare them with both), and from the limits
 that Google publishes. Names are those of JSON; a build file may write them in snake_case as well.
 """
 
@@ -168,6 +168,8 @@ ARGS, ARG = CountLimit(100, 100), CountLimit(4000, 10_000)
 ENVS, ENV = CountLimit(100, 100), CountLimit(1000, 65_536)
 IMAGES, TAGS = CountLimit(100, 100), CountLimit(64, 64)
 SUBSTITUTIONS, KEY, VALUE = CountLimit(100, 200), CountLimit(100, 100), CountLimit(4000, 4000)
+IMAGE, STEP_FIELD, PATHS = CountLimit(1000, 1000), CountLimit(1000, 1000), CountLimit(100, 100)
+SECRETS, SECRET = CountLimit(100, 100), CountLimit(65_536, 65_536)
 LONGEST_BUILD = 24 * 3600  # seconds
 
 RESERVED_PATHS = ("/workspace", "/builder/home", "/builder/outputs", "/var/run/docker.sock")
@@ -197,3 +199,5 @@ BUILT_IN = frozenset(
         "_PR_NUMBER",
     }
 )
+# Built-in names that a trigger's build file may set itself; gcloud refuses them there.
+OVERRIDABLE = frozenset({"BRANCH_NAME", "COMMIT_SHA", "REPO_NAME", "REVISION_ID", "SHORT_SHA", "TAG_NAME"})

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError
+from buildguard.project.cloudbuild.durations import parse_duration
 from buildguard.project.cloudbuild.substitutions import resolve_substitutions, substitute
 
 DEFAULT_TIMEOUT = 3600.0
@@ -67,8 +68,13 @@ def plan_build_steps(build: Mapping[str, Any], built_in: Mapping[str, str]) -> B
 
 
 def seconds(duration: str | None) -> float | None:
-    """A duration as JSON has it, `600s`; None where there is none."""
-    return float(duration.removesuffix("s")) if duration else None
+    """The seconds of a duration, `600s` or `10m`; None where none is set. Raises UsageError for any other text."""
+    if not duration:
+        return None
+    parsed = parse_duration(duration)
+    if parsed is None:
+        raise UsageError(f"'{duration}' is not a duration", hint="write it in seconds: 600s")
+    return parsed
 
 
 def _step(

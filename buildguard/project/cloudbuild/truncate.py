@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.cloudbuild import reader, schema
+from buildguard.project.cloudbuild.durations import as_json_duration
 from buildguard.project.cloudbuild.fields import camel
-from buildguard.project.cloudbuild.reader import Role
+from buildguard.project.cloudbuild.roles import Role
 from buildguard.project.yaml import Node
 
-_NUMBERS = frozenset({"allowExitCodes", "diskSizeGb"})
-_SWITCHES = frozenset(
-    camel(name) for fields in schema.MESSAGES.values() for name, kind in fields.items() if kind == "bool"
-)
-_MAPS = frozenset({"substitutions", "envMap", "secretEnv"})  # their keys are the person's own
 _USED = re.compile(r"\$\{?(?P<name>\w+)")
 _SUGGESTIVE = re.compile(r"(?i)\b(?:deploy|release|rollout|promote|publish)")
 
@@ -38,7 +34,7 @@ class TruncatedBuild(NamedTuple):
 def truncate_build(data: bytes, file: str, until: str, substitutions: Mapping[str, str]) -> TruncatedBuild:
     """Read a build file and cut it before the step `until`, or before the first one that deploys, if any.
 
-    Raises UsageError where `until` is no step, or where nobody can tell whether a step deploys.
+    Raises UsageError where `until` is no step, or where a step may deploy and its words do not show it.
     """
     build = as_json(data, file)
     steps = build.get("steps") or []
@@ -71,19 +67,31 @@ def _without(build: dict[str, Any], at: int) -> dict[str, Any]:
     lost = {step["id"] for step in gone if step.get("id")}
     truncated = {**build, "steps": [_without_waits(step, lost) for step in kept]}
     used, were_used = _names_in({**truncated, "substitutions": {}}), _names_in(gone)
-    declared = truncated.get("substitutions") or {}
-    wanted = {key: value for key, value in declared.items() if key in used or key not in were_used}
-    if declared:
-        truncated["substitutions"] = wanted
-    secrets = {name for step in kept for name in step.get("secretEnv", [])}
-    secrets |= set((truncated.get("options") or {}).get("secretEnv") or [])
-    available = truncated.get("availableSecrets") or {}
-    if available.get("secretManager"):
-        rest = [entry for entry in available["secretManager"] if entry.get("env") in secrets]
-        truncated["availableSecrets"] = {**available, "secretManager": rest}
-        if not rest and not available.get("inline"):
-            del truncated["availableSecrets"]
+    if declared := truncated.get("substitutions"):
+        truncated["substitutions"] = {
+            key: value for key, value in declared.items() if key in used or key not in were_used
+        }
+    _drop_unused_secrets(truncated)
     return truncated
+
+
+def _drop_unused_secrets(build: dict[str, Any]) -> None:
+    """Remove the secrets that no step and no option uses: Cloud Build refuses those of KMS."""
+    users = [*build["steps"], build.get("options") or {}]
+    used = {name for user in users for name in user.get("secretEnv") or []}
+    if secrets := build.get("secrets"):
+        kept = [{**secret, "secretEnv": _only(secret.get("secretEnv") or {}, used)} for secret in secrets]
+        build["secrets"] = [secret for secret in kept if secret["secretEnv"]]
+    available = build.get("availableSecrets") or {}
+    if available.get("secretManager"):
+        rest = [entry for entry in available["secretManager"] if entry.get("env") in used]
+        build["availableSecrets"] = {**available, "secretManager": rest}
+        if not rest and not available.get("inline"):
+            del build["availableSecrets"]
+
+
+def _only(values: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in names}
 
 
 def _without_waits(step: dict[str, Any], lost: set[str]) -> dict[str, Any]:
@@ -114,25 +122,32 @@ def as_json(data: bytes, file: str) -> dict[str, Any]:
     root = yaml.read(data, file)
     if not isinstance(root.value, dict):
         raise UsageError(f"{file} is no build file: a mapping is wanted")
-    return dict(_mapping(root, ""))
+    converted: dict[str, Any] = _convert(root, "Build")
+    return converted
 
 
-def _mapping(node: Node, key: str) -> Iterator[tuple[str, Any]]:
-    for name, value in node.pairs():
-        if value.kind != "null":
-            wanted = name if key in _MAPS else camel(name)
-            yield wanted, _value(value, wanted)
-
-
-def _value(node: Node, key: str) -> Any:
+def _convert(node: Node, kind: str) -> Any:
+    """A value as JSON has it, by its type in the schema: one item in place of a list is a list of one, as gcloud reads it."""
+    if kind.startswith("["):
+        return [_convert(item, kind[1:-1]) for item in node.items()]
+    if kind.startswith("{"):
+        return {key: _convert(value, kind[1:-1]) for key, value in node.pairs() if value.kind != "null"}
     if isinstance(node.value, dict):
-        return dict(_mapping(node, key))
+        fields = schema.MESSAGES.get(kind, {})
+        pairs = [(camel(key), value) for key, value in node.pairs() if value.kind != "null"]
+        return {field: _convert(value, fields.get(field, "any")) for field, value in pairs}
     if isinstance(node.value, list):
-        return [_value(item, key) for item in node.items()]
+        return [_convert(item, "any") for item in node.value]
+    return _convert_scalar(node, kind)
+
+
+def _convert_scalar(node: Node, kind: str) -> Any:
     text = node.text()
-    if key in _SWITCHES:
+    if kind == "bool":
         return text.lower() in {"true", "yes", "on", "y"}
-    return int(text) if key in _NUMBERS and node.kind == "int" else text
+    if kind == "duration":
+        return as_json_duration(text)
+    return int(text) if kind == "int" and node.kind == "int" else text
 
 
 # ------------------------------------------------------------------------------------------ images

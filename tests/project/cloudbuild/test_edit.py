@@ -34,6 +34,14 @@ SHAPES: dict[str, tuple[str, int]] = {
         "- id: build\n  name: gcr.io/cloud-builders/docker\n  args: [build, .]\n"),
         1,
     ),
+    "after a download": (
+        ("steps:\n- {name: google/cloud-sdk, args: [gcloud, storage, cp, 'gs://b/src.tgz', .]}\n"
+        "- {name: google/cloud-sdk, args: [gcloud, run, deploy, api, --source, .]}\n"),
+        1,
+    ),
+    "an upload only": ("steps:\n- name: google/cloud-sdk\n  args: [gcloud, storage, cp, -r, dags, 'gs://b/dags']\n", 0),
+    "a deploy only": ("steps:\n- name: google/cloud-sdk\n  entrypoint: gcloud\n  args: [functions, deploy, f]\n", 0),
+    "a byte order mark": ("\ufeffsteps:\n- name: docker\n  args: [build, .]\n", 0),
     "a test first": ("steps:\n- name: python:3.11\n  script: |\n    # pytest\n    pytest\n- name: docker\n  args: [build, .]\n", 0),
     "anchors": (
         "steps:\n- &docker\n  name: gcr.io/cloud-builders/docker\n  args: [build, .]\n- <<: *docker\n  args: [push, x]\noptions: {env: &e [A=1]}\n",
@@ -249,7 +257,7 @@ def test_steps_that_would_not_wait_for_it_are_named(project: Callable[..., Proje
 
     result = _initialised(project, text).run("init", "--cloudbuild")
 
-    assert "step #2 (early) has a waitFor and does not wait for this step" in result.out
+    assert "step #2 (early) does not wait for the guard: add its id to waitFor" in result.out
     assert result.out.count("does not wait") == 1
 
 
@@ -268,7 +276,7 @@ def test_a_step_file_that_gcloud_would_leave_behind(project: Callable[..., Proje
     made = _initialised(project, SHAPES["comments"][0])
     made.write({".gcloudignore": "# x\n.buildguard\n"})
 
-    assert "gcloud leaves it behind (.gcloudignore:2: .buildguard)" in made.run("init", "--cloudbuild").out
+    assert "gcloud does not send it (.gcloudignore:2: .buildguard)" in made.run("init", "--cloudbuild").out
 
 
 def test_links_are_left_alone(project: Callable[..., Project]) -> None:
@@ -290,7 +298,7 @@ def test_doctor_tells_when_it_is_out_of_date(project: Callable[..., Project]) ->
     file = made.path / step.NAME
     file.write_bytes(file.read_bytes().replace(b"BG101", b"BG999"))
     assert "was changed by hand" in made.run("doctor").out
-    assert "it was written for another version of that file" in made.run("doctor").out
+    assert "was written for another version of .buildguard/verify.py" in made.run("doctor").out
 
 
 def test_check_tells_of_other_patterns(project: Callable[..., Project]) -> None:

@@ -1,6 +1,6 @@
 """Cloud Build's rules, offline: each mistake with its code and line, and in agreement with gcloud where that looks at all.
 
-`python -m tests.gcp.test_buildrules` writes `gcloud.json` anew, with the gcloud on PATH.
+`python -m tests.project.cloudbuild.test_lint` asks the gcloud on PATH again and rewrites `gcloud.json`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pytest
 from buildguard.diagnostic import Severity
 from buildguard.project.cloudbuild import schema
 from buildguard.project.cloudbuild.lint import problems
+from tests.project.cloudbuild import test_corpus
 from tests.project.cloudbuild.builds import CASES, Case
 
 if TYPE_CHECKING:
@@ -31,14 +32,14 @@ _ASK = Path(__file__).with_name("ask_gcloud.py")
 _IDS = [case.name.replace(" ", "-") for case in CASES]
 
 
-def _errors(text: str, **given: str) -> list[Finding]:
-    found = problems(text.encode("utf-8"), "cloudbuild.yaml", given)
+def _errors(text: str, builds: str = "", **given: str) -> list[Finding]:
+    found = problems(text.encode("utf-8"), "cloudbuild.yaml", given, builds)
     return [one for one in found if one.severity is Severity.ERROR]
 
 
 @pytest.mark.parametrize("case", CASES, ids=_IDS)
 def test_each_mistake_is_found_on_its_line(case: Case) -> None:
-    assert [(one.code, one.range.line) for one in _errors(case.text)] == list(case.errors)
+    assert [(one.code, one.range.line) for one in _errors(case.text, case.builds)] == list(case.errors)
 
 
 @pytest.mark.parametrize("case", CASES, ids=_IDS)
@@ -54,7 +55,10 @@ def test_gcloud_still_says_so() -> None:
     if gcloud is None:
         pytest.skip("gcloud is not on PATH: its answers are in gcloud.json; install the Google Cloud SDK to ask again")
 
-    assert _ask(gcloud) == json.loads(_ANSWERS.read_text("utf-8"))["answers"]
+    recorded = json.loads(_ANSWERS.read_text("utf-8"))
+    texts = {case.text: case.text for case in CASES}
+    assert _ask(gcloud, texts) == recorded["answers"]
+    assert _ask(gcloud, test_corpus.texts()) == recorded["corpus"]
 
 
 def test_the_schema_has_every_field_that_gcloud_knows() -> None:
@@ -199,14 +203,17 @@ def _sdk(gcloud: str) -> tuple[str, str]:
     return root, bundled if os.path.exists(bundled) else sys.executable
 
 
-def _ask(gcloud: str, *words: str) -> Any:
+def _ask(gcloud: str, texts: dict[str, str]) -> dict[str, str]:
+    """gcloud's complaint about each text, empty where it has none."""
+    return dict(zip(texts, _run(gcloud, list(texts.values())), strict=True))
+
+
+def _run(gcloud: str, texts: list[str], *words: str) -> Any:
     root, python = _sdk(gcloud)
-    texts = [case.text for case in CASES]
     done = subprocess.run(
         [python, _ASK, root, *words], input=json.dumps(texts), capture_output=True, text=True, check=True
     )
-    answer = json.loads(done.stdout)
-    return answer if words else dict(zip(texts, answer, strict=True))
+    return json.loads(done.stdout)
 
 
 def main() -> None:
@@ -216,8 +223,9 @@ def main() -> None:
     answers = {
         "gcloud": version,
         "command": "its loader of build configurations, by tests/project/cloudbuild/ask_gcloud.py",
-        "answers": _ask(gcloud),
-        "fields": _ask(gcloud, "fields"),
+        "answers": _ask(gcloud, {case.text: case.text for case in CASES}),
+        "corpus": _ask(gcloud, test_corpus.texts()),
+        "fields": _run(gcloud, [], "fields"),
     }
     _ANSWERS.write_text(json.dumps(answers, indent=1) + "\n", "utf-8")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from buildguard.project.cloudbuild.reader import Role, read
+from buildguard.project.cloudbuild.reader import read
+from buildguard.project.cloudbuild.roles import Role
 
-_B, _P, _D, _F = Role.BUILDS, Role.PUSHES, Role.DEPLOYS, Role.FETCHES
+_B, _P, _U, _D, _F = Role.BUILDS, Role.PUSHES, Role.UPLOADS, Role.DEPLOYS, Role.FETCHES
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,26 @@ _B, _P, _D, _F = Role.BUILDS, Role.PUSHES, Role.DEPLOYS, Role.FETCHES
         ("{name: gcr.io/cloud-builders/git, args: [clone, x]}", {_F}),
         ("{name: gcr.io/cloud-builders/gsutil, args: [-m, cp, gs://a, .]}", {_F}),
         ("{name: alpine/git, entrypoint: sh, args: [-c, git submodule update --init]}", {_F}),
+        ("{name: gcr.io/cloud-builders/gsutil, args: [-m, cp, -r, dist, gs://a]}", {_U}),
+        ("{name: gcr.io/cloud-builders/gsutil, args: [rsync, -r, gs://a, gs://b]}", {_U}),
+        ("{name: google/cloud-sdk, args: [gcloud, storage, cp, dist, 'gs://a']}", {_U}),
+        ("{name: google/cloud-sdk, args: [gcloud, storage, cp, 'gs://a/x', .]}", {_F}),
+        ("{name: google/cloud-sdk, args: [gcloud, storage, rsync, $_SOURCE, .]}", {_F}),
+        ("{name: google/cloud-sdk, script: 'curl -fsSLO https://example.invalid/x.tgz'}", {_F}),
+        ("{name: google/cloud-sdk, script: 'curl -X POST -d x https://example.invalid/'}", {_U}),
+        ("{name: gcr.io/k8s-skaffold/skaffold, args: [skaffold, build]}", {_B, _P}),
+        ("{name: gcr.io/k8s-skaffold/skaffold, args: [skaffold, -p, prod, run]}", {_B, _P, _D}),
+        ("{name: gcr.io/kaniko-project/executor:debug, entrypoint: sh, args: [-c, /kaniko/executor -d x]}", {_B, _P}),
+        ("{name: gcr.io/x/ko, args: [build, ./cmd]}", {_B, _P}),
+        ("{name: gcr.io/cloud-builders/bazel, args: [build, '//a:b']}", {_B}),
+        ("{name: gcr.io/cloud-builders/bazel, args: [--output_base=x, run, '//a:push']}", {_B, _P}),
+        ("{name: gcr.io/cloud-builders/gcloud, args: [builds, submit, --tag=x]}", {_B, _P}),
+        ("{name: gcr.io/cloud-builders/gcloud, args: [run, deploy, api, --source=.]}", {_B, _P, _D}),
+        ("{name: gcr.io/$PROJECT_ID/tools, args: [gcloud, run, deploy, api, --source, .]}", {_B, _P, _D}),
+        ("{name: ubuntu, args: [bash, -c, 'docker build .']}", {_B}),
+        ("{name: docker, entrypoint: bash, args: [-eo, pipefail, -c, 'docker push x']}", {_P}),
+        ("{name: google/cloud-sdk, entrypoint: bash, args: [-c, 'if x; then A=b gcloud run deploy api; fi']}", {_D}),
+        ("{name: google/cloud-sdk, script: \"gcloud run deploy api --args='a\"}", {_D}),
         ("{name: python, script: pytest}", set()),
         ("{name: python, args: [python, build.py]}", set()),
         ("{name: node, entrypoint: npm, args: [run, build]}", set()),

@@ -127,3 +127,10 @@ def test_images_and_limits() -> None:
     assert made.timeout == 3600
     with pytest.raises(UsageError, match="no steps"):
         plan_build_steps({}, {})
+
+
+def test_timeouts_in_minutes_and_no_duration_at_all() -> None:
+    assert plan_build_steps({"steps": [{"name": "x", "timeout": "2m"}], "timeout": "1h"}, {}).timeout == 3600
+    assert _steps({"name": "x", "timeout": "2m"})[0].timeout == 120
+    with pytest.raises(UsageError, match="'soon' is not a duration"):
+        _steps({"name": "x", "timeout": "soon"})

@@ -81,6 +81,27 @@ def test_what_only_the_others_used_goes_with_them() -> None:
     assert found.build["timeout"] == "900s"
 
 
+def test_secrets_of_kms_that_only_the_others_used_go_with_them() -> None:
+    truncated = _cut(
+        [
+            "{name: bash, id: a, script: echo, secretEnv: [KEPT]}",
+            "{name: gcr.io/cloud-builders/kubectl, args: [apply], secretEnv: [GONE, ALSO]}",
+        ],
+        "secrets: [{kmsKeyName: k, secretEnv: {KEPT: YWJj, GONE: YWJj}}, {kmsKeyName: l, secretEnv: {ALSO: YWJj}}]\n",
+    )
+
+    assert truncated.build["secrets"] == [{"kmsKeyName": "k", "secretEnv": {"KEPT": "YWJj"}}]
+
+
+def test_go_durations_and_single_values_become_the_api_s() -> None:
+    text = "steps: {name: bash, args: a, env: A=b, waitFor: '-', timeout: 1m30s, allowExitCodes: 3}\ntimeout: 20m\nimages: x\n"
+
+    build = as_json(text.encode(), "cloudbuild.yaml")
+
+    step = {"name": "bash", "args": ["a"], "env": ["A=b"], "waitFor": ["-"], "timeout": "90s", "allowExitCodes": [3]}
+    assert build == {"steps": [step], "timeout": "1200s", "images": ["x"]}
+
+
 def test_a_push_before_the_cut_is_told() -> None:
     found = _cut([_DOCKER, "{name: gcr.io/cloud-builders/docker, id: push, args: [push, x]}"])
 
