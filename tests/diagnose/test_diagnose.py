@@ -338,10 +338,10 @@ def test_an_error_of_the_program_itself(repository: Callable[..., Project]) -> N
 
     result, found = _diagnosed(made, _imported("/srv/app/main.py", 1, "raise ValueError('no')", "ValueError: no"))
 
-    assert found["cause"] == "unknown"
+    assert found["cause"] == "application-error"
     assert found["place"] == [{"path": "src/app/main.py", "line": 1}]
     assert "ValueError: no" in found["sentence"]
-    assert result.code == 3
+    assert result.code == 1
 
 
 def test_a_healthy_log(repository: Callable[..., Project]) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import click
 
-from buildguard.diagnose.hypotheses import HEALTHY, PROVEN, REFUTED, UNTESTED, Diagnosis, Hypothesis
+from buildguard.diagnose.cause import HEALTHY
+from buildguard.diagnose.hypotheses import Diagnosis
+from buildguard.diagnose.verdict import PROVEN, REFUTED, UNTESTED, Hypothesis
 from buildguard.diagnostic import escape_text
 
 _MOST = 30
