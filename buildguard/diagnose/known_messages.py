@@ -39,6 +39,7 @@ _ORDINALS = frozenset(
         "thirteenth",
     ]
 )
+_MOST_LINES = 1000
 _GRANT = "gcloud projects add-iam-policy-binding"
 # What takes several lines.
 _MISSING_SETTINGS = KnownMessage("missing-settings", CauseId.MISSING_VARIABLE, "", "", "", "")
@@ -103,7 +104,7 @@ def match_messages(lines: Sequence[str]) -> list[KnownMessageMatch]:
 def _by_line(lines: Sequence[str]) -> Iterator[KnownMessageMatch]:
     text = straighten("\n".join(lines))
     anywhere = [known for known in _COMPILED if known[0].needle and known[0].needle in text]
-    suspicious = {*health.error_numbers(lines)}
+    suspicious = _last_distinct(lines, health.error_numbers(lines))
     for number, line in enumerate(lines):
         if number not in suspicious and not any(known.needle in line for known, _pattern in anywhere):
             continue
@@ -114,6 +115,16 @@ def _by_line(lines: Sequence[str]) -> Iterator[KnownMessageMatch]:
             if match is not None:
                 yield _match(known, number + 1, line.strip(), match)
                 break
+
+
+def _last_distinct(lines: Sequence[str], numbers: Sequence[int]) -> set[int]:
+    """The last lines that look like an error, each text once: a log of nothing else takes no long time."""
+    chosen: dict[str, int] = {}
+    for number in reversed(numbers):
+        chosen.setdefault(lines[number], number)
+        if len(chosen) >= _MOST_LINES:
+            break
+    return set(chosen.values())
 
 
 def _match(known: KnownMessage, number: int, line: str, match: re.Match[str]) -> KnownMessageMatch:
