@@ -203,7 +203,7 @@ def diff(
 @_in_google
 def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | None, **asked: str) -> None:
     """Say why a build or a service failed: from its log, this repository, and whatever else is named."""
-    from buildguard.diagnose.collect import DiagnoseOptions
+    from buildguard.diagnose.evidence import DiagnoseOptions
     from buildguard.diagnose.run import examine
 
     examined = examine(Path.cwd(), None if log is None else _pasted(log), DiagnoseOptions(**asked))

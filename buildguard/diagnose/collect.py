@@ -6,22 +6,18 @@ Whatever cannot be looked at is a reason why something stays untested, and never
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from buildguard.check.context import UNTOLD
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import Watcher
 from buildguard.compare import image_project
-from buildguard.compare.causes import CauseKind
-from buildguard.compare.chain import Chain
-from buildguard.compare.diff import diff
-from buildguard.compare.difference import ChangeKind, Difference
 from buildguard.compare.open_stage import CloudLocation
+from buildguard.diagnose.cause import CauseId
+from buildguard.diagnose.compare_stage import compare_stage
+from buildguard.diagnose.evidence import HEAD, DiagnoseContext, DiagnoseOptions, Evidence
 from buildguard.diagnose.incident import CauseVerdict, SourceLocation
-from buildguard.diagnostic import display_path
 from buildguard.engines import cloud_results
 from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
 from buildguard.gcp.build_log import place_of
@@ -41,19 +37,16 @@ from buildguard.project.request import CheckRequest
 from buildguard.stages.archives import reader as archives
 from buildguard.system import git, temporary
 
-_BYTES, _STALE, _FILES, _ENCODING = "bytes-changed", "stale-image", "wrong-files-sent", "encoding"
-_OTHER, _STRAY, _PLATFORM, _VARIABLE = "other-interpreter", "stray-bytecode", "platform", "missing-variable"
-_TROUBLE, _RESOURCES = "service-trouble", "resources"
-_AS_TEXT = frozenset({CauseKind.LINE_ENDINGS, CauseKind.BOM, CauseKind.TRANSCODED})
-_RENAMED = frozenset({CauseKind.MOVED, CauseKind.NAME_NORMALIZATION, CauseKind.CASE_COLLISION})
+_BYTES, _STALE, _FILES = CauseId.BYTES_CHANGED, CauseId.STALE_IMAGE, CauseId.WRONG_FILES_SENT
+_OTHER, _STRAY, _PLATFORM = CauseId.OTHER_INTERPRETER, CauseId.STRAY_BYTECODE, CauseId.PLATFORM
+_VARIABLE, _TROUBLE, _RESOURCES = CauseId.MISSING_VARIABLE, CauseId.SERVICE_TROUBLE, CauseId.RESOURCES
 _SERVICE = frozenset({"INTERNAL_ERROR", "EXPIRED"})
 _SERVICE_KINDS = frozenset({"LOGGING_FAILURE", "PUSH_FAILED"})
 _NOT_FETCHED = "FETCH_SOURCE_FAILED"
 _NOT_ALLOWED = re.compile(r"(?i)unauthori[sz]ed|denied|forbidden|permission")
 _IN_A_BUILD = (_TROUBLE, _RESOURCES)
-_IN_A_LOG = (_OTHER, _STRAY, _PLATFORM, _VARIABLE, "not-importable", _RESOURCES)
+_IN_A_LOG = (_OTHER, _STRAY, _PLATFORM, _VARIABLE, CauseId.NOT_IMPORTABLE, _RESOURCES)
 _MOST = 20
-_HEAD, _SHORT = "HEAD", 12
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REMEDIES = {
     _TROUBLE: "run it again; nothing of yours made it fail",
@@ -61,92 +54,6 @@ _REMEDIES = {
     _STRAY: "keep __pycache__ and *.pyc out of the image (.dockerignore), and build it again",
     _PLATFORM: "install packages in the image that runs them, and not beside it: RUN pip install in the Dockerfile",
 }
-
-
-class DiagnoseOptions(NamedTuple):
-    """What a person wants looked at beside this repository; the fields are the flags of the command line."""
-
-    build: str = ""
-    image: str = ""
-    revision: str = ""
-    project: str = ""
-    region: str = ""
-
-
-class Evidence(NamedTuple):
-    """What was found: causes shown or excluded, a log that came with it, and what could not be looked at, by cause.
-
-    `compared` says how the text of the files was held against the commit's, and was the same; `calm` what went well, `ran` which
-    interpreters are known to have run, each with who says so; `ended` is how a build failed. `commit` is what `image`, or a build
-    without one, was made of; empty if unknown.
-    """
-
-    verdicts: tuple[CauseVerdict, ...] = ()
-    log: bytes = b""
-    unexamined: tuple[tuple[str, str], ...] = ()
-    image: str = ""
-    chains: tuple[Chain, ...] = ()
-    reports: tuple[CheckReport, ...] = ()
-    compared: str = ""
-    healthy: tuple[str, ...] = ()
-    interpreters: tuple[tuple[str, str], ...] = ()
-    failure: str = ""
-    commit: str = ""
-
-    def __add__(self, other: object) -> Evidence:
-        """Both."""
-        assert isinstance(other, Evidence)
-        return Evidence(
-            (*self.verdicts, *other.verdicts),
-            b"".join(text if text.endswith(b"\n") else text + b"\n" for text in (self.log, other.log) if text),
-            (*self.unexamined, *other.unexamined),
-            other.image or self.image,  # a revision's is nearer to what serves than a build's
-            (*self.chains, *other.chains),
-            (*self.reports, *other.reports),
-            other.compared or self.compared,
-            (*self.healthy, *other.healthy),
-            (*self.interpreters, *other.interpreters),
-            self.failure or other.failure,
-            other.commit if other.image else other.commit or self.commit,
-        )
-
-
-class DiagnoseContext(NamedTuple):
-    """From where one looks: the folder and its repository, the configuration, and where Google is asked.
-
-    `commit` is the one that what is looked at was made of, as far as anything tells; else the one that is checked out.
-    """
-
-    cwd: Path
-    repository: git.Repository | None
-    config: Config
-    location: CloudLocation
-    watcher: Watcher
-    commit: str = _HEAD
-
-    @property
-    def head(self) -> str:
-        """The commit that is checked out; empty where there is none."""
-        return self.repository.head if self.repository is not None else ""
-
-    @property
-    def is_elsewhere(self) -> bool:
-        """Whether the commit is known and not in the repository."""
-        return self.commit != _HEAD and not self.has(self.commit)
-
-    @property
-    def elsewhere(self) -> str:
-        """That it is not, and what helps."""
-        return f"commit:{self.commit[:_SHORT]}, of which it was made, is not in this repository: git fetch"
-
-    @property
-    def project(self) -> str:
-        """The commit whose files are those of the project; empty without commits, where only the folder has any."""
-        return "" if not self.head else _HEAD if self.is_elsewhere else self.commit
-
-    def has(self, commit: str) -> bool:
-        """Whether a commit is in the repository."""
-        return self.repository is not None and self.repository.has_commit(commit)
 
 
 def collect_evidence(
@@ -186,7 +93,7 @@ def _commit_of_attempt(attempts: DeployHistory | None, artifact: str) -> str:
 def _with_commit(sight: DiagnoseContext, commit: str) -> DiagnoseContext:
     """The same sight of something that was made of that commit."""
     is_known = sight.head and _OID.fullmatch(commit)
-    return sight._replace(commit=_HEAD if commit == sight.head else commit) if is_known else sight
+    return sight._replace(commit=HEAD if commit == sight.head else commit) if is_known else sight
 
 
 def _last_attempt(attempts: DeployHistory, asked: DiagnoseOptions) -> DiagnoseOptions:
@@ -207,7 +114,7 @@ def examine_image(sight: DiagnoseContext, reference: str) -> Evidence:
     name, given = image_project.parse(reference)
     root = given or sight.config.image_root
     stage = f"image:{name}{f':{root}' if root else ''}"
-    evidence = Evidence(image=name, commit=sight.commit) + _compare_stage(sight, stage, (_BYTES, _STALE, _FILES))
+    evidence = Evidence(image=name, commit=sight.commit) + compare_stage(sight, stage, (_BYTES, _STALE, _FILES))
     request = CheckRequest(cwd=sight.cwd, engine="container", image=name)
     try:
         report = check_image(request, stage, sight.watcher, sight.project)
@@ -290,7 +197,7 @@ def examine_build(sight: DiagnoseContext, identity: str) -> Evidence:
     references = [f"{parse(name).name}@{digest}" for name, digest in seen.images if digest]
     return (
         evidence
-        + _compare_stage(sight, f"build:{identity}", (_BYTES, _FILES))
+        + compare_stage(sight, f"build:{identity}", (_BYTES, _FILES))
         + Evidence(image=references[0] if references else "", commit=sight.commit)
     )
 
@@ -322,7 +229,7 @@ def _examine_source_object(sight: DiagnoseContext, seen: BuildStatus) -> Evidenc
             return Evidence((CauseVerdict(_BYTES, True, words, remedy=remedy, explains=True),))
     words = f"the build {seen.id} could not fetch {seen.source}, which is whole"
     shown = CauseVerdict(_TROUBLE, True, words, remedy=_REMEDIES[_TROUBLE], explains=True)
-    return Evidence((shown,)) + _compare_stage(sight, seen.source, (_BYTES, _FILES))
+    return Evidence((shown,)) + compare_stage(sight, seen.source, (_BYTES, _FILES))
 
 
 def _log_of(seen: BuildStatus, storage: StorageClient) -> Evidence:
@@ -393,70 +300,3 @@ def _is_related(sight: DiagnoseContext, commit: str) -> bool:
     if sight.repository is None or not sight.has(commit):
         return False
     return 0 in sight.repository.distance(commit, sight.head)
-
-
-# ------------------------------------------------------------------------------------------ the chain
-
-
-def _compare_stage(sight: DiagnoseContext, stage: str, names: tuple[str, ...]) -> Evidence:
-    """A stage against its commit: each difference speaks for a cause, and none excludes those that were looked for."""
-    before = f"commit:{sight.commit[:_SHORT]}"
-    if sight.is_elsewhere:
-        return Evidence(unexamined=tuple((name, sight.elsewhere) for name in (*names, _ENCODING)))
-    try:
-        chain = diff(sight.cwd, [before, stage], where=sight.location, project=sight.project).chain
-    except GuardError as error:
-        return Evidence(unexamined=tuple((name, error.words) for name in (*names, _ENCODING)))
-    shown = tuple(_of_chain(chain, before, stage))
-    proven = {verdict.cause for verdict in shown}
-    if chain.unproven:
-        reason = chain.unproven[0].reason
-        blind = tuple((name, reason) for name in (*names, _ENCODING) if name not in proven)
-        return Evidence(shown, unexamined=blind, chains=(chain,))
-    files = len(chain.hops[0].before.manifest.entries)
-    words = f"{before} → {stage}: {{}} ({files} entries in the commit)"
-    other = "other " if proven else ""
-    nothing = {
-        _BYTES: f"no {other}content differs",
-        _STALE: "no file is an older one",
-        _FILES: "no file is missing, and no source too many",
-    }
-    excluded = (CauseVerdict(name, False, words.format(nothing[name])) for name in names if name not in proven)
-    same = "" if _ENCODING in proven else words.format("no file has other line ends, another encoding or a mark")
-    return Evidence((*shown, *excluded), chains=(chain,), compared=same)
-
-
-def _of_chain(chain: Chain, before: str, stage: str) -> Iterator[CauseVerdict]:
-    """What the differences speak for: of each cause the first few, so that none crowds out another."""
-    counts: Counter[str] = Counter()
-    findings = chain.hops[0].findings
-    after = chain.hops[0].after.manifest.entries.values()
-    # a context that comes from Windows makes every file executable, and that breaks nothing
-    from_windows = all(entry.mode != "100644" for entry in after)
-    for difference in findings:
-        if difference.change == ChangeKind.MODE and from_windows:
-            continue
-        for shown in _of_difference(difference, before, stage):
-            counts[shown.cause] += 1
-            if counts[shown.cause] <= _MOST:
-                yield shown
-
-
-def _of_difference(difference: Difference, before: str, stage: str) -> Iterator[CauseVerdict]:
-    path = display_path(difference.path)
-    evidence = difference.evidence.partition("\n")[0]
-    words = f"{path} {difference.change} in {stage}: {difference.cause}{f' ({evidence})' if evidence else ''}"
-    place = SourceLocation(path, None)
-    if difference.cause == CauseKind.STALE:
-        yield CauseVerdict(_STALE, True, words, place, "build without the cache: docker builder prune, or --no-cache")
-    elif difference.change in {ChangeKind.REMOVED, ChangeKind.ADDED} and difference.cause not in _RENAMED:
-        yield CauseVerdict(
-            _FILES, True, words, place, "buildguard diff commit:HEAD dir:. shows which ignore rule drops what"
-        )
-    else:
-        yield CauseVerdict(
-            _BYTES, True, words, place, f"buildguard diff {before} {stage} shows every byte that differs"
-        )
-        if difference.cause in _AS_TEXT:
-            remedy = "* text=auto eol=lf in .gitattributes keeps line endings as they are"
-            yield CauseVerdict(_ENCODING, True, words, place, remedy)

@@ -39,7 +39,7 @@ _WORDS = (
     "core dump", "corrupt", "could not", "crash", "deadline", "denied", "disconnect", "double free",
     "eacces", "eaddr", "econnreset", "einval", "emergency", "emfile", "enoent", "enomem", "eperm", "epipe", "erreur",
     "error", "exceed", "exception", "exhaust", "exit", "expired", "fail", "fatal", "fehler", "forbidden", "gave up",
-    "give up", "giving up", "hangup", "illegal", "impossible", "incompatible", "incorrect", "interrupt", "introuvable",
+    "give up", "giving up", "hangup", "illegal", "impossible", "incompatible", "incorrect", "interrupt", "introuvable", "no matching",
     "invalid", "kill", "malformed", "mismatch", "missing", "must be", "n't", "nicht", "no app", "no module", "no python",
     "no space", "no such", "non-zero", "nonzero", "null pointer", "nil pointer", "oom-kill", "oomkill", "out of memory", "overflow",
     "panic", "permission", "problem", "quota", "refus", "reject", "reset by peer", "restarting", "retrying", "segfault",

@@ -31,6 +31,9 @@ _BEFORE = re.compile(
     r"|(?:stdout|stderr) [FP] "
     r"|\[pod/[^\]]*\] "
     r"|[\w.-]{1,60} +\| ?"
+    r"|(?:app|heroku|remote|web|worker)\[[\w.-]+\]: ?"
+    r"|\d{1,4}\.\d{2,3} (?=\s|\S)"
+    r"|\[(?:builder|stage-\d+|exporter|analyzer|detector)\] "
     r"|\[(?:err|out)\][ \t]"
     r"|E {1,3}(?=\S|  )"
     r"|#\d+ \d+\.\d+ ?"
@@ -52,19 +55,32 @@ _TEXTS = frozenset(_FIELDS[:5])  # their words are read as lines; that one of th
 _IDENTIFIERS = frozenset({"insertId", "trace", "traceId", "spanId", "logName", "instanceId"})
 _LEVELS = ("ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 _PAYLOAD = re.compile(r"(?:- )?textPayload: (?P<text>.*)$")
-_FRAME = re.compile(r"\s*(?:[|+] )?\s*File \"(?P<path>[^\"]+)\", line (?P<line>\d+)(?:, in (?P<function>.*))?")
+_FRAME = re.compile(
+    r"\s*(?:[|+] )?\s*(?:File [\"\u201c\u201d]|(?=\.\.\.|\u2026))(?P<path>[^\"\u201c\u201d]+)[\"\u201c\u201d], line (?P<line>\d+)"
+    r"(?P<called>, in ?(?P<function>.*))?"
+)
+_SHORT_FRAME = re.compile(r"(?P<path>[\w./<>@+-]+\.py):(?P<line>\d+): in (?P<function>.+)$")  # pytest
+_TRAILING_FRAME = re.compile(r"\s*at (?P<function>\S+) \( ?(?P<path>[^()]+\.py):(?P<line>\d+) ?\)")  # Error Reporting
+_MOST_TRAILING = 60
+_PYTHON_2 = re.compile(r"[/\\]python2(?:\.\d)?[/\\]")
 _VERSION = re.compile(r"[/\\]python(3\.\d{1,2})[/\\]")
 _CARET = re.compile(r"\s*[~^][~^ ]*$")
-_SUFFIXES = (
-    r"(?:Error|Exception|Warning|Exit|Interrupt|Failure|Group|Timeout|NotFound|DoesNotExist|Improperly\w+|HaltServer)"
-)
+_SUFFIXES = r"(?:Error|Exception|Warning|Exit|Interrupt|Failure|Group|Timeout|NotFound|Denied|Forbidden|Unavailable|Unauthenticated|Exhausted|DoesNotExist|Improperly\w+|HaltServer)"
 _NAMED = re.compile(
-    rf"\s{{0,6}}(?:Sorry: )?(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*{_SUFFIXES}|ImproperlyConfigured)(?:: ?(?P<message>.*))?$"
+    rf"\s{{0,6}}(?:Sorry: )?(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*{_SUFFIXES}|(?:[A-Za-z_]\w*\.)+{_SUFFIXES}|ImproperlyConfigured)(?:: ?(?P<message>.*))?$"
 )
 _ANY = re.compile(r"\s{0,6}(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*)(?:: (?P<message>.*))?$")
 _AT = re.compile(r"^(?P<message>.*) \((?P<path>[^()]*?), line (?P<line>\d+)\)$")
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 SYNTAX = frozenset({"SyntaxError", "IndentationError", "TabError"})
+
+
+_STRAIGHT = str.maketrans("\u201c\u201d\u201e\u2018\u2019", '"""\'\'')
+
+
+def straighten(text: str) -> str:
+    """A text with plain quotes where a word processor made typographic ones."""
+    return text.translate(_STRAIGHT)
 
 
 class Frame(NamedTuple):
@@ -119,6 +135,11 @@ class Log(NamedTuple):
         return list(dict.fromkeys(version for path in places for version in _VERSION.findall(path)))
 
     @property
+    def is_python_2(self) -> bool:
+        """Whether its paths are of a Python 2."""
+        return any(_PYTHON_2.search(match["path"]) for line in self.lines if (match := _FRAME.match(line)))
+
+    @property
     def errors(self) -> list[tuple[int, str]]:
         """The lines that look like an error, with their numbers, ascending."""
         marked = dict(self.marked)
@@ -162,7 +183,7 @@ def _entries(text: str) -> Iterator[_LogEntry]:
 
 def _of_line(line: str) -> _LogEntry:
     mark = _beyond(line) if len(line) > _LONGEST_LINE else ""
-    line = _ANSI.sub("", line[:_LONGEST_LINE])
+    line = _ANSI.sub("", line[:_LONGEST_LINE]).replace("\0", "")
     when = _WHEN.match(line)
     stamp = when["when"] if when else ""
     while (before := _BEFORE.match(line)) and before.end():
@@ -260,14 +281,31 @@ def _failures(lines: tuple[str, ...]) -> Iterator[Failure]:
             if frames and not frames[-1].function and (failure := _cut_failure(frames, at, chained=chained)):
                 yield failure
                 frames = []
-            frames.append(Frame(match["path"], int(match["line"]), match["function"] or "", _source(lines, at)))
+            function = (match["function"] or "<unknown>") if match["called"] else ""
+            frames.append(Frame(match["path"], int(match["line"]), function, _source(lines, at)))
+        elif match := _SHORT_FRAME.match(line):
+            frames.append(Frame(match["path"], int(match["line"]), match["function"], _source(lines, at)))
         elif line.lstrip().startswith(_CHAINED):
             chained = True
-        elif match := (_NAMED.match(line) or (_ANY.match(line) if within and frames else None)):
-            yield _failure(match["type"], match["message"] or "", frames, at, chained=chained)
+        elif match := (
+            _NAMED.match(line) or (_ANY.match(line) if within and frames and not _FRAME.match(lines[at - 1]) else None)
+        ):
+            frames = frames or _trailing_frames(lines, at)
+            yield _failure(match["type"], straighten(match["message"] or ""), frames, at, chained=chained)
             frames, chained, within = [], False, False
     if failure := _cut_failure(frames, len(lines), chained=chained):
         yield failure
+
+
+def _trailing_frames(lines: tuple[str, ...], at: int) -> list[Frame]:
+    """The frames below an exception, the innermost first there and last here."""
+    frames: list[Frame] = []
+    for line in lines[at + 1 : at + 1 + _MOST_TRAILING]:
+        if match := _TRAILING_FRAME.match(line):
+            frames.append(Frame(match["path"].strip(), int(match["line"]), match["function"], ""))
+        elif line.strip():
+            break
+    return frames[::-1]
 
 
 def _failure(kind: str, message: str, frames: list[Frame], at: int, *, chained: bool) -> Failure:

@@ -5,11 +5,10 @@ What is judged is what was deployed: an image's files if one was examined, else 
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from buildguard.check.context import Job
 from buildguard.check.result import CheckReport
@@ -17,33 +16,30 @@ from buildguard.check.run import build_report
 from buildguard.check.targets import judge_all
 from buildguard.compare.chain import Chain
 from buildguard.diagnose import health, hypotheses, known_messages, log_parser
-from buildguard.diagnose.collect import DiagnoseOptions, Evidence, collect_evidence
+from buildguard.diagnose.collect import collect_evidence
 from buildguard.diagnose.deployed import Declared, deployed, job_of
+from buildguard.diagnose.deployed_files import DeployedFiles
+from buildguard.diagnose.evidence import DiagnoseOptions, Evidence
 from buildguard.diagnose.hypotheses import Diagnosis
-from buildguard.diagnose.incident import IncidentEvidence, LocatedFailure, MissingFile, SourceLocation, TargetRefusal
+from buildguard.diagnose.incident import IncidentEvidence, SourceLocation, TargetRefusal
 from buildguard.diagnose.known_messages import KnownMessageMatch
-from buildguard.diagnose.log_parser import Failure, Log
+from buildguard.diagnose.locate_failure import FailureLocator
+from buildguard.diagnose.log_parser import Log
+from buildguard.diagnose.message_places import message_places
 from buildguard.diagnose.newest_python import REFUSED, NewestPython
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, UnreadableFile, display_path
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.project import discovery, image_layout
 from buildguard.project.attempts import DeployHistory
-from buildguard.project.ignore import docker, gcloud
-from buildguard.project.ignore.rules import IgnoreRule
 from buildguard.project.sources import decides_target
 from buildguard.project.target import NEWEST, PythonVersion
 from buildguard.stages.git_objects import GitStage
-from buildguard.stages.stage import EntryKind
 from buildguard.stages.worktree_changes import edited_paths
-
-if TYPE_CHECKING:
-    _Drops = Callable[[str], IgnoreRule | None]
 
 _MISREAD = frozenset({"BG102", "BG106", "BG107"})
 _REFUSALS = REFUSED | _MISREAD
 _FROZEN = "<"
 _PROOF = frozenset({"compiled", "image"})
-_LONGEST_QUOTE, _MOST_NAMES = 500, 5
+_LONGEST_QUOTE, _MOST_NAMES, _NEIGHBOURS = 500, 5, 2
 _MOST_EXCERPTS, _AROUND, _WIDEST = 20, 2, 400
 _NO_OPTIONS = DiagnoseOptions()
 
@@ -147,24 +143,28 @@ class _DiagnosisBuilder:
         self._refused_in_image = {
             one.path for image in self._images for one in image.diagnostics if one.code in _REFUSALS
         }
-        self._entries = {display_path(entry.path): entry for entry in job.place.stage.entries()}
-        self._sources = {display_path(entry.path) for entry in job.chosen.sources}
-        self._contents: dict[str, list[str]] = {}
+        self._files = DeployedFiles(job)
 
     def diagnosis(self, declared: Declared) -> Diagnosis:
         """The whole of it."""
         report = self.report = self._report(declared)
         newer = NewestPython(self._job)
         refused = self._refused(report, newer)
+        locator = FailureLocator(self._job, self._files)
         met = tuple(known_messages.match_messages(self._log.lines))
+        quote, neighbours = self._quote(met)
         looked, proof = _judged_by(self._images[-1] if self._images else report)
         found = hypotheses.diagnose(
             IncidentEvidence(
-                failures=tuple(self._placed(one, refused, newer) for one in self._log.failures),
+                failures=tuple(locator.locate(one, refused) for one in self._log.failures),
                 known_messages=met,
                 pythons=tuple(self._log.pythons),
                 has_log=self._given is not None or bool(self._log.lines and self._reached.log),
-                quote=self._quote(met),
+                quote=quote,
+                neighbours=neighbours,
+                message_places=tuple(message_places(self._files, met)),
+                is_python_2=self._log.is_python_2,
+                service=self._job.config.deploy.service,
                 target=declared.python,
                 found_in=declared.found_in,
                 examined=looked,
@@ -180,7 +180,7 @@ class _DiagnosisBuilder:
                     for one in report.diagnostics
                     if one.code in _MISREAD and one.severity is Severity.ERROR and self._is_deployed(one)
                 ),
-                missing=tuple(self._missing(met)),
+                missing=tuple(self._files.missing_modules(met)),
                 unproven=tuple(self._unproven(report)),
                 verdicts=self._reached.verdicts,
                 unexamined=self._reached.unexamined,
@@ -195,15 +195,18 @@ class _DiagnosisBuilder:
         )
         return found._replace(notes=tuple(self._notes(report)))
 
-    def _quote(self, met: Sequence[KnownMessageMatch]) -> str:
-        """The last line that looks like an error, before those that only report that something failed."""
+    def _quote(self, met: Sequence[KnownMessageMatch]) -> tuple[str, tuple[str, ...]]:
+        """The last line that looks like an error, before those that only report that something failed; with neighbours."""
         lines = dict(self._log.errors)
         numbers = {*(one.line for one in self._log.failures), *(one.line for one in met)}
         lines |= {number: self._log.lines[number - 1].strip() for number in numbers if number}
         after = {one.line for one in met if not one.message.cause}
         after |= {one.line for one in self._log.failures if one.type.rpartition(".")[2] in known_messages.CONSEQUENCES}
         last = max({*lines} - after or {*lines}, default=0)
-        return lines[last][:_LONGEST_QUOTE] if last else ""
+        if not last:
+            return "", ()
+        around = self._log.lines[max(0, last - 1 - _NEIGHBOURS) : last + _NEIGHBOURS]
+        return lines[last][:_LONGEST_QUOTE], tuple(line.strip()[:_LONGEST_QUOTE] for line in around if line.strip())
 
     def _alive(self) -> str:
         """What proves that something runs or was built; of a log that a person gave, only a line of its own."""
@@ -219,7 +222,7 @@ class _DiagnosisBuilder:
             return frozenset()
         others = {one.path for one in report.unproven}
         others |= {one.path for one in report.diagnostics if one.code in _REFUSALS}
-        return frozenset(self._sources - others)
+        return frozenset(self._files.sources - others)
 
     def _unproven(self, report: CheckReport) -> Iterator[str]:
         """Why not every source that was deployed is known to compile."""
@@ -256,8 +259,8 @@ class _DiagnosisBuilder:
     def excerpts(self, diagnosis: Diagnosis) -> Iterator[SourceExcerpt]:
         """The lines around each place of a diagnosis."""
         for place in (*diagnosis.place, *diagnosis.next)[:_MOST_EXCERPTS]:
-            if place.line is not None and place.path in self._entries:
-                lines = self._lines(place.path)
+            if place.line is not None and place.path in self._files.entries:
+                lines = self._files.lines(place.path)
                 first = max(1, place.line - _AROUND)
                 texts = tuple(text[:_WIDEST] for text in lines[first - 1 : place.line + _AROUND])
                 refused = (
@@ -294,7 +297,7 @@ class _DiagnosisBuilder:
         paths = {diagnostic.path for diagnostic in refusals if diagnostic.path is not None}
         minors = {diagnostic.target: PythonVersion.parse(diagnostic.target or "") for diagnostic in refusals}
         oldest = min((version.minor for version in minors.values() if version is not None), default=NEWEST)
-        accepted = newer.accepts({path: self._bytes(path) for path in sorted(paths)}, oldest)
+        accepted = newer.accepts({path: self._files.content(path) for path in sorted(paths)}, oldest)
         return [
             _refusal(diagnostic, accepted.get(diagnostic.path or ""))._replace(
                 reported_by=told_by.get(id(diagnostic), "")
@@ -313,128 +316,6 @@ class _DiagnosisBuilder:
             for diagnostic in report.diagnostics:
                 if diagnostic.code in REFUSED and diagnostic.path is not None and diagnostic.path not in others:
                     yield diagnostic._replace(target=ran or diagnostic.target), inside.reference
-
-    def _bytes(self, path: str) -> bytes:
-        entry = self._entries.get(path)
-        for _entry, content in self._where.stage.contents([entry] if entry is not None else []):
-            return content if isinstance(content, bytes) else b""
-        return b""
-
-    def _lines(self, path: str) -> list[str]:
-        if path not in self._contents:
-            self._contents[path] = self._bytes(path).decode("utf-8", "replace").splitlines()
-        return self._contents[path]
-
-    # -------------------------------------------------------------------------------------- where it was
-
-    def _placed(self, failure: Failure, refused: Sequence[TargetRefusal], newer: NewestPython) -> LocatedFailure:
-        """A failure's place: the last of its frames that lies in this repository; a compiler's is the last of all."""
-        frames = failure.frames[-1:] if failure.is_syntax else failure.frames[::-1]
-        for frame in frames:
-            path = self._path_of(frame)
-            if path is None:
-                continue
-            place = SourceLocation(path, frame.line)
-            if not frame.source:
-                return LocatedFailure(failure, place)
-            now = self._shows(self._lines(path), frame)
-            if now or not failure.is_syntax:
-                return LocatedFailure(failure, place, as_shown=now)
-            older, then = self._then(path, frame, newer)
-            if then is not None and any(refusal.place.path == path for refusal in refused):
-                then = None
-            return LocatedFailure(failure, place, as_shown=False, older_commit=older, at_commit=then)
-        outside = failure.frames[-1].path if failure.frames else ""
-        return LocatedFailure(failure, None, "" if outside.startswith(_FROZEN) else outside)
-
-    @staticmethod
-    def _shows(lines: Sequence[str], frame: log_parser.Frame) -> bool:
-        """Whether a file has the line that a frame shows, where it says, or a log's cut beginning of it."""
-        if not 0 < frame.line <= len(lines):
-            return False
-        here = lines[frame.line - 1].strip()
-        return here == frame.source or (len(frame.source) > 10 and here.startswith(frame.source))  # noqa: PLR2004
-
-    def _path_of(self, frame: log_parser.Frame) -> str | None:
-        """The repository's path of a path in the image: by the Dockerfile, or by the longest tail that fits one file."""
-        path = frame.path.replace("\\", "/")
-        if path.startswith(_FROZEN) or image_layout.is_installed(path):
-            return None
-        planned = {twins[path] for twins in self._layouts() if path in twins}
-        if len(planned) == 1:
-            return planned.pop()
-        parts = [part for part in path.split("/") if part not in {"", "."}]
-        for at in range(len(parts)):
-            tail = "/".join(parts[at:])
-            fitting = [source for source in self._sources if source == tail or source.endswith(f"/{tail}")]
-            exact = [source for source in fitting if source == tail]
-            shown = [source for source in fitting if frame.source and self._shows(self._lines(source), frame)]
-            for some in (exact, fitting, shown):
-                if len(some) == 1 and (at or some is not fitting or fitting == some):
-                    return some[0]
-            if fitting:
-                return None
-        return None
-
-    def _layouts(self) -> Iterator[dict[str, str]]:
-        for recipe in self._recipes():
-            service = recipe.service
-            yield image_layout.follow_dockerfile(
-                recipe.dockerfile, dict(service.build_args), service.stage, service.context, self._entries.keys()
-            ).twins
-
-    def _recipes(self) -> list[discovery.ImageRecipe]:
-        try:
-            return discovery.list_recipes(self._where.stage, self._job.config)
-        except GuardError:
-            return []
-
-    def _then(self, path: str, frame: log_parser.Frame, newer: NewestPython) -> tuple[str, TargetRefusal | None]:
-        """The newest commit in which the file has the line that a log shows, and what the target made of that file."""
-        repository = self._where.repository
-        if repository is None or not repository.head:
-            return "", None
-        try:
-            history = list(repository.history(repository.head, [os.fsencode(path)]))
-            blobs = list(repository.blobs([blob for _commit, _path, blob in history]))
-        except UnprovenError:
-            return "", None
-        for (commit, _path, _blob), content in zip(history, blobs, strict=True):
-            if isinstance(content, UnreadableFile) or not self._shows(
-                content.decode("utf-8", "replace").splitlines(), frame
-            ):
-                continue
-            return commit, newer.verdict(content, SourceLocation(path, frame.line), self._job)
-        return "", None
-
-    # -------------------------------------------------------------------------------------- what is missing
-
-    def _missing(self, met: Iterable[known_messages.KnownMessageMatch]) -> Iterator[MissingFile]:
-        """Modules and files that the log misses and the repository has, with the ignore rule that drops each."""
-        rules = list(self._ignore_rules())
-        for message in met:
-            name = message.groups.get("name", "")
-            if message.message.cause != "not-importable" or not name:
-                continue
-            tail = name.replace(".", "/")
-            for path in sorted(self._entries):
-                kind = self._entries[path].kind
-                if kind is EntryKind.LINK or not (f"/{path}".endswith((f"/{tail}.py", f"/{tail}/__init__.py"))):
-                    continue
-                dropped = next((str(rule) for drops in rules if (rule := drops(path)) is not None), "")
-                yield MissingFile(name, path, dropped)
-                break
-
-    def _ignore_rules(self) -> Iterator[_Drops]:
-        def read(name: str) -> bytes | None:
-            return self._bytes(name) if name in self._entries else None
-
-        try:
-            yield gcloud.GcloudIgnoreRules(read, has_git=self._where.repository is not None).drops
-            for recipe in self._recipes():
-                yield docker.DockerIgnoreRules(read, recipe.service.context, recipe.service.dockerfile).drops
-        except UnprovenError:
-            return
 
 
 def _refusal(diagnostic: Diagnostic, accepted_by: str | None) -> TargetRefusal:

@@ -22,7 +22,8 @@ from buildguard.deploy import plan as plans
 from buildguard.deploy.bucket_store import BucketLock
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.run import deploy
-from buildguard.diagnose.collect import DiagnoseOptions, _commit_of_attempt
+from buildguard.diagnose.collect import _commit_of_attempt
+from buildguard.diagnose.evidence import DiagnoseOptions
 from buildguard.diagnose.run import examine
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_run import CloudRunClient

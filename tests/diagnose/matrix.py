@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from buildguard.check.run import check
-from buildguard.diagnose.collect import DiagnoseOptions
+from buildguard.diagnose.evidence import DiagnoseOptions
 from buildguard.diagnose.run import examine
 from buildguard.gcp.cloud_build import CloudBuildClient, source_of
 from buildguard.gcp.cloud_run import CloudRunClient, NewRevision, NotReadyError
@@ -127,8 +127,10 @@ FAULTS = [
         for entry, cause in {
             "no-module": "not-importable", "variable-of-environs": "missing-variable", "no-file-to-run": "wrong-files-sent",
             "windows-line-ends": "encoding", "other-architecture": "platform", "memory-of-cloud-run": "resources",
-            "unavailable": "service-trouble", "bad-magic-number": "stray-bytecode", "removed-from-python": "other-interpreter",
-            "union-of-types": "target-older-than-code",
+            "unavailable": "service-trouble", "bad-magic-number": "stray-bytecode", "removed-from-python": "code-older-than-target",
+            "union-of-types": "target-older-than-code", "executable-not-found": "start-command", "port-in-use": "port",
+            "no-matching-version": "dependency-install", "no-credentials": "permission", "no-such-secret": "configuration",
+            "no-database": "dependency-service", "crashed": "crash", "gcloud-crashed": "tool-failure",
         }.items()
     ),
 ]  # fmt: skip
@@ -145,6 +147,21 @@ CONTROLS = [
     _f("healthy revision", REVISION, "", "ready"),
     _f("quiet log", LOG, "", "INFO:     Uvicorn running on http://0.0.0.0:8080 (Press CTRL+C to quit)"),
 ]
+# Causes that a log alone proves, and those that take a source beside it.
+BY_LOG_ALONE = frozenset(
+    [
+        "code-older-than-target",
+        "start-command",
+        "port",
+        "dependency-install",
+        "permission",
+        "configuration",
+        "dependency-service",
+        "crash",
+        "tool-failure",
+    ]
+)
+BY_SOURCE = frozenset({"application-error", "merge-conflict"})
 _NAMED = [("newer f-string", "crlf"), ("stale", "variable missing")]
 
 
@@ -187,6 +204,8 @@ def some_pairs(seed: int = 9) -> list[tuple[Fault, Fault]]:
     for pair in every:
         key = frozenset(f"{cause} by {one.family}" for one in pair for cause in one.causes)
         simple = frozenset(cause for one in pair for cause in one.causes)
+        if alone := simple & BY_LOG_ALONE:  # one pair is enough: no other examination looks for it
+            simple = key = alone
         drawn.setdefault(simple if len(simple) > 1 else key, pair)
     return list({name(pair): pair for pair in [*chosen.values(), *drawn.values()]}.values())
 

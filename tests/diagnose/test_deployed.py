@@ -68,7 +68,7 @@ def test_what_was_committed_is_judged_although_it_is_repaired_on_disk(project: P
     assert (result.code, result.json["cause"]) == (1, "target-older-than-code")
     assert result.json["place"] == [{"path": "src/app/a.py", "line": 2}]
     assert any("src/app/a.py" in note for note in result.json["notes"])
-    for form, title in (("text", "notes:"), ("markdown", "### Notes")):
+    for form, title in (("text", "notes:"), ("markdown", "**Notes**")):
         assert title in project.run("diagnose", "--log", "x.log", "--format", form).out
 
 

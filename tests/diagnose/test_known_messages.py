@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.hypotheses import diagnose
 from buildguard.diagnose.incident import IncidentEvidence
 from buildguard.diagnose.known_messages import KNOWN, match_messages
@@ -13,20 +14,7 @@ from buildguard.diagnose.log_parser import read
 from tests.diagnose.messages import INNOCENT, MESSAGES
 
 _IDS = {known.id for known in KNOWN}
-_CAUSES = [
-    "target-older-than-code",
-    "bytes-changed",
-    "stale-image",
-    "wrong-files-sent",
-    "encoding",
-    "platform",
-    "other-interpreter",
-    "stray-bytecode",
-    "missing-variable",
-    "not-importable",
-    "resources",
-    "service-trouble",
-]
+_CAUSES = [cause.value for cause in CauseId]
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in MESSAGES.items() for text in texts])

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import click
 
-from buildguard.diagnose.hypotheses import HEALTHY, PROVEN, REFUTED, UNTESTED, Diagnosis, Hypothesis
+from buildguard.diagnose.cause import HEALTHY, UNKNOWN
+from buildguard.diagnose.hypotheses import Diagnosis
+from buildguard.diagnose.verdict import PROVEN, REFUTED, UNTESTED, Hypothesis
 from buildguard.diagnostic import escape_text
 
 _MOST = 30
@@ -16,7 +18,9 @@ _MOST = 30
 def text(diagnosis: Diagnosis) -> str:
     """The cause in one sentence, then evidence, what fails next, what to do, and what was refuted or not tested."""
     colour = {0: "green", 1: "red"}.get(diagnosis.exit_code, "yellow")
-    lines = [f"{click.style(diagnosis.cause, bold=True, fg=colour)}: {escape_text(diagnosis.sentence)}", ""]
+    lines = [f"{click.style(diagnosis.cause, bold=True, fg=colour)}: {escape_text(_headline(diagnosis))}"]
+    lines += [f"fix: {escape_text(remedy)}" for remedy in diagnosis.remedies[:1] if diagnosis.cause != UNKNOWN]
+    lines.append("")
     number = 0
     for hypothesis in _ordered(diagnosis):
         if hypothesis.verdict != PROVEN:
@@ -36,8 +40,9 @@ def text(diagnosis: Diagnosis) -> str:
             if hypothesis.verdict == REFUTED
         ],
     )
-    lines += _block("not tested from here:", list(_untested(diagnosis)))
+    lines += _block("the log:", diagnosis.quote.splitlines())
     lines += _block("notes:", list(diagnosis.notes))
+    lines += _untested(diagnosis)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -46,14 +51,17 @@ def _ordered(diagnosis: Diagnosis) -> Iterator[Hypothesis]:
     yield from sorted(diagnosis.hypotheses, key=lambda hypothesis: hypothesis.id != diagnosis.cause)
 
 
-def _untested(diagnosis: Diagnosis) -> Iterator[str]:
-    """What was not tested, those with one reason on one line."""
-    by_reason: dict[str, list[str]] = {}
-    for hypothesis in diagnosis.hypotheses:
-        if hypothesis.verdict == UNTESTED:
-            extra = f" ({'; '.join(hypothesis.evidence)})" if hypothesis.evidence else ""
-            by_reason.setdefault(hypothesis.reason + extra, []).append(hypothesis.id)
-    yield from (f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())
+def _untested(diagnosis: Diagnosis) -> list[str]:
+    """One line with what was not tested; the reasons are in the JSON."""
+    names = [hypothesis.id for hypothesis in diagnosis.hypotheses if hypothesis.verdict == UNTESTED]
+    return [f"not tested (--format json has the reasons): {', '.join(names)}"] if names else []
+
+
+def _headline(diagnosis: Diagnosis) -> str:
+    """The sentence with its place, if it does not name it itself."""
+    first = next((str(place) for place in diagnosis.place), "")
+    named = not first or first in diagnosis.sentence or diagnosis.place[0].path in diagnosis.sentence
+    return diagnosis.sentence if named else f"{diagnosis.sentence} ({first})"
 
 
 def _block(title: str, rows: list[str]) -> list[str]:
@@ -89,35 +97,39 @@ def as_json(diagnosis: Diagnosis) -> str:
 
 
 def markdown(diagnosis: Diagnosis) -> str:
-    """For an issue or an incident report; what comes from outside stands in code spans."""
+    """For an issue or an incident report, at most 25 lines; what comes from outside is in code spans."""
     head = "Nothing failed" if diagnosis.cause == HEALTHY else f"Cause: {diagnosis.cause}"
-    lines = [f"## {head}", "", _span(diagnosis.sentence), ""]
-    for hypothesis in _ordered(diagnosis):
-        if hypothesis.verdict == PROVEN:
-            lines += [
-                f"### Evidence of {hypothesis.id}",
-                "",
-                *(f"{at}. {_span(words)}" for at, words in enumerate(hypothesis.evidence, 1)),
-                "",
-            ]
-    for title, rows in (
-        ("Would have failed next", [str(place) for place in diagnosis.next]),
-        ("To repair it", list(diagnosis.remedies)),
-        ("Notes", list(diagnosis.notes)),
+    lines = [f"## {head}", "", _span(_headline(diagnosis)), ""]
+    evidence = [
+        words for hypothesis in _ordered(diagnosis) if hypothesis.verdict == PROVEN for words in hypothesis.evidence
+    ]
+    for title, rows, most in (
+        ("To repair it", list(diagnosis.remedies), 4),
+        ("Evidence", evidence or diagnosis.quote.splitlines(), 5),
+        ("Would have failed next", [str(place) for place in diagnosis.next], 3),
+        ("Notes", list(diagnosis.notes), 1),
     ):
         if rows:
-            lines += [f"### {title}", "", *(f"- {_span(row)}" for row in rows), ""]
-    lines += ["### Every hypothesis", "", "| hypothesis | verdict | why |", "|---|---|---|"]
-    lines += [
-        f"| {hypothesis.id} | {hypothesis.verdict} | {_span(hypothesis.reason or '; '.join(hypothesis.evidence), cell=True)} |"
-        for hypothesis in diagnosis.hypotheses
-    ]
-    return "\n".join(lines) + "\n"
+            more = f" (and {len(rows) - most} more)" if len(rows) > most else ""
+            lines += [f"**{title}{more}**", *(f"- {_span(row)}" for row in rows[:most])]
+    return "\n".join([*lines, "", _summary(diagnosis)]) + "\n"
 
 
-def _span(words: str, *, cell: bool = False) -> str:
+def _summary(diagnosis: Diagnosis) -> str:
+    """Which other causes were proven or refuted, and how many were not tested, on one line."""
+    by_verdict = {
+        verdict: [hypothesis.id for hypothesis in diagnosis.hypotheses if hypothesis.verdict == verdict]
+        for verdict in (PROVEN, REFUTED, UNTESTED)
+    }
+    also = [name for name in by_verdict[PROVEN] if name != diagnosis.cause]
+    parts = [f"Also proven: {', '.join(also)}."] if also else []
+    parts += [f"Refuted: {', '.join(by_verdict[REFUTED])}."] if by_verdict[REFUTED] else []
+    return " ".join([*parts, f"Not tested: {len(by_verdict[UNTESTED])} of {len(diagnosis.hypotheses)} causes."])
+
+
+def _span(words: str) -> str:
     """A code span that its content cannot leave."""
-    safe = escape_text(words.replace("\n", " ")).replace("|", "\\|") if cell else escape_text(words.replace("\n", " "))
+    safe = escape_text(words.replace("\n", " "))
     fence = "`" * (max((len(run) for run in _runs(safe)), default=0) + 1)
     return f"{fence} {safe} {fence}" if "`" in safe else f"`{safe}`"
 

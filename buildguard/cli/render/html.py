@@ -16,8 +16,8 @@ from buildguard import __version__
 from buildguard.check.result import CheckReport, TargetRow
 from buildguard.compare.chain import Chain
 from buildguard.compare.difference import ChangeKind
-from buildguard.diagnose.hypotheses import PROVEN, REFUTED, UNTESTED
 from buildguard.diagnose.run import DiagnosisReport, SourceExcerpt
+from buildguard.diagnose.verdict import PROVEN, REFUTED, UNTESTED
 from buildguard.diagnostic import Range, Severity, display_path, escape_text, shorten_digests
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import DeployHistory

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.cli.render.html import page
-from buildguard.diagnose.collect import DiagnoseOptions
+from buildguard.diagnose.evidence import DiagnoseOptions
 from buildguard.diagnose.run import examine
 from buildguard.gcp import cloud_build as builds
 from buildguard.gcp.cloud_build import CloudBuildClient, source_of

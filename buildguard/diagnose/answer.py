@@ -1,0 +1,141 @@
+"""The answer in words: one sentence with cause and place, and what to do. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from buildguard.codes import RULE_ERRORS
+from buildguard.diagnose import missing_variables
+from buildguard.diagnose.cause import HEALTHY, UNKNOWN, CauseId
+from buildguard.diagnose.events import Event
+from buildguard.diagnose.incident import IncidentEvidence, SourceLocation, TargetRefusal
+from buildguard.diagnose.judges import not_examined
+
+_MORE_HELP = (
+    "buildguard diagnose --revision NAME    reads a Cloud Run revision",
+    "buildguard diagnose --build ID         reads a build and its log",
+    "buildguard diagnose --image REF        compares the image with its commit",
+)
+
+
+def sentence_of(
+    cause: str,
+    lead: Event | None,
+    led: list[Event],
+    evidence: IncidentEvidence,
+    places: tuple[SourceLocation, ...],
+) -> str:
+    """One sentence: what failed."""
+    if cause == CauseId.TARGET_OLDER and (words := _refusal_sentence(lead, evidence, places)):
+        return words
+    shown = next((verdict for verdict in evidence.verdicts if verdict.proven and verdict.cause == cause), None)
+    if shown is not None and (lead is None or lead.cause != cause):
+        return shown.words
+    if lead is not None:
+        return _missing_sentence(led) if cause == CauseId.MISSING_VARIABLE else lead.sentence
+    if cause == HEALTHY:
+        return f"{evidence.alive}; nothing looks like an error, and every source compiles ({evidence.examined})"
+    return _unexplained(evidence)
+
+
+def _missing_sentence(led: Iterable[Event]) -> str:
+    """Every variable that the log misses, or the last event's words where it names none."""
+    several = list(led)
+    names = [name for event in several for name in event.variables]
+    return missing_variables.sentence(names) if names else several[-1].sentence
+
+
+def _refusal_sentence(lead: Event | None, evidence: IncidentEvidence, places: tuple[SourceLocation, ...]) -> str:
+    """What the deployed Python refuses, and where; empty if the log is about other files."""
+    refused = [*_refusals(evidence)]
+    if not places or not refused or not _is_about(lead, refused):
+        return ""
+    files = len({place.path for place in places})
+    more = "" if files == 1 else f", and {files - 1} more file{'s' if files > 2 else ''}"  # noqa: PLR2004
+    first = lead.places[0] if lead is not None and lead.places and files == 1 else places[0]
+    return (
+        f"the deployed Python {refused[0].target} ({refused[0].reported_by or evidence.found_in}) refuses code that was"
+        f" written for {_since(refused)}: {first}{more}"
+    )
+
+
+def _refusals(evidence: IncidentEvidence) -> Iterator[TargetRefusal]:
+    yield from (refusal for refusal in evidence.refused if refusal.accepted_by)
+    for failure in evidence.failures:
+        if failure.at_commit is not None and failure.at_commit.accepted_by:
+            yield failure.at_commit
+
+
+def _is_about(lead: Event | None, refused: Iterable[TargetRefusal]) -> bool:
+    if lead is None:
+        return True
+    paths = {place.path for place in lead.places}
+    return lead.cause == CauseId.TARGET_OLDER and any(refusal.place.path in paths for refusal in refused)
+
+
+def _unexplained(evidence: IncidentEvidence) -> str:
+    """The sentence where no cause is known."""
+    if evidence.build_failure:
+        return f"{evidence.build_failure}; nothing that was examined shows why"
+    if evidence.quote:
+        return f"the cause is unknown; the last line that looks like an error: {evidence.quote}"
+    if not (evidence.has_log or evidence.alive):
+        return "no failure found, and nothing that proves success; pass the log: buildguard diagnose --log FILE"
+    if not evidence.alive:
+        return "no line of this log is a known failure, and none proves that anything runs"
+    return f"{evidence.alive}; whether everything is well is unknown: {_unexamined(evidence)}"
+
+
+def _unexamined(evidence: IncidentEvidence) -> str:
+    if evidence.unexamined:
+        return evidence.unexamined[0][1]
+    return "some sources do not compile" if evidence.refused or evidence.misread else not_examined(evidence)
+
+
+def _since(refused: Iterable[TargetRefusal]) -> str:
+    """The Python that the code was written for: that of f-string rules, else the one that accepts it."""
+    several = list(refused)
+    if all(refusal.code in RULE_ERRORS for refusal in several):
+        return "Python 3.12 or newer"
+    return f"a newer one ({several[0].accepted_by} accepts it)"
+
+
+def remedies_of(cause: str, led: Iterable[Event], evidence: IncidentEvidence, proven: Iterable[str]) -> tuple[str, ...]:
+    """What to do, the most helpful first."""
+    shown = [verdict for verdict in evidence.verdicts if verdict.proven and verdict.remedy]
+    remedies = _remedies_of_events(list(led))
+    remedies += [verdict.remedy for verdict in shown if verdict.cause == cause]
+    if CauseId.TARGET_OLDER in {cause, *proven} and evidence.refused:
+        remedies += _against_age(evidence, alone=not remedies)
+    remedies += [verdict.remedy for verdict in shown]
+    if cause == CauseId.ENCODING and evidence.misread:
+        remedies.append("buildguard check    names every source whose bytes are not what they should be")
+    if cause == UNKNOWN:
+        remedies += _for_unknown(evidence)
+    if evidence.service:
+        remedies = [re.sub(r"\bSERVICE\b", evidence.service, remedy) for remedy in remedies]
+    return tuple(dict.fromkeys(remedies))
+
+
+def _remedies_of_events(led: list[Event]) -> list[str]:
+    """The remedies of the events that lead; all variables are set by one command."""
+    names = [name for event in led for name in event.variables]
+    command = [missing_variables.set_command(names)] if names else []
+    return command + [event.remedy for event in led if event.remedy and not event.variables]
+
+
+def _for_unknown(evidence: IncidentEvidence) -> Iterator[str]:
+    if evidence.failures and evidence.failures[-1].as_shown is False:
+        yield "buildguard diff commit:HEAD image:REF      compares the files in the image with the commit's"
+    yield from _MORE_HELP
+
+
+def _against_age(evidence: IncidentEvidence, *, alone: bool) -> Iterator[str]:
+    """What to do where the target is older than the code."""
+    if any(refusal.code in RULE_ERRORS for refusal in evidence.refused):
+        yield "buildguard fix      rewrites the f-strings so that both accept them, each repair proven first"
+    elif alone:
+        yield f"move {evidence.found_in} to the Python that the code was written for, or rewrite those lines"
+    yield "buildguard check    names every other file that the deployed Python refuses, before a build does"
+    yield "buildguard init     stops the next one at the commit; with --cloudbuild, in the build"

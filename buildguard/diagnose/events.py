@@ -1,0 +1,246 @@
+"""What failed in a log, each event with its cause if that is known. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from buildguard.diagnose import missing_variables, newer_syntax
+from buildguard.diagnose.cause import CauseId
+from buildguard.diagnose.incident import (
+    IncidentEvidence,
+    LocatedFailure,
+    MessagePlace,
+    MissingFile,
+    SourceLocation,
+    TargetRefusal,
+)
+from buildguard.diagnose.known_messages import CONSEQUENCES, KnownMessageMatch
+from buildguard.diagnose.log_parser import Failure
+
+_OS = ("/os.py", "<frozen os>")
+_EXECUTABLE = re.compile(r".*/bin/[\w.-]+$")
+_UPPER = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")
+# The minor version of Python 3 that no longer has a module.
+_REMOVED_IN = {
+    **dict.fromkeys(("distutils", "imp", "asynchat", "asyncore", "smtpd", "pkg_resources"), 12),
+    **dict.fromkeys(("formatter", "parser", "symbol"), 10),
+    "binhex": 11,
+    "dummy_threading": 9,
+    "_dummy_threading": 9,
+    "macpath": 8,
+}
+_REMOVED_ELSE = 13
+_TAKEN_FOR_SYNTAX = frozenset({"source-with-nul", "invisible-character", "syntax-of-python-2"})
+
+
+class Event(NamedTuple):
+    """Something in the log that failed: where in it, its cause if that is known, and what to say of it.
+
+    One of a higher `rank` counts only if none of a lower one is known.
+    """
+
+    line: int
+    cause: str
+    words: str
+    sentence: str
+    places: tuple[SourceLocation, ...] = ()
+    remedy: str = ""
+    chained: bool = False
+    rank: int = 0
+    variables: tuple[str, ...] = ()
+
+
+def events_of(evidence: IncidentEvidence) -> list[Event]:
+    """Everything that failed, in the order of the log; a known message on a failure's line counts for the failure."""
+    known = {match.line: match for match in evidence.known_messages if match.message.cause}
+    refined = {place.line: place for place in evidence.message_places}
+    events = [
+        _of_failure(placed, known.pop(placed.failure.line, None), evidence)
+        for placed in evidence.failures
+        if placed.failure.type.rpartition(".")[2] not in CONSEQUENCES
+    ]
+    events += [_of_message(match, refined.get(match.line), evidence) for match in known.values()]
+    return sorted((_refined(event, refined) for event in events), key=lambda event: event.line)
+
+
+def _refined(event: Event, refined: Mapping[int, MessagePlace]) -> Event:
+    more = refined.get(event.line)
+    return event if more is None else event._replace(places=tuple(dict.fromkeys((*event.places, *more.places))))
+
+
+def _of_message(match: KnownMessageMatch, more: MessagePlace | None, evidence: IncidentEvidence) -> Event:
+    event = Event(
+        match.line,
+        match.message.cause,
+        match.text,
+        match.says,
+        remedy=match.remedy,
+        rank=match.message.rank,
+        variables=match.variables,
+    )
+    if more is not None and more.cause:
+        return event._replace(cause=more.cause, sentence=more.sentence, remedy=more.remedy)
+    return _not_removed_yet(event, match, evidence)
+
+
+def _not_removed_yet(event: Event, match: KnownMessageMatch, evidence: IncidentEvidence) -> Event:
+    """A module that this Python still has, or that was never its own, is missing from the image."""
+    module = match.groups.get("name", "").partition(".")[0]
+    # a declared Python that still has the module did not print this, unless it never came with it
+    ran = _minor_that_ran(evidence if module == "pkg_resources" else evidence._replace(target=""))
+    if match.message.id != "removed-from-python" or ran is None or ran >= _REMOVED_IN.get(module, _REMOVED_ELSE):
+        return event
+    package = {"pkg_resources": "setuptools", "distutils": "setuptools or python3-distutils"}.get(module, module)
+    remedy = f"install {package} in the image"
+    return event._replace(cause=CauseId.NOT_IMPORTABLE, sentence=f"the image has no module {module}", remedy=remedy)
+
+
+def _of_failure(placed: LocatedFailure, match: KnownMessageMatch | None, evidence: IncidentEvidence) -> Event:
+    failure = placed.failure
+    where = placed.place if placed.place is not None else placed.outside
+    words = f"{failure.words} in {where}" if where else failure.words
+    places = (placed.place,) if placed.place is not None else ()
+    event = Event(failure.line, "", words, "", places, chained=failure.chained)
+    if failure.is_syntax and (match is None or match.message.id in _TAKEN_FOR_SYNTAX):
+        cause, sentence, remedy = _of_syntax(placed, evidence)
+        if cause or match is None:
+            return event._replace(cause=cause, sentence=sentence, remedy=remedy)
+    if match is not None and match.message.cause == CauseId.NOT_IMPORTABLE:
+        return _missing_module_event(event, match, evidence.missing)
+    if match is not None:
+        of_message = _of_message(match, None, evidence)
+        return of_message._replace(words=words, places=places, chained=failure.chained)
+    return _of_program(event, placed)
+
+
+def _of_program(event: Event, placed: LocatedFailure) -> Event:
+    """An exception that no message explains: a variable that is not set, or an error of the program itself."""
+    name = _variable(placed.failure)
+    if name:
+        sentence, remedy = missing_variables.sentence([name]), missing_variables.set_command([name])
+        return event._replace(cause=CauseId.MISSING_VARIABLE, sentence=sentence, remedy=remedy, variables=(name,))
+    sentence = f"{event.words}: an error of the program itself"
+    if placed.place is None:
+        return event._replace(sentence=sentence)
+    remedy = f"correct {placed.place}; the frames above it in the log show how it was called"
+    return event._replace(cause=CauseId.APPLICATION_ERROR, sentence=sentence, remedy=remedy, rank=1)
+
+
+def _missing_module_event(event: Event, match: KnownMessageMatch, missing: Iterable[MissingFile]) -> Event:
+    """A module that is missing: of another project, or of this repository and then not sent or looked for elsewhere."""
+    name = match.groups.get("name", "")
+    ours = next((file for file in missing if file.name == name), None)
+    event = event._replace(cause=CauseId.NOT_IMPORTABLE, sentence=match.says, remedy=match.remedy)
+    if ours is None:
+        return event
+    event = event._replace(places=(*event.places, SourceLocation(ours.path, None)))
+    if ours.dropped_by:
+        sentence = f"{ours.path} is in the repository and was not sent: {ours.dropped_by} drops it"
+        return event._replace(cause=CauseId.WRONG_FILES_SENT, sentence=sentence, remedy=f"change {ours.dropped_by}")
+    return event._replace(
+        sentence=f"the image does not find the module {name}, which the repository has as {ours.path}",
+        remedy="compare WORKDIR, COPY and PYTHONPATH in the Dockerfile with where that file is",
+    )
+
+
+def _variable(failure: Failure) -> str:
+    """The variable that `os.environ[…]` did not find."""
+    name = failure.message.strip("'\"")
+    if failure.type != "KeyError" or not name:
+        return ""
+    asked = any(
+        frame.path.replace("\\", "/").endswith(_OS) and frame.function == "__getitem__" for frame in failure.frames
+    )
+    shown = any("environ" in frame.source for frame in failure.frames[-2:])
+    alone = _UPPER.match(name) is not None and not any(frame.source for frame in failure.frames)
+    return name if asked or shown or alone else ""
+
+
+def _minor_that_ran(evidence: IncidentEvidence) -> int | None:
+    """The minor version of the Python 3 that ran: by the paths in the log, else as declared."""
+    versions = evidence.pythons or tuple(version for version in evidence.target.split(", ") if version)
+    minors = {version.split(".")[1] for version in versions if version.startswith("3.")}
+    return int(minors.pop()) if len(minors) == 1 else None
+
+
+# ------------------------------------------------------------------------------------------ a refused source
+
+
+def _of_syntax(placed: LocatedFailure, evidence: IncidentEvidence) -> tuple[str, str, str]:
+    """The cause of a refused source, the sentence for it, and a remedy."""
+    failure = placed.failure
+    path = placed.place.path if placed.place is not None else None
+    source = failure.frames[-1].source if failure.frames else ""
+    where = placed.place or placed.outside or "a source"
+    if newer_syntax.is_conflict_marker(source):
+        return (
+            CauseId.MERGE_CONFLICT,
+            f"{where}: a conflict of a merge was committed",
+            "git diff --check, and resolve it",
+        )
+    if failure.frames and _EXECUTABLE.match(failure.frames[-1].path) and "null bytes" in failure.message:
+        sentence = f"{failure.frames[-1].path} is a program, and Python was started with it as a source"
+        return CauseId.START_COMMAND, sentence, "remove python from the command that starts it"
+    misread = next((refusal for refusal in evidence.misread if refusal.place.path == path), None)
+    if misread is not None:
+        return CauseId.ENCODING, f"{misread.place}: {misread.message}", ""
+    refused = placed.at_commit or next((refusal for refusal in evidence.refused if refusal.place.path == path), None)
+    if refused is not None and (refused.accepted_by or not newer_syntax.is_older(source)):
+        return (*_of_refused(placed, refused), "")
+    return _by_line(placed, source, evidence) or ("", _unexplained(placed, path, evidence), "")
+
+
+def _by_line(placed: LocatedFailure, source: str, evidence: IncidentEvidence) -> tuple[str, str, str] | None:
+    """What the line in the log shows, for a file that nothing here refuses."""
+    where = placed.place or placed.outside or "a source"
+    if newer_syntax.is_older(source) and not evidence.is_python_2:
+        remedy = "port it to Python 3 (2to3), or upgrade the package that it belongs to"
+        return CauseId.CODE_OLDER, f"{where}: this line is for an older Python than the one that runs it", remedy
+    needed, ran = newer_syntax.needed_minor(source), _minor_that_ran(evidence)
+    if needed is None:
+        return None
+    remedy = f"build from python:3.{needed} or newer" if needed else "build from a Python 3 image"
+    if evidence.is_python_2:
+        return CauseId.TARGET_OLDER, f"{where}: this line needs Python 3, and Python 2 ran it", remedy
+    if ran is not None and ran < needed:
+        return CauseId.TARGET_OLDER, f"{where}: this line needs Python 3.{needed}, and Python 3.{ran} ran it", remedy
+    if placed.as_shown and placed.place is not None and placed.place.path in evidence.accepted:
+        sentence = f"{where}: {evidence.compiler} compiles this file, so an older Python ran it than is declared"
+        return (
+            CauseId.OTHER_INTERPRETER,
+            sentence,
+            "name the interpreter in CMD with its path: which -a python3 in the image",
+        )
+    return None
+
+
+def _unexplained(placed: LocatedFailure, path: str | None, evidence: IncidentEvidence) -> str:
+    if placed.place is None:
+        return f"{placed.outside or 'a source'} was refused when it ran, and is no file of this repository"
+    if placed.as_shown is False:
+        return f"{placed.place}: what ran there is in no commit of this repository{_by_compiler(path, evidence)}"
+    if path in evidence.accepted:
+        return f"{placed.place}: {evidence.compiler} compiles this repository's file, so another file or Python ran"
+    return f"{placed.place}: refused when it ran; no Python compiled this repository's file here to compare"
+
+
+def _by_compiler(path: str | None, evidence: IncidentEvidence) -> str:
+    """That this repository's file compiles; only if a Python was asked."""
+    return f", whose file {evidence.compiler} compiles" if path in evidence.accepted else ""
+
+
+def _of_refused(placed: LocatedFailure, refused: TargetRefusal) -> tuple[str, str]:
+    where = placed.place
+    if refused.accepted_by:
+        since = (
+            f" (it was so in commit {placed.older_commit}, and is not any more)" if placed.at_commit is not None else ""
+        )
+        return (
+            CauseId.TARGET_OLDER,
+            f"Python {refused.target} refuses what Python {refused.accepted_by} accepts: {where}{since}",
+        )
+    if refused.accepted_by == "":
+        return "", f"{where}: no Python accepts this: {refused.message}"
+    return "", f"{where}: Python {refused.target} refuses this, and no newer one was here to ask: {refused.message}"

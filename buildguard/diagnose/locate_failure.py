@@ -1,0 +1,108 @@
+"""From a frame of a traceback, with its path in the image, to the file and line in the repository."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from buildguard.check.context import Job
+from buildguard.diagnose import log_parser
+from buildguard.diagnose.deployed_files import DeployedFiles
+from buildguard.diagnose.incident import LocatedFailure, SourceLocation, TargetRefusal
+from buildguard.diagnose.newest_python import NewestPython
+from buildguard.diagnostic import UnreadableFile
+from buildguard.errors import UnprovenError
+from buildguard.project import image_layout
+
+_FROZEN = "<"
+_INSTALLED = re.compile(r".*/(?:site|dist)-packages/")
+_SHORTEST_CUT = 10  # characters of a source line that a log cut
+
+
+class FailureLocator:
+    """Finds where failures of a log are in what was deployed, or in an older commit."""
+
+    def __init__(self, job: Job, files: DeployedFiles) -> None:
+        """`files` are those of the stage that is judged."""
+        self._job = job
+        self._files = files
+        self._newest = NewestPython(job)
+
+    def locate(self, failure: log_parser.Failure, refused: Sequence[TargetRefusal]) -> LocatedFailure:
+        """The last of its frames that is in this repository; for a compiler's failure, only the last of all counts."""
+        frames = failure.frames[-1:] if failure.is_syntax else failure.frames[::-1]
+        for frame in frames:
+            path = self._path_of(frame)
+            if path is None:
+                continue
+            place = SourceLocation(path, frame.line)
+            if not frame.source:
+                return LocatedFailure(failure, place)
+            now = shows(self._files.lines(path), frame)
+            if now or not failure.is_syntax:
+                return LocatedFailure(failure, place, as_shown=now)
+            older, refusal = self._in_history(path, frame)
+            if refusal is not None and any(one.place.path == path for one in refused):
+                refusal = None
+            return LocatedFailure(failure, place, as_shown=False, older_commit=older, at_commit=refusal)
+        outside = failure.frames[-1].path if failure.frames else ""
+        return LocatedFailure(failure, None, "" if outside.startswith(_FROZEN) else outside)
+
+    def _path_of(self, frame: log_parser.Frame) -> str | None:
+        """The repository's path of a path in the image: by the Dockerfile, or by the longest tail that fits one file."""
+        path = frame.path.replace("\\", "/")
+        if path.startswith(_FROZEN):
+            return None
+        if installed := _INSTALLED.match(path):
+            return self._installed_path(path[installed.end() :], frame)
+        if image_layout.is_installed(path):
+            return None
+        planned = {twins[path] for twins in self._files.layouts() if path in twins}
+        if len(planned) == 1:
+            return planned.pop()
+        return self._by_tail([part for part in path.split("/") if part not in {"", ".", "..."}], frame)
+
+    def _installed_path(self, tail: str, frame: log_parser.Frame) -> str | None:
+        """The source of an installed file, if this repository is what was installed: one file fits, and shows the line."""
+        fitting = [source for source in self._files.sources if f"/{source}".endswith(f"/{tail}")]
+        if frame.source:
+            fitting = [source for source in fitting if shows(self._files.lines(source), frame)]
+        return fitting[0] if len(fitting) == 1 and ("/" in tail or frame.source) else None
+
+    def _by_tail(self, parts: list[str], frame: log_parser.Frame) -> str | None:
+        for at in range(len(parts)):
+            tail = "/".join(parts[at:])
+            fitting = [source for source in self._files.sources if source == tail or source.endswith(f"/{tail}")]
+            exact = [source for source in fitting if source == tail]
+            shown = [source for source in fitting if frame.source and shows(self._files.lines(source), frame)]
+            for some in (exact, fitting, shown):
+                if len(some) == 1 and (at or some is not fitting or fitting == some):
+                    return some[0]
+            if fitting:
+                return None
+        return None
+
+    def _in_history(self, path: str, frame: log_parser.Frame) -> tuple[str, TargetRefusal | None]:
+        """The newest commit in which the file has the line that a log shows, and what the target made of that file."""
+        repository = self._job.place.repository
+        if repository is None or not repository.head:
+            return "", None
+        try:
+            history = list(repository.history(repository.head, [os.fsencode(path)]))
+            blobs = list(repository.blobs([blob for _commit, _path, blob in history]))
+        except UnprovenError:
+            return "", None
+        for (commit, _path, _blob), content in zip(history, blobs, strict=True):
+            if isinstance(content, UnreadableFile) or not shows(content.decode("utf-8", "replace").splitlines(), frame):
+                continue
+            return commit, self._newest.verdict(content, SourceLocation(path, frame.line), self._job)
+        return "", None
+
+
+def shows(lines: Sequence[str], frame: log_parser.Frame) -> bool:
+    """Whether a file has the line that a frame shows, at its number, or begins with what a log left of it."""
+    if not 0 < frame.line <= len(lines):
+        return False
+    here, there = log_parser.straighten(lines[frame.line - 1].strip()), log_parser.straighten(frame.source)
+    return here == there or (len(there) > _SHORTEST_CUT and here.startswith(there))

@@ -1,0 +1,1 @@
+"""Known failure messages by theme, as data."""

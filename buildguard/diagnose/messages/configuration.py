@@ -1,0 +1,104 @@
+"""Messages of settings: variables that are not set, values that are wrong, and names of what does not exist."""
+
+from __future__ import annotations
+
+from buildguard.diagnose.cause import CauseId
+from buildguard.diagnose.messages.message import KnownMessage
+
+_NAME = r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+"
+_SET = "gcloud run services update SERVICE --update-env-vars {name}=VALUE"
+
+# fmt: off
+MESSAGES: tuple[KnownMessage, ...] = (
+    KnownMessage(
+        "variable-of-pydantic", CauseId.MISSING_VARIABLE, "ValidationError",
+        r"pydantic_core\._pydantic_core\.ValidationError: (?P<count>\d+) validation errors? for (?P<name>\w*(?:[Ss]ettings|[Cc]onfig)\w*)",
+        "{name} misses {count} of its values", "set the variables that the lines below it name: gcloud run services update SERVICE --update-env-vars NAME=VALUE",
+    ),
+    KnownMessage(
+        "variable-of-environs", CauseId.MISSING_VARIABLE, "nvironment variable",
+        r"(?:EnvError|EnvValidationError): Environment variable \"(?P<name>\w+)\" not set", "the environment variable {name} is not set", _SET,
+    ),
+    KnownMessage(
+        "invalid-variable-of-environs", CauseId.CONFIGURATION, "nvironment variable",
+        r"(?:EnvError|EnvValidationError): Environment variable \"(?P<name>\w+)\" invalid", "the environment variable {name} has an invalid value", _SET,
+    ),
+    KnownMessage(
+        "variable-of-decouple", CauseId.MISSING_VARIABLE, "not found. Declare it as envvar",
+        r"UndefinedValueError: (?P<name>\w+) not found\. Declare it as envvar", "the environment variable {name} is not set", _SET,
+    ),
+    KnownMessage(
+        "variable-of-click", CauseId.MISSING_VARIABLE, "env var", r"Missing (?:option|argument|parameter)[^\n]*\(?env var: '?(?P<name>\w+)'?", "the environment variable {name} is not set", _SET,
+    ),
+    KnownMessage(
+        "variable-of-django", CauseId.MISSING_VARIABLE, "",
+        r"'(?P<name>DJANGO_SETTINGS_MODULE)' environment variable must be set|You must either define the environment variable (?P<other>DJANGO_SETTINGS_MODULE)"
+        r"|ImproperlyConfigured: The (?P<third>SECRET_KEY) setting must not be empty",
+        "the environment variable {name} is not set", _SET,
+    ),
+    KnownMessage(
+        "variable-in-words", CauseId.MISSING_VARIABLE, "",
+        rf"(?i:(?:missing|required|undefined|unset|set the|no) (?:required |mandatory )?(?:environment|env) ?var(?:iable)?s?(?: not set)?):? ?\(?\[?['\"`]?(?P<name>{_NAME}|[A-Z]{{3,}})\b"
+        rf"|(?:[Ss]et the|(?i:environment variable|env var))s? ['\"`]?(?P<other>{_NAME}|[A-Z]{{3,}})['\"`]? (?:environment variable|(?:is |was |are )?(?:not set|not defined|not found|missing|required|undefined|unset|must be))"
+        rf"|(?<![\w/.-])['\"`]?(?P<third>{_NAME})['\"`]? (?:(?:environment|env) var(?:iable)?s? )?(?:is |was |has )?(?:not set\b|not been set|not defined|must be set|is required|required but|missing\b|unset\b|undefined\b|not found in (?:the )?environment)"
+        rf"|: (?P<fourth>{_NAME}|[A-Z]{{3,}}): (?:unbound variable|parameter (?:null or )?not set)"
+        rf"|(?i:missing) (?:required )?(?i:env(?:ironment)?)[^\n]{{0,30}}?\b(?P<fifth>{_NAME})\b"
+        rf"|(?:Please|You must|must) (?:set|define|provide|specify|export) (?:the )?(?:value (?:of|for) )?['\"`$]?(?P<sixth>{_NAME})\b",
+        "the environment variable {name} is not set", _SET,
+    ),
+    KnownMessage(
+        "no-database-url", CauseId.MISSING_VARIABLE, "Expected string or URL object",
+        r"ArgumentError: Expected string or URL object, got None", "the database URL is not set", "gcloud run services update SERVICE --update-env-vars DATABASE_URL=VALUE",
+    ),
+    # ---- a value that is set, and wrong
+    KnownMessage(
+        "extra-variable", CauseId.CONFIGURATION, "xtra",
+        r"Extra inputs are not permitted \[type=extra_forbidden|extra fields not permitted \(type=value_error\.extra\)",
+        "the settings have a value that their class does not accept; nothing is missing", 'remove that variable from .env or the service, or allow it: extra="ignore"',
+    ),
+    KnownMessage(
+        "settings-refused", CauseId.CONFIGURATION, "ImproperlyConfigured", r"ImproperlyConfigured: (?P<name>.{1,120})", "the settings are not valid: {name}", "correct that setting on the service", 1,
+    ),
+    KnownMessage(
+        "database-url", CauseId.CONFIGURATION, "URL from",
+        r"Could not parse (?:rfc1738|SQLAlchemy) URL from (?:given URL )?string", "the database URL is not a valid one", "gcloud run services update SERVICE --update-env-vars DATABASE_URL=VALUE",
+    ),
+    KnownMessage(
+        "unset-property", CauseId.CONFIGURATION, "",
+        r"You must specify a (?P<name>region|project|zone|location|platform)\b|The required property \[(?P<other>[\w/]+)\] is not currently set|argument (?P<third>--?[\w-]+): (?:Must be specified|Invalid|expected)"
+        r"|unrecognized arguments: (?P<fourth>\S+)|Invalid value for \[(?P<fifth>[^\]]+)\]|Error parsing \[(?P<sixth>[^\]]+)\]",
+        "the command has no valid {name}", "pass it as a flag, or gcloud config set it",
+    ),
+    KnownMessage(
+        "invalid-build", CauseId.CONFIGURATION, "",
+        r"(?:invalid build|INVALID_ARGUMENT)[^\n]*(?:substitution|step|build|timeout|image|field|config)|key in the template \"(?P<name>\w+)\"|key \"(?P<other>\w+)\" in the substitution data is not matched|unable to unmarshal|cannot unmarshal string|failed to parse (?:build )?config"
+        r"|if 'build\.service_account' is specified|Dockerfile parse error|dockerfile parse error|unknown instruction: (?P<third>\S+)|Cannot locate specified Dockerfile|failed to read dockerfile: open (?P<fourth>\S+): no such file|unable to evaluate symlinks in Dockerfile path|unable to prepare context",
+        "the build's configuration is not valid", "gcloud builds submit --config cloudbuild.yaml, after correcting the line that the message names",
+    ),
+    KnownMessage(
+        "no-such-image", CauseId.CONFIGURATION, "",
+        r"[Ff]ailed to pull (?:and unpack )?image \"(?P<name>[^\"]+)\"|manifest for (?P<other>\S+) not found|manifest unknown|Unable to find image '(?P<third>[^']+)' locally$|Image '(?P<fourth>[^']+)' not found"
+        r"|InvalidImageName|couldn't parse image reference|invalid reference format|failed to resolve (?:source metadata|reference)[^\n]*not found|pull access denied for (?P<fifth>[^ ,]+)|repository (?P<sixth>\S+) not found|name unknown: Repository",
+        "the image does not exist, or its name or tag is wrong", "gcloud artifacts docker images list, and deploy one that it names",
+    ),
+    KnownMessage(
+        "image-not-pulled", CauseId.CONFIGURATION, "Image", r"\b(?:ErrImagePull|ImagePullBackOff|ErrImageNeverPull)\b", "the image cannot be pulled", "gcloud artifacts docker images list, and deploy one that it names", 1,
+    ),
+    KnownMessage(
+        "api-disabled", CauseId.CONFIGURATION, "",
+        r"(?P<name>[\w .]+ API) has not been used in project \S+ before or it is disabled|SERVICE_DISABLED|API \[(?P<other>[\w.]+)\] not enabled", "an API is not enabled in this project: {name}", "gcloud services enable NAME.googleapis.com",
+    ),
+    KnownMessage(
+        "no-such-secret", CauseId.CONFIGURATION, "",
+        r"[Ss]ecret (?:\[|\")?(?P<name>[\w./-]+)(?:\]|\")? (?:was |is )?not found|configmap \"(?P<other>[^\"]+)\" not found|CreateContainerConfigError|couldn't find key (?P<third>\S+) in",
+        "a secret or configuration that the service names does not exist", "gcloud secrets list, and name one of them: gcloud run services update SERVICE --update-secrets NAME=SECRET:latest",
+    ),
+    KnownMessage(
+        "disallowed-host", CauseId.CONFIGURATION, "DisallowedHost", r"DisallowedHost: Invalid HTTP_HOST header: '(?P<name>[^']*)'", "Django refuses the host {name}", "add {name} to ALLOWED_HOSTS",
+    ),
+    KnownMessage(
+        "invalid-yaml", CauseId.CONFIGURATION, "",
+        r"yaml: (?:line \d+|unmarshal errors|mapping values)|yaml\.(?:scanner|parser)\.\w+Error|[Tt]he Compose file '(?P<name>[^']+)' is invalid|services\.\S+ (?:must be|Additional property)|no configuration file provided: not found|error parsing .*YAML",
+        "a YAML file is not valid", "correct the line that the message names",
+    ),
+)

@@ -1,0 +1,62 @@
+"""Messages of what was not sent to a build, and of what pip, uv, poetry or a compiler could not install."""
+
+from __future__ import annotations
+
+from buildguard.diagnose.cause import CauseId
+from buildguard.diagnose.messages.message import KnownMessage
+
+_DROPS = "buildguard diff commit:HEAD dir:. shows which ignore rule drops it"
+_COMPILER = (
+    "RUN apt-get update && apt-get install -y build-essential, or python:3.X-slim in place of alpine, which has wheels"
+)
+
+# fmt: off
+MESSAGES: tuple[KnownMessage, ...] = (
+    KnownMessage(
+        "no-file-to-run", CauseId.WRONG_FILES_SENT, "can't open file", r"can't open file '(?P<name>[^']+)': \[Errno 2\]", "{name} is not in the image",
+        "buildguard diff commit:HEAD dir:. shows what ignore rules drop; compare COPY and WORKDIR in the Dockerfile",
+    ),
+    KnownMessage(
+        "not-in-the-context", CauseId.WRONG_FILES_SENT, "failed",
+        r"(?:COPY|ADD) failed: (?:file not found in build context or excluded by \.dockerignore: )?(?:stat |lstat )?(?P<name>[^\s:]+?):? ?(?:file does not exist|no such file|not found)|(?:COPY|ADD) failed: (?P<other>no source files were specified|forbidden path outside the build context[^\n]*)|l?stat (?P<third>\S+?): (?:file does not exist|no such file)",
+        "{name} is not in the build context", _DROPS,
+    ),
+    KnownMessage(
+        "not-in-the-context-of-buildkit", CauseId.WRONG_FILES_SENT, "",
+        r"failed to (?:calculate checksum of ref \S+|compute cache key).*?\"(?P<name>/[^\"]+)\"?: not found|\"(?P<other>/[^\"]+)\": not found|lstat (?P<third>/\S+): no such file or directory|error building image: [^\n]*(?:lstat|stat) (?P<fourth>\S+): no such file",
+        "{name} is not in the build context", _DROPS,
+    ),
+    KnownMessage(
+        "no-requirements", CauseId.WRONG_FILES_SENT, "",
+        r"Could not open requirements? file: \[Errno 2\] No such file or directory: '(?P<name>[^']+)'|error: File not found: `(?P<other>[^`]+)`|does not appear to be a Python project|Poetry could not find a pyproject\.toml|No `pyproject\.toml` found|Unable to find lockfile at `(?P<third>[^`]+)`",
+        "{name} was not there when the image was built", "COPY it before it is installed, and check .dockerignore and .gcloudignore",
+    ),
+    # ---- installing
+    KnownMessage(
+        "another-python-required", CauseId.DEPENDENCY_INSTALL, "",
+        r"Package '?(?P<name>[\w.-]+)'? requires a different Python: (?P<python>[\d.]+)|[Ii]gnored the following versions that require(?:s)? a different python version|Requires-Python (?P<other>\S+)|(?P<third>[\w.-]+) requires Python '?[<>=!~^]+[^\n]*but the running Python is|[Tt]he current project's (?:supported )?Python requirement|current Python version \([\d.]+\) is not (?:allowed|compatible)|the requested Python version \([^)]*\) does not satisfy|No interpreter found for|your Python version [^\n]* is not compatible",
+        "{name} needs another Python than the image has", "pin a version of {name} that supports this Python, or build from another base image",
+    ),
+    KnownMessage(
+        "no-matching-version", CauseId.DEPENDENCY_INSTALL, "",
+        r"Could not find a version that satisfies the requirement (?P<name>[\w.-]+)|No matching distribution found for (?P<other>[\w.-]+)|No solution found when resolving|no wheels? with a matching|ResolutionImpossible|Cannot install (?P<third>[\w.-]+)[^\n]* because these package versions have conflicting|ResolutionTooDeep|SolverProblemError|version solving failed|(?P<fourth>[\w.-]+) was not found in the package registry|has no wheels|Because [^\n]* depends on [^\n]*version"
+        r"|because there (?:is|are) no versions? of (?P<fifth>[\w.-]+)|is not a supported wheel on this platform|doesn't have a (?:source distribution|wheel) for the current platform|is not compatible with (?:this|the current) Python|conflicting dependencies",
+        "no version of {name} can be installed on this Python", "correct its name or version in the requirements: pip index versions {name}",
+    ),
+    KnownMessage(
+        "no-compiler", CauseId.DEPENDENCY_INSTALL, "",
+        r"(?:error: )?command '?(?P<name>[\w./-]*(?:gcc|g\+\+|cc|clang|cmake|cargo|rustc|swig|make))'? failed|unable to execute '?(?P<other>[\w./-]+)'?: No such file|fatal error: (?P<third>[\w./+-]+\.h)(?:pp)?: No such file|(?P<fourth>pg_config|mysql_config|xml2-config|curl-config) (?:executable )?not found|pkg-config[^\n]*(?:not found|No such file)|Can not find valid pkg-config|can't find Rust compiler|Rust (?:not found|toolchain)|cargo[^\n]{0,20}not installed|Microsoft Visual C\+\+|CMake must be installed|No CMAKE_C(?:XX)?_COMPILER|cannot find -l\w+|ld: cannot find|Unable to find (?:a )?compiler|Could not find a local HDF5|no acceptable C compiler",
+        "a package has no wheel here, and its source needs {name} to compile", _COMPILER,
+    ),
+    KnownMessage(
+        "no-wheel-built", CauseId.DEPENDENCY_INSTALL, "",
+        r"[Ff]ailed (?:building|to build) (?:wheel for )?[`']?(?P<name>[\w.=-]+)|Could not build wheels for (?P<other>[\w.-]+)|metadata-generation-failed|subprocess-exited-with-error|python setup\.py (?:egg_info|bdist_wheel)[^\n]* (?:failed|did not run)|error: legacy-install-failure|Getting requirements to build wheel did not|Preparing metadata \([^)]*\) did not run|Failed to download and build `(?P<third>[^`]+)`|Build backend failed|Call to `[\w.]+` failed|Unable to determine which files to ship|Failed to install",
+        "{name} could not be built", _COMPILER, 1,
+    ),
+    KnownMessage(
+        "requirements-refused", CauseId.DEPENDENCY_INSTALL, "",
+        r"DO NOT MATCH THE HASHES|Hashes are required in --require-hashes|Invalid requirement: '?(?P<name>[^'\n]+)|has requirement (?P<other>[\w.-]+)[^\n]*, but you|but you have [\w.-]+ \S+ which is incompatible|(?:pyproject\.toml|poetry\.lock|uv\.lock|Pipfile\.lock|lockfile|lock file)[^\n]*(?:out of date|outdated|changed significantly|needs to be updated|not up to date|out-of-date)|externally-managed-environment|This environment is externally managed|E: Unable to locate package (?P<third>\S+)|Package '?(?P<fourth>[\w.+-]+)'? has no installation candidate|unable to select packages|\(no such package\)|E: Package |ERROR: Could not install packages|invalid-installed-package|pip: error: |no such option: "
+        r"|Cannot uninstall '?(?P<fifth>[\w.-]+)|is not a valid (?:editable requirement|wheel filename)|Unable to satisfy the following requirements|PackagesNotFoundError|LibMambaUnsatisfiableError|UnsatisfiableError",
+        "the packages cannot be installed as they are pinned", "lock them again (uv lock, poetry lock, pip-compile), and commit the file",
+    ),
+)

@@ -1,0 +1,87 @@
+"""Messages of permissions, of other services, of Google's own trouble, and of tools that fail themselves."""
+
+from __future__ import annotations
+
+from buildguard.diagnose.cause import CauseId
+from buildguard.diagnose.messages.message import KnownMessage
+
+_GRANT = "gcloud projects add-iam-policy-binding PROJECT --member=MEMBER --role=ROLE"
+_AGAIN = "try again in a few minutes"
+
+# fmt: off
+MESSAGES: tuple[KnownMessage, ...] = (
+    KnownMessage(
+        "quota", CauseId.SERVICE_TROUBLE, "uota",
+        r"RESOURCE_EXHAUSTED|[Qq]uota exceeded for (?:quota metric|metric)|due to quota restrictions|QUOTA_EXCEEDED|[Qq]uota '[^']+' exceeded",
+        "a quota is used up", "another region, or ask for more on the quotas page of the project",
+    ),
+    KnownMessage(
+        "permission-of-a-principal", CauseId.PERMISSION, "",
+        r"(?P<principal>[\w.+-]+@[\w.-]+\w) does not have (?:permission )?(?P<name>[a-z]\w*(?:\.\w+)+) access",
+        "{principal} does not have {name}", _GRANT,
+    ),
+    KnownMessage(
+        "permission-denied-on-resource", CauseId.PERMISSION, "ermission",
+        r"Permission ['\"](?P<name>[\w.]+)['\"] denied (?:on|for)(?: resource)?:? ?['\"(]?(?P<resource>[\w./:-]*)|[Pp]ermission (?P<other>[a-z]\w*\.\w[\w.]*\w) (?:is )?(?:denied|required|missing)"
+        r"|(?:missing|lacks?|does not have|[Rr]equired|needs?) (?:the )?(?:required )?(?:IAM )?['\"]?(?P<third>[a-z]\w*\.[a-zA-Z]\w*\.\w+)['\"]? permission|with(?:out)? the \"(?P<fourth>[\w.]+)\" permi|[Pp]ermission '(?P<fifth>iam\.[\w.]+)'",
+        "the permission {name} is missing on {resource}", _GRANT,
+    ),
+    KnownMessage(
+        "forbidden-bucket", CauseId.PERMISSION, "orbidden",
+        r"forbidden from accessing the bucket \[(?P<name>[^\]]+)\]", "the bucket {name} may not be read with these credentials",
+        "gcloud storage buckets add-iam-policy-binding gs://{name} --member=MEMBER --role=roles/storage.objectViewer",
+    ),
+    KnownMessage(
+        "not-authorized", CauseId.PERMISSION, "",
+        r"PERMISSION_DENIED|PermissionDenied: 403|(?:exceptions\.)?Forbidden: 403|AccessDeniedException: 403|The caller does not have permission|does not have permission to (?:access|act as|perform)|Missing or insufficient permissions"
+        r"|unauthorized: (?:You don't have|authentication|access)|denied: (?:Unauthenticated|requested access|Permission|permission)|no basic auth credentials|403 Forbidden|(?:HttpError|HTTPError)\D{0,4}403|\[403\]|DENIED: |error: 403\b|IAM_PERMISSION_DENIED"
+        r"|(?:status|code):? 403\b|insufficient authentication scopes|User \[[^\]]*\] does not have permission|Access Denied|AccessDenied\b",
+        "these credentials lack a permission", _GRANT,
+    ),
+    KnownMessage(
+        "no-credentials", CauseId.PERMISSION, "redentials",
+        r"DefaultCredentialsError|[Yy]our default credentials were not found|Could not automatically determine credentials|invalid_grant|Request had invalid authentication credentials|Reauthentication (?:is needed|required)|You do not currently have an active account selected",
+        "no valid credentials", "gcloud auth application-default login, or give the service account of the service",
+    ),
+    # ---- tools that fail themselves
+    KnownMessage(
+        "gcloud-crashed", CauseId.TOOL_FAILURE, "gcloud",
+        r"gcloud crashed \((?P<name>\w+)\)|gcloud failed to load|This usually indicates corruption in your gcloud installation|gcloud: (?:command )?not found",
+        "gcloud itself failed", "gcloud components update, or install it again; it needs a supported Python",
+    ),
+    KnownMessage(
+        "docker-not-running", CauseId.TOOL_FAILURE, "ocker",
+        r"[Cc]annot connect to the Docker daemon|error during connect:|docker: '(?P<name>\w+)' is not a docker command|(?:docker|docker-compose|kubectl|terraform|gsutil|pack|buildx): (?:command )?not found|Got permission denied while trying to connect to the Docker daemon|docker\.errors\.DockerException|unknown shorthand flag|failed to (?:start|connect to) (?:the )?buildkit",
+        "docker itself failed", "start the engine, or install the command: docker version",
+    ),
+    KnownMessage(
+        "tool-crashed", CauseId.TOOL_FAILURE, "",
+        r"^panic: runtime error|panic: |KeyError: 'ContainerConfig'|TypeError: kwargs_from_env\(\) got an unexpected keyword|Not supported URL scheme http\+docker|Error: google-github-actions/[\w-]+ failed with|Unsupported config option for services|HTTPConnection\.request\(\) got an unexpected keyword argument 'chunked'|ERROR: \(gcloud\.[\w.-]+\) (?:MaxRetryError|There was a problem refreshing)|ERROR: gcloud crashed",
+        "the tool itself failed, not what it was called for", "update the tool and run it again", 1,
+    ),
+    # ---- another service
+    KnownMessage(
+        "no-database", CauseId.DEPENDENCY_SERVICE, "",
+        r"could not connect to server|connection to server (?:at|on) [^\n]*failed|[Cc]an't connect to (?:local )?(?:MySQL|server)|could not translate host name \"(?P<name>[^\"]+)\"|server closed the connection unexpectedly|SSL connection has been closed unexpectedly|remaining connection slots are reserved|too many (?:clients|connections)"
+        r"|FATAL: +(?P<other>[^\n]*)|password authentication failed for user|Access denied for user|OperationalError: \((?:1045|2002|2003|2005|2006|2013|1040)|Lost connection to MySQL|Is the server running (?:locally|on)|connections on Unix domain socket|ServerSelectionTimeoutError|pymongo\.errors\.\w+|InvalidPasswordError|CannotConnectNowError|database \"(?P<third>[^\"]+)\" does not exist|ORA-\d{5}|DPY-\d{4}|cx_Oracle\.\w*Error",
+        "the database cannot be reached or refuses the login", "gcloud run services update SERVICE --add-cloudsql-instances INSTANCE, and check its host, user and password",
+    ),
+    KnownMessage(
+        "no-other-service", CauseId.DEPENDENCY_SERVICE, "",
+        r"Error (?:111|-2|-3|61|110) connecting to (?P<name>\S+?)\.? |redis\.exceptions\.\w*(?:ConnectionError|TimeoutError)|NoBrokersAvailable|kombu\.exceptions\.OperationalError|AMQPConnectionError|consumer: Cannot connect to (?P<other>\S+)|elasticsearch\S*ConnectionError|elastic_transport\.\w+|botocore\.exceptions\.EndpointConnectionError|aio_pika\S*|MISCONF Redis",
+        "another service cannot be reached: {name}", "check its address, that it runs, and the VPC connector: gcloud run services describe SERVICE",
+    ),
+    KnownMessage(
+        "connection-refused", CauseId.DEPENDENCY_SERVICE, "",
+        r"ConnectionRefusedError: |NewConnectionError|Max retries exceeded with url|requests\.exceptions\.\w*(?:Connection|Timeout)\w*|Temporary failure in name resolution|Name or service not known|getaddrinfo failed|nodename nor servname|httpx\.Connect\w+|aiohttp\.client_exceptions\.\w*Connector\w*|ConnectionResetError: |socket\.gaierror|urllib\.error\.URLError|Could not resolve host",
+        "another service cannot be reached", "check its address, that it runs, and the VPC connector: gcloud run services describe SERVICE", 1,
+    ),
+    # ---- Google's own trouble
+    KnownMessage("internal-error", CauseId.SERVICE_TROUBLE, "INTERNAL", r"(?:status|ERROR|code)\W{0,3}:? ?\"?INTERNAL(?:_ERROR)?\b", "Google's service failed by itself", _AGAIN),
+    KnownMessage("internal-error-of-an-api", CauseId.SERVICE_TROUBLE, "", r"generic::internal\b|InternalServerError: 500|An internal error (?:has )?occurred|Internal error encountered", "Google's service failed by itself", _AGAIN),
+    KnownMessage(
+        "unavailable", CauseId.SERVICE_TROUBLE, "", r"[Tt]he service is currently unavailable|UNAVAILABLE: |ServiceUnavailable: 503|502 Bad Gateway|503 Service Unavailable|toomanyrequests: |TLS handshake timeout|registry-1\.docker\.io[^\n]*(?:timeout|EOF)", "a service was not available", _AGAIN,
+    ),
+    KnownMessage("source-not-fetched", CauseId.SERVICE_TROUBLE, "source", r"(?:[Cc]ould not|failed to) (?:fetch|unpack) (?:the )?source", "Cloud Build could not fetch the source", "submit it again"),
+    KnownMessage("source-not-fetched-by-its-code", CauseId.SERVICE_TROUBLE, "FETCH_SOURCE_FAILED", r"FETCH_SOURCE_FAILED", "Cloud Build could not fetch the source", "submit it again"),
+)

@@ -1,0 +1,99 @@
+"""Messages of what could not be started, found, imported or listened on."""
+
+from __future__ import annotations
+
+from buildguard.diagnose.cause import CauseId
+from buildguard.diagnose.messages.message import KnownMessage
+
+_COMPARE = "compare CMD, ENTRYPOINT, WORKDIR and COPY in the Dockerfile: buildguard diff commit:HEAD image:REF"
+_INSTALL = "add it to the requirements that the Dockerfile installs, or correct CMD and PATH"
+
+# fmt: off
+MESSAGES: tuple[KnownMessage, ...] = (
+    # ---- line ends first: they are why a command is not found
+    KnownMessage(
+        "windows-line-ends", CauseId.ENCODING, "",
+        r"(?:env: \W?(?:python3?|bash|sh)(?:\\r|\r)\W?: No such file|\$'\\r': command not found|bad interpreter: \S+\^M|\\r': (?:command not found|No such file)|\^M: (?:not found|bad interpreter)|exec: \"[^\"]*\\r\")",
+        "a script in the image has Windows line ends", "*.sh text eol=lf in .gitattributes, then git add --renormalize .",
+    ),
+    # ---- the command
+    KnownMessage(
+        "other-architecture", CauseId.PLATFORM, "xec format error", r"(?i:exec format error)",
+        "the image was built for another processor than the one that runs it", "docker build --platform linux/amd64",
+    ),
+    KnownMessage(
+        "executable-not-found", CauseId.START_COMMAND, "exec",
+        r"exec: \\?\"(?P<name>[^\"\\]+)\\?\": (?:executable file not found|stat \S+ ?no such file|permission denied|is a directory|cannot run executable|no such file)|exec: (?P<other>[\w./-]+(?: [^:\n]+)?): (?:not found|cannot execute|Permission denied)"
+        r"|(?:^|\s|\")exec(?:ve)? \"?(?P<third>[\w./-]+)\"?: (?:no such file or directory|permission denied|is a directory)|exec user process caused[: \"]+(?P<fourth>no such file or directory|permission denied)|failed to load (?P<fifth>\S+): (?:no such file|permission denied|not found)",
+        "{name} cannot be executed in the image: not found, not executable, or its interpreter is missing", _COMPARE,
+    ),
+    KnownMessage(
+        "command-not-found", CauseId.START_COMMAND, "",
+        r"(?:^|[\s\"/'])(?:ba|da|a|z)?sh: (?:line )?(?:\d+: )?(?:exec: )?(?P<name>[^:\s][^:\n]{0,200}): (?:command )?(?:not found|[Pp]ermission denied|No such file or directory|Is a directory|cannot execute[^\n]*)"
+        r"|\.sh: (?:line )?\d+: (?:exec: )?(?P<other>[^:\n]{1,200}): (?:command )?(?:not found|[Pp]ermission denied|No such file or directory|cannot execute[^\n]*)"
+        r"|env: ['\"]?(?P<third>[\w./-]+)['\"]?: (?:No such file|Permission denied)|bad interpreter: (?P<fourth>[^:\n]*)|: cannot execute(?:: required file not found| binary file)|(?:sudo|tini|dumb-init|gosu|exec|nohup|timeout|supervisor)\b[^\n]{0,40}?['\" ](?P<fifth>[\w./-]+)['\"]?[: ]+(?:command not found|executable file not found|No such file or directory|can't find command)",
+        "the command {name} cannot be executed in the image", _INSTALL,
+    ),
+    KnownMessage(
+        "application-not-found", CauseId.START_COMMAND, "",
+        r"Error loading ASGI app\. (?:Could not import module|Attribute \"(?P<app>[^\"]+)\" not found in module|Import string) \"(?P<name>[^\"]+)\"|Failed to find attribute '(?P<other>[^']+)' in '[^']+'|Failed to parse '(?P<third>[^']+)' as an attribute name|Failed to find application(?: object)?:? '(?P<fourth>[^']+)'"
+        r"|Could not import module \"(?P<sixth>[^\"]+)\"|Attribute \"(?P<seventh>[^\"]+)\" not found in module|Import string \"(?P<eighth>[^\"]+)\" must be in format|Failed to find Flask application or factory in module '(?P<ninth>[^']+)'|Could not import '(?P<tenth>[^']+)'|Could not locate a Flask application|No application module specified|class uri '?(?P<fifth>[^']+)'? invalid or not found|gunicorn: error: |uvicorn: error: |NoAppFound|NoAppException|NoAppError|AppImportError|is not callable\.? *$|Application object must be callable"
+        r"|is expected to contain a function named '?(?P<eleventh>\w+)|MissingTargetException|MissingSourceException|that is expected to define function doesn't exist|unable to load app \d+ \(mountpoint|no python application found, check your startup logs|Unable to load celery application|Invalid value: File does not exist: (?P<twelfth>\S+)|Could not find a (?:FastAPI|default file)|Usage: (?:uvicorn|gunicorn|flask|celery|streamlit)\b|No such command '(?P<thirteenth>[^']+)'|Got unexpected extra argument",
+        "the server cannot find the application that its command names: {name}", "correct the module and attribute in CMD, such as gunicorn main:app, and WORKDIR",
+    ),
+    KnownMessage(
+        "folder-as-a-program", CauseId.START_COMMAND, "",
+        r"can't find '__main__' module in '(?P<name>[^']+)'|No module named (?P<other>[\w.]+)\.__main__; '?[\w.]+'? is a package|can't open file '(?P<third>[^']+)': \[Errno (?:13|21)\]",
+        "{name} is a folder or cannot be read, and no program", _COMPARE,
+    ),
+    KnownMessage(
+        "no-entrypoint", CauseId.START_COMMAND, "ntrypoint",
+        r"an entrypoint must be manually set|missing-entrypoint|[Pp]rovide a main\.py|no (?:entrypoint|start command)|Error response from daemon: No command specified|failed to find (?:an )?entrypoint|entrypoint not found|[Cc]ouldn't determine entrypoint",
+        "the buildpack finds no command that starts the program", "echo 'web: gunicorn -b :$PORT main:app' > Procfile",
+    ),
+    KnownMessage(
+        "no-command", CauseId.START_COMMAND, "o command specified", r"[Nn]o command specified", "the image has no command", "CMD in the Dockerfile",
+    ),
+    KnownMessage(
+        "no-module-to-run", CauseId.START_COMMAND, "Error while finding module specification", r"Error while finding module specification for '(?P<name>[^']+)'",
+        "the module {name} does not exist where python -m looks for it", _COMPARE,
+    ),
+    KnownMessage(
+        "no-module-for-python", CauseId.START_COMMAND, "No module named", r"^\S*python[\d.]*(?:\.exe)?: No module named '?(?P<name>[\w.]+)'?", "python -m does not find the module {name}", _INSTALL,
+    ),
+    # ---- not importable
+    KnownMessage(
+        "no-module", CauseId.NOT_IMPORTABLE, "No module named", r"(?:ModuleNotFoundError: |ImportError: |^\S*python\S*: |: |\b)No module named '?\"?(?P<name>[\w.]+)'?",
+        "the image has no module {name}", "add {name} to the requirements that the Dockerfile installs",
+    ),
+    KnownMessage(
+        "no-such-name", CauseId.NOT_IMPORTABLE, "cannot import name", r"ImportError: cannot import name '(?P<name>[^']+)' from (?:partially initialized module )?'(?P<module>[^']+)'",
+        "{module} has no {name}: another version of it is installed than the code needs, or two modules import each other", "pin {module} to the version that the code was tested with",
+    ),
+    KnownMessage(
+        "no-such-name-before-37", CauseId.NOT_IMPORTABLE, "cannot import name", r"ImportError: cannot import name '?(?P<name>\w+)'?",
+        "a module has no {name}: another version is installed than the code needs, or two modules import each other", "pin the module to the version that the code was tested with",
+    ),
+    KnownMessage(
+        "no-shared-library-for-ctypes", CauseId.NOT_IMPORTABLE, "cannot open shared object file", r"OSError: (?P<name>[\w.+-]+): cannot open shared object file|OSError: (?:no library called|cannot load library) \"?'?(?P<other>[\w.+-]+)",
+        "the image has no {name}", "install the Debian package that has {name} in the final stage",
+    ),
+    KnownMessage(
+        "relative-import", CauseId.NOT_IMPORTABLE, "relative import", r"attempted relative import (?:with no known parent package|beyond top-level package)",
+        "a module of a package was started as a file, so its relative imports fail", "python -m PACKAGE.MODULE in CMD",
+    ),
+    # ---- the port
+    KnownMessage(
+        "port-in-use", CauseId.PORT, "", r"\[Errno (?:98|48)\]|[Aa]ddress already in use|Connection in use: |port is already allocated|EADDRINUSE", "the port is already in use", "start one server only, on the port in $PORT",
+    ),
+    KnownMessage(
+        "no-valid-port", CauseId.PORT, "", r"'?\$\{?PORT\}?'? is not a valid (?:port|integer|int)|Invalid value for '--port'", "the command has no valid port: a CMD without a shell does not expand $PORT", "CMD exec gunicorn --bind :$PORT main:app",
+    ),
+    # ---- reports that something failed, and not why
+    KnownMessage("not-listening", "", "listen on the port", r"[Ff]ailed to start and (?:then )?listen on the port", "the container did not start"),
+    KnownMessage("probe-failed", "", "", r"(?:Readiness|Liveness|Startup) probe failed|STARTUP (?:TCP|HTTP) probe failed|CrashLoopBackOff|Back-off restarting failed container", "the container did not become ready"),
+    KnownMessage("worker-failed", "", "Worker failed to boot", r"Worker failed to boot", "a worker did not start"),
+    KnownMessage("not-executable-exit", CauseId.START_COMMAND, "", r"(?i:exit(?:ed)?(?: status| code| with code| with status)?|code)[:= (]*(?P<name>126|127)\b", "the command was not found or not executable (exit {name})", _COMPARE, 1),
+    KnownMessage("called-exit", "", "Container called exit", r"Container called exit\((?P<name>\d+)\)", "the container ended"),
+    KnownMessage("step-failed", "", "step exited with non-zero status", r"build step \d+ .*failed: step exited with non-zero status", "a build step failed"),
+)

@@ -1,0 +1,55 @@
+"""The role that a denied permission needs, and the command that grants it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+# The least role of Google's that has each permission, by its beginning.
+_ROLES = (
+    ("storage.objects.create", "roles/storage.objectCreator"),
+    ("storage.objects.delete", "roles/storage.objectUser"),
+    ("storage.objects", "roles/storage.objectViewer"),
+    ("storage.buckets", "roles/storage.bucketViewer"),
+    ("secretmanager.versions.access", "roles/secretmanager.secretAccessor"),
+    ("secretmanager", "roles/secretmanager.viewer"),
+    ("artifactregistry.repositories.upload", "roles/artifactregistry.writer"),
+    ("artifactregistry.repositories.create", "roles/artifactregistry.admin"),
+    ("artifactregistry", "roles/artifactregistry.reader"),
+    ("run.services.setIamPolicy", "roles/run.admin"),
+    ("run.routes.invoke", "roles/run.invoker"),
+    ("run", "roles/run.developer"),
+    ("iam.serviceaccounts.actas", "roles/iam.serviceAccountUser"),
+    ("iam.serviceaccounts", "roles/iam.serviceAccountTokenCreator"),
+    ("cloudbuild", "roles/cloudbuild.builds.editor"),
+    ("logging.logEntries", "roles/logging.logWriter"),
+    ("logging", "roles/logging.viewer"),
+    ("serviceusage.services.enable", "roles/serviceusage.serviceUsageAdmin"),
+    ("serviceusage", "roles/serviceusage.serviceUsageConsumer"),
+    ("cloudsql", "roles/cloudsql.client"),
+    ("pubsub.topics.publish", "roles/pubsub.publisher"),
+    ("pubsub", "roles/pubsub.subscriber"),
+    ("datastore", "roles/datastore.user"),
+    ("bigquery.jobs", "roles/bigquery.jobUser"),
+    ("bigquery", "roles/bigquery.dataViewer"),
+    ("cloudfunctions", "roles/cloudfunctions.developer"),
+    ("compute", "roles/compute.viewer"),
+)
+_MEMBER = re.compile(r"[\w.+-]+@[\w.-]+\w")
+_PROJECT = re.compile(r"projects/([a-z][\w-]+)|gcr\.io/([a-z][\w-]+)|-docker\.pkg\.dev/([a-z][\w-]+)")
+
+
+def role_of(permission: str) -> str:
+    """The role that has a permission; a placeholder if none is known."""
+    return next((role for start, role in _ROLES if permission.lower().startswith(start.lower())), "ROLE")
+
+
+def grant_command(groups: Mapping[str, str], line: str) -> str:
+    """The gcloud command that grants what a line says was denied."""
+    member = _MEMBER.search(line)
+    name = groups.get("principal") or (member[0] if member else "")
+    kind = "serviceAccount" if name.endswith("gserviceaccount.com") else "user"
+    found = _PROJECT.search(line)
+    project = next((group for group in found.groups() if group), "PROJECT") if found else "PROJECT"
+    who = f"{kind}:{name}" if name else "serviceAccount:ACCOUNT"
+    return f"gcloud projects add-iam-policy-binding {project} --member={who} --role={role_of(groups.get('name', ''))}"

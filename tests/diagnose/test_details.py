@@ -1,0 +1,223 @@
+"""The parts of a diagnosis, each alone: variables, permissions, settings, syntax, ports, and places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from buildguard.diagnose import (
+    answer,
+    compare_stage,
+    deployed_files,
+    events,
+    evidence,
+    judges,
+    locate_failure,
+    message_places,
+    missing_variables,
+    newer_syntax,
+    permissions,
+    ports,
+    verdict,
+)
+from buildguard.diagnose.cause import CauseId
+from buildguard.diagnose.incident import IncidentEvidence
+from buildguard.diagnose.known_messages import KNOWN, match_messages
+from buildguard.diagnose.log_parser import Frame, read
+from buildguard.diagnose.messages import configuration, installing, platform, python_version, services, starting
+from buildguard.diagnose.messages.message import KnownMessage
+from buildguard.diagnose.run import diagnose
+from buildguard.diagnose.settings_errors import read_settings_errors
+from tests.conftest import Project
+
+_EVIDENCE = IncidentEvidence(
+    (), (), (), True, "", "3.11", "Dockerfile:1", "3 sources, compiled by CPython 3.11.9", "compiled", (), (), (), (), ()
+)  # fmt: skip
+
+
+def test_all_missing_variables_in_one_command() -> None:
+    names = ["QUEUE_URL", "BOT_TOKEN", "QUEUE_URL"]
+
+    assert missing_variables.sentence(names) == "2 environment variables are not set: QUEUE_URL, BOT_TOKEN"
+    assert missing_variables.set_command(names, "web") == (
+        "gcloud run services update web --update-env-vars QUEUE_URL=VALUE --update-secrets BOT_TOKEN=BOT_TOKEN:latest"
+    )
+
+
+@pytest.mark.parametrize(
+    ("log", "names"),
+    [
+        ("RuntimeError: Missing required environment variables: DATABASE_URL, QUEUE_NAME", "DATABASE_URL QUEUE_NAME"),
+        ("start.sh: line 3: DATABASE_URL: unbound variable", "DATABASE_URL"),
+        ("ERROR: DATABASE_URL must be set", "DATABASE_URL"),
+        (
+            "pydantic_core._pydantic_core.ValidationError: 2 validation errors for Settings\nBOT_TOKEN\n"  # noqa: ISC004
+            "  Field required [type=missing, input_value={}, input_type=dict]\nqueue.url\n"
+            "  Field required [type=missing, input_value={}, input_type=dict]",
+            "BOT_TOKEN QUEUE__URL",
+        ),
+        (
+            "pydantic.error_wrappers.ValidationError: 2 validation errors for AppOptions\nSTORE_USER\n"  # noqa: ISC004
+            "  field required (type=value_error.missing)\nSTORE_HOST\n  field required (type=value_error.missing)",
+            "STORE_USER STORE_HOST",
+        ),
+    ],
+)
+def test_the_variables_that_a_log_misses(log: str, names: str) -> None:
+    (match,) = match_messages(log.splitlines())
+
+    assert match.message.cause == CauseId.MISSING_VARIABLE
+    assert " ".join(match.variables) == names
+
+
+def test_a_wrong_setting_is_no_missing_variable() -> None:
+    log = (
+        "ValidationError: 1 validation error for Settings",
+        "PORT",
+        "  Input should be a valid integer [type=int_parsing, input_value='x']",
+    )
+
+    (error,) = read_settings_errors(log)
+    (match,) = match_messages(log)
+
+    assert (error.missing, error.wrong) == ((), (("PORT", "int_parsing"),))
+    assert match.message.cause == CauseId.CONFIGURATION
+    assert not list(read_settings_errors(("1 validation error for Order", "total", "  Field required [type=missing]")))
+
+
+def test_the_command_that_grants() -> None:
+    line = (
+        "12-compute@developer.gserviceaccount.com does not have secretmanager.versions.access access to projects/acme/x"
+    )
+    (match,) = match_messages((line,))
+
+    assert match.message.cause == CauseId.PERMISSION
+    assert match.remedy == (
+        "gcloud projects add-iam-policy-binding acme --member=serviceAccount:12-compute@developer.gserviceaccount.com"
+        " --role=roles/secretmanager.secretAccessor"
+    )
+    assert permissions.role_of("unheard.of") == "ROLE"
+
+
+@pytest.mark.parametrize(
+    ("line", "minor"),
+    [
+        ("if n := f():", 8),
+        ("match command:", 10),
+        ("def f[T](x: T) -> T:", 12),
+        ("type Row = list[int]", 12),
+        ("x = f'{a['b']}'", 12),
+        ("x = f'{a}'", 6),
+        ("def f(*args, limit=None, **options):", 0),
+        ("x = 1", None),
+        ("print('one')", None),
+    ],
+)
+def test_the_python_that_a_line_needs(line: str, minor: int | None) -> None:
+    assert newer_syntax.needed_minor(line) == minor
+    assert not newer_syntax.is_older(line)
+
+
+@pytest.mark.parametrize("line", ["print 'x'", "except OSError, error:", "raise ValueError, 'x'", "run(async=True)"])
+def test_a_line_of_an_older_python(line: str) -> None:
+    assert newer_syntax.is_older(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_marker"), [("<<<<<<< HEAD", True), ("=======", True), (">>>>>>> b", True), ("x << 7", False)]
+)
+def test_conflict_markers(line: str, is_marker: bool) -> None:
+    assert newer_syntax.is_conflict_marker(line) == is_marker
+
+
+_NOT_LISTENING = "The container failed to start and listen on the port defined by PORT=8080"
+
+
+@pytest.mark.parametrize(
+    ("serving", "words"),
+    [
+        (" * Running on http://127.0.0.1:5000", "the server listens on 127.0.0.1:5000"),
+        ("Listening at: http://0.0.0.0:8000 (7)", "the server listens on port 8000, and the platform asks for 8080"),
+        ("Listening at: http://0.0.0.0:8080 (7)", ""),
+    ],
+)
+def test_a_server_that_the_platform_cannot_reach(serving: str, words: str) -> None:
+    number, shown = ports.wrong_address([serving, _NOT_LISTENING])
+
+    assert shown.startswith(words)
+    assert bool(number) == bool(words)
+    assert ports.wrong_address([serving]) == (0, "")
+
+
+def test_every_hypothesis_has_a_verdict_and_a_reason() -> None:
+    hypotheses = judges.judge_all(_EVIDENCE, [])
+
+    assert [hypothesis.id for hypothesis in hypotheses] == list(CauseId)
+    assert {hypothesis.id for hypothesis in hypotheses if hypothesis.verdict != verdict.UNTESTED} == {
+        CauseId.TARGET_OLDER
+    }
+    assert all(hypothesis.reason for hypothesis in hypotheses if hypothesis.verdict == verdict.UNTESTED)
+
+
+def test_unknown_names_what_would_show_more() -> None:
+    remedies = answer.remedies_of("unknown", [], _EVIDENCE, [])
+
+    assert [remedy.split()[2] for remedy in remedies] == ["--revision", "--build", "--image"]
+    assert evidence.Evidence() + evidence.Evidence() == evidence.Evidence()
+
+
+def test_every_theme_is_known() -> None:
+    themes = (python_version, configuration, services, starting, installing, platform)
+
+    assert {known.id for theme in themes for known in theme.MESSAGES} == {known.id for known in KNOWN}
+    assert all(isinstance(known, KnownMessage) for known in KNOWN)
+
+
+def test_a_consequence_gives_way_to_its_cause() -> None:
+    log = "/start.sh: line 2: web: command not found\nweb-1 exited with code 127"
+    found = events.events_of(_EVIDENCE._replace(known_messages=tuple(match_messages(log.splitlines()))))
+
+    assert [(event.cause, event.rank) for event in found] == [(CauseId.START_COMMAND, 0), (CauseId.START_COMMAND, 1)]
+
+
+def test_a_line_that_a_log_cut() -> None:
+    assert locate_failure.shows(["x = compute(1, 2)"], Frame("a.py", 1, "f", "x = compute(1"))
+    assert locate_failure.shows(["x = 'a'"], Frame("a.py", 1, "f", "x = \u2018a\u2019"))
+    assert not locate_failure.shows(["x = compute(1, 2)"], Frame("a.py", 2, "f", "x = compute(1"))
+
+
+@pytest.mark.parametrize(
+    ("log", "path", "line"),
+    [
+        ("a.py:5: in <module>\n    import b\nE   ImportError: no", "a.py", 5),
+        ("api.Denied: 403\n\nat .fetch ( /srv/a.py:38 )\nat .main ( /srv/b.py:9 )", "/srv/a.py", 38),
+        ('app[web.1]: File "/app/a.py", line 7, in \napp[web.1]: django.core.ImproperlyConfigured: no', "/app/a.py", 7),
+        ("File \u201c/app/a.py\u201d, line 7, in <module>\nImportError: no", "/app/a.py", 7),
+    ],
+)
+def test_frames_without_a_traceback_header(log: str, path: str, line: int) -> None:
+    (failure,) = read(log.encode()).failures
+
+    assert (failure.frames[-1].path, failure.frames[-1].line) == (path, line)
+
+
+def test_the_places_of_messages(repository: Callable[..., Project]) -> None:
+    made = repository(
+        {
+            "Dockerfile": 'FROM python:3.11-slim\nWORKDIR /srv\nCOPY service/x.txt .\nCMD ["./go.sh"]\n',
+            "requirements.txt": "flask\noarlock==0.1\n",
+            "go.sh": "#!/bin/sh\r\nexec web\r\n",
+        }
+    )
+
+    def places(log: str) -> list[str]:
+        return [str(place) for place in diagnose(Path(made.path), log.encode()).place]
+
+    assert places("COPY failed: stat service/x.txt: file does not exist") == ["Dockerfile, line 3"]
+    assert places("ERROR: No matching distribution found for oarlock==0.1") == ["requirements.txt, line 2"]
+    ends = diagnose(Path(made.path), b"exec ./go.sh: no such file or directory")
+    assert (ends.cause, [str(place) for place in ends.place]) == ("encoding", ["go.sh"])
+    assert message_places.StartScript("go.sh", True, True).has_windows_ends
+    assert {deployed_files.DeployedFiles.__module__, compare_stage.compare_stage.__module__}
