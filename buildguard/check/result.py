@@ -99,6 +99,18 @@ class CheckReport(NamedTuple):
         return 3 if self.unproven or (installed is not None and installed.unproven) else 0
 
     @property
+    def reported(self) -> tuple[Diagnostic, ...]:
+        """Every finding that counts: with `--strict`, those in an image's installed packages too."""
+        installed = self.image.dependencies.rejected if self.image is not None and self.strict else ()
+        return (*self.diagnostics, *installed)
+
+    @property
+    def reported_unproven(self) -> tuple[Unproven, ...]:
+        """Everything unproven that counts, as above."""
+        installed = self.image.dependencies.unproven if self.image is not None and self.strict else ()
+        return (*self.unproven, *installed)
+
+    @property
     def rejected_files(self) -> list[str]:
         """The files that the target's compiler refuses, each once: one failed deploy after another."""
         refused = {"BG101", "BG103", *RULE_ERRORS}

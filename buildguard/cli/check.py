@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildguard.cli.options import in_google
-from buildguard.cli.output import Destination, deliver_all, destinations
+from buildguard.cli.output import Destination, deliver_all, destinations, protect_log
 from buildguard.cli.render.formats import FORMATS, render
 from buildguard.cli.render.layout import Detail, Layout
 from buildguard.cli.terminal import ColorChoice, screen, wants_color
@@ -107,9 +107,14 @@ def _printer(options: dict[str, Any]) -> tuple[dict[str, Any], Callable[[CheckRe
         raise UsageError("--statistics needs the format text or concise", hint="buildguard check --statistics")
 
     def print_report(report: CheckReport) -> None:
-        deliver_all([(render(report, to.form, _layout(output, to)), to.file) for to in where])
+        deliver_all([(_rendered(report, output, to), to.file) for to in where])
 
     return options, print_report
+
+
+def _rendered(report: CheckReport, output: dict[str, Any], to: Destination) -> str:
+    text = render(report, to.form, _layout(output, to))
+    return protect_log(text) if to.file is None and to.form in _FOR_PEOPLE else text
 
 
 def _layout(output: dict[str, Any], to: Destination) -> Layout:

@@ -76,6 +76,15 @@ def stdout_file() -> Path | None:
     return path if path.is_file() else None
 
 
+def protect_log(text: str) -> str:
+    """A text for stdout; in a log of GitHub Actions, source lines in it are kept from being read as workflow commands."""
+    if os.environ.get("GITHUB_ACTIONS") != "true" or sys.stdout.isatty() or stdout_file() is not None or not text:
+        return text
+    from buildguard.cli.render.github import echoed
+
+    return echoed(text)
+
+
 def deliver(result: str | bytes, output: Path | None) -> None:
     """Write the result to a file, or to stdout and nothing else with it."""
     if output is not None:

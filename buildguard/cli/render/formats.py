@@ -18,7 +18,9 @@ _RENDERERS = {
     "concise": "concise",
     "json": "check_json",
     "sarif": "sarif",
+    "junit": "junit",
     "github": "github",
+    "gitlab": "gitlab",
 }
 _LAID_OUT = frozenset({"text", "concise"})
 FORMATS = tuple(_RENDERERS)

@@ -1,0 +1,81 @@
+"""`buildguard check` on the command line: what its options print, and where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.conftest import BROKEN_BEFORE_312, Project
+
+_FILES = {"Dockerfile": "FROM python:3.11-slim\n", "app/a.py": BROKEN_BEFORE_312, "app/b.py": "x = 1\n"}
+_INJECTED = "x = '''\n::error::injected\n##[add-mask]x\n''' +\n::error::injected\n"
+
+
+def test_several_formats_of_one_run(project: Callable[..., Project]) -> None:
+    made = project(_FILES)
+
+    result = made.run("check", "--output", "sarif=out.sarif", "--output", "junit=out.xml", "--output", "concise=-")
+
+    assert result.code == 1
+    assert result.out.startswith("app/a.py:1:")
+    assert json.loads((made.path / "out.sarif").read_text())["runs"][0]["results"][0]["ruleId"] == "BG101"
+    assert ET.parse(made.path / "out.xml").getroot().get("failures") == "1"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--format", "json", "--output", "sarif=out.sarif"),
+        ("-q", "-v"),
+        ("--format", "json", "--statistics"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    project: Callable[..., Project], options: tuple[str, ...]
+) -> None:
+    result = project(_FILES).run("check", *options)
+
+    assert (result.code, result.out) == (2, "")
+    assert len(result.err.splitlines()) <= 2
+
+
+def test_source_lines_are_no_workflow_commands(project: Callable[..., Project]) -> None:
+    made = project({**_FILES, "app/a.py": _INJECTED})
+    made.env["GITHUB_ACTIONS"] = "true"
+
+    for form in ("text", "concise", "github"):
+        lines = made.run("check", "--format", form).out.splitlines()
+        stop = next(at for at, line in enumerate(lines) if line.startswith("::stop-commands::"))
+        token = lines[stop].removeprefix("::stop-commands::")
+        assert lines[-1] == f"::{token}::"
+        assert form == "github" or stop == 0
+        assert not [line for line in lines[:stop] if "##[" in line or line.startswith("::error::")]
+    assert made.check().json["exit_code"] == 1
+
+
+def test_paths_are_relative_to_where_the_command_runs(project: Callable[..., Project]) -> None:
+    made = project(_FILES)
+
+    below = made.run("check", "--format", "concise", "..", cwd=made.path / "app")
+
+    assert below.out.startswith("../app/a.py:1:") or below.out.startswith("a.py:1:")
+
+
+def test_statistics_and_quiet_keep_the_exit_code(project: Callable[..., Project]) -> None:
+    made = project(_FILES)
+
+    counted = made.run("check", "--statistics", "-q")
+
+    assert counted.code == 1
+    assert counted.out.splitlines()[0] == "     1  BG101 error: the target Python rejects the file"
+    assert made.run("check", "-q", "app/b.py").out == ""
+
+
+def test_colors_only_where_they_are_asked_for(project: Callable[..., Project]) -> None:
+    made = project(_FILES)
+
+    assert "\x1b[" in made.run("check", "--color", "always").out
+    assert "\x1b[" not in made.run("check").out
