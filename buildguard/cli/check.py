@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 from buildguard.cli.options import in_google
 from buildguard.cli.output import Destination, deliver_all, destinations, protect_log
 from buildguard.cli.render.formats import FORMATS, render
-from buildguard.cli.render.layout import Detail, Layout
+from buildguard.cli.render.layout import Detail, TextLayout
 from buildguard.cli.terminal import ColorChoice, screen, wants_color
 from buildguard.errors import UnprovenError, UsageError
 
@@ -82,16 +83,22 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--ignore", multiple=True, metavar="CODE", help="Leave these codes out.")
 @click.option("--diff-base", default="", metavar="REV", help="Report only findings in files changed since REV.")
 @click.option("--strict", is_flag=True, help="Treat warnings as findings.")
+@click.option(
+    "--stdin-filename",
+    metavar="PATH",
+    help="Check this file with the content of stdin, as editors do: check --stdin-filename app/x.py -",
+)
 @in_google
 @click.option("--verify-download", is_flag=True, help="Read back what was uploaded, and hash it.")
-def check(*, paths: tuple[str, ...], jobs: int | None, **options: Any) -> None:
+def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | None, **options: Any) -> None:
     """Compile every source file under the Python that will run it.
 
     STAGE is index:, commit:REV, tar:FILE, gs://bucket/object or image:REF[:/root]; nothing is checked out, extracted or
     run for it.
     """
     asked, print_report = _printer(options)
-    report = _run(paths, jobs or 0, asked)
+    _refuse_stdin(paths, stdin_filename, asked)
+    report = _run(paths, jobs or 0, asked, stdin_filename)
     print_report(report)
     sys.exit(report.exit_code)
 
@@ -113,14 +120,16 @@ def _printer(options: dict[str, Any]) -> tuple[dict[str, Any], Callable[[CheckRe
 
 
 def _rendered(report: CheckReport, output: dict[str, Any], to: Destination) -> str:
-    text = render(report, to.form, _layout(output, to))
+    folder = str(Path.cwd())
+    layout = _layout(output, to)._replace(root=os.path.normpath(os.path.join(folder, report.root)), folder=folder)
+    text = render(report, to.form, layout)
     return protect_log(text) if to.file is None and to.form in _FOR_PEOPLE else text
 
 
-def _layout(output: dict[str, Any], to: Destination) -> Layout:
+def _layout(output: dict[str, Any], to: Destination) -> TextLayout:
     size = screen() if to.file is None else None
     detail = Detail.QUIET if output["quiet"] else Detail.VERBOSE if output["verbose"] else Detail.NORMAL
-    return Layout(
+    return TextLayout(
         color=wants_color(ColorChoice(output["color"]), to_file=to.file is not None),
         lines=size.lines if size is not None and not output["everything"] and not output["verbose"] else None,
         width=size.columns if size is not None else 0,
@@ -129,7 +138,37 @@ def _layout(output: dict[str, Any], to: Destination) -> Layout:
     )
 
 
-def _run(paths: tuple[str, ...], jobs: int, asked: dict[str, Any]) -> CheckReport:
+def _refuse_stdin(paths: tuple[str, ...], name: str | None, asked: dict[str, Any]) -> None:
+    """Stdin is one file with a name, in the working tree; raises UsageError for anything else."""
+    example = "buildguard check --stdin-filename app/x.py -"
+    if name is None:
+        if "-" in paths:
+            raise UsageError("stdin needs a file name", hint=example)
+        return
+    if paths not in {(), ("-",)}:
+        raise UsageError("--stdin-filename checks one file, from stdin", hint=example)
+    for option, value in (("--staged", asked["staged"]), ("--diff-base", asked["diff_base"])):
+        if value:
+            raise UsageError(f"--stdin-filename and {option} cannot be combined", hint=example)
+    if "cloud" in asked["engine"]:
+        raise UsageError("--stdin-filename and --engine cloud cannot be combined", hint=example)
+
+
+def _unsaved(name: str) -> WorkScope:
+    """The working tree with the content of stdin in place of one file's."""
+    from buildguard.locate import locate
+    from buildguard.stages.unsaved import UnsavedStage
+
+    file = Path(name)
+    if file.name in {"", ".", ".."}:
+        raise UsageError(f"--stdin-filename {name}: this is no file name", hint="--stdin-filename app/x.py")
+    scope = locate(Path.cwd(), (str(file.parent),))
+    folder = scope.paths[0]
+    path = (folder + b"/" if folder else b"") + os.fsencode(file.name)
+    return scope._replace(stage=UnsavedStage(scope.stage, path, sys.stdin.buffer.read()), paths=(path,))
+
+
+def _run(paths: tuple[str, ...], jobs: int, asked: dict[str, Any], unsaved: str | None) -> CheckReport:
     """The report, which exists even if nothing could be examined, so that programs get JSON here too."""
     from buildguard.locate import locate
 
@@ -137,7 +176,10 @@ def _run(paths: tuple[str, ...], jobs: int, asked: dict[str, Any]) -> CheckRepor
     place: WorkScope | UnprovenError | None = None
     try:
         # first, so that git lists the files while the rest is being imported
-        place = None if inside else locate(Path.cwd(), paths, staged=asked["staged"])
+        if unsaved is not None:
+            place = _unsaved(unsaved)
+        elif not inside:
+            place = locate(Path.cwd(), paths, staged=asked["staged"])
     except UnprovenError as error:
         place = error
 

@@ -9,7 +9,7 @@ import jsonschema
 
 from buildguard.check.result import CheckReport, TargetRow
 from buildguard.cli.render.formats import render
-from buildguard.cli.render.layout import Layout
+from buildguard.cli.render.layout import TextLayout
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
 from tests.cli.render.schemas import sarif_schema
 from tests.conftest import BROKEN_BEFORE_312, Project
@@ -128,7 +128,7 @@ def test_nothing_is_coloured_without_a_terminal(project: Callable[..., Project])
     made = project({**_DOCKERFILE, "a.py": BROKEN_BEFORE_312})
 
     assert "\x1b" not in made.run("check").out
-    assert "\x1b[" in render(_report(_diagnostic()), "text", Layout(color=True))
+    assert "\x1b[" in render(_report(_diagnostic()), "text", TextLayout(color=True))
 
 
 def test_a_result_that_could_not_begin_is_json_too(project: Callable[..., Project]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from buildguard.check.result import CheckReport, ImageReport, TargetRow
-from buildguard.cli.render.layout import Detail, Layout
+from buildguard.cli.render.layout import Detail, TextLayout
 from buildguard.cli.render.source_line import excerpt, wrap
 from buildguard.codes import CODES
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, count, escape_text, shorten_digests, unproven_line
@@ -34,7 +34,7 @@ class _Block(NamedTuple):
     details: list[list[str]]
 
 
-def render(report: CheckReport, layout: Layout) -> str:
+def render(report: CheckReport, layout: TextLayout) -> str:
     """The whole text: everything, or on a terminal a line for each file and as many details as fit."""
     ending = _ending(report, layout)
     findings = statistics(report) if layout.statistics else _findings(report, layout, len(ending))
@@ -43,7 +43,7 @@ def render(report: CheckReport, layout: Layout) -> str:
     return text if layout.color else click.unstyle(text)
 
 
-def _findings(report: CheckReport, layout: Layout, others: int) -> list[str]:
+def _findings(report: CheckReport, layout: TextLayout, others: int) -> list[str]:
     blocks = list(_blocks(report, layout))
     whole = [line for block in blocks for line in _block_lines(block)]
     if layout.lines is None:
@@ -78,10 +78,10 @@ def _block_lines(block: _Block) -> list[str]:
     return [*block.heading, *(line for detail in block.details for line in detail), ""]
 
 
-def _ending(report: CheckReport, layout: Layout) -> list[str]:
+def _ending(report: CheckReport, layout: TextLayout) -> list[str]:
     """What follows the findings: notes, everything unproven, the targets and the summary."""
     most = layout.lines
-    unproven = list(_unproven(report, most))
+    unproven = list(_unproven(report, layout))
     if layout.detail is Detail.QUIET:
         return unproven
     return [
@@ -138,18 +138,20 @@ def _severity_color(severity: Severity) -> str:
     return "red" if severity is Severity.ERROR else "yellow"
 
 
-def shown_path(report: CheckReport, path: str) -> str:
+def shown_path(layout: TextLayout, path: str) -> str:
     """A path as it is typed in the folder where the command runs."""
-    return escape_text(path if report.root == "." else posixpath.normpath(posixpath.join(report.root, path)))
+    if layout.root != layout.folder:
+        path = posixpath.relpath(posixpath.join(layout.root, path), layout.folder)
+    return escape_text(path)
 
 
-def _blocks(report: CheckReport, layout: Layout) -> Iterator[_Block]:
+def _blocks(report: CheckReport, layout: TextLayout) -> Iterator[_Block]:
     hinted: set[str] = set()
     groups = [list(group) for _path, group in groupby(report.diagnostics, key=lambda diagnostic: diagnostic.path)]
     for group in sorted(
         groups, key=lambda diagnostics: all(diagnostic.severity is Severity.WARNING for diagnostic in diagnostics)
     ):
-        path = None if group[0].path is None else shown_path(report, group[0].path)
+        path = None if group[0].path is None else shown_path(layout, group[0].path)
         heading = [] if path is None else [click.style(path, bold=True)]
         details = [list(_finding(diagnostic, hinted, layout)) for diagnostic in group]
         yield _Block(heading, _overview(path, group), details)
@@ -163,7 +165,7 @@ def _overview(path: str | None, group: list[Diagnostic]) -> str:
     return f"{place}: {', '.join(severities(group))} ({codes})"
 
 
-def _finding(diagnostic: Diagnostic, hinted: set[str], layout: Layout) -> Iterator[str]:
+def _finding(diagnostic: Diagnostic, hinted: set[str], layout: TextLayout) -> Iterator[str]:
     yield _headline(diagnostic, layout)
     yield from excerpt(diagnostic, _INDENT, layout.width)
     if diagnostic.evidence:
@@ -173,7 +175,7 @@ def _finding(diagnostic: Diagnostic, hinted: set[str], layout: Layout) -> Iterat
         yield from _hint(f"hint: {escape_text(diagnostic.hint)}", layout.width - len(_INDENT))
 
 
-def _headline(diagnostic: Diagnostic, layout: Layout) -> str:
+def _headline(diagnostic: Diagnostic, layout: TextLayout) -> str:
     place = ":".join(str(number) for number in diagnostic.range[:2] if number is not None)
     code = click.style(f"{diagnostic.code} {diagnostic.severity}", fg=_severity_color(diagnostic.severity))
     engine = f" [{diagnostic.engine}]" if layout.detail is Detail.VERBOSE and diagnostic.engine else ""
@@ -197,9 +199,10 @@ def evidence(diagnostic: Diagnostic) -> str:
     return f"Python {diagnostic.target} says: {diagnostic.evidence}" if diagnostic.evidence else ""
 
 
-def _unproven(report: CheckReport, most: int | None) -> Iterator[str]:
+def _unproven(report: CheckReport, layout: TextLayout) -> Iterator[str]:
+    most = layout.lines
     groups: dict[tuple[object, ...], list[Unproven]] = {}
-    for item in (_as_shown(report, item) for item in report.unproven):
+    for item in (_as_shown(layout, item) for item in report.unproven):
         # a lost engine gives every file that it had not compiled the same reason
         groups.setdefault((item.reason, item.target) if most is not None else (item,), []).append(item)
     lines = [line for group in groups.values() for line in _group_lines(group)]
@@ -209,8 +212,8 @@ def _unproven(report: CheckReport, most: int | None) -> Iterator[str]:
         yield f"… and {len(lines) - len(shown_ones)} more unproven; --all shows them"
 
 
-def _as_shown(report: CheckReport, item: Unproven) -> Unproven:
-    return item if item.path is None else item._replace(path=shown_path(report, item.path))
+def _as_shown(layout: TextLayout, item: Unproven) -> Unproven:
+    return item if item.path is None else item._replace(path=shown_path(layout, item.path))
 
 
 def _group_lines(group: list[Unproven]) -> list[str]:

@@ -6,13 +6,13 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildguard.cli.render.layout import Layout
+from buildguard.cli.render.layout import TextLayout
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
     from buildguard.check.result import CheckReport
 
-_PLAIN = Layout()
+_PLAIN = TextLayout()
 _RENDERERS = {
     "text": "check_text",
     "concise": "concise",
@@ -26,7 +26,7 @@ _LAID_OUT = frozenset({"text", "concise"})
 FORMATS = tuple(_RENDERERS)
 
 
-def render(report: CheckReport, form: str, layout: Layout = _PLAIN) -> str:
+def render(report: CheckReport, form: str, layout: TextLayout = _PLAIN) -> str:
     """A result in one of FORMATS; only texts for people are laid out."""
     module = importlib.import_module(f"buildguard.cli.render.{_RENDERERS[form]}")
     text: str = module.render(report, layout) if form in _LAID_OUT else module.render(report)

@@ -14,11 +14,16 @@ class Detail(StrEnum):
     VERBOSE = "verbose"
 
 
-class Layout(NamedTuple):
-    """`lines` is the height of the screen, None for everything; `width` its columns, 0 if nothing is folded."""
+class TextLayout(NamedTuple):
+    """`lines` is the height of the screen, None for everything; `width` its columns, 0 if nothing is folded.
+
+    `root` is the folder that the report's paths are relative to, `folder` the one in which the command runs; absolute.
+    """
 
     color: bool = False
     lines: int | None = None
     width: int = 0
     detail: Detail = Detail.NORMAL
     statistics: bool = False
+    root: str = ""
+    folder: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from buildguard.cli.render.concise import render
-from buildguard.cli.render.layout import Detail, Layout
+from buildguard.cli.render.layout import Detail, TextLayout
 from buildguard.diagnostic import Severity, Unproven
 from tests.cli.render.records import finding, report
 
@@ -15,8 +15,8 @@ def test_a_finding_is_path_line_column_code_and_message() -> None:
             finding("b.py", "BG105", severity=Severity.WARNING),
             finding(None, "BG403", severity=Severity.WARNING, message="works here, breaks there"),
             unproven=(Unproven("c.py", "3.11", "not readable"), Unproven(None, None, "no engine")),
-        )._replace(root=".."),
-        Layout(),
+        ),
+        TextLayout(root="/work", folder="/work/app"),
     ).splitlines()
 
     assert lines == [
@@ -32,9 +32,9 @@ def test_a_finding_is_path_line_column_code_and_message() -> None:
 def test_two_hundred_findings_are_two_hundred_lines() -> None:
     many = report(*(finding(line=number) for number in range(1, 201)))
 
-    assert len(render(many, Layout(lines=24, detail=Detail.QUIET)).splitlines()) == 200
+    assert len(render(many, TextLayout(lines=24, detail=Detail.QUIET)).splitlines()) == 200
 
 
 def test_quiet_and_clean_is_empty() -> None:
-    assert render(report(), Layout(detail=Detail.QUIET)) == ""
-    assert render(report(), Layout(statistics=True)).splitlines() == ["clean: 9 files compiled, 0.2 s"]
+    assert render(report(), TextLayout(detail=Detail.QUIET)) == ""
+    assert render(report(), TextLayout(statistics=True)).splitlines() == ["clean: 9 files compiled, 0.2 s"]
