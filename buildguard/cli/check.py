@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from buildguard.cli.help import examples
 from buildguard.cli.options import in_google
 from buildguard.cli.output import Destination, deliver_all, destinations, protect_log
 from buildguard.cli.render.formats import FORMATS, render
@@ -37,7 +38,7 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
             "outputs",
             multiple=True,
             metavar="[FORMAT=]FILE",
-            help="Write the result to a file; as FORMAT=FILE it may be repeated, and - is stdout.",
+            help="Write the result to a file; FORMAT=FILE may be repeated, and - is stdout.",
         ),
         click.option(
             "--all", "everything", is_flag=True, help="Show every finding on a terminal, not just a screenful."
@@ -58,7 +59,9 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command()
+@click.command(
+    epilog=examples("buildguard check", "buildguard check --staged --target 3.11"),
+)
 @click.argument("paths", nargs=-1, metavar="[PATHS… | STAGE]")
 @click.option("--staged", is_flag=True, help="Check the index: the given files, or all staged changes.")
 @click.option("--target", "targets", multiple=True, metavar="3.11", help="Compile for this Python; may be repeated.")
@@ -88,7 +91,7 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
     metavar="PATH",
     help="Check this file with the content of stdin, as editors do: check --stdin-filename app/x.py -",
 )
-@in_google
+@in_google("Cloud Build")
 @click.option("--verify-download", is_flag=True, help="Read back what was uploaded, and hash it.")
 def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | None, **options: Any) -> None:
     """Compile every source file under the Python that will run it.

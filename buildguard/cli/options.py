@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import click
 
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-def in_google(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of every command that reaches Google."""
-    project = click.option("--project", default="", metavar="ID", help="The Google Cloud project.")
-    return project(click.option("--region", default="", metavar="NAME", help="Cloud Build's region.")(command))
+
+def in_google(whose: str) -> Decorator:
+    """The options of a command that reaches Google; `whose` region it is."""
+    project = click.option("--project", default="", metavar="ID", help="Use this Google Cloud project.")
+    region = click.option("--region", default="", metavar="NAME", help=f"Use this region of {whose}.")
+    return lambda command: project(region(command))
+
+
+def format_option(*names: str) -> Decorator:
+    """The formats of a result; the first is the default."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(names),
+        default=names[0],
+        show_default=True,
+        help="Print the result in this format.",
+    )
+
+
+output_option: Decorator = click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the result to a file instead of stdout.",
+)
