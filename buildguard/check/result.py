@@ -66,7 +66,8 @@ class ImageReport(NamedTuple):
 class CheckReport(NamedTuple):
     """The whole result; `root` is relative to the folder where the command ran, `seconds` is wall time.
 
-    `chain` is how the bytes came to where an engine compiled them, where stages were compared.
+    `chain` is how the bytes came to where an engine compiled them, where stages were compared. `baseline` is the file
+    that the configuration names.
     """
 
     root: str
@@ -79,6 +80,7 @@ class CheckReport(NamedTuple):
     strict: bool = False
     image: ImageReport | None = None
     chain: Chain | None = None
+    baseline: str = ""
 
     @property
     def errors(self) -> int:

@@ -91,6 +91,8 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
     metavar="PATH",
     help="Check this file with the content of stdin, as editors do: check --stdin-filename app/x.py -",
 )
+@click.option("--baseline", default="", metavar="FILE", help="Leave out the known findings of this baseline.")
+@click.option("--write-baseline", is_flag=True, help="Write today's findings to the baseline, and leave them out.")
 @in_google("Cloud Build")
 @click.option("--verify-download", is_flag=True, help="Read back what was uploaded, and hash it.")
 def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | None, **options: Any) -> None:
@@ -101,7 +103,8 @@ def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | Non
     """
     asked, print_report = _printer(options)
     _refuse_stdin(paths, stdin_filename, asked)
-    report = _run(paths, jobs or 0, asked, stdin_filename)
+    named, write = asked.pop("baseline"), asked.pop("write_baseline")
+    report = _without_known(_run(paths, jobs or 0, asked, stdin_filename), named, write=write)
     print_report(report)
     sys.exit(report.exit_code)
 
@@ -195,6 +198,24 @@ def _run(paths: tuple[str, ...], jobs: int, asked: dict[str, Any], unsaved: str 
             return _examine(request, place or paths[0], progress)
         except UnprovenError as error:
             return _nothing_proven(error, strict=request.strict)
+
+
+def _without_known(report: CheckReport, named: str, *, write: bool) -> CheckReport:
+    """The report without the findings of its baseline, which is written first if that is asked for."""
+    if not (named or report.baseline or write):
+        return report
+    from buildguard.check import baseline
+    from buildguard.cli.render.formats import write as write_file
+    from buildguard.stages.filesystem import read_file
+
+    name = named or report.baseline or baseline.DEFAULT_FILE
+    file = Path.cwd() / (name if named else Path(report.root) / name)
+    if write:
+        write_file(baseline.to_text(report), file)
+    data = read_file(os.fsencode(file))
+    if not isinstance(data, bytes):
+        raise UsageError(f"baseline {name}: {data.reason}", hint="buildguard check --write-baseline")
+    return baseline.apply(report, baseline.parse(data, name), name)
 
 
 def _examine(request: CheckRequest, place: WorkScope | UnprovenError | str, progress: Progress) -> CheckReport:

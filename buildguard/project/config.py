@@ -76,6 +76,7 @@ class Config(NamedTuple):
     image_root: str = ""
     cloud: CloudTable = CloudTable()
     deploy: DeployTable = DeployTable()
+    baseline: str = ""
 
 
 # Every key there is, with the type of its value; tables that later commands read are checked here too,
@@ -91,6 +92,7 @@ KEYS: dict[str, dict[str, type]] = {
         "select": list,
         "ignore": list,
         "per-file-ignores": dict,
+        "baseline": str,
         "service": list,
         "cloud": dict,
         "deploy": dict,
@@ -173,6 +175,7 @@ def _parse_config(table: Any, place: _ConfigFile) -> Config:
         select=_strings(table, "select", place),
         ignore=_strings(table, "ignore", place),
         per_file_ignores=tuple((pattern, _strings(ignores, pattern, place)) for pattern in ignores),
+        baseline=_inside_root(table, "baseline", place),
         services=tuple(_parse_service(service, place) for service in services),
         build_file=table.get("cloud", {}).get("config", ""),
         substitutions=tuple((key, str(value)) for key, value in substitutions.items()),
@@ -232,6 +235,14 @@ def _check(table: Any, name: str, place: _ConfigFile) -> None:
             continue
         if not isinstance(value, known[key]):
             raise place.wrong(key, f"'{key}' must be {WORDS[known[key]]}")
+
+
+def _inside_root(table: Mapping[str, Any], key: str, place: _ConfigFile) -> str:
+    """A path below the root, whatever a repository writes."""
+    value: str = table.get(key, "")
+    if value.startswith("/") or ".." in value.split("/"):
+        raise place.wrong(key, f"'{key}' must be a path below the folder of {place.file}")
+    return value
 
 
 def _strings(table: Mapping[str, Any], key: str, place: _ConfigFile) -> tuple[str, ...]:

@@ -74,6 +74,28 @@ def test_statistics_and_quiet_keep_the_exit_code(project: Callable[..., Project]
     assert made.run("check", "-q", "app/b.py").out == ""
 
 
+def test_a_baseline_leaves_out_what_was_known(project: Callable[..., Project]) -> None:
+    nested = "x = f\"{f'{1}'}\"\n"
+    made = project({**_FILES, "app/a.py": nested, "buildguard.toml": 'baseline = "known.json"\n'})
+    options = ("check", "--strict", "--format", "concise", "--select", "BG205")
+
+    assert made.run(*options).code == 2
+    assert made.run(*options, "--write-baseline").code == 0
+    assert made.run(*options).code == 0
+    made.write({"app/b.py": nested, "app/c.py": BROKEN_BEFORE_312})
+    after = made.run(*options)
+    assert after.code == 1
+    assert [line.split(":")[0] for line in after.out.splitlines()[:2]] == ["app/b.py", "app/c.py"]
+
+
+@pytest.mark.parametrize("path", ["../known.json", "/etc/passwd", "a/../../b"])
+def test_a_repository_cannot_name_a_baseline_elsewhere(project: Callable[..., Project], path: str) -> None:
+    result = project({**_FILES, "buildguard.toml": f'baseline = "{path}"\n'}).run("check")
+
+    assert (result.code, result.out) == (2, "")
+    assert "buildguard.toml:1" in result.err
+
+
 def test_colors_only_where_they_are_asked_for(project: Callable[..., Project]) -> None:
     made = project(_FILES)
 
