@@ -93,6 +93,8 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--baseline", default="", metavar="FILE", help="Leave out the known findings of this baseline.")
 @click.option("--write-baseline", is_flag=True, help="Write today's findings to the baseline, and leave them out.")
+@click.option("--config", default="", metavar="FILE", help="Read the configuration from this file alone.")
+@click.option("--isolated", is_flag=True, help="Ignore every configuration file.")
 @in_google("Cloud Build")
 @click.option("--verify-download", is_flag=True, help="Read back what was uploaded, and hash it.")
 def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | None, **options: Any) -> None:
@@ -102,6 +104,7 @@ def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | Non
     run for it.
     """
     asked, print_report = _printer(options)
+    _refuse_configuration(paths, asked)
     _refuse_stdin(paths, stdin_filename, asked)
     named, write = asked.pop("baseline"), asked.pop("write_baseline")
     report = _without_known(_run(paths, jobs or 0, asked, stdin_filename), named, write=write)
@@ -142,6 +145,17 @@ def _layout(output: dict[str, Any], to: Destination) -> TextLayout:
         detail=detail,
         statistics=output["statistics"],
     )
+
+
+def _refuse_configuration(paths: tuple[str, ...], asked: dict[str, Any]) -> None:
+    """Raise UsageError for two sources of configuration, and for a stage that reads its own."""
+    given = "--config" if asked["config"] else "--isolated" if asked["isolated"] else ""
+    if asked["config"] and asked["isolated"]:
+        raise UsageError("--config and --isolated cannot be combined")
+    if given and paths and paths[0].startswith("image:"):
+        raise UsageError(
+            f"{given} cannot be combined with image:", hint="the project's configuration locates its files"
+        )
 
 
 def _refuse_stdin(paths: tuple[str, ...], name: str | None, asked: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from buildguard.diagnostic import display_path
@@ -137,6 +138,19 @@ def read(files: Mapping[bytes, bytes]) -> Config:
         if table is not None:
             return _parse_config(table, _ConfigFile(file, data))
     return Config()
+
+
+def read_file(path: Path, name: str) -> Config:
+    """The configuration in a file that a person named; raises UsageError if there is none in it."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"--config {name}: {error.strerror}", hint="name a TOML file, or pass --isolated") from error
+    content = toml.read(data, name)
+    table = content.get("tool", {}).get("buildguard") if path.name == "pyproject.toml" else content
+    if table is None:
+        raise UsageError(f"--config {name}: no [tool.buildguard] in it", hint="add the table, or pass --isolated")
+    return _parse_config(table, _ConfigFile(name, data))
 
 
 class _ConfigFile(NamedTuple):

@@ -26,6 +26,8 @@ class CheckRequest(NamedTuple):
     project: str = ""
     region: str = ""
     verify_download: bool = False
+    config: str = ""
+    isolated: bool = False
 
 
 def may_pull(request: CheckRequest) -> bool:

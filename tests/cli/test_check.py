@@ -141,3 +141,34 @@ def test_stdin_that_makes_no_sense_is_refused(project: Callable[..., Project], a
     result = project(_FILES).run("check", *arguments)
 
     assert (result.code, result.out) == (2, "")
+
+
+def test_another_configuration_or_none(project: Callable[..., Project]) -> None:
+    made = project({**_FILES, "buildguard.toml": 'exclude = ["app/a.py"]\n', "ci.toml": 'exclude = ["app/b.py"]\n'})
+
+    assert made.check().code == 0
+    isolated, other = made.check("--isolated"), made.check("--config", "ci.toml")
+    assert (isolated.code, isolated.json["summary"]["files"]) == (1, 2)
+    assert (other.code, other.json["summary"]["files"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--config", "missing.toml"), "--config missing.toml"),
+        (("--config", "app/b.py"), "app/b.py"),
+        (("--config", "pyproject.toml"), "no [tool.buildguard] in it"),
+        (("--config", "typo.toml"), "typo.toml:1: unknown key 'exlude'"),
+        (("--config", "ci.toml", "--isolated"), "cannot be combined"),
+        (("--isolated", "image:web"), "cannot be combined with image:"),
+    ],
+)
+def test_a_configuration_that_cannot_be_read_is_refused(
+    project: Callable[..., Project], arguments: tuple[str, ...], words: str
+) -> None:
+    made = project({**_FILES, "pyproject.toml": "[project]\nname = 'x'\n", "typo.toml": "exlude = []\n", "ci.toml": ""})
+
+    result = made.run("check", *arguments)
+
+    assert (result.code, result.out) == (2, "")
+    assert words in result.err
