@@ -141,7 +141,7 @@ def read(files: Mapping[bytes, bytes]) -> Config:
 
 
 def read_file(path: Path, name: str) -> Config:
-    """The configuration in a file that a person named; raises UsageError if there is none in it."""
+    """The configuration in a file that a person named; raises UsageError if it has none."""
     try:
         data = path.read_bytes()
     except OSError as error:
