@@ -48,6 +48,7 @@ CODES = {
     "BG503": "the revision does not become ready",
     "BG504": "a verify command failed, or ran nothing",
 }
+DOCUMENTATION_URL = ""  # unset until there is a release: no result links to a page that does not exist
 # The f-string rules that name what the compiler refuses.
 RULE_ERRORS = frozenset({"BG201", "BG202", "BG203", "BG204", "BG206", "BG207"})
 _UNSILENCEABLE = ("BG1", "BG3")
@@ -59,6 +60,12 @@ def page(code: str) -> str:
     if name not in CODES:
         raise UsageError(f"there is no code '{code}'", hint=f"codes: {', '.join(CODES)}")
     return (Path(__file__).with_name("pages") / f"{name}.md").read_text("utf-8")
+
+
+def meaning(code: str) -> str:
+    """The first section of a code's page, as one paragraph of plain text."""
+    section = page(code).split("## What it means", 1)[1].split("\n## ", 1)[0].strip()
+    return " ".join(section.split("\n\n", 1)[0].split())
 
 
 def can_be_silenced(code: str) -> bool:

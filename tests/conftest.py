@@ -200,6 +200,19 @@ class Project:
         )
         return Result(done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode())
 
+    def pipe(self, stdin: bytes, *args: str, cwd: Path | None = None) -> Result:
+        """The same with something on stdin."""
+        done = subprocess.run(
+            [self.executable, *args],
+            cwd=cwd or self.path,
+            env={**os.environ, **self.env},
+            input=stdin,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode())
+
     def check(self, *args: str, cwd: Path | None = None) -> Result:
         """`buildguard check --format json`."""
         return self.run("check", "--format", "json", *args, cwd=cwd)

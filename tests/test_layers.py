@@ -131,7 +131,7 @@ def test_remote_programs_compile_on_the_oldest_target() -> None:
 
 @pytest.mark.parametrize("file", _SOURCES, ids=_name)
 def test_only_the_command_line_renders(file: Path) -> None:
-    if _name(file).startswith("cli/"):
+    if _name(file).startswith("cli/") or _name(file) == "__main__.py":  # the entry point hands over to the command line
         return
 
     assert not [found for found in _imports(file) if found.module.startswith("buildguard.cli")]

@@ -49,7 +49,7 @@ class Job(NamedTuple):
 
 def prepare(request: CheckRequest, place: WorkScope) -> Job:
     """Read the configuration, choose the sources and find their targets; raises UsageError and UnprovenError."""
-    config = configs.read(config_files(place.stage))
+    config = _configuration(request, place)
     chosen_filters, notes = filters_of(request, config)
     scope = (_staged(place) or None) if request.staged else place.paths
     chosen = _sources(request, place, config, scope)
@@ -58,6 +58,15 @@ def prepare(request: CheckRequest, place: WorkScope) -> Job:
     if chosen.sources:
         targets = _targets(request, place, config, chosen, notes)
     return Job(request, place, config, chosen_filters, chosen, targets, cache_of(request), notes, scope)
+
+
+def _configuration(request: CheckRequest, place: WorkScope) -> Config:
+    """The configuration of the root, unless the command line names another file or none."""
+    if request.isolated:
+        return Config()
+    if request.config:
+        return configs.read_file(request.cwd / request.config, request.config)
+    return configs.read(config_files(place.stage))
 
 
 def filters_of(request: CheckRequest, config: Config) -> tuple[Filters, list[str]]:

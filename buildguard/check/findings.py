@@ -92,10 +92,12 @@ def _rejection(data: bytes, rejected: Rejection, minor: int) -> Finding:
             where,
             f"the compiler gives up on this file: {message}",
             hint,
-            source_text.excerpt_of(data, where.line),
+            source_text.excerpt_of(data, where.line, where.column),
         )
     message = f"{rejected.kind}: {rejected.message}".rstrip(": ")
-    return Finding("BG101", where, message, _hint(rejected, minor), source_text.excerpt_of(data, where.line))
+    return Finding(
+        "BG101", where, message, _hint(rejected, minor), source_text.excerpt_of(data, where.line, where.column)
+    )
 
 
 def _hint(rejected: Rejection, minor: int) -> str:
@@ -110,7 +112,7 @@ def _hint(rejected: Rejection, minor: int) -> str:
 def _code_points(data: bytes, where: Range, *, in_parser: bool) -> Range:
     """Columns in code points: the parser counts them so, later passes count bytes of UTF-8."""
     column, end = where.column, where.end_column
-    line = source_text.excerpt_of(data, where.line)
+    line = source_text.excerpt_of(data, where.line, max(column or 0, end or 0))
     if not in_parser and not line.isascii():
         column, end = _from_bytes(line, column), _from_bytes(line, end) if where.end_line == where.line else end
     if where.end_line is None or end is None or column is None or (where.end_line, end) <= (where.line or 0, column):

@@ -66,7 +66,8 @@ class ImageReport(NamedTuple):
 class CheckReport(NamedTuple):
     """The whole result; `root` is relative to the folder where the command ran, `seconds` is wall time.
 
-    `chain` is how the bytes came to where an engine compiled them, where stages were compared.
+    `chain` is how the bytes came to where an engine compiled them, where stages were compared. `baseline` is the file
+    that the configuration names.
     """
 
     root: str
@@ -79,6 +80,7 @@ class CheckReport(NamedTuple):
     strict: bool = False
     image: ImageReport | None = None
     chain: Chain | None = None
+    baseline: str = ""
 
     @property
     def errors(self) -> int:
@@ -97,6 +99,18 @@ class CheckReport(NamedTuple):
         if self.errors or (self.strict and self.warnings) or (installed is not None and installed.rejected):
             return 1
         return 3 if self.unproven or (installed is not None and installed.unproven) else 0
+
+    @property
+    def reported(self) -> tuple[Diagnostic, ...]:
+        """Every finding that counts: with `--strict`, those in an image's installed packages too."""
+        installed = self.image.dependencies.rejected if self.image is not None and self.strict else ()
+        return (*self.diagnostics, *installed)
+
+    @property
+    def reported_unproven(self) -> tuple[Unproven, ...]:
+        """Everything unproven that counts, as above."""
+        installed = self.image.dependencies.unproven if self.image is not None and self.strict else ()
+        return (*self.unproven, *installed)
 
     @property
     def rejected_files(self) -> list[str]:

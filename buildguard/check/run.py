@@ -68,6 +68,7 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
         seconds=round(time.monotonic() - started, 3),
         strict=request.strict,
         chain=seen.chain,
+        baseline=job.config.baseline,
     )
 
 

@@ -64,7 +64,7 @@ def refused_as_script(data: bytes) -> Finding | None:
         where,
         "imported it compiles, run as a script Python refuses it: a byte in a comment is not UTF-8",
         hint=_TO_UTF8,
-        excerpt=excerpt_of(data, where.line),
+        excerpt=excerpt_of(data, where.line, where.column),
     )
 
 
@@ -126,7 +126,7 @@ def _cookie_findings(data: bytes, coding: SourceEncoding) -> list[Finding]:
     if hides_code(name):
         message = f"the coding cookie {name} turns what reads as a comment or text into other code"
         hint = "save the file as UTF-8 without a cookie"
-        return [Finding("BG106", where, message, hint, excerpt_of(data, where.line))]
+        return [Finding("BG106", where, message, hint, excerpt_of(data, where.line, where.column))]
     return _decoded_findings(data, name, where, misread=codec.name not in {"ascii", "utf-8"})
 
 
@@ -161,7 +161,9 @@ def _merge_markers(data: bytes) -> list[Finding]:
         return []
     where = _place(data, match.start())
     message = "an unresolved merge conflict"
-    return [Finding("BG106", where, message, "resolve the conflict and commit", excerpt_of(data, where.line))]
+    return [
+        Finding("BG106", where, message, "resolve the conflict and commit", excerpt_of(data, where.line, where.column))
+    ]
 
 
 def _in_string(data: bytes, at: int) -> bool:
@@ -184,11 +186,11 @@ def _nul(data: bytes) -> Finding:
 
 
 def _undecodable_finding(data: bytes, where: Range, message: str, hint: str) -> Finding:
-    return Finding("BG102", where, message, hint, excerpt_of(data, where.line))
+    return Finding("BG102", where, message, hint, excerpt_of(data, where.line, where.column))
 
 
 def _misleading_finding(data: bytes, where: Range, message: str, hint: str = "remove it") -> Finding:
-    return Finding("BG106", where, message, hint, excerpt_of(data, where.line), Severity.WARNING)
+    return Finding("BG106", where, message, hint, excerpt_of(data, where.line, where.column), Severity.WARNING)
 
 
 def _place(data: bytes, offset: int) -> Range:

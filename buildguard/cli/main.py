@@ -8,110 +8,41 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from buildguard import __version__
+from buildguard.cli.check import check
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
-from buildguard.cli.render.formats import FORMATS
+from buildguard.cli.help import GroupedCommands, examples
+from buildguard.cli.options import format_option, in_google, output_option
+from buildguard.cli.output import deliver, stdout_file
+from buildguard.cli.terminal import wants_color
 from buildguard.errors import UnprovenError
 from buildguard.system import programs
 
-if TYPE_CHECKING:
-    from buildguard.check.result import CheckReport
-    from buildguard.cli.render.progress import Progress
-    from buildguard.locate import WorkScope
-    from buildguard.project.request import CheckRequest
 
-_FEWEST_LINES, _LINES_WITHOUT_TERMINAL, _REST_OF_SCREEN = 12, 40, 8
-
-
-def _in_google(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of every command that reaches Google."""
-    project = click.option("--project", default="", metavar="ID", help="The Google Cloud project.")
-    return project(click.option("--region", default="", metavar="NAME", help="Cloud Build's region.")(command))
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=GroupedCommands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples("buildguard check", "buildguard diff commit:HEAD dir:. tar:src.tgz"),
+)
 @click.version_option(__version__, prog_name="buildguard", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Tell whether the committed source is what will run, and whether the Python that runs it accepts it."""
+    """Check that the committed source is what will run, and that the Python that runs it accepts it."""
 
 
-@cli.command()
-@click.argument("paths", nargs=-1, metavar="[PATHS… | STAGE]")
-@click.option("--staged", is_flag=True, help="Judge the index: the files given, or all staged changes.")
-@click.option("--target", "targets", multiple=True, metavar="3.11", help="Compile for this Python; may be repeated.")
-@click.option("--engine", default="auto", metavar="NAME[,NAME…]", help="auto, interpreter, container, cloud or static.")
-@click.option("--image", default="", metavar="REF", help="The image whose interpreter compiles.")
-@click.option("--service", default="", metavar="NAME", help="Only this one of several Dockerfiles or services.")
-@click.option("--proof", type=click.Choice(["image", "compiled", "predicted"]), default="compiled", show_default=True)
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
-@click.option("--no-cache", "use_cache", flag_value=False, default=True, help="Judge every file anew.")
-@click.option(
-    "--jobs", type=click.IntRange(min=1), default=None, metavar="N", help="Processes; all cores unless given."
-)
-@click.option("--select", multiple=True, metavar="CODE", help="Report only these codes, or beginnings of codes.")
-@click.option("--ignore", multiple=True, metavar="CODE", help="Leave these codes out.")
-@click.option("--diff-base", default="", metavar="REV", help="Report only findings in files changed since REV.")
-@click.option("--strict", is_flag=True, help="Warnings are findings.")
-@click.option("--all", "everything", is_flag=True, help="Show every finding, not just a screenful.")
-@_in_google
-@click.option("--verify-download", is_flag=True, help="Read back what was uploaded, and hash it.")
-def check(
-    *, paths: tuple[str, ...], form: str, output: Path | None, everything: bool, jobs: int | None, **asked: Any
-) -> None:
-    """Compile every source file under the Python that will run it.
-
-    STAGE is index:, commit:REV, tar:FILE, gs://bucket/object or image:REF[:/root]; nothing is checked out, extracted or
-    run for it.
-    """
-    from buildguard.locate import locate
-
-    inside = len(paths) == 1 and paths[0].startswith("image:")
-    place: WorkScope | UnprovenError | None = None
-    try:
-        # first, so that git lists the files while the rest is being imported
-        place = None if inside else locate(Path.cwd(), paths, staged=asked["staged"])
-    except UnprovenError as error:
-        place = error
-
-    from buildguard.cli.render.progress import Progress
-    from buildguard.project.proof_grade import ProofGrade
-    from buildguard.project.request import CheckRequest
-
-    request = CheckRequest(cwd=Path.cwd(), jobs=jobs or 0, **{**asked, "proof": ProofGrade(asked["proof"])})
-    with Progress() as progress:
-        try:
-            report = _judged(request, place or paths[0], progress)
-        except UnprovenError as error:
-            report = _nothing_proven(error, strict=request.strict)
-    _give(report, form, output, lines=None if everything or output else _screen())
-    sys.exit(report.exit_code)
+cli.add_command(check)
 
 
-def _judged(request: CheckRequest, place: WorkScope | UnprovenError | str, progress: Progress) -> CheckReport:
-    """What there is to say of a place, or of an image."""
-    if isinstance(place, UnprovenError):
-        raise place
-    if isinstance(place, str):
-        from buildguard.check.image import check_image
-
-        return check_image(request, place, progress)
-    from buildguard.check.run import check as command
-
-    return command(request, place, progress)
-
-
-@cli.command()
+@cli.command(epilog=examples("buildguard fix", "buildguard fix --diff app"))
 @click.argument("paths", nargs=-1, metavar="[PATHS…]")
 @click.option("--target", "targets", multiple=True, metavar="3.11", help="Repair for this Python; may be repeated.")
-@click.option("--check", "only_check", is_flag=True, help="Tell what there is to do, and write nothing.")
+@click.option("--check", "only_check", is_flag=True, help="Report what would be repaired, and write nothing.")
 @click.option("--diff", is_flag=True, help="Print the repair as a patch, and write nothing.")
 def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, diff: bool) -> None:
-    """Rewrite the f-strings that the target refuses so that every Python accepts them; each repair is proven first."""
+    """Rewrite the f-strings that the target rejects so that every Python accepts them; each repair is proven first."""
     from buildguard.locate import locate
 
     place = locate(Path.cwd(), paths)
@@ -130,13 +61,15 @@ def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, d
     sys.exit(report.exit_code)
 
 
-@cli.command()
+@cli.command(
+    epilog=examples("buildguard manifest --output SHA256SUMS", "buildguard manifest commit:HEAD --format json")
+)
 @click.argument("stage", default="dir:.", metavar="[STAGE]")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
-@_in_google
+@format_option("text", "json")
+@output_option
+@in_google("Cloud Build")
 def manifest(*, stage: str, form: str, output: Path | None, project: str, region: str) -> None:
-    """Hash every file of a stage: text is SHA256SUMS for `sha256sum -c`, json has modes, links and the root digest too.
+    """Hash every file of a stage, as SHA256SUMS for `sha256sum -c` or as JSON with modes, links and the root digest.
 
     STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), gs://bucket/object[#generation], build:ID,
     image:REF[:/root] or manifest:FILE.
@@ -145,24 +78,26 @@ def manifest(*, stage: str, form: str, output: Path | None, project: str, region
     from buildguard.compare.open_stage import CloudLocation
 
     where = CloudLocation(project, region)
-    listed = command(Path.cwd(), stage, brief=form == "text", out=output or _behind_stdout(), where=where)
+    listed = command(Path.cwd(), stage, brief=form == "text", out=output or stdout_file(), where=where)
 
     from buildguard.cli.render.manifest import as_json, beside
 
     if form == "text":
         for line in beside(listed):
             click.echo(line, err=True)
-    _deliver(as_json(listed) if form == "json" else listed.snapshot.manifest.sums(), output)
+    deliver(as_json(listed) if form == "json" else listed.snapshot.manifest.sums(), output)
     sys.exit(listed.exit_code)
 
 
-@cli.command()
+@cli.command(
+    epilog=examples("buildguard diff commit:HEAD dir:.", "buildguard diff commit:HEAD tar:src.tgz image:web:/app")
+)
 @click.argument("stages", nargs=-1, required=True, metavar="STAGE STAGE [STAGE…]")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
-@click.option("--strict", is_flag=True, help="What was asked for, and what git does not record, are findings too.")
-@click.option("--all", "everything", is_flag=True, help="Show every difference, not just a screenful.")
-@_in_google
+@format_option("text", "json")
+@output_option
+@click.option("--strict", is_flag=True, help="Treat expected differences, and what git does not record, as findings.")
+@click.option("--all", "everything", is_flag=True, help="Show every difference on a terminal, not just a screenful.")
+@in_google("Cloud Build")
 def diff(
     *,
     stages: tuple[str, ...],
@@ -173,7 +108,7 @@ def diff(
     project: str,
     region: str,
 ) -> None:
-    """Compare stages hop by hop: name the first hop where bytes changed, and why, or prove that none did.
+    """Compare stages hop by hop, and report the first hop where bytes changed and the cause.
 
     STAGE is commit:REV, index:, dir:PATH, tar:FILE (tar, tgz, zip), gs://bucket/object[#generation], build:ID,
     image:REF[:/root] or manifest:FILE.
@@ -183,26 +118,37 @@ def diff(
     from buildguard.compare.open_stage import CloudLocation
 
     result = command(Path.cwd(), stages, strict=strict, where=CloudLocation(project, region))
-    text = chain_json(result) if form == "json" else chain_text(result, most=not everything and output is None)
-    if form == "text" and (output is not None or not sys.stdout.isatty() or os.environ.get("NO_COLOR")):
+    text = (
+        chain_json(result)
+        if form == "json"
+        else chain_text(result, most=not everything and output is None and sys.stdout.isatty())
+    )
+    if form == "text" and not wants_color(to_file=output is not None):
         text = click.unstyle(text)
-    _deliver(text, output)
+    deliver(text, output)
     sys.exit(result.chain.exit_code)
 
 
-@cli.command()
-@click.option(
-    "--build", default="", metavar="ID", help="This build in Cloud Build: how it ended, its log, its workspace."
+@cli.command(
+    epilog=examples("buildguard diagnose --log build.log", "gcloud builds log ID | buildguard diagnose --log -")
 )
-@click.option("--log", "log", metavar="FILE|-", help="What the build or the service said; - reads it from stdin.")
-@click.option("--image", default="", metavar="REF", help="This image: its files, and its own Python.")
-@click.option("--revision", default="", metavar="NAME", help="This revision in Cloud Run: what it says, and its image.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page to show, too.")
-@_in_google
+@click.option(
+    "--build", default="", metavar="ID", help="Read this build in Cloud Build: its status, its log and its workspace."
+)
+@click.option("--log", "log", metavar="FILE|-", help="Read the log of the build or the service; - is stdin.")
+@click.option("--image", default="", metavar="REF", help="Read this image: its files and its Python.")
+@click.option(
+    "--revision",
+    default="",
+    metavar="NAME",
+    help="Read this revision in Cloud Run: its conditions, its log and its image.",
+)
+@format_option("text", "json", "markdown")
+@output_option
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML page as well.")
+@in_google("Cloud Build and Cloud Run")
 def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | None, **asked: str) -> None:
-    """Say why a build or a service failed: from its log, this repository, and whatever else is named."""
+    """Find out why a build or a service failed, from its log and this repository."""
     from buildguard.diagnose.evidence import DiagnoseOptions
     from buildguard.diagnose.run import examine
 
@@ -211,30 +157,32 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     if html is not None:
         from buildguard.cli.render.html import page
 
-        _deliver(page(examined), html)
+        deliver(page(examined), html)
 
     from buildguard.cli.render.diagnosis import RENDERINGS
 
     text = RENDERINGS[form](diagnosis)
-    if form == "text" and (output is not None or not sys.stdout.isatty() or os.environ.get("NO_COLOR")):
+    if form == "text" and not wants_color(to_file=output is not None):
         text = click.unstyle(text)
-    _deliver(text, output)
+    deliver(text, output)
     sys.exit(diagnosis.exit_code)
 
 
-@cli.command()
+@cli.command(epilog=examples("buildguard deploy --dry-run", "buildguard deploy --build-local --no-traffic"))
 @click.option("--build-local", is_flag=True, help="Build on this machine instead of in Cloud Build.")
-@click.option("--dry-run", is_flag=True, help="Show the plan, and what would be refused; change nothing.")
-@click.option("--yes", is_flag=True, help="No questions.")
-@click.option("--no-traffic", is_flag=True, help="Leave the new revision without traffic, under its tag.")
-@click.option("--fallback", type=click.Choice(["auto", "ask", "never"]), help="Build here when Cloud Build cannot.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--service", default="", metavar="NAME", help="The Cloud Run service.")
-@click.option("--allow-dirty", is_flag=True, help="Deploy the working tree's bytes of the committed files.")
-@click.option("--allow-unpushed", is_flag=True, help="Deploy a commit that is on no remote.")
-@_in_google
+@click.option("--dry-run", is_flag=True, help="Show the plan and what would be refused, and change nothing.")
+@click.option("--yes", is_flag=True, help="Deploy without asking for confirmation.")
+@click.option("--no-traffic", is_flag=True, help="Give the new revision no traffic, only its tag.")
+@click.option(
+    "--fallback", type=click.Choice(["auto", "ask", "never"]), help="Build on this machine if Cloud Build fails."
+)
+@format_option("text", "json")
+@click.option("--service", default="", metavar="NAME", help="Use this Cloud Run service.")
+@click.option("--allow-dirty", is_flag=True, help="Deploy the committed files as the working tree has them.")
+@click.option("--allow-unpushed", is_flag=True, help="Deploy a commit that no remote has.")
+@in_google("Cloud Build and Cloud Run")
 def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked: Any) -> None:
-    """Check, build, verify, ship, and prove what serves; with Cloud Build, or here."""
+    """Check, build, verify and deploy a commit, and prove which revision serves it."""
     from buildguard.cli.render.deploy import as_json, as_text
     from buildguard.cli.render.progress import Progress
     from buildguard.deploy.prepare import DeployRequest as Wanted
@@ -245,14 +193,19 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked
     with Progress() as progress:
         result = plan_deploy(request) if dry_run else command(request, progress, _asking(yes=yes))
     text = as_json(result) if form == "json" else as_text(result)
-    _deliver(text if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else click.unstyle(text), None)
+    deliver(text if wants_color() else click.unstyle(text), None)
     sys.exit(result.exit_code)
 
 
-@cli.command()
-@click.option("--revision", default="", metavar="NAME", help="This one; else the last that was proven to serve alone.")
-@click.option("--service", default="", metavar="NAME", help="The Cloud Run service.")
-@_in_google
+@cli.command(epilog=examples("buildguard rollback", "buildguard rollback --revision backend-00041-abc"))
+@click.option(
+    "--revision",
+    default="",
+    metavar="NAME",
+    help="Go back to this revision; the default is the last one proven to serve alone.",
+)
+@click.option("--service", default="", metavar="NAME", help="Use this Cloud Run service.")
+@in_google("Cloud Run")
 def rollback(*, revision: str, **asked: Any) -> None:
     """Send all traffic back to an earlier revision."""
     from buildguard.cli.render.deploy import rollback_text
@@ -262,21 +215,21 @@ def rollback(*, revision: str, **asked: Any) -> None:
 
     with Progress() as progress:
         result = command(Wanted(cwd=Path.cwd(), **asked), revision, progress)
-    _deliver(rollback_text(result), None)
+    deliver(rollback_text(result), None)
 
 
-@cli.command()
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--service", default="", metavar="NAME", help="Only this service.")
-@_in_google
+@cli.command(epilog=examples("buildguard history", "buildguard history --service backend --format json"))
+@format_option("text", "json")
+@click.option("--service", default="", metavar="NAME", help="Show only this service.")
+@in_google("Cloud Run")
 def history(*, form: str, **asked: Any) -> None:
-    """What deploys did: each attempt, how far it came, and why not further."""
+    """Show each deploy, how far it got, and why it stopped."""
     from buildguard.cli.render.deploy import history_json, history_text
     from buildguard.deploy.history import history as command
     from buildguard.deploy.prepare import DeployRequest as Wanted
 
     attempts = command(Wanted(cwd=Path.cwd(), **asked))
-    _deliver(history_json(attempts) if form == "json" else history_text(attempts), None)
+    deliver(history_json(attempts) if form == "json" else history_text(attempts), None)
 
 
 def _asking(*, yes: bool) -> Callable[[str], bool | None]:
@@ -294,40 +247,52 @@ def _asking(*, yes: bool) -> Callable[[str], bool | None]:
     return ask
 
 
-@cli.command(hidden=True, context_settings={"ignore_unknown_options": True})
-@click.option(
-    "--fault", "faults", multiple=True, metavar="NAME[=VALUE]", help="Something to do wrong; may be repeated."
+@cli.command(
+    hidden=True,
+    epilog=examples("buildguard emulator", "buildguard emulator --fault http-503=1 -- pytest tests/e2e"),
+    context_settings={"ignore_unknown_options": True},
 )
+@click.option("--fault", "faults", multiple=True, metavar="NAME[=VALUE]", help="Inject this fault; may be repeated.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND…]")
 def emulator(*, faults: tuple[str, ...], command: tuple[str, ...]) -> None:
-    """Cloud Build, Cloud Storage and Cloud Run on this machine, for a COMMAND or until Ctrl-C; builds run on the container engine."""
+    """Run Cloud Build, Cloud Storage and Cloud Run on this machine, for a COMMAND or until Ctrl-C."""
     from buildguard.cli.emulator import run
 
     sys.exit(run(Path.cwd(), faults, command, click.echo))
 
 
-@cli.command()
-@click.argument("code")
-def explain(code: str) -> None:
-    """What a code means, why it breaks, and how to repair it."""
-    from buildguard.codes import page
+@cli.command(epilog=examples("buildguard explain 201", "buildguard explain f-string"))
+@click.argument("word", required=False, metavar="[CODE | WORD]")
+@click.option("--all", "everything", is_flag=True, help="Print the page of every code.")
+def explain(*, word: str | None, everything: bool) -> None:
+    """Explain a code: what it means, why it breaks, and how to repair it.
 
-    click.echo(page(code), nl=False)
+    A number (201), a beginning (BG2) or a word (f-string) will do; without any of them, all codes are listed.
+    """
+    from buildguard.cli import explain as pages
+    from buildguard.errors import UsageError
+
+    if word is not None and everything:
+        raise UsageError("a code and --all cannot be combined", hint="buildguard explain --all")
+    text = pages.explain_all() if everything else pages.list_codes() if word is None else pages.explain(word)
+    click.echo(text, nl=False)
 
 
-@cli.command()
+@cli.command(epilog=examples("buildguard doctor", "buildguard doctor backend"))
 @click.argument("path", default=".")
 def doctor(path: str) -> None:
-    """What was found where, what this machine has, and what would be used."""
+    """Show the detected targets, interpreters and engines, and which would be used."""
     from buildguard.cli.doctor import doctor as command
 
     click.echo(command(Path.cwd(), path), nl=False)
 
 
-@cli.command()
-@click.option("--cloudbuild", "cloud_build", is_flag=True, help="Write the step that checks every build instead.")
+@cli.command(epilog=examples("buildguard init", "buildguard init --cloudbuild"))
+@click.option(
+    "--cloudbuild", "cloud_build", is_flag=True, help="Write the build step that checks every build, and nothing else."
+)
 def init(*, cloud_build: bool) -> None:
-    """Write the git hooks and a commented configuration; never over a file of yours."""
+    """Write the git hooks and a commented configuration, and never overwrite your files."""
     from buildguard.cli.init import init as command
 
     for line in command(Path.cwd(), cloud_build=cloud_build):
@@ -362,47 +327,3 @@ def _pasted(log: str) -> bytes:
         raise UsageError(
             f"{log}: {error.strerror}", hint="buildguard diagnose --log FILE, or --log - to paste it"
         ) from error
-
-
-def _nothing_proven(error: UnprovenError, *, strict: bool) -> CheckReport:
-    """A result for what could not even be begun, so that programs get JSON here too."""
-    from buildguard.check.result import CheckReport
-    from buildguard.diagnostic import Unproven
-
-    return CheckReport(".", (), (), (Unproven(None, None, error.words),), (), 0, 0.0, strict)
-
-
-def _screen() -> int:
-    """How many lines of findings fit: the terminal's height less what follows them."""
-    if not sys.stdout.isatty():
-        return _LINES_WITHOUT_TERMINAL
-    return max(_FEWEST_LINES, os.get_terminal_size(sys.stdout.fileno()).lines - _REST_OF_SCREEN)
-
-
-def _give(report: CheckReport, form: str, output: Path | None, *, lines: int | None) -> None:
-    from buildguard.cli.render.formats import render
-
-    colour = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    width = os.get_terminal_size(sys.stdout.fileno()).columns if output is None and sys.stdout.isatty() else 0
-    _deliver(render(report, form, colour=colour, lines=lines, width=width), output)
-
-
-def _behind_stdout() -> Path | None:
-    """The file that the shell made of stdout, where that can be told."""
-    try:
-        path = Path(os.readlink("/proc/self/fd/1"))
-    except OSError:
-        return None
-    return path if path.is_file() else None
-
-
-def _deliver(result: str | bytes, output: Path | None) -> None:
-    """The result to a file, or to stdout and nothing else with it."""
-    if output is not None:
-        from buildguard.cli.render.formats import write
-
-        write(result, output)
-        return
-    sys.stdout.flush()
-    sys.stdout.buffer.write(result.encode("utf-8", "backslashreplace") if isinstance(result, str) else result)
-    sys.stdout.flush()

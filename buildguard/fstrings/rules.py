@@ -67,10 +67,10 @@ class LineIndex:
         """The range between two offsets."""
         return Range(*self.place(start), *self.place(end))
 
-    def excerpt(self, line: int) -> str:
-        """A line without its end, at most 400 characters."""
+    def excerpt(self, line: int, column: int) -> str:
+        """A line without its end, cut some way after the column."""
         end = self._starts[line] if line < len(self._starts) else len(self._text)
-        return self._text[self._starts[line - 1] : end].rstrip("\r\n")[:400]
+        return self._text[self._starts[line - 1] : end].rstrip("\r\n")[: source_text.excerpt_length(column)]
 
 
 def judge(text: str, minor: int) -> Iterator[FStringVerdict]:
@@ -91,7 +91,7 @@ def judge(text: str, minor: int) -> Iterator[FStringVerdict]:
                     lines.range(violation.start, violation.end),
                     _message(violation.code, violation.what),
                     _HINTS[violation.code],
-                    lines.excerpt(lines.place(violation.start)[0]),
+                    lines.excerpt(*lines.place(violation.start)),
                     Severity.ERROR if violation.code in RULE_ERRORS else Severity.WARNING,
                     whole,
                 )

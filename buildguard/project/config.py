@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from buildguard.diagnostic import display_path
@@ -80,6 +81,7 @@ class Config(NamedTuple):
     image_root: str = ""
     cloud: CloudTable = CloudTable()
     deploy: DeployTable = DeployTable()
+    baseline: str = ""
 
 
 # Every key there is, with the type of its value; tables that later commands read are checked here too,
@@ -95,6 +97,7 @@ KEYS: dict[str, dict[str, type]] = {
         "select": list,
         "ignore": list,
         "per-file-ignores": dict,
+        "baseline": str,
         "service": list,
         "cloud": dict,
         "deploy": dict,
@@ -142,6 +145,19 @@ def read(files: Mapping[bytes, bytes]) -> Config:
     return Config()
 
 
+def read_file(path: Path, name: str) -> Config:
+    """The configuration in a file that a person named; raises UsageError if it has none."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"--config {name}: {error.strerror}", hint="name a TOML file, or pass --isolated") from error
+    content = toml.read(data, name)
+    table = content.get("tool", {}).get("buildguard") if path.name == "pyproject.toml" else content
+    if table is None:
+        raise UsageError(f"--config {name}: no [tool.buildguard] in it", hint="add the table, or pass --isolated")
+    return _parse_config(table, _ConfigFile(name, data))
+
+
 class _ConfigFile(NamedTuple):
     """Where a key stands, for messages."""
 
@@ -178,6 +194,7 @@ def _parse_config(table: Any, place: _ConfigFile) -> Config:
         select=_strings(table, "select", place),
         ignore=_strings(table, "ignore", place),
         per_file_ignores=tuple((pattern, _strings(ignores, pattern, place)) for pattern in ignores),
+        baseline=_inside_root(table, "baseline", place),
         services=tuple(_parse_service(service, place) for service in services),
         build_file=table.get("cloud", {}).get("config", ""),
         substitutions=tuple((key, str(value)) for key, value in substitutions.items()),
@@ -242,6 +259,14 @@ def _check(table: Any, name: str, place: _ConfigFile) -> None:
             continue
         if not isinstance(value, known[key]):
             raise place.wrong(key, f"'{key}' must be {WORDS[known[key]]}")
+
+
+def _inside_root(table: Mapping[str, Any], key: str, place: _ConfigFile) -> str:
+    """A path below the root, whatever a repository writes."""
+    value: str = table.get(key, "")
+    if value.startswith("/") or ".." in value.split("/"):
+        raise place.wrong(key, f"'{key}' must be a path below the folder of {place.file}")
+    return value
 
 
 def _strings(table: Mapping[str, Any], key: str, place: _ConfigFile) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ class CheckRequest(NamedTuple):
     region: str = ""
     verify_download: bool = False
     submitted_file: str = ""
+    config: str = ""
+    isolated: bool = False
 
 
 def may_pull(request: CheckRequest) -> bool:

@@ -6,20 +6,28 @@ import codecs
 
 from buildguard.remote.source_encoding import BOM, coding_of, hides_code
 
+_EXCERPT, _PAST_COLUMN = 400, 200
 
-def excerpt_of(data: bytes, line: int | None) -> str:
-    """One line of a source, for people: decoded as well as it can be, at most 400 characters."""
+
+def excerpt_length(column: int | None) -> int:
+    """How many characters of a line are kept: enough to show what stands around a column."""
+    return max(_EXCERPT, (column or 0) + _PAST_COLUMN)
+
+
+def excerpt_of(data: bytes, line: int | None, column: int | None = None) -> str:
+    """One line of a source, for people: decoded as well as it can be, cut some way after the column."""
     if line is None or line < 1:
         return ""
+    length = excerpt_length(column)
     start = 0
     for _ in range(line - 1):
         start = data.find(b"\n", start) + 1
         if start == 0:
             return ""
     end = data.find(b"\n", start)
-    raw = data[start : end if end >= 0 else None][:1600]
+    raw = data[start : end if end >= 0 else None][: 4 * length]
     text = raw.removeprefix(BOM).removesuffix(b"\r") if start == 0 else raw.removesuffix(b"\r")
-    return text.decode("utf-8", "replace")[:400]
+    return text.decode("utf-8", "replace")[:length]
 
 
 def decode_source(data: bytes) -> str | None:

@@ -2,46 +2,105 @@
 
 from __future__ import annotations
 
-import textwrap
-import unicodedata
-from collections.abc import Iterator
+import posixpath
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from buildguard.check.result import CheckReport, ImageReport, TargetRow
+from buildguard.cli.render.layout import Detail, TextLayout
+from buildguard.cli.render.source_line import excerpt, wrap
+from buildguard.codes import CODES
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, count, escape_text, shorten_digests, unproven_line
 from buildguard.stages.snapshot import StageKind
 
 if TYPE_CHECKING:
     from buildguard.compare.chain import Chain
 
-_WIDTH = 100
 _NOTES = 10
 _FEW = 5
+_FEWEST_LINES = 6  # of findings, on however small a screen
 _INDENT = " " * 6
 
 
-def render(report: CheckReport, *, colour: bool, most: int | None, width: int = 0) -> str:
-    """The whole text; at most `most` lines of findings, hints folded at `width` columns."""
-    blocks = list(_blocks(report, width))
-    kept, left = _fit_blocks(blocks, most)
-    lines = [line for block in kept for line in block]
-    if left:
-        lines += [f"… and {count(left, 'more')}; --all shows them", ""]
+class _Block(NamedTuple):
+    """The findings of one file: its heading (none for the whole project), a line for the overview, and the details."""
+
+    heading: list[str]
+    overview: str
+    details: list[list[str]]
+
+
+def render(report: CheckReport, layout: TextLayout) -> str:
+    """The whole text: everything, or on a terminal a line for each file and as many details as fit."""
+    ending = _ending(report, layout)
+    findings = statistics(report) if layout.statistics else _findings(report, layout, len(ending))
+    lines = [*findings, *ending]
+    text = "\n".join([*lines, ""]) if lines else ""
+    return text if layout.color else click.unstyle(text)
+
+
+def _findings(report: CheckReport, layout: TextLayout, others: int) -> list[str]:
+    blocks = list(_blocks(report, layout))
+    whole = [line for block in blocks for line in _block_lines(block)]
+    if layout.lines is None:
+        return whole
+    room = max(_FEWEST_LINES, layout.lines - others - 1)
+    if len(whole) <= room:
+        return whole
+    lines = [block.overview for block in blocks]
+    shown, details = _fit_details(blocks, room - len(lines) - 3)
+    total = len(report.diagnostics)
+    more = f"… and {count(total - shown, 'more')}; --all shows them, --format concise in one line each"
+    return [*lines, "", *details, *([more, ""] if shown < total else [])]
+
+
+def _fit_details(blocks: list[_Block], room: int) -> tuple[int, list[str]]:
+    """How many findings fit on the screen in full (one at least), and their lines."""
+    lines: list[str] = []
+    shown = 0
+    for block in blocks:
+        heading = block.heading
+        for detail in block.details:
+            if shown and len(lines) + len(heading) + len(detail) > room:
+                return shown, lines
+            lines += [*heading, *detail]
+            heading = []
+            shown += 1
+        lines.append("")
+    return shown, lines
+
+
+def _block_lines(block: _Block) -> list[str]:
+    return [*block.heading, *(line for detail in block.details for line in detail), ""]
+
+
+def _ending(report: CheckReport, layout: TextLayout) -> list[str]:
+    """What follows the findings: notes, everything unproven, the targets and the summary."""
+    most = layout.lines
+    unproven = list(_unproven(report, layout))
+    if layout.detail is Detail.QUIET:
+        return unproven
+    return [
+        *_notes(report, most),
+        *unproven,
+        *map(_target, report.targets),
+        *(_chain(report, report.chain) if report.chain is not None else []),
+        *(_image(report.image, most) if report.image is not None else []),
+        *_moving_target(report),
+        _color(summary(report), report),
+    ]
+
+
+def _notes(report: CheckReport, most: int | None) -> list[str]:
     notes = report.notes if most is None else report.notes[:_NOTES]
-    lines += [f"note: {escape_text(note)}" for note in notes]
+    lines = [f"note: {escape_text(note)}" for note in notes]
     if len(notes) < len(report.notes):
         lines.append(f"… and {len(report.notes) - len(notes)} more notes; --all shows them")
-    lines += list(_unproven(report, most))
-    lines += [_target(row) for row in report.targets]
-    lines += _chain(report, report.chain) if report.chain is not None else []
-    lines += _image(report.image, most) if report.image is not None else []
-    lines += _moving_target(report)
-    lines.append(_colour(summary(report), report))
-    text = "\n".join(lines) + "\n"
-    return text if colour else click.unstyle(text)
+    return lines
 
 
 def summary(report: CheckReport) -> str:
@@ -53,111 +112,108 @@ def summary(report: CheckReport) -> str:
             return "clean: no Python source is staged"
         how = {row.proof for row in report.targets}
         return f"clean: {files} {'predicted' if how == {'predicted'} else 'compiled'}, {seconds}"
-    parts = [count(report.errors, "error"), count(report.warnings, "warning")]
-    parts = [part for part in parts if not part.startswith("0 ")]
-    if report.unproven:
-        parts.append(f"{len(report.unproven)} unproven")
+    parts = [*severities(report.diagnostics), *([f"{len(report.unproven)} unproven"] if report.unproven else [])]
     return f"{', '.join(parts)} in {files}, {seconds}"
 
 
-def _colour(line: str, report: CheckReport) -> str:
+def severities(diagnostics: Sequence[Diagnostic]) -> list[str]:
+    """How many errors and how many warnings; what is zero is left out."""
+    errors = sum(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
+    numbers = ((errors, "error"), (len(diagnostics) - errors, "warning"))
+    return [count(number, word) for number, word in numbers if number]
+
+
+def statistics(report: CheckReport) -> Iterator[str]:
+    """A line for each code: how often it was reported, its severity and its title."""
+    codes = Counter((diagnostic.code, diagnostic.severity) for diagnostic in report.diagnostics)
+    for (code, severity), number in sorted(codes.items(), key=lambda item: (-item[1], item[0])):
+        yield f"{number:>6}  {click.style(f'{code} {severity}', fg=_severity_color(severity))}: {CODES[code]}"
+
+
+def _color(line: str, report: CheckReport) -> str:
     return click.style(line, bold=True, fg={0: "green", 1: "red"}.get(report.exit_code, "yellow"))
 
 
-def _fit_blocks(blocks: list[list[str]], most: int | None) -> tuple[list[list[str]], int]:
-    """The first blocks that fit on a screen (one at least), and how many findings are left out."""
-    if most is None:
-        return blocks, 0
-    kept: list[list[str]] = []
-    for block in blocks:
-        if kept and sum(map(len, kept)) + len(block) > most:
-            break
-        kept.append(block)
-    return kept, sum(1 for block in blocks[len(kept) :] for line in block if line.startswith("  ") and line[2] != " ")
+def _severity_color(severity: Severity) -> str:
+    return "red" if severity is Severity.ERROR else "yellow"
 
 
-def _blocks(report: CheckReport, width: int) -> Iterator[list[str]]:
+def shown_path(layout: TextLayout, path: str) -> str:
+    """A path as it is typed in the folder where the command runs."""
+    if layout.root != layout.folder:
+        path = posixpath.relpath(posixpath.join(layout.root, path), layout.folder)
+    return escape_text(path)
+
+
+def _blocks(report: CheckReport, layout: TextLayout) -> Iterator[_Block]:
     hinted: set[str] = set()
     groups = [list(group) for _path, group in groupby(report.diagnostics, key=lambda diagnostic: diagnostic.path)]
     for group in sorted(
         groups, key=lambda diagnostics: all(diagnostic.severity is Severity.WARNING for diagnostic in diagnostics)
     ):
-        path = group[0].path
-        lines = [click.style(escape_text(path), bold=True)] if path is not None else []
-        for diagnostic in group:
-            lines += _finding(diagnostic, hinted, width)
-        yield [*lines, ""]
+        path = None if group[0].path is None else shown_path(layout, group[0].path)
+        heading = [] if path is None else [click.style(path, bold=True)]
+        details = [list(_finding(diagnostic, hinted, layout)) for diagnostic in group]
+        yield _Block(heading, _overview(path, group), details)
 
 
-def _finding(diagnostic: Diagnostic, hinted: set[str], width: int) -> Iterator[str]:
-    place = ":".join(str(number) for number in diagnostic.range[:2] if number is not None)
-    colour = "red" if diagnostic.severity is Severity.ERROR else "yellow"
-    code = click.style(f"{diagnostic.code} {diagnostic.severity}", fg=colour)
-    # BG4xx speak of Pythons in their own words
-    target = (
-        f" (Python {', '.join(diagnostic.shared)})"
-        if diagnostic.target and not diagnostic.code.startswith("BG4")
-        else ""
-    )
-    yield f"  {place + '  ' if place else ''}{code}: {escape_text(diagnostic.message)}{target}"
-    yield from _excerpt(diagnostic)
+def _overview(path: str | None, group: list[Diagnostic]) -> str:
+    """One file on one line: its first place, how many findings, and their codes."""
+    line = group[0].range.line
+    place = click.style("the project" if path is None else path if line is None else f"{path}:{line}", bold=True)
+    codes = ", ".join(dict.fromkeys(diagnostic.code for diagnostic in group))
+    return f"{place}: {', '.join(severities(group))} ({codes})"
+
+
+def _finding(diagnostic: Diagnostic, hinted: set[str], layout: TextLayout) -> Iterator[str]:
+    yield _headline(diagnostic, layout)
+    yield from excerpt(diagnostic, _INDENT, layout.width)
     if diagnostic.evidence:
         yield f"{_INDENT}{escape_text(evidence(diagnostic))}"
-    if diagnostic.hint and diagnostic.hint not in hinted:
+    if diagnostic.hint and (diagnostic.hint not in hinted or layout.detail is Detail.VERBOSE):
         hinted.add(diagnostic.hint)
-        hint = f"hint: {escape_text(diagnostic.hint)}"
-        room = width - len(_INDENT)
-        fold = room > len(_INDENT)
-        lines = textwrap.wrap(hint, room, break_long_words=False, break_on_hyphens=False) if fold else [hint]
-        yield from (_INDENT + line for line in lines)
+        yield from _hint(f"hint: {escape_text(diagnostic.hint)}", layout.width - len(_INDENT))
+
+
+def _headline(diagnostic: Diagnostic, layout: TextLayout) -> str:
+    place = ":".join(str(number) for number in diagnostic.range[:2] if number is not None)
+    code = click.style(f"{diagnostic.code} {diagnostic.severity}", fg=_severity_color(diagnostic.severity))
+    engine = f" [{diagnostic.engine}]" if layout.detail is Detail.VERBOSE and diagnostic.engine else ""
+    return f"  {place + '  ' if place else ''}{code}: {escape_text(diagnostic.message)}{pythons(diagnostic)}{engine}"
+
+
+def pythons(diagnostic: Diagnostic) -> str:
+    """The Pythons that a finding is about, in brackets; a BG4xx names them in its message."""
+    if not diagnostic.target or diagnostic.code.startswith("BG4"):
+        return ""
+    return f" (Python {', '.join(diagnostic.shared)})"
+
+
+def _hint(hint: str, room: int) -> Iterator[str]:
+    lines = wrap(hint, room) if room > len(_INDENT) else [hint]
+    yield from (_INDENT + line for line in lines)
 
 
 def evidence(diagnostic: Diagnostic) -> str:
-    """What the target's compiler says of the same place, in its own words."""
+    """The target's own message for the same place."""
     return f"Python {diagnostic.target} says: {diagnostic.evidence}" if diagnostic.evidence else ""
 
 
-def _excerpt(diagnostic: Diagnostic) -> Iterator[str]:
-    line = diagnostic.excerpt
-    if not line.strip():
-        return
-    start = (diagnostic.range.column or 1) - 1
-    end = start + 1
-    if diagnostic.range.end_line == diagnostic.range.line and diagnostic.range.end_column:
-        end = max(end, diagnostic.range.end_column - 1)
-    elif diagnostic.range.end_line is not None:
-        end = len(line)
-    cut = max(0, start - _WIDTH + 20)
-    text = shown_line(line[cut : cut + _WIDTH])
-    yield f"{_INDENT}{'…' if cut else ''}{text}".rstrip()
-    if diagnostic.range.column is None:
-        return
-    before = _columns(shown_line(line[cut:start])) + bool(cut)
-    length = max(1, _columns(shown_line(line[start : min(end, cut + _WIDTH)])))
-    yield f"{_INDENT}{' ' * before}{click.style('^' * length, fg='red')}"
-
-
-def shown_line(line: str) -> str:
-    """A source line on a terminal: tabs as one blank, what is not printable escaped."""
-    return escape_text(line.replace("\t", " "))
-
-
-def _columns(text: str) -> int:
-    """How many columns a terminal gives a text: two for wide letters, none for combining marks."""
-    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
-    return len(text) + wide - sum(unicodedata.combining(char) != 0 for char in text)
-
-
-def _unproven(report: CheckReport, most: int | None) -> Iterator[str]:
+def _unproven(report: CheckReport, layout: TextLayout) -> Iterator[str]:
+    most = layout.lines
     groups: dict[tuple[object, ...], list[Unproven]] = {}
-    for item in report.unproven:
-        # a lost engine says the same of every file that it had not judged
+    for item in (_as_shown(layout, item) for item in report.unproven):
+        # a lost engine gives every file that it had not compiled the same reason
         groups.setdefault((item.reason, item.target) if most is not None else (item,), []).append(item)
     lines = [line for group in groups.values() for line in _group_lines(group)]
     shown_ones = lines if most is None else lines[: max(1, most // 2)]
     yield from (f"{click.style('unproven', fg='yellow')}: {line}" for line in shown_ones)
     if len(shown_ones) < len(lines):
         yield f"… and {len(lines) - len(shown_ones)} more unproven; --all shows them"
+
+
+def _as_shown(layout: TextLayout, item: Unproven) -> Unproven:
+    return item if item.path is None else item._replace(path=shown_path(layout, item.path))
 
 
 def _group_lines(group: list[Unproven]) -> list[str]:

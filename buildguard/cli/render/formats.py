@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildguard.cli.render.layout import TextLayout
 from buildguard.errors import UnprovenError
 
 if TYPE_CHECKING:
     from buildguard.check.result import CheckReport
 
-FORMATS = ("text", "json", "sarif", "github")
+_PLAIN = TextLayout()
+_RENDERERS = {
+    "text": "check_text",
+    "concise": "concise",
+    "json": "check_json",
+    "sarif": "sarif",
+    "junit": "junit",
+    "github": "github",
+    "gitlab": "gitlab",
+}
+_LAID_OUT = frozenset({"text", "concise"})
+FORMATS = tuple(_RENDERERS)
 
 
-def render(report: CheckReport, form: str, *, colour: bool = False, lines: int | None = None, width: int = 0) -> str:
-    """A result in one of FORMATS; text has at most `lines` lines of findings (None: all), folded at `width` (0: never)."""
-    if form == "json":
-        from buildguard.cli.render.check_json import render as to_json
-
-        return to_json(report)
-    if form == "sarif":
-        from buildguard.cli.render.sarif import render as to_sarif
-
-        return to_sarif(report)
-    if form == "github":
-        from buildguard.cli.render.github import render as to_github
-
-        return to_github(report)
-    from buildguard.cli.render.check_text import render as to_text
-
-    return to_text(report, colour=colour, most=lines, width=width)
+def render(report: CheckReport, form: str, layout: TextLayout = _PLAIN) -> str:
+    """A result in one of FORMATS; only texts for people are laid out."""
+    module = importlib.import_module(f"buildguard.cli.render.{_RENDERERS[form]}")
+    text: str = module.render(report, layout) if form in _LAID_OUT else module.render(report)
+    return text
 
 
 def write(content: str | bytes, file: Path) -> None:

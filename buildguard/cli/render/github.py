@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 
 from buildguard.check.result import CheckReport
@@ -15,7 +16,13 @@ def render(report: CheckReport) -> str:
     for unproven in report.unproven:
         where = {"file": unproven.path, "title": "buildguard: unproven"}
         lines.append(_command("error", where, unproven.reason))
-    return "\n".join([*lines, summary(report), ""])
+    return "\n".join([*lines, ""]) + echoed(summary(report) + "\n")
+
+
+def echoed(text: str) -> str:
+    """A text for a log of GitHub Actions, which runs no workflow command that stands in it: source lines may contain one."""
+    token = secrets.token_hex(16)
+    return f"::stop-commands::{token}\n{text}::{token}::\n"
 
 
 def _annotation(diagnostic: Diagnostic) -> str:

@@ -7,33 +7,58 @@ from typing import Any
 from urllib.parse import quote
 
 from buildguard import __version__
+from buildguard.check.fingerprint import fingerprints
 from buildguard.check.result import CheckReport
 from buildguard.cli.render.check_text import evidence
-from buildguard.codes import CODES, page
+from buildguard.codes import CODES, DOCUMENTATION_URL, meaning, page
 from buildguard.diagnostic import Diagnostic, Range
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_ROOT = "SRCROOT"
+_FINGERPRINT = "buildguard/v1"
 
 
 def render(report: CheckReport) -> str:
     """The report as one SARIF log with one run; what is unproven makes the run unsuccessful."""
     codes = sorted({diagnostic.code for diagnostic in report.diagnostics})
+    marks = fingerprints(report.diagnostics)
     run = {
-        "tool": {"driver": {"name": "buildguard", "version": __version__, "rules": [_rule(code) for code in codes]}},
+        "tool": {"driver": _driver(codes)},
+        "automationDetails": {"id": _category(report)},
         "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {_ROOT: {"description": {"text": "the root folder of the repository"}}},
         "invocations": [_invocation(report)],
-        "results": [_result(diagnostic, codes) for diagnostic in report.diagnostics],
+        "results": [
+            _result(diagnostic, codes) | {"partialFingerprints": {_FINGERPRINT: mark}}
+            for diagnostic, mark in zip(report.diagnostics, marks, strict=True)
+        ],
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
+def _driver(codes: list[str]) -> dict[str, Any]:
+    driver: dict[str, Any] = {"name": "buildguard", "semanticVersion": __version__, "version": __version__}
+    if DOCUMENTATION_URL:
+        driver["informationUri"] = DOCUMENTATION_URL
+    return driver | {"rules": [_rule(code) for code in codes]}
+
+
+def _category(report: CheckReport) -> str:
+    """What code scanning compares with the previous run: the same targets."""
+    return "/".join(["buildguard", *sorted({f"python-{row.python}" for row in report.targets}), ""])
+
+
 def _rule(code: str) -> dict[str, Any]:
     text = page(code)
-    return {
+    rule: dict[str, Any] = {
         "id": code,
         "shortDescription": {"text": CODES[code]},
+        "fullDescription": {"text": meaning(code)},
         "help": {"text": text, "markdown": text},
     }
+    if DOCUMENTATION_URL:
+        rule["helpUri"] = f"{DOCUMENTATION_URL}/reference/codes/#{code.lower()}"
+    return rule
 
 
 def _invocation(report: CheckReport) -> dict[str, Any]:
@@ -86,4 +111,4 @@ def _region(where: Range) -> dict[str, int]:
 
 
 def _artifact(path: str) -> dict[str, str]:
-    return {"uri": quote(path), "uriBaseId": "SRCROOT"}
+    return {"uri": quote(path), "uriBaseId": _ROOT}

@@ -1,0 +1,254 @@
+"""`buildguard check` on the command line: its options, and what it prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buildguard.cli.help import examples
+from buildguard.cli.options import in_google
+from buildguard.cli.output import Destination, deliver_all, destinations, protect_log
+from buildguard.cli.render.formats import FORMATS, render
+from buildguard.cli.render.layout import Detail, TextLayout
+from buildguard.cli.terminal import ColorChoice, screen, wants_color
+from buildguard.errors import UnprovenError, UsageError
+
+if TYPE_CHECKING:
+    from buildguard.check.result import CheckReport
+    from buildguard.cli.render.progress import Progress
+    from buildguard.locate import WorkScope
+    from buildguard.project.proof_grade import ProofGrade
+    from buildguard.project.request import CheckRequest
+
+_FOR_PEOPLE = frozenset({"text", "concise"})
+
+
+def _output_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What is printed, how and where."""
+    options = (
+        click.option(
+            "--format", "form", type=click.Choice(FORMATS), help="Print the result in this format; the default is text."
+        ),
+        click.option(
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="[FORMAT=]FILE",
+            help="Write the result to a file; FORMAT=FILE may be repeated, and - is stdout.",
+        ),
+        click.option(
+            "--all", "everything", is_flag=True, help="Show every finding on a terminal, not just a screenful."
+        ),
+        click.option("--statistics", is_flag=True, help="Count the findings of each code instead of listing them."),
+        click.option("-q", "--quiet", is_flag=True, help="Print findings and what is unproven, and nothing else."),
+        click.option("-v", "--verbose", is_flag=True, help="Print everything, with each hint and the engine."),
+        click.option(
+            "--color",
+            type=click.Choice([choice.value for choice in ColorChoice]),
+            default=ColorChoice.AUTO.value,
+            show_default=True,
+            help="Color the output; auto does so on a terminal.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog=examples("buildguard check", "buildguard check --staged --target 3.11"),
+)
+@click.argument("paths", nargs=-1, metavar="[PATHS… | STAGE]")
+@click.option("--staged", is_flag=True, help="Check the index: the given files, or all staged changes.")
+@click.option("--target", "targets", multiple=True, metavar="3.11", help="Compile for this Python; may be repeated.")
+@click.option(
+    "--engine", default="auto", metavar="NAME[,NAME…]", help="Use auto, interpreter, container, cloud or static."
+)
+@click.option("--image", default="", metavar="REF", help="Compile with the interpreter of this image.")
+@click.option("--service", default="", metavar="NAME", help="Check only this one of several Dockerfiles or services.")
+@click.option(
+    "--proof",
+    type=click.Choice(["image", "compiled", "predicted"]),
+    default="compiled",
+    show_default=True,
+    help="Require at least this proof; anything less is unproven.",
+)
+@_output_options
+@click.option("--no-cache", "use_cache", flag_value=False, default=True, help="Compile every file again.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=None, metavar="N", help="Use N processes; the default is all cores."
+)
+@click.option("--select", multiple=True, metavar="CODE", help="Report only these codes, or beginnings of codes.")
+@click.option("--ignore", multiple=True, metavar="CODE", help="Leave these codes out.")
+@click.option("--diff-base", default="", metavar="REV", help="Report only findings in files changed since REV.")
+@click.option("--strict", is_flag=True, help="Treat warnings as findings.")
+@click.option(
+    "--stdin-filename",
+    metavar="PATH",
+    help="Check this file with the content of stdin, as editors do: check --stdin-filename app/x.py -",
+)
+@click.option("--baseline", default="", metavar="FILE", help="Leave out the known findings of this baseline.")
+@click.option("--write-baseline", is_flag=True, help="Write today's findings to the baseline, and leave them out.")
+@click.option("--config", default="", metavar="FILE", help="Read the configuration from this file alone.")
+@click.option("--isolated", is_flag=True, help="Ignore every configuration file.")
+@in_google("Cloud Build")
+@click.option("--verify-download", is_flag=True, help="Read back what was uploaded, and hash it.")
+def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | None, **options: Any) -> None:
+    """Compile every source file under the Python that will run it.
+
+    STAGE is index:, commit:REV, tar:FILE, gs://bucket/object or image:REF[:/root]; nothing is checked out, extracted or
+    run for it.
+    """
+    asked, print_report = _printer(options)
+    _refuse_configuration(paths, asked)
+    _refuse_stdin(paths, stdin_filename, asked)
+    named, write = asked.pop("baseline"), asked.pop("write_baseline")
+    report = _without_known(_run(paths, jobs or 0, asked, stdin_filename), named, write=write)
+    print_report(report)
+    sys.exit(report.exit_code)
+
+
+def _printer(options: dict[str, Any]) -> tuple[dict[str, Any], Callable[[CheckReport], None]]:
+    """Split the options of the output off, and refuse those that contradict each other before anything runs."""
+    names = ("form", "outputs", "everything", "statistics", "quiet", "verbose", "color")
+    output = {name: options.pop(name) for name in names}
+    where = destinations(output["form"], output["outputs"])
+    if output["quiet"] and output["verbose"]:
+        raise UsageError("-q and -v cannot be combined")
+    if output["statistics"] and not any(destination.form in _FOR_PEOPLE for destination in where):
+        raise UsageError("--statistics needs the format text or concise", hint="buildguard check --statistics")
+
+    def print_report(report: CheckReport) -> None:
+        deliver_all([(_rendered(report, output, to), to.file) for to in where])
+
+    return options, print_report
+
+
+def _rendered(report: CheckReport, output: dict[str, Any], to: Destination) -> str:
+    folder = str(Path.cwd())
+    layout = _layout(output, to)._replace(root=os.path.normpath(os.path.join(folder, report.root)), folder=folder)
+    text = render(report, to.form, layout)
+    return protect_log(text) if to.file is None and to.form in _FOR_PEOPLE else text
+
+
+def _layout(output: dict[str, Any], to: Destination) -> TextLayout:
+    size = screen() if to.file is None else None
+    detail = Detail.QUIET if output["quiet"] else Detail.VERBOSE if output["verbose"] else Detail.NORMAL
+    return TextLayout(
+        color=wants_color(ColorChoice(output["color"]), to_file=to.file is not None),
+        lines=size.lines if size is not None and not output["everything"] and not output["verbose"] else None,
+        width=size.columns if size is not None else 0,
+        detail=detail,
+        statistics=output["statistics"],
+    )
+
+
+def _refuse_configuration(paths: tuple[str, ...], asked: dict[str, Any]) -> None:
+    """Raise UsageError for two sources of configuration, and for a stage that reads its own."""
+    given = "--config" if asked["config"] else "--isolated" if asked["isolated"] else ""
+    if asked["config"] and asked["isolated"]:
+        raise UsageError("--config and --isolated cannot be combined")
+    if given and paths and paths[0].startswith("image:"):
+        raise UsageError(
+            f"{given} cannot be combined with image:", hint="the project's configuration locates its files"
+        )
+
+
+def _refuse_stdin(paths: tuple[str, ...], name: str | None, asked: dict[str, Any]) -> None:
+    """Stdin is one file with a name, in the working tree; raises UsageError for anything else."""
+    example = "buildguard check --stdin-filename app/x.py -"
+    if name is None:
+        if "-" in paths:
+            raise UsageError("stdin needs a file name", hint=example)
+        return
+    if paths not in {(), ("-",)}:
+        raise UsageError("--stdin-filename checks one file, from stdin", hint=example)
+    for option, value in (("--staged", asked["staged"]), ("--diff-base", asked["diff_base"])):
+        if value:
+            raise UsageError(f"--stdin-filename and {option} cannot be combined", hint=example)
+    if "cloud" in asked["engine"]:
+        raise UsageError("--stdin-filename and --engine cloud cannot be combined", hint=example)
+
+
+def _unsaved(name: str) -> WorkScope:
+    """The working tree with the content of stdin in place of one file's."""
+    from buildguard.locate import locate
+    from buildguard.stages.unsaved import UnsavedStage
+
+    file = Path(name)
+    if file.name in {"", ".", ".."}:
+        raise UsageError(f"--stdin-filename {name}: this is no file name", hint="--stdin-filename app/x.py")
+    scope = locate(Path.cwd(), (str(file.parent),))
+    folder = scope.paths[0]
+    path = (folder + b"/" if folder else b"") + os.fsencode(file.name)
+    return scope._replace(stage=UnsavedStage(scope.stage, path, sys.stdin.buffer.read()), paths=(path,))
+
+
+def _run(paths: tuple[str, ...], jobs: int, asked: dict[str, Any], unsaved: str | None) -> CheckReport:
+    """The report, which exists even if nothing could be examined, so that programs get JSON here too."""
+    from buildguard.locate import locate
+
+    inside = len(paths) == 1 and paths[0].startswith("image:")
+    place: WorkScope | UnprovenError | None = None
+    try:
+        # first, so that git lists the files while the rest is being imported
+        if unsaved is not None:
+            place = _unsaved(unsaved)
+        elif not inside:
+            place = locate(Path.cwd(), paths, staged=asked["staged"])
+    except UnprovenError as error:
+        place = error
+
+    from buildguard.cli.render.progress import Progress
+    from buildguard.project.request import CheckRequest
+
+    request = CheckRequest(cwd=Path.cwd(), jobs=jobs, **{**asked, "proof": ProofGrade(asked["proof"])})
+    with Progress() as progress:
+        try:
+            return _examine(request, place or paths[0], progress)
+        except UnprovenError as error:
+            return _nothing_proven(error, strict=request.strict)
+
+
+def _without_known(report: CheckReport, named: str, *, write: bool) -> CheckReport:
+    """The report without the findings of its baseline, which is written first if that is asked for."""
+    if not (named or report.baseline or write):
+        return report
+    from buildguard.check import baseline
+    from buildguard.cli.render.formats import write as write_file
+    from buildguard.stages.filesystem import read_file
+
+    name = named or report.baseline or baseline.DEFAULT_FILE
+    file = Path.cwd() / (name if named else Path(report.root) / name)
+    if write:
+        write_file(baseline.to_text(report), file)
+    data = read_file(os.fsencode(file))
+    if not isinstance(data, bytes):
+        raise UsageError(f"baseline {name}: {data.reason}", hint="buildguard check --write-baseline")
+    return baseline.apply(report, baseline.parse(data, name), name)
+
+
+def _examine(request: CheckRequest, place: WorkScope | UnprovenError | str, progress: Progress) -> CheckReport:
+    """The report on a place, or on an image."""
+    if isinstance(place, UnprovenError):
+        raise place
+    if isinstance(place, str):
+        from buildguard.check.image import check_image
+
+        return check_image(request, place, progress)
+    from buildguard.check.run import check as command
+
+    return command(request, place, progress)
+
+
+def _nothing_proven(error: UnprovenError, *, strict: bool) -> CheckReport:
+    """A report for what could not even begin."""
+    from buildguard.check.result import CheckReport
+    from buildguard.diagnostic import Unproven
+
+    return CheckReport(".", (), (), (Unproven(None, None, error.words),), (), 0, 0.0, strict)

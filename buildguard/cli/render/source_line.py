@@ -1,0 +1,90 @@
+"""One line of a source on a terminal: a window around the finding, underlined by display width."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+import click
+
+from buildguard.diagnostic import Diagnostic, escape_text
+
+_WIDEST = 100
+_NARROWEST = 20
+_BEFORE = 3  # of the window's columns, one in so many stands before the finding
+
+
+def excerpt(diagnostic: Diagnostic, indent: str, width: int = 0) -> Iterator[str]:
+    """The source line and, if the column is known, the marks below it; `width` is the terminal's, 0 if unknown."""
+    line = diagnostic.excerpt
+    if not line.strip():
+        return
+    start = min((diagnostic.range.column or 1) - 1, len(line))
+    end = _end(diagnostic, start)
+    room = _WIDEST if not width else max(_NARROWEST, min(_WIDEST, width - len(indent) - 2))
+    first = _window_start(line, start, end, room)
+    last = _window_end(line, first, room)
+    left, right = "…" * bool(first), "…" * (last < len(line))
+    yield f"{indent}{left}{shown_line(line[first:last])}{right}".rstrip()
+    if diagnostic.range.column is None:
+        return
+    before = display_width(shown_line(line[first:start])) + bool(first)
+    length = max(1, display_width(shown_line(line[start : min(end, last)])))
+    yield f"{indent}{' ' * before}{click.style('^' * length, fg='red')}"
+
+
+def shown_line(line: str) -> str:
+    """A source line on a terminal: tabs as one blank, what is not printable escaped."""
+    return escape_text(line.replace("\t", " "))
+
+
+def display_width(text: str) -> int:
+    """The columns that a terminal gives a text: two for wide letters, none for combining marks."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(char) for char in text)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """A text in lines of at most `width` columns, broken between words; a longer word keeps a line of its own."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and display_width(lines[-1]) + 1 + display_width(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def _columns(char: str) -> int:
+    if unicodedata.category(char) in {"Mn", "Me"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def _end(diagnostic: Diagnostic, start: int) -> int:
+    where = diagnostic.range
+    if where.end_line == where.line and where.end_column:
+        return max(start + 1, where.end_column - 1)
+    return len(diagnostic.excerpt) if where.end_line is not None else start + 1
+
+
+def _window_start(line: str, start: int, end: int, room: int) -> int:
+    """The line's start if the finding fits in the window from there, else some columns before the finding."""
+    if display_width(shown_line(line[: min(end, start + room)])) <= room:
+        return 0
+    first, used = start, 0
+    while first and used < room // _BEFORE:
+        first -= 1
+        used += display_width(shown_line(line[first]))
+    return first
+
+
+def _window_end(line: str, first: int, room: int) -> int:
+    last, used = first, 0
+    while last < len(line):
+        used += display_width(shown_line(line[last]))
+        if used > room:
+            break
+        last += 1
+    return last
