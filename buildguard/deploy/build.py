@@ -53,7 +53,7 @@ class BuildEndedError(GuardError):
         self.build = build
         self.row = row
         # trouble of the service proves nothing against the code
-        self.exit_code = 1 if row.leads_to == fallback.STOP else 3
+        self.exit_code = 1 if row.leads_to is fallback.FallbackDecision.STOP else 3
 
 
 def fill_image_name(prepared: PreparedDeploy, known: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from buildguard.deploy import plan as plans
-from buildguard.deploy.plan import DeployPlan
+from buildguard.deploy.plan import Builder, DeployPlan
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import auth
@@ -91,7 +91,7 @@ def prepare_deploy(request: DeployRequest, archive: Path) -> PreparedDeploy:
     dockerfile, context = _recipe(stage, config, service)
     building = _plan_image_build(stage, config, _BuildNames(source, service, packed, request), (dockerfile, context))
     wishes = plans.DeployOptions(
-        plans.LOCAL if request.build_local else plans.CLOUD,
+        Builder.LOCAL if request.build_local else Builder.CLOUD,
         service,
         config.deploy.traffic,
         config.deploy.verify,

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from buildguard.deploy import junit
 from buildguard.deploy.junit import Counts
+from buildguard.project.ledger import StepVerdict
 
-OK, FAILED, UNPROVEN = "ok", "failed", "unproven"
 _SUSPICIOUS = 0.5  # seconds in which hardly any test against a service ends
 _COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
@@ -35,7 +35,7 @@ class VerifyResult(NamedTuple):
     """The result of a command: its verdict, why, tests that ran and passed (-1: unknown), and seconds."""
 
     command: str
-    verdict: str
+    verdict: StepVerdict
     why: str
     ran: int
     passed: int
@@ -57,36 +57,42 @@ def judge_verify(command: str, status: int, output: bytes, reports: Sequence[byt
     verdict, why = _verdict(status, total, [*closing, *unittests], _gap(plain, read, len(unittests)))
     known = total if total is not None else next((one for _line, one in closing if _is_bad(one)), None)
     if known is None:
-        known = Counts() if verdict == FAILED and not status else Counts(-1)
+        known = Counts() if verdict is StepVerdict.FAILED and not status else Counts(-1)
     quick = seconds < _SUSPICIOUS
     return VerifyResult(
         command, verdict, why, known.ran, known.passed, seconds, quick, known.failed, known.errors, known.skipped
     )
 
 
-def _verdict(status: int, total: Counts | None, runs: list[tuple[str, Counts]], gap: str) -> tuple[str, str]:
+def _verdict(status: int, total: Counts | None, runs: list[tuple[str, Counts]], gap: str) -> tuple[StepVerdict, str]:
     """The verdict and why: by the exit status, the tests that were counted, each run that was printed, and what is missing."""
     bad = next((line for line, one in runs if _is_bad(one)), "")
     if status:
-        return FAILED, f"it ended with status {status}"
+        return StepVerdict.FAILED, f"it ended with status {status}"
     if total is not None and _is_bad(total):
-        return FAILED, f"{total.failed + total.errors} of {total.ran} tests failed, and it ended with status 0"
+        return (
+            StepVerdict.FAILED,
+            f"{total.failed + total.errors} of {total.ran} tests failed, and it ended with status 0",
+        )
     if bad:
-        return FAILED, f"one of its runs failed ({bad}), and it ended with status 0"
+        return StepVerdict.FAILED, f"one of its runs failed ({bad}), and it ended with status 0"
     if gap:
-        return UNPROVEN, gap
+        return StepVerdict.UNPROVEN, gap
     return _of_good(total, runs[-1][0] if runs else "")
 
 
-def _of_good(total: Counts | None, line: str) -> tuple[str, str]:
+def _of_good(total: Counts | None, line: str) -> tuple[StepVerdict, str]:
     """The verdict on a command in which nothing failed; `line` is the last that a runner printed."""
     if total is None and line:
-        return FAILED, f"it ran no test that left a result: '{line}' without a JUnit file proves nothing; {_HOW}"
+        return (
+            StepVerdict.FAILED,
+            f"it ran no test that left a result: '{line}' without a JUnit file proves nothing; {_HOW}",
+        )
     if total is None:
-        return UNPROVEN, f"whether it ran any test is unknown: {_HOW}"
+        return StepVerdict.UNPROVEN, f"whether it ran any test is unknown: {_HOW}"
     if not total.ran:
-        return FAILED, f"it ran no test ({total.skipped} skipped)" if total.skipped else "it ran no test"
-    return OK, f"{total.passed} passed"
+        return StepVerdict.FAILED, f"it ran no test ({total.skipped} skipped)" if total.skipped else "it ran no test"
+    return StepVerdict.OK, f"{total.passed} passed"
 
 
 _HOW = "let its runner write JUnit XML to the file $BUILDGUARD_JUNIT (pytest does so by itself)"
