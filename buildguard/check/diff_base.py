@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.check.context import Job
 from buildguard.diagnostic import Diagnostic, Unproven, count, display_path
@@ -39,30 +39,35 @@ def remember_interpreter(job: Job, target: Target, ready: ReadyEngine) -> None:
             job.cache.store(key, now)
 
 
-def narrow_to_changes(
-    job: Job, diagnostics: list[Diagnostic], seen: CheckState
-) -> tuple[list[Diagnostic], list[Unproven]]:
+class NarrowedFindings(NamedTuple):
+    """What is reported with `--diff-base`, and a note on what is not."""
+
+    diagnostics: Sequence[Diagnostic]
+    unproven: Sequence[Unproven]
+    note: str = ""
+
+
+def narrow_to_changes(job: Job, diagnostics: Sequence[Diagnostic], seen: CheckState) -> NarrowedFindings:
     """With `--diff-base`: only what lies in files changed since, unless something that judges them all changed."""
     base = job.request.diff_base
     if not base:
-        return diagnostics, seen.unproven
+        return NarrowedFindings(diagnostics, seen.unproven)
     repository = job.place.repository
     if repository is None:
         raise UsageError("--diff-base needs a git repository")
     then = commit_of(repository, repository.resolve(base))
     invalidation = _find_invalidation(job, seen, then)
     if invalidation:
-        job.notes.append(f"{invalidation} changed since {base}: everything is reported")
-        return diagnostics, seen.unproven
+        note = f"{invalidation} changed since {base}: everything is reported"
+        return NarrowedFindings(diagnostics, seen.unproven, note)
     paths = {diagnostic.path for diagnostic in diagnostics} | {item.path for item in seen.unproven}
     same = {display_path(path) for path in _unchanged(job, then, {path for path in paths if path})}
     # damage on the way has no author, and is reported wherever it is
     kept = [found for found in diagnostics if found.path not in same or found.code.startswith("BG3")]
     unproven = [item for item in seen.unproven if item.path not in same]
     hidden = len(diagnostics) + len(seen.unproven) - len(kept) - len(unproven)
-    if hidden:
-        job.notes.append(f"not shown: {count(hidden, 'finding')} in files that did not change since {base}")
-    return kept, unproven
+    note = f"not shown: {count(hidden, 'finding')} in files that did not change since {base}" if hidden else ""
+    return NarrowedFindings(kept, unproven, note)
 
 
 def _unchanged(job: Job, then: GitStage, names: Collection[str]) -> set[bytes]:

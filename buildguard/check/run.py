@@ -54,17 +54,17 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
     seen.unproven = [item for item in seen.unproven if item.path is None or item.path not in damaged]
     diagnostics = [*seen.diagnostics, *damage, *_report_conflicts(job.targets), *_note_local_python(job, seen)]
     kept, idle = apply_ignores(diagnostics, seen.ignores)
-    job.notes.extend(idle)
     kept = merge_findings(job.filters.keep(kept))
     if len(seen.rows) > 1:
         kept = merge_targets(kept, _oldest_first(seen))
-    kept, unproven = diff_base.narrow_to_changes(job, kept, seen)
+    narrowed = diff_base.narrow_to_changes(job, kept, seen)
+    notes = [*job.notes, *idle, narrowed.note, *seen.notes, *job.cache.notes]
     return CheckReport(
         root=os.path.relpath(job.place.root, request.cwd),
         targets=tuple(seen.rows),
-        diagnostics=tuple(sorted(set(kept), key=_order)),
-        unproven=tuple(dict.fromkeys(unproven)),
-        notes=tuple(dict.fromkeys([*job.notes, *seen.notes, *job.cache.notes])),
+        diagnostics=tuple(sorted(set(narrowed.diagnostics), key=_order)),
+        unproven=tuple(dict.fromkeys(narrowed.unproven)),
+        notes=tuple(dict.fromkeys(filter(None, notes))),
         files=len(paths - seen.deleted),
         seconds=round(time.monotonic() - started, 3),
         strict=request.strict,

@@ -43,7 +43,7 @@ class ProjectLocation(NamedTuple):
     """
 
     roots: tuple[str, ...]
-    twins: dict[str, str]
+    twins: Mapping[str, str]
     reported_by: str
     recipe: discovery.ImageRecipe | None = None
 
@@ -253,7 +253,7 @@ def _any_below(places: Iterable[str], root: str) -> bool:
     return any(image_layout.is_below(place, root) for place in places)
 
 
-def _prefix_of(root: str, twins: dict[str, str]) -> str | None:
+def _prefix_of(root: str, twins: Mapping[str, str]) -> str | None:
     """What stands before a path below a root to make it the project's: "src/" for /app/x.py that is src/x.py."""
     for place, path in twins.items():
         rest = place[len(root.rstrip("/")) + 1 :]

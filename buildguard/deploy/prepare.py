@@ -257,7 +257,7 @@ def _read_service(service: ServiceId, app: AppContainer, required: tuple[str, ..
         with CloudRunClient(service.project, service.region, app) as run:
             current = run.get(service.service)
             if current is None:
-                missing = tuple(one for one in required if one not in os.environ)
+                missing = tuple(name for name in required if name not in os.environ)
                 serving = plans.CurrentService(known=True, missing=missing)
             else:
                 serving = _existing(run, current, required)
@@ -271,8 +271,8 @@ def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, .
     """A service that exists."""
     old = service.only_revision
     if not old:  # a deploy that was ended in the middle of the traffic leaves it divided
-        shares = [one for one in service.observed if one.percent and one.revision]
-        sharing = [run.revision(service.name, one.revision) for one in shares]
+        shares = [share for share in service.observed if share.percent and share.revision]
+        sharing = [run.revision(service.name, share.revision) for share in shares]
         old = next(filter(None, map(service.before, sharing)), "")
     serving = plans.CurrentService(
         known=True,

@@ -312,7 +312,7 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
 
 def _lines_of(service: ServiceId, run: CloudRunClient, lines: list[LedgerLine]) -> list[LedgerLine]:
     """The lines of a service, and those that name no project, of revisions that this very service has."""
-    names = {one.name for one in run.revisions(service.service)}
+    names = {revision.name for revision in run.revisions(service.service)}
     return [
         line
         for line in lines

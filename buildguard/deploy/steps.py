@@ -357,7 +357,7 @@ class DeployRun:
             deploy_verify.run_verify(command, url or self.url, self.revision, self.prepared.repository.top)
             for command in self.plan.wishes.verify
         ]
-        evidence = {"trials": [result._asdict() for result in tried]}
+        evidence = {"trials": [result.evidence for result in tried]}
         for result in tried:
             if result.verdict is not StepVerdict.OK:
                 raise DeployStoppedError(
@@ -365,7 +365,7 @@ class DeployRun:
                     evidence=evidence,
                     proven=result.verdict is StepVerdict.FAILED,
                 )
-        passed = sum(result.passed for result in tried)
+        passed = sum(result.passed or 0 for result in tried)
         quick = [result.command for result in tried if result.suspicious]
         more = f" (suspicious: {', '.join(quick)} ended in no time)" if quick else ""
         return f"{count(passed, 'test')} passed{more}", evidence
