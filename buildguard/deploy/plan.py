@@ -253,17 +253,25 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
             "no health path is configured: only a status of 2xx from / proves health;"
             ' set health = "/healthz" in [tool.buildguard.deploy]'
         )
-    if serving.unknown_reason:
-        notes.append(f"the service was not looked at: {serving.unknown_reason}")
-    elif serving.exists and serving.alone:
-        notes.append("no revision of the service ever came up, so the new one gets its traffic at once")
-    elif serving.exists and not serving.rollback_to:
-        notes.append("no revision has all the traffic now, so there is no certain way back")
-    elif serving.divided:
-        notes.append(f"the traffic is divided now: {serving.divided}; {serving.rollback_to} had all of it before")
+    traffic = _traffic_note(serving)
+    if traffic:
+        notes.append(traffic)
     if wishes.builder is Builder.LOCAL:
         notes.append(
             "built here, not by Cloud Build: another machine, network and builder version, and no build provenance,"
             " which Binary Authorization may ask for"
         )
     return notes
+
+
+def _traffic_note(serving: CurrentService) -> str:
+    """What is uncertain about the service's traffic; empty where a rollback target is known."""
+    if serving.unknown_reason:
+        return f"the service was not looked at: {serving.unknown_reason}"
+    if serving.exists and serving.alone:
+        return "no revision of the service ever came up, so the new one gets its traffic at once"
+    if serving.exists and not serving.rollback_to:
+        return "no revision has all the traffic now, so there is no certain way back"
+    if serving.divided:
+        return f"the traffic is divided now: {serving.divided}; {serving.rollback_to} had all of it before"
+    return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import NamedTuple, assert_never
 
 from buildguard.check.targets import Watcher
@@ -17,7 +18,7 @@ from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
 from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploy
 from buildguard.deploy.steps import DeployRun, DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.docker.build_image import BuildFailedError
-from buildguard.errors import DeployInterruptedError, UnprovenError, UsageError
+from buildguard.errors import DeployInterruptedError, GuardError, UnprovenError, UsageError
 from buildguard.gcp.cloud_build import running_build_error
 from buildguard.gcp.cloud_run import CloudRunClient, ServiceState, TrafficShare
 from buildguard.gcp.revision_names import COMMIT
@@ -96,33 +97,12 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
     file = ledger_path(ready.repository)
     with ExitStack() as held:
         ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
-        earlier, broken = ledgers.read(file)
-        notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
-        try:
-            earlier = ledgers.merge_lines(earlier, _share_ledger(ready, ledger, held, earlier))
-        except lock.LockHeldError:
-            raise
-        except UnprovenError as error:
-            notes.append(f"the lock and the ledger are this machine's alone: {error.words}")
-            name = ready.service_id.path.replace("/", "+")
-            held.enter_context(lock.hold_lock(lock.FileLock(file.with_name(f"lock-{name}")), wishes.service, run))
-        mine = [line for line in earlier if line.service_id == ready.service_id]
-        stopped = ledgers.find_stopping_step(ledgers.group_runs(mine)[-1]) if mine else ""
-        if stopped:
-            notes.append(
-                f"the last deploy of {wishes.service} stopped at the step '{stopped}'; what is proven is used again"
-            )
+        mine, notes = _earlier_lines(ready, ledger, held, file)
         going = DeployRunner(DeployRun(ready, ledger, mine, watcher), ask)
         try:
             going.run()
         except KeyboardInterrupt:
-            build = going.deploy.running
-            if build is not None:
-                raise running_build_error(build) from None
-            now = going.deploy
-            first = bool(now.revision) and now.plan.serving.alone  # which gets its traffic as it comes up
-            percent = 100 if first else now.moving
-            raise DeployInterruptedError(wishes.service, now.at, now.revision, percent, wishes.rollback) from None
+            raise _interruption(going.deploy) from None
         return DeployReport(
             going.deploy.plan,
             tuple(going.deploy.outcomes),
@@ -131,6 +111,39 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
             going.deploy.revision,
             going.deploy.url,
         )
+
+
+def _earlier_lines(
+    ready: PreparedDeploy, ledger: Ledger, held: ExitStack, file: Path
+) -> tuple[list[LedgerLine], list[str]]:
+    """What earlier deploys of the service recorded, and notes on it; takes the lock. Raises LockHeldError."""
+    service = ready.plan.wishes.service
+    earlier, broken = ledgers.read(file)
+    notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
+    try:
+        earlier = ledgers.merge_lines(earlier, _share_ledger(ready, ledger, held, earlier))
+    except lock.LockHeldError:
+        raise
+    except UnprovenError as error:
+        notes.append(f"the lock and the ledger are this machine's alone: {error.words}")
+        name = ready.service_id.path.replace("/", "+")
+        held.enter_context(lock.hold_lock(lock.FileLock(file.with_name(f"lock-{name}")), service, ledger.run))
+    mine = [line for line in earlier if line.service_id == ready.service_id]
+    stopped = ledgers.find_stopping_step(ledgers.group_runs(mine)[-1]) if mine else ""
+    if stopped:
+        notes.append(f"the last deploy of {service} stopped at the step '{stopped}'; what is proven is used again")
+    return mine, notes
+
+
+def _interruption(run: DeployRun) -> GuardError:
+    """What an interrupted deploy left behind: a build that still runs, or a share of the traffic."""
+    if run.running is not None:
+        return running_build_error(run.running)
+    wishes = run.plan.wishes
+    is_first = bool(run.revision) and run.plan.serving.alone  # such a revision gets its traffic as it comes up
+    return DeployInterruptedError(
+        wishes.service, run.at, run.revision, 100 if is_first else run.moving, wishes.rollback
+    )
 
 
 def _share_ledger(ready: PreparedDeploy, ledger: Ledger, held: ExitStack, known: list[LedgerLine]) -> list[LedgerLine]:
