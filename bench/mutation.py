@@ -27,23 +27,27 @@ _PAGE = _REPOSITORY / "docs/mutation.md"
 _EXPLAINED = Path(__file__).with_name("survivors.json")
 _FILES = [".pre-commit-hooks.yaml", "Dockerfile", "README.md"]
 _RESULTS = Path(__file__).with_name("results")
-_RULES = "tests/rules/test_"
+_RULES = "tests/fstrings/test_"
 _SELECTED = {
-    "rules/encode": [f"{_RULES}encode.py"],
-    "rules/screen": [f"{_RULES}screen.py"],
-    "rules/ignores": ["tests/check/test_run.py", "tests/fstrings/test_check.py"],
-    "rules/tokens": [f"{_RULES}tokens.py"],
-    "rules/fstrings": [f"{_RULES}masked.py", f"{_RULES}findings.py", "tests/fstrings/test_check.py"],
-    "rules/legacy": [f"{_RULES}legacy.py", f"{_RULES}findings.py"],
-    "rules/literals": [f"{_RULES}literals.py", f"{_RULES}findings.py"],
-    "rules/occurrences": [f"{_RULES}findings.py", f"{_RULES}masked.py"],
-    "rules/plan": [f"{_RULES}structure.py", f"{_RULES}fix.py", f"{_RULES}rewrites.py"],
-    "rules/structure": [f"{_RULES}structure.py"],
-    "rules/statements": [f"{_RULES}statements.py"],
-    "rules/rewrite": [f"{_RULES}rewrites.py", f"{_RULES}fix.py"],
-    "manifest": ["tests/compare/test_manifest.py"],
-    "difference": ["tests/compare/test_difference.py", "tests/compare/test_matrix.py", "tests/compare/test_diff.py"],
-    "cache": ["tests/system/test_cache.py"],
+    "fstrings/escape": [f"{_RULES}escape.py"],
+    "fstrings/prefilter": [f"{_RULES}prefilter.py"],
+    "check/suppressions": ["tests/check/test_run.py", f"{_RULES}check.py"],
+    "fstrings/tokens": [f"{_RULES}tokens.py"],
+    "fstrings/rules": [f"{_RULES}masked.py", f"{_RULES}rules.py", f"{_RULES}check.py"],
+    "fstrings/legacy_parser": [f"{_RULES}legacy_parser.py", f"{_RULES}rules.py"],
+    "fstrings/parser": [f"{_RULES}parser.py", f"{_RULES}rules.py"],
+    "fstrings/violations": [f"{_RULES}rules.py", f"{_RULES}masked.py"],
+    "fstrings/fix_plan": [f"{_RULES}libcst_check.py", f"{_RULES}fix_plan.py", f"{_RULES}rewrite.py"],
+    "fstrings/libcst_check": [f"{_RULES}libcst_check.py"],
+    "fstrings/statements": [f"{_RULES}statements.py"],
+    "fstrings/rewrite": [f"{_RULES}rewrite.py", f"{_RULES}fix_plan.py"],
+    "stages/manifest": ["tests/compare/test_manifest.py"],
+    "compare/difference": [
+        "tests/compare/test_difference.py",
+        "tests/compare/test_matrix.py",
+        "tests/compare/test_diff.py",
+    ],
+    "system/cache": ["tests/system/test_cache.py"],
 }
 # they take long
 _ELSEWHERE = [
@@ -54,7 +58,7 @@ _ELSEWHERE = [
     "--deselect=tests/fstrings/test_rewrite.py::test_rewrites_mean_the_same",
 ]
 # the same damages between two pairs of stages: more of them take long and reach no other line
-_MORE = {"difference": ["-k", "commit-worktree or worktree-tgz or test_diff"]}
+_MORE = {"compare/difference": ["-k", "commit-worktree or worktree-tgz or test_diff"]}
 
 
 class Mutant(NamedTuple):

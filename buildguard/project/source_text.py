@@ -47,7 +47,7 @@ def codec_of(data: bytes) -> str | None:
     if coding.is_utf8:
         return "utf-8"
     assert coding.cookie is not None
-    if coding.has_bom or hides_code(coding.cookie) or not _decodes(data, coding.cookie):
+    if coding.has_bom or not _decodes(data, coding.cookie) or hides_code(coding.cookie):
         return None
     return coding.cookie
 

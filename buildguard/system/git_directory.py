@@ -140,8 +140,9 @@ class GitDir:
         if self._folder is None:
             from buildguard.system import temporary
 
-            self._folder = temporary.folder_of(self)
-            _write(self._folder, self.parts)
+            folder = temporary.folder_of(self)
+            _write(folder, self.parts)
+            self._folder = folder  # whole, for another thread may ask for it
         parts = self.parts
         return {
             **environment(inherited=False),

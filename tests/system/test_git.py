@@ -9,6 +9,8 @@ import stat
 import struct
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from buildguard.compare import diff, manifest
 from buildguard.errors import UnprovenError
 from buildguard.stages.worktree_changes import edited_paths
 from buildguard.system import git as gits
+from buildguard.system import git_directory
 from tests.compare.damage import git, write
 
 if TYPE_CHECKING:
@@ -521,3 +524,24 @@ def test_a_folder_of_our_own_goes_with_its_owner(repo: Path, monkeypatch: pytest
 
     assert done.returncode == 0
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_two_threads_may_need_a_folder_of_our_own_at_once(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = _of(repo)
+    write_folder = git_directory._write
+    begun, rows = threading.Event(), []
+
+    def slowly(folder: Path, parts: git_directory.GitParts) -> None:
+        if not begun.is_set():
+            begun.set()
+            time.sleep(0.3)  # the other one asks meanwhile
+        write_folder(folder, parts)
+
+    monkeypatch.setattr(git_directory, "_write", slowly)
+    first = threading.Thread(target=lambda: rows.append(repository.index_rows()))
+    first.start()
+    begun.wait(10)
+    rows.append(repository.index_rows())
+    first.join()
+
+    assert [len(one) for one in rows] == [len(_FILES), len(_FILES)]
