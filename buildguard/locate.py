@@ -1,4 +1,4 @@
-"""Where a command works: the root, the stage it reads, and the paths it was given, relative to the root."""
+"""The place of a command: its root, the stage that it reads, and its paths relative to the root."""
 
 from __future__ import annotations
 
@@ -27,21 +27,17 @@ class WorkScope(NamedTuple):
 
 
 def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> WorkScope:
-    """The place of a command line; raises UsageError for paths that are not there or not together."""
+    """The place of a command line; raises UsageError for paths that do not exist or are not in one repository."""
     stages = [text for text in given if text.startswith(("index:", "commit:", *_OTHERS))]
     if stages:
         if len(given) > 1:
             raise UsageError(f"'{stages[0]}' is a stage: it stands alone")
-        return _in_git(cwd, stages[0])
+        return _open_named_stage(cwd, stages[0])
     paths = [resolved_parent(cwd, text.removeprefix("dir:") or ".") for text in given]
-    anchor = paths[0] if paths else resolve_path(cwd)
-    folder = anchor if anchor.is_dir() and not anchor.is_symlink() else anchor.parent
+    folder = _folder_of(paths[0] if paths else resolve_path(cwd))
     repository = git.repository_of(_existing(folder))
     if staged:
-        if repository is None:
-            raise UsageError("--staged needs a git repository", hint="run it inside one")
-        relative = _relative(paths, resolve_path(repository.top))
-        return WorkScope(repository.top, repository, index_of(repository), relative)
+        return _in_index(repository, paths)
     for path, text in zip(paths, given, strict=True):
         if not os.path.lexists(path):
             raise UsageError(f"there is no '{text}'")
@@ -49,6 +45,17 @@ def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> WorkSc
     repository = repository._replace(top=root) if repository is not None else None
     relative = _relative(paths, root)  # before the stage: git starts listing there
     return WorkScope(root, repository, stage_on_disk(root, repository), relative)
+
+
+def _folder_of(path: Path) -> Path:
+    return path if path.is_dir() and not path.is_symlink() else path.parent
+
+
+def _in_index(repository: git.Repository | None, paths: list[Path]) -> WorkScope:
+    if repository is None:
+        raise UsageError("--staged needs a git repository", hint="run it inside one")
+    relative = _relative(paths, resolve_path(repository.top))
+    return WorkScope(repository.top, repository, index_of(repository), relative)
 
 
 def resolved_parent(cwd: Path, text: str) -> Path:
@@ -65,7 +72,7 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _in_git(cwd: Path, text: str) -> WorkScope:
+def _open_named_stage(cwd: Path, text: str) -> WorkScope:
     if text.startswith("tar:"):
         return _in_archive(cwd, text)
     if text.startswith("gs://"):

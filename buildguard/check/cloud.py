@@ -97,11 +97,12 @@ class CloudCheck:
         if isinstance(self._result, cloud_round.CloudResult):
             self._sides += self._workspace(self._result)
         chain = self._chain()
-        found = [] if chain is None else [_difference(one, hop) for hop in chain.hops for one in hop.findings]
-        found += map(_impostor_diagnostic, self._impostors)
-        seen = [] if chain is None else chain.unproven
-        told = [Unproven(None, None, what) for what in self._unproven]
-        return CloudFindings(chain, tuple(found), (*told, *seen), tuple(self._notes))
+        hops = chain.hops if chain is not None else ()
+        diagnostics = [_difference(difference, hop) for hop in hops for difference in hop.findings]
+        diagnostics += map(_impostor_diagnostic, self._impostors)
+        unproven = [Unproven(None, None, reason) for reason in self._unproven]
+        unproven += chain.unproven if chain is not None else ()
+        return CloudFindings(chain, tuple(diagnostics), tuple(unproven), tuple(self._notes))
 
     def interrupted(self) -> None:
         """Say that a build still runs, and how to end it: raises BuildRunsError where there is one."""
@@ -147,8 +148,8 @@ class CloudCheck:
     def _record_upload(self, stored: StoredObject) -> None:
         """The archive as it lies in the bucket: its hashes were held against ours, so its members are the same."""
         archive = self._sides[-1]
-        told = (("md5", stored.hashes.md5), ("crc32c", stored.hashes.crc32c))
-        self._sides.append(HopSide(archive.stage, archive.snapshot._replace(stage=stored.url, digests=told)))
+        digests = (("md5", stored.hashes.md5), ("crc32c", stored.hashes.crc32c))
+        self._sides.append(HopSide(archive.stage, archive.snapshot._replace(stage=stored.url, digests=digests)))
 
     def _look_into(self, url: str) -> None:
         """Put an object that is not the archive into the chain, as far as it can be read."""
@@ -197,7 +198,7 @@ class CloudCheck:
         stage = open_stages(place.root if on_disk else self._job.request.cwd, [text])[0].stage
         seen = take_snapshot(stage, text)
         if seen.kind is StageKind.UNREAD or not seen.manifest.entries:
-            raise UnprovenError("; ".join(one.reason for one in seen.unproven) or "there is nothing to send")
+            raise UnprovenError("; ".join(item.reason for item in seen.unproven) or "there is nothing to send")
         if on_disk:
             self._sides += self._committed(HopSide(stage, seen))
         return StageSnapshot(stage, seen, has_git=place.repository is not None)

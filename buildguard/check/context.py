@@ -35,9 +35,9 @@ class Job(NamedTuple):
     config: Config
     filters: Filters
     chosen: ChosenSources
-    targets: list[Target]
+    targets: tuple[Target, ...]
     cache: caches.Cache
-    notes: list[str]
+    notes: tuple[str, ...]
     scope: tuple[bytes, ...] | None = ()
 
     def covers(self, path: bytes) -> bool:
@@ -57,7 +57,7 @@ def prepare(request: CheckRequest, place: WorkScope) -> Job:
     targets: list[Target] = []
     if chosen.sources:
         targets = _targets(request, place, config, chosen, notes)
-    return Job(request, place, config, chosen_filters, chosen, targets, cache_of(request), notes, scope)
+    return Job(request, place, config, chosen_filters, chosen, tuple(targets), cache_of(request), tuple(notes), scope)
 
 
 def _configuration(request: CheckRequest, place: WorkScope) -> Config:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.check.context import Job
-from buildguard.diagnostic import Diagnostic, Unproven, display_path
+from buildguard.diagnostic import Diagnostic, Unproven, count, display_path
 from buildguard.engines.engine import ReadyEngine
 from buildguard.errors import UsageError
 from buildguard.project import config as configs
@@ -39,32 +39,35 @@ def remember_interpreter(job: Job, target: Target, ready: ReadyEngine) -> None:
             job.cache.store(key, now)
 
 
-def narrow_to_changes(
-    job: Job, diagnostics: list[Diagnostic], seen: CheckState
-) -> tuple[list[Diagnostic], list[Unproven]]:
+class NarrowedFindings(NamedTuple):
+    """What is reported with `--diff-base`, and a note on what is not."""
+
+    diagnostics: Sequence[Diagnostic]
+    unproven: Sequence[Unproven]
+    note: str = ""
+
+
+def narrow_to_changes(job: Job, diagnostics: Sequence[Diagnostic], seen: CheckState) -> NarrowedFindings:
     """With `--diff-base`: only what lies in files changed since, unless something that judges them all changed."""
     base = job.request.diff_base
     if not base:
-        return diagnostics, seen.unproven
+        return NarrowedFindings(diagnostics, seen.unproven)
     repository = job.place.repository
     if repository is None:
         raise UsageError("--diff-base needs a git repository")
-    commit = repository.resolve(base)
-    then = commit_of(repository, commit)
-    moved = _find_invalidation(job, seen, then)
-    if moved:
-        job.notes.append(f"{moved} changed since {base}: everything is reported")
-        return diagnostics, seen.unproven
-    paths = {one.path for one in diagnostics if one.path} | {one.path for one in seen.unproven if one.path}
-    same = {display_path(path) for path in _unchanged(job, then, paths)}
-    # damage on the way is nobody's change, and stands wherever it is
-    kept = [one for one in diagnostics if one.path not in same or one.code.startswith("BG3")]
-    unproven = [one for one in seen.unproven if one.path not in same]
+    then = commit_of(repository, repository.resolve(base))
+    invalidation = _find_invalidation(job, seen, then)
+    if invalidation:
+        note = f"{invalidation} changed since {base}: everything is reported"
+        return NarrowedFindings(diagnostics, seen.unproven, note)
+    paths = {diagnostic.path for diagnostic in diagnostics} | {item.path for item in seen.unproven}
+    same = {display_path(path) for path in _unchanged(job, then, {path for path in paths if path})}
+    # damage on the way has no author, and is reported wherever it is
+    kept = [found for found in diagnostics if found.path not in same or found.code.startswith("BG3")]
+    unproven = [item for item in seen.unproven if item.path not in same]
     hidden = len(diagnostics) + len(seen.unproven) - len(kept) - len(unproven)
-    if hidden:
-        findings = "1 finding" if hidden == 1 else f"{hidden} findings"
-        job.notes.append(f"not shown: {findings} in files that did not change since {base}")
-    return kept, unproven
+    note = f"not shown: {count(hidden, 'finding')} in files that did not change since {base}" if hidden else ""
+    return NarrowedFindings(kept, unproven, note)
 
 
 def _unchanged(job: Job, then: GitStage, names: Collection[str]) -> set[bytes]:
@@ -88,16 +91,23 @@ def _find_invalidation(job: Job, seen: CheckState, then: GitStage) -> str:
     """What changed since a commit that makes every verdict new: empty, or its name."""
     if configs.read(config_files(then)) != job.config:
         return "the configuration"
-    if not job.request.targets:
-        try:
-            targets = discovery.discover_targets(
-                then, job.config, choose(then, SourceSelection()).sources, (), job.request.service
-            ).targets
-        except UsageError:
-            targets = ()
-        before = {(target.version, target.context) for target in targets}
-        if any((target.version, target.context) not in before for target in job.targets):
-            return "the target"
+    if not job.request.targets and _has_other_targets(job, then):
+        return "the target"
+    return _find_other_interpreter(job, seen, then)
+
+
+def _has_other_targets(job: Job, then: GitStage) -> bool:
+    """Whether the files of a commit do not declare each target of today."""
+    sources = choose(then, SourceSelection()).sources
+    try:
+        targets = discovery.discover_targets(then, job.config, sources, (), job.request.service).targets
+    except UsageError:
+        targets = ()
+    before = {(target.version, target.context) for target in targets}
+    return any((target.version, target.context) not in before for target in job.targets)
+
+
+def _find_other_interpreter(job: Job, seen: CheckState, then: GitStage) -> str:
     for target in job.targets:
         key = _interpreter_key(job, target, then.commit or "")
         known = job.cache.known(key, [_SEEN]).get(_SEEN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 from buildguard.codes import can_be_silenced, check_pattern
@@ -66,22 +66,29 @@ def apply_ignores(
     used: set[tuple[IgnoreComment, str]] = set()
     kept = []
     for diagnostic in diagnostics:
-        of_file = by_path.get(diagnostic.path or "", ())
-        hits = [
-            (comment, code) for comment in of_file for code in comment.codes if _silences(comment, code, diagnostic)
-        ]
-        used.update(hits)
+        hits = set(_silencing(by_path.get(diagnostic.path or "", ()), diagnostic))
+        used |= hits
         if not hits:
             kept.append(diagnostic)
-    notes = []
-    for comment in (ignore for comments in by_path.values() for ignore in comments):
-        idle = [code for code in comment.codes if (comment, code) not in used]
-        if idle or not comment.codes:
-            what = (
-                f"ignore[{', '.join(idle)}] does nothing" if comment.codes else "ignore names no code, and does nothing"
-            )
-            notes.append(f"{comment.path}:{comment.line}: {what}{_why_idle(idle)}")
-    return kept, notes
+    notes = (_idle_note(comment, used) for comments in by_path.values() for comment in comments)
+    return kept, [note for note in notes if note]
+
+
+def _silencing(comments: Iterable[IgnoreComment], diagnostic: Diagnostic) -> Iterator[tuple[IgnoreComment, str]]:
+    """Each code of a comment that silences a diagnostic."""
+    for comment in comments:
+        for code in comment.codes:
+            if _silences(comment, code, diagnostic):
+                yield comment, code
+
+
+def _idle_note(comment: IgnoreComment, used: Container[tuple[IgnoreComment, str]]) -> str:
+    """What a comment does not do; empty where each of its codes silences something."""
+    place = f"{comment.path}:{comment.line}"
+    if not comment.codes:
+        return f"{place}: ignore names no code, and does nothing"
+    idle = [code for code in comment.codes if (comment, code) not in used]
+    return f"{place}: ignore[{', '.join(idle)}] does nothing{_why_idle(idle)}" if idle else ""
 
 
 def _silences(ignore: IgnoreComment, code: str, diagnostic: Diagnostic) -> bool:

@@ -221,34 +221,44 @@ def _plan_case(case: _FixCandidate) -> _FixCandidate:
 def _compile_cases(
     job: Job, cases: list[_FixCandidate], unproven: list[Unproven], proofs: list[str]
 ) -> list[_FixCandidate]:
-    """Each target compiles what came out; the f-strings that are left are taken out for that."""
+    """Each target compiles the repaired files; the f-strings that are left are taken out for that."""
     for target in job.targets:
         numbers = [at for at, case in enumerate(cases) if case.after and target in case.targets]
         if not numbers or target.version is None:
             continue
-        engine_setting = setting(job, target, process.cores(), None)
-        chooser = engines.EngineChooser((), engines.order_of(job.config.engine), engine_setting)
         try:
-            choice = chooser.choose()
-            engine = next((candidate for candidate, ready in choice.ready if _compiles(ready, target.version)), None)
-            if engine is None:
-                why = "; ".join(unavailable.words for unavailable in choice.unavailable[:1])
-                unproven.append(Unproven(None, target.python, f"nothing here compiles for the target: {why}"))
-                cases = _mark_unproven(cases, numbers)
-                continue
-            proofs += [f"compiled by {ready.interpreter}" for candidate, ready in choice.ready if candidate is engine]
-            masked = [_without_what_is_left(cases[at], target.version.minor) for at in numbers]
-            for at, rejection in zip(numbers, verify_fix.list_rejections(engine, masked), strict=True):
-                if rejection:
-                    cases[at] = cases[at].refused(
-                        f"Python {target.python} rejects what else is in the file: {rejection}"
-                    )
+            compiled = _compile_for(job, target, [cases[at] for at in numbers], proofs)
         except UnprovenError as error:
             unproven.append(Unproven(None, target.python, error.words))
             cases = _mark_unproven(cases, numbers)
-        finally:
-            chooser.close()
+        else:
+            for at, case in zip(numbers, compiled, strict=True):
+                cases[at] = case
     return cases
+
+
+def _compile_for(job: Job, target: Target, cases: list[_FixCandidate], proofs: list[str]) -> list[_FixCandidate]:
+    """The same cases, those refused that a target rejects; raises UnprovenError where nothing compiles for it."""
+    assert target.version is not None
+    engine_setting = setting(job, target, process.cores(), None)
+    chooser = engines.EngineChooser((), engines.order_of(job.config.engine), engine_setting)
+    try:
+        choice = chooser.choose()
+        pair = next(((engine, ready) for engine, ready in choice.ready if _compiles(ready, target.version)), None)
+        if pair is None:
+            reason = "; ".join(unavailable.words for unavailable in choice.unavailable[:1])
+            raise UnprovenError(f"nothing here compiles for the target: {reason}")
+        engine, ready = pair
+        proofs.append(f"compiled by {ready.interpreter}")
+        masked = [_without_what_is_left(case, target.version.minor) for case in cases]
+        rejections = list(verify_fix.list_rejections(engine, masked))
+    finally:
+        chooser.close()
+    prefix = f"Python {target.python} rejects what else is in the file"
+    return [
+        case.refused(f"{prefix}: {rejection}") if rejection else case
+        for case, rejection in zip(cases, rejections, strict=True)
+    ]
 
 
 def _compiles(ready: ReadyEngine, version: PythonVersion) -> bool:

@@ -149,9 +149,9 @@ class _ImageCheck:
             project.config,
             chosen_filters,
             ChosenSources([*chosen.sources, *beside], chosen.notes),
-            [self._target()],
+            (self._target(),),
             cache_of(request),
-            [*notes, *chosen.notes],
+            (*notes, *chosen.notes),
         )
 
     def _nothing_in_common(self, number: int) -> UnprovenError:

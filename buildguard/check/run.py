@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Container, Iterable
 
 from buildguard.check import build_files, diff_base
 from buildguard.check.context import Job, asked_about, nothing_checked, prepare
@@ -49,21 +50,21 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
     if paths and paths <= seen.deleted:
         seen.unproven.append(Unproven(None, None, nothing_checked(job)))
     damage = _damage(job.place)
-    damaged = {one.path for one in damage}
-    seen.unproven = [one for one in seen.unproven if one.path is None or one.path not in damaged]
+    damaged = {diagnostic.path for diagnostic in damage}
+    seen.unproven = [item for item in seen.unproven if item.path is None or item.path not in damaged]
     diagnostics = [*seen.diagnostics, *damage, *_report_conflicts(job.targets), *_note_local_python(job, seen)]
     kept, idle = apply_ignores(diagnostics, seen.ignores)
-    job.notes.extend(idle)
     kept = merge_findings(job.filters.keep(kept))
     if len(seen.rows) > 1:
         kept = merge_targets(kept, _oldest_first(seen))
-    kept, unproven = diff_base.narrow_to_changes(job, kept, seen)
+    narrowed = diff_base.narrow_to_changes(job, kept, seen)
+    notes = [*job.notes, *idle, narrowed.note, *seen.notes, *job.cache.notes]
     return CheckReport(
         root=os.path.relpath(job.place.root, request.cwd),
         targets=tuple(seen.rows),
-        diagnostics=tuple(sorted(set(kept), key=_order)),
-        unproven=tuple(dict.fromkeys(unproven)),
-        notes=tuple(dict.fromkeys([*job.notes, *seen.notes, *job.cache.notes])),
+        diagnostics=tuple(sorted(set(narrowed.diagnostics), key=_order)),
+        unproven=tuple(dict.fromkeys(narrowed.unproven)),
+        notes=tuple(dict.fromkeys(filter(None, notes))),
         files=len(paths - seen.deleted),
         seconds=round(time.monotonic() - started, 3),
         strict=request.strict,
@@ -131,33 +132,38 @@ def _report_conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
 
 
 def _note_local_python(job: Job, seen: CheckState) -> list[Diagnostic]:
-    """BG403: what this machine's python3 accepts and the target rejects, said once for each target."""
+    """BG403: what this machine's python3 accepts and the target rejects, once for each target."""
+    rejected = {
+        (diagnostic.target, diagnostic.path)
+        for diagnostic in seen.diagnostics
+        if diagnostic.target is not None and diagnostic.code in {"BG101", "BG103"}
+    }
+    version, accepted = _find_accepted_here(job, {path for _target, path in rejected})
+    predicted = {row.python for row in seen.rows if row.proof == "predicted"}
+    counts = Counter(target for target, path in rejected if path in accepted)
+    return [
+        _local_python_note(version, python, number, "is predicted to reject" if python in predicted else "rejects")
+        for python, number in sorted(counts.items())
+    ]
+
+
+def _find_accepted_here(job: Job, paths: Container[str | None]) -> tuple[str, set[str]]:
+    """The version of this machine's python3, and those of some files that it accepts: none where it cannot be asked."""
     from buildguard.engines.interpreter import find_accepted
     from buildguard.engines.pool import source_of
     from buildguard.system.pythons import default_python3
 
-    rejected = {
-        (diagnostic.target, diagnostic.path) for diagnostic in seen.diagnostics if diagnostic.code in {"BG101", "BG103"}
-    }
-    if not rejected:
-        return []
-    here = default_python3(job.place.root)
-    if here is None:
-        return []
-    paths = {path for _target, path in rejected}
     entries = [entry for entry in job.chosen.sources if display_path(entry.path) in paths][:_OPINIONS]
+    python3 = default_python3(job.place.root) if entries else None
+    if python3 is None:
+        return "", set()
     readable = [(entry, data) for entry, data in job.place.stage.contents(entries) if isinstance(data, bytes)]
+    sources = [source_of(number, data) for number, (_entry, data) in enumerate(readable)]
     try:
-        version, accepted = find_accepted(here, [source_of(at, data) for at, (_entry, data) in enumerate(readable)])
+        version, accepted = find_accepted(python3, sources)
     except UnprovenError:
-        return []  # no second opinion: the first one stands
-    fine = {display_path(readable[at][0].path) for at in accepted}
-    predicted = {row.python for row in seen.rows if row.proof == "predicted"}
-    return [
-        _local_python_note(version, python, count, "is predicted to reject" if python in predicted else "rejects")
-        for python in sorted({target or "" for target, _path in rejected})
-        if (count := sum(target == python and path in fine for target, path in rejected))
-    ]
+        return "", set()  # a second opinion is not needed
+    return version, {display_path(readable[number][0].path) for number in accepted}
 
 
 def _local_python_note(version: str, python: str, count: int, rejects: str) -> Diagnostic:

@@ -9,12 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buildguard.check import diff_base
-from buildguard.check.compile_files import Judge, digests_of
+from buildguard.check.compile_files import FileVerdict, Judge, digests_of
 from buildguard.check.context import Job, cache_of, no_version, nothing_checked, setting, share_of
+from buildguard.check.disagreements import EngineVerdict, find_disagreements
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.merge import IGNORE, diagnostic_of
 from buildguard.check.result import TargetRow
-from buildguard.diagnostic import Diagnostic, Finding, Severity, Unproven, UnreadableFile, display_path
+from buildguard.diagnostic import Diagnostic, Finding, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine
 from buildguard.project.proof_grade import ProofGrade
@@ -34,6 +35,7 @@ _MUSL = (
 )
 
 
+_WITH_IMAGES = frozenset({EngineName.CONTAINER, EngineName.CLOUD})  # the engines that look into images
 _output_lock = threading.Lock()
 
 
@@ -52,13 +54,6 @@ class TargetShare(NamedTuple):
 
     target: Target
     entries: Sequence[Entry]
-
-
-class EngineVerdict(NamedTuple):
-    """What one engine says of one file: the finding that refuses it, or None where it accepts it."""
-
-    ready: ReadyEngine
-    refusal: Finding | None
 
 
 class CheckState:
@@ -216,7 +211,7 @@ class TargetRunner:
             verdicts = [self._by_engine(target, digests, ready_engine) for ready_engine in choice.ready]
         finally:
             chooser.close()
-        self.state.diagnostics += _disagreements(verdicts, target)
+        self.state.diagnostics += find_disagreements(verdicts, target)
         self.state.notes += [ready.note for _engine, ready in choice.ready if ready.note]
         self.state.notes += [
             _MUSL.format(image=ready_engine.image)
@@ -229,26 +224,30 @@ class TargetRunner:
             self._unproven(reason)
 
     def _choosing(self) -> engines.EngineChooser | None:
-        """Who may answer; None where nothing is known of the Python, and no image could tell."""
-        if self._chooser is not None:
-            return self._chooser
+        """The engines that may answer; None where the Python is unknown, and no image can show it."""
+        if self._chooser is None:
+            self._chooser = self._new_chooser()
+        return self._chooser
+
+    def _new_chooser(self) -> engines.EngineChooser | None:
         job, target, request = self.job, self._share.target, self.job.request
-        self._requested = (
-            (EngineName.CONTAINER,) if request.image and request.engine == "auto" else engines.parse(request.engine)
-        )
+        self._requested = self._requested_engines()
         order = engines.order_of(job.config.engine)
-        if request.image and not {EngineName.CONTAINER, EngineName.CLOUD} & {*(self._requested or order)}:
+        if request.image and not _WITH_IMAGES & {*(self._requested or order)}:
             self.state.notes.append("--image is not used: no engine that was asked for looks into images")
         pulls = self._tell if may_pull(request) else None
         engine_setting = setting(job, target, request.jobs or process.cores(), pulls, self._cloud)
         if target.version is None:
-            order = tuple(name for name in self._requested or order if name in {EngineName.CONTAINER, EngineName.CLOUD})
+            order = tuple(name for name in self._requested or order if name in _WITH_IMAGES)
             if not engine_setting.image or not order:
                 return None
         elif request.proof is ProofGrade.IMAGE:
             order = tuple(sorted(order, key=lambda name: name is not EngineName.CONTAINER))
-        self._chooser = engines.EngineChooser(self._requested, order, engine_setting)
-        return self._chooser
+        return engines.EngineChooser(self._requested, order, engine_setting)
+
+    def _requested_engines(self) -> tuple[EngineName, ...]:
+        request = self.job.request
+        return (EngineName.CONTAINER,) if request.image and request.engine == "auto" else engines.parse(request.engine)
 
     def _tell(self, text: str) -> None:
         with _output_lock:
@@ -278,32 +277,40 @@ class TargetRunner:
         self, target: Target, digests: Mapping[bytes, bytes], answering: tuple[Engine, ReadyEngine]
     ) -> dict[bytes, EngineVerdict]:
         """One engine's verdicts: reported, and returned for comparison."""
-        job, (engine, ready) = self.job, answering
+        engine, ready = answering
+        verdicts = self._compile(target, digests, engine, ready)
+        self.state.deleted.update(verdict.entry.path for verdict in verdicts if verdict.is_deleted)
+        verdicts = [verdict for verdict in verdicts if not verdict.is_deleted]
+        self._report_verdicts(verdicts, target, ready)
+        if ready.image:
+            self._judge_image(target, engine, ready)
+        diff_base.remember_interpreter(self.job, target, ready)
+        return {
+            verdict.entry.path: EngineVerdict.of(ready, verdict.findings)
+            for verdict in verdicts
+            if not verdict.unproven
+        }
+
+    def _compile(
+        self, target: Target, digests: Mapping[bytes, bytes], engine: Engine, ready: ReadyEngine
+    ) -> list[FileVerdict]:
+        version = PythonVersion.parse(ready.version) if ready.image else target.version
+        assert version is not None
+        # a build has just been asked, and its own answers are what counts
+        cache = Cache(None) if ready.engine is EngineName.CLOUD else self.job.cache
+        judge = Judge(self.job.place.stage, engine, ready, version.minor, cache)
         entries = self._share.entries
-        runs = PythonVersion.parse(ready.version) if ready.image else target.version
-        assert runs is not None
-        # a build has just been asked, and it is its own answers that count
-        cache = Cache(None) if ready.engine is EngineName.CLOUD else job.cache
-        judge = Judge(job.place.stage, engine, ready, runs.minor, cache)
-        judged = judge.run(entries, [digests.get(entry.path, b"") for entry in entries], self._progress)
-        self.state.deleted.update(verdict.entry.path for verdict in judged if verdict.is_deleted)
-        judged = [verdict for verdict in judged if not verdict.is_deleted]
-        for verdict in [verdict for verdict in judged if verdict.findings or verdict.unproven]:
-            path = display_path(verdict.entry.path)
+        return judge.run(entries, [digests.get(entry.path, b"") for entry in entries], self._progress)
+
+    def _report_verdicts(self, verdicts: Sequence[FileVerdict], target: Target, ready: ReadyEngine) -> None:
+        for verdict in verdicts:
+            path = display_path(verdict.entry.path) if verdict.findings or verdict.unproven else ""
             self.state.note(verdict.findings, path, target.python, ready.engine)
             if verdict.unproven:
                 self.state.unproven.append(Unproven(path, target.python, verdict.unproven))
-        cached = {verdict.entry.path for verdict in judged if verdict.cached}
+        cached = {verdict.entry.path for verdict in verdicts if verdict.cached}
         self.state.cached |= cached
-        self.state.rows.append(_row(target, ready, len(judged), len(cached)))
-        if ready.image:
-            self._judge_image(target, engine, ready)
-        diff_base.remember_interpreter(job, target, ready)
-        return {
-            verdict.entry.path: EngineVerdict(ready, _refusal(verdict.findings))
-            for verdict in judged
-            if not verdict.unproven
-        }
+        self.state.rows.append(_row(target, ready, len(verdicts), len(cached)))
 
     def _judge_image(self, target: Target, engine: Engine, ready: ReadyEngine) -> None:
         """Whether the image is what it is said to be, will be the same tomorrow, and runs what its sources say."""
@@ -391,53 +398,3 @@ def _without_engine(content: bytes, target: Target) -> list[Finding]:
     if target.version is not None and may_be_refused(content):
         findings += rules.findings(content, target.version.minor)
     return findings
-
-
-# ------------------------------------------------------------------------------------------ disagreement
-
-
-def _refusal(findings: Iterable[Finding]) -> Finding | None:
-    return next((finding for finding in findings if finding.code in {"BG101", "BG103"}), None)
-
-
-def _disagreements(by_engine: Sequence[Mapping[bytes, EngineVerdict]], target: Target) -> list[Diagnostic]:
-    """BG104: files that one engine accepts and another refuses."""
-    diagnostics = []
-    for path in sorted({path for verdicts in by_engine for path in verdicts}):
-        verdicts = [by_path[path] for by_path in by_engine if path in by_path]
-        refusing = [verdict for verdict in verdicts if verdict.refusal is not None]
-        accepting = [verdict for verdict in verdicts if verdict.refusal is None]
-        if refusing and accepting:
-            diagnostics.append(_disagreement(display_path(path), target.python, refusing[0], accepting[0]))
-    return diagnostics
-
-
-def _disagreement(path: str, python: str, refusing: EngineVerdict, accepting: EngineVerdict) -> Diagnostic:
-    refusal = refusing.refusal
-    assert refusal is not None
-    both = (refusing.ready, accepting.ready)
-    message = (
-        f"engines disagree on the same bytes: {_engine_name(accepting.ready)} accepts this file,"
-        f" {_engine_name(refusing.ready)} refuses it: {refusal.message}"
-    )
-    if ProofGrade.PREDICTED in {ready.proof for ready in both}:
-        hint = "a prediction is no proof: the one that compiled is right"
-    elif refusing.ready.version != accepting.ready.version:
-        hint = f"{both[0].version} and {both[1].version} are not the same Python: what the image runs is what counts"
-    else:
-        hint = "one of them is not built as its version says: what the image runs is what counts"
-    return Diagnostic(
-        "BG104",
-        Severity.ERROR,
-        path,
-        refusal.range,
-        message,
-        hint,
-        python,
-        ",".join(sorted(ready.engine for ready in both)),
-        refusal.excerpt,
-    )
-
-
-def _engine_name(ready: ReadyEngine) -> str:
-    return f"{ready.interpreter}{f' in {ready.image}' if ready.image else ''} ({ready.engine})"

@@ -61,7 +61,7 @@ def _ignored(difference: Difference, cause: CauseKind, evidence: str, rule: str,
 def _is_needed(path: bytes, hop: HopContext) -> bool:
     """Whether a path matters although a rule leaves it out: as code, or as something that the Dockerfile copies.
 
-    A .dockerignore is about the image, so what it leaves out of that is meant; what gcloud drops, docker never saw.
+    A .dockerignore is about the image, so what it leaves out of that is intended; docker never saw what gcloud dropped.
     """
     if hop.is_to_image:
         return False

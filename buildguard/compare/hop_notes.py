@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from buildguard.diagnostic import display_path
+from buildguard.stages.manifest import Extras
 from buildguard.stages.snapshot import Snapshot
+
+_EXECUTABLE = 0o100
 
 
 def notes(before: Snapshot, after: Snapshot) -> list[str]:
-    """What git does not record and the stages do: full modes, empty folders, special files, hard links; one line each kind."""
-    extras_before, extras_after = before.manifest.extras, after.manifest.extras
-    lines = []
-    for mine, theirs, words in (
-        (extras_before, extras_after, f"not in {after.stage}"),
-        (extras_after, extras_before, f"only in {after.stage}"),
-    ):
-        folders = mine.folders - theirs.folders
-        if folders and (theirs.whole or mine is extras_after):
-            lines.append(f"empty folders {words}: {_listed(folders)}")
-        special = {path: kind for path, kind in mine.special.items() if theirs.special.get(path) != kind}
-        if special:
-            lines.append(
-                f"special files {words}: "
-                + ", ".join(f"{display_path(path)} ({kind})" for path, kind in sorted(special.items()))
-            )
-    modes: dict[tuple[int, int], list[bytes]] = {}
-    for path in extras_before.modes.keys() & extras_after.modes.keys():
-        was, now = extras_before.modes[path], extras_after.modes[path]
-        if was != now and bool(was & 0o100) == bool(now & 0o100):
-            modes.setdefault((was, now), []).append(path)
-    lines += [
-        f"permissions {was:04o} became {now:04o}: {_listed(paths)}" for (was, now), paths in sorted(modes.items())
+    """Full modes, empty folders, special files and hard links, which git does not record: one line for each kind."""
+    old, new = before.manifest.extras, after.manifest.extras
+    lines = [
+        *_folder_notes(old, new, f"not in {after.stage}", known=new.whole),
+        *_special_notes(old, new, f"not in {after.stage}"),
+        *_folder_notes(new, old, f"only in {after.stage}", known=True),
+        *_special_notes(new, old, f"only in {after.stage}"),
+        *_mode_notes(old, new),
     ]
-    if extras_after.twins:
-        lines.append(f"hard links: {_listed(extras_after.twins)}")
-    return lines
+    return [*lines, f"hard links: {_listed(new.twins)}"] if new.twins else lines
+
+
+def _folder_notes(here: Extras, other: Extras, words: str, *, known: bool) -> Iterator[str]:
+    """The empty folders of one stage; `known` where the other would record them."""
+    folders = here.folders - other.folders
+    if folders and known:
+        yield f"empty folders {words}: {_listed(folders)}"
+
+
+def _special_notes(here: Extras, other: Extras, words: str) -> Iterator[str]:
+    special = sorted((path, kind) for path, kind in here.special.items() if other.special.get(path) != kind)
+    if special:
+        yield f"special files {words}: " + ", ".join(f"{display_path(path)} ({kind})" for path, kind in special)
+
+
+def _mode_notes(old: Extras, new: Extras) -> Iterator[str]:
+    """The permissions that changed beside the executable bit, which is compared as a difference."""
+    modes: dict[tuple[int, int], list[bytes]] = {}
+    for path in old.modes.keys() & new.modes.keys():
+        was, now = old.modes[path], new.modes[path]
+        if was != now and bool(was & _EXECUTABLE) == bool(now & _EXECUTABLE):
+            modes.setdefault((was, now), []).append(path)
+    for (was, now), paths in sorted(modes.items()):
+        yield f"permissions {was:04o} became {now:04o}: {_listed(paths)}"
 
 
 def _listed(paths: frozenset[bytes] | list[bytes] | Mapping[bytes, bytes]) -> str:

@@ -1,9 +1,9 @@
-"""Where a project lies in an image: said by somebody, borne out from a Dockerfile, or the one folder whose paths match."""
+"""The folders of a project in an image: as configured, as a Dockerfile copies them, or the one whose paths match."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -43,7 +43,7 @@ class ProjectLocation(NamedTuple):
     """
 
     roots: tuple[str, ...]
-    twins: dict[str, str]
+    twins: Mapping[str, str]
     reported_by: str
     recipe: discovery.ImageRecipe | None = None
 
@@ -67,6 +67,14 @@ def load_project(cwd: Path, service: str, commit: str = "") -> LocalProject:
     names = frozenset(os.fsdecode(entry.path) for entry in sources)
     recipes = discovery.list_recipes(place.stage, config, service)
     return LocalProject(place, config, paths, sources, names, recipes)
+
+
+class _RecipeMatch(NamedTuple):
+    """A recipe that an image bears out, and the number of its files there."""
+
+    files: int
+    dockerfile: str
+    location: ProjectLocation
 
 
 class ProjectFinder:
@@ -98,42 +106,48 @@ class ProjectFinder:
             hint=f"say it: buildguard check image:{reference}:{likely}, or root in [tool.buildguard.deploy]",
         )
 
-    def _locate_at(self, root: str, told_by: str) -> ProjectLocation:
+    def _locate_at(self, root: str, reported_by: str) -> ProjectLocation:
         """A folder that somebody named: its twins by a Dockerfile, or by the best match of paths."""
         real = self._files.read(root)
         if not real:
             raise UnprovenError(f"there is no {root} in {self._image.reference}", hint="check the path after the colon")
         under = list(self.under(real))
         planned = [(self._layout(recipe).twins, recipe) for recipe in self._project.recipes]
-        fitting, recipe = max(planned, key=lambda one: sum(path in one[0] for path in under), default=({}, None))
+        fitting, recipe = max(planned, key=lambda pair: sum(path in pair[0] for path in under), default=({}, None))
         if any(path in fitting for path in under):
-            return ProjectLocation((real,), fitting, told_by, recipe)
+            return ProjectLocation((real,), fitting, reported_by, recipe)
         match = image_layout.find_best_match(under, self._project.sources, self._prefixes())
         if match is not None and match.root == real and match.certain:
-            return ProjectLocation((real,), self._mapped(under, real, match.prefix), told_by, self._only_recipe())
-        return ProjectLocation((real,), self._mapped(under, real, ""), told_by, self._only_recipe())
+            return ProjectLocation((real,), self._mapped(under, real, match.prefix), reported_by, self._only_recipe())
+        return ProjectLocation((real,), self._mapped(under, real, ""), reported_by, self._only_recipe())
 
     def _only_recipe(self) -> discovery.ImageRecipe | None:
         recipes = self._project.recipes
         return recipes[0] if len(recipes) == 1 else None
 
     def _by_dockerfile(self) -> ProjectLocation | None:
-        """The recipe that the image bears out, if it is one only."""
-        borne_out: list[tuple[int, str, ProjectLocation]] = []
-        for recipe in self._project.recipes:
-            planned = self._layout(recipe)
-            expected = {place for place, path in planned.twins.items() if path in self._project.sources}
-            roots = [root for root in planned.roots if any(image_layout.is_below(place, root) for place in expected)]
-            real = tuple(filter(None, (self._files.read(root) for root in roots)))
-            sources = [place for root in real for place in self.under(root) if place.endswith(".py")]
-            twins = expected.intersection(os.fsdecode(path) for path in self._files.entries)
-            if twins and (2 * len(twins) >= len(sources) or 2 * len(twins) >= len(expected)):
-                name = recipe.service.dockerfile
-                borne_out.append((len(twins), name, ProjectLocation(real, planned.twins, name, recipe)))
-        borne_out.sort(key=lambda candidate: candidate[0], reverse=True)
-        if len({located.roots for _count, _name, located in borne_out}) > 1 and borne_out[0][0] == borne_out[1][0]:
-            raise self._nowhere(f": {' and '.join(name for _count, name, _located in borne_out)} both fit (--service)")
-        return borne_out[0][2] if borne_out else None
+        """The recipe that the image bears out, if it is only one."""
+        matches = [match for recipe in self._project.recipes if (match := self._match_recipe(recipe)) is not None]
+        matches.sort(key=lambda match: match.files, reverse=True)
+        if not matches:
+            return None
+        if len({match.location.roots for match in matches}) > 1 and matches[0].files == matches[1].files:
+            raise self._nowhere(f": {' and '.join(match.dockerfile for match in matches)} both fit (--service)")
+        return matches[0].location
+
+    def _match_recipe(self, recipe: discovery.ImageRecipe) -> _RecipeMatch | None:
+        """The files of a recipe that are in the image; None where they are less than half of what should be there."""
+        planned = self._layout(recipe)
+        expected = {place for place, path in planned.twins.items() if path in self._project.sources}
+        roots = [root for root in planned.roots if _any_below(expected, root)]
+        real = tuple(filter(None, (self._files.read(root) for root in roots)))
+        sources = [place for root in real for place in self.under(root) if place.endswith(".py")]
+        twins = expected.intersection(os.fsdecode(path) for path in self._files.entries)
+        if not twins or 2 * len(twins) < min(len(sources), len(expected)):
+            return None
+        dockerfile = recipe.service.dockerfile
+        location = ProjectLocation(real, planned.twins, dockerfile, recipe)
+        return _RecipeMatch(len(twins), dockerfile, location)
 
     def _by_match(self) -> ProjectLocation | None:
         """The folder, anywhere in the image, that holds most of the project."""
@@ -187,7 +201,7 @@ class ProjectFinder:
         return (os.fsdecode(path) for path in self._files.entries if path.startswith(start) or path == whole)
 
     def elsewhere(self, located: ProjectLocation) -> dict[bytes, bytes]:
-        """The project's files that the Dockerfile copies out of the project's folders, and that are in the image there."""
+        """The project's files that the Dockerfile copies out of the project's folders, and their places in the image."""
         if located.recipe is None:
             return {}
         planned = self._layout(located.recipe)
@@ -196,15 +210,16 @@ class ProjectFinder:
             for place, path in planned.twins.items()
             if not any(image_layout.is_below(place, root) for root in located.roots)
         }
-        roots = {root for root in planned.roots if any(image_layout.is_below(place, root) for place in outside)}
+        roots = {root for root in planned.roots if _any_below(outside, root)}
         real = {root: self._files.read(root) for root in (outside if "/" in roots else roots)}
-        found: dict[bytes, bytes] = {}
-        for place, path in outside.items():
-            root = next((one for one in real if image_layout.is_below(place, one)), "")
-            there = os.fsencode(real.get(root, "").rstrip("/") + place[len(root.rstrip("/")) :])
-            if root and there in self._files.entries:
-                found[os.fsencode(path)] = there
-        return found
+        places = ((os.fsencode(path), self._real_place(place, real)) for place, path in outside.items())
+        return {path: place for path, place in places if place}
+
+    def _real_place(self, place: str, real: Mapping[str, str]) -> bytes:
+        """A planned place with its root as it was read, links followed; empty where the image has no such file."""
+        root = next((root for root in real if image_layout.is_below(place, root)), "")
+        path = os.fsencode(real.get(root, "").rstrip("/") + place[len(root.rstrip("/")) :])
+        return path if root and path in self._files.entries else b""
 
     @staticmethod
     def _mapped(paths: Iterable[str], root: str, prefix: str) -> dict[str, str]:
@@ -234,7 +249,11 @@ class ProjectFinder:
         return own, installed
 
 
-def _prefix_of(root: str, twins: dict[str, str]) -> str | None:
+def _any_below(places: Iterable[str], root: str) -> bool:
+    return any(image_layout.is_below(place, root) for place in places)
+
+
+def _prefix_of(root: str, twins: Mapping[str, str]) -> str | None:
     """What stands before a path below a root to make it the project's: "src/" for /app/x.py that is src/x.py."""
     for place, path in twins.items():
         rest = place[len(root.rstrip("/")) + 1 :]

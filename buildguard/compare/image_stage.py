@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from buildguard.compare.image_project import ProjectFinder, load_project, parse
@@ -81,7 +81,7 @@ class ImageSnapshotter:
             contents[path] = held.link if held.kind is EntryKind.LINK else self._files.content(self._places[path])
         return contents
 
-    def _copy(self, path: bytes, place: bytes, twins: dict[str, str], own: dict[bytes, bytes]) -> bool:
+    def _copy(self, path: bytes, place: bytes, twins: Mapping[str, str], own: dict[bytes, bytes]) -> bool:
         """Whether this is another copy of a project's file, with the same bytes, at a second place in the image."""
         assert self._files is not None
         twin = os.fsencode(twins.get(os.fsdecode(place), ""))

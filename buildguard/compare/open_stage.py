@@ -92,35 +92,48 @@ def _disk(text: str, root: Path, listing: git.WorktreeListing | None, prefix: by
 
 def _open_other(cwd: Path, text: str, prefix: bytes, where: CloudLocation, project: str) -> OpenStage:
     kind, _, rest = text.partition(":")
-    if text.startswith(_BUILD):
-        from buildguard.compare.build_stage import BuildSnapshotter
+    match kind:
+        case "build":
+            from buildguard.compare.build_stage import BuildSnapshotter
 
-        return OpenStage(BuildSnapshotter(text, *where.filled(cwd)))
-    if text.startswith(_BUCKET):
-        from buildguard.gcp.object_stage import ObjectSnapshotter
+            return OpenStage(BuildSnapshotter(text, *where.filled(cwd)))
+        case "gs" if text.startswith(_BUCKET):
+            from buildguard.gcp.object_stage import ObjectSnapshotter
 
-        return OpenStage(ObjectSnapshotter(text))
-    if kind in {"commit", "index"}:
-        repository = git.repository_of(cwd)
-        if repository is None:
-            raise UsageError(f"'{text}' needs a git repository, and this is none")
-        if kind == "index" and rest:
-            raise UsageError("'index:' takes nothing after the colon")
-        from buildguard.stages.git_objects import commit_of, index_of
-        from buildguard.stages.git_snapshot import GitSnapshotter
+            return OpenStage(ObjectSnapshotter(text))
+        case "commit" | "index":
+            return _open_in_git(cwd, text, prefix)
+        case "image":
+            from buildguard.compare.image_stage import ImageSnapshotter
 
-        judged = index_of(repository) if kind == "index" else commit_of(repository, rest or "HEAD")
-        return OpenStage(GitSnapshotter(judged, prefix), repository, prefix, judged)
-    if kind == "image":
-        from buildguard.compare.image_stage import ImageSnapshotter
+            return OpenStage(ImageSnapshotter(cwd, text, project))
+        case "tar" | "manifest":
+            return _open_file(cwd, text, rest)
+        case _:
+            return _open_file(cwd, text, text)
 
-        return OpenStage(ImageSnapshotter(cwd, text, project))
-    file = cwd / (rest if kind in {"tar", "manifest"} else text)
-    if not file.is_file():
-        raise UsageError(f"there is no file '{rest if kind in {'tar', 'manifest'} else text}'")
+
+def _open_in_git(cwd: Path, text: str, prefix: bytes) -> OpenStage:
+    from buildguard.stages.git_objects import commit_of, index_of
+    from buildguard.stages.git_snapshot import GitSnapshotter
+
+    kind, _, rest = text.partition(":")
+    repository = git.repository_of(cwd)
+    if repository is None:
+        raise UsageError(f"'{text}' needs a git repository, and this is none")
+    if kind == "index" and rest:
+        raise UsageError("'index:' takes nothing after the colon")
+    stage = index_of(repository) if kind == "index" else commit_of(repository, rest or "HEAD")
+    return OpenStage(GitSnapshotter(stage, prefix), repository, prefix, stage)
+
+
+def _open_file(cwd: Path, text: str, name: str) -> OpenStage:
     from buildguard.stages.archive_snapshot import ArchiveSnapshotter, ManifestSnapshotter
 
-    return OpenStage(ManifestSnapshotter(text, file) if kind == "manifest" else ArchiveSnapshotter(text, file))
+    file = cwd / name
+    if not file.is_file():
+        raise UsageError(f"there is no file '{name}'")
+    return OpenStage((ManifestSnapshotter if text.startswith("manifest:") else ArchiveSnapshotter)(text, file))
 
 
 def take_snapshot(stage: Snapshotter, name: str) -> Snapshot:

@@ -54,7 +54,7 @@ class BuildEndedError(GuardError):
         self.build = build
         self.row = row
         # trouble of the service proves nothing against the code
-        self.exit_code = 1 if row.leads_to == fallback.STOP else 3
+        self.exit_code = 1 if row.leads_to is fallback.FallbackDecision.STOP else 3
 
 
 def fill_image_name(prepared: PreparedDeploy, known: Mapping[str, str]) -> str:
@@ -80,13 +80,7 @@ def build_in_cloud(
 
     Raises BuildEndedError for one that did not succeed, ChangedError where it fetched something else than was sent.
     """
-    table = prepared.config.cloud
-    request: dict[str, Any] = {**prepared.plan.building.build, "source": source_of(stored.url)}
-    if table.service_account:
-        request["serviceAccount"] = table.service_account
-        request["options"] = {"logging": "CLOUD_LOGGING_ONLY", **(request.get("options") or {})}
-    if table.worker_pool:
-        request["options"] = {**(request.get("options") or {}), "pool": {"name": table.worker_pool}}
+    request = _build_request(prepared, stored)
     timeout = seconds(request.get("timeout")) or 3600.0
     with (
         CloudBuildClient(prepared.project, prepared.region or "global") as builds,
@@ -96,36 +90,58 @@ def build_in_cloud(
         def follow(build: BuildStatus) -> BuildStatus:
             return follow_build(builds, storage, build, (timeout, _QUEUE + GRACE), BuildLogSink(say, started, say))
 
-        seen = follow(builds.get(resume) if resume else builds.submit(request, say))
-        if seen.status is not BuildState.SUCCESS and fallback.of_build(seen).name in _ONCE_MORE:
-            say(f"the build {seen.id} ended with {seen.ending}: once more")
-            seen = follow(builds.submit(request, say))
-    provenance = seen.provenance
-    if provenance is not None and (
-        provenance.url != stored.url or provenance.sha256 not in {"", prepared.packed.written.file_digest}
-    ):
-        raise ChangedError(
-            f"the build {seen.id} fetched {provenance.url} ({provenance.sha256}), and not what was sent", stored=stored
-        )
-    if seen.status is not BuildState.SUCCESS:
-        raise BuildEndedError(seen, fallback.of_build(seen))
-    wanted = repository_of(fill_image_name(prepared, {"BUILD_ID": seen.id, "PROJECT_ID": prepared.project}))
-    pushed = [(name, digest) for name, digest in seen.images if repository_of(name) == wanted]
+        build = follow(builds.get(resume) if resume else builds.submit(request, say))
+        if build.status is not BuildState.SUCCESS and fallback.of_build(build) in _ONCE_MORE:
+            say(f"the build {build.id} ended with {build.ending}: once more")
+            build = follow(builds.submit(request, say))
+    _verify_source(build, prepared, stored)
+    if build.status is not BuildState.SUCCESS:
+        raise BuildEndedError(build, fallback.of_build(build))
+    return _built_image(build, prepared)
+
+
+_ONCE_MORE = frozenset({fallback.of_kind("FETCH_SOURCE_FAILED"), fallback.of_kind("PUSH_FAILED")})
+
+
+def _build_request(prepared: PreparedDeploy, stored: StoredObject) -> dict[str, Any]:
+    """The Build that is submitted, as the API's JSON has it."""
+    table = prepared.config.cloud
+    request: dict[str, Any] = {**prepared.plan.building.build, "source": source_of(stored.url)}
+    options = request.get("options") or {}
+    if table.service_account:
+        request["serviceAccount"] = table.service_account
+        options = {"logging": "CLOUD_LOGGING_ONLY", **options}
+    if table.worker_pool:
+        options = {**options, "pool": {"name": table.worker_pool}}
+    return {**request, "options": options} if table.service_account or table.worker_pool else request
+
+
+def _verify_source(build: BuildStatus, prepared: PreparedDeploy, stored: StoredObject) -> None:
+    """Raise ChangedError where a build fetched something else than was sent; one without provenance proves nothing."""
+    provenance = build.provenance
+    if provenance is None:
+        return
+    if provenance.url != stored.url or provenance.sha256 not in {"", prepared.packed.written.file_digest}:
+        what = f"the build {build.id} fetched {provenance.url} ({provenance.sha256}), and not what was sent"
+        raise ChangedError(what, stored=stored)
+
+
+def _built_image(build: BuildStatus, prepared: PreparedDeploy) -> BuiltImage:
+    """The image that a build pushed; raises UnprovenError where its digest is unknown."""
+    wanted = repository_of(fill_image_name(prepared, {"BUILD_ID": build.id, "PROJECT_ID": prepared.project}))
+    pushed = [(name, digest) for name, digest in build.images if repository_of(name) == wanted]
     if not pushed:
-        raise UnprovenError(f"the build {seen.id} does not tell the digest of {wanted}")
+        raise UnprovenError(f"the build {build.id} reported no digest for {wanted}")
     name, digest = pushed[0]
     evidence = {
-        "build": seen.id,
+        "build": build.id,
         "image": name,
         "digest": digest,
-        "fetched": provenance.sha256 if provenance is not None else None,
+        "fetched": build.provenance.sha256 if build.provenance is not None else None,
         "archive": prepared.packed.written.digest,
         "key": prepared.key,
     }
     return BuiltImage(f"{wanted}@{digest}", name, digest, evidence)
-
-
-_ONCE_MORE = frozenset({fallback.of_kind("FETCH_SOURCE_FAILED").name, fallback.of_kind("PUSH_FAILED").name})
 
 
 # ------------------------------------------------------------------------------------------ here
@@ -168,12 +184,12 @@ def _run_build_file(
     secrets = _secrets({name for step in planned.steps for name in step.secrets})
     log: list[str] = []
 
-    def heard(line: str) -> None:
+    def keep(line: str) -> None:
         log.append(line)
         say(line)
 
     local_build = run_steps.LocalBuild(
-        daemon, planned, run_steps.BuildEnvironment(heard, secrets, None, prepared.config.platform)
+        daemon, planned, run_steps.BuildEnvironment(keep, secrets, None, prepared.config.platform)
     )
     with local_build.workspace(_pieces(prepared.archive)):
         try:
@@ -253,8 +269,11 @@ class ImageDiffersError(GuardError):
     exit_code = 1
 
     def __init__(self, wrong: list[Difference], chain: Chain) -> None:
-        names = ", ".join(f"{display_path(one.path)} ({CODES[one.change]} {one.cause})" for one in wrong[:5])
-        stages = " ".join(one.stage for one in chain.snapshots)
+        names = ", ".join(
+            f"{display_path(difference.path)} ({CODES[difference.change]} {difference.cause})"
+            for difference in wrong[:5]
+        )
+        stages = " ".join(snapshot.stage for snapshot in chain.snapshots)
         super().__init__(
             f"the image does not hold what was committed: {names}",
             hint=f"buildguard diff {stages} shows all; a stale layer goes with docker builder prune",
@@ -267,7 +286,7 @@ def compare_image(chain: Chain, left_out: Container[str]) -> None:
     wrong = find_unexplained(chain, left_out)
     if wrong:
         raise ImageDiffersError(wrong, chain)
-    unproven = [one for one in chain.unproven if one.path not in left_out]
+    unproven = [item for item in chain.unproven if item.path not in left_out]
     if unproven:
         hint = "keep it out of the image by .dockerignore or by COPY, where buildguard can see it"
         raise UnprovenError(unproven_line(unproven[0]), hint=hint if chain.hops[0].incomparable else "")

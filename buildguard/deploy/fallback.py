@@ -7,34 +7,49 @@ another builder, and neither is a missing right.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from enum import StrEnum
+from typing import NamedTuple, assert_never
 
 from buildguard.gcp.cloud_build import BuildStatus
 
-LOCAL, STOP, ASK, AGAIN = "build locally", "stop", "ask", "run the same build once more"
-NEVER, AUTO = "never", "auto"
+
+class FallbackDecision(StrEnum):
+    """What a failed build in the cloud leads to."""
+
+    LOCAL = "build locally"
+    STOP = "stop"
+    ASK = "ask"
+    AGAIN = "run the same build once more"
+
+
+class FallbackMode(StrEnum):
+    """The setting `fallback`: whether the local builder may take over without a question, after one, or not at all."""
+
+    AUTO = "auto"
+    ASK = "ask"
+    NEVER = "never"
 
 
 class FallbackRule(NamedTuple):
     """One row of the table: what happened, and what it leads to."""
 
     name: str
-    leads_to: str
+    leads_to: FallbackDecision
 
 
-_OFFLINE = FallbackRule("there are no Google credentials, or no project", LOCAL)
-_UNREACHED = FallbackRule("Cloud Build cannot be reached, after trying again", LOCAL)
-_QUOTA = FallbackRule("a quota is used up, after waiting", LOCAL)
-_REGION = FallbackRule("the region may run no builds", LOCAL)
-_RIGHTS = FallbackRule("a right or an API is missing", STOP)
-_BUCKET = FallbackRule("the bucket refuses the archive", LOCAL)
-_SERVICE = FallbackRule("the build ended by the service's own trouble, twice", LOCAL)
-_ENDED = FallbackRule("the build timed out or was cancelled", ASK)
-_STEP = FallbackRule("a step of the build failed", STOP)
-_PUSH = FallbackRule("the image could not be pushed", AGAIN)
-_CHANGED = FallbackRule("the bytes changed on their way, twice", LOCAL)
-_WAITS = FallbackRule("the build waits for an approval, or does not end", STOP)
-_UNKNOWN = FallbackRule("something else", STOP)
+_OFFLINE = FallbackRule("there are no Google credentials, or no project", FallbackDecision.LOCAL)
+_UNREACHED = FallbackRule("Cloud Build cannot be reached, after trying again", FallbackDecision.LOCAL)
+_QUOTA = FallbackRule("a quota is used up, after waiting", FallbackDecision.LOCAL)
+_REGION = FallbackRule("the region may run no builds", FallbackDecision.LOCAL)
+_RIGHTS = FallbackRule("a right or an API is missing", FallbackDecision.STOP)
+_BUCKET = FallbackRule("the bucket refuses the archive", FallbackDecision.LOCAL)
+_SERVICE = FallbackRule("the build ended by the service's own trouble, twice", FallbackDecision.LOCAL)
+_ENDED = FallbackRule("the build timed out or was cancelled", FallbackDecision.ASK)
+_STEP = FallbackRule("a step of the build failed", FallbackDecision.STOP)
+_PUSH = FallbackRule("the image could not be pushed", FallbackDecision.AGAIN)
+_CHANGED = FallbackRule("the bytes changed on their way, twice", FallbackDecision.LOCAL)
+_WAITS = FallbackRule("the build waits for an approval, or does not end", FallbackDecision.STOP)
+_UNKNOWN = FallbackRule("something else", FallbackDecision.STOP)
 
 _KINDS = {
     "USER_BUILD_STEP": _STEP,
@@ -56,7 +71,7 @@ def of_build(build: BuildStatus) -> FallbackRule:
 
 
 def of_kind(kind: str) -> FallbackRule:
-    """The row of a type of failure that Cloud Build tells."""
+    """The row of a type of failure that Cloud Build reports."""
     return _KINDS[kind]
 
 
@@ -81,7 +96,7 @@ _ERRORS = (
         _UNREACHED,
     ),
 )
-# … and by what it says, where the classes tell less.
+# … and by its words, where the classes are less specific.
 _WORDS = (
     ("quota restrictions", _REGION),
     ("project is meant cannot be told", _OFFLINE),
@@ -92,9 +107,9 @@ _WORDS = (
 
 def of_error(names: list[str], words: str, *, in_bucket: bool) -> FallbackRule:
     """The row of an error: the class names of Google's that it came from, and what it says."""
-    said = next((row for text, row in _WORDS if text in words), None)
-    if said is not None:
-        return said
+    known = next((row for text, row in _WORDS if text in words), None)
+    if known is not None:
+        return known
     if in_bucket and {"Forbidden", "NotFound", "PermissionDenied"}.intersection(names):
         return _BUCKET
     return next((row for kinds, row in _ERRORS if kinds.intersection(names)), _UNKNOWN)
@@ -115,13 +130,21 @@ def error_class_names(error: BaseException) -> list[str]:
 
 def needs_confirmation(row: FallbackRule, fallback: str) -> bool:
     """Whether a person is asked."""
-    if fallback == NEVER or row.leads_to not in {LOCAL, ASK}:
+    if fallback == FallbackMode.NEVER:
         return False
-    return row.leads_to == ASK or fallback != AUTO
+    match row.leads_to:
+        case FallbackDecision.LOCAL:
+            return fallback != FallbackMode.AUTO
+        case FallbackDecision.ASK:
+            return True
+        case FallbackDecision.STOP | FallbackDecision.AGAIN:
+            return False
+        case _:
+            assert_never(row.leads_to)
 
 
 def decide_fallback(row: FallbackRule, fallback: str, *, asked: bool | None) -> bool:
-    """Whether the local builder takes over: `fallback` is auto, ask or never, `asked` what the person said, if anybody was."""
+    """Whether the local builder takes over: `fallback` is the setting, `asked` the answer of a person, None without one."""
     if needs_confirmation(row, fallback):
         return bool(asked)
-    return fallback == AUTO and row.leads_to == LOCAL
+    return fallback == FallbackMode.AUTO and row.leads_to is FallbackDecision.LOCAL

@@ -10,10 +10,10 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
-from buildguard.project.ledger import FAILED, OK, UNPROVEN
+from buildguard.project.ledger import StepVerdict
 
 HEALTHY_WITHIN = 60.0
 _PAUSE = 0.5
@@ -50,10 +50,10 @@ class Response(NamedTuple):
 class Result(NamedTuple):
     """Whether a revision is healthy: the verdict, words for people, what to do next, and evidence for the ledger."""
 
-    verdict: str
+    verdict: StepVerdict
     words: str
     hint: str
-    evidence: dict[str, Any]
+    evidence: Mapping[str, Any]
 
 
 def check(url: str, audience: str, proof: Proof) -> Result:
@@ -64,17 +64,17 @@ def check(url: str, audience: str, proof: Proof) -> Result:
     return Result(verdict, words, hint, {"url": address, "status": response.status})
 
 
-def judge(address: str, response: Response, proof: Proof) -> tuple[str, str, str]:
+def judge(address: str, response: Response, proof: Proof) -> tuple[StepVerdict, str, str]:
     """The verdict on a response, words, and what to do next."""
     status = response.status
     if status in _SUCCESS:
-        return OK, f"{address} answers {status}", ""
+        return StepVerdict.OK, f"{address} answers {status}", ""
     if proof.is_probed and status in _NEITHER:
-        return OK, f"Cloud Run's startup probe ({proof.probe}) succeeded; {address} answers {status}", ""
+        return StepVerdict.OK, f"Cloud Run's startup probe ({proof.probe}) succeeded; {address} answers {status}", ""
     doubt, hint = _doubt(address, response, proof)
     if doubt:
-        return UNPROVEN, doubt, hint
-    return FAILED, f"{address} does not answer well: {status or 'nothing'}", ""
+        return StepVerdict.UNPROVEN, doubt, hint
+    return StepVerdict.FAILED, f"{address} does not answer well: {status or 'nothing'}", ""
 
 
 def _doubt(address: str, response: Response, proof: Proof) -> tuple[str, str]:

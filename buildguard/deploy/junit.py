@@ -64,9 +64,9 @@ class _Reader:
     def result(self) -> Counts | None:
         if not self._is_junit:
             return None
-        found = Counts(**self._tests)
+        total = Counts(**self._tests)
         # a suite may count a failure that it lists at no test
-        return found._replace(errors=max(found.errors, self._claimed - found.failed))
+        return total._replace(errors=max(total.errors, self._claimed - total.failed))
 
     def _refuse(self, *_declaration: object) -> None:
         raise _RefusedError

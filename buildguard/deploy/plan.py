@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, NamedTuple
 
-CHECK, ARCHIVE, UPLOAD, BUILD, VERIFY_IMAGE, START, PUSH = (
-    "check",
-    "archive",
-    "upload",
-    "build",
-    "verify-image",
-    "start",
-    "push",
-)
 _WHOLE = 100
-VALIDATE, REVISION, HEALTH, VERIFY, TRAFFIC, PROVE = "validate", "revision", "health", "verify", "traffic", "prove"
-ORDER = (CHECK, ARCHIVE, UPLOAD, BUILD, VERIFY_IMAGE, START, PUSH, VALIDATE, REVISION, HEALTH, VERIFY, TRAFFIC, PROVE)
-CLOUD, LOCAL = "cloud", "local"
+
+
+class DeployStep(StrEnum):
+    """The steps of a deploy, in their order."""
+
+    CHECK = "check"
+    ARCHIVE = "archive"
+    UPLOAD = "upload"
+    BUILD = "build"
+    VERIFY_IMAGE = "verify-image"
+    START = "start"
+    PUSH = "push"
+    VALIDATE = "validate"
+    REVISION = "revision"
+    HEALTH = "health"
+    VERIFY = "verify"
+    TRAFFIC = "traffic"
+    PROVE = "prove"
+
+
+class Builder(StrEnum):
+    """Where the image is built: in Cloud Build, or on this machine."""
+
+    CLOUD = "cloud"
+    LOCAL = "local"
 
 
 class PlannedStep(NamedTuple):
     """One step of a plan: its id, and what it will do."""
 
-    id: str
+    id: DeployStep
     will: str
 
 
@@ -99,7 +113,7 @@ class CurrentService(NamedTuple):
 class DeployOptions(NamedTuple):
     """What a person asked for, by flags and configuration."""
 
-    builder: str
+    builder: Builder
     service: str
     traffic: tuple[int, ...]
     verify: tuple[str, ...]
@@ -150,35 +164,49 @@ def make_plan(
 
 
 def _steps(target: str, building: ImageBuild, serving: CurrentService, wishes: DeployOptions) -> list[PlannedStep]:
-    local = wishes.builder == LOCAL
+    local = wishes.builder is Builder.LOCAL
     what = "Dockerfile" if not building.file else building.file
     steps = [
-        PlannedStep(CHECK, f"compile every source of the commit under {target}, by an interpreter of that version"),
-        PlannedStep(ARCHIVE, "write the archive of the commit, and hold it against the commit"),
+        PlannedStep(
+            DeployStep.CHECK, f"compile every source of the commit under {target}, by an interpreter of that version"
+        ),
+        PlannedStep(DeployStep.ARCHIVE, "write the archive of the commit, and hold it against the commit"),
     ]
     if local:
-        steps.append(PlannedStep(BUILD, f"run {what} on the local container engine, from the archive"))
+        steps.append(PlannedStep(DeployStep.BUILD, f"run {what} on the local container engine, from the archive"))
     else:
-        steps.append(PlannedStep(UPLOAD, "put it into the bucket, create-only, and hold what lies there against it"))
-        steps.append(PlannedStep(BUILD, f"run {what} in Cloud Build, and compare what it says it fetched"))
+        steps.append(
+            PlannedStep(DeployStep.UPLOAD, "put it into the bucket, create-only, and hold what lies there against it")
+        )
+        steps.append(PlannedStep(DeployStep.BUILD, f"run {what} in Cloud Build, and compare what it says it fetched"))
     steps.append(
-        PlannedStep(VERIFY_IMAGE, "compare the image's files with the commit's, and compile them by its own Python")
+        PlannedStep(
+            DeployStep.VERIFY_IMAGE, "compare the image's files with the commit's, and compile them by its own Python"
+        )
     )
-    steps.append(PlannedStep(START, "start it on the local container engine with PORT set, until it answers"))
+    steps.append(
+        PlannedStep(DeployStep.START, "start it on the local container engine with PORT set, until it answers")
+    )
     if local:
-        steps.append(PlannedStep(PUSH, f"push {building.image}, and take the digest that the registry tells"))
-    steps.append(PlannedStep(VALIDATE, f"have Cloud Run say whether {wishes.service} would take the revision"))
+        steps.append(
+            PlannedStep(DeployStep.PUSH, f"push {building.image}, and take the digest that the registry tells")
+        )
+    steps.append(
+        PlannedStep(DeployStep.VALIDATE, f"have Cloud Run say whether {wishes.service} would take the revision")
+    )
     traffic = "as the service's first" if serving.alone else "without traffic, and with a tag"
     container = f" in the container {serving.container}" if serving.container else ""
-    steps.append(PlannedStep(REVISION, f"make the revision by the image's digest{container}, {traffic}"))
-    steps.append(PlannedStep(HEALTH, _health(serving, wishes)))
+    steps.append(PlannedStep(DeployStep.REVISION, f"make the revision by the image's digest{container}, {traffic}"))
+    steps.append(PlannedStep(DeployStep.HEALTH, _health(serving, wishes)))
     if wishes.verify:
-        steps.append(PlannedStep(VERIFY, "run against that address: " + "; ".join(wishes.verify)))
+        steps.append(PlannedStep(DeployStep.VERIFY, "run against that address: " + "; ".join(wishes.verify)))
     if not wishes.no_traffic:
         ways = ", ".join(f"{percent} %" for percent in traffic_shares(serving, wishes))
         if serving.exists or not serving.known:
-            steps.append(PlannedStep(TRAFFIC, f"send it traffic: {ways}; after each step its health"))
-        steps.append(PlannedStep(PROVE, "the serving revision, its percent and its image's digest are what was built"))
+            steps.append(PlannedStep(DeployStep.TRAFFIC, f"send it traffic: {ways}; after each step its health"))
+        steps.append(
+            PlannedStep(DeployStep.PROVE, "the serving revision, its percent and its image's digest are what was built")
+        )
     return steps
 
 
@@ -225,17 +253,25 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
             "no health path is configured: only a status of 2xx from / proves health;"
             ' set health = "/healthz" in [tool.buildguard.deploy]'
         )
-    if serving.unknown_reason:
-        notes.append(f"the service was not looked at: {serving.unknown_reason}")
-    elif serving.exists and serving.alone:
-        notes.append("no revision of the service ever came up, so the new one gets its traffic at once")
-    elif serving.exists and not serving.rollback_to:
-        notes.append("no revision has all the traffic now, so there is no certain way back")
-    elif serving.divided:
-        notes.append(f"the traffic is divided now: {serving.divided}; {serving.rollback_to} had all of it before")
-    if wishes.builder == LOCAL:
+    traffic = _traffic_note(serving)
+    if traffic:
+        notes.append(traffic)
+    if wishes.builder is Builder.LOCAL:
         notes.append(
             "built here, not by Cloud Build: another machine, network and builder version, and no build provenance,"
             " which Binary Authorization may ask for"
         )
     return notes
+
+
+def _traffic_note(serving: CurrentService) -> str:
+    """What is uncertain about the service's traffic; empty where a rollback target is known."""
+    if serving.unknown_reason:
+        return f"the service was not looked at: {serving.unknown_reason}"
+    if serving.exists and serving.alone:
+        return "no revision of the service ever came up, so the new one gets its traffic at once"
+    if serving.exists and not serving.rollback_to:
+        return "no revision has all the traffic now, so there is no certain way back"
+    if serving.divided:
+        return f"the traffic is divided now: {serving.divided}; {serving.rollback_to} had all of it before"
+    return ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from buildguard.deploy import plan as plans
-from buildguard.deploy.plan import DeployPlan
+from buildguard.deploy.plan import Builder, DeployPlan
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import auth
@@ -91,7 +91,7 @@ def prepare_deploy(request: DeployRequest, archive: Path) -> PreparedDeploy:
     dockerfile, context = _recipe(stage, config, service)
     building = _plan_image_build(stage, config, _BuildNames(source, service, packed, request), (dockerfile, context))
     wishes = plans.DeployOptions(
-        plans.LOCAL if request.build_local else plans.CLOUD,
+        Builder.LOCAL if request.build_local else Builder.CLOUD,
         service,
         config.deploy.traffic,
         config.deploy.verify,
@@ -257,7 +257,7 @@ def _read_service(service: ServiceId, app: AppContainer, required: tuple[str, ..
         with CloudRunClient(service.project, service.region, app) as run:
             current = run.get(service.service)
             if current is None:
-                missing = tuple(one for one in required if one not in os.environ)
+                missing = tuple(name for name in required if name not in os.environ)
                 serving = plans.CurrentService(known=True, missing=missing)
             else:
                 serving = _existing(run, current, required)
@@ -271,8 +271,8 @@ def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, .
     """A service that exists."""
     old = service.only_revision
     if not old:  # a deploy that was ended in the middle of the traffic leaves it divided
-        shares = [one for one in service.observed if one.percent and one.revision]
-        sharing = [run.revision(service.name, one.revision) for one in shares]
+        shares = [share for share in service.observed if share.percent and share.revision]
+        sharing = [run.revision(service.name, share.revision) for share in shares]
         old = next(filter(None, map(service.before, sharing)), "")
     serving = plans.CurrentService(
         known=True,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, assert_never
 
 from buildguard.check.targets import Watcher
 from buildguard.deploy import bucket_store as buckets
@@ -13,11 +14,11 @@ from buildguard.deploy import fallback, lock
 from buildguard.deploy import plan as plans
 from buildguard.deploy.build import BuildEndedError
 from buildguard.deploy.history import locate_service, read_all_lines
-from buildguard.deploy.plan import DeployPlan
+from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
 from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploy
 from buildguard.deploy.steps import DeployRun, DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.docker.build_image import BuildFailedError
-from buildguard.errors import DeployInterruptedError, UnprovenError, UsageError
+from buildguard.errors import DeployInterruptedError, GuardError, UnprovenError, UsageError
 from buildguard.gcp.cloud_build import running_build_error
 from buildguard.gcp.cloud_run import CloudRunClient, ServiceState, TrafficShare
 from buildguard.gcp.revision_names import COMMIT
@@ -25,11 +26,10 @@ from buildguard.gcp.service_containers import AppContainer
 from buildguard.gcp.storage import StorageClient
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
-from buildguard.project.ledger import Ledger, LedgerLine, ServiceId
+from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
 from buildguard.system.temporary import folder_of
 
 _RECENT = 120  # lines of the ledger in the bucket that a deploy looks back on
-_EXIT = {ledgers.FAILED: 1, ledgers.UNPROVEN: 3}
 
 
 class DeployReport(NamedTuple):
@@ -50,13 +50,25 @@ class DeployReport(NamedTuple):
         """1 for a failure or a refusal, else 3 for what could not be proven, else 0."""
         if self.plan.refusals:
             return 1
-        return _EXIT.get(self.last.verdict, 0) if self.last is not None else 0
+        return _exit_code(self.last.verdict) if self.last is not None else 0
 
     @property
     def last(self) -> StepOutcome | None:
         """The last step that was reached: a deploy ends at the first one that fails, unless another way was taken."""
-        reached = [outcome for outcome in self.outcomes or () if outcome.verdict != ledgers.SKIPPED]
+        reached = [outcome for outcome in self.outcomes or () if outcome.verdict is not StepVerdict.SKIPPED]
         return reached[-1] if reached else None
+
+
+def _exit_code(verdict: StepVerdict) -> int:
+    match verdict:
+        case StepVerdict.FAILED:
+            return 1
+        case StepVerdict.UNPROVEN:
+            return 3
+        case StepVerdict.BEGUN | StepVerdict.OK | StepVerdict.SKIPPED:
+            return 0
+        case _:
+            assert_never(verdict)
 
 
 class _ArchiveOwner:
@@ -85,33 +97,12 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
     file = ledger_path(ready.repository)
     with ExitStack() as held:
         ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
-        earlier, broken = ledgers.read(file)
-        notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
-        try:
-            earlier = ledgers.merge_lines(earlier, _share_ledger(ready, ledger, held, earlier))
-        except lock.LockHeldError:
-            raise
-        except UnprovenError as error:
-            notes.append(f"the lock and the ledger are this machine's alone: {error.words}")
-            name = ready.service_id.path.replace("/", "+")
-            held.enter_context(lock.hold_lock(lock.FileLock(file.with_name(f"lock-{name}")), wishes.service, run))
-        mine = [line for line in earlier if line.service_id == ready.service_id]
-        stopped = ledgers.find_stopping_step(ledgers.group_runs(mine)[-1]) if mine else ""
-        if stopped:
-            notes.append(
-                f"the last deploy of {wishes.service} stopped at the step '{stopped}'; what is proven is used again"
-            )
+        mine, notes = _earlier_lines(ready, ledger, held, file)
         going = DeployRunner(DeployRun(ready, ledger, mine, watcher), ask)
         try:
             going.run()
         except KeyboardInterrupt:
-            build = going.deploy.running
-            if build is not None:
-                raise running_build_error(build) from None
-            now = going.deploy
-            first = bool(now.revision) and now.plan.serving.alone  # which gets its traffic as it comes up
-            percent = 100 if first else now.moving
-            raise DeployInterruptedError(wishes.service, now.at, now.revision, percent, wishes.rollback) from None
+            raise _interruption(going.deploy) from None
         return DeployReport(
             going.deploy.plan,
             tuple(going.deploy.outcomes),
@@ -120,6 +111,39 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
             going.deploy.revision,
             going.deploy.url,
         )
+
+
+def _earlier_lines(
+    ready: PreparedDeploy, ledger: Ledger, held: ExitStack, file: Path
+) -> tuple[list[LedgerLine], list[str]]:
+    """What earlier deploys of the service recorded, and notes on it; takes the lock. Raises LockHeldError."""
+    service = ready.plan.wishes.service
+    earlier, broken = ledgers.read(file)
+    notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
+    try:
+        earlier = ledgers.merge_lines(earlier, _share_ledger(ready, ledger, held, earlier))
+    except lock.LockHeldError:
+        raise
+    except UnprovenError as error:
+        notes.append(f"the lock and the ledger are this machine's alone: {error.words}")
+        name = ready.service_id.path.replace("/", "+")
+        held.enter_context(lock.hold_lock(lock.FileLock(file.with_name(f"lock-{name}")), service, ledger.run))
+    mine = [line for line in earlier if line.service_id == ready.service_id]
+    stopped = ledgers.find_stopping_step(ledgers.group_runs(mine)[-1]) if mine else ""
+    if stopped:
+        notes.append(f"the last deploy of {service} stopped at the step '{stopped}'; what is proven is used again")
+    return mine, notes
+
+
+def _interruption(run: DeployRun) -> GuardError:
+    """What an interrupted deploy left behind: a build that still runs, or a share of the traffic."""
+    if run.running is not None:
+        return running_build_error(run.running)
+    wishes = run.plan.wishes
+    is_first = bool(run.revision) and run.plan.serving.alone  # such a revision gets its traffic as it comes up
+    return DeployInterruptedError(
+        wishes.service, run.at, run.revision, 100 if is_first else run.moving, wishes.rollback
+    )
 
 
 def _share_ledger(ready: PreparedDeploy, ledger: Ledger, held: ExitStack, known: list[LedgerLine]) -> list[LedgerLine]:
@@ -157,28 +181,28 @@ class DeployRunner:
             for step in self.deploy.plan.steps:
                 if step.id not in done:
                     self.deploy.skip(step.id, f"not reached: {error.what[:120]}")
-        reached = [outcome.verdict for outcome in self.deploy.outcomes if outcome.verdict != ledgers.SKIPPED]
+        reached = [outcome.verdict for outcome in self.deploy.outcomes if outcome.verdict is not StepVerdict.SKIPPED]
         self.deploy.ledger.write(ledgers.END, reached[-1], 0.0, {})
 
     def _before(self) -> None:
         self.deploy.ledger.builder = self.deploy.plan.wishes.builder
-        self.deploy.step(plans.CHECK, self.deploy.check)
-        self.deploy.step(plans.ARCHIVE, self.deploy.archive)
+        self.deploy.step(DeployStep.CHECK, self.deploy.check)
+        self.deploy.step(DeployStep.ARCHIVE, self.deploy.archive)
 
     def _image(self) -> None:
         going = self.deploy
-        if going.plan.wishes.builder == plans.CLOUD:
+        if going.plan.wishes.builder is Builder.CLOUD:
             try:
-                self._tried_twice(plans.UPLOAD, going.upload)
-                going.step(plans.BUILD, going.build_in_cloud)
+                self._tried_twice(DeployStep.UPLOAD, going.upload)
+                going.step(DeployStep.BUILD, going.build_in_cloud)
             except DeployStoppedError as error:
                 self._fall_back(error)
-        if going.plan.wishes.builder == plans.LOCAL:
-            going.step(plans.BUILD, self._built_here)
-        going.step(plans.VERIFY_IMAGE, going.verify_image)
-        going.step(plans.START, going.start)
-        if going.plan.wishes.builder == plans.LOCAL:
-            going.step(plans.PUSH, going.push)
+        if going.plan.wishes.builder is Builder.LOCAL:
+            going.step(DeployStep.BUILD, self._built_here)
+        going.step(DeployStep.VERIFY_IMAGE, going.verify_image)
+        going.step(DeployStep.START, going.start)
+        if going.plan.wishes.builder is Builder.LOCAL:
+            going.step(DeployStep.PUSH, going.push)
 
     def _built_here(self) -> StepResult:
         try:
@@ -189,7 +213,7 @@ class DeployRunner:
                 f"{error.what}: {last[0][:200]}", evidence={"log": error.log.decode("utf-8", "replace")}
             ) from error
 
-    def _tried_twice(self, step: str, act: StepAction) -> None:
+    def _tried_twice(self, step: DeployStep, act: StepAction) -> None:
         """Bytes that changed on their way are sent once more."""
         try:
             self.deploy.step(step, act)
@@ -202,7 +226,7 @@ class DeployRunner:
     def _fall_back(self, error: DeployStoppedError) -> None:
         """Build here instead, where the table and the person say so; else the deploy ends as it did."""
         cause = error.__cause__
-        in_bucket = self.deploy.outcomes[-1].step == plans.UPLOAD
+        in_bucket = self.deploy.outcomes[-1].step == DeployStep.UPLOAD
         if isinstance(cause, BuildEndedError):
             row = cause.row
         else:
@@ -217,33 +241,33 @@ class DeployRunner:
         )
         if not take:
             raise error
-        wishes = ready.plan.wishes._replace(builder=plans.LOCAL)
+        wishes = ready.plan.wishes._replace(builder=Builder.LOCAL)
         was = ready.plan
         new_plan = plans.make_plan(was.source, was.packed, was.building, was.serving, wishes)
         self.deploy.prepared = ready._replace(plan=new_plan)
         self.deploy.plan = new_plan
-        self.deploy.ledger.builder = plans.LOCAL
+        self.deploy.ledger.builder = Builder.LOCAL
 
     def _service(self) -> None:
         going, wishes, serving = self.deploy, self.deploy.plan.wishes, self.deploy.plan.serving
-        going.step(plans.VALIDATE, going.validate)
-        going.step(plans.REVISION, going.make_revision)
+        going.step(DeployStep.VALIDATE, going.validate)
+        going.step(DeployStep.REVISION, going.make_revision)
         first = not serving.exists
-        going.step(plans.HEALTH, going.health)
+        going.step(DeployStep.HEALTH, going.health)
         if wishes.verify:
-            going.step(plans.VERIFY, going.verify)
+            going.step(DeployStep.VERIFY, going.verify)
         if wishes.no_traffic:
             return
         if not first:
-            going.step(plans.TRAFFIC, going.traffic)
-        going.step(plans.PROVE, going.prove)
+            going.step(DeployStep.TRAFFIC, going.traffic)
+        going.step(DeployStep.PROVE, going.prove)
         if wishes.verify and wishes.verify_after:
             try:
-                going.step(plans.VERIFY, lambda: going.verify(going.url))
+                going.step(DeployStep.VERIFY, lambda: going.verify(going.url))
             except DeployStoppedError as error:
                 if error.exit_code == 1 and not first:
                     why = f"verified after traffic: {error.what}"
-                    going.step(plans.TRAFFIC, lambda: going.roll_back(why))
+                    going.step(DeployStep.TRAFFIC, lambda: going.roll_back(why))
                 raise
 
 
@@ -289,19 +313,19 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
         watcher.tell(f"rollback: all traffic of {service} to {wanted}")
         ledger = Ledger(file, run_id, identity, str(target.annotations.get(COMMIT, "")))
         ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
-        ledger.write("rollback", ledgers.BEGUN, 0.0, {"revision": wanted, "from": current.only_revision})
+        ledger.write("rollback", StepVerdict.BEGUN, 0.0, {"revision": wanted, "from": current.only_revision})
         routed = run.route(service, [TrafficShare(wanted, 100)], current.etag)
         if routed.only_revision != wanted:
             raise UnprovenError(f"{service} does not serve {wanted} alone")
         at = app.matches(target.containers)
         digest = target.containers[at[0]].digest if len(at) == 1 else ""
-        ledger.write("rollback", ledgers.OK, 0.0, {"revision": wanted, "url": routed.url, "digest": digest})
+        ledger.write("rollback", StepVerdict.OK, 0.0, {"revision": wanted, "url": routed.url, "digest": digest})
         return RollbackResult(service, current.only_revision, wanted, routed.url)
 
 
 def _lines_of(service: ServiceId, run: CloudRunClient, lines: list[LedgerLine]) -> list[LedgerLine]:
     """The lines of a service, and those that name no project, of revisions that this very service has."""
-    names = {one.name for one in run.revisions(service.service)}
+    names = {revision.name for revision in run.revisions(service.service)}
     return [
         line
         for line in lines
@@ -312,11 +336,11 @@ def _lines_of(service: ServiceId, run: CloudRunClient, lines: list[LedgerLine]) 
 
 def _find_last_proven(lines: list[LedgerLine], service: ServiceState) -> str:
     """The last revision that was proven to have all traffic, other than the one that has it now."""
-    proven = [line for line in lines if line.verdict == ledgers.OK and line.step in {plans.PROVE, "rollback"}]
+    proven = [line for line in lines if line.verdict == StepVerdict.OK and line.step in {DeployStep.PROVE, "rollback"}]
     instead = [
         str(line.evidence.get("instead_of", ""))
         for line in proven
-        if line.step == plans.PROVE and line.evidence.get("revision") == service.only_revision
+        if line.step == DeployStep.PROVE and line.evidence.get("revision") == service.only_revision
     ]
     names = [str(line.evidence.get("revision", "")) for line in proven]
     candidates = [revision for revision in [*names, *instead[-1:]] if revision and revision != service.only_revision]

@@ -15,10 +15,11 @@ from buildguard.check.run import check
 from buildguard.check.targets import Watcher
 from buildguard.compare.diff import diff
 from buildguard.deploy import build as deploy_build
-from buildguard.deploy import health, test_results
+from buildguard.deploy import health
 from buildguard.deploy import plan as plans
 from buildguard.deploy import verify as deploy_verify
 from buildguard.deploy.build import BuiltImage
+from buildguard.deploy.plan import Builder, DeployStep
 from buildguard.deploy.prepare import PreparedDeploy
 from buildguard.diagnostic import count, display_path
 from buildguard.docker import client as daemons
@@ -33,7 +34,7 @@ from buildguard.gcp.storage import StorageClient, StoredObject
 from buildguard.locate import locate
 from buildguard.project import ledger as ledgers
 from buildguard.project.cloudbuild.truncate import repository_of
-from buildguard.project.ledger import BEGUN, FAILED, OK, SKIPPED, UNPROVEN, Ledger, LedgerLine
+from buildguard.project.ledger import Ledger, LedgerLine, StepVerdict
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
 
@@ -45,10 +46,10 @@ _STANDS_IN = "buildguard-stands-in"  # for the value of a secret, which only Goo
 
 
 class StepOutcome(NamedTuple):
-    """What a step came to."""
+    """The result of one step of a deploy."""
 
-    step: str
-    verdict: str
+    step: DeployStep
+    verdict: StepVerdict
     seconds: float
     words: str
     evidence: Mapping[str, Any]
@@ -85,26 +86,26 @@ class DeployRun:
         self._watcher = watcher
         self._tag = revision_names.tag_of(self.plan.wishes.service, self.plan.source.commit)
 
-    def step(self, identity: str, act: StepAction) -> None:
+    def step(self, identity: DeployStep, act: StepAction) -> None:
         """Do one step: what it returns are words and evidence. Raises StoppedError where the deploy ends there."""
         self.at = identity
         self._watcher.tell(f"{identity}: {next((step.will for step in self.plan.steps if step.id == identity), '')}")
-        self.ledger.write(identity, BEGUN, 0.0, {})
+        self.ledger.write(identity, StepVerdict.BEGUN, 0.0, {})
         started = time.monotonic()
         try:
             words, evidence = act()
         except GuardError as error:
-            verdict = FAILED if error.exit_code == 1 else UNPROVEN
+            verdict = StepVerdict.FAILED if error.exit_code == 1 else StepVerdict.UNPROVEN
             evidence = getattr(error, "evidence", {})
             self._close(StepOutcome(identity, verdict, time.monotonic() - started, error.words, evidence))
             if isinstance(error, DeployStoppedError):
                 raise
             raise DeployStoppedError(error.what, hint=error.hint, proven=error.exit_code == 1) from error
-        self._close(StepOutcome(identity, OK, time.monotonic() - started, words, evidence))
+        self._close(StepOutcome(identity, StepVerdict.OK, time.monotonic() - started, words, evidence))
 
-    def skip(self, identity: str, why: str) -> None:
+    def skip(self, identity: DeployStep, why: str) -> None:
         """Say of a step that it was not needed, or not reached."""
-        self._close(StepOutcome(identity, SKIPPED, 0.0, why, {}))
+        self._close(StepOutcome(identity, StepVerdict.SKIPPED, 0.0, why, {}))
 
     def _close(self, outcome: StepOutcome) -> None:
         self.outcomes.append(outcome)
@@ -162,17 +163,17 @@ class DeployRun:
     def build_in_cloud(self) -> StepResult:
         """Build in Cloud Build; a build of an earlier run that is proven, or still runs, is used."""
         assert self.stored is not None
-        resume = self._proven_build(plans.CLOUD) or self._unfinished_build()
+        resume = self._proven_build(Builder.CLOUD) or self._unfinished_build()
         self.built = deploy_build.build_in_cloud(self.prepared, self.stored, self._watcher.tell, self._runs, resume)
         again = f" (build {resume} of an earlier run)" if resume else ""
         return f"{self.built.reference}{again}", self.built.evidence
 
     def build_here(self) -> StepResult:
         """Build on the local engine, from the archive; an image of an earlier run that is still there is used."""
-        line = ledgers.find_proven(self._earlier, plans.BUILD, self.plan.source.commit, "key", self.prepared.key)
+        line = ledgers.find_proven(self._earlier, DeployStep.BUILD, self.plan.source.commit, "key", self.prepared.key)
         if (
             line is not None
-            and line.builder == plans.LOCAL
+            and line.builder == Builder.LOCAL
             and deploy_build.has_local_image(line.evidence.get("id", ""), self.prepared)
         ):
             evidence = {key: value for key, value in line.evidence.items() if key != "words"}
@@ -185,17 +186,19 @@ class DeployRun:
         self.running = build
         if build is not None:
             self._watcher.tell(f"Cloud Build runs {build.id}: {build.log_url}")
-            self.ledger.write(plans.BUILD, BEGUN, 0.0, {"build": build.id, "key": self.prepared.key})
+            self.ledger.write(DeployStep.BUILD, StepVerdict.BEGUN, 0.0, {"build": build.id, "key": self.prepared.key})
 
     def _proven_build(self, builder: str) -> str:
-        line = ledgers.find_proven(self._earlier, plans.BUILD, self.plan.source.commit, "key", self.prepared.key)
+        line = ledgers.find_proven(self._earlier, DeployStep.BUILD, self.plan.source.commit, "key", self.prepared.key)
         return str(line.evidence.get("build", "")) if line is not None and line.builder == builder else ""
 
     def _unfinished_build(self) -> str:
         """A build that a run of ours started over this very archive, and never heard the end of."""
         for run in reversed(ledgers.group_runs(self._earlier)):
-            begun = [line for line in run if line.step == plans.BUILD and line.evidence.get("key") == self.prepared.key]
-            if begun and begun[-1].verdict == BEGUN and begun[-1].evidence.get("build"):
+            begun = [
+                line for line in run if line.step == DeployStep.BUILD and line.evidence.get("key") == self.prepared.key
+            ]
+            if begun and begun[-1].verdict == StepVerdict.BEGUN and begun[-1].evidence.get("build"):
                 return str(begun[-1].evidence["build"])
         return ""
 
@@ -344,8 +347,8 @@ class DeployRun:
         audience, internal = (current.url, current.internal) if current is not None else ("", False)
         proof = health.Proof(path, revision.container.probe if revision.ready else "", internal)
         result = health.check(self.url, audience, proof)
-        if result.verdict != OK:
-            proven = result.verdict == FAILED
+        if result.verdict is not StepVerdict.OK:
+            proven = result.verdict is StepVerdict.FAILED
             raise DeployStoppedError(result.words, hint=result.hint, evidence=result.evidence, proven=proven)
         return result.words, result.evidence
 
@@ -355,15 +358,15 @@ class DeployRun:
             deploy_verify.run_verify(command, url or self.url, self.revision, self.prepared.repository.top)
             for command in self.plan.wishes.verify
         ]
-        evidence = {"trials": [result._asdict() for result in tried]}
+        evidence = {"trials": [result.evidence for result in tried]}
         for result in tried:
-            if result.verdict != test_results.OK:
+            if result.verdict is not StepVerdict.OK:
                 raise DeployStoppedError(
                     f"BG504 {result.command}: {result.why}",
                     evidence=evidence,
-                    proven=result.verdict == test_results.FAILED,
+                    proven=result.verdict is StepVerdict.FAILED,
                 )
-        passed = sum(result.passed for result in tried)
+        passed = sum(result.passed or 0 for result in tried)
         quick = [result.command for result in tried if result.suspicious]
         more = f" (suspicious: {', '.join(quick)} ended in no time)" if quick else ""
         return f"{count(passed, 'test')} passed{more}", evidence

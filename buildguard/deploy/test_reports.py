@@ -106,8 +106,8 @@ class _Pipe:
 def _state(path: Path) -> tuple[int, int, int] | None:
     """What changes as a file is written; None for a path that does not exist."""
     with suppress(OSError):
-        found = path.stat()
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        status = path.stat()
+        return status.st_ino, status.st_mtime_ns, status.st_size
     return None
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from buildguard.deploy import junit
 from buildguard.deploy.junit import Counts
+from buildguard.project.ledger import StepVerdict
 
-OK, FAILED, UNPROVEN = "ok", "failed", "unproven"
 _SUSPICIOUS = 0.5  # seconds in which hardly any test against a service ends
 _COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
@@ -32,18 +32,24 @@ _LONGEST = 100  # characters of a line that is quoted
 
 
 class VerifyResult(NamedTuple):
-    """The result of a command: its verdict, why, tests that ran and passed (-1: unknown), and seconds."""
+    """The result of a command: its verdict, why, tests that ran and passed (None: unknown), and seconds."""
 
     command: str
-    verdict: str
+    verdict: StepVerdict
     why: str
-    ran: int
-    passed: int
+    ran: int | None
+    passed: int | None
     seconds: float
     suspicious: bool = False
     failed: int = 0
     errors: int = 0
     skipped: int = 0
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """The result as the ledger has it, where an unknown number is -1."""
+        unknown = {name: -1 for name in ("ran", "passed") if getattr(self, name) is None}
+        return {**self._asdict(), **unknown}
 
 
 def judge_verify(command: str, status: int, output: bytes, reports: Sequence[bytes], seconds: float) -> VerifyResult:
@@ -51,42 +57,50 @@ def judge_verify(command: str, status: int, output: bytes, reports: Sequence[byt
     plain = _COLOUR.sub(b"", output)
     closing = list(_closing(plain))
     unittests = list(_of_unittest(plain))
-    read = [junit.counts(one) for one in reports]
-    counted = [one for one in read if one is not None] if reports else [one for _line, one in unittests]
+    read = [junit.counts(report) for report in reports]
+    counted = [each for each in read if each is not None] if reports else [each for _line, each in unittests]
     total = reduce(Counts.plus, counted, Counts()) if counted else None
     verdict, why = _verdict(status, total, [*closing, *unittests], _gap(plain, read, len(unittests)))
-    known = total if total is not None else next((one for _line, one in closing if _is_bad(one)), None)
-    if known is None:
-        known = Counts() if verdict == FAILED and not status else Counts(-1)
+    known = total if total is not None else next((each for _line, each in closing if _is_bad(each)), None)
+    if known is None and verdict is StepVerdict.FAILED and not status:
+        known = Counts()
     quick = seconds < _SUSPICIOUS
+    if known is None:
+        return VerifyResult(command, verdict, why, None, None, seconds, quick)
     return VerifyResult(
         command, verdict, why, known.ran, known.passed, seconds, quick, known.failed, known.errors, known.skipped
     )
 
 
-def _verdict(status: int, total: Counts | None, runs: list[tuple[str, Counts]], gap: str) -> tuple[str, str]:
+def _verdict(status: int, total: Counts | None, runs: list[tuple[str, Counts]], gap: str) -> tuple[StepVerdict, str]:
     """The verdict and why: by the exit status, the tests that were counted, each run that was printed, and what is missing."""
-    bad = next((line for line, one in runs if _is_bad(one)), "")
+    bad = next((line for line, counts in runs if _is_bad(counts)), "")
     if status:
-        return FAILED, f"it ended with status {status}"
+        return StepVerdict.FAILED, f"it ended with status {status}"
     if total is not None and _is_bad(total):
-        return FAILED, f"{total.failed + total.errors} of {total.ran} tests failed, and it ended with status 0"
+        return (
+            StepVerdict.FAILED,
+            f"{total.failed + total.errors} of {total.ran} tests failed, and it ended with status 0",
+        )
     if bad:
-        return FAILED, f"one of its runs failed ({bad}), and it ended with status 0"
+        return StepVerdict.FAILED, f"one of its runs failed ({bad}), and it ended with status 0"
     if gap:
-        return UNPROVEN, gap
+        return StepVerdict.UNPROVEN, gap
     return _of_good(total, runs[-1][0] if runs else "")
 
 
-def _of_good(total: Counts | None, line: str) -> tuple[str, str]:
+def _of_good(total: Counts | None, line: str) -> tuple[StepVerdict, str]:
     """The verdict on a command in which nothing failed; `line` is the last that a runner printed."""
     if total is None and line:
-        return FAILED, f"it ran no test that left a result: '{line}' without a JUnit file proves nothing; {_HOW}"
+        return (
+            StepVerdict.FAILED,
+            f"it ran no test that left a result: '{line}' without a JUnit file proves nothing; {_HOW}",
+        )
     if total is None:
-        return UNPROVEN, f"whether it ran any test is unknown: {_HOW}"
+        return StepVerdict.UNPROVEN, f"whether it ran any test is unknown: {_HOW}"
     if not total.ran:
-        return FAILED, f"it ran no test ({total.skipped} skipped)" if total.skipped else "it ran no test"
-    return OK, f"{total.passed} passed"
+        return StepVerdict.FAILED, f"it ran no test ({total.skipped} skipped)" if total.skipped else "it ran no test"
+    return StepVerdict.OK, f"{total.passed} passed"
 
 
 _HOW = "let its runner write JUnit XML to the file $BUILDGUARD_JUNIT (pytest does so by itself)"
@@ -120,10 +134,10 @@ def _of_unittest(output: bytes) -> Iterator[tuple[str, Counts]]:
     """Each report of unittest's, with its counts."""
     for match in _UNITTEST.finditer(output):
         words = (match["words"] or b"").decode("utf-8", "replace")
-        found = {name.strip(): _bounded(number) for name, number in re.findall(r"([a-z ]+)=(\d+)", words)}
-        failed = found.get("failures", 0) + found.get("unexpected successes", 0)
-        errors = found.get("errors", 0)
-        skipped = found.get("skipped", 0) + found.get("expected failures", 0)
+        numbers = {name.strip(): _bounded(number) for name, number in re.findall(r"([a-z ]+)=(\d+)", words)}
+        failed = numbers.get("failures", 0) + numbers.get("unexpected successes", 0)
+        errors = numbers.get("errors", 0)
+        skipped = numbers.get("skipped", 0) + numbers.get("expected failures", 0)
         if match["verdict"] == b"FAILED" and not failed + errors:
             errors = 1
         passed = max(_bounded(match["ran"]) - failed - errors - skipped, 0)

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -18,9 +19,18 @@ from buildguard.errors import UnprovenError
 
 NAME = "buildguard/ledger.jsonl"
 END = "end"  # the step that is none: a run that came to an end of its own has it last
-BEGUN, OK, FAILED, SKIPPED, UNPROVEN = "begun", "ok", "failed", "skipped", "unproven"
 _FOLDER = "buildguard/ledger"
 _ADDED = frozenset({"project", "region"})  # later than the first lines
+
+
+class StepVerdict(StrEnum):
+    """The result of a step; `BEGUN` is one that is under way, or whose end was never written down."""
+
+    BEGUN = "begun"
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNPROVEN = "unproven"
 
 
 class ServiceId(NamedTuple):
@@ -195,6 +205,9 @@ def find_proven(lines: Iterable[LedgerLine], step: str, commit: str, key: str, v
     matching = [
         line
         for line in lines
-        if line.step == step and line.verdict == OK and line.commit == commit and line.evidence.get(key) == value
+        if line.step == step
+        and line.verdict == StepVerdict.OK
+        and line.commit == commit
+        and line.evidence.get(key) == value
     ]
     return matching[-1] if matching else None

@@ -15,6 +15,7 @@ from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp.cloud_build import BuildStatus
 from buildguard.gcp.storage import ChangedError
 from buildguard.locate import locate
+from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.request import CheckRequest
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
     from tests.conftest import Project
 
-_BUILD = BuildStatus("id-1", "projects/p/locations/global/builds/id-1", "WORKING", "", "", "", "", None, (), (), (), ())
+_BUILD = BuildStatus(
+    "id-1", "projects/p/locations/global/builds/id-1", BuildState.WORKING, "", "", "", "", None, (), (), (), ()
+)
 _FILES = {"Dockerfile": "FROM python:3.11\nCOPY . .\n", "a.py": "x = 1\n"}
 
 

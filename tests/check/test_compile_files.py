@@ -6,8 +6,9 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from buildguard.check.compile_files import FileVerdict, Judge, digests_of
-from buildguard.engines.engine import Outcome, ReadyEngine, Rejection, Source
+from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Rejection, Source
 from buildguard.errors import UnprovenError
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.stages.filesystem import stage_on_disk
 from buildguard.system.cache import Cache
 
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 
     from buildguard.stages.stage import Stage
 
-_READY = ReadyEngine("interpreter", "compiled", "CPython 3.11.7", "3.11.7", "identity")
+_READY = ReadyEngine(EngineName.INTERPRETER, ProofGrade.COMPILED, "CPython 3.11.7", "3.11.7", "identity")
 
 
 class _Compiler:
     """Rejects what begins with `!`, and is lost after `most` sources."""
 
-    name = "interpreter"
+    name = EngineName.INTERPRETER
 
     def __init__(self, most: int = 100) -> None:
         self.compiled: list[bytes] = []

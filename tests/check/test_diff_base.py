@@ -11,9 +11,10 @@ from buildguard.check.diff_base import narrow_to_changes, remember_interpreter
 from buildguard.check.result import TargetRow
 from buildguard.check.targets import CheckState
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
-from buildguard.engines.engine import ReadyEngine
+from buildguard.engines.engine import EngineName, ReadyEngine
 from buildguard.errors import UsageError
 from buildguard.locate import locate
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tests.conftest import Project
 
 _FILES = {"Dockerfile": "FROM python:3.11\nCOPY . .\n", "old.py": "x = 1\n", "new.py": "x = 1\n"}
-_READY = ReadyEngine("interpreter", "compiled", "CPython 3.11.7", "3.11.7", "identity")
+_READY = ReadyEngine(EngineName.INTERPRETER, ProofGrade.COMPILED, "CPython 3.11.7", "3.11.7", "identity")
 
 
 def _job(project: Project, base: str = "HEAD") -> Job:
@@ -47,11 +48,11 @@ def test_unchanged_files_are_hidden_and_counted(repository: Callable[..., Projec
     project.write({"new.py": "x = 2\n"})
     job = _job(project)
 
-    kept, unproven = narrow_to_changes(job, _diagnostics(), _state())
+    kept, unproven, note = narrow_to_changes(job, _diagnostics(), _state())
 
     assert [found.path for found in kept] == ["new.py", None]
     assert [item.path for item in unproven] == [None]
-    assert job.notes[-1] == "not shown: 2 findings in files that did not change since HEAD"
+    assert note == "not shown: 2 findings in files that did not change since HEAD"
 
 
 def test_damage_on_the_way_is_never_hidden(repository: Callable[..., Project]) -> None:
@@ -66,13 +67,15 @@ def test_everything_is_reported_after_the_target_or_the_configuration_changed(
     project = repository(_FILES)
     project.write({"Dockerfile": "FROM python:3.12\nCOPY . .\n"})
     job = _job(project)
-    assert narrow_to_changes(job, _diagnostics(), _state())[0] == _diagnostics()
-    assert job.notes[-1].startswith("the target changed since HEAD")
+    narrowed = narrow_to_changes(job, _diagnostics(), _state())
+    assert narrowed.diagnostics == _diagnostics()
+    assert narrowed.note.startswith("the target changed since HEAD")
 
     project.write({"Dockerfile": _FILES["Dockerfile"], "buildguard.toml": 'select = ["BG2"]\n'})
     job = _job(project)
-    assert narrow_to_changes(job, _diagnostics(), _state())[0] == _diagnostics()
-    assert job.notes[-1].startswith("the configuration changed since HEAD")
+    narrowed = narrow_to_changes(job, _diagnostics(), _state())
+    assert narrowed.diagnostics == _diagnostics()
+    assert narrowed.note.startswith("the configuration changed since HEAD")
 
 
 def test_everything_is_reported_after_the_interpreter_changed(repository: Callable[..., Project]) -> None:
@@ -82,8 +85,9 @@ def test_everything_is_reported_after_the_interpreter_changed(repository: Callab
     assert len(narrow_to_changes(job, _diagnostics(), _state())[0]) == 1
     state = _state("CPython 3.11.9")
     state.rows = [row._replace(found_in=job.targets[0].found_in) for row in state.rows]
-    assert narrow_to_changes(job, _diagnostics(), state)[0] == _diagnostics()
-    assert "the interpreter (it was CPython 3.11.7)" in job.notes[-1]
+    narrowed = narrow_to_changes(job, _diagnostics(), state)
+    assert narrowed.diagnostics == _diagnostics()
+    assert "the interpreter (it was CPython 3.11.7)" in narrowed.note
 
 
 def test_a_base_needs_a_repository(project: Callable[..., Project]) -> None:

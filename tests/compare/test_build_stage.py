@@ -14,6 +14,7 @@ from buildguard.compare.build_stage import BuildSnapshotter, WorkspaceSnapshotte
 from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_build import BuildStatus, Provenance
+from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.stages.archives import reader
 from buildguard.stages.manifest import FILE, Manifest, blob_id, of_bytes
 from buildguard.stages.snapshot import StageKind
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _PROVENANCE = Provenance("gs://bucket/source.tgz#1", "ab" * 32, "")
 _BUILD = BuildStatus(
-    "id-1", "projects/p/locations/global/builds/id-1", "SUCCESS", "", "", "", "", _PROVENANCE, (), (), (), ()
+    "id-1", "projects/p/locations/global/builds/id-1", BuildState.SUCCESS, "", "", "", "", _PROVENANCE, (), (), (), ()
 )
 
 
@@ -91,7 +92,7 @@ def test_another_digest_names_what_differs(monkeypatch: pytest.MonkeyPatch, arch
 
 @pytest.mark.parametrize("output", [b"", b"[]", b"{}", b'{"digest": "sha256:0"}', b"\xff"])
 def test_a_build_without_the_guard_step_is_unproven(monkeypatch: pytest.MonkeyPatch, output: bytes) -> None:
-    running = _BUILD._replace(status="WORKING", outputs=(output,))
+    running = _BUILD._replace(status=BuildState.WORKING, outputs=(output,))
 
     with pytest.raises(UnprovenError, match="kept no manifest of its workspace, and is WORKING"):
         _snapshotter(monkeypatch, running).snapshot()

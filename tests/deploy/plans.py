@@ -32,7 +32,7 @@ def prepared(
 ) -> PreparedDeploy:
     """A deploy of the commit `ccc…` to the service `web`."""
     written = WrittenArchive(Manifest([]), "d" * 64, "f" * 64, 1)
-    options = plans.DeployOptions("cloud", "web", (0, 100), (), "/healthz")._replace(**wishes)
+    options = plans.DeployOptions(plans.Builder.CLOUD, "web", (0, 100), (), "/healthz")._replace(**wishes)
     plan = plans.make_plan(
         plans.DeploySource(COMMIT, (), True, (("3.11", "Dockerfile:1"),)),
         plans.ArchiveSummary(written.digest, 2, ()),

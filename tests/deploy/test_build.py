@@ -15,6 +15,7 @@ from buildguard.diagnostic import Unproven
 from buildguard.errors import UnprovenError
 from buildguard.gcp.cloud_build import BuildStatus, Provenance
 from buildguard.gcp.storage import ChangedError, ObjectHashes, StoredObject
+from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.config import CloudTable, Config
 from buildguard.stages.manifest import FILE, Manifest, of_bytes
 from buildguard.stages.snapshot import Snapshot, StageKind
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _STORED = StoredObject("bucket", "source/f.tgz", 7, ObjectHashes(1, "", ""))
 _DIGEST = "sha256:" + "1" * 64
 _DONE = BuildStatus(
-    "id-1", "projects/p/locations/r/builds/id-1", "SUCCESS", "", "", "https://log", "",
+    "id-1", "projects/p/locations/r/builds/id-1", BuildState.SUCCESS, "", "", "https://log", "",
     Provenance(_STORED.url, "f" * 64, ""), (), (), (), ((f"{IMAGE}:bg-1", _DIGEST),),
 )  # fmt: skip
 
@@ -105,7 +106,7 @@ def test_a_build_of_an_earlier_run_is_followed(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("kind", ["FETCH_SOURCE_FAILED", "PUSH_FAILED"])
 def test_trouble_of_the_service_is_tried_once_more(monkeypatch: pytest.MonkeyPatch, client: _Client, kind: str) -> None:
-    failed = _DONE._replace(status="FAILURE", kind=kind)
+    failed = _DONE._replace(status=BuildState.FAILURE, kind=kind)
 
     assert _build(monkeypatch, client, failed, _DONE).evidence["build"] == "new-2"
     with pytest.raises(BuildEndedError):
@@ -114,7 +115,7 @@ def test_trouble_of_the_service_is_tried_once_more(monkeypatch: pytest.MonkeyPat
 
 def test_a_failing_step_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, client: _Client) -> None:
     with pytest.raises(BuildEndedError) as raised:
-        _build(monkeypatch, client, _DONE._replace(status="FAILURE", kind="USER_BUILD_STEP"))
+        _build(monkeypatch, client, _DONE._replace(status=BuildState.FAILURE, kind="USER_BUILD_STEP"))
 
     assert raised.value.exit_code == 1
     assert client.followed == ["new-1"]

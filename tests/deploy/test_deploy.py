@@ -9,8 +9,8 @@ import pytest
 import requests
 
 from buildguard.cli.render.deploy import as_json, as_text, history_text
-from buildguard.deploy import plan as plans
 from buildguard.deploy.history import history
+from buildguard.deploy.plan import DeployStep
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.run import plan_deploy, rollback
 from buildguard.errors import DeployInterruptedError, UnprovenError
@@ -52,7 +52,7 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     first = deployed(web)
 
     assert first.exit_code == 0, as_text(first)
-    assert list(verdicts(first)) == [one for one in plans.ORDER if one not in {"push", "verify", "traffic"}]
+    assert list(verdicts(first)) == [one for one in DeployStep if one not in {"push", "verify", "traffic"}]
     assert requests.get(first.url, timeout=30).text == first.revision
     _change(web)
 
@@ -84,7 +84,7 @@ def test_built_here_without_cloud_build(web: Project, google: Callable[..., Emul
 
     assert found.exit_code == 0, as_text(found)
     assert not made.builds.find("emulated", "")
-    assert list(verdicts(found)) == [one for one in plans.ORDER if one not in {"upload", "verify", "traffic"}]
+    assert list(verdicts(found)) == [one for one in DeployStep if one not in {"upload", "verify", "traffic"}]
     assert requests.get(found.url, timeout=30).text == found.revision
     assert any("built here, not by Cloud Build" in note for note in found.plan.notes)
 
@@ -114,7 +114,7 @@ def test_a_dry_run_changes_nothing_and_needs_nothing(web: Project) -> None:
     told = result.json
     assert result.code == 0
     assert told["commit"] == web.git("rev-parse", "HEAD").strip()
-    assert [one["id"] for one in told["steps"]] == [one for one in plans.ORDER if one not in {"push", "verify"}]
+    assert [one["id"] for one in told["steps"]] == [one for one in DeployStep if one not in {"push", "verify"}]
     assert told["archive"]["digest"].startswith("sha256:")
     assert told["target"] == {"python": "3.11", "found_in": "Dockerfile:1"}
     assert "verdict" not in told["steps"][0]
@@ -390,7 +390,7 @@ def test_where_nothing_ever_came_up_nobody_says_that_no_traffic_moves(
     assert (refused.exit_code, _sole()) == (1, "")
     assert any("gets its traffic at once" in one for one in refused.plan.refusals)
     assert any("no revision of the service ever came up" in one for one in planned.notes)
-    assert {one.id: one.will for one in planned.steps}["revision"].endswith("as the service's first")
+    assert {one.id: one.will for one in planned.steps}[DeployStep.REVISION].endswith("as the service's first")
 
     def interrupt() -> None:
         raise KeyboardInterrupt

@@ -9,13 +9,13 @@ import pytest
 from buildguard.deploy import health, steps
 from buildguard.deploy.build import BuiltImage
 from buildguard.deploy.health import Result
-from buildguard.deploy.plan import CurrentService
+from buildguard.deploy.plan import CurrentService, DeployStep
 from buildguard.deploy.steps import DeployRun, DeployStoppedError
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.gcp.cloud_run import ConflictError, NotReadyError, Revision, ServiceState, TrafficShare
 from buildguard.gcp.service_containers import AppContainer, Container
 from buildguard.project import ledger as ledgers
-from buildguard.project.ledger import Ledger, LedgerLine, ServiceId
+from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
 from tests.deploy.conftest import Watcher
 from tests.deploy.plans import COMMIT, IMAGE, prepared
 
@@ -65,7 +65,7 @@ class _CloudRun:
 def cloud_run(monkeypatch: pytest.MonkeyPatch) -> _CloudRun:
     service = _CloudRun()
     monkeypatch.setattr(steps, "CloudRunClient", lambda *_arguments: service)
-    monkeypatch.setattr(health, "check", lambda *_arguments: Result("ok", "answers 200", "", {}))
+    monkeypatch.setattr(health, "check", lambda *_arguments: Result(StepVerdict.OK, "answers 200", "", {}))
     return service
 
 
@@ -87,8 +87,8 @@ def _raise(error: GuardError) -> Any:
 def test_a_step_is_written_down_before_it_begins_and_when_it_ended(tmp_path: Path) -> None:
     run = _run(tmp_path)
 
-    run.step("check", lambda: ("2 files compiled", {"files": 2}))
-    run.skip("upload", "not needed")
+    run.step(DeployStep.CHECK, lambda: ("2 files compiled", {"files": 2}))
+    run.skip(DeployStep.UPLOAD, "not needed")
 
     assert _recorded(tmp_path) == [("check", "begun"), ("check", "ok"), ("upload", "skipped")]
     assert [(outcome.verdict, outcome.words) for outcome in run.outcomes] == [
@@ -112,7 +112,7 @@ def test_an_error_ends_the_deploy_with_its_verdict(
     run = _run(tmp_path)
 
     with pytest.raises(DeployStoppedError) as raised:
-        run.step("check", lambda: _raise(error))
+        run.step(DeployStep.CHECK, lambda: _raise(error))
 
     assert raised.value.exit_code == exit_code
     assert _recorded(tmp_path)[-1] == ("check", verdict)
@@ -167,7 +167,7 @@ def test_failing_health_sends_the_traffic_back(
 ) -> None:
     run = _run(tmp_path, traffic=(50, 100))
     run.make_revision()
-    monkeypatch.setattr(health, "check", lambda *_arguments: Result("failed", "answers 500", "", {}))
+    monkeypatch.setattr(health, "check", lambda *_arguments: Result(StepVerdict.FAILED, "answers 500", "", {}))
 
     with pytest.raises(DeployStoppedError, match="at 50 %: answers 500; web-old has all traffic again"):
         run.traffic()

@@ -18,8 +18,8 @@ from buildguard.cli.render.deploy import as_text
 from buildguard.cli.render.html import page
 from buildguard.compare.manifest import manifest
 from buildguard.deploy import fallback, lock
-from buildguard.deploy import plan as plans
 from buildguard.deploy.bucket_store import BucketLock
+from buildguard.deploy.plan import Builder, DeployStep
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.run import deploy
 from buildguard.diagnose.collect import _commit_of_attempt
@@ -31,6 +31,7 @@ from buildguard.gcp.emulator import cloud_build
 from buildguard.gcp.storage import StorageClient
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import DeployHistory
+from buildguard.project.ledger import StepVerdict
 from buildguard.system import programs
 from tests import images
 from tests.deploy.conftest import Watcher, deployed
@@ -85,7 +86,7 @@ def test_each_row_of_the_fallback_table(
     assert found.decisions[-1].endswith(leads_to), found.decisions
     if leads_to == _LOCAL:
         assert found.exit_code == 0, as_text(found)
-        assert found.plan.wishes.builder == plans.LOCAL
+        assert found.plan.wishes.builder == Builder.LOCAL
         assert requests.get(found.url, timeout=30).text == found.revision
     else:
         assert found.exit_code in {1, 3}
@@ -211,8 +212,8 @@ def test_the_table_is_whole() -> None:
         (["SomethingElse"], "something else"),
     ):
         assert row in fallback.of_error(name, "", in_bucket=False).name
-    assert fallback.of_error(["Forbidden"], "", in_bucket=True).leads_to == fallback.LOCAL
-    assert fallback.of_error(["Forbidden"], "", in_bucket=False).leads_to == fallback.STOP
+    assert fallback.of_error(["Forbidden"], "", in_bucket=True).leads_to == fallback.FallbackDecision.LOCAL
+    assert fallback.of_error(["Forbidden"], "", in_bucket=False).leads_to == fallback.FallbackDecision.STOP
     assert not fallback.decide_fallback(fallback.of_error(["Forbidden"], "", in_bucket=False), "auto", asked=True)
 
 
@@ -369,7 +370,7 @@ def test_two_deploys_of_one_service_at_once_are_refused(web: Project, google: Ca
 # ------------------------------------------------------------------------------------------ killed
 
 
-_STEPS = [one for one in plans.ORDER if one not in {"push", "verify"}]
+_STEPS = [one for one in DeployStep if one not in {"push", "verify"}]
 
 
 class _Held:
@@ -391,7 +392,7 @@ class _Held:
         """In the place of the bucket's own."""
         if name.startswith(ledgers.folder_of(_WEB)):
             (line,), _broken = ledgers.parse([data])
-            if (line.step, line.verdict) == (self.step, ledgers.OK):
+            if (line.step, line.verdict) == (self.step, StepVerdict.OK):
                 self.there.set()
                 assert self.goes_on.wait(60)
         return self._put(bucket, name, data, content_type, match)
@@ -423,7 +424,7 @@ def test_a_kill_after_any_step_costs_nobody_anything(
             held.step = ""
             held.goes_on.set()
 
-        if plans.ORDER.index(step) < plans.ORDER.index(plans.TRAFFIC):
+        if list(DeployStep).index(DeployStep(step)) < list(DeployStep).index(DeployStep.TRAFFIC):
             assert _sole() == serves, step
         again = deployed(web)
         assert again.exit_code == 0, as_text(again)
@@ -440,11 +441,11 @@ def test_a_kill_after_any_step_costs_nobody_anything(
 def test_a_ledger_that_was_cut_short_goes_on(tmp_path: Path) -> None:
     file = tmp_path / "git/buildguard/ledger.jsonl"
     first = ledgers.Ledger(file, "a", _WEB, "c" * 40)
-    first.write("check", ledgers.BEGUN, 0.0, {})
-    first.write("check", ledgers.OK, 1.0, {"files": 3})
+    first.write("check", StepVerdict.BEGUN, 0.0, {})
+    first.write("check", StepVerdict.OK, 1.0, {"files": 3})
     file.write_bytes(file.read_bytes()[:-20])
 
-    ledgers.Ledger(file, "b", _WEB, "c" * 40).write("check", ledgers.OK, 1.0, {"files": 3})
+    ledgers.Ledger(file, "b", _WEB, "c" * 40).write("check", StepVerdict.OK, 1.0, {"files": 3})
 
     lines, broken = ledgers.read(file)
     assert [(line.run, line.verdict) for line in lines] == [("a", "begun"), ("b", "ok")]
@@ -458,8 +459,8 @@ def test_ledgers_of_several_machines_are_one(tmp_path: Path) -> None:
     one = ledgers.Ledger(tmp_path / "one", "a", _WEB, "c" * 40)
     one.elsewhere = lambda name, data: kept.update({name: data})
     two = ledgers.Ledger(tmp_path / "two", "b", _WEB, "c" * 40)
-    one.write("check", ledgers.OK, 1.0, {})
-    two.write("check", ledgers.FAILED, 1.0, {})
+    one.write("check", StepVerdict.OK, 1.0, {})
+    two.write("check", StepVerdict.FAILED, 1.0, {})
 
     merged = ledgers.merge_lines(ledgers.read(tmp_path / "two")[0], ledgers.parse(kept.values())[0])
 
@@ -473,8 +474,8 @@ def test_a_bucket_that_is_lost_is_a_note(tmp_path: Path) -> None:
 
     ledger = ledgers.Ledger(tmp_path / "one", "a", _WEB, "c" * 40)
     ledger.elsewhere = lost
-    ledger.write("check", ledgers.OK, 1.0, {})
-    ledger.write("build", ledgers.OK, 1.0, {})
+    ledger.write("check", StepVerdict.OK, 1.0, {})
+    ledger.write("build", StepVerdict.OK, 1.0, {})
 
     assert ledger.notes == ["the ledger in the bucket is not complete: no network"]
     assert len(ledgers.read(tmp_path / "one")[0]) == 2

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from buildguard.deploy import junit, verify
-from buildguard.deploy.test_results import FAILED, OK, UNPROVEN, VerifyResult
+from buildguard.deploy.test_results import VerifyResult
+from buildguard.project.ledger import StepVerdict
 
 _GOOD = "def test_a(): pass\ndef test_b(): pass\n"
 _BAD = "def test_a(): pass\ndef test_b(): assert 0\n"
@@ -53,30 +54,30 @@ def _tried(command: str, folder: Path) -> VerifyResult:
 @pytest.mark.parametrize(
     ("command", "verdict", "ran", "passed"),
     [
-        ("PYTEST good", OK, 2, 2),
-        ("PYTEST -q -q good", OK, 2, 2),
-        ("PYTEST good >/dev/null 2>&1", OK, 2, 2),
-        ("PYTEST -n 2 good", OK, 2, 2),
-        ("PYTEST bad", FAILED, 2, 1),
-        ("PYTEST bad || true", FAILED, 2, 1),
-        ("PYTEST -n 2 bad || true", FAILED, 2, 1),
-        ("PYTEST bad; PYTEST good", FAILED, 4, 3),
-        ("PYTEST bad >/dev/null 2>&1; PYTEST good", FAILED, 4, 3),
-        ("PYTEST -qq bad; PYTEST --junitxml=other.xml good", FAILED, 4, 3),
-        ("PYTEST good; PYTEST good", OK, 4, 4),
-        ("PYTEST broken || true", FAILED, 1, 0),
-        ("PYTEST skip", FAILED, 0, 0),
-        ("PYTEST good skip", OK, 2, 2),
-        ("PYTEST good -k nothing || true", FAILED, 0, 0),
-        ("PYTEST --junitxml=report.xml good", OK, 2, 2),
-        ("PYTEST --junit-xml 'report.xml' bad || true", FAILED, 2, 1),
-        ("PYTEST --junitxml=$BUILDGUARD_JUNIT good", OK, 2, 2),
-        ("PYTEST -c own.ini --rootdir . good", OK, 2, 2),
-        ("UNITTEST unit", OK, 2, 2),
-        ("UNITTEST unit_bad || true", FAILED, 2, 1),
-        ("UNITTEST unit_bad; UNITTEST unit", FAILED, 4, 3),
-        ("UNITTEST unit_skip", OK, 1, 1),
-        ("PYTEST unit_skip unit_bad/test_it.py || true", FAILED, 3, 2),
+        ("PYTEST good", StepVerdict.OK, 2, 2),
+        ("PYTEST -q -q good", StepVerdict.OK, 2, 2),
+        ("PYTEST good >/dev/null 2>&1", StepVerdict.OK, 2, 2),
+        ("PYTEST -n 2 good", StepVerdict.OK, 2, 2),
+        ("PYTEST bad", StepVerdict.FAILED, 2, 1),
+        ("PYTEST bad || true", StepVerdict.FAILED, 2, 1),
+        ("PYTEST -n 2 bad || true", StepVerdict.FAILED, 2, 1),
+        ("PYTEST bad; PYTEST good", StepVerdict.FAILED, 4, 3),
+        ("PYTEST bad >/dev/null 2>&1; PYTEST good", StepVerdict.FAILED, 4, 3),
+        ("PYTEST -qq bad; PYTEST --junitxml=other.xml good", StepVerdict.FAILED, 4, 3),
+        ("PYTEST good; PYTEST good", StepVerdict.OK, 4, 4),
+        ("PYTEST broken || true", StepVerdict.FAILED, 1, 0),
+        ("PYTEST skip", StepVerdict.FAILED, 0, 0),
+        ("PYTEST good skip", StepVerdict.OK, 2, 2),
+        ("PYTEST good -k nothing || true", StepVerdict.FAILED, 0, 0),
+        ("PYTEST --junitxml=report.xml good", StepVerdict.OK, 2, 2),
+        ("PYTEST --junit-xml 'report.xml' bad || true", StepVerdict.FAILED, 2, 1),
+        ("PYTEST --junitxml=$BUILDGUARD_JUNIT good", StepVerdict.OK, 2, 2),
+        ("PYTEST -c own.ini --rootdir . good", StepVerdict.OK, 2, 2),
+        ("UNITTEST unit", StepVerdict.OK, 2, 2),
+        ("UNITTEST unit_bad || true", StepVerdict.FAILED, 2, 1),
+        ("UNITTEST unit_bad; UNITTEST unit", StepVerdict.FAILED, 4, 3),
+        ("UNITTEST unit_skip", StepVerdict.OK, 1, 1),
+        ("PYTEST unit_skip unit_bad/test_it.py || true", StepVerdict.FAILED, 3, 2),
     ],
 )  # fmt: skip
 def test_runners(command: str, verdict: str, ran: int, passed: int, tests: Path) -> None:
@@ -88,20 +89,20 @@ def test_runners(command: str, verdict: str, ran: int, passed: int, tests: Path)
 @pytest.mark.parametrize(
     ("command", "verdict", "words"),
     [
-        ("echo '5 passed in 3s'", FAILED, "it ran no test"),
-        ("echo '===== 3 passed in 1.00s ====='", FAILED, "it ran no test"),
-        ("PYTEST --version; echo '5 passed in 3s'", FAILED, "it ran no test"),
-        ("PYTEST crash", UNPROVEN, "unknown"),
-        ("PYTEST crash; PYTEST good --junitxml=old.xml", OK, "2 passed"),
-        ("echo x --junitxml=old.xml", UNPROVEN, "unknown"),
-        ("true", UNPROVEN, "unknown"),
-        ("false", FAILED, "status 1"),
-        ("cp old.xml $BUILDGUARD_JUNIT", OK, "1 passed"),
-        ("cp old.xml $(dirname $BUILDGUARD_JUNIT)/more.xml", OK, "1 passed"),
-        ("head -c 20 old.xml > $BUILDGUARD_JUNIT", UNPROVEN, "incomplete"),
-        ("PYTEST good; head -c 20 old.xml > $BUILDGUARD_JUNIT", UNPROVEN, "incomplete"),
-        ("mkfifo $BUILDGUARD_JUNIT", UNPROVEN, "unknown"),
-        ("ln -s /dev/zero $BUILDGUARD_JUNIT", UNPROVEN, "unknown"),
+        ("echo '5 passed in 3s'", StepVerdict.FAILED, "it ran no test"),
+        ("echo '===== 3 passed in 1.00s ====='", StepVerdict.FAILED, "it ran no test"),
+        ("PYTEST --version; echo '5 passed in 3s'", StepVerdict.FAILED, "it ran no test"),
+        ("PYTEST crash", StepVerdict.UNPROVEN, "unknown"),
+        ("PYTEST crash; PYTEST good --junitxml=old.xml", StepVerdict.OK, "2 passed"),
+        ("echo x --junitxml=old.xml", StepVerdict.UNPROVEN, "unknown"),
+        ("true", StepVerdict.UNPROVEN, "unknown"),
+        ("false", StepVerdict.FAILED, "status 1"),
+        ("cp old.xml $BUILDGUARD_JUNIT", StepVerdict.OK, "1 passed"),
+        ("cp old.xml $(dirname $BUILDGUARD_JUNIT)/more.xml", StepVerdict.OK, "1 passed"),
+        ("head -c 20 old.xml > $BUILDGUARD_JUNIT", StepVerdict.UNPROVEN, "incomplete"),
+        ("PYTEST good; head -c 20 old.xml > $BUILDGUARD_JUNIT", StepVerdict.UNPROVEN, "incomplete"),
+        ("mkfifo $BUILDGUARD_JUNIT", StepVerdict.UNPROVEN, "unknown"),
+        ("ln -s /dev/zero $BUILDGUARD_JUNIT", StepVerdict.UNPROVEN, "unknown"),
     ],
 )
 def test_what_is_no_test(command: str, verdict: str, words: str, tests: Path) -> None:
@@ -121,11 +122,11 @@ def test_options_of_the_environment_are_kept(tests: Path, monkeypatch: pytest.Mo
 def test_more_than_can_be_read_is_unproven(tests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(junit, "MOST_BYTES", 600)
 
-    assert _tried(f"{_PYTEST} good", tests).verdict == OK
-    assert _tried(f"{_PYTEST} good; {_PYTEST} good", tests).verdict == UNPROVEN
+    assert _tried(f"{_PYTEST} good", tests).verdict == StepVerdict.OK
+    assert _tried(f"{_PYTEST} good; {_PYTEST} good", tests).verdict == StepVerdict.UNPROVEN
     assert (
         _tried("for n in 1 2 3; do head -c 500 /dev/zero > $(dirname $BUILDGUARD_JUNIT)/$n.xml; done", tests).verdict
-        == UNPROVEN
+        == StepVerdict.UNPROVEN
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import requests
 
 from buildguard.cli.render.deploy import as_text
-from buildguard.deploy import plan as plans
+from buildguard.deploy.plan import DeployStep
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.run import rollback
 from buildguard.errors import GuardError
@@ -115,14 +115,14 @@ class Walk:
 
     def _end(self) -> str:
         """Ended as a step begins: before the traffic step nobody's traffic moves."""
-        step = self._rng.choice(plans.ORDER)
+        step = self._rng.choice(list(DeployStep))
         self.done[-1] += f" {step}"
         before = self._seen()
         try:
             how = self._rng.choice([KeyboardInterrupt, _EndedError])
             found = self._run(Meanwhile(step, lambda: _raise(how)))
         except (KeyboardInterrupt, _EndedError, GuardError):
-            if step != plans.PROVE and before.serving:
+            if step != DeployStep.PROVE and before.serving:
                 return self._unmoved(before)
             return ""
         return "" if found.exit_code == 0 else f"it should go well: {as_text(found)}"

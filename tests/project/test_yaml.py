@@ -62,7 +62,7 @@ def test_one_value_counts_as_a_list_of_one_and_nothing_as_none() -> None:
 def test_a_key_that_stands_there_twice_is_told_with_its_place() -> None:
     document = yaml.read(b"a: 1\nb: 2\na: 3\n", "x.yaml")
 
-    assert [(key, place.line) for key, place in document.repeated] == [("a", 3)]
+    assert [(again.key, again.place.line) for again in document.repeated] == [("a", 3)]
     assert dict(document.pairs())["a"].text() == "3"
 
 

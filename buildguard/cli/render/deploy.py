@@ -9,16 +9,20 @@ from typing import Any
 import click
 
 from buildguard import __version__
-from buildguard.deploy import plan as plans
-from buildguard.deploy.plan import DeployPlan
+from buildguard.deploy.plan import DeployPlan, DeployStep
 from buildguard.deploy.run import DeployReport, RollbackResult
 from buildguard.deploy.steps import StepOutcome
 from buildguard.diagnostic import count, escape_text, shorten_digests
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import DeployHistory
-from buildguard.project.ledger import LedgerLine
+from buildguard.project.ledger import LedgerLine, StepVerdict
 
-_COLOURS = {ledgers.OK: "green", ledgers.FAILED: "red", ledgers.UNPROVEN: "yellow", ledgers.SKIPPED: "bright_black"}
+_COLOURS = {
+    StepVerdict.OK: "green",
+    StepVerdict.FAILED: "red",
+    StepVerdict.UNPROVEN: "yellow",
+    StepVerdict.SKIPPED: "bright_black",
+}
 _FEW = 10
 
 
@@ -92,8 +96,8 @@ def as_text(result: DeployReport) -> str:
         f"  way back: {plan.serving.rollback_to or 'none that is certain'}",
     ]
     if result.outcomes:
-        lines += [_outcome(outcome) for outcome in result.outcomes if outcome.verdict != ledgers.SKIPPED]
-        left = [outcome.step for outcome in result.outcomes if outcome.verdict == ledgers.SKIPPED]
+        lines += [_outcome(outcome) for outcome in result.outcomes if outcome.verdict != StepVerdict.SKIPPED]
+        left = [outcome.step for outcome in result.outcomes if outcome.verdict == StepVerdict.SKIPPED]
         lines += [f"  not reached: {', '.join(left)}"] * bool(left)
     else:
         lines += [f"  {number}. {step.id}: {escape_text(step.will)}" for number, step in enumerate(plan.steps, 1)]
@@ -117,9 +121,7 @@ def _last(result: DeployReport) -> str:
     elif result.outcomes is None:
         words = "this plan can run; whether the code is clean is what its first step tells"
     elif bad is not None:
-        words = (
-            f"{'failed' if bad.verdict == ledgers.FAILED else 'unproven'} at {bad.step}{_current_traffic(result, bad)}"
-        )
+        words = f"{'failed' if bad.verdict == StepVerdict.FAILED else 'unproven'} at {bad.step}{_current_traffic(result, bad)}"
     elif result.plan.wishes.no_traffic:
         words = f"{result.revision} is ready at {result.url}, without traffic"
     else:
@@ -132,7 +134,10 @@ def _current_traffic(result: DeployReport, bad: StepOutcome) -> str:
     serving, back = result.plan.serving, bad.evidence.get("rolled_back_to")
     if back:
         return f"; {back} has all traffic" if serving.divided else f"; {back} serves as before"
-    if any(outcome.step == plans.TRAFFIC and outcome.verdict != ledgers.SKIPPED for outcome in result.outcomes or ()):
+    if any(
+        outcome.step == DeployStep.TRAFFIC and outcome.verdict != StepVerdict.SKIPPED
+        for outcome in result.outcomes or ()
+    ):
         return f"; {result.revision} may have traffic: {escape_text(result.plan.wishes.rollback)}"
     if serving.divided:
         return "; the traffic is as before"
@@ -178,7 +183,7 @@ def _table(history: DeployHistory) -> Iterator[str]:
     for run, changed in zip(history.runs, history.changed, strict=True):
         last = _decisive_line(run)
         verdict = "stopped" if ledgers.find_stopping_step(list(run)) else run[-1].verdict
-        good += verdict == ledgers.OK
+        good += verdict == StepVerdict.OK
         what = escape_text(shorten_digests(str(last.evidence.get("words", ""))[:100]))
         files = "" if changed is None else "nothing" if not changed else count(changed, "file")
         yield (
@@ -195,5 +200,5 @@ def _service(line: LedgerLine, *, several: bool) -> str:
 
 def _decisive_line(run: Sequence[LedgerLine]) -> LedgerLine:
     """The line that tells how far a run came: its last step that was reached."""
-    reached = [line for line in run if line.verdict != ledgers.SKIPPED and line.step != ledgers.END]
+    reached = [line for line in run if line.verdict != StepVerdict.SKIPPED and line.step != ledgers.END]
     return reached[-1] if reached else run[-1]

@@ -21,6 +21,7 @@ from buildguard.diagnose.verdict import PROVEN, REFUTED, UNTESTED
 from buildguard.diagnostic import Range, Severity, display_path, escape_text, shorten_digests
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import DeployHistory
+from buildguard.project.ledger import StepVerdict
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 _OF_SOURCES = ("BG1", "BG2")  # the codes that say something of a source
@@ -245,7 +246,9 @@ def _attempts(history: DeployHistory | None) -> list[dict[str, str]]:
 
 def _rows(history: DeployHistory) -> Iterator[dict[str, str]]:
     for run in history.runs[-_MOST_ATTEMPTS:]:
-        reached = [line for line in run if line.verdict != ledgers.SKIPPED and line.step != ledgers.END] or list(run)
+        reached = [line for line in run if line.verdict != StepVerdict.SKIPPED and line.step != ledgers.END] or list(
+            run
+        )
         last = reached[-1]
         yield {
             "at": last.at[:16].replace("T", " "),

@@ -7,7 +7,7 @@ from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.difference import Difference
 from buildguard.diagnostic import Diagnostic, Edit, Range, Severity, Unproven
 from buildguard.stages.manifest import Manifest, ManifestEntry
-from buildguard.stages.snapshot import COMMIT, FOLDER, Snapshot
+from buildguard.stages.snapshot import Snapshot, StageKind
 
 ROW = TargetRow("3.11", "Dockerfile:1", "interpreter", "compiled", "CPython 3.11.9", None, None, 9, 0)
 
@@ -38,7 +38,7 @@ def report(
     return CheckReport(".", (ROW,), diagnostics, unproven, notes, 9, 0.25, strict, chain=chain)
 
 
-def snapshot(stage: str, *names: str, kind: str = FOLDER) -> Snapshot:
+def snapshot(stage: str, *names: str, kind: StageKind = StageKind.FOLDER) -> Snapshot:
     """A stage with empty files."""
     entries = [ManifestEntry(name.encode(), "100644", 0, "0" * 64) for name in names]
     return Snapshot(stage, kind, Manifest(entries))
@@ -46,5 +46,5 @@ def snapshot(stage: str, *names: str, kind: str = FOLDER) -> Snapshot:
 
 def chain(*differences: Difference, strict: bool = False, notes: tuple[str, ...] = ()) -> Chain:
     """One hop from a commit to a folder."""
-    hop = Hop(snapshot("commit:HEAD", "a.py", kind=COMMIT), snapshot("dir:.", "a.py"), differences, notes)
+    hop = Hop(snapshot("commit:HEAD", "a.py", kind=StageKind.COMMIT), snapshot("dir:.", "a.py"), differences, notes)
     return Chain((hop,), strict=strict)

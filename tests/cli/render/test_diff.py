@@ -8,16 +8,17 @@ import click
 import pytest
 
 from buildguard.cli.render.diff import chain_json, chain_text, verdict
+from buildguard.compare.causes import CauseKind
 from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.diff import DiffResult
-from buildguard.compare.difference import CHANGED, Difference
+from buildguard.compare.difference import ChangeKind, Difference
 from buildguard.compare.upload_risks import UploadPlan, UploadRisk
 from buildguard.diagnostic import Unproven
 from tests.cli.render.records import chain, snapshot
 from tests.conftest import schema
 
-_CHANGED = Difference(b"a.py", CHANGED, "line-endings", "CRLF became LF\nline 1")
-_EXPECTED = Difference(b"a.py", CHANGED, "local-edit", finding=False, explained="the worktree")
+_CHANGED = Difference(b"a.py", ChangeKind.CHANGED, CauseKind.LINE_ENDINGS, "CRLF became LF\nline 1")
+_EXPECTED = Difference(b"a.py", ChangeKind.CHANGED, CauseKind.LOCAL_EDIT, finding=False, explained="the worktree")
 
 
 def _lines(result: DiffResult, *, most: bool = True) -> list[str]:

@@ -1,0 +1,41 @@
+"""Whether the local builder takes over from Cloud Build, by what went wrong and by the setting."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildguard.deploy.fallback import (
+    FallbackDecision,
+    FallbackMode,
+    FallbackRule,
+    decide_fallback,
+    needs_confirmation,
+    of_error,
+    of_kind,
+)
+
+_ANSWERS = (None, False, True)
+
+
+@pytest.mark.parametrize("decision", FallbackDecision)
+@pytest.mark.parametrize("mode", FallbackMode)
+def test_the_local_builder_takes_over_only_where_both_allow_it(decision: FallbackDecision, mode: FallbackMode) -> None:
+    rule = FallbackRule("it failed", decision)
+    asked = needs_confirmation(rule, mode)
+
+    taken = [answer for answer in _ANSWERS if decide_fallback(rule, mode, asked=answer)]
+
+    if mode is FallbackMode.NEVER or decision in {FallbackDecision.STOP, FallbackDecision.AGAIN}:
+        assert (asked, taken) == (False, [])
+    elif mode is FallbackMode.AUTO and decision is FallbackDecision.LOCAL:
+        assert (asked, taken) == (False, list(_ANSWERS))
+    else:
+        assert (asked, taken) == (True, [True])
+
+
+def test_a_missing_right_is_never_hidden_behind_another_builder() -> None:
+    assert of_error(["Forbidden"], "denied", in_bucket=False).leads_to is FallbackDecision.STOP
+    assert of_kind("PUSH_NOT_AUTHORIZED").leads_to is FallbackDecision.STOP
+    assert of_kind("USER_BUILD_STEP").leads_to is FallbackDecision.STOP
+    assert of_error(["ValueError"], "", in_bucket=True).leads_to is FallbackDecision.STOP
+    assert of_error(["ServiceUnavailable"], "", in_bucket=False).leads_to is FallbackDecision.LOCAL
