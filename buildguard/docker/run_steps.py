@@ -275,9 +275,11 @@ class LocalBuild:
                 state: dict[str, Any] = self._daemon.api.inspect_container(container)["State"]
             if not state["Running"]:
                 return int(state["ExitCode"]), BuildState.CANCELLED if self._stop else None
-            if time.monotonic() > limit:
+            is_late = time.monotonic() > limit
+            if is_late or self._stop:  # `cancel` ends only what had started by then
                 with suppress(UnprovenError), translate_errors("ending a step"):
                     self._daemon.api.kill(container)
+            if is_late:
                 return None, BuildState.TIMEOUT
             time.sleep(_TICK)
 
