@@ -87,6 +87,30 @@ def test_rooms_import_only_what_stands_before_them(file: Path) -> None:
     assert not wrong
 
 
+def _loads(file: Path) -> set[str]:
+    """The modules of ours that are loaded with a file: its imports at the top, types aside."""
+    modules = {_module(other) for other in _SOURCES}
+    found: set[str] = set()
+    for node in ast.parse(file.read_text("utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                found.add(full if full in modules else node.module)
+    return found & modules - {"buildguard"}
+
+
+def _module(file: Path) -> str:
+    return "buildguard." + _name(file).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def test_no_modules_load_each_other_in_a_circle() -> None:
+    graph = {_module(file): _loads(file) for file in _SOURCES}
+    while leaves := {module for module, loads in graph.items() if not loads & graph.keys()}:
+        graph = {module: loads for module, loads in graph.items() if module not in leaves}
+
+    assert not sorted(graph)
+
+
 @pytest.mark.parametrize("file", sorted((_PACKAGE / "remote").glob("*.py")), ids=_name)
 def test_remote_programs_need_the_standard_library_alone(file: Path) -> None:
     allowed = {*sys.stdlib_module_names, "buildguard"}
