@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from buildguard.docker import images
@@ -58,7 +59,7 @@ class BuildEnvironment(NamedTuple):
     """
 
     say: Callable[[str], None]
-    secrets: Mapping[str, str] = {}
+    secrets: Mapping[str, str] = MappingProxyType({})
     push: Callable[[str], str] | None = None
     platform: str = PLATFORM
 

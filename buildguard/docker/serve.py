@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from buildguard.docker.client import Daemon, translate_errors
@@ -30,7 +31,7 @@ class StartOptions(NamedTuple):
     share its network (the id of the container that they join) and publish nothing themselves.
     """
 
-    env: Mapping[str, str] = {}
+    env: Mapping[str, str] = MappingProxyType({})
     command: Sequence[str] = ()
     args: Sequence[str] = ()
     port: int = PORT

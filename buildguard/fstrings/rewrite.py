@@ -57,7 +57,7 @@ class Rewriter:
         self._known: dict[tuple[object, ...], SourcePiece | UnencodableError] = {}
 
     def candidates(self, literal: FString) -> Iterator[SourcePiece]:
-        """The ways to write an outermost f-string, cheapest first; raises UnencodableError where there is none."""
+        """The ways to write an outermost f-string, cheapest first; raises UnencodableError without one."""
         accepted, reasons = [], []
         for quote in _outer_quotes(literal.quote):
             try:

@@ -18,6 +18,13 @@ _BLANK = re.compile(r"[ \t\f]*")
 _FIRST_WORD = re.compile(r"@|[A-Za-z_]+(?:[ \t]+def\b)?")
 _SCOPE = re.compile(r"(?:async[ \t]+)?def|class")
 _CLAUSES = frozenset({"elif", "else", "except", "finally"})
+_KINDS = {
+    **dict.fromkeys("\r\n", "newline"),
+    **dict.fromkeys("([{", "open"),
+    **dict.fromkeys(")]}", "close"),
+    "#": "comment",
+    "\\": "continuation",
+}  # of tokens, by their first character
 _TAB = 8
 
 
@@ -82,14 +89,8 @@ def _tokens(text: str) -> Iterator[tuple[int, int, str]]:
             literal = reader.read(match) if is_field_prefix(match["prefix"]) else None
             end = literal.end if literal else token_end(text, match.end(), match["quote"])
             at = end or len(text)
-        elif char in "\r\n":
-            kind = "newline"
-        elif char == "#":
-            kind = "comment"
-        elif char == "\\":
-            kind = "continuation"
         else:
-            kind = "open" if char in "([{" else "close" if char in ")]}" else "code"
+            kind = _KINDS.get(char, "code")
         yield start, at, kind
 
 

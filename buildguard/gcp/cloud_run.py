@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from buildguard.errors import UnprovenError
@@ -365,8 +366,8 @@ class NewRevision(NamedTuple):
 
     name: str
     tag: str
-    env: Mapping[str, str] = {}
-    annotations: Mapping[str, str] = {}
+    env: Mapping[str, str] = MappingProxyType({})
+    annotations: Mapping[str, str] = MappingProxyType({})
     etag: str = ""
 
 
