@@ -230,7 +230,7 @@ class DeployRun:
                 answered = serving.wait(self.plan.wishes.health or "/", _STARTS_WITHIN)
                 if answered.listens:
                     how = f"answers {answered.status}" if answered.status else "listens"
-                    return f"{how} after {answered.seconds:.1f} s", {"status": answered.status}
+                    return f"{how} after {answered.seconds:.1f} s", {"status": answered.status or 0}
                 log = serving.log()
         finally:
             daemon.close()

@@ -109,7 +109,7 @@ def _command_interpreter(cell: Sandbox, image: Image) -> str:
 
 
 def _program(image: Image) -> str:
-    """What the command of an image starts, behind a shell and launchers; empty where that cannot be told."""
+    """What the command of an image starts, behind a shell and launchers; empty for an unreadable one."""
     words = list(image.command)
     if words[:2] in _SHELLS and len(words) > 2:  # noqa: PLR2004
         try:

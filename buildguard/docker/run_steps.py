@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from buildguard.docker import images
@@ -58,7 +59,7 @@ class BuildEnvironment(NamedTuple):
     """
 
     say: Callable[[str], None]
-    secrets: Mapping[str, str] = {}
+    secrets: Mapping[str, str] = MappingProxyType({})
     push: Callable[[str], str] | None = None
     platform: str = PLATFORM
 
@@ -275,9 +276,11 @@ class LocalBuild:
                 state: dict[str, Any] = self._daemon.api.inspect_container(container)["State"]
             if not state["Running"]:
                 return int(state["ExitCode"]), BuildState.CANCELLED if self._stop else None
-            if time.monotonic() > limit:
+            is_late = time.monotonic() > limit
+            if is_late or self._stop:  # `cancel` ends only what had started by then
                 with suppress(UnprovenError), translate_errors("ending a step"):
                     self._daemon.api.kill(container)
+            if is_late:
                 return None, BuildState.TIMEOUT
             time.sleep(_TICK)
 

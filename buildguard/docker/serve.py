@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from buildguard.docker.client import Daemon, translate_errors
@@ -30,7 +31,7 @@ class StartOptions(NamedTuple):
     share its network (the id of the container that they join) and publish nothing themselves.
     """
 
-    env: Mapping[str, str] = {}
+    env: Mapping[str, str] = MappingProxyType({})
     command: Sequence[str] = ()
     args: Sequence[str] = ()
     port: int = PORT
@@ -40,15 +41,21 @@ class StartOptions(NamedTuple):
 
 
 class StartResult(NamedTuple):
-    """How a container came up: whether it listens, the HTTP status that it answered with (0: none), and after how long.
+    """How a container came up: whether it listens, the HTTP status of its response (None without one), and after how long.
 
     `ending` is how it ended, empty where it runs.
     """
 
     listens: bool
-    status: int
+    status: int | None
     seconds: float
     ending: str = ""
+
+
+class Listener(NamedTuple):
+    """Who listens at an address: the HTTP status of its response, None for one that sends none."""
+
+    status: int | None
 
 
 class ServingContainer:
@@ -96,13 +103,13 @@ class ServingContainer:
         while True:
             ending = self.ending()
             if ending:
-                return StartResult(listens=False, status=0, seconds=time.monotonic() - started, ending=ending)
-            status = status_of(self.address, path)
+                return StartResult(listens=False, status=None, seconds=time.monotonic() - started, ending=ending)
+            listener = find_listener(self.address, path)
             seconds = time.monotonic() - started
-            if status is not None:
-                return StartResult(listens=True, status=status, seconds=seconds)
+            if listener is not None:
+                return StartResult(listens=True, status=listener.status, seconds=seconds)
             if seconds > limit:
-                return StartResult(listens=False, status=0, seconds=seconds)
+                return StartResult(listens=False, status=None, seconds=seconds)
             time.sleep(_PAUSE)
 
     def log(self) -> bytes:
@@ -132,19 +139,19 @@ class ServingContainer:
         return f"it ended with status {state.get('ExitCode')}"
 
 
-def status_of(address: str, path: str) -> int | None:
-    """The status of an HTTP response, 0 for a listener that sends none; None where nothing listens."""
+def find_listener(address: str, path: str) -> Listener | None:
+    """Who answers a GET, or at least keeps the connection open; None where nothing listens."""
     if not address:
         return None
     host, _, port = address.partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=_LISTENS)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status
-    except TimeoutError:
-        return 0
-    except http.client.BadStatusLine as error:
-        return None if isinstance(error, http.client.RemoteDisconnected) else 0  # it speaks something else
+        return Listener(connection.getresponse().status)
+    except http.client.RemoteDisconnected:
+        return None  # the engine's proxy, with nothing behind it
+    except (TimeoutError, http.client.BadStatusLine):
+        return Listener(None)  # silent, or another protocol than HTTP
     except (OSError, http.client.HTTPException):
         return None
     finally:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from buildguard.engines.engine import Outcome, Source
@@ -40,9 +41,9 @@ class ProbeResults(NamedTuple):
     """
 
     greeting: Greeting
-    answers: dict[bytes, list[bytes]]
-    changed: dict[bytes, bytes]
-    unread: dict[bytes, str]
+    answers: Mapping[bytes, tuple[bytes, ...]]
+    changed: Mapping[bytes, bytes]
+    unread: Mapping[bytes, str]
     manifest: bytes
 
     def outcome(self, source: Source) -> Outcome:
@@ -84,10 +85,7 @@ def read_results(
     outputs = outputs or [b""] * shares
     if len(outputs) != shares:
         raise UnprovenError("the build does not tell what each of its steps wrote")
-    greeting: Greeting | None = None
-    answers: dict[bytes, list[bytes]] = {}
-    changed: dict[bytes, bytes] = {}
-    unread: dict[bytes, str] = {}
+    reader = _AnswerReader()
     manifest = b""
     for share, output in enumerate(outputs):
         words = _parse_output(output, f"{share}/{shares}", ends[share : share + 1])
@@ -95,23 +93,47 @@ def read_results(
             manifest = _fetch_artifact(f"manifest-{target}", words, artifact)
         lists = _lists(_fetch_artifact(f"answers-{target}-{share}", words, artifact))
         try:
-            greets = greeting_from(lists[0])
-            if greeting not in {None, greets}:
-                raise UnprovenError("the steps of one target ran in different interpreters")
-            greeting = greets
-            for fields in lists[1:]:
-                if fields[0] == b"C":
-                    changed[fields[1]] = fields[2]
-                elif fields[0] == b"U":
-                    unread[fields[1]] = fields[2].decode("utf-8")
-                else:
-                    answers[bytes.fromhex(fields[3].decode("ascii"))] = fields
+            reader.add(lists)
         except (ValueError, IndexError, TypeError) as error:
             raise UnprovenError(f"the answers of the build cannot be read: {error}") from error
-    assert greeting is not None
-    if greeting.checksum != "sha256":
-        raise UnprovenError("the image's Python has no SHA-256, so nobody can tell which bytes it compiled")
-    return ProbeResults(greeting, answers, changed, unread, manifest)
+    return reader.results(manifest)
+
+
+class _AnswerReader:
+    """The answers of one target, gathered from its steps."""
+
+    def __init__(self) -> None:
+        self._greeting: Greeting | None = None
+        self._answers: dict[bytes, tuple[bytes, ...]] = {}
+        self._changed: dict[bytes, bytes] = {}
+        self._unread: dict[bytes, str] = {}
+
+    def add(self, lists: Sequence[list[bytes]]) -> None:
+        """Take what one step wrote; raises ValueError, IndexError or TypeError where that is no answer."""
+        greeting = greeting_from(lists[0])
+        if self._greeting not in {None, greeting}:
+            raise UnprovenError("the steps of one target ran in different interpreters")
+        self._greeting = greeting
+        for fields in lists[1:]:
+            if fields[0] == b"C":
+                self._changed[fields[1]] = fields[2]
+            elif fields[0] == b"U":
+                self._unread[fields[1]] = fields[2].decode("utf-8")
+            else:
+                self._answers[bytes.fromhex(fields[3].decode("ascii"))] = tuple(fields)
+
+    def results(self, manifest: bytes) -> ProbeResults:
+        """All of it; raises UnprovenError for answers that do not prove which bytes were compiled."""
+        assert self._greeting is not None
+        if self._greeting.checksum != "sha256":
+            raise UnprovenError("the image's Python has no SHA-256, so which bytes it compiled is unknown")
+        return ProbeResults(
+            self._greeting,
+            MappingProxyType(self._answers),
+            MappingProxyType(self._changed),
+            MappingProxyType(self._unread),
+            manifest,
+        )
 
 
 def read_workspace(
@@ -193,12 +215,13 @@ def _fetch_artifact(name: str, words: dict[str, object], artifact: Callable[[str
 
 def _lists(data: bytes) -> list[list[bytes]]:
     lists, at = [], 0
+    cut = UnprovenError("the answers of the build cannot be read: they are cut short")
     try:
         while (item := read_list(data, at)) is not None:
             lists.append(item[0])
             at = item[1]
-    except ValueError:
-        at = -1
+    except ValueError as error:
+        raise cut from error
     if at != len(data) or not lists:
-        raise UnprovenError("the answers of the build cannot be read: they are cut short")
+        raise cut
     return lists

@@ -159,9 +159,10 @@ class _CloudRound:
         if self._settings.verify:
             self._watch.tell(f"reading {sent.uploaded.url} back")
             with tempfile.TemporaryFile() as out:
-                came = self._storage.download(sent.uploaded, out)
-            if came != archive.sha256:
-                what = f"{sent.uploaded.url} is not what was sent: SHA-256 {archive.sha256} was sent, {came} is there"
+                stored_digest = self._storage.download(sent.uploaded, out)
+            if stored_digest != archive.sha256:
+                digests = f"SHA-256 {archive.sha256} was sent, {stored_digest} is there"
+                what = f"{sent.uploaded.url} is not what was sent: {digests}"
                 raise ChangedError(what, stored=sent.uploaded)
         return sent.uploaded
 

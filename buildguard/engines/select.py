@@ -93,7 +93,7 @@ class EngineChooser:
                 ready.append((engine, answer))
                 if not self._requested:
                     break
-            # what `auto` would have liked to try is no news; what somebody asked for is
+            # an engine that `auto` cannot use is no news; one that was requested is
             elif isinstance(answer, UnavailableEngine) and (engine is not None or self._requested):
                 unavailable.append(answer)
         return EngineChoice(tuple(ready), tuple(unavailable))

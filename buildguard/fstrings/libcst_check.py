@@ -104,8 +104,8 @@ def _field(text: str, field: ReplacementField) -> Shape:
     inner = tuple(
         parse_with_rules(text, token) for token in field.tokens if isinstance(token, FString) and not token.is_template
     )
-    conversion = text[field.conversion] if field.conversion >= 0 else ""
-    return (field.equal >= 0, conversion, inner, spec)
+    conversion = text[field.conversion] if field.conversion is not None else ""
+    return (field.equal is not None, conversion, inner, spec)
 
 
 def _plain(text: str, part: LiteralText) -> str:

@@ -74,8 +74,8 @@ class ReplacementField(NamedTuple):
     start: int
     tokens: tuple[PlainString | FString | Trivia, ...]
     code_end: int  # where the expression and the white space behind it end
-    equal: int  # behind `=` and the white space that belongs to it
-    conversion: int  # the letter
+    equal: int | None  # behind `=` and the white space that belongs to it
+    conversion: int | None  # the letter
     tail: int  # where the white space behind the conversion ends: `:` or `}`
     spec: tuple[LiteralText | ReplacementField, ...] | None
     end: int
@@ -253,7 +253,9 @@ class LiteralReader:
             raise _TooDeepError
         tokens, at = self._expression(start + 1, owner.level)
         self._refuse_empty(start + 1, at, tokens)
-        code_end, equal, conversion = at, -1, -1
+        code_end = at
+        equal: int | None = None
+        conversion: int | None = None
         if self._text[at] == "=":
             at = equal = self._trivia(at + 1, tokens)
         if self._text[at : at + 1] == "!":

@@ -57,7 +57,7 @@ class Rewriter:
         self._known: dict[tuple[object, ...], SourcePiece | UnencodableError] = {}
 
     def candidates(self, literal: FString) -> Iterator[SourcePiece]:
-        """The ways to write an outermost f-string, cheapest first; raises UnencodableError where there is none."""
+        """The ways to write an outermost f-string, cheapest first; raises UnencodableError without one."""
         accepted, reasons = [], []
         for quote in _outer_quotes(literal.quote):
             try:
@@ -110,7 +110,7 @@ class Rewriter:
     def _check_agreed(self, spec: list[LiteralText | ReplacementField]) -> None:
         """Raise UnencodableError for a format spec that not all releases from 3.12 on read alike."""
         for left, right in pairwise(spec):
-            if isinstance(left, ReplacementField) and isinstance(right, ReplacementField) and right.equal >= 0:
+            if isinstance(left, ReplacementField) and isinstance(right, ReplacementField) and right.equal is not None:
                 raise UnencodableError(_SHOWN_IN_SPEC)
             if "{{" in self._text[right.start : right.end if isinstance(right, LiteralText) else right.start + 2]:
                 raise UnencodableError("Pythons do not agree on doubled braces behind a field of a format spec")
@@ -172,7 +172,7 @@ class Rewriter:
         else:
             ways.append(lambda: self._as_field(field, place, depth, raw))
         sole = self._sole(field)
-        if sole is not None and field.equal < 0 and field.conversion < 0 and field.spec is None:
+        if sole is not None and field.equal is None and field.conversion is None and field.spec is None:
             ways.append(lambda: self._merged(sole, field, place, depth))
         return ways
 
@@ -208,22 +208,22 @@ class Rewriter:
             raise UnencodableError("a format spec has no way to write a brace")
         if place.raw and "\\" in text:
             raise UnencodableError(_RAW_SPEC)
-        if any(isinstance(part, ReplacementField) and part.equal >= 0 for part in token.parts):
+        if any(isinstance(part, ReplacementField) and part.equal is not None for part in token.parts):
             raise UnencodableError(_SHOWN_IN_SPEC)
 
     def _as_field(self, field: ReplacementField, place: QuoteContext, depth: int, raw: bool) -> SourcePiece:
         here = place.here
         code = self._code(field, here)
         head, tail = SourcePiece(""), ""
-        if field.equal >= 0:
+        if field.equal is not None:
             words = self._text[field.start + 1 : field.equal]
-            if code.text == self._text[field.start + 1 : field.code_end] and self._fits(field, here):
+            if code.text == self._text[field.start + 1 : field.code_end] and self._fits(field, field.equal, here):
                 tail = words[field.code_end - field.start - 1 :]
             else:
-                head = self._spelled(field, place, depth, raw)
+                head = self._spelled(self._without_comments(field, field.equal), place, depth, raw)
                 code = code._replace(text=code.text.rstrip(" \t\f\r\n"))
-                tail = "" if field.conversion >= 0 or field.spec is not None else "!r"
-        if field.conversion >= 0:
+                tail = "" if field.conversion is not None or field.spec is not None else "!r"
+        if field.conversion is not None:
             tail += "!" + self._text[field.conversion]
         pieces = [head, SourcePiece("{"), code._replace(text=separate_brace(code.text)), SourcePiece(tail)]
         if field.spec is not None:
@@ -232,16 +232,15 @@ class Rewriter:
         pieces.append(SourcePiece("}", 0, (), self._comments(field.tokens, behind=field.code_end)))
         return join_pieces(pieces)
 
-    def _fits(self, field: ReplacementField, here: tuple[str, ...]) -> bool:
+    def _fits(self, field: ReplacementField, equal: int, here: tuple[str, ...]) -> bool:
         """Whether the white space behind the `=` may stay as it is."""
-        behind = [token for token in field.tokens if field.code_end <= token.start < field.equal]
+        behind = [token for token in field.tokens if field.code_end <= token.start < equal]
         return all(token.kind == "newline" for token in behind if isinstance(token, Trivia)) and (
             not behind or _all_triple(here)
         )
 
-    def _spelled(self, field: ReplacementField, place: QuoteContext, depth: int, raw: bool) -> SourcePiece:
-        """The text that a `=` field prints, as literal text: its source without the comments."""
-        words = self._without_comments(field)
+    def _spelled(self, words: str, place: QuoteContext, depth: int, raw: bool) -> SourcePiece:
+        """The text that a `=` field prints, as literal text."""
         if depth:
             raise UnencodableError(_SHOWN_IN_SPEC)
         if any(part in words for part in _PRINTED_DIFFERENTLY):
@@ -249,17 +248,18 @@ class Rewriter:
         piece = self._text_piece(escape.double_braces(words, raw=raw, in_spec=False), place, raw=raw, in_spec=False)
         return piece._replace(cost=piece.cost + _SPELL)
 
-    def _without_comments(self, field: ReplacementField) -> str:
+    def _without_comments(self, field: ReplacementField, equal: int) -> str:
+        """The source of a field up to its `=`, without the comments."""
         text, at = "", field.start + 1
         for comment in [token for token in field.tokens if isinstance(token, Trivia) and token.kind == "comment"]:
-            if comment.end <= field.equal:
+            if comment.end <= equal:
                 text += self._text[at : comment.start]
                 at = comment.end
                 if ends_in_string(text):
                     raise UnencodableError(
                         "Python versions disagree on which comments belong to the text of a `=` field"
                     )
-        return text + self._text[at : field.equal]
+        return text + self._text[at:equal]
 
     def _comments(
         self, tokens: Iterable[PlainString | FString | Trivia], behind: int = 0

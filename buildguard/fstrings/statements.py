@@ -18,13 +18,20 @@ _BLANK = re.compile(r"[ \t\f]*")
 _FIRST_WORD = re.compile(r"@|[A-Za-z_]+(?:[ \t]+def\b)?")
 _SCOPE = re.compile(r"(?:async[ \t]+)?def|class")
 _CLAUSES = frozenset({"elif", "else", "except", "finally"})
+_KINDS = {
+    **dict.fromkeys("\r\n", "newline"),
+    **dict.fromkeys("([{", "open"),
+    **dict.fromkeys(")]}", "close"),
+    "#": "comment",
+    "\\": "continuation",
+}  # of tokens, by their first character
 _TAB = 8
 
 
 class Statement(NamedTuple):
     """A logical line: where its line and its first token begin, its white space and how far that is, its first word.
 
-    `parent` is the number of the header of the block that it stands in, -1 at the top.
+    `parent` is the number of the header of the block that it stands in, None at the top.
     """
 
     line: int
@@ -32,7 +39,7 @@ class Statement(NamedTuple):
     blank: str
     indent: int
     word: str
-    parent: int
+    parent: int | None
 
 
 def statements(text: str) -> list[Statement]:
@@ -67,7 +74,7 @@ def _statement(text: str, line: int, start: int, before: list[Statement], header
     indent = len(blank.rpartition("\f")[2].expandtabs(_TAB))
     while headers and before[headers[-1]].indent >= indent:
         headers.pop()
-    parent = headers[-1] if headers else -1
+    parent = headers[-1] if headers else None
     headers.append(len(before))
     return Statement(line, start, blank, indent, word.group() if word else "", parent)
 
@@ -82,14 +89,8 @@ def _tokens(text: str) -> Iterator[tuple[int, int, str]]:
             literal = reader.read(match) if is_field_prefix(match["prefix"]) else None
             end = literal.end if literal else token_end(text, match.end(), match["quote"])
             at = end or len(text)
-        elif char in "\r\n":
-            kind = "newline"
-        elif char == "#":
-            kind = "comment"
-        elif char == "\\":
-            kind = "continuation"
         else:
-            kind = "open" if char in "([{" else "close" if char in ")]}" else "code"
+            kind = _KINDS.get(char, "code")
         yield start, at, kind
 
 
@@ -103,7 +104,7 @@ def place_before(lines: Sequence[Statement], offset: int) -> Statement:
     while True:
         at = _decorators(lines, _whole(lines, at))
         owner = _owner(lines, at)
-        if owner < 0 or lines[owner].word != "class":
+        if owner is None or lines[owner].word != "class":
             return lines[at]
         at = owner
 
@@ -118,7 +119,7 @@ def _whole(lines: Sequence[Statement], at: int) -> int:
             at = above
             continue
         parent = lines[at].parent
-        if parent < 0 or lines[parent].word != "match":
+        if parent is None or lines[parent].word != "match":
             return at
         at = parent
 
@@ -128,10 +129,10 @@ def _previous_statement(lines: Sequence[Statement], at: int, indent: int) -> int
     return next((index for index in range(at - 1, -1, -1) if lines[index].indent <= indent), None)
 
 
-def _owner(lines: Sequence[Statement], at: int) -> int:
-    """The `def` or `class` that a statement stands in, -1 for none."""
+def _owner(lines: Sequence[Statement], at: int) -> int | None:
+    """The `def` or `class` that a statement stands in, None for none."""
     parent = lines[at].parent
-    while parent >= 0 and not _SCOPE.fullmatch(lines[parent].word):
+    while parent is not None and not _SCOPE.fullmatch(lines[parent].word):
         parent = lines[parent].parent
     return parent
 

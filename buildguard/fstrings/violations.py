@@ -90,7 +90,7 @@ class _ViolationFinder:
         here = (*around, owner.quote)
         if self._breaks(field, owner, around):
             yield Violation("BG204", field.start, field.end)
-        if field.conversion >= 0 and field.tail > field.conversion + 1:
+        if field.conversion is not None and field.tail > field.conversion + 1:
             yield Violation("BG207", field.conversion + 1, field.tail)
         for token in field.tokens:
             yield from self._token(token, here)

@@ -8,8 +8,9 @@ revision's conditions, its image by digest), never that a call returned.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from buildguard.errors import UnprovenError
@@ -46,7 +47,7 @@ class TrafficShare(NamedTuple):
 
 
 class ServiceState(NamedTuple):
-    """A service as it is: `asked` is the traffic that somebody asked for, `observed` the one that it has.
+    """A service as it is: `requested` is the traffic that was asked for, `observed` the one that it has.
 
     `containers` are those of its newest template, `app` finds the app's; `internal` is a service without public traffic.
     """
@@ -88,7 +89,7 @@ class ServiceState(NamedTuple):
     @property
     def only_revision(self) -> str:
         """The one revision that has all traffic; empty where several share it, or nobody can tell which."""
-        serving = [one for one in self.observed if one.percent]
+        serving = [share for share in self.observed if share.percent]
         if len(serving) != 1 or serving[0].percent != _WHOLE:
             return ""
         return serving[0].revision or self.latest_ready
@@ -103,7 +104,7 @@ class ServiceState(NamedTuple):
     @property
     def describe_traffic(self) -> str:
         """Who has how much of the traffic, for people."""
-        return ", ".join(f"{one.percent} % {one.revision or 'latest'}" for one in self.observed if one.percent)
+        return ", ".join(f"{share.percent} % {share.revision or 'latest'}" for share in self.observed if share.percent)
 
 
 class Revision(NamedTuple):
@@ -204,27 +205,21 @@ class CloudRunClient:
         """
         with _translate_conflicts(f"routing the traffic of {service}"):
             current = self._services.get_service(name=self._name(service))
-            if etag and current.etag != etag:
-                raise ConflictError(f"somebody else changed {service} meanwhile", hint="look at it, and run this again")
-            tags = {share.tag for share in shares}
-            # other people's addresses stay; those of earlier candidates of ours go
-            others = [
-                target
-                for target in current.traffic
-                if target.tag not in {"", *tags} and not target.tag.startswith(OWN_TAG)
-            ]
-            kept = [TrafficShare(target.revision, 0, target.tag) for target in others]
+            _raise_if_changed(service, etag, current)
+            kept = _other_tags(current.traffic, {share.tag for share in shares})
             current.traffic = [self._target(share) for share in (*shares, *kept)]
             self._services.update_service(service=current, timeout=60)
+        return self._wait_for_traffic(service, _routes((*shares, *kept)))
+
+    def _wait_for_traffic(self, service: str, wanted: set[tuple[str, int, str]]) -> ServiceState:
+        """Wait until the service observes its traffic; raises UnprovenError where it never does."""
         until = time.monotonic() + _READY_WITHIN
-        wanted = {(share.revision, share.percent, share.tag) for share in (*shares, *kept)}
         pause = _PAUSE
         while True:
             state = self.get(service)
             if state is None:
                 raise UnprovenError(f"the service {service} is gone")
-            observed = {(share.revision, share.percent, share.tag) for share in state.observed}
-            if observed == wanted and not state.reconciling:
+            if _routes(state.observed) == wanted and not state.reconciling:
                 return state
             if (not state.reconciling and pause > _AT_REST) or time.monotonic() > until:
                 raise UnprovenError(
@@ -240,39 +235,44 @@ class CloudRunClient:
         """Send the service with a new template; its traffic stays what it is, and the revision gets the tag."""
         from google.api_core.exceptions import NotFound
 
-        types = self._types
         try:
             current = self._services.get_service(name=self._name(service))
         except NotFound:
-            current = None
-        if current is None:
-            new_service = types.Service(template=self._template(types.RevisionTemplate(), service, image, revision))
-            self._services.create_service(
-                request={
-                    "parent": self._name("").removesuffix("/services/"),
-                    "service": new_service,
-                    "service_id": service,
-                    "validate_only": validate_only,
-                },
-                timeout=60,
-            )
+            self._create(service, image, revision, validate_only=validate_only)
             return
-        if revision.etag and current.etag != revision.etag:
-            raise ConflictError(f"somebody else changed {service} meanwhile", hint="look at it, and run this again")
+        _raise_if_changed(service, revision.etag, current)
         current.template = self._template(current.template, service, image, revision)
+        kept = self._kept_traffic(current, revision.tag)
+        current.traffic = [*kept, self._target(TrafficShare(revision.name, 0, revision.tag))]
+        self._services.update_service(request={"service": current, "validate_only": validate_only}, timeout=60)
+
+    def _create(self, service: str, image: str, revision: NewRevision, *, validate_only: bool) -> None:
+        types = self._types
+        new_service = types.Service(template=self._template(types.RevisionTemplate(), service, image, revision))
+        self._services.create_service(
+            request={
+                "parent": self._name("").removesuffix("/services/"),
+                "service": new_service,
+                "service_id": service,
+                "validate_only": validate_only,
+            },
+            timeout=60,
+        )
+
+    def _kept_traffic(self, current: Any, tag: str) -> list[Any]:
+        """The traffic of a service as it stays under a new revision that takes over a tag."""
         for target in current.traffic:
-            if target.tag == revision.tag:  # an address that moves; what traffic goes there is not touched
+            if target.tag == tag:  # an address that moves; what traffic goes there is not touched
                 target.tag = ""
         kept = [target for target in current.traffic if target.percent or target.tag]
         if not kept:  # no traffic was ever asked for: the latest has it all
             kept = [self._target(TrafficShare("", _WHOLE))]
-        kinds, serves = types.TrafficTargetAllocationType, current.latest_ready_revision.rpartition("/")[2]
+        kinds, serves = self._types.TrafficTargetAllocationType, current.latest_ready_revision.rpartition("/")[2]
         for target in kept:
             # the latest would become the new one; where no revision ever came up, that takes nothing from anybody
             if serves and target.type_ == kinds.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST:
                 target.type_, target.revision = kinds.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION, serves
-        current.traffic = [*kept, self._target(TrafficShare(revision.name, 0, revision.tag))]
-        self._services.update_service(request={"service": current, "validate_only": validate_only}, timeout=60)
+        return kept
 
     def _target(self, share: TrafficShare) -> Any:
         kinds = self._types.TrafficTargetAllocationType
@@ -303,48 +303,48 @@ class CloudRunClient:
     def _template(self, before: Any, service: str, image: str, revision: NewRevision) -> Any:
         """The template of a new revision: that of the service, with this image and these variables for the app."""
         types = self._types
-        made = types.RevisionTemplate(before)
-        made.revision = revision.name
-        made.annotations = {**made.annotations, **revision.annotations}
-        containers = list(made.containers) or [types.Container(name=self._app.name)]
+        template = types.RevisionTemplate(before)
+        template.revision = revision.name
+        template.annotations = {**template.annotations, **revision.annotations}
+        containers = list(template.containers) or [types.Container(name=self._app.name)]
         app = containers[self._app.place_in(read_containers(containers), service)]
         app.image = image
-        env = {one.name: one for one in app.env}
+        env = {variable.name: variable for variable in app.env}
         env |= {name: types.EnvVar(name=name, value=value) for name, value in revision.env.items()}
         app.env = list(env.values())
-        made.containers = containers
-        return made
+        template.containers = containers
+        return template
 
-    def _service(self, told: Any) -> ServiceState:
-        types, condition = self._types, told.terminal_condition
+    def _service(self, service: Any) -> ServiceState:
+        types, condition = self._types, service.terminal_condition
         ingress = types.IngressTraffic
         return ServiceState(
-            name=told.name.rpartition("/")[2],
-            etag=told.etag,
-            url=told.uri,
+            name=service.name.rpartition("/")[2],
+            etag=service.etag,
+            url=service.uri,
             ready=condition.state == types.Condition.State.CONDITION_SUCCEEDED,
-            reconciling=told.reconciling,
+            reconciling=service.reconciling,
             message=condition.message,
-            latest_ready=told.latest_ready_revision.rpartition("/")[2],
-            latest_created=told.latest_created_revision.rpartition("/")[2],
-            requested=tuple(TrafficShare(one.revision, one.percent, one.tag) for one in told.traffic),
-            observed=tuple(TrafficShare(one.revision, one.percent, one.tag, one.uri) for one in told.traffic_statuses),
-            containers=read_containers(told.template.containers),
+            latest_ready=service.latest_ready_revision.rpartition("/")[2],
+            latest_created=service.latest_created_revision.rpartition("/")[2],
+            requested=tuple(_share(target) for target in service.traffic),
+            observed=tuple(_share(status)._replace(url=status.uri) for status in service.traffic_statuses),
+            containers=read_containers(service.template.containers),
             app=self._app,
-            internal=told.ingress not in {ingress.INGRESS_TRAFFIC_UNSPECIFIED, ingress.INGRESS_TRAFFIC_ALL},
+            internal=service.ingress not in {ingress.INGRESS_TRAFFIC_UNSPECIFIED, ingress.INGRESS_TRAFFIC_ALL},
         )
 
-    def _revision(self, told: Any) -> Revision:
-        ready = next((one for one in told.conditions if one.type_ == "Ready"), None)
+    def _revision(self, revision: Any) -> Revision:
+        ready = next((condition for condition in revision.conditions if condition.type_ == "Ready"), None)
         state = self._types.Condition.State
         return Revision(
-            name=told.name.rpartition("/")[2],
+            name=revision.name.rpartition("/")[2],
             ready=ready is not None and ready.state == state.CONDITION_SUCCEEDED,
             failed=ready is not None and ready.state == state.CONDITION_FAILED,
             message=ready.message if ready is not None else "",
-            containers=read_containers(told.containers),
-            annotations=dict(told.annotations),
-            log_url=told.log_uri,
+            containers=read_containers(revision.containers),
+            annotations=dict(revision.annotations),
+            log_url=revision.log_uri,
             app=self._app,
         )
 
@@ -366,9 +366,33 @@ class NewRevision(NamedTuple):
 
     name: str
     tag: str
-    env: Mapping[str, str] = {}
-    annotations: Mapping[str, str] = {}
+    env: Mapping[str, str] = MappingProxyType({})
+    annotations: Mapping[str, str] = MappingProxyType({})
     etag: str = ""
+
+
+def _raise_if_changed(service: str, etag: str, current: Any) -> None:
+    """Raise ConflictError where a service is not the one any more that was read with that etag; empty for any."""
+    if etag and current.etag != etag:
+        raise ConflictError(f"somebody else changed {service} meanwhile", hint="look at it, and run this again")
+
+
+def _other_tags(traffic: Sequence[Any], own: Collection[str]) -> list[TrafficShare]:
+    """The addresses that stay without traffic: other people's, not those of earlier candidates of ours."""
+    return [
+        TrafficShare(target.revision, 0, target.tag)
+        for target in traffic
+        if target.tag not in {"", *own} and not target.tag.startswith(OWN_TAG)
+    ]
+
+
+def _share(target: Any) -> TrafficShare:
+    return TrafficShare(target.revision, target.percent, target.tag)
+
+
+def _routes(shares: Iterable[TrafficShare]) -> set[tuple[str, int, str]]:
+    """Traffic without its addresses and without its order."""
+    return {(share.revision, share.percent, share.tag) for share in shares}
 
 
 @contextmanager

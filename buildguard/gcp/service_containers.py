@@ -58,7 +58,10 @@ class AppContainer(NamedTuple):
         matches = self.matches(containers)
         if len(matches) == 1:
             return matches[0]
-        listed = ", ".join(f"{one.name or 'unnamed'} ({one.image})" for one in containers) or "no containers"
+        listed = (
+            ", ".join(f"{container.name or 'unnamed'} ({container.image})" for container in containers)
+            or "no containers"
+        )
         if self.name:
             what = f"{owner} has no container '{self.name}': {listed}"
         elif not self.repository:
@@ -81,29 +84,29 @@ class AppContainer(NamedTuple):
 ONLY_CONTAINER = AppContainer()  # finds the app's container of a service with one container
 
 
-def read_containers(told: Sequence[Any]) -> tuple[Container, ...]:
+def read_containers(messages: Sequence[Any]) -> tuple[Container, ...]:
     """Containers as they are in Google's messages."""
     return tuple(
         Container(
-            name=one.name,
-            image=one.image,
-            env={var.name: None if var.value_source.secret_key_ref.secret else var.value for var in one.env},
-            command=tuple(one.command),
-            args=tuple(one.args),
-            port=(one.ports[0].container_port or DEFAULT_PORT) if one.ports else 0,
-            probe=_probe(one.startup_probe),
-            probe_port=_probe_port(one.startup_probe),
+            name=message.name,
+            image=message.image,
+            env={var.name: None if var.value_source.secret_key_ref.secret else var.value for var in message.env},
+            command=tuple(message.command),
+            args=tuple(message.args),
+            port=(message.ports[0].container_port or DEFAULT_PORT) if message.ports else 0,
+            probe=_probe(message.startup_probe),
+            probe_port=_probe_port(message.startup_probe),
         )
-        for one in told
+        for message in messages
     )
 
 
-def _probe(told: Any) -> str:
+def _probe(probe: Any) -> str:
     """A startup probe that asks the app; one of TCP shows only that something listens."""
-    if "http_get" in told:
-        return f"HTTP {told.http_get.path or '/'}"
-    return "gRPC" if "grpc" in told else ""
+    if "http_get" in probe:
+        return f"HTTP {probe.http_get.path or '/'}"
+    return "gRPC" if "grpc" in probe else ""
 
 
-def _probe_port(told: Any) -> int:
-    return int(told.http_get.port or told.grpc.port or told.tcp_socket.port)
+def _probe_port(probe: Any) -> int:
+    return int(probe.http_get.port or probe.grpc.port or probe.tcp_socket.port)

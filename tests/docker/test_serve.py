@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.docker import serve
-from buildguard.docker.serve import ServingContainer, StartOptions, StartResult, status_of
+from buildguard.docker.serve import Listener, ServingContainer, StartOptions, StartResult, find_listener
 from buildguard.errors import UnprovenError
 from tests.docker.fakes import daemon_of, image_of
 
@@ -46,30 +46,32 @@ def listener() -> Iterator[Callable[[bytes | None], str]]:
 
 
 @pytest.mark.parametrize(
-    ("response", "status"),
+    ("response", "expected"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200),
-        (b"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n", 503),
-        (b"SSH-2.0-OpenSSH\r\n", 0),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Listener(200)),
+        (b"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n", Listener(503)),
+        (b"SSH-2.0-OpenSSH\r\n", Listener(None)),
         (b"", None),  # the engine's proxy: it accepts, and closes
     ],
 )
-def test_only_an_answer_counts(listener: Callable[[bytes | None], str], response: bytes, status: int | None) -> None:
-    assert status_of(listener(response), "/") == status
+def test_only_an_answer_counts(
+    listener: Callable[[bytes | None], str], response: bytes, expected: Listener | None
+) -> None:
+    assert find_listener(listener(response), "/") == expected
 
 
 def test_a_silent_listener_listens(listener: Callable[[bytes | None], str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "_LISTENS", 0.1)
 
-    assert status_of(listener(None), "/") == 0
+    assert find_listener(listener(None), "/") == Listener(None)
 
 
 def test_nothing_listens_without_an_address_or_a_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 
-    assert status_of("", "/") is None
-    assert status_of(f"127.0.0.1:{port}", "/") is None
+    assert find_listener("", "/") is None
+    assert find_listener(f"127.0.0.1:{port}", "/") is None
 
 
 class _Engine:
@@ -161,8 +163,8 @@ def test_an_ending_has_its_cause(state: dict[str, Any], words: str) -> None:
 
 
 def test_waiting_ends_with_an_answer_the_end_or_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers: list[int | None] = [None, 204]
-    monkeypatch.setattr(serve, "status_of", lambda _address, _path: answers.pop(0) if answers else None)
+    answers = [None, Listener(204)]
+    monkeypatch.setattr(serve, "find_listener", lambda _address, _path: answers.pop(0) if answers else None)
     monkeypatch.setattr(serve, "time", SimpleNamespace(monotonic=iter(range(1000)).__next__, sleep=lambda _: None))
 
     def wait(*states: dict[str, Any]) -> StartResult:

@@ -21,9 +21,9 @@ def _greeting(version: str = "3.11.9") -> Greeting:
     return Greeting("cpython", version, "banner", "abi", "/usr/bin/python3", "sha256", libc="musl")
 
 
-def _answer(source: Source, kind: bytes = b"", mark: bytes = b"A") -> list[bytes]:
+def _answer(source: Source, kind: bytes = b"", mark: bytes = b"A") -> tuple[bytes, ...]:
     fields = [b"0", b"%d" % len(source.data), source.digest.hex().encode(), kind, b"words", b"parser"]
-    return [mark, *fields, b"1", b"2", b"1", b"3", b"0"]
+    return (mark, *fields, b"1", b"2", b"1", b"3", b"0")
 
 
 def _results(*more: tuple[Source, bytes], version: str = "3.11.9") -> ProbeResults:
@@ -98,7 +98,7 @@ def test_each_source_gets_the_answer_for_its_own_bytes() -> None:
         (
             ProbeResults(
                 _greeting(),
-                {source.digest: [b"A", b"0", b"no", b"x"] for source in verification_sources()},
+                {source.digest: (b"A", b"0", b"no", b"x") for source in verification_sources()},
                 {},
                 {},
                 b"",
@@ -120,7 +120,7 @@ def test_an_answer_that_proves_nothing_makes_the_engine_unavailable(
 def test_a_broken_answer_for_a_source_is_unproven() -> None:
     source = source_of(0, b"ok = 1\n")
     results = _results()
-    engine = _engine(results._replace(answers={**results.answers, source.digest: [b"A", b"0", b"99", b"x"]}))
+    engine = _engine(results._replace(answers={**results.answers, source.digest: (b"A", b"0", b"99", b"x")}))
     engine.prepare()
 
     with pytest.raises(UnprovenError, match="cannot be read"):

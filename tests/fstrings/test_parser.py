@@ -77,8 +77,8 @@ def _seen(code: str, parts: Iterable[LiteralText | ReplacementField]) -> Iterato
     """Fields as the syntax tree has them: where, the letter of the conversion, those of the spec, those in the code."""
     for part in parts:
         if isinstance(part, ReplacementField):
-            letter = code[part.conversion] if part.conversion >= 0 else ""
-            if part.equal >= 0 and not letter and part.spec is None:
+            letter = code[part.conversion] if part.conversion is not None else ""
+            if part.equal is not None and not letter and part.spec is None:
                 letter = "r"
             inner = [one for token in part.tokens if isinstance(token, FString) for one in _seen(code, token.parts)]
             yield [part.start, part.end, letter, list(_seen(code, part.spec or ())), inner]
@@ -129,10 +129,9 @@ def _told(code: str, part: Any) -> Any:
         return (part.prefix, code[part.body])
     if not isinstance(part, ReplacementField):
         return f"{part.kind} {code[part.start : part.end]}"
-    assert min(part.equal, part.conversion) >= -1
     spec = None if part.spec is None else tuple(_told(code, one) for one in part.spec)
-    equal = code[part.code_end : part.equal] if part.equal != -1 else ""
-    conversion = code[part.conversion : part.tail] if part.conversion != -1 else ""
+    equal = code[part.code_end : part.equal] if part.equal is not None else ""
+    conversion = code[part.conversion : part.tail] if part.conversion is not None else ""
     return [code[part.start + 1 : part.code_end], [_told(code, one) for one in part.tokens], equal, conversion, spec]
 
 

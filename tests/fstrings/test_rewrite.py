@@ -80,7 +80,9 @@ def test_no_repair_relies_on_how_a_witness_prints_an_equal_field() -> None:
         (fix,) = plan_rewrite(source, 11).fixes
         assert isinstance(fix.verdict.literal, FString)
         texts = [
-            source[field.start + 1 : field.equal] for field in _fields(fix.verdict.literal.parts) if field.equal >= 0
+            source[field.start + 1 : field.equal]
+            for field in _fields(fix.verdict.literal.parts)
+            if field.equal is not None
         ]
         bare = [re.sub(r"#[^\r\n]*", "", text) for text in texts]
         assert not [text for text in bare if "\\" in text], source

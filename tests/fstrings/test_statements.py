@@ -50,11 +50,12 @@ z = [")", '(', \"\"\"[\"\"\", r'\\\\'] # ( not a bracket
 """
 
 
-def _oracle(text: str) -> Iterator[tuple[int, int, int]]:
+def _oracle(text: str) -> Iterator[tuple[int, int, int | None]]:
     """The offsets of each logical line and of its first token, and the number of the one that it stands under."""
     lines = text.splitlines(keepends=True)
     begins = [sum(map(len, lines[:number])) for number in range(len(lines) + 1)]
-    stack, count, begun = [-1], 0, False
+    stack: list[int | None] = [None]
+    count, begun = 0, False
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.INDENT:
             stack.append(count - 1)
@@ -69,7 +70,7 @@ def _oracle(text: str) -> Iterator[tuple[int, int, int]]:
             yield line, line + token.start[1], stack[-1]
 
 
-def _read(text: str) -> list[tuple[int, int, int]]:
+def _read(text: str) -> list[tuple[int, int, int | None]]:
     return [(one.line, one.start, one.parent) for one in statements(text)]
 
 
@@ -82,12 +83,12 @@ def test_the_library(name: str) -> None:
 def test_traps() -> None:
     found = statements(_TRAPS)
     assert _read(_TRAPS) == list(_oracle(_TRAPS))
-    assert [one.word for one in found if one.parent == -1] == ["if", "def", "@", "async  def", "class", "z"]
+    assert [one.word for one in found if one.parent is None] == ["if", "def", "@", "async  def", "class", "z"]
 
 
 def test_a_tab_goes_to_the_eighth_column() -> None:
     """Compilers refuse the mixture, and tokenizers since 3.12."""
-    assert _read("if a:\n\tb\n        c\n") == [(0, 0, -1), (6, 7, 0), (9, 17, 0)]
+    assert _read("if a:\n\tb\n        c\n") == [(0, 0, None), (6, 7, 0), (9, 17, 0)]
 
 
 def test_comments() -> None:

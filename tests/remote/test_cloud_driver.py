@@ -257,7 +257,7 @@ def test_an_answer_for_other_bytes_is_none() -> None:
     source = source_of(1, b"x = 1\n")
     greeting: Any = None
     told = cloud_results.ProbeResults(
-        greeting, {source.digest: [b"A", b"0", b"7", source.digest.hex().encode()]}, {}, {}, b""
+        greeting, {source.digest: (b"A", b"0", b"7", source.digest.hex().encode())}, {}, {}, b""
     )
 
     with pytest.raises(ValueError, match="another size"):
@@ -277,14 +277,14 @@ def test_an_answer_for_other_bytes_is_none() -> None:
 )
 def test_what_our_own_limits_ended_is_unproven(record: list[bytes], words: str) -> None:
     source = source_of(1, b"x = 1\n")
-    told = cloud_results.ProbeResults(None, {source.digest: record}, {}, {}, b"")  # type: ignore[arg-type]
+    told = cloud_results.ProbeResults(None, {source.digest: tuple(record)}, {}, {}, b"")  # type: ignore[arg-type]
 
     assert words in told.outcome(source).unproven
 
 
 def test_a_crash_is_the_files_own_doing() -> None:
     source = source_of(1, b"x = 1\n")
-    told = cloud_results.ProbeResults(None, {source.digest: [b"D", b"0", b"6", b"", b"-11", b"0"]}, {}, {}, b"")  # type: ignore[arg-type]
+    told = cloud_results.ProbeResults(None, {source.digest: (b"D", b"0", b"6", b"", b"-11", b"0")}, {}, {}, b"")  # type: ignore[arg-type]
 
     outcome = told.outcome(source)
 

@@ -226,13 +226,13 @@ class CloudBuildEmulator:
         if _TYPES.SHA256 in build.options.source_provenance_hash:
             hashes.insert(0, cb.Hash(type_=_TYPES.SHA256, value=hashlib.sha256(archive.data).digest()))
 
-        def told(target: cb.Build) -> None:
+        def set_provenance(target: cb.Build) -> None:
             resolved = cb.StorageSource(bucket=source.bucket, object_=source.object_, generation=archive.number)
             target.source_provenance.resolved_storage_source = resolved
             key = f"gs://{source.bucket}/{source.object_}#{archive.number}"
             target.source_provenance.file_hashes = {key: cb.FileHashes(file_hash=hashes)}
 
-        self._change(identity, told)
+        self._change(identity, set_provenance)
         return archive.data
 
     def _artifacts(self, build: cb.Build, local_build: run_steps.LocalBuild) -> int:
@@ -262,7 +262,7 @@ class CloudBuildEmulator:
             self._buckets.write_log(bucket, name, ("\n".join(log) + "\n").encode())
 
     def _close(self, identity: str, result: BuildResult, objects: int) -> None:
-        def told(target: cb.Build) -> None:
+        def set_results(target: cb.Build) -> None:
             for number, ended in result.steps.items():
                 target.steps[number].status = cb.Build.Status[ended.status]
                 target.steps[number].exit_code = ended.code or 0
@@ -273,17 +273,17 @@ class CloudBuildEmulator:
                 target.results.images = [cb.BuiltImage(name=name, digest=digest) for name, digest in result.pushed]
                 target.results.num_artifacts = objects
 
-        self._change(identity, told)
+        self._change(identity, set_results)
         self._finish(identity, result.status, result.detail, _kind(result))
 
     def _finish(self, identity: str, status: BuildState, detail: str = "", kind: str = "") -> None:
-        def told(target: cb.Build) -> None:
+        def set_ending(target: cb.Build) -> None:
             target.status_detail = detail
             if kind:
                 target.failure_info = cb.Build.FailureInfo(type_=cb.Build.FailureInfo.FailureType[kind], detail=detail)
             target.status = cb.Build.Status[status]
 
-        self._change(identity, told)
+        self._change(identity, set_ending)
         self._ended[identity].set()
 
     def _change(self, identity: str, change: Callable[[cb.Build], object]) -> None:

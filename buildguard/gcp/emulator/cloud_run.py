@@ -15,7 +15,7 @@ from google.cloud import run_v2
 from buildguard.docker import client as daemons
 from buildguard.docker import images
 from buildguard.docker.client import Daemon
-from buildguard.docker.serve import PORT, ServingContainer, StartOptions, status_of
+from buildguard.docker.serve import PORT, ServingContainer, StartOptions, find_listener
 from buildguard.errors import UnprovenError
 from buildguard.gcp.emulator.faults import FaultName, Faults
 from buildguard.gcp.emulator.proxy import Proxy
@@ -352,8 +352,8 @@ def _succeeds(container: run_v2.Container, ingress: ServingContainer) -> bool:
     path = probe.http_get.path or "/"
     until = time.monotonic() + _STARTS_WITHIN
     while time.monotonic() < until:
-        status = status_of(ingress.address_of(_probe_port(container)), path)
-        if status is not None and ("http_get" not in probe or _OK <= status < _BAD):
+        listener = find_listener(ingress.address_of(_probe_port(container)), path)
+        if listener is not None and ("http_get" not in probe or _OK <= (listener.status or 0) < _BAD):
             return True
         time.sleep(_PAUSE)
     return False
