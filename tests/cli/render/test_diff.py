@@ -46,7 +46,7 @@ def test_json_follows_the_published_schema() -> None:
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:
-    many = chain(*(Difference(b"%d.py" % number, CHANGED) for number in range(30)))
+    many = chain(*(Difference(b"%d.py" % number, ChangeKind.CHANGED) for number in range(30)))
 
     assert "  … and 10 more; --all or --format json shows them" in _lines(DiffResult(many))
     assert sum("BG303" in line for line in _lines(DiffResult(many), most=False)) == 30
@@ -61,7 +61,7 @@ def test_only_the_first_risks_of_a_kind_are_listed() -> None:
 
 
 def test_a_path_cannot_write_to_the_terminal() -> None:
-    text = chain_text(DiffResult(chain(Difference(b"\x1b[2Ja.py", CHANGED))))
+    text = chain_text(DiffResult(chain(Difference(b"\x1b[2Ja.py", ChangeKind.CHANGED))))
 
     assert "\x1b[2J" not in text
 
