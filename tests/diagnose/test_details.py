@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from buildguard.cli.render import diagnosis as rendering
 from buildguard.diagnose import (
     answer,
     compare_stage,
@@ -23,11 +24,14 @@ from buildguard.diagnose import (
     verdict,
 )
 from buildguard.diagnose.cause import CauseId
-from buildguard.diagnose.incident import IncidentEvidence
+from buildguard.diagnose.deployed import deployed
+from buildguard.diagnose.hypotheses import Diagnosis
+from buildguard.diagnose.incident import IncidentEvidence, SourceLocation
 from buildguard.diagnose.known_messages import KNOWN, match_messages
 from buildguard.diagnose.log_parser import Frame, read
 from buildguard.diagnose.messages import configuration, installing, platform, python_version, services, starting
 from buildguard.diagnose.messages.message import KnownMessage
+from buildguard.diagnose.newest_python import REFUSED
 from buildguard.diagnose.run import diagnose
 from buildguard.diagnose.settings_errors import read_settings_errors
 from tests.conftest import Project
@@ -221,3 +225,20 @@ def test_the_places_of_messages(repository: Callable[..., Project]) -> None:
     assert (ends.cause, [str(place) for place in ends.place]) == ("encoding", ["go.sh"])
     assert message_places.StartScript("go.sh", True, True).has_windows_ends
     assert {deployed_files.DeployedFiles.__module__, compare_stage.compare_stage.__module__}
+
+
+def test_the_first_lines_are_cause_place_and_fix() -> None:
+    found = Diagnosis("crash", "it crashed", (SourceLocation("a.py", 3),), (), (), ("do this",) * 2)
+
+    text = rendering.text(found).splitlines()
+
+    assert text[0].endswith("it crashed (a.py, line 3)")
+    assert text[1] == "fix: do this"
+    assert len(rendering.markdown(found).splitlines()) <= 25
+
+
+def test_a_commit_that_is_not_here(repository: Callable[..., Project]) -> None:
+    made = repository({"a.py": ""})
+
+    assert deployed(Path(made.path), "", "f" * 40).missing.startswith("the commit ffffffffffff")
+    assert "BG101" in REFUSED
