@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from buildguard.check.result import CheckReport
     from buildguard.cli.render.progress import Progress
     from buildguard.locate import WorkScope
-    from buildguard.project.proof_grade import ProofGrade
     from buildguard.project.request import CheckRequest
 
 _FOR_PEOPLE = frozenset({"text", "concise"})
@@ -205,6 +204,7 @@ def _run(paths: tuple[str, ...], jobs: int, asked: dict[str, Any], unsaved: str 
         place = error
 
     from buildguard.cli.render.progress import Progress
+    from buildguard.project.proof_grade import ProofGrade
     from buildguard.project.request import CheckRequest
 
     request = CheckRequest(cwd=Path.cwd(), jobs=jobs, **{**asked, "proof": ProofGrade(asked["proof"])})
