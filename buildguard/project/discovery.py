@@ -35,6 +35,13 @@ _NO_DOCKERFILE = (
     b".erb",
     b".py",
     b".sh",
+    b".backup",
+    b".bak",
+    b".old",
+    b".orig",
+    b".sample",
+    b".yaml",
+    b".yml",
 )
 _TOOLING = (b".devcontainer", b".github", b".gitlab", b".git")
 

@@ -403,6 +403,12 @@ def test_images_without_python_make_no_target(project: Callable[..., Project]) -
             "web/Dockerfile": "FROM node AS b\nFROM nginx:1\nCOPY --from=b /x /y\n",
             ".devcontainer/Dockerfile": "FROM python:3.8\n",
             "docs/Dockerfile.md": "FROM python:3.8\n",
+            "Dockerfile.backup": "FROM python:3.8\n",
+            "Dockerfile.old": "FROM python:3.8\n",
+            "Dockerfile.sample": "FROM python:3.8\n",
+            "Dockerfile.orig": "FROM python:3.8\n",
+            "Dockerfile.tmpl": "FROM python:3.8\n",
+            "Dockerfile.cloudbuild.yaml": "steps: []\n",
         }
     )
 
