@@ -199,7 +199,8 @@ def _by_line(placed: LocatedFailure, source: str, evidence: IncidentEvidence) ->
         remedy = "port it to Python 3 (2to3), or upgrade the package that it belongs to"
         return CauseId.CODE_OLDER, f"{where}: this line is for an older Python than the one that runs it", remedy
     needed, ran = newer_syntax.needed_minor(source), _minor_that_ran(evidence)
-    if needed is None:
+    # the deployed source has the file with another line: what ran was something else, and its line proves nothing of it
+    if needed is None or (placed.place is not None and placed.as_shown is False and not placed.older_commit):
         return None
     remedy = f"build from python:3.{needed} or newer" if needed else "build from a Python 3 image"
     if evidence.is_python_2:

@@ -141,7 +141,11 @@ class GitDir:
             from buildguard.system import temporary
 
             folder = temporary.folder_of(self)
-            _write(folder, self.parts)
+            try:
+                _write(folder, self.parts)
+            except OSError as error:
+                reason = f"the temporary folder {folder} cannot be written: {error.strerror}"
+                raise UnprovenError(reason, hint="free some space, or set TMPDIR to another folder") from error
             self._folder = folder  # whole, for another thread may ask for it
         parts = self.parts
         return {

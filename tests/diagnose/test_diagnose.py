@@ -174,7 +174,7 @@ _OTHERS = {
         "/srv/app/main.py", 1, "from app import a", "ImportError: bad magic number in 'app.a': b'U\\r\\r\\n'"
     ),
     "wrong-files-sent": "python: can't open file '/srv/main.py': [Errno 2] No such file or directory\n",
-    "other-interpreter": _imported(
+    "code-older-than-target": _imported(
         "/srv/app/main.py", 1, "import distutils", "ModuleNotFoundError: No module named 'distutils'"
     ),
     "encoding": "/usr/bin/env: 'python3\\r': No such file or directory\n",

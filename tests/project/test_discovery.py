@@ -271,7 +271,7 @@ def test_files_that_belong_to_no_target_are_unproven(project: Callable[..., Proj
     report = made.check().json
 
     assert report["exit_code"] == 3
-    assert "no build context" in report["unproven"][0]["reason"]
+    assert "outside every build context" in report["unproven"][0]["reason"]
 
 
 def test_a_service_that_runs_none_of_the_files_is_not_clean(project: Callable[..., Project]) -> None:
