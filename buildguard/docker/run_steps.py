@@ -128,7 +128,8 @@ class LocalBuild:
         while len(ended) < len(self._plan.steps):
             if time.monotonic() > self._deadline:
                 self.cancel(BuildState.TIMEOUT)
-            self._start_ready_steps(threads, ended)
+            # One view of what ended: a step that ends between two looks would be done, yet not failed.
+            self._start_ready_steps(threads, ended, dict(ended))
             _end_dead_steps(threads, ended)
             time.sleep(_TICK / 10)
         for thread in threads.values():
@@ -136,11 +137,16 @@ class LocalBuild:
                 thread.join()
         return self._result(ended)
 
-    def _start_ready_steps(self, threads: dict[int, threading.Thread], ended: dict[int, BuildStepResult]) -> None:
-        """Start what need not wait any more; after a failure, or the end of the build, such a step ends unstarted."""
-        failed = self._failed(ended)
+    def _start_ready_steps(
+        self,
+        threads: dict[int, threading.Thread],
+        ended: dict[int, BuildStepResult],
+        seen: Mapping[int, BuildStepResult],
+    ) -> None:
+        """Start what need not wait any more, by what was `seen` to end; after a failure, or the end, it ends unstarted."""
+        failed = self._failed(seen)
         for step in self._plan.steps:
-            if step.number in threads or not step.after <= ended.keys():
+            if step.number in threads or not step.after <= seen.keys():
                 continue
             if self._stop or failed:
                 state = BuildState.CANCELLED if self._stop else BuildState.QUEUED

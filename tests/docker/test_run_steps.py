@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildguard.docker.run_steps import BuildEnvironment, BuildResult, LocalBuild
+from buildguard.docker.run_steps import BuildEnvironment, BuildResult, BuildStepResult, LocalBuild
 from buildguard.project.cloudbuild.build_state import BuildState
-from buildguard.project.cloudbuild.steps import plan_build_steps
+from buildguard.project.cloudbuild.steps import BuildStep, plan_build_steps
 from tests.docker.fakes import daemon_of, tar_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from buildguard.docker.client import Daemon
 
@@ -84,6 +85,31 @@ def test_after_a_failure_nothing_more_starts() -> None:
     assert result.status is BuildState.FAILURE
     assert _states(result) == [BuildState.FAILURE, BuildState.QUEUED]
     assert "non-zero status: 3" in result.detail
+
+
+def test_a_step_that_fails_while_we_look_starts_nothing_in_that_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = _Engine(3)
+    build = _build(engine, [])
+    look, tried = build._failed, build._tried
+    looked = threading.Event()
+    steps: list[threading.Thread] = []
+
+    def look_while_the_step_ends(ended: Mapping[int, BuildStepResult]) -> BuildStep | None:
+        failed = look(ended)
+        if steps:
+            looked.set()
+            steps[0].join(5)
+        return failed
+
+    def remember(step: BuildStep, ended: dict[int, BuildStepResult]) -> None:
+        steps.append(threading.current_thread())
+        tried(step, ended)
+
+    engine.on_put = lambda: looked.wait(5)
+    monkeypatch.setattr(build, "_failed", look_while_the_step_ends)
+    monkeypatch.setattr(build, "_tried", remember)
+
+    assert _states(build.run()) == [BuildState.FAILURE, BuildState.QUEUED]
 
 
 @pytest.mark.parametrize("moment", ["before its container is known", "before it starts"])
