@@ -45,12 +45,17 @@ class FinalStage(NamedTuple):
     chain: tuple[DockerfileStage, ...]
 
 
-_PYTHONIC = re.compile(r"python|\bpip3?\b|\buv\b|gunicorn|uvicorn|conda|pypy|\.py\b", re.IGNORECASE)
+_PYTHONIC = re.compile(r"python|\bpip3?\b|\buv\b|gunicorn|uvicorn|conda|mamba|pyenv|pypy|\.py\b", re.IGNORECASE)
 
 
 def mentions_python(chain: Iterable[DockerfileStage]) -> bool:
     """Whether any of some stages is built on, runs or copies something of Python's."""
-    return any(_PYTHONIC.search(f"{stage.base}\n{step.text}") for stage in chain for step in stage.instructions)
+    texts = (
+        text
+        for stage in chain
+        for text in (stage.base, *(f"{' '.join(step.flags)} {step.text}" for step in stage.instructions))
+    )
+    return any(_PYTHONIC.search(text) for text in texts)
 
 
 # What puts another Python beside, or in front of, the one of the base image.
