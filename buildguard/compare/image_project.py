@@ -14,8 +14,9 @@ from buildguard.docker.sandbox import Sandbox
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.locate import WorkScope, locate
 from buildguard.project import config as configs
-from buildguard.project import discovery, image_layout
+from buildguard.project import discovery, image_match
 from buildguard.project.config import Config, config_files
+from buildguard.project.image_model import ImageModel, is_below
 from buildguard.project.sources import SourceSelection, choose
 from buildguard.stages.stage import Entry
 
@@ -116,7 +117,7 @@ class ProjectFinder:
         fitting, recipe = max(planned, key=lambda pair: sum(path in pair[0] for path in under), default=({}, None))
         if any(path in fitting for path in under):
             return ProjectLocation((real,), fitting, reported_by, recipe)
-        match = image_layout.find_best_match(under, self._project.sources, self._prefixes())
+        match = image_match.find_best_match(under, self._project.sources, self._prefixes())
         if match is not None and match.root == real and match.certain:
             return ProjectLocation((real,), self._mapped(under, real, match.prefix), reported_by, self._only_recipe())
         return ProjectLocation((real,), self._mapped(under, real, ""), reported_by, self._only_recipe())
@@ -138,7 +139,8 @@ class ProjectFinder:
     def _match_recipe(self, recipe: discovery.ImageRecipe) -> _RecipeMatch | None:
         """The files of a recipe that are in the image; None where they are less than half of what should be there."""
         planned = self._layout(recipe)
-        expected = {place for place, path in planned.twins.items() if path in self._project.sources}
+        twins_planned = planned.twins
+        expected = {place for place, path in twins_planned.items() if path in self._project.sources}
         roots = [root for root in planned.roots if _any_below(expected, root)]
         real = tuple(filter(None, (self._files.read(root) for root in roots)))
         sources = [place for root in real for place in self.under(root) if place.endswith(".py")]
@@ -146,7 +148,7 @@ class ProjectFinder:
         if not twins or 2 * len(twins) < min(len(sources), len(expected)):
             return None
         dockerfile = recipe.service.dockerfile
-        location = ProjectLocation(real, planned.twins, dockerfile, recipe)
+        location = ProjectLocation(real, twins_planned, dockerfile, recipe)
         return _RecipeMatch(len(twins), dockerfile, location)
 
     def _by_match(self) -> ProjectLocation | None:
@@ -162,7 +164,7 @@ class ProjectFinder:
                 path = "/" + os.fsdecode(member.path).strip("/")
                 if member.kind is not MemberKind.FOLDER and os.path.basename(path) in names:
                     paths.append(path)
-        match = image_layout.find_best_match(paths, self._project.sources, self._prefixes())
+        match = image_match.find_best_match(paths, self._project.sources, self._prefixes())
         if match is None:
             raise self._nowhere(": no file in it has a path of this project")
         if not match.certain or match.root == "/":
@@ -178,15 +180,12 @@ class ProjectFinder:
         folder = self._image.folder
         real = self._files.read(folder) if folder != "/" else ""
         under = list(self.under(real)) if real else []
-        if not any(path.endswith(".py") and not image_layout.is_installed(path) for path in under):
+        if not any(path.endswith(".py") and not image_match.is_installed(path) for path in under):
             return None
         return ProjectLocation((real,), self._mapped(under, real, ""), "the image's WORKDIR")
 
-    def _layout(self, recipe: discovery.ImageRecipe) -> image_layout.Layout:
-        service = recipe.service
-        return image_layout.follow_dockerfile(
-            recipe.dockerfile, dict(service.build_args), service.stage, service.context, self._project.paths
-        )
+    def _layout(self, recipe: discovery.ImageRecipe) -> ImageModel:
+        return recipe.model(self._project.paths)
 
     def _prefixes(self) -> set[str]:
         """Folders that may have been copied as a whole."""
@@ -208,7 +207,7 @@ class ProjectFinder:
         outside = {
             place: path
             for place, path in planned.twins.items()
-            if not any(image_layout.is_below(place, root) for root in located.roots)
+            if not any(is_below(place, root) for root in located.roots)
         }
         roots = {root for root in planned.roots if _any_below(outside, root)}
         real = {root: self._files.read(root) for root in (outside if "/" in roots else roots)}
@@ -217,7 +216,7 @@ class ProjectFinder:
 
     def _real_place(self, place: str, real: Mapping[str, str]) -> bytes:
         """A planned place with its root as it was read, links followed; empty where the image has no such file."""
-        root = next((root for root in real if image_layout.is_below(place, root)), "")
+        root = next((root for root in real if is_below(place, root)), "")
         path = os.fsencode(real.get(root, "").rstrip("/") + place[len(root.rstrip("/")) :])
         return path if root and path in self._files.entries else b""
 
@@ -238,9 +237,7 @@ class ProjectFinder:
             for path in self.under(root):
                 place = os.fsencode(path)
                 rest = _inside(path, root)
-                if image_layout.is_installed(rest) or any(
-                    image_layout.is_below(path, folder) for folder in environments
-                ):
+                if image_match.is_installed(rest) or any(is_below(path, folder) for folder in environments):
                     installed[place] = place
                     continue
                 guess = path if prefix is None else f"{prefix}{rest}"
@@ -250,14 +247,14 @@ class ProjectFinder:
 
 
 def _any_below(places: Iterable[str], root: str) -> bool:
-    return any(image_layout.is_below(place, root) for place in places)
+    return any(is_below(place, root) for place in places)
 
 
 def _prefix_of(root: str, twins: Mapping[str, str]) -> str | None:
     """What stands before a path below a root to make it the project's: "src/" for /app/x.py that is src/x.py."""
     for place, path in twins.items():
         rest = place[len(root.rstrip("/")) + 1 :]
-        if rest and image_layout.is_below(place, root) and path.endswith(rest):
+        if rest and is_below(place, root) and path.endswith(rest):
             return path[: -len(rest)]
     return None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from buildguard.project import context_evidence, dockerfile, image_layout
+from buildguard.project import context_evidence, dockerfile
 from buildguard.project.target import Certainty, ContextBasis
 from buildguard.remote.source_names import SUFFIXES
 
@@ -156,9 +156,9 @@ def copy_sources(data: bytes) -> list[CopySource]:
         for step in stage.instructions:
             text = dockerfile.expand_variables(step.text, variables)
             if step.name in {"ENV", "ARG"}:
-                variables |= image_layout.variables(step.name, text, {})
+                variables |= dockerfile.assignments(step.name, text, {})
             elif step.name in {"COPY", "ADD"} and not any(flag.startswith("--from=") for flag in step.flags):
-                copied += (CopySource(source, step.line) for source in _sources(image_layout.words(text)))
+                copied += (CopySource(source, step.line) for source in _sources(dockerfile.source_words(text)))
         if stage.alias:
             known[stage.alias] = variables
     return list(dict.fromkeys(copied))[:_MOST_SOURCES]

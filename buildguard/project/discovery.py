@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.errors import GuardError, UsageError
@@ -29,6 +29,7 @@ from buildguard.stages.stage import Entry, Stage
 
 if TYPE_CHECKING:
     from buildguard.project.cloudbuild.reader import BuildFile
+    from buildguard.project.image_model import ImageModel
 
 _TABLE = re.compile(rb"^\s*\[+tool\.buildguard\b", re.MULTILINE)
 _MOST_PINS = 300  # more version files than that are test data, or vendored
@@ -165,6 +166,13 @@ class ImageRecipe(NamedTuple):
 
     service: ImageService
     dockerfile: bytes
+
+    def model(self, files: Collection[str]) -> ImageModel:
+        """What the image will be, built of some files of the project."""
+        from buildguard.project.image_build import BuildInput, build_model
+
+        service = self.service
+        return build_model(BuildInput(self.dockerfile, files, service.context, dict(service.build_args), service.stage))
 
 
 def list_recipes(stage: Stage, config: Config, service: str = "") -> list[ImageRecipe]:
