@@ -16,10 +16,10 @@ from buildguard.project.image_model import (
     DEFAULT_PATH,
     CommandForm,
     FileOrigin,
-    ImageFile,
+    ImageCommand,
     ImageModel,
     MissingSource,
-    StartCommand,
+    PlacedFile,
     UnknownArea,
     is_below,
 )
@@ -172,9 +172,9 @@ class _StageBuilder:
         """CMD or ENTRYPOINT; an ENTRYPOINT takes away the CMD of the image below."""
         state = self._state
         words = dockerfile.exec_words(step.text)
-        command = StartCommand(step.line, CommandForm.SHELL, (*state.shell, step.text.strip()))
+        command = ImageCommand(step.line, CommandForm.SHELL, (*state.shell, step.text.strip()))
         if words is not None:
-            command = StartCommand(step.line, CommandForm.EXEC, tuple(words))
+            command = ImageCommand(step.line, CommandForm.EXEC, tuple(words))
         if step.name == "CMD":
             state.cmd, state.sets_cmd = command, True
             return
@@ -254,7 +254,7 @@ class _CopyInstruction:
             state.make_folder(state.at(destination))
         state.put(placed, destination, Placement(line, mode, self._flag("--chown")), several=several)
 
-    def _selected(self, source: str) -> list[tuple[ImageFile, str]]:
+    def _selected(self, source: str) -> list[tuple[PlacedFile, str]]:
         """The files that a source means, each with its path below it, less what `--exclude` keeps out."""
         spelled = _spelled(source)
         files = (
@@ -304,7 +304,7 @@ class _CopyInstruction:
         for source in heredocs:
             match = _HEREDOC.match(source)
             name = match[1] if match is not None else ""
-            file = ImageFile(name, "", self._step.line, FileOrigin.WRITTEN)
+            file = PlacedFile(name, "", self._step.line, FileOrigin.WRITTEN)
             content = f"{bodies}\n".encode() if len(heredocs) == 1 else None
             mode, doubt = self._mode()
             file = file._replace(content=content, doubt=doubt)
@@ -333,12 +333,12 @@ class _CopyInstruction:
                 self._state.doubts.setdefault(source, reason)
 
 
-def _context_files(build: BuildInput, source: str) -> Iterator[tuple[ImageFile, str]]:
+def _context_files(build: BuildInput, source: str) -> Iterator[tuple[PlacedFile, str]]:
     """The files of the context that a source means, each with its path below it."""
     start = posixpath.normpath(posixpath.join("/", source)).lstrip("/")
     full = posixpath.join(build.context, start) if start and build.context else build.context or start
     for path, rest in _below(full, build.files):
-        yield ImageFile(path, path, 0, mode=build.modes.get(path)), rest
+        yield PlacedFile(path, path, 0, mode=build.modes.get(path)), rest
 
 
 def _below(source: str, files: Iterable[str]) -> Iterator[tuple[str, str]]:

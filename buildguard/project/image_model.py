@@ -24,7 +24,7 @@ class FileOrigin(StrEnum):
     LINK = "link"
 
 
-class ImageFile(NamedTuple):
+class PlacedFile(NamedTuple):
     """A path of the image that the Dockerfile places.
 
     `source` is the project's path (empty for what the Dockerfile writes), `line` the instruction that placed it last, `mode` what
@@ -65,7 +65,7 @@ class CommandForm(StrEnum):
     SHELL = "shell"
 
 
-class StartCommand(NamedTuple):
+class ImageCommand(NamedTuple):
     """A CMD or an ENTRYPOINT: its line, its form, and the words that are executed (for a text: the shell's, then the text)."""
 
     line: int
@@ -97,7 +97,7 @@ class ImageModel(NamedTuple):
 
     base: str
     line: int
-    files: Mapping[str, ImageFile]
+    files: Mapping[str, PlacedFile]
     folders: frozenset[str]
     unknown: tuple[UnknownArea, ...]
     roots: tuple[str, ...]
@@ -106,8 +106,8 @@ class ImageModel(NamedTuple):
     env: Mapping[str, str] = MappingProxyType({})
     user: str = ""
     shell: tuple[str, ...] = DEFAULT_SHELL
-    entrypoint: StartCommand | None = None
-    cmd: StartCommand | None = None
+    entrypoint: ImageCommand | None = None
+    cmd: ImageCommand | None = None
     ports: tuple[str, ...] = ()
     onbuild: tuple[str, ...] = ()
     missing: tuple[MissingSource, ...] = ()
@@ -136,7 +136,7 @@ class ImageModel(NamedTuple):
         """A path of a command, from the root of the image."""
         return posixpath.normpath(posixpath.join(self.workdir, path))
 
-    def file(self, path: str) -> ImageFile | None:
+    def file(self, path: str) -> PlacedFile | None:
         """The file at a path, symbolic links followed; None where the Dockerfile places none."""
         place = self.absolute(path)
         for _ in range(_MOST_LINKS):
@@ -148,7 +148,7 @@ class ImageModel(NamedTuple):
             )
         return None
 
-    def _through_folder_link(self, place: str) -> ImageFile | None:
+    def _through_folder_link(self, place: str) -> PlacedFile | None:
         """The link that a folder above a path is."""
         parents = (self.files.get(folder) for folder in folders_above(place))
         return next((file for file in parents if file is not None and file.origin is FileOrigin.LINK), None)

@@ -11,9 +11,9 @@ from buildguard.project.image_model import (
     DEFAULT_SHELL,
     SYSTEM_FOLDERS,
     FileOrigin,
-    ImageFile,
+    ImageCommand,
     MissingSource,
-    StartCommand,
+    PlacedFile,
     UnknownArea,
     folders_above,
     is_below,
@@ -37,7 +37,7 @@ class StageState:
     """What a stage holds so far; a stage that is built on another one begins with a copy of that."""
 
     def __init__(self, below: StageState | None = None) -> None:
-        self.files: dict[str, ImageFile] = dict(below.files) if below is not None else {}
+        self.files: dict[str, PlacedFile] = dict(below.files) if below is not None else {}
         self.folders: set[str] = set(below.folders) if below is not None else {"/"}
         self.unknown: list[UnknownArea] = list(below.unknown) if below is not None else []
         self.roots: set[str] = set(below.roots) if below is not None else set()
@@ -48,8 +48,8 @@ class StageState:
         self.knows_workdir: bool = below.knows_workdir if below is not None else True
         self.user: str = below.user if below is not None else ""
         self.shell: tuple[str, ...] = below.shell if below is not None else DEFAULT_SHELL
-        self.entrypoint: StartCommand | None = below.entrypoint if below is not None else None
-        self.cmd: StartCommand | None = below.cmd if below is not None else None
+        self.entrypoint: ImageCommand | None = below.entrypoint if below is not None else None
+        self.cmd: ImageCommand | None = below.cmd if below is not None else None
         self.sets_cmd = False
         self.ports: list[str] = list(below.ports) if below is not None else []
         self.onbuild: list[str] = []
@@ -70,7 +70,7 @@ class StageState:
         """A folder exists from now on, and those above it."""
         self.folders.update((path, *folders_above(path)))
 
-    def place(self, file: ImageFile) -> None:
+    def place(self, file: PlacedFile) -> None:
         """A file arrives, over whatever was there."""
         self.files[file.path] = file
         self.make_folder(posixpath.dirname(file.path))
@@ -78,7 +78,7 @@ class StageState:
             self.doubts.pop(file.source, None)
 
     def put(
-        self, files: Iterable[tuple[ImageFile, str]], destination: str, placement: Placement, *, several: bool
+        self, files: Iterable[tuple[PlacedFile, str]], destination: str, placement: Placement, *, several: bool
     ) -> None:
         """Some files arrive, each with its path below what is copied ("" for a file itself): in a folder, or under a new name."""
         where = self.at(destination)
@@ -104,7 +104,7 @@ class StageState:
         self.unknown.append(area)
         self.doubt_files((file for place, file in self.files.items() if area.covers(place)), reason)
 
-    def doubt_files(self, files: Iterable[ImageFile], reason: str, *, may_be_gone: bool = False) -> None:
+    def doubt_files(self, files: Iterable[PlacedFile], reason: str, *, may_be_gone: bool = False) -> None:
         """Some files may have changed, or be gone."""
         for file in [*files]:
             self.files[file.path] = file._replace(doubt=reason)
@@ -118,7 +118,7 @@ class StageState:
 
     # ------------------------------------------------------------------------------------------ looking
 
-    def select(self, pattern: str) -> Iterator[tuple[ImageFile, str]]:
+    def select(self, pattern: str) -> Iterator[tuple[PlacedFile, str]]:
         """The files at and below a path, which may have wildcards, each with its path below what matched."""
         parts = [part for part in pattern.split("/") if part]
         is_wild = any(char in pattern for char in WILD)
@@ -132,7 +132,7 @@ class StageState:
         """The unknown area that a path lies in, or that lies below it."""
         return next((area for area in self.unknown if area.covers(path) or is_below(area.path, path)), None)
 
-    def change(self, pattern: str, update: Callable[[ImageFile], ImageFile]) -> None:
+    def change(self, pattern: str, update: Callable[[PlacedFile], PlacedFile]) -> None:
         """Change every file at and below a path."""
         for file, _rest in [*self.select(pattern)]:
             self.files[file.path] = update(file)
@@ -160,7 +160,7 @@ class StageState:
     def link(self, target: str, path: str, line: int) -> None:
         """Place a symbolic link."""
         place = posixpath.join(path, posixpath.basename(target)) if path in self.folders else path
-        self.place(ImageFile(place, "", line, FileOrigin.LINK, link=target))
+        self.place(PlacedFile(place, "", line, FileOrigin.LINK, link=target))
 
 
 def _root_of(path: str, folder: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from buildguard.project import removals
-from buildguard.project.image_model import FileOrigin, ImageFile, is_below
+from buildguard.project.image_model import FileOrigin, PlacedFile, is_below
 from buildguard.project.image_stage_state import WILD, StageState
 
 _KEYWORDS = frozenset(
@@ -242,12 +242,12 @@ class _CommandRunner:
             self._chmod_at(path, mode, deep=deep or _is_wild(path))
 
     def _chmod_at(self, path: str, mode: str, *, deep: bool) -> None:
-        def update(file: ImageFile) -> ImageFile:
+        def update(file: PlacedFile) -> PlacedFile:
             return self._with_mode(file, mode) if deep or file.path == path else file
 
         self._state.change(path, update)
 
-    def _with_mode(self, file: ImageFile, mode: str) -> ImageFile:
+    def _with_mode(self, file: PlacedFile, mode: str) -> PlacedFile:
         if _OCTAL.fullmatch(mode):
             return file._replace(mode=int(mode, 8))
         bits = _symbolic_bits(mode)
@@ -323,7 +323,7 @@ class _CommandRunner:
         place = self._at(output)
         reason = f"RUN in line {self._line} writes it"
         before = self._state.files.get(place)
-        file = before or ImageFile(place, "", self._line, FileOrigin.WRITTEN)
+        file = before or PlacedFile(place, "", self._line, FileOrigin.WRITTEN)
         self._state.place(file._replace(doubt=reason))
 
     # ------------------------------------------------------------------------------------------ paths
