@@ -25,6 +25,36 @@ _PROJECT_FILES = (
 )
 
 
+_DOCKERFILE_FOLDERS = frozenset(
+    {
+        *(
+            "docker",
+            ".docker",
+            "dockerfile",
+            "dockerfiles",
+            "container",
+            "containers",
+            "image",
+            "images",
+            "build",
+            "builds",
+        ),
+        *(
+            "deploy",
+            "deployment",
+            "deployments",
+            "ci",
+            "ops",
+            "infra",
+            "infrastructure",
+            "k8s",
+            "kubernetes",
+            "packaging",
+        ),
+    }
+)
+
+
 class ContextGuess(NamedTuple):
     """The folder that counts as a build context, how it is known, and a note for people (may be empty).
 
@@ -86,11 +116,14 @@ class ProjectPaths:
         return False
 
 
-def guess(path: str, data: bytes, paths: ProjectPaths, *, prefer_root: bool = False) -> ContextGuess:
+def guess(
+    path: str, data: bytes, paths: ProjectPaths, *, prefer_root: bool = False, alone: bool = True
+) -> ContextGuess:
     """The context of a Dockerfile: its folder or one above, whichever misses the fewest of its COPY sources.
 
     Where several miss as many, it is the nearest with Python sources and with what the commands need of a context that is
-    copied as a whole. A folder without sources counts only where it misses nothing.
+    copied as a whole. A folder without sources counts only where it misses nothing. `alone` says that the project has no other
+    Dockerfile: one of several in a folder with sources is that folder's, unless the folder is called like one of Dockerfiles.
     """
     own = posixpath.dirname(path)
     folders = [own, *_above(own)]
@@ -106,7 +139,8 @@ def guess(path: str, data: bytes, paths: ProjectPaths, *, prefer_root: bool = Fa
         return ContextGuess(needed[0], ContextBasis(Certainty.CONFIRMED, f"{path}:{needed[1]}"))
     others = [missing[folder] for folder in folders if folder != chosen]
     if not sources or missing[chosen] or not all(others):
-        reach = _reach(data, chosen, rivals, paths)
+        holds_dockerfiles = _DOCKERFILE_FOLDERS & {*own.split("/")}
+        reach = _reach(data, chosen, rivals, paths) if alone or holds_dockerfiles else None
         note = _note(path, chosen, missing[chosen], paths)
         return ContextGuess(chosen, ContextBasis(Certainty.GUESSED, path), note, reach)
     line = min((source.line for lost in others for source in lost), default=sources[0].line)

@@ -7,10 +7,11 @@ import re
 from buildguard.project import image_reference
 from buildguard.project.target import PythonVersion
 
-_UBUNTU = {"20.04": 8, "22.04": 10, "24.04": 12, "26.04": 14}
+_UBUNTU = {"18.04": 6, "20.04": 8, "22.04": 10, "24.04": 12, "26.04": 14}
 _DEBIAN = {"10": 7, "11": 9, "12": 11, "13": 13}
 _ALPINE = {"3.17": 10, "3.18": 11, "3.19": 11, "3.20": 12, "3.21": 12, "3.22": 12}
 _CODE_NAMES = {
+    "bionic": 6,
     "focal": 8,
     "jammy": 10,
     "noble": 12,

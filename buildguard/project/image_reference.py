@@ -37,7 +37,20 @@ NO_PYTHON = EMPTY | frozenset(
         "nginx",
     }
     | {"nginx-unprivileged", "node", "openjdk", "php", "postgres", "rabbitmq", "redis", "ruby", "rust", "traefik"}
-    | {"amazoncorretto", "aspnet", "bun", "composer", "deno", "elixir", "erlang", "gradle", "grafana", "hugo", "jekyll"}
+    | {
+        "amazoncorretto",
+        "aspnet",
+        "bun",
+        "composer",
+        "deno",
+        "elixir",
+        "erlang",
+        "gradle",
+        "grafana",
+        "grafana-oss",
+        "hugo",
+        "jekyll",
+    }
     | {
         "jmeter",
         "jre",
