@@ -141,7 +141,7 @@ def guess(
     if not sources or missing[chosen] or not all(others):
         holds_dockerfiles = _DOCKERFILE_FOLDERS & {*own.split("/")}
         reach = _reach(data, chosen, rivals, paths) if alone or holds_dockerfiles else None
-        note = _note(path, chosen, missing[chosen], paths)
+        note = _note(path, chosen, missing[chosen], paths, copies=copies_context(data))
         return ContextGuess(chosen, ContextBasis(Certainty.GUESSED, path), note, reach)
     line = min((source.line for lost in others for source in lost), default=sources[0].line)
     empty = f"{path}:{line}: the build context is {chosen}, which contains no Python source; nothing is checked for it"
@@ -198,6 +198,14 @@ def copy_sources(data: bytes) -> list[CopySource]:
     return list(dict.fromkeys(copied))[:_MOST_SOURCES]
 
 
+def copies_context(data: bytes) -> bool:
+    """Whether a Dockerfile copies anything of its context."""
+    steps = (step for stage in dockerfile.stages(data, {}) for step in stage.instructions)
+    return any(
+        step.name in {"COPY", "ADD"} and not any(flag.startswith("--from=") for flag in step.flags) for step in steps
+    )
+
+
 def _sources(words: Sequence[str]) -> Iterator[str]:
     for word in words[:-1]:
         source = _required(posixpath.normpath(posixpath.join("/", word)).lstrip("/"))
@@ -220,15 +228,14 @@ def _above(folder: str) -> Iterator[str]:
         yield folder
 
 
-def _note(path: str, chosen: str, missing: Sequence[CopySource], paths: ProjectPaths) -> str:
+def _note(path: str, chosen: str, missing: Sequence[CopySource], paths: ProjectPaths, *, copies: bool) -> str:
     own, shown = posixpath.dirname(path), chosen or "the root"
     change = "set context in [[tool.buildguard.service]] to change it"
     if missing and own:
         return f"{path}:{missing[0].line}: no folder contains all that is copied; {shown} counts as the build context; {change}"
     if chosen != own and not paths.has_source(own):
         return f"{path}: no Python source in its folder, so {shown} counts as its build context; {change}"
-    return (
+    unconfirmed = (
         f"{path}: nothing confirms that {shown} is its build context, so proof is `compiled` at most; {change}"
-        if own
-        else ""
     )
+    return unconfirmed if own and copies else ""

@@ -189,9 +189,9 @@ def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:
     if target.context is None:
         others = (other for other in every if other.context is not None)
         return not any(other.covers(path) or other.may_cover(path) for other in others)
-    if target.covers(path) or not target.may_cover(path):
-        return target.covers(path)
-    return not any(other.context is not None and other.covers(path) for other in every)
+    if target.covers(path):
+        return target.ships is None or not any(target.leaves_to(other, path) for other in every)
+    return target.may_cover(path) and not any(other.context is not None and other.covers(path) for other in every)
 
 
 def _declarations(

@@ -37,7 +37,8 @@ _RED_HAT = re.compile(r"(?:^|/)ubi(?P<release>8|9|10)(?:-minimal|-micro|-init)?(
 _RELEASE = re.compile(r"\d+(?:\.\d+)?")
 _NAMED_ALPINE = re.compile(r"alpine(?P<release>\d+\.\d+)$")
 _NAMED_UBUNTU = re.compile(r"ubuntu-?(?P<release>\d\d\.04)$")
-_NAMED_DEBIAN = re.compile(r"(?:debian|base-debian|cc-debian|static-debian)(?P<release>1\d)$")
+_NAMED_DEBIAN = re.compile(r"(?:^|-)debian(?P<release>1\d)$")
+_SHORT_UBUNTU = re.compile(r"ubuntu_?(?P<year>\d\d)_?0_?4$")  # google/ubuntu2204, gcp-runtimes/ubuntu_20_0_4
 
 
 def python_of(reference: str) -> PythonVersion | None:
@@ -63,6 +64,9 @@ def _minor(ref: image_reference.ImageRef) -> int | None:
 
 
 def _by_release(ref: image_reference.ImageRef) -> int | None:
+    short = _SHORT_UBUNTU.search(ref.last)
+    if short is not None:
+        return _UBUNTU.get(f"{short['year']}.04")
     named = _NAMED_DEBIAN.search(ref.last)
     if named is not None:
         return _DEBIAN.get(named["release"])

@@ -26,11 +26,11 @@ _DOCKERFILE = re.compile(
 )
 _NO_DOCKERFILE = re.compile(
     rb"(?i)(?:\.dockerignore|\.md|\.txt|\.j2|\.jinja2?|\.tmpl|\.tpl|\.template|\.erb|\.py|\.sh|\.backup|\.bak|\.old|\.orig"
-    rb"|\.sample|\.example|\.disabled|\.swp|\.ya?ml|~)$"
+    rb"|\.sample|\.example|\.disabled|\.swp|\.in|\.ya?ml|~)$"
 )
 _CODE = re.compile(rb"(?i)\.(?:[cm]?[jt]sx?|map|json|go|rs|java|html?|css|lua|vim|el|rb|php|c|h|xml|svg|png)$")
 _TOOLING = (b".devcontainer", b".github", b".gitlab", b".git")
-_FOREIGN = (b"vendor", b"node_modules", b"site-packages")
+_FOREIGN = (b"vendor", b"node_modules", b"site-packages", b"testdata", b"fixtures")
 _INCLUDE_ROUNDS = 4  # compose files that include compose files that include …
 
 
