@@ -46,6 +46,8 @@ def _stdout_restored() -> Iterator[None]:
         (click.Abort(), 130, "interrupted"),
         (ImportError("libcst"), 3, "could not be loaded: libcst"),
         (OSError(28, "No space left on device", "out.json"), 3, "out.json could not be written"),
+        (OSError(5, "Input/output error"), 3, "buildguard: the result could not be written: Input/output error"),
+        (PermissionError(13, "Permission denied", "a.py"), 3, "buildguard: a.py cannot be used: Permission denied"),
         (SystemExit(1), 1, ""),
         (click.exceptions.Exit(0), 0, ""),
     ],
