@@ -101,6 +101,7 @@ def _hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             "GIT_WORK_TREE",
             "XDG_CACHE_HOME",
             "DOCKER_CONTEXT",
+            "GITHUB_EVENT_NAME",
         ):
             patch.delenv(name, raising=False)
         before = _variables()
