@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from tests.conftest import REPOSITORY, interpreter, untraced
 
 _PACKAGE = REPOSITORY / "buildguard"
@@ -135,6 +137,7 @@ def test_remote_programs_need_the_standard_library_alone() -> None:
         assert all(module.startswith("buildguard.remote") for module in ours if module != "buildguard"), file
 
 
+@pytest.mark.interpreters
 def test_remote_programs_compile_on_the_oldest_target() -> None:
     files = [str(file) for file in sorted((_PACKAGE / "remote").glob("*.py"))]
     code = "import sys\nfor name in sys.argv[1:]: compile(open(name, 'rb').read(), name, 'exec')"
@@ -246,6 +249,7 @@ def _loaded(*argv: str, cwd: Path) -> set[str]:
     return {name.split(".")[0] for name in done.stderr.decode().split()}
 
 
+@pytest.mark.interpreters
 @untraced
 def test_a_hook_loads_nothing_heavy(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM python:3.11\n")

@@ -101,6 +101,7 @@ def _closure(wanted: Iterable[str], extras: frozenset[str] = frozenset()) -> set
     return found - {"buildguard-gcp"}
 
 
+@pytest.mark.interpreters
 def test_every_licence_lets_it_be_given_on() -> None:
     names = _closure(["buildguard-gcp"], frozenset({"all", "cloud", "fast"}))
     assert {"click", "docker", "jinja2", "libcst", "zlib-ng", "google-cloud-build", "grpcio"} <= names

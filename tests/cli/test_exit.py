@@ -76,6 +76,7 @@ def test_control_characters_of_an_error_are_escaped(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == "buildguard: \\x1b[2J\n"
 
 
+@pytest.mark.interpreters  # the log names the platform, and on some systems a program is asked for it
 def test_a_bug_leaves_a_log_to_paste(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.diagnose.labelled import HEALTHY, RIGHT, WRONG, answer, grade, make_repository, read_cases
 
+pytestmark = pytest.mark.interpreters
+
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # probes that a run leaves to its end
 def test_the_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

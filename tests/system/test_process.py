@@ -10,6 +10,8 @@ import pytest
 from buildguard.errors import UnprovenError
 from buildguard.system import process
 
+pytestmark = pytest.mark.interpreters
+
 
 @pytest.mark.parametrize("kind", [str, Path])
 def test_a_folder_that_cannot_be_entered_is_named_and_not_the_program(kind: type, tmp_path: Path) -> None:
