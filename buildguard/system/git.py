@@ -11,6 +11,7 @@ from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.system import git_directory, process, programs
 from buildguard.system.git_directory import GitDir
+from buildguard.system.git_paths import refuse_overlaps, refuse_unsafe_paths
 from buildguard.system.git_reader import LINK, SUBMODULE, GitEntry, ObjectReader, Tree
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class WorktreeListing:
         """Mode and path of each row of the index; it is there before the others are."""
         try:
             rows = _rows(_communicate(self._tracked)[0])
+            _refuse_unsafe_rows(rows)
         except BaseException:
             process.stop(self._untracked)
             raise
@@ -163,8 +165,9 @@ class Repository(NamedTuple):
 
     def index_rows(self) -> list[GitEntry]:
         """The rows of the index, each path once (a path in conflict has several; the last counts)."""
-        rows = [_index_row(row) for row in _rows(self.folder.ask("ls-files", "-s", "-z"))]
-        return list({row.path: row for row in rows}.values())
+        listed = _rows(self.folder.ask("ls-files", "-s", "-z"))
+        _refuse_unsafe_rows(listed)
+        return list({row.path: row for row in map(_index_row, listed)}.values())
 
     def conflicts(self) -> list[bytes]:
         """Paths that the index holds in several versions."""
@@ -278,6 +281,14 @@ def _communicate(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
 
 def _rows(output: bytes) -> list[bytes]:
     return output.split(b"\0")[:-1]
+
+
+def _refuse_unsafe_rows(rows: Sequence[bytes]) -> None:
+    """Raise UnprovenError where the index holds what no checkout can have; in a conflict a file may be a folder as well."""
+    paths = [row[row.index(b"\t") + 1 :] for row in rows]
+    refuse_unsafe_paths(paths, "the index")
+    settled = [path for row, path in zip(rows, paths, strict=True) if row[-len(path) - 2 : -len(path)] == b"0\t"]
+    refuse_overlaps(settled, "the index")
 
 
 def _index_row(row: bytes) -> GitEntry:
