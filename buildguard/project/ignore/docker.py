@@ -1,7 +1,7 @@
 """Which files of a build context `.dockerignore` keeps from `docker build`, by the rules of Docker's own matcher.
 
 Written after moby/patternmatcher and the walk of docker's client, and compared with the real docker by a test. A pattern
-that matches a folder counts for all that lies in it, and the last pattern that matches wins, also below a folder that an
+that matches a folder counts for everything in it, and the last pattern that matches wins, also below a folder that an
 earlier one dropped.
 """
 

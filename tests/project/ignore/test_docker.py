@@ -13,6 +13,7 @@ import pytest
 
 from buildguard.errors import UnprovenError
 from buildguard.project.ignore import docker
+from buildguard.project.ignore.rules import IgnoreRule
 from tests.compare.damage import write
 from tests.conftest import missing
 
@@ -92,6 +93,7 @@ def test_the_file_of_one_dockerfile_goes_first() -> None:
     rules = docker.DockerIgnoreRules(files.get, "backend", "backend/Dockerfile")
     general = docker.DockerIgnoreRules(files.get, "backend", "Other")
 
+    assert rules.drops("backend/a.md") == IgnoreRule("backend/Dockerfile.dockerignore", 1, "*.md")
     assert str(rules.drops("backend/a.md")) == "backend/Dockerfile.dockerignore:1: *.md"
     assert rules.drops("backend/a.py") is None
     assert general.drops("backend/a.py") is not None
