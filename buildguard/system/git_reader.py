@@ -7,6 +7,7 @@ another one's name, is read by every other command as if it were right.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from buildguard.errors import UnprovenError
 from buildguard.system import process
 from buildguard.system.git_directory import GitDir
 from buildguard.system.git_paths import refuse_overlaps, refuse_unsafe_paths
+from buildguard.system.git_wait import TimedPipe
 
 if TYPE_CHECKING:
     import subprocess
@@ -212,7 +214,8 @@ class ObjectReader:
         if self._child is None:
             self._child = self._folder.start("cat-file", "--batch")
             assert self._child.stdout is not None
-            self._output = os.fdopen(os.dup(self._child.stdout.fileno()), "rb", 1 << 18)
+            pipe = TimedPipe(self._child.stdout.fileno(), self._folder.parts.top)
+            self._output = io.BufferedReader(pipe, 1 << 18)
         return self._child
 
     def _stop(self) -> None:
