@@ -162,9 +162,7 @@ def _maker(image: ImageStart, source: str) -> str:
     if not names:
         return ""
     pattern = re.compile(rb"(?<![\w-])(?:%s)(?![\w-])" % b"|".join(re.escape(name.encode()) for name in sorted(names)))
-    scripts = [path for path in image.files.below("") if _BUILDERS.search(path) and path != image.dockerfile][
-        :_MOST_BUILDERS
-    ]
+    scripts = [path for path in image.files.named(_BUILDERS.search) if path != image.dockerfile][:_MOST_BUILDERS]
     image.files.load(scripts)
     return next((path for path in scripts if pattern.search(image.files.read(path) or b"")), "")
 
@@ -173,9 +171,7 @@ def _step_maker(image: ImageStart) -> str:
     """The build step before docker whose effect is not known, as `cloudbuild.yaml:3`; empty where none is."""
     from buildguard.project.cloudbuild import reader
 
-    for path in image.files.below(""):
-        if not is_build_file_name(os.fsencode(path)):
-            continue
+    for path in image.files.named(_is_build_file):
         try:
             steps = reader.read(image.files.read(path) or b"", path, {}).steps
         except UsageError:
@@ -186,3 +182,7 @@ def _step_maker(image: ImageStart) -> str:
             if not step.roles or Role.FETCHES in step.roles:
                 return f"the step in {path}:{step.line}"
     return ""
+
+
+def _is_build_file(path: str) -> bool:
+    return "cloudbuild" in path and is_build_file_name(os.fsencode(path))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import NamedTuple
 
 from buildguard.project import dockerfile
 from buildguard.project.discovery import ImageRecipe
+from buildguard.project.ignore.rules import parents
 from buildguard.project.start_command import CommandPlace, StartCommand, StartContext
 from buildguard.project.start_declarations import read_dockerfile, read_scripts
 from buildguard.project.start_parser import parse_start
-from buildguard.project.target import ImageService
+from buildguard.project.target import Certainty, ImageService
 from buildguard.startup.findings import FindingPlace
 from buildguard.startup.image_tree import ImageFile, StageTree, build_trees, is_known_base
 from buildguard.startup.project_files import ProjectFileTree, SentFiles
@@ -34,6 +36,16 @@ class ImageStart(NamedTuple):
     def dockerfile(self) -> str:
         """The path of the Dockerfile."""
         return self.service.dockerfile
+
+    def other_context(self, path: str) -> str:
+        """The file that a path of the image would come from if the build context, a guess, were a folder above; or empty."""
+        context = self.service.context
+        if self.service.basis.known is not Certainty.GUESSED or not context:
+            return ""
+        inside = [source.removeprefix(f"{context}/") for source in self.tree.project_paths(path)]
+        folders = ["", *parents(context)]
+        candidates = (posixpath.join(folder, rest) for folder in folders for rest in inside)
+        return next((candidate for candidate in candidates if self.files.has(candidate)), "")
 
     def place_of(self, place: CommandPlace) -> FindingPlace:
         """A place of a command as one of the project: a script of the image is the file that it was copied from."""

@@ -33,13 +33,16 @@ _SYSTEM = (
     "/proc",
     "/sys",
 )
+_FOLDERS = frozenset(
+    {*_SYSTEM, "/usr/local/bin", "/usr/bin", "/usr/local", "/usr/sbin", "/srv", "/mnt", "/media", "/run"}
+)
 _INSTALLED = frozenset({".venv", "venv", "env", "site-packages", "node_modules", "__pypackages__"})
 
 
 class ImageFile(NamedTuple):
     """A file of the image: its path in the project (empty for one that the Dockerfile itself holds), and the line of its COPY.
 
-    `mode` is what `--chmod` sets. `doubt` says why its content or mode may be another one.
+    `mode` is what `--chmod` sets, `?` where a RUN sets another one. `doubt` says why its content may be another one.
     """
 
     source: str
@@ -72,6 +75,9 @@ class UnknownRegion(NamedTuple):
         return self.path in {"/", path} or path.startswith(f"{self.path}/")
 
 
+_DOUBTS = frozenset({EffectKind.CHANGES, EffectKind.REMOVES, EffectKind.CREATES})
+
+
 class GeneratedFile(NamedTuple):
     """A file that a heredoc of the Dockerfile holds, and its path in the image."""
 
@@ -102,13 +108,15 @@ class StageTree:
 
     def find(self, path: str) -> ImageFile | None:
         """The file at a path; None where no layer is known to hold one."""
-        doubt = ""
+        doubt, mode = "", ""
         for layer in reversed(self.layers):
             if isinstance(layer, RunEffect):
-                if layer.covers(path) and layer.kind in {EffectKind.CHANGES, EffectKind.REMOVES, EffectKind.CREATES}:
+                if layer.kind in _DOUBTS and layer.covers(path):
                     doubt = doubt or f"RUN in line {layer.line} may change it"
+                elif layer.kind is EffectKind.MODES and layer.covers(path):
+                    mode = "?"
             elif (image_file := self._in_layer(layer, path)) is not None:
-                return image_file._replace(doubt=image_file.doubt or doubt)
+                return image_file._replace(doubt=image_file.doubt or doubt, mode=mode or image_file.mode)
         return None
 
     def _in_layer(self, layer: _Layer, path: str) -> ImageFile | None:
@@ -274,7 +282,9 @@ class _StageReader:
     def read(self, step: dockerfile.Instruction) -> None:
         tree = self._tree
         if step.name == "RUN":
-            tree.layers += effects_of(step, tree.folder)
+            effects = effects_of(step, tree.folder)
+            tree.layers += effects
+            tree.roots.update(effect.path for effect in effects if effect.kind is EffectKind.FOLDER)
             tree.runs += 1
             tree.run_text += f"{step.text}\n"
             return
@@ -299,10 +309,16 @@ class _StageReader:
         if "$" in destination:
             self._tree.layers.append(UnknownRegion("/", f"line {step.line} copies to an unknown folder"))
             return
-        into = len(sources) > 1 or destination.endswith(("/", ".")) or self._tree.is_folder(place)
+        into = len(sources) > 1 or destination.endswith(("/", ".")) or place in _FOLDERS or self._tree.is_folder(place)
+        if not into and self._tree.why_unknown(place):
+            self._tree.layers.append(UnknownRegion(place, f"line {step.line} copies to {place}, a file or a folder"))
         for source in sources:
             self._source(step, source, place, into=into)
-        self._tree.roots.add(place)
+        holds_files = any(
+            isinstance(layer, CopiedPath) and not layer.is_file for layer in self._tree.layers[-len(sources) :]
+        )
+        if into or holds_files:
+            self._tree.roots.add(place)
 
     def _source(self, step: dockerfile.Instruction, source: str, place: str, *, into: bool) -> None:
         layers = self._tree.layers
@@ -336,6 +352,9 @@ class _StageReader:
     def _from_context(self, step: dockerfile.Instruction, source: str, place: str, *, into: bool) -> Iterator[_Layer]:
         excludes = tuple(flag.partition("=")[2] for flag in step.flags if flag.startswith("--exclude="))
         for path in context_paths(self._sent, source):
+            if not self._sent.files.has(path):
+                yield UnknownRegion(place, f"line {step.line} copies {source}, which is not in the project")
+                continue
             is_file = self._sent.files.is_file(path)
             target = posixpath.join(place, posixpath.basename(path)) if is_file and into else place
             yield CopiedPath(step.line, path, target, is_file, _chmod(step), excludes)

@@ -129,4 +129,4 @@ def _names(pattern: re.Pattern[str], data: bytes) -> bool:
 
 def requirement_files(image: ImageStart) -> list[str]:
     """The files of the context that name requirements."""
-    return [path for path in image.files.below(image.service.context) if _REQUIREMENTS.search(path)]
+    return image.files.named(_REQUIREMENTS.search, image.service.context)

@@ -52,7 +52,7 @@ class _ProgramCheck:
             self._existing(program, path, image_file, place)
         elif image.tree.is_folder(path):
             self._folder(program, path, place)
-        elif reason := image.tree.why_unknown(path):
+        elif reason := image.tree.why_unknown(path) or (image.other_context(path) and "the build context is a guess"):
             self._findings.leave_open(place, f"{path}: {reason}")
         else:
             self._missing(program, path, place)
@@ -102,7 +102,7 @@ class _ProgramCheck:
     def _executable(self, program: StartProgram, image_file: ImageFile, own: FindingPlace) -> None:
         executable = _mode_of(image_file, self._image)
         if executable is None:
-            self._findings.leave_open(own, "it is executable on this disk or in git, and not in both")
+            self._findings.leave_open(own, "whether it is executable is not known")
         elif not executable:
             hint = f"git update-index --chmod=+x {own.path}, and commit; or COPY --chmod=755"
             message = f"the start command runs {program.name}, and the file is not executable"
@@ -176,6 +176,8 @@ def _installs_nothing(image: ImageStart) -> bool:
 def _mode_of(image_file: ImageFile, image: ImageStart) -> bool | None:
     """Whether a file is executable in the image; None where that is not known."""
     mode = image_file.mode
+    if mode == "?":
+        return None
     if mode:
         return bool(int(mode, 8) & 0o111) if re.fullmatch(r"[0-7]{3,5}", mode) else ("x" in mode or None)
     return image.files.is_executable(image_file.source) if image_file.source else False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 
 from buildguard.errors import GuardError, UnprovenError
@@ -33,6 +33,7 @@ class ProjectFileTree:
         self._entries = {os.fsdecode(entry.path): entry for entry in stage.entries()}
         self._paths = sorted(self._entries)
         self._contents: dict[str, bytes | None] = {}
+        self._named: dict[Callable[[str], object], list[str]] = {}
 
     @property
     def root(self) -> str:
@@ -63,6 +64,13 @@ class ProjectFileTree:
         while at < len(self._paths) and self._paths[at].startswith(start):
             yield self._paths[at]
             at += 1
+
+    def named(self, matches: Callable[[str], object], folder: str = "") -> list[str]:
+        """The paths in a folder that a function of the name accepts; all paths are asked about once."""
+        if matches not in self._named:
+            self._named[matches] = [path for path in self._paths if matches(path)]
+        start = f"{folder}/" if folder else ""
+        return [path for path in self._named[matches] if path.startswith(start)]
 
     def kind(self, path: str) -> EntryKind:
         """What a listed path is."""

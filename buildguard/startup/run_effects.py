@@ -23,6 +23,8 @@ class EffectKind(StrEnum):
     CREATES = "creates"
     CHANGES = "changes"
     REMOVES = "removes"
+    MODES = "changes the mode"
+    FOLDER = "makes a folder"
     INSTALLS = "installs the project"
 
 
@@ -46,7 +48,7 @@ def _words(text: str) -> frozenset[str]:
 
 # These create no file of the project's.
 _HARMLESS = _words(
-    "apt-get apt apk dnf yum microdnf zypper dpkg groupadd useradd adduser addgroup usermod groupmod deluser mkdir echo "
+    "apt-get apt apk dnf yum microdnf zypper dpkg groupadd useradd adduser addgroup usermod groupmod deluser chown chgrp source . echo "
     "printf true false : set export cd test [ ls cat which command id whoami env pwd sleep umask update-ca-certificates "
     "locale-gen localedef dpkg-reconfigure ldconfig playwright corepack pipx conda mamba "
     "micromamba poetry pip pip3 uv pipenv pdm easy_install rm rmdir find ln wait date hash exit type apt-key add-apt-repository "
@@ -104,6 +106,8 @@ class _EffectReader:
         name = posixpath.basename(words[0])
         if name == "cd" and len(words) > 1:
             self._folder = in_folder(self._folder, words[1]) if "$" not in words[1] else "/"
+        elif name in {"chmod", "mkdir"}:
+            self._add(EffectKind.MODES if name == "chmod" else EffectKind.FOLDER, _operands(words[1:]))
         elif name in _CHANGERS:
             self._add(EffectKind.CHANGES, _operands(words[1:]))
         elif name in {"cp", "mv", "install", "touch", "ln"}:
@@ -152,7 +156,7 @@ class _EffectReader:
             self.effects.append(RunEffect(kind, full, self._line))
 
 
-_CHANGERS = frozenset({"chmod", "chown", "sed", "dos2unix", "perl", "awk", "chgrp", "gzip", "gunzip"})
+_CHANGERS = frozenset({"sed", "dos2unix", "perl", "awk", "gzip", "gunzip"})
 
 
 def _operands(words: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from buildguard.stages.lfs import parse_pointer
 from buildguard.startup.findings import FindingPlace, StartupFindings
@@ -32,7 +32,7 @@ _MOST_READ = 200
 
 def check_secrets(image: ImageStart, findings: StartupFindings) -> None:
     """BG708 for each file of the image that holds a secret; its content is never part of a message."""
-    candidates = [path for path in image.files.below("") if _may_be_secret(path)][:_MOST_READ]
+    candidates = image.files.named(_may_be_secret, image.service.context)[:_MOST_READ]
     image.files.load(candidates)
     for path in candidates:
         kind = _secret_kind(path, image.files.read(path) or b"")
@@ -44,7 +44,10 @@ def check_secrets(image: ImageStart, findings: StartupFindings) -> None:
 
 
 def _may_be_secret(path: str) -> bool:
-    return not _EXAMPLES.search(path) and any(pattern.search(path) for pattern in (_ENV, _KEY_FILE, _KEY_JSON))
+    usual = path.endswith((".json", ".pem", ".key", ".p8")) or ".env" in path or "id_" in path
+    return (
+        usual and not _EXAMPLES.search(path) and any(pattern.search(path) for pattern in (_ENV, _KEY_FILE, _KEY_JSON))
+    )
 
 
 def _secret_kind(path: str, data: bytes) -> str:
@@ -78,19 +81,24 @@ def check_placeholders(image: ImageStart, findings: StartupFindings) -> None:
 
 def _lfs_paths(image: ImageStart) -> Iterator[str]:
     """The files that attributes give to LFS and whose content is still a pointer."""
-    attributes = [path for path in image.files.below("") if posixpath.basename(path) == ".gitattributes"]
+    attributes = image.files.named(_is_attributes)
     patterns = [pattern for path in attributes for pattern in _lfs_patterns(image.files.read(path) or b"")]
     if not patterns:
         return
-    paths = [
-        path
-        for path in image.files.below("")
-        if any(fnmatch.fnmatch(path, p) or fnmatch.fnmatch(posixpath.basename(path), p) for p in patterns)
-    ]
+    paths = [path for path in image.files.below(image.service.context) if _matches(path, patterns)]
     image.files.load(paths[:_MOST_READ])
     for path in paths[:_MOST_READ]:
         if parse_pointer(image.files.read(path) or b"") is not None:
             yield path
+
+
+def _is_attributes(path: str) -> bool:
+    return path.endswith(".gitattributes")
+
+
+def _matches(path: str, patterns: Sequence[str]) -> bool:
+    name = posixpath.basename(path)
+    return any(fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
 def _lfs_patterns(data: bytes) -> Iterator[str]:

@@ -51,7 +51,7 @@ def _image(text: str, files: Mapping[str, str | None], sender: BuildSender = Bui
             "cd sub && ./configure",
             [("creates", "/srv/sub"), ("creates", "/srv/sub/configure"), ("changes", "/srv/sub")],
         ),
-        ("chmod -R +x bin", [("changes", "/srv/+x"), ("changes", "/srv/bin")]),
+        ("chmod -R +x bin", [("changes the mode", "/srv/+x"), ("changes the mode", "/srv/bin")]),
         ("rm -rf tests", [("removes", "/srv/tests")]),
         ("mv a /b", [("creates", "/b"), ("changes", "/b"), ("removes", "/srv/a")]),
         ("echo x > made.py", [("creates", "/srv/made.py")]),
