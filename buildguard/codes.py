@@ -34,6 +34,7 @@ CODES = {
     "BG404": "base image not pinned by digest",
     "BG405": "bytecode in the image that is not its source's",
     "BG406": "the build step is not the one that would be written today",
+    "BG407": "the platform chooses the Python, or lacks the one that is pinned",
     "BG410": "the build file cannot be read",
     "BG411": "a field that Cloud Build does not know",
     "BG412": "a value that Cloud Build cannot take",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from buildguard.check.build_files import REWRITE_HINT, build_files, check_step_file, step_file
 from buildguard.check.context import image_of
-from buildguard.diagnostic import escape_text
+from buildguard.diagnostic import count, escape_text
 from buildguard.engines.engine import UnavailableEngine
 from buildguard.engines.select import EngineChooser, EngineSettings, order_of
 from buildguard.engines.worker import Greeting
@@ -74,15 +74,9 @@ def _targets(place: WorkScope, config: Config, chosen: ChosenSources) -> Iterato
 def _target(
     place: WorkScope, config: Config, chosen: ChosenSources, discovered: DiscoveredTargets, target: Target
 ) -> Iterator[str]:
-    files = sum(discovery.target_covers(target, discovered.targets, entry.path) for entry in chosen.sources)
-    scope = {None: "what lies in no build context", "": "everything"}.get(target.context, f"{target.context}/")
-    scope += "".join(f", less {folder}/" for folder in target.without)
-    name = f"{target.service}: " if target.service else ""
-    yield f"  {name}Python {target.python}, from {target.found_in}, for {scope} ({files} files)"
-    if target.basis is not None:
-        yield f"    build context: {target.context or '.'} ({target.basis.known}, {target.basis.by})"
+    yield f"  {_target_line(chosen, discovered, target)}"
     if target.version is None:
-        yield f"    cannot be told: {target.untold}"
+        yield f"    unknown: {target.untold}"
         return
     image, proof = image_of(CheckRequest(cwd=place.root), config, target)
     engine_setting = EngineSettings(
@@ -97,6 +91,20 @@ def _target(
         yield f"    {refused.engine}: {refused.reason}{f'; {refused.hint}' if refused.hint else ''}"
     for _engine, ready in choice.ready:
         yield f"    {ready.engine}: {ready.interpreter}, proof: {ready.proof}{f' ({ready.note})' if ready.note else ''}"
+
+
+def _target_line(chosen: ChosenSources, discovered: DiscoveredTargets, target: Target) -> str:
+    """A target in one line: its image and version, what declares it, which files it runs, and how that is known."""
+    files = sum(discovery.target_covers(target, discovered.targets, entry.path) for entry in chosen.sources)
+    scope = {None: "outside every build context", "": "everywhere"}.get(target.context, f"in {target.context}/")
+    scope += "".join(f", less {folder}/" for folder in target.without)
+    name = f"{target.service}: " if target.service else ""
+    image = f" in {target.image}" if target.image else ""
+    line = f"{name}Python {target.python}{image}, from {target.found_in}: {count(files, 'file')} {scope}"
+    if target.basis is None:
+        return line
+    wider = f", or {target.reach or 'the root'}" if target.reach is not None else ""
+    return f"{line}; build context: {target.context or '.'} ({target.basis.known}, {target.basis.by}{wider})"
 
 
 def _interpreters(place: WorkScope) -> Iterator[str]:

@@ -138,6 +138,8 @@ def read(files: Mapping[bytes, bytes]) -> Config:
         if data is None:
             continue
         file = name.decode()
+        if file == "pyproject.toml" and b"buildguard" not in data:
+            continue  # it may be broken, and says nothing to us
         content = toml.read(data, file)
         table = content if file == "buildguard.toml" else content.get("tool", {}).get("buildguard")
         if table is not None:
