@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:3e4c954863eba438588c6846db95320dfb5a9eec2912fb9fbdca32647d04de45
+digest: sha256:62dc409632c2549e6daaeb33f904a2410169786aa9bc629c63714fe99e4fbcba
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -116,11 +116,12 @@ def phase(data):
     return "compiler"
 
 
-def judge(data, seen, memory):
-    """Compile one source as an import would; return what happened as a list of fields."""
+def judge(data, seen, memory, read=None):
+    """Compile one source as an import would; return what happened as a list of fields, and what `read` takes from it."""
     del seen[:]
+    facts = b""
     try:
-        compile(data, "<source>", "exec", 0, True)
+        code = compile(data, "<source>", "exec", 0, True)
     except SyntaxError as error:
         warned = list(seen)  # `phase` compiles once more, and would warn once more
         verdict = [type(error).__name__, error.msg, phase(data)] + place(error) + [0]
@@ -131,7 +132,11 @@ def judge(data, seen, memory):
         verdict = [type(error).__name__, str(error), "", "", "", "", "", 0]
     else:
         verdict = ["", "", "", "", "", "", "", 0]
-    return verdict + seen
+        if read is not None:
+            warned = list(seen)  # reading parses once more
+            facts = read(data, code)
+            seen[:] = warned
+    return verdict + [facts] + seen
 
 
 # ---------------------------------------- source_encoding
