@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:2b8491904adc80d40d1ca1daae5a09d4bbb1a58e8ecb1855340fb6641d795a0a
+digest: sha256:68f896a74ba66fd5ee90814ebea784e12cf48ffaa423c6f5619fc93791a9f822
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -116,11 +116,12 @@ def phase(data):
     return "compiler"
 
 
-def judge(data, seen, memory):
-    """Compile one source as an import would; return what happened as a list of fields."""
+def judge(data, seen, memory, read=None):
+    """Compile one source as an import would; return what happened as a list of fields, and what `read` takes from it."""
     del seen[:]
+    facts = b""
     try:
-        compile(data, "<source>", "exec", 0, True)
+        code = compile(data, "<source>", "exec", 0, True)
     except SyntaxError as error:
         warned = list(seen)  # `phase` compiles once more, and would warn once more
         verdict = [type(error).__name__, error.msg, phase(data)] + place(error) + [0]
@@ -131,7 +132,11 @@ def judge(data, seen, memory):
         verdict = [type(error).__name__, str(error), "", "", "", "", "", 0]
     else:
         verdict = ["", "", "", "", "", "", "", 0]
-    return verdict + seen
+        if read is not None:
+            warned = list(seen)  # reading parses once more
+            facts = read(data, code)
+            seen[:] = warned
+    return verdict + [facts] + seen
 
 
 # ---------------------------------------- source_encoding
