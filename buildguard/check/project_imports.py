@@ -1,0 +1,202 @@
+"""What `check` says of the imports of a project: its own modules from its files, installed ones from a lock or an environment."""
+
+from __future__ import annotations
+
+import functools
+import os
+import posixpath
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from buildguard.check.context import Job
+from buildguard.imports.distributions import ModuleIndex
+from buildguard.imports.doubts import ProjectTexts
+from buildguard.imports.faults import ImportContext
+from buildguard.imports.image_program import ProjectSources, read_programs
+from buildguard.imports.lock import LOCKS, LockedPackages, read_lock
+from buildguard.imports.locked_source import LockedSource, explain_open_lock
+from buildguard.imports.program import StartedProgram
+from buildguard.imports.project_imports import ProjectImports, read_imports
+from buildguard.imports.records import ModuleFacts, extract
+from buildguard.imports.requirements import Requirements, read_requirements
+from buildguard.imports.site_packages import InstalledSource
+from buildguard.imports.standard import STANDARD
+from buildguard.imports.third_party import PackageSource
+from buildguard.project import discovery
+from buildguard.project.discovery import ImageRecipe
+from buildguard.project.ignore.rules import parents, spec_of
+from buildguard.project.target import Target
+from buildguard.stages.stage import Entry
+
+_BUILD_FILES = frozenset(
+    {"Makefile", "justfile", "Justfile", "noxfile.py", "setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in"}
+)
+_BUILD_SUFFIXES = (".sh", ".mk", ".yaml", ".yml", "Dockerfile")
+_LARGEST = 1 << 20
+
+
+class ImportCheck:
+    """Judges the imports of a job, target by target; what all targets share is read once.
+
+    `known` are the facts that an engine of the target extracted, by path of the project.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._entries = {_text(entry.path): entry for entry in job.place.stage.entries()}
+        self._contents: dict[str, bytes | None] = {}
+
+    def judge(self, target: Target, known: Mapping[str, ModuleFacts | None]) -> ProjectImports:
+        """The findings in the imports that one target runs."""
+        facts = _FactsOfTarget(known, self.read, target)
+        programs = self._programs(target)
+        contexts = [self._context(program, facts) for program in programs]
+        texts = [ProjectTexts(context.read, self._is_ignored, self._build_texts) for context in contexts]
+        return read_imports(programs, contexts, texts, self._packages(target))
+
+    # -------------------------------------------------------------------------------------- the project's files
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file of the project; None for one that is missing, special or large."""
+        if path not in self._contents:
+            entry = self._entries.get(path)
+            self._contents[path] = None if entry is None else self._content(entry)
+        return self._contents[path]
+
+    def _content(self, entry: Entry) -> bytes | None:
+        content = next(iter(self._job.place.stage.contents([entry])), (entry, None))[1]
+        return content if isinstance(content, bytes) else None
+
+    @functools.cached_property
+    def _build_texts(self) -> bytes:
+        """The text of every file that may name what a build makes."""
+        wanted = (
+            path for path in self._entries if posixpath.basename(path) in _BUILD_FILES or path.endswith(_BUILD_SUFFIXES)
+        )
+        texts = (self.read(path) or b"" for path in wanted)
+        return b"\n".join(text for text in texts if len(text) <= _LARGEST)
+
+    def _is_ignored(self, path: str) -> bool:
+        """Whether a `.gitignore` of the project keeps a path out of git."""
+        for folder in ["", *parents(path)]:
+            lines = self._ignore_lines(folder)
+            rest = path[len(folder) + 1 :] if folder else path
+            if lines and spec_of(lines).match_file(rest):
+                return True
+        return False
+
+    def _ignore_lines(self, folder: str) -> list[str]:
+        data = self.read(posixpath.join(folder, ".gitignore"))
+        return (data or b"").decode("utf-8", "replace").splitlines()
+
+    # -------------------------------------------------------------------------------------- programs
+
+    @functools.cached_property
+    def _recipes(self) -> list[ImageRecipe]:
+        return discovery.list_recipes(self._job.place.stage, self._job.config)
+
+    def _programs(self, target: Target) -> list[StartedProgram]:
+        sources = ProjectSources(list(self._entries.values()), self.read)
+        recipes = [recipe for recipe in self._recipes if _belongs(recipe, target)]
+        return read_programs(sources, recipes, self._job.config.entry)
+
+    def _context(self, program: StartedProgram, facts: _FactsOfTarget) -> ImportContext:
+        origins = program.tree.origins
+
+        def read(file: str) -> bytes | None:
+            origin = origins.get(file)
+            return self.read(origin) if origin else None
+
+        def facts_of(file: str) -> ModuleFacts | None:
+            origin = origins.get(file)
+            return facts.of(origin) if origin else None
+
+        return ImportContext(facts_of, read, STANDARD, self._may_be_foreign)
+
+    @functools.cached_property
+    def _requirements(self) -> Requirements:
+        return read_requirements(self._entries, self.read)
+
+    def _may_be_foreign(self, dotted: str) -> bool:
+        requirements = self._requirements
+        top = dotted.partition(".")[0]
+        return requirements.has_unnamed or requirements.may_bring(top, self._index)
+
+    @functools.cached_property
+    def _index(self) -> ModuleIndex:
+        return ModuleIndex({})
+
+    # -------------------------------------------------------------------------------------- packages
+
+    def _packages(self, target: Target) -> PackageSource | None:
+        if self._job.request.environment:
+            return open_environment(self._job.request.cwd / self._job.request.environment, target)
+        recipes = [recipe for recipe in self._recipes if _belongs(recipe, target)]
+        folder = recipes[0].service.context if len(recipes) == 1 else ""
+        locked = self._locked(folder) or self._locked("")
+        if locked is None or any(explain_open_lock(recipe, locked) for recipe in recipes):
+            return None
+        return LockedSource(locked, self._index)
+
+    def _locked(self, folder: str) -> LockedPackages | None:
+        for name in LOCKS:
+            data = self.read(posixpath.join(folder, name))
+            if data is not None:
+                return read_lock(name, data, self.read(posixpath.join(folder, "pyproject.toml")))
+        return None
+
+
+def _belongs(recipe: ImageRecipe, target: Target) -> bool:
+    """Whether a target is that of an image; a target that is set by hand runs all of them."""
+    if target.service is None:
+        return target.context == ""
+    return recipe.service.name == target.service and recipe.service.context == target.context
+
+
+class _FactsOfTarget:
+    """The facts of sources: those that the target's own engine read, else what this Python reads for the target's version."""
+
+    def __init__(
+        self, known: Mapping[str, ModuleFacts | None], read: Callable[[str], bytes | None], target: Target
+    ) -> None:
+        self._facts = dict(known)
+        self._read = read
+        version = target.version
+        self._version = (3, version.minor) if version is not None else (3, 11)
+
+    def of(self, path: str) -> ModuleFacts | None:
+        """The facts of one source; None where they are unknown."""
+        if path not in self._facts:
+            data = self._read(path)
+            self._facts[path] = None if data is None else extract(data, self._version)
+        return self._facts[path]
+
+
+def open_environment(folder: Path, target: Target) -> InstalledSource:
+    """The packages of a virtual environment on this disk, read as data."""
+    base = os.path.realpath(folder)
+    sites = [
+        path for pattern in ("lib*/python3*/site-packages", "Lib/site-packages") for path in Path(base).glob(pattern)
+    ]
+    folders = list(dict.fromkeys(os.path.realpath(path) for path in sites))
+    facts = _FactsOfTarget({}, _read_file, target)
+    return InstalledSource(
+        str(folder), folders, (file for site in folders for file in _walk(site)), _read_file, facts.of
+    )
+
+
+def _walk(folder: str) -> Iterator[str]:
+    for parent, _folders, files in os.walk(folder):
+        yield from (posixpath.join(parent, file) for file in files)
+
+
+def _read_file(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
