@@ -47,6 +47,13 @@ CODES = {
     "BG502": "the container does not start",
     "BG503": "the revision does not become ready",
     "BG504": "a verify command failed, or ran nothing",
+    "BG701": "the start command names something that does not exist",
+    "BG702": "the start command's file cannot be executed",
+    "BG703": "a COPY or ADD source is not sent",
+    "BG704": "a file that the start needs does not reach the image",
+    "BG705": "the server listens where Cloud Run does not reach it",
+    "BG707": "a placeholder is sent instead of content",
+    "BG708": "a secret is copied into the image",
 }
 DOCUMENTATION_URL = ""  # unset until there is a release: no result links to a page that does not exist
 # The f-string rules that name what the compiler refuses.

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Container, Iterable
 
-from buildguard.check import build_files, diff_base
+from buildguard.check import build_files, diff_base, startup
 from buildguard.check.context import Job, asked_about, nothing_checked, prepare
 from buildguard.check.filters import apply_ignores
 from buildguard.check.merge import merge_findings, merge_targets
@@ -38,6 +38,7 @@ def check(request: CheckRequest, place: WorkScope, watcher: Watcher) -> CheckRep
     try:
         seen = judge_all(job, watcher)
         seen.diagnostics += build_files.check_build_files(job)
+        startup.add_startup(job, seen)
         return build_report(job, seen, started)
     finally:
         job.cache.close()
@@ -70,6 +71,7 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
         strict=request.strict,
         chain=seen.chain,
         baseline=job.config.baseline,
+        startup_undecided=tuple(seen.startup_undecided),
     )
 
 

@@ -68,6 +68,7 @@ class CheckState:
         self.notes: list[str] = []
         self.chain: Chain | None = None
         self.cached: set[bytes] = set()
+        self.startup_undecided: list[str] = []
 
     def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
         """Take the findings in one file for one target; comments that silence something lie among them."""

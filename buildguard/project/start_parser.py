@@ -173,7 +173,7 @@ class _StartRun:
 
     def _script(self, path: str, content: bytes, arguments: Sequence[str]) -> StartCommand:
         self._place = CommandPlace(path, 1, in_image=True)
-        text = content.decode("utf-8", "replace")
+        text = content.decode("utf-8-sig", "replace")
         return self._text(text.replace("\r\n", "\n"), arguments)
 
     def _text(self, text: str, arguments: Sequence[str]) -> StartCommand:
