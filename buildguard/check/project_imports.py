@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from buildguard.check.context import Job
@@ -14,7 +14,7 @@ from buildguard.imports.doubts import ProjectTexts
 from buildguard.imports.faults import ImportContext
 from buildguard.imports.image_program import ProjectSources, read_programs
 from buildguard.imports.lock import LOCKS, LockedPackages, read_lock
-from buildguard.imports.locked_source import LockedSource, explain_open_lock
+from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
 from buildguard.imports.program import StartedProgram
 from buildguard.imports.project_imports import ProjectImports, read_imports
 from buildguard.imports.records import ModuleFacts, extract
@@ -24,9 +24,9 @@ from buildguard.imports.standard import STANDARD
 from buildguard.imports.third_party import PackageSource
 from buildguard.project import discovery
 from buildguard.project.discovery import ImageRecipe
-from buildguard.project.ignore.rules import parents, spec_of
-from buildguard.project.target import Target
-from buildguard.stages.stage import Entry
+from buildguard.project.target import ImageService, Target
+from buildguard.startup.image_start import ImageStart, open_image
+from buildguard.startup.project_files import BuildSender, ProjectFileTree
 
 _BUILD_FILES = frozenset(
     {"Makefile", "justfile", "Justfile", "noxfile.py", "setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in"}
@@ -35,59 +35,55 @@ _BUILD_SUFFIXES = (".sh", ".mk", ".yaml", ".yml", "Dockerfile")
 _LARGEST = 1 << 20
 
 
-class ImportCheck:
-    """Judges the imports of a job, target by target; what all targets share is read once.
-
-    `known` are the facts that an engine of the target extracted, by path of the project.
-    """
+class ProjectImportCheck:
+    """Judges the imports of a job, target by target; what all targets share is read once."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._entries = {_text(entry.path): entry for entry in job.place.stage.entries()}
-        self._contents: dict[str, bytes | None] = {}
+        self._stage = job.place.stage
+        self._files = ProjectFileTree(self._stage, job.place.repository, BuildSender.UNKNOWN)
+        self._images: dict[ImageService, ImageStart | None] = {}
+        self._paths = [_text(entry.path) for entry in self._stage.entries()]
 
     def judge(self, target: Target, known: Mapping[str, ModuleFacts | None]) -> ProjectImports:
-        """The findings in the imports that one target runs."""
-        facts = _FactsOfTarget(known, self.read, target)
-        programs = self._programs(target)
+        """The findings in the imports that one target runs; `known` are the facts that its engine extracted, by path."""
+        facts = _FactsOfTarget(known, self._files.read, target)
+        recipes = [recipe for recipe in self._recipes if _belongs(recipe, target)]
+        sources = ProjectSources(self._stage.entries(), self._files.read)
+        programs = read_programs(sources, recipes, self._job.config.entry, self._why_unknown)
         contexts = [self._context(program, facts) for program in programs]
         texts = [ProjectTexts(context.read, self._is_ignored, self._build_texts) for context in contexts]
-        return read_imports(programs, contexts, texts, self._packages(target))
+        return read_imports(programs, contexts, texts, self._packages(target, recipes))
 
     # -------------------------------------------------------------------------------------- the project's files
-
-    def read(self, path: str) -> bytes | None:
-        """The content of a file of the project; None for one that is missing, special or large."""
-        if path not in self._contents:
-            entry = self._entries.get(path)
-            self._contents[path] = None if entry is None else self._content(entry)
-        return self._contents[path]
-
-    def _content(self, entry: Entry) -> bytes | None:
-        content = next(iter(self._job.place.stage.contents([entry])), (entry, None))[1]
-        return content if isinstance(content, bytes) else None
 
     @functools.cached_property
     def _build_texts(self) -> bytes:
         """The text of every file that may name what a build makes."""
-        wanted = (
-            path for path in self._entries if posixpath.basename(path) in _BUILD_FILES or path.endswith(_BUILD_SUFFIXES)
-        )
-        texts = (self.read(path) or b"" for path in wanted)
+        wanted = [
+            path for path in self._paths if posixpath.basename(path) in _BUILD_FILES or path.endswith(_BUILD_SUFFIXES)
+        ]
+        self._files.load(wanted)
+        texts = (self._files.read(path) or b"" for path in wanted)
         return b"\n".join(text for text in texts if len(text) <= _LARGEST)
 
     def _is_ignored(self, path: str) -> bool:
         """Whether a `.gitignore` of the project keeps a path out of git."""
-        for folder in ["", *parents(path)]:
-            lines = self._ignore_lines(folder)
-            rest = path[len(folder) + 1 :] if folder else path
-            if lines and spec_of(lines).match_file(rest):
-                return True
-        return False
+        return self._files.git_ignore_rule(path) is not None
 
-    def _ignore_lines(self, folder: str) -> list[str]:
-        data = self.read(posixpath.join(folder, ".gitignore"))
-        return (data or b"").decode("utf-8", "replace").splitlines()
+    def _why_unknown(self, recipe: ImageRecipe, path: str) -> str:
+        """Why an image may hold a path that no COPY is known to bring, or that the project loses on the way there (BG704)."""
+        image = self._image(recipe.service)
+        if image is None:
+            return ""
+        lost = next((source for source in image.tree.project_paths(path) if self._files.is_file(source)), "")
+        return image.tree.why_unknown(path) or (f"{lost} does not arrive in the image" if lost else "")
+
+    def _image(self, service: ImageService) -> ImageStart | None:
+        if service not in self._images:
+            recipe = next(recipe for recipe in self._recipes if recipe.service == service)
+            self._images[service] = open_image(recipe, self._files)
+        return self._images[service]
 
     # -------------------------------------------------------------------------------------- programs
 
@@ -95,17 +91,12 @@ class ImportCheck:
     def _recipes(self) -> list[ImageRecipe]:
         return discovery.list_recipes(self._job.place.stage, self._job.config)
 
-    def _programs(self, target: Target) -> list[StartedProgram]:
-        sources = ProjectSources(list(self._entries.values()), self.read)
-        recipes = [recipe for recipe in self._recipes if _belongs(recipe, target)]
-        return read_programs(sources, recipes, self._job.config.entry)
-
     def _context(self, program: StartedProgram, facts: _FactsOfTarget) -> ImportContext:
         origins = program.tree.origins
 
         def read(file: str) -> bytes | None:
             origin = origins.get(file)
-            return self.read(origin) if origin else None
+            return self._files.read(origin) if origin else None
 
         def facts_of(file: str) -> ModuleFacts | None:
             origin = origins.get(file)
@@ -115,7 +106,7 @@ class ImportCheck:
 
     @functools.cached_property
     def _requirements(self) -> Requirements:
-        return read_requirements(self._entries, self.read)
+        return read_requirements(self._paths, self._files.read)
 
     def _may_be_foreign(self, dotted: str) -> bool:
         requirements = self._requirements
@@ -128,21 +119,23 @@ class ImportCheck:
 
     # -------------------------------------------------------------------------------------- packages
 
-    def _packages(self, target: Target) -> PackageSource | None:
-        if self._job.request.environment:
-            return open_environment(self._job.request.cwd / self._job.request.environment, target)
-        recipes = [recipe for recipe in self._recipes if _belongs(recipe, target)]
+    def _packages(self, target: Target, recipes: Sequence[ImageRecipe]) -> PackageSource | None:
+        request = self._job.request
+        if request.environment:
+            return open_environment(request.cwd / request.environment, target)
         folder = recipes[0].service.context if len(recipes) == 1 else ""
         locked = self._locked(folder) or self._locked("")
         if locked is None or any(explain_open_lock(recipe, locked) for recipe in recipes):
             return None
+        if recipes and all(map(installs_groups, recipes)):
+            locked = locked._replace(production=locked.production | locked.development, development=frozenset())
         return LockedSource(locked, self._index)
 
     def _locked(self, folder: str) -> LockedPackages | None:
         for name in LOCKS:
-            data = self.read(posixpath.join(folder, name))
+            data = self._files.read(posixpath.join(folder, name))
             if data is not None:
-                return read_lock(name, data, self.read(posixpath.join(folder, "pyproject.toml")))
+                return read_lock(name, data, self._files.read(posixpath.join(folder, "pyproject.toml")))
         return None
 
 

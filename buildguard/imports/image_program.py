@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -41,10 +42,20 @@ class ProjectSources(NamedTuple):
 
 
 def read_programs(
-    sources: ProjectSources, recipes: Iterable[ImageRecipe], entry: Sequence[str] = ()
+    sources: ProjectSources,
+    recipes: Iterable[ImageRecipe],
+    entry: Sequence[str] = (),
+    why_unknown: Callable[[ImageRecipe, str], str] = lambda _recipe, _path: "",
 ) -> list[StartedProgram]:
-    """The program of each image, or that of the project itself where it builds none; `entry` names start modules."""
-    programs = [program for recipe in recipes if (program := _of_image(sources, recipe, entry)) is not None]
+    """The program of each image, or that of the project itself where it builds none.
+
+    `entry` names start modules. `why_unknown` says why an image may hold a path that no COPY brings.
+    """
+    programs = []
+    for recipe in recipes:
+        program = _of_image(sources, recipe, entry)
+        if program is not None:
+            programs.append(program._replace(why_unknown=functools.partial(why_unknown, recipe)))
     return programs or [_of_project(sources, "", entry)]
 
 
@@ -59,7 +70,7 @@ def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]
     layout = image_layout.follow_dockerfile(recipe.dockerfile, arguments, service.stage, service.context, sent)
     twins = {place: path for place, path in layout.twins.items() if not image_layout.is_installed(place)}
     if not any(path.endswith(".py") for path in twins.values()):
-        return _of_project(sources, service.context, entry)
+        return _of_project(sources, service.context, entry)._replace(is_guess=True)
     tree = _tree(sources, twins)
     runs = "\n".join(
         step.text

@@ -72,14 +72,20 @@ def _read_uv(file: str, content: Mapping[str, Any], _project: Mapping[str, Any])
         graph.needs.setdefault(name, set()).update(_names([*package.get("dependencies", ()), *extras]))
         if name in members:
             groups |= _names(_values(package.get("dev-dependencies")))
-    local = {normalize(package["name"]) for package in packages if not _is_from_index(package)}
-    production = graph.closure(members)
+    own = {normalize(package["name"]) for package in packages if _is_root(package)}
+    local = {normalize(package["name"]) for package in packages if not _is_from_index(package)} - own
+    production = graph.closure(members) - own
     return LockedPackages(file, production, graph.closure(groups) - production, frozenset(local))
 
 
 def _is_member(package: Mapping[str, Any]) -> bool:
     source = package.get("source", {})
     return any(kind in source for kind in ("virtual", "editable")) or source.get("directory") == "."
+
+
+def _is_root(package: Mapping[str, Any]) -> bool:
+    """Whether a package is the project itself: its modules are among the project's files."""
+    return "." in package.get("source", {}).values()
 
 
 def _is_from_index(package: Mapping[str, Any]) -> bool:

@@ -18,6 +18,7 @@ _PIP = re.compile(
 )
 _TOOLS = frozenset({"uv", "pip", "setuptools", "wheel", "pipx"})  # none of them needs another distribution
 _LOCKED = re.compile(r"\buv\s+(?:sync|run|export|pip\s+sync)\b|\bpoetry\s+(?:install|export|sync)\b|pylock|\bpdm\b")
+_WITH_GROUPS = re.compile(r"--group\b|--all-groups|--with[= ]|--dev\b")
 _WITHOUT_GROUPS = re.compile(
     r"--no-dev|--no-default-groups|--only[= ]main|--without[= ]\S*dev|--no-group|UV_NO_DEV|--prod\b"
 )
@@ -42,6 +43,8 @@ class LockedSource:
         if row.is_star or not row.names:
             return whole
         named = (self._ask_module(f"{row.module}.{name}") for name in row.names)
+        if whole.presence in _ABSENT:
+            return whole
         lost = next((answer for answer in named if answer.presence in _ABSENT and answer.detail), None)
         return lost or whole
 
@@ -82,8 +85,9 @@ def explain_open_lock(recipe: ImageRecipe, locked: LockedPackages) -> str:
 
 
 def installs_groups(recipe: ImageRecipe) -> bool:
-    """Whether an image may get the development groups of a lock file, as tools install them by default."""
-    return _WITHOUT_GROUPS.search(recipe.dockerfile.decode("utf-8", "replace")) is None
+    """Whether an image may get development groups of a lock file: tools install them by default, or are asked for some."""
+    text = recipe.dockerfile.decode("utf-8", "replace")
+    return _WITHOUT_GROUPS.search(text) is None or _WITH_GROUPS.search(text) is not None
 
 
 def _is_plain(base: str) -> bool:

@@ -91,6 +91,7 @@ class _ProgramJudge:
         self._context = context
         self._doubts = DoubtFinder(program, texts)
         self._packages = packages
+        self._start_names = frozenset(start.name for start in program.starts)
 
     def follow(self) -> Iterator[tuple[str, FileReach]]:
         """Judge what the starts reach; each file of the project, and how it is reached."""
@@ -103,7 +104,7 @@ class _ProgramJudge:
 
     def read_rest(self, reached: Mapping[str, FileReach]) -> Iterator[tuple[str, FileReach]]:
         """Judge the files that no start reaches, tests aside; without a start all of them count as executed."""
-        certain = not self._program.starts
+        certain = not self._program.starts and not self._program.is_guess
         files = sources_of(self._program.tree, lambda path: path not in reached and not is_test(path))
         self._take(LooseReader(self._program.tree, self._program.roots, self._context).read(files, certain=certain))
         for file in files:
@@ -139,10 +140,15 @@ class _ProgramJudge:
         if answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(item.module.location.file, item.row.line, answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT and self._packages is not None:
-            if answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY:
+            is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
+            if is_caught or (self._packages.predicted and not self._is_reached(item)):
                 return
             message, hint = _package_text(answer, self._packages)
             self._add("BG603", item, message, hint, is_error=item.certain and not self._packages.predicted)
+
+    def _is_reached(self, item: OutsideImport) -> bool:
+        """Whether a start reaches an import; without any start all are."""
+        return not self._program.starts or item.chain[0] in self._start_names
 
     def _ask(self, row: ImportStatement) -> PackageAnswer:
         if self._packages is None:

@@ -71,7 +71,14 @@ class LooseReader:
             for circle in self._circles(graph, judge, modules):
                 judge.add_circle(circle, items)
         result = judge.result({})
-        return result._replace(faults=tuple(fault for fault in result.faults if not _is_loose(fault)))
+        return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault)))
+
+    def _is_loose(self, fault: ImportFault) -> bool:
+        """Whether an import fails only because of the folder that was taken for the one of the program's modules."""
+        if fault.row.level:
+            return fault.kind in {FaultKind.BEYOND, FaultKind.NO_PACKAGE}
+        top = fault.detail if fault.kind is FaultKind.OTHER_CASE and "." not in fault.name else fault.row.module
+        return self._tree.find(top.partition(".")[0], self._roots) is None
 
     def _circles(self, graph: ImportGraph, judge: ImportJudge, modules: list[LoadedModule]) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in modules}
@@ -81,11 +88,6 @@ class LooseReader:
                 find_circles(graph, judge.names, [member]) for member in members
             ):
                 yield circle
-
-
-def _is_loose(fault: ImportFault) -> bool:
-    """Whether a relative import fails only because its folder counts as no package."""
-    return fault.kind in {FaultKind.BEYOND, FaultKind.NO_PACKAGE}
 
 
 def _place(fault: ImportFault) -> tuple[str, int, str, str]:

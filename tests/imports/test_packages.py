@@ -91,7 +91,7 @@ def test_extras_are_production_and_repositories_are_unknown() -> None:
     locked = _locked("uv.lock", _UV)
 
     assert "gunicorn" in locked.production
-    assert locked.local == {"svc", "own"}
+    assert locked.local == {"own"}
     assert read_lock("uv.lock", b"[[package]]\nname = 3\n", None) is None
     assert read_lock("uv.lock", b"\xff", None) is None
 
