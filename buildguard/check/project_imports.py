@@ -48,12 +48,29 @@ class ProjectImportCheck:
     def judge(self, target: Target, known: Mapping[str, ModuleFacts | None]) -> ProjectImports:
         """The findings in the imports that one target runs; `known` are the facts that its engine extracted, by path."""
         facts = _FactsOfTarget(known, self._files.read, target)
+        if self._stage.name.startswith("image:"):
+            return self._judge_image(facts, target)
         recipes = [recipe for recipe in self._recipes if _belongs(recipe, target)]
         sources = ProjectSources(self._stage.entries(), self._files.read)
         programs = read_programs(sources, recipes, self._job.config.entry, self._why_unknown)
         contexts = [self._context(program, facts) for program in programs]
         texts = [ProjectTexts(context.read, self._is_ignored, self._build_texts) for context in contexts]
         return read_imports(programs, contexts, texts, self._packages(target, recipes))
+
+    def _judge_image(self, facts: _FactsOfTarget, target: Target) -> ProjectImports:
+        """The same in a built image: its own files and packages decide."""
+        from buildguard.check.image_imports import BuiltImage
+        from buildguard.docker.image_stage import ImageStage
+
+        stage = self._stage
+        if not isinstance(stage, ImageStage) or stage.image is None:
+            return ProjectImports((), (), {})
+        image = BuiltImage(stage, stage.image)
+        packages = image.packages(_FactsOfTarget({}, image.read, target).of)
+        program = image.program(packages)
+        texts = ProjectTexts(self._context(program, facts).read, lambda _path: False)
+        context = self._context(program, facts)._replace(may_be_foreign=lambda name: _is_installed(packages, name))
+        return read_imports([program], [context], [texts], packages)
 
     # -------------------------------------------------------------------------------------- the project's files
 
@@ -137,6 +154,11 @@ class ProjectImportCheck:
             if data is not None:
                 return read_lock(name, data, self._files.read(posixpath.join(folder, "pyproject.toml")))
         return None
+
+
+def _is_installed(packages: InstalledSource, dotted: str) -> bool:
+    """Whether an image has a top-level module among its packages."""
+    return packages.tree.find(dotted.partition(".")[0], packages.folders) is not None
 
 
 def _belongs(recipe: ImageRecipe, target: Target) -> bool:
