@@ -149,7 +149,7 @@ class _ImageCheck:
     def _job(self, places: dict[bytes, bytes], installed: dict[bytes, bytes]) -> Job:
         """The same work as for any other stage, with what was installed beside it."""
         project, request = self._project, self._request
-        stage = ImageStage(f"image:{request.image}", project.place.root, self._files, places)
+        stage = ImageStage(f"image:{request.image}", project.place.root, self._files, places, self._image)
         own = ImageStage(stage.name, stage.root, self._files, {k: v for k, v in places.items() if k not in installed})
         others = ImageStage(stage.name, stage.root, self._files, installed).entries()
         chosen = choose(own, SourceSelection((), project.config.include, project.config.exclude))

@@ -59,7 +59,8 @@ class DeployTable(NamedTuple):
 class Config(NamedTuple):
     """The configuration; `file` is empty where there is none, `target_line` and `image_line` are where those stand.
 
-    `platform` and `image_root` are those of the deploy: what the image runs on, and where the project lies in it.
+    `platform` and `image_root` are those of the deploy: what the image runs on, and where the project lies in it. `entry` names
+    the modules that are started where no start command says so.
     """
 
     file: str = ""
@@ -82,6 +83,7 @@ class Config(NamedTuple):
     cloud: CloudTable = CloudTable()
     deploy: DeployTable = DeployTable()
     baseline: str = ""
+    entry: tuple[str, ...] = ()
 
 
 # Every key there is, with the type of its value; tables that later commands read are checked here too,
@@ -98,6 +100,7 @@ KEYS: dict[str, dict[str, type]] = {
         "ignore": list,
         "per-file-ignores": dict,
         "baseline": str,
+        "entry": list,
         "service": list,
         "cloud": dict,
         "deploy": dict,
@@ -197,6 +200,7 @@ def _parse_config(table: Any, place: _ConfigFile) -> Config:
         ignore=_strings(table, "ignore", place),
         per_file_ignores=tuple((pattern, _strings(ignores, pattern, place)) for pattern in ignores),
         baseline=_inside_root(table, "baseline", place),
+        entry=_strings(table, "entry", place),
         services=tuple(_parse_service(service, place) for service in services),
         build_file=table.get("cloud", {}).get("config", ""),
         substitutions=tuple((key, str(value)) for key, value in substitutions.items()),

@@ -12,7 +12,8 @@ from buildguard.project.proof_grade import ProofGrade
 class CheckRequest(NamedTuple):
     """What a person asked for; the fields are the flags of the command line.
 
-    `submitted_file` is the build file that `deploy` is about to submit, empty where none is.
+    `submitted_file` is the build file that `deploy` is about to submit, empty where none is. `environment` is a virtual
+    environment whose packages count as installed.
     """
 
     cwd: Path
@@ -34,6 +35,7 @@ class CheckRequest(NamedTuple):
     submitted_file: str = ""
     config: str = ""
     isolated: bool = False
+    environment: str = ""
 
 
 def may_pull(request: CheckRequest) -> bool:
