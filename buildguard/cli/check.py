@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildguard.cli.help import examples
-from buildguard.cli.options import in_google
+from buildguard.cli.options import color_option, in_google
 from buildguard.cli.output import Destination, deliver_all, destinations, protect_log
 from buildguard.cli.render.formats import FORMATS, render
 from buildguard.cli.render.layout import Detail, TextLayout
@@ -46,13 +46,7 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--statistics", is_flag=True, help="Count the findings of each code instead of listing them."),
         click.option("-q", "--quiet", is_flag=True, help="Print findings and what is unproven, and nothing else."),
         click.option("-v", "--verbose", is_flag=True, help="Print everything, with each hint and the engine."),
-        click.option(
-            "--color",
-            type=click.Choice([choice.value for choice in ColorChoice]),
-            default=ColorChoice.AUTO.value,
-            show_default=True,
-            help="Color the output; auto does so on a terminal.",
-        ),
+        color_option,
     )
     for option in reversed(options):
         command = option(command)

@@ -16,9 +16,8 @@ from buildguard import __version__
 from buildguard.cli.check import check
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.help import GroupedCommands, examples
-from buildguard.cli.options import format_option, in_google, output_option
-from buildguard.cli.output import deliver, stdout_file
-from buildguard.cli.terminal import wants_color
+from buildguard.cli.options import color_option, format_option, in_google, output_option
+from buildguard.cli.output import colored, deliver, stdout_file
 from buildguard.errors import UnprovenError
 from buildguard.system import programs
 
@@ -97,6 +96,7 @@ def manifest(*, stage: str, form: str, output: Path | None, project: str, region
 @output_option
 @click.option("--strict", is_flag=True, help="Treat expected differences, and what git does not record, as findings.")
 @click.option("--all", "everything", is_flag=True, help="Show every difference on a terminal, not just a screenful.")
+@color_option
 @in_google("Cloud Build")
 def diff(
     *,
@@ -105,6 +105,7 @@ def diff(
     output: Path | None,
     strict: bool,
     everything: bool,
+    color: str,
     project: str,
     region: str,
 ) -> None:
@@ -123,8 +124,8 @@ def diff(
         if form == "json"
         else chain_text(result, most=not everything and output is None and sys.stdout.isatty())
     )
-    if form == "text" and not wants_color(to_file=output is not None):
-        text = click.unstyle(text)
+    if form == "text":
+        text = colored(text, color, to_file=output is not None)
     deliver(text, output)
     sys.exit(result.chain.exit_code)
 
@@ -146,8 +147,9 @@ def diff(
 @format_option("text", "json", "markdown")
 @output_option
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML page as well.")
+@color_option
 @in_google("Cloud Build and Cloud Run")
-def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | None, **asked: str) -> None:
+def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | None, color: str, **asked: str) -> None:
     """Find out why a build or a service failed, from its log and this repository."""
     from buildguard.diagnose.evidence import DiagnoseOptions
     from buildguard.diagnose.run import examine
@@ -162,8 +164,8 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     from buildguard.cli.render.diagnosis import RENDERINGS
 
     text = RENDERINGS[form](diagnosis)
-    if form == "text" and not wants_color(to_file=output is not None):
-        text = click.unstyle(text)
+    if form == "text":
+        text = colored(text, color, to_file=output is not None)
     deliver(text, output)
     sys.exit(diagnosis.exit_code)
 
@@ -180,8 +182,9 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
 @click.option("--service", default="", metavar="NAME", help="Use this Cloud Run service.")
 @click.option("--allow-dirty", is_flag=True, help="Deploy the committed files as the working tree has them.")
 @click.option("--allow-unpushed", is_flag=True, help="Deploy a commit that no remote has.")
+@color_option
 @in_google("Cloud Build and Cloud Run")
-def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked: Any) -> None:
+def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, color: str, **asked: Any) -> None:
     """Check, build, verify and deploy a commit, and prove which revision serves it."""
     from buildguard.cli.render.deploy import as_json, as_text
     from buildguard.cli.render.progress import Progress
@@ -193,7 +196,7 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked
     with Progress() as progress:
         result = plan_deploy(request) if dry_run else command(request, progress, _asking(yes=yes))
     text = as_json(result) if form == "json" else as_text(result)
-    deliver(text if wants_color() else click.unstyle(text), None)
+    deliver(colored(text, color), None)
     sys.exit(result.exit_code)
 
 
@@ -291,11 +294,12 @@ def doctor(path: str) -> None:
 @click.option(
     "--cloudbuild", "cloud_build", is_flag=True, help="Write the build step that checks every build, and nothing else."
 )
-def init(*, cloud_build: bool) -> None:
+@click.option("--pre-commit", is_flag=True, help="Add the hook to .pre-commit-config.yaml.")
+def init(*, cloud_build: bool, pre_commit: bool) -> None:
     """Write the git hooks and a commented configuration, and never overwrite your files."""
     from buildguard.cli.init import init as command
 
-    for line in command(Path.cwd(), cloud_build=cloud_build):
+    for line in command(Path.cwd(), cloud_build=cloud_build, pre_commit=pre_commit):
         click.echo(line)
 
 
