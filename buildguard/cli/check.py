@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildguard.cli.help import examples
-from buildguard.cli.options import color_option, in_google
+from buildguard.cli.options import color_option, html_option, in_google
 from buildguard.cli.output import Destination, deliver_all, destinations, protect_log
 from buildguard.cli.render.formats import FORMATS, render
 from buildguard.cli.render.layout import Detail, TextLayout
@@ -47,6 +47,7 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("-q", "--quiet", is_flag=True, help="Print findings and what is unproven, and nothing else."),
         click.option("-v", "--verbose", is_flag=True, help="Print everything, with each hint and the engine."),
         color_option,
+        html_option,
     )
     for option in reversed(options):
         command = option(command)
@@ -97,7 +98,8 @@ def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | Non
     STAGE is index:, commit:REV, tar:FILE, gs://bucket/object or image:REF[:/root]; nothing is checked out, extracted or
     run for it.
     """
-    asked, print_report = _printer(options)
+    stage = "index:" if options["staged"] else paths[0] if len(paths) == 1 else "dir:."
+    asked, print_report = _printer(options, stage)
     _refuse_configuration(paths, asked)
     _refuse_stdin(paths, stdin_filename, asked)
     named, write = asked.pop("baseline"), asked.pop("write_baseline")
@@ -106,9 +108,9 @@ def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | Non
     sys.exit(report.exit_code)
 
 
-def _printer(options: dict[str, Any]) -> tuple[dict[str, Any], Callable[[CheckReport], None]]:
+def _printer(options: dict[str, Any], stage: str) -> tuple[dict[str, Any], Callable[[CheckReport], None]]:
     """Split the options of the output off, and refuse those that contradict each other before anything runs."""
-    names = ("form", "outputs", "everything", "statistics", "quiet", "verbose", "color")
+    names = ("form", "outputs", "everything", "statistics", "quiet", "verbose", "color", "html")
     output = {name: options.pop(name) for name in names}
     where = destinations(output["form"], output["outputs"])
     if output["quiet"] and output["verbose"]:
@@ -117,9 +119,16 @@ def _printer(options: dict[str, Any]) -> tuple[dict[str, Any], Callable[[CheckRe
         raise UsageError("--statistics needs the format text or concise", hint="buildguard check --statistics")
 
     def print_report(report: CheckReport) -> None:
-        deliver_all([(_rendered(report, output, to), to.file) for to in where])
+        pages = [(_page(report, stage), output["html"])] if output["html"] is not None else []
+        deliver_all([*pages, *((_rendered(report, output, to), to.file) for to in where)])
 
     return options, print_report
+
+
+def _page(report: CheckReport, stage: str) -> str:
+    from buildguard.cli.render.html_check import page
+
+    return page(report, stage)
 
 
 def _rendered(report: CheckReport, output: dict[str, Any], to: Destination) -> str:

@@ -16,7 +16,7 @@ from buildguard import __version__
 from buildguard.cli.check import check
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.help import GroupedCommands, examples
-from buildguard.cli.options import color_option, format_option, in_google, output_option
+from buildguard.cli.options import color_option, format_option, html_option, in_google, output_option
 from buildguard.cli.output import colored, deliver, stdout_file
 from buildguard.errors import UnprovenError
 from buildguard.system import programs
@@ -94,6 +94,7 @@ def manifest(*, stage: str, form: str, output: Path | None, project: str, region
 @click.argument("stages", nargs=-1, required=True, metavar="STAGE STAGE [STAGE…]")
 @format_option("text", "json")
 @output_option
+@html_option
 @click.option("--strict", is_flag=True, help="Treat expected differences, and what git does not record, as findings.")
 @click.option("--all", "everything", is_flag=True, help="Show every difference on a terminal, not just a screenful.")
 @color_option
@@ -103,6 +104,7 @@ def diff(
     stages: tuple[str, ...],
     form: str,
     output: Path | None,
+    html: Path | None,
     strict: bool,
     everything: bool,
     color: str,
@@ -119,6 +121,10 @@ def diff(
     from buildguard.compare.open_stage import CloudLocation
 
     result = command(Path.cwd(), stages, strict=strict, where=CloudLocation(project, region))
+    if html is not None:
+        from buildguard.cli.render.html_diff import page
+
+        deliver(page(result), html)
     text = (
         chain_json(result)
         if form == "json"
@@ -146,7 +152,7 @@ def diff(
 )
 @format_option("text", "json", "markdown")
 @output_option
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML page as well.")
+@html_option
 @color_option
 @in_google("Cloud Build and Cloud Run")
 def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | None, color: str, **asked: str) -> None:

@@ -46,3 +46,10 @@ color_option: Decorator = click.option(
     show_default=True,
     help="Color the output; auto does so on a terminal.",
 )
+
+html_option: Decorator = click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write an HTML page as well.",
+)

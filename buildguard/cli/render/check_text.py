@@ -87,10 +87,10 @@ def _ending(report: CheckReport, layout: TextLayout) -> list[str]:
     return [
         *_notes(report, most),
         *unproven,
-        *map(_target, report.targets),
+        *map(target_line, report.targets),
         *(_chain(report, report.chain) if report.chain is not None else []),
-        *(_image(report.image, most) if report.image is not None else []),
-        *_moving_target(report),
+        *(image_lines(report.image, most) if report.image is not None else []),
+        *moving_target(report),
         _color(summary(report), report),
     ]
 
@@ -196,7 +196,7 @@ def _hint(hint: str, room: int) -> Iterator[str]:
 
 def evidence(diagnostic: Diagnostic) -> str:
     """The target's own message for the same place."""
-    return f"Python {diagnostic.target} says: {diagnostic.evidence}" if diagnostic.evidence else ""
+    return f"Python {diagnostic.target} reports: {diagnostic.evidence}" if diagnostic.evidence else ""
 
 
 def _unproven(report: CheckReport, layout: TextLayout) -> Iterator[str]:
@@ -224,13 +224,14 @@ def _group_lines(group: list[Unproven]) -> list[str]:
     return [f"{unproven_line(group[0]._replace(path=f'{len(group)} files'))}: {names} …; --all shows them"]
 
 
-def _target(row: TargetRow) -> str:
+def target_line(row: TargetRow) -> str:
+    """One target: its Python, how many files, and who compiled them."""
     how = {
         "compiled": f"compiled by {row.interpreter}{f' in {row.image}' if row.image_id or row.image_digest else ''}",
         "image": f"compiled by {row.interpreter} in {row.image}",
         "predicted": f"predicted by {row.interpreter}, not compiled",
     }.get(row.proof, "not compiled")
-    cached = f", {row.cached} unchanged" if row.cached else ""
+    cached = f", {row.cached} cached" if row.cached else ""
     return f"Python {row.python} ({escape_text(row.found_in)}): {count(row.files, 'file')}{cached}, {how}"
 
 
@@ -247,7 +248,7 @@ def _chain(report: CheckReport, chain: Chain) -> list[str]:
     return [f"bytes: {stages}", f"bytes: {escape_text(shorten_digests(verdict(chain)))}{words}"]
 
 
-def _image(image: ImageReport, most: int | None) -> list[str]:
+def image_lines(image: ImageReport, most: int | None) -> list[str]:
     """What `check image:` adds: where the project lies, what is not the project's, and what was installed beside it."""
     few = None if most is None else _FEW
     installed = image.dependencies
@@ -279,7 +280,8 @@ def _listed(paths: tuple[str, ...], most: int | None) -> str:
     return f"{count(len(paths), 'file')} ({names}{f' … and {more} more' if more else ''})"
 
 
-def _moving_target(report: CheckReport) -> list[str]:
+def moving_target(report: CheckReport) -> list[str]:
+    """What a series of deploys would show of several rejected files; empty for one."""
     number = len(report.rejected_files)
     if number < 2:  # noqa: PLR2004  one file is no series
         return []
