@@ -63,6 +63,7 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--engine", default="auto", metavar="NAME[,NAME…]", help="Use auto, interpreter, container, cloud or static."
 )
+@click.option("--fetch-python", is_flag=True, help="Install a missing target Python with uv.")
 @click.option("--image", default="", metavar="REF", help="Compile with the interpreter of this image.")
 @click.option("--service", default="", metavar="NAME", help="Check only this one of several Dockerfiles or services.")
 @click.option(

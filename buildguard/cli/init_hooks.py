@@ -10,9 +10,8 @@ from pathlib import Path
 from buildguard.cli.init_pre_commit import guard_pre_commit, uses_pre_commit
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.locate import WorkScope, locate
-from buildguard.project import config as configs
 from buildguard.project import discovery
-from buildguard.project.config import config_files
+from buildguard.project.nested_config import read_configs
 from buildguard.project.sources import SourceSelection, choose
 from buildguard.project.target import Target
 from buildguard.stages.stage import Entry, EntryKind
@@ -68,7 +67,7 @@ def target_notes(cwd: Path) -> Iterator[str]:
 
 def _targets(place: WorkScope) -> tuple[Target, ...]:
     """The targets of a repository; one without sources yet must have a target for some folder."""
-    config = configs.read(config_files(place.stage))
+    config = read_configs(place.stage)
     sources = choose(place.stage, SourceSelection((), config.include, config.exclude)).sources
     if sources:
         return discovery.discover_targets(place.stage, config, sources).targets

@@ -287,12 +287,15 @@ def explain(*, word: str | None, everything: bool) -> None:
     click.echo(text, nl=False)
 
 
-@cli.command(epilog=examples("buildguard doctor", "buildguard doctor backend"))
+@cli.command(epilog=examples("buildguard doctor", "buildguard doctor --fix backend"))
 @click.argument("path", default=".")
-def doctor(path: str) -> None:
+@click.option("--fix", is_flag=True, help="Print what would make every verdict a proof, and nothing else.")
+def doctor(path: str, *, fix: bool) -> None:
     """Show the detected targets, interpreters and engines, and which would be used."""
-    from buildguard.cli.doctor import doctor as command
-
+    if fix:
+        from buildguard.cli.doctor_fix import doctor_fix as command
+    else:
+        from buildguard.cli.doctor import doctor as command
     click.echo(command(Path.cwd(), path), nl=False)
 
 
