@@ -1,16 +1,10 @@
-"""The JSON Schema of `[tool.buildguard]`, from the keys that the program reads.
-
-`python -m buildguard.cli.config_schema` prints it; editors check buildguard.toml with it.
-"""
+"""The JSON Schema of `[tool.buildguard]`, from the keys that the program reads, for editors."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
-
-import click
 
 from buildguard.engines.engine import EngineName
 from buildguard.project import config
@@ -67,7 +61,3 @@ def _value(table: str, key: str, kind: type) -> dict[str, Any]:
         inner = _table(key)
         return {"type": "array", "items": inner} if kind is list else inner
     return dict(_VALUES.get((table, key), _TYPES[kind]))
-
-
-if __name__ == "__main__":
-    click.echo(json.dumps(config_schema(), indent=1))

@@ -1,4 +1,7 @@
-"""The published schemas: the configuration's is generated from the code, and each has a name of its own."""
+"""The published schemas: the configuration's is generated from the code, and each has a name of its own.
+
+`python -m tests.cli.test_config_schema` writes the former again.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,19 @@ from buildguard.project import config
 from tests.conftest import REPOSITORY
 
 _SCHEMAS = sorted((REPOSITORY / "docs/schemas").glob("*.json"))
+_CONFIGURATION = REPOSITORY / "docs/schemas/configuration.json"
 _VALIDATOR = jsonschema.Draft202012Validator(config_schema())
 _DOCUMENTED = re.findall(
     r"^```toml\n(.*?)^```", (REPOSITORY / "docs/configuration.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
 )
 
 
+def _text() -> str:
+    return json.dumps(config_schema(), indent=1) + "\n"
+
+
 def test_the_committed_schema_is_current() -> None:
-    """`python -m buildguard.cli.config_schema > docs/schemas/configuration.json`."""
-    assert (REPOSITORY / "docs/schemas/configuration.json").read_text("utf-8") == json.dumps(
-        config_schema(), indent=1
-    ) + "\n"
+    assert _CONFIGURATION.read_text("utf-8") == _text()
 
 
 @pytest.mark.parametrize("file", _SCHEMAS, ids=lambda file: file.stem)
@@ -69,3 +74,7 @@ def test_the_documented_configuration_is_valid(text: str) -> None:
 )
 def test_what_the_program_refuses_is_no_valid_configuration(text: str) -> None:
     assert not _VALIDATOR.is_valid(tomllib.loads(text))
+
+
+if __name__ == "__main__":
+    _CONFIGURATION.write_text(_text(), "utf-8")
