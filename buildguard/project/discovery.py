@@ -12,6 +12,7 @@ from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import compose, image_reference, version_files
 from buildguard.project.config import Config
+from buildguard.project.folder_services import leave_out, services_in, unused_targets
 from buildguard.project.ignore import docker
 from buildguard.project.services import ProjectFiles, named_dockerfiles, picked
 from buildguard.project.services import services as services_of
@@ -69,10 +70,16 @@ def discover_targets(
     if flags or config.target:
         targets = _set_targets(declared, config, flags)
         if not flags:
-            targets, notes = _by_folder(targets, declared, config), (*notes, *_folder_notes(declared, config))
+            targets, notes = (
+                _by_folder(targets, declared, config),
+                (*notes, *unused_targets(config, declared.services, picked=declared.picked)),
+            )
         return DiscoveredTargets(tuple(targets), tuple(declared.declarations), notes)
     targets, seen = _declared_targets(declared, sources)
-    targets, notes = _by_folder(targets, declared, config), (*notes, *_folder_notes(declared, config))
+    targets, notes = (
+        _by_folder(targets, declared, config),
+        (*notes, *unused_targets(config, declared.services, picked=declared.picked)),
+    )
     if not targets and not (service and declared.services):
         raise declared.files.unreadable[0] if declared.files.unreadable else _nothing_declared(declared.declarations)
     return DiscoveredTargets(_unique(targets), (*declared.declarations, *seen), notes)
@@ -116,39 +123,18 @@ def _set_targets(declared: _ProjectDeclarations, config: Config, flags: Sequence
 def _by_folder(targets: list[Target], declared: _ProjectDeclarations, config: Config) -> list[Target]:
     """The targets with those that the nearest configuration file sets for the services in its folder."""
     for folder in config.folders:
-        services = _services_in(folder.folder, declared.services) if folder.target else []
+        services = services_in(folder.folder, declared.services) if folder.target else []
         if not services:
             continue
         names = {(service.name, service.context) for service in services}
         others = [target for target in targets if (target.service, target.context) not in names]
         place = folder.file if folder.target_line is None else f"{folder.file}:{folder.target_line}"
-        targets = [_leave_out(target, {service.context for service in services}) for target in others]
+        targets = [leave_out(target, {service.context for service in services}) for target in others]
         for service in services:
             against = [_from_dockerfile(service, declared.files)[0]]
             set_there = [_target_from_text(text, place, service, against) for text in folder.target]
             targets += [target._replace(service=service.name) for target in set_there]
     return targets
-
-
-def _leave_out(target: Target, contexts: Iterable[str]) -> Target:
-    """A target that the configuration at the root sets, without the services that a nearer file decides."""
-    inside = {context for context in contexts if context} if target.service is None and target.context == "" else set()
-    return target._replace(without=tuple(sorted({*target.without, *inside})))
-
-
-def _services_in(folder: str, services: Iterable[ImageService]) -> list[ImageService]:
-    """The services whose Dockerfile is in a folder."""
-    return [service for service in services if _is_inside(posixpath.dirname(service.dockerfile), folder)]
-
-
-def _is_inside(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")
-
-
-def _folder_notes(declared: _ProjectDeclarations, config: Config) -> Iterator[str]:
-    for folder in config.folders:
-        if folder.target and not declared.picked and not _services_in(folder.folder, declared.services):
-            yield f"{folder.file}: target is not used, because no service is built in {folder.folder}/"
 
 
 def _declared_targets(

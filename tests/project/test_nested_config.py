@@ -8,8 +8,9 @@ import pytest
 
 from buildguard.errors import UsageError
 from buildguard.project.discovery import discover_targets
+from buildguard.project.folder_services import services_in
 from buildguard.project.nested_config import read_configs
-from buildguard.project.target import Target
+from buildguard.project.target import Certainty, ContextBasis, ImageService, Target
 from buildguard.stages.stage import Entry, EntryKind
 from tests.conftest import BROKEN_BEFORE_312, Project
 from tests.project.memory import MemoryStage
@@ -128,3 +129,12 @@ def test_on_the_command_line(repository: Callable[..., Project]) -> None:
         assert "api/skipped/b.py" not in result.codes()
     assert isolated.json["targets"][0]["found_in"] == "api/Dockerfile:1"
     assert "api/buildguard.toml" in made.run("doctor").out
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "inside"), [("api/Dockerfile", True), ("api/x/Dockerfile", True), ("apis/Dockerfile", False)]
+)
+def test_a_service_is_in_the_folder_of_its_dockerfile(dockerfile: str, inside: bool) -> None:
+    service = ImageService("x", dockerfile, "", ContextBasis(Certainty.DECLARED, "here"))
+
+    assert bool(services_in("api", [service])) is inside
