@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from buildguard.cli.completion import complete_codes, complete_engines, complete_services, complete_stages
 from buildguard.cli.help import examples
 from buildguard.cli.options import color_option, html_option, in_google
 from buildguard.cli.output import Destination, deliver_all, destinations, protect_log
@@ -57,15 +58,25 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command(
     epilog=examples("buildguard check", "buildguard check --staged --target 3.11"),
 )
-@click.argument("paths", nargs=-1, metavar="[PATHS… | STAGE]")
+@click.argument("paths", nargs=-1, metavar="[PATHS… | STAGE]", shell_complete=complete_stages)
 @click.option("--staged", is_flag=True, help="Check the index: the given files, or all staged changes.")
 @click.option("--target", "targets", multiple=True, metavar="3.11", help="Compile for this Python; may be repeated.")
 @click.option(
-    "--engine", default="auto", metavar="NAME[,NAME…]", help="Use auto, interpreter, container, cloud or static."
+    "--engine",
+    default="auto",
+    metavar="NAME[,NAME…]",
+    shell_complete=complete_engines,
+    help="Use auto, interpreter, container, cloud or static.",
 )
 @click.option("--fetch-python", is_flag=True, help="Install a missing target Python with uv.")
 @click.option("--image", default="", metavar="REF", help="Compile with the interpreter of this image.")
-@click.option("--service", default="", metavar="NAME", help="Check only this one of several Dockerfiles or services.")
+@click.option(
+    "--service",
+    default="",
+    metavar="NAME",
+    shell_complete=complete_services,
+    help="Check only this one of several Dockerfiles or services.",
+)
 @click.option(
     "--proof",
     type=click.Choice(["image", "compiled", "predicted"]),
@@ -78,8 +89,14 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=None, metavar="N", help="Use N processes; the default is all cores."
 )
-@click.option("--select", multiple=True, metavar="CODE", help="Report only these codes, or beginnings of codes.")
-@click.option("--ignore", multiple=True, metavar="CODE", help="Leave these codes out.")
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="CODE",
+    shell_complete=complete_codes,
+    help="Report only these codes, or beginnings of codes.",
+)
+@click.option("--ignore", multiple=True, metavar="CODE", shell_complete=complete_codes, help="Leave these codes out.")
 @click.option("--diff-base", default="", metavar="REV", help="Report only findings in files changed since REV.")
 @click.option("--strict", is_flag=True, help="Treat warnings as findings.")
 @click.option(

@@ -14,6 +14,7 @@ import click
 
 from buildguard import __version__
 from buildguard.cli.check import check
+from buildguard.cli.completion import complete_codes, complete_paths, complete_services, complete_stages
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.help import GroupedCommands, examples
 from buildguard.cli.options import color_option, format_option, html_option, in_google, output_option
@@ -36,7 +37,7 @@ cli.add_command(check)
 
 
 @cli.command(epilog=examples("buildguard fix", "buildguard fix --diff app"))
-@click.argument("paths", nargs=-1, metavar="[PATHS…]")
+@click.argument("paths", nargs=-1, metavar="[PATHS…]", shell_complete=complete_paths)
 @click.option("--target", "targets", multiple=True, metavar="3.11", help="Repair for this Python; may be repeated.")
 @click.option("--check", "only_check", is_flag=True, help="Report what would be repaired, and write nothing.")
 @click.option("--diff", is_flag=True, help="Print the repair as a patch, and write nothing.")
@@ -63,7 +64,7 @@ def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, d
 @cli.command(
     epilog=examples("buildguard manifest --output SHA256SUMS", "buildguard manifest commit:HEAD --format json")
 )
-@click.argument("stage", default="dir:.", metavar="[STAGE]")
+@click.argument("stage", default="dir:.", metavar="[STAGE]", shell_complete=complete_stages)
 @format_option("text", "json")
 @output_option
 @in_google("Cloud Build")
@@ -91,7 +92,7 @@ def manifest(*, stage: str, form: str, output: Path | None, project: str, region
 @cli.command(
     epilog=examples("buildguard diff commit:HEAD dir:.", "buildguard diff commit:HEAD tar:src.tgz image:web:/app")
 )
-@click.argument("stages", nargs=-1, required=True, metavar="STAGE STAGE [STAGE…]")
+@click.argument("stages", nargs=-1, required=True, metavar="STAGE STAGE [STAGE…]", shell_complete=complete_stages)
 @format_option("text", "json")
 @output_option
 @html_option
@@ -185,7 +186,9 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     "--fallback", type=click.Choice(["auto", "ask", "never"]), help="Build on this machine if Cloud Build fails."
 )
 @format_option("text", "json")
-@click.option("--service", default="", metavar="NAME", help="Use this Cloud Run service.")
+@click.option(
+    "--service", default="", metavar="NAME", shell_complete=complete_services, help="Use this Cloud Run service."
+)
 @click.option("--allow-dirty", is_flag=True, help="Deploy the committed files as the working tree has them.")
 @click.option("--allow-unpushed", is_flag=True, help="Deploy a commit that no remote has.")
 @color_option
@@ -213,7 +216,9 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, color: 
     metavar="NAME",
     help="Go back to this revision; the default is the last one proven to serve alone.",
 )
-@click.option("--service", default="", metavar="NAME", help="Use this Cloud Run service.")
+@click.option(
+    "--service", default="", metavar="NAME", shell_complete=complete_services, help="Use this Cloud Run service."
+)
 @in_google("Cloud Run")
 def rollback(*, revision: str, **asked: Any) -> None:
     """Send all traffic back to an earlier revision."""
@@ -229,7 +234,7 @@ def rollback(*, revision: str, **asked: Any) -> None:
 
 @cli.command(epilog=examples("buildguard history", "buildguard history --service backend --format json"))
 @format_option("text", "json")
-@click.option("--service", default="", metavar="NAME", help="Show only this service.")
+@click.option("--service", default="", metavar="NAME", shell_complete=complete_services, help="Show only this service.")
 @in_google("Cloud Run")
 def history(*, form: str, **asked: Any) -> None:
     """Show each deploy, how far it got, and why it stopped."""
@@ -271,7 +276,7 @@ def emulator(*, faults: tuple[str, ...], command: tuple[str, ...]) -> None:
 
 
 @cli.command(epilog=examples("buildguard explain 201", "buildguard explain f-string"))
-@click.argument("word", required=False, metavar="[CODE | WORD]")
+@click.argument("word", required=False, metavar="[CODE | WORD]", shell_complete=complete_codes)
 @click.option("--all", "everything", is_flag=True, help="Print the page of every code.")
 def explain(*, word: str | None, everything: bool) -> None:
     """Explain a code: what it means, why it breaks, and how to repair it.
@@ -288,7 +293,7 @@ def explain(*, word: str | None, everything: bool) -> None:
 
 
 @cli.command(epilog=examples("buildguard doctor", "buildguard doctor --fix backend"))
-@click.argument("path", default=".")
+@click.argument("path", default=".", shell_complete=complete_paths)
 @click.option("--fix", is_flag=True, help="Print what would make every verdict a proof, and nothing else.")
 def doctor(path: str, *, fix: bool) -> None:
     """Show the detected targets, interpreters and engines, and which would be used."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine, UnavailableEngine
-from buildguard.errors import UsageError
+from buildguard.errors import UsageError, did_you_mean
 from buildguard.project.config import PLATFORM
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
@@ -59,7 +59,8 @@ def _engine_name(text: str) -> EngineName:
     try:
         return EngineName(text)
     except ValueError as error:
-        raise UsageError(f"unknown engine '{text}'", hint=f"engines: auto, {', '.join(EngineName)}") from error
+        hint = did_you_mean(text, ["auto", *EngineName], f"engines: auto, {', '.join(EngineName)}")
+        raise UsageError(f"unknown engine '{text}'", hint=hint) from error
 
 
 def order_of(configured: Sequence[str]) -> tuple[EngineName, ...]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.errors import UsageError
+from buildguard.errors import UsageError, did_you_mean
 from buildguard.project import contexts, dockerfile
 from buildguard.project.compose import ComposeBuild
 from buildguard.project.config import Config, ServiceTable
@@ -50,7 +50,8 @@ def picked(every: list[ImageService], name: str) -> list[ImageService]:
     chosen = [each for each in every if name in {each.name, each.dockerfile, posixpath.dirname(each.dockerfile)}]
     if not chosen:
         known = ", ".join(service.name for service in every) or "none"
-        raise UsageError(f"there is no service '{name}'", hint=f"services here: {known}")
+        hint = did_you_mean(name, [service.name for service in every], f"services here: {known}")
+        raise UsageError(f"unknown service '{name}'", hint=hint)
     return chosen
 
 

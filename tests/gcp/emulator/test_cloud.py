@@ -583,7 +583,7 @@ def test_a_build_is_no_place_to_check(fine: Project) -> None:
     result = fine.run("check", "build:123")
 
     assert result.code == 2
-    assert "digests and no sources" in result.err
+    assert "holds only digests" in result.err
 
 
 def test_what_is_unpacked_is_what_gnu_tar_unpacks(
