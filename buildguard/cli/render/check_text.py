@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +12,7 @@ import click
 
 from buildguard.check.result import CheckReport, ImageReport, TargetRow
 from buildguard.cli.render.layout import Detail, TextLayout
-from buildguard.cli.render.source_line import excerpt, wrap
+from buildguard.cli.render.source_line import excerpt, fold
 from buildguard.codes import CODES
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, count, escape_text, shorten_digests, unproven_line
 from buildguard.stages.snapshot import StageKind
@@ -83,8 +83,8 @@ def _ending(report: CheckReport, layout: TextLayout) -> list[str]:
     most = layout.lines
     unproven = list(_unproven(report, layout))
     if layout.detail is Detail.QUIET:
-        return unproven
-    return [
+        return _folded(unproven, layout)
+    lines = [
         *_notes(report, most),
         *unproven,
         *map(target_line, report.targets),
@@ -93,6 +93,11 @@ def _ending(report: CheckReport, layout: TextLayout) -> list[str]:
         *moving_target(report),
         _color(summary(report), report),
     ]
+    return _folded(lines, layout)
+
+
+def _folded(lines: Iterable[str], layout: TextLayout) -> list[str]:
+    return [part for line in lines for part in fold(line, layout.width, "  ")]
 
 
 def _notes(report: CheckReport, most: int | None) -> list[str]:
@@ -166,13 +171,13 @@ def _overview(path: str | None, group: list[Diagnostic]) -> str:
 
 
 def _finding(diagnostic: Diagnostic, hinted: set[str], layout: TextLayout) -> Iterator[str]:
-    yield _headline(diagnostic, layout)
+    yield from fold(_headline(diagnostic, layout), layout.width, _INDENT)
     yield from excerpt(diagnostic, _INDENT, layout.width)
     if diagnostic.evidence:
-        yield f"{_INDENT}{escape_text(evidence(diagnostic))}"
+        yield from fold(f"{_INDENT}{escape_text(evidence(diagnostic))}", layout.width, _INDENT)
     if diagnostic.hint and (diagnostic.hint not in hinted or layout.detail is Detail.VERBOSE):
         hinted.add(diagnostic.hint)
-        yield from _hint(f"hint: {escape_text(diagnostic.hint)}", layout.width - len(_INDENT))
+        yield from fold(f"{_INDENT}hint: {escape_text(diagnostic.hint)}", layout.width, _INDENT)
 
 
 def _headline(diagnostic: Diagnostic, layout: TextLayout) -> str:
@@ -187,11 +192,6 @@ def pythons(diagnostic: Diagnostic) -> str:
     if not diagnostic.target or diagnostic.code.startswith("BG4"):
         return ""
     return f" (Python {', '.join(diagnostic.shared)})"
-
-
-def _hint(hint: str, room: int) -> Iterator[str]:
-    lines = wrap(hint, room) if room > len(_INDENT) else [hint]
-    yield from (_INDENT + line for line in lines)
 
 
 def evidence(diagnostic: Diagnostic) -> str:

@@ -70,11 +70,19 @@ def wrap(text: str, width: int) -> list[str]:
     """A text in lines of at most `width` columns, broken between words; a longer word keeps a line of its own."""
     lines: list[str] = []
     for word in text.split(" "):
-        if lines and display_width(lines[-1]) + 1 + display_width(word) <= width:
+        if lines and display_width(click.unstyle(f"{lines[-1]} {word}")) <= width:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
     return lines
+
+
+def fold(line: str, width: int, indent: str = "") -> list[str]:
+    """A line that is wider than the terminal in several, the later ones indented; as it is if `width` is 0."""
+    if not width or display_width(click.unstyle(line)) <= width:
+        return [line]
+    first, *rest = wrap(line, max(_NARROWEST, width - len(indent)))
+    return [first, *(f"{indent}{part}" for part in rest)]
 
 
 def _columns(char: str) -> int:
