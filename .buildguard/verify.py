@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:2b8491904adc80d40d1ca1daae5a09d4bbb1a58e8ecb1855340fb6641d795a0a
+digest: sha256:88df824708759ae532a8bdac43a66aa70cb504a70c65933a54609455361a1d41
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -65,7 +65,7 @@ def limiter(memory):
 
 
 def peak_memory():
-    """The most memory this process ever had, in bytes: address space, or what was resident; 0 if nobody tells."""
+    """The most memory this process ever had, in bytes: address space, or what was resident; 0 if unknown."""
     try:
         with open("/proc/self/status", "rb") as status:
             for line in status:
@@ -200,7 +200,7 @@ def undecodable(data: bytes) -> int | None:
 
 
 SUFFIXES = (b".py", b".pyw")
-# python, python3, python3.11, also behind env and `uv run`; python2 is somebody else's interpreter.
+# python, python3, python3.11, also behind env and `uv run`; python2 is another interpreter.
 SHEBANG = re.compile(
     rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?)?|pypy3?|uv[ \t]+run)(?:[ \t\r\n]|$)"
 )
@@ -515,7 +515,7 @@ _GIVES_UP = "the compiler gives up on this file: "
 
 
 class StepFinding(NamedTuple):
-    """What is wrong with a path; `line` and `column` count from 1, columns in code points, 0 where nobody says."""
+    """What is wrong with a path; `line` and `column` count from 1, columns in code points, 0 if unknown."""
 
     code: str
     path: bytes

@@ -49,7 +49,7 @@ class OtherPlatformError(UnprovenError):
 
 
 class BuildRunsError(GuardError):
-    """Interrupted while a build runs, which nobody has ended: exit 130. `cancel` ends it."""
+    """Interrupted while a build runs on: exit 130. `cancel` ends it."""
 
     exit_code = 130
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from buildguard.engines.cloud import CloudSession
 
 
-UNTOLD = "no file says which Python it is"
+UNTOLD = "no file sets its Python version"
 
 
 class Job(NamedTuple):
@@ -84,7 +84,7 @@ def cache_of(request: CheckRequest) -> caches.Cache:
 def _targets(
     request: CheckRequest, place: WorkScope, config: Config, chosen: ChosenSources, notes: list[str]
 ) -> list[Target]:
-    """Who runs the sources; where nothing says which Python that is, an image that was named can tell."""
+    """The targets of the sources; if no file sets the version, a named image decides it."""
     image = request.image or ("" if request.targets else config.image)
     try:
         discovered = discovery.discover_targets(place.stage, config, chosen.sources, request.targets, request.service)
@@ -162,8 +162,8 @@ def image_of(request: CheckRequest, config: Config, target: Target) -> tuple[str
 
 
 def no_version(target: Target) -> str:
-    """That nothing says which Python a target runs, and what to write down."""
-    hint = f'say which: [tool.buildguard] target = ["3.11"] in pyproject.toml, or --target ({target.found_in})'
+    """That a target's version is unknown, and how to set it."""
+    hint = f'set [tool.buildguard] target = ["3.11"] in pyproject.toml, or pass --target ({target.found_in})'
     return f"{target.untold}; {hint}"
 
 

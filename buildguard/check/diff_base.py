@@ -47,7 +47,7 @@ class NarrowedFindings(NamedTuple):
 
 
 def narrow_to_changes(job: Job, diagnostics: Sequence[Diagnostic], seen: CheckState) -> NarrowedFindings:
-    """With `--diff-base`: only what lies in files changed since, unless something that judges them all changed."""
+    """With `--diff-base`: only findings in files changed since, unless something that decides all of them changed."""
     base = job.request.diff_base
     if not base:
         return NarrowedFindings(diagnostics, seen.unproven)

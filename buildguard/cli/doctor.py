@@ -8,7 +8,7 @@ from pathlib import Path
 
 from buildguard.check.build_files import REWRITE_HINT, build_files, check_step_file, step_file
 from buildguard.check.context import image_of
-from buildguard.diagnostic import escape_text
+from buildguard.diagnostic import count, escape_text
 from buildguard.engines.engine import UnavailableEngine
 from buildguard.engines.select import EngineChoice, EngineChooser, EngineSettings, order_of
 from buildguard.engines.worker import Greeting
@@ -79,7 +79,7 @@ def _target(
     scope = {None: "files outside every build context", "": "everything"}.get(target.context, f"{target.context}/")
     scope += "".join(f", less {folder}/" for folder in target.without)
     name = f"{target.service}: " if target.service else ""
-    yield f"  {name}Python {target.python}, from {target.found_in}, for {scope} ({files} files)"
+    yield f"  {name}Python {target.python}, from {target.found_in}, for {scope} ({count(files, 'file')})"
     if target.basis is not None:
         yield f"    build context: {target.context or '.'} ({target.basis.known}, {target.basis.by})"
     if target.version is None:

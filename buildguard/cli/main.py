@@ -247,7 +247,7 @@ def history(*, form: str, **asked: Any) -> None:
 
 
 def _asking(*, yes: bool) -> Callable[[str], bool | None]:
-    """Who answers questions: the person at the terminal; nobody where there is none. `--yes` says yes to the deploy itself."""
+    """Ask the person at the terminal; without one the answer is None. `--yes` answers the first question, the deploy itself."""
     asked: list[str] = []
 
     def ask(question: str) -> bool | None:

@@ -242,7 +242,7 @@ class Repository(NamedTuple):
 
 
 def repository_of(folder: Path) -> Repository | None:
-    """The repository that `folder` lies in, or None.
+    """The repository around `folder`, or None.
 
     Raises UnprovenError where a repository is there and git cannot or will not read it.
     """

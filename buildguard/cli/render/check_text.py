@@ -109,7 +109,7 @@ def _notes(report: CheckReport, most: int | None) -> list[str]:
 
 
 def summary(report: CheckReport) -> str:
-    """The last line: what it comes to."""
+    """The last line: counts and time."""
     files = count(report.files, "file")
     seconds = f"{report.seconds:.1f} s"
     if report.exit_code == 0 and not report.diagnostics:
@@ -221,7 +221,7 @@ def _group_lines(group: list[Unproven]) -> list[str]:
     if len(group) <= _FEW:
         return [unproven_line(item) for item in group]
     names = ", ".join(escape_text(item.path or "") for item in group[:_FEW])
-    return [f"{unproven_line(group[0]._replace(path=f'{len(group)} files'))}: {names} …; --all shows them"]
+    return [f"{unproven_line(group[0]._replace(path=count(len(group), 'file')))}: {names} …; --all shows them"]
 
 
 def target_line(row: TargetRow) -> str:
@@ -242,9 +242,9 @@ def _chain(report: CheckReport, chain: Chain) -> list[str]:
     stages = " → ".join(escape_text(shorten_digests(snapshot.stage)) for snapshot in chain.snapshots)
     words = ""
     if chain.snapshots[-1].kind is not StageKind.WORKSPACE:
-        words = "; what lay in the build was not seen"
+        words = "; the files in the build were not read"
     elif report.rejected_files and all(hop.identical for hop in chain.hops):
-        words = ": what is refused is the code as it was written, and not damage on its way"
+        words = ": the code was rejected as it was written, not damaged on its way"
     return [f"bytes: {stages}", f"bytes: {escape_text(shorten_digests(verdict(chain)))}{words}"]
 
 
@@ -253,7 +253,7 @@ def image_lines(image: ImageReport, most: int | None) -> list[str]:
     few = None if most is None else _FEW
     installed = image.dependencies
     lines = [
-        f"{escape_text(image.reference)} ({image.id[:19]}): the project lies in {', '.join(map(escape_text, image.roots))}, by {escape_text(image.told_by)}"
+        f"{escape_text(image.reference)} ({image.id[:19]}): the project is in {', '.join(map(escape_text, image.roots))}, by {escape_text(image.told_by)}"
     ]
     if image.generated:
         lines.append(f"not in the project: {_listed(image.generated, few)}")
@@ -285,6 +285,5 @@ def moving_target(report: CheckReport) -> list[str]:
     number = len(report.rejected_files)
     if number < 2:  # noqa: PLR2004  one file is no series
         return []
-    return [
-        f"an import stops at the first bad file: deployed as they are, these {number} files fail {number} deploys in a row"
-    ]
+    files, deploys = count(number, "file"), count(number, "deploy")
+    return [f"an import stops at the first bad file: deployed as they are, these {files} fail {deploys} in a row"]

@@ -15,7 +15,7 @@ _MOST_FILES = 200
 
 
 class MatrixCell(NamedTuple):
-    """What one engine made of one file: `mark` is no (refused), yes (accepted), or quiet (nobody can say)."""
+    """What one engine made of one file: `mark` is no (refused), yes (accepted), or quiet (unknown)."""
 
     mark: str
     words: str
@@ -93,5 +93,5 @@ def _sum(report: CheckReport, row: TargetRow, refused: int) -> MatrixCell:
 
 
 def _who(row: TargetRow) -> str:
-    """Whose Python it is: the interpreter's, with the image that it lies in."""
-    return f"{row.interpreter or 'nobody'}{f' in {row.image}' if row.image_id else ''}"
+    """Whose Python it is: the interpreter's, with its image."""
+    return f"{row.interpreter or 'no interpreter'}{f' in {row.image}' if row.image_id else ''}"
