@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:62dc409632c2549e6daaeb33f904a2410169786aa9bc629c63714fe99e4fbcba
+digest: sha256:2f4b0b9c014f5f828e3a4fc91cd85a6075b25c54ab8ea4b6863576cbdae6c732
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -65,7 +65,7 @@ def limiter(memory):
 
 
 def peak_memory():
-    """The most memory this process ever had, in bytes: address space, or what was resident; 0 if nobody tells."""
+    """The most memory this process ever had, in bytes: address space, or what was resident; 0 if unknown."""
     try:
         with open("/proc/self/status", "rb") as status:
             for line in status:
@@ -205,7 +205,7 @@ def undecodable(data: bytes) -> int | None:
 
 
 SUFFIXES = (b".py", b".pyw")
-# python, python3, python3.11, also behind env and `uv run`; python2 is somebody else's interpreter.
+# python, python3, python3.11, also behind env and `uv run`; python2 is another interpreter.
 SHEBANG = re.compile(
     rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?)?|pypy3?|uv[ \t]+run)(?:[ \t\r\n]|$)"
 )
@@ -522,7 +522,7 @@ _GIVES_UP = "the compiler gives up on this file: "
 
 
 class StepFinding(NamedTuple):
-    """What is wrong with a path; `line` and `column` count from 1, columns in code points, 0 where nobody says."""
+    """What is wrong with a path; `line` and `column` count from 1, columns in code points, 0 if unknown."""
 
     code: str
     path: bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from buildguard.errors import UsageError
+from buildguard.errors import UsageError, did_you_mean
 
 CODES = {
     "BG101": "the target Python rejects the file",
@@ -66,7 +66,7 @@ def page(code: str) -> str:
     """The page of a code, Markdown; raises UsageError for a code that does not exist."""
     name = code.upper()
     if name not in CODES:
-        raise UsageError(f"there is no code '{code}'", hint=f"codes: {', '.join(CODES)}")
+        raise UsageError(f"unknown code '{code}'", hint=f"codes: {', '.join(CODES)}")
     return (Path(__file__).with_name("pages") / f"{name}.md").read_text("utf-8")
 
 
@@ -84,4 +84,5 @@ def can_be_silenced(code: str) -> bool:
 def check_pattern(pattern: str, where: str) -> None:
     """Refuse what `--select` or `--ignore` cannot mean: a code, or the start of some (BG2)."""
     if re.fullmatch(r"BG\d{0,3}", pattern) is None:
-        raise UsageError(f"{where}: '{pattern}' is no code", hint=f"codes: {', '.join(CODES)}")
+        hint = did_you_mean(pattern.upper(), CODES, f"codes: {', '.join(CODES)}")
+        raise UsageError(f"{where}: unknown code '{pattern}'", hint=hint)

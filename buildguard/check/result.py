@@ -43,7 +43,7 @@ class Dependencies(NamedTuple):
 
 
 class ImageReport(NamedTuple):
-    """What `check image:REF` saw: the image, where the project lies in it, and what is not the project's.
+    """What `check image:REF` read: the image, the project's folders in it, and what is not the project's.
 
     `generated` has no twin in the project, `changed` has one with other bytes; both are paths of the report. `told_by`
     says how the roots are known. `digest` is empty where no registry knows the image. `compiled` counts the compiled

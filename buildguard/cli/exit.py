@@ -41,7 +41,7 @@ def run_guarded(run: Callable[[], object]) -> int:
         status = _INTERRUPTED
     except ImportError as error:
         what = f"a part of the installation could not be loaded: {error}"
-        _print_error(what, "where this happens again, install buildguard-gcp anew")
+        _print_error(what, "if this happens again, reinstall buildguard-gcp")
         status = UnprovenError.exit_code
     except OSError as error:
         status = _handle_system_error(error)
@@ -66,7 +66,7 @@ def fill_streams() -> None:
 
 
 def exit_on_sigterm(_signal: int, _frame: FrameType | None) -> None:
-    """End as a program does that was told to."""
+    """Exit with 128 + SIGTERM."""
     sys.exit(128 + signal.SIGTERM)
 
 
@@ -79,7 +79,7 @@ def _print_error(what: str, hint: str) -> None:
 
 
 def _handle_running_build(error: BuildRunsError) -> int:
-    """Ask whether the build is to be ended too; where nobody can be asked it is left, and said how to end it."""
+    """Ask whether to end the build too; without a terminal it keeps running, and the hint ends it."""
     _print_error(error.what, error.hint)
     if sys.stdin.isatty() and sys.stderr.isatty():
         try:

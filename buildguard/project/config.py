@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.project import toml
+from buildguard.project import toml, user_config
 from buildguard.stages.stage import Stage
 
 FILES = (b"buildguard.toml", b"pyproject.toml")
-
-
-PLATFORM = "linux/amd64"  # what runs an image, unless somebody says otherwise
+PLATFORM = "linux/amd64"  # of the service, unless the configuration sets another
+BUILDS = ("trigger", "submit")
+FALLBACKS = ("auto", "ask", "never")
 
 
 class ServiceTable(NamedTuple):
@@ -56,11 +56,21 @@ class DeployTable(NamedTuple):
     verify_after: bool = False
 
 
+class FolderConfig(NamedTuple):
+    """What a configuration file below the root sets for the services in its folder."""
+
+    folder: str
+    file: str
+    target: tuple[str, ...]
+    target_line: int | None
+
+
 class Config(NamedTuple):
     """The configuration; `file` is empty where there is none, `target_line` and `image_line` are where those stand.
 
-    `platform` and `image_root` are those of the deploy: what the image runs on, and where the project lies in it. `entry` names
-    the modules that are started where no start command says so.
+    `folders` are the configurations below the root, `notes` name what they set and cannot decide. `platform` and `image_root` are those
+    of the deploy: what the image runs on, and where the project lies in it. `entry` names the modules that are started where no start
+    command says so.
     """
 
     file: str = ""
@@ -84,6 +94,8 @@ class Config(NamedTuple):
     deploy: DeployTable = DeployTable()
     baseline: str = ""
     entry: tuple[str, ...] = ()
+    folders: tuple[FolderConfig, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 # Every key there is, with the type of its value; tables that later commands read are checked here too,
@@ -134,17 +146,17 @@ KEYS: dict[str, dict[str, type]] = {
 WORDS = {list: "a list", dict: "a table", str: "a string", bool: "true or false"}
 
 
-def read(files: Mapping[bytes, bytes]) -> Config:
-    """The configuration among the files of a root, by name; raises UsageError with file and line."""
+def read(files: Mapping[bytes, bytes], folder: str = "") -> Config:
+    """The configuration among the files of a folder, by name; raises UsageError with file and line."""
     for name in FILES:
         data = files.get(name)
         if data is None:
             continue
-        file = name.decode()
-        if file == "pyproject.toml" and b"buildguard" not in data:
+        if name == b"pyproject.toml" and b"buildguard" not in data:
             continue  # it may be broken, and says nothing to us
+        file = f"{folder}/{name.decode()}" if folder else name.decode()
         content = toml.read(data, file)
-        table = content if file == "buildguard.toml" else content.get("tool", {}).get("buildguard")
+        table = content if name == b"buildguard.toml" else content.get("tool", {}).get("buildguard")
         if table is not None:
             return _parse_config(table, _ConfigFile(file, data))
     return Config()
@@ -214,14 +226,14 @@ def _parse_config(table: Any, place: _ConfigFile) -> Config:
 
 def _parse_cloud(table: Mapping[str, Any], place: _ConfigFile) -> CloudTable:
     builds = table.get("builds", "submit")
-    if builds not in {"trigger", "submit"}:
+    if builds not in BUILDS:
         raise place.wrong("builds", f"unknown value '{builds}' for builds", 'builds = "trigger" or builds = "submit"')
     return CloudTable(**{name: table.get(name.replace("_", "-"), "") for name in CloudTable._fields})
 
 
 def _parse_deploy(table: Mapping[str, Any], place: _ConfigFile) -> DeployTable:
     fallback = table.get("fallback", "ask")
-    if fallback not in {"auto", "ask", "never"}:
+    if fallback not in FALLBACKS:
         raise place.wrong("fallback", f"'{fallback}' is no fallback", "auto, ask or never")
     traffic = table.get("traffic") or [100]
     if not all(isinstance(percent, int) and 0 <= percent <= 100 for percent in traffic) or traffic[-1] != 100:  # noqa: PLR2004
@@ -257,6 +269,9 @@ def _check(table: Any, name: str, place: _ConfigFile) -> None:
     if not isinstance(table, dict):
         raise place.wrong(name or "buildguard", f"{name or 'tool.buildguard'} must be a table")
     for key, value in table.items():
+        if key in user_config.KEYS and not name:
+            hint = f"set it in {user_config.user_config_file()}, or pass --{key}"
+            raise place.wrong(key, f"a project cannot set '{key}': it decides what is downloaded", hint)
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             shown = f"{name}.{key}" if name else key

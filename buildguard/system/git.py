@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import UnreadableFile
-from buildguard.errors import UnprovenError, UsageError
+from buildguard.errors import UnprovenError, UsageError, did_you_mean
 from buildguard.system import git_directory, git_wait, process, programs
 from buildguard.system.git_directory import GitDir
 from buildguard.system.git_paths import refuse_overlaps, refuse_unsafe_paths
@@ -94,8 +94,24 @@ class Repository(NamedTuple):
         if b"hash mismatch" in done.stderr:
             done = self.folder.ask_here(*verify, rev)  # it is damaged, and whoever reads it reports that
         if done.status != 0:
-            raise UsageError(f"'{rev}' names no commit in this repository", hint="git log shows what there is")
+            raise self._unknown_revision(rev)
         return done.stdout.decode("ascii").strip()
+
+    def references(self) -> list[str]:
+        """The short names of branches, tags and remote branches."""
+        names = ("refs/heads", "refs/tags", "refs/remotes")
+        done = self.folder.ask_here("for-each-ref", "--format=%(refname:short)", *names)
+        return done.stdout.decode("utf-8", "replace").split()
+
+    def _unknown_revision(self, rev: str) -> UsageError:
+        shallow = self.folder.ask_here("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+        otherwise = "git log --all lists commits"
+        if shallow:
+            remote, slash, branch = rev.partition("/")
+            fetch = f"git fetch {remote} {branch}" if slash else f"git fetch origin {rev}"
+            otherwise = f"{fetch}, or set fetch-depth: 0"
+        place = " (this is a shallow clone)" if shallow else ""
+        return UsageError(f"unknown revision '{rev}'{place}", hint=did_you_mean(rev, self.references(), otherwise))
 
     def has_commit(self, oid: str) -> bool:
         """Whether the object database holds that commit (a submodule may not be fetched)."""
@@ -234,7 +250,7 @@ class Repository(NamedTuple):
 
 
 def repository_of(folder: Path) -> Repository | None:
-    """The repository that `folder` lies in, or None.
+    """The repository around `folder`, or None.
 
     Raises UnprovenError where a repository is there and git cannot or will not read it.
     """

@@ -73,7 +73,7 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     attempts = history(DeployRequest(cwd=web.path))
     assert [run[-1].verdict for run in attempts.runs] == ["ok", "ok"]
     assert attempts.changed == (None, 1)
-    assert "2 of 2 attempts came through" in history_text(attempts)
+    assert "2 of 2 attempts succeeded" in history_text(attempts)
     assert json.loads(web.run("history", "--format", "json").out)["runs"][1]["changed_files"] == 1
 
 

@@ -190,7 +190,7 @@ def _table(history: DeployHistory) -> Iterator[str]:
             f"{last.at[:19]:<20} {escape_text(_service(last, several=several)):<14} {last.commit[:8]:<9} {files:<8} {last.builder:<6}"
             f" {last.step:<13} {verdict:<9} {what}"
         )
-    yield f"{good} of {count(len(history.runs), 'attempt')} came through"
+    yield f"{good} of {count(len(history.runs), 'attempt')} succeeded"
 
 
 def _service(line: LedgerLine, *, several: bool) -> str:
