@@ -212,7 +212,7 @@ def _steps(target: str, building: ImageBuild, serving: CurrentService, wishes: D
 
 def _health(serving: CurrentService, wishes: DeployOptions) -> str:
     asked = f"ask {wishes.health or '/'} of the revision's own address, which has to answer with a status of 2xx"
-    return f"{asked}, or take its startup probe ({serving.probe})" if serving.probe and not wishes.health else asked
+    return f"{asked}, or take its own probe ({serving.probe})" if serving.probe and not wishes.health else asked
 
 
 def traffic_shares(serving: CurrentService, wishes: DeployOptions) -> tuple[int, ...]:

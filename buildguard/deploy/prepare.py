@@ -291,7 +291,7 @@ def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, .
     return serving._replace(
         missing=tuple(sorted(wanted - service.env.keys())),
         container=service.container.name if len(service.containers) > 1 else "",
-        probe=service.container.probe,
+        probe="" if service.unprobed else service.container.probe,
     )
 
 

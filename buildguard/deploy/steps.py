@@ -344,9 +344,11 @@ class DeployRun:
         service, path = self.plan.wishes.service, self.plan.wishes.health
         with self._run() as run:
             current, revision = run.get(service), run.revision(service, self.revision)
-        audience, internal = (current.url, current.internal) if current is not None else ("", False)
-        proof = health.Proof(path, revision.container.probe if revision.ready else "", internal)
-        result = health.check(self.url, audience, proof)
+        app = revision.container
+        is_probed = revision.ready and current is not None and not current.unprobed
+        internal = current is not None and current.internal
+        proof = health.Proof(path, app.probe if is_probed else "", internal, app.probe_kind)
+        result = health.check(self.url, current.url if current is not None else "", proof)
         if result.verdict is not StepVerdict.OK:
             proven = result.verdict is StepVerdict.FAILED
             raise DeployStoppedError(result.words, hint=result.hint, evidence=result.evidence, proven=proven)

@@ -19,7 +19,7 @@ from buildguard.errors import UnprovenError, UsageError
 
 STORAGE, CLOUDBUILD, RUN = "STORAGE_EMULATOR_HOST", "BUILDGUARD_CLOUDBUILD_ENDPOINT", "BUILDGUARD_RUN_ENDPOINT"
 IMPERSONATE = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
-_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 PATIENCE = 120  # seconds that one request may be tried again for
 LOG_IN = "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=KEY.json"
 _BETWEEN = "does a proxy or a login page answer in Google's place? try again"
@@ -83,16 +83,18 @@ def region() -> str:
 def credentials() -> tuple[Any, str]:
     """The application default credentials, and the project that they speak for (empty where they do not say).
 
-    Where gcloud is told to impersonate a service account, so is this.
+    Where gcloud is told to impersonate a service account, so is this: the last of a list, by way of those before it.
     """
     with translate_errors("finding Google credentials"):
         import google.auth
         from google.auth import impersonated_credentials
 
-        google_credentials, project = google.auth.default(scopes=_SCOPES)
-        account = os.environ.get(IMPERSONATE)
+        google_credentials, project = google.auth.default(scopes=SCOPES)
+        *delegates, account = os.environ.get(IMPERSONATE, "").replace(" ", "").split(",")
         if account:
-            google_credentials = impersonated_credentials.Credentials(google_credentials, account, _SCOPES)
+            google_credentials = impersonated_credentials.Credentials(
+                google_credentials, account, SCOPES, delegates=delegates
+            )
         return google_credentials, project or ""
 
 

@@ -49,7 +49,8 @@ class TrafficShare(NamedTuple):
 class ServiceState(NamedTuple):
     """A service as it is: `requested` is the traffic that was asked for, `observed` the one that it has.
 
-    `containers` are those of its newest template, `app` finds the app's; `internal` is a service without public traffic.
+    `containers` are those of its newest template, `app` finds the app's; `internal` is a service without public traffic,
+    `unprobed` one whose revisions become ready without a startup probe (`health_check_disabled`).
     """
 
     name: str
@@ -65,6 +66,7 @@ class ServiceState(NamedTuple):
     containers: tuple[Container, ...]
     app: AppContainer = ONLY_CONTAINER
     internal: bool = False
+    unprobed: bool = False
 
     @property
     def container(self) -> Container:
@@ -332,6 +334,7 @@ class CloudRunClient:
             containers=read_containers(service.template.containers),
             app=self._app,
             internal=service.ingress not in {ingress.INGRESS_TRAFFIC_UNSPECIFIED, ingress.INGRESS_TRAFFIC_ALL},
+            unprobed=service.template.health_check_disabled,
         )
 
     def _revision(self, revision: Any) -> Revision:

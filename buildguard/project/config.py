@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,8 @@ from buildguard.stages.stage import Stage
 FILES = (b"buildguard.toml", b"pyproject.toml")
 
 
+# An absolute path with nothing that could name another host: it is put behind an address that gets an identity token.
+_HEALTH_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
 PLATFORM = "linux/amd64"  # what runs an image, unless somebody says otherwise
 
 
@@ -220,12 +223,15 @@ def _parse_deploy(table: Mapping[str, Any], place: _ConfigFile) -> DeployTable:
     traffic = table.get("traffic") or [100]
     if not all(isinstance(percent, int) and 0 <= percent <= 100 for percent in traffic) or traffic[-1] != 100:  # noqa: PLR2004
         raise place.wrong("traffic", "'traffic' must be percents that end with 100", "traffic = [0, 10, 100]")
+    health = table.get("health", "")
+    if health and _HEALTH_PATH.fullmatch(health) is None:
+        raise place.wrong("health", f"health = {health!r} is not an absolute path", 'health = "/healthz"')
     return DeployTable(
         service=table.get("service", ""),
         build_until=table.get("build-until", ""),
         image=table.get("image", ""),
         container=table.get("container", ""),
-        health=table.get("health", ""),
+        health=health,
         traffic=tuple(traffic),
         fallback=fallback,
         required_env=_strings(table, "required-env", place),
