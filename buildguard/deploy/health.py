@@ -84,6 +84,11 @@ def judge(address: str, response: Response, proof: Proof) -> tuple[StepVerdict, 
     return StepVerdict.FAILED, f"{address} does not answer well: {status or 'nothing'}", ""
 
 
+def is_success(status: int | None, proof: Proof) -> bool:
+    """Whether a single response counts as success."""
+    return status in _SUCCESS or (proof.is_probed and status in _NEITHER)
+
+
 def _doubt(address: str, response: Response, proof: Proof) -> tuple[str, str]:
     """Why a response proves neither health nor a fault of the app, and what would; empty where it proves a fault."""
     status = response.status
