@@ -178,7 +178,7 @@ def test_include_and_exclude(repository: Callable[..., Project]) -> None:
         (["--target", "abc"], 2, "'abc' is not a Python"),
         (["--target", "2.7"], 2, "'2.7' is not a Python"),
         (["--engine", "magic"], 2, "unknown engine 'magic'"),
-        (["--engine", "cloud"], 3, "there are no Google credentials"),
+        (["--engine", "cloud"], 3, "no Google credentials found"),
         (["--proof", "image"], 3, "--proof image"),
         (["--select", "E501"], 2, "unknown code"),
         (["tar:x.tgz"], 2, "file 'x.tgz' not found"),
