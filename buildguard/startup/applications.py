@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import posixpath
 
+from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import StartCommand
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.image_tree import ImageFile
 from buildguard.startup.losses import report_lost
 from buildguard.startup.modules import ModuleSearch, may_be_installed, search
 from buildguard.startup.source_facts import read_facts
@@ -16,7 +16,7 @@ from buildguard.startup.source_facts import read_facts
 class EntryFile:
     """The file that a start loads first: its path in the image, where it comes from, and the search path it is found on."""
 
-    def __init__(self, path: str, file: ImageFile, module: str = "") -> None:
+    def __init__(self, path: str, file: PlacedFile, module: str = "") -> None:
         self.path = path
         self.file = file
         self.module = module
@@ -119,7 +119,7 @@ def _similar(image: ImageStart, start: StartCommand) -> str:
 
 
 def _check_attribute(
-    image: ImageStart, start: StartCommand, findings: StartupFindings, place: FindingPlace, image_file: ImageFile
+    image: ImageStart, start: StartCommand, findings: StartupFindings, place: FindingPlace, image_file: PlacedFile
 ) -> None:
     name = start.attribute.partition(".")[0]
     if not name or start.is_main:

@@ -8,11 +8,11 @@ from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 from buildguard.project.ignore.rules import parents
+from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import StartCommand, in_folder
 from buildguard.startup.applications import EntryFile
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.image_tree import ImageFile
 from buildguard.startup.losses import report_lost
 from buildguard.startup.modules import ModuleSearch, search
 from buildguard.startup.source_facts import OpenedFile, SourceFacts, SourceImport, read_facts
@@ -29,7 +29,7 @@ class ReachedFile(NamedTuple):
     """A file that is loaded: its path in the image, where it comes from, its package, and whether it is the script itself."""
 
     path: str
-    file: ImageFile
+    file: PlacedFile
     package: str
     is_main: bool = False
 

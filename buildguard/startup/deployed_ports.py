@@ -11,7 +11,7 @@ from typing import NamedTuple
 from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.config import Config
-from buildguard.project.discovery import is_build_file_name
+from buildguard.project.project_files import is_build_file_name
 from buildguard.startup.project_files import ProjectFileTree
 
 DEFAULT_PORT = "8080"

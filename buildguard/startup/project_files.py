@@ -11,6 +11,7 @@ from enum import StrEnum
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule
+from buildguard.project.target import ImageService
 from buildguard.stages.stage import Entry, EntryKind, Stage
 from buildguard.system import git
 
@@ -164,13 +165,14 @@ class ProjectFileTree:
 class SentFiles:
     """Which files of a project arrive at docker for one image, and which rule drops the others."""
 
-    def __init__(self, files: ProjectFileTree, context: str, dockerfile: str) -> None:
+    def __init__(self, files: ProjectFileTree, service: ImageService) -> None:
         self.files = files
-        self.context = context
+        self.context = service.context
+        self.build_args = dict(service.build_args)
         self.reason = ""
         self._dropped: dict[str, IgnoreRule | None] = {}
         self._gcloud = self._gcloud_rules()
-        self._docker = self._docker_rules(dockerfile)
+        self._docker = self._docker_rules(service.dockerfile)
 
     def _gcloud_rules(self) -> gcloud.GcloudIgnoreRules | None:
         is_used = self.files.is_file(gcloud.FILE) or self.files.sender is BuildSender.SUBMIT

@@ -7,10 +7,10 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 
+from buildguard.project.image_model import PlacedFile
 from buildguard.stages.lfs import parse_pointer
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.image_tree import CopiedPath
 
 _ENV = re.compile(r"(?:^|/)\.env(?:\.(?!.*(?:example|sample|template|dist|test|ci|schema|tmpl|defaults?)$)[\w.-]+)?$")
 _KEY_FILE = re.compile(r"(?:\.(?:pem|key|p8)|(?:^|/)id_(?:rsa|dsa|ecdsa|ed25519))$")
@@ -109,10 +109,15 @@ def _lfs_patterns(data: bytes) -> Iterator[str]:
 
 
 def _copies_folder(image: ImageStart, path: str) -> int | None:
-    """The line that copies a folder of the context whatever is in it."""
-    for layer in image.tree.layers:
-        if isinstance(layer, CopiedPath) and layer.stage is None and not layer.is_file:
-            inside = not layer.source or path == layer.source or path.startswith(f"{layer.source}/")
-            if inside and image.sent.dropped_by(path) is None and path != layer.source:
-                return layer.line
-    return None
+    """The line that copies a folder around a submodule, whatever is in it."""
+    if image.sent.dropped_by(path) is not None:
+        return None
+    around = posixpath.dirname(path)
+    copied = (image.tree.holds(source) for source in image.files.below(around))
+    return next((placed.line for placed in copied if placed is not None and _is_whole(placed, around)), None)
+
+
+def _is_whole(placed: PlacedFile, folder: str) -> bool:
+    """Whether a file is placed with the folder that it is in, and not by its own name."""
+    inside = posixpath.relpath(placed.source, folder or ".")
+    return placed.path.endswith(f"/{inside}")
