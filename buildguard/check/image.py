@@ -1,4 +1,4 @@
-"""`buildguard check image:REF`: what lies in a built image, compiled by the image's own interpreter."""
+"""`buildguard check image:REF`: the files of a built image, compiled by its own interpreter."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_image(request: CheckRequest, text: str, watcher: Watcher, commit: str 
     """Judge the project in an image, and what was installed beside it.
 
     `text` is `image:REF` or `image:REF:/root`; `commit` is the one to hold the image against, in place of the files on disk. Raises UsageError for a request that makes no sense, UnprovenError where
-    the image cannot be read or nobody can tell where the project lies in it.
+    the image cannot be read, or the project's folder in it is unknown.
     """
     started = time.monotonic()
     if request.staged or request.diff_base:
@@ -128,7 +128,7 @@ class _ImageCheck:
         """Whether there is a project around us, and the path is not in it."""
         return bool(self._project.sources) and os.fsdecode(path) not in self._project.paths
 
-    # -------------------------------------------------------------------------------------- what lies there
+    # -------------------------------------------------------------------------------------- the files
 
     def _installed_folders(self, own: dict[bytes, bytes], installed: dict[bytes, bytes]) -> tuple[str, ...]:
         """Read the folders in which installers put packages; those that are there, and hold any Python."""
@@ -149,12 +149,12 @@ class _ImageCheck:
     def _job(self, places: dict[bytes, bytes], installed: dict[bytes, bytes]) -> Job:
         """The same work as for any other stage, with what was installed beside it."""
         project, request = self._project, self._request
-        stage = ImageStage(f"image:{request.image}", project.place.root, self._files, places)
+        stage = ImageStage(f"image:{request.image}", project.place.root, self._files, places, self._image)
         own = ImageStage(stage.name, stage.root, self._files, {k: v for k, v in places.items() if k not in installed})
         others = ImageStage(stage.name, stage.root, self._files, installed).entries()
         chosen = choose(own, SourceSelection((), project.config.include, project.config.exclude))
         if not chosen.sources:
-            raise UnprovenError(f"no Python source lies where {request.image} should hold the project")
+            raise UnprovenError(f"no Python source in the project's folder of {request.image}")
         if project.sources and not any(os.fsdecode(entry.path) in project.paths for entry in chosen.sources):
             raise self._nothing_in_common(len(chosen.sources))
         beside = [entry for entry in others if entry.path.endswith(b".py")]
@@ -232,5 +232,5 @@ def _split_dependencies(seen: CheckState, installed: set[str]) -> Dependencies:
     return Dependencies(0, (), tuple(refused), tuple(unproven))
 
 
-_BYTECODE_UNSEEN = "the bytecode in the image was not held against its sources: only its own interpreter can do that"
+_BYTECODE_UNSEEN = "the bytecode in the image was not compared with its sources: only its own interpreter can do that"
 _REFUSALS = frozenset({"BG101", "BG103", "BG405"})

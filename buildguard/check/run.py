@@ -7,13 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Container, Iterable
 
-from buildguard.check import build_files, diff_base
+from buildguard.check import build_files, diff_base, startup
 from buildguard.check.context import Job, asked_about, nothing_checked, prepare
 from buildguard.check.filters import apply_ignores
 from buildguard.check.merge import merge_findings, merge_targets
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import CheckState, Watcher, judge_all
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.locate import WorkScope
 from buildguard.project.request import CheckRequest
@@ -38,6 +38,7 @@ def check(request: CheckRequest, place: WorkScope, watcher: Watcher) -> CheckRep
     try:
         seen = judge_all(job, watcher)
         seen.diagnostics += build_files.check_build_files(job)
+        startup.add_startup(job, seen)
         return build_report(job, seen, started)
     finally:
         job.cache.close()
@@ -76,6 +77,7 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
         strict=request.strict,
         chain=seen.chain,
         baseline=job.config.baseline,
+        startup_undecided=tuple(seen.startup_undecided),
     )
 
 
@@ -186,8 +188,8 @@ def _find_accepted_here(job: Job, paths: Container[str | None]) -> tuple[str, se
     return version, {display_path(readable[number][0].path) for number in accepted}
 
 
-def _local_python_note(version: str, python: str, count: int, rejects: str) -> Diagnostic:
-    files = "1 file" if count == 1 else f"{count} files"
+def _local_python_note(version: str, python: str, number: int, rejects: str) -> Diagnostic:
+    files = count(number, "file")
     message = f"works here, breaks there: this machine's python3 is {version} and accepts {files} that Python {python} {rejects}"
     hint = f"develop and test on Python {python}, or move the deployed Python to what you develop on"
     return Diagnostic("BG403", Severity.WARNING, None, Range(), message, hint, python, "interpreter")

@@ -69,6 +69,7 @@ class CheckState:
         self.notes: list[str] = []
         self.chain: Chain | None = None
         self.cached: set[bytes] = set()
+        self.startup_undecided: list[str] = []
 
     def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
         """Take the findings in one file for one target; comments that silence something lie among them."""
@@ -379,14 +380,14 @@ def _row(target: Target, ready: ReadyEngine | None, files: int, cached: int) -> 
 
 def _describe_weak_proof(proof: ProofGrade, wanted: ProofGrade, choice: engines.EngineChoice, target: Target) -> str:
     """What is missing from a proof, and the line that would make it one."""
-    have = "no engine answered" if proof is ProofGrade.NONE else f"{proof} only, and --proof {wanted} is what counts"
+    have = "no engine answered" if proof is ProofGrade.NONE else f"{proof} only, and --proof {wanted} is required"
     if choice.unavailable:
         reasons = ", and ".join(unavailable.reason for unavailable in choice.unavailable)
         hints = ", or ".join(unavailable.hint for unavailable in choice.unavailable if unavailable.hint)
         return f"{have}: {reasons}{f'; to prove it: {hints}' if hints else ''}"
     if proof is ProofGrade.PREDICTED:
         minor = target.version.minor_text if target.version is not None else "3"
-        return f"{have}; to prove it: --engine interpreter, after `uv python install {minor}` where there is none"
+        return f"{have}; to prove it: --engine interpreter, with --fetch-python if Python {minor} is missing"
     if target.doubt:
         return f"{have}: {target.doubt}; to prove it: build the image, and name it with --image"
     return f"{have}; to prove it: --image with the image that will run"

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.docker import native_modules
+from buildguard.docker.images import Image
 from buildguard.docker.sandbox import Sandbox
 from buildguard.errors import UnprovenError
 from buildguard.remote.source_names import SUFFIXES
@@ -185,8 +186,11 @@ def _no_room(error: OSError) -> UnprovenError:
 class ImageStage:
     """The project in an image, as a stage: entries have the project's paths, others their absolute path in the image."""
 
-    def __init__(self, name: str, root: Path, files: ImageFiles, places: dict[bytes, bytes]) -> None:
-        """`places` gives the path in the image of each entry."""
+    def __init__(
+        self, name: str, root: Path, files: ImageFiles, places: dict[bytes, bytes], image: Image | None = None
+    ) -> None:
+        """`places` gives the path in the image of each entry; `image` is how that would be run, where it is asked for."""
+        self.image = image
         self.name = name
         self.root = root
         self.files = files

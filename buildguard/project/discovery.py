@@ -12,6 +12,7 @@ from buildguard.project import image_reference, project_files, version_files
 from buildguard.project.buildpacks import BuildpackService
 from buildguard.project.config import Config
 from buildguard.project.folder_projects import FolderProject, buildpack_services, folder_projects, without_repeats
+from buildguard.project.folder_services import leave_out, services_in, unused_targets
 from buildguard.project.project_files import ProjectFiles
 from buildguard.project.service_targets import (
     from_buildpacks,
@@ -56,11 +57,17 @@ def discover_targets(
     declared = _read_declared(stage, config, service)
     notes = (*declared.files.notes, *declared.notes)
     if flags or config.target:
-        return DiscoveredTargets(tuple(_set_targets(declared, config, flags)), tuple(declared.declarations), notes)
+        targets = _set_targets(declared, config, flags)
+        if not flags:
+            targets = _by_folder(targets, declared, config)
+            notes = (*notes, *unused_targets(config, declared.services, picked=bool(declared.picked)))
+        return DiscoveredTargets(tuple(targets), tuple(declared.declarations), notes)
     result = _declared_targets(declared, sources)
-    if not result.targets and not (service and (declared.services or declared.packs)):
+    targets = _by_folder(result.targets, declared, config)
+    notes = (*notes, *result.notes, *unused_targets(config, declared.services, picked=bool(declared.picked)))
+    if not targets and not (service and (declared.services or declared.packs)):
         raise next(iter((*declared.files.unreadable, *declared.broken)), _nothing_declared(declared.declarations))
-    return DiscoveredTargets(_unique(result.targets), (*declared.declarations, *result.seen), (*notes, *result.notes))
+    return DiscoveredTargets(_unique(targets), (*declared.declarations, *result.seen), notes)
 
 
 class _ProjectDeclarations(NamedTuple):
@@ -92,7 +99,9 @@ def _read_declared(stage: Stage, config: Config, service: str) -> _ProjectDeclar
     every = {"", *(home for image in services for home in homes(image)), *(pack.folder for pack in packs)}
     declarations, elsewhere = _declarations(files, every, broken)
     notes += [f"{error.what}; what it declares is unknown" for error in broken]
-    notes += [f"{path}: [tool.buildguard] is ignored here: settings are read at the root" for path in _ignored(files)]
+    notes += [
+        f"{path}: [tool.buildguard] is ignored here: settings are read at the root" for path in _ignored(files, config)
+    ]
     if service:
         services, packs = picked(services, packs, service, [project.name for project in _projects(files, elsewhere)])
     return _ProjectDeclarations(files, services, packs, service, declarations, elsewhere, broken, notes)
@@ -102,12 +111,12 @@ def _projects(files: ProjectFiles, elsewhere: Iterable[VersionDeclaration]) -> l
     return folder_projects(files, elsewhere, ())
 
 
-def _ignored(files: ProjectFiles) -> list[str]:
+def _ignored(files: ProjectFiles, config: Config) -> list[str]:
     """The configuration files below the root that nothing reads."""
     own = (path for path in files.pins if "/" in path and posixpath.basename(path) == "pyproject.toml")
     tables = [path for path in own if _TABLE.search(files.pins[path])]
     plain = (path.decode("utf-8", "replace") for path in files.paths if path.endswith(b"/buildguard.toml"))
-    return sorted([*tables, *plain])
+    return sorted({*tables, *plain} - {folder.file for folder in config.folders})
 
 
 def _set_targets(declared: _ProjectDeclarations, config: Config, flags: Sequence[str]) -> list[Target]:
@@ -121,6 +130,23 @@ def _set_targets(declared: _ProjectDeclarations, config: Config, flags: Sequence
     against = at_root + [from_dockerfile(service, declared.files).declaration for service in declared.services]
     place = _config_place(config)
     return [_target_from_text(text, place, service, against) for text in config.target for service in runs]
+
+
+def _by_folder(targets: list[Target], declared: _ProjectDeclarations, config: Config) -> list[Target]:
+    """The targets with those that the nearest configuration file sets for the services in its folder."""
+    for folder in config.folders:
+        services = services_in(folder.folder, declared.services) if folder.target else []
+        if not services:
+            continue
+        names = {(service.name, service.context) for service in services}
+        others = [target for target in targets if (target.service, target.context) not in names]
+        place = folder.file if folder.target_line is None else f"{folder.file}:{folder.target_line}"
+        targets = [leave_out(target, {service.context for service in services}) for target in others]
+        for service in services:
+            against = [from_dockerfile(service, declared.files).declaration]
+            set_there = [_target_from_text(text, place, service, against) for text in folder.target]
+            targets += [target._replace(service=service.name) for target in set_there]
+    return targets
 
 
 class _TargetList(NamedTuple):

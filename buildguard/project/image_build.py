@@ -32,6 +32,7 @@ _HEREDOC = re.compile(r"\d*<<-?[\"']?(\w+)[\"']?$")
 _OFFICIAL = re.compile(r"(?:(?:docker\.io|mirror\.gcr\.io|public\.ecr\.aws/docker)/)?(?:library/)?(?P<name>[\w.-]+)")
 # Images of an official kind whose working folder is `/` and which start nothing of ours.
 _PLAIN = frozenset({"python", "pypy", "debian", "ubuntu", "alpine", "fedora", "amazonlinux", "busybox", "scratch"})
+_PLAIN_ELSEWHERE = ("ghcr.io/astral-sh/uv:", "cgr.dev/chainguard/python:")
 _COPYING = re.compile(r"\b(?:cp|rsync|tar|mv)\b")
 
 
@@ -119,7 +120,8 @@ def _model(state: StageState, base: str, line: int) -> ImageModel:
 def knows_base(reference: str) -> bool:
     """Whether an image is one that holds no project, starts none, and works in `/`."""
     match = _OFFICIAL.fullmatch(image_reference.parse(reference).name)
-    return (match is not None and match["name"] in _PLAIN) or "distroless" in reference
+    is_plain = match is not None and match["name"] in _PLAIN
+    return is_plain or "distroless" in reference or reference.startswith(_PLAIN_ELSEWHERE)
 
 
 class _StageBuilder:

@@ -293,8 +293,7 @@ class _CommandRunner:
                 self._state.doubt_files((file for file, _rest in [*self._state.select(path)]), reason)
             return
         for path in dict.fromkeys(named):
-            if path != "/":
-                self._state.add_unknown(path, reason, self._line)
+            self._state.add_unknown(path, reason, self._line, deep=path != "/")
         folder = self._folder
         if folder is None:
             self._state.add_unknown("/", reason, self._line)

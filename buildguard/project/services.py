@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
-from buildguard.errors import UsageError
+from buildguard.errors import UsageError, did_you_mean
 from buildguard.project import contexts, dockerfile
 from buildguard.project.buildpacks import BuildpackService
 from buildguard.project.cloudbuild.source_builds import SourceTool
@@ -38,7 +38,8 @@ def picked(
     if not images and not sources and name not in rest:
         names = [*(each.name for each in services), *(pack.name for pack in packs), *rest]
         known = ", ".join(dict.fromkeys(names)) or "none"
-        raise UsageError(f"there is no service '{name}'", hint=f"services here: {known}")
+        hint = did_you_mean(name, names, f"services here: {known}")
+        raise UsageError(f"unknown service '{name}'", hint=hint)
     return images, sources
 
 

@@ -17,6 +17,8 @@ from buildguard.stages.stage import EntryKind
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.interpreters
+
 _IMAGE = Image("acme/web", "sha256:1", "", "linux/amd64", (), "/srv", ())
 _DOCKERFILE = "FROM python:3.11\nWORKDIR /app\nCOPY . .\nCOPY conf/site.py /etc/site.py\n"
 _SOURCES = {"web/a.py": "x = 1\n", "web/b.py": "x = 2\n", "web/c.py": "x = 3\n", "conf/site.py": "y = 1\n"}

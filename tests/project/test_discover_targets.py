@@ -66,7 +66,7 @@ def test_each_dockerfile_runs_its_own_context() -> None:
 def test_a_service_is_picked_by_name_folder_or_dockerfile() -> None:
     for name in ("web", "web/Dockerfile"):
         assert _targets(_discover({**_TWO_SERVICES}, service=name)) == [("3.12", "web/Dockerfile:1", "web")]
-    with pytest.raises(UsageError, match="there is no service 'db'"):
+    with pytest.raises(UsageError, match="unknown service 'db'"):
         _discover({**_TWO_SERVICES}, service="db")
 
 
