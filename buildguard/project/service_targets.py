@@ -42,7 +42,7 @@ def from_services(
         if not is_python:
             continue
         seen.append(declaration)
-        # A build file that sets GOOGLE_PYTHON_VERSION speaks of buildpacks, which build no Dockerfile.
+        # GOOGLE_PYTHON_VERSION in a build file is for buildpacks, which build no Dockerfile.
         near = [each for each in _nearest(declared, homes(service)) if each.rank is not Rank.BUILDPACK]
         conflicts = _with_refusals(_conflicts(declaration, near), declaration, service, files)
         target = _target(declaration, service.name, service.context, conflicts)
@@ -139,7 +139,7 @@ def _left_out(service: ImageService, services: Iterable[ImageService], files: Pr
 
 
 def is_below(folder: str, other: str) -> bool:
-    """Whether a folder lies inside another one ("" is the root)."""
+    """Whether a folder is inside another one ("" is the root)."""
     return folder != other and (not other or folder.startswith(f"{other}/"))
 
 
@@ -194,7 +194,7 @@ def homes(service: ImageService) -> set[str]:
 
 
 def speaks_for(folder: str, folders: Iterable[str]) -> bool:
-    """Whether what lies in a folder holds for one of the homes: it is that folder, or one above it."""
+    """Whether what a folder declares holds for one of the homes: it is that folder, or one above it."""
     return not folder or any(home == folder or home.startswith(folder + "/") for home in folders)
 
 
