@@ -9,7 +9,7 @@ from typing import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.project import buildpacks, contexts, dockerfile, dockerfile_python, project_installs
 from buildguard.project.buildpacks import BuildpackService
-from buildguard.project.dockerfile_python import DockerfilePython, PythonRelation
+from buildguard.project.dockerfile_python import NO_FROM, DockerfilePython, PythonRelation
 from buildguard.project.folder_projects import FolderProject, names_in
 from buildguard.project.ignore import docker
 from buildguard.project.project_files import ProjectFiles
@@ -21,6 +21,9 @@ from buildguard.stages.stage import Entry
 _FOREIGN = frozenset(
     ("package.json", "go.mod", "pom.xml", "build.gradle", "build.gradle.kts", "composer.json", "Gemfile", "Cargo.toml")
 )
+
+
+_PLAIN_NAMES = frozenset({"dockerfile", "containerfile"})
 
 
 class DockerfileDeclaration(NamedTuple):
@@ -162,6 +165,8 @@ def from_dockerfile(service: ImageService, files: ProjectFiles) -> DockerfileDec
 
 def _is_python(python: DockerfilePython, service: ImageService, files: ProjectFiles) -> bool:
     """Whether an image ships Python; on an unknown base its context decides: one with another language's files does not."""
+    if python.words == NO_FROM and posixpath.basename(service.dockerfile).lower() not in _PLAIN_NAMES:
+        return False  # a part of a Dockerfile, or something else of that name
     if python.relation is not PythonRelation.UNKNOWN_BASE:
         return python.relation is PythonRelation.SHIPS
     own = posixpath.dirname(service.dockerfile)

@@ -200,3 +200,17 @@ def test_a_lock_file_names_its_line() -> None:
     assert _targets(_discover({"uv.lock": "version = 1\nrequires-python = '>=3.11'\n", "a.py": ""})) == [
         ("3.11", "uv.lock:2", "")
     ]
+
+
+def test_a_dockerfile_is_divided_by_any_blank_and_a_part_of_one_is_no_target() -> None:
+    files: dict[str, str | None] = {
+        "Dockerfile": "FROM\tpython:3.9-slim AS x\nCOPY\t. .\n",
+        "Dockerfile.footer": "RUN pip install x\n",
+        "a.py": "",
+    }
+
+    assert _targets(_discover(files)) == [("3.9", "Dockerfile:1", "")]
+
+
+def test_a_range_in_a_version_file_counts_with_its_lowest() -> None:
+    assert _targets(_discover({".python-version": ">= 3.10\n", "a.py": ""})) == [("3.10", ".python-version:1", "")]
