@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Diagnostic, Severity, Unproven
+from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import ContextBasis
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class CheckReport(NamedTuple):
     """The whole result; `root` is relative to the folder where the command ran, `seconds` is wall time.
 
     `chain` is how the bytes came to where an engine compiled them, where stages were compared. `baseline` is the file
-    that the configuration names.
+    that the configuration names. `undecided_imports` are those of which nothing can be said.
     """
 
     root: str
@@ -81,6 +82,7 @@ class CheckReport(NamedTuple):
     image: ImageReport | None = None
     chain: Chain | None = None
     baseline: str = ""
+    undecided_imports: tuple[UndecidedImport, ...] = ()
 
     @property
     def errors(self) -> int:
