@@ -13,6 +13,7 @@ from buildguard.engines.engine import Engine, ReadyEngine
 from buildguard.errors import UnprovenError
 from buildguard.imports.declared import DECLARES, ProvidedModules
 from buildguard.imports.default_reach import find_reach
+from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.library import StandardLibrary
 from buildguard.imports.records import FileReach, ModuleFacts, UndecidedImport, facts_from
 from buildguard.imports.standard_imports import ImportJudge, questions_of
@@ -70,9 +71,16 @@ class ImportCheck:
         undecided = [UndecidedImport(path, 1, _UNREAD) for path in reach if path not in known]
         for path, rows in known.items():
             verdict = judge.judge(rows.imports, reach[path])
-            diagnostics += self._diagnostics(read[path], path, verdict.findings)
+            findings = [*verdict.findings, *self._types(rows, reach[path], provided)]
+            diagnostics += self._diagnostics(read[path], path, findings)
             undecided += [UndecidedImport(path, line, reason) for line, reason in verdict.undecided]
         return TargetImports(tuple(diagnostics), tuple(undecided))
+
+    def _types(self, rows: ModuleFacts, reach: FileReach, provided: ProvidedModules) -> list[Finding]:
+        if not rows.evaluated:
+            return []
+        has_backport = provided.declares(BACKPORT)
+        return judge_types(rows.evaluated, reach, f"3.{self._library.minor}", has_backport=has_backport)
 
     def _reach(self, facts: Mapping[str, ModuleFacts | None]) -> Mapping[str, FileReach]:
         """How each file is reached; the one place that knows of start commands."""
