@@ -35,7 +35,7 @@ class UploadRisk(NamedTuple):
 
 
 class UploadPlan(NamedTuple):
-    """What gcloud sends of the files on disk (paths, in order), what it drops of the commit, and what will surprise somebody."""
+    """What gcloud sends of the files on disk (paths, in order), what it drops of the commit, and what is easily missed."""
 
     sent: tuple[bytes, ...]
     dropped: tuple[DroppedPath, ...]

@@ -169,7 +169,7 @@ def test_git_itself_is_sent_where_no_rule_drops_it(repository: Callable[..., Pro
 
 
 def test_what_gcloud_itself_would_send(repository: Callable[..., Project]) -> None:
-    """Its listing follows links to folders, which its upload does not: there is none here."""
+    """Its listing follows links to folders, which its upload does not; this tree has no such link."""
     gcloud = shutil.which("gcloud")
     if gcloud is None:
         pytest.skip("gcloud is not on PATH: install the Google Cloud SDK to compare")
