@@ -53,6 +53,7 @@ class ProjectLocation(NamedTuple):
     twins: Mapping[str, str]
     reported_by: str
     recipe: discovery.ImageRecipe | None = None
+    is_package: bool = False
     uninstalled: tuple[str, ...] = ()
 
 
@@ -196,7 +197,7 @@ class ProjectFinder:
         reported_by = os.path.basename(installed.dist_info)
         if not installed.editable:
             return ProjectLocation(
-                installed.roots, installed.twins, reported_by, self._only_recipe(), uninstalled=installed.missing
+                installed.roots, installed.twins, reported_by, self._only_recipe(), True, installed.missing
             )
         real = self._files.read(installed.editable)
         under = list(self.under(real)) if real else []
@@ -205,7 +206,7 @@ class ProjectFinder:
 
     def missing(self, located: ProjectLocation) -> list[tuple[str, PlacedFile]]:
         """The sources that the Dockerfile copies for certain and that the image does not have, with their planned places."""
-        if located.recipe is None or located.uninstalled:
+        if located.recipe is None or located.is_package:
             return []
         planned = self._layout(located.recipe)
         drops = self._sender_rules(located.recipe)
@@ -323,7 +324,7 @@ class ProjectFinder:
                 place = os.fsencode(path)
                 rest = _inside(path, root)
                 is_beside = image_match.is_installed(rest) or any(is_below(path, folder) for folder in environments)
-                if is_beside and path not in located.twins:
+                if is_beside and not located.is_package:
                     installed[place] = place
                     continue
                 guess = path if prefix is None else f"{prefix}{rest}"

@@ -184,7 +184,9 @@ def _default(service: BuildpackService, file: str, line: int | None) -> Buildpac
     declaration = VersionDeclaration(Rank.BUILDPACK, file, line, words, version, service.folder)
     pin = posixpath.join(service.folder, VERSION_FILE)
     message = f"the builder chooses the Python: {version} today ({stack.name}), another one after its next update"
-    hint = f"pin it: echo {version} > {pin}; for a version outside of {stack.offers}: --base-image python311"
+    hint = f"pin it: echo {version} > {pin}"
+    if not service.builder:
+        hint += f"; for a version outside of {stack.offers}: --base-image python311"
     return BuildpackPython(declaration, PinProblem(Severity.WARNING, file, line, message, hint))
 
 

@@ -25,6 +25,36 @@ _PROJECT_FILES = (
 )
 
 
+_DOCKERFILE_FOLDERS = frozenset(
+    {
+        *(
+            "docker",
+            ".docker",
+            "dockerfile",
+            "dockerfiles",
+            "container",
+            "containers",
+            "image",
+            "images",
+            "build",
+            "builds",
+        ),
+        *(
+            "deploy",
+            "deployment",
+            "deployments",
+            "ci",
+            "ops",
+            "infra",
+            "infrastructure",
+            "k8s",
+            "kubernetes",
+            "packaging",
+        ),
+    }
+)
+
+
 class ContextGuess(NamedTuple):
     """The folder that counts as a build context, how it is known, and a note for people (may be empty).
 
@@ -86,11 +116,14 @@ class ProjectPaths:
         return False
 
 
-def guess(path: str, data: bytes, paths: ProjectPaths, *, prefer_root: bool = False) -> ContextGuess:
+def guess(
+    path: str, data: bytes, paths: ProjectPaths, *, prefer_root: bool = False, alone: bool = True
+) -> ContextGuess:
     """The context of a Dockerfile: its folder or one above, whichever misses the fewest of its COPY sources.
 
     Where several miss as many, it is the nearest with Python sources and with what the commands need of a context that is
-    copied as a whole. A folder without sources counts only where it misses nothing.
+    copied as a whole. A folder without sources counts only where it misses nothing. `alone` says that the project has no other
+    Dockerfile: one of several in a folder with sources is that folder's, unless the folder is called like one of Dockerfiles.
     """
     own = posixpath.dirname(path)
     folders = [own, *_above(own)]
@@ -106,8 +139,9 @@ def guess(path: str, data: bytes, paths: ProjectPaths, *, prefer_root: bool = Fa
         return ContextGuess(needed[0], ContextBasis(Certainty.CONFIRMED, f"{path}:{needed[1]}"))
     others = [missing[folder] for folder in folders if folder != chosen]
     if not sources or missing[chosen] or not all(others):
-        reach = _reach(data, chosen, rivals, paths)
-        note = _note(path, chosen, missing[chosen], paths)
+        holds_dockerfiles = _DOCKERFILE_FOLDERS & {*own.split("/")}
+        reach = _reach(data, chosen, rivals, paths) if alone or holds_dockerfiles else None
+        note = _note(path, chosen, missing[chosen], paths, copies=copies_context(data))
         return ContextGuess(chosen, ContextBasis(Certainty.GUESSED, path), note, reach)
     line = min((source.line for lost in others for source in lost), default=sources[0].line)
     empty = f"{path}:{line}: the build context is {chosen}, which contains no Python source; nothing is checked for it"
@@ -164,6 +198,14 @@ def copy_sources(data: bytes) -> list[CopySource]:
     return list(dict.fromkeys(copied))[:_MOST_SOURCES]
 
 
+def copies_context(data: bytes) -> bool:
+    """Whether a Dockerfile copies anything of its context."""
+    steps = (step for stage in dockerfile.stages(data, {}) for step in stage.instructions)
+    return any(
+        step.name in {"COPY", "ADD"} and not any(flag.startswith("--from=") for flag in step.flags) for step in steps
+    )
+
+
 def _sources(words: Sequence[str]) -> Iterator[str]:
     for word in words[:-1]:
         source = _required(posixpath.normpath(posixpath.join("/", word)).lstrip("/"))
@@ -186,15 +228,14 @@ def _above(folder: str) -> Iterator[str]:
         yield folder
 
 
-def _note(path: str, chosen: str, missing: Sequence[CopySource], paths: ProjectPaths) -> str:
+def _note(path: str, chosen: str, missing: Sequence[CopySource], paths: ProjectPaths, *, copies: bool) -> str:
     own, shown = posixpath.dirname(path), chosen or "the root"
     change = "set context in [[tool.buildguard.service]] to change it"
     if missing and own:
         return f"{path}:{missing[0].line}: no folder contains all that is copied; {shown} counts as the build context; {change}"
     if chosen != own and not paths.has_source(own):
         return f"{path}: no Python source in its folder, so {shown} counts as its build context; {change}"
-    return (
+    unconfirmed = (
         f"{path}: nothing confirms that {shown} is its build context, so proof is `compiled` at most; {change}"
-        if own
-        else ""
     )
+    return unconfirmed if own and copies else ""

@@ -212,10 +212,12 @@ def list_recipes(stage: Stage, config: Config, service: str = "") -> list[ImageR
 
 def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:
     """Whether a target runs a path; the root's target runs what lies in no service's context."""
-    others = [other for other in every if other.context is not None]
     if target.context is None:
+        others = (other for other in every if other.context is not None)
         return not any(other.covers(path) or other.may_cover(path) for other in others)
-    return target.covers(path) or (target.may_cover(path) and not any(other.covers(path) for other in others))
+    if target.covers(path):
+        return target.ships is None or not any(target.leaves_to(other, path) for other in every)
+    return target.may_cover(path) and not any(other.context is not None and other.covers(path) for other in every)
 
 
 def _declarations(

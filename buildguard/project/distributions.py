@@ -7,10 +7,11 @@ import re
 from buildguard.project import image_reference
 from buildguard.project.target import PythonVersion
 
-_UBUNTU = {"20.04": 8, "22.04": 10, "24.04": 12, "26.04": 14}
+_UBUNTU = {"18.04": 6, "20.04": 8, "22.04": 10, "24.04": 12, "26.04": 14}
 _DEBIAN = {"10": 7, "11": 9, "12": 11, "13": 13}
 _ALPINE = {"3.17": 10, "3.18": 11, "3.19": 11, "3.20": 12, "3.21": 12, "3.22": 12}
 _CODE_NAMES = {
+    "bionic": 6,
     "focal": 8,
     "jammy": 10,
     "noble": 12,
@@ -36,7 +37,8 @@ _RED_HAT = re.compile(r"(?:^|/)ubi(?P<release>8|9|10)(?:-minimal|-micro|-init)?(
 _RELEASE = re.compile(r"\d+(?:\.\d+)?")
 _NAMED_ALPINE = re.compile(r"alpine(?P<release>\d+\.\d+)$")
 _NAMED_UBUNTU = re.compile(r"ubuntu-?(?P<release>\d\d\.04)$")
-_NAMED_DEBIAN = re.compile(r"(?:debian|base-debian|cc-debian|static-debian)(?P<release>1\d)$")
+_NAMED_DEBIAN = re.compile(r"(?:^|-)debian(?P<release>1\d)$")
+_SHORT_UBUNTU = re.compile(r"ubuntu_?(?P<year>\d\d)_?0_?4$")  # google/ubuntu2204, gcp-runtimes/ubuntu_20_0_4
 
 
 def python_of(reference: str) -> PythonVersion | None:
@@ -62,6 +64,9 @@ def _minor(ref: image_reference.ImageRef) -> int | None:
 
 
 def _by_release(ref: image_reference.ImageRef) -> int | None:
+    short = _SHORT_UBUNTU.search(ref.last)
+    if short is not None:
+        return _UBUNTU.get(f"{short['year']}.04")
     named = _NAMED_DEBIAN.search(ref.last)
     if named is not None:
         return _DEBIAN.get(named["release"])

@@ -22,6 +22,7 @@ _VERSION = r"(?:cpython-|python)?(?P<version>3\.\d{1,2}(?:\.\d{1,3})?)"
 _TOOLS = (
     re.compile(rf"\buv\s+python\s+install\b[^\n;&|]*?\s{_VERSION}\b"),
     re.compile(rf"\buv\s+(?:venv|sync|run|pip)\b[^\n;&|]*?\s(?:--python|-p)[= ]\s*{_VERSION}\b"),
+    re.compile(rf"\bvirtualenv\b[^\n;&|]*?\s(?:--python|-p)[= ]\s*{_VERSION}\b"),
     re.compile(rf"\bpyenv\s+(?:install|global)\b[^\n;&|]*?\s{_VERSION}\b"),
     re.compile(
         rf"\b(?:conda|mamba|micromamba)\b[^\n;&|]*\b(?:create|install)\b[^\n;&|]*?[\s'\"]python={{1,2}}{_VERSION}"
@@ -29,7 +30,7 @@ _TOOLS = (
     re.compile(r"\bPython-(?P<version>3\.\d{1,2}\.\d{1,3})\.t(?:ar\.)?[gx]z"),
 )
 _OPEN_TOOL = re.compile(
-    r"\buv\s+(?:python\s+install|venv)\b|\bpyenv\s+install\b|\b(?:conda|mamba|micromamba)\s+(?:env\s+)?create\b"
+    r"\buv\s+python\s+install\b|\bpyenv\s+install\b|\b(?:conda|mamba|micromamba)\s+(?:env\s+)?create\b"
 )
 # A version of several that becomes `python` or `python3`.
 _CHOICE = re.compile(
@@ -75,7 +76,9 @@ def resolve(data: bytes, build_args: Mapping[str, str], target: str = "") -> Doc
     """The Python of the stage that a build ends with, or of the one called `target`."""
     last = dockerfile.resolve_final_stage(data, build_args, target)
     if last is None:
-        return DockerfilePython(PythonRelation.SHIPS, 1, "no FROM", untold="it has no FROM")
+        empty = not dockerfile.instructions(data)  # a template that is still to be written
+        relation = PythonRelation.NONE if empty else PythonRelation.SHIPS
+        return DockerfilePython(relation, 1, "no FROM", untold="it has no FROM")
     stages = dockerfile.stages(data, build_args)
     words = f"final stage on {last.image}"
     version = image_reference.promised_version(last.image)
@@ -233,9 +236,11 @@ def _relation(last: FinalStage, stages: Sequence[DockerfileStage]) -> PythonRela
     if image_reference.has_no_python(last.image):
         mentioned = dockerfile.mentions_python(map(_without_packages, last.chain))
         return PythonRelation.SHIPS if mentioned else PythonRelation.NONE
-    if dockerfile.mentions_python(stages):
-        return PythonRelation.SHIPS
     bare = image_reference.is_bare(last.image) or distributions.python_of(last.image) is not None
+    if not bare and dockerfile.mentions_python(stages):
+        return PythonRelation.SHIPS
+    if dockerfile.mentions_python(last.chain) or dockerfile.mentions_python(map(_without_packages, stages)):
+        return PythonRelation.SHIPS
     return PythonRelation.NONE if bare else PythonRelation.UNKNOWN_BASE
 
 

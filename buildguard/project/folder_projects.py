@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from buildguard.project import buildpacks, yaml
+from buildguard.project import buildpacks, version_files, yaml
 from buildguard.project.buildpacks import BuildpackService
 from buildguard.project.cloudbuild.source_builds import SourceBuild, SourceTool
 from buildguard.project.project_files import ProjectFiles, build_folders, from_base
@@ -56,10 +56,27 @@ class FolderProject(NamedTuple):
 def buildpack_services(files: ProjectFiles) -> list[BuildpackService]:
     """The folders that some file of the project deploys from source, and that buildpacks build."""
     services: dict[tuple[str, str, str, tuple[tuple[str, str], ...]], BuildpackService] = {}
-    for service in (*_from_build_files(files), *files.buildpacks):
+    for service in (*_from_build_files(files), *files.buildpacks, *_flexible(files)):
         key = (service.folder, service.builder, service.runtime, service.env)
         services.setdefault(key, service)
     return [service for service in services.values() if buildpacks.is_python(service, names_in(files, service.folder))]
+
+
+def _flexible(files: ProjectFiles) -> Iterator[BuildpackService]:
+    """App Engine's flexible services whose Python buildpacks choose."""
+    for path, data in files.pins.items():
+        if posixpath.basename(path) != "app.yaml" or b"operating_system" not in data:
+            continue
+        try:
+            root = yaml.read(data, path)
+        except InvalidYamlError:
+            continue
+        system, runtime = version_files.flexible_stack(root), root.get("runtime")
+        if system and runtime is not None and runtime.text() in {"python", "python3"}:
+            folder = posixpath.dirname(path)
+            basis = ContextBasis(Certainty.DECLARED, f"{path}:{runtime.line}")
+            builder = f"gcr.io/buildpacks/builder:{system.replace('ubuntu', 'google-')}"
+            yield BuildpackService(posixpath.basename(folder) or "root", folder, basis, (), builder)
 
 
 def names_in(files: ProjectFiles, folder: str) -> set[str]:

@@ -66,6 +66,24 @@ def build_model(build: BuildInput) -> ImageModel:
     return _model(last, base, line)
 
 
+def sent_sources(build: BuildInput) -> frozenset[str]:
+    """Every file of the project that any instruction may take from the context: no other one can be in the image."""
+    sources: set[str] = set()
+    for stage in dockerfile.stages(build.dockerfile, build.build_args):
+        for step in stage.instructions:
+            for source in _taken(step):
+                sources.update(file.source for file, _rest in _context_files(build, _spelled(source)))
+    return frozenset(sources)
+
+
+def _taken(step: Instruction) -> Iterator[str]:
+    """The sources of an instruction in the context, variables as they stand."""
+    if step.name in {"COPY", "ADD"} and not any(flag.startswith("--from=") for flag in step.flags):
+        yield from dockerfile.source_words(step.text)[:-1]
+    elif step.name == "RUN":
+        yield from filter(None, map(mounted, step.flags))
+
+
 def _root_base(stages: list[DockerfileStage], number: int) -> str:
     """The image that the chain of a stage rests on."""
     while True:

@@ -13,7 +13,7 @@ _TAG = re.compile(rf"v?(?P<version>{_VERSION})(?:$|[-_])")
 _IN_TAG = re.compile(rf"(?:^|[-_.])(?:python|py)[-_]?v?(?P<version>{_VERSION})(?:$|[-_])")
 _DEVCONTAINER = re.compile(rf"\d+(?:\.\d+)*-(?P<version>{_VERSION})(?:$|[-_])")
 # ubi9/python-311, runtimes/python312, beam_python3.9_sdk, tf2-cpu.2-11.py310; in tags 24.01-py311
-_COMPACT = re.compile(r"(?:^|[-_.])py(?:thon)?[-_]?3[._]?(?P<minor>\d{1,2})(?:$|[-_.])")
+_COMPACT = re.compile(r"(?i)(?:^|[-_.])py(?:thon)?[-_]?3[._]?(?P<minor>\d{1,2})(?:$|[-_.])")
 # Pythons that are not CPython, by what their images are called.
 _OTHER_IMPLEMENTATIONS = {"pypy": "PyPy", "graalpy": "GraalPy", "micropython": "MicroPython", "jython": "Jython"}
 _IMPLEMENTATION = re.compile(rf"(?:^|[-_./])({'|'.join(_OTHER_IMPLEMENTATIONS)})(?=$|[-_.:@/\d])")
@@ -37,7 +37,20 @@ NO_PYTHON = EMPTY | frozenset(
         "nginx",
     }
     | {"nginx-unprivileged", "node", "openjdk", "php", "postgres", "rabbitmq", "redis", "ruby", "rust", "traefik"}
-    | {"amazoncorretto", "aspnet", "bun", "composer", "deno", "elixir", "erlang", "gradle", "grafana", "hugo", "jekyll"}
+    | {
+        "amazoncorretto",
+        "aspnet",
+        "bun",
+        "composer",
+        "deno",
+        "elixir",
+        "erlang",
+        "gradle",
+        "grafana",
+        "grafana-oss",
+        "hugo",
+        "jekyll",
+    }
     | {
         "jmeter",
         "jre",

@@ -26,9 +26,11 @@ _DOCKERFILE = re.compile(
 )
 _NO_DOCKERFILE = re.compile(
     rb"(?i)(?:\.dockerignore|\.md|\.txt|\.j2|\.jinja2?|\.tmpl|\.tpl|\.template|\.erb|\.py|\.sh|\.backup|\.bak|\.old|\.orig"
-    rb"|\.sample|\.example|\.disabled|\.swp|\.ya?ml|~)$"
+    rb"|\.sample|\.example|\.disabled|\.swp|\.in|\.ya?ml|~)$"
 )
+_CODE = re.compile(rb"(?i)\.(?:[cm]?[jt]sx?|map|json|go|rs|java|html?|css|lua|vim|el|rb|php|c|h|xml|svg|png)$")
 _TOOLING = (b".devcontainer", b".github", b".gitlab", b".git")
+_FOREIGN = (b"vendor", b"node_modules", b"site-packages", b"testdata", b"fixtures")
 _INCLUDE_ROUNDS = 4  # compose files that include compose files that include …
 
 
@@ -195,7 +197,9 @@ def is_build_file_name(path: bytes) -> bool:
 
 
 def _is_dockerfile(path: bytes) -> bool:
-    return _DOCKERFILE.search(path) is not None and not _NO_DOCKERFILE.search(path) and not _is_tooling(path)
+    if _DOCKERFILE.search(path) is None or _NO_DOCKERFILE.search(path) or _CODE.search(path):
+        return False
+    return not _is_tooling(path) and not any(folder in _FOREIGN for folder in path.split(b"/")[:-1])
 
 
 def _is_tooling(path: bytes) -> bool:

@@ -14,6 +14,7 @@ from buildguard.project.folder_projects import FolderProject, names_in
 from buildguard.project.ignore import docker
 from buildguard.project.project_files import ProjectFiles
 from buildguard.project.target import Certainty, ImageService, Rank, Target, VersionDeclaration
+from buildguard.remote.source_names import SUFFIXES
 from buildguard.stages.stage import Entry
 
 # What the folder of another language has: an image of it on an unknown base is no Python image.
@@ -35,6 +36,7 @@ def from_services(
 ) -> tuple[list[Target], list[VersionDeclaration]]:
     """The targets of images, and what their Dockerfiles declare."""
     targets, seen = [], []
+    paths = [path.decode("utf-8", "surrogateescape") for path in files.paths if path.endswith(SUFFIXES)]
     for service in services:
         declaration, doubt, is_python = from_dockerfile(service, files)
         if not is_python:
@@ -46,18 +48,39 @@ def from_services(
         target = _target(declaration, service.name, service.context, conflicts)
         targets.append(
             target._replace(
-                doubt=doubt or _why_guessed(service),
+                doubt=doubt or _why_guessed(service, files.dockerfiles[service.dockerfile]),
                 without=_left_out(service, services, files),
                 basis=service.basis,
                 reach=service.reach,
+                ships=_shipped(service, services, files, paths),
             )
         )
     return targets, seen
 
 
-def _why_guessed(service: ImageService) -> str:
-    """That nothing confirms a context; one that can only be the root is not in doubt."""
+def _shipped(
+    service: ImageService, services: Iterable[ImageService], files: ProjectFiles, paths: list[str]
+) -> frozenset[str] | None:
+    """The paths that a service's Dockerfile may copy, where it shares its context with another one that copies less or more."""
+    others = (other for other in services if other.dockerfile != service.dockerfile)
+    shared = any(_overlap(service.context, other.context) for other in others)
+    data = files.dockerfiles[service.dockerfile]
+    if not shared or not contexts.copies_context(data):
+        return None
+    from buildguard.project.image_build import BuildInput, sent_sources
+
+    return sent_sources(BuildInput(data, paths, service.context, dict(service.build_args)))
+
+
+def _overlap(context: str, other: str) -> bool:
+    return context == other or is_below(context, other) or is_below(other, context)
+
+
+def _why_guessed(service: ImageService, data: bytes) -> str:
+    """That nothing confirms a context; one that can only be the root, or of which nothing is copied, is not in doubt."""
     if service.basis.known is not Certainty.GUESSED or not posixpath.dirname(service.dockerfile):
+        return ""
+    if not contexts.copies_context(data):
         return ""
     return f"{service.dockerfile}: its build context ({service.context or '.'}) is a guess"
 

@@ -68,7 +68,8 @@ class _ServiceFinder:
         every = _distinct(self._built(path)) or _distinct(self._declared(path))
         if every:
             return every
-        guess = contexts.guess(path, self._files.dockerfiles[path], self._paths, prefer_root=prefer_root)
+        data, alone = self._files.dockerfiles[path], len(self._files.dockerfiles) == 1
+        guess = contexts.guess(path, data, self._paths, prefer_root=prefer_root, alone=alone)
         self.notes += [guess.note] if guess.note else []
         return [ImageService(_name(path), path, guess.context, guess.basis, reach=guess.reach)]
 

@@ -152,7 +152,8 @@ class Target(NamedTuple):
     `specifier` is the range whose lowest version this is, where nothing says more. `without` are folders in the context
     that other images are built of, and that this one's `.dockerignore` leaves out. `basis` is how a build context is known,
     None where `context` is none. `reach` is a wider folder that may be the context just as well. `pin_problem` is what is wrong
-    with the way in which a platform chooses the version.
+    with the way in which a platform chooses the version. `ships` are the paths that the Dockerfile may copy, None where that does
+    not matter: it decides where images share a context.
     """
 
     version: PythonVersion | None
@@ -168,6 +169,7 @@ class Target(NamedTuple):
     basis: ContextBasis | None = None
     reach: str | None = None
     pin_problem: PinProblem | None = None
+    ships: frozenset[str] | None = None
 
     @property
     def place(self) -> tuple[str | None, int | None]:
@@ -187,6 +189,13 @@ class Target(NamedTuple):
         if self.context and not path.startswith(self.context.encode() + b"/"):
             return False
         return not any(path.startswith(folder.encode() + b"/") for folder in self.without)
+
+    def leaves_to(self, other: Target, path: bytes) -> bool:
+        """Whether a path of this target's context is another one's alone: that copies it, and this one does not."""
+        if self.ships is None or other.ships is None:
+            return False
+        name = path.decode("utf-8", "surrogateescape")
+        return name not in self.ships and name in other.ships and other.covers(path)
 
     def may_cover(self, path: bytes) -> bool:
         """Whether a path lies outside of this target's context, and in the wider folder that may be the context too."""

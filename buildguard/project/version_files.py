@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from buildguard.errors import UsageError
 from buildguard.project import image_reference, toml
 from buildguard.project.target import PythonVersion, Rank, VersionDeclaration, lowest
+from buildguard.project.yaml import Node
 
 _CARET = re.compile(r"\^\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 _TILDE = re.compile(r"(?<![~=<>!])~\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
@@ -159,6 +160,15 @@ def _setup_cfg(data: bytes, file: str) -> Iterator[VersionDeclaration]:
         )
 
 
+def flexible_stack(root: Node) -> str:
+    """The operating system on which App Engine builds a service with buildpacks, where its app.yaml leaves the version open."""
+    settings = root.get("runtime_config")
+    if settings is None or settings.get("runtime_version") or settings.get("python_version"):
+        return ""
+    system = settings.get("operating_system")
+    return system.text() if system is not None and root.get("runtime") is not None else ""
+
+
 def _app_yaml(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     from buildguard.project import yaml
 
@@ -174,6 +184,8 @@ def _app_yaml(data: bytes, file: str) -> Iterator[VersionDeclaration]:
         yield declare_exact(Rank.APP_ENGINE, file, runtime.line, f"3.{standard[1]}", f"runtime {runtime.text()}")
     elif runtime.text() in {"python", "python3"}:
         flexible = root.get("runtime_config", "runtime_version") or root.get("runtime_config", "python_version")
+        if flexible is None and flexible_stack(root):
+            return  # buildpacks build it, and choose
         node = flexible or runtime
         yield declare_exact(Rank.APP_ENGINE, file, node.line, node.text(), f"runtime {node.text()}")
 

@@ -246,7 +246,24 @@ def _shared_context(v: Variant) -> tuple[Files, Expected]:
         f"{name}/Dockerfile": _docker(v.python, f"COPY {name} /srv/{name}", "COPY common /srv/common") for name in names
     }
     files |= {"one/a.py": "", "two/b.py": "", "common/c.py": ""}
-    return files, {_runs(v.python, "one/a.py", "two/b.py", "common/c.py")}
+    return files, {_runs(v.python, "one/a.py", "common/c.py"), _runs(v.python, "two/b.py", "common/c.py")}
+
+
+@_shape
+def _one_context_for_several(v: Variant) -> tuple[Files, Expected]:
+    """Each image copies its own server: a file that only one of them copies is not the other's."""
+    files = {
+        f"python/{name}.Dockerfile": _docker(python, "COPY common common", f"COPY {name}server {name}server")
+        for name, python in (("one", v.python), ("two", v.other))
+    }
+    files |= {
+        "python/common/c.py": "",
+        "python/oneserver/a.py": "",
+        "python/twoserver/b.py": "",
+        "python/test_all.py": "",
+    }
+    rest = ("python/common/c.py", "python/test_all.py")
+    return files, {_runs(v.python, "python/oneserver/a.py", *rest), _runs(v.other, "python/twoserver/b.py", *rest)}
 
 
 @_shape

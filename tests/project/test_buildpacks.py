@@ -177,6 +177,33 @@ def test_folders_that_declare_a_python_of_their_own() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("files", "python"),
+    [
+        ({}, "3.13"),
+        ({"svc/.python-version": "3.12"}, "3.12"),
+        ({"svc/app.yaml": "runtime: python\nenv: flex\nruntime_config: {operating_system: ubuntu24}\n"}, "3.14"),
+        (
+            {
+                "svc/app.yaml": "runtime: python\nruntime_config: {operating_system: ubuntu22, runtime_version: '3.11'}\n"
+            },
+            "3.11",
+        ),
+        (
+            {
+                "svc/app.yaml": "runtime: nodejs\nruntime_config: {operating_system: ubuntu22}\nx: '3.10'\n",
+                "svc/.python-version": "3.9",
+            },
+            "3.9",
+        ),
+    ],
+)
+def test_a_flexible_service(files: dict[str, str], python: str) -> None:
+    app = "runtime: python\nenv: flex\nruntime_config:\n  operating_system: ubuntu22\n"
+
+    assert _only({"svc/app.yaml": app, **files}).python == python
+
+
 def test_a_workspace_of_one_range_is_one_target() -> None:
     member = "[project]\nrequires-python = '>=3.11'\n"
 

@@ -62,3 +62,15 @@ def test_commands_decide_between_contexts(
     guess = contexts.guess("docker/Dockerfile", f"{_COPY}{command}\n".encode(), paths)
 
     assert (guess.context, guess.basis.known, guess.reach) == expected
+
+
+@pytest.mark.parametrize(
+    ("folder", "alone", "reach"),
+    [("docker", True, ""), ("docker", False, ""), ("svc", True, ""), ("svc", False, None), ("images/svc", False, "")],
+)
+def test_a_wider_context_of_a_guess(folder: str, alone: bool, reach: str | None) -> None:
+    paths = contexts.ProjectPaths([f"{folder}/Dockerfile".encode(), f"{folder}/x.py".encode(), b"app/a.py"])
+
+    guess = contexts.guess(f"{folder}/Dockerfile", b"FROM python:3.11\nCOPY . .\n", paths, alone=alone)
+
+    assert (guess.context, guess.basis.known, guess.reach) == (folder, Certainty.GUESSED, reach)

@@ -41,6 +41,7 @@ from buildguard.project import image_reference
         ("us-docker.pkg.dev/vertex-ai/training/tf2-cpu.2-11.py310:latest", "3.10"),
         ("registry.example.com/python:v3.12", "3.12"),
         ("nvcr.io/nvidia/pytorch:23.10-py310", "3.10"),
+        ("gcr.io/dataflow-templates-base/python3-template-launcher-base:PY311-2024-12-01", "3.11"),
         ("quay.io/sclorg/python-38-centos7", "3.8"),
     ],
 )
