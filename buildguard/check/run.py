@@ -59,6 +59,8 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
         kept = merge_targets(kept, _oldest_first(seen))
     narrowed = diff_base.narrow_to_changes(job, kept, seen)
     notes = [*job.notes, *idle, narrowed.note, *seen.notes, *job.cache.notes]
+    if not request.staged:  # a deploy is no commit
+        notes.append(job.config.deploy.health_note)
     return CheckReport(
         root=os.path.relpath(job.place.root, request.cwd),
         targets=tuple(seen.rows),

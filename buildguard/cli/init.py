@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from buildguard.cli.init_cloudbuild import guard_build
-from buildguard.errors import UnprovenError, UsageError
+from buildguard.errors import GuardError, UnprovenError, UsageError
+from buildguard.project import config
 from buildguard.system import git
 
 HOOKS = ("pre-commit", "pre-push")
@@ -24,6 +26,10 @@ _TABLE = """\
 # name = "backend"
 # dockerfile = "backend/Dockerfile"
 # context = "."
+#
+# [tool.buildguard.deploy]        # only for `buildguard deploy`
+# service = "backend"
+# health = "/healthz"             # without it, health is unproven unless / responds with 2xx or a probe is configured
 """
 _MARK = "[tool.buildguard]"
 
@@ -42,7 +48,7 @@ def init(cwd: Path, *, cloud_build: bool = False) -> list[str]:
         offer = (
             "Cloud Build: buildguard init --cloudbuild puts a step into your build file that checks all of this first"
         )
-        return [*_hooks(repository), *_configuration(repository.top), offer]
+        return [*_hooks(repository), *_configuration(repository.top), *_health(repository.top), offer]
     except OSError as error:
         raise UnprovenError(f"{error.filename}: {error.strerror}") from error
 
@@ -76,6 +82,15 @@ def _hooks(repository: git.Repository) -> Iterator[str]:
 def _is_default(repository: git.Repository, folder: Path) -> bool:
     """Whether it is the git folder's own `hooks`, which for a linked worktree lies in the main one."""
     return folder.resolve() == (git.git_folder(repository, "info").resolve().parent / "hooks")
+
+
+def _health(top: Path) -> Iterator[str]:
+    """A deploy without a health path; a configuration that cannot be read is every other command's business."""
+    with suppress(GuardError, OSError):
+        files = {name: (top / name.decode()).read_bytes() for name in config.FILES if (top / name.decode()).is_file()}
+        note = config.read(files).deploy.health_note
+        if note:
+            yield note
 
 
 def _configuration(top: Path) -> Iterator[str]:
