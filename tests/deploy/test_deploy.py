@@ -553,7 +553,7 @@ def test_without_a_certain_way_back_all_traffic_moves_at_once(web: Project, goog
     assert found.exit_code == 0, as_text(found)
     assert "no revision has all the traffic now, so there is no certain way back" in found.plan.notes
     assert [one.will for one in found.plan.steps if one.id == "traffic"] == [
-        "send it traffic: 100 %; after each step its health"
+        "send it traffic: 100 %; after each share its health"
     ]
     assert [one.words for one in found.outcomes or () if one.step == "traffic"] == [f"100 % on {found.revision}"]
     assert _sole() == found.revision
