@@ -2,7 +2,7 @@
 
 Credentials are the application default ones (a key file, gcloud's, the metadata server's, impersonation), found by
 Google's own library. `STORAGE_EMULATOR_HOST` is read by Google's own client; `BUILDGUARD_CLOUDBUILD_ENDPOINT` and
-`BUILDGUARD_RUN_ENDPOINT` point the others at an emulator: plaintext and anonymous, and so on loopback only.
+`BUILDGUARD_RUN_ENDPOINT`, `BUILDGUARD_LOGGING_ENDPOINT` point the others at an emulator: plaintext and anonymous, on loopback only.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from buildguard.errors import UnprovenError, UsageError
 
 STORAGE, CLOUDBUILD, RUN = "STORAGE_EMULATOR_HOST", "BUILDGUARD_CLOUDBUILD_ENDPOINT", "BUILDGUARD_RUN_ENDPOINT"
+LOGGING = "BUILDGUARD_LOGGING_ENDPOINT"
 IMPERSONATE = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
 _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 PATIENCE = 120  # seconds that one request may be tried again for
