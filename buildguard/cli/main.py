@@ -152,6 +152,7 @@ def diff(
     metavar="NAME",
     help="Read this revision in Cloud Run: its conditions, its log and its image.",
 )
+@click.option("--job", default="", metavar="NAME", help="Read the log of the last failure of this Cloud Run job.")
 @format_option("text", "json", "markdown")
 @output_option
 @html_option
