@@ -34,6 +34,7 @@ CODES = {
     "BG404": "base image not pinned by digest",
     "BG405": "bytecode in the image that is not its source's",
     "BG406": "the build step is not the one that would be written today",
+    "BG407": "the platform chooses the Python, or lacks the one that is pinned",
     "BG410": "the build file cannot be read",
     "BG411": "a field that Cloud Build does not know",
     "BG412": "a value that Cloud Build cannot take",
@@ -47,6 +48,13 @@ CODES = {
     "BG502": "the container does not start",
     "BG503": "the revision does not become ready",
     "BG504": "a verify command failed, or ran nothing",
+    "BG701": "the start command names something that does not exist",
+    "BG702": "the start command's file cannot be executed",
+    "BG703": "a COPY or ADD source is not sent",
+    "BG704": "a file that the start needs does not reach the image",
+    "BG705": "the server listens where Cloud Run does not reach it",
+    "BG707": "a placeholder is sent instead of content",
+    "BG708": "a secret is copied into the image",
 }
 DOCUMENTATION_URL = ""  # unset until there is a release: no result links to a page that does not exist
 # The f-string rules that name what the compiler refuses.

@@ -110,6 +110,7 @@ def test_the_outage(project: Callable[..., Project]) -> None:
     assert "these 3 files fail 3 deploys in a row" in made.run("check").out
 
 
+@pytest.mark.interpreters
 def test_the_outage_inside_this_repository() -> None:
     here = Project(REPOSITORY)
 
@@ -304,6 +305,7 @@ def test_the_table_that_init_writes_is_valid_when_uncommented(repository: Callab
     )
 
 
+@pytest.mark.interpreters
 def test_no_text_of_ours_installs_somebody_elses_package() -> None:
     names = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, check=True).stdout.decode()
     for name in names.splitlines():

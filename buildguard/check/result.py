@@ -67,7 +67,7 @@ class CheckReport(NamedTuple):
     """The whole result; `root` is relative to the folder where the command ran, `seconds` is wall time.
 
     `chain` is how the bytes came to where an engine compiled them, where stages were compared. `baseline` is the file
-    that the configuration names.
+    that the configuration names. `startup_undecided` are the questions about the start that cannot be decided before a build.
     """
 
     root: str
@@ -81,6 +81,7 @@ class CheckReport(NamedTuple):
     image: ImageReport | None = None
     chain: Chain | None = None
     baseline: str = ""
+    startup_undecided: tuple[str, ...] = ()
 
     @property
     def errors(self) -> int:
@@ -98,6 +99,8 @@ class CheckReport(NamedTuple):
         installed = self.image.dependencies if self.image is not None and self.strict else None
         if self.errors or (self.strict and self.warnings) or (installed is not None and installed.rejected):
             return 1
+        if self.strict and self.startup_undecided:
+            return 3
         return 3 if self.unproven or (installed is not None and installed.unproven) else 0
 
     @property

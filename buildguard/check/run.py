@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Container, Iterable
 
-from buildguard.check import build_files, diff_base
+from buildguard.check import build_files, diff_base, startup
 from buildguard.check.context import Job, asked_about, nothing_checked, prepare
 from buildguard.check.filters import apply_ignores
 from buildguard.check.merge import merge_findings, merge_targets
@@ -38,6 +38,7 @@ def check(request: CheckRequest, place: WorkScope, watcher: Watcher) -> CheckRep
     try:
         seen = judge_all(job, watcher)
         seen.diagnostics += build_files.check_build_files(job)
+        startup.add_startup(job, seen)
         return build_report(job, seen, started)
     finally:
         job.cache.close()
@@ -52,7 +53,13 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
     damage = _damage(job.place)
     damaged = {diagnostic.path for diagnostic in damage}
     seen.unproven = [item for item in seen.unproven if item.path is None or item.path not in damaged]
-    diagnostics = [*seen.diagnostics, *damage, *_report_conflicts(job.targets), *_note_local_python(job, seen)]
+    diagnostics = [
+        *seen.diagnostics,
+        *damage,
+        *_report_conflicts(job.targets),
+        *_report_pins(job.targets),
+        *_note_local_python(job, seen),
+    ]
     kept, idle = apply_ignores(diagnostics, seen.ignores)
     kept = merge_findings(job.filters.keep(kept))
     if len(seen.rows) > 1:
@@ -70,6 +77,7 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
         strict=request.strict,
         chain=seen.chain,
         baseline=job.config.baseline,
+        startup_undecided=tuple(seen.startup_undecided),
     )
 
 
@@ -118,17 +126,31 @@ def _only_damage(request: CheckRequest, place: WorkScope, error: GuardError, sta
 
 
 def _report_conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
-    """BG401 for each declaration that contradicts the one that runs in production, once."""
+    """BG401 for each declaration that contradicts the one that runs in production, once; an error where a build refuses."""
     by_place: dict[tuple[str, int | None], Diagnostic] = {}
     for target in targets:
         for declaration in target.conflicts:
             message = f"says {declaration.words}, but the target is Python {target.python} ({target.found_in})"
+            severity = Severity.WARNING
+            if declaration.refusal:
+                severity, message = Severity.ERROR, f"{message}: {declaration.refusal}"
             hint = f"make {declaration.place} say {target.python}, or change {target.found_in}"
             diagnostic = Diagnostic(
-                "BG401", Severity.WARNING, declaration.file, Range(declaration.line), message, hint, target.python
+                "BG401", severity, declaration.file, Range(declaration.line), message, hint, target.python
             )
-            by_place.setdefault((declaration.file, declaration.line), diagnostic)
+            place = (declaration.file, declaration.line)
+            if place not in by_place or severity is Severity.ERROR:
+                by_place[place] = diagnostic
     return list(by_place.values())
+
+
+def _report_pins(targets: Iterable[Target]) -> list[Diagnostic]:
+    """BG407 for each target whose Python the platform chooses, or cannot take."""
+    return [
+        Diagnostic("BG407", pin.severity, pin.file, Range(pin.line), pin.message, pin.hint, target.python)
+        for target in targets
+        if (pin := target.pin_problem) is not None
+    ]
 
 
 def _note_local_python(job: Job, seen: CheckState) -> list[Diagnostic]:

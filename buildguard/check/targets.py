@@ -13,6 +13,7 @@ from buildguard.check.compile_files import FileVerdict, Judge, digests_of
 from buildguard.check.context import Job, cache_of, no_version, nothing_checked, setting, share_of
 from buildguard.check.disagreements import EngineVerdict, find_disagreements
 from buildguard.check.filters import IgnoreComment
+from buildguard.check.guessed_context import split_by_context
 from buildguard.check.merge import IGNORE, diagnostic_of
 from buildguard.check.result import TargetRow
 from buildguard.diagnostic import Diagnostic, Finding, Unproven, UnreadableFile, display_path
@@ -68,6 +69,7 @@ class CheckState:
         self.notes: list[str] = []
         self.chain: Chain | None = None
         self.cached: set[bytes] = set()
+        self.startup_undecided: list[str] = []
 
     def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
         """Take the findings in one file for one target; comments that silence something lie among them."""
@@ -305,7 +307,9 @@ class TargetRunner:
     def _report_verdicts(self, verdicts: Sequence[FileVerdict], target: Target, ready: ReadyEngine) -> None:
         for verdict in verdicts:
             path = display_path(verdict.entry.path) if verdict.findings or verdict.unproven else ""
-            self.state.note(verdict.findings, path, target.python, ready.engine)
+            findings, doubts = split_by_context(verdict.findings, verdict.entry.path, path, target)
+            self.state.note(findings, path, target.python, ready.engine)
+            self.state.unproven += doubts
             if verdict.unproven:
                 self.state.unproven.append(Unproven(path, target.python, verdict.unproven))
         cached = {verdict.entry.path for verdict in verdicts if verdict.cached}
@@ -344,7 +348,9 @@ class TargetRunner:
                 else:
                     self.state.unproven.append(Unproven(path, target.python, content.reason))
                 continue
-            self.state.note(_without_engine(content, target), path, target.python, "rule")
+            findings, doubts = split_by_context(_without_engine(content, target), entry.path, path, target)
+            self.state.note(findings, path, target.python, "rule")
+            self.state.unproven += doubts
         self.state.rows.append(_row(target, None, len(self._share.entries) - gone, 0))
 
 

@@ -75,13 +75,7 @@ def _targets(place: WorkScope, config: Config, chosen: ChosenSources) -> Iterato
 def _target(
     place: WorkScope, config: Config, chosen: ChosenSources, discovered: DiscoveredTargets, target: Target
 ) -> Iterator[str]:
-    files = sum(discovery.target_covers(target, discovered.targets, entry.path) for entry in chosen.sources)
-    scope = {None: "files outside every build context", "": "everything"}.get(target.context, f"{target.context}/")
-    scope += "".join(f", less {folder}/" for folder in target.without)
-    name = f"{target.service}: " if target.service else ""
-    yield f"  {name}Python {target.python}, from {target.found_in}, for {scope} ({count(files, 'file')})"
-    if target.basis is not None:
-        yield f"    build context: {target.context or '.'} ({target.basis.known}, {target.basis.by})"
+    yield f"  {_target_line(chosen, discovered, target)}"
     if target.version is None:
         yield f"    unknown version: {target.untold}"
         return
@@ -103,6 +97,20 @@ def choose_engine(place: WorkScope, config: Config, target: Target) -> EngineCho
         return chooser.choose()
     finally:
         chooser.close()
+
+
+def _target_line(chosen: ChosenSources, discovered: DiscoveredTargets, target: Target) -> str:
+    """A target in one line: its image and version, what declares it, which files it runs, and how that is known."""
+    files = sum(discovery.target_covers(target, discovered.targets, entry.path) for entry in chosen.sources)
+    scope = {None: "outside every build context", "": "everywhere"}.get(target.context, f"in {target.context}/")
+    scope += "".join(f", less {folder}/" for folder in target.without)
+    name = f"{target.service}: " if target.service else ""
+    image = f" in {target.image}" if target.image else ""
+    line = f"{name}Python {target.python}{image}, from {target.found_in}: {count(files, 'file')} {scope}"
+    if target.basis is None:
+        return line
+    wider = f", or {target.reach or 'the root'}" if target.reach is not None else ""
+    return f"{line}; build context: {target.context or '.'} ({target.basis.known}, {target.basis.by}{wider})"
 
 
 def _interpreters(place: WorkScope) -> Iterator[str]:

@@ -191,8 +191,17 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
 )
 @click.option("--allow-dirty", is_flag=True, help="Deploy the committed files as the working tree has them.")
 @click.option("--allow-unpushed", is_flag=True, help="Deploy a commit that no remote has.")
+@click.option("--build-region", default="", metavar="NAME", help="Build in this region of Cloud Build.")
+@click.option(
+    "--start-env",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Start the container here with these NAME=VALUE lines instead of stand-ins.",
+)
+@click.option("--skip-start", default="", metavar="REASON", help="Do not start the container here; record the reason.")
+@click.option("--unlock", default="", metavar="RUN", help="Take over the lock of this run, which has ended elsewhere.")
 @color_option
-@in_google("Cloud Build and Cloud Run")
+@in_google("Cloud Run")
 def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, color: str, **asked: Any) -> None:
     """Check, build, verify and deploy a commit, and prove which revision serves it."""
     from buildguard.cli.render.deploy import as_json, as_text

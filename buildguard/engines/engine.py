@@ -60,13 +60,17 @@ class Rejection(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an engine says of one source: accepted unless `rejected` or `unproven` is set."""
+    """What an engine says of one source: accepted unless `rejected` or `unproven` is set.
+
+    `facts` is what the program in the target read of its imports, as JSON; empty where it could not.
+    """
 
     number: int
     digest: bytes
     rejected: Rejection | None = None
     warned: tuple[CompilerWarning, ...] = ()
     unproven: str = ""
+    facts: bytes = b""
 
 
 class ReadyEngine(NamedTuple):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from buildguard.engines.engine import Outcome, Source
 from buildguard.engines.pool import source_of
@@ -12,7 +14,9 @@ from buildguard.errors import UnprovenError
 from buildguard.project.target import PythonVersion
 from buildguard.remote import program
 
-_PROBE = program("probe.py")
+_PARTS = ("import_tests.py", "evaluated_types.py", "import_outline.py", "import_facts.py", "probe.py")
+_BETWEEN = re.compile(r"^from buildguard\.\S+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)
+_START = "main(int(sys.argv[1]))"
 _NAMES = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalPy"}
 
 # What each minor version was the first to accept: an interpreter that answers otherwise is not what it says.
@@ -28,9 +32,11 @@ _FEATURES = (
 )
 
 
+@cache
 def probe_text() -> str:
-    """The probe's source."""
-    return _PROBE.read_text("utf-8")
+    """The probe's source, with what reads imports beside it."""
+    text = "".join(_BETWEEN.sub("", program(name).read_text("utf-8")) for name in _PARTS)
+    return text.replace(_START, _START[:-1] + ", facts_here)")
 
 
 def full_name(greeting: Greeting) -> str:

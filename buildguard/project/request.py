@@ -13,7 +13,8 @@ from buildguard.project.user_config import read_user_config
 class CheckRequest(NamedTuple):
     """What a person asked for; the fields are the flags of the command line.
 
-    `submitted_file` is the build file that `deploy` is about to submit, empty where none is.
+    `submitted_file` is the build file that `deploy` is about to submit, empty where none is. `environment` is a virtual
+    environment whose packages count as installed.
     """
 
     cwd: Path
@@ -35,6 +36,7 @@ class CheckRequest(NamedTuple):
     submitted_file: str = ""
     config: str = ""
     isolated: bool = False
+    environment: str = ""
     fetch_python: bool = False
 
 

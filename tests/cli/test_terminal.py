@@ -70,6 +70,7 @@ def _on_terminal(command: list[str], cwd: Path, lines: int, columns: int) -> str
     return click.unstyle(output.decode())
 
 
+@pytest.mark.interpreters
 def test_the_bundled_example_shows_all_three_files_on_a_small_screen(tmp_path: Path) -> None:
     interpreter("3.11")
     folder = tmp_path / "outage"

@@ -14,15 +14,16 @@ from buildguard.deploy.plan import DeployStep
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.run import plan_deploy, rollback
 from buildguard.errors import DeployInterruptedError, UnprovenError
-from buildguard.gcp.cloud_run import CloudRunClient, NewRevision, TrafficShare
+from buildguard.gcp.cloud_run import CloudRunClient, NewRevision
+from buildguard.gcp.service_state import TrafficShare
 from tests.deploy.conftest import SERVER, Meanwhile, Watcher, deployed, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildguard.deploy.run import DeployReport
-    from buildguard.gcp.cloud_run import ServiceState
     from buildguard.gcp.emulator.server import Emulator
+    from buildguard.gcp.service_state import ServiceState
     from tests.conftest import Project
 
 
@@ -73,7 +74,7 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     attempts = history(DeployRequest(cwd=web.path))
     assert [run[-1].verdict for run in attempts.runs] == ["ok", "ok"]
     assert attempts.changed == (None, 1)
-    assert "2 of 2 attempts succeeded" in history_text(attempts)
+    assert "2 of 2 deploys succeeded" in history_text(attempts)
     assert json.loads(web.run("history", "--format", "json").out)["runs"][1]["changed_files"] == 1
 
 

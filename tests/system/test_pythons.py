@@ -20,6 +20,8 @@ from tests.conftest import Project, interpreter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.interpreters
+
 
 @pytest.fixture
 def only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:

@@ -368,8 +368,8 @@ def test_passing_trouble_is_outlived(fine: Project, emulator: Callable[..., Emul
 @pytest.mark.parametrize(
     ("fault", "words", "number"),
     [
-        ("http-429", "no answer that could be used", 0),
-        ("http-503", "no answer that could be used", 0),
+        ("http-429", "no usable response within", 0),
+        ("http-503", "no usable response within", 0),
         ("quota-region", "quota restrictions", 0),
         ("permission-denied", "permission denied", 0),
         ("bucket-403", "permission denied", 0),
