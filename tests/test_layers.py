@@ -35,6 +35,7 @@ ROOMS = (
     ("check",),
     ("diagnose",),
     ("deploy",),
+    ("api",),
     ("cli",),
 )
 _ORDER = [room for row in ROOMS for room in row]
