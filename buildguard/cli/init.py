@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from buildguard.cli.init_cloudbuild import guard_build
 from buildguard.cli.init_hooks import install_hooks, target_notes
-from buildguard.errors import UnprovenError, UsageError
+from buildguard.errors import GuardError, UnprovenError, UsageError
+from buildguard.project import config
 from buildguard.system import git
 
 # Keys as they stand below `[tool.buildguard]` in pyproject.toml; buildguard.toml has them without the prefix.
@@ -24,6 +26,10 @@ _TABLE = """\
 # name = "backend"
 # dockerfile = "backend/Dockerfile"
 # context = "."
+#
+# [tool.buildguard.deploy]        # only for `buildguard deploy`
+# service = "backend"
+# health = "/healthz"             # without it, health is unproven unless / responds with 2xx or a probe is configured
 """
 _MARK = "[tool.buildguard]"
 
@@ -46,11 +52,21 @@ def init(cwd: Path, *, cloud_build: bool = False, pre_commit: bool = False) -> l
         return [
             *install_hooks(repository, pre_commit=pre_commit),
             *_configuration(repository.top),
+            *_health(repository.top),
             *target_notes(cwd),
             offer,
         ]
     except OSError as error:
         raise UnprovenError(f"{error.filename}: {error.strerror}") from error
+
+
+def _health(top: Path) -> Iterator[str]:
+    """A deploy without a health path; a configuration that cannot be read is every other command's business."""
+    with suppress(GuardError, OSError):
+        files = {name: (top / name.decode()).read_bytes() for name in config.FILES if (top / name.decode()).is_file()}
+        note = config.read(files).deploy.health_note
+        if note:
+            yield note
 
 
 def _configuration(top: Path) -> Iterator[str]:

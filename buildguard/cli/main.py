@@ -80,12 +80,13 @@ def manifest(*, stage: str, form: str, output: Path | None, project: str, region
     where = CloudLocation(project, region)
     listed = command(Path.cwd(), stage, brief=form == "text", out=output or stdout_file(), where=where)
 
-    from buildguard.cli.render.manifest import as_json, beside
+    from buildguard.cli.render.manifest import as_json, as_text, beside
 
     if form == "text":
         for line in beside(listed):
             click.echo(line, err=True)
-    deliver(as_json(listed) if form == "json" else listed.snapshot.manifest.sums(), output)
+    on_terminal = output is None and sys.stdout.isatty()
+    deliver(as_json(listed) if form == "json" else as_text(listed, on_terminal=on_terminal), output)
     sys.exit(listed.exit_code)
 
 
@@ -151,6 +152,7 @@ def diff(
     metavar="NAME",
     help="Read this revision in Cloud Run: its conditions, its log and its image.",
 )
+@click.option("--job", default="", metavar="NAME", help="Read the log of the last failure of this Cloud Run job.")
 @format_option("text", "json", "markdown")
 @output_option
 @html_option

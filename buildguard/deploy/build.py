@@ -18,6 +18,7 @@ from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps
 from buildguard.docker.build_image import BuildFailedError, DockerfileBuild
 from buildguard.errors import GuardError, UnprovenError
+from buildguard.gcp.auth import registry_login
 from buildguard.gcp.build_log import BuildLogSink, follow_build
 from buildguard.gcp.cloud_build import GRACE, BuildStatus, CloudBuildClient, source_of
 from buildguard.gcp.storage import ChangedError, StorageClient, StoredObject
@@ -247,7 +248,7 @@ def push_image(reference: str, name: str, platform: str) -> str:
         image = images.find(daemon, reference, platform, None)
         repository = repository_of(name)
         daemon.api.tag(image.id, repository, name[len(repository) + 1 :] or "latest")
-        return images.push(daemon, name)
+        return images.push(daemon, name, registry_login(name))
     finally:
         daemon.close()
 

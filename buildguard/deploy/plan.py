@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from buildguard.project.config import TrafficStage
+from buildguard.project.config import NO_HEALTH, TrafficStage
 
 _WHOLE = 100
 
@@ -293,10 +293,7 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
         notes.append(f"steps of {building.file} that will not run: {', '.join(building.steps_skipped)}")
     notes += [f"{step} of {building.file} pushes an image before it is proven" for step in building.pushes]
     if not wishes.health and not serving.probe:
-        notes.append(
-            "no health path is configured: only a status of 2xx from / proves health;"
-            ' set health = "/healthz" in [tool.buildguard.deploy]'
-        )
+        notes.append(NO_HEALTH)
     traffic = _traffic_note(serving)
     if traffic:
         notes.append(traffic)

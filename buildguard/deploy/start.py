@@ -74,7 +74,7 @@ def request_of(prepared: PreparedDeploy, current: ServiceState | None) -> StartR
 
 
 def stand_in(value: str | None) -> str:
-    """A value of the same form that is nobody's: a number, a flag or an address for one, else a word. None is a secret's."""
+    """A made-up value of the same form: a number, a flag or an address for one, else a word. None is a secret's."""
     text = (value or "").strip()
     if _NUMBER.fullmatch(text):
         return "1"

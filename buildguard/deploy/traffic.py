@@ -43,7 +43,7 @@ def follow_latest(
 ) -> LatestResult:
     """Have what followed the latest revision before the deploy follow it again, if that is `revision`.
 
-    Raises UnprovenError with the command that does it, where somebody changed the service meanwhile.
+    Raises UnprovenError with the command that does it, where the service was changed meanwhile.
     """
     newest = state.latest_created
     if state.latest_ready != revision or newest != revision:

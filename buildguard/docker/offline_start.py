@@ -116,7 +116,7 @@ class OfflineContainer(StartedContainer):
 
         Raises EntrypointError if its program could not be executed.
         """
-        started, rest = clock(), _Rest()
+        started, rest = clock(), _IdleClock()
         while True:
             ending = self.ending()
             seconds = clock() - started
@@ -149,7 +149,7 @@ class OfflineContainer(StartedContainer):
             return None
 
 
-class _Rest:
+class _IdleClock:
     """Since when a program that listens elsewhere has done no work."""
 
     def __init__(self) -> None:

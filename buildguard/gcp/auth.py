@@ -2,7 +2,7 @@
 
 Credentials are the application default ones (a key file, gcloud's, the metadata server's, impersonation), found by
 Google's own library. `STORAGE_EMULATOR_HOST` is read by Google's own client; `BUILDGUARD_CLOUDBUILD_ENDPOINT` and
-`BUILDGUARD_RUN_ENDPOINT` point the others at an emulator: plaintext and anonymous, and so on loopback only.
+`BUILDGUARD_RUN_ENDPOINT`, `BUILDGUARD_LOGGING_ENDPOINT` point the others at an emulator: plaintext and anonymous, on loopback only.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import permissions, setup
 
 STORAGE, CLOUDBUILD, RUN = "STORAGE_EMULATOR_HOST", "BUILDGUARD_CLOUDBUILD_ENDPOINT", "BUILDGUARD_RUN_ENDPOINT"
+LOGGING = "BUILDGUARD_LOGGING_ENDPOINT"
 IMPERSONATE = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+_REGISTRY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*-docker\.pkg\.dev")
 PATIENCE = 120  # seconds that one request may be tried again for
 LOG_IN = "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=KEY.json"
 _BETWEEN = "does a proxy or a login page answer in Google's place? try again"
@@ -98,6 +100,24 @@ def credentials() -> tuple[Any, str]:
                 google_credentials, account, SCOPES, delegates=delegates
             )
         return google_credentials, project or ""
+
+
+def registry_login(image: str) -> dict[str, str] | None:
+    """The login for an image's registry with Google's credentials; None for any other host, or without credentials.
+
+    The access token goes to no other host than an exact `REGION-docker.pkg.dev`.
+    """
+    if _REGISTRY.fullmatch(image.partition("/")[0]) is None:
+        return None
+    try:
+        google_credentials, _project = credentials()
+        with translate_errors("logging in to the registry"):
+            from google.auth.transport.requests import Request
+
+            google_credentials.refresh(Request())
+    except UnprovenError:
+        return None  # the engine may have a login of its own
+    return {"username": "oauth2accesstoken", "password": str(google_credentials.token)}
 
 
 @contextmanager

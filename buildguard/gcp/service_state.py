@@ -64,7 +64,7 @@ class ServiceState(NamedTuple):
 
     @property
     def only_revision(self) -> str:
-        """The one revision that has all traffic; empty where several share it, or nobody can tell which."""
+        """The one revision that has all traffic; empty where several share it, or it is unknown which."""
         serving = [share for share in self.observed if share.percent]
         if len(serving) != 1 or serving[0].percent != WHOLE:
             return ""

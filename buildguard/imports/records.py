@@ -61,12 +61,16 @@ class PathChange(NamedTuple):
 
 
 class EvaluatedType(NamedTuple):
-    """A type expression that runs at import and needs a newer Python, as it is written."""
+    """A type expression that runs at import and needs a newer Python, as it is written.
+
+    `kind` is "union" (`X | Y`) or "generic" (`list[int]`), with "-read" where a library evaluates the text of an annotation.
+    """
 
     line: int
     column: int
     kind: str
     text: str
+    guard: Guard = Guard.NONE
 
 
 class ModuleFacts(NamedTuple):
@@ -85,6 +89,21 @@ class ModuleFacts(NamedTuple):
     evaluated: tuple[EvaluatedType, ...]
 
 
+class FileReach(NamedTuple):
+    """How a file of the project is reached: whether surely at import, and the chain of modules that leads to it."""
+
+    certain: bool
+    chain: tuple[str, ...] = ()
+
+
+class UndecidedImport(NamedTuple):
+    """An import of which nothing can be said: its file and line, and why."""
+
+    path: str
+    line: int
+    reason: str
+
+
 def facts_from(data: bytes) -> ModuleFacts | None:
     """Read the facts that came with a verdict; None where there are none. Raises ValueError for what are no facts."""
     if not data:
@@ -100,7 +119,10 @@ def facts_from(data: bytes) -> ModuleFacts | None:
             None if rows["exports"] is None else tuple(rows["exports"]),
             bool(rows["dynamic"]),
             tuple(PathChange(line, folder) for line, folder in rows["paths"]),
-            tuple(EvaluatedType(*row) for row in rows["evaluated"]),
+            tuple(
+                EvaluatedType(line, column, kind, text, Guard(guard))
+                for line, column, kind, text, guard in rows["evaluated"]
+            ),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error

@@ -72,6 +72,17 @@ class DeployTable(NamedTuple):
     verify: tuple[str, ...] = ()
     verify_after: bool = False
 
+    @property
+    def health_note(self) -> str:
+        """What a deploy of this service leaves unproven without a health path; empty with one, or without a service."""
+        return NO_HEALTH if self.service and not self.health else ""
+
+
+NO_HEALTH = (
+    'no health path is configured: only a status of 2xx from / proves health, or a probe of the container; set health = "/healthz"'
+    " in [tool.buildguard.deploy]"
+)
+
 
 class FolderConfig(NamedTuple):
     """What a configuration file below the root sets for the services in its folder."""

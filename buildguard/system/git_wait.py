@@ -17,7 +17,7 @@ from buildguard.system import process
 if TYPE_CHECKING:
     import subprocess
 
-PATIENCE = 3.0  # seconds after which somebody looks what git waits for
+PATIENCE = 3.0  # seconds before a look at what git waits for
 DEADLINE = 600.0
 _READ_BY_GIT = frozenset((b".gitignore", b".gitattributes", b".gitmodules", b".mailmap"))
 

@@ -106,8 +106,8 @@ class SecondCloudRun:
             self._accept(asked)
 
     def touch(self, name: str) -> None:
-        """Somebody else changes a label."""
-        self.services[name].labels["changed-by"] = "somebody-else"
+        """Another tool changes a label."""
+        self.services[name].labels["changed-by"] = "another-tool"
         self._new_etag(self.services[name])
 
     def _raise_for_name(self, asked: Any, current: Any) -> None:

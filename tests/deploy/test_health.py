@@ -162,7 +162,7 @@ def test_without_a_health_path_a_404_is_unproven(
 
     note = "only a status of 2xx from / proves health"
     assert any(note in one and 'health = "/healthz"' in one for one in dry.plan.notes)
-    assert _health(dry.plan) == "ask / of the revision's own address, which has to answer with a status of 2xx"
+    assert _health(dry.plan) == "request / at the revision's own address, which has to respond with a status of 2xx"
     assert (found.exit_code, verdicts(found)["health"], verdicts(found)["prove"]) == (3, "unproven", "skipped")
     assert found.last is not None
     assert 'health = "/healthz"' in found.last.words

@@ -1,4 +1,4 @@
-"""The step `start`: nobody's values, and a failure only where neither a stand-in nor the missing network can be its cause."""
+"""The step `start`: made-up values, and a failure only where neither a stand-in nor the missing network can be its cause."""
 
 from __future__ import annotations
 

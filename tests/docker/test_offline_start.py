@@ -63,7 +63,7 @@ def test_who_can_be_reached(listeners: list[tuple[str, int]], *, reachable: bool
     ],
 )
 def test_only_a_program_at_rest_has_started_elsewhere(looks: list[tuple[float, int]], *, rests: bool) -> None:
-    rest = offline_start._Rest()
+    rest = offline_start._IdleClock()
 
     seen = [rest.is_elsewhere(Probe(None, False, (("127.0.0.1", 8000),), ticks), 8080, now) for now, ticks in looks]
 

@@ -500,7 +500,7 @@ def test_bytecode_that_another_interpreter_cannot_judge(
     result = project().check(f"image:{tag}:/app", "--engine", "interpreter", "--target", "3.11")
 
     assert result.code == 3
-    assert "not held against its sources" in result.json["unproven"][0]["reason"]
+    assert "not compared with its sources" in result.json["unproven"][0]["reason"]
 
 
 def test_an_image_that_moves_while_it_is_read(

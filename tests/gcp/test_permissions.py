@@ -9,6 +9,7 @@ from google.api_core import exceptions as api
 
 from buildguard.errors import UnprovenError
 from buildguard.gcp import auth, permissions
+from tests.conftest import REPOSITORY
 
 _DEPLOYER = "deployer@acme.iam.gserviceaccount.com"
 
@@ -112,3 +113,9 @@ def test_the_seconds_of_an_error_are_those_that_passed() -> None:
         auth.translate_errors("asking"),
     ):
         raise api.RetryError("late", cause=api.ServiceUnavailable("late"))
+
+
+def test_every_role_that_is_advised_is_on_the_page() -> None:
+    page = (REPOSITORY / "docs/permissions.md").read_text("utf-8")
+
+    assert [role for _prefix, role in permissions._ROLES if f"`{role}`" not in page] == []

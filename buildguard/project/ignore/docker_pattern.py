@@ -188,7 +188,7 @@ def _parts(expression: str) -> Iterator[_ExpressionPart]:
 def _end_of_class(expression: str, at: int) -> int:
     at += 1
     at += expression.startswith("^", at)
-    at += expression.startswith("]", at)  # the first one is meant as it stands
+    at += expression.startswith("]", at)  # the first one does not close it
     while expression[at] != "]":
         at += 2 if expression[at] == "\\" else 1
     return at + 1
