@@ -54,6 +54,11 @@ CODES = {
     "BG705": "the server listens where Cloud Run does not reach it",
     "BG707": "a placeholder is sent instead of content",
     "BG708": "a secret is copied into the image",
+    "BG601": "module missing from the target's standard library",
+    "BG602": "name missing from a standard-library module of the target",
+    "BG603": "third-party module missing from the image, or not declared",
+    "BG604": "module or name of the project not found",
+    "BG605": "evaluated at import, and not supported by the target's types",
 }
 DOCUMENTATION_URL = ""  # unset until there is a release: no result links to a page that does not exist
 # The f-string rules that name what the compiler refuses.

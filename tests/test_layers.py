@@ -38,7 +38,15 @@ ROOMS = (
 )
 _ORDER = [room for row in ROOMS for room in row]
 # Modules that start a process on purpose: our one seam, and programs that fork inside another Python.
-_FORKING = frozenset({"system/process.py", "remote/relay.py", "remote/compile_all.py", "remote/cloud_driver.py"})
+_FORKING = frozenset(
+    {
+        "system/process.py",
+        "remote/relay.py",
+        "remote/compile_all.py",
+        "remote/cloud_driver.py",
+        "remote/library_query.py",
+    }
+)
 _PRINTING = frozenset({"cli/exit.py", "cli/main.py", "cli/render/progress.py"})
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Diagnostic, Severity, Unproven
+from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import ContextBasis
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class CheckReport(NamedTuple):
     """The whole result; `root` is relative to the folder where the command ran, `seconds` is wall time.
 
     `chain` is how the bytes came to where an engine compiled them, where stages were compared. `baseline` is the file
-    that the configuration names. `startup_undecided` are the questions about the start that cannot be decided before a build.
+    that the configuration names. `startup_undecided` are the questions about the start that cannot be decided before a
+    build, `undecided_imports` the imports of which nothing can be said.
     """
 
     root: str
@@ -82,6 +84,7 @@ class CheckReport(NamedTuple):
     chain: Chain | None = None
     baseline: str = ""
     startup_undecided: tuple[str, ...] = ()
+    undecided_imports: tuple[UndecidedImport, ...] = ()
 
     @property
     def errors(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 
 from buildguard.check import build_files, diff_base, startup
 from buildguard.check.context import Job, asked_about, nothing_checked, prepare
@@ -13,8 +13,9 @@ from buildguard.check.filters import apply_ignores
 from buildguard.check.merge import merge_findings, merge_targets
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import CheckState, Watcher, judge_all
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path
 from buildguard.errors import GuardError, UnprovenError
+from buildguard.imports.records import UndecidedImport
 from buildguard.locate import WorkScope
 from buildguard.project.request import CheckRequest
 from buildguard.project.target import Target
@@ -59,7 +60,8 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
     if len(seen.rows) > 1:
         kept = merge_targets(kept, _oldest_first(seen))
     narrowed = diff_base.narrow_to_changes(job, kept, seen)
-    notes = [*job.notes, *idle, narrowed.note, *seen.notes, *job.cache.notes]
+    undecided = tuple(dict.fromkeys(seen.undecided))
+    notes = [*job.notes, *idle, narrowed.note, *seen.notes, *_note_undecided(undecided), *job.cache.notes]
     return CheckReport(
         root=os.path.relpath(job.place.root, request.cwd),
         targets=tuple(seen.rows),
@@ -72,7 +74,16 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
         chain=seen.chain,
         baseline=job.config.baseline,
         startup_undecided=tuple(seen.startup_undecided),
+        undecided_imports=undecided,
     )
+
+
+def _note_undecided(undecided: Sequence[UndecidedImport]) -> list[str]:
+    """One line about all imports of which nothing can be said, with the first of them."""
+    if not undecided:
+        return []
+    path, line, reason = undecided[0]
+    return [f"{count(len(undecided), 'import')} could not be decided: {path}:{line}: {reason}"]
 
 
 def _oldest_first(seen: CheckState) -> list[str]:

@@ -18,6 +18,8 @@ from buildguard.check.result import TargetRow
 from buildguard.diagnostic import Diagnostic, Finding, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine
+from buildguard.errors import UnprovenError
+from buildguard.imports.records import UndecidedImport
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import may_pull
 from buildguard.project.target import PythonVersion, Target
@@ -67,6 +69,7 @@ class CheckState:
         self.ignores: list[IgnoreComment] = []
         self.notes: list[str] = []
         self.chain: Chain | None = None
+        self.undecided: list[UndecidedImport] = []
         self.cached: set[bytes] = set()
         self.startup_undecided: list[str] = []
 
@@ -93,6 +96,7 @@ class CheckState:
         self.deleted |= other.deleted
         self.ignores += other.ignores
         self.notes += other.notes
+        self.undecided += other.undecided
         self.cached |= other.cached
 
 
@@ -279,10 +283,13 @@ class TargetRunner:
     ) -> dict[bytes, EngineVerdict]:
         """One engine's verdicts: reported, and returned for comparison."""
         engine, ready = answering
-        verdicts = self._compile(target, digests, engine, ready)
+        judge = self._judge_with(target, engine, ready)
+        entries = self._share.entries
+        verdicts = judge.run(entries, [digests.get(entry.path, b"") for entry in entries], self._progress)
         self.state.deleted.update(verdict.entry.path for verdict in verdicts if verdict.is_deleted)
         verdicts = [verdict for verdict in verdicts if not verdict.is_deleted]
         self._report_verdicts(verdicts, target, ready)
+        self._judge_imports(target, engine, ready, judge, verdicts)
         if ready.image:
             self._judge_image(target, engine, ready)
         diff_base.remember_interpreter(self.job, target, ready)
@@ -292,16 +299,27 @@ class TargetRunner:
             if not verdict.unproven
         }
 
-    def _compile(
-        self, target: Target, digests: Mapping[bytes, bytes], engine: Engine, ready: ReadyEngine
-    ) -> list[FileVerdict]:
+    def _judge_with(self, target: Target, engine: Engine, ready: ReadyEngine) -> Judge:
         version = PythonVersion.parse(ready.version) if ready.image else target.version
         assert version is not None
         # a build has just been asked, and its own answers are what counts
         cache = Cache(None) if ready.engine is EngineName.CLOUD else self.job.cache
-        judge = Judge(self.job.place.stage, engine, ready, version.minor, cache)
-        entries = self._share.entries
-        return judge.run(entries, [digests.get(entry.path, b"") for entry in entries], self._progress)
+        return Judge(self.job.place.stage, engine, ready, version.minor, cache)
+
+    def _judge_imports(
+        self, target: Target, engine: Engine, ready: ReadyEngine, judge: Judge, verdicts: Sequence[FileVerdict]
+    ) -> None:
+        """Whether the target satisfies what the sources import."""
+        from buildguard.check.imports import ImportCheck
+
+        check = ImportCheck(self.job.place.stage, target, engine, ready, self.job.cache)
+        try:
+            results = check.run(verdicts, judge)
+        except UnprovenError as error:
+            self._unproven(error.words)
+            return
+        self.state.diagnostics += results.diagnostics
+        self.state.undecided += results.undecided
 
     def _report_verdicts(self, verdicts: Sequence[FileVerdict], target: Target, ready: ReadyEngine) -> None:
         for verdict in verdicts:

@@ -19,9 +19,13 @@ from buildguard.system.pythons import candidates
 _PATIENCE = 10.0
 
 
-def local_probe(executable: Path, memory: int) -> list[str]:
-    """The argv that runs the probe in an interpreter of this machine, isolated from its surroundings."""
-    return [str(executable), "-I", "-S", "-B", "-c", probe_text(), str(memory)]
+def local_probe(executable: Path, memory: int, facts_for: str = "") -> list[str]:
+    """The argv that runs the probe in an interpreter of this machine, isolated from its surroundings.
+
+    `facts_for` is the version that imports are read for, where it is not the interpreter's own.
+    """
+    probe = [str(executable), "-I", "-S", "-B", "-c", probe_text(), str(memory)]
+    return [*probe, facts_for] if facts_for else probe
 
 
 class InterpreterEngine:

@@ -10,11 +10,18 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from buildguard.diagnostic import Range
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Rejection, Source, UnavailableEngine
+from buildguard.engines.interpreter import local_probe
+from buildguard.engines.pool import Pool
+from buildguard.engines.transport import LocalSite
+from buildguard.engines.verify_interpreter import digest_of_probe
+from buildguard.engines.worker import ProbeLimits
 from buildguard.errors import UnprovenError
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
@@ -36,6 +43,7 @@ class StaticEngine:
     def __init__(self, version: PythonVersion) -> None:
         self._version = version
         self._ruff = ""
+        self._reader: Pool | None = None
 
     def begin(self) -> None:
         """Ruff needs no warming up."""
@@ -56,7 +64,7 @@ class StaticEngine:
             proof=ProofGrade.PREDICTED,
             interpreter=version,
             version=self._version.minor_text,
-            identity=f"{version} {_SELECT} {self._version.minor_text}",
+            identity=f"{version} {_SELECT} {self._version.minor_text} {sys.version} {digest_of_probe()}",
         )
 
     def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:
@@ -65,12 +73,29 @@ class StaticEngine:
         for source in sources:
             batch.append(source)
             if len(batch) == _BATCH:
-                yield from self._predict(batch)
+                yield from self._with_facts(batch, self._predict(batch))
                 batch = []
-        yield from self._predict(batch)
+        yield from self._with_facts(batch, self._predict(batch))
 
     def close(self) -> None:
-        """Nothing stays: each batch removes its folder."""
+        """End the reader of imports; each batch removes its folder."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _with_facts(self, batch: list[Source], outcomes: list[Outcome]) -> list[Outcome]:
+        """Read the imports of what was accepted with the Python that runs this, for the target's version."""
+        if self._reader is None:
+            version = self._version.minor_text
+            site = LocalSite(lambda memory: local_probe(Path(sys.executable), memory, version))
+            self._reader = Pool(site, process.cores(), ProbeLimits())
+        accepted = {outcome.number for outcome in outcomes if outcome.rejected is None and not outcome.unproven}
+        try:
+            read = self._reader.run(source for source in batch if source.number in accepted)
+            facts = {outcome.number: outcome.facts for outcome in read}
+        except UnprovenError:
+            return outcomes  # without facts their imports are undecided
+        return [outcome._replace(facts=facts.get(outcome.number, b"")) for outcome in outcomes]
 
     def _predict(self, batch: list[Source]) -> list[Outcome]:
         if not batch:

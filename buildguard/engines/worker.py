@@ -85,7 +85,9 @@ class Worker:
         head = b"%d %d %d" % (source.number, len(source.data), self.limits.seconds_for(len(source.data)))
         self.waiting.append(source)
         self.bytes_waiting += len(source.data)
-        if source.code is None:
+        if source.is_question:
+            self.channel.send(head + b" ?\n", source.data)
+        elif source.code is None:
             self.channel.send(head + (b"\n" if self.limits.reads_facts else b" -\n"), source.data)
         else:
             self.channel.send(b"%s %d %d\n" % (head, source.level, len(source.code)), source.data, source.code)

@@ -85,6 +85,21 @@ class ModuleFacts(NamedTuple):
     evaluated: tuple[EvaluatedType, ...]
 
 
+class FileReach(NamedTuple):
+    """How a file of the project is reached: whether surely at import, and the chain of modules that leads to it."""
+
+    certain: bool
+    chain: tuple[str, ...] = ()
+
+
+class UndecidedImport(NamedTuple):
+    """An import of which nothing can be said: its file and line, and why."""
+
+    path: str
+    line: int
+    reason: str
+
+
 def facts_from(data: bytes) -> ModuleFacts | None:
     """Read the facts that came with a verdict; None where there are none. Raises ValueError for what are no facts."""
     if not data:

@@ -42,6 +42,12 @@ def facts_here(data, code):
     return import_facts(data, code, sys.version_info, "linux")
 
 
+def facts_for(version):
+    """What reads facts for another version than that of the Python that runs this."""
+    wanted = tuple(int(part) for part in version.split("."))
+    return lambda data, code: import_facts(data, code, wanted, "linux")
+
+
 def import_facts(data: bytes, code: object, version: object, platform: str) -> bytes:
     """The facts of a source that was compiled to `code`, for a version as `sys.version_info`; empty where they are unknown."""
     try:

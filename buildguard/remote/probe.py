@@ -6,7 +6,8 @@ its text with `-c`.
 
 In:  `<number> <size> <CPU seconds>\\n` and that many bytes, until the end of input. With two more numbers in that
      line, `<level> <size>`, so many bytes of a `.pyc` follow: does it hold what the source compiles to? With one more,
-     `-`, nothing but compiling is done: a second try after a probe that died.
+     `-`, nothing but compiling is done: a second try after a probe that died; with `?` they are questions about the
+     standard library.
 Out: lists of byte strings, each list as `<count>\\n` and then `<length>:<bytes>` for each. The first list is
 the greeting, every other one answers one source, in order.
 """
@@ -192,8 +193,8 @@ def compare(data, code, level):
     return ["" if same else "bytecode", "" if same else "other code", "", "", "", "", "", 0, ""]
 
 
-def main(memory, read=None):
-    """Greet, then answer until the input ends; `read` takes facts from a source that compiles."""
+def main(memory, read=None, answer=None):
+    """Greet, then answer until the input ends; `read` takes facts from what compiles, `answer` is asked of the library."""
     import gc
 
     source = os.fdopen(os.dup(0), "rb", 1 << 16)
@@ -229,7 +230,9 @@ def main(memory, read=None):
         code = source.read(int(extra[1])) if len(extra) > 1 else b""
         if grant is not None:
             grant(int(seconds))
-        if len(extra) > 1:
+        if extra == [b"?"] and answer is not None:
+            verdict = ["", "", "", "", "", "", "", 0, answer(data)]
+        elif len(extra) > 1:
             verdict = compare(data, code, int(extra[0]))
         else:
             verdict = judge(data, seen, memory, None if extra else read)

@@ -35,6 +35,7 @@ def as_json(report: CheckReport) -> dict[str, Any]:
             "seconds": report.seconds,
         },
         "startup": {"undecided": len(report.startup_undecided), "items": list(report.startup_undecided)},
+        "imports": {"undecided": len(report.undecided_imports)},
         "exit_code": report.exit_code,
         **({"image": _image(report.image)} if report.image is not None else {}),
         **(_chain(report.chain) if report.chain is not None else {}),
