@@ -70,7 +70,7 @@ def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]
     layout = image_layout.follow_dockerfile(recipe.dockerfile, arguments, service.stage, service.context, sent)
     twins = {place: path for place, path in layout.twins.items() if not image_layout.is_installed(place)}
     if not any(path.endswith(".py") for path in twins.values()):
-        return _of_project(sources, service.context, entry)._replace(is_guess=True)
+        return _of_project(sources, service.context, entry)
     tree = _tree(sources, twins)
     runs = "\n".join(
         step.text

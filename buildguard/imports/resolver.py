@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Container, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -82,7 +82,7 @@ class ModuleResolver:
         self,
         tree: FileTree,
         path: SearchPath,
-        standard: Collection[str],
+        standard: Container[str],
         may_be_foreign: Callable[[str], bool],
         *,
         prefer_installed: bool = False,

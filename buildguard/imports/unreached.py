@@ -10,7 +10,7 @@ from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, ReachedModule
 from buildguard.imports.names import LoadedModule
-from buildguard.imports.own_imports import ImportJudge, OwnImports
+from buildguard.imports.own_imports import OwnImportJudge, OwnImports
 from buildguard.imports.program import folders_above, home_of
 from buildguard.imports.resolver import ModuleResolver, SearchPath
 
@@ -63,7 +63,7 @@ class LooseReader:
             prefer_installed=True,
         )
         graph = ImportGraph(resolver, self._context.facts)
-        judge = ImportJudge(graph, self._context)
+        judge = OwnImportJudge(graph, self._context)
         items = {module.name: ReachedModule(module, certain, (module.name,)) for module in modules}
         for item in items.values():
             judge.judge(item)
@@ -80,7 +80,9 @@ class LooseReader:
         top = fault.detail if fault.kind is FaultKind.OTHER_CASE and "." not in fault.name else fault.row.module
         return self._tree.find(top.partition(".")[0], self._roots) is None
 
-    def _circles(self, graph: ImportGraph, judge: ImportJudge, modules: list[LoadedModule]) -> Iterator[CircularImport]:
+    def _circles(
+        self, graph: ImportGraph, judge: OwnImportJudge, modules: list[LoadedModule]
+    ) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in modules}
         for circle in find_circles(graph, judge.names, modules):
             members = [by_name[name] for name in circle.circle if name in by_name]

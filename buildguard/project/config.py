@@ -59,7 +59,7 @@ class DeployTable(NamedTuple):
 class Config(NamedTuple):
     """The configuration; `file` is empty where there is none, `target_line` and `image_line` are where those stand.
 
-    `platform` and `image_root` are those of the deploy: what the image runs on, and where the project lies in it. `entry` names
+    `platform` and `image_root` are those of the deploy: what the image runs on, and the folder of the project in it. `entry` names
     the modules that are started where no start command says so.
     """
 

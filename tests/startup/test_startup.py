@@ -154,7 +154,10 @@ def test_modes_count_as_they_are_sent(tmp_path: Path) -> None:
     plain: Files = {"Dockerfile": f'{_ALL}ENTRYPOINT ["./start.sh"]\n', **script}
     removed: Files = {"Dockerfile": f'{_HEAD}COPY --chmod=644 . .\n{_INSTALL}ENTRYPOINT ["./start.sh"]\n', **script}
     folder: Files = {"Dockerfile": f'{_ALL}ENTRYPOINT ["./bin"]\n', "bin/x": ""}
-    bash: Files = {"Dockerfile": 'FROM python:3.11-alpine\nCOPY . .\nENTRYPOINT ["/start.sh"]\n', "start.sh": "#!/bin/bash\n"}
+    bash: Files = {
+        "Dockerfile": 'FROM python:3.11-alpine\nCOPY . .\nENTRYPOINT ["/start.sh"]\n',
+        "start.sh": "#!/bin/bash\n",
+    }
 
     assert _rows(_report(tmp_path / "a", plain)) == [("BG702", "start.sh", 1)]
     assert _rows(_report(tmp_path / "b", removed, executable=("start.sh",))) == [("BG702", "start.sh", 1)]
