@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from buildguard.check.image_imports import ImageImportFiles
+from buildguard.diagnostic import UnreadableFile
 from buildguard.docker.image_stage import ImageEntry, ImageFiles, ImageStage
 from buildguard.docker.images import Image
 from buildguard.imports.records import ModuleFacts, extract
@@ -21,9 +22,9 @@ class _Files:
         self._texts = {path.encode(): text.encode() for path, text in texts.items()}
         self.entries = {path: ImageEntry(EntryKind.FILE, len(text), b"", 0) for path, text in self._texts.items()}
 
-    def content(self, path: bytes) -> bytes:
+    def content(self, path: bytes) -> bytes | UnreadableFile:
         """The content of a file."""
-        return self._texts[path]
+        return self._texts.get(path, UnreadableFile("missing"))
 
 
 def test_a_built_image_gives_the_program_and_its_packages() -> None:
