@@ -71,14 +71,21 @@ class LooseReader:
             for circle in self._circles(graph, judge, modules):
                 judge.add_circle(circle, items)
         result = judge.result({})
-        return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault)))
+        return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault, folders)))
 
-    def _is_loose(self, fault: ImportFault) -> bool:
+    def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         """Whether an import fails only because of the folder that was taken for the one of the program's modules."""
         if fault.row.level:
             return fault.kind in {FaultKind.BEYOND, FaultKind.NO_PACKAGE}
         top = fault.detail if fault.kind is FaultKind.OTHER_CASE and "." not in fault.name else fault.row.module
-        return self._tree.find(top.partition(".")[0], self._roots) is None
+        is_elsewhere = self._tree.find(top.partition(".")[0], self._roots) is None
+        return is_elsewhere or self._has_other(fault, folders)
+
+    def _has_other(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
+        """Whether one of the folders alone gives another module of the name, that would do."""
+        used = fault.source.location.file if fault.source is not None else ""
+        alone = (self._tree.look_up(fault.row.module, [folder]) for folder in folders)
+        return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
 
     def _circles(
         self, graph: ImportGraph, judge: OwnImportJudge, modules: list[LoadedModule]

@@ -97,6 +97,12 @@ def test_without_a_start_a_circle_counts_only_if_every_order_fails() -> None:
     assert [line.split(":")[0] for line in findings(both, "")] == ["error b.py"]
 
 
+def test_without_a_start_a_module_of_the_nearest_folder_will_do() -> None:
+    files = {"scripts/__init__.py": "", "service/scripts/setup.py": "", "service/run.py": "import scripts.setup\n"}
+
+    assert findings(files, "") == []
+
+
 def test_a_git_ignored_module_and_what_a_build_names_are_undecided() -> None:
     project = TextProject({"main.py": "import a.local\n", "a/__init__.py": ""})
 
