@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -82,9 +83,10 @@ class LooseReader:
         return is_elsewhere or self._has_other(fault, folders)
 
     def _has_other(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
-        """Whether one of the folders alone gives another module of the name, that would do."""
+        """Whether one of the folders, or one that the file is in, gives another module of the name: a script starts there."""
         used = fault.source.location.file if fault.source is not None else ""
-        alone = (self._tree.look_up(fault.row.module, [folder]) for folder in folders)
+        inside = folders_above(posixpath.dirname(fault.module.location.file), self._roots)
+        alone = (self._tree.look_up(fault.row.module, [folder]) for folder in (*inside, *folders))
         return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
 
     def _circles(

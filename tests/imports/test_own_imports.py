@@ -101,6 +101,7 @@ def test_without_a_start_a_module_of_the_nearest_folder_will_do() -> None:
     files = {"scripts/__init__.py": "", "service/scripts/setup.py": "", "service/run.py": "import scripts.setup\n"}
 
     assert findings(files, "") == []
+    assert findings({**files, "service/__init__.py": ""}, "") == []
 
 
 def test_a_git_ignored_module_and_what_a_build_names_are_undecided() -> None:
