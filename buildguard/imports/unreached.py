@@ -49,6 +49,8 @@ class LooseReader:
     def _read_group(self, home: str, modules: list[LoadedModule], *, certain: bool) -> OwnImports:
         folders = tuple(dict.fromkeys([*folders_above(home, self._roots), *self._roots]))
         first = self._judge(folders, modules, certain=certain)
+        if not first.faults or len(folders) == 1:
+            return first
         second = self._judge(folders[::-1], modules, certain=certain)
         shared = {_place(fault) for fault in second.faults}
         faults = tuple(fault for fault in first.faults if _place(fault) in shared)
