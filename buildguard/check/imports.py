@@ -14,9 +14,10 @@ from buildguard.engines.engine import Engine, ReadyEngine
 from buildguard.errors import UnprovenError
 from buildguard.imports.declared import DECLARES, ProvidedModules
 from buildguard.imports.default_reach import find_reach
+from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.library import StandardLibrary
 from buildguard.imports.project_imports import ProjectImports
-from buildguard.imports.records import ModuleFacts, UndecidedImport, facts_from
+from buildguard.imports.records import FileReach, ModuleFacts, UndecidedImport, facts_from
 from buildguard.imports.standard_imports import ImportJudge, questions_of
 from buildguard.project.source_text import excerpt_of
 from buildguard.project.target import Target
@@ -84,9 +85,16 @@ class ImportCheck:
                 diagnostics += self._diagnostics(read[path], path, of_file)
         for path, rows in known.items():
             verdict = judge.judge(rows.imports, reach[path])
-            diagnostics += self._diagnostics(read[path], path, verdict.findings)
+            findings = [*verdict.findings, *self._types(rows, reach[path], provided)]
+            diagnostics += self._diagnostics(read[path], path, findings)
             undecided += [UndecidedImport(path, line, reason) for line, reason in verdict.undecided]
         return TargetImports(tuple(diagnostics), tuple(undecided))
+
+    def _types(self, rows: ModuleFacts, reach: FileReach, provided: ProvidedModules) -> list[Finding]:
+        if not rows.evaluated:
+            return []
+        has_backport = provided.declares(BACKPORT)
+        return judge_types(rows.evaluated, reach, f"3.{self._library.minor}", has_backport=has_backport)
 
     def _diagnostics(self, verdict: FileVerdict, path: str, findings: Sequence[Finding]) -> Iterator[Diagnostic]:
         if not findings:

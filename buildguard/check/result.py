@@ -44,7 +44,7 @@ class Dependencies(NamedTuple):
 
 
 class ImageReport(NamedTuple):
-    """What `check image:REF` saw: the image, where the project lies in it, and what is not the project's.
+    """What `check image:REF` read: the image, the project's folders in it, and what is not the project's.
 
     `generated` has no twin in the project, `changed` has one with other bytes; both are paths of the report. `told_by`
     says how the roots are known. `digest` is empty where no registry knows the image. `compiled` counts the compiled
@@ -68,8 +68,8 @@ class CheckReport(NamedTuple):
     """The whole result; `root` is relative to the folder where the command ran, `seconds` is wall time.
 
     `chain` is how the bytes came to where an engine compiled them, where stages were compared. `baseline` is the file
-    that the configuration names. `startup_undecided` are the questions about the start that cannot be decided before a
-    build, `undecided_imports` the imports of which nothing can be said.
+    that the configuration names. `startup_undecided` are the questions about the start that cannot be decided before a build,
+    `undecided_imports` the imports of which nothing can be said.
     """
 
     root: str

@@ -23,6 +23,7 @@ from buildguard.stages.stage import Entry, EntryKind
 
 _SHEBANG = b"#!"
 _KEPT = (*SUFFIXES, b".pyc")
+_METADATA = (b"/pyvenv.cfg", b".dist-info/RECORD", b".dist-info/direct_url.json")
 _DEAD_ENDS = re.compile(rb"(?:^|/)(?:\.git|\.hg|\.svn|node_modules)/")
 _COMPILED = re.compile(rb"\.so(?:\.[0-9.]+)?\Z")
 _MOST_LINKS = 40
@@ -167,7 +168,7 @@ class ImageFiles:
 
     def _is_kept(self, path: bytes, size: int) -> bool:
         """Whether a file is kept whatever it begins with."""
-        return path.endswith((*_KEPT, b"/pyvenv.cfg")) or (self._whole and size <= MOST_KEPT)
+        return path.endswith((*_KEPT, *_METADATA)) or (self._whole and size <= MOST_KEPT)
 
     def _keep(self, piece: bytes) -> None:
         while piece:

@@ -43,7 +43,6 @@ class StaticEngine:
     def __init__(self, version: PythonVersion) -> None:
         self._version = version
         self._ruff = ""
-        self._reader: Pool | None = None
 
     def begin(self) -> None:
         """Ruff needs no warming up."""
@@ -69,33 +68,20 @@ class StaticEngine:
 
     def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:
         """Predict for every source."""
+        reader = _fact_reader(self._version)
         batch: list[Source] = []
-        for source in sources:
-            batch.append(source)
-            if len(batch) == _BATCH:
-                yield from self._with_facts(batch, self._predict(batch))
-                batch = []
-        yield from self._with_facts(batch, self._predict(batch))
+        try:
+            for source in sources:
+                batch.append(source)
+                if len(batch) == _BATCH:
+                    yield from _with_facts(reader, batch, self._predict(batch))
+                    batch = []
+            yield from _with_facts(reader, batch, self._predict(batch))
+        finally:
+            reader.close()
 
     def close(self) -> None:
-        """End the reader of imports; each batch removes its folder."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-
-    def _with_facts(self, batch: list[Source], outcomes: list[Outcome]) -> list[Outcome]:
-        """Read the imports of what was accepted with the Python that runs this, for the target's version."""
-        if self._reader is None:
-            version = self._version.minor_text
-            site = LocalSite(lambda memory: local_probe(Path(sys.executable), memory, version))
-            self._reader = Pool(site, process.cores(), ProbeLimits())
-        accepted = {outcome.number for outcome in outcomes if outcome.rejected is None and not outcome.unproven}
-        try:
-            read = self._reader.run(source for source in batch if source.number in accepted)
-            facts = {outcome.number: outcome.facts for outcome in read}
-        except UnprovenError:
-            return outcomes  # without facts their imports are undecided
-        return [outcome._replace(facts=facts.get(outcome.number, b"")) for outcome in outcomes]
+        """Nothing stays: each batch removes its folder."""
 
     def _predict(self, batch: list[Source]) -> list[Outcome]:
         if not batch:
@@ -137,6 +123,23 @@ class StaticEngine:
             f"--target-version=py3{self._version.minor}",
             f"--select={_SELECT}",
         ]
+
+
+def _fact_reader(version: PythonVersion) -> Pool:
+    """Probes in the Python that runs this, which read imports for the target's version."""
+    site = LocalSite(lambda memory: local_probe(Path(sys.executable), memory, version.minor_text))
+    return Pool(site, process.cores(), ProbeLimits())
+
+
+def _with_facts(reader: Pool, batch: list[Source], outcomes: list[Outcome]) -> list[Outcome]:
+    """Outcomes with the imports of what was accepted; without them where they cannot be read."""
+    accepted = {outcome.number for outcome in outcomes if outcome.rejected is None and not outcome.unproven}
+    try:
+        read = reader.run(source for source in batch if source.number in accepted)
+        facts = {outcome.number: outcome.facts for outcome in read}
+    except UnprovenError:
+        return outcomes
+    return [outcome._replace(facts=facts.get(outcome.number, b"")) for outcome in outcomes]
 
 
 def _name(source: Source) -> str:

@@ -58,6 +58,10 @@ class ProvidedModules:
                     return f"{path} names {dependent}, which may bring {top}"
         return ""
 
+    def declares(self, distribution: str) -> bool:
+        """Whether a distribution is named among what is installed."""
+        return any(_names(text, distribution) for _path, text in self._texts)
+
     @cached_property
     def _texts(self) -> list[tuple[str, str]]:
         return [(path, _without_build_tools(path, text)) for path, text in self._read()]

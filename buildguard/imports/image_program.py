@@ -14,9 +14,11 @@ from buildguard.imports.names import LoadedModule
 from buildguard.imports.package_roots import package_roots
 from buildguard.imports.program import StartedProgram, started_modules
 from buildguard.imports.resolver import SearchPath
-from buildguard.project import dockerfile, image_layout
+from buildguard.project import dockerfile
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.ignore import docker
+from buildguard.project.image_build import BuildInput, build_model
+from buildguard.project.image_match import is_installed
 from buildguard.project.start_command import CommandText, StartCommand, StartContext
 from buildguard.project.start_declarations import read_app_yaml, read_dockerfile, read_procfile, read_scripts
 from buildguard.project.start_parser import parse_start
@@ -67,8 +69,8 @@ def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]
     if final is None or declared is None:
         return None
     sent = _sent_paths(sources, service.context, service.dockerfile)
-    layout = image_layout.follow_dockerfile(recipe.dockerfile, arguments, service.stage, service.context, sent)
-    twins = {place: path for place, path in layout.twins.items() if not image_layout.is_installed(place)}
+    model = build_model(BuildInput(recipe.dockerfile, sent, service.context, arguments, service.stage))
+    twins = {place: path for place, path in model.twins.items() if not is_installed(place)}
     if not any(path.endswith(".py") for path in twins.values()):
         return _of_project(sources, service.context, entry)
     tree = _tree(sources, twins)

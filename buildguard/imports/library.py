@@ -113,7 +113,8 @@ class StandardLibrary:
             return Availability.UNDECIDED
         if self._is_image and same:
             return Availability.MISSING
-        if not same or name in _BUILD_NAMES or f"{module}.{name}" in standard_names.OPTIONAL:
+        optional = name in _BUILD_NAMES or f"{module}.{name}" in standard_names.OPTIONAL
+        if not same or optional or (module, name) in standard_names.PATCH_NAMES:
             return Availability.UNDECIDED
         return Availability.UNDECIDED if depends and name.isupper() else Availability.MISSING
 

@@ -61,12 +61,16 @@ class PathChange(NamedTuple):
 
 
 class EvaluatedType(NamedTuple):
-    """A type expression that runs at import and needs a newer Python, as it is written."""
+    """A type expression that runs at import and needs a newer Python, as it is written.
+
+    `kind` is "union" (`X | Y`) or "generic" (`list[int]`), with "-read" where a library evaluates the text of an annotation.
+    """
 
     line: int
     column: int
     kind: str
     text: str
+    guard: Guard = Guard.NONE
 
 
 class ModuleFacts(NamedTuple):
@@ -115,7 +119,10 @@ def facts_from(data: bytes) -> ModuleFacts | None:
             None if rows["exports"] is None else tuple(rows["exports"]),
             bool(rows["dynamic"]),
             tuple(PathChange(line, folder) for line, folder in rows["paths"]),
-            tuple(EvaluatedType(*row) for row in rows["evaluated"]),
+            tuple(
+                EvaluatedType(line, column, kind, text, Guard(guard))
+                for line, column, kind, text, guard in rows["evaluated"]
+            ),
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"these are no facts: {error}") from error

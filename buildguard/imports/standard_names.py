@@ -119,6 +119,23 @@ BUILD_DEPENDENT = words("""
     _socket _ssl _winapi curses errno fcntl locale mmap os posix readline resource select signal socket ssl stat
     syslog termios time
     """)
+# Names that came with a patch release: another one of the same version may have them.
+PATCH_NAMES = frozenset(
+    {
+        ("email.errors", "HeaderWriteError"),
+        ("sys", "get_int_max_str_digits"),
+        ("sys", "set_int_max_str_digits"),
+        *(
+            ("tarfile", name)
+            for name in words(
+                """
+                AbsoluteLinkError AbsolutePathError FilterError LinkFallbackError LinkOutsideDestinationError
+                OutsideDestinationError SpecialFileError data_filter fully_trusted_filter tar_filter
+                """
+            )
+        ),
+    }
+)
 _NEWEST_KNOWN = 15
 
 

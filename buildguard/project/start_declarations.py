@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -10,8 +9,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError
-from buildguard.project import dockerfile, image_layout, toml, yaml
-from buildguard.project.start_command import CommandPlace, CommandText, combine, in_folder
+from buildguard.project import dockerfile, toml, yaml
+from buildguard.project.image_build import BuildInput, build_model
+from buildguard.project.image_model import CommandForm, ImageCommand, ImageModel
+from buildguard.project.start_command import CommandPlace, CommandText, combine
 from buildguard.project.target import PythonVersion
 
 _SHELL_FORM = ("/bin/sh", "-c")
@@ -38,77 +39,33 @@ class DeclaredStart(NamedTuple):
 
 def read_dockerfile(data: bytes, path: str, build_args: Mapping[str, str], target: str = "") -> DeclaredStart | None:
     """The start of the stage that a build ends with; None for a Dockerfile without one."""
-    final = dockerfile.resolve_final_stage(data, build_args, target)
-    if final is None:
+    model = build_model(BuildInput(data, (), "", build_args, target))
+    return declared_start(model, path) if model.base else None
+
+
+def declared_start(model: ImageModel, path: str) -> DeclaredStart:
+    """The start of an image that the Dockerfile at a path builds."""
+    entrypoint, command = _command_text(model.entrypoint, path), _command_text(model.cmd, path)
+    inherits = entrypoint is None and command is not None
+    env = MappingProxyType(dict(model.env))
+    return DeclaredStart(
+        combine(entrypoint, command, model.shell), model.workdir, env, inherits, model.shell, entrypoint
+    )
+
+
+def _command_text(command: ImageCommand | None, path: str) -> CommandText | None:
+    if command is None:
         return None
-    reader = _InstructionReader(path, build_args)
-    for stage in reversed(final.chain):
-        reader.begin_stage()
-        for step in stage.instructions:
-            reader.read(step)
-    return reader.declared()
-
-
-class _InstructionReader:
-    """What the instructions so far set of a start."""
-
-    def __init__(self, path: str, build_args: Mapping[str, str]) -> None:
-        self._path = path
-        self._build_args = build_args
-        self._folder = "/"
-        self._env: dict[str, str] = {}
-        self._arguments: dict[str, str] = {}
-        self._shell: tuple[str, ...] = _SHELL_FORM
-        self._entrypoint: CommandText | None = None
-        self._command: CommandText | None = None
-        self._has_command = False
-
-    def begin_stage(self) -> None:
-        self._arguments = {}
-        self._has_command = False
-
-    def read(self, step: dockerfile.Instruction) -> None:
-        known = {**self._arguments, **self._env}
-        text = dockerfile.expand_variables(step.text, known) if step.name in {"WORKDIR", "ENV", "ARG"} else step.text
-        if step.name == "WORKDIR":
-            self._folder = in_folder(self._folder, text.strip().strip("\"'"))
-        elif step.name == "ENV":
-            self._env |= image_layout.variables(step.name, text, {})
-        elif step.name == "ARG":
-            self._arguments |= image_layout.variables(step.name, text, self._build_args)
-        elif step.name == "SHELL":
-            self._shell = tuple(_json_words(text) or _SHELL_FORM)
-        elif step.name == "ENTRYPOINT":
-            self._entrypoint = parse_instruction(text, self._path, step.line)
-            self._command = (
-                self._command if self._has_command else None
-            )  # that of a base is reset, the stage's own stays
-        elif step.name == "CMD":
-            self._command, self._has_command = parse_instruction(text, self._path, step.line), True
-
-    def declared(self) -> DeclaredStart:
-        command = combine(self._entrypoint, self._command, self._shell)
-        inherits = self._entrypoint is None and self._command is not None
-        return DeclaredStart(
-            command, self._folder, MappingProxyType(self._env), inherits, self._shell, self._entrypoint
-        )
+    place = CommandPlace(path, command.line)
+    is_shell = command.form is CommandForm.SHELL
+    return CommandText(place, text=command.text) if is_shell else CommandText(place, command.words)
 
 
 def parse_instruction(text: str, path: str, line: int) -> CommandText:
     """The command of an ENTRYPOINT or CMD; a list that is not valid JSON is shell form, as docker has it."""
     place = CommandPlace(path, line)
-    words = _json_words(text)
+    words = dockerfile.exec_words(text)
     return CommandText(place, text=text.strip()) if words is None else CommandText(place, tuple(words))
-
-
-def _json_words(text: str) -> list[str] | None:
-    if not text.strip().startswith("["):
-        return None
-    try:
-        words = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
 
 
 def override(

@@ -7,14 +7,14 @@ bound    each name that the module binds at any place, with the first line where
 exports  the names in a literal `__all__`; null without one, or where it is computed
 dynamic  whether names appear in ways that this pass does not follow (`__getattr__`, `globals()`, `exec`, `sys.modules`)
 paths    rows of line and folder that the module adds to `sys.path`; null where the folder is computed, "@" is the module's own
-evaluated rows of line, column, kind and text: type expressions that run at import and need a newer Python
+evaluated rows of line, column, kind, text and guard: type expressions that run at import and need a newer Python
 """
 
 import ast
 import re
 import sys
 
-from buildguard.remote.evaluated_types import evaluated_types, may_evaluate
+from buildguard.remote.evaluated_types import TypeReader, typed_bytes
 from buildguard.remote.import_outline import all_codes, bound_names, parse_outline
 from buildguard.remote.import_tests import (
     ENDS,
@@ -33,6 +33,7 @@ CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "built
 
 
 CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
+CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 # How strong each guard is: of two around one import the stronger counts.
 GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
 
@@ -71,50 +72,61 @@ def read_facts(data, code, version, platform):
         not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
     )
     facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
-    wants_types = version[1] < 10 and may_evaluate(data, version[1])
-    if b"import" in data or b"__all__" in data or wants_types:
-        reader = FactReader(data, names, version, platform)
-        reader.read(parse_outline(data, codes, names, wants_types))
+    typed = typed_bytes(version[1])
+    if typed is not None and not typed.search(data):
+        typed = None
+    if b"import" in data or b"__all__" in data or typed is not None:
+        reader = FactReader(data, names, Evaluator(version, platform))
+        if typed is not None:
+            reader.types = TypeReader(version[1], bound, reader.values)
+        reader.read(parse_outline(data, codes, names, typed))
         facts["imports"] = reader.imports
         facts["paths"] = reader.paths
         facts["exports"] = reader.exports if reader.exports_known else None
-        facts["evaluated"] = reader.evaluated
+        facts["evaluated"] = reader.types.rows if reader.types is not None else []
     return facts
 
 
 class ImportBlock:
-    """What surrounds statements: the guard of their imports, whether a function holds them."""
+    """What surrounds statements: the guard of their imports, and whether a function holds them.
 
-    def __init__(self, guard="", late=False):
+    `model` is the body of a class that pydantic reads, `caught` a place where errors of types are handled.
+    """
+
+    def __init__(self, guard="", late=False, model=False, caught=False):
         self.guard = guard
         self.late = late
+        self.model = model
+        self.caught = caught
 
     def inside(self, guard):
         """The same place under one more guard."""
-        return ImportBlock(max(self.guard, guard, key=GUARDS.index), self.late)
+        return ImportBlock(max(self.guard, guard, key=GUARDS.index), self.late, self.model, self.caught)
+
+    @property
+    def runs(self):
+        """Whether what it evaluates runs at import, and fails the module where it raises."""
+        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
 
 
 class FactReader:
     """Reads the imports of a module's tree, with what guards them on one target."""
 
-    def __init__(self, data, names, version, platform):
+    def __init__(self, data, names, values):
         self.imports = []
         self.paths = []
         self.exports = []
         self.exports_known = False
-        self.evaluated = []
+        self.types = None  # who looks for type expressions that the target cannot evaluate
+        self.values = values
         self._data = data
         self._lines = None
         self._has_calls = "import_module" in names or "__import__" in names
         self._has_paths = "path" in names or "addsitedir" in names
-        self._values = Evaluator(version, platform)
-        self._version = version
 
     def read(self, tree):
         """Read a whole module."""
         self._body(tree.body, ImportBlock())
-        if self._version[1] < 10:
-            self.evaluated = evaluated_types(tree, self._version[1], self._place)
 
     def _body(self, body, block):
         """Read statements in their order; whether they end the module before what follows them."""
@@ -133,7 +145,9 @@ class FactReader:
         return False
 
     def _expressions(self, node, block):
-        """Calls that import, in the expressions of a statement itself."""
+        """Calls that import, and types that cannot be evaluated, in the expressions of a statement itself."""
+        if self.types is not None and block.runs:
+            self.types.read(node, self._place, block.guard, block.model)
         if self._has_calls:
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, (ast.expr, ast.withitem, ast.keyword)):
@@ -142,16 +156,18 @@ class FactReader:
                             self._call(call, block)
 
     def _import(self, node, block):
-        self._values.see_import(node)
+        self.values.see_import(node)
         for alias in node.names:
             self._add(node, "import", alias.name, [], 0, block)
 
     def _import_from(self, node, block):
-        self._values.see_import_from(node)
+        self.values.see_import_from(node)
+        if self.types is not None:
+            self.types.see_import_from(node)
         self._add(node, "from", node.module or "", [alias.name for alias in node.names], node.level or 0, block)
 
     def _call(self, node, block):
-        name = self._values.dotted(node.func)
+        name = self.values.dotted(node.func)
         if name not in CALLS or not node.args or not isinstance(node.args[0], ast.Constant):
             return
         text = node.args[0].value
@@ -186,7 +202,8 @@ class FactReader:
 
     def _class(self, node, block):
         self._expressions(node, block)
-        self._body(node.body, block)
+        is_model = self.types is not None and self.types.is_model(node)
+        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught))
         return False
 
     def _if(self, node, block):
@@ -195,7 +212,7 @@ class FactReader:
             self._body(node.body, block.inside("main"))
             self._body(node.orelse, block.inside("conditional"))
             return False
-        value = self._values.test(node.test)
+        value = self.values.test(node.test)
         if isinstance(value, UnknownValue):
             guard = "tested" if value.tested else "conditional"
             first = self._body(node.body, block.inside(guard))
@@ -215,7 +232,7 @@ class FactReader:
         self._expressions(node, block)
         for item in node.items:
             call = item.context_expr
-            if isinstance(call, ast.Call) and self._values.dotted(call.func) in ("contextlib.suppress", "suppress"):
+            if isinstance(call, ast.Call) and self.values.dotted(call.func) in ("contextlib.suppress", "suppress"):
                 block = block.inside(self._caught(call.args))
         self._body(node.body, block)
         return False
@@ -231,18 +248,24 @@ class FactReader:
             types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
             caught = max(caught, self._caught(types), key=GUARDS.index)
         if caught:
-            self._values.see_names(node)
-        ended = self._body(node.body, block.inside(caught))
+            self.values.see_names(node)
+        body = block.inside(caught)
+        body.caught = block.caught or any(map(self._catches_types, node.handlers))
+        ended = self._body(node.body, body)
         for handler in node.handlers:
             self._body(handler.body, block.inside("handler" if caught else "conditional"))
         self._body(node.orelse, block.inside("handler" if caught else ""))
         return self._body(node.finalbody, block) or (ended and not node.handlers)
 
+    def _catches_types(self, handler):
+        types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        return any(node is None or self.values.dotted(node) in CATCHES_TYPES for node in types)
+
     def _caught(self, types):
         """The guard that catching some exceptions is: None stands for a bare `except`."""
         guard = ""
         for node in types:
-            names = ["BaseException"] if node is None else self._values.exceptions(node)
+            names = ["BaseException"] if node is None else self.values.exceptions(node)
             if not CATCHES_NAMES.isdisjoint(names):
                 return "except"
             if "ModuleNotFoundError" in names:
@@ -258,7 +281,7 @@ class FactReader:
             if isinstance(target, ast.Name) and target.id == "__all__" and not block.late:
                 self._export(node)
         if not block.late and node.value is not None and not isinstance(node, ast.AugAssign):
-            self._values.see_assignment(targets, node.value)
+            self.values.see_assignment(targets, node.value)
         return False
 
     def _export(self, node):
@@ -275,10 +298,10 @@ class FactReader:
         if not isinstance(node.value, ast.Call):
             return False
         call = node.value
-        name = self._values.dotted(call.func)
+        name = self.values.dotted(call.func)
         if self._has_paths and name in PATH_CALLS:
             argument = call.args[-1] if call.args else None
-            self.paths.append([node.lineno, None if argument is None else self._values.folder(argument)])
+            self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
         if name in ("__all__.extend", "__all__.append", "__all__.remove", "__all__.insert"):
             self._extend(name, call)
         return name in ENDS

@@ -6,8 +6,6 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 import ast
 import re
 
-from buildguard.remote.evaluated_types import TYPED
-
 CODE = type((lambda: None).__code__)
 BLOCK = re.compile(rb"^([ \t]*)(?:async[ \t]+)?(def|class)[ \t]+([^\s(:\[\\]+)", re.MULTILINE)
 
@@ -70,12 +68,12 @@ def line_starts(code):
 # ------------------------------------------------------------------------------------------ the tree
 
 
-def parse_outline(data, codes, names, wants_types):
+def parse_outline(data, codes, names, typed):
     """The tree of a source; functions and classes without any import are empty in it, as parsing takes most of the time.
 
-    What the compiler made of the whole proves the outline: as many imports, of the same modules. Else all is parsed.
+    With `typed`, what that matches stays too. What the compiler made of the whole proves the outline: as many imports, of the same modules. Else all is parsed.
     """
-    outline = outline_of(data, wants_types)
+    outline = outline_of(data, typed)
     if outline is not None:
         try:
             tree = ast.parse(outline)
@@ -86,7 +84,7 @@ def parse_outline(data, codes, names, wants_types):
     return ast.parse(data)
 
 
-def outline_of(data, wants_types):
+def outline_of(data, typed):
     """A source whose functions and classes without imports are empty, line for line; None where that saves nothing."""
     if b"\r" in data or b"\0" in data:
         return None
@@ -97,8 +95,8 @@ def outline_of(data, wants_types):
             continue
         stop = block_end(data, match.end(), len(match.group(1)))
         block = data[start:stop]
-        if b"import" in block or (wants_types and TYPED.search(block)):
-            continue
+        if b"import" in block or (typed is not None and (match.group(2) == b"class" or typed.search(block))):
+            continue  # a class says what its bases are
         pieces.append(data[kept:start])
         indent, kind, name = match.groups()
         pieces.append(indent + kind + b" " + name + (b"(): 0" if kind == b"def" else b": 0"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import posixpath
 
+from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import StartCommand
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.image_tree import ImageFile
 from buildguard.startup.losses import report_lost
 from buildguard.startup.modules import ModuleSearch, may_be_installed, search
 from buildguard.startup.source_facts import read_facts
@@ -16,7 +16,7 @@ from buildguard.startup.source_facts import read_facts
 class EntryFile:
     """The file that a start loads first: its path in the image, where it comes from, and the search path it is found on."""
 
-    def __init__(self, path: str, file: ImageFile, module: str = "") -> None:
+    def __init__(self, path: str, file: PlacedFile, module: str = "") -> None:
         self.path = path
         self.file = file
         self.module = module
@@ -25,7 +25,7 @@ class EntryFile:
 def check_application(image: ImageStart, start: StartCommand, findings: StartupFindings) -> EntryFile | None:
     """Report what a start names and the image lacks; the file that it loads, where that is known."""
     place = image.place_of(start.place)
-    if start.undecided:
+    if start.undecided and not start.undecided.startswith("the content of"):  # that is counted with the program
         findings.leave_open(place, start.undecided)
     if start.script:
         return _check_script(image, start, findings, place)
@@ -49,6 +49,7 @@ def _check_script(
 def _missing_script(image: ImageStart, start: StartCommand, findings: StartupFindings, place: FindingPlace) -> None:
     script = start.script
     reason = image.tree.why_unknown(script)
+    reason = reason or (image.other_context(script) and "the build context is a guess")
     if reason or image.tree.is_folder(script.removesuffix(".py")):
         findings.leave_open(place, f"{script}: {reason or 'it is a folder'}")
         return
@@ -98,6 +99,11 @@ def _missing_module(image: ImageStart, start: StartCommand, findings: StartupFin
     if installed or (result.is_top and not start.search_path):
         findings.leave_open(place, f"module {start.module}: {installed or 'no folder is searched for it'}")
         return
+    base = posixpath.join(start.search_path[0], start.module.replace(".", "/")) if start.search_path else ""
+    other = image.other_context(f"{base}.py") or image.other_context(base)
+    if other:
+        findings.leave_open(place, f"the build context is a guess, and {other} may be the module {start.module}")
+        return
     where = ", ".join(start.search_path)
     message = f"the start command loads the module {start.module}, and it does not exist in {where}"
     findings.add("BG701", place, message, _similar(image, start))
@@ -113,7 +119,7 @@ def _similar(image: ImageStart, start: StartCommand) -> str:
 
 
 def _check_attribute(
-    image: ImageStart, start: StartCommand, findings: StartupFindings, place: FindingPlace, image_file: ImageFile
+    image: ImageStart, start: StartCommand, findings: StartupFindings, place: FindingPlace, image_file: PlacedFile
 ) -> None:
     name = start.attribute.partition(".")[0]
     if not name or start.is_main:
@@ -126,7 +132,7 @@ def _check_attribute(
     if bound is False and package and image.files.has(f"{package}/{name}.py"):
         bound = None  # an import of the submodule binds its name
     if bound is None:
-        findings.leave_open(place, f"{shown} may bind {name} in ways that are not read")
+        findings.leave_open(place, image_file.doubt or f"{shown} may bind {name} in ways that are not read")
     elif not bound:
         assert facts is not None
         what = "function" if start.is_factory or start.server == "functions-framework" else "attribute"

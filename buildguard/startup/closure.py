@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
+from buildguard.project.ignore.rules import parents
+from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import StartCommand, in_folder
 from buildguard.startup.applications import EntryFile
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.image_tree import ImageFile
 from buildguard.startup.losses import report_lost
 from buildguard.startup.modules import ModuleSearch, search
 from buildguard.startup.source_facts import OpenedFile, SourceFacts, SourceImport, read_facts
 
 _MOST_FILES = 5_000
-_IMPORT = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+([^\n#]+)")
+_IMPORT = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+([^\n#]+(?:\([^)]*\))?)")
+_WORD = re.compile(rb"\w+")
+_OPENS = re.compile(rb"\bopen\(|\bread_(?:text|bytes)\(")
+_LITERAL = re.compile(rb"""["']([^"'\n]{1,200})["']""")
 _TESTS = re.compile(r"(?:^|/)(?:tests?|testing)(?:/|$)|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py$")
 
 
@@ -25,45 +29,64 @@ class ReachedFile(NamedTuple):
     """A file that is loaded: its path in the image, where it comes from, its package, and whether it is the script itself."""
 
     path: str
-    file: ImageFile
+    file: PlacedFile
     package: str
     is_main: bool = False
 
 
 def check_closure(image: ImageStart, start: StartCommand, entry: EntryFile, findings: StartupFindings) -> None:
     """Follow what a start loads, and report each file of the project that it needs and the image lacks."""
-    lost = _lost_files(image)
-    if not lost or any("$" in folder for folder in start.search_path):
+    if any("$" in folder for folder in start.search_path):
         return
-    _ClosureWalk(image, start, findings, _mentions(lost)).walk(entry)
+    names = _lost_names(image)
+    if names and _any_mention(image, names):
+        _ClosureWalk(image, start, findings).walk(entry)
 
 
-def _lost_files(image: ImageStart) -> list[str]:
-    """The files of the project that no COPY brings into the image."""
-    return [path for path in image.files.below("") if image.tree.holds(path) is None]
+def _lost_names(image: ImageStart) -> set[bytes]:
+    """The names that files of the context, which no COPY brings into the image, go by: of a lost folder its own alone."""
+    context, tree = image.service.context, image.tree
+    held, lost = set[str](), []
+    for path in image.files.below(context):
+        if tree.holds(path) is None:
+            lost.append(path)
+        else:
+            held.update(parents(path))
+    return {_shallowest(path, held).encode("utf-8", "surrogateescape") for path in lost}
 
 
-def _mentions(paths: Sequence[str]) -> re.Pattern[bytes]:
-    """What a file must contain to need one of some files: the name of one of their modules, folders, or the file itself."""
-    words: set[str] = set()
-    for path in paths:
-        *folders, name = path.split("/")
-        words.add(name.removesuffix(".py"))
-        words.update(folders[-1:] if name == "__init__.py" else ())
-        words.update(folders if name.endswith(".py") else ())
-    return re.compile(rb"(?<!\w)(?:%s)(?!\w)" % b"|".join(re.escape(word.encode()) for word in sorted(words)))
+def _shallowest(path: str, held: Container[str]) -> str:
+    """The first part of a lost path that the image does not have: a folder, a module without its suffix, or a file."""
+    folder = next((folder for folder in parents(path) if folder not in held), None)
+    return posixpath.basename(folder if folder is not None and path.endswith(".py") else path).removesuffix(".py")
+
+
+def _any_mention(image: ImageStart, names: set[bytes]) -> bool:
+    """Whether a source of the image imports or opens something by one of some names."""
+    paths = [
+        path for path in image.files.below(image.service.context) if path.endswith(".py") and image.tree.holds(path)
+    ]
+    image.files.load(paths[:_MOST_FILES])
+    return any(_mentions(image.files.read(path) or b"", names) for path in paths[:_MOST_FILES])
+
+
+def _mentions(content: bytes, names: set[bytes]) -> bool:
+    if b"DJANGO_SETTINGS_MODULE" in content:
+        return True
+    if any(not names.isdisjoint(_WORD.findall(line)) for line in _IMPORT.findall(content)):
+        return True
+    return _OPENS.search(content) is not None and any(
+        posixpath.basename(text) in names for text in _LITERAL.findall(content)
+    )
 
 
 class _ClosureWalk:
     """A walk over the files that a start loads, each once."""
 
-    def __init__(
-        self, image: ImageStart, start: StartCommand, findings: StartupFindings, mentions: re.Pattern[bytes]
-    ) -> None:
+    def __init__(self, image: ImageStart, start: StartCommand, findings: StartupFindings) -> None:
         self._image = image
         self._start = start
         self._findings = findings
-        self._mentions = mentions
         self._seen: set[str] = set()
         self._pending: list[ReachedFile] = []
 
@@ -98,9 +121,8 @@ class _ClosureWalk:
         if facts is None:
             return
         self._follow_imports(reached, facts)
-        if self._mentions.search(content):
-            for opened in facts.opened:
-                self._check_opened(reached, opened)
+        for opened in facts.opened:
+            self._check_opened(reached, opened)
         if facts.settings:
             self._follow_settings(reached, facts.settings)
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 
 from buildguard.errors import UsageError
-from buildguard.project import dockerfile, image_layout
+from buildguard.project import dockerfile
 from buildguard.project.cloudbuild.roles import Role
-from buildguard.project.discovery import is_build_file_name
+from buildguard.project.project_files import is_build_file_name
 from buildguard.project.target import Certainty
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
@@ -42,7 +42,7 @@ def _named_sources(image: ImageStart) -> Iterator[tuple[dockerfile.Instruction, 
         for step in stage.instructions:
             text = dockerfile.expand_variables(step.text, values)
             if step.name == "ENV" or (step.name == "ARG" and build_args):
-                values |= image_layout.variables(step.name, text, build_args)
+                values |= dockerfile.assignments(step.name, text, build_args)
             elif step.name in {"COPY", "ADD"} and number in needed:
                 yield from ((step, source) for source in _sources(image, step, text))
         if stage.alias:
@@ -52,7 +52,7 @@ def _named_sources(image: ImageStart) -> Iterator[tuple[dockerfile.Instruction, 
 def _sources(image: ImageStart, step: dockerfile.Instruction, text: str) -> Iterator[str]:
     if any(flag.startswith("--from=") for flag in step.flags):
         return
-    for word in image_layout.words(text)[:-1]:
+    for word in dockerfile.source_words(text)[:-1]:
         if not (_REMOTE.match(word) or _WILD.search(word) or "$" in word or "\\" in word):
             yield context_path(image.service.context, word)
 
@@ -162,9 +162,7 @@ def _maker(image: ImageStart, source: str) -> str:
     if not names:
         return ""
     pattern = re.compile(rb"(?<![\w-])(?:%s)(?![\w-])" % b"|".join(re.escape(name.encode()) for name in sorted(names)))
-    scripts = [path for path in image.files.below("") if _BUILDERS.search(path) and path != image.dockerfile][
-        :_MOST_BUILDERS
-    ]
+    scripts = [path for path in image.files.named(_BUILDERS.search) if path != image.dockerfile][:_MOST_BUILDERS]
     image.files.load(scripts)
     return next((path for path in scripts if pattern.search(image.files.read(path) or b"")), "")
 
@@ -173,9 +171,7 @@ def _step_maker(image: ImageStart) -> str:
     """The build step before docker whose effect is not known, as `cloudbuild.yaml:3`; empty where none is."""
     from buildguard.project.cloudbuild import reader
 
-    for path in image.files.below(""):
-        if not is_build_file_name(os.fsencode(path)):
-            continue
+    for path in image.files.named(_is_build_file):
         try:
             steps = reader.read(image.files.read(path) or b"", path, {}).steps
         except UsageError:
@@ -186,3 +182,7 @@ def _step_maker(image: ImageStart) -> str:
             if not step.roles or Role.FETCHES in step.roles:
                 return f"the step in {path}:{step.line}"
     return ""
+
+
+def _is_build_file(path: str) -> bool:
+    return "cloudbuild" in path and is_build_file_name(os.fsencode(path))

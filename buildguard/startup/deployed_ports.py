@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.config import Config
-from buildguard.project.discovery import is_build_file_name
+from buildguard.project.project_files import is_build_file_name
 from buildguard.startup.project_files import ProjectFileTree
 
 DEFAULT_PORT = "8080"
@@ -42,7 +43,7 @@ def find_port(files: ProjectFileTree, config: Config) -> DeployedPort:
 
 
 def _declared(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]:
-    named = [path for path in files.below("") if is_build_file_name(os.fsencode(path)) or _is_template(path)][:_MOST]
+    named = files.named(_may_deploy)[:_MOST]
     files.load(named)
     for path in named:
         data = files.read(path) or b""
@@ -56,8 +57,12 @@ def _declared(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]:
         yield DeployedPort(DEFAULT_PORT, config.file)
 
 
-def _is_template(path: str) -> bool:
-    return re.search(r"(?:^|/)[^/]*(?:service|run|knative)[^/]*\.ya?ml$", path) is not None
+def _may_deploy(path: str) -> bool:
+    if not path.endswith((".yaml", ".yml", ".json")):
+        return False
+    name = posixpath.basename(path)
+    is_template = any(word in name for word in ("service", "run", "knative")) and not name.endswith(".json")
+    return is_template or is_build_file_name(os.fsencode(path))
 
 
 def _of_command(data: bytes, path: str) -> DeployedPort:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import NamedTuple
 
 from buildguard.project import dockerfile
 from buildguard.project.discovery import ImageRecipe
+from buildguard.project.ignore.rules import parents
+from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import CommandPlace, StartCommand, StartContext
-from buildguard.project.start_declarations import read_dockerfile, read_scripts
+from buildguard.project.start_declarations import declared_start, read_scripts
 from buildguard.project.start_parser import parse_start
-from buildguard.project.target import ImageService
+from buildguard.project.target import Certainty, ImageService
 from buildguard.startup.findings import FindingPlace
-from buildguard.startup.image_tree import ImageFile, StageTree, build_trees, is_known_base
+from buildguard.startup.image_tree import ImageTree, build_tree
 from buildguard.startup.project_files import ProjectFileTree, SentFiles
 
 
@@ -21,7 +24,7 @@ class ImageStart(NamedTuple):
     service: ImageService
     sent: SentFiles
     stages: tuple[dockerfile.DockerfileStage, ...]
-    tree: StageTree
+    tree: ImageTree
     start: StartCommand | None
     start_line: int | None
 
@@ -34,6 +37,16 @@ class ImageStart(NamedTuple):
     def dockerfile(self) -> str:
         """The path of the Dockerfile."""
         return self.service.dockerfile
+
+    def other_context(self, path: str) -> str:
+        """The file that a path of the image would come from if the build context, a guess, were a folder above; or empty."""
+        context = self.service.context
+        if self.service.basis.known is not Certainty.GUESSED or not context:
+            return ""
+        inside = [source.removeprefix(f"{context}/") for source in self.tree.project_paths(path)]
+        folders = ["", *parents(context)]
+        candidates = (posixpath.join(folder, rest) for folder in folders for rest in inside)
+        return next((candidate for candidate in candidates if self.files.has(candidate)), "")
 
     def place_of(self, place: CommandPlace) -> FindingPlace:
         """A place of a command as one of the project: a script of the image is the file that it was copied from."""
@@ -49,9 +62,9 @@ class ImageStart(NamedTuple):
         image_file = self.tree.find(path)
         return None if image_file is None or image_file.doubt else self.content(image_file)
 
-    def content(self, image_file: ImageFile) -> bytes | None:
+    def content(self, placed: PlacedFile) -> bytes | None:
         """The bytes of a file of the image as they are sent."""
-        return image_file.content if image_file.content is not None else self.files.sent_content(image_file.source)
+        return placed.content if placed.content is not None else self.files.sent_content(placed.source)
 
 
 def open_image(recipe: ImageRecipe, files: ProjectFileTree) -> ImageStart | None:
@@ -59,15 +72,15 @@ def open_image(recipe: ImageRecipe, files: ProjectFileTree) -> ImageStart | None
     service = recipe.service
     build_args = dict(service.build_args)
     stages = dockerfile.stages(recipe.dockerfile, build_args)
-    declared = read_dockerfile(recipe.dockerfile, service.dockerfile, build_args, service.stage)
-    if not stages or declared is None:
+    final = dockerfile.resolve_final_stage(recipe.dockerfile, build_args, service.stage)
+    if final is None:
         return None
-    sent = SentFiles(files, service.context, service.dockerfile)
-    at = next((n for n, each in enumerate(stages) if service.stage and each.alias == service.stage.lower()), -1)
-    tree = build_trees(stages, build_args, sent)[at]
+    sent = SentFiles(files, service)
+    tree = build_tree(recipe.dockerfile, final.chain, sent, service.stage)
     image = ImageStart(service, sent, tuple(stages), tree, None, None)
+    declared = declared_start(tree.model, service.dockerfile)
     command = declared.command
-    if command is None or (declared.inherits_entrypoint and not is_known_base(tree.base)):
+    if command is None or (declared.inherits_entrypoint and not tree.model.knows_base):
         return image
     scripts = read_scripts(files.read(_pyproject(files, service.context)) or b"", "pyproject.toml")
     context = StartContext(declared.folder, declared.env, image.read, scripts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from buildguard.project.target import Certainty
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 
@@ -24,8 +25,14 @@ def report_lost(
     if line is None:
         findings.leave_open(FindingPlace(image.dockerfile, image.start_line), f"no COPY in {image.dockerfile}")
         return
+    outside = bool(image.service.context) and not source.startswith(f"{image.service.context}/")
+    if outside and image.service.basis.known is Certainty.GUESSED:
+        findings.leave_open(
+            FindingPlace(image.dockerfile, line), f"{source} is outside of the folder that is guessed to be the context"
+        )
+        return
     message = f"{source} is needed, and no COPY puts it into the image: {reason}"
-    if not source.startswith(f"{image.service.context}/") and image.service.context:
+    if outside:
         message = f"{source} is needed, and it is outside of the build context {image.service.context}: {reason}"
     hint = f"add it: COPY {_inside(image, source)} ./"
     findings.add("BG704", FindingPlace(image.dockerfile, line), message, hint, is_error=is_error)

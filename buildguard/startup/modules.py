@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from buildguard.project.image_model import PlacedFile
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.image_tree import ImageFile
 
 _COMPILED = (".pyx", ".c", ".cpp", ".rs", ".pyi")
 _REQUIREMENTS = re.compile(
@@ -26,7 +26,7 @@ class ModuleSearch(NamedTuple):
     """
 
     path: str = ""
-    file: ImageFile | None = None
+    file: PlacedFile | None = None
     package: str = ""
     lost: tuple[str, ...] = ()
     unknown: str = ""
@@ -129,4 +129,4 @@ def _names(pattern: re.Pattern[str], data: bytes) -> bool:
 
 def requirement_files(image: ImageStart) -> list[str]:
     """The files of the context that name requirements."""
-    return [path for path in image.files.below(image.service.context) if _REQUIREMENTS.search(path)]
+    return image.files.named(_REQUIREMENTS.search, image.service.context)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import posixpath
 import re
 
+from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_shell, is_unknown
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.image_tree import ImageFile, UnknownRegion
 from buildguard.startup.losses import report_lost
-from buildguard.startup.run_effects import EffectKind, RunEffect
 
-_PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the images that have a system at all
 _BOM = b"\xef\xbb\xbf"
 _PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
@@ -52,7 +50,7 @@ class _ProgramCheck:
             self._existing(program, path, image_file, place)
         elif image.tree.is_folder(path):
             self._folder(program, path, place)
-        elif reason := image.tree.why_unknown(path):
+        elif reason := image.tree.why_unknown(path) or (image.other_context(path) and "the build context is a guess"):
             self._findings.leave_open(place, f"{path}: {reason}")
         else:
             self._missing(program, path, place)
@@ -84,7 +82,7 @@ class _ProgramCheck:
 
     # -------------------------------------------------------------------------------------- a file that exists
 
-    def _existing(self, program: StartProgram, path: str, image_file: ImageFile, place: FindingPlace) -> None:
+    def _existing(self, program: StartProgram, path: str, image_file: PlacedFile, place: FindingPlace) -> None:
         image = self._image
         content = None if image_file.doubt else image.content(image_file)
         own = FindingPlace(image_file.source or image.dockerfile, 1 if image_file.source else image_file.line)
@@ -99,10 +97,10 @@ class _ProgramCheck:
                 "BG702", own, f"{path} has Windows line ends (CRLF), and a shell takes the CR for text", _lf_hint(own)
             )
 
-    def _executable(self, program: StartProgram, image_file: ImageFile, own: FindingPlace) -> None:
+    def _executable(self, program: StartProgram, image_file: PlacedFile, own: FindingPlace) -> None:
         executable = _mode_of(image_file, self._image)
         if executable is None:
-            self._findings.leave_open(own, "it is executable on this disk or in git, and not in both")
+            self._findings.leave_open(own, "whether it is executable is not known")
         elif not executable:
             hint = f"git update-index --chmod=+x {own.path}, and commit; or COPY --chmod=755"
             message = f"the start command runs {program.name}, and the file is not executable"
@@ -139,8 +137,8 @@ class _ProgramCheck:
 
     def _on_path(self, program: StartProgram, place: FindingPlace) -> None:
         image, name = self._image, program.name
-        folders = self._start.env.get("PATH", image.tree.env.get("PATH", "")).split(":")
-        searched = [folder for folder in [*folders, *_PATH.split(":")] if folder.startswith("/")]
+        folders = self._start.env.get("PATH", image.tree.model.env.get("PATH", "")).split(":")
+        searched = [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith("/")]
         if any(_may_hold(image, folder, name) for folder in searched):
             return
         here = in_folder(program.folder, name)
@@ -157,27 +155,19 @@ class _ProgramCheck:
 
 def _may_hold(image: ImageStart, folder: str, name: str) -> bool:
     path = posixpath.join(folder, name)
-    if image.tree.find(path) is not None:
-        return True
-    for layer in image.tree.layers:
-        if isinstance(layer, UnknownRegion) and layer.covers(path):
-            return True
-        if isinstance(layer, RunEffect) and layer.kind is EffectKind.CREATES and layer.covers(path):
-            return True
-    return False
+    return image.tree.find(path) is not None or image.tree.may_create(path)
 
 
 def _installs_nothing(image: ImageStart) -> bool:
     """Whether the image is Python's own, and no instruction can have added a program."""
-    is_plain = image.tree.base.startswith("python:") and image.tree.runs == 0
-    return is_plain and not any(isinstance(layer, UnknownRegion) for layer in image.tree.layers)
+    model = image.tree.model
+    return model.base.startswith("python:") and not image.tree.runs and not model.unknown
 
 
-def _mode_of(image_file: ImageFile, image: ImageStart) -> bool | None:
+def _mode_of(image_file: PlacedFile, image: ImageStart) -> bool | None:
     """Whether a file is executable in the image; None where that is not known."""
-    mode = image_file.mode
-    if mode:
-        return bool(int(mode, 8) & 0o111) if re.fullmatch(r"[0-7]{3,5}", mode) else ("x" in mode or None)
+    if image_file.mode is not None:
+        return bool(image_file.mode & 0o111)
     return image.files.is_executable(image_file.source) if image_file.source else False
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import os
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule
+from buildguard.project.target import ImageService
 from buildguard.stages.stage import Entry, EntryKind, Stage
 from buildguard.system import git
 
@@ -33,6 +34,7 @@ class ProjectFileTree:
         self._entries = {os.fsdecode(entry.path): entry for entry in stage.entries()}
         self._paths = sorted(self._entries)
         self._contents: dict[str, bytes | None] = {}
+        self._named: dict[Callable[[str], object], list[str]] = {}
 
     @property
     def root(self) -> str:
@@ -63,6 +65,13 @@ class ProjectFileTree:
         while at < len(self._paths) and self._paths[at].startswith(start):
             yield self._paths[at]
             at += 1
+
+    def named(self, matches: Callable[[str], object], folder: str = "") -> list[str]:
+        """The paths in a folder that a function of the name accepts; all paths are asked about once."""
+        if matches not in self._named:
+            self._named[matches] = [path for path in self._paths if matches(path)]
+        start = f"{folder}/" if folder else ""
+        return [path for path in self._named[matches] if path.startswith(start)]
 
     def kind(self, path: str) -> EntryKind:
         """What a listed path is."""
@@ -156,13 +165,14 @@ class ProjectFileTree:
 class SentFiles:
     """Which files of a project arrive at docker for one image, and which rule drops the others."""
 
-    def __init__(self, files: ProjectFileTree, context: str, dockerfile: str) -> None:
+    def __init__(self, files: ProjectFileTree, service: ImageService) -> None:
         self.files = files
-        self.context = context
+        self.context = service.context
+        self.build_args = dict(service.build_args)
         self.reason = ""
         self._dropped: dict[str, IgnoreRule | None] = {}
         self._gcloud = self._gcloud_rules()
-        self._docker = self._docker_rules(dockerfile)
+        self._docker = self._docker_rules(service.dockerfile)
 
     def _gcloud_rules(self) -> gcloud.GcloudIgnoreRules | None:
         is_used = self.files.is_file(gcloud.FILE) or self.files.sender is BuildSender.SUBMIT

@@ -5,12 +5,12 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from buildguard.project.image_model import PlacedFile
 from buildguard.stages.lfs import parse_pointer
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
-from buildguard.startup.image_tree import CopiedPath
 
 _ENV = re.compile(r"(?:^|/)\.env(?:\.(?!.*(?:example|sample|template|dist|test|ci|schema|tmpl|defaults?)$)[\w.-]+)?$")
 _KEY_FILE = re.compile(r"(?:\.(?:pem|key|p8)|(?:^|/)id_(?:rsa|dsa|ecdsa|ed25519))$")
@@ -32,7 +32,7 @@ _MOST_READ = 200
 
 def check_secrets(image: ImageStart, findings: StartupFindings) -> None:
     """BG708 for each file of the image that holds a secret; its content is never part of a message."""
-    candidates = [path for path in image.files.below("") if _may_be_secret(path)][:_MOST_READ]
+    candidates = image.files.named(_may_be_secret, image.service.context)[:_MOST_READ]
     image.files.load(candidates)
     for path in candidates:
         kind = _secret_kind(path, image.files.read(path) or b"")
@@ -44,7 +44,10 @@ def check_secrets(image: ImageStart, findings: StartupFindings) -> None:
 
 
 def _may_be_secret(path: str) -> bool:
-    return not _EXAMPLES.search(path) and any(pattern.search(path) for pattern in (_ENV, _KEY_FILE, _KEY_JSON))
+    usual = path.endswith((".json", ".pem", ".key", ".p8")) or ".env" in path or "id_" in path
+    return (
+        usual and not _EXAMPLES.search(path) and any(pattern.search(path) for pattern in (_ENV, _KEY_FILE, _KEY_JSON))
+    )
 
 
 def _secret_kind(path: str, data: bytes) -> str:
@@ -78,19 +81,24 @@ def check_placeholders(image: ImageStart, findings: StartupFindings) -> None:
 
 def _lfs_paths(image: ImageStart) -> Iterator[str]:
     """The files that attributes give to LFS and whose content is still a pointer."""
-    attributes = [path for path in image.files.below("") if posixpath.basename(path) == ".gitattributes"]
+    attributes = image.files.named(_is_attributes)
     patterns = [pattern for path in attributes for pattern in _lfs_patterns(image.files.read(path) or b"")]
     if not patterns:
         return
-    paths = [
-        path
-        for path in image.files.below("")
-        if any(fnmatch.fnmatch(path, p) or fnmatch.fnmatch(posixpath.basename(path), p) for p in patterns)
-    ]
+    paths = [path for path in image.files.below(image.service.context) if _matches(path, patterns)]
     image.files.load(paths[:_MOST_READ])
     for path in paths[:_MOST_READ]:
         if parse_pointer(image.files.read(path) or b"") is not None:
             yield path
+
+
+def _is_attributes(path: str) -> bool:
+    return path.endswith(".gitattributes")
+
+
+def _matches(path: str, patterns: Sequence[str]) -> bool:
+    name = posixpath.basename(path)
+    return any(fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
 def _lfs_patterns(data: bytes) -> Iterator[str]:
@@ -101,10 +109,15 @@ def _lfs_patterns(data: bytes) -> Iterator[str]:
 
 
 def _copies_folder(image: ImageStart, path: str) -> int | None:
-    """The line that copies a folder of the context whatever is in it."""
-    for layer in image.tree.layers:
-        if isinstance(layer, CopiedPath) and layer.stage is None and not layer.is_file:
-            inside = not layer.source or path == layer.source or path.startswith(f"{layer.source}/")
-            if inside and image.sent.dropped_by(path) is None and path != layer.source:
-                return layer.line
-    return None
+    """The line that copies a folder around a submodule, whatever is in it."""
+    if image.sent.dropped_by(path) is not None:
+        return None
+    around = posixpath.dirname(path)
+    copied = (image.tree.holds(source) for source in image.files.below(around))
+    return next((placed.line for placed in copied if placed is not None and _is_whole(placed, around)), None)
+
+
+def _is_whole(placed: PlacedFile, folder: str) -> bool:
+    """Whether a file is placed with the folder that it is in, and not by its own name."""
+    inside = posixpath.relpath(placed.source, folder or ".")
+    return placed.path.endswith(f"/{inside}")

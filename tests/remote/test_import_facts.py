@@ -86,7 +86,7 @@ def test_every_guard_has_its_name() -> None:
     ],
 )
 def test_the_outline_holds_every_import(source: bytes) -> None:
-    outline = _OUTLINE.outline_of(source, False)
+    outline = _OUTLINE.outline_of(source, None)
 
     assert outline is not None
     assert outline.count(b"\n") == source.count(b"\n")
@@ -116,5 +116,8 @@ def test_only_literal_names_count() -> None:
     assert _TESTS.literal_names(ast.parse("['a', b]", mode="eval").body) is None
 
 
-def test_nothing_is_evaluated_where_every_type_is_understood() -> None:
-    assert not _TYPES.may_evaluate(b"x: int | None = None\n", 13)
+def test_nothing_is_looked_for_where_every_type_is_understood() -> None:
+    assert _TYPES.typed_bytes(13) is None
+    assert _TYPES.typed_bytes(9).search(b"x: int | None = None\n")
+    assert not _TYPES.typed_bytes(9).search(b"x: list[int] = []\n")
+    assert _TYPES.typed_bytes(8).search(b"x: list[int] = []\n")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from buildguard.check.startup import add_startup
-from buildguard.project import dockerfile
 from buildguard.project.config import Config
 from buildguard.project.discovery import ImageRecipe, list_recipes
 from buildguard.project.ignore.rules import find_git_rule
@@ -21,13 +20,12 @@ from buildguard.startup.copies import needed_stages
 from buildguard.startup.deployed_ports import find_port
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart, open_image
-from buildguard.startup.image_tree import is_known_base
+from buildguard.startup.image_tree import context_path
 from buildguard.startup.losses import report_lost
 from buildguard.startup.modules import may_be_installed, search
 from buildguard.startup.ports import is_loopback
 from buildguard.startup.programs import check_programs
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
-from buildguard.startup.run_effects import EffectKind, effects_of
 from buildguard.startup.secrets import check_secrets
 from buildguard.startup.source_facts import read_facts
 from buildguard.system import git
@@ -40,50 +38,6 @@ def _image(text: str, files: Mapping[str, str | None], sender: BuildSender = Bui
     image = open_image(list_recipes(stage, Config())[0], ProjectFileTree(stage, None, sender))
     assert image is not None
     return image
-
-
-@pytest.mark.parametrize(
-    ("run", "effects"),
-    [
-        ("pip install -r requirements.txt && apt-get install -y x", []),
-        ("make", [("creates", "/srv"), ("changes", "/srv")]),
-        (
-            "cd sub && ./configure",
-            [("creates", "/srv/sub"), ("creates", "/srv/sub/configure"), ("changes", "/srv/sub")],
-        ),
-        ("chmod -R +x bin", [("changes", "/srv/+x"), ("changes", "/srv/bin")]),
-        ("rm -rf tests", [("removes", "/srv/tests")]),
-        ("mv a /b", [("creates", "/b"), ("changes", "/b"), ("removes", "/srv/a")]),
-        ("echo x > made.py", [("creates", "/srv/made.py")]),
-        ("echo x > /dev/null 2>&1", []),
-        ("pip install .", [("installs the project", "/srv")]),
-        ("uv sync --frozen", [("installs the project", "/srv")]),
-        ("uv sync --no-install-project", []),
-        ("poetry install --no-root", []),
-        ("poetry install", [("installs the project", "/srv")]),
-        ("python manage.py collectstatic --noinput", []),
-        ("python gen.py", [("creates", "/srv"), ("changes", "/srv")]),
-        ("if [ -f x ]; then touch y; fi", [("creates", "/srv/y"), ("changes", "/srv/y")]),
-        ('["touch", "y"]', [("creates", "/srv/y"), ("changes", "/srv/y")]),
-        ("<<EOF\ntouch y\nEOF", [("creates", "/srv/y"), ("changes", "/srv/y")]),
-        ("npm ci", []),
-        ("npm run build", [("creates", "/srv"), ("changes", "/srv")]),
-        ("curl -sS https://example.invalid/x", []),
-    ],
-)
-def test_the_effects_of_a_run(run: str, effects: list[tuple[str, str]]) -> None:
-    step = dockerfile.instructions(f"RUN {run}\n".encode())[0]
-
-    assert [(str(effect.kind), effect.path) for effect in effects_of(step, "/srv")] == effects
-
-
-def test_an_effect_covers_what_is_below_and_what_matches() -> None:
-    step = dockerfile.instructions(b"RUN rm -rf *.txt\n")[0]
-    effect = effects_of(step, "/srv")[0]
-
-    assert effect.kind is EffectKind.REMOVES
-    assert effect.covers("/srv/a.txt")
-    assert not effect.covers("/srv/a.py")
 
 
 def test_the_files_of_an_image() -> None:
@@ -117,7 +71,7 @@ CMD python main.py
     assert source("/srv/other.py") is None
     tool, changed = tree.find("/usr/local/bin/tool"), tree.find("/srv/lib/a.py")
     assert tool is not None
-    assert tool.mode == "755"
+    assert tool.mode == 0o755
     assert changed is not None
     assert "line 11" in changed.doubt
     assert tree.project_paths("/srv/other.py") == ["other.py", "conf/other.py"]
@@ -127,6 +81,7 @@ CMD python main.py
     assert held is not None
     assert held.line == 9
     assert tree.holds("other.py") is None
+    assert context_path("docker", "../x/./y") == "docker/x/y"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +91,7 @@ CMD python main.py
         ("COPY . /srv", "/usr/bin/x", True),
         ("COPY . /srv", "/srv/.venv/bin/x", True),
         ("COPY $X /srv/", "/srv/x.py", True),
-        ("COPY . $X", "/srv/x.py", True),
+        ("RUN tar --directory / -xf x.tar.gz", "/init", True),
         ("ADD x.tar.gz /srv", "/srv/x.py", True),
         ("COPY --from=other /a /srv", "/srv/x.py", True),
         ("RUN make", "/x.py", True),
@@ -148,14 +103,6 @@ def test_where_files_may_be_that_cannot_be_known(instruction: str, path: str, *,
 
     assert bool(tree.why_unknown(path)) is is_unknown
     assert _image("FROM acme/base\nCMD python\n", {}).tree.why_unknown("/srv/x.py")
-
-
-def test_images_that_are_known_to_hold_no_file_of_a_project() -> None:
-    known = ("python:3.11", "docker.io/library/python:3.11", "debian:12", "ghcr.io/astral-sh/uv:python3.12-alpine")
-    unknown = ("acme/python-base:1", "tiangolo/uvicorn-gunicorn-fastapi:python3.11", "acme/app")
-
-    assert all(map(is_known_base, known))
-    assert not any(map(is_known_base, unknown))
 
 
 def test_modules_are_looked_up_as_python_does() -> None:

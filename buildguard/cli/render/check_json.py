@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from buildguard import __version__
 from buildguard.check.result import CheckReport, ImageReport, TargetRow
+from buildguard.cli.render import safe_json
 from buildguard.compare.chain import Chain
 from buildguard.diagnostic import Diagnostic
 
 
 def render(report: CheckReport) -> str:
     """The report as JSON, one document."""
-    return json.dumps(as_json(report), indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace").decode() + "\n"
+    return safe_json.dumps(as_json(report))
 
 
 def as_json(report: CheckReport) -> dict[str, Any]:
