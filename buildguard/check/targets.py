@@ -311,7 +311,7 @@ class TargetRunner:
         """Whether the target satisfies what the sources import."""
         from buildguard.check.imports import ImportCheck
 
-        check = ImportCheck(self.job.place.stage, target, engine, ready, self.job.cache)
+        check = ImportCheck(self.job.place.stage, target, engine, ready, judge.cache)
         try:
             results = check.run(verdicts, judge)
         except UnprovenError as error:
