@@ -34,7 +34,7 @@ _STORE_EVERY = 2000
 
 
 class FileVerdict(NamedTuple):
-    """The verdict on one file: its findings, or why there is none."""
+    """The verdict on one file: its findings, or why none are known."""
 
     entry: Entry
     findings: tuple[Finding, ...] = ()
@@ -271,7 +271,7 @@ class _SourceQueue:
         return entries
 
     def take_unanswered(self) -> list[tuple[bytes, list[Entry]]]:
-        """The entries that nobody answered for, or that came after the answer to their bytes."""
+        """The entries without an answer, or read after the answer to their bytes."""
         return [(digest, entries) for digest, entries in self._waiting.items() if entries]
 
 

@@ -13,6 +13,7 @@ from buildguard.check.compile_files import FileVerdict, Judge, digests_of
 from buildguard.check.context import Job, cache_of, no_version, nothing_checked, setting, share_of
 from buildguard.check.disagreements import EngineVerdict, find_disagreements
 from buildguard.check.filters import IgnoreComment
+from buildguard.check.guessed_context import split_by_context
 from buildguard.check.merge import IGNORE, diagnostic_of
 from buildguard.check.result import TargetRow
 from buildguard.diagnostic import Diagnostic, Finding, Unproven, UnreadableFile, display_path
@@ -71,6 +72,7 @@ class CheckState:
         self.chain: Chain | None = None
         self.undecided: list[UndecidedImport] = []
         self.cached: set[bytes] = set()
+        self.startup_undecided: list[str] = []
 
     def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
         """Take the findings in one file for one target; comments that silence something lie among them."""
@@ -323,7 +325,9 @@ class TargetRunner:
     def _report_verdicts(self, verdicts: Sequence[FileVerdict], target: Target, ready: ReadyEngine) -> None:
         for verdict in verdicts:
             path = display_path(verdict.entry.path) if verdict.findings or verdict.unproven else ""
-            self.state.note(verdict.findings, path, target.python, ready.engine)
+            findings, doubts = split_by_context(verdict.findings, verdict.entry.path, path, target)
+            self.state.note(findings, path, target.python, ready.engine)
+            self.state.unproven += doubts
             if verdict.unproven:
                 self.state.unproven.append(Unproven(path, target.python, verdict.unproven))
         cached = {verdict.entry.path for verdict in verdicts if verdict.cached}
@@ -362,7 +366,9 @@ class TargetRunner:
                 else:
                     self.state.unproven.append(Unproven(path, target.python, content.reason))
                 continue
-            self.state.note(_without_engine(content, target), path, target.python, "rule")
+            findings, doubts = split_by_context(_without_engine(content, target), entry.path, path, target)
+            self.state.note(findings, path, target.python, "rule")
+            self.state.unproven += doubts
         self.state.rows.append(_row(target, None, len(self._share.entries) - gone, 0))
 
 
@@ -392,14 +398,14 @@ def _row(target: Target, ready: ReadyEngine | None, files: int, cached: int) -> 
 
 def _describe_weak_proof(proof: ProofGrade, wanted: ProofGrade, choice: engines.EngineChoice, target: Target) -> str:
     """What is missing from a proof, and the line that would make it one."""
-    have = "no engine answered" if proof is ProofGrade.NONE else f"{proof} only, and --proof {wanted} is what counts"
+    have = "no engine answered" if proof is ProofGrade.NONE else f"{proof} only, and --proof {wanted} is required"
     if choice.unavailable:
         reasons = ", and ".join(unavailable.reason for unavailable in choice.unavailable)
         hints = ", or ".join(unavailable.hint for unavailable in choice.unavailable if unavailable.hint)
         return f"{have}: {reasons}{f'; to prove it: {hints}' if hints else ''}"
     if proof is ProofGrade.PREDICTED:
         minor = target.version.minor_text if target.version is not None else "3"
-        return f"{have}; to prove it: --engine interpreter, after `uv python install {minor}` where there is none"
+        return f"{have}; to prove it: --engine interpreter, with --fetch-python if Python {minor} is missing"
     if target.doubt:
         return f"{have}: {target.doubt}; to prove it: build the image, and name it with --image"
     return f"{have}; to prove it: --image with the image that will run"

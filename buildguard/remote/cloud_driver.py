@@ -231,7 +231,7 @@ def _end_of(child: tuple[int, int]) -> tuple[list[list[bytes]], int, int]:
 
 
 def rows(workspace: Workspace) -> list[ManifestRow]:
-    """What lies in the workspace, as a manifest has it. Raises OSError for what cannot be read."""
+    """The files of the workspace, as a manifest has them. Raises OSError for what cannot be read."""
     closed = [path for path in workspace.closed if path != ANSWERS]
     if closed:
         raise OSError(closed[0].decode("utf-8", "backslashreplace") + " cannot be opened")
@@ -247,7 +247,7 @@ def rows(workspace: Workspace) -> list[ManifestRow]:
 
 
 def tell_changed(here: Sequence[ManifestRow], answers: AnswerFile) -> None:
-    """Write down the files that are not what the manifest in the archive says, so that somebody can tell why."""
+    """Store the files that differ from the manifest in the archive, so that the cause can be found."""
     carried = read_file(CARRIED)
     try:
         sent = {row.path: row for row in rows_of(carried)} if isinstance(carried, bytes) else {}

@@ -81,7 +81,7 @@ def limiter(memory):
 
 
 def peak_memory():
-    """The most memory this process ever had, in bytes: address space, or what was resident; 0 if nobody tells."""
+    """The most memory this process ever had, in bytes: address space, or what was resident; 0 if unknown."""
     try:
         with open("/proc/self/status", "rb") as status:
             for line in status:
