@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from buildguard.check.compile_files import FileVerdict, Judge
+from buildguard.check.import_results import ImportResults, TargetImports
 from buildguard.check.merge import diagnostic_of
 from buildguard.check.project_imports import ProjectImportCheck
 from buildguard.codes import RULE_ERRORS
@@ -28,13 +29,6 @@ _REFUSED = frozenset({"BG101", "BG103", *RULE_ERRORS})
 _UNREAD = "the imports of the file could not be read"
 
 
-class TargetImports(NamedTuple):
-    """What is said of the imports of a target's sources: findings, and what could not be decided."""
-
-    diagnostics: tuple[Diagnostic, ...]
-    undecided: tuple[UndecidedImport, ...]
-
-
 class ImportCheck:
     """The imports of one target's sources, judged with the engine that compiled them."""
 
@@ -42,6 +36,8 @@ class ImportCheck:
         self._stage = stage
         self._target = target
         self._engine = engine
+        self._ready = ready
+        self._cache = cache
         self._library = StandardLibrary(engine, ready, cache)
 
     def run(
@@ -52,12 +48,30 @@ class ImportCheck:
         Raises UnprovenError where an answer cannot be read.
         """
         read = {display_path(verdict.entry.path): verdict for verdict in verdicts if _compiles(verdict)}
+        about = (self._ready.engine, self._ready.identity, self._ready.proof, self._target.python)
+        sources = ((path, verdict.digest) for path, verdict in read.items())
+        memory = ImportResults(self._cache, about, sources, self._declared_digest)
         try:
-            facts = self._facts(read, judge)
-            own = project.judge(self._target, facts) if project is not None else None
-            return self._judge(read, facts, own or ProjectImports({}, (), find_reach(facts)))
+            if project is not None:  # what starts the project is written in more files than a stored result knows
+                return self._run(read, judge, None, project)
+            return memory.load() or self._run(read, judge, memory, None)
         except ValueError as error:
             raise UnprovenError(f"the imports could not be read: {error}") from error
+
+    def _run(
+        self,
+        read: Mapping[str, FileVerdict],
+        judge: Judge,
+        memory: ImportResults | None,
+        project: ProjectImportCheck | None,
+    ) -> TargetImports:
+        facts = self._facts(read, judge)
+        provided = ProvidedModules(self._declarations, facts)
+        own = project.judge(self._target, facts) if project is not None else None
+        results = self._judge(read, facts, provided, own or ProjectImports({}, (), find_reach(facts)))
+        if memory is not None and not self._library.is_lost:
+            memory.store(results, uses_declarations=provided.was_read)
+        return results
 
     def _facts(self, read: Mapping[str, FileVerdict], judge: Judge) -> dict[str, ModuleFacts | None]:
         def contents(digests: set[bytes]) -> Iterator[bytes]:
@@ -70,12 +84,15 @@ class ImportCheck:
         return {path: facts_from(rows[verdict.digest]) for path, verdict in read.items()}
 
     def _judge(
-        self, read: Mapping[str, FileVerdict], facts: Mapping[str, ModuleFacts | None], project: ProjectImports
+        self,
+        read: Mapping[str, FileVerdict],
+        facts: Mapping[str, ModuleFacts | None],
+        provided: ProvidedModules,
+        project: ProjectImports,
     ) -> TargetImports:
         reach = {path: how for path, how in project.reach.items() if path in facts}
         known = {path: rows for path, rows in facts.items() if path in reach and rows is not None}
         answers = self._library.ask(questions_of(row for rows in known.values() for row in rows.imports))
-        provided = ProvidedModules(self._declarations, facts)
         judge = ImportJudge(answers, f"3.{self._library.minor}", provided.brings)
         diagnostics: list[Diagnostic] = []
         undecided = [UndecidedImport(path, 1, _UNREAD) for path in reach if path not in known]
@@ -103,6 +120,12 @@ class ImportCheck:
         for finding in findings:
             excerpt = excerpt_of(content, finding.range.line) if isinstance(content, bytes) else ""
             yield diagnostic_of(finding._replace(excerpt=excerpt), path, self._target.python, "rule")
+
+    def _declared_digest(self) -> str:
+        digest = hashlib.sha256()
+        for path, text in self._declarations():
+            digest.update(f"{path}\0{text}\0".encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
 
     def _declarations(self) -> Iterator[tuple[str, str]]:
         entries = [

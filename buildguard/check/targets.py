@@ -314,7 +314,7 @@ class TargetRunner:
         from buildguard.check.imports import ImportCheck
         from buildguard.check.project_imports import ProjectImportCheck
 
-        check = ImportCheck(self.job.place.stage, target, engine, ready, self.job.cache)
+        check = ImportCheck(self.job.place.stage, target, engine, ready, judge.cache)
         try:
             results = check.run(verdicts, judge, ProjectImportCheck(self.job))
         except UnprovenError as error:
