@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from buildguard.check.compile_files import FileVerdict, Judge
 from buildguard.check.import_results import ImportResults, TargetImports
 from buildguard.check.merge import diagnostic_of
-from buildguard.check.project_imports import ProjectImportCheck
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Diagnostic, Finding, display_path
 from buildguard.engines.engine import Engine, ReadyEngine
@@ -17,13 +17,15 @@ from buildguard.imports.declared import DECLARES, ProvidedModules
 from buildguard.imports.default_reach import find_reach
 from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.library import StandardLibrary
-from buildguard.imports.project_imports import ProjectImports
-from buildguard.imports.records import FileReach, ModuleFacts, UndecidedImport, facts_from
+from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, UndecidedImport, facts_from
 from buildguard.imports.standard_imports import ImportJudge, questions_of
 from buildguard.project.source_text import excerpt_of
 from buildguard.project.target import Target
 from buildguard.stages.stage import Stage
 from buildguard.system.cache import Cache
+
+if TYPE_CHECKING:  # a hook does without the room that it would load
+    from buildguard.check.project_imports import ProjectImportCheck
 
 _REFUSED = frozenset({"BG101", "BG103", *RULE_ERRORS})
 _UNREAD = "the imports of the file could not be read"

@@ -312,11 +312,15 @@ class TargetRunner:
     ) -> None:
         """Whether the target satisfies what the sources import."""
         from buildguard.check.imports import ImportCheck
-        from buildguard.check.project_imports import ProjectImportCheck
 
+        project = None
+        if not self.job.request.staged:  # a hook has no time to read every module that the project starts
+            from buildguard.check.project_imports import ProjectImportCheck
+
+            project = ProjectImportCheck(self.job)
         check = ImportCheck(self.job.place.stage, target, engine, ready, judge.cache)
         try:
-            results = check.run(verdicts, judge, ProjectImportCheck(self.job))
+            results = check.run(verdicts, judge, project)
         except UnprovenError as error:
             self._unproven(error.words)
             return

@@ -8,6 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from buildguard.diagnostic import Finding
+
 
 class ImportForm(StrEnum):
     """How a module is imported: `import x`, `from x import y`, or `importlib.import_module("x")`."""
@@ -102,6 +104,14 @@ class UndecidedImport(NamedTuple):
     path: str
     line: int
     reason: str
+
+
+class ProjectImports(NamedTuple):
+    """The findings in a project's imports by file, what is undecided, and how each file is reached (tests that nothing reaches: not)."""
+
+    findings: Mapping[str, tuple[Finding, ...]]
+    undecided: tuple[UndecidedImport, ...]
+    reach: Mapping[str, FileReach]
 
 
 def facts_from(data: bytes) -> ModuleFacts | None:
