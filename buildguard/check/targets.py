@@ -311,16 +311,10 @@ class TargetRunner:
         self, target: Target, engine: Engine, ready: ReadyEngine, judge: Judge, verdicts: Sequence[FileVerdict]
     ) -> None:
         """Whether the target satisfies what the sources import."""
-        from buildguard.check.imports import ImportCheck
+        from buildguard.check.import_results import judge_imports
 
-        project = None
-        if not self.job.request.staged:  # a hook has no time to read every module that the project starts
-            from buildguard.check.project_imports import ProjectImportCheck
-
-            project = ProjectImportCheck(self.job)
-        check = ImportCheck(self.job.place.stage, target, engine, ready, judge.cache)
         try:
-            results = check.run(verdicts, judge, project)
+            results = judge_imports(self.job, target, (engine, ready), judge, verdicts)
         except UnprovenError as error:
             self._unproven(error.words)
             return
