@@ -31,8 +31,7 @@ class ImageTree:
         self._folders = {folder for path in model.files for folder in folders_above(path)} | model.folders
         self._origins = _origins(model.files)
         steps = [step for stage in reversed(chain) for step in stage.instructions]
-        self.runs = [step for step in steps if step.name == "RUN"]
-        self.run_text = "\n".join(step.text for step in self.runs)
+        self.run_text = "\n".join(step.text for step in steps if step.name == "RUN")
         self.last_copy = next((step.line for step in reversed(steps) if step.name in {"COPY", "ADD"}), None)
         self.installs_project = any(any(installs(stage)) for stage in chain)
 
@@ -59,6 +58,8 @@ class ImageTree:
         doubt = self._doubts.get(posixpath.basename(path), "")
         if doubt:
             return doubt
+        if not self._by_source:
+            return "the Dockerfile copies nothing of the project, so a mount may bring it"
         missing = next((source for source in self.model.missing if not source.is_pattern), None)
         if missing is not None:
             return f"line {missing.line} copies {missing.source}, which the build context lacks"
