@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from buildguard.check.compile_files import FileVerdict, Judge
+from buildguard.check.import_results import ImportResults, TargetImports
 from buildguard.check.merge import diagnostic_of
+from buildguard.check.project_imports import ProjectImportCheck
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Diagnostic, Finding, display_path
 from buildguard.engines.engine import Engine, ReadyEngine
@@ -15,6 +17,7 @@ from buildguard.imports.declared import DECLARES, ProvidedModules
 from buildguard.imports.default_reach import find_reach
 from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.library import StandardLibrary
+from buildguard.imports.project_imports import ProjectImports
 from buildguard.imports.records import FileReach, ModuleFacts, UndecidedImport, facts_from
 from buildguard.imports.standard_imports import ImportJudge, questions_of
 from buildguard.project.source_text import excerpt_of
@@ -26,13 +29,6 @@ _REFUSED = frozenset({"BG101", "BG103", *RULE_ERRORS})
 _UNREAD = "the imports of the file could not be read"
 
 
-class TargetImports(NamedTuple):
-    """What is said of the imports of a target's sources: findings, and what could not be decided."""
-
-    diagnostics: tuple[Diagnostic, ...]
-    undecided: tuple[UndecidedImport, ...]
-
-
 class ImportCheck:
     """The imports of one target's sources, judged with the engine that compiled them."""
 
@@ -40,16 +36,42 @@ class ImportCheck:
         self._stage = stage
         self._target = target
         self._engine = engine
+        self._ready = ready
+        self._cache = cache
         self._library = StandardLibrary(engine, ready, cache)
 
-    def run(self, verdicts: Sequence[FileVerdict], judge: Judge) -> TargetImports:
-        """Judge the imports of every source that compiles. Raises UnprovenError where an answer cannot be read."""
+    def run(
+        self, verdicts: Sequence[FileVerdict], judge: Judge, project: ProjectImportCheck | None = None
+    ) -> TargetImports:
+        """Judge the imports of every source that compiles; `project` knows its modules and what starts them.
+
+        Raises UnprovenError where an answer cannot be read.
+        """
         read = {display_path(verdict.entry.path): verdict for verdict in verdicts if _compiles(verdict)}
+        about = (self._ready.engine, self._ready.identity, self._ready.proof, self._target.python)
+        sources = ((path, verdict.digest) for path, verdict in read.items())
+        memory = ImportResults(self._cache, about, sources, self._declared_digest)
         try:
-            facts = self._facts(read, judge)
-            return self._judge(read, facts)
+            if project is not None:  # what starts the project is written in more files than a stored result knows
+                return self._run(read, judge, None, project)
+            return memory.load() or self._run(read, judge, memory, None)
         except ValueError as error:
             raise UnprovenError(f"the imports could not be read: {error}") from error
+
+    def _run(
+        self,
+        read: Mapping[str, FileVerdict],
+        judge: Judge,
+        memory: ImportResults | None,
+        project: ProjectImportCheck | None,
+    ) -> TargetImports:
+        facts = self._facts(read, judge)
+        provided = ProvidedModules(self._declarations, facts)
+        own = project.judge(self._target, facts) if project is not None else None
+        results = self._judge(read, facts, provided, own or ProjectImports({}, (), find_reach(facts)))
+        if memory is not None and not self._library.is_lost:
+            memory.store(results, uses_declarations=provided.was_read)
+        return results
 
     def _facts(self, read: Mapping[str, FileVerdict], judge: Judge) -> dict[str, ModuleFacts | None]:
         def contents(digests: set[bytes]) -> Iterator[bytes]:
@@ -61,14 +83,23 @@ class ImportCheck:
         rows = judge.facts.of((verdict.digest for verdict in read.values()), contents, self._engine.compile)
         return {path: facts_from(rows[verdict.digest]) for path, verdict in read.items()}
 
-    def _judge(self, read: Mapping[str, FileVerdict], facts: Mapping[str, ModuleFacts | None]) -> TargetImports:
-        reach = {path: how for path, how in self._reach(facts).items() if path in facts}
+    def _judge(
+        self,
+        read: Mapping[str, FileVerdict],
+        facts: Mapping[str, ModuleFacts | None],
+        provided: ProvidedModules,
+        project: ProjectImports,
+    ) -> TargetImports:
+        reach = {path: how for path, how in project.reach.items() if path in facts}
         known = {path: rows for path, rows in facts.items() if path in reach and rows is not None}
         answers = self._library.ask(questions_of(row for rows in known.values() for row in rows.imports))
-        provided = ProvidedModules(self._declarations, facts)
         judge = ImportJudge(answers, f"3.{self._library.minor}", provided.brings)
         diagnostics: list[Diagnostic] = []
         undecided = [UndecidedImport(path, 1, _UNREAD) for path in reach if path not in known]
+        undecided += (item for item in project.undecided if item.path in known)
+        for path, of_file in project.findings.items():
+            if path in read:
+                diagnostics += self._diagnostics(read[path], path, of_file)
         for path, rows in known.items():
             verdict = judge.judge(rows.imports, reach[path])
             findings = [*verdict.findings, *self._types(rows, reach[path], provided)]
@@ -82,10 +113,6 @@ class ImportCheck:
         has_backport = provided.declares(BACKPORT)
         return judge_types(rows.evaluated, reach, f"3.{self._library.minor}", has_backport=has_backport)
 
-    def _reach(self, facts: Mapping[str, ModuleFacts | None]) -> Mapping[str, FileReach]:
-        """How each file is reached; the one place that knows of start commands."""
-        return find_reach(facts)
-
     def _diagnostics(self, verdict: FileVerdict, path: str, findings: Sequence[Finding]) -> Iterator[Diagnostic]:
         if not findings:
             return
@@ -93,6 +120,12 @@ class ImportCheck:
         for finding in findings:
             excerpt = excerpt_of(content, finding.range.line) if isinstance(content, bytes) else ""
             yield diagnostic_of(finding._replace(excerpt=excerpt), path, self._target.python, "rule")
+
+    def _declared_digest(self) -> str:
+        digest = hashlib.sha256()
+        for path, text in self._declarations():
+            digest.update(f"{path}\0{text}\0".encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
 
     def _declarations(self) -> Iterator[tuple[str, str]]:
         entries = [

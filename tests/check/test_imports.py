@@ -10,10 +10,13 @@ import pytest
 
 from buildguard.check.compile_files import FileVerdict, Judge
 from buildguard.check.fact_store import FactStore
+from buildguard.check.import_results import ImportResults, TargetImports
 from buildguard.check.imports import ImportCheck
+from buildguard.diagnostic import Diagnostic, Range, Severity
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source
 from buildguard.engines.static import StaticEngine
 from buildguard.errors import UnprovenError
+from buildguard.imports.records import UndecidedImport
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion, Target
 from buildguard.stages.filesystem import stage_on_disk
@@ -134,3 +137,36 @@ def test_facts_that_no_run_kept_are_read_again(tmp_path: Path) -> None:
         cache.close()
 
     assert asked == [b"x = 1\n"]
+
+
+def test_a_result_is_kept_until_what_it_depends_on_changes(repository: Callable[..., Project]) -> None:
+    project = repository({"Dockerfile": "FROM python:3.12-slim\n", "main.py": "import distutils\n"})
+
+    assert _found(project) == _found(project) == [("BG601", "main.py", 1, "error")]
+    project.write({"requirements.txt": "setuptools\n"})
+    assert _found(project) == _found(project) == []
+    project.write({"requirements.txt": "flask\n", "main.py": "import distutils\nimport imp\n"})
+    assert len(_found(project)) == 2
+    project.write({"imp.py": ""})
+    assert len(_found(project)) == 1
+
+
+def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
+    diagnostic = Diagnostic("BG601", Severity.ERROR, "a.py", Range(1, 2), "m", "h", "3.12", "rule", "import x")
+    results = TargetImports((diagnostic,), (UndecidedImport("b.py", 3, "why"),))
+    cache = Cache(tmp_path)
+    declared = ["one"]
+
+    def kept(content: bytes = b"1") -> ImportResults:
+        return ImportResults(cache, ("3.12",), [("a.py", content)], lambda: declared[-1])
+
+    assert kept().load() is None
+    kept().store(results, uses_declarations=True)
+    assert kept().load() == results
+    assert kept(b"2").load() is None
+    declared.append("two")
+    assert kept().load() is None
+    kept().store(results, uses_declarations=False)
+    declared.append("three")
+    assert kept().load() == results
+    cache.close()
