@@ -24,12 +24,12 @@ _PAGES = sorted(
 )
 # What was there before this gate, by room: lower a number when you rewrite, never raise one.
 _PHRASES_LEFT = {
-    "buildguard/compare": 10,
+    "buildguard/compare": 5,
     "buildguard/deploy": 24,
     "buildguard/diagnose": 11,
     "buildguard/docker": 14,
     "buildguard/gcp": 37,
-    "buildguard/project": 34,
+    "buildguard/project": 14,
     "buildguard/stages": 23,
 }
 _PLURALS_LEFT = {

@@ -90,7 +90,7 @@ class ProjectFinder:
     """Finds a project in one image, whose files it reads on the way."""
 
     def __init__(self, project: LocalProject, image: Image, cell: Sandbox, files: ImageFiles, root: str) -> None:
-        """`root` is where somebody says that it lies, empty where nobody does."""
+        """`root` is the folder that the command line names, empty where it names none."""
         self._project = project
         self._image = image
         self._cell = cell
@@ -98,7 +98,7 @@ class ProjectFinder:
         self._root = root
 
     def located(self) -> ProjectLocation:
-        """Where the project lies; raises UnprovenError where nobody can tell."""
+        """Where the project is; raises UnprovenError where that is unknown."""
         given = self._root or self._project.config.image_root
         if given:
             return self._locate_at(given, "the command line" if self._root else self._project.config.file)
@@ -111,12 +111,12 @@ class ProjectFinder:
         reference, folder = self._image.reference, self._image.folder
         likely = folder if folder != "/" else "/app"
         return UnprovenError(
-            f"where the project lies in {reference} cannot be told for certain{why}",
+            f"the project's folder in {reference} is unknown{why}",
             hint=f"say it: buildguard check image:{reference}:{likely}, or root in [tool.buildguard.deploy]",
         )
 
     def _locate_at(self, root: str, reported_by: str) -> ProjectLocation:
-        """A folder that somebody named: its twins by a Dockerfile, or by the best match of paths."""
+        """A folder that was named: its twins by a Dockerfile, or by the best match of paths."""
         real = self._files.read(root)
         if not real:
             raise UnprovenError(f"there is no {root} in {self._image.reference}", hint="check the path after the colon")
