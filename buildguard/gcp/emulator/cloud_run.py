@@ -92,6 +92,22 @@ class CloudRunEmulator:
                 setattr(updated, field, getattr(changed, field))
             return self._changed(updated, current, validate_only=request.validate_only)
 
+    def delete(self, request: run_v2.DeleteServiceRequest) -> EmulatedOperation:
+        """Delete a service with its revisions, and end their containers."""
+        with self._lock:
+            self.get(request.name)
+            del self._services[request.name]
+            gone = [name for name in self._revisions if name.startswith(f"{request.name}/")]
+            for name in gone:
+                del self._revisions[name]
+                _close(self._instances.pop(name, ()))
+            operation = EmulatedOperation(
+                f"{request.name.rpartition('/services/')[0]}/operations/{uuid.uuid4()}", request.name
+            )
+            operation.done.set()
+            self._operations[operation.name] = operation
+            return operation
+
     def get(self, name: str) -> run_v2.Service:
         """A service as it is now."""
         with self._lock:
