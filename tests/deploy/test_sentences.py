@@ -63,8 +63,8 @@ _CLAIMS: Mapping[str, _Claim] = {
     r"serves (\S+), all of it, by the digest that was built": lambda seen, match: (
         seen.serves_alone(match[1]) and seen.evidence[DeployStep.PROVE]["digest"] == _DIGEST
     ),
-    r"deployed: \S+ serves (\S+)": lambda seen, match: seen.serves_alone(match[1]),
-    r"the traffic follows the latest revision again": lambda seen, _match: seen.follows,
+    r"deployed: \S+ serves ([^\s;]+)": lambda seen, match: seen.serves_alone(match[1]),
+    r"the traffic follows the latest revision(?: again)?": lambda seen, _match: seen.follows,
     r"the traffic is pinned to (\S+)": lambda seen, match: not seen.follows and match[1] in seen.shares,
     r"the template of web is that of (\S+) again": lambda seen, _match: seen.template != _NEW,
     r"the traffic now: ([^;]+);": lambda seen, match: _same(match[1], seen.shares),
@@ -184,7 +184,8 @@ def test_a_green_run(second: SecondCloudRun, tmp_path: Path, monkeypatch: pytest
 
     assert report.exit_code == 0
     assert _unproven_sentences(report, second) == []
-    assert _said(report)[-1] == f"deployed: https://web.example serves {run.revision}"
+    way = "the traffic follows the latest revision" if follows else f"the traffic is pinned to {run.revision}"
+    assert _said(report)[-1] == f"deployed: https://web.example serves {run.revision}; {way}"
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
