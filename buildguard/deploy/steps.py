@@ -271,10 +271,11 @@ class DeployRun(ImageSteps):
         """How the traffic is left, in words, and whether it follows the latest revision."""
         if not self.plan.serving.exists:
             return "", not current.requested or not current.requested[0].revision
-        if self.plan.wishes.pin or not (self.latest.whole or self.latest.tags):
+        wanted = self.latest._replace(whole=self.latest.whole and not self.plan.wishes.pin)
+        if not (wanted.whole or wanted.tags):
             return f"; the traffic is pinned to {self.revision}", False
-        result = traffic.follow_latest(run, current, self.revision, self.latest, self._tag)
-        return f"; {result.words}", result.follows and self.latest.whole
+        result = traffic.follow_latest(run, current, self.revision, wanted, self._traffic.tagged)
+        return f"; {result.words}", result.follows and wanted.whole
 
     def _run(self) -> CloudRunClient:
         return CloudRunClient(self.prepared.project, self.prepared.region, self.prepared.app)
