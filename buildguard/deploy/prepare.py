@@ -29,6 +29,7 @@ from buildguard.project.sources import SourceSelection, choose
 from buildguard.stages.git_objects import GitStage, commit_of
 from buildguard.stages.worktree_changes import edited_paths
 from buildguard.system import git
+from buildguard.system.fork_event import refuse_fork_event
 
 _FILES = (b"cloudbuild.yaml", b"cloudbuild.yml", b"cloudbuild.json")
 _FROM_TRIGGERS = ("COMMIT_SHA", "SHORT_SHA", "REVISION_ID", "BRANCH_NAME", "REPO_NAME")
@@ -89,6 +90,7 @@ class PreparedDeploy(NamedTuple):
 
 def prepare_deploy(request: DeployRequest, archive: Path) -> PreparedDeploy:
     """Read everything that a plan is made of, and write the archive. Raises UsageError, and UnprovenError for what is unreadable."""
+    refuse_fork_event("deploy", os.environ)
     repository = git.repository_of(request.cwd)
     if repository is None or not repository.head:
         raise UsageError("nothing to deploy: this repository has no commits", hint="git init, git add, git commit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -29,6 +30,7 @@ from buildguard.gcp.storage import StorageClient
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
 from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
+from buildguard.system.fork_event import refuse_fork_event
 from buildguard.system.temporary import folder_of
 
 _COPY_PATIENCE = 10.0  # seconds that one line may take on its way into the bucket
@@ -311,6 +313,7 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
 
     Raises UnprovenError where that is not certain, or the revision does not work.
     """
+    refuse_fork_event("rollback", os.environ)
     repository, config, service = locate_service(request)
     project, region = (
         request.project or config.cloud.project,

@@ -54,6 +54,7 @@ with lock.hold_lock(lock.FileLock(Path(sys.argv[1])), lock.LockRequest("web", "t
 """
 
 
+@pytest.mark.interpreters
 def test_the_lock_of_a_killed_run_is_taken_over(tmp_path: Path) -> None:
     place = lock.FileLock(tmp_path / "lock")
     argv = [sys.executable, "-P", "-c", _HOLDER, str(tmp_path / "lock")]
@@ -74,6 +75,7 @@ def test_the_lock_of_a_killed_run_is_taken_over(tmp_path: Path) -> None:
     assert not (tmp_path / "lock").exists()
 
 
+@pytest.mark.interpreters
 def test_the_lock_of_another_pid_namespace_is_refused_alive_and_dead(tmp_path: Path) -> None:
     """Two containers with one host name and one folder: each has a process 1, and neither sees that of the other."""
     place = lock.FileLock(tmp_path / "lock")
