@@ -127,6 +127,9 @@ class EvidenceCollector:
                     older.setdefault(key, commit)
         except UnprovenError as error:
             self.notes.append(error.words)  # a history that cannot be read explains nothing
+        if self._repository.is_shallow() and wanted - older.keys():
+            note = "shallow clone: a file of an older commit is not recognized as stale; git fetch --unshallow"
+            self.notes += [note] if note not in self.notes else []
         return older
 
     def _stale_candidates(self, rows: Sequence[Difference]) -> set[tuple[bytes, str]]:

@@ -135,6 +135,7 @@ class DiskSnapshotter:
         while folder_listing.busy:
             listing, inside = folder_listing.busy.pop()
             untracked, closed = listing.others()
+            folder_listing.notes.extend(listing.notes())
             for name in untracked:
                 path = self._own(inside + name)
                 if path is not None and name.endswith(b"/"):

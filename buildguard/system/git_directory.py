@@ -32,6 +32,8 @@ _DATA = (
     "core.trustctime",
     "core.checkstat",
 )
+# Read, and never in force.
+_KNOWN = (*_DATA, "core.ignorecase")
 # Git looks these up by name on its own, so they name nothing that could be started.
 _NO_PROGRAM = "/dev/null"
 _CONFIG = f"""[core]
@@ -127,7 +129,7 @@ class GitDir:
 
     def _read_settings(self) -> dict[str, str]:
         if self._settings is None:
-            pattern = rf"^({'|'.join(name.replace('.', '[.]') for name in _DATA)})$"
+            pattern = rf"^({'|'.join(name.replace('.', '[.]') for name in _KNOWN)})$"
             rows = self.ask_here("config", "-z", "--get-regexp", pattern).stdout.split(b"\0")[:-1]
             pairs = (row.decode("utf-8", "surrogateescape").partition("\n") for row in rows)
             # a name alone means true
