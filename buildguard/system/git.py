@@ -197,7 +197,7 @@ class Repository(NamedTuple):
 
     def exported(self, commit: str) -> subprocess.Popen[bytes]:
         """Start writing a commit as `git archive` does, its attributes applied; a tar comes out of its stdout."""
-        return self.folder.start(*self.folder.data_options(), "archive", "--format=tar", commit)
+        return self.folder.start_archive(commit)
 
     # ------------------------------------------------------------------------------------------ the index
 

@@ -106,6 +106,14 @@ class GitDir:
         """Start a git command through our folder whose pipes the caller reads; end it with `process.stop`."""
         return process.start(self._argv(args), cwd=self.parts.top, env=self._environment())
 
+    def start_archive(self, commit: str) -> subprocess.Popen[bytes]:
+        """Start `git archive` of a commit; end it with `process.stop`.
+
+        `export-subst` may ask for a signature, and then git looks for gpg on PATH, whatever the configuration says.
+        """
+        argv = self._argv((*self.data_options(), "archive", "--format=tar", commit))
+        return process.start(argv, cwd=self.parts.top, env=self._environment() | {"PATH": _NO_PROGRAM})
+
     def ask_here(self, *args: str) -> process.ProcessResult:
         """Run a command that only reads names and values in the repository itself."""
         argv = [program(self.parts.top), *_OPTIONS, *_HERE, *args]
