@@ -79,6 +79,7 @@ _ENDLESS = {
 }
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("what", _ENDLESS)
 def test_it_ends(what: str) -> None:
     program, says = _ENDLESS[what]

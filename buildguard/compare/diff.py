@@ -19,7 +19,7 @@ from buildguard.compare.upload_risks import UploadPlan
 from buildguard.diagnostic import Unproven, display_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.project import config as configs
-from buildguard.project import discovery, image_layout
+from buildguard.project import discovery
 from buildguard.project.config import Config
 from buildguard.stages.filesystem import stage_on_disk
 from buildguard.stages.snapshot import Snapshot, StageKind
@@ -122,11 +122,9 @@ def _configuration(stage: Stage) -> Config:
 
 def _recipe(recipe: discovery.ImageRecipe, paths: list[str], prefix: bytes) -> CopyRecipe:
     service = recipe.service
-    layout = image_layout.follow_dockerfile(
-        recipe.dockerfile, dict(service.build_args), service.stage, service.context, paths
-    )
-    copied = _below(prefix, layout.twins.values())
-    doubts = {path: layout.doubts[name] for path, name in _below(prefix, layout.doubts).items()}
+    model = recipe.model(paths)
+    copied = _below(prefix, model.twins.values())
+    doubts = {path: model.doubts[name] for path, name in _below(prefix, model.doubts).items()}
     return CopyRecipe(service.dockerfile, service.context, frozenset(copied), MappingProxyType(doubts))
 
 

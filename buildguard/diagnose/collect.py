@@ -22,10 +22,12 @@ from buildguard.engines import cloud_results
 from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
 from buildguard.gcp.build_log import place_of
 from buildguard.gcp.cloud_build import BuildStatus, CloudBuildClient
-from buildguard.gcp.cloud_run import CloudRunClient, Revision
+from buildguard.gcp.cloud_logging import CloudLoggingClient, LogSource, of_build, of_job, of_revision
+from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.object_stage import fetch
 from buildguard.gcp.revision_names import COMMIT
 from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
+from buildguard.gcp.service_state import Revision
 from buildguard.gcp.storage import ObjectUrl, StorageClient
 from buildguard.locate import locate
 from buildguard.project import config as configs
@@ -60,10 +62,10 @@ def collect_evidence(
     cwd: Path, asked: DiagnoseOptions, watcher: Watcher, attempts: DeployHistory | None, *, has_log: bool = False
 ) -> Evidence:
     """Everything that was named, looked at; where nothing was, what the last of the attempts made, if there are any."""
-    if attempts is not None and not has_log and not (asked.build or asked.image or asked.revision):
+    if attempts is not None and not has_log and not _is_asked(asked):
         asked = _last_attempt(attempts, asked)
     evidence = Evidence()
-    if not (asked.build or asked.image or asked.revision):
+    if not _is_asked(asked):
         return evidence
     config = configs.read(config_files(locate(cwd, ()).stage))
     table = config.cloud
@@ -73,12 +75,28 @@ def collect_evidence(
         evidence += examine_build(_with_commit(sight, _commit_of_attempt(attempts, asked.build)), asked.build)
     if asked.revision:
         evidence += examine_revision(sight, asked.revision)
+    if asked.job:
+        evidence += _cloud_log(sight, of_job(asked.job, sight.location.region))
     if asked.image:
         name, _root = image_project.parse(asked.image)
         evidence += examine_image(_with_commit(sight, _commit_of_attempt(attempts, name)), asked.image)
     elif evidence.image:
         evidence += examine_image(_with_commit(sight, evidence.commit), evidence.image)
     return evidence
+
+
+def _is_asked(asked: DiagnoseOptions) -> bool:
+    """Whether a person names anything to look at."""
+    return bool(asked.build or asked.image or asked.revision or asked.job)
+
+
+def _cloud_log(sight: DiagnoseContext, source: LogSource) -> Evidence:
+    """The log around the last failure; where it cannot be read, whatever only a log shows stays untested."""
+    try:
+        with CloudLoggingClient(sight.location.project) as logs:
+            return Evidence(log=logs.read_failure(source))
+    except UnprovenError as error:
+        return Evidence(unexamined=tuple((cause, error.words) for cause in _IN_A_LOG))
 
 
 def _commit_of_attempt(attempts: DeployHistory | None, artifact: str) -> str:
@@ -174,7 +192,7 @@ def examine_build(sight: DiagnoseContext, identity: str) -> Evidence:
         ):
             seen = builds.get(identity)
             sight = _with_commit(sight, seen.commit)
-            evidence = _log_of(seen, storage)
+            evidence = _log_of(sight, seen, storage)
             pythons = cloud_results.read_interpreters(
                 seen.outputs, lambda name: storage.content(f"{seen.artifacts}/{name}")
             )
@@ -232,11 +250,11 @@ def _examine_source_object(sight: DiagnoseContext, seen: BuildStatus) -> Evidenc
     return Evidence((shown,)) + compare_stage(sight, seen.source, (_BYTES, _FILES))
 
 
-def _log_of(seen: BuildStatus, storage: StorageClient) -> Evidence:
-    """The log of a build; where it cannot be read, whatever only a log shows stays untested."""
+def _log_of(sight: DiagnoseContext, seen: BuildStatus, storage: StorageClient) -> Evidence:
+    """The log of a build, from its bucket or from Cloud Logging; without it, whatever only a log shows stays untested."""
     bucket, name = place_of(seen)
     if not bucket:
-        return Evidence()
+        return _cloud_log(sight, of_build(seen.id))
     try:
         return Evidence(log=storage.since(bucket, name, 0))
     except UnprovenError as error:
@@ -265,8 +283,10 @@ def examine_revision(sight: DiagnoseContext, name: str) -> Evidence:
             CauseVerdict(_FILES, True, words, remedy="deploy the commit that you mean, or look at the other one")
         )
     log = f"{state.message}\n".encode() if state.message and not state.ready else b""
+    written = _cloud_log(sight, of_revision(service, name, sight.location.region))
     calm = (f"the revision {name} is ready",) if state.ready else ()
-    return variables + Evidence(tuple(shown), log, image=image, healthy=calm, commit=_with_commit(sight, commit).commit)
+    commit = _with_commit(sight, commit).commit
+    return variables + written + Evidence(tuple(shown), log, image=image, healthy=calm, commit=commit)
 
 
 def _variables(sight: DiagnoseContext, service: str, found: Revision) -> Evidence:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from buildguard.diagnose import missing_variables, newer_syntax
+from buildguard.diagnose import missing_variables, newer_syntax, standard_library
 from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.incident import (
     IncidentEvidence,
@@ -32,6 +32,9 @@ _REMOVED_IN = {
     "macpath": 8,
 }
 _REMOVED_ELSE = 13
+_BUILD_REMEDY = "correct the build of that package, or pin a version that has a wheel for this Python"
+_BINDS = frozenset({"bind", "server_bind", "bind_socket", "create_server", "bind_sockets"})
+_AROUND_A_BUILD = 60  # lines of a log between an installer's report and what its build printed
 _TAKEN_FOR_SYNTAX = frozenset({"source-with-nul", "invisible-character", "syntax-of-python-2"})
 
 
@@ -57,12 +60,24 @@ def events_of(evidence: IncidentEvidence) -> list[Event]:
     known = {match.line: match for match in evidence.known_messages if match.message.cause}
     refined = {place.line: place for place in evidence.message_places}
     events = [
-        _of_failure(placed, known.pop(placed.failure.line, None), evidence)
+        _of_failure(placed, known.pop(placed.failure.line, None), refined, evidence)
         for placed in evidence.failures
         if placed.failure.type.rpartition(".")[2] not in CONSEQUENCES
     ]
     events += [_of_message(match, refined.get(match.line), evidence) for match in known.values()]
-    return sorted((_refined(event, refined) for event in events), key=lambda event: event.line)
+    events = [_of_installing(_refined(event, refined), evidence) for event in events]
+    return sorted(events, key=lambda event: event.line)
+
+
+def _of_installing(event: Event, evidence: IncidentEvidence) -> Event:
+    """What the build of a package printed is why it could not be installed, and no failure of the program."""
+    if event.cause not in {CauseId.NOT_IMPORTABLE, CauseId.APPLICATION_ERROR} and event.cause:
+        return event
+    reports = [match.line for match in evidence.known_messages if match.message.id == "no-wheel-built"]
+    if not any(abs(line - event.line) < _AROUND_A_BUILD for line in reports):
+        return event
+    sentence = f"a package could not be built: {event.words}"
+    return event._replace(cause=CauseId.DEPENDENCY_INSTALL, sentence=sentence, remedy=_BUILD_REMEDY, places=(), rank=0)
 
 
 def _refined(event: Event, refined: Mapping[int, MessagePlace]) -> Event:
@@ -82,6 +97,9 @@ def _of_message(match: KnownMessageMatch, more: MessagePlace | None, evidence: I
     )
     if more is not None and more.cause:
         return event._replace(cause=more.cause, sentence=more.sentence, remedy=more.remedy)
+    changed = standard_library.explain(match.text, _minor_that_ran(evidence))
+    if changed is not None:
+        return event._replace(cause=changed[0], sentence=changed[1], remedy=changed[2], rank=0)
     return _not_removed_yet(event, match, evidence)
 
 
@@ -97,7 +115,12 @@ def _not_removed_yet(event: Event, match: KnownMessageMatch, evidence: IncidentE
     return event._replace(cause=CauseId.NOT_IMPORTABLE, sentence=f"the image has no module {module}", remedy=remedy)
 
 
-def _of_failure(placed: LocatedFailure, match: KnownMessageMatch | None, evidence: IncidentEvidence) -> Event:
+def _of_failure(
+    placed: LocatedFailure,
+    match: KnownMessageMatch | None,
+    refined: Mapping[int, MessagePlace],
+    evidence: IncidentEvidence,
+) -> Event:
     failure = placed.failure
     where = placed.place if placed.place is not None else placed.outside
     words = f"{failure.words} in {where}" if where else failure.words
@@ -107,10 +130,13 @@ def _of_failure(placed: LocatedFailure, match: KnownMessageMatch | None, evidenc
         cause, sentence, remedy = _of_syntax(placed, evidence)
         if cause or match is None:
             return event._replace(cause=cause, sentence=sentence, remedy=remedy)
+    changed = standard_library.explain(failure.words, _minor_that_ran(evidence))
+    if changed is not None:
+        return event._replace(cause=changed[0], sentence=changed[1], remedy=changed[2])
     if match is not None and match.message.cause == CauseId.NOT_IMPORTABLE:
         return _missing_module_event(event, match, evidence.missing)
     if match is not None:
-        of_message = _of_message(match, None, evidence)
+        of_message = _of_message(match, refined.get(failure.line), evidence)
         return of_message._replace(words=words, places=places, chained=failure.chained)
     return _of_program(event, placed)
 
@@ -121,6 +147,9 @@ def _of_program(event: Event, placed: LocatedFailure) -> Event:
     if name:
         sentence, remedy = missing_variables.sentence([name]), missing_variables.set_command([name])
         return event._replace(cause=CauseId.MISSING_VARIABLE, sentence=sentence, remedy=remedy, variables=(name,))
+    if placed.failure.type == "PermissionError" and _BINDS & {frame.function for frame in placed.failure.frames[-3:]}:
+        sentence = f"{event.words}: the user that runs the server may not listen on that port"
+        return event._replace(cause=CauseId.PORT, sentence=sentence, remedy="listen on the port in $PORT, above 1023")
     sentence = f"{event.words}: an error of the program itself"
     if placed.place is None:
         return event._replace(sentence=sentence)
@@ -187,7 +216,8 @@ def _of_syntax(placed: LocatedFailure, evidence: IncidentEvidence) -> tuple[str,
     if misread is not None:
         return CauseId.ENCODING, f"{misread.place}: {misread.message}", ""
     refused = placed.at_commit or next((refusal for refusal in evidence.refused if refusal.place.path == path), None)
-    if refused is not None and (refused.accepted_by or not newer_syntax.is_older(source)):
+    is_ours = refused is not None and (refused.accepted_by or not newer_syntax.is_older(source))
+    if refused is not None and is_ours and not newer_syntax.is_old_handler(source):
         return (*_of_refused(placed, refused), "")
     return _by_line(placed, source, evidence) or ("", _unexplained(placed, path, evidence), "")
 

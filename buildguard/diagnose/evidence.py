@@ -22,6 +22,7 @@ class DiagnoseOptions(NamedTuple):
     build: str = ""
     image: str = ""
     revision: str = ""
+    job: str = ""
     project: str = ""
     region: str = ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -50,7 +51,7 @@ def diagnose(evidence: IncidentEvidence) -> Diagnosis:
     led = [event for event in events if event.cause == cause]
     if cause == UNKNOWN and lead is not None:
         led = [lead]
-    places = _places(cause, led, evidence)
+    places = _places(cause, led, evidence) or _places_of_chain(lead, events)
     following = _following(events, places, evidence)
     sentence = sentence_of(cause, lead, led, evidence, places)
     quote = "\n".join(evidence.neighbours) or evidence.quote if cause == UNKNOWN else ""
@@ -76,6 +77,14 @@ def _places(cause: str, led: Iterable[Event], evidence: IncidentEvidence) -> tup
         or _unique(v.place for v in evidence.verdicts if v.proven and v.cause == cause and v.place)
         or _unique(r.place for r in evidence.refused if r.accepted_by and cause == CauseId.TARGET_OLDER)
     )
+
+
+def _places_of_chain(lead: Event | None, events: list[Event]) -> tuple[SourceLocation, ...]:
+    """The places of what came of the failure that leads, for one that has none itself."""
+    if lead is None or lead.places:
+        return ()
+    after = events[events.index(lead) + 1 :]
+    return next((event.places for event in itertools.takewhile(lambda event: event.chained, after) if event.places), ())
 
 
 def _following(

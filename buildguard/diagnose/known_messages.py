@@ -39,7 +39,7 @@ _ORDINALS = frozenset(
         "thirteenth",
     ]
 )
-_MOST_LINES = 1000
+_MOST_LINES, _LAST_LINES = 1000, 300
 _GRANT = "gcloud projects add-iam-policy-binding"
 # What takes several lines.
 _MISSING_SETTINGS = KnownMessage("missing-settings", CauseId.MISSING_VARIABLE, "", "", "", "")
@@ -52,7 +52,16 @@ _WRONG_ADDRESS = KnownMessage(
 )
 # Exceptions that come of another one: they lead nowhere.
 CONSEQUENCES = frozenset(
-    {"HaltServer", "SystemExit", "KeyboardInterrupt", "CalledProcessError", "ChildFailedError", "CancelledError"}
+    {
+        "HaltServer",
+        "ExceptionGroup",
+        "BaseExceptionGroup",
+        "SystemExit",
+        "KeyboardInterrupt",
+        "CalledProcessError",
+        "ChildFailedError",
+        "CancelledError",
+    }
 )
 
 
@@ -101,7 +110,33 @@ def match_messages(lines: Sequence[str]) -> list[KnownMessageMatch]:
     return sorted(matches, key=lambda match: match.line)
 
 
-def _by_line(lines: Sequence[str]) -> Iterator[KnownMessageMatch]:
+def _by_every_line(lines: Sequence[str]) -> list[KnownMessageMatch]:
+    """Those among the last lines whatever these look like, for a log whose error-like lines are all unknown."""
+    if not health.error_numbers(lines):
+        return []
+    first = max(0, len(lines) - _LAST_LINES)
+    plain = [straighten(line) for line in lines[first:]]
+    matches = (_first_match(first + at, lines[first + at], line) for at, line in enumerate(plain) if line.strip())
+    return [match for match in matches if match is not None]
+
+
+def _first_match(number: int, line: str, plain: str) -> KnownMessageMatch | None:
+    for known, pattern in _COMPILED:
+        match = pattern.search(plain) if known.needle in plain else None
+        if match is not None:
+            return _match(known, number + 1, line.strip(), match)
+    return None
+
+
+def _by_line(lines: Sequence[str]) -> list[KnownMessageMatch]:
+    matches = list(_suspicious(lines))
+    if any(match.message.cause for match in matches):
+        return matches
+    known = {match.line for match in matches}
+    return [*matches, *(match for match in _by_every_line(lines) if match.line not in known)]
+
+
+def _suspicious(lines: Sequence[str]) -> Iterator[KnownMessageMatch]:
     text = straighten("\n".join(lines))
     anywhere = [known for known in _COMPILED if known[0].needle and known[0].needle in text]
     suspicious = _last_distinct(lines, health.error_numbers(lines))

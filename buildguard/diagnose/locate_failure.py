@@ -13,10 +13,11 @@ from buildguard.diagnose.incident import LocatedFailure, SourceLocation, TargetR
 from buildguard.diagnose.newest_python import NewestPython
 from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError
-from buildguard.project import image_layout
+from buildguard.project import image_match
 
 _FROZEN = "<"
 _INSTALLED = re.compile(r".*/(?:site|dist)-packages/")
+_DRIVE = re.compile(r"[A-Za-z]:")
 _SHORTEST_CUT = 10  # characters of a source line that a log cut
 
 
@@ -56,12 +57,13 @@ class FailureLocator:
             return None
         if installed := _INSTALLED.match(path):
             return self._installed_path(path[installed.end() :], frame)
-        if image_layout.is_installed(path):
+        if image_match.is_installed(path):
             return None
         planned = {twins[path] for twins in self._files.layouts() if path in twins}
         if len(planned) == 1:
             return planned.pop()
-        return self._by_tail([part for part in path.split("/") if part not in {"", ".", "..."}], frame)
+        parts = [part for part in path.split("/") if part not in {"", ".", "..."}]
+        return self._by_tail(parts, frame, whole=not path.startswith(("/", ".", "\u2026")) and not _DRIVE.match(path))
 
     def _installed_path(self, tail: str, frame: log_parser.Frame) -> str | None:
         """The source of an installed file, if this repository is what was installed: one file fits, and shows the line."""
@@ -70,13 +72,14 @@ class FailureLocator:
             fitting = [source for source in fitting if shows(self._files.lines(source), frame)]
         return fitting[0] if len(fitting) == 1 and ("/" in tail or frame.source) else None
 
-    def _by_tail(self, parts: list[str], frame: log_parser.Frame) -> str | None:
+    def _by_tail(self, parts: list[str], frame: log_parser.Frame, *, whole: bool) -> str | None:
+        """The source with the longest same end; of a relative path, `whole`, only one that has all of it or shows the line."""
         for at in range(len(parts)):
             tail = "/".join(parts[at:])
             fitting = [source for source in self._files.sources if source == tail or source.endswith(f"/{tail}")]
             exact = [source for source in fitting if source == tail]
             shown = [source for source in fitting if frame.source and shows(self._files.lines(source), frame)]
-            for some in (exact, fitting, shown):
+            for some in (shown,) if whole and at else (exact, fitting, shown):
                 if len(some) == 1 and (at or some is not fitting or fitting == some):
                     return some[0]
             if fitting:

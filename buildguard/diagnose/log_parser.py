@@ -35,6 +35,9 @@ _BEFORE = re.compile(
     r"|\d{1,4}\.\d{2,3} (?=\s|\S)"
     r"|\[(?:builder|stage-\d+|exporter|analyzer|detector)\] "
     r"|\[(?:err|out)\][ \t]"
+    r"|\[resource\.labels[^\]]*\] ?"
+    r"|> (?=Traceback| {2}File | {4}|[\w.]*(?:Error|Exception)\b)"
+    r"|[\u2502\u2503] (?=.*[\u2502\u2503]\s*$)"
     r"|E {1,3}(?=\S|  )"
     r"|#\d+ \d+\.\d+ ?"
 )
@@ -59,7 +62,7 @@ _FRAME = re.compile(
     r"\s*(?:[|+] )?\s*(?:File [\"\u201c\u201d]|(?=\.\.\.|\u2026))(?P<path>[^\"\u201c\u201d]+)[\"\u201c\u201d], line (?P<line>\d+)"
     r"(?P<called>, in ?(?P<function>.*))?"
 )
-_SHORT_FRAME = re.compile(r"(?P<path>[\w./<>@+-]+\.py):(?P<line>\d+): in (?P<function>.+)$")  # pytest
+_SHORT_FRAME = re.compile(r"(?P<path>[\w./<>@+-]+\.py):(?P<line>\d+):? in (?P<function>.+)$")  # pytest, rich
 _TRAILING_FRAME = re.compile(r"\s*at (?P<function>\S+) \( ?(?P<path>[^()]+\.py):(?P<line>\d+) ?\)")  # Error Reporting
 _MOST_TRAILING = 60
 _PYTHON_2 = re.compile(r"[/\\]python2(?:\.\d)?[/\\]")
@@ -69,7 +72,10 @@ _SUFFIXES = r"(?:Error|Exception|Warning|Exit|Interrupt|Failure|Group|Timeout|No
 _NAMED = re.compile(
     rf"\s{{0,6}}(?:Sorry: )?(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*{_SUFFIXES}|(?:[A-Za-z_]\w*\.)+{_SUFFIXES}|ImproperlyConfigured)(?:: ?(?P<message>.*))?$"
 )
-_ANY = re.compile(r"\s{0,6}(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*)(?:: (?P<message>.*))?$")
+_ANY = re.compile(r"\s{0,6}(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*|(?:[a-z_]\w*\.)+[a-z_]\w*)(?:: (?P<message>.*))?$")
+_MARGIN = re.compile(r" *[|+] (?=  (?:\S| ))| {2,}\| (?=\w)| *\+ (?=Exception Group)")  # of an exception group
+_EDGES = "\u2502\u2503"
+_RIGHT_EDGE = re.compile(r"\s*[\u2502\u2503]\s*$")
 _AT = re.compile(r"^(?P<message>.*) \((?P<path>[^()]*?), line (?P<line>\d+)\)$")
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 SYNTAX = frozenset({"SyntaxError", "IndentationError", "TabError"})
@@ -191,6 +197,8 @@ def _of_line(line: str) -> _LogEntry:
         stamp = stamp or (match["when"] if match else "")
         mark = mark or _mark_before(before[0].strip())
         line = line[before.end() :]
+        if before[0][0] in _EDGES:
+            line = _RIGHT_EDGE.sub("", line)
     if line.lstrip().startswith("{") and isinstance(value := _parse_json(line.strip()), dict):
         inner = _of_object(value)
         return inner._replace(when=inner.when or stamp, mark=inner.mark or mark)
@@ -272,6 +280,7 @@ def _in_order(entries: list[_LogEntry]) -> Iterable[_LogEntry]:
 def _failures(lines: tuple[str, ...]) -> Iterator[Failure]:
     frames: list[Frame] = []
     chained = within = False
+    lines = tuple(_MARGIN.sub("", line, count=1) if _MARGIN.match(line) else line for line in lines)
     for at, line in enumerate(lines):
         if "Traceback (most recent call last)" in line:
             if failure := _cut_failure(frames, at, chained=chained):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -15,8 +15,11 @@ from buildguard.diagnose.known_messages import KnownMessageMatch
 _REQUIREMENTS = re.compile(
     r"(?:.*/)?(?:[\w.-]*requirements[\w.-]*\.(?:txt|in)|pyproject\.toml|Pipfile|setup\.(?:py|cfg))$"
 )
+_WINDOWS_SHEBANG = re.compile(rb"#![^\r\n]*\r\n")
 _COMMAND = re.compile(r"(?i)^\s*(?:CMD|ENTRYPOINT)\s+(?:\[\s*\")?(?:exec )?(?P<word>[\w./-]*[/.][\w./-]*)")
 _SCRIPT = re.compile(r"[\w./-]+\.(?:sh|bash|py)\b|/[\w./-]+")
+_PACKAGE = re.compile(r"(?<![\w./-])([A-Za-z][\w.-]*\w)(?=[=<>!~ ]*(?:==|[<>~!]=?|\(|depends|was not found))")
+_FOLLOWING, _MOST_WORDS = 8, 20
 _NOT_STARTED = re.compile(r"(?i)no such file|not found|exec format error|permission denied|exit|cannot execute")
 
 
@@ -28,14 +31,16 @@ class StartScript(NamedTuple):
     has_shebang: bool
 
 
-def message_places(files: DeployedFiles, matches: Iterable[KnownMessageMatch]) -> Iterator[MessagePlace]:
+def message_places(
+    files: DeployedFiles, matches: Iterable[KnownMessageMatch], lines: Sequence[str] = ()
+) -> Iterator[MessagePlace]:
     """What the repository shows of each known message; those that it shows nothing of are left out."""
     finder = MessagePlaces(files)
     for match in matches:
         script = finder.script(match)
         if script is not None:
             yield _of_script(match, script)
-        elif places := finder.places(match):
+        elif places := finder.places(match) or finder.required(match, lines[match.line - 1 : match.line + _FOLLOWING]):
             yield MessagePlace(match.line, places)
 
 
@@ -74,12 +79,19 @@ class MessagePlaces:
         paths = [path for word in named if (path := self._path(word))]
         if not named and not self._names_a_program(match):
             paths = [path for word in self._commands() if (path := self._path(word))]
-        scripts = list(dict.fromkeys(paths))
+        scripts = list(dict.fromkeys(paths)) or (
+            self._with_windows_ends() if match.message.id == "windows-line-ends" else []
+        )
         if len(scripts) != 1:
             return None
         content = self._files.content(scripts[0])
         first = content.split(b"\n", 1)[0]
         return StartScript(scripts[0], first.endswith(b"\r"), first.startswith((b"#!", b"\x7fELF")))
+
+    def _with_windows_ends(self) -> list[str]:
+        """The files whose first line names an interpreter and ends as on Windows."""
+        scripts = [path for path in self._files.entries if path.endswith((".sh", ".bash", ".py")) or "." not in path]
+        return [path for path in scripts if _WINDOWS_SHEBANG.match(self._files.content(path))]
 
     def places(self, match: KnownMessageMatch) -> tuple[SourceLocation, ...]:
         """The places that a message comes from; empty if the repository does not show any."""
@@ -121,6 +133,14 @@ class MessagePlaces:
             for number, line in enumerate(lines, 1):
                 if wanted and re.match(r"(?i)\s*(?:COPY|ADD)\s", line) and wanted in line:
                     yield SourceLocation(recipe.service.dockerfile, number)
+
+    def required(self, match: KnownMessageMatch, lines: Sequence[str]) -> tuple[SourceLocation, ...]:
+        """Where the packages are required that an installer names in several lines."""
+        if match.message.cause != CauseId.DEPENDENCY_INSTALL:
+            return ()
+        words = dict.fromkeys(_PACKAGE.findall(" ".join(lines)))
+        places = (place for word in list(words)[:_MOST_WORDS] for place in self._requiring(word))
+        return tuple(dict.fromkeys(place for place in places if place.line is not None))
 
     def _requiring(self, name: str) -> Iterator[SourceLocation]:
         wanted = re.compile(rf"(?i)(?<![\w.-]){re.escape(name).replace('_', '[-_.]')}(?![\w.-]*\w)") if name else None

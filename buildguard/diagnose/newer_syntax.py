@@ -28,7 +28,7 @@ _SINCE = (
     (0, re.compile(r"^\s*(?:nonlocal \w|raise .* from |class \w+\(.*metaclass=)|print\(.*\b(?:end|file|sep|flush)=")),
 )
 _PYTHON_2 = re.compile(
-    r"""^\s*print(?:\s+["'%\w]|\s*$|\s*>>)|^\s*exec\s+["'\w]|^\s*except [\w.]+, \w+:|^\s*raise [\w.]+, |\b0[0-7]{2,}\b"""
+    r"""^\s*print(?:\s+["'%\w]|\s*$|\s*>>)|^\s*exec\s+["'\w]|^\s*except [\w.]+, [a-z_]\w*:|^\s*raise [\w.]+, |\b0[0-7]{2,}\b"""
     r"""|(?<![\w"'])ur["']|`[^`]+`|[^<]<>[^>]|^\s*def \w+\([^)]*\([^)]*\)[^)]*\):|\blambda \(|\d[lL]\b"""
 )
 _NEW_KEYWORD = re.compile(r"(?:\b|\.)async(?: ?=|\b(?! (?:def|with|for)\b))|\bawait ?=")
@@ -42,6 +42,11 @@ def needed_minor(line: str) -> int | None:
 def is_older(line: str) -> bool:
     """Whether a line is Python 2, or uses as a name what became a keyword."""
     return _PYTHON_2.search(line) is not None or _NEW_KEYWORD.search(line) is not None
+
+
+def is_old_handler(line: str) -> bool:
+    """Whether a line is the `except Error, name:` of Python 2; Python 3.14 reads it as two exceptions."""
+    return re.match(r"\s*except [\w.]+, [a-z_]\w*:", line) is not None
 
 
 def is_conflict_marker(line: str) -> bool:

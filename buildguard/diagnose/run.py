@@ -162,7 +162,7 @@ class _DiagnosisBuilder:
                 has_log=self._given is not None or bool(self._log.lines and self._reached.log),
                 quote=quote,
                 neighbours=neighbours,
-                message_places=tuple(message_places(self._files, met)),
+                message_places=tuple(message_places(self._files, met, self._log.lines)),
                 is_python_2=self._log.is_python_2,
                 service=self._job.config.deploy.service,
                 target=declared.python,

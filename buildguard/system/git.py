@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import UnreadableFile
-from buildguard.errors import UnprovenError, UsageError
+from buildguard.errors import UnprovenError, UsageError, did_you_mean
 from buildguard.system import git_directory, git_notes, git_wait, process, programs
 from buildguard.system.git_directory import GitDir
 from buildguard.system.git_paths import refuse_overlaps, refuse_unsafe_paths
@@ -113,14 +113,25 @@ class Repository(NamedTuple):
         done = self.folder.ask_here(*verify, f"{rev}^{{commit}}")
         if b"hash mismatch" in done.stderr:
             done = self.folder.ask_here(*verify, rev)  # it is damaged, and whoever reads it reports that
-        if done.status != 0 and self.is_shallow():
-            raise UsageError(
-                f"unknown revision '{rev}': this is a shallow clone",
-                hint="git fetch --unshallow, or fetch-depth: 0 in actions/checkout",
-            )
         if done.status != 0:
-            raise UsageError(f"'{rev}' names no commit in this repository", hint="git log --oneline lists commits")
+            raise self._unknown_revision(rev)
         return done.stdout.decode("ascii").strip()
+
+    def references(self) -> list[str]:
+        """The short names of branches, tags and remote branches."""
+        names = ("refs/heads", "refs/tags", "refs/remotes")
+        done = self.folder.ask_here("for-each-ref", "--format=%(refname:short)", *names)
+        return done.stdout.decode("utf-8", "replace").split()
+
+    def _unknown_revision(self, rev: str) -> UsageError:
+        shallow = self.is_shallow()
+        otherwise = "git log --all lists commits"
+        if shallow:
+            remote, slash, branch = rev.partition("/")
+            fetch = f"git fetch {remote} {branch}" if slash else f"git fetch origin {rev}"
+            otherwise = f"{fetch}, or set fetch-depth: 0"
+        place = " (this is a shallow clone)" if shallow else ""
+        return UsageError(f"unknown revision '{rev}'{place}", hint=did_you_mean(rev, self.references(), otherwise))
 
     def is_shallow(self) -> bool:
         """Whether older commits are missing because the clone has a limited depth."""
@@ -267,7 +278,7 @@ class Repository(NamedTuple):
 
 
 def repository_of(folder: Path) -> Repository | None:
-    """The repository that `folder` lies in, or None.
+    """The repository around `folder`, or None.
 
     Raises UnprovenError where a repository is there and git cannot or will not read it.
     """

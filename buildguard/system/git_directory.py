@@ -175,7 +175,7 @@ class GitDir:
 
 
 def program(project: Path) -> str:
-    """The absolute path of git, outside of the project; raises UnprovenError where there is none."""
+    """The absolute path of git, outside of the project; raises UnprovenError if it is missing."""
     path = programs.which("git", project)
     if path is None:
         raise UnprovenError("git is not on PATH", hint="install git; one inside the project is not used")

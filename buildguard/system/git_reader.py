@@ -1,6 +1,6 @@
 """Git's objects, each compared with its id: what git returns for an id counts only where it hashes to that id.
 
-Git itself recomputes an id in `git fsck` alone. A pack with a flipped bit, or an object that somebody wrote under
+Git itself recomputes an id in `git fsck` alone. A pack with a flipped bit, or an object that was written under
 another one's name, is read by every other command as if it were right.
 """
 

@@ -133,6 +133,8 @@ def run(
     try:
         child = start(argv, cwd=cwd, env=env)
     except OSError as error:
+        if cwd is not None and error.filename == cwd:
+            raise UnprovenError(f"{cwd} cannot be used: {error.strerror}") from error
         raise UnprovenError(f"{name} could not be started: {error.strerror}") from error
     try:
         stdout, stderr = child.communicate(stdin, timeout=timeout)

@@ -14,6 +14,7 @@ from buildguard.diagnose.hypotheses import Diagnosis
 from buildguard.diagnose.run import diagnose
 
 CASES = Path(__file__).parents[1] / "cases/logs.jsonl"
+OWN_CASES = Path(__file__).parents[1] / "cases/logs"  # from programs that were made to fail
 RIGHT, UNPLACED, UNKNOWN, WRONG, HEALTHY = "right", "unplaced", "unknown", "wrong", "healthy"
 
 

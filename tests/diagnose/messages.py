@@ -127,9 +127,25 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "image-of-another-architecture": ("no matching manifest for linux/arm64/v8 in the manifest list entries",),
     "crashed": ("Segmentation fault (core dumped)", "Fatal Python error: Aborted"),
     "crashed-by-exit": ("web-1 exited with code 139",),
+    "variables-of-environs": ("environs.exceptions.EnvValidationError: Environment variables invalid: {'PAYMENT_KEY': ['Environment variable not set.']}",),
+    "variable-of-dynaconf": ("dynaconf.validator.ValidationError: TOKEN is required in env main",),
+    "value-refused": (
+        'pydantic_settings.exceptions.SettingsError: error parsing value for field "origins" from source "EnvSettingsSource"',
+        "sqlalchemy.exc.NoSuchModuleError: Can't load plugin: sqlalchemy.dialects:postgres",
+        "CommandError: You must set settings.ALLOWED_HOSTS if DEBUG is False.",
+    ),
+    "settings-of-a-tool": (
+        "FAILED: No 'script_location' key found in configuration.",
+        "env file /srv/shop/.env not found: stat /srv/shop/.env: no such file or directory",
+        "Error: Invalid user name nosuchuser",
+    ),
+    "not-loaded": ("Application failed to start: failed to load /app/boot.sh: no such file or directory",),
+    "refused-by-gcloud": ("ERROR: (gcloud.builds.submit) Unable to read file [cloudbuild.yaml]: [Errno 2] No such file or directory: 'cloudbuild.yaml'",),
 }  # fmt: skip
 # Lines of healthy logs, and of failures that are no known one: nothing may be made of them.
 INNOCENT = (
+    "FATAL: the order has no lines",
+    "the queue may be empty",
     "INFO:     Uvicorn running on http://0.0.0.0:8080 (Press CTRL+C to quit)",
     "Successfully installed flask-3.0.0",
     "0 errors, 0 warnings",

@@ -29,6 +29,8 @@ from tests.stages.archives.readers import listings
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.interpreters
+
 _WHEN = {"GIT_AUTHOR_DATE": "1700000000 +0100", "GIT_COMMITTER_DATE": "1700000000 +0100"}
 _PROGRAM = """
 import sys

@@ -93,7 +93,7 @@ def test_shallow_history_where_it_is_asked(repo: Project, tmp_path: Path) -> Non
     assert any(note.startswith("shallow clone: ") for note in stale.notes)
     with pytest.raises(UsageError, match="shallow clone") as raised:
         opened.resolve("HEAD~1")
-    assert "git fetch --unshallow" in raised.value.hint
+    assert "fetch-depth: 0" in raised.value.hint
 
 
 def test_few_names_are_listed() -> None:

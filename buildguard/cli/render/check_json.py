@@ -34,6 +34,8 @@ def as_json(report: CheckReport) -> dict[str, Any]:
             "rejected_files": len(report.rejected_files),
             "seconds": report.seconds,
         },
+        "startup": {"undecided": len(report.startup_undecided), "items": list(report.startup_undecided)},
+        "imports": {"undecided": len(report.undecided_imports)},
         "exit_code": report.exit_code,
         **({"image": _image(report.image)} if report.image is not None else {}),
         **(_chain(report.chain) if report.chain is not None else {}),

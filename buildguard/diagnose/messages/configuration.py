@@ -20,8 +20,16 @@ MESSAGES: tuple[KnownMessage, ...] = (
         r"(?:EnvError|EnvValidationError): Environment variable \"(?P<name>\w+)\" not set", "the environment variable {name} is not set", _SET,
     ),
     KnownMessage(
+        "variables-of-environs", CauseId.MISSING_VARIABLE, "nvironment variables invalid",
+        r"Environment variables invalid: \{[^\n]*not set", "environment variables are not set", _SET,
+    ),
+    KnownMessage(
+        "variable-of-dynaconf", CauseId.MISSING_VARIABLE, "is required in env",
+        r"ValidationError: (?P<name>\w+) is required in env", "the setting {name} is not set", _SET,
+    ),
+    KnownMessage(
         "invalid-variable-of-environs", CauseId.CONFIGURATION, "nvironment variable",
-        r"(?:EnvError|EnvValidationError): Environment variable \"(?P<name>\w+)\" invalid", "the environment variable {name} has an invalid value", _SET,
+        r"(?:EnvError|EnvValidationError): Environment variable \"(?P<name>\w+)\" invalid|Environment variables invalid: \{['\"](?P<other>\w+)", "the environment variable {name} has an invalid value", _SET,
     ),
     KnownMessage(
         "variable-of-decouple", CauseId.MISSING_VARIABLE, "not found. Declare it as envvar",
@@ -42,6 +50,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         rf"|(?:[Ss]et the|(?i:environment variable|env var))s? ['\"`]?(?P<other>{_NAME}|[A-Z]{{3,}})['\"`]? (?:environment variable|(?:is |was |are )?(?:not set|not defined|not found|missing|required|undefined|unset|must be))"
         rf"|(?<![\w/.-])['\"`]?(?P<third>{_NAME})['\"`]? (?:(?:environment|env) var(?:iable)?s? )?(?:is |was |has )?(?:not set\b|not been set|not defined|must be set|is required|required but|missing\b|unset\b|undefined\b|not found in (?:the )?environment)"
         rf"|: (?P<fourth>{_NAME}|[A-Z]{{3,}}): (?:unbound variable|parameter (?:null or )?not set)"
+        rf"|\.sh: (?:line )?\d+: (?P<seventh>{_NAME}): (?![^\n]*(?:not found|denied|No such))"
         rf"|(?i:missing) (?:required )?(?i:env(?:ironment)?)[^\n]{{0,30}}?\b(?P<fifth>{_NAME})\b"
         rf"|(?:Please|You must|must) (?:set|define|provide|specify|export) (?:the )?(?:value (?:of|for) )?['\"`$]?(?P<sixth>{_NAME})\b",
         "the environment variable {name} is not set", _SET,
@@ -51,6 +60,18 @@ MESSAGES: tuple[KnownMessage, ...] = (
         r"ArgumentError: Expected string or URL object, got None", "the database URL is not set", "gcloud run services update SERVICE --update-env-vars DATABASE_URL=VALUE",
     ),
     # ---- a value that is set, and wrong
+    KnownMessage(
+        "value-refused", CauseId.CONFIGURATION, "",
+        r"SettingsError: error (?:parsing|getting) value for field \"(?P<name>\w+)\"|dynaconf\.validator\.ValidationError|NoSuchModuleError: Can't load plugin: (?P<other>\S+)|You must set settings\.(?P<third>\w+)"
+        r"|ImportFromStringError|InvalidSettings?Error|ConfigurationError: (?P<fourth>\S+)|MultipleInvalid|decouple\.\w+Error|ValueError: Not a boolean: (?P<fifth>\S+)",
+        "the setting {name} is set, and wrong", "correct it: gcloud run services update SERVICE --update-env-vars {name}=VALUE",
+    ),
+    KnownMessage(
+        "settings-of-a-tool", CauseId.CONFIGURATION, "",
+        r"FAILED: No '(?P<name>\w+)' key found|FAILED: Can't locate revision|Can't locate revision identified by '(?P<other>\w+)'|Error: (?:Invalid user name|could not find config file|The [\w.]+ section)[^\n]*|Error: .* in section '(?P<third>[^']+)'|error validating \"(?P<fourth>[^\"]+)\"|no matches for kind \"(?P<fifth>\w+)\"|unable to (?:recognize|decode) \"(?P<sixth>[^\"]+)\"|unknown field \"(?P<seventh>[\w.]+)\""
+        r"|env file (?P<eighth>\S+) not found|Couldn't find env file: (?P<ninth>\S+)|Error: (?:No configuration files|Unsupported argument|Missing required argument|Reference to undeclared|Invalid (?:reference|provider|count|for_each))|invalid argument \"(?P<tenth>[^\"]+)\" for|invalid tag|nginx: \[emerg\] (?!bind)",
+        "the configuration of a tool is not valid: {name}", "correct the file or the option that the message names",
+    ),
     KnownMessage(
         "extra-variable", CauseId.CONFIGURATION, "xtra",
         r"Extra inputs are not permitted \[type=extra_forbidden|extra fields not permitted \(type=value_error\.extra\)",
@@ -66,19 +87,19 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
         "unset-property", CauseId.CONFIGURATION, "",
         r"You must specify a (?P<name>region|project|zone|location|platform)\b|The required property \[(?P<other>[\w/]+)\] is not currently set|argument (?P<third>--?[\w-]+): (?:Must be specified|Invalid|expected)"
-        r"|unrecognized arguments: (?P<fourth>\S+)|Invalid value for \[(?P<fifth>[^\]]+)\]|Error parsing \[(?P<sixth>[^\]]+)\]",
+        r"|unrecognized arguments:(?: (?P<fourth>\S+))?|Invalid choice: '(?P<seventh>[^']*)'|The \[(?P<eighth>\w+)\] resource is not properly specified|Invalid value for \[(?P<fifth>[^\]]+)\]|Error parsing \[(?P<sixth>[^\]]+)\]",
         "the command has no valid {name}", "pass it as a flag, or gcloud config set it",
     ),
     KnownMessage(
         "invalid-build", CauseId.CONFIGURATION, "",
         r"(?:invalid build|INVALID_ARGUMENT)[^\n]*(?:substitution|step|build|timeout|image|field|config)|key in the template \"(?P<name>\w+)\"|key \"(?P<other>\w+)\" in the substitution data is not matched|unable to unmarshal|cannot unmarshal string|failed to parse (?:build )?config"
-        r"|if 'build\.service_account' is specified|Dockerfile parse error|dockerfile parse error|unknown instruction: (?P<third>\S+)|Cannot locate specified Dockerfile|failed to read dockerfile: open (?P<fourth>\S+): no such file|unable to evaluate symlinks in Dockerfile path|unable to prepare context",
+        r"|if 'build\.service_account' is specified|Dockerfile parse error|dockerfile parse error|unknown instruction: (?P<third>\S+)|Cannot locate specified Dockerfile|failed to read dockerfile: open (?P<fourth>\S+): no such file|Runtime version (?P<fifth>\S+) for \w+ does not exist|[Rr]equested runtime[^\n]*(?:not (?:available|supported)|does not exist)|unable to evaluate symlinks in Dockerfile path|unable to prepare context",
         "the build's configuration is not valid", "gcloud builds submit --config cloudbuild.yaml, after correcting the line that the message names",
     ),
     KnownMessage(
         "no-such-image", CauseId.CONFIGURATION, "",
         r"[Ff]ailed to pull (?:and unpack )?image \"(?P<name>[^\"]+)\"|manifest for (?P<other>\S+) not found|manifest unknown|Unable to find image '(?P<third>[^']+)' locally$|Image '(?P<fourth>[^']+)' not found"
-        r"|InvalidImageName|couldn't parse image reference|invalid reference format|failed to resolve (?:source metadata|reference)[^\n]*not found|pull access denied for (?P<fifth>[^ ,]+)|repository (?P<sixth>\S+) not found|name unknown: Repository",
+        r"|InvalidImageName|couldn't parse image reference|invalid reference format|failed to resolve (?:source metadata|reference)[^\n]*not found|pull access denied for (?P<fifth>[^ ,]+)|repository (?P<sixth>\S+) not found|name unknown: Repository|repo does not exist\. Creating on push",
         "the image does not exist, or its name or tag is wrong", "gcloud artifacts docker images list, and deploy one that it names",
     ),
     KnownMessage(
@@ -100,5 +121,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "invalid-yaml", CauseId.CONFIGURATION, "",
         r"yaml: (?:line \d+|unmarshal errors|mapping values)|yaml\.(?:scanner|parser)\.\w+Error|[Tt]he Compose file '(?P<name>[^']+)' is invalid|services\.\S+ (?:must be|Additional property)|no configuration file provided: not found|error parsing .*YAML",
         "a YAML file is not valid", "correct the line that the message names",
+    ),
+    KnownMessage(
+        "refused-by-gcloud", CauseId.CONFIGURATION, "(gcloud.",
+        r"ERROR: \(gcloud\.[\w.-]+\) (?:NOT_FOUND|INVALID_ARGUMENT|ALREADY_EXISTS|Unable to read file|interpreting|Missing required|Could not (?:find|read)|Cannot find|[^\n]*(?:reserved env names|does not exist)|Invalid )",
+        "gcloud refuses what it was called with", "correct what the message names, and run it again",
     ),
 )

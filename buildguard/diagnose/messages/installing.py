@@ -18,7 +18,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "not-in-the-context", CauseId.WRONG_FILES_SENT, "failed",
-        r"(?:COPY|ADD) failed: (?:file not found in build context or excluded by \.dockerignore: )?(?:stat |lstat )?(?P<name>[^\s:]+?):? ?(?:file does not exist|no such file|not found)|(?:COPY|ADD) failed: (?P<other>no source files were specified|forbidden path outside the build context[^\n]*)|l?stat (?P<third>\S+?): (?:file does not exist|no such file)",
+        r"(?:COPY|ADD) failed: (?:file not found in build context or excluded by \.dockerignore: )?(?:stat |lstat )?(?P<name>[^\s:]+?):? ?(?:file does not exist|no such file|not found)|(?:COPY|ADD) failed: forbidden path outside the build context: (?P<fourth>\S+)|(?P<other>no source files were specified)|l?stat (?P<third>\S+?): (?:file does not exist|no such file)",
         "{name} is not in the build context", _DROPS,
     ),
     KnownMessage(
@@ -28,13 +28,13 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "no-requirements", CauseId.WRONG_FILES_SENT, "",
-        r"Could not open requirements? file: \[Errno 2\] No such file or directory: '(?P<name>[^']+)'|error: File not found: `(?P<other>[^`]+)`|does not appear to be a Python project|Poetry could not find a pyproject\.toml|No `pyproject\.toml` found|Unable to find lockfile at `(?P<third>[^`]+)`",
+        r"Could not open requirements? file: \[Errno 2\] No such file or directory: '(?P<name>[^']+)'|error: File not found: `?(?P<other>[^`\s]+)`?|does not appear to be a Python project|is not installable\. Neither|Poetry could not find a pyproject\.toml|No `pyproject\.toml` found|Unable to find lockfile at `(?P<third>[^`]+)`",
         "{name} was not there when the image was built", "COPY it before it is installed, and check .dockerignore and .gcloudignore",
     ),
     # ---- installing
     KnownMessage(
         "another-python-required", CauseId.DEPENDENCY_INSTALL, "",
-        r"Package '?(?P<name>[\w.-]+)'? requires a different Python: (?P<python>[\d.]+)|[Ii]gnored the following versions that require(?:s)? a different python version|Requires-Python (?P<other>\S+)|(?P<third>[\w.-]+) requires Python '?[<>=!~^]+[^\n]*but the running Python is|[Tt]he current project's (?:supported )?Python requirement|current Python version \([\d.]+\) is not (?:allowed|compatible)|the requested Python version \([^)]*\) does not satisfy|No interpreter found for|your Python version [^\n]* is not compatible",
+        r"Package '?(?P<name>[\w.-]+)'? requires a different Python: (?P<python>[\d.]+)|[Ii]gnored the following versions that require(?:s)? a different python version|Requires-Python (?P<other>\S+)|(?P<third>[\w.-]+) requires Python '?[<>=!~^]+[^\n]*but the running Python is|[Tt]he current project's (?:supported )?Python requirement|current Python version \([\d.]+\) is not (?:allowed|compatible)|Python version [\d.]+ is not supported by the project|Poetry was unable to find a compatible version|the requested Python version \([^)]*\) does not satisfy|No interpreter found for|your Python version [^\n]* is not compatible",
         "{name} needs another Python than the image has", "pin a version of {name} that supports this Python, or build from another base image",
     ),
     KnownMessage(
@@ -50,12 +50,12 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "no-wheel-built", CauseId.DEPENDENCY_INSTALL, "",
-        r"[Ff]ailed (?:building|to build) (?:wheel for )?[`']?(?P<name>[\w.=-]+)|Could not build wheels for (?P<other>[\w.-]+)|metadata-generation-failed|subprocess-exited-with-error|python setup\.py (?:egg_info|bdist_wheel)[^\n]* (?:failed|did not run)|error: legacy-install-failure|Getting requirements to build wheel did not|Preparing metadata \([^)]*\) did not run|Failed to download and build `(?P<third>[^`]+)`|Build backend failed|Call to `[\w.]+` failed|Unable to determine which files to ship|Failed to install",
+        r"[Ff]ailed (?:building|to build) (?:wheel for )?[`']?(?P<name>[\w.=-]+)|Could not build wheels for (?P<other>[\w.-]+)|metadata-generation-failed|subprocess-exited-with-error|python setup\.py (?:egg_info|bdist_wheel)[^\n]* (?:failed|did not run)|error: legacy-install-failure|Getting requirements to build wheel did not|Preparing metadata \([^)]*\) did not run|Failed to download and build `(?P<third>[^`]+)`|Build backend failed|Call to `[\w.:]+` failed|Unable to determine which files to ship|Failed to install",
         "{name} could not be built", _COMPILER, 1,
     ),
     KnownMessage(
         "requirements-refused", CauseId.DEPENDENCY_INSTALL, "",
-        r"DO NOT MATCH THE HASHES|Hashes are required in --require-hashes|Invalid requirement: '?(?P<name>[^'\n]+)|has requirement (?P<other>[\w.-]+)[^\n]*, but you|but you have [\w.-]+ \S+ which is incompatible|(?:pyproject\.toml|poetry\.lock|uv\.lock|Pipfile\.lock|lockfile|lock file)[^\n]*(?:out of date|outdated|changed significantly|needs to be updated|not up to date|out-of-date)|externally-managed-environment|This environment is externally managed|E: Unable to locate package (?P<third>\S+)|Package '?(?P<fourth>[\w.+-]+)'? has no installation candidate|unable to select packages|\(no such package\)|E: Package |ERROR: Could not install packages|invalid-installed-package|pip: error: |no such option: "
+        r"DO NOT MATCH THE HASHES|Hashes are required in --require-hashes|Invalid requirement: '?(?P<name>[^'\n]+)|has requirement (?P<other>[\w.-]+)[^\n]*, but you|but you have [\w.-]+ \S+ which is incompatible|(?:pyproject\.toml|poetry\.lock|uv\.lock|Pipfile\.lock|lockfile|lock file)[^\n]*(?:out of date|outdated|changed significantly|needs to be updated|not up to date|out-of-date)|externally-managed-environment|This environment is externally managed|E: Unable to locate package (?P<third>\S+)|Package '?(?P<fourth>[\w.+-]+)'? has no installation candidate|unable to select packages|\(no such package\)|E: Package |E: The repository '[^']*' does not have a Release file|E: Failed to fetch|E: Unable to fetch some archives|Failed to fetch: `|invalid peer certificate|Could not fetch URL|ERROR: Could not install packages|invalid-installed-package|pip: error: |no such option: "
         r"|Cannot uninstall '?(?P<fifth>[\w.-]+)|is not a valid (?:editable requirement|wheel filename)|Unable to satisfy the following requirements|PackagesNotFoundError|LibMambaUnsatisfiableError|UnsatisfiableError",
         "the packages cannot be installed as they are pinned", "lock them again (uv lock, poetry lock, pip-compile), and commit the file",
     ),

@@ -15,7 +15,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "source-no-utf-8", CauseId.ENCODING, "Non-UTF-8 code", r"SyntaxError: (?:\(unicode error\) )?Non-UTF-8 code starting with '(?P<byte>[^']+)' in file (?P<name>\S+)",
         "{name} is not UTF-8", "save it as UTF-8",
     ),
-    KnownMessage("no-locale", CauseId.ENCODING, "", r"Python 3 was configured to use ASCII as encoding|Non-ASCII character '[^']+' in file (?P<name>\S+)|unknown encoding(?: for '[^']+')?: (?P<other>\S+)|cannot change locale|unsupported locale setting", "the locale or the declared encoding does not fit the text", "ENV LANG=C.UTF-8 PYTHONUTF8=1"),
+    KnownMessage("no-locale", CauseId.ENCODING, "", r"SyntaxError: \(unicode error\) '(?!unicode_?escape)[\w-]+' codec can't decode|Python 3 was configured to use ASCII as encoding|Non-ASCII character '[^']+' in file (?P<name>\S+)|unknown encoding(?: for '[^']+')?: (?P<other>\S+)|cannot change locale|unsupported locale setting", "the locale or the declared encoding does not fit the text", "ENV LANG=C.UTF-8 PYTHONUTF8=1"),
     KnownMessage(
         "source-with-nul", CauseId.ENCODING, "null bytes", r"(?:SyntaxError|ValueError): source code (?:string )?cannot contain null bytes",
         "a source has NUL bytes: it is UTF-16, or damaged", "git checkout that file, or save it as UTF-8",
@@ -26,10 +26,10 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     # ---- the machine
     KnownMessage(
-        "image-of-another-architecture", CauseId.PLATFORM, "", r"no matching manifest for (?P<name>\S+)|image's platform \((?P<other>[^)]+)\) does not match|must support amd64/linux|ELF: wrong architecture|wrong ELF class|rosetta error|qemu-\w+: Could not open|qemu: uncaught",
+        "image-of-another-architecture", CauseId.PLATFORM, "", r"no matching manifest for (?P<name>\S+)|image's platform \((?P<other>[^)]+)\) does not match|must support amd64/linux|ELF: wrong architecture|wrong ELF class|\.so[\d.]*: (?:file too short|invalid ELF header|undefined symbol)|incompatible architecture|not a valid Win32 application|rosetta error|qemu-\w+: Could not open|qemu: uncaught",
         "the image was built for another processor than the one that runs it", "docker build --platform linux/amd64",
     ),
-    KnownMessage("musl-or-glibc", CauseId.PLATFORM, "", r"version [`']GLIBC(?:XX)?_(?P<name>[\d.]+)'? not found|symbol not found[^\n]*(?P<other>\w+)", "something in the image needs glibc {name}, and the image has an older one", "build it in the image that runs it, or take a newer base image"),
+    KnownMessage("musl-or-glibc", CauseId.PLATFORM, "", r"version [`']GLIBC(?:XX)?_(?P<name>[\d.]+)'? not found|Error relocating [^\n]*: (?P<other>\w+): symbol not found|symbol not found", "something in the image needs glibc {name}, and the image has an older one", "build it in the image that runs it, or take a newer base image"),
     KnownMessage(
         "no-loader", CauseId.PLATFORM, "Error loading shared library", r"Error loading shared library (?P<name>[\w.+-]+): (?:No such file|Exec format)",
         "{name} is missing: something for glibc was put into an image with musl (Alpine)", "a -slim image in place of -alpine, or packages built for musl",
@@ -42,16 +42,16 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage("memory-of-cloud-run", CauseId.RESOURCES, "emory limit", r"Memory limit of (?P<name>[\d.]+ ?\w+) exceeded with (?P<used>[\d.]+ ?\w+) used", "the container had {name} of memory and used {used}", "gcloud run services update SERVICE --memory 1Gi"),
     KnownMessage("worker-killed", CauseId.RESOURCES, "SIGKILL", r"Worker \(pid:\d+\) was sent SIGKILL! Perhaps out of memory\?", "a worker was killed, most likely for want of memory", "gcloud run services update SERVICE --memory 1Gi, or fewer workers"),
     KnownMessage(
-        "out-of-memory", CauseId.RESOURCES, "", r"\bOOMKilled\b|\boom-?kill(?:er)?\b|[Oo]ut of memory: Kill|Killed process \d+|was using too much memory|terminated (?:because|since) it (?:has )?exceeded[^\n]*memory|Cannot allocate memory|[Mm]emory quota (?:vastly )?exceeded|Error R1[45]\b|Uncaught signal: 9\b|terminated on signal 9|exceeded (?:the|its) memory limit|signal: killed|terminated by signal 9\b|\(9\)[^\n]*out of memory|signal 9 \(SIGKILL\)|\bENOMEM\b|OutOfMemory|std::bad_alloc|SIGKILL",
+        "out-of-memory", CauseId.RESOURCES, "", r"\bOOMKilled\b|\boom-?kill(?:er)?\b|[Oo]ut of memory: Kill|Killed process \d+|using too much memory|\d Insufficient (?:memory|cpu)|terminated (?:because|since) it (?:has )?exceeded[^\n]*memory|Cannot allocate memory|[Mm]emory quota (?:vastly )?exceeded|Error R1[45]\b|Uncaught signal: 9\b|terminated on signal 9|exceeded (?:the|its) memory limit|signal: killed|terminated by signal 9\b|\(9\)[^\n]*out of memory|signal 9 \(SIGKILL\)|\bENOMEM\b|OutOfMemory|std::bad_alloc|(?<!Stopping process with )SIGKILL",
         "the container was killed for want of memory", "gcloud run services update SERVICE --memory 1Gi",
     ),
-    KnownMessage("killed", CauseId.RESOURCES, "", r"(?:[Ee]xit(?:ed)? ?(?:status|code|with code|with status)?|non-zero (?:status|code))[:= (]*137\b|^Killed\s*$|: line \d+: +\d+ Killed\b", "something was killed (137), most likely for want of memory", "gcloud run services update SERVICE --memory 1Gi; for a build: options: {machineType: E2_HIGHCPU_8}"),
+    KnownMessage("killed", CauseId.RESOURCES, "", r"(?:[Ee]xit(?:ed)? ?(?:status|code|with code|with status)?|non-zero (?:status|code))[:= (]*137\b|^Killed\s*$|: line \d+: +\d+ Killed\b", "something was killed (137), most likely for want of memory", "gcloud run services update SERVICE --memory 1Gi; for a build: options: {machineType: E2_HIGHCPU_8}", 1),
     KnownMessage("no-memory", CauseId.RESOURCES, "MemoryError", r"^\s*(?:\S+\.)?_?(?:Array)?MemoryError\b", "Python ran out of memory", "gcloud run services update SERVICE --memory 1Gi"),
     KnownMessage("worker-timeout", CauseId.RESOURCES, "WORKER TIMEOUT", r"\[CRITICAL\] WORKER TIMEOUT", "a worker did not answer in time", "find what blocks at start; --timeout 0 where the platform limits requests itself"),
     KnownMessage("no-disk", CauseId.RESOURCES, "", r"No space left on device|[Dd]isk quota exceeded", "the disk is full", "options: {diskSizeGb: 200} in cloudbuild.yaml"),
     KnownMessage("build-timeout", CauseId.RESOURCES, "TIMEOUT", r"^\s*(?:ERROR: )?(?:build )?TIMEOUT(?:: |$)", "the build took longer than it may", "timeout: 3600s in cloudbuild.yaml"),
     KnownMessage("deadline", CauseId.RESOURCES, "", r"context deadline exceeded|has been terminated because it has reached the maximum request timeout|Too many open files", "something took longer, or more, than it may", "timeout: 3600s in cloudbuild.yaml, for a build"),
     # ---- crashes
-    KnownMessage("crashed", CauseId.CRASH, "", r"[Ss]egmentation fault|\bSIGSEGV\b|[Cc]ore dumped|Fatal Python error: (?P<name>[^\n]{1,80})|[Ii]llegal instruction|\bSIGILL\b|\bSIGABRT\b|\bSIGBUS\b|[Bb]us error|[Uu]ncaught signal: (?:4|6|7|8|11)\b|terminated on signal (?:4|6|7|8|11)\b|double free or corruption|stack smashing detected|free\(\): invalid|malloc\(\): ", "the process crashed in native code", "find the native package that was changed last; PYTHONFAULTHANDLER=1 prints where"),
+    KnownMessage("crashed", CauseId.CRASH, "", r"[Ss]egmentation fault|\bSIGSEGV\b|[Cc]ore dumped|Fatal Python error: (?P<name>[^\n]{1,80})|[Ii]llegal instruction|: line \d+: +\d+ Aborted\b|^\s*Aborted\s*$|Trace/breakpoint trap|Floating point exception|\bSIGILL\b|\bSIGABRT\b|\bSIGBUS\b|[Bb]us error|[Uu]ncaught signal: (?:4|6|7|8|11)\b|terminated on signal (?:4|6|7|8|11)\b|double free or corruption|stack smashing detected|free\(\): invalid|malloc\(\): ", "the process crashed in native code", "find the native package that was changed last; PYTHONFAULTHANDLER=1 prints where"),
     KnownMessage("crashed-by-exit", CauseId.CRASH, "", r"(?:[Ee]xit(?:ed)? ?(?:status|code|with code|with status)?)[:= (]*(?P<name>139|134|132|135|136)\b", "the process crashed in native code (exit {name})", "find the native package that was changed last; PYTHONFAULTHANDLER=1 prints where", 1),
 )

@@ -11,8 +11,8 @@ _AGAIN = "try again in a few minutes"
 # fmt: off
 MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
-        "quota", CauseId.SERVICE_TROUBLE, "uota",
-        r"RESOURCE_EXHAUSTED|[Qq]uota exceeded for (?:quota metric|metric)|due to quota restrictions|QUOTA_EXCEEDED|[Qq]uota '[^']+' exceeded",
+        "quota", CauseId.SERVICE_TROUBLE, "",
+        r"RESOURCE_EXHAUSTED|toomanyrequests: |pull rate limit|[Rr]ate limit exceeded|[Qq]uota exceeded for (?:quota metric|metric)|due to quota restrictions|QUOTA_EXCEEDED|[Qq]uota '[^']+' exceeded",
         "a quota is used up", "another region, or ask for more on the quotas page of the project",
     ),
     KnownMessage(
@@ -23,7 +23,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
         "permission-denied-on-resource", CauseId.PERMISSION, "ermission",
         r"Permission ['\"](?P<name>[\w.]+)['\"] denied (?:on|for)(?: resource)?:? ?['\"(]?(?P<resource>[\w./:-]*)|[Pp]ermission (?P<other>[a-z]\w*\.\w[\w.]*\w) (?:is )?(?:denied|required|missing)"
-        r"|(?:missing|lacks?|does not have|[Rr]equired|needs?) (?:the )?(?:required )?(?:IAM )?['\"]?(?P<third>[a-z]\w*\.[a-zA-Z]\w*\.\w+)['\"]? permission|with(?:out)? the \"(?P<fourth>[\w.]+)\" permi|[Pp]ermission '(?P<fifth>iam\.[\w.]+)'",
+        r"|(?:missing|lacks?|does not have|[Rr]equired|needs?) (?:the )?(?:required )?(?:IAM )?['\"]?(?P<third>[a-z]\w*\.[a-zA-Z]\w*\.\w+)['\"]? permission|with(?:out)? the \"(?P<fourth>[\w.]+)\" permi|[Mm]issing permission (?P<sixth>[\w.]+\w)|does not have (?P<seventh>[a-z]\w*\.\w[\w.]*\w) permission|requires (?:one of \[)?\"(?P<eighth>[\w.]+)\"\]? permission|[Pp]ermission denied on (?:secret|resource|project|service)|[Pp]ermission '(?P<fifth>iam\.[\w.]+)'",
         "the permission {name} is missing on {resource}", _GRANT,
     ),
     KnownMessage(
@@ -35,12 +35,13 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "not-authorized", CauseId.PERMISSION, "",
         r"PERMISSION_DENIED|PermissionDenied: 403|(?:exceptions\.)?Forbidden: 403|AccessDeniedException: 403|The caller does not have permission|does not have permission to (?:access|act as|perform)|Missing or insufficient permissions"
         r"|unauthorized: (?:You don't have|authentication|access)|denied: (?:Unauthenticated|requested access|Permission|permission)|no basic auth credentials|403 Forbidden|(?:HttpError|HTTPError)\D{0,4}403|\[403\]|DENIED: |error: 403\b|IAM_PERMISSION_DENIED"
+        r"|NOT_AUTHORIZED|[Nn]ot authorized to (?:access|perform)|is forbidden: User \"(?P<principal>[^\"]+)\" cannot|must (?:be granted|grant|have) (?:the )?[^\n]{0,60}\b[Rr]ole|You must grant|permitted customer|only stream logs if you are Viewer/Owner|[Cc]lient does not have permission|Insufficient Permission|(?:status|StatusCode)[.: ]+(?:PERMISSION_DENIED|403)|UnauthorizedOperation|AccessDeniedException|Error 403: "
         r"|(?:status|code):? 403\b|insufficient authentication scopes|User \[[^\]]*\] does not have permission|Access Denied|AccessDenied\b",
         "these credentials lack a permission", _GRANT,
     ),
     KnownMessage(
-        "no-credentials", CauseId.PERMISSION, "redentials",
-        r"DefaultCredentialsError|[Yy]our default credentials were not found|Could not automatically determine credentials|invalid_grant|Request had invalid authentication credentials|Reauthentication (?:is needed|required)|You do not currently have an active account selected",
+        "no-credentials", CauseId.PERMISSION, "",
+        r"google\.auth\.exceptions\.\w+|NoCredentialsError|PartialCredentialsError|CredentialRetrievalError|UNAUTHENTICATED|Unauthenticated: 401|Unauthorized: 401|gcloud auth login|unable to retrieve auth token|incorrect username or password|Bad credentials|ExpiredToken|InvalidClientTokenId|The security token included in the request is|DefaultCredentialsError|[Yy]our default credentials were not found|Could not automatically determine credentials|invalid_grant|Request had invalid authentication credentials|Reauthentication (?:is needed|required)|You do not currently have an active account selected",
         "no valid credentials", "gcloud auth application-default login, or give the service account of the service",
     ),
     # ---- tools that fail themselves
@@ -51,7 +52,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "docker-not-running", CauseId.TOOL_FAILURE, "ocker",
-        r"[Cc]annot connect to the Docker daemon|error during connect:|docker: '(?P<name>\w+)' is not a docker command|(?:docker|docker-compose|kubectl|terraform|gsutil|pack|buildx): (?:command )?not found|Got permission denied while trying to connect to the Docker daemon|docker\.errors\.DockerException|unknown shorthand flag|failed to (?:start|connect to) (?:the )?buildkit",
+        r"[Cc]annot connect to the Docker daemon|error during connect:|docker: '(?P<name>\w+)' is not a docker command|docker: unknown command: docker (?P<other>\w+)|Is the docker daemon running|The connection to the server \S+ was refused|(?:docker|docker-compose|kubectl|terraform|gsutil|pack|buildx): (?:command )?not found|Got permission denied while trying to connect to the Docker daemon|docker\.errors\.DockerException|unknown shorthand flag|failed to (?:start|connect to) (?:the )?buildkit",
         "docker itself failed", "start the engine, or install the command: docker version",
     ),
     KnownMessage(
@@ -62,18 +63,18 @@ MESSAGES: tuple[KnownMessage, ...] = (
     # ---- another service
     KnownMessage(
         "no-database", CauseId.DEPENDENCY_SERVICE, "",
-        r"could not connect to server|connection to server (?:at|on) [^\n]*failed|[Cc]an't connect to (?:local )?(?:MySQL|server)|could not translate host name \"(?P<name>[^\"]+)\"|server closed the connection unexpectedly|SSL connection has been closed unexpectedly|remaining connection slots are reserved|too many (?:clients|connections)"
-        r"|FATAL: +(?P<other>[^\n]*)|password authentication failed for user|Access denied for user|OperationalError: \((?:1045|2002|2003|2005|2006|2013|1040)|Lost connection to MySQL|Is the server running (?:locally|on)|connections on Unix domain socket|ServerSelectionTimeoutError|pymongo\.errors\.\w+|InvalidPasswordError|CannotConnectNowError|database \"(?P<third>[^\"]+)\" does not exist|ORA-\d{5}|DPY-\d{4}|cx_Oracle\.\w*Error",
+        r"could not connect to (?:server|database)|(?:psycopg2?|asyncpg|pymysql(?:\.err)?|MySQLdb|django\.db\.utils|sqlalchemy\.exc|peewee|aiomysql|mysql\.connector(?:\.errors)?|pyodbc|oracledb)\.(?:errors\.|exceptions\.)?(?:OperationalError|InterfaceError|ConnectionTimeout|CannotConnectNowError|InvalidPasswordError|InvalidCatalogNameError|TooManyConnectionsError|InvalidAuthorizationSpecificationError)(?!: no such (?:table|column))(?!: \(sqlite3)|connection to server (?:at|on) [^\n]*failed|[Cc]an't connect to (?:local )?(?:MySQL|server)|could not translate host name \"(?P<name>[^\"]+)\"|server closed the connection unexpectedly|SSL connection has been closed unexpectedly|remaining connection slots are reserved|too many (?:clients|connections)"
+        r"|FATAL: +(?P<other>(?:password|role|database|sorry|remaining|the database system|no pg_hba|terminating|too many|Peer|Ident|unsupported)[^\n]*)|password authentication failed for user|Access denied for user|OperationalError: \((?:1045|2002|2003|2005|2006|2013|1040)|Lost connection to MySQL|Is the server running (?:locally|on)|connections on Unix domain socket|ServerSelectionTimeoutError|pymongo\.errors\.\w+|InvalidPasswordError|CannotConnectNowError|database \"(?P<third>[^\"]+)\" does not exist|ORA-\d{5}|DPY-\d{4}|cx_Oracle\.\w*Error",
         "the database cannot be reached or refuses the login", "gcloud run services update SERVICE --add-cloudsql-instances INSTANCE, and check its host, user and password",
     ),
     KnownMessage(
         "no-other-service", CauseId.DEPENDENCY_SERVICE, "",
-        r"Error (?:111|-2|-3|61|110) connecting to (?P<name>\S+?)\.? |redis\.exceptions\.\w*(?:ConnectionError|TimeoutError)|NoBrokersAvailable|kombu\.exceptions\.OperationalError|AMQPConnectionError|consumer: Cannot connect to (?P<other>\S+)|elasticsearch\S*ConnectionError|elastic_transport\.\w+|botocore\.exceptions\.EndpointConnectionError|aio_pika\S*|MISCONF Redis",
+        r"Error (?:111|-2|-3|61|110) connecting to (?P<name>\S+?)\.? |redis\.exceptions\.\w*(?:ConnectionError|TimeoutError)|NoBrokersAvailable|kombu\.exceptions\.OperationalError|AMQPConnectionError|consumer: Cannot connect to (?P<other>\S+)|elasticsearch\S*ConnectionError|elastic_transport\.\w+|botocore\.exceptions\.EndpointConnectionError|aio_pika\S*|MISCONF Redis|(?:kafka|aiokafka)\.errors\.\w+|pika\.exceptions\.\w+|amqp\.exceptions\.\w+|opensearchpy\.exceptions\.\w*Connection\w*|cassandra\.cluster\.NoHostAvailable|nats\.errors\.\w+|hvac\.exceptions\.\w+|ldap\.SERVER_DOWN|failed to connect to all addresses|StatusCode\.UNAVAILABLE|redis\.exceptions\.(?:AuthenticationError|ResponseError: NOAUTH|BusyLoadingError)|Cannot connect to (?P<third>(?:amqp|redis)s?://\S+)",
         "another service cannot be reached: {name}", "check its address, that it runs, and the VPC connector: gcloud run services describe SERVICE",
     ),
     KnownMessage(
         "connection-refused", CauseId.DEPENDENCY_SERVICE, "",
-        r"ConnectionRefusedError: |NewConnectionError|Max retries exceeded with url|requests\.exceptions\.\w*(?:Connection|Timeout)\w*|Temporary failure in name resolution|Name or service not known|getaddrinfo failed|nodename nor servname|httpx\.Connect\w+|aiohttp\.client_exceptions\.\w*Connector\w*|ConnectionResetError: |socket\.gaierror|urllib\.error\.URLError|Could not resolve host",
+        r"ConnectionRefusedError: |NewConnectionError|Max retries exceeded with url|requests\.exceptions\.\w*(?:Connection|Timeout)\w*|Temporary failure in name resolution|Name or service not known|getaddrinfo failed|nodename nor servname|httpx\.Connect\w+|aiohttp\.client_exceptions\.\w*Connector\w*|ConnectionResetError: |socket\.gaierror|urllib\.error\.URLError|Could not resolve host|(?<!connect: )[Cc]onnection refused(?! by the host:)|No route to host|Network is unreachable|CERTIFICATE_VERIFY_FAILED|smtplib\.SMTP\w+|\[Errno -[235]\]|ConnectTimeout|ReadTimeout: ",
         "another service cannot be reached", "check its address, that it runs, and the VPC connector: gcloud run services describe SERVICE", 1,
     ),
     # ---- Google's own trouble

@@ -13,7 +13,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     # ---- line ends first: they are why a command is not found
     KnownMessage(
         "windows-line-ends", CauseId.ENCODING, "",
-        r"(?:env: \W?(?:python3?|bash|sh)(?:\\r|\r)\W?: No such file|\$'\\r': command not found|bad interpreter: \S+\^M|\\r': (?:command not found|No such file)|\^M: (?:not found|bad interpreter)|exec: \"[^\"]*\\r\")",
+        r"(?:env: \W?(?:python3?|bash|sh)(?:\\r|\r)\W?: No such file|can't open file '[^']*\\r'|No module named '?[\w.]+\\r|\$'\\r': command not found|bad interpreter: \S+\^M|\\r': (?:command not found|No such file)|\^M: (?:not found|bad interpreter)|exec: \"[^\"]*\\r\")",
         "a script in the image has Windows line ends", "*.sh text eol=lf in .gitattributes, then git add --renormalize .",
     ),
     # ---- the command
@@ -24,21 +24,25 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
         "executable-not-found", CauseId.START_COMMAND, "exec",
         r"exec: \\?\"(?P<name>[^\"\\]+)\\?\": (?:executable file not found|stat \S+ ?no such file|permission denied|is a directory|cannot run executable|no such file)|exec: (?P<other>[\w./-]+(?: [^:\n]+)?): (?:not found|cannot execute|Permission denied)"
-        r"|(?:^|\s|\")exec(?:ve)? \"?(?P<third>[\w./-]+)\"?: (?:no such file or directory|permission denied|is a directory)|exec user process caused[: \"]+(?P<fourth>no such file or directory|permission denied)|failed to load (?P<fifth>\S+): (?:no such file|permission denied|not found)",
+        r"|(?:^|\s|\")exec(?:ve)? \"?(?P<third>[\w./-]+)\"?: (?:no such file or directory|permission denied|is a directory)|exec user process caused[: \"]+(?P<fourth>no such file or directory|permission denied)|exec (?P<sixth>\S+) failed: (?:No such file|Permission denied|Exec format)",
+        "{name} cannot be executed in the image: not found, not executable, or its interpreter is missing", _COMPARE,
+    ),
+    KnownMessage(
+        "not-loaded", CauseId.START_COMMAND, "ailed to load /", r"[Ff]ailed to load (?P<name>/\S+): (?:no such file|permission denied|not found)",
         "{name} cannot be executed in the image: not found, not executable, or its interpreter is missing", _COMPARE,
     ),
     KnownMessage(
         "command-not-found", CauseId.START_COMMAND, "",
         r"(?:^|[\s\"/'])(?:ba|da|a|z)?sh: (?:line )?(?:\d+: )?(?:exec: )?(?P<name>[^:\s][^:\n]{0,200}): (?:command )?(?:not found|[Pp]ermission denied|No such file or directory|Is a directory|cannot execute[^\n]*)"
         r"|\.sh: (?:line )?\d+: (?:exec: )?(?P<other>[^:\n]{1,200}): (?:command )?(?:not found|[Pp]ermission denied|No such file or directory|cannot execute[^\n]*)"
-        r"|env: ['\"]?(?P<third>[\w./-]+)['\"]?: (?:No such file|Permission denied)|bad interpreter: (?P<fourth>[^:\n]*)|: cannot execute(?:: required file not found| binary file)|(?:sudo|tini|dumb-init|gosu|exec|nohup|timeout|supervisor)\b[^\n]{0,40}?['\" ](?P<fifth>[\w./-]+)['\"]?[: ]+(?:command not found|executable file not found|No such file or directory|can't find command)",
+        r"|env: ['\"]?(?P<third>[\w./-]+)['\"]?: (?:No such file|Permission denied)|bad interpreter: (?P<fourth>[^:\n]*)|: cannot execute(?:: required file not found| binary file)|can't find command '(?P<sixth>[^']+)'|(?:sudo|tini|dumb-init|gosu|exec|nohup|timeout|supervisor)\b[^\n]{0,40}?['\" ](?P<fifth>[\w./-]+)['\"]?[: ]+(?:command not found|executable file not found|No such file or directory|can't find command)",
         "the command {name} cannot be executed in the image", _INSTALL,
     ),
     KnownMessage(
         "application-not-found", CauseId.START_COMMAND, "",
         r"Error loading ASGI app\. (?:Could not import module|Attribute \"(?P<app>[^\"]+)\" not found in module|Import string) \"(?P<name>[^\"]+)\"|Failed to find attribute '(?P<other>[^']+)' in '[^']+'|Failed to parse '(?P<third>[^']+)' as an attribute name|Failed to find application(?: object)?:? '(?P<fourth>[^']+)'"
         r"|Could not import module \"(?P<sixth>[^\"]+)\"|Attribute \"(?P<seventh>[^\"]+)\" not found in module|Import string \"(?P<eighth>[^\"]+)\" must be in format|Failed to find Flask application or factory in module '(?P<ninth>[^']+)'|Could not import '(?P<tenth>[^']+)'|Could not locate a Flask application|No application module specified|class uri '?(?P<fifth>[^']+)'? invalid or not found|gunicorn: error: |uvicorn: error: |NoAppFound|NoAppException|NoAppError|AppImportError|is not callable\.? *$|Application object must be callable"
-        r"|is expected to contain a function named '?(?P<eleventh>\w+)|MissingTargetException|MissingSourceException|that is expected to define function doesn't exist|unable to load app \d+ \(mountpoint|no python application found, check your startup logs|Unable to load celery application|Invalid value: File does not exist: (?P<twelfth>\S+)|Could not find a (?:FastAPI|default file)|Usage: (?:uvicorn|gunicorn|flask|celery|streamlit)\b|No such command '(?P<thirteenth>[^']+)'|Got unexpected extra argument",
+        r"|is expected to contain a function named '?(?P<eleventh>\w+)|MissingTargetException|MissingSourceException|that is expected to define function doesn't exist|unable to load app \d+ \(mountpoint|no python application found, check your startup logs|Unable to load celery application|Invalid value: File does not exist: (?P<twelfth>\S+)|Could not find a (?:FastAPI|default file)|Usage: (?:uvicorn|gunicorn|flask|celery|streamlit)\b|No such command '(?P<thirteenth>[^']+)'|Unknown command: '[^']+'|Procfile does not exist|invalid choice: '[^']*' \(choose from|Got unexpected extra argument",
         "the server cannot find the application that its command names: {name}", "correct the module and attribute in CMD, such as gunicorn main:app, and WORKDIR",
     ),
     KnownMessage(
@@ -84,7 +88,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     # ---- the port
     KnownMessage(
-        "port-in-use", CauseId.PORT, "", r"\[Errno (?:98|48)\]|[Aa]ddress already in use|Connection in use: |port is already allocated|EADDRINUSE", "the port is already in use", "start one server only, on the port in $PORT",
+        "port-in-use", CauseId.PORT, "", r"\[Errno (?:98|48)\]|Error R10 \(Boot timeout\)|failed to bind to \$PORT|bind\(\) to \S+ failed|error while attempting to bind|[Aa]ddress already in use|Connection in use: |port is already allocated|EADDRINUSE", "the port is already in use", "start one server only, on the port in $PORT",
     ),
     KnownMessage(
         "no-valid-port", CauseId.PORT, "", r"'?\$\{?PORT\}?'? is not a valid (?:port|integer|int)|Invalid value for '--port'", "the command has no valid port: a CMD without a shell does not expand $PORT", "CMD exec gunicorn --bind :$PORT main:app",

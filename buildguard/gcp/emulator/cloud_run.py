@@ -17,6 +17,7 @@ from buildguard.docker import images
 from buildguard.docker.client import Daemon
 from buildguard.docker.serve import PORT, ServingContainer, StartOptions, find_listener
 from buildguard.errors import UnprovenError
+from buildguard.gcp.emulator.cloud_logging import CloudLoggingEmulator
 from buildguard.gcp.emulator.faults import FaultName, Faults
 from buildguard.gcp.emulator.proxy import Proxy
 
@@ -50,8 +51,10 @@ class EmulatedOperation:
 class CloudRunEmulator:
     """Every service of every project and region."""
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, logs: CloudLoggingEmulator) -> None:
+        """`logs` gets the output of each container that does not come up."""
         self._faults = faults
+        self._logs = logs
         self._services: dict[str, run_v2.Service] = {}
         self._revisions: dict[str, run_v2.Revision] = {}
         self._instances: dict[str, tuple[ServingContainer, ...]] = {}  # the ingress container first
@@ -273,6 +276,7 @@ class CloudRunEmulator:
             ):  # the ingress container first
                 running.append(self._run(revision, container, running[0].id if running else ""))
         except UnprovenError as error:
+            self._write_output(revision, running)
             _close(running)
             return f"Revision '{short}' is not ready and cannot serve traffic. {error.what}"
         if not (
@@ -280,10 +284,23 @@ class CloudRunEmulator:
             and all(_succeeds(variable, running[0]) for variable in revision.containers)
             and not any(variable.ending() for variable in running)
         ):
+            self._write_output(revision, running)
             _close(running)
             return _NOT_READY.format(short)
         self._instances[name] = tuple(running)
         return ""
+
+    def _write_output(self, revision: run_v2.Revision, containers: Sequence[ServingContainer]) -> None:
+        location = revision.name.split("/")[3]
+        labels = {
+            "service_name": revision.service,
+            "revision_name": revision.name.rpartition("/")[2],
+            "location": location,
+        }
+        for container in containers:
+            self._logs.write("cloud_run_revision", labels, container.log().decode("utf-8", "replace"))
+            if ending := container.ending():
+                self._logs.write("cloud_run_revision", labels, ending, "WARNING")
 
     def _run(self, revision: run_v2.Revision, container: run_v2.Container, beside: str) -> ServingContainer:
         """Start one container; those `beside` the ingress container share its loopback addresses, and get no PORT."""

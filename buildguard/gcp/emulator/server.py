@@ -16,7 +16,7 @@ from google.cloud.devtools import cloudbuild_v1 as cb
 from google.protobuf import any_pb2, empty_pb2
 from google.rpc import status_pb2
 
-from buildguard.gcp.auth import CLOUDBUILD, RUN, STORAGE
+from buildguard.gcp.auth import CLOUDBUILD, LOGGING, RUN, STORAGE
 from buildguard.gcp.emulator.cloud_build import (
     PROJECT,
     REGION,
@@ -25,6 +25,7 @@ from buildguard.gcp.emulator.cloud_build import (
     build_of_operation,
     operation_name,
 )
+from buildguard.gcp.emulator.cloud_logging import CloudLoggingEmulator
 from buildguard.gcp.emulator.cloud_run import CloudRunEmulator
 from buildguard.gcp.emulator.cloud_run_api import code_of, handlers, wrap_method
 from buildguard.gcp.emulator.cloud_run_api import operation_of as run_operation
@@ -55,7 +56,8 @@ class Emulator:
         self.faults = asked = Faults(faults)
         self.storage = StorageServer(asked)
         self.builds = CloudBuildEmulator(self.storage.buckets, asked, stale)
-        self.runs = CloudRunEmulator(asked)
+        self.logs = CloudLoggingEmulator(asked)
+        self.runs = CloudRunEmulator(asked, self.logs)
         self._grpc = grpc.server(futures.ThreadPoolExecutor(8))
         self._grpc.add_generic_rpc_handlers(
             (_cloud_build(self.builds), _long_running(self.builds, self.runs), *handlers(self.runs))
@@ -65,6 +67,7 @@ class Emulator:
 
         class BoundRestHandler(_RestHandler):
             builds = self.builds
+            logs = self.logs
 
         self._rest = HttpServer(BoundRestHandler, "REST emulator")
 
@@ -75,6 +78,7 @@ class Emulator:
             STORAGE: self.storage.address,
             CLOUDBUILD: f"grpc://127.0.0.1:{self.grpc_port}",
             RUN: f"grpc://127.0.0.1:{self.grpc_port}",
+            LOGGING: self.rest_address,
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "CLOUDSDK_CORE_PROJECT": PROJECT,
             "CLOUDSDK_BUILDS_REGION": REGION,
@@ -85,7 +89,7 @@ class Emulator:
 
     @property
     def rest_address(self) -> str:
-        """Cloud Build's REST API."""
+        """Cloud Build's and Cloud Logging's REST API."""
         return self._rest.address
 
     def close(self) -> None:
@@ -182,6 +186,7 @@ class _RestHandler(Handler):
     """The same in JSON, which gcloud speaks."""
 
     builds: CloudBuildEmulator
+    logs: CloudLoggingEmulator
 
     def do_GET(self) -> None:
         self._answer(self._get)
@@ -227,6 +232,8 @@ class _RestHandler(Handler):
             build = cb.Build.from_json(body.decode("utf-8"))
             parent = f"projects/{match['project']}/locations/{match['location'] or 'global'}"
             return _operation_json(self.builds.create(parent, match["project"], build))
+        if path == "/v2/entries:list":
+            return self.logs.find(json.loads(body))
         raise api.NotFound(path)
 
 

@@ -9,6 +9,7 @@ import pytest
 from google.api_core import exceptions as api
 from google.cloud import run_v2
 
+from buildguard.gcp.emulator.cloud_logging import CloudLoggingEmulator
 from buildguard.gcp.emulator.cloud_run import CloudRunEmulator, EmulatedOperation
 from buildguard.gcp.emulator.cloud_run_api import code_of, handlers, operation_of, wrap_method
 from buildguard.gcp.emulator.faults import Faults
@@ -32,7 +33,7 @@ _CONTEXT = cast("grpc.ServicerContext", _Context())
 @pytest.fixture
 def runs() -> Iterator[CloudRunEmulator]:
     """An emulator without a service."""
-    emulator = CloudRunEmulator(Faults())
+    emulator = CloudRunEmulator(Faults(), CloudLoggingEmulator(Faults()))
     yield emulator
     emulator.close()
 

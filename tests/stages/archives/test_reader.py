@@ -60,6 +60,7 @@ _COMMANDS = {
 }
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("command", _COMMANDS)
 def test_archives_as_people_make_them(repo: Path, tmp_path: Path, command: str) -> None:
     tool = command.split(maxsplit=1)[0]
@@ -343,6 +344,7 @@ def test_a_bomb_is_refused_before_it_grows(tmp_path: Path) -> None:
         reader.read(out)
 
 
+@pytest.mark.interpreters
 def test_memory_stays_flat(tmp_path: Path) -> None:
     """A member of half a gigabyte, and twenty thousand small ones, in a process that may have little."""
     big, many = tmp_path / "big.tar", tmp_path / "many.tar"

@@ -1,0 +1,132 @@
+"""Which versions of Python have a module, a name or an argument of the standard library, asked of a failure's words.
+
+`standard_library.json` holds what changed from 3.6 to 3.14, as it was listed by those interpreters: "9-" since 3.9, "-11" up to 3.11.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from buildguard.diagnose.cause import CauseId
+
+_FILE = Path(__file__).with_name("standard_library.json")
+_IMPORTED = re.compile(r"ImportError: cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)'")
+_OF_MODULE = re.compile(
+    r"AttributeError: (?:partially initialized )?module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'"
+)
+_OF_TYPE = re.compile(
+    r"AttributeError: (?:type object )?'(?P<type>[\w.]+)' (?:object )?has no attribute '(?P<name>\w+)'"
+)
+_MODULE = re.compile(r"(?:ModuleNotFound|Import)Error: No module named '?(?P<name>[\w.]+)'?")
+_BUILTIN = re.compile(r"NameError: name '(?P<name>\w+)' is not defined")
+_ARGUMENT = re.compile(r"TypeError: (?P<function>[\w.]+)\(\) got an unexpected keyword argument '(?P<name>\w+)'")
+_NO_KEYWORDS = re.compile(r"TypeError: zip\(\) takes no keyword arguments")
+_DICT_UNION = re.compile(r"TypeError: unsupported operand type\(s\) for \|=?: 'dict' and 'dict'")
+_TEST_METHOD = re.compile(r"(?:assert|fail)[A-Z_]\w*")
+_STRICT_SINCE, _UNION_SINCE = 10, 9
+
+
+class Change(NamedTuple):
+    """What of the standard library changed: its name, the minor version that brought it, and the last that had it; 0 if none did."""
+
+    name: str
+    since: int
+    until: int
+
+
+def explain(words: str, ran: int | None) -> tuple[CauseId, str, str] | None:
+    """The cause, a sentence and a remedy for a failure's words, if the Python 3 that ran does not have what they name."""
+    if ran is None:
+        return None
+    changes = [change for change in _changes(words) if change.since > ran or 0 < change.until < ran]
+    if not changes:
+        return None
+    name, since, until = changes[0]
+    if since > ran:
+        sentence = f"{name} is in the standard library since Python 3.{since}, and 3.{ran} ran"
+        return CauseId.TARGET_OLDER, sentence, f"build from python:3.{since} or newer"
+    sentence = f"{name} was removed from the standard library after Python 3.{until}, and 3.{ran} ran"
+    return (
+        CauseId.CODE_OLDER,
+        sentence,
+        f"replace {name}, upgrade the package that uses it, or build from python:3.{until}",
+    )
+
+
+def _changes(words: str) -> Iterator[Change]:
+    for pattern, read in _READERS:
+        if match := pattern.search(words):
+            yield from read(match.groupdict())
+
+
+def _of_module(groups: Mapping[str, str]) -> Iterator[Change]:
+    yield from _change(
+        _table()["names"].get(groups["module"], {}), groups["name"], f"{groups['module']}.{groups['name']}"
+    )
+    # a module of a package that is imported as a name of it
+    whole = f"{groups['module']}.{groups['name']}"
+    yield from _change(_table()["modules"], whole, whole)
+
+
+def _of_type(groups: Mapping[str, str]) -> Iterator[Change]:
+    kind, name = groups["type"], groups["name"]
+    for known, names in _table()["types"].items():
+        if kind in {known, known.rpartition(".")[2]}:
+            yield from _change(names, name, f"{known}.{name}")
+    if _TEST_METHOD.fullmatch(name):
+        yield from _change(_table()["types"]["unittest.TestCase"], name, f"TestCase.{name}")
+
+
+def _of_modules(groups: Mapping[str, str]) -> Iterator[Change]:
+    name = groups["name"]
+    yield from _change(_table()["modules"], name, name)
+
+
+def _of_builtins(groups: Mapping[str, str]) -> Iterator[Change]:
+    yield from _change(_table()["builtins"], groups["name"], groups["name"])
+
+
+def _of_arguments(groups: Mapping[str, str]) -> Iterator[Change]:
+    function, name = groups["function"], groups["name"]
+    for known, names in _table()["arguments"].items():
+        if known == function or ("." in known and known.rpartition(".")[2] == function):
+            yield from _change(names, name, f"the argument {name} of {known}")
+
+
+def _of_zip(groups: Mapping[str, str]) -> Iterator[Change]:
+    del groups
+    yield Change("the argument strict of zip", _STRICT_SINCE, 0)
+
+
+def _of_dicts(groups: Mapping[str, str]) -> Iterator[Change]:
+    del groups
+    yield Change("the union of two dicts with |", _UNION_SINCE, 0)
+
+
+def _change(names: Mapping[str, str], name: str, words: str) -> Iterator[Change]:
+    if name in names:
+        since, _, until = names[name].partition("-")
+        yield Change(words, int(since or 0), int(until or 0))
+
+
+_READERS: tuple[tuple[re.Pattern[str], Callable[[Mapping[str, str]], Iterator[Change]]], ...] = (
+    (_IMPORTED, _of_module),
+    (_OF_MODULE, _of_module),
+    (_OF_TYPE, _of_type),
+    (_MODULE, _of_modules),
+    (_BUILTIN, _of_builtins),
+    (_ARGUMENT, _of_arguments),
+    (_NO_KEYWORDS, _of_zip),
+    (_DICT_UNION, _of_dicts),
+)
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(_FILE.read_text("utf-8"))
+    return table
