@@ -232,12 +232,13 @@ class WorkingTreeStage(DiskStage):
         return self._entries
 
     def notes(self) -> list[str]:
-        """Submodules that are not checked out."""
+        """Submodules that are not checked out, and what `git status` would hide."""
         self.entries()
         return self._left_out
 
     def _of(self, listing: git.WorktreeListing, prefix: bytes) -> list[Entry]:
         tracked, untracked, closed = listing.result()
+        self._left_out += listing.notes()
         entries = [Entry(prefix + path, EntryKind.OTHER) for path in closed]
         before = b""
         for mode, name in tracked:

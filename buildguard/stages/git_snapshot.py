@@ -40,13 +40,14 @@ class GitSnapshotter:
             elif not blob.damaged:
                 unproven.append(Unproven(display_path(path), None, blob.reason))
         closed = self._closed()
-        notes = tuple(f"{display_path(path)}: a submodule whose files are not here" for path in closed)
+        notes = [f"{display_path(path)}: a submodule whose files are not here" for path in closed]
+        notes += self.stage.repository.notes()
         kind = StageKind.INDEX if self.stage.commit is None else StageKind.COMMIT
         return Snapshot(
             self.stage.name,
             kind,
             Manifest(entries),
-            notes,
+            tuple(notes),
             tuple(unproven),
             closed,
             self.stage.commit or "",
