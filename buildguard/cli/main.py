@@ -158,14 +158,14 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     if html is not None:
         from buildguard.cli.render.html import page
 
-        deliver(page(examined), html)
+        deliver(page(examined), html, is_private=True)
 
     from buildguard.cli.render.diagnosis import RENDERINGS
 
     text = RENDERINGS[form](diagnosis)
     if form == "text" and not wants_color(to_file=output is not None):
         text = click.unstyle(text)
-    deliver(text, output)
+    deliver(text, output, is_private=True)
     sys.exit(diagnosis.exit_code)
 
 

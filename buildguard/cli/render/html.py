@@ -16,6 +16,7 @@ from buildguard import __version__
 from buildguard.check.result import CheckReport, TargetRow
 from buildguard.compare.chain import Chain
 from buildguard.compare.difference import ChangeKind
+from buildguard.diagnose.redact import redact
 from buildguard.diagnose.run import DiagnosisReport, SourceExcerpt
 from buildguard.diagnose.verdict import PROVEN, REFUTED, UNTESTED
 from buildguard.diagnostic import Range, Severity, display_path, escape_text, shorten_digests
@@ -53,7 +54,7 @@ def page(examined: DiagnosisReport) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["plain"] = escape_text
+    environment.filters["plain"] = lambda text: escape_text(redact(str(text)))
     diagnosis = examined.diagnosis
     order = {PROVEN: 0, REFUTED: 2, UNTESTED: 1}
     hypotheses = sorted(
@@ -66,6 +67,7 @@ def page(examined: DiagnosisReport) -> str:
         mood={0: "good", 1: "bad"}.get(diagnosis.exit_code, "open"),
         sentence=diagnosis.sentence,
         places=[str(place) for place in diagnosis.place],
+        subject=examined.subject,
         proven=[hypothesis for hypothesis in hypotheses if hypothesis.verdict == PROVEN],
         hypotheses=hypotheses,
         following=[str(place) for place in diagnosis.next],
@@ -111,6 +113,10 @@ def _drawing(chain: Chain) -> dict[str, Any]:
     ]
     return {
         "boxes": boxes,
+        "stages": [
+            {"name": shorten_digests(snapshot.stage), "digest": snapshot.manifest.digest}
+            for snapshot in chain.snapshots
+        ],
         "arrows": arrows,
         "rows": rows,
         "width": boxes[-1].x + _WIDTH + 5,
@@ -196,6 +202,8 @@ def _sum(report: CheckReport, row: TargetRow, refused: int) -> MatrixCell:
     count = max(0, row.files - refused - len(unproven))
     if row.proof == "predicted":
         return MatrixCell("quiet", f"{count} of {row.files} not refused")
+    if refused:
+        return MatrixCell("no", f"✗ {refused} of {row.files} refused, {count} accepted")
     words = f"✓ {count} of {row.files} accepted"
     return MatrixCell("quiet", f"{words}, {len(unproven)} not judged") if unproven else MatrixCell("yes", words)
 
