@@ -315,15 +315,17 @@ def main() -> None:
 
 
 def _pasted(log: str) -> bytes:
-    """The log: a file, or what is pasted."""
+    """The end of the log, as much as is read of one: of a file, or of what is pasted."""
+    from buildguard.diagnose.log_parser import read_tail
     from buildguard.errors import UsageError
 
     if log == "-":
         if sys.stdin.isatty():
             click.echo("paste the log, then press Ctrl-D on a line of its own", err=True)
-        return sys.stdin.buffer.read()
+        return read_tail(sys.stdin.buffer)
     try:
-        return Path(log).read_bytes()
+        with open(log, "rb") as file:
+            return read_tail(file)
     except OSError as error:
         raise UsageError(
             f"{log}: {error.strerror}", hint="buildguard diagnose --log FILE, or --log - to paste it"

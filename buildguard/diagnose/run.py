@@ -40,6 +40,7 @@ _MISREAD = frozenset({"BG102", "BG106", "BG107"})
 _REFUSALS = REFUSED | _MISREAD
 _FROZEN = "<"
 _PROOF = frozenset({"compiled", "image"})
+_MOST_FAILURES = 300  # the last ones of a log lead
 _LONGEST_QUOTE, _MOST_NAMES, _NEIGHBOURS = 500, 5, 2
 _MOST_EXCERPTS, _AROUND, _WIDEST = 20, 2, 400
 _NO_OPTIONS = DiagnoseOptions()
@@ -186,7 +187,7 @@ class _DiagnosisBuilder:
         looked, proof = _judged_by(self._images[-1] if self._images else report)
         found = hypotheses.diagnose(
             IncidentEvidence(
-                failures=tuple(locator.locate(one, refused) for one in self._log.failures),
+                failures=tuple(locator.locate(one, refused) for one in self._log.failures[-_MOST_FAILURES:]),
                 known_messages=met,
                 pythons=tuple(self._log.pythons),
                 has_log=self._given is not None or bool(self._log.lines and self._reached.log),
