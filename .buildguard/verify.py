@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:2b8491904adc80d40d1ca1daae5a09d4bbb1a58e8ecb1855340fb6641d795a0a
+digest: sha256:2f4b0b9c014f5f828e3a4fc91cd85a6075b25c54ab8ea4b6863576cbdae6c732
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -65,7 +65,7 @@ def limiter(memory):
 
 
 def peak_memory():
-    """The most memory this process ever had, in bytes: address space, or what was resident; 0 if nobody tells."""
+    """The most memory this process ever had, in bytes: address space, or what was resident; 0 if unknown."""
     try:
         with open("/proc/self/status", "rb") as status:
             for line in status:
@@ -116,11 +116,12 @@ def phase(data):
     return "compiler"
 
 
-def judge(data, seen, memory):
-    """Compile one source as an import would; return what happened as a list of fields."""
+def judge(data, seen, memory, read=None):
+    """Compile one source as an import would; return what happened as a list of fields, and what `read` takes from it."""
     del seen[:]
+    facts = b""
     try:
-        compile(data, "<source>", "exec", 0, True)
+        code = compile(data, "<source>", "exec", 0, True)
     except SyntaxError as error:
         warned = list(seen)  # `phase` compiles once more, and would warn once more
         verdict = [type(error).__name__, error.msg, phase(data)] + place(error) + [0]
@@ -131,7 +132,11 @@ def judge(data, seen, memory):
         verdict = [type(error).__name__, str(error), "", "", "", "", "", 0]
     else:
         verdict = ["", "", "", "", "", "", "", 0]
-    return verdict + seen
+        if read is not None:
+            warned = list(seen)  # reading parses once more
+            facts = read(data, code)
+            seen[:] = warned
+    return verdict + [facts] + seen
 
 
 # ---------------------------------------- source_encoding
@@ -200,7 +205,7 @@ def undecodable(data: bytes) -> int | None:
 
 
 SUFFIXES = (b".py", b".pyw")
-# python, python3, python3.11, also behind env and `uv run`; python2 is somebody else's interpreter.
+# python, python3, python3.11, also behind env and `uv run`; python2 is another interpreter.
 SHEBANG = re.compile(
     rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?)?|pypy3?|uv[ \t]+run)(?:[ \t\r\n]|$)"
 )
@@ -362,22 +367,22 @@ def sources_of(
     exclude: Sequence[tuple[str, str]],
 ) -> list[bytes]:
     """The Python sources below some folders (`!` before one leaves it out) that the patterns let through, sorted."""
-    wanted = [os.fsencode(folder_name) + b"/" for folder_name in folders if not folder_name.startswith("!")]
-    unwanted = [os.fsencode(folder_name[1:]) + b"/" for folder_name in folders if folder_name.startswith("!")]
-    unwanted += [folder + b"/" for folder in workspace.left_out]
-    sources = []
-    for path, mode in workspace.modes.items():
-        if path in OWN or path.startswith(tuple(unwanted)) or (wanted and not path.startswith(tuple(wanted))):
-            continue
-        if NO_SOURCE.intersection(path.split(b"/")) or not _is_source(path, mode):
-            continue
+    wanted = tuple(os.fsencode(folder_name) + b"/" for folder_name in folders if not folder_name.startswith("!"))
+    unwanted = tuple(os.fsencode(folder_name[1:]) + b"/" for folder_name in folders if folder_name.startswith("!"))
+    unwanted += tuple(folder + b"/" for folder in workspace.left_out)
+
+    def is_let_through(path: bytes) -> bool:
+        if path in OWN or path.startswith(unwanted) or not path.startswith(wanted or b""):
+            return False
         text = os.fsdecode(path)
-        if (not include or matches_any(include, text)) and not matches_any(exclude, text):
-            sources.append(path)
-    return sorted(sources)
+        return (not include or matches_any(include, text)) and not matches_any(exclude, text)
+
+    return sorted(path for path, mode in workspace.modes.items() if is_let_through(path) and _is_source(path, mode))
 
 
 def _is_source(path: bytes, mode: int) -> bool:
+    if NO_SOURCE.intersection(path.split(b"/")):
+        return False
     if path.endswith(SUFFIXES):
         return True
     if not stat.S_ISREG(mode) or not may_be_script(path, executable=bool(mode & 0o111)):
@@ -452,22 +457,24 @@ def compare_rows(expected: Sequence[ManifestRow], here: Sequence[ManifestRow]) -
     differences = []
     for path in sorted(before.keys() | after.keys()):
         old, new = before.get(path), after.get(path)
-        if old == new:
-            continue
-        if new is None:
-            differences.append(_presence_difference("BG301", path, "removed", places.get(old.sha256) if old else None))
-        elif old is None:
-            differences.append(_presence_difference("BG302", path, "added", homes.get(new.sha256)))
-        elif (old.mode == LINK) != (new.mode == LINK):
-            was, now = ("a link" if side.mode == LINK else "a file" for side in (old, new))
-            evidence = f"{was} became {now}"
-            differences.append(WorkspaceDifference("BG305", path, "type", "symlink-replaced", evidence))
-        elif old.sha256 != new.sha256:
-            differences.append(_changed(old, new))
-        else:
-            evidence = f"{'gained' if new.mode == EXECUTABLE else 'lost'} its executable bit"
-            differences.append(WorkspaceDifference("BG304", path, "mode", "mode", evidence))
+        if old is None:
+            differences.append(_presence_difference("BG302", path, "added", homes.get(after[path].sha256)))
+        elif new is None:
+            differences.append(_presence_difference("BG301", path, "removed", places.get(old.sha256)))
+        elif old != new:
+            differences.append(_difference(old, new))
     return differences
+
+
+def _difference(old: ManifestRow, new: ManifestRow) -> WorkspaceDifference:
+    """What differs between two rows of one path: its type, its content, or else its executable bit."""
+    if (old.mode == LINK) != (new.mode == LINK):
+        was, now = ("a link" if side.mode == LINK else "a file" for side in (old, new))
+        return WorkspaceDifference("BG305", new.path, "type", "symlink-replaced", f"{was} became {now}")
+    if old.sha256 != new.sha256:
+        return _changed(old, new)
+    evidence = f"{'gained' if new.mode == EXECUTABLE else 'lost'} its executable bit"
+    return WorkspaceDifference("BG304", new.path, "mode", "mode", evidence)
 
 
 def _presence_difference(code: str, path: bytes, change: str, other: bytes | None) -> WorkspaceDifference:
@@ -515,7 +522,7 @@ _GIVES_UP = "the compiler gives up on this file: "
 
 
 class StepFinding(NamedTuple):
-    """What is wrong with a path; `line` and `column` count from 1, columns in code points, 0 where nobody says."""
+    """What is wrong with a path; `line` and `column` count from 1, columns in code points, 0 if unknown."""
 
     code: str
     path: bytes
@@ -779,17 +786,38 @@ def main(folders: Sequence[str], settings: StepSettings) -> int:
 
 def _prove_bytes(workspace: Workspace, wanted: str) -> BytesProof:
     """Compare the workspace with the manifest that came with it, once that is the one that was sent."""
+    expected = _carried_rows(wanted)
+    if isinstance(expected, str):
+        return BytesProof(wrong=expected)
+    rows, unproven = _rows_of(workspace)
+    unread = {path for path, _why in unproven}
+    differences = compare_rows([row for row in expected if row.path not in unread], rows)
+    return BytesProof(
+        "sha256:" + hashlib.sha256(as_bytes(rows)).hexdigest(),
+        len(expected),
+        tuple(differences),
+        tuple(unproven),
+        contents={row.path: row.sha256 for row in rows if row.mode in {FILE, EXECUTABLE}},
+    )
+
+
+def _carried_rows(wanted: str) -> list[ManifestRow] | str:
+    """The manifest that came with the source, if its digest is the one that was sent; or what is wrong with it."""
     if _DIGEST.fullmatch(wanted) is None:
-        return BytesProof(wrong=f"{_VARIABLE} is no digest: {wanted}")
+        return f"{_VARIABLE} is no digest: {wanted}"
     data = read_file(CARRIED)
     if isinstance(data, str):
-        return BytesProof(wrong=f"{CARRIED.decode()}: {data}: this archive was not made by buildguard")
+        return f"{CARRIED.decode()}: {data}: this archive was not made by buildguard"
     if "sha256:" + hashlib.sha256(data).hexdigest() != wanted:
-        return BytesProof(wrong=f"{CARRIED.decode()} is not the manifest of {wanted}")
+        return f"{CARRIED.decode()} is not the manifest of {wanted}"
     try:
-        expected = list(rows_of(data))
+        return list(rows_of(data))
     except ValueError as error:
-        return BytesProof(wrong=f"{CARRIED.decode()}: {error}")
+        return f"{CARRIED.decode()}: {error}"
+
+
+def _rows_of(workspace: Workspace) -> tuple[list[ManifestRow], list[tuple[bytes, str]]]:
+    """The rows of the workspace, and the paths that cannot be read with the reason."""
     rows: list[ManifestRow] = []
     unproven: list[tuple[bytes, str]] = []
     for path, mode in sorted(workspace.modes.items()):
@@ -800,15 +828,7 @@ def _prove_bytes(workspace: Workspace, wanted: str) -> BytesProof:
             unproven.append((path, row))
         else:
             rows.append(row)
-    unread = {path for path, _why in unproven}
-    differences = compare_rows([row for row in expected if row.path not in unread], rows)
-    return BytesProof(
-        "sha256:" + hashlib.sha256(as_bytes(rows)).hexdigest(),
-        len(expected),
-        tuple(differences),
-        tuple(unproven),
-        contents={row.path: row.sha256 for row in rows if row.mode in {FILE, EXECUTABLE}},
-    )
+    return rows, unproven
 
 
 def _cores() -> int:

@@ -83,7 +83,7 @@ def main(names: Sequence[str]) -> None:
 
 
 def write_page() -> None:
-    """The page anew from the last run of each, with what is explained by now."""
+    """The page from the last run of each, with what is explained by now."""
     rows = {name: json.loads(_result(name).read_text("utf-8")) for name in _SELECTED if _result(name).is_file()}
     _PAGE.write_text(_page({name: [Mutant(*row) for row in found] for name, found in rows.items()}), "utf-8")
 
@@ -170,7 +170,7 @@ def _turned(node: cst.If) -> Iterable[cst.If]:
 
 
 def _left_out(node: cst.Expr) -> Iterable[cst.Expr]:
-    """A call whose value nobody takes, left out."""
+    """A call whose value is unused, left out."""
     import libcst as cst
 
     if isinstance(node.value, cst.Call):

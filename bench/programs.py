@@ -1,4 +1,4 @@
-"""`python -m bench.programs`: the f-string rules and fixes over random programs, held to real interpreters.
+"""`python -m bench.programs`: the f-string rules and fixes over random programs, compared with real interpreters.
 
 Writes docs/programs.md. Any miss, false alarm or unequal fix ends it with status 1 and prints the program.
 """

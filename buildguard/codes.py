@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from buildguard.errors import UsageError
+from buildguard.errors import UsageError, did_you_mean
 
 CODES = {
     "BG101": "the target Python rejects the file",
@@ -34,6 +34,7 @@ CODES = {
     "BG404": "base image not pinned by digest",
     "BG405": "bytecode in the image that is not its source's",
     "BG406": "the build step is not the one that would be written today",
+    "BG407": "the platform chooses the Python, or lacks the one that is pinned",
     "BG410": "the build file cannot be read",
     "BG411": "a field that Cloud Build does not know",
     "BG412": "a value that Cloud Build cannot take",
@@ -47,6 +48,18 @@ CODES = {
     "BG502": "the container does not start",
     "BG503": "the revision does not become ready",
     "BG504": "a verify command failed, or ran nothing",
+    "BG601": "module missing from the target's standard library",
+    "BG602": "name missing from a standard-library module of the target",
+    "BG603": "third-party module missing from the image, or not declared",
+    "BG604": "module or name of the project not found",
+    "BG605": "evaluated at import, and not supported by the target's types",
+    "BG701": "the start command names something that does not exist",
+    "BG702": "the start command's file cannot be executed",
+    "BG703": "a COPY or ADD source is not sent",
+    "BG704": "a file that the start needs does not reach the image",
+    "BG705": "the server listens where Cloud Run does not reach it",
+    "BG707": "a placeholder is sent instead of content",
+    "BG708": "a secret is copied into the image",
 }
 DOCUMENTATION_URL = ""  # unset until there is a release: no result links to a page that does not exist
 # The f-string rules that name what the compiler refuses.
@@ -58,7 +71,7 @@ def page(code: str) -> str:
     """The page of a code, Markdown; raises UsageError for a code that does not exist."""
     name = code.upper()
     if name not in CODES:
-        raise UsageError(f"there is no code '{code}'", hint=f"codes: {', '.join(CODES)}")
+        raise UsageError(f"unknown code '{code}'", hint=f"codes: {', '.join(CODES)}")
     return (Path(__file__).with_name("pages") / f"{name}.md").read_text("utf-8")
 
 
@@ -76,4 +89,5 @@ def can_be_silenced(code: str) -> bool:
 def check_pattern(pattern: str, where: str) -> None:
     """Refuse what `--select` or `--ignore` cannot mean: a code, or the start of some (BG2)."""
     if re.fullmatch(r"BG\d{0,3}", pattern) is None:
-        raise UsageError(f"{where}: '{pattern}' is no code", hint=f"codes: {', '.join(CODES)}")
+        hint = did_you_mean(pattern.upper(), CODES, f"codes: {', '.join(CODES)}")
+        raise UsageError(f"{where}: unknown code '{pattern}'", hint=hint)

@@ -126,7 +126,7 @@ def shorten_digests(stage: str) -> str:
 class UnreadableFile(NamedTuple):
     """A file that could not be read, and why; `gone` where it was listed and is not there any more.
 
-    `special` is what lies there instead of a file: a FIFO, a socket, a folder … `damaged` where its bytes are not those
+    `special` is what is there instead of a file: a FIFO, a socket, a folder … `damaged` where its bytes are not those
     that its id stands for.
     """
 

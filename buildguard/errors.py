@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """A hint with the known words that are close to one, else another hint."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(dict.fromkeys(known)), n=2, cutoff=0.6)
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else otherwise
 
 
 class GuardError(Exception):
@@ -41,7 +49,7 @@ class OtherPlatformError(UnprovenError):
 
 
 class BuildRunsError(GuardError):
-    """Interrupted while a build runs, which nobody has ended: exit 130. `cancel` ends it."""
+    """Interrupted while a build runs on: exit 130. `cancel` ends it."""
 
     exit_code = 130
 

@@ -6,14 +6,15 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from buildguard.errors import UsageError
+from buildguard.errors import UsageError, did_you_mean
 from buildguard.project import config
 from buildguard.stages.filesystem import resolve_path, stage_on_disk
 from buildguard.stages.git_objects import commit_of, index_of
 from buildguard.stages.stage import Stage
 from buildguard.system import git
 
-_OTHERS = ("tar:", "gs://", "image:", "build:", "manifest:")
+STAGES = ("commit:", "index:", "dir:", "tar:", "gs://", "image:", "build:", "manifest:")
+ARCHIVES = (".tar", ".tgz", ".tar.gz", ".zip")
 _MARKS = ("Dockerfile", "Containerfile", *(name.decode() for name in config.FILES))
 
 
@@ -28,10 +29,14 @@ class WorkScope(NamedTuple):
 
 def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> WorkScope:
     """The place of a command line; raises UsageError for paths that do not exist or are not in one repository."""
-    stages = [text for text in given if text.startswith(("index:", "commit:", *_OTHERS))]
+    given = tuple(f"tar:{text}" if _is_archive(cwd, text) else text for text in given)
+    stages = [text for text in given if text.startswith(STAGES) and not text.startswith("dir:")]
     if stages:
         if len(given) > 1:
-            raise UsageError(f"'{stages[0]}' is a stage: it stands alone")
+            raise UsageError(
+                "check takes one stage",
+                hint=f"to compare stages: buildguard diff {' '.join(given)}",
+            )
         return _open_named_stage(cwd, stages[0])
     paths = [resolved_parent(cwd, text.removeprefix("dir:") or ".") for text in given]
     folder = _folder_of(paths[0] if paths else resolve_path(cwd))
@@ -40,11 +45,31 @@ def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> WorkSc
         return _in_index(repository, paths)
     for path, text in zip(paths, given, strict=True):
         if not os.path.lexists(path):
-            raise UsageError(f"there is no '{text}'")
+            raise UsageError(f"'{text}' not found", hint=suggest_path(cwd, text))
     root = resolve_path(repository.top) if repository is not None else _marked_root(folder, resolve_path(cwd))
     repository = repository._replace(top=root) if repository is not None else None
     relative = _relative(paths, root)  # before the stage: git starts listing there
     return WorkScope(root, repository, stage_on_disk(root, repository), relative)
+
+
+def suggest_path(cwd: Path, text: str) -> str:
+    """A hint for a path that is missing: a stage whose prefix was mistyped, or a name in the same folder."""
+    prefix, colon, rest = text.partition(":")
+    if colon and (hint := did_you_mean(f"{prefix}:", STAGES)):
+        return hint.replace(":'", f":{rest}'")
+    found, missing = cwd, Path(text)
+    for number, part in enumerate(missing.parts):
+        if not os.path.lexists(found / part):
+            names = os.listdir(found) if found.is_dir() else []
+            below = missing.parts[number + 1 :]
+            close = [str(Path(*missing.parts[:number], name, *below)) for name in names]
+            return did_you_mean(text, [path for path in close if os.path.lexists(cwd / path)])
+        found /= part
+    return ""
+
+
+def _is_archive(cwd: Path, text: str) -> bool:
+    return text.endswith(ARCHIVES) and not text.startswith(STAGES) and (cwd / text).is_file()
 
 
 def _folder_of(path: Path) -> Path:
@@ -78,18 +103,20 @@ def _open_named_stage(cwd: Path, text: str) -> WorkScope:
     if text.startswith("gs://"):
         return _in_bucket(cwd, text)
     if text.startswith(("manifest:", "build:")):
-        raise UsageError(f"'{text}' tells digests and no sources", hint="compare it: buildguard diff dir:. " + text)
+        raise UsageError(
+            f"'{text}' holds only digests, so there is nothing to compile", hint=f"buildguard diff dir:. {text}"
+        )
     if text.startswith("image:"):
         raise UsageError(f"'{text}' is read by the commands check, diff and manifest")
     repository = git.repository_of(cwd)
     if repository is None:
-        raise UsageError(f"'{text}' needs a git repository, and this is none")
+        raise UsageError(f"'{text}' needs a git repository", hint="run it inside one")
     kind, _, rest = text.partition(":")
     if kind == "index":
         if rest:
             raise UsageError("'index:' takes nothing after the colon")
         return WorkScope(repository.top, repository, index_of(repository), ())
-    return WorkScope(repository.top, repository, commit_of(repository, rest), ())
+    return WorkScope(repository.top, repository, commit_of(repository, rest or "HEAD"), ())
 
 
 def _in_archive(cwd: Path, text: str) -> WorkScope:
@@ -97,7 +124,8 @@ def _in_archive(cwd: Path, text: str) -> WorkScope:
 
     file = cwd / text.removeprefix("tar:")
     if not file.is_file():
-        raise UsageError(f"there is no file '{text.removeprefix('tar:')}'")
+        name = text.removeprefix("tar:")
+        raise UsageError(f"file '{name}' not found", hint=suggest_path(cwd, name))
     return WorkScope(resolve_path(cwd), None, ArchiveStage(text, file, resolve_path(cwd)), ())
 
 

@@ -1,4 +1,4 @@
-"""Asks whether a locked release has a known vulnerability, and says so where nobody could be asked.
+"""Asks whether a locked release has a known vulnerability, and says so if the service could not be asked.
 
 `pip-audit` passes what its database does not know, and without a network it knows nothing: that is "not audited", and
 never "none found".

@@ -31,6 +31,7 @@ CASES = REPOSITORY / "tests/cases"
 VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 BROKEN_BEFORE_312 = "def f[T](row: T) -> T:\n    return row\n"
 _REAL_HOME = Path.home()
+ALL = "BUILDGUARD_ALL" in os.environ  # `./scripts/test all`: full products, walks and long random searches
 # a shell starts what runs in its background with Ctrl-C ignored, and every child of the tests would inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -59,13 +60,35 @@ _ON_ONE_HOST = {  # they take minutes
 }
 
 
+# What needs a process of its own, or a container engine.
+_STARTS_PROCESSES = frozenset({"project", "repository", "version"})
+_NEEDS_ENGINE = frozenset({"engine", "engine_address", "_registry"})
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `scripts/hosts` runs."""
+    """Mark each test with its layer, and what `scripts/hosts` runs."""
     for item in items:
         name = item.path.relative_to(REPOSITORY / "tests").as_posix()
+        item.add_marker(_layer(item))
+        if item.get_closest_marker("slow") and not ALL:
+            item.add_marker(pytest.mark.skip(reason="./scripts/test all runs it"))
         if name.startswith(_ON_EVERY_HOST) and name not in _ON_ONE_HOST:
             item.add_marker(pytest.mark.hosts)
+
+
+def _layer(item: pytest.Item) -> str:
+    """`docker`, `interpreters` (any process: git, another Python, our own command), or else `unit`, which `_hermetic` enforces."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if fixtures & _NEEDS_ENGINE or item.get_closest_marker("docker"):
+        return "docker"
+    if fixtures & _STARTS_PROCESSES or item.get_closest_marker("interpreters"):
+        return "interpreters"
+    return "unit"
+
+
+def _refuse_process(*_args: object, **_options: object) -> None:
+    pytest.fail("a unit test starts no process: mark it with pytest.mark.interpreters")
 
 
 # what coverage itself does in a process would be taken for our doing
@@ -80,8 +103,11 @@ def missing(what: str, remedy: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A home, a cache and a git identity of the test's own; a leaked variable fails the test that leaks it."""
+def _hermetic(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home, a cache and a git identity of the test's own; a leaked variable fails the test that leaks it.
+
+    A unit test starts no process.
+    """
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYENV_ROOT", os.environ.get("PYENV_ROOT") or str(_REAL_HOME / ".pyenv"))
@@ -101,8 +127,13 @@ def _hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             "GIT_WORK_TREE",
             "XDG_CACHE_HOME",
             "DOCKER_CONTEXT",
+            "GITHUB_EVENT_NAME",
         ):
             patch.delenv(name, raising=False)
+        if request.node.get_closest_marker("unit"):
+            patch.setattr("subprocess.Popen.__init__", _refuse_process)
+            for function in ("fork", "forkpty", "posix_spawn", "posix_spawnp"):
+                patch.setattr(os, function, _refuse_process)
         before = _variables()
         yield
         assert _variables() == before

@@ -88,6 +88,7 @@ def test_a_way_out_is_found(source: str, depth: int) -> None:
     assert len(_leads_out(source, depth)) == 1
 
 
+@pytest.mark.interpreters
 def test_an_ignored_interrupt_is_not_inherited() -> None:
     code = "import signal, subprocess, sys; import tests.conftest; " + _INTERRUPTED
     command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", code]
@@ -97,6 +98,7 @@ def test_an_ignored_interrupt_is_not_inherited() -> None:
     assert (done.stdout, done.stderr) == (f"{-signal.SIGINT}\n", "")
 
 
+@pytest.mark.interpreters
 def test_the_cases_are_kept_as_bytes() -> None:
     """Git changes no line end of theirs, on no platform."""
     names = [str(file.relative_to(REPOSITORY)) for file in CASES.rglob("*") if file.is_file()]

@@ -36,7 +36,7 @@ _LOG = """Traceback (most recent call last):
 SyntaxError: f-string: unmatched '['
 """
 _FILES: Mapping[str, str | bytes] = {
-    "Dockerfile": "FROM python:3.11-slim\nCOPY . /app\nCMD python -m app.main\n",
+    "Dockerfile": "FROM python:3.11-slim\nWORKDIR /app\nCOPY . /app\nCMD python -m app.main\n",
     "app/__init__.py": "",
     "app/main.py": "from app.report import text\n\nprint(text({}))\n",
     "app/report.py": _OUTAGE,

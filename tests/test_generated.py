@@ -58,6 +58,7 @@ def test_every_program_compiles_wherever_it_may_run(host: str, version: str) -> 
     assert done.stdout.decode() == ""
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("host", _HOSTS)
 def test_every_host_puts_the_same_text_together(host: str) -> None:
     assert json.loads(_generated(host)) == json.loads(_generated(_HOSTS[0]))

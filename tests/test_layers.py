@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -34,11 +35,20 @@ ROOMS = (
     ("check",),
     ("diagnose",),
     ("deploy",),
+    ("api",),
     ("cli",),
 )
 _ORDER = [room for row in ROOMS for room in row]
 # Modules that start a process on purpose: our one seam, and programs that fork inside another Python.
-_FORKING = frozenset({"system/process.py", "remote/relay.py", "remote/compile_all.py", "remote/cloud_driver.py"})
+_FORKING = frozenset(
+    {
+        "system/process.py",
+        "remote/relay.py",
+        "remote/compile_all.py",
+        "remote/cloud_driver.py",
+        "remote/library_query.py",
+    }
+)
 _PRINTING = frozenset({"cli/exit.py", "cli/main.py", "cli/render/progress.py"})
 
 
@@ -58,9 +68,24 @@ def _room(module: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
-def _imports(file: Path) -> Iterator[Import]:
+@functools.cache
+def _text(file: Path) -> str:
+    return file.read_text("utf-8")
+
+
+@functools.cache
+def _nodes(file: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(_text(file))))
+
+
+@functools.cache
+def _imports(file: Path) -> tuple[Import, ...]:
     """Every import at any depth, those for types included."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    return tuple(_find_imports(file))
+
+
+def _find_imports(file: Path) -> Iterator[Import]:
+    for node in _nodes(file):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield Import(node.lineno, node.module)
             for alias in node.names:
@@ -70,19 +95,20 @@ def _imports(file: Path) -> Iterator[Import]:
                 yield Import(node.lineno, alias.name)
 
 
-@pytest.mark.parametrize("file", _SOURCES, ids=_name)
-def test_rooms_import_only_what_stands_before_them(file: Path) -> None:
-    room = _name(file).split("/")[0].removesuffix(".py")
-    if room.startswith("__"):
-        return
-    assert room in _ORDER
-    wrong = [
-        f"{_name(file)}:{found.line} imports {found.module}"
-        for found in _imports(file)
-        if found.module.startswith("buildguard.")
-        and _room(found.module) in _ORDER
-        and _ORDER.index(_room(found.module)) > _ORDER.index(room)
-    ]
+def test_rooms_import_only_what_stands_before_them() -> None:
+    wrong = []
+    for file in _SOURCES:
+        room = _name(file).split("/")[0].removesuffix(".py")
+        if room.startswith("__"):
+            continue
+        assert room in _ORDER
+        wrong += [
+            f"{_name(file)}:{found.line} imports {found.module}"
+            for found in _imports(file)
+            if found.module.startswith("buildguard.")
+            and _room(found.module) in _ORDER
+            and _ORDER.index(_room(found.module)) > _ORDER.index(room)
+        ]
 
     assert not wrong
 
@@ -91,7 +117,7 @@ def _loads(file: Path) -> set[str]:
     """The modules of ours that are loaded with a file: its imports at the top, types aside."""
     modules = {_module(other) for other in _SOURCES}
     found: set[str] = set()
-    for node in ast.parse(file.read_text("utf-8")).body:
+    for node in ast.parse(_text(file)).body:
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
@@ -111,15 +137,16 @@ def test_no_modules_load_each_other_in_a_circle() -> None:
     assert not sorted(graph)
 
 
-@pytest.mark.parametrize("file", sorted((_PACKAGE / "remote").glob("*.py")), ids=_name)
-def test_remote_programs_need_the_standard_library_alone(file: Path) -> None:
+def test_remote_programs_need_the_standard_library_alone() -> None:
     allowed = {*sys.stdlib_module_names, "buildguard"}
-    ours = [found.module for found in _imports(file) if found.module.startswith("buildguard")]
+    for file in sorted((_PACKAGE / "remote").glob("*.py")):
+        ours = [found.module for found in _imports(file) if found.module.startswith("buildguard")]
 
-    assert not [found.module for found in _imports(file) if found.module.split(".")[0] not in allowed]
-    assert all(module.startswith("buildguard.remote") for module in ours if module != "buildguard")
+        assert not [found for found in _imports(file) if found.module.split(".")[0] not in allowed], file
+        assert all(module.startswith("buildguard.remote") for module in ours if module != "buildguard"), file
 
 
+@pytest.mark.interpreters
 def test_remote_programs_compile_on_the_oldest_target() -> None:
     files = [str(file) for file in sorted((_PACKAGE / "remote").glob("*.py"))]
     code = "import sys\nfor name in sys.argv[1:]: compile(open(name, 'rb').read(), name, 'exec')"
@@ -129,62 +156,56 @@ def test_remote_programs_compile_on_the_oldest_target() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("file", _SOURCES, ids=_name)
-def test_only_the_command_line_renders(file: Path) -> None:
-    if _name(file).startswith("cli/") or _name(file) == "__main__.py":  # the entry point hands over to the command line
-        return
+def test_only_the_command_line_renders() -> None:
+    # the entry point hands over to the command line
+    others = [file for file in _SOURCES if not _name(file).startswith("cli/") and _name(file) != "__main__.py"]
 
-    assert not [found for found in _imports(file) if found.module.startswith("buildguard.cli")]
-
-
-@pytest.mark.parametrize("file", _SOURCES, ids=_name)
-def test_no_module_imports_what_is_private_elsewhere(file: Path) -> None:
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("buildguard"):
-            assert not [
-                alias.name for alias in node.names if alias.name.startswith("_") and alias.name != "__version__"
-            ]
+    assert not [
+        (_name(file), found) for file in others for found in _imports(file) if found.module.startswith("buildguard.cli")
+    ]
 
 
-@pytest.mark.parametrize("file", _SOURCES, ids=_name)
-def test_processes_start_in_one_module(file: Path) -> None:
-    if _name(file) in _FORKING:
-        return
-    text = file.read_text("utf-8")
-    modules = {found.module for found in _imports(file)}
-
-    assert not re.search(r"\bsubprocess\.(?!Popen\[)", text)
-    assert "pickle" not in modules
-    assert "os.system" not in text
-    assert "os.fork" not in text
-    assert "shell=True" not in text
+def test_no_module_imports_what_is_private_elsewhere() -> None:
+    assert not [
+        (_name(file), alias.name)
+        for file in _SOURCES
+        for node in _nodes(file)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("buildguard")
+        for alias in node.names
+        if alias.name.startswith("_") and alias.name != "__version__"
+    ]
 
 
-@pytest.mark.parametrize("file", _SOURCES, ids=_name)
-def test_only_the_command_line_prints(file: Path) -> None:
-    if _name(file) in _PRINTING or _name(file).startswith("remote/"):
-        return
-    text = file.read_text("utf-8")
-    called = {
-        node.func.id
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
-
-    assert "print" not in called
-    assert "click.echo" not in text
+def test_processes_start_in_one_module() -> None:
+    for file in _SOURCES:
+        if _name(file) in _FORKING:
+            continue
+        assert not re.search(r"\bsubprocess\.(?!Popen\[)|os\.system|os\.fork|shell=True", _text(file)), file
+        assert "pickle" not in {found.module for found in _imports(file)}, file
 
 
-@pytest.mark.parametrize("file", _SOURCES, ids=_name)
-def test_files_and_functions_stay_small(file: Path) -> None:
-    tree = ast.parse(file.read_text("utf-8"))
-    longest = max(
-        ((node.end_lineno or 0) - node.lineno for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)),
-        default=0,
-    )
+def test_only_the_command_line_prints() -> None:
+    for file in _SOURCES:
+        if _name(file) in _PRINTING or _name(file).startswith("remote/"):
+            continue
+        called = {
+            node.func.id for node in _nodes(file) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
 
-    assert len(file.read_text("utf-8").splitlines()) <= 450
-    assert longest <= 60
+        assert "print" not in called, file
+        assert "click.echo" not in _text(file), file
+
+
+def test_files_and_functions_stay_small() -> None:
+    long_files = [_name(file) for file in _SOURCES if len(_text(file).splitlines()) > 450]
+    long_functions = [
+        (_name(file), node.name)
+        for file in _SOURCES
+        for node in _nodes(file)
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno > 60
+    ]
+
+    assert (long_files, long_functions) == ([], [])
 
 
 def _bases(node: ast.ClassDef) -> set[str]:
@@ -196,7 +217,7 @@ def test_no_class_name_is_used_twice() -> None:
     places: dict[str, list[tuple[str, set[str]]]] = defaultdict(list)
     protocols: set[str] = set()
     for file in _SOURCES:
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        for node in _nodes(file):
             if isinstance(node, ast.ClassDef):
                 places[node.name.lstrip("_")].append((_name(file), _bases(node)))
                 if "Protocol" in _bases(node):
@@ -237,6 +258,7 @@ def _loaded(*argv: str, cwd: Path) -> set[str]:
     return {name.split(".")[0] for name in done.stderr.decode().split()}
 
 
+@pytest.mark.interpreters
 @untraced
 def test_a_hook_loads_nothing_heavy(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM python:3.11\n")

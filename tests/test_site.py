@@ -68,6 +68,7 @@ def test_the_reference_is_whole(site: Path, project: Callable[..., Project]) -> 
     assert [code for code in buildguard_codes.CODES if f"{code}:" not in codes] == []
 
 
+@pytest.mark.interpreters
 def test_the_tutorial_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command, in order, in one folder; what is shown was printed."""
     interpreter("3.11")
@@ -117,6 +118,7 @@ def test_what_is_shown_as_configuration_is_valid() -> None:
         config.read({b"buildguard.toml": block.encode()})
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("whose", ["recipe", "ours"])
 def test_a_workflow_is_one_that_an_auditor_passes(tmp_path: Path, whose: str) -> None:
     (recipe,) = [one for one in _blocks("recipes.md", "yaml") if "jobs:" in one]
@@ -138,6 +140,7 @@ def test_a_workflow_is_one_that_an_auditor_passes(tmp_path: Path, whose: str) ->
     assert [one for one in used if not re.search(r"@[0-9a-f]{40}$", one)] == []
 
 
+@pytest.mark.interpreters
 def test_wheel_and_sdist_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     """Built twice, from two checkouts at two times: nothing of the machine or the day is in them."""
     digests = []

@@ -44,14 +44,26 @@ _LICENCES = {
 
 
 def _asked_for() -> list[Requirement]:
-    extras = _PROJECT["project"]["optional-dependencies"]
-    rows = [*_PROJECT["project"]["dependencies"], *extras["cloud"], *extras["fast"]]
-    return [Requirement(row) for row in (*rows, *_PROJECT["dependency-groups"]["test"])]
+    extras, groups = _PROJECT["project"]["optional-dependencies"], _PROJECT["dependency-groups"]
+    rows = [*_PROJECT["project"]["dependencies"], *extras["cloud"], *extras["fast"], *groups["build"], *groups["test"]]
+    return [Requirement(row) for row in rows if isinstance(row, str)]
 
 
 @pytest.mark.parametrize("wanted", _asked_for(), ids=lambda wanted: wanted.name)
 def test_the_lock_holds_what_is_asked_for(wanted: Requirement) -> None:
     assert wanted.specifier.contains(_PINS[canonicalize_name(wanted.name)])
+
+
+def test_what_the_action_installs_is_part_of_the_lock() -> None:
+    text = (REPOSITORY / "requirements.txt").read_text("utf-8")
+    blocks = re.findall(r"^(\S+)==(\S+)[^\\]*((?:\\\s+--hash=sha256:[0-9a-f]{64}\s*)+)", text, re.MULTILINE)
+
+    assert {name: version for name, version, _hashes in blocks}.items() <= _PINS.items()
+    assert {canonicalize_name(Requirement(row).name) for row in _PROJECT["project"]["dependencies"]} <= {
+        name for name, _version, _hashes in blocks
+    }
+    assert len(blocks) == len(re.findall(r"^\S+==", text, re.MULTILINE)) > 20
+    assert all(set(hashes.split()) - {"\\"} <= set(_LOCK.split()) for _name, _version, hashes in blocks)
 
 
 def test_the_lock_names_no_place_and_a_hash_for_each() -> None:
@@ -89,6 +101,7 @@ def _closure(wanted: Iterable[str], extras: frozenset[str] = frozenset()) -> set
     return found - {"buildguard-gcp"}
 
 
+@pytest.mark.interpreters
 def test_every_licence_lets_it_be_given_on() -> None:
     names = _closure(["buildguard-gcp"], frozenset({"all", "cloud", "fast"}))
     assert {"click", "docker", "jinja2", "libcst", "zlib-ng", "google-cloud-build", "grpcio"} <= names

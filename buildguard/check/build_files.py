@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from buildguard.check.context import Job
 from buildguard.diagnostic import Diagnostic, Finding, Range, Severity, display_path
 from buildguard.project.config import Config
-from buildguard.project.discovery import is_build_file_name
+from buildguard.project.project_files import is_build_file_name
 from buildguard.remote.manifest_rows import VERIFIER
 from buildguard.stages.stage import Stage
 

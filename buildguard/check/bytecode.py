@@ -43,7 +43,7 @@ def classify_bytecode(
 ) -> StaleBytecode | SuspectBytecode | None:
     """What one `.pyc` is: `head` are its first 16 bytes, `magic` and `tag` what this interpreter writes.
 
-    None where it lies beside its source, where no import looks.
+    None if it is beside its source, where no import looks.
     """
     folder, name = posixpath.split(path)
     if posixpath.basename(folder) != b"__pycache__":
@@ -61,7 +61,7 @@ def classify_bytecode(
 
 
 def _why_outdated(head: bytes, source: ImageEntry, magic: bytes) -> str:
-    """Why an import writes it anew, empty where it takes it as it is, or asks a hash."""
+    """Why an import writes it again; empty if it is used as it is, or checked by a hash."""
     if head[:4] != magic or len(head) < _HEAD:
         return "its magic number is another interpreter's"
     if int.from_bytes(head[4:8], "little") & _HASHED:
@@ -82,5 +82,5 @@ def _classify_sourceless(
             path, "it has no source, and an import of it fails: another interpreter wrote it", runs=True
         )
     return StaleBytecode(
-        path, "it has no source: an import runs it, and nobody can check it", runs=True, is_module=True
+        path, "it has no source: an import runs it, and it cannot be checked", runs=True, is_module=True
     )

@@ -16,7 +16,7 @@ from buildguard.compare.diff import compare_hops
 from buildguard.compare.difference import CODES, ChangeKind, Difference
 from buildguard.compare.evidence import EvidenceCollector, HopSide
 from buildguard.compare.open_stage import open_stages, take_snapshot
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path, shorten_digests
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path, shorten_digests
 from buildguard.docker.image_stage import ImageStage
 from buildguard.engines import cloud_round
 from buildguard.engines.cloud import CloudAnswer
@@ -76,7 +76,7 @@ class CloudCheck:
         self.running: Build | None = None
 
     def answer(self, image: str) -> CloudAnswer:
-        """What the build told of an image; raises UnprovenError where it told nothing."""
+        """The build's results for an image; raises UnprovenError if it printed none."""
         with self._lock:
             if self._result is None:
                 try:
@@ -146,7 +146,7 @@ class CloudCheck:
             self._tell(f"Cloud Build runs {build.id}: {build.log_url}")
 
     def _record_upload(self, stored: StoredObject) -> None:
-        """The archive as it lies in the bucket: its hashes were held against ours, so its members are the same."""
+        """The archive in the bucket: its hashes equal ours, so its members are the same."""
         archive = self._sides[-1]
         digests = (("md5", stored.hashes.md5), ("crc32c", stored.hashes.crc32c))
         self._sides.append(HopSide(archive.stage, archive.snapshot._replace(stage=stored.url, digests=digests)))
@@ -192,7 +192,7 @@ class CloudCheck:
     def _take_snapshot(self) -> StageSnapshot:
         place = self._job.place
         if isinstance(place.stage, ImageStage):
-            raise UnprovenError("what lies in an image is not sent to Cloud Build", hint="--engine container")
+            raise UnprovenError("the files of an image are not sent to Cloud Build", hint="--engine container")
         on_disk = isinstance(place.stage, DiskStage)
         text = "dir:." if on_disk else place.stage.name
         stage = open_stages(place.root if on_disk else self._job.request.cwd, [text])[0].stage
@@ -223,7 +223,9 @@ class CloudCheck:
         by_rule: dict[str, int] = {}
         for _path, rule in selected.dropped:
             by_rule[str(rule)] = by_rule.get(str(rule), 0) + 1
-        self._notes += [f"not sent with a build: {number} files, by {rule}" for rule, number in by_rule.items() if rule]
+        self._notes += [
+            f"not sent with a build: {count(number, 'file')}, by {rule}" for rule, number in by_rule.items() if rule
+        ]
 
     def _aside(self, selected: UploadSelection) -> Iterator[bytes]:
         """What has to be asked and is no source of the archive: files that are not sent, and second looks at f-strings."""

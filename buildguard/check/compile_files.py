@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from buildguard import __version__
+from buildguard.check.fact_store import FactStore
 from buildguard.check.merge import MARK
 from buildguard.diagnostic import Edit, Finding, Range, Severity, UnreadableFile
 from buildguard.engines.engine import Engine, Outcome, ReadyEngine, Source
@@ -33,13 +34,14 @@ _STORE_EVERY = 2000
 
 
 class FileVerdict(NamedTuple):
-    """The verdict on one file: its findings, or why there is none."""
+    """The verdict on one file: its findings, or why none are known."""
 
     entry: Entry
     findings: tuple[Finding, ...] = ()
     unproven: str = ""
     cached: bool = False
     is_deleted: bool = False
+    digest: bytes = b""
 
 
 def digests_of(stage: Stage, entries: Sequence[Entry]) -> list[bytes]:
@@ -72,6 +74,7 @@ class Judge:
         self._context = context_of(_rules(), ready.engine, ready.identity)
         self._exact = ready.proof.is_enough(ProofGrade.COMPILED)
         self._new: dict[bytes, bytes] = {}
+        self.facts = FactStore(cache, ready)
         self._refused: list[_RefusedSource] = []
 
     def run(
@@ -86,13 +89,14 @@ class Judge:
         for entry, digest in zip(entries, digests, strict=True):
             verdict = known.get(digest)
             if verdict is not None:
-                verdicts[entry.path] = FileVerdict(entry, _unpack_findings(verdict), cached=True)
+                verdicts[entry.path] = FileVerdict(entry, _unpack_findings(verdict), cached=True, digest=digest)
         progress(len(verdicts))
         rest = [entry for entry in entries if entry.path not in verdicts]
         for judged in self._fresh(rest):
             verdicts[judged.entry.path] = judged
             progress(1)
         self._cache.store(self._context, self._new)
+        self.facts.store()
         return [verdicts[entry.path] for entry in entries]
 
     def _fresh(self, entries: Sequence[Entry]) -> Iterator[FileVerdict]:
@@ -108,12 +112,12 @@ class Judge:
                 continue
             held[asked.digest] = verdict
             for entry in questions.waiting(asked.digest):
-                yield FileVerdict(entry, verdict[1], verdict[0])
+                yield FileVerdict(entry, verdict[1], verdict[0], digest=asked.digest)
         held.update(self._looked_at_closely())
         for digest, waiting in questions.take_unanswered():
             unproven, findings = held.get(digest, (self._lost, ()))
             for entry in waiting:
-                yield FileVerdict(entry, findings, unproven)
+                yield FileVerdict(entry, findings, unproven, digest=digest)
         yield from questions.unreadable
 
     def _outcomes(self, sources: Iterator[Source]) -> Iterator[Outcome]:
@@ -145,6 +149,8 @@ class Judge:
     def _settled(
         self, digest: bytes, outcome: Outcome, findings: tuple[Finding, ...], *, whole: bool = True
     ) -> tuple[str, tuple[Finding, ...]]:
+        if not outcome.unproven:
+            self.facts.note(digest, outcome.facts)
         if whole and not outcome.unproven and (outcome.rejected is None or outcome.rejected.kind != "crash"):
             self._new[digest] = _pack_findings(findings)
             if len(self._new) >= _STORE_EVERY:
@@ -265,7 +271,7 @@ class _SourceQueue:
         return entries
 
     def take_unanswered(self) -> list[tuple[bytes, list[Entry]]]:
-        """The entries that nobody answered for, or that came after the answer to their bytes."""
+        """The entries without an answer, or read after the answer to their bytes."""
         return [(digest, entries) for digest, entries in self._waiting.items() if entries]
 
 

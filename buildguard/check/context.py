@@ -12,9 +12,10 @@ from buildguard.errors import UsageError
 from buildguard.locate import WorkScope
 from buildguard.project import config as configs
 from buildguard.project import discovery
-from buildguard.project.config import Config, config_files
+from buildguard.project.config import Config
+from buildguard.project.nested_config import read_configs
 from buildguard.project.proof_grade import ProofGrade
-from buildguard.project.request import CheckRequest
+from buildguard.project.request import CheckRequest, may_fetch_python
 from buildguard.project.sources import ChosenSources, SourceSelection, choose, decides_target
 from buildguard.project.target import Target
 from buildguard.stages.stage import Entry
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from buildguard.engines.cloud import CloudSession
 
 
-UNTOLD = "no file says which Python it is"
+UNTOLD = "no file sets its Python version"
 
 
 class Job(NamedTuple):
@@ -53,7 +54,7 @@ def prepare(request: CheckRequest, place: WorkScope) -> Job:
     chosen_filters, notes = filters_of(request, config)
     scope = (_staged(place) or None) if request.staged else place.paths
     chosen = _sources(request, place, config, scope)
-    notes += chosen.notes
+    notes += [*config.notes, *chosen.notes]
     targets: list[Target] = []
     if chosen.sources:
         targets = _targets(request, place, config, chosen, notes)
@@ -66,7 +67,7 @@ def _configuration(request: CheckRequest, place: WorkScope) -> Config:
         return Config()
     if request.config:
         return configs.read_file(request.cwd / request.config, request.config)
-    return configs.read(config_files(place.stage))
+    return read_configs(place.stage)
 
 
 def filters_of(request: CheckRequest, config: Config) -> tuple[Filters, list[str]]:
@@ -83,7 +84,7 @@ def cache_of(request: CheckRequest) -> caches.Cache:
 def _targets(
     request: CheckRequest, place: WorkScope, config: Config, chosen: ChosenSources, notes: list[str]
 ) -> list[Target]:
-    """Who runs the sources; where nothing says which Python that is, an image that was named can tell."""
+    """The targets of the sources; if no file sets the version, a named image decides it."""
     image = request.image or ("" if request.targets else config.image)
     try:
         discovered = discovery.discover_targets(place.stage, config, chosen.sources, request.targets, request.service)
@@ -134,7 +135,16 @@ def setting(
     """What the engines of a target are made from; `tell` hears of an image that is pulled, None where none may be."""
     image, proof = image_of(job.request, job.config, target)
     return EngineSettings(
-        target.version, job.place.root, jobs, job.cache, image, job.config.platform, proof, tell, cloud
+        target.version,
+        job.place.root,
+        jobs,
+        job.cache,
+        image,
+        job.config.platform,
+        proof,
+        tell,
+        cloud,
+        may_fetch_python(job.request),
     )
 
 
@@ -152,8 +162,8 @@ def image_of(request: CheckRequest, config: Config, target: Target) -> tuple[str
 
 
 def no_version(target: Target) -> str:
-    """That nothing says which Python a target runs, and what to write down."""
-    hint = f'say which: [tool.buildguard] target = ["3.11"] in pyproject.toml, or --target ({target.found_in})'
+    """That a target's version is unknown, and how to set it."""
+    hint = f'set [tool.buildguard] target = ["3.11"] in pyproject.toml, or pass --target ({target.found_in})'
     return f"{target.untold}; {hint}"
 
 

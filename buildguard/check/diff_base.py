@@ -9,9 +9,8 @@ from buildguard.check.context import Job
 from buildguard.diagnostic import Diagnostic, Unproven, count, display_path
 from buildguard.engines.engine import ReadyEngine
 from buildguard.errors import UsageError
-from buildguard.project import config as configs
 from buildguard.project import discovery
-from buildguard.project.config import config_files
+from buildguard.project.nested_config import read_configs
 from buildguard.project.sources import SourceSelection, choose
 from buildguard.project.target import Target
 from buildguard.stages.git_objects import GitStage, commit_of
@@ -48,7 +47,7 @@ class NarrowedFindings(NamedTuple):
 
 
 def narrow_to_changes(job: Job, diagnostics: Sequence[Diagnostic], seen: CheckState) -> NarrowedFindings:
-    """With `--diff-base`: only what lies in files changed since, unless something that judges them all changed."""
+    """With `--diff-base`: only findings in files changed since, unless something that decides all of them changed."""
     base = job.request.diff_base
     if not base:
         return NarrowedFindings(diagnostics, seen.unproven)
@@ -89,7 +88,7 @@ def _unchanged(job: Job, then: GitStage, names: Collection[str]) -> set[bytes]:
 
 def _find_invalidation(job: Job, seen: CheckState, then: GitStage) -> str:
     """What changed since a commit that makes every verdict new: empty, or its name."""
-    if configs.read(config_files(then)) != job.config:
+    if read_configs(then) != job.config:
         return "the configuration"
     if not job.request.targets and _has_other_targets(job, then):
         return "the target"

@@ -110,7 +110,7 @@ def _is_known_code(code: str) -> bool:
 
 
 def filters(config: Config, select: tuple[str, ...], ignore: tuple[str, ...]) -> Filters:
-    """The filters of the flags, which win, and the configuration; raises UsageError for what is no code."""
+    """The filters of the flags, which win, and the configuration; raises UsageError for an unknown code."""
     for pattern in (*select, *ignore):
         check_pattern(pattern, "--select, --ignore")
     for pattern in (*config.select, *config.ignore, *(code for _, codes in config.per_file_ignores for code in codes)):

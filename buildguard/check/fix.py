@@ -120,7 +120,7 @@ def fix(request: CheckRequest, place: WorkScope, *, write: bool) -> FixReport:
 
 
 def _cases(job: Job, unproven: list[Unproven]) -> list[_FixCandidate]:
-    """The sources in which some target refuses an f-string that nobody told us to ignore."""
+    """The sources in which some target rejects an f-string that no comment ignores."""
     if not job.chosen.sources:
         unproven.append(Unproven(None, None, nothing_checked(job)))
         return []

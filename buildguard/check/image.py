@@ -1,4 +1,4 @@
-"""`buildguard check image:REF`: what lies in a built image, compiled by the image's own interpreter."""
+"""`buildguard check image:REF`: the files of a built image, compiled by its own interpreter."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
 from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.check.run import build_report
 from buildguard.check.targets import CheckState, Watcher, judge_all
-from buildguard.compare.image_project import LocalProject, ProjectFinder, load_project, parse
-from buildguard.diagnostic import Severity, Unproven, count, display_path
+from buildguard.compare.image_project import LocalProject, ProjectFinder, ProjectLocation, load_project, parse
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path
 from buildguard.docker import client as daemons
 from buildguard.docker import images, native_modules
 from buildguard.docker import sandbox as cells
@@ -32,7 +32,7 @@ def check_image(request: CheckRequest, text: str, watcher: Watcher, commit: str 
     """Judge the project in an image, and what was installed beside it.
 
     `text` is `image:REF` or `image:REF:/root`; `commit` is the one to hold the image against, in place of the files on disk. Raises UsageError for a request that makes no sense, UnprovenError where
-    the image cannot be read or nobody can tell where the project lies in it.
+    the image cannot be read, or the project's folder in it is unknown.
     """
     started = time.monotonic()
     if request.staged or request.diff_base:
@@ -75,6 +75,7 @@ class _ImageCheck:
                 self._keep_to_one_image(seen)
                 if not any(row.image_id for row in seen.rows) and any(path.endswith(b".pyc") for path in places):
                     seen.unproven.append(Unproven(None, None, _BYTECODE_UNSEEN))
+                self._report_missing(located, seen)
                 aside = _split_dependencies(seen, {display_path(path) for path in installed})
                 report = build_report(job, seen, started)
             finally:
@@ -101,6 +102,21 @@ class _ImageCheck:
         finally:
             self._files.close()
 
+    def _report_missing(self, located: ProjectLocation, seen: CheckState) -> None:
+        """BG301 for each source that the Dockerfile copies and the image lacks; of a package it is unproven what it should have."""
+        reference = self._image.reference
+        recipe = located.recipe
+        for source, file in self._finder.missing(located):
+            assert recipe is not None
+            message = f"{file.path} is missing from {reference}; {recipe.service.dockerfile}:{file.line} copies it"
+            hint = "build the image again from these files"
+            seen.diagnostics.append(Diagnostic("BG301", Severity.ERROR, source, Range(), message, hint))
+        for source in located.uninstalled:
+            reason = (
+                f"{located.reported_by} in {reference} does not have it; it lies beside sources that were installed"
+            )
+            seen.unproven.append(Unproven(source, None, reason))
+
     def _keep_to_one_image(self, seen: CheckState) -> None:
         """The name of an image may have moved between reading its files and asking its interpreter."""
         if any(row.image_id not in {None, self._image.id} for row in seen.rows):
@@ -112,7 +128,7 @@ class _ImageCheck:
         """Whether there is a project around us, and the path is not in it."""
         return bool(self._project.sources) and os.fsdecode(path) not in self._project.paths
 
-    # -------------------------------------------------------------------------------------- what lies there
+    # -------------------------------------------------------------------------------------- the files
 
     def _installed_folders(self, own: dict[bytes, bytes], installed: dict[bytes, bytes]) -> tuple[str, ...]:
         """Read the folders in which installers put packages; those that are there, and hold any Python."""
@@ -133,12 +149,12 @@ class _ImageCheck:
     def _job(self, places: dict[bytes, bytes], installed: dict[bytes, bytes]) -> Job:
         """The same work as for any other stage, with what was installed beside it."""
         project, request = self._project, self._request
-        stage = ImageStage(f"image:{request.image}", project.place.root, self._files, places)
+        stage = ImageStage(f"image:{request.image}", project.place.root, self._files, places, self._image)
         own = ImageStage(stage.name, stage.root, self._files, {k: v for k, v in places.items() if k not in installed})
         others = ImageStage(stage.name, stage.root, self._files, installed).entries()
         chosen = choose(own, SourceSelection((), project.config.include, project.config.exclude))
         if not chosen.sources:
-            raise UnprovenError(f"no Python source lies where {request.image} should hold the project")
+            raise UnprovenError(f"no Python source in the project's folder of {request.image}")
         if project.sources and not any(os.fsdecode(entry.path) in project.paths for entry in chosen.sources):
             raise self._nothing_in_common(len(chosen.sources))
         beside = [entry for entry in others if entry.path.endswith(b".py")]
@@ -216,5 +232,5 @@ def _split_dependencies(seen: CheckState, installed: set[str]) -> Dependencies:
     return Dependencies(0, (), tuple(refused), tuple(unproven))
 
 
-_BYTECODE_UNSEEN = "the bytecode in the image was not held against its sources: only its own interpreter can do that"
+_BYTECODE_UNSEEN = "the bytecode in the image was not compared with its sources: only its own interpreter can do that"
 _REFUSALS = frozenset({"BG101", "BG103", "BG405"})

@@ -1,4 +1,4 @@
-"""Bytecode in an image, held against its sources by the image's own interpreter."""
+"""Bytecode in an image, compared with its sources by the image's own interpreter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SUFFIX = b".pyc"
 _HEAD = 16
 _SAME, _STALE = b"same", b"stale"
 _REMEDY = "leave __pycache__ and *.pyc out of what is copied: a line for each in .dockerignore"
-_UNCHECKABLE = "bytecode without a source: an import runs it, and nobody can check it"
+_UNCHECKABLE = "bytecode without a source: an import runs it, and it cannot be checked"
 
 
 class BytecodeCheck:
@@ -105,7 +105,7 @@ class BytecodeCheck:
 def report_bytecode(
     stale: list[StaleBytecode], bytecode: BytecodeCheck, target: str
 ) -> tuple[list[Diagnostic], list[Unproven]]:
-    """BG405 for each `.pyc` that runs, one for all others of a kind; what nobody can check is unproven."""
+    """BG405 for each `.pyc` that runs, one for all others of a kind; what cannot be checked is unproven."""
     diagnostics = []
     unproven = [Unproven(display_path(bytecode.name(place)), target, why) for place, why in bytecode.unproven]
     idle: dict[tuple[str, bool], list[bytes]] = {}

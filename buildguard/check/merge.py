@@ -30,7 +30,7 @@ def diagnostic_of(finding: Finding, path: str, python: str, engine: str) -> Diag
 
 
 def merge_findings(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
-    """Where a rule and the compiler speak of the same f-string, one finding: the rule's, with the compiler's words.
+    """Where a rule and the compiler report the same f-string, one finding: the rule's, with the compiler's words.
 
     What `--select`, `--ignore` and comments silence is gone by now: the compiler's finding stands where no rule's does.
     """

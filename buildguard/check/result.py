@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Diagnostic, Severity, Unproven
+from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import ContextBasis
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Dependencies(NamedTuple):
 
 
 class ImageReport(NamedTuple):
-    """What `check image:REF` saw: the image, where the project lies in it, and what is not the project's.
+    """What `check image:REF` read: the image, the project's folders in it, and what is not the project's.
 
     `generated` has no twin in the project, `changed` has one with other bytes; both are paths of the report. `told_by`
     says how the roots are known. `digest` is empty where no registry knows the image. `compiled` counts the compiled
@@ -67,7 +68,8 @@ class CheckReport(NamedTuple):
     """The whole result; `root` is relative to the folder where the command ran, `seconds` is wall time.
 
     `chain` is how the bytes came to where an engine compiled them, where stages were compared. `baseline` is the file
-    that the configuration names.
+    that the configuration names. `startup_undecided` are the questions about the start that cannot be decided before a build,
+    `undecided_imports` the imports of which nothing can be said.
     """
 
     root: str
@@ -81,6 +83,8 @@ class CheckReport(NamedTuple):
     image: ImageReport | None = None
     chain: Chain | None = None
     baseline: str = ""
+    startup_undecided: tuple[str, ...] = ()
+    undecided_imports: tuple[UndecidedImport, ...] = ()
 
     @property
     def errors(self) -> int:
@@ -98,6 +102,8 @@ class CheckReport(NamedTuple):
         installed = self.image.dependencies if self.image is not None and self.strict else None
         if self.errors or (self.strict and self.warnings) or (installed is not None and installed.rejected):
             return 1
+        if self.strict and self.startup_undecided:
+            return 3
         return 3 if self.unproven or (installed is not None and installed.unproven) else 0
 
     @property

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 
-from buildguard.check import build_files, diff_base
+from buildguard.check import build_files, diff_base, startup
 from buildguard.check.context import Job, asked_about, nothing_checked, prepare
 from buildguard.check.filters import apply_ignores
 from buildguard.check.merge import merge_findings, merge_targets
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import CheckState, Watcher, judge_all
-from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path
+from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path
 from buildguard.errors import GuardError, UnprovenError
+from buildguard.imports.records import UndecidedImport
 from buildguard.locate import WorkScope
 from buildguard.project.request import CheckRequest
 from buildguard.project.target import Target
@@ -38,6 +39,7 @@ def check(request: CheckRequest, place: WorkScope, watcher: Watcher) -> CheckRep
     try:
         seen = judge_all(job, watcher)
         seen.diagnostics += build_files.check_build_files(job)
+        startup.add_startup(job, seen)
         return build_report(job, seen, started)
     finally:
         job.cache.close()
@@ -52,13 +54,22 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
     damage = _damage(job.place)
     damaged = {diagnostic.path for diagnostic in damage}
     seen.unproven = [item for item in seen.unproven if item.path is None or item.path not in damaged]
-    diagnostics = [*seen.diagnostics, *damage, *_report_conflicts(job.targets), *_note_local_python(job, seen)]
+    diagnostics = [
+        *seen.diagnostics,
+        *damage,
+        *_report_conflicts(job.targets),
+        *_report_pins(job.targets),
+        *_note_local_python(job, seen),
+    ]
     kept, idle = apply_ignores(diagnostics, seen.ignores)
     kept = merge_findings(job.filters.keep(kept))
     if len(seen.rows) > 1:
         kept = merge_targets(kept, _oldest_first(seen))
     narrowed = diff_base.narrow_to_changes(job, kept, seen)
-    notes = [*job.notes, *idle, narrowed.note, *seen.notes, *job.cache.notes]
+    undecided = tuple(dict.fromkeys(seen.undecided))
+    notes = [*job.notes, *idle, narrowed.note, *seen.notes, *_note_undecided(undecided), *job.cache.notes]
+    if not request.staged:  # a deploy is no commit
+        notes.append(job.config.deploy.health_note)
     return CheckReport(
         root=os.path.relpath(job.place.root, request.cwd),
         targets=tuple(seen.rows),
@@ -70,7 +81,17 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
         strict=request.strict,
         chain=seen.chain,
         baseline=job.config.baseline,
+        startup_undecided=tuple(seen.startup_undecided),
+        undecided_imports=undecided,
     )
+
+
+def _note_undecided(undecided: Sequence[UndecidedImport]) -> list[str]:
+    """One line about all imports of which nothing can be said, with the first of them."""
+    if not undecided:
+        return []
+    path, line, reason = undecided[0]
+    return [f"{count(len(undecided), 'import')} could not be decided: {path}:{line}: {reason}"]
 
 
 def _oldest_first(seen: CheckState) -> list[str]:
@@ -118,17 +139,31 @@ def _only_damage(request: CheckRequest, place: WorkScope, error: GuardError, sta
 
 
 def _report_conflicts(targets: Iterable[Target]) -> list[Diagnostic]:
-    """BG401 for each declaration that contradicts the one that runs in production, once."""
+    """BG401 for each declaration that contradicts the one that runs in production, once; an error where a build refuses."""
     by_place: dict[tuple[str, int | None], Diagnostic] = {}
     for target in targets:
         for declaration in target.conflicts:
             message = f"says {declaration.words}, but the target is Python {target.python} ({target.found_in})"
+            severity = Severity.WARNING
+            if declaration.refusal:
+                severity, message = Severity.ERROR, f"{message}: {declaration.refusal}"
             hint = f"make {declaration.place} say {target.python}, or change {target.found_in}"
             diagnostic = Diagnostic(
-                "BG401", Severity.WARNING, declaration.file, Range(declaration.line), message, hint, target.python
+                "BG401", severity, declaration.file, Range(declaration.line), message, hint, target.python
             )
-            by_place.setdefault((declaration.file, declaration.line), diagnostic)
+            place = (declaration.file, declaration.line)
+            if place not in by_place or severity is Severity.ERROR:
+                by_place[place] = diagnostic
     return list(by_place.values())
+
+
+def _report_pins(targets: Iterable[Target]) -> list[Diagnostic]:
+    """BG407 for each target whose Python the platform chooses, or cannot take."""
+    return [
+        Diagnostic("BG407", pin.severity, pin.file, Range(pin.line), pin.message, pin.hint, target.python)
+        for target in targets
+        if (pin := target.pin_problem) is not None
+    ]
 
 
 def _note_local_python(job: Job, seen: CheckState) -> list[Diagnostic]:
@@ -166,8 +201,8 @@ def _find_accepted_here(job: Job, paths: Container[str | None]) -> tuple[str, se
     return version, {display_path(readable[number][0].path) for number in accepted}
 
 
-def _local_python_note(version: str, python: str, count: int, rejects: str) -> Diagnostic:
-    files = "1 file" if count == 1 else f"{count} files"
+def _local_python_note(version: str, python: str, number: int, rejects: str) -> Diagnostic:
+    files = count(number, "file")
     message = f"works here, breaks there: this machine's python3 is {version} and accepts {files} that Python {python} {rejects}"
     hint = f"develop and test on Python {python}, or move the deployed Python to what you develop on"
     return Diagnostic("BG403", Severity.WARNING, None, Range(), message, hint, python, "interpreter")

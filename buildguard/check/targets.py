@@ -13,11 +13,14 @@ from buildguard.check.compile_files import FileVerdict, Judge, digests_of
 from buildguard.check.context import Job, cache_of, no_version, nothing_checked, setting, share_of
 from buildguard.check.disagreements import EngineVerdict, find_disagreements
 from buildguard.check.filters import IgnoreComment
+from buildguard.check.guessed_context import split_by_context
 from buildguard.check.merge import IGNORE, diagnostic_of
 from buildguard.check.result import TargetRow
 from buildguard.diagnostic import Diagnostic, Finding, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine
+from buildguard.errors import UnprovenError
+from buildguard.imports.records import UndecidedImport
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import may_pull
 from buildguard.project.target import PythonVersion, Target
@@ -67,7 +70,9 @@ class CheckState:
         self.ignores: list[IgnoreComment] = []
         self.notes: list[str] = []
         self.chain: Chain | None = None
+        self.undecided: list[UndecidedImport] = []
         self.cached: set[bytes] = set()
+        self.startup_undecided: list[str] = []
 
     def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
         """Take the findings in one file for one target; comments that silence something lie among them."""
@@ -92,6 +97,7 @@ class CheckState:
         self.deleted |= other.deleted
         self.ignores += other.ignores
         self.notes += other.notes
+        self.undecided += other.undecided
         self.cached |= other.cached
 
 
@@ -278,10 +284,13 @@ class TargetRunner:
     ) -> dict[bytes, EngineVerdict]:
         """One engine's verdicts: reported, and returned for comparison."""
         engine, ready = answering
-        verdicts = self._compile(target, digests, engine, ready)
+        judge = self._judge_with(target, engine, ready)
+        entries = self._share.entries
+        verdicts = judge.run(entries, [digests.get(entry.path, b"") for entry in entries], self._progress)
         self.state.deleted.update(verdict.entry.path for verdict in verdicts if verdict.is_deleted)
         verdicts = [verdict for verdict in verdicts if not verdict.is_deleted]
         self._report_verdicts(verdicts, target, ready)
+        self._judge_imports(target, engine, ready, judge, verdicts)
         if ready.image:
             self._judge_image(target, engine, ready)
         diff_base.remember_interpreter(self.job, target, ready)
@@ -291,21 +300,34 @@ class TargetRunner:
             if not verdict.unproven
         }
 
-    def _compile(
-        self, target: Target, digests: Mapping[bytes, bytes], engine: Engine, ready: ReadyEngine
-    ) -> list[FileVerdict]:
+    def _judge_with(self, target: Target, engine: Engine, ready: ReadyEngine) -> Judge:
         version = PythonVersion.parse(ready.version) if ready.image else target.version
         assert version is not None
         # a build has just been asked, and its own answers are what counts
         cache = Cache(None) if ready.engine is EngineName.CLOUD else self.job.cache
-        judge = Judge(self.job.place.stage, engine, ready, version.minor, cache)
-        entries = self._share.entries
-        return judge.run(entries, [digests.get(entry.path, b"") for entry in entries], self._progress)
+        return Judge(self.job.place.stage, engine, ready, version.minor, cache)
+
+    def _judge_imports(
+        self, target: Target, engine: Engine, ready: ReadyEngine, judge: Judge, verdicts: Sequence[FileVerdict]
+    ) -> None:
+        """Whether the target satisfies what the sources import."""
+        from buildguard.check.imports import ImportCheck
+
+        check = ImportCheck(self.job.place.stage, target, engine, ready, self.job.cache)
+        try:
+            results = check.run(verdicts, judge)
+        except UnprovenError as error:
+            self._unproven(error.words)
+            return
+        self.state.diagnostics += results.diagnostics
+        self.state.undecided += results.undecided
 
     def _report_verdicts(self, verdicts: Sequence[FileVerdict], target: Target, ready: ReadyEngine) -> None:
         for verdict in verdicts:
             path = display_path(verdict.entry.path) if verdict.findings or verdict.unproven else ""
-            self.state.note(verdict.findings, path, target.python, ready.engine)
+            findings, doubts = split_by_context(verdict.findings, verdict.entry.path, path, target)
+            self.state.note(findings, path, target.python, ready.engine)
+            self.state.unproven += doubts
             if verdict.unproven:
                 self.state.unproven.append(Unproven(path, target.python, verdict.unproven))
         cached = {verdict.entry.path for verdict in verdicts if verdict.cached}
@@ -344,7 +366,9 @@ class TargetRunner:
                 else:
                     self.state.unproven.append(Unproven(path, target.python, content.reason))
                 continue
-            self.state.note(_without_engine(content, target), path, target.python, "rule")
+            findings, doubts = split_by_context(_without_engine(content, target), entry.path, path, target)
+            self.state.note(findings, path, target.python, "rule")
+            self.state.unproven += doubts
         self.state.rows.append(_row(target, None, len(self._share.entries) - gone, 0))
 
 
@@ -374,14 +398,14 @@ def _row(target: Target, ready: ReadyEngine | None, files: int, cached: int) -> 
 
 def _describe_weak_proof(proof: ProofGrade, wanted: ProofGrade, choice: engines.EngineChoice, target: Target) -> str:
     """What is missing from a proof, and the line that would make it one."""
-    have = "no engine answered" if proof is ProofGrade.NONE else f"{proof} only, and --proof {wanted} is what counts"
+    have = "no engine answered" if proof is ProofGrade.NONE else f"{proof} only, and --proof {wanted} is required"
     if choice.unavailable:
         reasons = ", and ".join(unavailable.reason for unavailable in choice.unavailable)
         hints = ", or ".join(unavailable.hint for unavailable in choice.unavailable if unavailable.hint)
         return f"{have}: {reasons}{f'; to prove it: {hints}' if hints else ''}"
     if proof is ProofGrade.PREDICTED:
         minor = target.version.minor_text if target.version is not None else "3"
-        return f"{have}; to prove it: --engine interpreter, after `uv python install {minor}` where there is none"
+        return f"{have}; to prove it: --engine interpreter, with --fetch-python if Python {minor} is missing"
     if target.doubt:
         return f"{have}: {target.doubt}; to prove it: build the image, and name it with --image"
     return f"{have}; to prove it: --image with the image that will run"

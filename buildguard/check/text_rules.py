@@ -167,7 +167,7 @@ def _merge_markers(data: bytes) -> list[Finding]:
 
 
 def _in_string(data: bytes, at: int) -> bool:
-    """Whether an offset lies in a string literal: there, conflict markers are data of the program."""
+    """Whether an offset is inside a string literal: there, conflict markers are data of the program."""
     return any(match.start() < at < match.end() for match in _TRIPLE.finditer(data) if match.start() < at)
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from buildguard.cli.completion import complete_codes, complete_engines, complete_services, complete_stages
 from buildguard.cli.help import examples
-from buildguard.cli.options import in_google
+from buildguard.cli.options import color_option, html_option, in_google
 from buildguard.cli.output import Destination, deliver_all, destinations, protect_log
 from buildguard.cli.render.formats import FORMATS, render
 from buildguard.cli.render.layout import Detail, TextLayout
@@ -46,13 +47,8 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--statistics", is_flag=True, help="Count the findings of each code instead of listing them."),
         click.option("-q", "--quiet", is_flag=True, help="Print findings and what is unproven, and nothing else."),
         click.option("-v", "--verbose", is_flag=True, help="Print everything, with each hint and the engine."),
-        click.option(
-            "--color",
-            type=click.Choice([choice.value for choice in ColorChoice]),
-            default=ColorChoice.AUTO.value,
-            show_default=True,
-            help="Color the output; auto does so on a terminal.",
-        ),
+        color_option,
+        html_option,
     )
     for option in reversed(options):
         command = option(command)
@@ -62,14 +58,25 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command(
     epilog=examples("buildguard check", "buildguard check --staged --target 3.11"),
 )
-@click.argument("paths", nargs=-1, metavar="[PATHS… | STAGE]")
+@click.argument("paths", nargs=-1, metavar="[PATHS… | STAGE]", shell_complete=complete_stages)
 @click.option("--staged", is_flag=True, help="Check the index: the given files, or all staged changes.")
 @click.option("--target", "targets", multiple=True, metavar="3.11", help="Compile for this Python; may be repeated.")
 @click.option(
-    "--engine", default="auto", metavar="NAME[,NAME…]", help="Use auto, interpreter, container, cloud or static."
+    "--engine",
+    default="auto",
+    metavar="NAME[,NAME…]",
+    shell_complete=complete_engines,
+    help="Use auto, interpreter, container, cloud or static.",
 )
+@click.option("--fetch-python", is_flag=True, help="Install a missing target Python with uv.")
 @click.option("--image", default="", metavar="REF", help="Compile with the interpreter of this image.")
-@click.option("--service", default="", metavar="NAME", help="Check only this one of several Dockerfiles or services.")
+@click.option(
+    "--service",
+    default="",
+    metavar="NAME",
+    shell_complete=complete_services,
+    help="Check only this one of several Dockerfiles or services.",
+)
 @click.option(
     "--proof",
     type=click.Choice(["image", "compiled", "predicted"]),
@@ -82,8 +89,14 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=None, metavar="N", help="Use N processes; the default is all cores."
 )
-@click.option("--select", multiple=True, metavar="CODE", help="Report only these codes, or beginnings of codes.")
-@click.option("--ignore", multiple=True, metavar="CODE", help="Leave these codes out.")
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="CODE",
+    shell_complete=complete_codes,
+    help="Report only these codes, or beginnings of codes.",
+)
+@click.option("--ignore", multiple=True, metavar="CODE", shell_complete=complete_codes, help="Leave these codes out.")
 @click.option("--diff-base", default="", metavar="REV", help="Report only findings in files changed since REV.")
 @click.option("--strict", is_flag=True, help="Treat warnings as findings.")
 @click.option(
@@ -103,7 +116,8 @@ def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | Non
     STAGE is index:, commit:REV, tar:FILE, gs://bucket/object or image:REF[:/root]; nothing is checked out, extracted or
     run for it.
     """
-    asked, print_report = _printer(options)
+    stage = "index:" if options["staged"] else paths[0] if len(paths) == 1 else "dir:."
+    asked, print_report = _printer(options, stage)
     _refuse_configuration(paths, asked)
     _refuse_stdin(paths, stdin_filename, asked)
     named, write = asked.pop("baseline"), asked.pop("write_baseline")
@@ -112,9 +126,9 @@ def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | Non
     sys.exit(report.exit_code)
 
 
-def _printer(options: dict[str, Any]) -> tuple[dict[str, Any], Callable[[CheckReport], None]]:
+def _printer(options: dict[str, Any], stage: str) -> tuple[dict[str, Any], Callable[[CheckReport], None]]:
     """Split the options of the output off, and refuse those that contradict each other before anything runs."""
-    names = ("form", "outputs", "everything", "statistics", "quiet", "verbose", "color")
+    names = ("form", "outputs", "everything", "statistics", "quiet", "verbose", "color", "html")
     output = {name: options.pop(name) for name in names}
     where = destinations(output["form"], output["outputs"])
     if output["quiet"] and output["verbose"]:
@@ -123,9 +137,16 @@ def _printer(options: dict[str, Any]) -> tuple[dict[str, Any], Callable[[CheckRe
         raise UsageError("--statistics needs the format text or concise", hint="buildguard check --statistics")
 
     def print_report(report: CheckReport) -> None:
-        deliver_all([(_rendered(report, output, to), to.file) for to in where])
+        pages = [(_page(report, stage), output["html"])] if output["html"] is not None else []
+        deliver_all([*pages, *((_rendered(report, output, to), to.file) for to in where)])
 
     return options, print_report
+
+
+def _page(report: CheckReport, stage: str) -> str:
+    from buildguard.cli.render.html_check import page
+
+    return page(report, stage)
 
 
 def _rendered(report: CheckReport, output: dict[str, Any], to: Destination) -> str:

@@ -1,4 +1,4 @@
-"""`buildguard doctor`: what was found where, what this machine has, and what would be used and why."""
+"""`buildguard doctor`: detected targets, interpreters and engines, and which would be used."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 from buildguard.check.build_files import REWRITE_HINT, build_files, check_step_file, step_file
 from buildguard.check.context import image_of
-from buildguard.diagnostic import escape_text
+from buildguard.diagnostic import count, escape_text
 from buildguard.engines.engine import UnavailableEngine
-from buildguard.engines.select import EngineChooser, EngineSettings, order_of
+from buildguard.engines.select import EngineChoice, EngineChooser, EngineSettings, order_of
 from buildguard.engines.worker import Greeting
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import auth, setup
 from buildguard.locate import WorkScope, locate
-from buildguard.project import config as configs
 from buildguard.project import discovery
-from buildguard.project.config import Config, config_files
+from buildguard.project.config import Config
 from buildguard.project.discovery import DiscoveredTargets
+from buildguard.project.nested_config import read_configs
 from buildguard.project.request import CheckRequest
 from buildguard.project.sources import ChosenSources, SourceSelection, choose
 from buildguard.project.target import NEWEST, OLDEST, PythonVersion, Target
@@ -30,13 +30,14 @@ _PATIENCE = 10
 
 
 def doctor(cwd: Path, path: str) -> str:
-    """The whole table as text; raises UsageError where the configuration itself is broken."""
+    """The whole table as text; raises UsageError if the configuration is broken."""
     place = locate(cwd, () if path == "." else (path,))
-    config = configs.read(config_files(place.stage))
+    config = read_configs(place.stage)
     chosen = choose(place.stage, SourceSelection(place.paths, config.include, config.exclude))
     lines = [
         f"root: {place.root} ({'git' if place.repository is not None else 'a plain folder'})",
-        f"configuration: {config.file or 'none'}",
+        f"configuration: {', '.join([config.file or 'none', *(folder.file for folder in config.folders)])}",
+        *(f"  note: {note}" for note in config.notes),
         f"sources: {len(chosen.sources)} Python files",
         *_targets(place, config, chosen),
         *_interpreters(place),
@@ -74,29 +75,42 @@ def _targets(place: WorkScope, config: Config, chosen: ChosenSources) -> Iterato
 def _target(
     place: WorkScope, config: Config, chosen: ChosenSources, discovered: DiscoveredTargets, target: Target
 ) -> Iterator[str]:
-    files = sum(discovery.target_covers(target, discovered.targets, entry.path) for entry in chosen.sources)
-    scope = {None: "what lies in no build context", "": "everything"}.get(target.context, f"{target.context}/")
-    scope += "".join(f", less {folder}/" for folder in target.without)
-    name = f"{target.service}: " if target.service else ""
-    yield f"  {name}Python {target.python}, from {target.found_in}, for {scope} ({files} files)"
-    if target.basis is not None:
-        yield f"    build context: {target.context or '.'} ({target.basis.known}, {target.basis.by})"
+    yield f"  {_target_line(chosen, discovered, target)}"
     if target.version is None:
-        yield f"    cannot be told: {target.untold}"
+        yield f"    unknown version: {target.untold}"
         return
+    choice = choose_engine(place, config, target)
+    for refused in choice.unavailable:
+        yield f"    {refused.engine}: {refused.reason}{f'; {refused.hint}' if refused.hint else ''}"
+    for _engine, ready in choice.ready:
+        yield f"    {ready.engine}: {ready.interpreter}, proof: {ready.proof}{f' ({ready.note})' if ready.note else ''}"
+
+
+def choose_engine(place: WorkScope, config: Config, target: Target) -> EngineChoice:
+    """The engine that `check` would use for a target, and those that it would pass over."""
     image, proof = image_of(CheckRequest(cwd=place.root), config, target)
     engine_setting = EngineSettings(
         target.version, place.root, process.cores(), caches.Cache(None), image, config.platform, proof
     )
     chooser = EngineChooser((), order_of(config.engine), engine_setting)
     try:
-        choice = chooser.choose()
+        return chooser.choose()
     finally:
         chooser.close()
-    for refused in choice.unavailable:
-        yield f"    {refused.engine}: {refused.reason}{f'; {refused.hint}' if refused.hint else ''}"
-    for _engine, ready in choice.ready:
-        yield f"    {ready.engine}: {ready.interpreter}, proof: {ready.proof}{f' ({ready.note})' if ready.note else ''}"
+
+
+def _target_line(chosen: ChosenSources, discovered: DiscoveredTargets, target: Target) -> str:
+    """A target in one line: its image and version, what declares it, which files it runs, and how that is known."""
+    files = sum(discovery.target_covers(target, discovered.targets, entry.path) for entry in chosen.sources)
+    scope = {None: "outside every build context", "": "everywhere"}.get(target.context, f"in {target.context}/")
+    scope += "".join(f", less {folder}/" for folder in target.without)
+    name = f"{target.service}: " if target.service else ""
+    image = f" in {target.image}" if target.image else ""
+    line = f"{name}Python {target.python}{image}, from {target.found_in}: {count(files, 'file')} {scope}"
+    if target.basis is None:
+        return line
+    wider = f", or {target.reach or 'the root'}" if target.reach is not None else ""
+    return f"{line}; build context: {target.context or '.'} ({target.basis.known}, {target.basis.by}{wider})"
 
 
 def _interpreters(place: WorkScope) -> Iterator[str]:
@@ -108,7 +122,7 @@ def _interpreters(place: WorkScope) -> Iterator[str]:
             description = answer if isinstance(answer, str) else f"{answer.implementation} {answer.version}"
             yield f"  3.{minor:<3} {description:18} {path} ({where})"
     default = default_python3(place.root)
-    yield f"  python3 here means {default}" if default is not None else "  there is no python3 on PATH"
+    yield f"  python3 here means {default}" if default is not None else "  python3 is not on PATH"
 
 
 def _greet(path: Path) -> Greeting | str:
@@ -134,7 +148,7 @@ def _engines() -> Iterator[str]:
 
 
 def _cloud(config: Config) -> Iterator[str]:
-    """What of Google Cloud can be seen without a connection."""
+    """Google Cloud, as far as it is known without a connection."""
     versions = setup.installed()
     missing = [name for name, version in versions.items() if not version]
     if missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from buildguard.errors import BuildRunsError, GuardError, UnprovenError
 
 _INTERRUPTED = 130
 _BUG = 4
+_ONLY_WHEN_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 def run_guarded(run: Callable[[], object]) -> int:
@@ -39,10 +41,10 @@ def run_guarded(run: Callable[[], object]) -> int:
         status = _INTERRUPTED
     except ImportError as error:
         what = f"a part of the installation could not be loaded: {error}"
-        _print_error(what, "where this happens again, install buildguard-gcp anew")
+        _print_error(what, "if this happens again, reinstall buildguard-gcp")
         status = UnprovenError.exit_code
     except OSError as error:
-        status = _handle_lost_output(error)
+        status = _handle_system_error(error)
     except Exception as error:  # noqa: BLE001  the one boundary: what comes here is a bug of ours
         status = _report_bug(error)
     return status
@@ -64,7 +66,7 @@ def fill_streams() -> None:
 
 
 def exit_on_sigterm(_signal: int, _frame: FrameType | None) -> None:
-    """End as a program does that was told to."""
+    """Exit with 128 + SIGTERM."""
     sys.exit(128 + signal.SIGTERM)
 
 
@@ -77,7 +79,7 @@ def _print_error(what: str, hint: str) -> None:
 
 
 def _handle_running_build(error: BuildRunsError) -> int:
-    """Ask whether the build is to be ended too; where nobody can be asked it is left, and said how to end it."""
+    """Ask whether to end the build too; without a terminal it keeps running, and the hint ends it."""
     _print_error(error.what, error.hint)
     if sys.stdin.isatty() and sys.stderr.isatty():
         try:
@@ -91,15 +93,25 @@ def _handle_running_build(error: BuildRunsError) -> int:
     return error.exit_code
 
 
-def _handle_lost_output(error: OSError) -> int:
-    """The result could not be delivered, which is not the same as a clean one."""
+def _handle_system_error(error: OSError) -> int:
+    """A file could not be read, or the result not delivered: neither is the same as a clean result."""
     try:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  so that the exit does not fail on it once more
         if not isinstance(error, BrokenPipeError):
-            _print_error(f"{error.filename or 'the result'} could not be written: {error.strerror}", "")
+            _print_error(describe_system_error(error), "")
     except OSError:
         pass
     return UnprovenError.exit_code
+
+
+def describe_system_error(error: OSError) -> str:
+    """What the system refused: a file by its name; without a name it is a standard stream, which we only write."""
+    if error.filename is None:
+        return f"the result could not be written: {error.strerror}"
+    name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else error.filename
+    if error.errno in _ONLY_WHEN_WRITING:
+        return f"{name} could not be written: {error.strerror}"
+    return f"{name} cannot be used: {error.strerror}"
 
 
 def _report_bug(error: Exception) -> int:

@@ -13,13 +13,13 @@ from buildguard.cli.render.formats import write
 from buildguard.diagnostic import display_path
 from buildguard.errors import UsageError
 from buildguard.locate import WorkScope, locate
-from buildguard.project import config as configs
 from buildguard.project import discovery, image_reference
 from buildguard.project.cloudbuild import edit
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.cloudbuild.edit import NewStep
-from buildguard.project.config import Config, config_files
+from buildguard.project.config import Config
 from buildguard.project.ignore import gcloud
+from buildguard.project.nested_config import read_configs
 from buildguard.project.request import CheckRequest
 from buildguard.project.sources import SourceSelection, choose
 from buildguard.project.target import Target
@@ -45,7 +45,7 @@ def guard_build(cwd: Path) -> list[str]:
     Raises UsageError where the image that runs the code is unknown, or where the build file cannot take a step.
     """
     place = locate(cwd, ())
-    config = configs.read(config_files(place.stage))
+    config = read_configs(place.stage)
     plan = _plan(place, config)
     name = _build_file(place, config)
     lines = []

@@ -14,11 +14,11 @@ import click
 
 from buildguard import __version__
 from buildguard.cli.check import check
+from buildguard.cli.completion import complete_codes, complete_paths, complete_services, complete_stages
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.help import GroupedCommands, examples
-from buildguard.cli.options import format_option, in_google, output_option
-from buildguard.cli.output import deliver, stdout_file
-from buildguard.cli.terminal import wants_color
+from buildguard.cli.options import color_option, format_option, html_option, in_google, output_option
+from buildguard.cli.output import colored, deliver, stdout_file
 from buildguard.errors import UnprovenError
 from buildguard.system import programs
 
@@ -37,7 +37,7 @@ cli.add_command(check)
 
 
 @cli.command(epilog=examples("buildguard fix", "buildguard fix --diff app"))
-@click.argument("paths", nargs=-1, metavar="[PATHS…]")
+@click.argument("paths", nargs=-1, metavar="[PATHS…]", shell_complete=complete_paths)
 @click.option("--target", "targets", multiple=True, metavar="3.11", help="Repair for this Python; may be repeated.")
 @click.option("--check", "only_check", is_flag=True, help="Report what would be repaired, and write nothing.")
 @click.option("--diff", is_flag=True, help="Print the repair as a patch, and write nothing.")
@@ -64,7 +64,7 @@ def fix(*, paths: tuple[str, ...], targets: tuple[str, ...], only_check: bool, d
 @cli.command(
     epilog=examples("buildguard manifest --output SHA256SUMS", "buildguard manifest commit:HEAD --format json")
 )
-@click.argument("stage", default="dir:.", metavar="[STAGE]")
+@click.argument("stage", default="dir:.", metavar="[STAGE]", shell_complete=complete_stages)
 @format_option("text", "json")
 @output_option
 @in_google("Cloud Build")
@@ -80,31 +80,36 @@ def manifest(*, stage: str, form: str, output: Path | None, project: str, region
     where = CloudLocation(project, region)
     listed = command(Path.cwd(), stage, brief=form == "text", out=output or stdout_file(), where=where)
 
-    from buildguard.cli.render.manifest import as_json, beside
+    from buildguard.cli.render.manifest import as_json, as_text, beside
 
     if form == "text":
         for line in beside(listed):
             click.echo(line, err=True)
-    deliver(as_json(listed) if form == "json" else listed.snapshot.manifest.sums(), output)
+    on_terminal = output is None and sys.stdout.isatty()
+    deliver(as_json(listed) if form == "json" else as_text(listed, on_terminal=on_terminal), output)
     sys.exit(listed.exit_code)
 
 
 @cli.command(
     epilog=examples("buildguard diff commit:HEAD dir:.", "buildguard diff commit:HEAD tar:src.tgz image:web:/app")
 )
-@click.argument("stages", nargs=-1, required=True, metavar="STAGE STAGE [STAGE…]")
+@click.argument("stages", nargs=-1, required=True, metavar="STAGE STAGE [STAGE…]", shell_complete=complete_stages)
 @format_option("text", "json")
 @output_option
+@html_option
 @click.option("--strict", is_flag=True, help="Treat expected differences, and what git does not record, as findings.")
 @click.option("--all", "everything", is_flag=True, help="Show every difference on a terminal, not just a screenful.")
+@color_option
 @in_google("Cloud Build")
 def diff(
     *,
     stages: tuple[str, ...],
     form: str,
     output: Path | None,
+    html: Path | None,
     strict: bool,
     everything: bool,
+    color: str,
     project: str,
     region: str,
 ) -> None:
@@ -118,13 +123,17 @@ def diff(
     from buildguard.compare.open_stage import CloudLocation
 
     result = command(Path.cwd(), stages, strict=strict, where=CloudLocation(project, region))
+    if html is not None:
+        from buildguard.cli.render.html_diff import page
+
+        deliver(page(result), html)
     text = (
         chain_json(result)
         if form == "json"
         else chain_text(result, most=not everything and output is None and sys.stdout.isatty())
     )
-    if form == "text" and not wants_color(to_file=output is not None):
-        text = click.unstyle(text)
+    if form == "text":
+        text = colored(text, color, to_file=output is not None)
     deliver(text, output)
     sys.exit(result.chain.exit_code)
 
@@ -146,9 +155,10 @@ def diff(
 @click.option("--job", default="", metavar="NAME", help="Read the log of the last failure of this Cloud Run job.")
 @format_option("text", "json", "markdown")
 @output_option
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML page as well.")
+@html_option
+@color_option
 @in_google("Cloud Build and Cloud Run")
-def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | None, **asked: str) -> None:
+def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | None, color: str, **asked: str) -> None:
     """Find out why a build or a service failed, from its log and this repository."""
     from buildguard.diagnose.evidence import DiagnoseOptions
     from buildguard.diagnose.run import examine
@@ -163,8 +173,8 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     from buildguard.cli.render.diagnosis import RENDERINGS
 
     text = RENDERINGS[form](diagnosis)
-    if form == "text" and not wants_color(to_file=output is not None):
-        text = click.unstyle(text)
+    if form == "text":
+        text = colored(text, color, to_file=output is not None)
     deliver(text, output, is_private=True)
     sys.exit(diagnosis.exit_code)
 
@@ -178,11 +188,23 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     "--fallback", type=click.Choice(["auto", "ask", "never"]), help="Build on this machine if Cloud Build fails."
 )
 @format_option("text", "json")
-@click.option("--service", default="", metavar="NAME", help="Use this Cloud Run service.")
+@click.option(
+    "--service", default="", metavar="NAME", shell_complete=complete_services, help="Use this Cloud Run service."
+)
 @click.option("--allow-dirty", is_flag=True, help="Deploy the committed files as the working tree has them.")
 @click.option("--allow-unpushed", is_flag=True, help="Deploy a commit that no remote has.")
-@in_google("Cloud Build and Cloud Run")
-def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked: Any) -> None:
+@click.option("--build-region", default="", metavar="NAME", help="Build in this region of Cloud Build.")
+@click.option(
+    "--start-env",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Start the container here with these NAME=VALUE lines instead of stand-ins.",
+)
+@click.option("--skip-start", default="", metavar="REASON", help="Do not start the container here; record the reason.")
+@click.option("--unlock", default="", metavar="RUN", help="Take over the lock of this run, which has ended elsewhere.")
+@color_option
+@in_google("Cloud Run")
+def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, color: str, **asked: Any) -> None:
     """Check, build, verify and deploy a commit, and prove which revision serves it."""
     from buildguard.cli.render.deploy import as_json, as_text
     from buildguard.cli.render.progress import Progress
@@ -194,7 +216,7 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked
     with Progress() as progress:
         result = plan_deploy(request) if dry_run else command(request, progress, _asking(yes=yes))
     text = as_json(result) if form == "json" else as_text(result)
-    deliver(text if wants_color() else click.unstyle(text), None)
+    deliver(colored(text, color), None)
     sys.exit(result.exit_code)
 
 
@@ -205,7 +227,9 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, **asked
     metavar="NAME",
     help="Go back to this revision; the default is the last one proven to serve alone.",
 )
-@click.option("--service", default="", metavar="NAME", help="Use this Cloud Run service.")
+@click.option(
+    "--service", default="", metavar="NAME", shell_complete=complete_services, help="Use this Cloud Run service."
+)
 @in_google("Cloud Run")
 def rollback(*, revision: str, **asked: Any) -> None:
     """Send all traffic back to an earlier revision."""
@@ -221,7 +245,7 @@ def rollback(*, revision: str, **asked: Any) -> None:
 
 @cli.command(epilog=examples("buildguard history", "buildguard history --service backend --format json"))
 @format_option("text", "json")
-@click.option("--service", default="", metavar="NAME", help="Show only this service.")
+@click.option("--service", default="", metavar="NAME", shell_complete=complete_services, help="Show only this service.")
 @in_google("Cloud Run")
 def history(*, form: str, **asked: Any) -> None:
     """Show each deploy, how far it got, and why it stopped."""
@@ -234,7 +258,7 @@ def history(*, form: str, **asked: Any) -> None:
 
 
 def _asking(*, yes: bool) -> Callable[[str], bool | None]:
-    """Who answers questions: the person at the terminal; nobody where there is none. `--yes` says yes to the deploy itself."""
+    """Ask the person at the terminal; without one the answer is None. `--yes` answers the first question, the deploy itself."""
     asked: list[str] = []
 
     def ask(question: str) -> bool | None:
@@ -263,7 +287,7 @@ def emulator(*, faults: tuple[str, ...], command: tuple[str, ...]) -> None:
 
 
 @cli.command(epilog=examples("buildguard explain 201", "buildguard explain f-string"))
-@click.argument("word", required=False, metavar="[CODE | WORD]")
+@click.argument("word", required=False, metavar="[CODE | WORD]", shell_complete=complete_codes)
 @click.option("--all", "everything", is_flag=True, help="Print the page of every code.")
 def explain(*, word: str | None, everything: bool) -> None:
     """Explain a code: what it means, why it breaks, and how to repair it.
@@ -279,12 +303,15 @@ def explain(*, word: str | None, everything: bool) -> None:
     click.echo(text, nl=False)
 
 
-@cli.command(epilog=examples("buildguard doctor", "buildguard doctor backend"))
-@click.argument("path", default=".")
-def doctor(path: str) -> None:
+@cli.command(epilog=examples("buildguard doctor", "buildguard doctor --fix backend"))
+@click.argument("path", default=".", shell_complete=complete_paths)
+@click.option("--fix", is_flag=True, help="Print what would make every verdict a proof, and nothing else.")
+def doctor(path: str, *, fix: bool) -> None:
     """Show the detected targets, interpreters and engines, and which would be used."""
-    from buildguard.cli.doctor import doctor as command
-
+    if fix:
+        from buildguard.cli.doctor_fix import doctor_fix as command
+    else:
+        from buildguard.cli.doctor import doctor as command
     click.echo(command(Path.cwd(), path), nl=False)
 
 
@@ -292,11 +319,12 @@ def doctor(path: str) -> None:
 @click.option(
     "--cloudbuild", "cloud_build", is_flag=True, help="Write the build step that checks every build, and nothing else."
 )
-def init(*, cloud_build: bool) -> None:
+@click.option("--pre-commit", is_flag=True, help="Add the hook to .pre-commit-config.yaml.")
+def init(*, cloud_build: bool, pre_commit: bool) -> None:
     """Write the git hooks and a commented configuration, and never overwrite your files."""
     from buildguard.cli.init import init as command
 
-    for line in command(Path.cwd(), cloud_build=cloud_build):
+    for line in command(Path.cwd(), cloud_build=cloud_build, pre_commit=pre_commit):
         click.echo(line)
 
 

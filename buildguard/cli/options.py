@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from buildguard.cli.terminal import ColorChoice
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -35,4 +37,19 @@ output_option: Decorator = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Write the result to a file instead of stdout.",
+)
+
+color_option: Decorator = click.option(
+    "--color",
+    type=click.Choice([choice.value for choice in ColorChoice]),
+    default=ColorChoice.AUTO.value,
+    show_default=True,
+    help="Color the output; auto does so on a terminal.",
+)
+
+html_option: Decorator = click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write an HTML page as well.",
 )

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import click
+
 from buildguard.cli.render.formats import FORMATS
+from buildguard.cli.terminal import ColorChoice, wants_color
 from buildguard.errors import UnprovenError, UsageError
 
 
@@ -83,6 +86,11 @@ def protect_log(text: str) -> str:
     from buildguard.cli.render.github import echoed
 
     return echoed(text)
+
+
+def colored(text: str, color: str, *, to_file: bool = False) -> str:
+    """A text with its colors if `--color` and the terminal want them, else without."""
+    return text if wants_color(ColorChoice(color), to_file=to_file) else click.unstyle(text)
 
 
 def deliver(result: str | bytes, output: Path | None, *, is_private: bool = False) -> None:

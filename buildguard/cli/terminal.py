@@ -24,14 +24,14 @@ class Screen(NamedTuple):
 
 
 def screen() -> Screen | None:
-    """The size of the terminal behind stdout; None if stdout is a file or a pipe."""
+    """The size of the terminal behind stdout; None if it is a file or a pipe, or of unknown size."""
     if not sys.stdout.isatty():
         return None
     try:
         size = os.get_terminal_size(sys.stdout.fileno())
     except OSError:
         return None
-    return Screen(size.lines, size.columns)
+    return Screen(size.lines, size.columns) if size.lines and size.columns else None
 
 
 def wants_color(choice: ColorChoice = ColorChoice.AUTO, *, to_file: bool = False) -> bool:

@@ -12,14 +12,14 @@ from typing import NamedTuple
 from buildguard.compare import hop_notes
 from buildguard.compare.chain import Chain, ComparedHop, Hop, settle_chain
 from buildguard.compare.difference import Difference, find_differences, list_incomparable
-from buildguard.compare.evidence import CopyRecipe, EvidenceCollector, HopSide, file_reader
+from buildguard.compare.evidence import CopyRecipe, EvidenceCollector, HopSide
 from buildguard.compare.explain import explain_differences
 from buildguard.compare.open_stage import CloudLocation, OpenStage, open_stages, take_snapshot
 from buildguard.compare.upload_risks import UploadPlan
 from buildguard.diagnostic import Unproven, display_path
 from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.project import config as configs
-from buildguard.project import discovery, image_layout
+from buildguard.project import discovery
 from buildguard.project.config import Config
 from buildguard.stages.filesystem import stage_on_disk
 from buildguard.stages.snapshot import Snapshot, StageKind
@@ -122,11 +122,9 @@ def _configuration(stage: Stage) -> Config:
 
 def _recipe(recipe: discovery.ImageRecipe, paths: list[str], prefix: bytes) -> CopyRecipe:
     service = recipe.service
-    layout = image_layout.follow_dockerfile(
-        recipe.dockerfile, dict(service.build_args), service.stage, service.context, paths
-    )
-    copied = _below(prefix, layout.twins.values())
-    doubts = {path: layout.doubts[name] for path, name in _below(prefix, layout.doubts).items()}
+    model = recipe.model(paths)
+    copied = _below(prefix, model.twins.values())
+    doubts = {path: model.doubts[name] for path, name in _below(prefix, model.doubts).items()}
     return CopyRecipe(service.dockerfile, service.context, frozenset(copied), MappingProxyType(doubts))
 
 
@@ -137,22 +135,24 @@ def _below(prefix: bytes, names: Iterable[str]) -> dict[bytes, str]:
 
 
 def _plan_upload(sides: Sequence[HopSide], stages: Sequence[OpenStage]) -> UploadPlan | None:
-    """What would be sent of a commit, where its working tree stands beside it."""
+    """What would be sent of a working tree, by the ignore files on disk, where its commit or its index is compared."""
     from buildguard.compare import upload_risks
+    from buildguard.stages import disk_walk
 
-    committed = next((side for side in sides if side.snapshot.kind.in_git), None)
+    committed = next((side.snapshot for side in sides if side.snapshot.kind.in_git), None)
     worktree = next((side for side in sides if side.snapshot.kind is StageKind.WORKTREE), None)
     if committed is None or worktree is None:
         return None
-    recipes = _list_recipes(stages)
-    has_git = not next(stage.prefix for stage in stages if stage.stage is committed.stage)
+    root = next(stage.root for stage in stages if stage.stage is worktree.stage)
+    assert root is not None
+    recipes = [(recipe.dockerfile, recipe.context, recipe.copied) for recipe in _list_recipes(stages)]
+    folder = upload_risks.UploadFolder(
+        worktree.snapshot.manifest,
+        disk_walk.file_reader(root),
+        os.path.lexists(root / ".git"),
+        lambda keeps: disk_walk.walk(root, worktree.snapshot.unlisted, keeps),
+    )
     try:
-        return upload_risks.plan_upload(
-            committed.snapshot,
-            worktree.snapshot.manifest,
-            file_reader(committed),
-            [(recipe.dockerfile, recipe.context, recipe.copied) for recipe in recipes],
-            has_git=has_git,
-        )
+        return upload_risks.plan_upload(committed, folder, recipes)
     except UnprovenError as error:
         return upload_risks.UploadPlan((), (), (upload_risks.UploadRisk("unknown", b"", error.words),))

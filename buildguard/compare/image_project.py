@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from buildguard.compare.installed_project import find_installed
 from buildguard.docker.image_stage import ImageFiles
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import Sandbox
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.locate import WorkScope, locate
 from buildguard.project import config as configs
-from buildguard.project import discovery, image_layout
+from buildguard.project import discovery, image_match, toml
 from buildguard.project.config import Config, config_files
+from buildguard.project.ignore import docker as docker_rules
+from buildguard.project.ignore import gcloud as gcloud_rules
+from buildguard.project.ignore.rules import IgnoreRule
+from buildguard.project.image_model import ImageModel, PlacedFile, is_below
 from buildguard.project.sources import SourceSelection, choose
 from buildguard.stages.stage import Entry
 
@@ -39,13 +45,16 @@ class LocalProject(NamedTuple):
 class ProjectLocation(NamedTuple):
     """Where the project lies: its folders in the image, the project's path of each file there, and who says so.
 
-    `recipe` is how the image was built, None where that is not known.
+    `recipe` is how the image was built, None where that is not known. `uninstalled` are sources that the package should have and
+    lacks, where the project was installed.
     """
 
     roots: tuple[str, ...]
     twins: Mapping[str, str]
     reported_by: str
     recipe: discovery.ImageRecipe | None = None
+    is_package: bool = False
+    uninstalled: tuple[str, ...] = ()
 
 
 def parse(text: str) -> tuple[str, str]:
@@ -93,7 +102,7 @@ class ProjectFinder:
         given = self._root or self._project.config.image_root
         if given:
             return self._locate_at(given, "the command line" if self._root else self._project.config.file)
-        location = self._by_dockerfile() or self._by_match() or self._by_folder()
+        location = self._by_dockerfile() or self._by_distribution() or self._by_match() or self._by_folder()
         if location is None:
             raise self._nowhere("")
         return location
@@ -112,11 +121,14 @@ class ProjectFinder:
         if not real:
             raise UnprovenError(f"there is no {root} in {self._image.reference}", hint="check the path after the colon")
         under = list(self.under(real))
+        installed = self._installed_at(under)
+        if installed is not None:
+            return installed
         planned = [(self._layout(recipe).twins, recipe) for recipe in self._project.recipes]
         fitting, recipe = max(planned, key=lambda pair: sum(path in pair[0] for path in under), default=({}, None))
         if any(path in fitting for path in under):
             return ProjectLocation((real,), fitting, reported_by, recipe)
-        match = image_layout.find_best_match(under, self._project.sources, self._prefixes())
+        match = image_match.find_best_match(under, self._project.sources, self._prefixes())
         if match is not None and match.root == real and match.certain:
             return ProjectLocation((real,), self._mapped(under, real, match.prefix), reported_by, self._only_recipe())
         return ProjectLocation((real,), self._mapped(under, real, ""), reported_by, self._only_recipe())
@@ -138,7 +150,8 @@ class ProjectFinder:
     def _match_recipe(self, recipe: discovery.ImageRecipe) -> _RecipeMatch | None:
         """The files of a recipe that are in the image; None where they are less than half of what should be there."""
         planned = self._layout(recipe)
-        expected = {place for place, path in planned.twins.items() if path in self._project.sources}
+        twins_planned = planned.twins
+        expected = {place for place, path in twins_planned.items() if path in self._project.sources}
         roots = [root for root in planned.roots if _any_below(expected, root)]
         real = tuple(filter(None, (self._files.read(root) for root in roots)))
         sources = [place for root in real for place in self.under(root) if place.endswith(".py")]
@@ -146,8 +159,83 @@ class ProjectFinder:
         if not twins or 2 * len(twins) < min(len(sources), len(expected)):
             return None
         dockerfile = recipe.service.dockerfile
-        location = ProjectLocation(real, planned.twins, dockerfile, recipe)
+        location = ProjectLocation(real, twins_planned, dockerfile, recipe)
         return _RecipeMatch(len(twins), dockerfile, location)
+
+    def _by_distribution(self) -> ProjectLocation | None:
+        """The project as an installed package, where its name is known."""
+        from buildguard.docker.find_python import library_folders
+
+        if not self._names:
+            return None
+        for folder in library_folders(self._cell, self._image):
+            real = self._files.read(folder)
+            location = self._installed_at(list(self.under(real))) if real else None
+            if location is not None:
+                return location
+        return None
+
+    @functools.cached_property
+    def _names(self) -> set[str]:
+        """What the project's distributions are called."""
+        stage = self._project.place.stage
+        tables = [entry for entry in stage.entries() if os.path.basename(entry.path) == b"pyproject.toml"]
+        contents = (content for _entry, content in stage.contents(tables) if isinstance(content, bytes))
+        return {name for content in contents if (name := _distribution_name(content))}
+
+    def _installed_at(self, paths: Sequence[str]) -> ProjectLocation | None:
+        """The project among the packages in a folder of the image."""
+        project = self._project
+
+        def read(path: str) -> bytes:
+            content = self._files.content(os.fsencode(path))
+            return content if isinstance(content, bytes) else b""
+
+        installed = find_installed(paths, read, project.sources, self._names) if self._names else None
+        if installed is None:
+            return None
+        reported_by = os.path.basename(installed.dist_info)
+        if not installed.editable:
+            return ProjectLocation(
+                installed.roots, installed.twins, reported_by, self._only_recipe(), True, installed.missing
+            )
+        real = self._files.read(installed.editable)
+        under = list(self.under(real)) if real else []
+        twins = {path: name for path, name in self._mapped(under, real, "").items() if name in project.sources}
+        return ProjectLocation((real,), twins, reported_by, self._only_recipe()) if twins else None
+
+    def missing(self, located: ProjectLocation) -> list[tuple[str, PlacedFile]]:
+        """The sources that the Dockerfile copies for certain and that the image does not have, with their planned places."""
+        if located.recipe is None or located.is_package:
+            return []
+        planned = self._layout(located.recipe)
+        drops = self._sender_rules(located.recipe)
+        files = [file for file in planned.files.values() if file.source in self._project.sources and not file.doubt]
+        real = {root: self._files.read(root) for root in planned.roots}
+        present = {located.twins.get(os.fsdecode(path), "") for path in self._files.entries}
+        return sorted(
+            (file.source, file)
+            for file in files
+            if file.source not in planned.doubts
+            and file.source not in present
+            and not any(rules(file.source) for rules in drops)
+            and not self._real_place(file.path, real)
+        )
+
+    def _sender_rules(self, recipe: discovery.ImageRecipe) -> list[Callable[[str], IgnoreRule | None]]:
+        """What keeps files of the project from the build: gcloud's rules and Docker's."""
+        stage = self._project.place.stage
+        names = {os.fsdecode(entry.path): entry for entry in stage.entries() if entry.path.endswith(b"ignore")}
+        contents = {os.fsdecode(entry.path): data for entry, data in stage.contents(names.values())}
+
+        def read(name: str) -> bytes | None:
+            data = contents.get(name)
+            return data if isinstance(data, bytes) else None
+
+        service = recipe.service
+        by_docker = docker_rules.DockerIgnoreRules(read, service.context, service.dockerfile)
+        has_git = self._project.place.repository is not None
+        return [by_docker.drops, gcloud_rules.GcloudIgnoreRules(read, has_git=has_git).drops]
 
     def _by_match(self) -> ProjectLocation | None:
         """The folder, anywhere in the image, that holds most of the project."""
@@ -162,7 +250,7 @@ class ProjectFinder:
                 path = "/" + os.fsdecode(member.path).strip("/")
                 if member.kind is not MemberKind.FOLDER and os.path.basename(path) in names:
                     paths.append(path)
-        match = image_layout.find_best_match(paths, self._project.sources, self._prefixes())
+        match = image_match.find_best_match(paths, self._project.sources, self._prefixes())
         if match is None:
             raise self._nowhere(": no file in it has a path of this project")
         if not match.certain or match.root == "/":
@@ -178,15 +266,12 @@ class ProjectFinder:
         folder = self._image.folder
         real = self._files.read(folder) if folder != "/" else ""
         under = list(self.under(real)) if real else []
-        if not any(path.endswith(".py") and not image_layout.is_installed(path) for path in under):
+        if not any(path.endswith(".py") and not image_match.is_installed(path) for path in under):
             return None
         return ProjectLocation((real,), self._mapped(under, real, ""), "the image's WORKDIR")
 
-    def _layout(self, recipe: discovery.ImageRecipe) -> image_layout.Layout:
-        service = recipe.service
-        return image_layout.follow_dockerfile(
-            recipe.dockerfile, dict(service.build_args), service.stage, service.context, self._project.paths
-        )
+    def _layout(self, recipe: discovery.ImageRecipe) -> ImageModel:
+        return recipe.model(self._project.paths)
 
     def _prefixes(self) -> set[str]:
         """Folders that may have been copied as a whole."""
@@ -208,7 +293,7 @@ class ProjectFinder:
         outside = {
             place: path
             for place, path in planned.twins.items()
-            if not any(image_layout.is_below(place, root) for root in located.roots)
+            if not any(is_below(place, root) for root in located.roots)
         }
         roots = {root for root in planned.roots if _any_below(outside, root)}
         real = {root: self._files.read(root) for root in (outside if "/" in roots else roots)}
@@ -217,7 +302,7 @@ class ProjectFinder:
 
     def _real_place(self, place: str, real: Mapping[str, str]) -> bytes:
         """A planned place with its root as it was read, links followed; empty where the image has no such file."""
-        root = next((root for root in real if image_layout.is_below(place, root)), "")
+        root = next((root for root in real if is_below(place, root)), "")
         path = os.fsencode(real.get(root, "").rstrip("/") + place[len(root.rstrip("/")) :])
         return path if root and path in self._files.entries else b""
 
@@ -238,9 +323,8 @@ class ProjectFinder:
             for path in self.under(root):
                 place = os.fsencode(path)
                 rest = _inside(path, root)
-                if image_layout.is_installed(rest) or any(
-                    image_layout.is_below(path, folder) for folder in environments
-                ):
+                is_beside = image_match.is_installed(rest) or any(is_below(path, folder) for folder in environments)
+                if is_beside and not located.is_package:
                     installed[place] = place
                     continue
                 guess = path if prefix is None else f"{prefix}{rest}"
@@ -249,15 +333,27 @@ class ProjectFinder:
         return own, installed
 
 
+def _distribution_name(pyproject: bytes) -> str:
+    """What a project's distribution is called; empty where its pyproject.toml does not say so."""
+    try:
+        content = toml.read(pyproject, "pyproject.toml")
+    except UsageError:
+        return ""
+    for table in (content.get("project"), content.get("tool", {}).get("poetry")):
+        if isinstance(table, dict) and isinstance(table.get("name"), str):
+            return str(table["name"])
+    return ""
+
+
 def _any_below(places: Iterable[str], root: str) -> bool:
-    return any(image_layout.is_below(place, root) for place in places)
+    return any(is_below(place, root) for place in places)
 
 
 def _prefix_of(root: str, twins: Mapping[str, str]) -> str | None:
     """What stands before a path below a root to make it the project's: "src/" for /app/x.py that is src/x.py."""
     for place, path in twins.items():
         rest = place[len(root.rstrip("/")) + 1 :]
-        if rest and image_layout.is_below(place, root) and path.endswith(rest):
+        if rest and is_below(place, root) and path.endswith(rest):
             return path[: -len(rest)]
     return None
 

@@ -16,9 +16,7 @@ from buildguard.stages.git_objects import GitStage
 from buildguard.stages.snapshot import Snapshot, Snapshotter, StageKind
 from buildguard.system import git
 
-_BUILD = "build:"
 _BUCKET = "gs://"
-_ARCHIVES = (".tar", ".tgz", ".tar.gz", ".zip")
 
 
 class OpenStage(NamedTuple):
@@ -62,16 +60,15 @@ def open_stages(
 
 
 def _is_folder(text: str) -> bool:
-    known = ("commit:", "index:", "tar:", "manifest:", "image:", _BUCKET, _BUILD)
-    return text.startswith("dir:") or not (text.startswith(known) or text.endswith(_ARCHIVES))
+    return text.startswith("dir:") or (not text.startswith(locate.STAGES) and not text.endswith(locate.ARCHIVES))
 
 
 def _open_on_disk(cwd: Path, text: str, *, brief: bool) -> OpenStage:
     root = Path(os.path.realpath(cwd / (text.removeprefix("dir:") or ".")))
     if not root.is_dir():
-        raise UsageError(
-            f"there is no folder '{text.removeprefix('dir:')}'", hint="a file is tar:FILE or manifest:FILE"
-        )
+        name = text.removeprefix("dir:")
+        hint = locate.suggest_path(cwd, name) or "a file is tar:FILE or manifest:FILE"
+        raise UsageError(f"folder '{name}' not found", hint=hint)
     repository = git.repository_of(root)
     if repository is not None:
         top = Path(os.path.realpath(repository.top))
@@ -120,7 +117,7 @@ def _open_in_git(cwd: Path, text: str, prefix: bytes) -> OpenStage:
     kind, _, rest = text.partition(":")
     repository = git.repository_of(cwd)
     if repository is None:
-        raise UsageError(f"'{text}' needs a git repository, and this is none")
+        raise UsageError(f"'{text}' needs a git repository", hint="run it inside one")
     if kind == "index" and rest:
         raise UsageError("'index:' takes nothing after the colon")
     stage = index_of(repository) if kind == "index" else commit_of(repository, rest or "HEAD")
@@ -132,7 +129,7 @@ def _open_file(cwd: Path, text: str, name: str) -> OpenStage:
 
     file = cwd / name
     if not file.is_file():
-        raise UsageError(f"there is no file '{name}'")
+        raise UsageError(f"file '{name}' not found", hint=locate.suggest_path(cwd, name))
     return OpenStage((ManifestSnapshotter if text.startswith("manifest:") else ArchiveSnapshotter)(text, file))
 
 

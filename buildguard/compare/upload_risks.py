@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
+from buildguard.diagnostic import count
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule, parents
 from buildguard.project.upload import link_target, select_uploaded
@@ -33,29 +35,39 @@ class UploadRisk(NamedTuple):
 
 
 class UploadPlan(NamedTuple):
-    """What is sent (paths, in order), what is dropped, and what will surprise somebody."""
+    """What gcloud sends of the files on disk (paths, in order), what it drops of the commit, and what is easily missed."""
 
     sent: tuple[bytes, ...]
     dropped: tuple[DroppedPath, ...]
     killers: tuple[UploadRisk, ...]
 
 
+class UploadFolder(NamedTuple):
+    """A working tree on disk: what git lists, how a file is read, and whether `.git` is in that very folder.
+
+    `unlisted` gives the files that git does not list; it is told which paths are sent (and whether each is a folder).
+    """
+
+    listed: Manifest
+    read: Callable[[str], bytes | None]
+    has_git: bool
+    unlisted: Callable[[Callable[[str, bool], bool]], Iterable[bytes]] = lambda _keeps: ()
+
+
 def plan_upload(
-    committed: Snapshot,
-    worktree: Manifest,
-    read: Callable[[str], bytes | None],
-    recipes: Sequence[tuple[str, str, frozenset[bytes]]],
-    *,
-    has_git: bool,
+    committed: Snapshot, folder: UploadFolder, recipes: Sequence[tuple[str, str, frozenset[bytes]]]
 ) -> UploadPlan:
     """What becomes of a commit whose working tree is at hand; `recipes` are Dockerfile, context and what it copies.
 
     Raises UnprovenError where gcloud or docker fail on their ignore files.
     """
-    rules = gcloud.GcloudIgnoreRules(read, has_git=has_git)
+    worktree, read = folder.listed, folder.read
+    rules = gcloud.GcloudIgnoreRules(read, has_git=folder.has_git)
     copied = frozenset[bytes]().union(*(paths for _dockerfile, _context, paths in recipes))
     sent, dropped = select_uploaded(committed.manifest.entries, rules)
     names = {entry.path: entry for entry in sent}
+    on_disk = [entry.path for entry in select_uploaded(worktree.entries, rules)[0]]
+    hidden = list(folder.unlisted(lambda path, is_folder: rules.drops(path, is_folder=is_folder) is None))
     gone = tuple(DroppedPath(entry.path, rule, _matters(entry.path, copied)) for entry, rule in dropped)
     killers = [
         *(
@@ -63,7 +75,8 @@ def plan_upload(
             for drop in gone
             if drop.rule.line or drop.matters
         ),
-        *_untracked(committed.manifest, worktree, rules),
+        *_untracked(committed.manifest, on_disk),
+        *_hidden_from_git(hidden),
         *_kept_from_docker(names, read, recipes, copied),
         *_link_risks(names, copied),
         *_collision_risks(names),
@@ -71,19 +84,30 @@ def plan_upload(
         *_mode_risks(names, worktree),
         *_mark_risks(names, committed.marks),
     ]
-    return UploadPlan(tuple(names), gone, tuple(killers))
+    return UploadPlan(tuple(sorted({*on_disk, *hidden})), gone, tuple(killers))
 
 
 def _matters(path: bytes, copied: frozenset[bytes]) -> bool:
     return path.endswith(SUFFIXES) or path in copied
 
 
-def _untracked(committed: Manifest, worktree: Manifest, rules: gcloud.GcloudIgnoreRules) -> Iterator[UploadRisk]:
-    for path in worktree.entries:
-        if path not in committed.entries and rules.drops(os.fsdecode(path)) is None:
+def _untracked(committed: Manifest, on_disk: Iterable[bytes]) -> Iterator[UploadRisk]:
+    for path in on_disk:
+        if path not in committed.entries:
             yield UploadRisk(
                 "untracked", path, "not in the commit, and `gcloud builds submit` would send it; buildguard does not"
             )
+
+
+def _hidden_from_git(paths: Iterable[bytes]) -> Iterator[UploadRisk]:
+    """Files that git ignores and gcloud does not: one line for each folder at the top."""
+    for top, group in groupby(sorted(paths), key=lambda path: path.partition(b"/")[0]):
+        files = list(group)
+        one = len(files) == 1
+        what = "git ignores it" if one else f"git ignores {count(len(files), 'file')} in it"
+        pronoun = "it" if one else "them"
+        message = f"{what}, and `gcloud builds submit` would send {pronoun}; buildguard does not"
+        yield UploadRisk("untracked", files[0] if one else top, message)
 
 
 def _kept_from_docker(

@@ -18,6 +18,7 @@ from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps
 from buildguard.docker.build_image import BuildFailedError, DockerfileBuild
 from buildguard.errors import GuardError, UnprovenError
+from buildguard.gcp.auth import registry_login
 from buildguard.gcp.build_log import BuildLogSink, follow_build
 from buildguard.gcp.cloud_build import GRACE, BuildStatus, CloudBuildClient, source_of
 from buildguard.gcp.storage import ChangedError, StorageClient, StoredObject
@@ -45,14 +46,15 @@ class BuiltImage(NamedTuple):
 
 
 class BuildEndedError(GuardError):
-    """A build in Cloud Build that ended without success; the row of the fallback table that it is."""
+    """A build in Cloud Build that ended without success: the row of the fallback table, and how many builds were waited for."""
 
     exit_code = 1
 
-    def __init__(self, build: BuildStatus, row: fallback.FallbackRule) -> None:
+    def __init__(self, build: BuildStatus, row: fallback.FallbackRule, builds: int) -> None:
         super().__init__(f"the build {build.id} ended with {build.ending}", hint=f"look at {build.log_url}")
         self.build = build
         self.row = row
+        self.builds = builds
         # trouble of the service proves nothing against the code
         self.exit_code = 1 if row.leads_to is fallback.FallbackDecision.STOP else 3
 
@@ -83,24 +85,36 @@ def build_in_cloud(
     request = _build_request(prepared, stored)
     timeout = seconds(request.get("timeout")) or 3600.0
     with (
-        CloudBuildClient(prepared.project, prepared.region or "global") as builds,
+        CloudBuildClient(prepared.project, prepared.build_region or "global") as builds,
         StorageClient(builds.project) as storage,
     ):
 
         def follow(build: BuildStatus) -> BuildStatus:
             return follow_build(builds, storage, build, (timeout, _QUEUE + GRACE), BuildLogSink(say, started, say))
 
-        build = follow(builds.get(resume) if resume else builds.submit(request, say))
+        submitted = 1
+        build = follow(_resumed(builds, resume, say) or builds.submit(request, say))
         if build.status is not BuildState.SUCCESS and fallback.of_build(build) in _ONCE_MORE:
             say(f"the build {build.id} ended with {build.ending}: once more")
-            build = follow(builds.submit(request, say))
+            build, submitted = follow(builds.submit(request, say)), 2
     _verify_source(build, prepared, stored)
     if build.status is not BuildState.SUCCESS:
-        raise BuildEndedError(build, fallback.of_build(build))
+        raise BuildEndedError(build, fallback.of_build(build), submitted)
     return _built_image(build, prepared)
 
 
 _ONCE_MORE = frozenset({fallback.of_kind("FETCH_SOURCE_FAILED"), fallback.of_kind("PUSH_FAILED")})
+
+
+def _resumed(builds: CloudBuildClient, identity: str, say: Callable[[str], object]) -> BuildStatus | None:
+    """The build of an earlier run; None without one, or where Cloud Build has it no more in this project and region."""
+    try:
+        return builds.get(identity) if identity else None
+    except UnprovenError as error:
+        if "NotFound" not in fallback.error_class_names(error):
+            raise
+        say(f"the build {identity} of an earlier run was not found in {builds.project}: starting a new one")
+        return None
 
 
 def _build_request(prepared: PreparedDeploy, stored: StoredObject) -> dict[str, Any]:
@@ -154,7 +168,7 @@ def build_locally(prepared: PreparedDeploy, say: Callable[[str], object]) -> Bui
         "BUILD_ID": str(uuid.uuid4()),
         "PROJECT_ID": prepared.project or "local",
         "PROJECT_NUMBER": "0",
-        "LOCATION": prepared.region or "global",
+        "LOCATION": prepared.build_region or "global",
     }
     name = fill_image_name(prepared, known)
     daemon = daemons.connect()
@@ -234,7 +248,7 @@ def push_image(reference: str, name: str, platform: str) -> str:
         image = images.find(daemon, reference, platform, None)
         repository = repository_of(name)
         daemon.api.tag(image.id, repository, name[len(repository) + 1 :] or "latest")
-        return images.push(daemon, name)
+        return images.push(daemon, name, registry_login(name))
     finally:
         daemon.close()
 

@@ -37,18 +37,21 @@ class FallbackRule(NamedTuple):
     leads_to: FallbackDecision
 
 
-_OFFLINE = FallbackRule("there are no Google credentials, or no project", FallbackDecision.LOCAL)
-_UNREACHED = FallbackRule("Cloud Build cannot be reached, after trying again", FallbackDecision.LOCAL)
-_QUOTA = FallbackRule("a quota is used up, after waiting", FallbackDecision.LOCAL)
-_REGION = FallbackRule("the region may run no builds", FallbackDecision.LOCAL)
-_RIGHTS = FallbackRule("a right or an API is missing", FallbackDecision.STOP)
+_OFFLINE = FallbackRule("no Google credentials, or no project", FallbackDecision.LOCAL)
+_UNREACHED = FallbackRule("Cloud Build cannot be reached", FallbackDecision.LOCAL)
+_QUOTA = FallbackRule("a quota is used up", FallbackDecision.LOCAL)
+_REGION = FallbackRule("the region may not run builds", FallbackDecision.LOCAL)
+_RIGHTS = FallbackRule("a permission or an API is missing", FallbackDecision.STOP)
+_REFUSED = FallbackRule("Cloud Build refuses the build", FallbackDecision.STOP)
+_NOT_FOUND = FallbackRule("not found in this project and region", FallbackDecision.STOP)
 _BUCKET = FallbackRule("the bucket refuses the archive", FallbackDecision.LOCAL)
-_SERVICE = FallbackRule("the build ended by the service's own trouble, twice", FallbackDecision.LOCAL)
+_SERVICE = FallbackRule("the build ended by Cloud Build's own trouble", FallbackDecision.LOCAL)
 _ENDED = FallbackRule("the build timed out or was cancelled", FallbackDecision.ASK)
 _STEP = FallbackRule("a step of the build failed", FallbackDecision.STOP)
 _PUSH = FallbackRule("the image could not be pushed", FallbackDecision.AGAIN)
-_CHANGED = FallbackRule("the bytes changed on their way, twice", FallbackDecision.LOCAL)
-_WAITS = FallbackRule("the build waits for an approval, or does not end", FallbackDecision.STOP)
+_CHANGED = FallbackRule("the bytes changed on their way", FallbackDecision.LOCAL)
+_WAITS = FallbackRule("the build waits for an approval", FallbackDecision.STOP)
+_OVERDUE = FallbackRule("the build did not end in time", FallbackDecision.STOP)
 _UNKNOWN = FallbackRule("something else", FallbackDecision.STOP)
 
 _KINDS = {
@@ -75,9 +78,15 @@ def of_kind(kind: str) -> FallbackRule:
     return _KINDS[kind]
 
 
-# What an error of Google's libraries leads to, by the classes that it came from; the first that fits counts.
+# What an error leads to, by the classes that it came from: ours first, then Google's; the first that fits counts.
 _ERRORS = (
-    (frozenset({"PermissionDenied", "Forbidden", "NotFound", "FailedPrecondition"}), _RIGHTS),
+    (frozenset({"RegionQuotaError"}), _REGION),
+    (frozenset({"NoProjectError"}), _OFFLINE),
+    (frozenset({"ApprovalNeededError"}), _WAITS),
+    (frozenset({"OverdueBuildError"}), _OVERDUE),
+    (frozenset({"PermissionDenied", "Forbidden"}), _RIGHTS),
+    (frozenset({"NotFound"}), _NOT_FOUND),
+    (frozenset({"FailedPrecondition"}), _REFUSED),
     (frozenset({"TooManyRequests", "ResourceExhausted"}), _QUOTA),
     (frozenset({"DefaultCredentialsError", "Unauthorized", "RefreshError"}), _OFFLINE),
     (frozenset({"ChangedError"}), _CHANGED),
@@ -96,20 +105,10 @@ _ERRORS = (
         _UNREACHED,
     ),
 )
-# … and by its words, where the classes are less specific.
-_WORDS = (
-    ("quota restrictions", _REGION),
-    ("project is meant cannot be told", _OFFLINE),
-    ("waits for an approval", _WAITS),
-    ("should have ended by now", _WAITS),
-)
 
 
-def of_error(names: list[str], words: str, *, in_bucket: bool) -> FallbackRule:
-    """The row of an error: the class names of Google's that it came from, and what it says."""
-    known = next((row for text, row in _WORDS if text in words), None)
-    if known is not None:
-        return known
+def of_error(names: list[str], *, in_bucket: bool) -> FallbackRule:
+    """The row of an error, by the names of the classes that it came from."""
     if in_bucket and {"Forbidden", "NotFound", "PermissionDenied"}.intersection(names):
         return _BUCKET
     return next((row for kinds, row in _ERRORS if kinds.intersection(names)), _UNKNOWN)

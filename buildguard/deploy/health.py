@@ -1,4 +1,4 @@
-"""Whether a revision is healthy: what its address answers, or what Cloud Run's startup probe of it found.
+"""Whether a revision is healthy: what its address answers, or whether Cloud Run's own probe of it succeeded.
 
 Only success proves it. A 404 may be the front end's, in place of a service without public traffic, and a 401 or a 403 comes
 from whoever refused the request, not from the app.
@@ -13,6 +13,8 @@ import urllib.request
 from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
+from buildguard.gcp import identity_token
+from buildguard.gcp.identity_token import IdentityToken
 from buildguard.project.ledger import StepVerdict
 
 HEALTHY_WITHIN = 60.0
@@ -25,26 +27,27 @@ _SETTING = 'set health = "/healthz" in [tool.buildguard.deploy] to a path that a
 
 
 class Proof(NamedTuple):
-    """What may prove health: the path that is configured (empty: none), and the startup probe that succeeded (empty: none).
+    """What may prove health: the path that is configured (empty: none), and the probe that succeeded (empty: none).
 
-    `internal` is a service without public traffic, whose app may be out of reach from here.
+    `kind` is that of the probe, startup or readiness. `internal` is a service without public traffic, whose app may be out of reach from here.
     """
 
     path: str = ""
     probe: str = ""
     internal: bool = False
+    kind: str = "startup"
 
     @property
     def is_probed(self) -> bool:
-        """Whether the startup probe proves it: in place of a path, or of one that cannot be asked from here."""
+        """Whether the probe proves it: in place of a path, or of one that cannot be asked from here."""
         return bool(self.probe) and (not self.path or (self.internal and self.probe == f"HTTP {self.path}"))
 
 
 class Response(NamedTuple):
-    """How an address answered last: its HTTP status (0: not at all), and whether an identity token went with the request."""
+    """How an address answered last: its HTTP status (None: not at all), and which identity token went with the request."""
 
-    status: int
-    had_token: bool = False
+    status: int | None
+    identity: IdentityToken = IdentityToken()
 
 
 class Result(NamedTuple):
@@ -70,11 +73,20 @@ def judge(address: str, response: Response, proof: Proof) -> tuple[StepVerdict, 
     if status in _SUCCESS:
         return StepVerdict.OK, f"{address} answers {status}", ""
     if proof.is_probed and status in _NEITHER:
-        return StepVerdict.OK, f"Cloud Run's startup probe ({proof.probe}) succeeded; {address} answers {status}", ""
+        return (
+            StepVerdict.OK,
+            f"Cloud Run's {proof.kind} probe ({proof.probe}) succeeded; {address} answers {status}",
+            "",
+        )
     doubt, hint = _doubt(address, response, proof)
     if doubt:
         return StepVerdict.UNPROVEN, doubt, hint
     return StepVerdict.FAILED, f"{address} does not answer well: {status or 'nothing'}", ""
+
+
+def is_success(status: int | None, proof: Proof) -> bool:
+    """Whether a single response counts as success."""
+    return status in _SUCCESS or (proof.is_probed and status in _NEITHER)
 
 
 def _doubt(address: str, response: Response, proof: Proof) -> tuple[str, str]:
@@ -93,11 +105,14 @@ def _doubt(address: str, response: Response, proof: Proof) -> tuple[str, str]:
 
 
 def _refused(address: str, response: Response) -> tuple[str, str]:
-    if response.had_token:
+    if response.identity.token:
         what = f"{address} rejected the identity token of these credentials ({response.status})"
         return what, "grant their account the role roles/run.invoker on the service"
-    what = f"{address} requires authentication, and these credentials cannot mint an identity token"
-    return what, "use a service account that may invoke it: GOOGLE_APPLICATION_CREDENTIALS=KEY.json"
+    why = response.identity.problem or "no identity token was sent"
+    return (
+        f"{address} requires authentication ({response.status}), and {why}",
+        response.identity.hint or identity_token.HINT,
+    )
 
 
 def _ask(address: str, audience: str, final: Container[int]) -> Response:
@@ -107,17 +122,16 @@ def _ask(address: str, audience: str, final: Container[int]) -> Response:
     credentials can mint one.
     """
     until = time.monotonic() + HEALTHY_WITHIN
-    token = ""
+    identity = IdentityToken()
     while True:
-        status = _status(address, token)
-        if status in _WHO and not token:
-            token = _identity(audience)
-            if token:
+        status = ask_status(address, identity.token)
+        if status in _WHO and identity == IdentityToken():
+            identity = identity_token.mint(audience)
+            if identity.token:
                 continue
-        response = Response(status, bool(token))
         settled = status in _SUCCESS or status in _REDIRECTS or status in _WHO or status in final
         if settled or time.monotonic() > until:
-            return response
+            return Response(status, identity)
         time.sleep(_PAUSE)
 
 
@@ -128,10 +142,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """None makes it an HTTPError with its status."""
 
 
-def _status(address: str, token: str) -> int:
-    """The HTTP status of an address; 0 where nothing answers."""
+def ask_status(address: str, token: str = "") -> int | None:
+    """The HTTP status of an address, asked once; None where nothing answers."""
     if not address.startswith(("http://", "https://")):
-        return 0
+        return None
     request = urllib.request.Request(address)  # noqa: S310  http and https alone
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
@@ -142,17 +156,4 @@ def _status(address: str, token: str) -> int:
         with error:
             return int(error.code)
     except (OSError, http.client.HTTPException):
-        return 0
-
-
-def _identity(audience: str) -> str:
-    """An identity token for a service; empty where these credentials give none, or it would go over plain HTTP."""
-    if not audience.startswith("https://"):
-        return ""
-    try:
-        from google.auth.transport.requests import Request
-        from google.oauth2 import id_token
-
-        return str(id_token.fetch_id_token(Request(), audience))
-    except Exception:  # noqa: BLE001  a service that cannot be asked is told as such, whatever the reason
-        return ""
+        return None

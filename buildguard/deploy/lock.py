@@ -11,10 +11,10 @@ import os
 import socket
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from buildguard.errors import UnprovenError
 from buildguard.system import owner as owners
@@ -45,13 +45,22 @@ class LockStore(Protocol):
         """How a person removes it."""
 
 
-@contextmanager
-def hold_lock(place: LockStore, service: str, run: str) -> Iterator[None]:
-    """Hold the lock of a service. Raises HeldError, with the holder and its age, where somebody else does.
+class LockRequest(NamedTuple):
+    """Who wants the lock of a service: the run, and the run whose lock a person allowed it to take over (empty: none)."""
 
-    The lock of a killed run is taken over if its end is certain: on this machine, in this pid namespace.
+    service: str
+    run: str
+    unlock: str = ""
+
+
+@contextmanager
+def hold_lock(place: LockStore, request: LockRequest, tell: Callable[[str], object]) -> Iterator[None]:
+    """Hold the lock of a service. Raises LockHeldError, with the holder and its age, where another run does.
+
+    The lock of a killed run is taken over if its end is certain: on this machine, in this pid namespace. Any other one only
+    where a person named its run, and its process does not run here; `tell` hears of it.
     """
-    version = _acquire(place, service, run)
+    version = _acquire(place, request, tell)
     try:
         yield
     finally:
@@ -59,20 +68,47 @@ def hold_lock(place: LockStore, service: str, run: str) -> Iterator[None]:
             place.remove(version)
 
 
-def _acquire(place: LockStore, service: str, run: str) -> int:
-    mine, holder, over = _note(run), b"", 0
+def _acquire(place: LockStore, request: LockRequest, tell: Callable[[str], object]) -> int:
+    mine, holder, over = _note(request.run), b"", 0
     for _ in range(_TRIES):
         version = place.create(mine, over)
         if version is not None:
+            if over:
+                tell(f"the lock of {request.service} was taken over from {_describe_holder(holder)}")
             return version
         current = place.read()
         holder, over = current or (b"", 0)
-        if current is not None and _life(holder) is not Life.GONE:
+        if current is not None and not _may_take(holder, request.unlock):
             break
-    wait = "wait for it; if it has ended"
-    if _life(holder) is Life.UNKNOWN:
-        wait = "wait for it; whether it still runs cannot be seen from this machine or container. If it has ended"
-    raise LockHeldError(f"{service} is being deployed by {_describe_holder(holder)}", hint=f"{wait}: {place.remedy()}")
+    raise LockHeldError(
+        f"{request.service} is being deployed by {_describe_holder(holder)}",
+        hint=_remedy(place, holder, request.unlock),
+    )
+
+
+def _may_take(holder: bytes, unlock: str) -> bool:
+    """Whether a lock may be taken over: its process is gone, or a person named its run and it is not alive here."""
+    life = _life(holder)
+    return life is Life.GONE or (life is Life.UNKNOWN and bool(unlock) and _run_of(holder) == unlock)
+
+
+def _remedy(place: LockStore, holder: bytes, unlock: str) -> str:
+    run = _run_of(holder)
+    if unlock and run and unlock != run:
+        return f"the lock is of the run {run}, and not of {unlock}"
+    if _life(holder) is not Life.UNKNOWN:
+        return "wait for it, or end its process"
+    unlocking = f"buildguard deploy --unlock {run}" if run else place.remedy()
+    return f"wait for it; whether it still runs cannot be seen from this machine or container. If it has ended: {unlocking}"
+
+
+def _run_of(data: bytes) -> str:
+    """The run that wrote a lock; empty for an unreadable one, or one with anything else in it."""
+    try:
+        run = str(json.loads(data)["run"])
+    except _UNREADABLE:
+        return ""
+    return run if run.isalnum() else ""
 
 
 def _note(run: str) -> bytes:

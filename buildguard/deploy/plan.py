@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from buildguard.project.config import NO_HEALTH, TrafficStage
+
 _WHOLE = 100
 
 
@@ -44,13 +46,15 @@ class PlannedStep(NamedTuple):
 class DeploySource(NamedTuple):
     """What is deployed: the commit, the paths that differ from it in the working tree, and whether it was pushed.
 
-    `pushed` is None where there is no remote to push to; `targets` are the Pythons that will run it, and who says so.
+    `pushed` is None where there is no remote to push to; `targets` are the Pythons that will run it, and who says so;
+    `unsaved` are configuration files whose content in the working tree differs from the one that counts.
     """
 
     commit: str
     dirty: tuple[str, ...]
     pushed: bool | None
     targets: tuple[tuple[str, str], ...]
+    unsaved: tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
@@ -69,7 +73,8 @@ class ArchiveSummary(NamedTuple):
 class ImageBuild(NamedTuple):
     """How the image is made: the Build as the API's JSON has it, the steps of the build file that run and that do not.
 
-    `image` is the name under which it is pushed; `pushes` are steps of the file that push by themselves.
+    `image` is the name under which it is pushed, `filled_image` the same with every value that is known before the build;
+    `pushes` are steps of the file that push by themselves.
     """
 
     build: Mapping[str, Any]
@@ -78,6 +83,19 @@ class ImageBuild(NamedTuple):
     steps_run: tuple[str, ...] = ()
     steps_skipped: tuple[str, ...] = ()
     pushes: tuple[str, ...] = ()
+    filled_image: str = ""
+
+    @property
+    def shown_image(self) -> str:
+        """The name of the image for people."""
+        return self.filled_image or self.image
+
+
+class LatestTraffic(NamedTuple):
+    """What of a service's traffic follows its latest revision: all of it (`whole`), and these tags."""
+
+    whole: bool = False
+    tags: tuple[str, ...] = ()
 
 
 class CurrentService(NamedTuple):
@@ -88,7 +106,7 @@ class CurrentService(NamedTuple):
     `known` is False where nobody could be asked; `etag` is the version of the service that was read; `divided` says who
     has how much of the traffic, where no revision has all of it. `container` is the app's container, named where there are
     several, `probe` its startup probe, and `unclear` is why it is unknown. The service runs in `project` and `region`, each
-    empty where it is unknown.
+    empty where it is unknown. `latest` is what of its traffic follows its latest revision.
     """
 
     known: bool
@@ -103,6 +121,7 @@ class CurrentService(NamedTuple):
     unclear: str = ""
     project: str = ""
     region: str = ""
+    latest: LatestTraffic = LatestTraffic()
 
     @property
     def alone(self) -> bool:
@@ -111,11 +130,11 @@ class CurrentService(NamedTuple):
 
 
 class DeployOptions(NamedTuple):
-    """What a person asked for, by flags and configuration."""
+    """What a person asked for, by flags and configuration; `skip_start` is the reason why the step `start` is skipped."""
 
     builder: Builder
     service: str
-    traffic: tuple[int, ...]
+    traffic: tuple[TrafficStage, ...]
     verify: tuple[str, ...]
     health: str
     no_traffic: bool = False
@@ -124,6 +143,8 @@ class DeployOptions(NamedTuple):
     verify_after: bool = False
     project: str = ""
     region: str = ""
+    pin: bool = False
+    skip_start: str = ""
 
     @property
     def rollback(self) -> str:
@@ -164,61 +185,79 @@ def make_plan(
 
 
 def _steps(target: str, building: ImageBuild, serving: CurrentService, wishes: DeployOptions) -> list[PlannedStep]:
-    local = wishes.builder is Builder.LOCAL
-    what = "Dockerfile" if not building.file else building.file
     steps = [
-        PlannedStep(
-            DeployStep.CHECK, f"compile every source of the commit under {target}, by an interpreter of that version"
-        ),
-        PlannedStep(DeployStep.ARCHIVE, "write the archive of the commit, and hold it against the commit"),
+        (DeployStep.CHECK, f"compile every source of the commit under {target}, with an interpreter of that version"),
+        (DeployStep.ARCHIVE, "write the archive of the commit, and compare it with the commit"),
+        *_image_steps(building, wishes),
+        (DeployStep.VALIDATE, f"ask Cloud Run whether {wishes.service} would accept the revision"),
+        *_service_steps(serving, wishes),
+    ]
+    return [PlannedStep(identity, will) for identity, will in steps]
+
+
+def _image_steps(building: ImageBuild, wishes: DeployOptions) -> list[tuple[DeployStep, str]]:
+    local = wishes.builder is Builder.LOCAL
+    what = building.file or "Dockerfile"
+    start = "start it on the local container engine without a network, with PORT set, until it responds"
+    if local:
+        steps = [(DeployStep.BUILD, f"run {what} on the local container engine, from the archive")]
+    else:
+        steps = [
+            (DeployStep.UPLOAD, "store it in the bucket, create-only, and compare what is stored there with it"),
+            (DeployStep.BUILD, f"run {what} in Cloud Build, and compare what it reports that it fetched"),
+        ]
+    steps += [
+        (DeployStep.VERIFY_IMAGE, "compare the image's files with the commit's, and compile them with its own Python"),
+        (DeployStep.START, f"skipped: {wishes.skip_start}" if wishes.skip_start else start),
     ]
     if local:
-        steps.append(PlannedStep(DeployStep.BUILD, f"run {what} on the local container engine, from the archive"))
-    else:
-        steps.append(
-            PlannedStep(DeployStep.UPLOAD, "put it into the bucket, create-only, and hold what lies there against it")
-        )
-        steps.append(PlannedStep(DeployStep.BUILD, f"run {what} in Cloud Build, and compare what it says it fetched"))
-    steps.append(
-        PlannedStep(
-            DeployStep.VERIFY_IMAGE, "compare the image's files with the commit's, and compile them by its own Python"
-        )
-    )
-    steps.append(
-        PlannedStep(DeployStep.START, "start it on the local container engine with PORT set, until it answers")
-    )
-    if local:
-        steps.append(
-            PlannedStep(DeployStep.PUSH, f"push {building.image}, and take the digest that the registry tells")
-        )
-    steps.append(
-        PlannedStep(DeployStep.VALIDATE, f"have Cloud Run say whether {wishes.service} would take the revision")
-    )
-    traffic = "as the service's first" if serving.alone else "without traffic, and with a tag"
-    container = f" in the container {serving.container}" if serving.container else ""
-    steps.append(PlannedStep(DeployStep.REVISION, f"make the revision by the image's digest{container}, {traffic}"))
-    steps.append(PlannedStep(DeployStep.HEALTH, _health(serving, wishes)))
-    if wishes.verify:
-        steps.append(PlannedStep(DeployStep.VERIFY, "run against that address: " + "; ".join(wishes.verify)))
-    if not wishes.no_traffic:
-        ways = ", ".join(f"{percent} %" for percent in traffic_shares(serving, wishes))
-        if serving.exists or not serving.known:
-            steps.append(PlannedStep(DeployStep.TRAFFIC, f"send it traffic: {ways}; after each step its health"))
-        steps.append(
-            PlannedStep(DeployStep.PROVE, "the serving revision, its percent and its image's digest are what was built")
-        )
+        steps.append((DeployStep.PUSH, f"push {building.shown_image}, and take the digest that the registry returns"))
     return steps
 
 
+def _service_steps(serving: CurrentService, wishes: DeployOptions) -> list[tuple[DeployStep, str]]:
+    traffic = "as the service's first" if serving.alone else "without traffic, and with a tag"
+    container = f" in the container {serving.container}" if serving.container else ""
+    steps = [
+        (DeployStep.REVISION, f"create the revision by the image's digest{container}, {traffic}"),
+        (DeployStep.HEALTH, _health(serving, wishes)),
+    ]
+    if wishes.verify:
+        steps.append((DeployStep.VERIFY, "run against that address: " + "; ".join(wishes.verify)))
+    if wishes.no_traffic:
+        return steps
+    if serving.exists or not serving.known:
+        ways = ", ".join(map(describe_stage, traffic_stages(serving, wishes)))
+        steps.append((DeployStep.TRAFFIC, f"send it traffic: {ways}; after each share its health"))
+    proof = "compare the serving revision, its share and its image's digest with what was built"
+    steps.append((DeployStep.PROVE, f"{proof}{_latest(serving, wishes)}"))
+    return steps
+
+
+def describe_stage(stage: TrafficStage) -> str:
+    """A share of the traffic, for people."""
+    if not stage.seconds:
+        return f"{stage.percent} %"
+    return f"{stage.percent} % for {stage.seconds:.0f} s, with requests of our own to both revisions counted"
+
+
+def _latest(serving: CurrentService, wishes: DeployOptions) -> str:
+    if not serving.latest.whole:
+        return "; the traffic stays with revisions by name, as it is now" if serving.exists else ""
+    if wishes.pin:
+        return "; the traffic is pinned to the revision (pin = true)"
+    return "; then the traffic follows the latest revision again"
+
+
 def _health(serving: CurrentService, wishes: DeployOptions) -> str:
-    asked = f"ask {wishes.health or '/'} of the revision's own address, which has to answer with a status of 2xx"
-    return f"{asked}, or take its startup probe ({serving.probe})" if serving.probe and not wishes.health else asked
+    asked = f"request {wishes.health or '/'} at the revision's own address, which has to respond with a status of 2xx"
+    return f"{asked}, or take its own probe ({serving.probe})" if serving.probe and not wishes.health else asked
 
 
-def traffic_shares(serving: CurrentService, wishes: DeployOptions) -> tuple[int, ...]:
-    """The percentages that a new revision gets one after the other; all at once where nobody is there to share with."""
+def traffic_stages(serving: CurrentService, wishes: DeployOptions) -> tuple[TrafficStage, ...]:
+    """The shares that a new revision gets one after the other; all at once where no other revision is there to share with."""
     shared = serving.rollback_to or not serving.known
-    return tuple(percent for percent in wishes.traffic if percent == _WHOLE or (percent and shared))
+    return tuple(stage for stage in wishes.traffic if stage.percent == _WHOLE or (stage.percent and shared))
 
 
 def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptions) -> list[str]:
@@ -245,14 +284,16 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
     notes = []
     if source.pushed is None:
         notes.append("this repository has no remote, so nobody else has the commit")
+    if source.unsaved:
+        notes.append(
+            f"{', '.join(source.unsaved)}: the commit's settings count, and the working tree's differ; commit them,"
+            " or pass --allow-dirty"
+        )
     if building.steps_skipped:
         notes.append(f"steps of {building.file} that will not run: {', '.join(building.steps_skipped)}")
     notes += [f"{step} of {building.file} pushes an image before it is proven" for step in building.pushes]
     if not wishes.health and not serving.probe:
-        notes.append(
-            "no health path is configured: only a status of 2xx from / proves health;"
-            ' set health = "/healthz" in [tool.buildguard.deploy]'
-        )
+        notes.append(NO_HEALTH)
     traffic = _traffic_note(serving)
     if traffic:
         notes.append(traffic)
@@ -267,7 +308,7 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
 def _traffic_note(serving: CurrentService) -> str:
     """What is uncertain about the service's traffic; empty where a rollback target is known."""
     if serving.unknown_reason:
-        return f"the service was not looked at: {serving.unknown_reason}"
+        return f"the service could not be read: {serving.unknown_reason}"
     if serving.exists and serving.alone:
         return "no revision of the service ever came up, so the new one gets its traffic at once"
     if serving.exists and not serving.rollback_to:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from buildguard.deploy import plan as plans
@@ -14,8 +15,9 @@ from buildguard.deploy.plan import Builder, DeployPlan
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import auth
-from buildguard.gcp.cloud_run import CloudRunClient, ServiceState
+from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
+from buildguard.gcp.service_state import WHOLE, ServiceState
 from buildguard.project import config as configs
 from buildguard.project import discovery
 from buildguard.project.cloudbuild import guard_step as step
@@ -27,6 +29,7 @@ from buildguard.project.sources import SourceSelection, choose
 from buildguard.stages.git_objects import GitStage, commit_of
 from buildguard.stages.worktree_changes import edited_paths
 from buildguard.system import git
+from buildguard.system.fork_event import refuse_fork_event
 
 _FILES = (b"cloudbuild.yaml", b"cloudbuild.yml", b"cloudbuild.json")
 _FROM_TRIGGERS = ("COMMIT_SHA", "SHORT_SHA", "REVISION_ID", "BRANCH_NAME", "REPO_NAME")
@@ -45,10 +48,18 @@ class DeployRequest(NamedTuple):
     allow_unpushed: bool = False
     project: str = ""
     region: str = ""
+    build_region: str = ""
+    start_env: Path | None = None
+    skip_start: str = ""
+    unlock: str = ""
 
 
 class PreparedDeploy(NamedTuple):
-    """A plan, and what its execution works on. `dockerfile` and `context` are of the image; `key` names this very build."""
+    """A plan, and what its execution works on. `dockerfile` and `context` are of the image; `key` names this very build.
+
+    `region` is Cloud Run's, `build_region` Cloud Build's; `start_env` are values for the step `start`, `unlock` is the run
+    whose lock is taken over.
+    """
 
     plan: DeployPlan
     config: Config
@@ -61,6 +72,9 @@ class PreparedDeploy(NamedTuple):
     region: str
     fallback: str
     app: AppContainer
+    build_region: str = ""
+    start_env: Mapping[str, str] = MappingProxyType({})
+    unlock: str = ""
 
     @property
     def service_id(self) -> ServiceId:
@@ -76,21 +90,54 @@ class PreparedDeploy(NamedTuple):
 
 def prepare_deploy(request: DeployRequest, archive: Path) -> PreparedDeploy:
     """Read everything that a plan is made of, and write the archive. Raises UsageError, and UnprovenError for what is unreadable."""
+    refuse_fork_event("deploy", os.environ)
     repository = git.repository_of(request.cwd)
     if repository is None or not repository.head:
-        raise UsageError("a deploy is of a commit, and there is none here", hint="git init, git add, git commit")
+        raise UsageError("nothing to deploy: this repository has no commits", hint="git init, git add, git commit")
     stage = commit_of(repository, repository.head)
-    config = configs.read(config_files(stage))
-    source = _source(repository, _targets(stage, config, request.service))
-    packed = pack(stage, archive, worktree=repository.top if request.allow_dirty and source.dirty else None)
+    config, unsaved = _read_config(repository, stage, request)
     service = request.service or config.deploy.service
     if not service:
-        raise UsageError(
-            "which service is meant cannot be told", hint='--service NAME, or [tool.buildguard.deploy] service = "NAME"'
-        )
-    dockerfile, context = _recipe(stage, config, service)
-    building = _plan_image_build(stage, config, _BuildNames(source, service, packed, request), (dockerfile, context))
-    wishes = plans.DeployOptions(
+        where = f"{unsaved[0]} has uncommitted settings: commit it, or --allow-dirty; " if unsaved else ""
+        hint = f"{where}set service in [tool.buildguard.deploy], or pass --service NAME"
+        raise UsageError("no Cloud Run service configured", hint=hint)
+    source = _source(repository, _targets(stage, config, request.service), unsaved)
+    packed = pack(stage, archive, worktree=repository.top if request.allow_dirty and source.dirty else None)
+    recipe = _recipe(stage, config, service)
+    project = request.project or config.cloud.project or auth.project()
+    names = _BuildNames(source, service, packed, project, request.region or _region(config))
+    building = _plan_image_build(stage, config, names, recipe)
+    building = building._replace(filled_image=_fill(building.image, building.build, project))
+    region = request.region or _region(config)
+    app = AppContainer(cutting.repository_of(building.filled_image), config.deploy.container)
+    serving = _read_service(ServiceId(project, region, service), app, config.deploy.required_env)
+    dropped = tuple((display_path(path), str(rule)) for path, rule in packed.dropped)
+    summary = plans.ArchiveSummary(packed.written.digest, len(packed.written.manifest.entries), dropped)
+    plan = plans.make_plan(source, summary, building, serving, _options(request, config, service))
+    return PreparedDeploy(
+        plan,
+        config,
+        repository,
+        archive,
+        packed,
+        *recipe,
+        project,
+        region,
+        request.fallback or config.deploy.fallback,
+        app,
+        request.build_region or config.cloud.region or region,
+        _read_start_env(request.start_env),
+        request.unlock,
+    )
+
+
+def _region(config: Config) -> str:
+    """Cloud Run's region as configured: its own, else the one that both services share."""
+    return config.deploy.region or config.cloud.region
+
+
+def _options(request: DeployRequest, config: Config, service: str) -> plans.DeployOptions:
+    return plans.DeployOptions(
         Builder.LOCAL if request.build_local else Builder.CLOUD,
         service,
         config.deploy.traffic,
@@ -102,23 +149,70 @@ def prepare_deploy(request: DeployRequest, archive: Path) -> PreparedDeploy:
         config.deploy.verify_after,
         request.project,
         request.region,
-    )
-    project = request.project or config.cloud.project or auth.project()
-    region = request.region or config.cloud.region
-    app = AppContainer(_repository(building, project), config.deploy.container)
-    serving = _read_service(ServiceId(project, region, service), app, config.deploy.required_env)
-    dropped = tuple((display_path(path), str(rule)) for path, rule in packed.dropped)
-    summary = plans.ArchiveSummary(packed.written.digest, len(packed.written.manifest.entries), dropped)
-    plan = plans.make_plan(source, summary, building, serving, wishes)
-    fallback = request.fallback or config.deploy.fallback
-    return PreparedDeploy(
-        plan, config, repository, archive, packed, dockerfile, context, project, region, fallback, app
+        config.deploy.pin,
+        request.skip_start,
     )
 
 
-def _source(repository: git.Repository, targets: tuple[tuple[str, str], ...]) -> plans.DeploySource:
+def _read_config(repository: git.Repository, stage: GitStage, request: DeployRequest) -> tuple[Config, tuple[str, ...]]:
+    """The settings that count, and the files of the working tree whose settings differ from them.
+
+    A deploy is of a commit and by the commit's settings; with --allow-dirty both are the working tree's.
+    """
+    committed = configs.read(config_files(stage))
+    try:
+        files = {
+            name: (repository.top / name.decode()).read_bytes() for name in configs.FILES if _is_file(repository, name)
+        }
+        edited = configs.read(files)
+    except (OSError, UsageError):
+        if request.allow_dirty:
+            raise
+        return committed, (committed.file or "buildguard.toml",)
+    if _settings(edited) == _settings(committed):
+        return committed, ()
+    return (edited, ()) if request.allow_dirty else (committed, (edited.file or committed.file,))
+
+
+def _is_file(repository: git.Repository, name: bytes) -> bool:
+    return (repository.top / name.decode()).is_file()
+
+
+def _settings(config: Config) -> Config:
+    """A configuration without the lines at which it is written."""
+    services = tuple(service._replace(line=None) for service in config.services)
+    return config._replace(target_line=None, image_line=None, services=services)
+
+
+def _read_start_env(file: Path | None) -> Mapping[str, str]:
+    """NAME=VALUE lines of a file that a person named; raises UsageError for one that is unreadable."""
+    if file is None:
+        return {}
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--start-env {file}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
+    pairs: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if not name or name.startswith("#"):
+            continue
+        if not equals or not name.strip().isidentifier():
+            raise UsageError(f"--start-env {file}:{number}: not a line of the form NAME=VALUE")
+        pairs[name.strip()] = _unquoted(value.strip())
+    return pairs
+
+
+def _unquoted(value: str) -> str:
+    """A value without the quotes around it."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
+
+
+def _source(
+    repository: git.Repository, targets: tuple[tuple[str, str], ...], unsaved: tuple[str, ...]
+) -> plans.DeploySource:
     dirty = tuple(display_path(path) for path in edited_paths(repository))
-    return plans.DeploySource(repository.head, dirty, repository.is_pushed(), targets)
+    return plans.DeploySource(repository.head, dirty, repository.is_pushed(), targets, unsaved)
 
 
 def _targets(stage: GitStage, config: Config, service: str) -> tuple[tuple[str, str], ...]:
@@ -150,7 +244,8 @@ class _BuildNames(NamedTuple):
     source: plans.DeploySource
     service: str
     packed: PackedArchive
-    request: DeployRequest
+    project: str
+    region: str
 
     @property
     def tag(self) -> str:
@@ -168,7 +263,7 @@ def _plan_image_build(stage: GitStage, config: Config, names: _BuildNames, recip
             raise UsageError(f"there is no {config.build_file} in the commit")
         if not recipe[0]:
             raise UsageError("there is neither a Dockerfile nor a build file in the commit")
-        image = f"{config.deploy.image or _default_image(config, names)}:{names.tag}"
+        image = f"{config.deploy.image or _default_image(names)}:{names.tag}"
         return plans.ImageBuild(cutting.docker_build(image, *recipe), "", image)
     entry, data = next(stage.contents(wanted[:1]))
     name = display_path(entry.path)
@@ -176,7 +271,7 @@ def _plan_image_build(stage: GitStage, config: Config, names: _BuildNames, recip
         raise UnprovenError(f"{name}: {data.reason}")
     truncated = cutting.truncate_build(data, name, config.deploy.build_until, dict(config.substitutions))
     build = _fill_build(truncated.build, config, names)
-    image = _image(build, config, name)
+    image = _image(build, config, name, names.project)
     if image not in build.get("images", []):
         build = {**build, "images": [*build.get("images", []), image]}
     return plans.ImageBuild(build, name, image, truncated.steps_run, truncated.steps_skipped, truncated.pushes)
@@ -205,40 +300,41 @@ def _fill_build(build: Mapping[str, Any], config: Config, names: _BuildNames) ->
     return {**build, "steps": steps, **({"substitutions": values} if values else {})}
 
 
-def _image(build: Mapping[str, Any], config: Config, file: str) -> str:
+def _image(build: Mapping[str, Any], config: Config, file: str, project: str) -> str:
     """The name that the build gives to the image that is deployed."""
-    from buildguard.project.cloudbuild.substitutions import resolve_substitutions, substitute
-
-    values = resolve_substitutions(build.get("substitutions") or {}, {}, dynamic=True)
     given = cutting.tags(build)
-    wanted = config.deploy.image
-    fitting = [tag for tag in given if not wanted or cutting.repository_of(substitute(tag, values)) == wanted]
-    repositories = {cutting.repository_of(substitute(tag, values)) for tag in fitting}
-    if len(repositories) != 1:
-        names = ", ".join(given) or "none"
+    repositories = {tag: cutting.repository_of(_fill(tag, build, project)) for tag in given}
+    wanted = _fill(config.deploy.image, build, project)
+    matching = [tag for tag in given if not wanted or repositories[tag] == wanted]
+    if len({repositories[tag] for tag in matching}) != 1:
+        names = ", ".join(dict.fromkeys(repositories.values())) or "none"
+        what = (
+            f'none matches deploy.image = "{wanted}"' if wanted and not matching else "which one is deployed is unknown"
+        )
         raise UsageError(
-            f"which image of {file} is deployed cannot be told (it makes: {names})",
+            f"{file} builds {names}: {what}",
             hint='[tool.buildguard.deploy] image = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME"',
         )
-    return fitting[0]
+    return matching[0]
 
 
-def _repository(building: plans.ImageBuild, project: str) -> str:
-    """The repository of the image that is deployed."""
+def _fill(text: str, build: Mapping[str, Any], project: str) -> str:
+    """A name with the values that are known before the build; the others keep their names."""
     from buildguard.project.cloudbuild.substitutions import resolve_substitutions, substitute
 
-    values = resolve_substitutions(building.build.get("substitutions") or {}, {"PROJECT_ID": project}, dynamic=True)
-    return cutting.repository_of(substitute(building.image, values))
+    late = {name: f"${name}" for name in ("BUILD_ID", "PROJECT_NUMBER", "LOCATION")}
+    known = {**late, "PROJECT_ID": project or "$PROJECT_ID"}
+    return substitute(text, resolve_substitutions(build.get("substitutions") or {}, known, dynamic=True))
 
 
-def _default_image(config: Config, names: _BuildNames) -> str:
-    project, region = names.request.project or config.cloud.project, names.request.region or config.cloud.region
-    if not project or not region:
+def _default_image(names: _BuildNames) -> str:
+    if not names.project or not names.region:
+        missing = "project" if not names.project else "region"
         raise UsageError(
-            "where the image is pushed to cannot be told",
+            f"no image name: it needs a {missing}, and none is set",
             hint='[tool.buildguard.deploy] image = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME"',
         )
-    return f"{region}-docker.pkg.dev/{project}/cloud-run-source-deploy/{names.service}"
+    return f"{names.region}-docker.pkg.dev/{names.project}/cloud-run-source-deploy/{names.service}"
 
 
 # ------------------------------------------------------------------------------------------ the service
@@ -281,6 +377,7 @@ def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, .
         etag=service.etag,
         divided=_describe_split(service),
         unclear=_unclear(service),
+        latest=_latest(service),
     )
     if serving.unclear:
         return serving
@@ -291,8 +388,15 @@ def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, .
     return serving._replace(
         missing=tuple(sorted(wanted - service.env.keys())),
         container=service.container.name if len(service.containers) > 1 else "",
-        probe=service.container.probe,
+        probe="" if service.unprobed else service.container.probe,
     )
+
+
+def _latest(service: ServiceState) -> plans.LatestTraffic:
+    """What of a service's traffic follows its latest revision, whichever that is."""
+    following = [share for share in service.requested if not share.revision]
+    whole = not service.requested or any(share.percent == WHOLE for share in following)
+    return plans.LatestTraffic(whole, tuple(share.tag for share in following if share.tag))
 
 
 def _unclear(service: ServiceState) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,28 +15,32 @@ from buildguard.deploy import fallback, lock
 from buildguard.deploy import plan as plans
 from buildguard.deploy.build import BuildEndedError
 from buildguard.deploy.history import locate_service, read_all_lines
+from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
 from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploy
-from buildguard.deploy.steps import DeployRun, DeployStoppedError, StepAction, StepOutcome, StepResult
+from buildguard.deploy.steps import DeployRun, Observation
 from buildguard.docker.build_image import BuildFailedError
 from buildguard.errors import DeployInterruptedError, GuardError, UnprovenError, UsageError
 from buildguard.gcp.cloud_build import running_build_error
-from buildguard.gcp.cloud_run import CloudRunClient, ServiceState, TrafficShare
+from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.revision_names import COMMIT
 from buildguard.gcp.service_containers import AppContainer
+from buildguard.gcp.service_state import ServiceState, TrafficShare
 from buildguard.gcp.storage import StorageClient
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
 from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
+from buildguard.system.fork_event import refuse_fork_event
 from buildguard.system.temporary import folder_of
 
+_COPY_PATIENCE = 10.0  # seconds that one line may take on its way into the bucket
 _RECENT = 120  # lines of the ledger in the bucket that a deploy looks back on
 
 
 class DeployReport(NamedTuple):
     """What `deploy` returns: the plan, what each step came to, decisions on the way, and where it serves.
 
-    `outcomes` is None for a dry run, and empty where the plan was refused.
+    `outcomes` is None for a dry run, and empty where the plan was refused; `observed` is who serves after a failure.
     """
 
     plan: DeployPlan
@@ -44,6 +49,7 @@ class DeployReport(NamedTuple):
     notes: tuple[str, ...] = ()
     revision: str = ""
     url: str = ""
+    observed: Observation = Observation()
 
     @property
     def exit_code(self) -> int:
@@ -55,7 +61,7 @@ class DeployReport(NamedTuple):
     @property
     def last(self) -> StepOutcome | None:
         """The last step that was reached: a deploy ends at the first one that fails, unless another way was taken."""
-        reached = [outcome for outcome in self.outcomes or () if outcome.verdict is not StepVerdict.SKIPPED]
+        reached = [outcome for outcome in self.outcomes or () if outcome.is_reached]
         return reached[-1] if reached else None
 
 
@@ -92,7 +98,7 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
         return DeployReport(ready.plan, ())
     wishes = ready.plan.wishes
     if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {wishes.service}?"):
-        raise UsageError("nothing was deployed: nobody said yes", hint="--yes where nobody can be asked")
+        raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
     run = uuid.uuid4().hex[:8]
     file = ledger_path(ready.repository)
     with ExitStack() as held:
@@ -107,9 +113,10 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
             going.deploy.plan,
             tuple(going.deploy.outcomes),
             tuple(going.decisions),
-            (*notes, *ledger.notes),
+            (*notes, *going.deploy.notes, *ledger.notes),
             going.deploy.revision,
             going.deploy.url,
+            going.observed,
         )
 
 
@@ -121,13 +128,14 @@ def _earlier_lines(
     earlier, broken = ledgers.read(file)
     notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
     try:
-        earlier = ledgers.merge_lines(earlier, _share_ledger(ready, ledger, held, earlier))
+        earlier = ledgers.merge_lines(earlier, _share_ledger(ready, ledger, held, earlier, notes))
     except lock.LockHeldError:
         raise
     except UnprovenError as error:
         notes.append(f"the lock and the ledger are this machine's alone: {error.words}")
         name = ready.service_id.path.replace("/", "+")
-        held.enter_context(lock.hold_lock(lock.FileLock(file.with_name(f"lock-{name}")), service, ledger.run))
+        taking = lock.LockRequest(service, ledger.run, ready.unlock)
+        held.enter_context(lock.hold_lock(lock.FileLock(file.with_name(f"lock-{name}")), taking, notes.append))
     mine = [line for line in earlier if line.service_id == ready.service_id]
     stopped = ledgers.find_stopping_step(ledgers.group_runs(mine)[-1]) if mine else ""
     if stopped:
@@ -146,19 +154,24 @@ def _interruption(run: DeployRun) -> GuardError:
     )
 
 
-def _share_ledger(ready: PreparedDeploy, ledger: Ledger, held: ExitStack, known: list[LedgerLine]) -> list[LedgerLine]:
-    """Take the lock in the bucket, and have the ledger kept there too; what lies there already.
+def _share_ledger(
+    ready: PreparedDeploy, ledger: Ledger, held: ExitStack, known: list[LedgerLine], notes: list[str]
+) -> list[LedgerLine]:
+    """Take the lock in the bucket, and have the ledger kept there too; the lines that are stored there already.
 
-    Raises UnprovenError where there is no bucket to be had, HeldError where somebody else holds the lock.
+    Raises UnprovenError without a bucket, LockHeldError where another run holds the lock.
     """
     service = ready.service_id
     if not ready.plan.serving.known:
         raise UnprovenError(ready.plan.serving.unknown_reason)
     storage = held.enter_context(StorageClient(ready.project))
-    bucket = storage.ensure(ready.config.cloud.bucket, storage.project)
-    held.enter_context(lock.hold_lock(buckets.BucketLock(storage, bucket, service), service.service, ledger.run))
+    bucket = storage.ensure(ready.config.cloud.bucket, storage.project, ready.config.cloud.region)
+    taking = lock.LockRequest(service.service, ledger.run, ready.unlock)
+    held.enter_context(lock.hold_lock(buckets.BucketLock(storage, bucket, service), taking, notes.append))
     recorded = buckets.read_lines(storage, bucket, ledgers.folder_of(service), known, _RECENT)
-    ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
+    # a line is also in the file here: whoever waits for the deploy does not wait long for its copy
+    copies = held.enter_context(StorageClient(ready.project, patience=_COPY_PATIENCE))
+    ledger.elsewhere = lambda name, data: copies.create(bucket, name, data)
     return recorded
 
 
@@ -168,7 +181,9 @@ class DeployRunner:
     def __init__(self, going: DeployRun, ask: Callable[[str], bool | None]) -> None:
         self.deploy = going
         self.decisions: list[str] = []
+        self.observed = Observation()
         self._ask = ask
+        self._uploads = 0
 
     def run(self) -> None:
         """Every step of the plan; what is not reached is said to be skipped."""
@@ -181,6 +196,8 @@ class DeployRunner:
             for step in self.deploy.plan.steps:
                 if step.id not in done:
                     self.deploy.skip(step.id, f"not reached: {error.what[:120]}")
+            self.deploy.restore()
+            self.observed = self.deploy.observe()
         reached = [outcome.verdict for outcome in self.deploy.outcomes if outcome.verdict is not StepVerdict.SKIPPED]
         self.deploy.ledger.write(ledgers.END, reached[-1], 0.0, {})
 
@@ -200,7 +217,10 @@ class DeployRunner:
         if going.plan.wishes.builder is Builder.LOCAL:
             going.step(DeployStep.BUILD, self._built_here)
         going.step(DeployStep.VERIFY_IMAGE, going.verify_image)
-        going.step(DeployStep.START, going.start)
+        if going.plan.wishes.skip_start:
+            going.skip(DeployStep.START, going.plan.wishes.skip_start, {"reason": going.plan.wishes.skip_start})
+        else:
+            going.step(DeployStep.START, going.start)
         if going.plan.wishes.builder is Builder.LOCAL:
             going.step(DeployStep.PUSH, going.push)
 
@@ -215,29 +235,34 @@ class DeployRunner:
 
     def _tried_twice(self, step: DeployStep, act: StepAction) -> None:
         """Bytes that changed on their way are sent once more."""
+        self._uploads = 1
         try:
             self.deploy.step(step, act)
         except DeployStoppedError as error:
             if "ChangedError" not in fallback.error_class_names(error):
                 raise
             self.decisions.append(f"{error.what}: sent once more")
+            self._uploads = 2
             self.deploy.step(step, act)
 
     def _fall_back(self, error: DeployStoppedError) -> None:
         """Build here instead, where the table and the person say so; else the deploy ends as it did."""
         cause = error.__cause__
         in_bucket = self.deploy.outcomes[-1].step == DeployStep.UPLOAD
+        tries = ""
         if isinstance(cause, BuildEndedError):
             row = cause.row
+            tries = f" ({cause.builds} builds)" if cause.builds > 1 else ""
         else:
-            row = fallback.of_error(fallback.error_class_names(error), error.what, in_bucket=in_bucket)
+            row = fallback.of_error(fallback.error_class_names(error), in_bucket=in_bucket)
+            tries = f" ({self._uploads} uploads)" if in_bucket and self._uploads > 1 else ""
         ready = self.deploy.prepared
         said: bool | None = None
         if fallback.needs_confirmation(row, ready.fallback):
             said = self._ask(f"{row.name}: build on this machine instead?")
         take = fallback.decide_fallback(row, ready.fallback, asked=said)
         self.decisions.append(
-            f"{row.name} → {row.leads_to}; fallback = {ready.fallback}: {'building here' if take else 'stopped'}"
+            f"{row.name}{tries} → {row.leads_to}; fallback = {ready.fallback}: {'building here' if take else 'stopped'}"
         )
         if not take:
             raise error
@@ -288,8 +313,12 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
 
     Raises UnprovenError where that is not certain, or the revision does not work.
     """
+    refuse_fork_event("rollback", os.environ)
     repository, config, service = locate_service(request)
-    project, region = request.project or config.cloud.project, request.region or config.cloud.region
+    project, region = (
+        request.project or config.cloud.project,
+        request.region or config.deploy.region or config.cloud.region,
+    )
     run_id = uuid.uuid4().hex[:8]
     file = ledger_path(repository)
     with ExitStack() as held:
@@ -297,8 +326,9 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
         run = held.enter_context(CloudRunClient(project, region, app))
         identity = ServiceId(run.project, run.region, service)
         storage = held.enter_context(StorageClient(project))
-        bucket = storage.ensure(config.cloud.bucket, storage.project)
-        held.enter_context(lock.hold_lock(buckets.BucketLock(storage, bucket, identity), service, run_id))
+        bucket = storage.ensure(config.cloud.bucket, storage.project, config.cloud.region)
+        taking = lock.LockRequest(service, run_id)
+        held.enter_context(lock.hold_lock(buckets.BucketLock(storage, bucket, identity), taking, watcher.tell))
         current = run.get(service)
         if current is None:
             raise UsageError(f"there is no service {service}")

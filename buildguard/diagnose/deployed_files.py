@@ -10,7 +10,7 @@ from buildguard.diagnose.incident import MissingFile
 from buildguard.diagnose.known_messages import KnownMessageMatch
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.project import discovery, image_layout
+from buildguard.project import discovery
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule
 from buildguard.stages.stage import EntryKind
@@ -56,10 +56,7 @@ class DeployedFiles:
     def layouts(self) -> Iterator[dict[str, str]]:
         """For each Dockerfile: the path in the repository by the path in the image."""
         for recipe in self.recipes():
-            service = recipe.service
-            yield image_layout.follow_dockerfile(
-                recipe.dockerfile, dict(service.build_args), service.stage, service.context, self.entries.keys()
-            ).twins
+            yield recipe.model(self.entries.keys()).twins
 
     def missing_modules(self, matches: Iterable[KnownMessageMatch]) -> Iterator[MissingFile]:
         """Modules that the log misses and the repository has, with the ignore rule that drops each."""

@@ -13,7 +13,7 @@ from buildguard.diagnose.incident import LocatedFailure, SourceLocation, TargetR
 from buildguard.diagnose.newest_python import NewestPython
 from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError
-from buildguard.project import image_layout
+from buildguard.project import image_match
 
 _FROZEN = "<"
 _INSTALLED = re.compile(r".*/(?:site|dist)-packages/")
@@ -57,7 +57,7 @@ class FailureLocator:
             return None
         if installed := _INSTALLED.match(path):
             return self._installed_path(path[installed.end() :], frame)
-        if image_layout.is_installed(path):
+        if image_match.is_installed(path):
             return None
         planned = {twins[path] for twins in self._files.layouts() if path in twins}
         if len(planned) == 1:

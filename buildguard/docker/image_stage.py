@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.docker import native_modules
+from buildguard.docker.images import Image
 from buildguard.docker.sandbox import Sandbox
 from buildguard.errors import UnprovenError
 from buildguard.remote.source_names import SUFFIXES
@@ -22,6 +23,7 @@ from buildguard.stages.stage import Entry, EntryKind
 
 _SHEBANG = b"#!"
 _KEPT = (*SUFFIXES, b".pyc")
+_METADATA = (b"/pyvenv.cfg", b".dist-info/RECORD", b".dist-info/direct_url.json")
 _DEAD_ENDS = re.compile(rb"(?:^|/)(?:\.git|\.hg|\.svn|node_modules)/")
 _COMPILED = re.compile(rb"\.so(?:\.[0-9.]+)?\Z")
 _MOST_LINKS = 40
@@ -166,7 +168,7 @@ class ImageFiles:
 
     def _is_kept(self, path: bytes, size: int) -> bool:
         """Whether a file is kept whatever it begins with."""
-        return path.endswith((*_KEPT, b"/pyvenv.cfg")) or (self._whole and size <= MOST_KEPT)
+        return path.endswith((*_KEPT, *_METADATA)) or (self._whole and size <= MOST_KEPT)
 
     def _keep(self, piece: bytes) -> None:
         while piece:
@@ -184,8 +186,11 @@ def _no_room(error: OSError) -> UnprovenError:
 class ImageStage:
     """The project in an image, as a stage: entries have the project's paths, others their absolute path in the image."""
 
-    def __init__(self, name: str, root: Path, files: ImageFiles, places: dict[bytes, bytes]) -> None:
-        """`places` gives the path in the image of each entry."""
+    def __init__(
+        self, name: str, root: Path, files: ImageFiles, places: dict[bytes, bytes], image: Image | None = None
+    ) -> None:
+        """`places` gives the path in the image of each entry; `image` is how that would be run, where it is asked for."""
+        self.image = image
         self.name = name
         self.root = root
         self.files = files

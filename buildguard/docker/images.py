@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,13 @@ from docker.utils import parse_repository_tag
 from buildguard.docker.client import Daemon, is_missing, remedy, translate_errors
 from buildguard.errors import OtherPlatformError, UnprovenError
 from buildguard.project import image_reference as references
+
+# How registries refuse what they do not have; engines pass it on as text.
+_NO_SUCH_IMAGE = re.compile(r"(?i)manifest (?:\S+ )?(?:unknown|not found)|repository does not exist|name unknown")
+
+
+class MissingImageError(UnprovenError):
+    """The registry has no such image, or none for these credentials."""
 
 
 class Image(NamedTuple):
@@ -52,7 +60,10 @@ def find(daemon: Daemon, reference: str, platform: str, pull: Callable[[str], No
         try:
             _pull(daemon, reference, platform, pull)
         except UnprovenError as error:
-            raise _not_found_error(reference, platform, image, error.what) from error
+            missing = _not_found_error(reference, platform, image, error.what)
+            if image is None and (is_missing(error) or _NO_SUCH_IMAGE.search(error.what)):
+                missing = MissingImageError(missing.what, hint=missing.hint)
+            raise missing from error
         image = _inspect(daemon, reference)
         if image is not None and image.platform == wanted:
             return image
@@ -126,12 +137,18 @@ def _pull(daemon: Daemon, reference: str, platform: str, tell: Callable[[str], N
                 tell(f"pulling {reference}: {done} of {whole} MB")
 
 
-def push(daemon: Daemon, reference: str) -> str:
-    """Send an image to its registry; the digest that the registry gave it. Raises UnprovenError where it was not taken."""
+def push(daemon: Daemon, reference: str, login: Mapping[str, str] | None = None) -> str:
+    """Send an image to its registry; the digest that the registry gave it. Raises UnprovenError where it was not taken.
+
+    `login` is a user name and a password; without it the engine's own login counts.
+    """
     repository, tag = parse_repository_tag(reference)
     digest = ""
     with translate_errors(f"pushing {reference}"):
-        for event in daemon.api.push(repository, tag=tag or "latest", stream=True, decode=True):
+        login_config = dict(login) if login is not None else None
+        for event in daemon.api.push(
+            repository, tag=tag or "latest", stream=True, decode=True, auth_config=login_config
+        ):
             if "error" in event:
                 raise UnprovenError(f"{reference} could not be pushed: {event['error']}")
             digest = str((event.get("aux") or {}).get("Digest", digest))

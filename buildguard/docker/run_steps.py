@@ -198,8 +198,14 @@ class LocalBuild:
             ended[step.number] = self._step(step, started)
         except GuardError as error:
             self._say(f"{step.name}: {error.words}")
+            # an image that does not exist is the build's own mistake; anything else is trouble of this machine
+            is_missing = isinstance(error, images.MissingImageError)
             ended[step.number] = BuildStepResult(
-                BuildState.INTERNAL_ERROR, None, time.monotonic() - started, error.words.encode(), ""
+                BuildState.FAILURE if is_missing else BuildState.INTERNAL_ERROR,
+                None,
+                time.monotonic() - started,
+                error.words.encode(),
+                "",
             )
 
     def _step(self, step: BuildStep, started: float) -> BuildStepResult:
@@ -331,7 +337,7 @@ def _end_dead_steps(threads: Mapping[int, threading.Thread], ended: dict[int, Bu
 
 
 def _failure_text(step: BuildStep, result: BuildStepResult) -> str:
-    if result.status is BuildState.FAILURE:
+    if result.status is BuildState.FAILURE and result.code is not None:
         return f"build {step.name} failed: step exited with non-zero status: {result.code}"
     return f"build {step.name}: {result.output.decode('utf-8', 'replace') or result.status}"
 

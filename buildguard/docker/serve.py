@@ -39,6 +39,11 @@ class StartOptions(NamedTuple):
     more_ports: Sequence[int] = ()
     beside: str = ""
 
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The environment, with PORT where it is set."""
+        return {**self.env, **({"PORT": str(self.port)} if self.tell_port else {})}
+
 
 class StartResult(NamedTuple):
     """How a container came up: whether it listens, the HTTP status of its response (None without one), and after how long.
@@ -58,14 +63,46 @@ class Listener(NamedTuple):
     status: int | None
 
 
-class ServingContainer:
-    """A container that serves, removed on exit."""
+class StartedContainer:
+    """A container that was created and is removed on exit."""
+
+    def __init__(self, daemon: Daemon, identity: str) -> None:
+        self._daemon = daemon
+        self.id = identity
+
+    def log(self) -> bytes:
+        """The last lines that it printed, out and err in their order."""
+        with translate_errors("reading its log"):
+            output: bytes = self._daemon.api.logs(self.id, stdout=True, stderr=True, tail=_MOST_LOG)
+        return output
+
+    def ending(self) -> str:
+        """How it ended; empty while it runs."""
+        with translate_errors("looking at the container"):
+            state: dict[str, Any] = self._daemon.api.inspect_container(self.id)["State"]
+        if state.get("Running"):
+            return ""
+        if state.get("OOMKilled"):
+            return "it was killed for want of memory"
+        return f"it ended with status {state.get('ExitCode')}"
+
+    def close(self) -> None:
+        """Remove the container."""
+        remove(self._daemon, self.id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+class ServingContainer(StartedContainer):
+    """A container that serves on a loopback port of this machine, removed on exit."""
 
     def __init__(self, daemon: Daemon, image: Image, start: StartOptions) -> None:
         """Start it; raises UnprovenError where the engine cannot."""
-        self._daemon = daemon
         api = daemon.api
-        env = {**start.env, **({"PORT": str(start.port)} if start.tell_port else {})}
         ports = () if start.beside else tuple(dict.fromkeys((start.port, *start.more_ports)))
         network = f"container:{start.beside}" if start.beside else _NETWORK
         with process.block_signals(), translate_errors(f"starting {image.reference}"):
@@ -75,14 +112,14 @@ class ServingContainer:
                 image.id,
                 command=list(start.args) or None,
                 entrypoint=list(start.command) or None,
-                environment=[f"{name}={value}" for name, value in env.items()],
+                environment=[f"{name}={value}" for name, value in start.variables.items()],
                 ports=list(ports),
                 labels=owner_labels(),
                 host_config=api.create_host_config(
                     port_bindings=dict.fromkeys(ports, ("127.0.0.1", None)), network_mode=network
                 ),
             )
-            self.id = str(response["Id"])
+            super().__init__(daemon, str(response["Id"]))
         try:
             with translate_errors(f"starting {image.reference}"):
                 api.start(self.id)
@@ -111,32 +148,6 @@ class ServingContainer:
             if seconds > limit:
                 return StartResult(listens=False, status=None, seconds=seconds)
             time.sleep(_PAUSE)
-
-    def log(self) -> bytes:
-        """The last lines that it printed, out and err in their order."""
-        with translate_errors("reading its log"):
-            output: bytes = self._daemon.api.logs(self.id, stdout=True, stderr=True, tail=_MOST_LOG)
-        return output
-
-    def close(self) -> None:
-        """Remove the container."""
-        remove(self._daemon, self.id)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
-
-    def ending(self) -> str:
-        """How it ended; empty while it runs."""
-        with translate_errors("looking at the container"):
-            state: dict[str, Any] = self._daemon.api.inspect_container(self.id)["State"]
-        if state.get("Running"):
-            return ""
-        if state.get("OOMKilled"):
-            return "it was killed for want of memory"
-        return f"it ended with status {state.get('ExitCode')}"
 
 
 def find_listener(address: str, path: str) -> Listener | None:

@@ -11,6 +11,10 @@ from buildguard.project.cloudbuild.guard_step import sha256
 
 _ALL: frozenset[str] = frozenset()
 _PARTS = (
+    ("remote/import_tests.py", _ALL),
+    ("remote/evaluated_types.py", _ALL),
+    ("remote/import_outline.py", _ALL),
+    ("remote/import_facts.py", _ALL),
     ("remote/probe.py", _ALL),
     ("remote/wire.py", _ALL),
     ("remote/source_names.py", _ALL),

@@ -80,7 +80,7 @@ def read_results(
 
     `shares` is how many steps there were, `ends` how each of them ended, for the message about one that wrote nothing.
 
-    Raises UnprovenError where a step told nothing, something went wrong in it, or an artifact is not what it wrote.
+    Raises UnprovenError if a step printed nothing or failed, or an artifact is not what it wrote.
     """
     outputs = outputs or [b""] * shares
     if len(outputs) != shares:
@@ -209,7 +209,9 @@ def _parse_output(output: bytes, share: str, ends: Sequence[StepEnd] = ()) -> di
 def _fetch_artifact(name: str, words: dict[str, object], artifact: Callable[[str], bytes]) -> bytes:
     data = artifact(name)
     if hashlib.sha256(data).hexdigest() != words.get(name):
-        raise UnprovenError(f"{name} is not what the step wrote", hint="somebody else writes to this bucket: look who")
+        raise UnprovenError(
+            f"{name} is not what the step wrote", hint="another process writes to this bucket: find out which"
+        )
     return data
 
 

@@ -44,7 +44,7 @@ class SourceArchive(NamedTuple):
 class RoundListener(NamedTuple):
     """Who hears of a round: what takes its time, the build once it runs (None once it has ended), and the objects.
 
-    `stored` hears of the archive as it lies in the bucket, `other` of an object that lies there or was fetched in its place,
+    `stored` receives the archive in the bucket, `other` an object that is there or was fetched in its place,
     `impostor` of one that held other bytes under its name before, and was replaced.
     """
 
@@ -58,7 +58,7 @@ class RoundListener(NamedTuple):
 class CloudResult(NamedTuple):
     """What a round came to: the build, the digest of the image of each target's steps, and what each told (or why not).
 
-    `wrong` says that something else was built than was sent, `unproven` what could not be told, `notes` the rest.
+    `wrong` is what was built and not sent, `unproven` what is unknown, `notes` the rest.
     """
 
     build: BuildStatus
@@ -74,7 +74,7 @@ def run_round(
 ) -> CloudResult:
     """Send an archive and have the interpreters of some images judge its sources, and `more` of them.
 
-    Raises UnprovenError where that cannot be done, ChangedError where something else lies in the bucket than was sent.
+    Raises UnprovenError where that cannot be done, ChangedError if the bucket has something else than was sent.
     """
     with (
         CloudBuildClient(settings.project, settings.region or "global") as builds,
@@ -129,7 +129,7 @@ class _CloudRound:
                 )
             except UnprovenError as error:
                 results[image] = error
-        silent = f"the build {seen.id} does not tell which bytes it fetched"
+        silent = f"the build {seen.id} does not report which bytes it fetched"
         unproven = () if seen.provenance is not None and seen.provenance.sha256 else (silent,)
         return CloudResult(seen, digests, results, wrong, unproven, tuple(self._notes))
 

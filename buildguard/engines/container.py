@@ -82,7 +82,7 @@ class ContainerEngine:
         from buildguard.docker import client, sandbox
 
         if self._daemon is None:
-            # from a hook nothing is pulled, and nobody waits for an engine that is far away and down
+            # a hook pulls nothing, and does not wait for a remote engine that is down
             self._daemon = client.connect(_HASTY) if self._request.tell is None else client.connect()
             sandbox.remove_orphans(self._daemon)
         return self._daemon
@@ -150,7 +150,7 @@ class ContainerEngine:
         raise UnprovenError(f"{self.image.reference}: {what}{reasons}", hint="--image names another image")
 
     def _greeted(self, path: str, refused: list[str]) -> SandboxedInterpreter | None:
-        """What an interpreter says, run as nobody or, where only root may run it, as root without any capability."""
+        """An interpreter's greeting, run as an unprivileged user or, if only root may run it, as root without capabilities."""
         for user in (_NOBODY, _ROOT):
             try:
                 greeting = self._introduced(path, user)

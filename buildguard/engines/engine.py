@@ -32,6 +32,7 @@ class Source(NamedTuple):
     """One file under check: its number in this run, its exact bytes and their SHA-256.
 
     With `code`, a whole `.pyc`, the question is whether that holds what the file compiles to at an optimization level.
+    With `is_question` the bytes are no source: they ask about the standard library.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Source(NamedTuple):
     digest: bytes
     code: bytes | None = None
     level: int = -1
+    is_question: bool = False
 
 
 class CompilerWarning(NamedTuple):
@@ -60,13 +62,17 @@ class Rejection(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an engine says of one source: accepted unless `rejected` or `unproven` is set."""
+    """What an engine says of one source: accepted unless `rejected` or `unproven` is set.
+
+    `facts` is what the program in the target read of its imports, as JSON; empty where it could not.
+    """
 
     number: int
     digest: bytes
     rejected: Rejection | None = None
     warned: tuple[CompilerWarning, ...] = ()
     unproven: str = ""
+    facts: bytes = b""
 
 
 class ReadyEngine(NamedTuple):

@@ -14,14 +14,19 @@ from buildguard.engines.worker import Greeting, ProbeLimits
 from buildguard.errors import UnprovenError
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
+from buildguard.system.fetch_python import fetch_python
 from buildguard.system.pythons import candidates
 
 _PATIENCE = 10.0
 
 
-def local_probe(executable: Path, memory: int) -> list[str]:
-    """The argv that runs the probe in an interpreter of this machine, isolated from its surroundings."""
-    return [str(executable), "-I", "-S", "-B", "-c", probe_text(), str(memory)]
+def local_probe(executable: Path, memory: int, facts_for: str = "") -> list[str]:
+    """The argv that runs the probe in an interpreter of this machine, isolated from its surroundings.
+
+    `facts_for` is the version that imports are read for, where it is not the interpreter's own.
+    """
+    probe = [str(executable), "-I", "-S", "-B", "-c", probe_text(), str(memory)]
+    return [*probe, facts_for] if facts_for else probe
 
 
 class InterpreterEngine:
@@ -29,7 +34,11 @@ class InterpreterEngine:
 
     name = EngineName.INTERPRETER
 
-    def __init__(self, version: PythonVersion, root: Path, jobs: int, *, patience: float = _PATIENCE) -> None:
+    def __init__(
+        self, version: PythonVersion, root: Path, jobs: int, *, patience: float = _PATIENCE, fetch: bool = False
+    ) -> None:
+        """With `fetch`, a missing interpreter is installed with uv."""
+        self._fetch = fetch
         self._version = version
         self._root = root
         self._jobs = jobs
@@ -70,11 +79,21 @@ class InterpreterEngine:
         if second is not None:
             self._pool, ready = second
             return ready._replace(note=f"{self._version} is not on this machine: {ready.version} stands in for it")
-        return UnavailableEngine(
-            self.name,
-            f"no Python {self._version.minor_text} on this machine" + "".join(f"; {reason}" for reason in refused),
-            hint=f"uv python install {self._version.minor_text}",
-        )
+        if self._fetch:
+            try:
+                self._pool, ready = self._try(fetch_python(self._version.minor_text, self._root))
+            except UnprovenError as error:
+                refused.append(error.words)
+            else:
+                return ready
+        return UnavailableEngine(self.name, self._why_missing(refused), hint=self._hint())
+
+    def _why_missing(self, refused: list[str]) -> str:
+        return "; ".join([f"no Python {self._version.minor_text} on this machine", *refused])
+
+    def _hint(self) -> str:
+        install = f"uv python install {self._version.minor_text}"
+        return install if self._fetch else f"{install}, or buildguard check --fetch-python"
 
     def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:
         """Judge every source in the interpreter that `prepare` found."""

@@ -128,7 +128,7 @@ class Pool:
         return outcomes
 
     def _wait(self, timeout: float | None) -> None:
-        """Wait for the site, but not for long: in a thread there may be nobody left who wants to know."""
+        """Wait for the site, but not for long: in a thread the caller may be gone."""
         threads.raise_if_stopping()
         self._site.wait(_TICK if timeout is None else min(timeout, _TICK))
 

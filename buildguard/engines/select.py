@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine, UnavailableEngine
-from buildguard.errors import UsageError
+from buildguard.errors import UsageError, did_you_mean
 from buildguard.project.config import PLATFORM
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
@@ -24,7 +24,8 @@ class EngineSettings(NamedTuple):
 
     `version` is None where only its image can tell it; `root` is the folder under check, from which nothing is run;
     `image` is the reference that the container engine asks, and `proof` what its verdicts are worth. `tell` hears of
-    an image that is being pulled; None where nothing may be. `cloud` is the one build for all targets of a run.
+    an image that is being pulled; None where nothing may be. `cloud` is the one build for all targets of a run. With
+    `fetch_python` a missing interpreter is installed.
     """
 
     version: PythonVersion | None
@@ -36,6 +37,7 @@ class EngineSettings(NamedTuple):
     proof: ProofGrade = ProofGrade.COMPILED
     tell: Callable[[str], None] | None = None
     cloud: CloudSession | None = None
+    fetch_python: bool = False
 
 
 class EngineChoice(NamedTuple):
@@ -57,7 +59,8 @@ def _engine_name(text: str) -> EngineName:
     try:
         return EngineName(text)
     except ValueError as error:
-        raise UsageError(f"unknown engine '{text}'", hint=f"engines: auto, {', '.join(EngineName)}") from error
+        hint = did_you_mean(text, ["auto", *EngineName], f"engines: auto, {', '.join(EngineName)}")
+        raise UsageError(f"unknown engine '{text}'", hint=hint) from error
 
 
 def order_of(configured: Sequence[str]) -> tuple[EngineName, ...]:
@@ -145,7 +148,7 @@ def _cloud_engine(setting: EngineSettings, session: CloudSession) -> Engine:
 def _interpreter_engine(setting: EngineSettings, version: PythonVersion) -> Engine:
     from buildguard.engines.interpreter import InterpreterEngine
 
-    return InterpreterEngine(version, setting.root, setting.jobs)
+    return InterpreterEngine(version, setting.root, setting.jobs, fetch=setting.fetch_python)
 
 
 def _static_engine(version: PythonVersion) -> Engine:

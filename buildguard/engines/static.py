@@ -10,11 +10,18 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from buildguard.diagnostic import Range
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Rejection, Source, UnavailableEngine
+from buildguard.engines.interpreter import local_probe
+from buildguard.engines.pool import Pool
+from buildguard.engines.transport import LocalSite
+from buildguard.engines.verify_interpreter import digest_of_probe
+from buildguard.engines.worker import ProbeLimits
 from buildguard.errors import UnprovenError
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
@@ -56,18 +63,22 @@ class StaticEngine:
             proof=ProofGrade.PREDICTED,
             interpreter=version,
             version=self._version.minor_text,
-            identity=f"{version} {_SELECT} {self._version.minor_text}",
+            identity=f"{version} {_SELECT} {self._version.minor_text} {sys.version} {digest_of_probe()}",
         )
 
     def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:
         """Predict for every source."""
+        reader = _fact_reader(self._version)
         batch: list[Source] = []
-        for source in sources:
-            batch.append(source)
-            if len(batch) == _BATCH:
-                yield from self._predict(batch)
-                batch = []
-        yield from self._predict(batch)
+        try:
+            for source in sources:
+                batch.append(source)
+                if len(batch) == _BATCH:
+                    yield from _with_facts(reader, batch, self._predict(batch))
+                    batch = []
+            yield from _with_facts(reader, batch, self._predict(batch))
+        finally:
+            reader.close()
 
     def close(self) -> None:
         """Nothing stays: each batch removes its folder."""
@@ -112,6 +123,23 @@ class StaticEngine:
             f"--target-version=py3{self._version.minor}",
             f"--select={_SELECT}",
         ]
+
+
+def _fact_reader(version: PythonVersion) -> Pool:
+    """Probes in the Python that runs this, which read imports for the target's version."""
+    site = LocalSite(lambda memory: local_probe(Path(sys.executable), memory, version.minor_text))
+    return Pool(site, process.cores(), ProbeLimits())
+
+
+def _with_facts(reader: Pool, batch: list[Source], outcomes: list[Outcome]) -> list[Outcome]:
+    """Outcomes with the imports of what was accepted; without them where they cannot be read."""
+    accepted = {outcome.number for outcome in outcomes if outcome.rejected is None and not outcome.unproven}
+    try:
+        read = reader.run(source for source in batch if source.number in accepted)
+        facts = {outcome.number: outcome.facts for outcome in read}
+    except UnprovenError:
+        return outcomes
+    return [outcome._replace(facts=facts.get(outcome.number, b"")) for outcome in outcomes]
 
 
 def _name(source: Source) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from buildguard.engines.engine import Outcome, Source
 from buildguard.engines.pool import source_of
@@ -12,7 +14,16 @@ from buildguard.errors import UnprovenError
 from buildguard.project.target import PythonVersion
 from buildguard.remote import program
 
-_PROBE = program("probe.py")
+_PARTS = (
+    "import_tests.py",
+    "evaluated_types.py",
+    "import_outline.py",
+    "import_facts.py",
+    "library_query.py",
+    "probe.py",
+)
+_BETWEEN = re.compile(r"^from buildguard\.\S+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)
+_START = "main(int(sys.argv[1]))"
 _NAMES = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalPy"}
 
 # What each minor version was the first to accept: an interpreter that answers otherwise is not what it says.
@@ -28,9 +39,13 @@ _FEATURES = (
 )
 
 
+@cache
 def probe_text() -> str:
-    """The probe's source."""
-    return _PROBE.read_text("utf-8")
+    """The probe's source, with what reads imports beside it."""
+    text = "".join(_BETWEEN.sub("", program(name).read_text("utf-8")) for name in _PARTS)
+    return text.replace(
+        _START, _START[:-1] + ", facts_for(sys.argv[2]) if sys.argv[2:] else facts_here, answer_questions)"
+    )
 
 
 def full_name(greeting: Greeting) -> str:
@@ -40,8 +55,12 @@ def full_name(greeting: Greeting) -> str:
 
 def identity_of(greeting: Greeting) -> str:
     """Everything about an interpreter, and about how it is asked, that a verdict depends on."""
-    probe = hashlib.sha256(probe_text().encode()).hexdigest()
-    return f"{greeting.implementation}\n{greeting.version}\n{greeting.banner}\n{greeting.abi}\n{probe}"
+    return f"{greeting.implementation}\n{greeting.version}\n{greeting.banner}\n{greeting.abi}\n{digest_of_probe()}"
+
+
+def digest_of_probe() -> str:
+    """The SHA-256 of the probe's source."""
+    return hashlib.sha256(probe_text().encode()).hexdigest()
 
 
 def version_of(greeting: Greeting) -> PythonVersion:

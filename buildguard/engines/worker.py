@@ -17,7 +17,7 @@ from buildguard.system.process import describe_ending, last_line
 _MEBI = 1 << 20
 _WINDOW_BYTES = _MEBI // 2
 _WINDOW_FILES = 64
-_VERDICT_FIELDS = 11
+_VERDICT_FIELDS = 12
 _GREETING = b"buildguard-probe"
 
 
@@ -26,14 +26,15 @@ class ProbeLimits(NamedTuple):
 
     memory: int = 2 << 30
     seconds: int = 20
+    reads_facts: bool = True
 
     def seconds_for(self, size: int) -> int:
         """Seconds of CPU time for a source of `size` bytes; a compiler does at least 1 MB in ten."""
         return self.seconds + 10 * size // _MEBI
 
     def wider(self) -> ProbeLimits:
-        """The limits of the second try."""
-        return ProbeLimits(self.memory * 3, self.seconds * 2)
+        """The limits of the second try, which does nothing but compile."""
+        return ProbeLimits(self.memory * 3, self.seconds * 2, reads_facts=False)
 
 
 class Greeting(NamedTuple):
@@ -84,8 +85,10 @@ class Worker:
         head = b"%d %d %d" % (source.number, len(source.data), self.limits.seconds_for(len(source.data)))
         self.waiting.append(source)
         self.bytes_waiting += len(source.data)
-        if source.code is None:
-            self.channel.send(head + b"\n", source.data)
+        if source.is_question:
+            self.channel.send(head + b" ?\n", source.data)
+        elif source.code is None:
+            self.channel.send(head + (b"\n" if self.limits.reads_facts else b" -\n"), source.data)
         else:
             self.channel.send(b"%s %d %d\n" % (head, source.level, len(source.code)), source.data, source.code)
 
@@ -129,7 +132,9 @@ class Worker:
 
 def outcome_of(source: Source, fields: list[bytes]) -> Outcome:
     """What a probe's answer says of a source; raises ValueError for what is no answer."""
-    return Outcome(source.number, source.digest, _rejection(fields), _warnings(fields))
+    return Outcome(
+        source.number, source.digest, _rejection(fields), _warnings(fields), facts=fields[_VERDICT_FIELDS - 1]
+    )
 
 
 def _number(text: bytes) -> int | None:

@@ -24,7 +24,7 @@ class UnencodableError(Exception):
 
 
 class QuoteContext(NamedTuple):
-    """The inside of a literal in the quotes `quote`, which lies in f-strings with the quotes `around`."""
+    """The inside of a literal in the quotes `quote`, inside f-strings with the quotes `around`."""
 
     quote: str
     raw: bool
@@ -32,7 +32,7 @@ class QuoteContext(NamedTuple):
 
     @property
     def here(self) -> tuple[str, ...]:
-        """The quotes that a field at this place lies in."""
+        """The quotes around a field at this place."""
         return (*self.around, self.quote)
 
     def check_quote(self) -> None:

@@ -1,6 +1,6 @@
 """A second reading of an f-string, by libcst: the same fields, the same nesting, the same text. Pure.
 
-The rules read text; libcst reads Python. Where the two see different structures in a literal, nobody should rewrite
+The rules read text; libcst reads Python. Where the two see different structures in a literal, it must not be rewritten
 it. libcst can take minutes over a few bytes and can end the process, so this runs in a child under limits (`surgeon`).
 """
 

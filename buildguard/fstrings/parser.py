@@ -165,7 +165,7 @@ def is_raw(prefix: str) -> bool:
 
 
 class _OwnerString(NamedTuple):
-    """The f-string whose text is being read, and how many f-strings it lies in, itself included."""
+    """The f-string whose text is being read, and its depth in f-strings, itself included."""
 
     quote: str
     raw: bool

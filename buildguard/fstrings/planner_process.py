@@ -98,7 +98,7 @@ def plan_fixes(patients: Sequence[FixRequest]) -> Iterator[FixPlan]:
         for answer in dialogue.ask(patients):
             yield FixPlan(lost=answer.reason) if isinstance(answer, LostAnswer) else _parse_plan(answer)
             done += 1
-    except UnprovenError as error:  # a repair that nobody could plan takes nothing from what was found
+    except UnprovenError as error:  # a repair that could not be planned takes nothing from the findings
         yield from [FixPlan(lost=error.what)] * (len(patients) - done)
     finally:
         dialogue.close()

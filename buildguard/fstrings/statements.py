@@ -125,7 +125,7 @@ def _whole(lines: Sequence[Statement], at: int) -> int:
 
 
 def _previous_statement(lines: Sequence[Statement], at: int, indent: int) -> int | None:
-    """The statement before `at` that is no deeper; None where there is none, which no Python accepts."""
+    """The statement before `at` that is no deeper; None if it is missing, which no Python accepts."""
     return next((index for index in range(at - 1, -1, -1) if lines[index].indent <= indent), None)
 
 

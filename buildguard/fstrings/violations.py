@@ -48,7 +48,7 @@ def find_violations(text: str, literal: FString | OvernestedString, minor: int) 
 
 
 def fields(parts: tuple[LiteralText | ReplacementField, ...], depth: int = 0) -> Iterator[tuple[ReplacementField, int]]:
-    """Every field at any depth, with how many format specs it lies in."""
+    """Every field at any depth, with its depth in format specs."""
     for part in parts:
         if isinstance(part, ReplacementField):
             yield part, depth
@@ -70,7 +70,7 @@ def _too_deep(field: ReplacementField) -> Violation:
 
 
 class _ViolationFinder:
-    """Goes through one refused f-string; `around` are the quotes of the f-strings that a place lies in."""
+    """Goes through one refused f-string; `around` are the quotes of the f-strings around a place."""
 
     def __init__(self, text: str) -> None:
         self._text = text

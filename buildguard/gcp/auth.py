@@ -10,17 +10,20 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from buildguard.errors import UnprovenError, UsageError
+from buildguard.gcp import permissions, setup
 
 STORAGE, CLOUDBUILD, RUN = "STORAGE_EMULATOR_HOST", "BUILDGUARD_CLOUDBUILD_ENDPOINT", "BUILDGUARD_RUN_ENDPOINT"
 LOGGING = "BUILDGUARD_LOGGING_ENDPOINT"
 IMPERSONATE = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
-_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+_REGISTRY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*-docker\.pkg\.dev")
 PATIENCE = 120  # seconds that one request may be tried again for
 LOG_IN = "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=KEY.json"
 _BETWEEN = "does a proxy or a login page answer in Google's place? try again"
@@ -84,17 +87,37 @@ def region() -> str:
 def credentials() -> tuple[Any, str]:
     """The application default credentials, and the project that they speak for (empty where they do not say).
 
-    Where gcloud is told to impersonate a service account, so is this.
+    Where gcloud is told to impersonate a service account, so is this: the last of a list, by way of those before it.
     """
     with translate_errors("finding Google credentials"):
         import google.auth
         from google.auth import impersonated_credentials
 
-        google_credentials, project = google.auth.default(scopes=_SCOPES)
-        account = os.environ.get(IMPERSONATE)
+        google_credentials, project = google.auth.default(scopes=SCOPES)
+        *delegates, account = os.environ.get(IMPERSONATE, "").replace(" ", "").split(",")
         if account:
-            google_credentials = impersonated_credentials.Credentials(google_credentials, account, _SCOPES)
+            google_credentials = impersonated_credentials.Credentials(
+                google_credentials, account, SCOPES, delegates=delegates
+            )
         return google_credentials, project or ""
+
+
+def registry_login(image: str) -> dict[str, str] | None:
+    """The login for an image's registry with Google's credentials; None for any other host, or without credentials.
+
+    The access token goes to no other host than an exact `REGION-docker.pkg.dev`.
+    """
+    if _REGISTRY.fullmatch(image.partition("/")[0]) is None:
+        return None
+    try:
+        google_credentials, _project = credentials()
+        with translate_errors("logging in to the registry"):
+            from google.auth.transport.requests import Request
+
+            google_credentials.refresh(Request())
+    except UnprovenError:
+        return None  # the engine may have a login of its own
+    return {"username": "oauth2accesstoken", "password": str(google_credentials.token)}
 
 
 @contextmanager
@@ -106,10 +129,11 @@ def translate_errors(doing: str) -> Iterator[None]:
         from requests import RequestException
     except ImportError as error:
         raise UnprovenError(f"{doing}: Google's client libraries are not installed", hint=INSTALL) from error
+    started = time.monotonic()
     try:
         yield
     except (GoogleAPICallError, RetryError, GoogleAuthError, RequestException) as error:
-        what, hint = _words(error)
+        what, hint = _words(error, time.monotonic() - started)
         raise UnprovenError(f"{doing}: {what}", hint=hint) from error
 
 
@@ -130,32 +154,50 @@ def translate_http_errors(doing: str) -> Iterator[None]:
             raise UnprovenError(f"{doing}: the answer is none of Google's", hint=_BETWEEN) from error
 
 
-def _words(error: Exception) -> tuple[str, str]:
-    """What happened, and what to do, for an error of Google's libraries; the more special before the more general."""
+def _words(error: Exception, seconds: float) -> tuple[str, str]:
+    """What happened after how many seconds, and what to do, for an error of Google's libraries; special ones first."""
     from google.api_core import exceptions as api
     from google.auth import exceptions as auth
     from requests import RequestException
 
     again = "try again in some minutes"
     known: tuple[tuple[type[Exception], str, str], ...] = (
-        (auth.DefaultCredentialsError, "there are no Google credentials", LOG_IN),
+        (auth.DefaultCredentialsError, "no Google credentials found", LOG_IN),
         (auth.GoogleAuthError, "the Google credentials do not work: {}", LOG_IN),
         (api.Unauthorized, "the Google credentials are not accepted", LOG_IN),
-        (api.Forbidden, "permission denied: {}", "ask for the role, or take another account"),
         (api.TooManyRequests, "a quota is used up: {}", again),
-        (
-            api.FailedPrecondition,
-            "{}",
-            "look at what it names: --region names another region, --project another project",
-        ),
-        (api.RetryError, f"no answer that could be used, for {PATIENCE} seconds: {{}}", again),
+        (api.RetryError, f"no usable response within {seconds:.1f} seconds: {{}}", again),
         (api.ServerError, "Google's service failed: {}", again),
-        (RequestException, "it cannot be reached, or the connection broke", "look at the network"),
+        (RequestException, "it cannot be reached, or the connection broke", "check the network"),
     )
+    if isinstance(error, api.Forbidden):
+        return _denial_words(error)
     for kind, words, hint in known:
         if isinstance(error, kind):
             return words.format(error_text(getattr(error, "cause", None) or error)), hint
     return error_text(error), ""
+
+
+def _denial_words(error: Any) -> tuple[str, str]:
+    """Who lacks which permission on what, and the command that grants it."""
+    text, metadata = error_text(error), getattr(error, "metadata", None)
+    api = permissions.disabled_api(getattr(error, "reason", "") or "", metadata)
+    if api:
+        return f"the API {api} is not enabled: {text}", f"gcloud services enable {api}"
+    denial = permissions.read_denial(text, metadata)
+    if denial is None:
+        return f"permission denied: {text}", "docs/permissions.md lists the roles that each command needs"
+    account = principal()
+    what = denial.describe(account)
+    return f"permission denied: {what}{'' if what in text else f' ({text})'}", denial.remedy(account, project())
+
+
+def principal(environ: Mapping[str, str] = os.environ) -> str:
+    """The service account that this machine's credentials act as; empty for user credentials and the metadata server's."""
+    if environ.get(IMPERSONATE):
+        return environ[IMPERSONATE].replace(" ", "").split(",")[-1]
+    file = setup.credentials_file(environ)
+    return file.account if file is not None else ""
 
 
 def error_text(error: Any) -> str:

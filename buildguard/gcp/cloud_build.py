@@ -24,6 +24,31 @@ FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _QUEUE, GRACE = 3600.0, 120.0  # seconds that a build may wait for its worker, and that its end may take to be told
 _DEFAULT_TIMEOUT = 3600.0
 _TAG = "buildguard"
+_REGION_QUOTA = "quota restrictions"  # the only thing that sets this FAILED_PRECONDITION apart
+_PENDING_LOOKS = 3  # a build may be PENDING for a moment before it is queued
+
+
+class NoProjectError(UnprovenError):
+    """No Google Cloud project is set."""
+
+    def __init__(self) -> None:
+        super().__init__("no Google Cloud project set", hint="--project ID, or [tool.buildguard.cloud] project")
+
+
+class RegionQuotaError(UnprovenError):
+    """The region may not run builds of this project; a service elsewhere has nothing to do with it."""
+
+    def __init__(self, region: str, words: str) -> None:
+        hint = "deploy --build-region NAME builds in another region, and leaves the service where it is"
+        super().__init__(f"Cloud Build refuses builds in the region {region}: {words}", hint=hint)
+
+
+class ApprovalNeededError(UnprovenError):
+    """A build that waits for an approval."""
+
+
+class OverdueBuildError(UnprovenError):
+    """A build that did not end when it had to."""
 
 
 class Provenance(NamedTuple):
@@ -102,9 +127,8 @@ class CloudBuildClient:
                 self._client = cloudbuild_v1.CloudBuildClient(credentials=credentials)
         self.project = project or own
         if not self.project:
-            raise UnprovenError(
-                "which Google Cloud project is meant cannot be told", hint="--project, or gcloud config set project"
-            )
+            raise NoProjectError
+        self._region = region
         self._parent = f"projects/{self.project}/locations/{region}"
 
     def submit(self, build: Mapping[str, Any], tell: Callable[[str], object] = lambda _text: None) -> BuildStatus:
@@ -134,6 +158,10 @@ class CloudBuildClient:
                     if attempt == _TRIES - 1:
                         raise
                     tell(f"Cloud Build did not answer ({auth.error_text(error)}), trying again")
+                except api.FailedPrecondition as error:
+                    if _REGION_QUOTA in auth.error_text(error):
+                        raise RegionQuotaError(self._region, auth.error_text(error)) from error
+                    raise
                 except api.ResourceExhausted as error:
                     if attempt == _TRIES - 1:
                         raise
@@ -173,18 +201,19 @@ class CloudBuildClient:
         Raises UnprovenError for one that waits for an approval, or that does not end when it has to.
         """
         until = time.monotonic() + timeout + grace
-        pause = self._pause
+        pause, pending = self._pause, 0
         seen = started
         while True:
-            if seen.status is BuildState.PENDING:
-                raise UnprovenError(
-                    f"the build {seen.id} waits for an approval",
+            pending = pending + 1 if seen.status is BuildState.PENDING else 0
+            if pending >= _PENDING_LOOKS:
+                raise ApprovalNeededError(
+                    f"the build {seen.id} waits for an approval: it was PENDING {pending} times in a row",
                     hint=f"gcloud builds approve {seen.command_line}, or look at {seen.log_url}",
                 )
             if seen.is_done:
                 return seen
             if time.monotonic() > until:
-                raise UnprovenError(
+                raise OverdueBuildError(
                     f"the build {seen.id} should have ended by now, and has not",
                     hint=f"gcloud builds cancel {seen.command_line}, or look at {seen.log_url}",
                 )

@@ -16,12 +16,14 @@ from typing import Any, NamedTuple, Self
 from buildguard.errors import UnprovenError
 from buildguard.gcp import auth
 from buildguard.gcp.auth import translate_errors
-from buildguard.gcp.revision_names import COMMIT, INSTEAD_OF, OWN_TAG, is_ours
-from buildguard.gcp.service_containers import DEFAULT_PORT, ONLY_CONTAINER, AppContainer, Container, read_containers
+from buildguard.gcp.revision_names import OWN_TAG
+from buildguard.gcp.service_containers import ONLY_CONTAINER, AppContainer, read_containers
+from buildguard.gcp.service_state import Revision, ServiceState, TrafficShare, read_revision, read_service
 
 _PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _READY_WITHIN = 600.0
 _WHOLE = 100
+_SETTLED_WITHIN = 60.0
 _AT_REST = 1.0  # by then a service that is not reconciling has seen what it was told
 
 
@@ -35,109 +37,6 @@ class NotReadyError(UnprovenError):
     def __init__(self, what: str, *, hint: str = "", revision: str = "") -> None:
         super().__init__(what, hint=hint)
         self.revision = revision
-
-
-class TrafficShare(NamedTuple):
-    """A share of a service's traffic: the revision (empty for the latest), how many percent, its tag and its address."""
-
-    revision: str
-    percent: int
-    tag: str = ""
-    url: str = ""
-
-
-class ServiceState(NamedTuple):
-    """A service as it is: `requested` is the traffic that was asked for, `observed` the one that it has.
-
-    `containers` are those of its newest template, `app` finds the app's; `internal` is a service without public traffic.
-    """
-
-    name: str
-    etag: str
-    url: str
-    ready: bool
-    reconciling: bool
-    message: str
-    latest_ready: str
-    latest_created: str
-    requested: tuple[TrafficShare, ...]
-    observed: tuple[TrafficShare, ...]
-    containers: tuple[Container, ...]
-    app: AppContainer = ONLY_CONTAINER
-    internal: bool = False
-
-    @property
-    def container(self) -> Container:
-        """The app's container. Raises UnknownContainerError."""
-        return self.containers[self.app.place_in(self.containers, self.name)] if self.containers else Container()
-
-    @property
-    def env(self) -> Mapping[str, str | None]:
-        """The variables of the app's container. Raises UnknownContainerError."""
-        return self.container.env
-
-    @property
-    def is_behind_proxy(self) -> bool:
-        """Whether requests reach the app through another container."""
-        return len(self.containers) > 1 and not self.container.port
-
-    @property
-    def port(self) -> int:
-        """The port that the app listens on; 0 for unknown."""
-        return self.container.own_port if self.is_behind_proxy else self.container.port or DEFAULT_PORT
-
-    @property
-    def only_revision(self) -> str:
-        """The one revision that has all traffic; empty where several share it, or nobody can tell which."""
-        serving = [share for share in self.observed if share.percent]
-        if len(serving) != 1 or serving[0].percent != _WHOLE:
-            return ""
-        return serving[0].revision or self.latest_ready
-
-    def before(self, revision: Revision) -> str:
-        """Whom one of ours shares the traffic with, where that one had it alone before; else empty."""
-        sharing = {share.revision for share in self.observed if share.percent}
-        old = revision.annotations.get(INSTEAD_OF, "")
-        ours = is_ours(revision.name, revision.annotations.get(COMMIT, ""))
-        return old if ours and revision.name != old and sharing == {revision.name, old} else ""
-
-    @property
-    def describe_traffic(self) -> str:
-        """Who has how much of the traffic, for people."""
-        return ", ".join(f"{share.percent} % {share.revision or 'latest'}" for share in self.observed if share.percent)
-
-
-class Revision(NamedTuple):
-    """A revision: whether it is ready, what Cloud Run says of it, its containers, annotations and log."""
-
-    name: str
-    ready: bool
-    failed: bool
-    message: str
-    containers: tuple[Container, ...]
-    annotations: Mapping[str, str]
-    log_url: str
-    app: AppContainer = ONLY_CONTAINER
-
-    @property
-    def container(self) -> Container:
-        """The app's container. Raises UnknownContainerError."""
-        return self.containers[self.app.place_in(self.containers, self.name)] if self.containers else Container()
-
-    @property
-    def env(self) -> Mapping[str, str | None]:
-        """The variables of the app's container. Raises UnknownContainerError."""
-        return self.container.env
-
-    @property
-    def image(self) -> str:
-        """The image of the app's container. Raises UnknownContainerError."""
-        return self.container.image
-
-    @property
-    def digest(self) -> str:
-        """The digest of the app's image, empty for one that is named by a tag. Raises UnknownContainerError."""
-        return self.container.digest
 
 
 class CloudRunClient:
@@ -161,7 +60,7 @@ class CloudRunClient:
         self.project, self.region = project or own, region or auth.region()
         if not self.project or not self.region:
             what = "project" if not self.project else "region"
-            raise UnprovenError(f"which {what} the service runs in cannot be told", hint=f"--{what}")
+            raise UnprovenError(f"the {what} of the Cloud Run service is not set", hint=f"--{what}")
 
     def get(self, service: str) -> ServiceState | None:
         """A service as it is now; None where there is none."""
@@ -169,20 +68,20 @@ class CloudRunClient:
 
         with translate_errors(f"asking about the service {service}"):
             try:
-                return self._service(self._services.get_service(name=self._name(service)))
+                return read_service(self._types, self._services.get_service(name=self._name(service)), self._app)
             except NotFound:
                 return None
 
     def revision(self, service: str, name: str) -> Revision:
         """A revision as it is now; raises UnprovenError where there is none."""
         with translate_errors(f"asking about the revision {name}"):
-            return self._revision(self._revisions.get_revision(name=f"{self._name(service)}/revisions/{name}"))
+            return self._read_revision(service, name)
 
     def revisions(self, service: str) -> list[Revision]:
         """The revisions of a service, the newest first."""
         with translate_errors(f"asking about the revisions of {service}"):
             listed = self._revisions.list_revisions(parent=self._name(service))
-            return [self._revision(item) for item in listed]
+            return [read_revision(self._types, item, self._app) for item in listed]
 
     def validate(self, service: str, image: str, revision: NewRevision) -> None:
         """Have Cloud Run say whether it would take a revision; nothing is changed. Raises UnprovenError where not."""
@@ -207,9 +106,42 @@ class CloudRunClient:
             current = self._services.get_service(name=self._name(service))
             _raise_if_changed(service, etag, current)
             kept = _other_tags(current.traffic, {share.tag for share in shares})
-            current.traffic = [self._target(share) for share in (*shares, *kept)]
+            current.traffic = [*map(self._target, shares), *kept]
+            wanted = _routes(read_service(self._types, current, self._app).requested)
             self._services.update_service(service=current, timeout=60)
-        return self._wait_for_traffic(service, _routes((*shares, *kept)))
+        return self._wait_for_traffic(service, wanted)
+
+    def settled(self, service: str) -> ServiceState | None:
+        """A service once nothing about it is on its way: only then its etag stays what it is."""
+        until = time.monotonic() + _SETTLED_WITHIN
+        pause = _PAUSE
+        while True:
+            state = self.get(service)
+            if state is None or not state.reconciling or time.monotonic() > until:
+                return state
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def restore_template(self, service: str, revision: str, etag: str) -> ServiceState | None:
+        """Give the service the template of one of its revisions back, so that the next change by anybody starts from it.
+
+        The template keeps the revision's own name; where Cloud Run refuses that, it creates an equal revision,
+        which gets no traffic. Raises ConflictError where the service was changed meanwhile.
+        """
+        from google.api_core.exceptions import AlreadyExists, FailedPrecondition, InvalidArgument
+
+        with _translate_conflicts(f"restoring the template of {service}"):
+            current = self._services.get_service(name=self._name(service))
+            _raise_if_changed(service, etag, current)
+            source = self._revisions.get_revision(name=f"{self._name(service)}/revisions/{revision}")
+            current.template = _template_of(self._types, current.template, source, revision)
+            current.traffic = self._kept_traffic(current, "")
+            try:
+                self._services.update_service(service=current, timeout=60)
+            except (AlreadyExists, FailedPrecondition, InvalidArgument):
+                current.template.revision = ""
+                self._services.update_service(service=current, timeout=60)
+        return self.settled(service)
 
     def _wait_for_traffic(self, service: str, wanted: set[tuple[str, int, str]]) -> ServiceState:
         """Wait until the service observes its traffic; raises UnprovenError where it never does."""
@@ -223,8 +155,8 @@ class CloudRunClient:
                 return state
             if (not state.reconciling and pause > _AT_REST) or time.monotonic() > until:
                 raise UnprovenError(
-                    f"{service} does not send its traffic where it was told to: {state.describe_traffic}",
-                    hint="another tool pins it: gcloud run services update-traffic --to-revisions, and look who does",
+                    f"{service} does not route its traffic as requested: {state.describe_traffic}",
+                    hint="another tool may pin it: gcloud run services describe, and look for who changed it last",
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
@@ -290,7 +222,7 @@ class CloudRunClient:
         pause = _PAUSE
         while True:
             with translate_errors(f"asking about the revision {name}"), suppress(NotFound):
-                state = self._revision(self._revisions.get_revision(name=f"{self._name(service)}/revisions/{name}"))
+                state = self._read_revision(service, name)
                 if state.ready:
                     return state
                 if state.failed:
@@ -306,47 +238,19 @@ class CloudRunClient:
         template = types.RevisionTemplate(before)
         template.revision = revision.name
         template.annotations = {**template.annotations, **revision.annotations}
-        containers = list(template.containers) or [types.Container(name=self._app.name)]
-        app = containers[self._app.place_in(read_containers(containers), service)]
+        if not template.containers:
+            template.containers = [types.Container(name=self._app.name)]
+        app = template.containers[self._app.place_in(read_containers(template.containers), service)]
         app.image = image
-        env = {variable.name: variable for variable in app.env}
-        env |= {name: types.EnvVar(name=name, value=value) for name, value in revision.env.items()}
-        app.env = list(env.values())
-        template.containers = containers
+        if revision.env:
+            env = {variable.name: variable for variable in app.env}
+            env |= {name: types.EnvVar(name=name, value=value) for name, value in revision.env.items()}
+            app.env = list(env.values())
         return template
 
-    def _service(self, service: Any) -> ServiceState:
-        types, condition = self._types, service.terminal_condition
-        ingress = types.IngressTraffic
-        return ServiceState(
-            name=service.name.rpartition("/")[2],
-            etag=service.etag,
-            url=service.uri,
-            ready=condition.state == types.Condition.State.CONDITION_SUCCEEDED,
-            reconciling=service.reconciling,
-            message=condition.message,
-            latest_ready=service.latest_ready_revision.rpartition("/")[2],
-            latest_created=service.latest_created_revision.rpartition("/")[2],
-            requested=tuple(_share(target) for target in service.traffic),
-            observed=tuple(_share(status)._replace(url=status.uri) for status in service.traffic_statuses),
-            containers=read_containers(service.template.containers),
-            app=self._app,
-            internal=service.ingress not in {ingress.INGRESS_TRAFFIC_UNSPECIFIED, ingress.INGRESS_TRAFFIC_ALL},
-        )
-
-    def _revision(self, revision: Any) -> Revision:
-        ready = next((condition for condition in revision.conditions if condition.type_ == "Ready"), None)
-        state = self._types.Condition.State
-        return Revision(
-            name=revision.name.rpartition("/")[2],
-            ready=ready is not None and ready.state == state.CONDITION_SUCCEEDED,
-            failed=ready is not None and ready.state == state.CONDITION_FAILED,
-            message=ready.message if ready is not None else "",
-            containers=read_containers(revision.containers),
-            annotations=dict(revision.annotations),
-            log_url=revision.log_uri,
-            app=self._app,
-        )
+    def _read_revision(self, service: str, name: str) -> Revision:
+        message = self._revisions.get_revision(name=f"{self._name(service)}/revisions/{name}")
+        return read_revision(self._types, message, self._app)
 
     def _name(self, service: str) -> str:
         return f"projects/{self.project}/locations/{self.region}/services/{service}"
@@ -377,17 +281,29 @@ def _raise_if_changed(service: str, etag: str, current: Any) -> None:
         raise ConflictError(f"somebody else changed {service} meanwhile", hint="look at it, and run this again")
 
 
-def _other_tags(traffic: Sequence[Any], own: Collection[str]) -> list[TrafficShare]:
+def _other_tags(traffic: Sequence[Any], own: Collection[str]) -> list[Any]:
     """The addresses that stay without traffic: other people's, not those of earlier candidates of ours."""
-    return [
-        TrafficShare(target.revision, 0, target.tag)
-        for target in traffic
-        if target.tag not in {"", *own} and not target.tag.startswith(OWN_TAG)
-    ]
+    kept = [target for target in traffic if target.tag not in {"", *own} and not target.tag.startswith(OWN_TAG)]
+    for target in kept:
+        target.percent = 0
+    return kept
 
 
-def _share(target: Any) -> TrafficShare:
-    return TrafficShare(target.revision, target.percent, target.tag)
+# What a template and a revision have in common; what only a template has stays as it is.
+_TEMPLATE_ONLY = frozenset({"revision"})
+
+
+def _template_of(types: Any, before: Any, revision: Any, name: str) -> Any:
+    """The template of a revision, with its name."""
+    template = types.RevisionTemplate(before)
+    shared = (set(types.RevisionTemplate.meta.fields) & set(types.Revision.meta.fields)) - _TEMPLATE_ONLY
+    for field in shared:
+        if field in revision:
+            setattr(template, field, getattr(revision, field))
+        else:
+            delattr(template, field)
+    template.revision = name
+    return template
 
 
 def _routes(shares: Iterable[TrafficShare]) -> set[tuple[str, int, str]]:

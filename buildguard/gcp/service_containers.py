@@ -23,7 +23,8 @@ class Container(NamedTuple):
     """A container of a service or of a revision.
 
     Variables from a secret have the value None. `port` is 0 unless it is the ingress container. `probe` is its startup
-    probe, `HTTP /path` or `gRPC`, empty for a TCP probe or none; `probe_port` is the port of any startup probe, or 0.
+    probe, else its readiness probe (`probe_kind`): `HTTP /path` or `gRPC`, empty for a TCP probe or none; `probe_port` is
+    the port of any startup probe, or 0.
     """
 
     name: str = ""
@@ -34,6 +35,7 @@ class Container(NamedTuple):
     port: int = 0
     probe: str = ""
     probe_port: int = 0
+    probe_kind: str = "startup"
 
     @property
     def digest(self) -> str:
@@ -77,8 +79,8 @@ class AppContainer(NamedTuple):
         if len(containers) == 1:
             return [0] if not self.name or containers[0].name in {"", self.name} else []
         if self.name:
-            return [at for at, one in enumerate(containers) if one.name == self.name]
-        return [at for at, one in enumerate(containers) if repository_of(one.image) == self.repository]
+            return [at for at, container in enumerate(containers) if container.name == self.name]
+        return [at for at, container in enumerate(containers) if repository_of(container.image) == self.repository]
 
 
 ONLY_CONTAINER = AppContainer()  # finds the app's container of a service with one container
@@ -94,15 +96,18 @@ def read_containers(messages: Sequence[Any]) -> tuple[Container, ...]:
             command=tuple(message.command),
             args=tuple(message.args),
             port=(message.ports[0].container_port or DEFAULT_PORT) if message.ports else 0,
-            probe=_probe(message.startup_probe),
+            probe=_probe(message.startup_probe) or _probe(message.readiness_probe),
             probe_port=_probe_port(message.startup_probe),
+            probe_kind="startup"
+            if _probe(message.startup_probe) or not _probe(message.readiness_probe)
+            else "readiness",
         )
         for message in messages
     )
 
 
 def _probe(probe: Any) -> str:
-    """A startup probe that asks the app; one of TCP shows only that something listens."""
+    """A probe that asks the app; one of TCP shows only that something listens."""
     if "http_get" in probe:
         return f"HTTP {probe.http_get.path or '/'}"
     return "gRPC" if "grpc" in probe else ""

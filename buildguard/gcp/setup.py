@@ -29,13 +29,17 @@ _KINDS = frozenset(
 
 
 class CredentialsFile(NamedTuple):
-    """A file with credentials: its path, what named it, its kind, and why it cannot be used (empty if it can)."""
+    """A file with credentials: its path, what named it, its kind, and why it cannot be used (empty if it can).
+
+    `account` is the service account that it acts as, empty for user credentials.
+    """
 
     path: Path
     named_by: str
     kind: str = ""
     project: str = ""
     problem: str = ""
+    account: str = ""
 
 
 def installed() -> dict[str, str]:
@@ -68,4 +72,6 @@ def _read(file: CredentialsFile) -> CredentialsFile:
         return file._replace(problem="not a credentials file")
     if kind not in _KINDS:
         return file._replace(problem="credentials of an unknown type")
-    return file._replace(kind=kind, project=str(project))
+    url = str(content.get("service_account_impersonation_url", ""))
+    account = content.get("client_email") or url.rpartition("/")[2].partition(":")[0]
+    return file._replace(kind=kind, project=str(project), account=str(account))

@@ -109,8 +109,11 @@ def hashes_of(file: Path) -> ObjectHashes:
 class StorageClient:
     """A connection to Cloud Storage, or to an emulator of it."""
 
-    def __init__(self, project: str = "") -> None:
-        """Raises UnprovenError where there are no credentials, UsageError for an emulator that is not on loopback."""
+    def __init__(self, project: str = "", patience: float = 0) -> None:
+        """`patience` are the seconds that a request may be tried again for (0: the usual ones).
+
+        Raises UnprovenError where there are no credentials, UsageError for an emulator that is not on loopback.
+        """
         local = auth.emulator(auth.STORAGE)
         with translate_errors("reaching Cloud Storage"):
             from google.cloud import storage
@@ -125,15 +128,15 @@ class StorageClient:
                 credentials, own = auth.credentials()
                 self.project = project or own
                 self._client = storage.Client(project=self.project or None, credentials=credentials)
-            self._retry = DEFAULT_RETRY.with_timeout(PATIENCE)
+            self._retry = DEFAULT_RETRY.with_timeout(patience or PATIENCE)
 
-    def ensure(self, bucket: str, project: str) -> str:
-        """The bucket for a project's sources: the one that is named, else Cloud Build's own, made where it is missing.
+    def ensure(self, bucket: str, project: str, location: str = "") -> str:
+        """The bucket for a project's sources: the one that is named, else Cloud Build's own, made in `location` if missing.
 
-        Raises UnprovenError for a bucket that does not belong to the project: somebody else may have taken its name, and
-        would get the source.
+        Raises UnprovenError for a default bucket that does not belong to the project: another project may have taken its
+        name, and would get the source. One that is configured was chosen by name, so nothing is listed for it.
         """
-        from google.api_core.exceptions import Conflict, NotFound
+        from google.api_core.exceptions import Conflict, Forbidden, NotFound
 
         name = bucket or default_bucket(project)
         with translate_http_errors(f"looking for the bucket {name}"):
@@ -141,7 +144,14 @@ class StorageClient:
                 self._client.get_bucket(name, timeout=_TIMEOUT, retry=self._retry)
             except NotFound:
                 with suppress(Conflict):  # somebody made it meanwhile
-                    self._client.create_bucket(name, project=project, timeout=_TIMEOUT, retry=self._retry)
+                    self._client.create_bucket(
+                        name, project=project, location=location or None, timeout=_TIMEOUT, retry=self._retry
+                    )
+            except Forbidden:
+                if not bucket:
+                    raise
+            if bucket:
+                return name
             owned = self._client.list_buckets(project=project, prefix=name, timeout=_TIMEOUT, retry=self._retry)
             if name not in {candidate.name for candidate in owned}:
                 raise UnprovenError(

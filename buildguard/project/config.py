@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.project import toml
+from buildguard.project import toml, user_config
 from buildguard.stages.stage import Stage
 
 FILES = (b"buildguard.toml", b"pyproject.toml")
-
-
-PLATFORM = "linux/amd64"  # what runs an image, unless somebody says otherwise
+PLATFORM = "linux/amd64"  # of the service, unless the configuration sets another
+BUILDS = ("trigger", "submit")
+FALLBACKS = ("auto", "ask", "never")
+# An absolute path with nothing that could name another host: it is put behind an address that gets an identity token.
+_HEALTH_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
+_DURATION = re.compile(r"(?P<number>\d{1,6})(?P<unit>[smh])")
+_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 class ServiceTable(NamedTuple):
@@ -41,25 +46,59 @@ class CloudTable(NamedTuple):
     builds: str = ""
 
 
+class TrafficStage(NamedTuple):
+    """A share of the traffic that a new revision gets, and for how many seconds it is watched there (0: not at all)."""
+
+    percent: int
+    seconds: float = 0.0
+
+
 class DeployTable(NamedTuple):
-    """`[tool.buildguard.deploy]`, beside the platform and the root."""
+    """`[tool.buildguard.deploy]`, beside the platform and the root.
+
+    `region` is Cloud Run's; `pin` keeps the traffic on the new revision by its name.
+    """
 
     service: str = ""
+    region: str = ""
     build_until: str = ""
     image: str = ""
     container: str = ""
     health: str = ""
-    traffic: tuple[int, ...] = (100,)
+    traffic: tuple[TrafficStage, ...] = (TrafficStage(100),)
+    pin: bool = False
     fallback: str = "ask"
     required_env: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()
     verify_after: bool = False
 
+    @property
+    def health_note(self) -> str:
+        """What a deploy of this service leaves unproven without a health path; empty with one, or without a service."""
+        return NO_HEALTH if self.service and not self.health else ""
+
+
+NO_HEALTH = (
+    'no health path is configured: only a status of 2xx from / proves health, or a probe of the container; set health = "/healthz"'
+    " in [tool.buildguard.deploy]"
+)
+
+
+class FolderConfig(NamedTuple):
+    """What a configuration file below the root sets for the services in its folder."""
+
+    folder: str
+    file: str
+    target: tuple[str, ...]
+    target_line: int | None
+
 
 class Config(NamedTuple):
     """The configuration; `file` is empty where there is none, `target_line` and `image_line` are where those stand.
 
-    `platform` and `image_root` are those of the deploy: what the image runs on, and where the project lies in it.
+    `folders` are the configurations below the root, `notes` name what they set and cannot decide. `platform` and `image_root` are those
+    of the deploy: what the image runs on, and where the project lies in it. `entry` names the modules that are started where no start
+    command says so.
     """
 
     file: str = ""
@@ -82,6 +121,9 @@ class Config(NamedTuple):
     cloud: CloudTable = CloudTable()
     deploy: DeployTable = DeployTable()
     baseline: str = ""
+    entry: tuple[str, ...] = ()
+    folders: tuple[FolderConfig, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 # Every key there is, with the type of its value; tables that later commands read are checked here too,
@@ -98,6 +140,7 @@ KEYS: dict[str, dict[str, type]] = {
         "ignore": list,
         "per-file-ignores": dict,
         "baseline": str,
+        "entry": list,
         "service": list,
         "cloud": dict,
         "deploy": dict,
@@ -115,6 +158,8 @@ KEYS: dict[str, dict[str, type]] = {
     },
     "deploy": {
         "service": str,
+        "region": str,
+        "pin": bool,
         "platform": str,
         "build-until": str,
         "image": str,
@@ -131,15 +176,17 @@ KEYS: dict[str, dict[str, type]] = {
 WORDS = {list: "a list", dict: "a table", str: "a string", bool: "true or false"}
 
 
-def read(files: Mapping[bytes, bytes]) -> Config:
-    """The configuration among the files of a root, by name; raises UsageError with file and line."""
+def read(files: Mapping[bytes, bytes], folder: str = "") -> Config:
+    """The configuration among the files of a folder, by name; raises UsageError with file and line."""
     for name in FILES:
         data = files.get(name)
         if data is None:
             continue
-        file = name.decode()
+        if name == b"pyproject.toml" and b"buildguard" not in data:
+            continue  # it may be broken, and says nothing to us
+        file = f"{folder}/{name.decode()}" if folder else name.decode()
         content = toml.read(data, file)
-        table = content if file == "buildguard.toml" else content.get("tool", {}).get("buildguard")
+        table = content if name == b"buildguard.toml" else content.get("tool", {}).get("buildguard")
         if table is not None:
             return _parse_config(table, _ConfigFile(file, data))
     return Config()
@@ -195,6 +242,7 @@ def _parse_config(table: Any, place: _ConfigFile) -> Config:
         ignore=_strings(table, "ignore", place),
         per_file_ignores=tuple((pattern, _strings(ignores, pattern, place)) for pattern in ignores),
         baseline=_inside_root(table, "baseline", place),
+        entry=_strings(table, "entry", place),
         services=tuple(_parse_service(service, place) for service in services),
         build_file=table.get("cloud", {}).get("config", ""),
         substitutions=tuple((key, str(value)) for key, value in substitutions.items()),
@@ -208,30 +256,54 @@ def _parse_config(table: Any, place: _ConfigFile) -> Config:
 
 def _parse_cloud(table: Mapping[str, Any], place: _ConfigFile) -> CloudTable:
     builds = table.get("builds", "submit")
-    if builds not in {"trigger", "submit"}:
+    if builds not in BUILDS:
         raise place.wrong("builds", f"unknown value '{builds}' for builds", 'builds = "trigger" or builds = "submit"')
     return CloudTable(**{name: table.get(name.replace("_", "-"), "") for name in CloudTable._fields})
 
 
 def _parse_deploy(table: Mapping[str, Any], place: _ConfigFile) -> DeployTable:
     fallback = table.get("fallback", "ask")
-    if fallback not in {"auto", "ask", "never"}:
+    if fallback not in FALLBACKS:
         raise place.wrong("fallback", f"'{fallback}' is no fallback", "auto, ask or never")
-    traffic = table.get("traffic") or [100]
-    if not all(isinstance(percent, int) and 0 <= percent <= 100 for percent in traffic) or traffic[-1] != 100:  # noqa: PLR2004
-        raise place.wrong("traffic", "'traffic' must be percents that end with 100", "traffic = [0, 10, 100]")
+    health = table.get("health", "")
+    if health and _HEALTH_PATH.fullmatch(health) is None:
+        raise place.wrong("health", f"health = {health!r} is not an absolute path", 'health = "/healthz"')
     return DeployTable(
         service=table.get("service", ""),
         build_until=table.get("build-until", ""),
         image=table.get("image", ""),
         container=table.get("container", ""),
-        health=table.get("health", ""),
-        traffic=tuple(traffic),
+        health=health,
+        traffic=_parse_traffic(table.get("traffic") or [100], place),
+        region=table.get("region", ""),
+        pin=table.get("pin", False),
         fallback=fallback,
         required_env=_strings(table, "required-env", place),
         verify=_strings(table, "verify", place),
         verify_after=table.get("verify-after", False),
     )
+
+
+def _parse_traffic(stages: list[Any], place: _ConfigFile) -> tuple[TrafficStage, ...]:
+    """Percents, or tables of a percent and how long it lasts; the last is 100."""
+    parsed = tuple(_parse_stage(stage) for stage in stages)
+    if parsed[-1] != TrafficStage(100):
+        parsed = (None,)
+    if None in parsed:
+        example = 'traffic = [0, 10, 100], or traffic = [{percent = 10, for = "5m"}, 100]'
+        raise place.wrong("traffic", "'traffic' must be percents that end with 100", example)
+    return tuple(stage for stage in parsed if stage is not None)
+
+
+def _parse_stage(stage: Any) -> TrafficStage | None:
+    """A stage of the traffic; None for what is none."""
+    table = stage if isinstance(stage, dict) else {"percent": stage}
+    percent, duration = table.get("percent"), table.get("for", "0s")
+    match = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
+    if type(percent) is not int or not 0 <= percent <= 100 or match is None or table.keys() - {"percent", "for"}:  # noqa: PLR2004
+        return None
+    seconds = int(match["number"]) * _UNITS[match["unit"]]
+    return None if seconds and not 0 < percent < 100 else TrafficStage(percent, float(seconds))  # noqa: PLR2004
 
 
 def _parse_service(table: Mapping[str, Any], place: _ConfigFile) -> ServiceTable:
@@ -251,6 +323,9 @@ def _check(table: Any, name: str, place: _ConfigFile) -> None:
     if not isinstance(table, dict):
         raise place.wrong(name or "buildguard", f"{name or 'tool.buildguard'} must be a table")
     for key, value in table.items():
+        if key in user_config.KEYS and not name:
+            hint = f"set it in {user_config.user_config_file()}, or pass --{key}"
+            raise place.wrong(key, f"a project cannot set '{key}': it decides what is downloaded", hint)
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             shown = f"{name}.{key}" if name else key

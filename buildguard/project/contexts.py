@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from buildguard.project import dockerfile, image_layout
+from buildguard.project import context_evidence, dockerfile
 from buildguard.project.target import Certainty, ContextBasis
 from buildguard.remote.source_names import SUFFIXES
 
@@ -18,12 +18,53 @@ _GLOB = re.compile(r"[*?\[]")
 _MOST_SOURCES = 200
 
 
+# What makes a folder a project of its own.
+_PROJECT_FILES = (
+    *("requirements.txt", "requirements", "pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "environment.yml"),
+    *("main.py", "app.py", "manage.py"),
+)
+
+
+_DOCKERFILE_FOLDERS = frozenset(
+    {
+        *(
+            "docker",
+            ".docker",
+            "dockerfile",
+            "dockerfiles",
+            "container",
+            "containers",
+            "image",
+            "images",
+            "build",
+            "builds",
+        ),
+        *(
+            "deploy",
+            "deployment",
+            "deployments",
+            "ci",
+            "ops",
+            "infra",
+            "infrastructure",
+            "k8s",
+            "kubernetes",
+            "packaging",
+        ),
+    }
+)
+
+
 class ContextGuess(NamedTuple):
-    """The folder that counts as a build context, how it is known, and a note for people (may be empty)."""
+    """The folder that counts as a build context, how it is known, and a note for people (may be empty).
+
+    `reach` is the widest folder that may be the context just as well, None where none may.
+    """
 
     context: str
     basis: ContextBasis
     note: str = ""
+    reach: str | None = None
 
 
 class CopySource(NamedTuple):
@@ -75,11 +116,14 @@ class ProjectPaths:
         return False
 
 
-def guess(path: str, data: bytes, paths: ProjectPaths, *, prefer_root: bool = False) -> ContextGuess:
+def guess(
+    path: str, data: bytes, paths: ProjectPaths, *, prefer_root: bool = False, alone: bool = True
+) -> ContextGuess:
     """The context of a Dockerfile: its folder or one above, whichever misses the fewest of its COPY sources.
 
-    Where several miss as many, it is the nearest with Python sources. A folder without sources counts only where it
-    misses nothing.
+    Where several miss as many, it is the nearest with Python sources and with what the commands need of a context that is
+    copied as a whole. A folder without sources counts only where it misses nothing. `alone` says that the project has no other
+    Dockerfile: one of several in a folder with sources is that folder's, unless the folder is called like one of Dockerfiles.
     """
     own = posixpath.dirname(path)
     folders = [own, *_above(own)]
@@ -89,13 +133,40 @@ def guess(path: str, data: bytes, paths: ProjectPaths, *, prefer_root: bool = Fa
     sources = copy_sources(data)
     missing = {folder: _missing_sources(folder, sources, paths) for folder in folders}
     chosen = _fewest_missing(folders, usual, missing)
+    rivals = [folder for folder in folders if folder != chosen and len(missing[folder]) <= len(missing[chosen])]
+    needed = _decide_by_needs(data, [chosen, *rivals], paths) if rivals and not missing[chosen] else None
+    if needed is not None:
+        return ContextGuess(needed[0], ContextBasis(Certainty.CONFIRMED, f"{path}:{needed[1]}"))
     others = [missing[folder] for folder in folders if folder != chosen]
     if not sources or missing[chosen] or not all(others):
-        return ContextGuess(chosen, ContextBasis(Certainty.GUESSED, path), _note(path, chosen, missing[chosen], paths))
+        holds_dockerfiles = _DOCKERFILE_FOLDERS & {*own.split("/")}
+        reach = _reach(data, chosen, rivals, paths) if alone or holds_dockerfiles else None
+        note = _note(path, chosen, missing[chosen], paths, copies=copies_context(data))
+        return ContextGuess(chosen, ContextBasis(Certainty.GUESSED, path), note, reach)
     line = min((source.line for lost in others for source in lost), default=sources[0].line)
     empty = f"{path}:{line}: the build context is {chosen}, which contains no Python source; nothing is checked for it"
     basis = ContextBasis(Certainty.CONFIRMED, f"{path}:{line}")
     return ContextGuess(chosen, basis, "" if chosen in usual else empty)
+
+
+def _decide_by_needs(data: bytes, folders: Sequence[str], paths: ProjectPaths) -> tuple[str, int] | None:
+    """The only one of some folders that has every file that the commands need, and the line of such a command."""
+    needed = context_evidence.needed_files(data)
+    fitting = [
+        folder
+        for folder in folders
+        if all(any(paths.has(posixpath.join(folder, path)) for path in need.paths) for need in needed)
+    ]
+    return (fitting[0], needed[0].line) if needed and len(fitting) == 1 else None
+
+
+def _reach(data: bytes, chosen: str, rivals: Sequence[str], paths: ProjectPaths) -> str | None:
+    """The widest folder that may be the context too; none where the chosen one is a project of its own."""
+    wider = [folder for folder in rivals if not folder or chosen.startswith(f"{folder}/")]
+    is_project = any(paths.has(posixpath.join(chosen, name)) for name in _PROJECT_FILES)
+    if not wider or is_project or not context_evidence.copies_whole_context(data):
+        return None
+    return min(wider, key=len)
 
 
 def _missing_sources(folder: str, sources: Sequence[CopySource], paths: ProjectPaths) -> list[CopySource]:
@@ -119,12 +190,20 @@ def copy_sources(data: bytes) -> list[CopySource]:
         for step in stage.instructions:
             text = dockerfile.expand_variables(step.text, variables)
             if step.name in {"ENV", "ARG"}:
-                variables |= image_layout.variables(step.name, text, {})
+                variables |= dockerfile.assignments(step.name, text, {})
             elif step.name in {"COPY", "ADD"} and not any(flag.startswith("--from=") for flag in step.flags):
-                copied += (CopySource(source, step.line) for source in _sources(image_layout.words(text)))
+                copied += (CopySource(source, step.line) for source in _sources(dockerfile.source_words(text)))
         if stage.alias:
             known[stage.alias] = variables
     return list(dict.fromkeys(copied))[:_MOST_SOURCES]
+
+
+def copies_context(data: bytes) -> bool:
+    """Whether a Dockerfile copies anything of its context."""
+    steps = (step for stage in dockerfile.stages(data, {}) for step in stage.instructions)
+    return any(
+        step.name in {"COPY", "ADD"} and not any(flag.startswith("--from=") for flag in step.flags) for step in steps
+    )
 
 
 def _sources(words: Sequence[str]) -> Iterator[str]:
@@ -149,11 +228,14 @@ def _above(folder: str) -> Iterator[str]:
         yield folder
 
 
-def _note(path: str, chosen: str, missing: Sequence[CopySource], paths: ProjectPaths) -> str:
+def _note(path: str, chosen: str, missing: Sequence[CopySource], paths: ProjectPaths, *, copies: bool) -> str:
     own, shown = posixpath.dirname(path), chosen or "the root"
     change = "set context in [[tool.buildguard.service]] to change it"
     if missing and own:
         return f"{path}:{missing[0].line}: no folder contains all that is copied; {shown} counts as the build context; {change}"
     if chosen != own and not paths.has_source(own):
         return f"{path}: no Python source in its folder, so {shown} counts as its build context; {change}"
-    return ""
+    unconfirmed = (
+        f"{path}: nothing confirms that {shown} is its build context, so proof is `compiled` at most; {change}"
+    )
+    return unconfirmed if own and copies else ""

@@ -6,6 +6,7 @@ wheels for Linux on Arm or musl. The tests hold this one to BuildKit's.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -45,12 +46,17 @@ class FinalStage(NamedTuple):
     chain: tuple[DockerfileStage, ...]
 
 
-_PYTHONIC = re.compile(r"python|\bpip3?\b|\buv\b|gunicorn|uvicorn|conda|pypy|\.py\b", re.IGNORECASE)
+_PYTHONIC = re.compile(r"python|\bpip3?\b|\buv\b|gunicorn|uvicorn|conda|mamba|pyenv|pypy|\.py\b", re.IGNORECASE)
 
 
 def mentions_python(chain: Iterable[DockerfileStage]) -> bool:
     """Whether any of some stages is built on, runs or copies something of Python's."""
-    return any(_PYTHONIC.search(f"{stage.base}\n{step.text}") for stage in chain for step in stage.instructions)
+    texts = (
+        text
+        for stage in chain
+        for text in (stage.base, *(f"{' '.join(step.flags)} {step.text}" for step in stage.instructions))
+    )
+    return any(_PYTHONIC.search(text) for text in texts)
 
 
 # What puts another Python beside, or in front of, the one of the base image.
@@ -214,3 +220,31 @@ def _value(match: re.Match[str], known: Mapping[str, str]) -> str:
     if operator.endswith("-") and not present:
         return word
     return known[name] if present or name in known else match.group()
+
+
+def exec_words(text: str) -> list[str] | None:
+    """The words of the exec form; None for the shell form."""
+    if not text.strip().startswith("["):
+        return None
+    try:
+        words = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return [str(word) for word in words] if isinstance(words, list) else None
+
+
+def source_words(text: str) -> list[str]:
+    """The sources of a COPY or ADD, and its destination last."""
+    if text.strip().startswith("["):
+        return exec_words(text) or []
+    return [word.strip("\"'") for word in text.partition("\n")[0].split()]
+
+
+def assignments(name: str, text: str, build_args: Mapping[str, str]) -> dict[str, str]:
+    """What an ENV or an ARG sets."""
+    pairs = re.findall(r"""(\w+)=("[^"]*"|'[^']*'|\S*)""", text)
+    if not pairs and name == "ENV":
+        key, _, value = text.strip().partition(" ")
+        pairs = [(key, value.strip())]
+    values = {key: value.strip("\"'") for key, value in pairs}
+    return {key: build_args.get(key, value) for key, value in values.items()} if name == "ARG" else values

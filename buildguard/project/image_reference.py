@@ -8,12 +8,15 @@ from typing import NamedTuple
 from buildguard.project.target import PythonVersion
 
 _VERSION = r"3\.\d{1,2}(?:\.\d{1,3})?(?:(?:a|b|rc|-rc)\d*)?"
-_TAG = re.compile(rf"(?P<version>{_VERSION})(?:$|[-_])")
+_TAG = re.compile(rf"v?(?P<version>{_VERSION})(?:$|[-_])")
 # python3.12-bookworm-slim (uv), python-3.11, py3.11, 4-python3.11 (Azure), 1-3.11-bookworm (devcontainers)
-_IN_TAG = re.compile(rf"(?:^|[-_.])(?:python|py)[-_]?(?P<version>{_VERSION})(?:$|[-_])")
+_IN_TAG = re.compile(rf"(?:^|[-_.])(?:python|py)[-_]?v?(?P<version>{_VERSION})(?:$|[-_])")
 _DEVCONTAINER = re.compile(rf"\d+(?:\.\d+)*-(?P<version>{_VERSION})(?:$|[-_])")
-# ubi9/python-311, runtimes/python312, sam/build-python3.11
-_IN_NAME = re.compile(r"python-?3\.?(?P<minor>\d{1,2})$")
+# ubi9/python-311, runtimes/python312, beam_python3.9_sdk, tf2-cpu.2-11.py310; in tags 24.01-py311
+_COMPACT = re.compile(r"(?i)(?:^|[-_.])py(?:thon)?[-_]?3[._]?(?P<minor>\d{1,2})(?:$|[-_.])")
+# Pythons that are not CPython, by what their images are called.
+_OTHER_IMPLEMENTATIONS = {"pypy": "PyPy", "graalpy": "GraalPy", "micropython": "MicroPython", "jython": "Jython"}
+_IMPLEMENTATION = re.compile(rf"(?:^|[-_./])({'|'.join(_OTHER_IMPLEMENTATIONS)})(?=$|[-_.:@/\d])")
 # A Debian release keeps its Python's minor version for life; the tags are Google's.
 _DISTROLESS = {"python3-debian11": "3.9", "python3-debian12": "3.11", "python3-debian13": "3.13"}
 # Images that hold nothing: what runs in them was copied in.
@@ -34,9 +37,44 @@ NO_PYTHON = EMPTY | frozenset(
         "nginx",
     }
     | {"nginx-unprivileged", "node", "openjdk", "php", "postgres", "rabbitmq", "redis", "ruby", "rust", "traefik"}
+    | {
+        "amazoncorretto",
+        "aspnet",
+        "bun",
+        "composer",
+        "deno",
+        "elixir",
+        "erlang",
+        "gradle",
+        "grafana",
+        "grafana-oss",
+        "hugo",
+        "jekyll",
+    }
+    | {
+        "jmeter",
+        "jre",
+        "julia",
+        "kibana",
+        "maven",
+        "meilisearch",
+        "mono",
+        "perl",
+        "prometheus",
+        "swift",
+        "tomcat",
+        "vault",
+    }
+)
+_NO_PYTHON_FOLDERS = (
+    "mcr.microsoft.com/dotnet/",
+    "gcr.io/distroless/java",
+    "gcr.io/distroless/nodejs",
+    "distroless/cc",
 )
 
 
+_OF_DISTROLESS = re.compile(r"(?:base|cc)(?:-debian\d+)?")
 # Distributions: what they hold of Python, if any, is installed later.
 _BARE = EMPTY | frozenset(
     {
@@ -87,26 +125,49 @@ def parse(reference: str) -> ImageRef:
 def promised_version(reference: str) -> PythonVersion | None:
     """The Python that a reference promises, None where it cannot be told from it."""
     ref = parse(reference)
+    if implementation(reference):
+        return None
     if ref.last in _DISTROLESS:
         return PythonVersion.parse(_DISTROLESS[ref.last])
     match = _IN_TAG.search(ref.tag)
-    if match is None and ref.last in {"python", "pypy"}:
+    if match is None and ref.last == "python":
         match = _TAG.match(ref.tag) or _DEVCONTAINER.match(ref.tag)
     if match is not None:
         return PythonVersion.parse(match["version"])
-    named = _IN_NAME.search(ref.last)
+    named = _COMPACT.search(ref.tag) or _COMPACT.search(ref.last)
     return PythonVersion.parse(f"3.{named['minor']}") if named is not None else None
+
+
+def implementation(text: str) -> str:
+    """The Python implementation that an image reference or a version names, empty for CPython."""
+    match = _IMPLEMENTATION.search(text.lower())
+    return _OTHER_IMPLEMENTATIONS[match[1]] if match is not None else ""
+
+
+def why_not_cpython(name: str, words: str) -> str:
+    """Why another implementation's verdicts are unknown."""
+    return f"{words} is {name}, and buildguard asks CPython only: what {name} accepts is unknown"
+
+
+def has_no_python(reference: str) -> bool:
+    """Whether it is the image of something that is known to come without Python, and is no distribution."""
+    ref = parse(reference)
+    return ref.last in NO_PYTHON or any(folder in ref.name for folder in _NO_PYTHON_FOLDERS)
 
 
 def is_bare(reference: str) -> bool:
     """Whether it is the image of a distribution or of something else that is known to come without Python."""
-    return parse(reference).last in _BARE | NO_PYTHON
+    ref = parse(reference)
+    # `base` and `cc` are distroless images, and names of anything else elsewhere
+    named = ref.last in _BARE and (not _OF_DISTROLESS.fullmatch(ref.last) or "distroless" in ref.name)
+    return named or has_no_python(reference)
 
 
 def is_python(reference: str) -> bool:
     """Whether a reference is about Python at all, told version or not."""
     ref = parse(reference)
-    return ref.last in {"python", "pypy"} or ref.last.startswith("python") or promised_version(reference) is not None
+    named = ref.last.startswith("python") or bool(implementation(reference))
+    return named or promised_version(reference) is not None
 
 
 def why_version_unknown(reference: str) -> str:
@@ -114,6 +175,8 @@ def why_version_unknown(reference: str) -> str:
     ref = parse(reference)
     if "$" in reference:
         return f"{reference} has a variable without a value"
-    if ref.last in {"python", "pypy"}:
+    if name := implementation(reference):
+        return why_not_cpython(name, reference)
+    if ref.last == "python":
         return f"the tag of {reference} names no minor version of Python"
     return f"what Python {reference} holds cannot be told from its name"

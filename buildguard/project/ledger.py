@@ -18,6 +18,7 @@ from urllib.parse import quote
 from buildguard.errors import UnprovenError
 
 NAME = "buildguard/ledger.jsonl"
+RESTORE = "restore"  # the step that is none either: what a failed run gave back
 END = "end"  # the step that is none: a run that came to an end of its own has it last
 _FOLDER = "buildguard/ledger"
 _ADDED = frozenset({"project", "region"})  # later than the first lines

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from buildguard.project.proof_grade import ProofGrade
+from buildguard.project.user_config import read_user_config
 
 
 class CheckRequest(NamedTuple):
     """What a person asked for; the fields are the flags of the command line.
 
-    `submitted_file` is the build file that `deploy` is about to submit, empty where none is.
+    `submitted_file` is the build file that `deploy` is about to submit, empty where none is. `environment` is a virtual
+    environment whose packages count as installed.
     """
 
     cwd: Path
@@ -34,8 +36,17 @@ class CheckRequest(NamedTuple):
     submitted_file: str = ""
     config: str = ""
     isolated: bool = False
+    environment: str = ""
+    fetch_python: bool = False
 
 
 def may_pull(request: CheckRequest) -> bool:
     """Whether an image may be pulled: never from a hook, nor where a prediction would do."""
     return not (request.staged or request.proof is ProofGrade.PREDICTED or os.environ.get("PRE_COMMIT"))
+
+
+def may_fetch_python(request: CheckRequest) -> bool:
+    """Whether a missing interpreter may be installed: by the flag, or outside of hooks by the user's configuration."""
+    if request.fetch_python:
+        return True
+    return not request.isolated and may_pull(request) and read_user_config().fetch_python

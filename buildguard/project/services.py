@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 import functools
-import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.errors import UsageError
+from buildguard.errors import UsageError, did_you_mean
 from buildguard.project import contexts, dockerfile
-from buildguard.project.compose import ComposeBuild
+from buildguard.project.buildpacks import BuildpackService
+from buildguard.project.cloudbuild.source_builds import SourceTool
 from buildguard.project.config import Config, ServiceTable
+from buildguard.project.project_files import ProjectFiles, build_folders, from_base
 from buildguard.project.target import Certainty, ContextBasis, ImageService
-from buildguard.project.yaml import InvalidYamlError
-
-if TYPE_CHECKING:
-    from buildguard.project.cloudbuild.reader import BuildFile
-
-
-class ProjectFiles(NamedTuple):
-    """The files of a stage that decide targets, by path; `notes` are on those that cannot be used.
-
-    `paths` are all paths of the stage.
-    """
-
-    paths: tuple[bytes, ...]
-    dockerfiles: dict[str, bytes]
-    buildfiles: dict[str, BuildFile]
-    compose_builds: list[ComposeBuild]
-    pins: dict[str, bytes]
-    ignores: dict[str, bytes]
-    unreadable: list[InvalidYamlError]
-    notes: list[str]
 
 
 def services(files: ProjectFiles, config: Config) -> tuple[list[ImageService], list[str]]:
@@ -45,21 +25,22 @@ def services(files: ProjectFiles, config: Config) -> tuple[list[ImageService], l
     return [service for path in sorted(files.dockerfiles) for service in finder.of_dockerfile(path)], finder.notes
 
 
-def picked(every: list[ImageService], name: str) -> list[ImageService]:
-    """The services with a name, or with a Dockerfile or a folder called so; raises UsageError."""
-    chosen = [each for each in every if name in {each.name, each.dockerfile, posixpath.dirname(each.dockerfile)}]
-    if not chosen:
-        known = ", ".join(service.name for service in every) or "none"
-        raise UsageError(f"there is no service '{name}'", hint=f"services here: {known}")
-    return chosen
+def picked(
+    services: list[ImageService], packs: list[BuildpackService], name: str, others: Iterable[str] = ()
+) -> tuple[list[ImageService], list[BuildpackService]]:
+    """The services with a name, or with a Dockerfile or a folder called so; raises UsageError.
 
-
-def named_dockerfiles(files: ProjectFiles) -> set[bytes]:
-    """The Dockerfiles of other names that build files and compose files build."""
-    names = {build.dockerfile for build in files.compose_builds}
-    for file, buildfile in files.buildfiles.items():
-        names |= {_from(base, build.dockerfile) for build in buildfile.builds for base in _bases(file)}
-    return {os.fsencode(name) for name in names - files.dockerfiles.keys()}
+    `others` are names of projects that no file builds.
+    """
+    images = [each for each in services if name in {each.name, each.dockerfile, posixpath.dirname(each.dockerfile)}]
+    sources = [pack for pack in packs if name in {pack.name, pack.folder}]
+    rest = [*others]
+    if not images and not sources and name not in rest:
+        names = [*(each.name for each in services), *(pack.name for pack in packs), *rest]
+        known = ", ".join(dict.fromkeys(names)) or "none"
+        hint = did_you_mean(name, names, f"services here: {known}")
+        raise UsageError(f"unknown service '{name}'", hint=hint)
+    return images, sources
 
 
 class _ServiceFinder:
@@ -83,37 +64,70 @@ class _ServiceFinder:
         return _distinct(built) or [declared]
 
     def of_dockerfile(self, path: str, *, prefer_root: bool = False) -> list[ImageService]:
-        """Each way in which a Dockerfile is built: what build files say before what compose files say."""
-        every = _distinct(self._built(path)) or _distinct(self._composed(path))
+        """Each way in which a Dockerfile is built: what build files say before what other files say."""
+        every = _distinct(self._built(path)) or _distinct(self._declared(path))
         if every:
             return every
-        guess = contexts.guess(path, self._files.dockerfiles[path], self._paths, prefer_root=prefer_root)
+        data, alone = self._files.dockerfiles[path], len(self._files.dockerfiles) == 1
+        guess = contexts.guess(path, data, self._paths, prefer_root=prefer_root, alone=alone)
         self.notes += [guess.note] if guess.note else []
-        return [ImageService(_name(path), path, guess.context, guess.basis)]
+        return [ImageService(_name(path), path, guess.context, guess.basis, reach=guess.reach)]
 
     @functools.cached_property
     def _paths(self) -> contexts.ProjectPaths:
         return contexts.ProjectPaths(self._files.paths)
 
     def _built(self, path: str) -> Iterator[ImageService]:
+        """What build files build of a Dockerfile: by its name, from source beside it, or with a compose file."""
         for file, buildfile in self._files.buildfiles.items():
             for build in buildfile.builds:
-                base = next((folder for folder in _bases(file) if _from(folder, build.dockerfile) == path), None)
+                base = next((f for f in build_folders(file) if from_base(f, build.dockerfile) == path), None)
                 if base is not None:
                     basis = ContextBasis(Certainty.DECLARED, f"{file}:{build.line}")
                     arguments = tuple(sorted(build.build_args.items()))
-                    yield ImageService(_name(path), path, _from(base, build.context), basis, arguments, build.target)
+                    context = from_base(base, build.context)
+                    yield ImageService(_name(path), path, context, basis, arguments, build.target)
+            for source in buildfile.sources:
+                folders = {from_base(base, source.folder) for base in build_folders(file)}
+                if source.tool is SourceTool.RUN and path in {posixpath.join(f, "Dockerfile") for f in folders}:
+                    basis = ContextBasis(Certainty.DECLARED, f"{file}:{source.line}")
+                    yield ImageService(_name(path), path, posixpath.dirname(path), basis)
+            if any(self._composes(file, name) for _line, name in buildfile.composed):
+                yield from self._composed_by(file, path)
 
-    def _composed(self, path: str) -> Iterator[ImageService]:
-        """What compose files build of a Dockerfile.
+    def _composes(self, file: str, name: str) -> bool:
+        return any(
+            build.place.rpartition(":")[0] in self._compose_paths(file, name) for build in self._files.image_builds
+        )
+
+    def _compose_paths(self, file: str, name: str) -> set[str]:
+        """The compose files that a name of a build file may mean: itself, or those in the folder that it is."""
+        paths = {from_base(base, name) for base in build_folders(file)}
+        if not name.endswith("/"):
+            return paths
+        sources = (build.place.rpartition(":")[0] for build in self._files.image_builds)
+        return {source for source in sources if posixpath.dirname(source) in paths}
+
+    def _composed_by(self, file: str, path: str) -> Iterator[ImageService]:
+        """What the compose files that a build file builds say of a Dockerfile."""
+        names = {name for _line, name in self._files.buildfiles[file].composed}
+        sources = {source for name in names for source in self._compose_paths(file, name)}
+        for build in self._files.image_builds:
+            if build.dockerfile == path and build.place.rpartition(":")[0] in sources:
+                basis = ContextBasis(Certainty.DECLARED, build.place)
+                yield ImageService(_name(path), path, build.context, basis, build.build_args, build.target)
+
+    def _declared(self, path: str) -> Iterator[ImageService]:
+        """What compose files, Skaffold and workflows build of a Dockerfile.
 
         What is deployed may be built without a compose file's arguments, and never by its `target`: so the Dockerfile's
         own defaults count too, where they name an image.
         """
-        for build in self._files.compose_builds:
+        for build in self._files.image_builds:
             if build.dockerfile != path:
                 continue
-            service = ImageService(_name(path), path, build.context, ContextBasis(Certainty.DECLARED, build.place))
+            basis = ContextBasis(Certainty.DECLARED, build.place)
+            service = ImageService(_name(path), path, build.context, basis, stage=build.target)
             last = dockerfile.resolve_final_stage(self._files.dockerfiles[path], {})
             if not build.build_args or last is None or "$" not in last.image:
                 yield service
@@ -127,16 +141,6 @@ def _distinct(every: Iterable[ImageService]) -> list[ImageService]:
     for service in every:
         first.setdefault(service._replace(basis=ContextBasis(service.basis.known, "")), service)
     return list(first.values())
-
-
-def _bases(file: str) -> tuple[str, ...]:
-    """Where the build of a build file may run: in its folder, or at the root."""
-    return tuple(dict.fromkeys((posixpath.dirname(file), "")))
-
-
-def _from(base: str, path: str) -> str:
-    joined = posixpath.normpath(posixpath.join(base, path))
-    return "" if joined == "." else joined
 
 
 def _name(path: str) -> str:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.project.compose import is_compose
+from buildguard.project.skaffold import is_skaffold
+from buildguard.project.workflows import is_workflow
 from buildguard.remote.source_names import HEAD, SHEBANG, SUFFIXES, may_be_script
 from buildguard.stages.filesystem import DiskStage, read_file
 from buildguard.stages.stage import Entry, EntryKind, Stage
@@ -57,7 +59,7 @@ def decides_target(path: bytes) -> bool:
     name = path[path.rfind(b"/") + 1 :]
     if name in _PINS or b"loudbuild" in name or b"ockerfile" in name.lower() or b"ontainerfile" in name.lower():
         return True
-    return b"compose" in name and is_compose(name)
+    return (b"compose" in name and is_compose(name)) or is_skaffold(path) or is_workflow(path)
 
 
 _PINS = frozenset(
@@ -72,6 +74,8 @@ _PINS = frozenset(
         b".python-version",
         b".tool-versions",
         b".dockerignore",
+        b"uv.lock",
+        b"poetry.lock",
     )
 )
 

@@ -6,6 +6,7 @@ import re
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
+from buildguard.diagnostic import Severity
 from buildguard.errors import UsageError
 
 OLDEST, NEWEST = 6, 15  # minor versions of Python 3 that a target may have; 3.8 to 3.14 are what is tested
@@ -59,14 +60,16 @@ class Rank(IntEnum):
     TOOL_VERSIONS = 7
     PIPFILE = 8
     REQUIRES = 9
-    STEP = 10  # the image of a build step runs that step (a test, a script), never the service
+    LOCKED = 10
+    STEP = 11  # the image of a build step runs that step (a test, a script), never the service
 
 
 class VersionDeclaration(NamedTuple):
     """One place that says which Python it is: file, line, its words, and the version if they tell it.
 
     `specifier` is set where it is a range (then `version` is its lowest). Where the version cannot be told,
-    `version` is None and `untold` says why. `folder` is the folder that it speaks for ("" is the root).
+    `version` is None and `untold` says why. `folder` is the folder that it speaks for ("" is the root). `refusal` is the
+    command of a Dockerfile that keeps to it, of a declaration that contradicts a target.
     """
 
     rank: Rank
@@ -78,6 +81,7 @@ class VersionDeclaration(NamedTuple):
     specifier: str = ""
     untold: str = ""
     image: str | None = None
+    refusal: str = ""
 
     @property
     def place(self) -> str:
@@ -114,10 +118,21 @@ class ContextBasis(NamedTuple):
     by: str
 
 
+class PinProblem(NamedTuple):
+    """BG407: the platform chooses the Python, or cannot take the one that is pinned."""
+
+    severity: Severity
+    file: str
+    line: int | None
+    message: str
+    hint: str
+
+
 class ImageService(NamedTuple):
     """One image that the repository ships: its Dockerfile, its build context, and how it is called and built.
 
-    `build_args` and `stage` are the `--build-arg`s and the `--target` of the build.
+    `build_args` and `stage` are the `--build-arg`s and the `--target` of the build. `reach` is a wider folder that may be the
+    context just as well, None where none may.
     """
 
     name: str
@@ -126,6 +141,7 @@ class ImageService(NamedTuple):
     basis: ContextBasis
     build_args: tuple[tuple[str, str], ...] = ()
     stage: str = ""
+    reach: str | None = None
 
 
 class Target(NamedTuple):
@@ -135,7 +151,9 @@ class Target(NamedTuple):
     Python comes from; `doubt` says why another Python than that image's may run in the end, empty where none can.
     `specifier` is the range whose lowest version this is, where nothing says more. `without` are folders in the context
     that other images are built of, and that this one's `.dockerignore` leaves out. `basis` is how a build context is known,
-    None where `context` is none.
+    None where `context` is none. `reach` is a wider folder that may be the context just as well. `pin_problem` is what is wrong
+    with the way in which a platform chooses the version. `ships` are the paths that the Dockerfile may copy, None where that does
+    not matter: it decides where images share a context.
     """
 
     version: PythonVersion | None
@@ -149,6 +167,9 @@ class Target(NamedTuple):
     specifier: str = ""
     without: tuple[str, ...] = ()
     basis: ContextBasis | None = None
+    reach: str | None = None
+    pin_problem: PinProblem | None = None
+    ships: frozenset[str] | None = None
 
     @property
     def place(self) -> tuple[str | None, int | None]:
@@ -168,6 +189,19 @@ class Target(NamedTuple):
         if self.context and not path.startswith(self.context.encode() + b"/"):
             return False
         return not any(path.startswith(folder.encode() + b"/") for folder in self.without)
+
+    def leaves_to(self, other: Target, path: bytes) -> bool:
+        """Whether a path of this target's context is another one's alone: that copies it, and this one does not."""
+        if self.ships is None or other.ships is None:
+            return False
+        name = path.decode("utf-8", "surrogateescape")
+        return name not in self.ships and name in other.ships and other.covers(path)
+
+    def may_cover(self, path: bytes) -> bool:
+        """Whether a path lies outside of this target's context, and in the wider folder that may be the context too."""
+        if self.reach is None or self.covers(path):
+            return False
+        return not self.reach or path.startswith(self.reach.encode() + b"/")
 
 
 def admits(specifier: str, version: PythonVersion) -> bool:

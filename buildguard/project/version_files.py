@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 
 from buildguard.errors import UsageError
-from buildguard.project import toml
+from buildguard.project import image_reference, toml
 from buildguard.project.target import PythonVersion, Rank, VersionDeclaration, lowest
+from buildguard.project.yaml import Node
 
 _CARET = re.compile(r"\^\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 _TILDE = re.compile(r"(?<![~=<>!])~\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
@@ -21,7 +22,10 @@ def declarations(data: bytes, file: str) -> list[VersionDeclaration]:
 
 
 def declare_exact(rank: Rank, file: str, line: int | None, text: str, words: str) -> VersionDeclaration:
-    """A declaration of one version, told or not."""
+    """A declaration of one version, known or not."""
+    if name := image_reference.implementation(text.strip()):
+        untold = image_reference.why_not_cpython(name, text.strip())
+        return VersionDeclaration(rank, file, line, words, None, posixpath.dirname(file), untold=untold)
     version = PythonVersion.parse(re.sub(r"\.[x*]$", "", text.strip()))
     folder = posixpath.dirname(file)
     if version is not None:
@@ -72,8 +76,8 @@ def _first_line(data: bytes) -> tuple[int, str]:
 def _python_version(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     number, words = _first_line(data)
     if words:
-        version = re.sub(r"^(?:c?python|pypy)[-@]?(?=3)", "", words)
-        yield declare_exact(Rank.PYTHON_VERSION, file, number, version.split("-")[0], f"{words}")
+        version = re.sub(r"^c?python[-@]?(?=3)", "", words)
+        yield declare_exact(Rank.PYTHON_VERSION, file, number, version.split("-")[0], words)
 
 
 def _runtime_txt(data: bytes, file: str) -> Iterator[VersionDeclaration]:
@@ -89,7 +93,8 @@ def _tool_versions(data: bytes, file: str) -> Iterator[VersionDeclaration]:
             yield declare_exact(Rank.TOOL_VERSIONS, file, number, words[1], f"python {words[1]}")
 
 
-def _line_with(data: bytes, word: str) -> int | None:
+def line_with(data: bytes, word: str) -> int | None:
+    """The first line (from 1) that has a word in it."""
     return next((number for number, line in enumerate(_text(data).splitlines(), 1) if word in line), None)
 
 
@@ -115,6 +120,31 @@ def _pyproject(data: bytes, file: str) -> Iterator[VersionDeclaration]:
         yield _declare_range(Rank.REQUIRES, file, line, poetry, f"python {poetry}")
 
 
+_UV_LOCK = re.compile(rb"""^requires-python\s*=\s*["']([^"'\n]+)["']""", re.MULTILINE)
+_POETRY_LOCK = re.compile(rb"""^python-versions\s*=\s*["']([^"'\n]+)["']""", re.MULTILINE)
+
+
+def _uv_lock(data: bytes, file: str) -> Iterator[VersionDeclaration]:
+    """The range that the lock was resolved for; lock files of megabytes are not parsed for one line at their head."""
+    head = data.partition(b"[[package]]")[0]
+    yield from _locked_range(_UV_LOCK.search(head), head, file)
+
+
+def _poetry_lock(data: bytes, file: str) -> Iterator[VersionDeclaration]:
+    before, table, metadata = data.rpartition(b"\n[metadata]")
+    match = _POETRY_LOCK.search(metadata) if table else None
+    yield from _locked_range(match, metadata, file, before.count(b"\n") + 1)
+
+
+def _locked_range(
+    match: re.Match[bytes] | None, text: bytes, file: str, lines_before: int = 0
+) -> Iterator[VersionDeclaration]:
+    if match is not None:
+        wanted = match[1].decode("utf-8", "replace")
+        line = lines_before + text.count(b"\n", 0, match.start()) + 1
+        yield _declare_range(Rank.LOCKED, file, line, wanted, f"{posixpath.basename(file)} for Python {wanted}")
+
+
 def _setup_cfg(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     import configparser
 
@@ -126,8 +156,17 @@ def _setup_cfg(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     wanted = parser.get("options", "python_requires", fallback="").strip()
     if wanted:
         yield _declare_range(
-            Rank.REQUIRES, file, _line_with(data, "python_requires"), wanted, f"python_requires {wanted}"
+            Rank.REQUIRES, file, line_with(data, "python_requires"), wanted, f"python_requires {wanted}"
         )
+
+
+def flexible_stack(root: Node) -> str:
+    """The operating system on which App Engine builds a service with buildpacks, where its app.yaml leaves the version open."""
+    settings = root.get("runtime_config")
+    if settings is None or settings.get("runtime_version") or settings.get("python_version"):
+        return ""
+    system = settings.get("operating_system")
+    return system.text() if system is not None and root.get("runtime") is not None else ""
 
 
 def _app_yaml(data: bytes, file: str) -> Iterator[VersionDeclaration]:
@@ -145,6 +184,8 @@ def _app_yaml(data: bytes, file: str) -> Iterator[VersionDeclaration]:
         yield declare_exact(Rank.APP_ENGINE, file, runtime.line, f"3.{standard[1]}", f"runtime {runtime.text()}")
     elif runtime.text() in {"python", "python3"}:
         flexible = root.get("runtime_config", "runtime_version") or root.get("runtime_config", "python_version")
+        if flexible is None and flexible_stack(root):
+            return  # buildpacks build it, and choose
         node = flexible or runtime
         yield declare_exact(Rank.APP_ENGINE, file, node.line, node.text(), f"runtime {node.text()}")
 
@@ -158,7 +199,7 @@ def _project_toml(data: bytes, file: str) -> Iterator[VersionDeclaration]:
                 yield declare_exact(
                     Rank.BUILDPACK,
                     file,
-                    _line_with(data, "GOOGLE_PYTHON_VERSION"),
+                    line_with(data, "GOOGLE_PYTHON_VERSION"),
                     value,
                     f"GOOGLE_PYTHON_VERSION {value}",
                 )
@@ -171,7 +212,9 @@ READERS: dict[str, Callable[[bytes, str], Iterator[VersionDeclaration]]] = {
     ".tool-versions": _tool_versions,
     "Pipfile": _pipfile,
     "project.toml": _project_toml,
+    "poetry.lock": _poetry_lock,
     "pyproject.toml": _pyproject,
     "setup.cfg": _setup_cfg,
+    "uv.lock": _uv_lock,
 }
 NAMES = frozenset(READERS)

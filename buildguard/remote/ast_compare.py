@@ -90,7 +90,7 @@ def blocks(node):
 
 
 def check_scopes(node, names, scope, reads_names):
-    """Raise Doubt where a fix binds a name in a class, or where the code can tell which names there are."""
+    """Raise Doubt where a fix binds a name in a class, or where the code can list the names."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Assign) and binding(child, names):
             if isinstance(scope, ast.ClassDef):
@@ -101,7 +101,7 @@ def check_scopes(node, names, scope, reads_names):
 
 
 def local_names_reader(tree):
-    """A function that says of a scope whether the code in it can tell which names are bound there."""
+    """A function that returns whether the code in a scope can list the names that are bound there."""
 
     def own(scope):
         pending = list(ast.iter_child_nodes(scope))

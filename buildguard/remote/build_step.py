@@ -101,17 +101,38 @@ def main(folders: Sequence[str], settings: StepSettings) -> int:
 
 def _prove_bytes(workspace: Workspace, wanted: str) -> BytesProof:
     """Compare the workspace with the manifest that came with it, once that is the one that was sent."""
+    expected = _carried_rows(wanted)
+    if isinstance(expected, str):
+        return BytesProof(wrong=expected)
+    rows, unproven = _rows_of(workspace)
+    unread = {path for path, _why in unproven}
+    differences = compare_rows([row for row in expected if row.path not in unread], rows)
+    return BytesProof(
+        "sha256:" + hashlib.sha256(as_bytes(rows)).hexdigest(),
+        len(expected),
+        tuple(differences),
+        tuple(unproven),
+        contents={row.path: row.sha256 for row in rows if row.mode in {FILE, EXECUTABLE}},
+    )
+
+
+def _carried_rows(wanted: str) -> list[ManifestRow] | str:
+    """The manifest that came with the source, if its digest is the one that was sent; or what is wrong with it."""
     if _DIGEST.fullmatch(wanted) is None:
-        return BytesProof(wrong=f"{_VARIABLE} is no digest: {wanted}")
+        return f"{_VARIABLE} is no digest: {wanted}"
     data = read_file(CARRIED)
     if isinstance(data, str):
-        return BytesProof(wrong=f"{CARRIED.decode()}: {data}: this archive was not made by buildguard")
+        return f"{CARRIED.decode()}: {data}: this archive was not made by buildguard"
     if "sha256:" + hashlib.sha256(data).hexdigest() != wanted:
-        return BytesProof(wrong=f"{CARRIED.decode()} is not the manifest of {wanted}")
+        return f"{CARRIED.decode()} is not the manifest of {wanted}"
     try:
-        expected = list(rows_of(data))
+        return list(rows_of(data))
     except ValueError as error:
-        return BytesProof(wrong=f"{CARRIED.decode()}: {error}")
+        return f"{CARRIED.decode()}: {error}"
+
+
+def _rows_of(workspace: Workspace) -> tuple[list[ManifestRow], list[tuple[bytes, str]]]:
+    """The rows of the workspace, and the paths that cannot be read with the reason."""
     rows: list[ManifestRow] = []
     unproven: list[tuple[bytes, str]] = []
     for path, mode in sorted(workspace.modes.items()):
@@ -122,15 +143,7 @@ def _prove_bytes(workspace: Workspace, wanted: str) -> BytesProof:
             unproven.append((path, row))
         else:
             rows.append(row)
-    unread = {path for path, _why in unproven}
-    differences = compare_rows([row for row in expected if row.path not in unread], rows)
-    return BytesProof(
-        "sha256:" + hashlib.sha256(as_bytes(rows)).hexdigest(),
-        len(expected),
-        tuple(differences),
-        tuple(unproven),
-        contents={row.path: row.sha256 for row in rows if row.mode in {FILE, EXECUTABLE}},
-    )
+    return rows, unproven
 
 
 def _cores() -> int:

@@ -20,6 +20,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildguard.remote.import_facts import facts_here
 from buildguard.remote.manifest_rows import CARRIED, EXECUTABLE, FILE, OWN, QUESTIONS, ManifestRow, as_bytes, rows_of
 from buildguard.remote.probe import main, send
 from buildguard.remote.source_names import HEAD, NO_SOURCE, SHEBANG, SUFFIXES, may_be_script
@@ -169,7 +170,8 @@ class AnswerFile:
                 child = _start_probe(share, self._task.memory, self._task.seconds)
 
     def _second_try(self, source: LoadedSource) -> None:
-        lists, status, memory = _end_of(_start_probe([source], self._task.wider_memory, self._task.wider_seconds))
+        child = _start_probe([source], self._task.wider_memory, self._task.wider_seconds, reads_facts=False)
+        lists, status, memory = _end_of(child)
         if len(lists) > 1:
             self.write(b"S", *lists[1])
             return
@@ -177,12 +179,15 @@ class AnswerFile:
         self.write(b"D", *source.head, code, memory)
 
 
-def _start_probe(asked: Sequence[LoadedSource], memory: int, seconds: int) -> tuple[int, int]:
+def _start_probe(
+    asked: Sequence[LoadedSource], memory: int, seconds: int, *, reads_facts: bool = True
+) -> tuple[int, int]:
     """A probe that answers some sources in their order: its process id, and the file with its answers."""
     questions, answers = _nameless(), _nameless()
     with os.fdopen(os.dup(questions), "wb") as into:
         for source in asked:
-            into.write(b"%d %d %d\n" % (source.number, len(source.data), seconds + 10 * len(source.data) // _MEBI))
+            into.write(b"%d %d %d" % (source.number, len(source.data), seconds + 10 * len(source.data) // _MEBI))
+            into.write(b"\n" if reads_facts else b" -\n")
             into.write(source.data)
     os.lseek(questions, 0, os.SEEK_SET)
     process = os.fork()
@@ -192,7 +197,7 @@ def _start_probe(asked: Sequence[LoadedSource], memory: int, seconds: int) -> tu
     try:
         os.dup2(questions, 0)
         os.dup2(answers, 1)
-        main(memory)
+        main(memory, facts_here)
     finally:
         os._exit(0)
 
@@ -226,7 +231,7 @@ def _end_of(child: tuple[int, int]) -> tuple[list[list[bytes]], int, int]:
 
 
 def rows(workspace: Workspace) -> list[ManifestRow]:
-    """What lies in the workspace, as a manifest has it. Raises OSError for what cannot be read."""
+    """The files of the workspace, as a manifest has them. Raises OSError for what cannot be read."""
     closed = [path for path in workspace.closed if path != ANSWERS]
     if closed:
         raise OSError(closed[0].decode("utf-8", "backslashreplace") + " cannot be opened")
@@ -242,7 +247,7 @@ def rows(workspace: Workspace) -> list[ManifestRow]:
 
 
 def tell_changed(here: Sequence[ManifestRow], answers: AnswerFile) -> None:
-    """Write down the files that are not what the manifest in the archive says, so that somebody can tell why."""
+    """Store the files that differ from the manifest in the archive, so that the cause can be found."""
     carried = read_file(CARRIED)
     try:
         sent = {row.path: row for row in rows_of(carried)} if isinstance(carried, bytes) else {}

@@ -27,7 +27,7 @@ _GIVES_UP = "the compiler gives up on this file: "
 
 
 class StepFinding(NamedTuple):
-    """What is wrong with a path; `line` and `column` count from 1, columns in code points, 0 where nobody says."""
+    """What is wrong with a path; `line` and `column` count from 1, columns in code points, 0 if unknown."""
 
     code: str
     path: bytes

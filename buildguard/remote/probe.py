@@ -5,7 +5,9 @@ can run it, and what a minimal interpreter may lack (hashlib, resource, zlib) is
 its text with `-c`.
 
 In:  `<number> <size> <CPU seconds>\\n` and that many bytes, until the end of input. With two more numbers in that
-     line, `<level> <size>`, so many bytes of a `.pyc` follow: does it hold what the source compiles to?
+     line, `<level> <size>`, so many bytes of a `.pyc` follow: does it hold what the source compiles to? With one more,
+     `-`, nothing but compiling is done: a second try after a probe that died; with `?` they are questions about the
+     standard library.
 Out: lists of byte strings, each list as `<count>\\n` and then `<length>:<bytes>` for each. The first list is
 the greeting, every other one answers one source, in order.
 """
@@ -79,7 +81,7 @@ def limiter(memory):
 
 
 def peak_memory():
-    """The most memory this process ever had, in bytes: address space, or what was resident; 0 if nobody tells."""
+    """The most memory this process ever had, in bytes: address space, or what was resident; 0 if unknown."""
     try:
         with open("/proc/self/status", "rb") as status:
             for line in status:
@@ -149,11 +151,12 @@ def phase(data):
     return "compiler"
 
 
-def judge(data, seen, memory):
-    """Compile one source as an import would; return what happened as a list of fields."""
+def judge(data, seen, memory, read=None):
+    """Compile one source as an import would; return what happened as a list of fields, and what `read` takes from it."""
     del seen[:]
+    facts = b""
     try:
-        compile(data, "<source>", "exec", 0, True)
+        code = compile(data, "<source>", "exec", 0, True)
     except SyntaxError as error:
         warned = list(seen)  # `phase` compiles once more, and would warn once more
         verdict = [type(error).__name__, error.msg, phase(data)] + place(error) + [0]
@@ -164,7 +167,11 @@ def judge(data, seen, memory):
         verdict = [type(error).__name__, str(error), "", "", "", "", "", 0]
     else:
         verdict = ["", "", "", "", "", "", "", 0]
-    return verdict + seen
+        if read is not None:
+            warned = list(seen)  # reading parses once more
+            facts = read(data, code)
+            seen[:] = warned
+    return verdict + [facts] + seen
 
 
 def compare(data, code, level):
@@ -177,17 +184,17 @@ def compare(data, code, level):
             import _imp
 
             if _imp.source_hash(external._RAW_MAGIC_NUMBER, data) != code[8:16]:
-                return ["stale", "its hash is not its source's", "", "", "", "", "", 0]
+                return ["stale", "its hash is not its source's", "", "", "", "", "", 0, ""]
         held = marshal.loads(code[16:])
         wanted = compile(data, held.co_filename, "exec", 0, True, level)
         same = held == wanted or marshal.dumps(held) == marshal.dumps(wanted)
     except BaseException as error:
-        return ["bytecode", "%s: %s" % (type(error).__name__, error), "", "", "", "", "", 0]
-    return ["" if same else "bytecode", "" if same else "other code", "", "", "", "", "", 0]
+        return ["bytecode", "%s: %s" % (type(error).__name__, error), "", "", "", "", "", 0, ""]
+    return ["" if same else "bytecode", "" if same else "other code", "", "", "", "", "", 0, ""]
 
 
-def main(memory):
-    """Greet, then answer until the input ends."""
+def main(memory, read=None, answer=None):
+    """Greet, then answer until the input ends; `read` takes facts from what compiles, `answer` is asked of the library."""
     import gc
 
     source = os.fdopen(os.dup(0), "rb", 1 << 16)
@@ -220,10 +227,15 @@ def main(memory):
         data = source.read(int(size))
         if len(data) != int(size):
             return
-        code = source.read(int(extra[1])) if extra else b""
+        code = source.read(int(extra[1])) if len(extra) > 1 else b""
         if grant is not None:
             grant(int(seconds))
-        verdict = compare(data, code, int(extra[0])) if extra else judge(data, seen, memory)
+        if extra == [b"?"] and answer is not None:
+            verdict = ["", "", "", "", "", "", "", 0, answer(data)]
+        elif len(extra) > 1:
+            verdict = compare(data, code, int(extra[0]))
+        else:
+            verdict = judge(data, seen, memory, None if extra else read)
         send(out, [number, len(data), digest(data)] + verdict)
 
 

@@ -2,7 +2,7 @@ r"""The relay: starts probes in the container that it is the first process of, a
 
 One stream reaches into a container, and several probes work there; each may die without the others. Like the
 probe it needs nothing but the standard library of any CPython from 3.6 on, and reads and writes no file. The
-parent passes its text with `-c`, then the probe's text and the seconds after which silence means that nobody
+parent passes its text with `-c`, then the probe's text and the seconds after which silence means that the parent is gone
 listens any more.
 
 Frames, both ways: `<kind> <probe> <size>\n` and that many bytes. In: S starts a probe (content: its limit of

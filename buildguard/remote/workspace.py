@@ -80,22 +80,22 @@ def sources_of(
     exclude: Sequence[tuple[str, str]],
 ) -> list[bytes]:
     """The Python sources below some folders (`!` before one leaves it out) that the patterns let through, sorted."""
-    wanted = [os.fsencode(folder_name) + b"/" for folder_name in folders if not folder_name.startswith("!")]
-    unwanted = [os.fsencode(folder_name[1:]) + b"/" for folder_name in folders if folder_name.startswith("!")]
-    unwanted += [folder + b"/" for folder in workspace.left_out]
-    sources = []
-    for path, mode in workspace.modes.items():
-        if path in OWN or path.startswith(tuple(unwanted)) or (wanted and not path.startswith(tuple(wanted))):
-            continue
-        if NO_SOURCE.intersection(path.split(b"/")) or not _is_source(path, mode):
-            continue
+    wanted = tuple(os.fsencode(folder_name) + b"/" for folder_name in folders if not folder_name.startswith("!"))
+    unwanted = tuple(os.fsencode(folder_name[1:]) + b"/" for folder_name in folders if folder_name.startswith("!"))
+    unwanted += tuple(folder + b"/" for folder in workspace.left_out)
+
+    def is_let_through(path: bytes) -> bool:
+        if path in OWN or path.startswith(unwanted) or not path.startswith(wanted or b""):
+            return False
         text = os.fsdecode(path)
-        if (not include or matches_any(include, text)) and not matches_any(exclude, text):
-            sources.append(path)
-    return sorted(sources)
+        return (not include or matches_any(include, text)) and not matches_any(exclude, text)
+
+    return sorted(path for path, mode in workspace.modes.items() if is_let_through(path) and _is_source(path, mode))
 
 
 def _is_source(path: bytes, mode: int) -> bool:
+    if NO_SOURCE.intersection(path.split(b"/")):
+        return False
     if path.endswith(SUFFIXES):
         return True
     if not stat.S_ISREG(mode) or not may_be_script(path, executable=bool(mode & 0o111)):
@@ -170,22 +170,24 @@ def compare_rows(expected: Sequence[ManifestRow], here: Sequence[ManifestRow]) -
     differences = []
     for path in sorted(before.keys() | after.keys()):
         old, new = before.get(path), after.get(path)
-        if old == new:
-            continue
-        if new is None:
-            differences.append(_presence_difference("BG301", path, "removed", places.get(old.sha256) if old else None))
-        elif old is None:
-            differences.append(_presence_difference("BG302", path, "added", homes.get(new.sha256)))
-        elif (old.mode == LINK) != (new.mode == LINK):
-            was, now = ("a link" if side.mode == LINK else "a file" for side in (old, new))
-            evidence = f"{was} became {now}"
-            differences.append(WorkspaceDifference("BG305", path, "type", "symlink-replaced", evidence))
-        elif old.sha256 != new.sha256:
-            differences.append(_changed(old, new))
-        else:
-            evidence = f"{'gained' if new.mode == EXECUTABLE else 'lost'} its executable bit"
-            differences.append(WorkspaceDifference("BG304", path, "mode", "mode", evidence))
+        if old is None:
+            differences.append(_presence_difference("BG302", path, "added", homes.get(after[path].sha256)))
+        elif new is None:
+            differences.append(_presence_difference("BG301", path, "removed", places.get(old.sha256)))
+        elif old != new:
+            differences.append(_difference(old, new))
     return differences
+
+
+def _difference(old: ManifestRow, new: ManifestRow) -> WorkspaceDifference:
+    """What differs between two rows of one path: its type, its content, or else its executable bit."""
+    if (old.mode == LINK) != (new.mode == LINK):
+        was, now = ("a link" if side.mode == LINK else "a file" for side in (old, new))
+        return WorkspaceDifference("BG305", new.path, "type", "symlink-replaced", f"{was} became {now}")
+    if old.sha256 != new.sha256:
+        return _changed(old, new)
+    evidence = f"{'gained' if new.mode == EXECUTABLE else 'lost'} its executable bit"
+    return WorkspaceDifference("BG304", new.path, "mode", "mode", evidence)
 
 
 def _presence_difference(code: str, path: bytes, change: str, other: bytes | None) -> WorkspaceDifference:

@@ -78,7 +78,7 @@ class DiskSnapshotter:
             if names > 1:
                 twins[path] = b""
         if rest.ignored:
-            listing.notes.append(f"{rest.ignored} files or folders that git ignores were not looked at")
+            listing.notes.append(f"{len(rest.ignored)} files or folders that git ignores were not looked at")
         extras = Extras(frozenset(rest.empty), {**rest.special, **special}, modes, twins, whole=not self._brief)
         return Snapshot(
             self._name,
@@ -87,6 +87,7 @@ class DiskSnapshotter:
             tuple(listing.notes),
             tuple(listing.unproven),
             tuple(listing.closed),
+            unlisted=(*rest.ignored, *rest.git_folders),
         )
 
     def originals(self, paths: Collection[bytes]) -> dict[bytes, bytes | UnreadableFile]:
@@ -188,7 +189,8 @@ class _UnlistedFiles:
         self._base = base
         self.empty: list[bytes] = []
         self.special: dict[bytes, str] = {}
-        self.ignored = 0
+        self.ignored: list[bytes] = []  # files, and folders with their final `/`
+        self.git_folders: list[bytes] = []
         self.unreal: set[bytes] = set()
 
     def look(self, paths: list[bytes], *, briefly: bool) -> None:
@@ -213,14 +215,16 @@ class _UnlistedFiles:
         for folder in full:
             for entry in self._inside(folder):
                 path = folder + entry.name
-                if entry.is_file(follow_symlinks=False) or entry.is_symlink():
-                    self.ignored += path not in listed
+                if entry.name == _GIT:
+                    self.git_folders.append(path + b"/" if entry.is_dir(follow_symlinks=False) else path)
+                elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
+                    self.ignored += [path] if path not in listed else []
                 elif not entry.is_dir(follow_symlinks=False):
                     self.special[path] = _kind(self._base + path)
                 elif path + b"/" in full:
                     real.add(path + b"/")
-                else:
-                    self.ignored += self._holds_files(path + b"/")
+                elif self._holds_files(path + b"/"):
+                    self.ignored.append(path + b"/")
         return real
 
     @staticmethod
@@ -231,7 +235,7 @@ class _UnlistedFiles:
 
     def _holds_files(self, folder: bytes) -> bool:
         """Whether there is any file in a folder without listed ones; if not, it is empty, or holds special ones."""
-        inside = self._inside(folder)
+        inside = [entry for entry in self._inside(folder) if entry.name != _GIT]
         if not inside:
             self.empty.append(folder[:-1])
         for entry in inside:
@@ -247,7 +251,7 @@ class _UnlistedFiles:
     def _inside(self, folder: bytes) -> list[os.DirEntry[bytes]]:
         try:
             with os.scandir(self._base + folder) as listing:
-                return [entry for entry in listing if entry.name != _GIT]
+                return list(listing)
         except OSError:
             return []  # whoever listed the files says so
 

@@ -51,6 +51,8 @@ class Snapshot(NamedTuple):
     some later: "crlf" for a script with Windows line ends, "lfs" for a pointer in place of a content. `dockerfile` is the one that an
     image was built with, empty where that is not known. `damaged` are the
     paths whose object in git does not match its id, with the reason: a file, a folder, or all of it (empty).
+    `unlisted` is what a folder holds beside its entries, without what is below: files and folders (with a final `/`)
+    that git ignores, and git's own.
     """
 
     stage: str
@@ -64,3 +66,4 @@ class Snapshot(NamedTuple):
     marks: Mapping[bytes, str] = MappingProxyType({})
     dockerfile: str = ""
     damaged: Mapping[bytes, str] = MappingProxyType({})
+    unlisted: tuple[bytes, ...] = ()

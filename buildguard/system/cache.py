@@ -1,7 +1,7 @@
 """Verdicts of earlier runs, by the digest of the bytes and everything else that they depend on.
 
 The cache cannot lie: the bytes are read and hashed in every run, a row carries a checksum of its own, and
-whatever is odd about the file (damaged, linked, somebody else's, written by another version) makes it empty.
+whatever is odd about the file (damaged, linked, another user's, written by another version) makes it empty.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class Cache:
             raise sqlite3.DatabaseError("it holds other tables than ours")
         db.execute("BEGIN")
         try:
-            db.execute("SELECT 1 FROM sqlite_master").fetchall()  # from here on nobody else writes
+            db.execute("SELECT 1 FROM sqlite_master").fetchall()  # from here on no other process writes
             pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
             whole = int.from_bytes(_first_bytes(file)[28:32], "big") * size <= file.stat().st_size
         finally:
@@ -172,7 +172,7 @@ class Cache:
             raise sqlite3.DatabaseError(f"it has outgrown {_MOST_BYTES >> 20} MB")
 
     def _damaged(self, error: Exception) -> None:
-        """Start anew: a damaged file is moved out of the way of this run and of every later one."""
+        """Start again: a damaged file is moved out of the way of this run and of every later one."""
         self.close()
         assert self._where is not None
         file = self._where / _FILE
@@ -186,7 +186,7 @@ class Cache:
         self._tries += 1
         again = not busy and self._writable and self._tries == 1
         self.notes.append(
-            f"the cache in {self._where} {'is started anew' if again else 'is not used this time'}: {error}"
+            f"the cache in {self._where} {'is started again' if again else 'is not used this time'}: {error}"
         )
         if again:
             self._open(self._where)

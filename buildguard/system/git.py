@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import UnreadableFile
-from buildguard.errors import UnprovenError, UsageError
-from buildguard.system import git_directory, process, programs
+from buildguard.errors import UnprovenError, UsageError, did_you_mean
+from buildguard.system import git_directory, git_wait, process, programs
 from buildguard.system.git_directory import GitDir
+from buildguard.system.git_paths import refuse_overlaps, refuse_unsafe_paths
 from buildguard.system.git_reader import LINK, SUBMODULE, GitEntry, ObjectReader, Tree
 
 if TYPE_CHECKING:
@@ -38,12 +39,17 @@ _NO_RENAMES = ("--name-only", "--no-renames", "-z")
 class WorktreeListing:
     """A working tree that git is busy listing."""
 
-    def __init__(
-        self, tracked: subprocess.Popen[bytes], untracked: subprocess.Popen[bytes], folder: GitDir | None = None
-    ) -> None:
+    def __init__(self, tracked: subprocess.Popen[bytes], untracked: subprocess.Popen[bytes], folder: GitDir) -> None:
         self._tracked = tracked
         self._untracked = untracked
         self._folder = folder  # it would be removed if nothing referred to it
+
+    def _finish(self, child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+        stdout, stderr = git_wait.finish(child, self._folder.parts.top)
+        if child.returncode != 0:
+            words = stderr.decode("utf-8", "backslashreplace").strip()
+            raise UnprovenError(f"git ls-files failed: {words}")
+        return stdout, stderr
 
     def result(self) -> tuple[list[tuple[bytes, bytes]], list[bytes], list[bytes]]:
         """What `tracked` and `others` give."""
@@ -52,7 +58,8 @@ class WorktreeListing:
     def tracked(self) -> list[tuple[bytes, bytes]]:
         """Mode and path of each row of the index; it is there before the others are."""
         try:
-            rows = _rows(_communicate(self._tracked)[0])
+            rows = _rows(self._finish(self._tracked)[0])
+            _refuse_unsafe_rows(rows)
         except BaseException:
             process.stop(self._untracked)
             raise
@@ -64,7 +71,7 @@ class WorktreeListing:
     def others(self) -> tuple[list[bytes], list[bytes]]:
         """The untracked paths that are not ignored, and the folders that git could not open."""
         try:
-            others, complaints = _communicate(self._untracked)
+            others, complaints = self._finish(self._untracked)
         finally:
             process.stop(self._untracked)
         closed = [line.split(b"'")[1].rstrip(b"/") for line in complaints.splitlines() if line.startswith(_CLOSED)]
@@ -87,8 +94,24 @@ class Repository(NamedTuple):
         if b"hash mismatch" in done.stderr:
             done = self.folder.ask_here(*verify, rev)  # it is damaged, and whoever reads it reports that
         if done.status != 0:
-            raise UsageError(f"'{rev}' names no commit in this repository", hint="git log shows what there is")
+            raise self._unknown_revision(rev)
         return done.stdout.decode("ascii").strip()
+
+    def references(self) -> list[str]:
+        """The short names of branches, tags and remote branches."""
+        names = ("refs/heads", "refs/tags", "refs/remotes")
+        done = self.folder.ask_here("for-each-ref", "--format=%(refname:short)", *names)
+        return done.stdout.decode("utf-8", "replace").split()
+
+    def _unknown_revision(self, rev: str) -> UsageError:
+        shallow = self.folder.ask_here("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+        otherwise = "git log --all lists commits"
+        if shallow:
+            remote, slash, branch = rev.partition("/")
+            fetch = f"git fetch {remote} {branch}" if slash else f"git fetch origin {rev}"
+            otherwise = f"{fetch}, or set fetch-depth: 0"
+        place = " (this is a shallow clone)" if shallow else ""
+        return UsageError(f"unknown revision '{rev}'{place}", hint=did_you_mean(rev, self.references(), otherwise))
 
     def has_commit(self, oid: str) -> bool:
         """Whether the object database holds that commit (a submodule may not be fetched)."""
@@ -163,8 +186,9 @@ class Repository(NamedTuple):
 
     def index_rows(self) -> list[GitEntry]:
         """The rows of the index, each path once (a path in conflict has several; the last counts)."""
-        rows = [_index_row(row) for row in _rows(self.folder.ask("ls-files", "-s", "-z"))]
-        return list({row.path: row for row in rows}.values())
+        listed = _rows(self.folder.ask("ls-files", "-s", "-z"))
+        _refuse_unsafe_rows(listed)
+        return list({row.path: row for row in map(_index_row, listed)}.values())
 
     def conflicts(self) -> list[bytes]:
         """Paths that the index holds in several versions."""
@@ -226,7 +250,7 @@ class Repository(NamedTuple):
 
 
 def repository_of(folder: Path) -> Repository | None:
-    """The repository that `folder` lies in, or None.
+    """The repository around `folder`, or None.
 
     Raises UnprovenError where a repository is there and git cannot or will not read it.
     """
@@ -242,7 +266,10 @@ def repository_of(folder: Path) -> Repository | None:
         return None
     parts, head = located
     if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(parts.top)):
-        raise UnprovenError(f"the working tree of {parts.git_dir} is {parts.top} (core.worktree), not this folder")
+        raise UnprovenError(
+            f"the working tree of {parts.git_dir} is {parts.top} (core.worktree), not this folder",
+            hint="cd there, or: git config --unset core.worktree",
+        )
     return Repository(parts.top, head, GitDir(parts))
 
 
@@ -268,16 +295,16 @@ def git_folder(repository: Repository, name: str) -> Path:
     return repository.top / repository.folder.path_of(name)
 
 
-def _communicate(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    stdout, stderr = child.communicate()
-    if child.returncode != 0:
-        words = stderr.decode("utf-8", "backslashreplace").strip()
-        raise UnprovenError(f"git ls-files failed: {words}")
-    return stdout, stderr
-
-
 def _rows(output: bytes) -> list[bytes]:
     return output.split(b"\0")[:-1]
+
+
+def _refuse_unsafe_rows(rows: Sequence[bytes]) -> None:
+    """Raise UnprovenError where the index holds what no checkout can have; in a conflict a file may be a folder as well."""
+    paths = [row[row.index(b"\t") + 1 :] for row in rows]
+    refuse_unsafe_paths(paths, "the index")
+    settled = [path for row, path in zip(rows, paths, strict=True) if row[-len(path) - 2 : -len(path)] == b"0\t"]
+    refuse_overlaps(settled, "the index")
 
 
 def _index_row(row: bytes) -> GitEntry:

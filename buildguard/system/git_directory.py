@@ -9,12 +9,12 @@ no key of the repository's configuration is in force there, and no replace ref, 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.errors import UnprovenError
-from buildguard.system import process, programs
+from buildguard.system import git_wait, process, programs
 
 if TYPE_CHECKING:
     import subprocess
@@ -93,11 +93,12 @@ class GitDir:
 
     def ask(self, *args: str, stdin: bytes = b"") -> bytes:
         """Run one git command through our folder and return its stdout; raises UnprovenError with git's own words."""
-        return _stdout(process.run(self._argv(args), cwd=self.parts.top, env=self._environment(), stdin=stdin), args)
+        done = git_wait.run(self._argv(args), cwd=self.parts.top, env=self._environment(), stdin=stdin)
+        return _stdout(done, args)
 
     def succeeds(self, *args: str) -> bool:
         """Whether one git command through our folder ends with status 0."""
-        return process.run(self._argv(args), cwd=self.parts.top, env=self._environment()).status == 0
+        return git_wait.run(self._argv(args), cwd=self.parts.top, env=self._environment()).status == 0
 
     def start(self, *args: str) -> subprocess.Popen[bytes]:
         """Start a git command through our folder whose pipes the caller reads; end it with `process.stop`."""
@@ -106,13 +107,13 @@ class GitDir:
     def ask_here(self, *args: str) -> process.ProcessResult:
         """Run a command that only reads names and values in the repository itself."""
         argv = [program(self.parts.top), *_OPTIONS, *_HERE, *args]
-        return process.run(argv, cwd=self.parts.top, env=environment(inherited=self.parts.inherited))
+        return git_wait.run(argv, cwd=self.parts.top, env=environment(inherited=self.parts.inherited))
 
     def path_of(self, name: str) -> str:
         """The path of `name` inside the repository's git folder, as git has it; relative to the top where git says so."""
         words = ("rev-parse", "--git-path", name)
         argv = [program(self.parts.top), *_OPTIONS, *words]  # core.hooksPath is in force: it is what is asked for
-        done = process.run(argv, cwd=self.parts.top, env=environment(inherited=self.parts.inherited))
+        done = git_wait.run(argv, cwd=self.parts.top, env=environment(inherited=self.parts.inherited))
         return os.fsdecode(_stdout(done, words).removesuffix(b"\n"))
 
     def setting(self, name: str) -> str:
@@ -131,12 +132,16 @@ class GitDir:
             pairs = (row.decode("utf-8", "surrogateescape").partition("\n") for row in rows)
             # a name alone means true
             self._settings = {name: value if separator else "true" for name, separator, value in pairs}
+            for name in ("core.excludesfile", "core.attributesfile"):
+                if name in self._settings:
+                    file = self.parts.top / os.path.expanduser(self._settings[name])
+                    _refuse_odd_file(file, f"{name} ({file})")
         return self._settings
 
     def _argv(self, args: Sequence[str]) -> list[str]:
         return [program(self.parts.top), *_OPTIONS, *args]
 
-    def _environment(self) -> Mapping[str, str]:
+    def _environment(self) -> dict[str, str]:
         if self._folder is None:
             from buildguard.system import temporary
 
@@ -160,7 +165,7 @@ class GitDir:
 
 
 def program(project: Path) -> str:
-    """The absolute path of git, outside of the project; raises UnprovenError where there is none."""
+    """The absolute path of git, outside of the project; raises UnprovenError if it is missing."""
     path = programs.which("git", project)
     if path is None:
         raise UnprovenError("git is not on PATH", hint="install git; one inside the project is not used")
@@ -175,7 +180,7 @@ def find_parts(folder: Path, *, inherited: bool) -> tuple[GitParts, str] | None:
     separator = "--show-object-format"
     words = [word for part in _PARTS for word in (separator, *part.split())]
     argv = [program(folder), *_OPTIONS, *_HERE, "rev-parse", "--path-format=absolute", *words, separator, "HEAD"]
-    done = process.run(argv, cwd=folder, env=environment(inherited=inherited))
+    done = git_wait.run(argv, cwd=folder, env=environment(inherited=inherited))
     object_format, _, rest = done.stdout.partition(b"\n")
     # a folder's name may hold a line break, but then the number of fields is another one
     fields = rest.removesuffix(b"\n").split(b"\n" + object_format + b"\n")
@@ -220,12 +225,23 @@ def _write(folder: Path, parts: GitParts) -> None:
     (folder / "HEAD").write_bytes(b"ref: refs/heads/none\n")
     (folder / "config").write_text(f"{_CONFIG}{parts.object_format}\n", "utf-8")
     for name in ("info/exclude", "info/attributes", "shallow"):
-        if os.path.lexists(parts.common_dir / name):
-            (folder / name).symlink_to(parts.common_dir / name)
+        _link(folder / name, parts.common_dir / name)
     # the larger part of a split index
     for name in os.listdir(parts.git_dir):
         if name.startswith("sharedindex."):
-            (folder / name).symlink_to(parts.git_dir / name)
+            _link(folder / name, parts.git_dir / name)
+
+
+def _link(link: Path, file: Path) -> None:
+    """Let a name in our folder lead to a file of the repository, where there is one."""
+    if os.path.lexists(file):
+        _refuse_odd_file(file, str(file))
+        link.symlink_to(file)
+
+
+def _refuse_odd_file(file: Path, name: str) -> None:
+    if not git_wait.is_plain(file):
+        raise UnprovenError(f"{name} is a FIFO, a socket or a device, and git would wait for it")
 
 
 def _stdout(done: process.ProcessResult, args: Sequence[str]) -> bytes:

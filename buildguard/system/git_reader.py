@@ -1,22 +1,25 @@
 """Git's objects, each compared with its id: what git returns for an id counts only where it hashes to that id.
 
-Git itself recomputes an id in `git fsck` alone. A pack with a flipped bit, or an object that somebody wrote under
+Git itself recomputes an id in `git fsck` alone. A pack with a flipped bit, or an object that was written under
 another one's name, is read by every other command as if it were right.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from buildguard.diagnostic import UnreadableFile
+from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.errors import UnprovenError
 from buildguard.system import process
 from buildguard.system.git_directory import GitDir
+from buildguard.system.git_paths import refuse_overlaps, refuse_unsafe_paths
+from buildguard.system.git_wait import TimedPipe
 
 if TYPE_CHECKING:
     import subprocess
@@ -28,6 +31,9 @@ LINK = "120000"
 SUBMODULE = "160000"
 _AHEAD = 256  # 65 bytes at most for each, and a pipe takes 65,536
 _TREE = "040000"
+_MOST_ROWS = (
+    1_000_000  # as many as an archive may have; ten trees of ten rows each can stand for more than any disk holds
+)
 _COMMITTED = re.compile(rb"\ncommitter .*> (\d{1,18})(?: |\n|$)")
 
 
@@ -76,7 +82,17 @@ class ObjectReader:
                 yield answer.content if answer.kind == b"blob" else DAMAGED
 
     def tree(self, commit: str) -> Tree:
-        """The tree of a commit; raises UnprovenError where an object of it is missing."""
+        """The tree of a commit.
+
+        Raises UnprovenError where an object of it is missing, or where it holds paths that no checkout can have.
+        """
+        tree = self._open_tree(commit)
+        paths, place = [row.path for row in tree.rows], f"commit {commit[:12]}"
+        refuse_unsafe_paths(paths, place)
+        refuse_overlaps(paths, place)
+        return tree
+
+    def _open_tree(self, commit: str) -> Tree:
         tree = Tree([], [])
         root = self._root(commit)
         level = [(b"", root)] if root else []
@@ -94,10 +110,15 @@ class ObjectReader:
                     tree.damaged.append(prefix[:-1])
                     continue
                 for mode, name, oid in rows:
+                    if b"/" in name:
+                        path = display_path(prefix + name)
+                        raise UnprovenError(f"a tree of commit {commit[:12]} holds '{path}', a name with a slash")
                     if mode == _TREE:
                         below.append((prefix + name + b"/", oid))
                     else:
                         tree.rows.append(GitEntry(prefix + name, mode, oid))
+            if len(tree.rows) + len(below) > _MOST_ROWS:
+                raise UnprovenError(f"commit {commit[:12]} holds more than a million files or folders")
             level = below
         return tree
 
@@ -193,7 +214,8 @@ class ObjectReader:
         if self._child is None:
             self._child = self._folder.start("cat-file", "--batch")
             assert self._child.stdout is not None
-            self._output = os.fdopen(os.dup(self._child.stdout.fileno()), "rb", 1 << 18)
+            pipe = TimedPipe(self._child.stdout.fileno(), self._folder.parts.top)
+            self._output = io.BufferedReader(pipe, 1 << 18)
         return self._child
 
     def _stop(self) -> None:

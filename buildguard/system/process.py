@@ -95,6 +95,16 @@ def wait_for_exit(child: subprocess.Popen[bytes], seconds: float) -> bool:
     return True
 
 
+def communicate(
+    child: subprocess.Popen[bytes], seconds: float, stdin: bytes | None = None
+) -> tuple[bytes, bytes] | None:
+    """What a process writes until it ends; None where it did not within so many seconds, and may be asked again."""
+    try:
+        return child.communicate(stdin, seconds)
+    except subprocess.TimeoutExpired:
+        return None
+
+
 def stop(child: subprocess.Popen[bytes]) -> None:
     """Kill a process started by `start`, its whole group with it, and close its pipes."""
     try:
@@ -123,6 +133,8 @@ def run(
     try:
         child = start(argv, cwd=cwd, env=env)
     except OSError as error:
+        if cwd is not None and error.filename == cwd:
+            raise UnprovenError(f"{cwd} cannot be used: {error.strerror}") from error
         raise UnprovenError(f"{name} could not be started: {error.strerror}") from error
     try:
         stdout, stderr = child.communicate(stdin, timeout=timeout)

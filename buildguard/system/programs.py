@@ -33,13 +33,13 @@ def which_for_user(name: str) -> str | None:
     return next(_named(name, _absolute(users_environment()), []), None)
 
 
-def leave_project_out_of_path() -> None:
-    """Take relative folders and those of the project around the working folder out of PATH, for us and what we start.
+def leave_project_out_of_path(folder: Path | None = None) -> None:
+    """Take relative folders and those of the project around a folder, by default the working folder, out of PATH.
 
     Libraries look for programs as well: Google's for gcloud, Docker's for credential helpers.
     """
     try:
-        roots = _roots(os.getcwd())
+        roots = _roots(os.getcwd() if folder is None else os.path.realpath(folder))
     except OSError:
         return  # the working folder was removed: whatever reads it says so
     folders = [folder for folder in search_path() if not _is_below(os.path.join(folder, "program"), roots)]

@@ -16,7 +16,7 @@ _PYENV_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]*")
 def candidates(version: str, root: Path) -> Iterator[tuple[Path, str]]:
     """Executables that may be Python `version` ("3.11"), and where each was found; cheap places first.
 
-    What lies inside `root`, the folder under check, is left out: it would be the code under check that
+    Interpreters inside `root`, the folder under check, are left out: the code under check would be what
     chooses the program that runs.
     """
     seen: set[Path] = set()
@@ -36,7 +36,7 @@ def candidates(version: str, root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def default_python3(root: Path) -> Path | None:
-    """What `python3` means in a shell in `root`, version managers included; None where there is none."""
+    """What `python3` means in a shell in `root`, version managers included; None if it is missing."""
     for path in _on_path("python3", behind_shims=root):
         real = Path(os.path.realpath(path))
         if not _is_inside(real, root):

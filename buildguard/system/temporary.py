@@ -42,7 +42,7 @@ def folder() -> Iterator[Path]:
 
 
 def temporary_sibling(file: bytes) -> bytes:
-    """A name beside a file that nobody else takes, for the content that will replace it; older ones of dead runs go."""
+    """A name beside a file that no other process takes, for the content that will replace it; older ones of dead runs go."""
     within, name = os.path.split(file)
     _sweep_once(within or b".")
     own = f"{_MARK}{owners.current()}-{os.urandom(4).hex()}".encode()

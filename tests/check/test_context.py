@@ -17,6 +17,8 @@ from buildguard.project.target import PythonVersion, Target
 if TYPE_CHECKING:
     from buildguard.check.context import Job
 
+pytestmark = pytest.mark.interpreters
+
 _TARGET = Target(PythonVersion(11), "Dockerfile", "python:3.11-slim")
 
 

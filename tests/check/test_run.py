@@ -171,20 +171,20 @@ def test_include_and_exclude(repository: Callable[..., Project]) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        (["nowhere.py"], 2, "there is no 'nowhere.py'"),
+        (["nowhere.py"], 2, "'nowhere.py' not found"),
         (["ok.py", "/etc/passwd"], 2, "outside"),
         (["docs"], 3, "no Python source in docs"),
         (["--target", "3.99"], 2, "'3.99' is not a Python"),
         (["--target", "abc"], 2, "'abc' is not a Python"),
         (["--target", "2.7"], 2, "'2.7' is not a Python"),
         (["--engine", "magic"], 2, "unknown engine 'magic'"),
-        (["--engine", "cloud"], 3, "there are no Google credentials"),
+        (["--engine", "cloud"], 3, "no Google credentials found"),
         (["--proof", "image"], 3, "--proof image"),
-        (["--select", "E501"], 2, "no code"),
-        (["tar:x.tgz"], 2, "there is no file 'x.tgz'"),
-        (["index:", "ok.py"], 2, "stands alone"),
-        (["--diff-base", "nonsense"], 2, "names no commit"),
-        (["--service", "nobody"], 2, "there is no service"),
+        (["--select", "E501"], 2, "unknown code"),
+        (["tar:x.tgz"], 2, "file 'x.tgz' not found"),
+        (["index:", "ok.py"], 2, "check takes one stage"),
+        (["--diff-base", "nonsense"], 2, "unknown revision"),
+        (["--service", "nobody"], 2, "unknown service"),
         (["--jobs", "0"], 2, "--jobs"),
         (["--frobnicate"], 2, "--frobnicate"),
         (["--output", "/nowhere/at/all.json"], 3, "could not be written"),
@@ -440,7 +440,9 @@ def test_an_unreadable_folder_is_unproven(repository: Callable[..., Project]) ->
     words = "warning: could not open directory 'closed/': Permission denied"
     pair = [process.start(["/bin/sh", "-c", f'echo "{line}" >&2']) for line in ("", words)]
 
-    assert git.WorktreeListing(pair[0], pair[1]).result() == ([], [], [b"closed"])
+    opened = git.repository_of(made.path)
+    assert opened is not None
+    assert git.WorktreeListing(pair[0], pair[1], opened.folder).result() == ([], [], [b"closed"])
 
 
 def test_a_closed_folder_of_a_plain_tree_is_unproven(

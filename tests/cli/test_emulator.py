@@ -21,6 +21,7 @@ def test_the_environment_leads_to_loopback(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.interpreters
 def test_the_status_is_the_commands(tmp_path: Path) -> None:
     code = "import os, sys; sys.exit(7 if os.environ['BUILDGUARD_RUN_ENDPOINT'] else 1)"
     lines: list[str] = []
@@ -29,6 +30,7 @@ def test_the_status_is_the_commands(tmp_path: Path) -> None:
     assert lines == []
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("command", ["no-such-program-here", "./no-such-file"])
 def test_a_program_that_does_not_exist_is_named(tmp_path: Path, command: str) -> None:
     with pytest.raises(UsageError, match=command):

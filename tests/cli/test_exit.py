@@ -46,6 +46,8 @@ def _stdout_restored() -> Iterator[None]:
         (click.Abort(), 130, "interrupted"),
         (ImportError("libcst"), 3, "could not be loaded: libcst"),
         (OSError(28, "No space left on device", "out.json"), 3, "out.json could not be written"),
+        (OSError(5, "Input/output error"), 3, "buildguard: the result could not be written: Input/output error"),
+        (PermissionError(13, "Permission denied", "a.py"), 3, "buildguard: a.py cannot be used: Permission denied"),
         (SystemExit(1), 1, ""),
         (click.exceptions.Exit(0), 0, ""),
     ],
@@ -74,6 +76,7 @@ def test_control_characters_of_an_error_are_escaped(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == "buildguard: \\x1b[2J\n"
 
 
+@pytest.mark.interpreters  # the log names the platform, and on some systems a program is asked for it
 def test_a_bug_leaves_a_log_to_paste(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,7 +149,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path
     return copy, made.git("rev-parse", "HEAD").strip(), tmp_path_factory.mktemp("store")
 
 
-def _pre_commit(made: Project, store: Path, *args: str) -> subprocess.CompletedProcess[bytes]:
+def run_pre_commit(made: Project, store: Path, *args: str) -> subprocess.CompletedProcess[bytes]:
     env = {**os.environ, "PRE_COMMIT_HOME": str(store), "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}"}
     env["GIT_CONFIG_GLOBAL"] = os.devnull
     command: Sequence[str] = [sys.executable, "-m", "pre_commit", *args]
@@ -161,30 +161,30 @@ def test_with_the_real_pre_commit(repository: Callable[..., Project], published:
     made = repository({**_DOCKERFILE, "a.py": "x = 1\n", "old.py": BROKEN_BEFORE_312})
     made.commit({".pre-commit-config.yaml": _CONFIG.format(repo=copy, rev=rev)})
 
-    everything = _pre_commit(made, store, "run", "--all-files")
+    everything = run_pre_commit(made, store, "run", "--all-files")
     assert everything.returncode == 1, everything.stdout
     assert b"old.py" in everything.stdout
     assert b"BG101" in everything.stdout
 
     made.write({"docs.md": "words\n"})
     made.git("add", "docs.md")
-    documents = _pre_commit(made, store, "run")
+    documents = run_pre_commit(made, store, "run")
     assert documents.returncode == 0, documents.stdout
     assert b"Skipped" in documents.stdout
 
     made.write({"a.py": "x = 2\n"})
     made.git("add", "a.py")
-    good = _pre_commit(made, store, "run")
+    good = run_pre_commit(made, store, "run")
     assert good.returncode == 0, good.stdout
     assert b"Passed" in good.stdout
 
     made.write({"a.py": "x = 3\n", "Dockerfile": "FROM python:3.10-slim\n"})
     made.git("add", "Dockerfile")
-    moved = _pre_commit(made, store, "run")
+    moved = run_pre_commit(made, store, "run")
     assert moved.returncode == 1
     assert b"old.py" in moved.stdout
 
-    installed = _pre_commit(made, store, "install")
+    installed = run_pre_commit(made, store, "install")
     assert installed.returncode == 0
     made.git("reset", "--quiet", "--hard")
     made.write({"a.py": BROKEN_BEFORE_312, "old.py": "x = 4\n"})
@@ -204,9 +204,9 @@ def test_the_fixer_with_the_real_pre_commit(
     made.write({"a.py": "d = {'k': 1}\ns = f'{d['k']}'\n"})
     made.git("add", "--all")
 
-    first = _pre_commit(made, store, "run")
+    first = run_pre_commit(made, store, "run")
     made.git("add", "--all")
-    second = _pre_commit(made, store, "run")
+    second = run_pre_commit(made, store, "run")
 
     assert first.returncode == 1
     assert b"files were modified by this hook" in first.stdout

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from buildguard.cli.output import Destination, deliver_all, destinations
+from buildguard.cli.output import Destination, colored, deliver_all, destinations
 from buildguard.errors import UnprovenError, UsageError
+from tests.conftest import BROKEN_BEFORE_312, Project
 
 
 @pytest.mark.parametrize(
@@ -49,3 +51,27 @@ def test_one_file_that_cannot_be_written_does_not_lose_the_others(tmp_path: Path
         deliver_all([("x", tmp_path / "missing" / "a"), ("y", tmp_path / "b")])
 
     assert (tmp_path / "b").read_text() == "y"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check",),
+        ("diff", "commit:HEAD", "dir:."),
+        ("diagnose",),
+    ],
+)
+def test_every_command_that_colors_can_be_told_to(repository: Callable[..., Project], command: tuple[str, ...]) -> None:
+    made = repository({"Dockerfile": "FROM python:3.11-slim\n", "a.py": BROKEN_BEFORE_312})
+    made.env["NO_COLOR"] = "1"
+
+    always, never = (made.run(*command, "--color", choice).out for choice in ("always", "never"))
+
+    assert "\x1b[" in always
+    assert "\x1b" not in never
+
+
+def test_a_text_keeps_its_colors_where_they_are_wanted() -> None:
+    red = "\x1b[31mx\x1b[0m"
+
+    assert [colored(red, choice, to_file=True) for choice in ("always", "auto", "never")] == [red, "x", "x"]

@@ -70,6 +70,7 @@ def _on_terminal(command: list[str], cwd: Path, lines: int, columns: int) -> str
     return click.unstyle(output.decode())
 
 
+@pytest.mark.interpreters
 def test_the_bundled_example_shows_all_three_files_on_a_small_screen(tmp_path: Path) -> None:
     interpreter("3.11")
     folder = tmp_path / "outage"
@@ -82,3 +83,11 @@ def test_the_bundled_example_shows_all_three_files_on_a_small_screen(tmp_path: P
     assert len(text.splitlines()) <= 24
     assert "more; --all shows them" in text
     assert text.splitlines()[-1].startswith("6 errors")
+
+
+def test_a_terminal_of_unknown_size_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("os.get_terminal_size", lambda _fd: os.terminal_size((0, 0)))
+    monkeypatch.setattr("sys.stdout.fileno", lambda: 1, raising=False)
+
+    assert screen() is None

@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import tarfile
 import unicodedata
+import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 _NFC = unicodedata.normalize("NFC", "café.txt")
 _LARGE_FILE = b"the content that Git LFS holds\n" * 40
@@ -35,7 +36,7 @@ FILES = {
     "run.sh": b"#!/bin/sh\nexec python app/main.py\n",
     "data.bin": bytes(range(256)) * 8,
     "large.dat": _LARGE_FILE,
-    "odd\\name.txt": b"backslash\n",
+    "odd %name.txt": b"percent\n",
     "line\nbreak.txt": b"line break\n",
     _NFC: b"coffee\n",
     "README": b"read me\n",
@@ -277,6 +278,18 @@ def repository(folder: Path, of: Tree = TREE) -> None:
     git(folder, "commit", "--quiet", "--message", "newer")
 
 
+def _zip(tree: Path, file: Path) -> None:
+    """A zip as Python writes it: Info-ZIP's own does not mark its names as UTF-8."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(tree.rglob("*")):
+            name = path.relative_to(tree).as_posix()
+            if name.split("/")[0] in {".git", "stages"} or (path.is_dir() and not path.is_symlink()):
+                continue
+            info = zipfile.ZipInfo(name)
+            info.external_attr, info.compress_type = path.lstat().st_mode << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(info, os.readlink(path) if path.is_symlink() else path.read_bytes())
+
+
 def stage_of(kind: str, tree: Path, repo: Path, name: str) -> str:
     """A stage of some kind that holds a tree, made inside the repository's folder `stages` or in the repository itself."""
     place = repo / "stages" / name
@@ -294,7 +307,7 @@ def stage_of(kind: str, tree: Path, repo: Path, name: str) -> str:
             tar.add(tree, "", filter=lambda one: None if one.name.split("/")[0] in {".git", "stages"} else one)
         return f"{place}.tar"
     if kind == "zip":
-        subprocess.run(["zip", "-qry", f"{place}.zip", ".", "-x", "./.git/*", "./stages/*"], cwd=tree, check=True)
+        _zip(tree, Path(f"{place}.zip"))
         return f"{place}.zip"
     env = {"GIT_WORK_TREE": str(tree), "GIT_DIR": str(repo / ".git")}
     if kind == "commit":

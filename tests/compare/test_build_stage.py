@@ -70,6 +70,7 @@ def _report(rows: bytes, **more: Any) -> bytes:
     return json.dumps({"digest": f"sha256:{hashlib.sha256(rows).hexdigest()}", "identical": True, **more}).encode()
 
 
+@pytest.mark.interpreters
 def test_the_digest_of_the_guard_step_proves_the_entries_of_the_archive(
     monkeypatch: pytest.MonkeyPatch, archive: Path
 ) -> None:
@@ -83,6 +84,7 @@ def test_the_digest_of_the_guard_step_proves_the_entries_of_the_archive(
     assert isinstance(stage.originals([b"a.py"])[b"a.py"], UnreadableFile)
 
 
+@pytest.mark.interpreters
 def test_another_digest_names_what_differs(monkeypatch: pytest.MonkeyPatch, archive: Path) -> None:
     report = _report(b"other rows", differences=[{"path": "a.py"}])
 

@@ -39,6 +39,7 @@ def test_the_harness_fails_where_the_check_is_broken(tmp_path: Path, monkeypatch
     assert not all(chance.injection(tmp_path, seed)[1] for seed in range(5))
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("kind", ["tar", "tgz", "zip"])
 def test_a_mutated_archive_is_refused_or_differs(tmp_path: Path, kind: str) -> None:
     """Bits flipped, ends cut, pieces moved: members lost without a word would be the worst."""
@@ -70,6 +71,7 @@ def test_a_mutated_archive_is_refused_or_differs(tmp_path: Path, kind: str) -> N
     assert outcomes["refused"] > _MUTANTS // 2, outcomes
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("part", range(4))
 def test_clean_chains_raise_no_alarm(tmp_path: Path, part: int) -> None:
     for seed in range(part, 60, 4):

@@ -18,6 +18,8 @@ from tests.compare.damage import DAMAGES, Damage, stage_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.interpreters
+
 
 Made = tuple[Path, list[tuple[Damage, str]]]
 NAMES = ("find_normalized", "find_collision", "find_moved", "find_swapped")

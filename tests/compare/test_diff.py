@@ -91,10 +91,10 @@ def test_a_refused_archive_is_unproven_and_named(repository: Callable[..., Proje
     ("args", "code", "words"),
     [
         (["commit:HEAD"], 2, "two stages or more"),
-        (["commit:HEAD", "commit:nonsense"], 2, "names no commit"),
-        (["commit:HEAD", "nowhere"], 2, "there is no folder 'nowhere'"),
+        (["commit:HEAD", "commit:nonsense"], 2, "unknown revision"),
+        (["commit:HEAD", "nowhere"], 2, "folder 'nowhere' not found"),
         (["commit:HEAD", "README"], 2, "a file is tar:FILE or manifest:FILE"),
-        (["commit:HEAD", "tar:nothing.tgz"], 2, "there is no file 'nothing.tgz'"),
+        (["commit:HEAD", "tar:nothing.tgz"], 2, "file 'nothing.tgz' not found"),
         (["commit:HEAD", "gs://bucket"], 2, "names no object"),
         (["index:x", "dir:."], 2, "takes nothing after the colon"),
     ],
@@ -316,7 +316,7 @@ def test_a_manifest_cannot_be_checked(project: Callable[..., Project]) -> None:
     result = project({"a.py": ""}).run("check", "manifest:x.json")
 
     assert result.code == 2
-    assert "digests and no sources" in result.err
+    assert "holds only digests" in result.err
 
 
 def test_a_linked_worktree_and_a_bare_name(repository: Callable[..., Project]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from buildguard.compare.image_project import ProjectFinder, load_project, parse
+from buildguard.compare.installed_project import find_installed
 from buildguard.docker.image_stage import ImageEntry, ImageFiles
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import Sandbox
@@ -16,6 +17,8 @@ from buildguard.stages.stage import EntryKind
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.interpreters
+
 _IMAGE = Image("acme/web", "sha256:1", "", "linux/amd64", (), "/srv", ())
 _DOCKERFILE = "FROM python:3.11\nWORKDIR /app\nCOPY . .\nCOPY conf/site.py /etc/site.py\n"
 _SOURCES = {"web/a.py": "x = 1\n", "web/b.py": "x = 2\n", "web/c.py": "x = 3\n", "conf/site.py": "y = 1\n"}
@@ -24,14 +27,18 @@ _SOURCES = {"web/a.py": "x = 1\n", "web/b.py": "x = 2\n", "web/c.py": "x = 3\n",
 class _Files:
     """The files of an image that never was built."""
 
-    def __init__(self, *paths: str) -> None:
-        self._paths = paths
+    def __init__(self, *paths: str, contents: dict[str, str] | None = None) -> None:
+        self._contents = contents or {}
+        self._paths = (*paths, *self._contents)
         self.entries: dict[bytes, ImageEntry] = {}
 
     def read(self, folder: str) -> str:
         inside = [path for path in self._paths if path == folder or path.startswith(folder.rstrip("/") + "/")]
         self.entries |= {path.encode(): ImageEntry(EntryKind.FILE, 1, b"", 0) for path in inside}
         return folder if inside else ""
+
+    def content(self, path: bytes) -> bytes:
+        return self._contents.get(path.decode(), "").encode()
 
 
 def _finder(folder: Path, files: dict[str, str], image: _Files, root: str = "") -> ProjectFinder:
@@ -124,3 +131,86 @@ def test_two_dockerfiles_that_fit_alike_are_ambiguous(tmp_path: Path) -> None:
     with pytest.raises(UnprovenError, match=r"both fit \(--service\)"):
         _finder(tmp_path, files, _Files("/one/x.py", "/two/y.py")).located()
     assert _finder(tmp_path, files, _Files("/two/y.py")).located().roots == ("/two",)
+
+
+_SITE = "/usr/local/lib/python3.11/site-packages"
+_INFO = f"{_SITE}/shop-1.0.dist-info"
+_RECORD = "shop/__init__.py,sha256=x,1\nshop/main.py,sha256=x,1\nshop-1.0.dist-info/METADATA,,\n../../bin/shop,,\n"
+_SHOP = {
+    "pyproject.toml": '[project]\nname = "Shop"\n',
+    "src/shop/__init__.py": "",
+    "src/shop/main.py": "x = 1\n",
+    "build/lib/shop/main.py": "x = 0\n",
+}
+
+
+def _installed(record: str = _RECORD, **more: str) -> _Files:
+    files = {f"{_SITE}/shop/__init__.py": "", f"{_SITE}/shop/main.py": "x = 1\n", f"{_INFO}/RECORD": record}
+    return _Files(f"{_SITE}/requests/api.py", contents={**files, **more})
+
+
+def test_a_project_that_is_installed_as_a_wheel(tmp_path: Path) -> None:
+    finder = _finder(tmp_path, _SHOP, _installed(), root=_SITE)
+
+    located = finder.located()
+    own, installed = finder.places(located)
+
+    assert (located.roots, located.reported_by) == ((f"{_SITE}/shop",), "shop-1.0.dist-info")
+    assert own == {
+        b"src/shop/__init__.py": f"{_SITE}/shop/__init__.py".encode(),
+        b"src/shop/main.py": f"{_SITE}/shop/main.py".encode(),
+    }
+    assert not installed
+    assert located.uninstalled == ()
+
+
+def test_a_source_that_the_wheel_lacks(tmp_path: Path) -> None:
+    located = _finder(tmp_path, {**_SHOP, "src/shop/new.py": ""}, _installed(), root=_SITE).located()
+
+    assert located.uninstalled == ("src/shop/new.py",)
+
+
+def test_an_editable_install_leads_to_its_folder(tmp_path: Path) -> None:
+    direct = '{"url": "file:///work", "dir_info": {"editable": true}}'
+    image = _installed("x.pth,,\n", **{f"{_INFO}/direct_url.json": direct, "/work/src/shop/main.py": "x = 1\n"})
+
+    located = _finder(tmp_path, _SHOP, image, root=_SITE).located()
+
+    assert (located.roots, dict(located.twins)) == (("/work",), {"/work/src/shop/main.py": "src/shop/main.py"})
+
+
+@pytest.mark.parametrize(
+    ("record", "sources", "twins"),
+    [
+        ("acme/shop/a.py,,\n", ["src/acme/shop/a.py"], {"/s/acme/shop/a.py": "src/acme/shop/a.py"}),  # a namespace
+        ("shop.py,,\n", ["shop.py", "tests/shop.py"], {"/s/shop.py": "shop.py"}),
+        ("shop/a.py,,\n", ["one/shop/a.py", "two/shop/a.py"], None),
+        ("other/a.py,,\n", ["src/shop/a.py"], None),
+        ('../evil/a.py,,\n/abs/a.py,,\n"\n', ["evil/a.py", "abs/a.py"], None),
+        ("", ["a.py"], None),
+    ],
+)
+def test_sources_of_installed_files(record: str, sources: list[str], twins: dict[str, str] | None) -> None:
+    paths = ["/s/my_shop-2.0.dist-info/RECORD", "/s/other-1.dist-info/RECORD"]
+
+    found = find_installed(paths, lambda _path: record.encode(), sources, ["My.Shop"])
+
+    assert (None if found is None else found.twins) == twins
+    assert find_installed(paths, lambda _path: record.encode(), sources, ["nothing"]) is None
+
+
+def test_what_the_dockerfile_copies_has_to_be_there(tmp_path: Path) -> None:
+    files = {
+        **_SOURCES,
+        "web/new.py": "",
+        "web/gone.py": "",
+        "web/dropped.py": "",
+        ".dockerignore": "web/dropped.py\n",
+        "Dockerfile": f"{_DOCKERFILE}RUN find /app -name 'gone.py' -delete\n",
+    }
+    image = _Files(*(f"/app/{name}" for name in _SOURCES), "/etc/site.py")
+    finder = _finder(tmp_path, files, image)
+
+    assert [(source, file.path, file.line) for source, file in finder.missing(finder.located())] == [
+        ("web/new.py", "/app/web/new.py", 3)
+    ]

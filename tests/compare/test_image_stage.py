@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.interpreters
+
 _IMAGE = Image("acme/web", "sha256:1", "", "linux/amd64", (), "/app", ())
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from buildguard.compare.chain import Chain, Hop
     from buildguard.compare.difference import Difference
 
+pytestmark = pytest.mark.interpreters
+
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:

@@ -320,6 +320,7 @@ def test_rows_read_back_to_what_was_written() -> None:
     assert manifest.parse(longest.rows(), "it").digest == longest.digest
 
 
+@pytest.mark.interpreters
 def test_sums_read_back_to_what_they_can_tell(tmp_path: Path) -> None:
     made = _everything()
     files = {path: one.sha256 for path, one in made.entries.items() if one.type == "file"}

@@ -63,11 +63,13 @@ def test_what_is_missing_is_named(repository: Callable[..., Project], text: str)
         open_stages(repository().path, [text])
 
 
+@pytest.mark.interpreters
 def test_a_commit_needs_a_repository(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="git repository"):
         open_stages(tmp_path, ["commit:HEAD"])
 
 
+@pytest.mark.interpreters
 def test_a_stage_that_cannot_be_read_is_unproven_and_has_no_files(tmp_path: Path) -> None:
     unread = take_snapshot(_LostStage(), "tar:gone.tgz")
 
@@ -77,6 +79,7 @@ def test_a_stage_that_cannot_be_read_is_unproven_and_has_no_files(tmp_path: Path
     assert [item.reason for item in empty.unproven] == ["there is nothing in dir:."]
 
 
+@pytest.mark.interpreters
 def test_flags_win_over_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "buildguard.toml").write_text('[cloud]\nproject = "p"\nregion = "r"\n', "utf-8")
 

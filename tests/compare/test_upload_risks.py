@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from buildguard.compare.upload_risks import UploadPlan, plan_upload
+import pytest
+
+from buildguard.compare import diff
+from buildguard.compare.upload_risks import UploadFolder, UploadPlan, plan_upload
 from buildguard.stages.manifest import EXECUTABLE, FILE, LINK, Extras, Manifest, of_bytes
 from buildguard.stages.snapshot import Snapshot, StageKind
+from tests.conftest import Project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +36,8 @@ def _plan(
     committed = Snapshot("commit:HEAD", StageKind.COMMIT, _manifest(files), marks=marks)
     recipe = ("Dockerfile", "", frozenset(path.encode() for path in copied))
     here = _manifest(files if worktree is None else worktree, extras)
-    return plan_upload(committed, here, lambda name: files.get(name, (FILE, None))[1], [recipe], has_git=True)
+    folder = UploadFolder(here, lambda name: files.get(name, (FILE, None))[1], has_git=True)
+    return plan_upload(committed, folder, [recipe])
 
 
 def _killers(plan: UploadPlan) -> list[tuple[str, bytes]]:
@@ -107,6 +115,70 @@ def test_a_large_file_is_sent_with_every_build() -> None:
     large = committed.manifest.entries[b"a.bin"]._replace(size=51 << 20)
     committed = committed._replace(manifest=Manifest([large]))
 
-    plan = plan_upload(committed, committed.manifest, lambda _name: None, [], has_git=True)
+    plan = plan_upload(committed, UploadFolder(committed.manifest, lambda _name: None, has_git=True), [])
 
     assert [(risk.kind, risk.message) for risk in plan.killers] == [("large", "51 MB are sent with every build")]
+
+
+def _upload(made: Project) -> UploadPlan:
+    plan = diff.diff(made.path, ["commit:HEAD", "dir:."]).plan
+    assert plan is not None
+    return plan
+
+
+def test_what_only_git_ignores_is_sent(repository: Callable[..., Project]) -> None:
+    made = repository({"Dockerfile": "FROM python:3.11\n", "a.py": "x = 1\n", "sub/.gitignore": "nested.txt\n"})
+    (made.path / ".git/info/exclude").write_text("hidden.py\ncache\n")
+    made.write({"hidden.py": "x = 1\n", "cache/a": "", "cache/deep/b": "", "sub/nested.txt": ""})
+
+    plan = _upload(made)
+
+    assert set(plan.sent) == {
+        b"Dockerfile",
+        b"README",
+        b"a.py",
+        b"hidden.py",
+        b"cache/a",
+        b"cache/deep/b",
+        b"sub/nested.txt",
+    }
+    assert [(risk.path, risk.message.partition(",")[0]) for risk in plan.killers if risk.kind == "untracked"] == [
+        (b"cache", "git ignores 2 files in it"),
+        (b"hidden.py", "git ignores it"),
+        (b"sub/nested.txt", "git ignores it"),
+    ]
+
+
+def test_the_rules_on_disk_count(repository: Callable[..., Project]) -> None:
+    made = repository({"a.py": "x = 1\n", "b.txt": "", ".gitignore": "*.log\n.gcloudignore\n"})
+    made.write({"x.log": ""})
+    assert set(_upload(made).sent) == {b"README", b"a.py", b"b.txt"}
+
+    made.write({".gcloudignore": "*.txt\n.git\n"})
+
+    assert set(_upload(made).sent) == {b"README", b"a.py", b"x.log", b".gitignore", b".gcloudignore"}
+
+
+def test_git_itself_is_sent_where_no_rule_drops_it(repository: Callable[..., Project]) -> None:
+    made = repository({"a.py": "x = 1\n", ".gcloudignore": "*.txt\n"})
+
+    plan = _upload(made)
+
+    assert b".git/HEAD" in plan.sent
+    assert [risk.path for risk in plan.killers] == [b".git"]
+
+
+def test_what_gcloud_itself_would_send(repository: Callable[..., Project]) -> None:
+    """Its listing follows links to folders, which its upload does not; this tree has no such link."""
+    gcloud = shutil.which("gcloud")
+    if gcloud is None:
+        pytest.skip("gcloud is not on PATH: install the Google Cloud SDK to compare")
+    made = repository({"a.py": "x = 1\n", "sub/b.py": "", "sub/.gitignore": "c.py\n", ".gitignore": "*.log\n"})
+    (made.path / ".git/info/exclude").write_text("hidden.py\n")
+    made.write({"hidden.py": "", "sub/c.py": "", "x.log": "", "new.py": ""})
+
+    done = subprocess.run(
+        [gcloud, "meta", "list-files-for-upload", "."], cwd=made.path, capture_output=True, check=True, timeout=300
+    )
+
+    assert set(_upload(made).sent) == {line for line in done.stdout.splitlines() if line}

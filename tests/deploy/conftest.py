@@ -133,13 +133,13 @@ def _serves(line: str, found: DeployReport) -> None:
     elif line.endswith("; the traffic is as before"):
         assert there.describe_traffic == serving.divided
     elif found.exit_code and old:
-        assert "may have traffic: buildguard rollback" in line, line
+        assert f"; the traffic now: {there.describe_traffic}; to go back: buildguard rollback" in line, line
 
 
 def _told(found: DeployReport) -> None:
     """Every deploy of every test is told to people as well, and the last line says what the exit status does."""
     lines = unstyle(report.as_text(found)).splitlines()
-    fine = ("this plan can run", "deployed: ", f"{found.revision} is ready at ", "built and verified")
+    fine = ("plan OK; step 1 checks the code", "deployed: ", f"{found.revision} is ready at ", "built and verified")
     bad = ("failed at ", "refused: nothing was done", "this plan would be refused")
     if found.exit_code == 0:
         assert lines[-1].startswith(fine), lines[-1]

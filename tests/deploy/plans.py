@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from buildguard.deploy import plan as plans
 from buildguard.deploy.prepare import PreparedDeploy
 from buildguard.gcp.service_containers import AppContainer
-from buildguard.project.config import Config
+from buildguard.project.config import Config, TrafficStage
 from buildguard.project.source_archive import PackedArchive
 from buildguard.stages.archives.writer import WrittenArchive
 from buildguard.stages.manifest import Manifest
@@ -32,7 +32,8 @@ def prepared(
 ) -> PreparedDeploy:
     """A deploy of the commit `ccc…` to the service `web`."""
     written = WrittenArchive(Manifest([]), "d" * 64, "f" * 64, 1)
-    options = plans.DeployOptions(plans.Builder.CLOUD, "web", (0, 100), (), "/healthz")._replace(**wishes)
+    stages = tuple(TrafficStage(percent) for percent in wishes.pop("traffic", (0, 100)))
+    options = plans.DeployOptions(plans.Builder.CLOUD, "web", stages, (), "/healthz")._replace(**wishes)
     plan = plans.make_plan(
         plans.DeploySource(COMMIT, (), True, (("3.11", "Dockerfile:1"),)),
         plans.ArchiveSummary(written.digest, 2, ()),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from click import unstyle
 
 from buildguard.cli.render.deploy import as_json, as_text, history_text
 from buildguard.deploy.history import history
@@ -14,15 +15,16 @@ from buildguard.deploy.plan import DeployStep
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.run import plan_deploy, rollback
 from buildguard.errors import DeployInterruptedError, UnprovenError
-from buildguard.gcp.cloud_run import CloudRunClient, NewRevision, TrafficShare
+from buildguard.gcp.cloud_run import CloudRunClient, NewRevision
+from buildguard.gcp.service_state import TrafficShare
 from tests.deploy.conftest import SERVER, Meanwhile, Watcher, deployed, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildguard.deploy.run import DeployReport
-    from buildguard.gcp.cloud_run import ServiceState
     from buildguard.gcp.emulator.server import Emulator
+    from buildguard.gcp.service_state import ServiceState
     from tests.conftest import Project
 
 
@@ -73,7 +75,7 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     attempts = history(DeployRequest(cwd=web.path))
     assert [run[-1].verdict for run in attempts.runs] == ["ok", "ok"]
     assert attempts.changed == (None, 1)
-    assert "2 of 2 attempts came through" in history_text(attempts)
+    assert "2 of 2 deploys succeeded" in history_text(attempts)
     assert json.loads(web.run("history", "--format", "json").out)["runs"][1]["changed_files"] == 1
 
 
@@ -533,11 +535,8 @@ def test_it_is_said_who_may_serve_where_the_traffic_was_moved_by_others(
     assert found.exit_code in {1, 3}
     assert found.last is not None
     assert found.last.step == step
-    assert (
-        as_text(found)
-        .splitlines()[-1]
-        .endswith(f"; {found.revision} may have traffic: buildguard rollback --service web\x1b[0m")
-    )
+    last = unstyle(as_text(found).splitlines()[-1])
+    assert f"; the traffic now: 20 % {first.revision}, 80 % {found.revision}; to go back: buildguard rollback" in last
 
 
 def test_without_a_certain_way_back_all_traffic_moves_at_once(web: Project, google: Callable[..., Emulator]) -> None:
@@ -554,7 +553,7 @@ def test_without_a_certain_way_back_all_traffic_moves_at_once(web: Project, goog
     assert found.exit_code == 0, as_text(found)
     assert "no revision has all the traffic now, so there is no certain way back" in found.plan.notes
     assert [one.will for one in found.plan.steps if one.id == "traffic"] == [
-        "send it traffic: 100 %; after each step its health"
+        "send it traffic: 100 %; after each share its health"
     ]
     assert [one.words for one in found.outcomes or () if one.step == "traffic"] == [f"100 % on {found.revision}"]
     assert _sole() == found.revision

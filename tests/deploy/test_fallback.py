@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from buildguard.deploy import fallback
 from buildguard.deploy.fallback import (
     FallbackDecision,
     FallbackMode,
@@ -34,8 +37,22 @@ def test_the_local_builder_takes_over_only_where_both_allow_it(decision: Fallbac
 
 
 def test_a_missing_right_is_never_hidden_behind_another_builder() -> None:
-    assert of_error(["Forbidden"], "denied", in_bucket=False).leads_to is FallbackDecision.STOP
+    assert of_error(["Forbidden"], in_bucket=False).leads_to is FallbackDecision.STOP
     assert of_kind("PUSH_NOT_AUTHORIZED").leads_to is FallbackDecision.STOP
     assert of_kind("USER_BUILD_STEP").leads_to is FallbackDecision.STOP
-    assert of_error(["ValueError"], "", in_bucket=True).leads_to is FallbackDecision.STOP
-    assert of_error(["ServiceUnavailable"], "", in_bucket=False).leads_to is FallbackDecision.LOCAL
+    assert of_error(["ValueError"], in_bucket=True).leads_to is FallbackDecision.STOP
+    assert of_error(["ServiceUnavailable"], in_bucket=False).leads_to is FallbackDecision.LOCAL
+
+
+def test_a_build_that_is_not_found_is_no_missing_right() -> None:
+    assert of_error(["NotFound"], in_bucket=False).name == "not found in this project and region"
+    assert of_error(["PermissionDenied"], in_bucket=False).name == "a permission or an API is missing"
+
+
+def test_no_row_counts_tries_that_nobody_counted() -> None:
+    """A row names what happened; how often is a number that the run observed."""
+    claims = re.compile(r"twice|again|\d|after")
+
+    assert [
+        rule.name for rule in vars(fallback).values() if isinstance(rule, FallbackRule) and claims.search(rule.name)
+    ] == []

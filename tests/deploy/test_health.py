@@ -15,6 +15,8 @@ from buildguard.deploy import health
 from buildguard.deploy.health import Proof, Response, judge
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.run import plan_deploy
+from buildguard.gcp import identity_token
+from buildguard.gcp.identity_token import IdentityToken
 from tests.deploy.conftest import SERVER, deployed, verdicts
 
 if TYPE_CHECKING:
@@ -35,11 +37,11 @@ _INTERNAL, _INTERNAL_PATH = Proof(internal=True), Proof("/healthz", internal=Tru
     [
         *[(status, proof, "ok") for status in (200, 204) for proof in (_PATH, _NONE, _PROBED, _INTERNAL)],
         *[(status, _PATH, "unproven") for status in (301, 302, 307, 401, 403)],
-        *[(status, _PATH, "failed") for status in (400, 404, 405, 429, 500, 503, 0)],
+        *[(status, _PATH, "failed") for status in (400, 404, 405, 429, 500, 503, None)],
         *[(status, _NONE, "unproven") for status in (301, 400, 401, 403, 404, 405)],
-        *[(status, _NONE, "failed") for status in (500, 502, 0)],
+        *[(status, _NONE, "failed") for status in (500, 502, None)],
         *[(status, _PROBED, "ok") for status in (302, 401, 403, 404, 405)],
-        *[(status, _PROBED, "failed") for status in (500, 503, 0)],
+        *[(status, _PROBED, "failed") for status in (500, 503, None)],
         *[(status, _INTERNAL, "unproven") for status in (401, 403, 404)],
         *[(status, _INTERNAL_PATH, "unproven") for status in (401, 403, 404)],
         (400, _INTERNAL_PATH, "failed"),
@@ -48,7 +50,7 @@ _INTERNAL, _INTERNAL_PATH = Proof(internal=True), Proof("/healthz", internal=Tru
         (404, Proof("/healthz", "HTTP /healthz"), "failed"),
     ],
 )
-def test_the_verdict(status: int, proof: Proof, verdict: str) -> None:
+def test_the_verdict(status: int | None, proof: Proof, verdict: str) -> None:
     found, words, hint = judge("http://web", Response(status), proof)
 
     assert (found, bool(words), bool(hint)) == (verdict, True, verdict == "unproven")
@@ -57,8 +59,12 @@ def test_the_verdict(status: int, proof: Proof, verdict: str) -> None:
 def test_what_would_prove_it_is_named() -> None:
     assert 'health = "/healthz"' in judge("http://web", Response(404), _NONE)[2]
     assert "HTTP startup probe of /healthz" in judge("http://web", Response(404), _INTERNAL)[2]
-    assert "rejected the identity token" in judge("http://web", Response(401, had_token=True), _NONE)[1]
-    assert "cannot mint an identity token" in judge("http://web", Response(401), _NONE)[1]
+    assert "rejected the identity token" in judge("http://web", Response(401, IdentityToken("minted")), _NONE)[1]
+    unable = IdentityToken(problem="user credentials cannot mint one", hint="export …")
+    assert judge("http://web", Response(401, unable), _NONE)[1:] == (
+        "http://web requires authentication (401), and user credentials cannot mint one",
+        "export …",
+    )
 
 
 @contextmanager
@@ -114,23 +120,19 @@ def test_a_token_is_for_the_service_and_proves_nothing_by_itself(
     """Under a tag's address too, the audience is the service's own address."""
     audiences: list[str] = []
 
-    def mint(audience: str) -> str:
+    def mint(audience: str) -> IdentityToken:
         audiences.append(audience)
-        return "minted"
+        return IdentityToken("minted")
 
     def answer(request: http.server.BaseHTTPRequestHandler) -> int:
         return 200 if accepted and request.headers["Authorization"] == "Bearer minted" else 401
 
-    monkeypatch.setattr(health, "_identity", mint)
+    monkeypatch.setattr(identity_token, "mint", mint)
     with _serving(answer) as url:
         found = health.check(url, "https://web.example", _NONE)
 
     assert (found.verdict, audiences) == (verdict, ["https://web.example"])
     assert ("rejected the identity token" in found.words) is not accepted
-
-
-def test_no_token_goes_over_plain_http() -> None:
-    assert health._identity("http://web.example") == ""
 
 
 # ------------------------------------------------------------------------------------------ in a deploy
@@ -160,7 +162,7 @@ def test_without_a_health_path_a_404_is_unproven(
 
     note = "only a status of 2xx from / proves health"
     assert any(note in one and 'health = "/healthz"' in one for one in dry.plan.notes)
-    assert _health(dry.plan) == "ask / of the revision's own address, which has to answer with a status of 2xx"
+    assert _health(dry.plan) == "request / at the revision's own address, which has to respond with a status of 2xx"
     assert (found.exit_code, verdicts(found)["health"], verdicts(found)["prove"]) == (3, "unproven", "skipped")
     assert found.last is not None
     assert 'health = "/healthz"' in found.last.words
@@ -197,7 +199,7 @@ def test_an_internal_service_is_proven_by_its_startup_probe_alone(
     assert closed.exit_code == 3
     assert closed.last is not None
     assert "no public traffic" in closed.last.words
-    assert _health(dry.plan).endswith("or take its startup probe (HTTP /healthz)")
+    assert _health(dry.plan).endswith("or take its own probe (HTTP /healthz)")
     assert not any("no health path" in one for one in dry.plan.notes)
     assert probed.exit_code == 0, as_text(probed)
     assert any("startup probe (HTTP /healthz) succeeded" in one.words for one in probed.outcomes or ())

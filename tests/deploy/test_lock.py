@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,21 +17,29 @@ from buildguard.system import owner
 from tests.system.namespaces import in_pid_namespace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+
+def _hold(
+    place: lock.LockStore, run: str, unlock: str = "", tell: Callable[[str], object] = print
+) -> AbstractContextManager[None]:
+    return lock.hold_lock(place, lock.LockRequest("web", run, unlock), tell)
 
 
 def test_a_file_keeps_deploys_of_one_machine_apart(tmp_path: Path) -> None:
     place = lock.FileLock(tmp_path / "lock")
 
     with (
-        lock.hold_lock(place, "web", "a"),
+        _hold(place, "a"),
         pytest.raises(
             lock.LockHeldError, match=rf"is being deployed by .* \(run a, process {os.getpid()}\) for 0 minutes"
         ),
-        lock.hold_lock(place, "web", "b"),
+        _hold(place, "b"),
     ):
         pass
-    with lock.hold_lock(place, "web", "c"):
+    with _hold(place, "c"):
         pass
     assert not (tmp_path / "lock").exists()
 
@@ -39,12 +48,13 @@ _HOLDER = """
 import sys
 from pathlib import Path
 from buildguard.deploy import lock
-with lock.hold_lock(lock.FileLock(Path(sys.argv[1])), "web", "theirs"):
+with lock.hold_lock(lock.FileLock(Path(sys.argv[1])), lock.LockRequest("web", "theirs"), print):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
+@pytest.mark.interpreters
 def test_the_lock_of_a_killed_run_is_taken_over(tmp_path: Path) -> None:
     place = lock.FileLock(tmp_path / "lock")
     argv = [sys.executable, "-P", "-c", _HOLDER, str(tmp_path / "lock")]
@@ -53,18 +63,19 @@ def test_the_lock_of_a_killed_run_is_taken_over(tmp_path: Path) -> None:
         assert holder.stdout.readline() == b"held\n"
         with (
             pytest.raises(lock.LockHeldError, match=f"run theirs, process {holder.pid}"),
-            lock.hold_lock(place, "web", "ours"),
+            _hold(place, "ours"),
         ):
             pass
         holder.kill()
 
-    with lock.hold_lock(place, "web", "ours"):
+    with _hold(place, "ours"):
         there = place.read()
         assert there is not None
         assert json.loads(there[0])["run"] == "ours"
     assert not (tmp_path / "lock").exists()
 
 
+@pytest.mark.interpreters
 def test_the_lock_of_another_pid_namespace_is_refused_alive_and_dead(tmp_path: Path) -> None:
     """Two containers with one host name and one folder: each has a process 1, and neither sees that of the other."""
     place = lock.FileLock(tmp_path / "lock")
@@ -72,16 +83,33 @@ def test_the_lock_of_another_pid_namespace_is_refused_alive_and_dead(tmp_path: P
         assert holder.line == "held"
         with (
             pytest.raises(lock.LockHeldError, match=r"run theirs, process 1\)") as caught,
-            lock.hold_lock(place, "web", "ours"),
+            _hold(place, "ours"),
         ):
             pass
         assert "cannot be seen from this machine or container" in caught.value.hint
-        assert caught.value.hint.endswith(f"rm {tmp_path / 'lock'}")
+        assert caught.value.hint.endswith("If it has ended: buildguard deploy --unlock theirs")
         holder.child.kill()
         holder.child.wait()
 
-    with pytest.raises(lock.LockHeldError, match=r"run theirs, process 1\)"), lock.hold_lock(place, "web", "ours"):
+    with pytest.raises(lock.LockHeldError, match=r"run theirs, process 1\)"), _hold(place, "ours"):
         pass
+    with pytest.raises(lock.LockHeldError) as other, _hold(place, "ours", "another"):
+        pass
+    assert other.value.hint == "the lock is of the run theirs, and not of another"
+    said: list[str] = []
+    with _hold(place, "ours", "theirs", said.append):
+        assert json.loads((tmp_path / "lock").read_text())["run"] == "ours"
+    assert len(said) == 1
+    assert re.fullmatch(r"the lock of web was taken over from .* \(run theirs, process 1\) for 0 minutes", said[0])
+
+
+def test_the_lock_of_a_run_that_is_alive_here_is_never_taken_over(tmp_path: Path) -> None:
+    place = lock.FileLock(tmp_path / "lock")
+
+    with _hold(place, "theirs"), pytest.raises(lock.LockHeldError) as raised, _hold(place, "ours", "theirs"):
+        pass
+
+    assert raised.value.hint == "wait for it, or end its process"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +128,7 @@ def test_a_lock_in_another_format_is_refused(tmp_path: Path, note: str) -> None:
 
     with (
         pytest.raises(lock.LockHeldError, match="is being deployed by an unknown"),
-        lock.hold_lock(lock.FileLock(tmp_path / "lock"), "web", "ours"),
+        _hold(lock.FileLock(tmp_path / "lock"), "ours"),
     ):
         pass
     assert (tmp_path / "lock").read_text() == note

@@ -117,7 +117,7 @@ def test_a_deploy_of_one_project_does_not_hold_up_another(web: Project, google: 
     with StorageClient(_STAGING) as storage:
         bucket = storage.ensure("", _STAGING)
         held = BucketLock(storage, bucket, ServiceId(_STAGING, "europe-west1", "web"))
-        with lock.hold_lock(held, "web", "r"):
+        with lock.hold_lock(held, lock.LockRequest("web", "r"), print):
             assert deployed(web, project=_PROD, build_local=True).exit_code == 0
             with pytest.raises(lock.LockHeldError):
                 deployed(web, project=_STAGING, build_local=True)

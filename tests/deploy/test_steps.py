@@ -9,11 +9,13 @@ import pytest
 from buildguard.deploy import health, steps
 from buildguard.deploy.build import BuiltImage
 from buildguard.deploy.health import Result
+from buildguard.deploy.outcome import DeployStoppedError
 from buildguard.deploy.plan import CurrentService, DeployStep
-from buildguard.deploy.steps import DeployRun, DeployStoppedError
+from buildguard.deploy.steps import DeployRun
 from buildguard.errors import GuardError, UnprovenError, UsageError
-from buildguard.gcp.cloud_run import ConflictError, NotReadyError, Revision, ServiceState, TrafficShare
+from buildguard.gcp.cloud_run import ConflictError, NotReadyError
 from buildguard.gcp.service_containers import AppContainer, Container
+from buildguard.gcp.service_state import Revision, ServiceState, TrafficShare
 from buildguard.project import ledger as ledgers
 from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
 from tests.deploy.conftest import Watcher
@@ -46,6 +48,9 @@ class _CloudRun:
     def get(self, service: str) -> ServiceState:
         shares = (TrafficShare(self.revision_name, 100, self.tag, "https://tag.invalid"),)
         return ServiceState(service, "etag-2", "https://web.invalid", True, False, "", "", "", (), shares, ())
+
+    def settled(self, service: str) -> ServiceState:
+        return self.get(service)
 
     def revision(self, _service: str, name: str) -> Revision:
         return Revision(name, True, False, "", (Container("app", self.image),), {}, "", _APP)

@@ -57,20 +57,20 @@ def _sole() -> str:
 @pytest.mark.parametrize(
     ("fault", "row", "leads_to"),
     [
-        ("http-503", "Cloud Build cannot be reached, after trying again", _LOCAL),
-        ("http-429", "a quota is used up, after waiting", _LOCAL),
-        ("quota-region", "the region may run no builds", _LOCAL),
-        ("permission-denied", "a right or an API is missing", _STOPS),
+        ("http-503", "Cloud Build cannot be reached", _LOCAL),
+        ("http-429", "a quota is used up", _LOCAL),
+        ("quota-region", "the region may not run builds", _LOCAL),
+        ("permission-denied", "a permission or an API is missing", _STOPS),
         ("bucket-403", "the bucket refuses the archive", _LOCAL),
-        ("internal-error", "the build ended by the service's own trouble, twice", _LOCAL),
-        ("expired", "the build ended by the service's own trouble, twice", _LOCAL),
-        ("fetch-failed", "the build ended by the service's own trouble, twice", _LOCAL),
-        ("logging-failed", "the build ended by the service's own trouble, twice", _LOCAL),
+        ("internal-error", "the build ended by Cloud Build's own trouble (2 builds)", _LOCAL),
+        ("expired", "the build ended by Cloud Build's own trouble (2 builds)", _LOCAL),
+        ("fetch-failed", "the build ended by Cloud Build's own trouble (2 builds)", _LOCAL),
+        ("logging-failed", "the build ended by Cloud Build's own trouble (2 builds)", _LOCAL),
         ("timeout", "the build timed out or was cancelled", _STOPS),
         ("cancelled", "the build timed out or was cancelled", _STOPS),
         ("push-failed", "the image could not be pushed", _STOPS),
-        ("truncate-object", "the bytes changed on their way, twice", _LOCAL),
-        ("pending", "the build waits for an approval, or does not end", _STOPS),
+        ("truncate-object", "the bytes changed on their way (2 uploads)", _LOCAL),
+        ("pending", "the build waits for an approval", _STOPS),
     ],
 )
 def test_each_row_of_the_fallback_table(
@@ -111,7 +111,7 @@ def test_a_missing_right_to_push_pays_for_no_second_build(
     found = deployed(web, fallback="auto")
 
     assert found.exit_code == 1
-    assert found.decisions == ("a right or an API is missing → stop; fallback = auto: stopped",)
+    assert found.decisions == ("a permission or an API is missing → stop; fallback = auto: stopped",)
     assert len(made.builds.find("emulated", "")) == 1
 
 
@@ -130,9 +130,7 @@ def test_an_image_is_known_by_its_digest_and_not_by_a_name() -> None:
 def test_without_credentials_it_is_built_and_verified_here_and_goes_no_further(web: Project) -> None:
     found = deployed(web, fallback="auto")
 
-    assert found.decisions == (
-        "there are no Google credentials, or no project → build locally; fallback = auto: building here",
-    )
+    assert found.decisions == ("no Google credentials, or no project → build locally; fallback = auto: building here",)
     assert [one.step for one in found.outcomes or () if one.verdict == "unproven"][-1] == "push"
     assert found.exit_code == 3
 
@@ -211,10 +209,10 @@ def test_the_table_is_whole() -> None:
         (["TooManyRequests"], "quota"),
         (["SomethingElse"], "something else"),
     ):
-        assert row in fallback.of_error(name, "", in_bucket=False).name
-    assert fallback.of_error(["Forbidden"], "", in_bucket=True).leads_to == fallback.FallbackDecision.LOCAL
-    assert fallback.of_error(["Forbidden"], "", in_bucket=False).leads_to == fallback.FallbackDecision.STOP
-    assert not fallback.decide_fallback(fallback.of_error(["Forbidden"], "", in_bucket=False), "auto", asked=True)
+        assert row in fallback.of_error(name, in_bucket=False).name
+    assert fallback.of_error(["Forbidden"], in_bucket=True).leads_to == fallback.FallbackDecision.LOCAL
+    assert fallback.of_error(["Forbidden"], in_bucket=False).leads_to == fallback.FallbackDecision.STOP
+    assert not fallback.decide_fallback(fallback.of_error(["Forbidden"], in_bucket=False), "auto", asked=True)
 
 
 # ------------------------------------------------------------------------------------------ one and the same

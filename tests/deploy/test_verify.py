@@ -13,6 +13,8 @@ from buildguard.deploy import junit, verify
 from buildguard.deploy.test_results import VerifyResult
 from buildguard.project.ledger import StepVerdict
 
+pytestmark = pytest.mark.interpreters
+
 _GOOD = "def test_a(): pass\ndef test_b(): pass\n"
 _BAD = "def test_a(): pass\ndef test_b(): assert 0\n"
 _SKIP = "import pytest\n@pytest.mark.skip\ndef test_a(): pass\n@pytest.mark.xfail\ndef test_b(): assert 0\n"

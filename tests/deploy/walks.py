@@ -16,7 +16,8 @@ from buildguard.deploy.plan import DeployStep
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.run import rollback
 from buildguard.errors import GuardError
-from buildguard.gcp.cloud_run import CloudRunClient, NewRevision, ServiceState, TrafficShare
+from buildguard.gcp.cloud_run import CloudRunClient, NewRevision
+from buildguard.gcp.service_state import ServiceState, TrafficShare
 from tests.deploy.conftest import Meanwhile, Watcher, deployed
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.diagnose.labelled import HEALTHY, OWN_CASES, WRONG, answer, grade, make_repository, read_cases
 
+pytestmark = pytest.mark.interpreters
+
 _STRANGERS = (
     '10.0.0.7 - - [02/Oct/2026:09:14:07 +0000] "GET /healthz HTTP/1.1" 200 19',
     'INFO:     127.0.0.1:52114 - "GET / HTTP/1.1" 200 OK',

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildguard.diagnose import log_parser
 from buildguard.diagnose.health import error_numbers, looks_like_error, proof_of
-from buildguard.diagnose.log_parser import MOST_BYTES, read
+from buildguard.diagnose.log_parser import read
 from buildguard.diagnose.run import diagnose
 from tests.diagnose.envelopes import ENVELOPES
 from tests.diagnose.messages import MESSAGES
@@ -196,9 +197,12 @@ def test_the_whole_answer_of_a_healthy_log_with_one_failing_line(project: Projec
     assert found.exit_code in {1, 3}
 
 
-def test_the_beginning_of_a_log_that_is_too_long_is_no_silence(project: Project) -> None:
+def test_the_beginning_of_a_log_that_is_too_long_is_no_silence(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_parser, "MOST_BYTES", 1 << 16)
     end = _HEALTHY["uvicorn"].encode()
-    log = b"Segmentation fault\n" + b"INFO: x\n" * (MOST_BYTES // 8) + end
+    log = b"Segmentation fault\n" + b"INFO: x\n" * (log_parser.MOST_BYTES // 8) + end
 
     assert diagnose(project.path, log).cause == "unknown"
 

@@ -20,6 +20,8 @@ from tests.diagnose.labelled import (
     read_cases,
 )
 
+pytestmark = pytest.mark.interpreters
+
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # probes that a run leaves to its end
 def test_the_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import ALL
 from tests.diagnose import matrix
 from tests.diagnose.matrix import CONTROLS, FAULTS, LOG, World
 
@@ -20,11 +21,15 @@ _PAIRS = matrix.some_pairs()
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with World([*_CONTROLS, *_ALONE, *_PAIRS]) as made:
+    with World([*_CONTROLS, *_ALONE, *(_PAIRS if ALL else ())]) as made:
         yield made
 
 
-@pytest.mark.parametrize("scene", [*_ALONE, *_PAIRS], ids=matrix.name)
+@pytest.mark.parametrize(
+    "scene",
+    [*_ALONE, *(pytest.param(pair, marks=pytest.mark.slow) for pair in _PAIRS)],
+    ids=matrix.name,
+)
 def test_every_cause_at_work_is_proven_and_no_other(world: World, scene: tuple[matrix.Fault, ...]) -> None:
     assert not matrix.wrong(scene, world.examined(scene))
 

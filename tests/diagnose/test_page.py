@@ -4,67 +4,21 @@ from __future__ import annotations
 
 import re
 import shutil
-import struct
-import subprocess
-import zlib
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
 
 from buildguard.check.result import CheckReport, TargetRow
-from buildguard.cli.render import html as pages
+from buildguard.cli.render.html_matrix import matrix
+from buildguard.cli.render.html_page import mark_ranges
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven
 from tests import images
-from tests.conftest import REPOSITORY, Project, missing
+from tests.conftest import REPOSITORY, Project
+from tests.pages import HOSTILE, PageReader, pixels_of, read_page, screenshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-_HOSTILE = (
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "javascript:alert(1)",
-    "{{ 7 * 7 }}{% raw %}",
-    "</pre></body>",
-    "\u202egnp.exe",
-)
-_VOID = {"meta", "link", "br", "img", "input", "hr", "line", "rect"}
-
-
-class _Reader(HTMLParser):
-    """What a browser would make of it: elements, their attributes, and the text."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.text = ""
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def _read(file: Path) -> _Reader:
-    reader = _Reader()
-    reader.feed(file.read_text("utf-8"))
-    assert not reader.open, "every element is closed"
-    return reader
 
 
 @pytest.fixture
@@ -75,10 +29,10 @@ def outage(repository: Callable[..., Project]) -> Project:
     return made
 
 
-def _page(project: Project, *args: str) -> _Reader:
+def _page(project: Project, *args: str) -> PageReader:
     result = project.run("diagnose", "--html", "page.html", *args)
     assert result.code in {0, 1, 3}, result.err
-    return _read(project.path / "page.html")
+    return read_page(project.path / "page.html")
 
 
 def test_the_answer_comes_first(outage: Project) -> None:
@@ -111,7 +65,7 @@ def test_it_needs_nothing_else(outage: Project) -> None:
     assert "@import" not in text
 
 
-@pytest.mark.parametrize("words", _HOSTILE)
+@pytest.mark.parametrize("words", HOSTILE)
 def test_what_is_shown_is_text(repository: Callable[..., Project], words: str) -> None:
     """In a path, a source line, a message of a log, and a file that nobody can read on a line."""
     name = words.replace("/", "_").replace("\0", "")
@@ -170,7 +124,7 @@ def test_silence_is_no_acceptance(proof: str, files: int, unproven: tuple[Unprov
     new = TargetRow("3.12", "", "interpreter", proof, "CPython 3.12.1", None, None, files, 0)
     report = CheckReport(".", (old, new), (refused,), unproven, (), 3, 0.0)
 
-    ((path, cells),) = pages._matrix([report], [])["rows"]
+    ((path, cells),) = matrix([report], [])["rows"]
 
     assert (path, cells[0].mark, cells[1].words) == ("b.py", "no", words)
     assert (cells[1].mark == "yes") == (words == "✓ accepted")
@@ -179,80 +133,13 @@ def test_silence_is_no_acceptance(proof: str, files: int, unproven: tuple[Unprov
 # ------------------------------------------------------------------------------------------ in a browser
 
 
-def _chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        missing("a browser", "apt-get install chromium")
-    return str(found)
-
-
-def _pixels(file: Path) -> tuple[int, int, list[tuple[int, int, int]]]:
-    """Width, height and every thirtieth pixel of a PNG of eight bits, RGB or RGBA."""
-    data = file.read_bytes()
-    width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
-    assert (depth, colour in {2, 6}) == (8, True)
-    size = 3 if colour == 2 else 4
-    at, packed = 8, b""
-    while at < len(data):
-        length, kind = struct.unpack(">I4s", data[at : at + 8])
-        packed += data[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
-        at += length + 12
-    raw = zlib.decompress(packed)
-    rows: list[bytearray] = []
-    before = bytearray(width * size)
-    for number in range(height):
-        start = number * (width * size + 1)
-        row = bytearray(raw[start + 1 : start + 1 + width * size])
-        _unfilter(raw[start], row, before, size)
-        rows.append(row)
-        before = row
-    return width, height, [tuple(row[x : x + 3]) for row in rows[::10] for x in range(0, width * size, 3 * size)]  # type: ignore[misc]
-
-
-def _unfilter(kind: int, row: bytearray, before: bytearray, size: int) -> None:
-    for at in range(len(row)):
-        left = row[at - size] if at >= size else 0
-        above = before[at]
-        corner = before[at - size] if at >= size else 0
-        if kind == 1:
-            row[at] = (row[at] + left) & 255
-        elif kind == 2:
-            row[at] = (row[at] + above) & 255
-        elif kind == 3:
-            row[at] = (row[at] + (left + above) // 2) & 255
-        elif kind == 4:
-            guess = left + above - corner
-            near = min((abs(guess - left), 0, left), (abs(guess - above), 1, above), (abs(guess - corner), 2, corner))
-            row[at] = (row[at] + near[2]) & 255
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 500])
 def test_a_browser_shows_it(outage: Project, tmp_path: Path, scheme: str, width: int) -> None:
     _page(outage, "--log", "three-deploys.log")
-    picture = tmp_path / "page.png"
-    dark = (
-        ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else ["--blink-settings=preferredColorScheme=1"]
-    )
-    subprocess.run(
-        [
-            _chromium(),
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            *dark,
-            f"--user-data-dir={tmp_path / 'profile'}",
-            f"--window-size={width},900",
-            f"--screenshot={picture}",
-            (outage.path / "page.html").as_uri(),
-        ],
-        capture_output=True,
-        timeout=120,
-        check=True,
-    )
+    picture = screenshot(outage.path / "page.html", tmp_path, width, scheme)
 
-    seen_width, height, pixels = _pixels(picture)
+    seen_width, height, pixels = pixels_of(picture)
 
     assert (seen_width, height) == (width, 900)
     paper = max(set(pixels), key=pixels.count)
@@ -286,4 +173,4 @@ def test_the_ranges_are_marked(outage: Project) -> None:
     ],
 )
 def test_a_line_is_cut_where_a_range_begins_and_ends(place: Range, pieces: tuple[tuple[str, bool], ...]) -> None:
-    assert pages._pieces(3, "abcd", [place]) == pieces
+    assert mark_ranges(3, "abcd", [place]) == pieces

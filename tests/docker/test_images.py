@@ -122,6 +122,24 @@ def test_a_refused_pull_says_why_and_what_helps() -> None:
     assert "docker login" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("error", "is_missing"),
+    [
+        ("manifest for acme/app:1 not found: manifest unknown", True),
+        ("pull access denied for acme/app, repository does not exist or may require 'docker login'", True),
+        ("dial tcp 127.0.0.1:1: connect: connection refused", False),
+        ("unauthorized", False),
+    ],
+)
+def test_only_a_registrys_own_word_makes_an_image_missing(error: str, *, is_missing: bool) -> None:
+    registry = _Registry(None, [{"error": error}], _description())
+
+    with pytest.raises(UnprovenError) as caught:
+        registry.find("acme/app:1")
+
+    assert isinstance(caught.value, images.MissingImageError) is is_missing
+
+
 def test_an_engine_that_fails_is_no_missing_image() -> None:
     def fail(_reference: str) -> None:
         raise APIError("the disk is broken")
@@ -146,3 +164,16 @@ def test_a_push_returns_the_digest_or_fails(events: list[dict[str, Any]], outcom
     else:
         with pytest.raises(UnprovenError, match=outcome):
             images.push(daemon, "acme/app:1")
+
+
+def test_a_push_uses_the_login_that_it_is_given() -> None:
+    logins: list[object] = []
+
+    def push(*_names: str, auth_config: object, **_options: object) -> list[dict[str, Any]]:
+        logins.append(auth_config)
+        return [{"aux": {"Digest": _DIGEST}}]
+
+    login = {"username": "oauth2accesstoken", "password": "token"}
+    assert images.push(daemon_of(push=push), "europe-docker.pkg.dev/p/r/app:1", login) == _DIGEST
+    assert images.push(daemon_of(push=push), "localhost/app:1") == _DIGEST
+    assert logins == [login, None]

@@ -170,7 +170,7 @@ def test_without_a_project_its_workdir_counts(image: Callable[..., str], project
         ("image:", 2, "names no image"),
         ("image:{tag}:/not/there", 3, "there is no /not/there in"),
         ("image:{tag}:app", 2, "a folder begins with a slash"),
-        ("image:{tag}:/etc", 3, "no Python source lies where"),
+        ("image:{tag}:/etc", 3, "no Python source in the project's folder of"),
     ],
 )
 def test_bad_requests(engine: str, project: Callable[..., Project], text: str, code: int, words: str) -> None:
@@ -425,7 +425,7 @@ def test_a_module_without_a_source_is_unproven(image: Callable[..., str], projec
 
     assert result.code == 3
     (one,) = result.json["unproven"]
-    assert (one["path"], "nobody can check it" in one["reason"]) == ("a.pyc", True)
+    assert (one["path"], "it cannot be checked" in one["reason"]) == ("a.pyc", True)
 
 
 def test_a_hostile_bytecode_is_no_verdict(
@@ -463,7 +463,7 @@ def test_bytecode_that_another_interpreter_cannot_judge(
     result = project().check(f"image:{tag}:/app", "--engine", "interpreter", "--target", "3.11")
 
     assert result.code == 3
-    assert "not held against its sources" in result.json["unproven"][0]["reason"]
+    assert "not compared with its sources" in result.json["unproven"][0]["reason"]
 
 
 def test_an_image_that_moves_while_it_is_read(

@@ -23,7 +23,7 @@ def _greeting(version: str = "3.11.9") -> Greeting:
 
 def _answer(source: Source, kind: bytes = b"", mark: bytes = b"A") -> tuple[bytes, ...]:
     fields = [b"0", b"%d" % len(source.data), source.digest.hex().encode(), kind, b"words", b"parser"]
-    return (mark, *fields, b"1", b"2", b"1", b"3", b"0")
+    return (mark, *fields, b"1", b"2", b"1", b"3", b"0", b"")
 
 
 def _results(*more: tuple[Source, bytes], version: str = "3.11.9") -> ProbeResults:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from buildguard.engines.engine import Outcome
 
+pytestmark = pytest.mark.interpreters
+
 # A real probe in a real interpreter, whose `compile` does to its process what a source asks for.
 _SABOTAGE = """
 import os as _os, signal as _signal, time as _time

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.interpreters
+
 _DEEP = b"x = " + b"a+" * 5000 + b"a\n"
 
 

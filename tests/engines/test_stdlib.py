@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import REPOSITORY, VERSIONS, Project, interpreter
+from tests.conftest import ALL, REPOSITORY, VERSIONS, Project, interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def _libraries() -> list[Path]:
 
 
 def _fill(folder: Path, third: int) -> list[Path]:
-    """A third of the distinct sources of the standard libraries, under names made from their digests."""
+    """A third of the distinct sources of the standard libraries, under names made from their digests; a ninth unless all are run."""
     for library in _libraries():
         for here, folders, files in os.walk(library):
             folders[:] = [name for name in folders if name not in {"site-packages", "dist-packages", "__pycache__"}]
@@ -40,7 +40,10 @@ def _fill(folder: Path, third: int) -> list[Path]:
                 if name.endswith(".py"):
                     data = Path(here, name).read_bytes()
                     digest = hashlib.sha256(data)
-                    if digest.digest()[1] % 3 == third:  # which spreads the files of odd encodings over all three
+                    ninth = digest.digest()[1] % 9
+                    if ninth == third or (
+                        ALL and ninth % 3 == third
+                    ):  # which spreads the files of odd encodings over all three
                         (folder / f"{digest.hexdigest()[:32]}.py").write_bytes(data)
     return sorted(folder.iterdir())
 
@@ -69,7 +72,7 @@ def test_verdicts_equal_compile(project: Callable[..., Project], version: str) -
     made = project()
     # each file meets an old one and a new one: 3.8 and 3.11, 3.9 and 3.12, 3.10 and 3.13
     paths = _fill(made.path, VERSIONS.index(version) % 3)
-    assert len(paths) > 1000
+    assert len(paths) > (1000 if ALL else 300)
 
     report = made.check("--target", version, "--no-cache", "--ignore", "BG2").json
 
@@ -85,4 +88,4 @@ def test_verdicts_equal_compile(project: Callable[..., Project], version: str) -
     assert report["summary"]["files"] == len(paths)
     text = [one["code"] for one in report["diagnostics"] if one["code"] in {"BG102", "BG107"}]
     # test/bad_coding*.py and their like; what they are about is told file by file in test_text.py
-    assert 1 <= len(text) <= 12
+    assert len(text) <= 12

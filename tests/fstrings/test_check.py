@@ -33,9 +33,9 @@ def test_one_finding_with_the_compilers_words(project: Callable[..., Project]) -
     assert (one["severity"], one["engine"], one["target"], one["fixable"]) == ("error", "rule", "3.11", True)
     assert one["evidence"] == "SyntaxError: f-string: unmatched '[' (line 2)"
     text = made.run("check").out
-    assert "      Python 3.11 says: SyntaxError: f-string: unmatched '[' (line 2)" in text
+    assert "      Python 3.11 reports: SyntaxError: f-string: unmatched '[' (line 2)" in text
     assert "`buildguard fix` does it" in text
-    assert "Python 3.11 says" in made.run("check", "--format", "github").out
+    assert "Python 3.11 reports" in made.run("check", "--format", "github").out
 
 
 @pytest.mark.parametrize("args", [("--ignore", "BG201"), ("--ignore", "BG2"), ("--select", "BG401")])

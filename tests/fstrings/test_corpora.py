@@ -90,6 +90,7 @@ def _sources() -> list[bytes]:
     return list(dict.fromkeys(file.read_bytes() for folder in folders for file in sorted(folder.rglob("*.py"))))
 
 
+@pytest.mark.interpreters
 def test_every_file_of_this_machine() -> None:
     sources = _sources()
     assert len(sources) > 4000

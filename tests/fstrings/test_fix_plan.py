@@ -137,6 +137,7 @@ _LEFT = [
 ]
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("before", [one for one, after in _FIXED.items() if after])
 def test_the_smallest_rewrite(before: str) -> None:
     made = plan_rewrite(before, 11)
@@ -145,6 +146,7 @@ def test_the_smallest_rewrite(before: str) -> None:
     _is_right(before, made.after, made.lifted)
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("frame", _PLACES)
 def test_where_a_constant_is_bound(frame: str) -> None:
     before = frame.replace("→", "").replace("{}", _J)
@@ -197,6 +199,7 @@ def test_a_repair_prints_what_the_source_prints(source: str, version: str) -> No
     assert _shown(version, plan_rewrite(before, 11).after.encode()) == printed
 
 
+@pytest.mark.interpreters
 def test_deep_reuse_is_merged_into_one() -> None:
     source = "s = " + 'f"{' * 140 + "x" + '}"' * 140 + "\n"
 
@@ -226,6 +229,7 @@ def test_one_left_does_not_keep_others_from_being_fixed() -> None:
     assert [bool(fix.reason) for fix in made.fixes] == [True, False]
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize(
     ("before", "after", "names", "words"),
     [
@@ -264,6 +268,7 @@ def test_the_proof_refuses(before: str, after: str, names: list[str], words: str
     assert words in doubt("3.12", before, after, names)
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize(
     ("before", "after", "names"),
     [
@@ -293,6 +298,7 @@ except Exception as error:
 _NOT_FIXED = {"109_fstring_nested_160.py"}  # no Python takes it
 
 
+@pytest.mark.interpreters
 def test_every_fixable_case_runs_the_same() -> None:
     with (CASES / "syntax.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))

@@ -13,6 +13,8 @@ from tests.conftest import interpreter
 from tests.fstrings.grammar import literals
 from tests.oracle import refusals
 
+pytestmark = pytest.mark.interpreters
+
 _CODES: dict[str, list[str]] = {
     'f"\\N{DIGIT ONE}"': [],
     'f"\\N{DIGIT ONE}{a}"': [],

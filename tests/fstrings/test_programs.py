@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ from tests.programs import Programs
 
 if TYPE_CHECKING:
     from random import Random
+
+pytestmark = pytest.mark.interpreters
 
 _BATCH = 20
 _some = settings(

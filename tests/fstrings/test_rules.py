@@ -100,6 +100,7 @@ def test_every_place_and_no_other(source: str) -> None:
     assert findings(source.encode(), 8) == found
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("source", _FOUND)
 def test_the_interpreters_agree(source: str) -> None:
     program = f"{source}\n"
@@ -122,6 +123,7 @@ def test_later_pythons_refuse_none_of_it(source: str) -> None:
     assert findings(source.encode(), 12) == ()
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize(("levels", "refused"), [(149, False), (150, True), (3000, True)])
 def test_nesting_that_no_python_takes(levels: int, refused: bool) -> None:
     source = 's = f"' + '{f"' * (levels - 1) + "{1}" + '"}' * (levels - 1) + '"\n'
@@ -130,6 +132,7 @@ def test_nesting_that_no_python_takes(levels: int, refused: bool) -> None:
     assert {one.code for one in findings(source.encode(), 11)} >= {"BG206" if refused else "BG201"}
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("depth", range(1, 7))
 def test_format_specs_in_format_specs(depth: int) -> None:
     source = 's = f"' + "{x:" * depth + "}" * depth + '"\n'
@@ -167,6 +170,7 @@ def test_a_broken_f_string_hides_no_other() -> None:
     assert [one.range.line for one in findings(source.encode(), 11)] == [3]
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize(
     ("opening", "closing"), [("{x:", "}"), ("{x:{x:{f'", "'}}}"), ('{(f"{x:{x:', '}}")}'), ("{[{(", ")}]}")]
 )

@@ -426,7 +426,7 @@ def test_without_credentials_the_next_step_is_told(project: Callable[..., Projec
     result = made.run("diff", "dir:.", "gs://bucket/object")
 
     assert result.code == 3
-    assert "there are no Google credentials" in result.out + result.err
+    assert "no Google credentials found" in result.out + result.err
     assert "gcloud auth application-default login" in result.out + result.err
 
 

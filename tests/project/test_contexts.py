@@ -349,7 +349,10 @@ def test_a_target_of_no_image_has_no_context(project: Callable[..., Project]) ->
     assert _contexts(made) == [_context("svc", "guessed", "svc/Dockerfile"), None]
     assert _contexts(made, "--target", "3.11") == [None]
     assert _contexts(made, "--target", "3.11", "--service", "svc") == [_context("svc", "guessed", "svc/Dockerfile")]
-    assert "build context: svc (guessed, svc/Dockerfile)" in made.run("doctor").out
+    assert (
+        "svc: Python 3.11 in python:3.11, from svc/Dockerfile:1: 1 file in svc/; build context: svc (guessed, svc/Dockerfile)"
+        in made.run("doctor").out
+    )
 
 
 def test_the_same_build_at_two_lines_is_one_target(project: Callable[..., Project]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.project import discovery
+from buildguard.project import discovery, project_files, service_targets
 from buildguard.project.config import Config, ServiceTable
 from buildguard.project.discovery import DiscoveredTargets
 from buildguard.project.yaml import InvalidYamlError
@@ -66,7 +66,7 @@ def test_each_dockerfile_runs_its_own_context() -> None:
 def test_a_service_is_picked_by_name_folder_or_dockerfile() -> None:
     for name in ("web", "web/Dockerfile"):
         assert _targets(_discover({**_TWO_SERVICES}, service=name)) == [("3.12", "web/Dockerfile:1", "web")]
-    with pytest.raises(UsageError, match="there is no service 'db'"):
+    with pytest.raises(UsageError, match="unknown service 'db'"):
         _discover({**_TWO_SERVICES}, service="db")
 
 
@@ -147,11 +147,24 @@ def test_recipes_are_the_images_that_are_built() -> None:
     ],
 )
 def test_names_of_build_files(path: bytes, is_one: bool) -> None:
-    assert discovery.is_build_file_name(path) is is_one
+    assert project_files.is_build_file_name(path) is is_one
 
 
 @pytest.mark.parametrize(
     ("folder", "other", "below"), [("a/b", "a", True), ("a", "", True), ("", "", False), ("ab", "a", False)]
 )
 def test_a_folder_below_another_one(folder: str, other: str, below: bool) -> None:
-    assert discovery.is_below(folder, other) is below
+    assert service_targets.is_below(folder, other) is below
+
+
+def test_dockerfiles_of_other_names_are_those_that_are_built() -> None:
+    files: dict[str, str | None] = {
+        "image.txt": "FROM python:3.9\n",
+        "deploy/image": "FROM python:3.10\n",
+        "other.txt": "FROM python:3.11\n",
+        "cloudbuild.yaml": "steps:\n- name: gcr.io/cloud-builders/docker\n  args: [build, -f, image.txt, .]\n",
+        "compose.yaml": "services: {web: {build: {context: ., dockerfile: deploy/image}}}\n",
+        "a.py": "",
+    }
+
+    assert _targets(_discover(files)) == [("3.10", "deploy/image:1", ""), ("3.9", "image.txt:1", "")]

@@ -36,7 +36,13 @@ from buildguard.project import image_reference
         ("us-central1-docker.pkg.dev/serverless-runtimes/google-22/runtimes/python312", "3.12"),
         ("public.ecr.aws/lambda/python:3.13", "3.13"),
         ("cimg/python:3.11.4", "3.11.4"),
-        ("pypy:3.10-7.3.17", "3.10"),
+        ("apache/beam_python3.9_sdk:2.50.0", "3.9"),
+        ("gcr.io/acme/python311-template-launcher-base", "3.11"),
+        ("us-docker.pkg.dev/vertex-ai/training/tf2-cpu.2-11.py310:latest", "3.10"),
+        ("registry.example.com/python:v3.12", "3.12"),
+        ("nvcr.io/nvidia/pytorch:23.10-py310", "3.10"),
+        ("gcr.io/dataflow-templates-base/python3-template-launcher-base:PY311-2024-12-01", "3.11"),
+        ("quay.io/sclorg/python-38-centos7", "3.8"),
     ],
 )
 def test_promised(reference: str, version: str) -> None:
@@ -71,3 +77,19 @@ def test_promised(reference: str, version: str) -> None:
 def test_untold(reference: str) -> None:
     assert image_reference.promised_version(reference) is None
     assert image_reference.why_version_unknown(reference)
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("pypy:3.10-7.3.17", "PyPy"),
+        ("docker.io/library/pypy:3.10", "PyPy"),
+        ("ghcr.io/graalvm/graalpy-community:24", "GraalPy"),
+        ("micropython/unix:v1.22", "MicroPython"),
+        ("acme/base:1-pypy3.10", "PyPy"),
+    ],
+)
+def test_cpython_is_no_witness_for_another_implementation(reference: str, name: str) -> None:
+    assert image_reference.promised_version(reference) is None
+    assert image_reference.is_python(reference)
+    assert name in image_reference.why_version_unknown(reference)

@@ -7,9 +7,9 @@ import pytest
 from buildguard.errors import UsageError
 from buildguard.project import services
 from buildguard.project.cloudbuild import reader
-from buildguard.project.compose import ComposeBuild
 from buildguard.project.config import Config, ServiceTable
-from buildguard.project.services import ProjectFiles
+from buildguard.project.declared_builds import DeclaredBuild
+from buildguard.project.project_files import ProjectFiles
 from buildguard.project.target import Certainty, ImageService
 
 _PYTHON = b"FROM python:3.9\n"
@@ -24,7 +24,7 @@ def _files(
     dockerfiles: dict[str, bytes],
     *,
     build: bytes = b"",
-    compose: list[ComposeBuild] | None = None,
+    compose: list[DeclaredBuild] | None = None,
 ) -> ProjectFiles:
     paths = (*(path.encode() for path in dockerfiles), b"api/main.py", b"main.py")
     buildfiles = {"cloudbuild.yaml": reader.read(build, "cloudbuild.yaml", {})} if build else {}
@@ -45,7 +45,7 @@ def test_a_build_file_says_how_a_dockerfile_is_built() -> None:
 
 
 def test_a_compose_file_counts_where_no_build_file_builds_it() -> None:
-    compose = [ComposeBuild("api/Dockerfile", "api", (), "compose.yaml:3")]
+    compose = [DeclaredBuild("api/Dockerfile", "api", (), "compose.yaml:3")]
 
     alone = _service(_files({"api/Dockerfile": _PYTHON}, compose=compose))
     beside = _service(_files({"api/Dockerfile": _PYTHON}, compose=compose, build=_BUILD))
@@ -55,7 +55,7 @@ def test_a_compose_file_counts_where_no_build_file_builds_it() -> None:
 
 
 def test_the_defaults_of_a_dockerfile_count_beside_the_arguments_of_a_compose_file() -> None:
-    compose = [ComposeBuild("Dockerfile", "", (("PY", "3.10"),), "compose.yaml:3")]
+    compose = [DeclaredBuild("Dockerfile", "", (("PY", "3.10"),), "compose.yaml:3")]
 
     fixed, _notes = services.services(_files({"Dockerfile": _PYTHON}, compose=compose), Config())
     open_ended, _notes = services.services(
@@ -105,18 +105,8 @@ def test_a_configured_dockerfile_has_to_be_there() -> None:
 def test_services_are_picked_by_name_dockerfile_or_folder() -> None:
     every, _notes = services.services(_files({"api/Dockerfile": _PYTHON, "Dockerfile.worker": _PYTHON}), Config())
 
-    assert [service.name for service in services.picked(every, "worker")] == ["worker"]
-    assert [service.name for service in services.picked(every, "api/Dockerfile")] == ["api"]
+    assert [service.name for service in services.picked(every, [], "worker")[0]] == ["worker"]
+    assert [service.name for service in services.picked(every, [], "api/Dockerfile")[0]] == ["api"]
     with pytest.raises(UsageError) as refused:
-        services.picked(every, "db")
+        services.picked(every, [], "db")
     assert refused.value.hint == "services here: worker, api"
-
-
-def test_dockerfiles_of_other_names_are_those_that_are_built() -> None:
-    build = b"steps:\n- name: gcr.io/cloud-builders/docker\n  args: [build, -f, image.txt, .]\n"
-    compose = [ComposeBuild("deploy/image", "", (), "compose.yaml:3"), ComposeBuild("Dockerfile", "", (), "x:1")]
-
-    assert services.named_dockerfiles(_files({"Dockerfile": _PYTHON}, build=build, compose=compose)) == {
-        b"image.txt",
-        b"deploy/image",
-    }

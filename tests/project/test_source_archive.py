@@ -24,9 +24,12 @@ from buildguard.system import git as gits
 from tests.compare import damage
 from tests.compare.chance import of_folder
 from tests.conftest import REPOSITORY, interpreter, missing
+from tests.stages.archives.readers import listings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.interpreters
 
 _WHEN = {"GIT_AUTHOR_DATE": "1700000000 +0100", "GIT_COMMITTER_DATE": "1700000000 +0100"}
 _PROGRAM = """
@@ -298,3 +301,22 @@ def test_without_the_fast_library_the_tar_is_the_same(
 
     assert fast.digest == standard.digest
     assert fast.file_digest != standard.file_digest
+
+
+def test_names_that_a_reader_would_change_come_back(tmp_path: Path) -> None:
+    long = "e\u0301" * 60 + ".py"
+    names = ["a:b.py", "\\x.py", "c:/d.py", long]
+    made = tmp_path / "repo"
+    made.mkdir()
+    damage.git(made, "init", "--quiet")
+    damage.write(made, dict.fromkeys(names, b"x = 1\n"))
+    damage.git(made, "add", "--all")
+    damage.git(made, "commit", "--quiet", "--message", "odd")
+
+    _packed(made, tmp_path / "out.tgz")
+    seen = listings(tmp_path / "out.tgz", "tar", tmp_path)
+
+    expected = {os.fsencode(name) for name in names}
+    assert expected <= set(reader.read(tmp_path / "out.tgz").manifest.entries)
+    for program, listing in seen.items():
+        assert expected <= set(listing), program

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.interpreters
+
 _ERRORS = {"BG101", "BG102", "BG103", "BG106", "BG107"}
 
 

@@ -108,6 +108,7 @@ def test_the_same_outcomes_as_the_interpreter_engine(version: str, workspace: Pa
     assert not told.unread
 
 
+@pytest.mark.interpreters
 def test_the_workspace_is_listed_as_a_manifest_has_it(workspace: Path) -> None:
     (workspace / "link").symlink_to("data.txt")
     (workspace / "script").chmod(0o755)
@@ -122,6 +123,7 @@ def test_the_workspace_is_listed_as_a_manifest_has_it(workspace: Path) -> None:
     assert told.changed[b"data.txt"] == b"no source\n"
 
 
+@pytest.mark.interpreters
 def test_only_what_differs_is_told(workspace: Path) -> None:
     first = _told(workspace, _drive("3.8", workspace))
     (workspace / ".buildguard/manifest").write_bytes(first.manifest)
@@ -135,6 +137,7 @@ def test_only_what_differs_is_told(workspace: Path) -> None:
     assert told.changed == {b"data.txt": b"other\n"}
 
 
+@pytest.mark.interpreters
 def test_what_cannot_be_read_is_told(workspace: Path) -> None:
     (workspace / "gone.py").symlink_to("/nowhere")
     (workspace / "fifo.py").parent.mkdir(exist_ok=True)
@@ -145,6 +148,7 @@ def test_what_cannot_be_read_is_told(workspace: Path) -> None:
     assert b"fifo.py" not in parse(told.manifest, "it").entries
 
 
+@pytest.mark.interpreters
 def test_nothing_of_the_workspace_is_run(workspace: Path) -> None:
     for name in ("hashlib.py", "os.py", "sitecustomize.py", "typing.py", "json.py"):
         (workspace / name).write_text("open('/tmp/buildguard-was-run', 'w')\nraise SystemExit(7)\n")
@@ -186,6 +190,7 @@ def _whole(workspace: Path) -> tuple[list[bytes], dict[str, bytes]]:
     return outputs, {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
+@pytest.mark.interpreters
 def test_whatever_is_cut_or_changed_is_refused(workspace: Path) -> None:
     outputs, files = _whole(workspace)
     chance = random.Random(7)

@@ -18,7 +18,7 @@ from buildguard.remote.workspace import read_source
 if TYPE_CHECKING:
     from buildguard.remote.compile_all import SourceResult
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+pytestmark = [pytest.mark.interpreters, pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")]
 _Run = Callable[[dict[str, bytes]], "dict[bytes, SourceResult]"]
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 import ruamel.yaml
 
 from buildguard.project import config as configs
@@ -40,6 +41,7 @@ def test_the_build_file_keeps_cloud_builds_rules_and_tests_before_it_builds() ->
     assert "./scripts/test" in _BUILD.decode()
 
 
+@pytest.mark.interpreters
 def test_the_step_passes_over_what_is_sent_of_this_repository(tmp_path: Path) -> None:
     workspace = tmp_path / "workspace"
     digest = unpacked(REPOSITORY, workspace)
@@ -52,6 +54,7 @@ def test_the_step_passes_over_what_is_sent_of_this_repository(tmp_path: Path) ->
     assert ran.answer["files"] > 200
 
 
+@pytest.mark.interpreters
 def test_what_the_dockerfile_copies_is_enough_to_install(tmp_path: Path) -> None:
     source = tmp_path / "src"
     source.mkdir()

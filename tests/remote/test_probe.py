@@ -51,7 +51,7 @@ def test_the_checksum_names_its_kind() -> None:
 
 
 def test_a_clean_source_has_an_empty_verdict() -> None:
-    assert _verdict(b"x = 1\n") == ["", "", "", "", "", "", "", 0]
+    assert _verdict(b"x = 1\n") == ["", "", "", "", "", "", "", 0, b""]
 
 
 def test_nothing_is_executed() -> None:
@@ -97,8 +97,19 @@ def test_warnings_follow_the_verdict_once() -> None:
     verdict = _verdict(b"x = 1\ny = x is 1\n")
 
     assert verdict[0] == ""
-    assert (verdict[8], verdict[10], len(verdict)) == ("SyntaxWarning", 2, 11)
-    assert len(_verdict(b"x = 1 is 1\nreturn x\n")) <= 11
+    assert (verdict[9], verdict[11], len(verdict)) == ("SyntaxWarning", 2, 12)
+    assert len(_verdict(b"x = 1 is 1\nreturn x\n")) <= 12
+
+
+def test_facts_are_read_of_what_compiles_and_their_parser_warns_nobody() -> None:
+    seen: list[Any] = []
+
+    def read(data: bytes, _code: object) -> bytes:
+        seen.append("a warning of the second parse")
+        return data[:1]
+
+    assert _PROBE.judge(b"x = 1\n", seen, _ROOM, read)[8:] == [b"x"]
+    assert _PROBE.judge(b"x = (\n", seen, _ROOM, read)[8:] == [b""]
 
 
 def test_bytecode_that_holds_its_source() -> None:
@@ -119,7 +130,7 @@ def test_bytecode_that_does_not(code: bytes, kind: str, words: str) -> None:
 
     assert verdict[0] == kind
     assert words in verdict[1]
-    assert len(verdict) == 8
+    assert len(verdict) == 9
 
 
 def test_bytecode_by_hash_is_held_to_its_hash() -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from buildguard.remote import relay
 
+pytestmark = pytest.mark.interpreters
+
 _ECHO = """
 import os, sys
 sys.stderr.write(sys.argv[1])

@@ -53,6 +53,7 @@ def _right(folder: Path, paths: list[bytes], found: list[HashedFile | Unreadable
     return True
 
 
+@pytest.mark.interpreters
 def test_many_files_on_two_cores(tmp_path: Path) -> None:
     paths = _many(tmp_path)
     done = []

@@ -294,7 +294,7 @@ def test_any_number_is_looked_up(tmp_path: Path, many: int) -> None:
 def test_damage_in_the_middle_of_a_run_starts_it_anew_once(kept: Path, asks: str) -> None:
     file = kept / "verdicts-1.sqlite"
     cache = Cache(kept)
-    for time, word in enumerate(("is started anew", "is not used this time"), 1):
+    for time, word in enumerate(("is started again", "is not used this time"), 1):
         file.write_bytes(b"garbage" * 4096)
         if asks == "known":
             assert cache.known(_CONTEXT, [_DIGEST]) == {}
@@ -405,5 +405,5 @@ def test_a_cache_that_has_outgrown_its_room_is_started_anew(
 
     gone = kilobytes > 1000
     assert cache.known(_CONTEXT, [_DIGEST]) == ({} if gone else {_DIGEST: b"a verdict"})
-    assert cache.notes == ([f"the cache in {kept} is started anew: it has outgrown 1 MB"] if gone else [])
+    assert cache.notes == ([f"the cache in {kept} is started again: it has outgrown 1 MB"] if gone else [])
     cache.close()

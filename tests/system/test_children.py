@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+pytestmark = pytest.mark.interpreters
+
 _REMOTE = REPOSITORY / "buildguard/remote"
 _MEMORY = 4 << 30
 

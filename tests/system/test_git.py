@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from buildguard.compare.chain import Chain
     from tests.conftest import Project
 
+pytestmark = pytest.mark.interpreters
+
 _FILES = {
     "Dockerfile": b"FROM python:3.11\n",
     "app.py": b"x = 1\n",

@@ -50,6 +50,7 @@ def test_a_repository_without_a_commit_has_no_head(project: _Repository) -> None
     assert _opened(empty.path)[1] == ""
 
 
+@pytest.mark.interpreters
 def test_a_folder_outside_of_every_repository_has_no_parts(tmp_path: Path) -> None:
     assert git_directory.find_parts(tmp_path, inherited=False) is None
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+
+import pytest
 
 from buildguard.system import json_workers
 from buildguard.system.json_workers import JsonWorkers, LostAnswer
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.interpreters
 
 _CHILD = """
 import json, os, sys, time

@@ -277,6 +277,7 @@ def _marks(folder: Path) -> set[str]:
     return {one.name for one in folder.glob("*/ran-*")}
 
 
+@pytest.mark.interpreters
 def test_no_setting_of_a_repository_starts_a_program(trapped: Project, tmp_path: Path) -> None:
     for command in _STARTED:
         options = ("--engine", "static", "--proof", "predicted") if command[0] == "check" else ()
@@ -288,6 +289,7 @@ def test_no_setting_of_a_repository_starts_a_program(trapped: Project, tmp_path:
         assert result.code != 2 or command[0] == "deploy", (command, result.err)
 
 
+@pytest.mark.interpreters
 def test_the_traps_are_real(trapped: Project, tmp_path: Path) -> None:
     for words in ("log -1", "status", "diff HEAD -- a.py", "hash-object d.py", "hash-object c.py"):
         subprocess.run(["git", *words.split()], cwd=trapped.path, capture_output=True, check=False)
@@ -304,6 +306,7 @@ def test_the_traps_are_real(trapped: Project, tmp_path: Path) -> None:
     assert expected <= _marks(tmp_path)
 
 
+@pytest.mark.interpreters
 def test_a_missing_object_is_not_fetched(trapped: Project, tmp_path: Path) -> None:
     oid = trapped.git("rev-parse", "HEAD:d.py").strip()
     (trapped.path / ".git/objects" / oid[:2] / oid[2:]).unlink()

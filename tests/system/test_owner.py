@@ -44,6 +44,7 @@ def test_this_process_is_alive_and_its_token_can_be_read_back() -> None:
     assert owner.current().pid == os.getpid()
 
 
+@pytest.mark.interpreters
 def test_a_process_is_alive_until_it_ends_and_a_zombie_has_ended() -> None:
     child = subprocess.Popen(_CHILD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
@@ -83,6 +84,7 @@ def test_a_pid_larger_than_any_is_gone() -> None:
     assert owner.current()._replace(pid=9999999999).life() is Life.GONE
 
 
+@pytest.mark.interpreters
 def test_a_process_of_another_pid_namespace_is_unknown_in_both_directions() -> None:
     with in_pid_namespace(_PRINT) as held:
         theirs = owner.parse(held.line)
@@ -97,6 +99,7 @@ def test_a_process_of_another_pid_namespace_is_unknown_in_both_directions() -> N
         assert held.line == "unknown"
 
 
+@pytest.mark.interpreters
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
 def test_a_proc_of_another_namespace_is_not_believed() -> None:
     """`unshare --pid` alone: the pids are new, and /proc still shows the old ones."""

@@ -20,6 +20,8 @@ from tests.conftest import Project, interpreter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.interpreters
+
 
 @pytest.fixture
 def only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
@@ -71,7 +73,7 @@ def test_a_bad_interpreter_is_told_and_passed_over(only: Callable[[str, str], Pa
 
     assert isinstance(answer, UnavailableEngine)
     assert words in answer.reason
-    assert answer.hint == "uv python install 3.9"
+    assert answer.hint == "uv python install 3.9, or buildguard check --fetch-python"
 
 
 def test_a_hanging_one_is_killed_with_its_children(only: Callable[[str, str], Path], tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def _of_the_dead() -> str:
     return subprocess.run([sys.executable, "-c", _DYING], capture_output=True, text=True, check=False).stdout.strip()
 
 
+@pytest.mark.interpreters
 def test_what_a_dead_run_left_is_removed() -> None:
     dead = _of_the_dead()
     assert os.path.exists(f"{dead}/x")
@@ -64,6 +65,7 @@ def test_what_is_of_another_machine_waits_for_a_day(temporary: Path) -> None:
         assert not stale.exists()
 
 
+@pytest.mark.interpreters
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 def test_what_is_somebody_elses_stays(temporary: Path) -> None:
     dead = _of_the_dead()
@@ -74,6 +76,7 @@ def test_what_is_somebody_elses_stays(temporary: Path) -> None:
     assert temporary.exists()
 
 
+@pytest.mark.interpreters
 def test_a_link_in_the_place_of_a_folder_is_not_followed(temporary: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()

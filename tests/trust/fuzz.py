@@ -18,7 +18,7 @@ from buildguard.diagnostic import escape_text
 from buildguard.docker.native_modules import ElfReader
 from buildguard.errors import GuardError
 from buildguard.fstrings import rules as fstrings_rules
-from buildguard.project import compose, config, contexts, dockerfile, image_layout, ledger, version_files
+from buildguard.project import compose, config, contexts, dockerfile, image_build, ledger, version_files
 from buildguard.project.cloudbuild import guard_step as steps
 from buildguard.project.cloudbuild import lint
 from buildguard.project.ignore import docker, gcloud
@@ -65,7 +65,7 @@ def _elf(data: bytes) -> None:
 
 def _recipe(data: bytes) -> None:
     dockerfile.resolve_final_stage(data, {"A": "1"})
-    image_layout.follow_dockerfile(data, {}, "", "", ["a.py", "app/b.py"])
+    image_build.build_model(image_build.BuildInput(data, ["a.py", "app/b.py"]))
     contexts.guess("app/Dockerfile", data, contexts.ProjectPaths([b"a.py", b"app/Dockerfile", b"app/b.py"]))
 
 

@@ -11,7 +11,10 @@ from tests.conftest import missing
 from tests.trust import faults
 from tests.trust.killed import BAD, Place
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="strace, and processes in /proc")
+pytestmark = [
+    pytest.mark.interpreters,
+    pytest.mark.skipif(sys.platform != "linux", reason="strace, and processes in /proc"),
+]
 
 
 @pytest.fixture(scope="module")

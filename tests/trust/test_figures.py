@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _ELSEWHERE = {"kills", "faulty", "broken_lines", "walks", "broken"}  # whole in tests of their own
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize(
     "figure", [one for one in FIGURES if one.__name__ not in _ELSEWHERE], ids=lambda one: one.__name__
 )

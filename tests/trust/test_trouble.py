@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc, and mounts")
+pytestmark = [
+    pytest.mark.interpreters,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc, and mounts"),
+]
 
 
 @pytest.fixture

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from buildguard import __version__
 from buildguard.check.result import CheckReport, ImageReport, TargetRow
+from buildguard.cli.render import safe_json
 from buildguard.compare.chain import Chain
 from buildguard.diagnostic import Diagnostic
 
 
 def render(report: CheckReport) -> str:
     """The report as JSON, one document."""
-    return json.dumps(as_json(report), indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace").decode() + "\n"
+    return safe_json.dumps(as_json(report))
 
 
 def as_json(report: CheckReport) -> dict[str, Any]:
@@ -34,6 +34,8 @@ def as_json(report: CheckReport) -> dict[str, Any]:
             "rejected_files": len(report.rejected_files),
             "seconds": report.seconds,
         },
+        "startup": {"undecided": len(report.startup_undecided), "items": list(report.startup_undecided)},
+        "imports": {"undecided": len(report.undecided_imports)},
         "exit_code": report.exit_code,
         **({"image": _image(report.image)} if report.image is not None else {}),
         **(_chain(report.chain) if report.chain is not None else {}),

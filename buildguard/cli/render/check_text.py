@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +12,7 @@ import click
 
 from buildguard.check.result import CheckReport, ImageReport, TargetRow
 from buildguard.cli.render.layout import Detail, TextLayout
-from buildguard.cli.render.source_line import excerpt, wrap
+from buildguard.cli.render.source_line import excerpt, fold
 from buildguard.codes import CODES
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, count, escape_text, shorten_digests, unproven_line
 from buildguard.stages.snapshot import StageKind
@@ -83,16 +83,21 @@ def _ending(report: CheckReport, layout: TextLayout) -> list[str]:
     most = layout.lines
     unproven = list(_unproven(report, layout))
     if layout.detail is Detail.QUIET:
-        return unproven
-    return [
+        return _folded(unproven, layout)
+    lines = [
         *_notes(report, most),
         *unproven,
-        *map(_target, report.targets),
+        *map(target_line, report.targets),
         *(_chain(report, report.chain) if report.chain is not None else []),
-        *(_image(report.image, most) if report.image is not None else []),
-        *_moving_target(report),
+        *(image_lines(report.image, most) if report.image is not None else []),
+        *moving_target(report),
         _color(summary(report), report),
     ]
+    return _folded(lines, layout)
+
+
+def _folded(lines: Iterable[str], layout: TextLayout) -> list[str]:
+    return [part for line in lines for part in fold(line, layout.width, "  ")]
 
 
 def _notes(report: CheckReport, most: int | None) -> list[str]:
@@ -104,7 +109,7 @@ def _notes(report: CheckReport, most: int | None) -> list[str]:
 
 
 def summary(report: CheckReport) -> str:
-    """The last line: what it comes to."""
+    """The last line: counts and time."""
     files = count(report.files, "file")
     seconds = f"{report.seconds:.1f} s"
     if report.exit_code == 0 and not report.diagnostics:
@@ -166,13 +171,13 @@ def _overview(path: str | None, group: list[Diagnostic]) -> str:
 
 
 def _finding(diagnostic: Diagnostic, hinted: set[str], layout: TextLayout) -> Iterator[str]:
-    yield _headline(diagnostic, layout)
+    yield from fold(_headline(diagnostic, layout), layout.width, _INDENT)
     yield from excerpt(diagnostic, _INDENT, layout.width)
     if diagnostic.evidence:
-        yield f"{_INDENT}{escape_text(evidence(diagnostic))}"
+        yield from fold(f"{_INDENT}{escape_text(evidence(diagnostic))}", layout.width, _INDENT)
     if diagnostic.hint and (diagnostic.hint not in hinted or layout.detail is Detail.VERBOSE):
         hinted.add(diagnostic.hint)
-        yield from _hint(f"hint: {escape_text(diagnostic.hint)}", layout.width - len(_INDENT))
+        yield from fold(f"{_INDENT}hint: {escape_text(diagnostic.hint)}", layout.width, _INDENT)
 
 
 def _headline(diagnostic: Diagnostic, layout: TextLayout) -> str:
@@ -189,14 +194,9 @@ def pythons(diagnostic: Diagnostic) -> str:
     return f" (Python {', '.join(diagnostic.shared)})"
 
 
-def _hint(hint: str, room: int) -> Iterator[str]:
-    lines = wrap(hint, room) if room > len(_INDENT) else [hint]
-    yield from (_INDENT + line for line in lines)
-
-
 def evidence(diagnostic: Diagnostic) -> str:
     """The target's own message for the same place."""
-    return f"Python {diagnostic.target} says: {diagnostic.evidence}" if diagnostic.evidence else ""
+    return f"Python {diagnostic.target} reports: {diagnostic.evidence}" if diagnostic.evidence else ""
 
 
 def _unproven(report: CheckReport, layout: TextLayout) -> Iterator[str]:
@@ -221,16 +221,17 @@ def _group_lines(group: list[Unproven]) -> list[str]:
     if len(group) <= _FEW:
         return [unproven_line(item) for item in group]
     names = ", ".join(escape_text(item.path or "") for item in group[:_FEW])
-    return [f"{unproven_line(group[0]._replace(path=f'{len(group)} files'))}: {names} …; --all shows them"]
+    return [f"{unproven_line(group[0]._replace(path=count(len(group), 'file')))}: {names} …; --all shows them"]
 
 
-def _target(row: TargetRow) -> str:
+def target_line(row: TargetRow) -> str:
+    """One target: its Python, how many files, and who compiled them."""
     how = {
         "compiled": f"compiled by {row.interpreter}{f' in {row.image}' if row.image_id or row.image_digest else ''}",
         "image": f"compiled by {row.interpreter} in {row.image}",
         "predicted": f"predicted by {row.interpreter}, not compiled",
     }.get(row.proof, "not compiled")
-    cached = f", {row.cached} unchanged" if row.cached else ""
+    cached = f", {row.cached} cached" if row.cached else ""
     return f"Python {row.python} ({escape_text(row.found_in)}): {count(row.files, 'file')}{cached}, {how}"
 
 
@@ -241,18 +242,18 @@ def _chain(report: CheckReport, chain: Chain) -> list[str]:
     stages = " → ".join(escape_text(shorten_digests(snapshot.stage)) for snapshot in chain.snapshots)
     words = ""
     if chain.snapshots[-1].kind is not StageKind.WORKSPACE:
-        words = "; what lay in the build was not seen"
+        words = "; the files in the build were not read"
     elif report.rejected_files and all(hop.identical for hop in chain.hops):
-        words = ": what is refused is the code as it was written, and not damage on its way"
+        words = ": the code was rejected as it was written, not damaged on its way"
     return [f"bytes: {stages}", f"bytes: {escape_text(shorten_digests(verdict(chain)))}{words}"]
 
 
-def _image(image: ImageReport, most: int | None) -> list[str]:
+def image_lines(image: ImageReport, most: int | None) -> list[str]:
     """What `check image:` adds: where the project lies, what is not the project's, and what was installed beside it."""
     few = None if most is None else _FEW
     installed = image.dependencies
     lines = [
-        f"{escape_text(image.reference)} ({image.id[:19]}): the project lies in {', '.join(map(escape_text, image.roots))}, by {escape_text(image.told_by)}"
+        f"{escape_text(image.reference)} ({image.id[:19]}): the project is in {', '.join(map(escape_text, image.roots))}, by {escape_text(image.told_by)}"
     ]
     if image.generated:
         lines.append(f"not in the project: {_listed(image.generated, few)}")
@@ -279,10 +280,10 @@ def _listed(paths: tuple[str, ...], most: int | None) -> str:
     return f"{count(len(paths), 'file')} ({names}{f' … and {more} more' if more else ''})"
 
 
-def _moving_target(report: CheckReport) -> list[str]:
+def moving_target(report: CheckReport) -> list[str]:
+    """What a series of deploys would show of several rejected files; empty for one."""
     number = len(report.rejected_files)
     if number < 2:  # noqa: PLR2004  one file is no series
         return []
-    return [
-        f"an import stops at the first bad file: deployed as they are, these {number} files fail {number} deploys in a row"
-    ]
+    files, deploys = count(number, "file"), count(number, "deploy")
+    return [f"an import stops at the first bad file: deployed as they are, these {files} fail {deploys} in a row"]

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from buildguard import __version__
-from buildguard.deploy.plan import DeployPlan, DeployStep
+from buildguard.deploy.outcome import StepOutcome
+from buildguard.deploy.plan import DeployPlan
 from buildguard.deploy.run import DeployReport, RollbackResult
-from buildguard.deploy.steps import StepOutcome
 from buildguard.diagnostic import count, escape_text, shorten_digests
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import DeployHistory
@@ -48,7 +48,7 @@ def as_json(result: DeployReport) -> str:
             "runs": plan.building.steps_run,
             "left_out": plan.building.steps_skipped,
         },
-        "image": plan.building.image,
+        "image": plan.building.shown_image,
         "service": plan.wishes.service,
         "container": plan.serving.container or None,
         "project": plan.serving.project or None,
@@ -60,6 +60,7 @@ def as_json(result: DeployReport) -> str:
         "notes": [*plan.notes, *result.notes],
         "revision": result.revision or None,
         "url": result.url or None,
+        "observed": result.observed._asdict(),
         "exit_code": result.exit_code,
     }
     return json.dumps(answer, indent=1) + "\n"
@@ -92,12 +93,12 @@ def as_text(result: DeployReport) -> str:
     lines = [
         f"commit {plan.source.commit[:12]}{' with uncommitted changes' if plan.source.dirty else ''} → {escape_text(plan.wishes.service)}",
         f"  {plan.source.target}; {count(plan.packed.files, 'file')} in {plan.packed.digest[:12]}, {len(plan.packed.dropped)} not sent",
-        f"  image {escape_text(plan.building.image)}, built {'on this machine' if plan.wishes.builder == 'local' else 'by Cloud Build'}",
-        f"  way back: {plan.serving.rollback_to or 'none that is certain'}",
+        f"  image {escape_text(plan.building.shown_image)}, built {'on this machine' if plan.wishes.builder == 'local' else 'by Cloud Build'}",
+        f"  rollback target: {plan.serving.rollback_to or 'none (no single revision has 100 % of the traffic)'}",
     ]
     if result.outcomes:
-        lines += [_outcome(outcome) for outcome in result.outcomes if outcome.verdict != StepVerdict.SKIPPED]
-        left = [outcome.step for outcome in result.outcomes if outcome.verdict == StepVerdict.SKIPPED]
+        lines += [_outcome(outcome) for outcome in result.outcomes if outcome.is_reached]
+        left = [outcome.step for outcome in result.outcomes if not outcome.is_reached]
         lines += [f"  not reached: {', '.join(left)}"] * bool(left)
     else:
         lines += [f"  {number}. {step.id}: {escape_text(step.will)}" for number, step in enumerate(plan.steps, 1)]
@@ -119,9 +120,11 @@ def _last(result: DeployReport) -> str:
     if result.plan.refusals:
         words = "refused: nothing was done" if result.outcomes is not None else "this plan would be refused"
     elif result.outcomes is None:
-        words = "this plan can run; whether the code is clean is what its first step tells"
+        words = "plan OK; step 1 checks the code"
     elif bad is not None:
-        words = f"{'failed' if bad.verdict == StepVerdict.FAILED else 'unproven'} at {bad.step}{_current_traffic(result, bad)}"
+        words = f"{'failed' if bad.verdict == StepVerdict.FAILED else 'unproven'} at {bad.step}; {current_traffic(result)}".rstrip(
+            "; "
+        )
     elif result.plan.wishes.no_traffic:
         words = f"{result.revision} is ready at {result.url}, without traffic"
     else:
@@ -129,19 +132,18 @@ def _last(result: DeployReport) -> str:
     return click.style(words, bold=True, fg=colour)
 
 
-def _current_traffic(result: DeployReport, bad: StepOutcome) -> str:
-    """Who serves after a deploy that did not come to its end, as far as that is known."""
-    serving, back = result.plan.serving, bad.evidence.get("rolled_back_to")
-    if back:
-        return f"; {back} has all traffic" if serving.divided else f"; {back} serves as before"
-    if any(
-        outcome.step == DeployStep.TRAFFIC and outcome.verdict != StepVerdict.SKIPPED
-        for outcome in result.outcomes or ()
-    ):
-        return f"; {result.revision} may have traffic: {escape_text(result.plan.wishes.rollback)}"
-    if serving.divided:
-        return "; the traffic is as before"
-    return f"; {serving.rollback_to} serves as before" if serving.rollback_to else ""
+def current_traffic(result: DeployReport) -> str:
+    """Who serves after a deploy that failed: only what was asked for after the failure, else that it is unknown."""
+    serving, seen = result.plan.serving, result.observed
+    if seen.problem:
+        return f"what serves now is unknown: {escape_text(seen.problem)}"
+    if not seen.traffic:
+        return ""
+    if seen.only_revision and seen.only_revision == serving.rollback_to:
+        return f"{seen.only_revision} {'has all traffic' if serving.divided else 'serves as before'}"
+    if seen.traffic == serving.divided:
+        return "the traffic is as before"
+    return f"the traffic now: {escape_text(seen.traffic)}; to go back: {escape_text(result.plan.wishes.rollback)}"
 
 
 def rollback_text(result: RollbackResult) -> str:
@@ -190,7 +192,7 @@ def _table(history: DeployHistory) -> Iterator[str]:
             f"{last.at[:19]:<20} {escape_text(_service(last, several=several)):<14} {last.commit[:8]:<9} {files:<8} {last.builder:<6}"
             f" {last.step:<13} {verdict:<9} {what}"
         )
-    yield f"{good} of {count(len(history.runs), 'attempt')} came through"
+    yield f"{good} of {count(len(history.runs), 'deploy')} succeeded"
 
 
 def _service(line: LedgerLine, *, several: bool) -> str:
@@ -200,5 +202,7 @@ def _service(line: LedgerLine, *, several: bool) -> str:
 
 def _decisive_line(run: Sequence[LedgerLine]) -> LedgerLine:
     """The line that tells how far a run came: its last step that was reached."""
-    reached = [line for line in run if line.verdict != StepVerdict.SKIPPED and line.step != ledgers.END]
+    reached = [
+        line for line in run if line.verdict != StepVerdict.SKIPPED and line.step not in {ledgers.END, ledgers.RESTORE}
+    ]
     return reached[-1] if reached else run[-1]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 
 import click
 
+from buildguard.cli.render import safe_json
 from buildguard.diagnose.cause import HEALTHY, UNKNOWN
 from buildguard.diagnose.hypotheses import Diagnosis
 from buildguard.diagnose.verdict import PROVEN, REFUTED, UNTESTED, Hypothesis
@@ -93,7 +93,7 @@ def as_json(diagnosis: Diagnosis) -> str:
         "notes": list(diagnosis.notes),
         "exit_code": diagnosis.exit_code,
     }
-    return json.dumps(answer, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace").decode() + "\n"
+    return safe_json.dumps(answer)
 
 
 def markdown(diagnosis: Diagnosis) -> str:

@@ -37,6 +37,15 @@ def as_json(listed: ManifestResult) -> str:
     return json.dumps(answer, indent=1) + "\n"
 
 
+def as_text(listed: ManifestResult, *, on_terminal: bool) -> bytes:
+    """SHA256SUMS; on a terminal, where no program reads it, names that the terminal would obey are escaped."""
+    sums = listed.snapshot.manifest.sums()
+    if not on_terminal:
+        return sums
+    lines = sums.split(b"\n")
+    return "\n".join(escape_text(display_path(line)) for line in lines).encode("utf-8")
+
+
 _ODD = "a name that only GNU's sha256sum reads back: BusyBox does not know its escapes"
 
 

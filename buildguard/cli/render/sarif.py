@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from buildguard.diagnostic import Diagnostic, Range
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _ROOT = "SRCROOT"
+_ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
 _FINGERPRINT = "buildguard/v1"
 
 
@@ -111,4 +113,9 @@ def _region(where: Range) -> dict[str, int]:
 
 
 def _artifact(path: str) -> dict[str, str]:
-    return {"uri": quote(path), "uriBaseId": _ROOT}
+    return {"uri": quote(_bytes_of(path)), "uriBaseId": _ROOT}
+
+
+def _bytes_of(path: str) -> bytes:
+    r"""A path as the disk has it; reports write `\xNN` for a byte that is not UTF-8."""
+    return _ESCAPED.sub(lambda match: bytes.fromhex(match[1].decode("ascii")), path.encode("utf-8", "surrogateescape"))

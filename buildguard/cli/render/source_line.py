@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import click
 
@@ -14,23 +15,43 @@ _NARROWEST = 20
 _BEFORE = 3  # of the window's columns, one in so many stands before the finding
 
 
-def excerpt(diagnostic: Diagnostic, indent: str, width: int = 0) -> Iterator[str]:
-    """The source line and, if the column is known, the marks below it; `width` is the terminal's, 0 if unknown."""
+class LineWindow(NamedTuple):
+    """The part of a source line that is shown: `marked` is the finding, `cut_before` and `cut_after` say what is left out."""
+
+    before: str
+    marked: str
+    after: str
+    cut_before: bool
+    cut_after: bool
+
+
+def window(diagnostic: Diagnostic, room: int = _WIDEST) -> LineWindow:
+    """The part of a finding's line that fits in `room` columns, as it is shown."""
     line = diagnostic.excerpt
-    if not line.strip():
-        return
     start = min((diagnostic.range.column or 1) - 1, len(line))
     end = _end(diagnostic, start)
-    room = _WIDEST if not width else max(_NARROWEST, min(_WIDEST, width - len(indent) - 2))
     first = _window_start(line, start, end, room)
     last = _window_end(line, first, room)
-    left, right = "…" * bool(first), "…" * (last < len(line))
-    yield f"{indent}{left}{shown_line(line[first:last])}{right}".rstrip()
-    if diagnostic.range.column is None:
+    stop = max(start, min(end, last))
+    return LineWindow(
+        shown_line(line[first:start]),
+        shown_line(line[start:stop]),
+        shown_line(line[stop:last]),
+        cut_before=first > 0,
+        cut_after=last < len(line),
+    )
+
+
+def excerpt(diagnostic: Diagnostic, indent: str, width: int = 0) -> Iterator[str]:
+    """The source line and, if the column is known, the marks below it; `width` is the terminal's, 0 if unknown."""
+    if not diagnostic.excerpt.strip():
         return
-    before = display_width(shown_line(line[first:start])) + bool(first)
-    length = max(1, display_width(shown_line(line[start : min(end, last)])))
-    yield f"{indent}{' ' * before}{click.style('^' * length, fg='red')}"
+    shown = window(diagnostic, _WIDEST if not width else max(_NARROWEST, min(_WIDEST, width - len(indent) - 2)))
+    left, right = "…" * shown.cut_before, "…" * shown.cut_after
+    yield f"{indent}{left}{shown.before}{shown.marked}{shown.after}{right}".rstrip()
+    if diagnostic.range.column is not None:
+        before = display_width(shown.before) + len(left)
+        yield f"{indent}{' ' * before}{click.style('^' * max(1, display_width(shown.marked)), fg='red')}"
 
 
 def shown_line(line: str) -> str:
@@ -49,11 +70,19 @@ def wrap(text: str, width: int) -> list[str]:
     """A text in lines of at most `width` columns, broken between words; a longer word keeps a line of its own."""
     lines: list[str] = []
     for word in text.split(" "):
-        if lines and display_width(lines[-1]) + 1 + display_width(word) <= width:
+        if lines and display_width(click.unstyle(f"{lines[-1]} {word}")) <= width:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
     return lines
+
+
+def fold(line: str, width: int, indent: str = "") -> list[str]:
+    """A line that is wider than the terminal in several, the later ones indented; as it is if `width` is 0."""
+    if not width or display_width(click.unstyle(line)) <= width:
+        return [line]
+    first, *rest = wrap(line, max(_NARROWEST, width - len(indent)))
+    return [first, *(f"{indent}{part}" for part in rest)]
 
 
 def _columns(char: str) -> int:

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from buildguard.project import image_reference, yaml
+from buildguard.project.cloudbuild import source_builds
 from buildguard.project.cloudbuild.fields import flat, value_of
 from buildguard.project.cloudbuild.roles import KNOWN_PROGRAMS, Role, roles_of
+from buildguard.project.cloudbuild.source_builds import SourceBuild
 
 _SUBSTITUTION = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 _SWITCHES = frozenset(
@@ -64,19 +66,32 @@ class DockerBuild(NamedTuple):
 
 
 class BuildFile(NamedTuple):
-    """The content of one build file; `versions` are the lines and values of GOOGLE_PYTHON_VERSION."""
+    """The content of one build file; `versions` are the lines and values of GOOGLE_PYTHON_VERSION.
+
+    `sources` are the builds without a Dockerfile, `composed` the compose files whose images are built, with their lines.
+    """
 
     builds: list[DockerBuild]
     step_images: list[tuple[int, str]]
     versions: list[tuple[int, str]]
     steps: list[BuildFileStep]
+    sources: list[SourceBuild]
+    composed: list[tuple[int, str]]
+
+
+class _Command(NamedTuple):
+    """A command of a step: its line, the folder that `cd` went to before it, and its words from the program on."""
+
+    line: int
+    folder: str
+    argv: list[str]
 
 
 def read(data: bytes, file: str, substitutions: Mapping[str, str]) -> BuildFile:
     """Read a build file; raises UsageError where it is not valid YAML."""
     build = flat(yaml.read(data, file))
     known = {key: node.text() for key, node in value_of(build, "substitutions").pairs()} | dict(substitutions)
-    build_file = BuildFile([], [], [], [])
+    build_file = BuildFile([], [], [], [], [], [])
     for number, step in enumerate(value_of(build, "steps").items()):
         _step(number, flat(step), known, build_file)
     return build_file
@@ -88,11 +103,17 @@ def _step(number: int, step: Mapping[str, yaml.Node], known: Mapping[str, str], 
     if image_reference.is_python(name):
         build_file.step_images.append((name_node.line, name))
     start = _fill(value_of(step, "dir").text(), known)
+    step_env = dict(_fill(node.text(), known).partition("=")[::2] for node in value_of(step, "env").items())
     roles: set[Role] = set()
-    for line, argv in _commands(step, name, known):
-        build = _docker_build(line, argv, start) if argv and argv[0] == "docker" else _kaniko(line, argv, start)
+    for line, folder, argv in _commands(step, name, known):
+        where = posixpath.join(start, folder)
+        build = _docker_build(line, argv, where) if argv and argv[0] == "docker" else _kaniko(line, argv, where)
         if build is not None:
             build_file.builds.append(build)
+        source = source_builds.parse(line, argv, where, step_env)
+        if source is not None:
+            build_file.sources.append(source)
+        build_file.composed.extend((line, path) for path in _compose_files(argv, where))
         roles |= roles_of(argv)
         for word in argv:
             if match := _VERSION_VARIABLE.search(word):
@@ -103,8 +124,8 @@ def _step(number: int, step: Mapping[str, yaml.Node], known: Mapping[str, str], 
     build_file.steps.append(BuildFileStep(number, value_of(step, "id").text(), step[""].line, name, frozenset(roles)))
 
 
-def _commands(step: Mapping[str, yaml.Node], name: str, known: Mapping[str, str]) -> Iterator[tuple[int, list[str]]]:
-    """Every command of a step that its words show: its line and words."""
+def _commands(step: Mapping[str, yaml.Node], name: str, known: Mapping[str, str]) -> Iterator[_Command]:
+    """Every command of a step that its words show."""
     script, args = value_of(step, "script"), value_of(step, "args")
     if script.text():
         yield from _shell(script.text(), script.line)
@@ -119,7 +140,7 @@ def _commands(step: Mapping[str, yaml.Node], name: str, known: Mapping[str, str]
         yield from _shell(text, at)
     else:
         # `docker` in front, as the entrypoint of the builder's image is; its line is that of the Dockerfile's name
-        yield line, [program, *(word for _line, word in words)]
+        yield _Command(line, "", [program, *(word for _line, word in words)])
 
 
 def _program(step: Mapping[str, yaml.Node], name: str, words: Sequence[str]) -> str:
@@ -141,7 +162,7 @@ def _shell_text(words: Sequence[tuple[int, str]], line: int) -> tuple[int, str]:
     return next(((at, word) for at, word in words if not word.startswith("-")), (line, ""))
 
 
-def _shell(text: str, line: int) -> Iterator[tuple[int, list[str]]]:
+def _shell(text: str, line: int) -> Iterator[_Command]:
     """The simple commands of a shell text; where quotes do not match, blanks alone divide the words."""
     joined = re.sub(r"\\\r?\n", " ", text)
     folder = ""
@@ -151,9 +172,9 @@ def _shell(text: str, line: int) -> Iterator[tuple[int, list[str]]]:
             folder = posixpath.join(folder, words[1])
         at = words.index("docker") if "docker" in words else -1
         if at >= 0:
-            yield line, ["docker", *(["--chdir", folder] if folder else []), *words[at + 1 :]]
+            yield _Command(line, folder, words[at:])
         elif words:
-            yield line, [posixpath.basename(words[0]), *words[1:]]
+            yield _Command(line, folder, [posixpath.basename(words[0]), *words[1:]])
 
 
 def _shell_words(command: str) -> list[str]:
@@ -169,8 +190,6 @@ def _shell_words(command: str) -> list[str]:
 
 def _docker_build(line: int, argv: Sequence[str], start: str) -> DockerBuild | None:
     words = list(argv[1:])
-    if words[:1] == ["--chdir"]:
-        start, words = posixpath.join(start, words[1]), words[2:]
     if words[:1] == ["buildx"]:
         words = words[1:]
     if words[:1] not in (["build"], ["b"]):
@@ -183,6 +202,21 @@ def _docker_build(line: int, argv: Sequence[str], start: str) -> DockerBuild | N
     dockerfile = _inside(start, given[-1]) if given else posixpath.join(context, "Dockerfile")
     target = options.get("--target", [""])[-1]
     return DockerBuild(line, dockerfile, context, _build_args(options), target)
+
+
+def _compose_files(argv: Sequence[str], start: str) -> Iterator[str]:
+    """The compose files whose images a command builds; a folder with a slash at its end where it names none."""
+    words = list(argv)
+    words = words[1:] if words[:2] == ["docker", "compose"] else words
+    if words[:1] not in (["compose"], ["docker-compose"]):
+        return
+    options, positional = _options(words[1:])
+    builds = positional[:1] == ["build"] or (positional[:1] == ["up"] and "--build" in words)
+    if not builds:
+        return
+    folder = _inside(start, (options.get("--project-directory") or ["."])[-1])
+    named = [*options.get("--file", []), *options.get("-f", [])]
+    yield from (_inside(start, file) for file in named) if named else [f"{folder}/"]
 
 
 def _kaniko(line: int, argv: Sequence[str], start: str) -> DockerBuild | None:

@@ -110,8 +110,6 @@ _RELEASE_TRACKS = frozenset({"alpha", "beta", "preview"})
 def roles_of(argv: Sequence[str]) -> set[Role]:
     """What a command does: its first words are those of a pattern."""
     words = [word for word in argv if word not in _RELEASE_TRACKS]
-    if words[:2] == ["docker", "--chdir"]:
-        words = words[:1] + words[3:]
     split = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
     return {role for role, pattern in _DOES if _starts_with(split, pattern.split())} | set(_transfers(words))
 

@@ -82,12 +82,17 @@ def _drop_unused_secrets(build: dict[str, Any]) -> None:
     if secrets := build.get("secrets"):
         kept = [{**secret, "secretEnv": _only(secret.get("secretEnv") or {}, used)} for secret in secrets]
         build["secrets"] = [secret for secret in kept if secret["secretEnv"]]
-    available = build.get("availableSecrets") or {}
-    if available.get("secretManager"):
-        rest = [entry for entry in available["secretManager"] if entry.get("env") in used]
-        build["availableSecrets"] = {**available, "secretManager": rest}
-        if not rest and not available.get("inline"):
+    if available := build.get("availableSecrets"):
+        build["availableSecrets"] = _used_secrets(available, used)
+        if not any(build["availableSecrets"].values()):
             del build["availableSecrets"]
+
+
+def _used_secrets(available: dict[str, Any], used: set[str]) -> dict[str, Any]:
+    """The secrets of Secret Manager that are used; inline ones stay as they are."""
+    if not available.get("secretManager"):
+        return available
+    return {**available, "secretManager": [entry for entry in available["secretManager"] if entry.get("env") in used]}
 
 
 def _only(values: Mapping[str, Any], names: set[str]) -> dict[str, Any]:

@@ -1,25 +1,24 @@
 """Which files of a build context `.dockerignore` keeps from `docker build`, by the rules of Docker's own matcher.
 
-Written after moby/patternmatcher, whose patterns are regular expressions of Go's by a few replacements, and held to the
-real docker by a test. A pattern that matches a folder holds for all that lies in it, and the last pattern that says
-something wins, also below a folder that an earlier one dropped.
+Written after moby/patternmatcher and the walk of docker's client, and compared with the real docker by a test. A pattern
+that matches a folder counts for everything in it, and the last pattern that matches wins, also below a folder that an
+earlier one dropped.
 """
 
 from __future__ import annotations
 
-import functools
 import posixpath
-import re
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from buildguard.errors import UnprovenError
+from buildguard.project.ignore.docker_pattern import PatternError, compile_pattern
 from buildguard.project.ignore.rules import IgnoreRule, parents
 
 FILE = ".dockerignore"
-_ALL, _FOLDERS = ".*", "(?:.*/)?"
-_MOST_OPEN = 2  # with so many parts of any length Python's own match is quick on every path
+_LONGEST_LINE = 1 << 16  # docker fails on a longer one
+# what Go's strings.TrimSpace takes away; Python's strip would take control characters as well
+_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 
 
 class _DockerPattern(NamedTuple):
@@ -27,6 +26,13 @@ class _DockerPattern(NamedTuple):
     text: str
     matches: Callable[[str], object]
     negated: bool
+
+
+class _FolderMatch(NamedTuple):
+    """What docker remembers of a folder: which patterns matched it, and the one that drops it, if any."""
+
+    matched: tuple[bool, ...] = ()
+    rule: IgnoreRule | None = None
 
 
 class DockerIgnoreRules:
@@ -39,33 +45,45 @@ class DockerIgnoreRules:
         """
         self._start = f"{context}/" if context else ""
         self._patterns: list[_DockerPattern] = []
+        self._folders: dict[str, _FolderMatch] = {"": _FolderMatch()}
         for name in (f"{dockerfile}{FILE}", f"{self._start}{FILE}"):
             data = read(name)
             if data is not None:
                 text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-                lines = [line.removesuffix("\r") for line in text.split("\n")]
-                parsed = (_parse_rule(IgnoreRule(name, number, line)) for number, line in enumerate(lines, 1))
+                parsed = (
+                    _parse_rule(IgnoreRule(name, number, line)) for number, line in enumerate(text.split("\n"), 1)
+                )
                 self._patterns = [pattern for pattern in parsed if pattern is not None]
                 return
 
     def drops(self, path: str) -> IgnoreRule | None:
         """The rule by which a file of the context is not sent; what lies outside of it is never sent by any rule."""
-        if not path.startswith(self._start):
+        if not path.startswith(self._start) or not self._patterns:
             return None
         inside = path[len(self._start) :]
         for folder in parents(inside):
-            rule = self._verdict(folder)
-            if rule is not None and not self._reopened(folder):
-                return rule
-        return self._verdict(inside)
+            match = self._folder(folder)
+            if match.rule is not None and not self._reopened(folder):
+                return match.rule
+        return self._match(inside).rule
 
-    def _verdict(self, path: str) -> IgnoreRule | None:
-        above = [*parents(path), path]
-        last = None
-        for pattern in self._patterns:
-            if any(pattern.matches(folder) for folder in above):
-                last = pattern
-        return None if last is None or last.negated else last.rule
+    def _folder(self, path: str) -> _FolderMatch:
+        if path not in self._folders:
+            self._folders[path] = self._match(path)
+        return self._folders[path]
+
+    def _match(self, path: str) -> _FolderMatch:
+        """Docker's own order: a pattern that cannot change the answer is not asked, and counts as one that did not match."""
+        above = self._folder(path.rpartition("/")[0]).matched
+        matched: list[bool] = []
+        rule = None
+        for at, pattern in enumerate(self._patterns):
+            by_folder = bool(above) and above[at]
+            decides = pattern.negated == (rule is not None)
+            matched.append(by_folder or (decides and bool(pattern.matches(path))))
+            if matched[-1]:
+                rule = None if pattern.negated else pattern.rule
+        return _FolderMatch(tuple(matched), rule)
 
     def _reopened(self, folder: str) -> bool:
         """Whether docker looks into a folder that is dropped: only where a pattern with `!` begins with its very name."""
@@ -73,122 +91,30 @@ class DockerIgnoreRules:
 
 
 def _parse_rule(rule: IgnoreRule) -> _DockerPattern | None:
+    if len(rule.text) >= _LONGEST_LINE:
+        raise UnprovenError(f"{rule.file}:{rule.line}: docker refuses a line of more than 64 KB")
     if rule.text.startswith("#"):
         return None
-    text = rule.text.strip()
+    rule = rule._replace(text=rule.text.strip(_SPACE))
+    text = rule.text
     negated = text.startswith("!")
-    text = text.removeprefix("!").strip()
-    if not text:
-        if negated:
-            raise UnprovenError(f"{rule}: docker refuses this pattern")
+    text = text.removeprefix("!").strip(_SPACE)
+    if not text and not negated:
         return None
-    text = posixpath.normpath(text)
-    if len(text) > 1:
-        text = text.lstrip("/")
-    return _DockerPattern(rule._replace(text=rule.text.strip()), text, _matcher(text, rule), negated)
-
-
-def _matcher(text: str, rule: IgnoreRule) -> Callable[[str], object]:
-    """What tells whether all of a path is as a pattern says; raises UnprovenError for one on which docker itself fails."""
-    expression = _expression(text)
+    text = _clean(text) if text else ""
+    if not negated and text.startswith("!"):  # `/!a` becomes `!a` before docker looks for the mark
+        negated, text = True, text[1:]
+    if negated and text in {"", "/"}:
+        raise UnprovenError(f"{rule}: docker refuses this pattern")
     try:
-        with warnings.catch_warnings():
-            # `[[a]` and `[a--b]` are to Python today what they are to Go; that Python may change its mind is nothing for users
-            warnings.simplefilter("ignore", FutureWarning)
-            whole = re.compile(expression, re.DOTALL).fullmatch
-            parts = list(_parts(expression))
-            if sum(part.is_open for part in parts) <= _MOST_OPEN:
-                return whole
-            return functools.partial(
-                _matches_parts, [part._replace(regex=re.compile(part.text, re.DOTALL)) for part in parts]
-            )
-    except re.error as error:
-        raise UnprovenError(f"{rule}: docker refuses this pattern") from error
+        return _DockerPattern(rule, text, compile_pattern(text), negated)
+    except PatternError as error:
+        why = f"docker refuses this pattern, or buildguard does not know its meaning: {error}"
+        raise UnprovenError(f"{rule}: {why}") from error
 
 
-def _expression(text: str) -> str:
-    """The regular expression that docker makes of a pattern."""
-    out, at = [], 0
-    while at < len(text):
-        char = text[at]
-        at += 1
-        if char == "*" and text[at : at + 1] == "*":
-            at += 1
-            if text[at : at + 1] == "/":
-                at += 1
-            out.append(_ALL if at == len(text) else _FOLDERS)
-        elif char == "*":
-            out.append("[^/]*")
-        elif char == "?":
-            out.append("[^/]")
-        elif char == "\\" and at < len(text):
-            out.append(re.escape(text[at]))
-            at += 1
-        elif char in "[]^-":
-            out.append(char)
-        else:
-            out.append(re.escape(char))
-    return "".join(out)
-
-
-class _ExpressionPart(NamedTuple):
-    """A piece of an expression: of one length, or open; `regex` is its text, compiled."""
-
-    text: str
-    is_open: bool
-    regex: re.Pattern[str] = re.compile("")
-
-
-def _parts(expression: str) -> Iterator[_ExpressionPart]:
-    """An expression that is valid, cut before and after whatever is of any length. A class may be a star's: `[*]` makes one."""
-    fixed, at = "", 0
-    while at < len(expression):
-        start = at
-        if piece := next((candidate for candidate in (_FOLDERS, _ALL) if expression.startswith(candidate, at)), ""):
-            at += len(piece)
-        elif expression[at] == "\\":
-            at += 2
-        elif expression[at] == "[":
-            at = _end_of_class(expression, at)
-            if expression.startswith("*", at):
-                at += 1
-                piece = expression[start:at]
-        else:
-            at += 1
-        if not piece:
-            fixed += expression[start:at]
-            continue
-        if fixed:
-            yield _ExpressionPart(fixed, is_open=False)
-        yield _ExpressionPart(piece, is_open=True)
-        fixed = ""
-    if fixed:
-        yield _ExpressionPart(fixed, is_open=False)
-
-
-def _end_of_class(expression: str, at: int) -> int:
-    at += 1
-    at += expression.startswith("^", at)
-    at += expression.startswith("]", at)  # the first one is meant as it stands
-    while expression[at] != "]":
-        at += 2 if expression[at] == "\\" else 1
-    return at + 1
-
-
-def _matches_parts(parts: Sequence[_ExpressionPart], path: str) -> bool:
-    """What a match of all parts would tell, in a time that does not grow with the powers of the open ones.
-
-    Docker's regular expressions never go back and try again, and Python's do: `*a*a*a*a*a*b` would end on no day of ours.
-    """
-    places = {0}  # up to where the parts so far can have come
-    for text, is_open, regex in parts:
-        if text == _ALL:
-            places = set(range(min(places), len(path) + 1))
-        elif text == _FOLDERS:
-            places |= {at + 1 for at in range(min(places), len(path)) if path[at] == "/"}
-        else:
-            ends = {at: match.end() for at in places if (match := regex.match(path, at))}
-            places = {at for start, end in ends.items() for at in range(start if is_open else end, end + 1)}
-        if not places:
-            return False
-    return len(path) in places
+def _clean(text: str) -> str:
+    """A path in its plainest form, as Go has it: `//` is the root, where POSIX keeps two slashes."""
+    text = posixpath.normpath(text)
+    text = text[1:] if text.startswith("//") else text
+    return text.removeprefix("/") if len(text) > 1 else text

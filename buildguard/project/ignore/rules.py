@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -40,3 +40,34 @@ def spec_of(patterns: Iterable[str]) -> GitIgnoreSpec:
 def _folders_in(pattern: str) -> str:
     bare = pattern.rstrip(" ")
     return f"{bare}*/" if bare.endswith("**/") else pattern
+
+
+def find_git_rule(read: Callable[[str], bytes | None], path: str) -> IgnoreRule | None:
+    """The rule of a `.gitignore` that keeps an untracked path out of git; `read` gives the content of a file."""
+    for inside in [*parents(path), path]:
+        rule = _last_rule(read, inside, is_folder=inside != path)
+        if rule is not None:
+            return rule
+    return None
+
+
+def _last_rule(read: Callable[[str], bytes | None], path: str, *, is_folder: bool) -> IgnoreRule | None:
+    last = None
+    for folder in ["", *parents(path)]:
+        name = f"{folder}/.gitignore" if folder else ".gitignore"
+        data = read(name)
+        lines = (data or b"").decode("utf-8", "replace").splitlines()
+        rest = path[len(folder) + 1 :] if folder else path
+        for number, line in enumerate(lines, 1):
+            if _git_matches(line.removeprefix("!"), rest, is_folder=is_folder):
+                last = None if line.startswith("!") else IgnoreRule(name, number, line.strip())
+    return last
+
+
+def _git_matches(line: str, path: str, *, is_folder: bool) -> bool:
+    if not line.strip() or line.startswith("#"):
+        return False
+    try:
+        return spec_of([line]).match_file(f"{path}/" if is_folder else path)
+    except ValueError:
+        return False

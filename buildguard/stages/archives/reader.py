@@ -14,7 +14,7 @@ from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives import gzip
 from buildguard.stages.archives import zip as zips
-from buildguard.stages.archives.tar import MemberKind, TarMember, TarReader, refusal
+from buildguard.stages.archives.tar import CUT_OFF, MemberKind, TarMember, TarReader, refusal
 from buildguard.stages.archives.zip import ZipReader
 from buildguard.stages.manifest import Extras, Manifest, ManifestEntry
 
@@ -130,8 +130,10 @@ class _MemberIndex:
 
     def add(self, member: TarMember) -> None:
         path = _path(member)
+        if not path and member.kind is not MemberKind.FOLDER:
+            raise refusal("the root by its name, and no folder", member.path)
         if not path:
-            return  # the root itself
+            return
         if path in self._entries or path in self._explicit:
             raise refusal("it is there twice", path)
         if len(self._entries) + len(self._explicit) >= _MOST_MEMBERS:
@@ -201,6 +203,8 @@ class _MemberIndex:
 def _path(member: TarMember) -> bytes:
     """A member's path from the root, empty for the root itself."""
     name = member.path.removesuffix(b"/") if member.kind is MemberKind.FOLDER else member.path
+    if CUT_OFF.match(name):
+        raise refusal("a name that begins like a path of Windows, which bsdtar cuts off", name)
     return _plainest(name, member.path)
 
 
@@ -208,7 +212,7 @@ def _plainest(name: bytes, full: bytes) -> bytes:
     if name == b".":
         return b""
     name = name.removeprefix(b"./")
-    why = manifests.trouble_with(name) if name else ""
+    why = manifests.trouble_with(name) if name else ""  # `./`, and Python's `/`, are the root itself
     if why:
         raise refusal(why, full)
     return name

@@ -6,6 +6,7 @@ end silently on damage and drop what they do not understand. Whatever two good p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from itertools import chain
@@ -14,11 +15,13 @@ from typing import NamedTuple, NoReturn
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError
 
+CUT_OFF = re.compile(rb"[A-Za-z]:|\\")  # how a path of Windows begins: bsdtar cuts it off on every system
 _BLOCK = 512
 _CHUNK = 1 << 20
 _LONGEST_HEADER = 1 << 20  # names are a few hundred bytes, attributes some thousands; more is an attack on parsers
 _MOST_PADDING = 1 << 20  # what a blocking factor may add behind the end
 _LARGEST_NUMBER = 1 << 62
+_UNUSED_NUMBERS = ((108, 116), (116, 124), (329, 337), (337, 345))  # owner, group and device, which some parsers refuse
 _OVERFLOW = 8**11  # from here on a size does not fit a header's eleven digits
 
 
@@ -44,9 +47,13 @@ _KINDS = {
 }
 _EXTENSIONS = {b"x": "pax", b"L": "GNU", b"K": "GNU"}
 # What changes neither names nor content; anything else in an extended header is refused.
-_HARMLESS = frozenset((b"atime", b"ctime", b"uid", b"gid", b"uname", b"gname", b"comment", b"LIBARCHIVE.creationtime"))
+_NAMES = frozenset((b"path", b"linkpath", b"size"))
+_HARMLESS = frozenset((b"uname", b"gname", b"comment"))
+_TIMES = frozenset((b"mtime", b"atime", b"ctime", b"LIBARCHIVE.creationtime"))
+_OWNERS = frozenset((b"uid", b"gid"))
+_MOST_OWNERS = 1 << 32
 _HARMLESS_SPACES = (b"SCHILY.xattr.", b"SCHILY.acl.", b"SCHILY.fflags", b"LIBARCHIVE.xattr.", b"RHT.security.")
-_HARMLESS_STAR = frozenset((b"SCHILY.dev", b"SCHILY.ino", b"SCHILY.nlink"))
+_STAR_NUMBERS = frozenset((b"SCHILY.dev", b"SCHILY.ino", b"SCHILY.nlink"))
 _CHARSETS = frozenset((b"BINARY", b"ISO-IR 10646 2000 UTF-8"))
 
 
@@ -142,7 +149,8 @@ class TarReader:
         return data
 
     def _member(self, header: _TarHeader, extended: dict[bytes, bytes]) -> TarMember:
-        path, link = extended.get(b"path", header.path), extended.get(b"linkpath", header.link)
+        path = extended.get(b"path", header.path)
+        link = extended.get(b"linkpath", header.link) if header.link else b""  # bsdtar takes the latter for a file
         if header.type not in _KINDS:
             self._refuse(f"it is of the type {header.type!r}: neither file, folder nor link", path)
         size = self._size(header, extended, path)
@@ -200,7 +208,12 @@ class TarReader:
         posix = magic[5] == 0
         if not posix and block[345:512].strip(b"\0"):
             self._refuse("a header in GNU's old form says what only some parsers read")
+        for start, end in _UNUSED_NUMBERS:
+            if self._octal(block[start:end]) >= _MOST_OWNERS:
+                self._refuse("the number of an owner or a device is too large")
         name, prefix = _text(block[:100]), _text(block[345:500]) if posix else b""
+        if block[156:157] == b"\0" and name.endswith(b"/"):
+            self._refuse("a file by its type and a folder by its name", name)
         return _TarHeader(
             prefix + b"/" + name if prefix else name,
             block[156:157],
@@ -217,7 +230,7 @@ class TarReader:
                 self._refuse("a number in a header is negative, or too large")
             return number
         digits = field.lstrip(b" ").rstrip(b"\0 ")
-        if digits.strip(b"01234567"):
+        if digits.strip(b"01234567") or (not digits and b" " in field):
             self._refuse("a number in a header is none")
         return int(digits, 8) if digits else 0
 
@@ -229,12 +242,25 @@ class TarReader:
             return {b"path" if kind == b"L" else b"linkpath": name}
         records = self._records(data)
         for key, value in records.items():
-            if key in {b"path", b"linkpath", b"size", b"mtime"} | _HARMLESS | _HARMLESS_STAR:
-                continue
-            if key.startswith(_HARMLESS_SPACES) or (key == b"hdrcharset" and value in _CHARSETS):
-                continue
-            self._refuse(f"an extended header says '{display_path(key[:80])}', which not every parser understands")
+            if not self._is_understood(key, value):
+                words = display_path(key[:80])
+                self._refuse(f"an extended header says '{words}', which not every parser understands")
         return records
+
+    def _is_understood(self, key: bytes, value: bytes) -> bool:
+        """Whether every parser takes a record alike; a number that some of them refuse raises UnprovenError."""
+        if key in _TIMES:
+            self._seconds(value)
+        elif key in _STAR_NUMBERS:
+            self._decimal(value)
+        elif key in _OWNERS:
+            if self._decimal(value) >= _MOST_OWNERS:
+                self._refuse("an owner's number in an extended header is too large")
+        elif key == b"hdrcharset":
+            return value in _CHARSETS
+        else:
+            return key in _NAMES | _HARMLESS or key.startswith(_HARMLESS_SPACES)
+        return True
 
     def _global(self, data: bytes) -> None:
         records = self._records(data)
@@ -269,6 +295,8 @@ class TarReader:
         digits = whole.removeprefix(b"-")
         if not digits or digits.strip(b"0123456789") or fraction.strip(b"0123456789") or len(digits) > 19:  # noqa: PLR2004
             self._refuse("a time in an extended header is none")
+        if int(digits) >= _LARGEST_NUMBER:
+            self._refuse("a time in an extended header is too large")
         return int(whole)
 
     def _refuse(self, why: str, path: bytes = b"") -> NoReturn:
@@ -287,10 +315,10 @@ class _TarHeader(NamedTuple):
     link: bytes
 
 
-def refusal(why: str, path: bytes = b"", *, after: bool = False) -> UnprovenError:
+def refusal(why: str, path: bytes = b"", *, after: bool = False, hint: str = "") -> UnprovenError:
     """That an archive is refused: why, and at (or behind) which member."""
     where = f" ({'after ' if after else ''}{display_path(path)})" if path else ""
-    return UnprovenError(f"the archive cannot be trusted: {why}{where}")
+    return UnprovenError(f"the archive cannot be trusted: {why}{where}", hint=hint)
 
 
 def _text(field: bytes) -> bytes:

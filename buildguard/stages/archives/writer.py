@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, Self
 from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives import gzip
+from buildguard.stages.archives.tar import CUT_OFF
 from buildguard.stages.manifest import Manifest, ManifestEntry
 
 _BLOCK = 512
@@ -134,6 +135,8 @@ class _TarWriter:
             self._member(_HeaderFields(path + b"/", b"5", _FOLDER, 0, b"", self._mtime), b"")
 
     def _member(self, member: _HeaderFields, content: bytes) -> None:
+        if CUT_OFF.match(member.path):
+            member = member._replace(path=b"./" + member.path)
         records = _records(member)
         if records:
             extended = _HeaderFields(b"pax_header", b"x", _MODES[manifests.FILE], len(records), b"", member.mtime)
@@ -205,7 +208,7 @@ def _records(member: _HeaderFields) -> bytes:
         records.append((b"linkpath", member.link))
     if member.size >= _SIZE:
         records.append((b"size", b"%d" % member.size))
-    if any(not _is_utf8(value) for _key, value in records):
+    if any(not _is_composed(value) for _key, value in records):
         records.insert(0, (b"hdrcharset", b"BINARY"))
     return b"".join(_record(key, value) for key, value in records)
 
@@ -217,12 +220,14 @@ def _record(key: bytes, value: bytes) -> bytes:
     return b"%d %b=%b\n" % (length, key, value)
 
 
-def _is_utf8(value: bytes) -> bool:
+def _is_composed(value: bytes) -> bool:
+    """Whether a value is UTF-8 that no reader changes: bsdtar composes letters and accents."""
+    import unicodedata
+
     try:
-        value.decode("utf-8")
+        return unicodedata.is_normalized("NFC", value.decode("utf-8"))
     except UnicodeDecodeError:
         return False
-    return True
 
 
 def _read_back(file: Path, written: WrittenArchive) -> None:

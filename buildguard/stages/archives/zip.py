@@ -26,6 +26,10 @@ _STREAMED, _UTF8 = 0x8, 0x800
 _HARMLESS_FLAGS = 0x6 | _STREAMED | _UTF8  # and how hard deflate tried
 _STORED, _DEFLATED = 0, 8
 _ON_UNIX = 3
+_SYSTEMS = frozenset(
+    (0, _ON_UNIX, 10, 11, 14)
+)  # DOS, Unix, and Windows under three numbers: of others readers take the modes or not
+_DOS_FOLDER = 0x10
 _UNICODE_PATH, _ZIP64 = 0x7075, 0x0001
 _CHUNK = 1 << 20
 _LONGEST_LINK, _LARGEST_DIRECTORY = 4096, 64 << 20
@@ -128,9 +132,9 @@ class ZipReader:
                 raise refusal("its directory is damaged")
             _refuse_ambiguous(path, flags, method, more)
             on_unix = made_by >> 8 == _ON_UNIX
-            if b"\\" in path and not on_unix:
-                raise refusal("a backslash in a name from Windows, which some readers take for a slash", path)
-            yield _DirectoryRecord(path, flags, method, check, packed, length, attributes >> 16, on_unix, offset)
+            _refuse_ambiguous_origin(path, made_by >> 8, attributes)
+            mode = attributes >> 16 if on_unix else 0
+            yield _DirectoryRecord(path, flags, method, check, packed, length, mode, on_unix, offset)
         if at != len(data):
             raise refusal("its directory lists more, or less, than it says")
 
@@ -195,10 +199,37 @@ def _pieces(inflate: Any, packed: bytes, path: bytes) -> Iterator[bytes]:
         packed = inflate.unconsumed_tail
 
 
+def _refuse_ambiguous_origin(path: bytes, system: int, attributes: int) -> None:
+    """Refuse what readers understand differently by the system that a member comes from."""
+    if system not in _SYSTEMS:
+        raise refusal("it was packed on a system whose attributes readers understand differently", path)
+    if b"\\" in path:
+        raise refusal("a backslash in a name, which some readers take for a slash", path)
+    if attributes & _DOS_FOLDER and not path.endswith(b"/"):
+        raise refusal("a folder by its attributes, and none by its name", path)
+
+
+def _refuse_ambiguous_name(path: bytes, flags: int) -> None:
+    """Refuse a name that readers decode differently."""
+    if path in {b"", b"/"} or b"\0" in path:
+        raise refusal("it has no proper name", path)
+    if path.isascii():
+        return
+    if not flags & _UTF8:
+        raise refusal(
+            "a name outside of ASCII that is not marked as UTF-8",
+            path,
+            hint="zip -UN=UTF8 marks names; a .tar.gz needs no mark",
+        )
+    try:
+        path.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise refusal("a name that is marked as UTF-8 and is none", path) from error
+
+
 def _refuse_ambiguous(path: bytes, flags: int, method: int, extra: bytes) -> None:
     """Refuse what two readers understand differently."""
-    if not path or b"\0" in path:
-        raise refusal("it has no proper name", path)
+    _refuse_ambiguous_name(path, flags)
     if flags & ~_HARMLESS_FLAGS or method not in {_STORED, _DEFLATED}:
         raise refusal("it is encrypted, or packed in a way that not every reader knows", path)
     at = 0

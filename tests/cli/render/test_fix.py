@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from buildguard.check.fix import FixedFile, FixReport, UnfixedFString
 from buildguard.cli.render.fix import patch, text
 from buildguard.diagnostic import Range, Unproven
@@ -39,6 +41,7 @@ def test_nothing_to_fix_and_something_unproven() -> None:
     assert "1 unproven" in text(_report(unproven=(Unproven("a.py", None, "gone"),)), done="fixed").splitlines()[-1]
 
 
+@pytest.mark.interpreters
 def test_git_applies_the_patch(tmp_path: Path) -> None:
     name = 'ä "b"\t.py'
     (tmp_path / name).write_bytes(_FIXED.before)

@@ -67,7 +67,7 @@ def _gitlab(text: str) -> None:
 
 def _junit(text: str) -> None:
     root = ET.fromstring(text)
-    assert junit_problems(root) == []
+    assert junit_problems(text) == []
     cases = root.findall(".//testcase")
     assert (root.get("tests"), root.get("failures"), root.get("errors")) == (str(len(cases)), "3", "2")
     assert len(root.findall(".//system-out")) == 2
@@ -106,8 +106,10 @@ def test_junit_fails_exactly_where_the_exit_code_does(strict: bool) -> None:
 
 
 def test_the_structure_check_of_junit_notices() -> None:
-    assert junit_problems(ET.fromstring("<testsuites><testsuite name='x'><testcase/></testsuite></testsuites>"))
-    assert junit_problems(ET.fromstring("<testsuites><testcase name='x' line='1'/></testsuites>"))
+    assert junit_problems("<testsuites><testsuite name='x'><testcase/></testsuite></testsuites>")
+    assert junit_problems("<testsuites><testcase name='x' line='1'/></testsuites>")
+    assert junit_problems("<testsuites tests='-1'/>")
+    assert junit_problems("<testsuites tests='1'/>") == []
 
 
 def test_the_token_is_never_the_same() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from buildguard.cli.render.source_line import display_width, excerpt, wrap
+from buildguard.cli.render.source_line import display_width, excerpt, fold, wrap
 from buildguard.diagnostic import Range
 from buildguard.project.source_text import excerpt_of
 from tests.cli.render.records import finding
@@ -49,3 +49,10 @@ def test_text_is_folded_between_words_by_width() -> None:
 
 def test_a_blank_line_has_no_excerpt() -> None:
     assert list(excerpt(finding()._replace(excerpt="   "), "")) == []
+
+
+def test_a_wide_line_is_folded_with_its_colors() -> None:
+    line = f"  {click.style('BG101 error', fg='red')}: 漢字 and words"
+
+    assert fold(line, 0) == fold(line, 80) == [line]
+    assert [click.unstyle(part) for part in fold(line, 24, "    ")] == ["  BG101 error: 漢字", "    and words"]

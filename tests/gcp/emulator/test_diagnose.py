@@ -156,7 +156,7 @@ def test_no_python_that_was_promised_is_no_python_that_was_kept(project: Project
     found = examine(project.path, None, DiagnoseOptions(image=_image("promised", project, {})))
 
     (one,) = [one for one in found.diagnosis.hypotheses if one.id == "other-interpreter"]
-    assert (one.verdict, "no file says which" in one.reason) == ("untested", True)
+    assert (one.verdict, "no file sets its Python version" in one.reason) == ("untested", True)
 
 
 def test_an_image_that_cannot_be_read_refutes_nothing(project: Project) -> None:

@@ -11,9 +11,10 @@ from google.api_core.exceptions import InvalidArgument
 from google.cloud import run_v2
 
 from buildguard.errors import UnprovenError
-from buildguard.gcp.cloud_run import CloudRunClient, ConflictError, NewRevision, NotReadyError, TrafficShare
+from buildguard.gcp.cloud_run import CloudRunClient, ConflictError, NewRevision, NotReadyError
 from buildguard.gcp.emulator import cloud_run as runs
 from buildguard.gcp.revision_names import COMMIT, INSTEAD_OF, name_of, tag_of
+from buildguard.gcp.service_state import TrafficShare
 from tests import images
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def test_faults(emulator: Callable[..., Emulator], connect: Callable[[], CloudRu
     with pytest.raises(ConflictError, match="somebody else changed the service"):
         run.candidate("web", server, NewRevision("web-2", "candidate"))
     run.candidate("web", server, NewRevision("web-2", "candidate"))
-    with pytest.raises(UnprovenError, match="does not send its traffic where it was told to: 100 % web-1"):
+    with pytest.raises(UnprovenError, match="does not route its traffic as requested: 100 % web-1"):
         run.route("web", [TrafficShare("web-2", 100)])
 
 

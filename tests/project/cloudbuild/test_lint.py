@@ -50,6 +50,7 @@ def test_what_gcloud_refuses_is_refused_and_what_it_takes_is_not_without_a_reaso
     assert bool(complaint) == (bool(case.errors) and not case.beyond), complaint
 
 
+@pytest.mark.interpreters
 def test_gcloud_still_says_so() -> None:
     gcloud = shutil.which("gcloud")
     if gcloud is None:

@@ -34,6 +34,7 @@ def test_replacing(text: str, expected: str) -> None:
     assert substitute(text, _VALUES) == expected
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize(
     "text",
     [

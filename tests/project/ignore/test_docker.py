@@ -13,6 +13,7 @@ import pytest
 
 from buildguard.errors import UnprovenError
 from buildguard.project.ignore import docker
+from buildguard.project.ignore.rules import IgnoreRule
 from tests.compare.damage import write
 from tests.conftest import missing
 
@@ -44,6 +45,7 @@ _FILES = [
     b"app/*\n!app/build\n",
     b".\n",
     b"a*\n!a.py\nab",
+    b"build\n!build/lib\nbuild\n",
 ]
 
 
@@ -91,13 +93,59 @@ def test_the_file_of_one_dockerfile_goes_first() -> None:
     rules = docker.DockerIgnoreRules(files.get, "backend", "backend/Dockerfile")
     general = docker.DockerIgnoreRules(files.get, "backend", "Other")
 
+    assert rules.drops("backend/a.md") == IgnoreRule("backend/Dockerfile.dockerignore", 1, "*.md")
     assert str(rules.drops("backend/a.md")) == "backend/Dockerfile.dockerignore:1: *.md"
     assert rules.drops("backend/a.py") is None
     assert general.drops("backend/a.py") is not None
     assert general.drops("a.py") is None
 
 
-@pytest.mark.parametrize("pattern", [b"!\n", b"a[\n"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        b"!\n",
+        b"! /\n",
+        b"a[\n",
+        b"[--b]\n",
+        b"[]a]\n",
+        b"[^]a]\n",
+        b"x\\\n",
+        b"[a-]\n",
+        b"[b-a]\n",
+        b"\\q\n",
+        b"a" * (1 << 16),
+        b"[\xff]\n",
+    ],
+)
 def test_what_docker_refuses_is_unproven(pattern: bytes) -> None:
     with pytest.raises(UnprovenError, match="docker refuses"):
         docker.DockerIgnoreRules(lambda _name: pattern, "", "Dockerfile")
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        (b"**.py\n", {"lib/x.txt", "app/c.pyc"}),
+        (b"**.pyc\n", {"a.py", "app/b.py", "lib/x.txt"}),
+        (b"*\n!**.py\n", {"a.py"}),
+        (b"*\n!app\n", {"app/b.py", "app/c.pyc"}),
+        (b"\\a.py\n", {"a.py", "app/b.py", "app/c.pyc", "lib/x.txt"}),
+        (b"li**\n", {"a.py", "app/b.py", "app/c.pyc"}),
+        (b"app\n!app/b.py\napp\n", {"a.py", "lib/x.txt", "app/b.py"}),
+        (b"[[]\n", {"a.py", "app/b.py", "app/c.pyc", "lib/x.txt"}),
+    ],
+)
+def test_patterns_with_a_meaning_of_their_own(text: bytes, sent: set[str]) -> None:
+    """As the client of Docker 28 was seen to answer; the random test asks whichever is installed."""
+    rules = docker.DockerIgnoreRules(lambda name: text if name == ".dockerignore" else None, "", "Dockerfile")
+
+    assert {path for path in ("a.py", "app/b.py", "app/c.pyc", "lib/x.txt") if rules.drops(path) is None} == sent
+
+
+def test_a_pattern_that_could_take_forever_is_quick() -> None:
+    text = b"*a*a*a*a*a*a*a*a*a*a*a*a*b\n**/a/**/a/**/a/**/a/**/b*c\n"
+    rules = docker.DockerIgnoreRules(lambda _name: text, "", "Dockerfile")
+
+    assert rules.drops("a" * 3000) is None
+    assert rules.drops("a/" * 1500 + "c") is None
+    assert rules.drops("xa" * 13 + "b") is not None

@@ -108,6 +108,7 @@ def _sent(repo: Path, folder: Path) -> list[str]:
     return [name for name in names if not name.startswith(".buildguard/")]
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("trap", TRAPS)
 def test_what_is_sent_is_what_gcloud_sends(tmp_path: Path, trap: str) -> None:
     answers = json.loads(_ANSWERS.read_text("utf-8"))
@@ -116,6 +117,7 @@ def test_what_is_sent_is_what_gcloud_sends(tmp_path: Path, trap: str) -> None:
     assert _sent(repo, tmp_path) == answers["uploads"][trap]
 
 
+@pytest.mark.interpreters
 @pytest.mark.skipif(sdk() is None, reason="gcloud is not on PATH: install the Google Cloud SDK to compare again")
 @pytest.mark.parametrize("trap", TRAPS)
 def test_gcloud_still_answers_like_that(tmp_path: Path, trap: str) -> None:
@@ -124,6 +126,7 @@ def test_gcloud_still_answers_like_that(tmp_path: Path, trap: str) -> None:
     assert _asked(_repository(tmp_path, *TRAPS[trap])) == answers["uploads"][trap]
 
 
+@pytest.mark.interpreters
 @pytest.mark.skipif(sdk() is None, reason="gcloud is not on PATH: install the Google Cloud SDK to compare again")
 def test_what_gcloud_uploads_is_read(tmp_path: Path) -> None:
     repo = _repository(tmp_path, {}, (*_COMMON, "Zürich/ü.py", "n" * 120 + "/" + "m" * 120 + ".py", "odd\\name\n.txt"))
@@ -176,6 +179,7 @@ def test_the_rule_is_named_with_file_and_line() -> None:
     assert gcloud.GcloudIgnoreRules(lambda _name: None, has_git=False).drops(".gitignore") is None
 
 
+@pytest.mark.interpreters
 @pytest.mark.skipif(sdk() is None, reason="gcloud is not on PATH: install the Google Cloud SDK to compare again")
 def test_random_patterns_match_as_gcloud_matches(tmp_path: Path) -> None:
     rng = random.Random(5)

@@ -37,6 +37,7 @@ def _files(rng: random.Random) -> list[str]:
     return sorted(path for path in found if not any(other.startswith(f"{path}/") for other in found))
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("seed", range(4))
 def test_patterns_mean_what_they_mean_to_git(tmp_path: Path, seed: int) -> None:
     """Three hundred files of ignored patterns, each with forty paths."""

@@ -52,14 +52,15 @@ _COMMANDS = {
     "tar | gzip -1": "tar -C {repo} --exclude=./.git -cf - . | gzip -1 > {out}",
     "git archive": "git -C {repo} archive HEAD > {out}",
     "git archive --format=tgz": "git -C {repo} archive --format=tgz HEAD > {out}",
-    "git archive --format=zip": "git -C {repo} archive --format=zip HEAD -- . ':!odd*' > {out}",
+    "git archive --format=zip": "git -C {repo} archive --format=zip HEAD > {out}",
     "bsdtar": "bsdtar -C {repo} --exclude ./.git -czf {out} .",
     "bsdtar pax": "bsdtar -C {repo} --exclude ./.git --format=pax -cf {out} .",
-    "zip -ry": "cd {repo} && zip -qry {out}.zip . -x './.git/*' && mv {out}.zip {out}",
-    "zip -r to a pipe": "cd {repo} && zip -qry - . -x './.git/*' > {out}",
+    "zip -ry": "cd {repo} && zip -qry {out}.zip . -x './.git/*' './caf*' && mv {out}.zip {out}",
+    "zip -r to a pipe": "cd {repo} && zip -qry - . -x './.git/*' './caf*' > {out}",
 }
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("command", _COMMANDS)
 def test_archives_as_people_make_them(repo: Path, tmp_path: Path, command: str) -> None:
     tool = command.split(maxsplit=1)[0]
@@ -75,9 +76,9 @@ def test_archives_as_people_make_them(repo: Path, tmp_path: Path, command: str) 
     expected = dict(of_folder(repo).manifest.entries)
     if command == "tar of names":
         expected = {path: one for path, one in expected.items() if not path.startswith(b".")}
-    if command == "git archive --format=zip":
-        # git calls it made on DOS, where readers differ about a backslash
-        expected = {path: one for path, one in expected.items() if b"\\" not in path}
+    if command.startswith("zip"):
+        # Info-ZIP marks its names as UTF-8 only where the locale calls itself so
+        expected = {path: one for path, one in expected.items() if path.isascii()}
     assert found.manifest.entries == expected
     if command.startswith("git archive") and "zip" not in command:
         assert found.comment == damage.git(repo, "rev-parse", "HEAD").strip()
@@ -180,6 +181,8 @@ def _header(name: bytes, size: int = 0, kind: bytes = b"0", magic: bytes = b"ust
     block[157 : 157 + len(fields.get("link", b""))] = fields.get("link", b"")
     block[257:265] = magic
     block[345 : 345 + len(fields.get("prefix", b""))] = fields.get("prefix", b"")
+    for field, at in (("uid", 108), ("gid", 116), ("major", 329), ("minor", 337)):
+        block[at : at + 8] = fields.get(field, bytes(8))
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
     return bytes(block)
@@ -244,6 +247,26 @@ _A = _header(b"a", 1) + _padded(b"x")
         (_header(b"a", 0, size_field=b"\xff" * 11 + b"\0") + _END, "negative, or too large"),
         (_header(b"a", 0, size_field=b"\x80" + b"\x7f" * 11) + _END, "negative, or too large"),
         (_header(b"l", 0, b"2") + _END, "a link to nothing"),
+        (_pax((b"linkpath", b"a")) + _header(b"l", 0, b"2") + _END, "a link to nothing"),
+        (_header(b".", 0, b"0") + _END, "the root by its name, and no folder"),
+        (_header(b"./", 0, b"2", link=b"a") + _END, "the root by its name, and no folder"),
+        (_header(b".", 0, b"2", link=b"a") + _END, "the root by its name, and no folder"),
+        (_pax((b"path", b"p")) + _header(b"d/", 0, b"\0") + _END, "a folder by its name"),
+        (_long(b"p") + _header(b"d/", 1, b"\0") + _padded(b"x") + _END, "a folder by its name"),
+        (_header(b"a:b.py", 0) + _END, "like a path of Windows"),
+        (_header(b"\\b.py", 0) + _END, "like a path of Windows"),
+        (_pax((b"path", b"c:/b.py")) + _header(b"a", 0) + _END, "like a path of Windows"),
+        (_header(b"a", 0, uid=b"zzzzzzz\0") + _END, "a number in a header is none"),
+        (_header(b"a", 0, gid=b"        ") + _END, "a number in a header is none"),
+        (_header(b"a", 0, gid=b"\xff" * 8) + _END, "negative, or too large"),
+        (_header(b"a", 0, uid=b"\x80\1" + bytes(6)) + _END, "owner or a device is too large"),
+        (_header(b"a", 0, major=b"-000001\0") + _END, "a number in a header is none"),
+        (_header(b"a", 0, minor=b"0x00001\0") + _END, "a number in a header is none"),
+        (_pax((b"uid", b"zz")) + _A + _END, "a number in an extended header is none"),
+        (_pax((b"gid", b"9" * 12)) + _A + _END, "an owner's number in an extended header is too large"),
+        (_pax((b"atime", b"x")) + _A + _END, "a time in an extended header is none"),
+        (_pax((b"mtime", b"9" * 19)) + _A + _END, "a time in an extended header is too large"),
+        (_pax((b"SCHILY.dev", b"x")) + _A + _END, "a number in an extended header is none"),
         (_A + bytes(512), "cut short"),
         (_A, "cut short"),
         (_A + _END + b"PK\5\6" + bytes(18), "something follows"),
@@ -321,6 +344,7 @@ def test_a_bomb_is_refused_before_it_grows(tmp_path: Path) -> None:
         reader.read(out)
 
 
+@pytest.mark.interpreters
 def test_memory_stays_flat(tmp_path: Path) -> None:
     """A member of half a gigabyte, and twenty thousand small ones, in a process that may have little."""
     big, many = tmp_path / "big.tar", tmp_path / "many.tar"

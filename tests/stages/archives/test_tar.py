@@ -73,6 +73,7 @@ def test_what_a_tar_holds(form: int, piece: int) -> None:
     assert (found[0][0].mode, found[0][0].mtime, found[6][0].link) == (0o755, 1_700_000_000, b"a.py")
 
 
+@pytest.mark.interpreters
 def test_gnu_tar(tmp_path: Path) -> None:
     for name in _NAMES:
         file = tmp_path / "x" / name

@@ -150,9 +150,38 @@ def test_a_second_name_is_refused_and_the_same_one_is_not(read: _Read) -> None:
         read(named(b"b.py"))
 
 
-def test_a_backslash_from_windows_is_refused(read: _Read) -> None:
-    data = _in_directory(_zip({"a\\b.py": b"x"}), 5, b"\0")
+@pytest.mark.parametrize("system", [b"\0", b"\3"])
+def test_a_backslash_is_refused(read: _Read, system: bytes) -> None:
+    with pytest.raises(UnprovenError, match="a backslash in a name"):
+        read(_in_directory(_zip({"a\\b.py": b"x"}), 5, system))
 
-    with pytest.raises(UnprovenError, match="a backslash in a name from Windows"):
-        read(data)
-    assert [member[0] for member in read(_zip({"a\\b.py": b"x"}))] == [b"a\\b.py"]
+
+def test_a_name_counts_only_where_every_reader_decodes_it_alike(read: _Read) -> None:
+    marked = _zip({"\xfc.py": b"x"})
+    unmarked = _flags(marked, 0)
+    odd = marked.replace("\xfc".encode(), b"\xff\xfe")
+
+    assert [member[0] for member in read(marked)] == ["\xfc.py".encode()]
+    with pytest.raises(UnprovenError, match="not marked as UTF-8"):
+        read(unmarked)
+    with pytest.raises(UnprovenError, match="is marked as UTF-8 and is none"):
+        read(odd)
+
+
+def _flags(data: bytes, flags: int) -> bytes:
+    """The same zip of one member with other flags in both of its headers."""
+    changed = bytearray(data)
+    struct.pack_into("<H", changed, 6, flags)
+    struct.pack_into("<H", changed, data.index(b"PK\1\2") + 8, flags)
+    return bytes(changed)
+
+
+def test_attributes_that_readers_take_differently_are_refused(read: _Read) -> None:
+    data = _zip({"a.py": b"x"})
+
+    with pytest.raises(UnprovenError, match="packed on a system"):
+        read(_in_directory(data, 5, bytes([19])))
+    with pytest.raises(UnprovenError, match="a folder by its attributes"):
+        read(_in_directory(data, 38, b"\x10"))
+    with pytest.raises(UnprovenError, match="no proper name"):
+        read(_zip({"/": b""}))

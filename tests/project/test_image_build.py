@@ -6,7 +6,10 @@ import pytest
 
 from buildguard.check import image_promise
 from buildguard.engines.engine import EngineName, ReadyEngine
-from buildguard.project import dockerfile, image_layout
+from buildguard.project import dockerfile, image_match, run_effects
+from buildguard.project.image_build import BuildInput, build_model
+from buildguard.project.image_model import DEFAULT_PATH, FileOrigin, ImageModel
+from buildguard.project.image_stage_state import StageState
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion, Target
 
@@ -14,7 +17,7 @@ _FILES = ["a.py", "pkg/b.py", "pkg/sub/c.py", "src/d.py", "backend/e.py", "requi
 
 
 def _layout(text: str, context: str = "", **arguments: str) -> dict[str, str]:
-    return image_layout.follow_dockerfile(text.encode(), arguments, "", context, _FILES).twins
+    return build_model(BuildInput(text.encode(), _FILES, context, arguments)).twins
 
 
 @pytest.mark.parametrize(
@@ -64,7 +67,7 @@ def test_a_context_below_the_root() -> None:
 def test_roots() -> None:
     text = b"FROM python:3.11\nCOPY a.py /usr/local/bin/\nCOPY . /app\nCOPY pkg /app/pkg\nCOPY src /srv/src\n"
 
-    found = image_layout.follow_dockerfile(text, {}, "", "", _FILES)
+    found = build_model(BuildInput(text, _FILES))
 
     assert found.roots == ("/app", "/srv/src", "/usr/local/bin/a.py")
 
@@ -82,7 +85,7 @@ def test_roots() -> None:
     ],
 )
 def test_the_best_match(paths: list[str], expected: tuple[str, str, bool] | None) -> None:
-    found = image_layout.find_best_match(paths, _FILES[:-1], {"", "pkg"})
+    found = image_match.find_best_match(paths, _FILES[:-1], {"", "pkg"})
 
     assert (None if found is None else (found.root, found.prefix, found.certain)) == expected
 
@@ -139,7 +142,7 @@ def test_promises(reference: str, declared: str | None, runs: str, count: int) -
 
 
 def _doubts(text: str) -> dict[str, str]:
-    return dict(image_layout.follow_dockerfile(f"FROM python:3.11\n{text}\n".encode(), {}, "", "", _FILES).doubts)
+    return dict(build_model(BuildInput(f"FROM python:3.11\n{text}\n".encode(), _FILES)).doubts)
 
 
 @pytest.mark.parametrize(
@@ -172,16 +175,18 @@ def test_a_wildcard_in_another_stage() -> None:
         ("WORKDIR $HOME\nCOPY pkg .", {"pkg/b.py", "pkg/sub/c.py"}),
         ("COPY --parents pkg /app/", {"pkg/b.py", "pkg/sub/c.py"}),
         ("COPY pkg /app\nCOPY $SRC /else/", {*_FILES} - {"pkg/b.py", "pkg/sub/c.py"}),
-        ("COPY . /app\nRUN rm /app/a.py", {"a.py"}),
-        ("COPY . /app\nRUN cd /app && rm -rf ./pkg", {"pkg/b.py", "pkg/sub/c.py"}),
-        ("COPY . /app\nRUN rm -rf /app/pkg/*", {"pkg/b.py", "pkg/sub/c.py"}),
+        ("COPY . /app\nRUN rm /app/a.py", set()),
+        ("COPY . /app\nRUN cd /app && rm -rf ./pkg", set()),
+        ("COPY . /app\nRUN rm -rf /app/$DIR/*.py", {"pkg/b.py", "pkg/sub/c.py", "src/d.py", "backend/e.py"}),
+        ("COPY . /app\nRUN test -e x || rm -rf /app/pkg", {"pkg/b.py", "pkg/sub/c.py"}),
+        ("COPY . /app\nRUN if [ -e x ]; then mv /app/a.py /b.py; fi", {"a.py"}),
         ("COPY . /app\nRUN bash -c 'rm -rf /app/$X.py'", {"a.py", "pkg/b.py", "pkg/sub/c.py", "src/d.py", "backend/e.py"}),
-        ("COPY . /app\nRUN mv /app/pkg /opt/pkg", {"pkg/b.py", "pkg/sub/c.py"}),
-        ('COPY . /app\nRUN ["rm", "/app/a.py"]', {"a.py"}),
+        ("COPY . /app\nRUN mv /app/pkg /opt/pkg", set()),
+        ('COPY . /app\nRUN ["rm", "/app/a.py"]', set()),
         ("COPY . /app\nRUN find /app -name 'd*' -delete", {"src/d.py"}),
         ("COPY . /app\nRUN find . -type f | xargs rm", set(_FILES)),
         ("COPY . /app\nRUN ./strip.sh", set(_FILES)),
-        ("COPY . /app\nRUN <<EOF\nset -e\nrm /app/a.py\nEOF", {"a.py"}),
+        ("COPY . /app\nRUN <<EOF\nset -e\nrm /app/a.py\nEOF", set()),
         ("RUN --mount=type=bind,target=/src cp -r /src/pkg /app", set(_FILES)),
         ("RUN --mount=source=pkg,target=/src cp -r /src /app", {"pkg/b.py", "pkg/sub/c.py"}),
     ],
@@ -215,7 +220,158 @@ def test_doubts_go_through_the_stages() -> None:
         "FROM b AS c\nFROM python:3.11\nCOPY --from=c /src/pkg /app/pkg\n"
     )
 
-    found = image_layout.follow_dockerfile(text.encode(), {}, "", "", [*_FILES, "late.py"])
+    found = build_model(BuildInput(text.encode(), [*_FILES, "late.py"]))
 
-    assert set(found.doubts) == {"pkg/b.py"}
-    assert found.doubts["pkg/b.py"] == "RUN in line 3 may remove it"
+    assert set(found.doubts) == {"a.py", "pkg/b.py"}
+    assert found.doubts["pkg/b.py"] == "the value of $X in COPY in line 4 is unknown"
+
+
+_TREE = [*_FILES, "run.sh", "docker/rootfs/etc/x.conf", "docker/rootfs/app/start.sh"]
+
+
+def _model(text: str, **modes: int) -> ImageModel:
+    return build_model(BuildInput(f"FROM python:3.11\n{text}\n".encode(), _TREE, modes=modes))
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "source", "mode"),
+    [
+        ("WORKDIR /app\nCOPY a.py /app", "/app/a.py", "a.py", None),
+        ("COPY --chmod=755 run.sh /x", "/x", "run.sh", 0o755),
+        ("COPY run.sh /x\nRUN chmod +x /x", "/x", "run.sh", 0o755),
+        ("COPY run.sh /x\nRUN chmod 0700 /x", "/x", "run.sh", 0o700),
+        ("COPY . /app\nRUN cd /app && chmod -R u+x pkg", "/app/pkg/sub/c.py", "pkg/sub/c.py", 0o744),
+        ("COPY . /app\nRUN chmod 755 /app/*.py", "/app/a.py", "a.py", 0o755),
+        ("COPY a.py /x/\nRUN mv /x/a.py /x/b.py", "/x/b.py", "a.py", None),
+        ("COPY . /s\nRUN mkdir -p /app && cp -r /s/pkg /app/", "/app/pkg/sub/c.py", "pkg/sub/c.py", None),
+        ("COPY . /s\nRUN mkdir /app && cp -r /s/pkg/. /app", "/app/sub/c.py", "pkg/sub/c.py", None),
+        ("COPY pkg /pkg\nRUN ln -s /pkg /app", "/app/sub/c.py", "pkg/sub/c.py", None),
+        ("COPY run.sh /run.sh\nRUN ln -s ../run.sh /bin/go", "/bin/go", "run.sh", None),
+        ("COPY docker/rootfs /", "/app/start.sh", "docker/rootfs/app/start.sh", None),
+        (
+            "WORKDIR /app\nCOPY . .\nRUN pip install . && apt-get update && useradd x && chown -R x .",
+            "/app/a.py",
+            "a.py",
+            None,
+        ),
+    ],
+)
+def test_where_a_file_is(text: str, place: str, source: str, mode: int | None) -> None:
+    file = _model(text).file(place)
+
+    assert file is not None
+    assert (file.source, file.mode, file.doubt) == (source, mode, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("COPY . /app\nRUN sed -i s/x/y/ /app/a.py", "/app/a.py"),
+        ("COPY . /app\nRUN find /app -name '*.sh' -exec dos2unix {} +", "/app/run.sh"),
+        ("WORKDIR /app\nCOPY . .\nRUN make", "/app/gone.py"),
+        ("WORKDIR /app\nCOPY . .\nRUN python manage.py collectstatic", "/app/static/x"),
+        ("WORKDIR /app\nCOPY . .\nRUN curl -o /y/z.sh https://x", "/y/z.sh"),
+        ("WORKDIR /app\nCOPY . .\nRUN pip install --target /lib2 x", "/lib2/x.py"),
+        ("WORKDIR /app\nADD https://x/y.py .", "/app/y.py"),
+        ("COPY --from=ghcr.io/astral-sh/uv:1 /uv /bin/", "/bin/uv"),
+        ("WORKDIR /app\nRUN --mount=type=bind,target=/s cp -r /s/pkg .", "/app/pkg/b.py"),
+        ("WORKDIR /app\nRUN echo x > conf.py", "/app/conf.py"),
+        ("COPY --chmod=u+x run.sh /x", "/x"),
+        ("COPY a.py /a.py", "/usr/bin/gunicorn"),
+    ],
+)
+def test_what_is_unknown_is_no_finding(text: str, place: str) -> None:
+    assert _model(text).why_unknown(place)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("WORKDIR /app\nCOPY . .", "/app/gone.py"),
+        ("WORKDIR /app\nCOPY pkg pkg\nRUN pip install -r requirements.txt", "/app/a.py"),
+        ("WORKDIR /app\nCOPY . .\nRUN rm -rf pkg", "/app/pkg/b.py"),
+        ("WORKDIR /w\nRUN make\nWORKDIR /app\nCOPY . .", "/app/gone.py"),
+        ("RUN curl x | bash\nWORKDIR /app\nCOPY . .", "/app/gone.py"),
+    ],
+)
+def test_what_is_absent_for_certain(text: str, place: str) -> None:
+    model = _model(text)
+
+    assert model.file(place) is None
+    assert model.why_unknown(place) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('CMD ["python", "a.py"]', ("python", "a.py")),
+        ("CMD python a.py", ("/bin/sh", "-c", "python a.py")),
+        ('ENTRYPOINT ["run"]\nCMD ["x"]', ("run", "x")),
+        ('CMD ["x"]\nENTRYPOINT ["run"]', ("run", "x")),
+        ('ENTRYPOINT run\nCMD ["x"]', ("/bin/sh", "-c", "run")),
+        ('SHELL ["/bin/bash", "-c"]\nCMD run', ("/bin/bash", "-c", "run")),
+        ("", ()),
+    ],
+)
+def test_the_start_command(text: str, words: tuple[str, ...]) -> None:
+    assert _model(text).command == words
+
+
+def test_what_a_stage_hands_on() -> None:
+    text = (
+        'ENV A=1\nENV PATH=/v/bin:$PATH\nUSER x\nEXPOSE 8080 9090/udp\nCMD ["x"]\nONBUILD COPY a.py /app/\n'
+        'FROM b\nENTRYPOINT ["run"]\nCOPY <<EOF /conf.py\nx = 1\nEOF\nCOPY gone.py /x\nCOPY nothing*.py /x/'
+    )
+
+    model = build_model(BuildInput(f"FROM python:3.11 AS b\n{text}\n".encode(), _TREE))
+
+    assert model.env == {"A": "1", "PATH": f"/v/bin:{DEFAULT_PATH}"}
+    assert model.search_path[:2] == ("/v/bin", "/usr/local/sbin")
+    assert (model.user, model.ports, model.command) == ("x", ("8080", "9090/udp"), ("run",))
+    assert model.twins == {"/app/a.py": "a.py"}
+    assert model.places_of("a.py") == ["/app/a.py"]
+    assert (model.files["/conf.py"].origin, model.files["/conf.py"].content) == (FileOrigin.WRITTEN, b"x = 1\n")
+    assert [(gap.source, gap.is_pattern) for gap in model.missing] == [("gone.py", False), ("nothing*.py", True)]
+
+
+def test_a_folder_copied_onto_the_root_is_not_the_project() -> None:
+    assert _model("COPY docker/rootfs /\nCOPY run.sh /usr/bin/").roots == ("/app", "/etc/x.conf", "/usr/bin/run.sh")
+
+
+def test_the_modes_of_the_sender() -> None:
+    model = build_model(BuildInput(b"FROM python:3.11\nCOPY run.sh /\n", _TREE, modes={"run.sh": 0o644}))
+
+    assert model.files["/run.sh"].mode == 0o644
+
+
+def test_a_base_image_that_is_not_known_leaves_its_working_folder_open() -> None:
+    model = build_model(BuildInput(b"FROM acme/python:3.11\nCOPY a.py .\nCOPY pkg /app\n", _TREE))
+
+    assert model.twins == {"/app/b.py": "pkg/b.py", "/app/sub/c.py": "pkg/sub/c.py"}
+    assert "working folder" in model.doubts["a.py"]
+    assert model.why_unknown("/app/x.py")
+    assert not model.knows_base
+
+
+def test_commands_are_split_as_a_shell_does() -> None:
+    commands = list(run_effects.split("a 'b c' && d > e.txt; if f; then g; fi || h"))
+
+    assert [(command.words[-1], command.is_certain) for command in commands] == [
+        ("b c", True),
+        ("d", True),
+        ("f", False),
+        ("g", False),
+        ("fi", True),
+        ("h", False),
+    ]
+    assert commands[1].outputs == ("e.txt",)
+
+
+def test_a_stage_begins_with_what_is_below_it() -> None:
+    below = StageState()
+    below.link("/a", "/b", 1)
+    above = StageState(below)
+    above.remove("/b")
+
+    assert list(below.files) == ["/b"]
+    assert not above.files

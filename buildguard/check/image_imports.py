@@ -1,0 +1,68 @@
+"""The program and the packages of a built image, for the imports of the project in it: read as data, nothing is run."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Callable
+
+from buildguard.docker.image_stage import ImageStage
+from buildguard.docker.images import Image
+from buildguard.imports.finder import FileTree
+from buildguard.imports.program import StartedProgram, started_modules
+from buildguard.imports.records import ModuleFacts
+from buildguard.imports.resolver import SearchPath
+from buildguard.imports.site_packages import InstalledSource
+from buildguard.project.start_command import CommandPlace, CommandText, StartCommand, StartContext
+from buildguard.project.start_parser import parse_start
+
+
+class BuiltImage:
+    """The files of an image that were read, by their absolute path."""
+
+    def __init__(self, stage: ImageStage, image: Image) -> None:
+        self._stage = stage
+        self._image = image
+        own = {os.fsdecode(place): os.fsdecode(path) for path, place in stage.places.items() if path != place}
+        self._tree = FileTree(own)
+        self._all = FileTree(dict.fromkeys(map(os.fsdecode, stage.files.entries), ""))
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file of the image, where it was kept."""
+        content = self._stage.files.content(os.fsencode(path))
+        return content if isinstance(content, bytes) else None
+
+    def packages(self, facts: Callable[[str], ModuleFacts | None]) -> InstalledSource:
+        """What is installed in it."""
+        return InstalledSource(self._image.reference, self._site_folders(), self._all.origins, self.read, facts)
+
+    def program(self, packages: InstalledSource) -> StartedProgram:
+        """What its command starts."""
+        command = self._command()
+        roots = tuple(dict.fromkeys([self._image.folder, *command.search_path]))
+        starts = tuple(started_modules(command, self._tree))
+        front = () if command.server or not command.is_main else command.search_path
+        back = tuple(dict.fromkeys([*(command.search_path if starts else roots), *packages.folders]))
+        open_path = command.undecided or packages.why_open
+        return StartedProgram(self._tree, SearchPath(front, back), starts, roots, self._why_unknown, open_path)
+
+    def _command(self) -> StartCommand:
+        env = {name: value for name, _, value in (assignment.partition("=") for assignment in self._image.env)}
+        place = CommandPlace(self._image.reference, None)
+        if not self._image.command:
+            return StartCommand(place, undecided="the image has no command")
+        return parse_start(CommandText(place, self._image.command), StartContext(self._image.folder, env, self.read))
+
+    def _site_folders(self) -> list[str]:
+        names = {posixpath.dirname(path) for path in self._all.origins}
+        every = {folder for name in names for folder in _with_parents(name)}
+        return sorted(folder for folder in every if folder.endswith(("/site-packages", "/dist-packages")))
+
+    def _why_unknown(self, path: str) -> str:
+        """A folder of which nothing was read may hold anything."""
+        return "" if self._all.has_folder(posixpath.dirname(path)) else f"{posixpath.dirname(path)} was not read"
+
+
+def _with_parents(folder: str) -> list[str]:
+    parts = folder.split("/")
+    return ["/".join(parts[:end]) for end in range(2, len(parts) + 1)]

@@ -1,0 +1,217 @@
+"""What `check` says of the imports of a project: its own modules from its files, installed ones from a lock or an environment."""
+
+from __future__ import annotations
+
+import functools
+import os
+import posixpath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from buildguard.check.context import Job
+from buildguard.imports.distributions import ModuleIndex
+from buildguard.imports.doubts import ProjectTexts
+from buildguard.imports.faults import ImportContext
+from buildguard.imports.image_program import ProjectSources, read_programs
+from buildguard.imports.lock import LOCKS, LockedPackages, read_lock
+from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
+from buildguard.imports.program import StartedProgram
+from buildguard.imports.project_imports import ProjectImports, read_imports
+from buildguard.imports.records import ModuleFacts, extract
+from buildguard.imports.requirements import Requirements, read_requirements
+from buildguard.imports.site_packages import InstalledSource
+from buildguard.imports.standard import STANDARD
+from buildguard.imports.third_party import PackageSource
+from buildguard.project import discovery
+from buildguard.project.discovery import ImageRecipe
+from buildguard.project.target import ImageService, Target
+from buildguard.startup.image_start import ImageStart, open_image
+from buildguard.startup.project_files import BuildSender, ProjectFileTree
+
+_BUILD_FILES = frozenset(
+    {"Makefile", "justfile", "Justfile", "noxfile.py", "setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in"}
+)
+_BUILD_SUFFIXES = (".sh", ".mk", ".yaml", ".yml", "Dockerfile")
+_LARGEST = 1 << 20
+
+
+class ProjectImportCheck:
+    """Judges the imports of a job, target by target; what all targets share is read once."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._stage = job.place.stage
+        self._files = ProjectFileTree(self._stage, job.place.repository, BuildSender.UNKNOWN)
+        self._images: dict[ImageService, ImageStart | None] = {}
+        self._paths = [_text(entry.path) for entry in self._stage.entries()]
+
+    def judge(self, target: Target, known: Mapping[str, ModuleFacts | None]) -> ProjectImports:
+        """The findings in the imports that one target runs; `known` are the facts that its engine extracted, by path."""
+        facts = _FactsOfTarget(known, self._files.read, target)
+        if self._stage.name.startswith("image:"):
+            return self._judge_image(facts, target)
+        recipes = [recipe for recipe in self._recipes if _belongs(recipe, target)]
+        sources = ProjectSources(self._stage.entries(), self._files.read)
+        programs = read_programs(sources, recipes, self._job.config.entry, self._why_unknown)
+        contexts = [self._context(program, facts) for program in programs]
+        texts = [ProjectTexts(context.read, self._is_ignored, self._build_texts) for context in contexts]
+        return read_imports(programs, contexts, texts, self._packages(target, recipes))
+
+    def _judge_image(self, facts: _FactsOfTarget, target: Target) -> ProjectImports:
+        """The same in a built image: its own files and packages decide."""
+        from buildguard.check.image_imports import BuiltImage
+        from buildguard.docker.image_stage import ImageStage
+
+        stage = self._stage
+        if not isinstance(stage, ImageStage) or stage.image is None:
+            return ProjectImports((), (), {})
+        image = BuiltImage(stage, stage.image)
+        packages = image.packages(_FactsOfTarget({}, image.read, target).of)
+        program = image.program(packages)
+        texts = ProjectTexts(self._context(program, facts).read, lambda _path: False)
+        context = self._context(program, facts)._replace(may_be_foreign=lambda name: _is_installed(packages, name))
+        return read_imports([program], [context], [texts], packages)
+
+    # -------------------------------------------------------------------------------------- the project's files
+
+    @functools.cached_property
+    def _build_texts(self) -> bytes:
+        """The text of every file that may name what a build makes."""
+        wanted = [
+            path for path in self._paths if posixpath.basename(path) in _BUILD_FILES or path.endswith(_BUILD_SUFFIXES)
+        ]
+        self._files.load(wanted)
+        texts = (self._files.read(path) or b"" for path in wanted)
+        return b"\n".join(text for text in texts if len(text) <= _LARGEST)
+
+    def _is_ignored(self, path: str) -> bool:
+        """Whether a `.gitignore` of the project keeps a path out of git."""
+        return self._files.git_ignore_rule(path) is not None
+
+    def _why_unknown(self, recipe: ImageRecipe, path: str) -> str:
+        """Why an image may hold a path that no COPY is known to bring, or that the project loses on the way there (BG704)."""
+        image = self._image(recipe.service)
+        if image is None:
+            return ""
+        lost = next((source for source in image.tree.project_paths(path) if self._files.is_file(source)), "")
+        return image.tree.why_unknown(path) or (f"{lost} does not arrive in the image" if lost else "")
+
+    def _image(self, service: ImageService) -> ImageStart | None:
+        if service not in self._images:
+            recipe = next(recipe for recipe in self._recipes if recipe.service == service)
+            self._images[service] = open_image(recipe, self._files)
+        return self._images[service]
+
+    # -------------------------------------------------------------------------------------- programs
+
+    @functools.cached_property
+    def _recipes(self) -> list[ImageRecipe]:
+        return discovery.list_recipes(self._job.place.stage, self._job.config)
+
+    def _context(self, program: StartedProgram, facts: _FactsOfTarget) -> ImportContext:
+        origins = program.tree.origins
+
+        def read(file: str) -> bytes | None:
+            origin = origins.get(file)
+            return self._files.read(origin) if origin else None
+
+        def facts_of(file: str) -> ModuleFacts | None:
+            origin = origins.get(file)
+            return facts.of(origin) if origin else None
+
+        return ImportContext(facts_of, read, STANDARD, self._may_be_foreign)
+
+    @functools.cached_property
+    def _requirements(self) -> Requirements:
+        return read_requirements(self._paths, self._files.read)
+
+    def _may_be_foreign(self, dotted: str) -> bool:
+        requirements = self._requirements
+        top = dotted.partition(".")[0]
+        return requirements.has_unnamed or requirements.may_bring(top, self._index)
+
+    @functools.cached_property
+    def _index(self) -> ModuleIndex:
+        return ModuleIndex({})
+
+    # -------------------------------------------------------------------------------------- packages
+
+    def _packages(self, target: Target, recipes: Sequence[ImageRecipe]) -> PackageSource | None:
+        request = self._job.request
+        if request.environment:
+            return open_environment(request.cwd / request.environment, target)
+        folder = recipes[0].service.context if len(recipes) == 1 else ""
+        locked = self._locked(folder) or self._locked("")
+        if locked is None or any(explain_open_lock(recipe, locked) for recipe in recipes):
+            return None
+        if recipes and all(map(installs_groups, recipes)):
+            locked = locked._replace(production=locked.production | locked.development, development=frozenset())
+        return LockedSource(locked, self._index)
+
+    def _locked(self, folder: str) -> LockedPackages | None:
+        for name in LOCKS:
+            data = self._files.read(posixpath.join(folder, name))
+            if data is not None:
+                return read_lock(name, data, self._files.read(posixpath.join(folder, "pyproject.toml")))
+        return None
+
+
+def _is_installed(packages: InstalledSource, dotted: str) -> bool:
+    """Whether an image has a top-level module among its packages."""
+    return packages.tree.find(dotted.partition(".")[0], packages.folders) is not None
+
+
+def _belongs(recipe: ImageRecipe, target: Target) -> bool:
+    """Whether a target is that of an image; a target that is set by hand runs all of them."""
+    if target.service is None:
+        return target.context == ""
+    return recipe.service.name == target.service and recipe.service.context == target.context
+
+
+class _FactsOfTarget:
+    """The facts of sources: those that the target's own engine read, else what this Python reads for the target's version."""
+
+    def __init__(
+        self, known: Mapping[str, ModuleFacts | None], read: Callable[[str], bytes | None], target: Target
+    ) -> None:
+        self._facts = dict(known)
+        self._read = read
+        version = target.version
+        self._version = (3, version.minor) if version is not None else (3, 11)
+
+    def of(self, path: str) -> ModuleFacts | None:
+        """The facts of one source; None where they are unknown."""
+        if path not in self._facts:
+            data = self._read(path)
+            self._facts[path] = None if data is None else extract(data, self._version)
+        return self._facts[path]
+
+
+def open_environment(folder: Path, target: Target) -> InstalledSource:
+    """The packages of a virtual environment on this disk, read as data."""
+    base = os.path.realpath(folder)
+    sites = [
+        path for pattern in ("lib*/python3*/site-packages", "Lib/site-packages") for path in Path(base).glob(pattern)
+    ]
+    folders = list(dict.fromkeys(os.path.realpath(path) for path in sites))
+    facts = _FactsOfTarget({}, _read_file, target)
+    return InstalledSource(
+        str(folder), folders, (file for site in folders for file in _walk(site)), _read_file, facts.of
+    )
+
+
+def _walk(folder: str) -> Iterator[str]:
+    for parent, _folders, files in os.walk(folder):
+        yield from (posixpath.join(parent, file) for file in files)
+
+
+def _read_file(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")

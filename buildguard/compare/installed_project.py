@@ -1,0 +1,108 @@
+"""The project as an installed package: its dist-info in an image, and the source of each file that RECORD lists. Pure.
+
+Wheels (`pip install .`, `uv sync --no-editable`), src layouts and namespace packages are told from RECORD, editable installs from
+`direct_url.json`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import posixpath
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+_RECORD = re.compile(r"(?P<site>.*)/(?P<name>[^/]+?)-[^/-]+\.dist-info/RECORD")
+_BUILT = ("build/", "dist/", ".venv/", "venv/")  # folders of the project with copies of its sources
+
+
+class InstalledProject(NamedTuple):
+    """A distribution that is the project: its dist-info, its folders or files, and the project's path of each of its files.
+
+    `editable` is the folder of the image that an editable install refers to, empty for a wheel. `missing` are sources of its
+    packages that it lacks.
+    """
+
+    dist_info: str
+    roots: tuple[str, ...]
+    twins: Mapping[str, str]
+    editable: str = ""
+    missing: tuple[str, ...] = ()
+
+
+def normalize(name: str) -> str:
+    """The name of a distribution as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def find_installed(
+    paths: Iterable[str], read: Callable[[str], bytes], sources: Collection[str], names: Collection[str]
+) -> InstalledProject | None:
+    """The distribution, among the paths of an image, that one of the project's `names` or a local `direct_url.json` shows.
+
+    None where there is none, or where none of its files is a source of the project.
+    """
+    known = {*paths}
+    wanted = {normalize(name) for name in names}
+    for record in sorted(path for path in known if path.endswith(".dist-info/RECORD")):
+        match = _RECORD.fullmatch(record)
+        if match is None:
+            continue
+        folder = posixpath.dirname(record)
+        direct = _direct_url(read, f"{folder}/direct_url.json") if f"{folder}/direct_url.json" in known else {}
+        if normalize(match["name"]) not in wanted:
+            continue
+        editable = _editable_folder(direct)
+        if editable:
+            return InstalledProject(folder, (editable,), {}, editable)
+        twins = dict(_twins(match["site"], read(record), sources))
+        if twins:
+            return InstalledProject(folder, _roots(match["site"], twins), twins, "", tuple(_missing(twins, sources)))
+    return None
+
+
+def _direct_url(read: Callable[[str], bytes], path: str) -> dict[str, object]:
+    try:
+        content = json.loads(read(path))
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _editable_folder(direct: Mapping[str, object]) -> str:
+    """The folder of an editable install; empty for any other."""
+    info, url = direct.get("dir_info"), urlsplit(str(direct.get("url", "")))
+    is_editable = isinstance(info, dict) and info.get("editable") is True
+    return unquote(url.path).rstrip("/") if is_editable and url.scheme == "file" else ""
+
+
+def _twins(site: str, record: bytes, sources: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The installed files that RECORD lists, with the source that each was made of: the one whose path ends like it."""
+    by_name: dict[str, list[str]] = {}
+    for source in sources:
+        if not source.startswith(_BUILT):
+            by_name.setdefault(posixpath.basename(source), []).append(source)
+    for row in csv.reader(record.decode("utf-8", "surrogateescape").splitlines()):
+        tail = posixpath.normpath(row[0]) if row and row[0] else ""
+        if not tail or tail.startswith(("../", "/")) or ".dist-info/" in tail:
+            continue
+        fitting = [source for source in by_name.get(posixpath.basename(tail), ()) if f"/{source}".endswith(f"/{tail}")]
+        if len(fitting) == 1 or tail in fitting or f"src/{tail}" in fitting:
+            best = next((name for name in (f"src/{tail}", tail) if name in fitting), fitting[0])
+            yield f"{site}/{tail}", best
+
+
+def _roots(site: str, twins: Mapping[str, str]) -> tuple[str, ...]:
+    """The packages and modules of a distribution, at the top of site-packages."""
+    return tuple(sorted({f"{site}/{path[len(site) + 1 :].partition('/')[0]}" for path in twins}))
+
+
+def _missing(twins: Mapping[str, str], sources: Collection[str]) -> Iterator[str]:
+    """Sources in the folders of installed ones that were not installed."""
+    installed = {*twins.values()}
+    folders = {posixpath.dirname(source) for source in installed} - {"", "src"}
+    for source in sorted(sources):
+        if source not in installed and posixpath.dirname(source) in folders and source.endswith(".py"):
+            yield source

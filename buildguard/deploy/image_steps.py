@@ -1,0 +1,219 @@
+"""The steps of a deploy up to the image: each is written down before it begins and when it has its verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from buildguard.check.image import check_image
+from buildguard.check.result import CheckReport
+from buildguard.check.run import check
+from buildguard.check.targets import Watcher
+from buildguard.compare.diff import diff
+from buildguard.deploy import build as deploy_build
+from buildguard.deploy.build import BuiltImage
+from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
+from buildguard.deploy.plan import Builder, DeployStep
+from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.diagnostic import count, display_path
+from buildguard.errors import GuardError
+from buildguard.gcp import revision_names
+from buildguard.gcp.cloud_build import BuildStatus
+from buildguard.gcp.storage import StorageClient, StoredObject
+from buildguard.locate import locate
+from buildguard.project import ledger as ledgers
+from buildguard.project.cloudbuild.truncate import repository_of
+from buildguard.project.ledger import Ledger, LedgerLine, StepVerdict
+from buildguard.project.proof_grade import ProofGrade
+from buildguard.project.request import CheckRequest
+
+
+class ImageSteps:
+    """The steps of one run up to the image, and what all its steps share."""
+
+    def __init__(self, prepared: PreparedDeploy, ledger: Ledger, earlier: list[LedgerLine], watcher: Watcher) -> None:
+        self.prepared = prepared
+        self.plan = prepared.plan
+        self.outcomes: list[StepOutcome] = []
+        self.ledger = ledger
+        self.running: BuildStatus | None = None
+        self.at = ""  # the step that is under way
+        self.moving = 0  # the percentage of the traffic that may be the new revision's by now
+        self.stored: StoredObject | None = None
+        self.built: BuiltImage | None = None
+        self.revision = ""
+        self.url = ""
+        self.is_made = False  # whether the new revision may exist by now
+        self.notes: list[str] = []
+        self._etag = self.plan.serving.etag
+        self._earlier = earlier
+        self._watcher = watcher
+        self._tag = revision_names.tag_of(self.plan.wishes.service, self.plan.source.commit)
+
+    def step(self, identity: DeployStep, act: StepAction) -> None:
+        """Do one step: what it returns are words and evidence. Raises StoppedError where the deploy ends there."""
+        self.at = identity
+        self._watcher.tell(f"{identity}: {next((step.will for step in self.plan.steps if step.id == identity), '')}")
+        self.ledger.write(identity, StepVerdict.BEGUN, 0.0, {})
+        started = time.monotonic()
+        try:
+            words, evidence = act()
+        except GuardError as error:
+            verdict = StepVerdict.FAILED if error.exit_code == 1 else StepVerdict.UNPROVEN
+            evidence = getattr(error, "evidence", {})
+            self._close(StepOutcome(identity, verdict, time.monotonic() - started, error.words, evidence))
+            if isinstance(error, DeployStoppedError):
+                raise
+            raise DeployStoppedError(error.what, hint=error.hint, proven=error.exit_code == 1) from error
+        self._close(StepOutcome(identity, StepVerdict.OK, time.monotonic() - started, words, evidence))
+
+    def skip(self, identity: DeployStep, why: str, evidence: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Record a step that is left out on purpose (with evidence), or not reached."""
+        self._close(StepOutcome(identity, StepVerdict.SKIPPED, 0.0, why, evidence))
+
+    def _close(self, outcome: StepOutcome) -> None:
+        self.outcomes.append(outcome)
+        evidence = {**outcome.evidence, "words": outcome.words}
+        self.ledger.write(outcome.step, outcome.verdict, outcome.seconds, evidence)
+
+    # -------------------------------------------------------------------------------------- before the image
+
+    @property
+    def _source(self) -> str:
+        """What is deployed, as a stage: the commit, wherever HEAD is by now, or the working tree."""
+        return "dir:." if self.plan.source.dirty else f"commit:{self.plan.source.commit}"
+
+    def check(self) -> StepResult:
+        """Every source of what is deployed, compiled."""
+        request = CheckRequest(cwd=self.prepared.repository.top, submitted_file=self.plan.building.file)
+        place = locate(self.prepared.repository.top, () if self.plan.source.dirty else (self._source,))
+        report = check(request, place, self._watcher)
+        _held(report, "buildguard check, and buildguard fix for f-strings")
+        return f"{count(report.files, 'file')} compiled", {"files": report.files}
+
+    @cached_property
+    def _left_out(self) -> set[str]:
+        """What is not sent, and so in no later stage: by an ignore rule, or because git does not know it."""
+        paths = {path for path, _rule in self.plan.packed.dropped}
+        if self.plan.source.dirty:
+            paths |= {display_path(path) for path in self.prepared.repository.untracked()}
+        return paths
+
+    def archive(self) -> StepResult:
+        """The archive against the commit: less what the ignore rules drop, nothing may differ."""
+        comparison = diff(self.prepared.repository.top, [self._source, f"tar:{self.prepared.archive}"])
+        wrong = deploy_build.find_unexplained(comparison.chain, self._left_out)
+        if wrong:
+            raise DeployStoppedError(
+                f"the archive is not what was committed: {display_path(wrong[0].path)} ({wrong[0].cause})"
+            )
+        if comparison.chain.unproven:
+            raise DeployStoppedError(comparison.chain.unproven[0].reason, proven=False)
+        digest = self.prepared.packed.written.digest
+        return f"{count(self.plan.packed.files, 'file')}, {digest[:12]}", {
+            "digest": digest,
+            "dropped": len(self.plan.packed.dropped),
+        }
+
+    def upload(self) -> StepResult:
+        """Put the archive into the bucket."""
+        written = self.prepared.packed.written
+        with StorageClient(self.prepared.project) as storage:
+            bucket = storage.ensure(
+                self.prepared.config.cloud.bucket, storage.project, self.prepared.config.cloud.region
+            )
+            sent = storage.upload(self.prepared.archive, bucket, f"source/{written.file_digest}.tgz")
+        self.stored = sent.uploaded
+        return f"{sent.uploaded.url}{' (there already)' if sent.reused else ''}", {"url": sent.uploaded.url}
+
+    def build_in_cloud(self) -> StepResult:
+        """Build in Cloud Build; a build of an earlier run that is proven, or still runs, is used."""
+        assert self.stored is not None
+        resume = self._proven_build(Builder.CLOUD) or self._unfinished_build()
+        self.built = deploy_build.build_in_cloud(self.prepared, self.stored, self._watcher.tell, self._runs, resume)
+        is_resumed = resume and self.built.evidence.get("build") == resume
+        again = f" (build {resume} of an earlier run)" if is_resumed else ""
+        return f"{self.built.reference}{again}", self.built.evidence
+
+    def build_here(self) -> StepResult:
+        """Build on the local engine, from the archive; an image of an earlier run that is still there is used."""
+        line = ledgers.find_proven(self._earlier, DeployStep.BUILD, self.plan.source.commit, "key", self.prepared.key)
+        if (
+            line is not None
+            and line.builder == Builder.LOCAL
+            and deploy_build.has_local_image(line.evidence.get("id", ""), self.prepared)
+        ):
+            evidence = {key: value for key, value in line.evidence.items() if key != "words"}
+            self.built = deploy_build.BuiltImage(evidence["id"], evidence["image"], "", evidence)
+            return f"{self.built.name} (built by an earlier run)", evidence
+        self.built = deploy_build.build_locally(self.prepared, self._watcher.tell)
+        return f"{self.built.name} ({self.built.reference[:19]})", self.built.evidence
+
+    def _runs(self, build: BuildStatus | None) -> None:
+        self.running = build
+        if build is not None:
+            self._watcher.tell(f"Cloud Build runs {build.id}: {build.log_url}")
+            self.ledger.write(DeployStep.BUILD, StepVerdict.BEGUN, 0.0, {"build": build.id, "key": self.prepared.key})
+
+    def _proven_build(self, builder: str) -> str:
+        line = ledgers.find_proven(self._earlier, DeployStep.BUILD, self.plan.source.commit, "key", self.prepared.key)
+        return str(line.evidence.get("build", "")) if line is not None and line.builder == builder else ""
+
+    def _unfinished_build(self) -> str:
+        """A build that a run of ours started over this very archive, and never heard the end of."""
+        for run in reversed(ledgers.group_runs(self._earlier)):
+            begun = [
+                line for line in run if line.step == DeployStep.BUILD and line.evidence.get("key") == self.prepared.key
+            ]
+            if begun and begun[-1].verdict == StepVerdict.BEGUN and begun[-1].evidence.get("build"):
+                return str(begun[-1].evidence["build"])
+        return ""
+
+    # -------------------------------------------------------------------------------------- the image
+
+    def verify_image(self) -> StepResult:
+        """The image's files against the commit's, and each compiled by the image's own Python."""
+        assert self.built is not None
+        root = self.prepared.config.image_root
+        reference = f"image:{self.built.reference}{f':{root}' if root else ''}"
+        top = self.prepared.repository.top
+        # of a working tree, what was packed: since then somebody may have gone on editing
+        before = f"tar:{self.prepared.archive}" if self.plan.source.dirty else self._source
+        chain = diff(top, [before, reference]).chain
+        deploy_build.compare_image(chain, self._left_out)
+        request = CheckRequest(cwd=top, engine="container", image=self.built.reference, proof=ProofGrade.IMAGE)
+        report = check_image(request, reference, self._watcher)
+        _held(report, f"buildguard check {reference}")
+        return deploy_build.image_summary(chain, report)
+
+    def push(self) -> StepResult:
+        """Push what was built here; without a service that can be asked, that would be for nothing."""
+        assert self.built is not None
+        if not self.plan.serving.known:
+            raise DeployStoppedError(
+                f"built and verified, and not pushed: {self.plan.serving.unknown_reason}",
+                hint="then run the same command again: what is built and proven is used",
+                proven=False,
+            )
+        digest = deploy_build.push_image(self.built.reference, self.built.name, self.prepared.config.platform)
+        repository = repository_of(self.built.name)
+        self.built = self.built._replace(reference=f"{repository}@{digest}", digest=digest)
+        return self.built.reference, {"image": self.built.name, "digest": digest}
+
+
+def _held(report: CheckReport, hint: str) -> None:
+    if report.exit_code == 0:
+        return
+    errors = [diagnostic for diagnostic in report.diagnostics if diagnostic.severity == "error"]
+    if errors:
+        first = errors[0]
+        where = f"{first.path}:{first.range.line}: " if first.path else ""
+        more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+        raise DeployStoppedError(
+            f"{where}{first.code} {first.message}{more}", hint=hint, evidence={"errors": len(errors)}
+        )
+    reason = report.unproven[0].reason if report.unproven else "not proven"
+    raise DeployStoppedError(reason, hint=hint, proven=False)

@@ -1,0 +1,148 @@
+"""The step `start`: the built image as Cloud Run would start it, on this machine, without a network and production's values.
+
+The variables have the names that the service has. Their values are stand-ins unless `--start-env FILE` gives them, so a
+crash proves something against the code only where neither a stand-in nor the missing network can be its cause.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from typing import NamedTuple
+
+from buildguard.deploy.outcome import DeployStoppedError, StepResult
+from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.docker import client as daemons
+from buildguard.docker import images
+from buildguard.docker.offline_start import EntrypointError, OfflineContainer, OfflineResult
+from buildguard.docker.serve import StartOptions
+from buildguard.gcp.auth import redact
+from buildguard.gcp.service_state import ServiceState
+
+_STARTS_WITHIN = 60.0
+STAND_IN = "buildguard-stand-in"
+_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://.*", re.DOTALL)
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_FLAGS = frozenset({"true", "false", "yes", "no", "on", "off"})
+_PORT = "PORT"
+# Causes that neither a value nor a network can bring about.
+_CERTAIN = frozenset(
+    {
+        "target-older-than-code",
+        "code-older-than-target",
+        "not-importable",
+        "encoding",
+        "merge-conflict",
+        "missing-variable",
+        "start-command",
+        "port",
+        "platform",
+        "stray-bytecode",
+    }
+)
+_OPTIONS = "give real values with --start-env FILE, or leave the step out with --skip-start REASON"
+
+
+class StartRequest(NamedTuple):
+    """What is started: options for the container, the names whose values are stand-ins, and the path that is requested."""
+
+    options: StartOptions
+    stand_ins: tuple[str, ...]
+    path: str
+
+
+def request_of(prepared: PreparedDeploy, current: ServiceState | None) -> StartRequest:
+    """As a revision would start the app's container: its command, arguments, port and the names of its variables."""
+    path = prepared.plan.wishes.health or "/"
+    service = prepared.plan.wishes.service
+    own = {"K_SERVICE": service, "K_CONFIGURATION": service, "K_REVISION": f"{service}-start"}
+    known: Mapping[str, str | None] = dict.fromkeys(prepared.config.deploy.required_env)
+    if current is not None:
+        known = current.env
+    env = {name: prepared.start_env.get(name, stand_in(value)) for name, value in known.items()}
+    stand_ins = tuple(name for name in known if name not in prepared.start_env)
+    env = {**own, **env, **prepared.start_env}
+    if current is None:
+        return StartRequest(StartOptions(env), stand_ins, path)
+    port = current.port
+    if _PORT in known:
+        env[_PORT] = str(port)
+    app = current.container
+    options = StartOptions(env, app.command, app.args, port, tell_port=not current.is_behind_proxy)
+    return StartRequest(options, tuple(name for name in stand_ins if name != _PORT), path)
+
+
+def stand_in(value: str | None) -> str:
+    """A made-up value of the same form: a number, a flag or an address for one, else a word. None is a secret's."""
+    text = (value or "").strip()
+    if _NUMBER.fullmatch(text):
+        return "1"
+    if text.lower() in _FLAGS:
+        return "false"
+    match = _URL.fullmatch(text)
+    return f"{match['scheme']}://{STAND_IN}.invalid/{STAND_IN}" if match is not None else STAND_IN
+
+
+def try_start(
+    prepared: PreparedDeploy, reference: str, current: ServiceState | None, source: str, tell: Callable[[str], None]
+) -> StepResult:
+    """Start the image and wait until it responds. Raises DeployStoppedError if it does not."""
+    request = request_of(prepared, current)
+    with closing(daemons.connect()) as daemon:
+        image = images.find(daemon, reference, prepared.config.platform, tell)
+        try:
+            with OfflineContainer(daemon, image, request.options) as container:
+                result = container.wait(request.path, _STARTS_WITHIN)
+                log = b"" if result.started else container.log()
+        except EntrypointError as error:
+            raise DeployStoppedError(
+                f"BG502 it does not start: {error.what}", evidence={"cause": "start-command"}
+            ) from error
+    if result.started:
+        how = (
+            f"responds with {result.status}"
+            if result.status is not None
+            else "responds, with another protocol than HTTP"
+        )
+        return f"{how} after {result.seconds:.1f} s", {"status": result.status, "stand_ins": list(request.stand_ins)}
+    raise _not_started(prepared, request, result, log, source)
+
+
+def _not_started(
+    prepared: PreparedDeploy, request: StartRequest, result: OfflineResult, log: bytes, source: str
+) -> DeployStoppedError:
+    """Why it did not start: by where it listens, else by its log, and not by the port on which nothing listens."""
+    from buildguard.diagnose.run import diagnose
+
+    diagnosis = diagnose(prepared.repository.top, log, source=source)
+    last = redact(log.strip().rpartition(b"\n")[2].decode("utf-8", "replace"))[:200]
+    evidence = {"cause": diagnosis.cause, "log": last, "seconds": round(result.seconds, 1)}
+    port = request.options.port
+    if result.listens_on:
+        where = ", ".join(result.listens_on)
+        what = f"it listens on {where}, and Cloud Run needs 0.0.0.0:{port}"
+        return DeployStoppedError(
+            f"BG502 {what}", hint="bind 0.0.0.0 and $PORT", evidence={**evidence, "listens_on": where}
+        )
+    known = diagnosis.cause not in {"unknown", "healthy"}
+    what = diagnosis.sentence if known else _symptom(result, port)
+    words = f"BG502 it does not start: {what}"
+    words += f" ({result.ending})" if result.ending else ""
+    words += f"; its last line: {last}" if last else ""
+    proven = diagnosis.cause in _CERTAIN or (not request.stand_ins and not known and not result.silent)
+    proven = proven and STAND_IN not in log.decode("utf-8", "replace")
+    hint = "" if proven else f"it had no network{_describe_stand_ins(request)}: {_OPTIONS}"
+    return DeployStoppedError(words, hint=hint, evidence=evidence, proven=proven)
+
+
+def _symptom(result: OfflineResult, port: int) -> str:
+    if result.silent:
+        return f"port {port} is open, and sent no response in {result.seconds:.0f} s"
+    return "it ended" if result.ending else f"nothing listens on port {port} after {result.seconds:.0f} s"
+
+
+def _describe_stand_ins(request: StartRequest) -> str:
+    names = ", ".join(request.stand_ins[:5])
+    more = f" and {len(request.stand_ins) - 5} more" if len(request.stand_ins) > 5 else ""  # noqa: PLR2004
+    return f", and stand-ins for {names}{more}" if names else ""

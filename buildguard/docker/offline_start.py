@@ -1,0 +1,222 @@
+"""An image that is started without a network: only its own loopback, probed from inside by the image's Python.
+
+Nothing in it can reach a database, a queue or the metadata server, and nothing outside can reach it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Any, NamedTuple
+
+from buildguard.docker import find_python
+from buildguard.docker.client import Daemon, translate_errors
+from buildguard.docker.images import Image
+from buildguard.docker.sandbox import Sandbox, open_image_files, owner_labels
+from buildguard.docker.serve import StartedContainer, StartOptions
+from buildguard.errors import GuardError, UnprovenError
+from buildguard.remote import program
+from buildguard.stages.archives.tar import MemberKind, TarReader
+from buildguard.system import process
+
+_PROBE = program("start_probe.py")
+_PAUSE = 0.3
+_IDLE_FOR = 4.0  # seconds without work, after which a program that listens elsewhere is taken to have started
+_TICKS = 100  # a second, on every Linux that containers run on
+_BUSY = 0.1  # of one CPU
+_NOT_STARTED = re.compile(
+    r"executable file not found|no such file or directory|permission denied|exec format error", re.IGNORECASE
+)
+_SHEBANG = re.compile(rb"#![ \t]*([^\s\r]+)")
+
+
+class Probe(NamedTuple):
+    """What was seen in a container: its HTTP status, whether anything came back, its listeners, and CPU ticks so far."""
+
+    status: int | None
+    responded: bool
+    listeners: tuple[tuple[str, int], ...]
+    ticks: int
+
+    def reachable(self, port: int) -> bool:
+        """Whether something listens on the port at an address that Cloud Run can reach."""
+        return any(number == port and not _is_loopback(address) for address, number in self.listeners)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The listeners for people."""
+        return tuple(
+            dict.fromkeys(
+                f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in self.listeners
+            )
+        )
+
+
+class OfflineResult(NamedTuple):
+    """How a container came up: `status` is None without an HTTP response, `listens_on` where it listens instead.
+
+    `ending` is how it ended, empty while it runs; `silent` is a port that is open and sends nothing back.
+    """
+
+    started: bool
+    seconds: float
+    status: int | None = None
+    ending: str = ""
+    listens_on: tuple[str, ...] = ()
+    silent: bool = False
+
+
+class EntrypointError(GuardError):
+    """A container whose program cannot be started at all."""
+
+    exit_code = 1
+
+
+class OfflineContainer(StartedContainer):
+    """A container without a network, removed on exit."""
+
+    def __init__(self, daemon: Daemon, image: Image, start: StartOptions) -> None:
+        """Start it. Raises EntrypointError if its program cannot be executed, UnprovenError for the engine's trouble."""
+        self._port = start.port
+        with open_image_files(daemon, image) as cell:
+            self._python = next(find_python.candidates(cell, image), "")
+            if not self._python:
+                raise UnprovenError(
+                    f"{image.reference} has no Python to look at its ports with", hint="--skip-start REASON"
+                )
+            self._problem = _entrypoint_problem(cell, image, start)
+        with process.block_signals(), translate_errors(f"starting {image.reference}"):
+            response = daemon.api.create_container(
+                image.id,
+                command=list(start.args) or None,
+                entrypoint=list(start.command) or None,
+                environment=[f"{name}={value}" for name, value in start.variables.items()],
+                labels=owner_labels(),
+                host_config=daemon.api.create_host_config(network_mode="none"),
+            )
+            super().__init__(daemon, str(response["Id"]))
+        try:
+            with translate_errors(f"starting {image.reference}"):
+                daemon.api.start(self.id)
+        except UnprovenError as error:
+            self.close()
+            if _NOT_STARTED.search(error.what):
+                raise EntrypointError(self._problem or f"its program cannot be started: {error.what}") from error
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def wait(self, path: str, limit: float, clock: Callable[[], float] = time.monotonic) -> OfflineResult:
+        """Wait until it responds, ends, or has come to rest listening elsewhere; for so many seconds at the most.
+
+        Raises EntrypointError if its program could not be executed.
+        """
+        started, rest = clock(), _IdleClock()
+        while True:
+            ending = self.ending()
+            seconds = clock() - started
+            if ending and self._problem:  # some runtimes report it only as the program's own end
+                raise EntrypointError(self._problem)
+            if ending:
+                return OfflineResult(started=False, seconds=seconds, ending=ending)
+            probe = self._probe(path)
+            seconds = clock() - started
+            if probe is not None and probe.responded and probe.reachable(self._port):
+                return OfflineResult(started=True, seconds=seconds, status=probe.status)
+            if probe is not None and rest.is_elsewhere(probe, self._port, clock()):
+                return OfflineResult(started=False, seconds=seconds, listens_on=probe.shown)
+            if seconds > limit:
+                silent = probe is not None and probe.reachable(self._port)
+                return OfflineResult(
+                    False, seconds, None, "", probe.shown if probe is not None and not silent else (), silent
+                )
+            time.sleep(_PAUSE)
+
+    def _probe(self, path: str) -> Probe | None:
+        """What is to be seen in it now; None if it has just ended."""
+        argv = [self._python, "-I", "-S", "-B", "-c", _PROBE.read_text("utf-8"), str(self._port), path]
+        try:
+            with translate_errors("probing the container"):
+                identity = self._daemon.api.exec_create(self.id, argv)["Id"]
+                output, _errors = self._daemon.api.exec_start(identity, demux=True)
+            return _read_probe(output or b"")
+        except UnprovenError:
+            return None
+
+
+class _IdleClock:
+    """Since when a program that listens elsewhere has done no work."""
+
+    def __init__(self) -> None:
+        self._since: tuple[float, int] | None = None
+
+    def is_elsewhere(self, probe: Probe, port: int, now: float) -> bool:
+        """Whether it listens, but not where it has to, and has been idle for a while: it has started, and wrongly."""
+        if not probe.listeners or probe.reachable(port):
+            self._since = None
+            return False
+        since, ticks = self._since or (now, probe.ticks)
+        if (probe.ticks - ticks) / _TICKS > _BUSY * max(now - since, 1.0):
+            since, ticks = now, probe.ticks
+        self._since = (since, ticks)
+        return now - since >= _IDLE_FOR
+
+
+def _read_probe(output: bytes) -> Probe | None:
+    try:
+        seen: dict[str, Any] = json.loads(output)
+        listeners = tuple((str(address), int(port)) for address, port in seen["listeners"])
+        return Probe(seen["status"], bool(seen["responded"]), listeners, int(seen["ticks"]))
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+def _is_loopback(address: str) -> bool:
+    ip = ipaddress.ip_address(address)
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return (mapped or ip).is_loopback
+
+
+# ------------------------------------------------------------------------------------------ why a program cannot start
+
+
+def _entrypoint_problem(cell: Sandbox, image: Image, start: StartOptions) -> str:
+    """Why the engine could not execute the program of a container, by the image's files; empty if nothing is wrong there."""
+    name = next(iter((*(start.command or image.command), *start.args)), "")
+    paths = [name] if name.startswith("/") else [f"{folder}/{name}" for folder in _folders(image, name)]
+    stats = [(path, cell.stat(path)) for path in paths] if name else []
+    path, stat = next(((path, stat) for path, stat in stats if stat is not None), ("", None))
+    if stat is None:
+        return f"the image has no program {name!r}" if name else "the image has no command"
+    if stat.is_folder or not stat.is_executable:
+        return f"{path} is not executable: git update-index --chmod=+x FILE, or RUN chmod +x {path}"
+    return _interpreter_problem(cell, path)
+
+
+def _folders(image: Image, name: str) -> Sequence[str]:
+    return [image.folder.rstrip("/")] if "/" in name else image.path
+
+
+def _interpreter_problem(cell: Sandbox, path: str) -> str:
+    """What is wrong with the first line of a script."""
+    head = _head(cell, path)
+    line = head.partition(b"\n")[0]
+    match = _SHEBANG.match(line)
+    if match is None:
+        return ""
+    interpreter = match[1].decode("utf-8", "replace")
+    if line.endswith(b"\r"):
+        return f"{path} has Windows line endings (CRLF): the kernel looks for {interpreter + chr(13)!r}; '*.sh text eol=lf' in .gitattributes"
+    return "" if cell.stat(interpreter) is not None else f"{path} needs {interpreter}, and the image has none"
+
+
+def _head(cell: Sandbox, path: str) -> bytes:
+    with closing(cell.tar(path)) as pieces:
+        reader = TarReader(pieces)
+        member = next(iter(reader), None)
+        return next(reader.content(), b"")[:256] if member is not None and member.kind is MemberKind.FILE else b""

@@ -1,0 +1,1 @@
+"""Whether what a source imports can be imported on its target; nothing of the source is imported or run."""

@@ -1,0 +1,108 @@
+"""Imports in a circle that ask for a name before it is bound, decided by the order in which modules are executed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from buildguard.imports.execution import runs_at_import
+from buildguard.imports.import_graph import ImportEdge, ImportGraph, has_source
+from buildguard.imports.names import Bound, LoadedModule, NameReader
+from buildguard.imports.records import ImportForm, ImportStatement
+
+
+class CircularImport(NamedTuple):
+    """An import of a name from a module that is still being executed, and the line at which that one stands."""
+
+    module: LoadedModule
+    row: ImportStatement
+    name: str
+    source: LoadedModule
+    line: int
+    circle: tuple[str, ...]
+
+    @property
+    def place(self) -> tuple[str, int, str]:
+        """The file, the line and the name."""
+        return self.module.location.file, self.row.line, self.name
+
+
+def find_circles(graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule]) -> list[CircularImport]:
+    """The circular imports that fail whether or not the program takes its conditional imports.
+
+    The first failure ends a real program; later ones are found as if it had not.
+    """
+    starts = list(starts)
+    every = _Execution(graph, names, only_certain=False)
+    certain = _Execution(graph, names, only_certain=True)
+    every.run(starts)
+    certain.run(starts)
+    places = {circle.place for circle in every.circles}
+    return [circle for circle in certain.circles if circle.place in places]
+
+
+class _Execution:
+    """Modules in the order in which they are executed, each once."""
+
+    def __init__(self, graph: ImportGraph, names: NameReader, *, only_certain: bool) -> None:
+        self.circles: list[CircularImport] = []
+        self._graph = graph
+        self._names = names
+        self._only_certain = only_certain
+        self._lines: dict[str, int] = {}  # where each module on the stack stands
+        self._stack: list[str] = []
+        self._done: set[str] = set()
+        self._late: set[str] = set()  # what functions of finished modules import, so that calls may have run it
+
+    def run(self, starts: Iterable[LoadedModule]) -> None:
+        for start in starts:
+            if not self._is_known(start):
+                self._run_from(start)
+
+    def _is_known(self, module: LoadedModule) -> bool:
+        return module.name in self._done or module.name in self._lines
+
+    def _run_from(self, start: LoadedModule) -> None:
+        running = [self._execute(start)]
+        while running:
+            entered = next(running[-1], None)
+            if entered is None:
+                running.pop()
+            else:
+                running.append(self._execute(entered))
+
+    def _execute(self, module: LoadedModule) -> Iterator[LoadedModule]:
+        """The modules that an execution of a module enters, each when it is due."""
+        self._stack.append(module.name)
+        self._lines[module.name] = 0
+        late: set[str] = set()
+        for edge in self._graph.edges(module):
+            if not self._runs(module, edge):
+                late.update(target.name for target in edge.targets)
+                continue
+            self._lines[module.name] = edge.row.line
+            for target in edge.targets:
+                if not self._is_known(target):
+                    yield target
+            self._check(module, edge)
+        self._late |= late
+        self._stack.pop()
+        del self._lines[module.name]
+        self._done.add(module.name)
+
+    def _runs(self, module: LoadedModule, edge: ImportEdge) -> bool:
+        return edge.certain if self._only_certain else runs_at_import(edge.row, is_main=module.is_main)
+
+    def _check(self, module: LoadedModule, edge: ImportEdge) -> None:
+        source = edge.resolution.last
+        if source is None or not has_source(source) or not edge.certain or edge.row.form is not ImportForm.FROM:
+            return
+        line = self._lines.get(source.name)
+        if line is None or edge.row.is_star:
+            return
+        circle = tuple(self._stack[self._stack.index(source.name) :])
+        if self._late & {*circle}:
+            return
+        for name in edge.row.names:
+            if self._names.is_bound(source, name, line) is Bound.NO:
+                self.circles.append(CircularImport(module, edge.row, name, source, line, circle))

@@ -1,0 +1,103 @@
+"""Why an import that seems to fail may work all the same: files that a build makes, modules that code makes. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from buildguard.imports.faults import FaultKind, ImportFault
+from buildguard.imports.program import StartedProgram
+
+_GENERATED = re.compile(
+    r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
+)
+_ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_CASE})
+_UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
+
+
+class ProjectTexts(NamedTuple):
+    """What decides doubts: the content of a file of the tree, whether git ignores a path of the project, and the build's texts."""
+
+    read: Callable[[str], bytes | None]
+    is_ignored: Callable[[str], bool]
+    build_files: bytes = b""
+
+
+class DoubtFinder:
+    """Finds the doubt in a fault."""
+
+    def __init__(self, program: StartedProgram, texts: ProjectTexts) -> None:
+        self._program = program
+        self._tree = program.tree
+        self._texts = texts
+        self._sources: list[bytes] | None = None
+
+    def find(self, fault: ImportFault) -> str:
+        """Why a fault may be none; empty where it is one."""
+        is_package = fault.source is not None and bool(fault.source.location.folders)
+        if fault.kind in _ABSENT or (fault.kind is FaultKind.UNBOUND and is_package):
+            doubt = next(self._of_absent(fault), "")
+            if doubt or fault.kind in _ABSENT:
+                return doubt
+        return self._of_unbound(fault) if fault.kind in _UNBOUND else ""
+
+    def _of_absent(self, fault: ImportFault) -> Iterator[str]:
+        name = fault.name.rpartition(".")[2]
+        folders = fault.source.location.folders if fault.source is not None else self._program.path.folders
+        if _GENERATED.fullmatch(name):
+            yield f"{fault.name} is generated"
+        for folder in folders:
+            yield from self._of_folder(folder, name)
+        if re.search(rb"[\w/.*-]*\b%s\.py\b" % re.escape(name.encode()), self._texts.build_files):
+            yield f"a build file names {name}.py"
+        if fault.source is not None and self._changes_modules(fault.source.location.file):
+            yield f"{fault.source.name} changes where its modules come from"
+        if self._is_registered(fault.name):
+            yield f"the project puts {fault.name} into sys.modules"
+
+    def _of_folder(self, folder: str, name: str) -> Iterator[str]:
+        stem = posixpath.join(folder, name)
+        yield from filter(None, map(self._program.why_unknown, (f"{stem}.py", f"{stem}/__init__.py")))
+        for child in self._tree.children(folder):
+            if child.partition(".")[0] == name and child not in {name, f"{name}.py"}:
+                yield f"{child} may be built into it"
+        origin = self._origin_of(folder)
+        if origin is not None:
+            stem = posixpath.join(origin, name)
+            if self._texts.is_ignored(f"{stem}.py") or self._texts.is_ignored(f"{stem}/__init__.py"):
+                yield f"git ignores {stem}.py"
+
+    def _origin_of(self, folder: str) -> str | None:
+        """The folder of the project that a folder of the tree was copied from, by any file in it."""
+        for child in self._tree.children(folder):
+            origin = self._tree.origins.get(posixpath.join(folder, child), "")
+            if origin:
+                return posixpath.dirname(origin)
+        return None
+
+    def _changes_modules(self, file: str) -> bool:
+        data = self._texts.read(file) if file else None
+        return data is not None and (b"__path__" in data or b"sys.modules" in data)
+
+    def _is_registered(self, dotted: str) -> bool:
+        name = dotted.rpartition(".")[2].encode()
+        return any(
+            b"meta_path" in data or b"path_hooks" in data or (b"sys.modules" in data and name in data)
+            for data in self._every_source()
+        )
+
+    def _of_unbound(self, fault: ImportFault) -> str:
+        name = re.escape(fault.name.encode())
+        assigned = re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (name, name))
+        if any(assigned.search(data) for data in self._every_source()):
+            return f"the project sets an attribute {fault.name}"
+        return ""
+
+    def _every_source(self) -> list[bytes]:
+        """The content of every Python file of the project, read at the first doubt."""
+        if self._sources is None:
+            files = (path for path, origin in self._tree.origins.items() if origin and path.endswith(".py"))
+            self._sources = [data for data in map(self._texts.read, files) if data is not None]
+        return self._sources

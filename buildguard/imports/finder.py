@@ -1,0 +1,148 @@
+"""Where an import leads in a list of files, by the rules of CPython's PathFinder: case-sensitive, nothing executed. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+_COMPILED = re.compile(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
+_MODULE_SUFFIXES = (".py", ".pyc")
+
+
+class ModuleKind(StrEnum):
+    """What an import runs: a package's `__init__`, one file, nothing (a namespace), compiled code, or it is unknown."""
+
+    PACKAGE = "package"
+    MODULE = "module"
+    NAMESPACE = "namespace"
+    COMPILED = "compiled"
+    UNCLEAR = "unclear"
+
+
+class ModuleLocation(NamedTuple):
+    """A module: the file that an import of it runs (empty for a namespace), and the folders of its submodules."""
+
+    kind: ModuleKind
+    file: str
+    folders: tuple[str, ...] = ()
+
+
+class Lookup(NamedTuple):
+    """The modules that an import of a dotted name runs, in order; `missing` is the part that no folder holds."""
+
+    modules: tuple[ModuleLocation, ...]
+    missing: str = ""
+
+    @property
+    def last(self) -> ModuleLocation | None:
+        """The module that the whole name leads to; None where a part is missing."""
+        return None if self.missing or not self.modules else self.modules[-1]
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether a part of the name leads to what cannot be read."""
+        return any(module.kind is ModuleKind.UNCLEAR for module in self.modules)
+
+
+class FileTree:
+    """Files by their absolute path, each with its path in the project ("" where it is not the project's).
+
+    `unclear` are paths that may be a file or a folder: a symbolic link, a closed submodule.
+    """
+
+    def __init__(self, files: Mapping[str, str], unclear: Iterable[str] = ()) -> None:
+        self.origins = files
+        self._unclear = frozenset(unclear)
+        self._children: dict[str, set[str]] = {}
+        self._holders: dict[str, list[str]] | None = None
+        for path in (*files, *self._unclear):
+            self._add(path)
+
+    def _add(self, path: str) -> None:
+        while path not in {"", "/"}:
+            folder, name = posixpath.split(path)
+            children = self._children.setdefault(folder, set())
+            if name in children:
+                return
+            children.add(name)
+            path = folder
+
+    def has_folder(self, path: str) -> bool:
+        """Whether a folder with files in it exists."""
+        return path in self._children
+
+    def children(self, folder: str) -> frozenset[str]:
+        """The names in a folder."""
+        return frozenset(self._children.get(folder, ()))
+
+    def holders(self, name: str) -> list[str]:
+        """The folders in which a module of that name is, wherever they are."""
+        if self._holders is None:
+            self._holders = {}
+            for folder, children in self._children.items():
+                for child in children:
+                    if child.endswith(".py") or self.has_folder(posixpath.join(folder, child)):
+                        self._holders.setdefault(child.removesuffix(".py"), []).append(folder)
+        return sorted(self._holders.get(name, ()))
+
+    def find(self, name: str, folders: Sequence[str]) -> ModuleLocation | None:
+        """The module of that name in some folders, the first that has it; a namespace of all where none has."""
+        portions: list[str] = []
+        for folder in folders:
+            path = posixpath.join(folder, name)
+            if path in self._unclear or f"{path}.py" in self._unclear or folder in self._unclear:
+                return ModuleLocation(ModuleKind.UNCLEAR, path)
+            location = self._in_folder(path)
+            if location is not None:
+                return location
+            if self.has_folder(path):
+                portions.append(path)
+        return ModuleLocation(ModuleKind.NAMESPACE, "", tuple(portions)) if portions else None
+
+    def _in_folder(self, path: str) -> ModuleLocation | None:
+        """A package or a file at a path, in the order in which CPython tries them."""
+        if self.has_folder(path):
+            package = self._file(f"{path}/__init__")
+            if package is not None:
+                kind = ModuleKind.PACKAGE if package.kind is ModuleKind.MODULE else package.kind
+                return package._replace(kind=kind, folders=(path,))
+        return self._file(path)
+
+    def _file(self, stem: str) -> ModuleLocation | None:
+        folder, name = posixpath.split(stem)
+        children = self._children.get(folder, set())
+        if any(child.startswith(name) and _COMPILED.fullmatch(child, len(name)) for child in children):
+            return ModuleLocation(ModuleKind.COMPILED, stem)
+        for suffix in _MODULE_SUFFIXES:
+            if stem + suffix in self.origins:
+                kind = ModuleKind.MODULE if suffix == ".py" else ModuleKind.COMPILED
+                return ModuleLocation(kind, stem + suffix)
+        return None
+
+    def look_up(self, dotted: str, folders: Sequence[str]) -> Lookup:
+        """Every module that an import of a dotted name runs, level by level."""
+        return self.look_below(dotted.split("."), folders)
+
+    def look_below(self, parts: Sequence[str], folders: Sequence[str]) -> Lookup:
+        """The same for the parts of a name, in the folders of a package."""
+        modules: list[ModuleLocation] = []
+        for part in parts:
+            location = self.find(part, folders)
+            if location is None:
+                return Lookup(tuple(modules), part)
+            modules.append(location)
+            if location.kind is ModuleKind.UNCLEAR:
+                break
+            folders = location.folders
+        return Lookup(tuple(modules))
+
+    def other_cases(self, name: str, folders: Sequence[str]) -> Iterator[str]:
+        """Modules whose name differs from this one in case alone, as they are spelled."""
+        for folder in folders:
+            for child in sorted(self._children.get(folder, ())):
+                stem = _COMPILED.sub("", child).removesuffix(".py")
+                if stem != name and stem.casefold() == name.casefold() and self.find(stem, [folder]) is not None:
+                    yield stem

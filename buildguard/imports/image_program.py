@@ -1,0 +1,185 @@
+"""The programs that a project starts: the files of each image, its search path, and the modules of its start command."""
+
+from __future__ import annotations
+
+import functools
+import posixpath
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from buildguard.errors import UnprovenError
+from buildguard.imports.finder import FileTree, ModuleKind
+from buildguard.imports.names import LoadedModule
+from buildguard.imports.package_roots import package_roots
+from buildguard.imports.program import StartedProgram, started_modules
+from buildguard.imports.resolver import SearchPath
+from buildguard.project import dockerfile
+from buildguard.project.discovery import ImageRecipe
+from buildguard.project.ignore import docker
+from buildguard.project.image_build import BuildInput, build_model
+from buildguard.project.image_match import is_installed
+from buildguard.project.start_command import CommandText, StartCommand, StartContext
+from buildguard.project.start_declarations import read_app_yaml, read_dockerfile, read_procfile, read_scripts
+from buildguard.project.start_parser import parse_start
+from buildguard.stages.stage import Entry, EntryKind
+
+_WORKSPACE = "/workspace"
+_INSTALLS = re.compile(
+    r"\b(?:pip3?|uv)\b[^\n;&|]*\binstall\b[^\n;&|]*(?:\s-e\b|\s--editable\b|\s\.{1,2}(?=[/\[\s\"']|$)|\s/\w+[\w/]*(?=\s|$)|git\+)"
+    r"|\buv sync\b|\buv pip sync\b|\bpoetry install\b|\bpdm (?:install|sync)\b|\bpipenv\b|\bsetup\.py\b|\bhatch\b|\.whl\b"
+)
+
+
+class ProjectSources(NamedTuple):
+    """The files of a stage: its entries, and a reader of their content by path (None where they cannot be read)."""
+
+    entries: Sequence[Entry]
+    read: Callable[[str], bytes | None]
+
+    @property
+    def paths(self) -> list[str]:
+        """Every path that is text."""
+        return [entry.path.decode("utf-8", "surrogateescape") for entry in self.entries]
+
+
+def read_programs(
+    sources: ProjectSources,
+    recipes: Iterable[ImageRecipe],
+    entry: Sequence[str] = (),
+    why_unknown: Callable[[ImageRecipe, str], str] = lambda _recipe, _path: "",
+) -> list[StartedProgram]:
+    """The program of each image, or that of the project itself where it builds none.
+
+    `entry` names start modules. `why_unknown` says why an image may hold a path that no COPY brings.
+    """
+    programs = []
+    for recipe in recipes:
+        program = _of_image(sources, recipe, entry)
+        if program is not None:
+            programs.append(program._replace(why_unknown=functools.partial(why_unknown, recipe)))
+    return programs or [_of_project(sources, "", entry)]
+
+
+def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]) -> StartedProgram | None:
+    service = recipe.service
+    arguments = dict(service.build_args)
+    final = dockerfile.resolve_final_stage(recipe.dockerfile, arguments, service.stage)
+    declared = read_dockerfile(recipe.dockerfile, service.dockerfile, arguments, service.stage)
+    if final is None or declared is None:
+        return None
+    sent = _sent_paths(sources, service.context, service.dockerfile)
+    model = build_model(BuildInput(recipe.dockerfile, sent, service.context, arguments, service.stage))
+    twins = {place: path for place, path in model.twins.items() if not is_installed(place)}
+    if not any(path.endswith(".py") for path in twins.values()):
+        return _of_project(sources, service.context, entry)._replace(is_guess=True)
+    tree = _tree(sources, twins)
+    runs = "\n".join(
+        step.text
+        for stage in dockerfile.stages(recipe.dockerfile, arguments)
+        for step in stage.instructions
+        if step.name == "RUN"
+    )
+    scripts = read_scripts(sources.read(posixpath.join(service.context, "pyproject.toml")) or b"", "pyproject.toml")
+    context = StartContext(declared.folder, declared.env, _reader(tree, sources), scripts)
+    command = None if declared.command is None else parse_start(declared.command, context)
+    layers = _ImageFolders(tree, sources, _INSTALLS.search(runs) is not None)
+    return layers.program(command, entry, (declared.folder, *_python_path(declared.env)), scripts)
+
+
+class _ImageFolders:
+    """The files of an image, and whether the project is installed in it as a package too."""
+
+    def __init__(self, tree: FileTree, sources: ProjectSources, is_installed: bool) -> None:
+        self._tree = tree
+        self._sources = sources
+        self._is_installed = is_installed
+        self._folders = {posixpath.dirname(path) for path in tree.origins if path.endswith(".py")}
+
+    def program(
+        self, command: StartCommand | None, entry: Sequence[str], folders: Sequence[str], scripts: Mapping[str, str]
+    ) -> StartedProgram:
+        """The program of a start command, else of the entries of the configuration, else of the project's scripts."""
+        roots = tuple(dict.fromkeys(root for folder in folders for root in self._roots(folder)))
+        starts = [] if command is None else list(started_modules(command, self._tree))
+        path = SearchPath((), roots)
+        if starts and command is not None:
+            path = self._path(command, roots)
+        else:
+            starts = list(self._named(entry or tuple(scripts.values()), roots))
+        open_path = "the project is installed as a package" if self._is_installed else ""
+        if command is not None and command.undecided:
+            open_path = open_path or command.undecided
+        return StartedProgram(self._tree, path, tuple(starts), roots, open_path=open_path)
+
+    def _path(self, command: StartCommand, roots: tuple[str, ...]) -> SearchPath:
+        """A server has loaded most of the standard library before it looks into the project's folders."""
+        installed = roots if self._is_installed else ()
+        front = () if command.server or not command.is_main else command.search_path
+        return SearchPath(front, tuple(dict.fromkeys([*command.search_path, *installed])))
+
+    def _roots(self, folder: str) -> tuple[str, ...]:
+        file = self._tree.origins.get(posixpath.join(folder, "pyproject.toml"), "")
+        return package_roots(folder, self._sources.read(file) if file else None, self._folders)
+
+    def _named(self, names: Iterable[str], roots: Sequence[str]) -> Iterator[LoadedModule]:
+        for name in names:
+            dotted = name.partition(":")[0].strip()
+            lookup = self._tree.look_up(dotted, roots)
+            parts = dotted.split(".")
+            for number, location in enumerate(() if lookup.missing else lookup.modules):
+                if location.kind in {ModuleKind.PACKAGE, ModuleKind.MODULE}:
+                    yield LoadedModule(".".join(parts[: number + 1]), location)
+
+
+def _of_project(sources: ProjectSources, context: str, entry: Sequence[str]) -> StartedProgram:
+    """The program of a folder that a buildpack would build, or that is built by what cannot be seen."""
+    start = f"{context}/" if context else ""
+    paths = [path for path in sources.paths if path.startswith(start)]
+    tree = _tree(sources, {f"{_WORKSPACE}/{path[len(start) :]}": path for path in paths})
+    scripts = read_scripts(sources.read(f"{start}pyproject.toml") or b"", "pyproject.toml")
+    declared = _buildpack_command(sources, start)
+    command = None
+    if declared is not None:
+        command = parse_start(declared, StartContext(_WORKSPACE, {}, _reader(tree, sources), scripts))
+    folders = _ImageFolders(tree, sources, is_installed=False)
+    return folders.program(command, entry, (_WORKSPACE,), scripts)
+
+
+def _buildpack_command(sources: ProjectSources, start: str) -> CommandText | None:
+    procfile = sources.read(f"{start}Procfile")
+    if procfile is not None:
+        return read_procfile(procfile, f"{start}Procfile")
+    app_yaml = sources.read(f"{start}app.yaml")
+    return None if app_yaml is None else read_app_yaml(app_yaml, f"{start}app.yaml")
+
+
+def _sent_paths(sources: ProjectSources, context: str, file: str) -> list[str]:
+    """The paths of the project that no rule of `.dockerignore` drops."""
+    try:
+        rules = docker.DockerIgnoreRules(sources.read, context, file)
+    except UnprovenError:
+        return sources.paths
+    return [path for path in sources.paths if rules.drops(path) is None]
+
+
+def _tree(sources: ProjectSources, twins: Mapping[str, str]) -> FileTree:
+    unclear = {
+        entry.path.decode("utf-8", "surrogateescape")
+        for entry in sources.entries
+        if entry.kind in {EntryKind.LINK, EntryKind.OTHER}
+    }
+    files = {place: path for place, path in twins.items() if path not in unclear}
+    return FileTree(files, (place for place, path in twins.items() if path in unclear))
+
+
+def _reader(tree: FileTree, sources: ProjectSources) -> Callable[[str], bytes | None]:
+    def read(path: str) -> bytes | None:
+        origin = tree.origins.get(path)
+        return None if origin is None else sources.read(origin)
+
+    return read
+
+
+def _python_path(env: Mapping[str, str]) -> Collection[str]:
+    return [entry for entry in env.get("PYTHONPATH", "").split(":") if entry.startswith("/") and "$" not in entry]

@@ -1,0 +1,115 @@
+"""Which modules a start runs: surely while it is imported, or perhaps and late, with the chain of imports. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from buildguard.imports.execution import is_certain, is_guarded
+from buildguard.imports.finder import ModuleKind
+from buildguard.imports.names import LoadedModule
+from buildguard.imports.records import Guard, ImportForm, ImportStatement, ModuleFacts
+from buildguard.imports.resolver import ModuleResolver, Resolution
+
+
+class ImportEdge(NamedTuple):
+    """An import of a module, where it leads, the modules with a source that it runs, and whether it surely runs them."""
+
+    row: ImportStatement
+    resolution: Resolution
+    targets: tuple[LoadedModule, ...]
+    certain: bool
+
+
+class ReachedModule(NamedTuple):
+    """A module that a start runs, whether surely while it is imported, and the names of the modules that led to it."""
+
+    module: LoadedModule
+    certain: bool
+    chain: tuple[str, ...]
+
+
+class ImportGraph:
+    """The imports of modules, resolved once for each module."""
+
+    def __init__(self, resolver: ModuleResolver, facts: Callable[[str], ModuleFacts | None]) -> None:
+        self.resolver = resolver
+        self.facts = facts
+        self._edges: dict[str, tuple[ImportEdge, ...]] = {}
+
+    def edges(self, module: LoadedModule) -> tuple[ImportEdge, ...]:
+        """The imports of a module that the target may execute, in their order."""
+        known = self._edges.get(module.name)
+        if known is None:
+            facts = self.facts(module.location.file)
+            rows = () if facts is None else facts.imports
+            known = tuple(self._edge(module, row) for row in rows if row.guard is not Guard.FALSE)
+            self._edges[module.name] = known
+        return known
+
+    def _edge(self, module: LoadedModule, row: ImportStatement) -> ImportEdge:
+        resolution = self.resolver.resolve(module, row)
+        targets = [*resolution.modules, *self._submodules(resolution.last, row)]
+        sources = tuple(target for target in targets if has_source(target))
+        return ImportEdge(row, resolution, sources, is_certain(row, is_main=module.is_main))
+
+    def _submodules(self, package: LoadedModule | None, row: ImportStatement) -> Iterator[LoadedModule]:
+        """The submodules that a `from` import runs: those that the package binds no name for."""
+        if package is None or row.form is not ImportForm.FROM:
+            return
+        bound = self._bound(package)
+        for name in row.names:
+            if name not in bound:
+                submodule = self.resolver.submodule(package, name)
+                if submodule is not None:
+                    yield submodule
+
+    def _bound(self, package: LoadedModule) -> Mapping[str, int]:
+        facts = self.facts(package.location.file) if has_source(package) else None
+        return {} if facts is None else facts.bound
+
+
+def has_source(module: LoadedModule) -> bool:
+    """Whether an import of a module runs Python source."""
+    return module.location.kind in {ModuleKind.PACKAGE, ModuleKind.MODULE}
+
+
+def find_reached(graph: ImportGraph, starts: Iterable[LoadedModule]) -> dict[str, ReachedModule]:
+    """Every module that some starts run, by its name: first what they surely run, each by its shortest chain."""
+    reached: dict[str, ReachedModule] = {}
+    first = [ReachedModule(module, certain=True, chain=(module.name,)) for module in starts]
+    _spread(graph, first, reached, only_certain=True)
+    _spread(graph, list(reached.values()), reached, only_certain=False)
+    for name in _guarded_packages(graph, reached):
+        reached[name] = reached[name]._replace(certain=False)
+    return reached
+
+
+def _guarded_packages(graph: ImportGraph, reached: Mapping[str, ReachedModule]) -> set[str]:
+    """Packages that are also imported where a failure is handled: their modules stay imported, and stand in for them later."""
+    return {
+        target.name
+        for item in reached.values()
+        for edge in graph.edges(item.module)
+        if is_guarded(edge.row)
+        for target in edge.targets
+        if target.location.folders
+    }
+
+
+def _spread(
+    graph: ImportGraph, first: Iterable[ReachedModule], reached: dict[str, ReachedModule], *, only_certain: bool
+) -> None:
+    waiting = deque(first)
+    reached.update((item.module.name, item) for item in waiting)
+    while waiting:
+        item = waiting.popleft()
+        for edge in graph.edges(item.module):
+            if only_certain and not edge.certain:
+                continue
+            for target in edge.targets:
+                if target.name not in reached:
+                    step = ReachedModule(target, only_certain, (*item.chain, target.name))
+                    reached[target.name] = step
+                    waiting.append(step)

@@ -1,0 +1,141 @@
+"""What a lock file installs: the distributions of its whole closure, and those that only development groups bring. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from buildguard.errors import UsageError
+from buildguard.project import toml
+
+LOCKS = ("uv.lock", "pylock.toml", "poetry.lock")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+class LockedPackages(NamedTuple):
+    """The distributions of a lock file by their normalized names.
+
+    `development` are those that only a development group brings; extras count as production, for an install may ask for
+    them. `local` are the project's own and other folders, archives and repositories: what they contain is unknown.
+    """
+
+    file: str
+    production: frozenset[str]
+    development: frozenset[str]
+    local: frozenset[str]
+
+
+def normalize(name: str) -> str:
+    """The name of a distribution as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def read_lock(file: str, data: bytes, pyproject: bytes | None) -> LockedPackages | None:
+    """The packages of a lock file; None where it is damaged or of a form that is not known."""
+    try:
+        content = toml.read(data, file)
+        project = toml.read(pyproject, "pyproject.toml") if pyproject is not None else {}
+        return _READERS[posixpath.basename(file)](file, content, project)
+    except (UsageError, TypeError, AttributeError, KeyError, ValueError):
+        return None
+
+
+class _Graph(NamedTuple):
+    """Packages by their names, each with those that it needs."""
+
+    needs: dict[str, set[str]]
+
+    def closure(self, names: Iterable[str]) -> frozenset[str]:
+        """Some packages and everything that they need."""
+        reached: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                waiting += self.needs.get(name, ())
+        return frozenset(reached)
+
+
+def _read_uv(file: str, content: Mapping[str, Any], _project: Mapping[str, Any]) -> LockedPackages | None:
+    packages = content["package"]
+    members = {normalize(package["name"]) for package in packages if _is_member(package)}
+    if not members:
+        return None
+    graph = _Graph({})
+    groups: set[str] = set()
+    for package in packages:
+        name = normalize(package["name"])
+        extras = _values(package.get("optional-dependencies"))
+        graph.needs.setdefault(name, set()).update(_names([*package.get("dependencies", ()), *extras]))
+        if name in members:
+            groups |= _names(_values(package.get("dev-dependencies")))
+    own = {normalize(package["name"]) for package in packages if _is_root(package)}
+    local = {normalize(package["name"]) for package in packages if not _is_from_index(package)} - own
+    production = graph.closure(members) - own
+    return LockedPackages(file, production, graph.closure(groups) - production, frozenset(local))
+
+
+def _is_member(package: Mapping[str, Any]) -> bool:
+    source = package.get("source", {})
+    return any(kind in source for kind in ("virtual", "editable")) or source.get("directory") == "."
+
+
+def _is_root(package: Mapping[str, Any]) -> bool:
+    """Whether a package is the project itself: its modules are among the project's files."""
+    return "." in package.get("source", {}).values()
+
+
+def _is_from_index(package: Mapping[str, Any]) -> bool:
+    return "registry" in package.get("source", {})
+
+
+def _values(table: Mapping[str, Iterable[Any]] | None) -> list[Any]:
+    return [item for items in (table or {}).values() for item in items]
+
+
+def _names(dependencies: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {normalize(dependency["name"]) for dependency in dependencies}
+
+
+def _read_pylock(file: str, content: Mapping[str, Any], _project: Mapping[str, Any]) -> LockedPackages | None:
+    production: set[str] = set()
+    optional: set[str] = set()
+    local: set[str] = set()
+    for package in content["packages"]:
+        name = normalize(package["name"])
+        marker = str(package.get("marker", ""))
+        (optional if "dependency_groups" in marker else production).add(name)
+        if any(kind in package for kind in ("vcs", "directory", "archive")):
+            local.add(name)
+    return LockedPackages(file, frozenset(production), frozenset(optional - production), frozenset(local))
+
+
+def _read_poetry(file: str, content: Mapping[str, Any], project: Mapping[str, Any]) -> LockedPackages | None:
+    graph = _Graph({})
+    local = set()
+    for package in content["package"]:
+        name = normalize(package["name"])
+        graph.needs[name] = {normalize(needed) for needed in package.get("dependencies", {})}
+        if package.get("source", {}).get("type", "legacy") not in {"legacy", "pypi"}:
+            local.add(name)
+    roots = {normalize(name) for name in _poetry_roots(project)}
+    if not roots:
+        return None
+    production = graph.closure(roots) & graph.needs.keys()
+    return LockedPackages(file, frozenset(production), frozenset(graph.needs) - production, frozenset(local))
+
+
+def _poetry_roots(project: Mapping[str, Any]) -> Iterator[str]:
+    """What a project needs in production, in poetry's own table or in the standard one."""
+    table = project.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    yield from (name for name in table if name.lower() != "python")
+    for requirement in project.get("project", {}).get("dependencies", ()):
+        match = _NAME.match(requirement.strip())
+        if match:
+            yield match[0]
+
+
+_READERS = {"uv.lock": _read_uv, "pylock.toml": _read_pylock, "poetry.lock": _read_poetry}

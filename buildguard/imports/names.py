@@ -1,0 +1,123 @@
+"""Whether a module binds a name: at its top, by a star import, as a submodule; what cannot be known is undecided. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import NamedTuple
+
+from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
+from buildguard.imports.records import Guard, ImportStatement, ModuleFacts
+
+_OF_EVERY_MODULE = frozenset(
+    {
+        "__builtins__",
+        "__cached__",
+        "__class__",
+        "__dict__",
+        "__dir__",
+        "__doc__",
+        "__file__",
+        "__loader__",
+        "__name__",
+        "__package__",
+        "__path__",
+        "__spec__",
+    }
+)
+
+
+class Bound(Enum):
+    """Whether a name exists in a module."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class LoadedModule(NamedTuple):
+    """A module as an import knows it: its dotted name, and where it is stored; `home` is the package of a `__main__`."""
+
+    name: str
+    location: ModuleLocation
+    home: str | None = None
+
+    @property
+    def is_main(self) -> bool:
+        """Whether it is the program that was started."""
+        return self.home is not None
+
+    @property
+    def package(self) -> str:
+        """The package that its relative imports start from."""
+        if self.home is not None:
+            return self.home
+        if self.location.kind in {ModuleKind.PACKAGE, ModuleKind.NAMESPACE}:
+            return self.name
+        return self.name.rpartition(".")[0]
+
+
+class NameReader:
+    """Reads which names modules bind.
+
+    `facts` gives those of a file, None where they are unknown; `follow` gives the module that a star import leads to, None
+    where it is not among the files; `may_be_foreign` says whether installed packages may hold a part of a namespace.
+    """
+
+    def __init__(
+        self,
+        tree: FileTree,
+        facts: Callable[[str], ModuleFacts | None],
+        follow: Callable[[LoadedModule, ImportStatement], LoadedModule | None],
+        may_be_foreign: Callable[[str], bool],
+    ) -> None:
+        self._tree = tree
+        self._facts = facts
+        self._follow = follow
+        self._may_be_foreign = may_be_foreign
+
+    def is_bound(self, module: LoadedModule, name: str, before: int | None = None) -> Bound:
+        """Whether a module binds a name in the end, or before it executes a line."""
+        return self._is_bound(module, name, before, frozenset())
+
+    def _is_bound(self, module: LoadedModule, name: str, before: int | None, seen: frozenset[str]) -> Bound:
+        location = module.location
+        if name in _OF_EVERY_MODULE or self._tree.find(name, location.folders) is not None:
+            return Bound.YES
+        if location.kind is ModuleKind.NAMESPACE:
+            return Bound.UNKNOWN if self._may_be_foreign(module.name) else Bound.NO
+        facts = self._facts(location.file) if location.kind in {ModuleKind.PACKAGE, ModuleKind.MODULE} else None
+        if facts is None or facts.dynamic:
+            return Bound.UNKNOWN
+        line = facts.bound.get(name)
+        if line is not None and (before is None or line < before):
+            return Bound.YES
+        return self._by_stars(module, facts, name, before, seen | {module.name})
+
+    def _by_stars(
+        self, module: LoadedModule, facts: ModuleFacts, name: str, before: int | None, seen: frozenset[str]
+    ) -> Bound:
+        answer = Bound.NO
+        for row in facts.imports:
+            if not row.is_star or row.guard is Guard.FALSE or (before is not None and row.line >= before):
+                continue
+            brought = self._by_star(self._follow(module, row), name, seen)
+            if brought is Bound.YES:
+                return Bound.YES
+            answer = brought if brought is Bound.UNKNOWN else answer
+        return answer
+
+    def _by_star(self, source: LoadedModule | None, name: str, seen: frozenset[str]) -> Bound:
+        """Whether `from source import *` brings a name."""
+        if source is None or source.location.kind not in {ModuleKind.PACKAGE, ModuleKind.MODULE}:
+            return Bound.UNKNOWN
+        if source.name in seen:
+            return Bound.NO
+        facts = self._facts(source.location.file)
+        if facts is None or facts.dynamic:
+            return Bound.UNKNOWN
+        if facts.exports is not None:
+            return Bound.YES if name in facts.exports else Bound.NO
+        if "__all__" in facts.bound:
+            return Bound.UNKNOWN
+        return Bound.NO if name.startswith("_") else self._is_bound(source, name, None, seen)

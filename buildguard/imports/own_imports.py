@@ -1,0 +1,202 @@
+"""Imports of the project's own modules: what cannot work, and how surely, from the files of one program. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from buildguard.imports.circles import CircularImport, find_circles
+from buildguard.imports.execution import is_guarded
+from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
+from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
+from buildguard.imports.names import Bound, LoadedModule, NameReader
+from buildguard.imports.program import StartedProgram, extended_path
+from buildguard.imports.records import Guard, ImportForm, ImportStatement
+from buildguard.imports.resolver import ImportKind, ModuleResolver, SearchPath
+from buildguard.imports.shadows import find_shadows
+
+_MOST_ROUNDS = 4  # of modules that extend sys.path, and lead to modules that do
+
+
+class OutsideImport(NamedTuple):
+    """An import that the project's files do not satisfy: the standard library or an installed package has to."""
+
+    module: LoadedModule
+    row: ImportStatement
+    certain: bool
+    chain: tuple[str, ...]
+
+
+class OwnImports(NamedTuple):
+    """What reading a program's imports brought: faults, imports that others satisfy, undecided ones, and what was reached."""
+
+    faults: tuple[ImportFault, ...]
+    outside: tuple[OutsideImport, ...]
+    undecided: tuple[tuple[str, int], ...]
+    reached: dict[str, ReachedModule]
+
+
+class ProgramReader:
+    """Reads the imports of a program from its starts on."""
+
+    def __init__(self, program: StartedProgram, context: ImportContext) -> None:
+        self._program = program
+        self._context = context
+        self._facts = context.facts
+
+    def read(self) -> OwnImports:
+        """Follow the starts, and judge every import that they reach."""
+        path = self._program.path
+        graph, reached = self._reach(path)
+        for _ in range(_MOST_ROUNDS):
+            longer = extended_path(path, self._added_folders(reached))
+            if longer == path:
+                break
+            path = longer
+            graph, reached = self._reach(path)
+        return self._judge(graph, reached)
+
+    def _reach(self, path: SearchPath) -> tuple[ImportGraph, dict[str, ReachedModule]]:
+        resolver = ModuleResolver(self._program.tree, path, self._context.standard, self._context.may_be_foreign)
+        graph = ImportGraph(resolver, self._facts)
+        return graph, find_reached(graph, self._program.starts)
+
+    def _added_folders(self, reached: dict[str, ReachedModule]) -> Iterator[tuple[str, str]]:
+        for item in reached.values():
+            facts = self._facts(item.module.location.file)
+            for change in facts.paths if facts is not None else ():
+                if change.folder is not None:
+                    yield item.module.location.file, change.folder
+
+    def _knows_path(self, reached: dict[str, ReachedModule]) -> bool:
+        """Whether no module adds a computed folder to sys.path, and nothing else may add one."""
+        if self._program.open_path:
+            return False
+        known = (self._facts(item.module.location.file) for item in reached.values())
+        return not any(change.folder is None for facts in known if facts is not None for change in facts.paths)
+
+    def _judge(self, graph: ImportGraph, reached: dict[str, ReachedModule]) -> OwnImports:
+        judge = ImportJudge(graph, self._context, knows_path=self._knows_path(reached))
+        for item in reached.values():
+            judge.judge(item)
+        for circle in find_circles(graph, judge.names, self._program.starts):
+            judge.add_circle(circle, reached)
+        judge.add_faults(find_shadows(graph, judge.names, reached, self._context.read))
+        return judge.result(reached)
+
+
+class ImportJudge:
+    """Judges the imports of modules, one module after the other."""
+
+    def __init__(self, graph: ImportGraph, context: ImportContext, *, knows_path: bool = False) -> None:
+        """`knows_path` says that the folders of the graph's path are all that the program searches."""
+        self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign)
+        self._graph = graph
+        self._facts = context.facts
+        self._knows_path = knows_path
+        self._faults: list[ImportFault] = []
+        self._outside: list[OutsideImport] = []
+        self._undecided: list[tuple[str, int]] = []
+
+    def _follow(self, module: LoadedModule, row: ImportStatement) -> LoadedModule | None:
+        return self._graph.resolver.resolve(module, row).last
+
+    def result(self, reached: dict[str, ReachedModule]) -> OwnImports:
+        """Everything that was judged so far."""
+        return OwnImports(tuple(self._faults), tuple(self._outside), tuple(self._undecided), reached)
+
+    def judge(self, item: ReachedModule) -> None:
+        """Judge every import of one module."""
+        if self._facts(item.module.location.file) is None:
+            self._undecided.append((item.module.location.file, 0))
+        for edge in self._graph.edges(item.module):
+            if edge.resolution.kind is ImportKind.OUTSIDE:
+                self._judge_outside(item, edge)
+            elif not is_guarded(edge.row):
+                self._judge_own(item, edge)
+
+    def _judge_outside(self, item: ReachedModule, edge: ImportEdge) -> None:
+        resolver = self._graph.resolver
+        top = edge.row.module.partition(".")[0]
+        is_own = not is_guarded(edge.row) and edge.row.guard is not Guard.MODULE_ONLY
+        if is_own and not edge.row.level and not resolver.may_be_installed(top):
+            other = next(resolver.tree.other_cases(top, resolver.path.folders), "")
+            elsewhere = self._elsewhere(edge.row.module) if self._knows_path else ""
+            if other or elsewhere:
+                kind = FaultKind.OTHER_CASE if other else FaultKind.NOT_ON_PATH
+                self._add(kind, item, edge, top, other or elsewhere)
+                return
+        self._outside.append(OutsideImport(item.module, edge.row, item.certain and edge.certain, item.chain))
+
+    def _elsewhere(self, dotted: str) -> str:
+        """A folder of the program that holds a module, and that is not on the path."""
+        tree = self._graph.resolver.tree
+        folders = tree.holders(dotted.partition(".")[0])
+        return next((folder for folder in folders if tree.look_up(dotted, [folder]).last is not None), "")
+
+    def _judge_own(self, item: ReachedModule, edge: ImportEdge) -> None:
+        match edge.resolution.kind:
+            case ImportKind.UNCLEAR:
+                self._undecided.append((item.module.location.file, edge.row.line))
+            case ImportKind.NO_PACKAGE:
+                self._add(FaultKind.NO_PACKAGE, item, edge, "." * edge.row.level + edge.row.module)
+            case ImportKind.BEYOND:
+                self._add(FaultKind.BEYOND, item, edge, "." * edge.row.level + edge.row.module)
+            case ImportKind.MISSING:
+                self._judge_missing(item, edge)
+            case _:
+                self._judge_names(item, edge)
+
+    def _judge_missing(self, item: ReachedModule, edge: ImportEdge) -> None:
+        if edge.row.guard is Guard.MODULE_ONLY:
+            return
+        missing = edge.resolution.missing
+        parent = edge.resolution.modules[-1] if edge.resolution.modules else None
+        folders = parent.location.folders if parent is not None else self._graph.resolver.path.folders
+        name = missing.rpartition(".")[2]
+        other = next(self._graph.resolver.tree.other_cases(name, folders), "")
+        if parent is not None and not has_source(parent) and parent.location.file:
+            self._undecided.append((item.module.location.file, edge.row.line))  # a compiled package
+        else:
+            self._add(FaultKind.OTHER_CASE if other else FaultKind.MISSING, item, edge, missing, other)
+
+    def _judge_names(self, item: ReachedModule, edge: ImportEdge) -> None:
+        source = edge.resolution.last
+        if source is None or edge.row.form is not ImportForm.FROM or edge.row.is_star:
+            return
+        for name in edge.row.names:
+            bound = self.names.is_bound(source, name)
+            if bound is Bound.NO:
+                other = next(self._graph.resolver.tree.other_cases(name, source.location.folders), "")
+                kind = FaultKind.OTHER_CASE if other else FaultKind.UNBOUND
+                self._add(kind, item, edge, f"{source.name}.{name}" if other else name, other)
+            elif bound is Bound.UNKNOWN:
+                self._undecided.append((item.module.location.file, edge.row.line))
+
+    def _add(self, kind: FaultKind, item: ReachedModule, edge: ImportEdge, name: str, detail: str = "") -> None:
+        source = edge.resolution.modules[-1] if edge.resolution.modules else None
+        certain = item.certain and edge.certain
+        self._faults.append(ImportFault(kind, item.module, edge.row, name, source, certain, item.chain, detail))
+
+    def add_faults(self, faults: Iterable[ImportFault]) -> None:
+        """Take over faults that were found elsewhere."""
+        self._faults += faults
+
+    def add_circle(self, circle: CircularImport, reached: dict[str, ReachedModule]) -> None:
+        """Take over an import in a circle, unless the name is missing anyway."""
+        if self.names.is_bound(circle.source, circle.name) is Bound.NO:
+            return
+        item = reached[circle.module.name]
+        detail = " → ".join([*circle.circle, circle.source.name])
+        self._faults.append(
+            ImportFault(
+                FaultKind.CIRCULAR,
+                circle.module,
+                circle.row,
+                circle.name,
+                circle.source,
+                item.certain,
+                item.chain,
+                detail,
+            )
+        )

@@ -1,0 +1,55 @@
+"""The folders from which a project's packages are imported once it is installed: src layouts and what build backends set. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from buildguard.errors import UsageError
+from buildguard.project import toml
+
+_USUAL = ("src", "lib", "python")
+
+
+def package_roots(folder: str, pyproject: bytes | None, folders: Collection[str]) -> tuple[str, ...]:
+    """The folders of a project, from its root, in which packages are looked for; `folders` are all folders with sources.
+
+    The project's own folder is the last one.
+    """
+    try:
+        document = toml.read(pyproject, "pyproject.toml") if pyproject is not None else {}
+        declared = [root for root in _declared(document) if isinstance(root, str)]
+    except (UsageError, AttributeError, TypeError):
+        declared = []
+    roots = [posixpath.normpath(posixpath.join(folder, root)) for root in [*declared, *_USUAL]]
+    own = [root for root in roots if root in folders or any(other.startswith(f"{root}/") for other in folders)]
+    return tuple(dict.fromkeys([*own, folder]))
+
+
+def _declared(document: Mapping[str, Any]) -> Iterator[Any]:
+    tools = document.get("tool", {})
+    yield from _setuptools(tools.get("setuptools", {}))
+    for package in tools.get("poetry", {}).get("packages", ()):
+        yield package.get("from", ".")
+    yield from _hatch(tools.get("hatch", {}).get("build", {}))
+    yield tools.get("uv", {}).get("build-backend", {}).get("module-root", "src")
+    yield tools.get("pdm", {}).get("build", {}).get("package-dir", ".")
+
+
+def _setuptools(table: Mapping[str, Any]) -> Iterator[Any]:
+    packages = table.get("packages", {})
+    if isinstance(packages, dict):
+        yield from packages.get("find", {}).get("where", ())
+    directories = table.get("package-dir", {})
+    for package, directory in directories.items():
+        yield directory if not package else posixpath.dirname(directory)
+
+
+def _hatch(build: Mapping[str, Any]) -> Iterator[Any]:
+    wheel = build.get("targets", {}).get("wheel", {})
+    for table in (build, wheel):
+        for package in table.get("packages", ()):
+            yield posixpath.dirname(package)
+        sources = table.get("sources", {})
+        yield from sources if isinstance(sources, list) else [key for key, value in sources.items() if not value]

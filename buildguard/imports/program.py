@@ -1,0 +1,109 @@
+"""A program as its imports see it: the files of its image, the folders on its path, and the modules that it starts. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
+from buildguard.imports.names import LoadedModule
+from buildguard.imports.resolver import SearchPath
+from buildguard.project.start_command import StartCommand
+
+_TEST = re.compile(r"(?:^|/)(?:tests?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py)(?:/|$)")
+
+
+class StartedProgram(NamedTuple):
+    """The files of a program, where its modules are looked for, and what it starts; no `starts` where that is unknown.
+
+    `roots` are folders that may be on the path of files that no start reaches. `why_unknown` says why the image may hold a
+    path that `tree` lacks, empty where it cannot. `open_path` says why other folders may be on the path. A guess is of an
+    image that gets the files in a way that is not followed, or gets none.
+    """
+
+    tree: FileTree
+    path: SearchPath
+    starts: tuple[LoadedModule, ...] = ()
+    roots: tuple[str, ...] = ()
+    why_unknown: Callable[[str], str] = lambda _path: ""
+    open_path: str = ""
+    is_guess: bool = False
+
+
+def is_test(path: str) -> bool:
+    """Whether a path of the project is a test's."""
+    return _TEST.search(path) is not None
+
+
+def started_modules(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
+    """The modules that a start command runs, those of the commands before it as well."""
+    for before in command.before:
+        yield from started_modules(before, tree)
+    if command.script in tree.origins:
+        yield LoadedModule("__main__", ModuleLocation(ModuleKind.MODULE, command.script), home="")
+    if command.module and not command.script:
+        yield from _named(command, tree)
+
+
+def _named(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
+    """A dotted name's packages and itself; with `python -m` it is `__main__`, of a package its `__main__.py`."""
+    parts = command.module.split(".")
+    lookup = tree.look_up(command.module, command.search_path)
+    if lookup.last is None or lookup.is_unclear:
+        return
+    for number, location in enumerate(lookup.modules[:-1]):
+        if location.file:
+            yield LoadedModule(".".join(parts[: number + 1]), location)
+    last = lookup.last
+    if not command.is_main:
+        yield LoadedModule(command.module, last)
+    elif last.folders:
+        yield from [LoadedModule(command.module, last)] if last.file else []
+        main = tree.find("__main__", last.folders)
+        if main is not None and main.file:
+            yield LoadedModule("__main__", main, home=command.module)
+    else:
+        yield LoadedModule("__main__", last, home=command.module.rpartition(".")[0])
+
+
+def extended_path(path: SearchPath, added: Iterable[tuple[str, str]]) -> SearchPath:
+    """A search path with the folders that modules add themselves: pairs of a module's file and the folder that it names.
+
+    A relative folder starts where the program runs, which is one of the path's own.
+    """
+    front = list(path.folders)
+    for file, folder in added:
+        if folder.startswith("@"):
+            front.append(posixpath.normpath(posixpath.dirname(file) + folder.removeprefix("@")))
+        else:
+            front += [posixpath.normpath(posixpath.join(base, folder)) for base in path.folders]
+    added_folders = [folder for folder in dict.fromkeys(front) if folder not in path.folders]
+    return path._replace(back=(*path.back, *added_folders))
+
+
+def home_of(file: str, tree: FileTree) -> tuple[str, str]:
+    """The folder above a file's outermost package, and the dotted name that the file has from there."""
+    folder, base = posixpath.split(file)
+    parts = [] if base == "__init__.py" else [base.removesuffix(".py")]
+    while folder not in {"", "/"} and f"{folder}/__init__.py" in tree.origins:
+        folder, name = posixpath.split(folder)
+        parts.insert(0, name)
+    return folder, ".".join(parts)
+
+
+def folders_above(folder: str, roots: Sequence[str]) -> tuple[str, ...]:
+    """A folder and those above it, up to the nearest root that holds it."""
+    folders = [folder]
+    while folder not in {"", "/", *roots}:
+        folder = posixpath.dirname(folder)
+        folders.append(folder)
+    return tuple(folders)
+
+
+def sources_of(tree: FileTree, is_wanted: Callable[[str], bool]) -> list[str]:
+    """The Python files of a tree whose path in the project is wanted, sorted."""
+    return sorted(
+        path for path, origin in tree.origins.items() if path.endswith(".py") and origin and is_wanted(origin)
+    )

@@ -1,0 +1,183 @@
+"""BG603 and BG604 for the programs of a target: every import of the project, judged from what is started. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from buildguard.diagnostic import Diagnostic, Range, Severity
+from buildguard.imports.doubts import DoubtFinder, ProjectTexts
+from buildguard.imports.execution import is_guarded
+from buildguard.imports.faults import ImportContext, ImportFault, describe
+from buildguard.imports.own_imports import OutsideImport, OwnImports, ProgramReader
+from buildguard.imports.program import StartedProgram, is_test, sources_of
+from buildguard.imports.records import Guard, ImportStatement
+from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
+from buildguard.imports.unreached import LooseReader
+
+_ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
+
+
+class FileReach(NamedTuple):
+    """How a file of the project is reached: whether surely at import, and the chain of modules that leads to it."""
+
+    certain: bool
+    chain: tuple[str, ...] = ()
+
+
+class UndecidedImport(NamedTuple):
+    """An import of which nothing can be said: its file and line, and why."""
+
+    path: str
+    line: int
+    reason: str
+
+
+class ProjectImports(NamedTuple):
+    """The findings in a project's imports, what is undecided, and how each file is reached (tests that nothing reaches: not)."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    undecided: tuple[UndecidedImport, ...]
+    reach: Mapping[str, FileReach]
+
+
+def read_imports(
+    programs: Sequence[StartedProgram],
+    contexts: Sequence[ImportContext],
+    texts: Sequence[ProjectTexts],
+    packages: PackageSource | None,
+) -> ProjectImports:
+    """Judge the imports of programs, each with its context and texts; one finding for each import."""
+    judges = [_ProgramJudge(*parts, packages) for parts in zip(programs, contexts, texts, strict=True)]
+    reach: dict[str, FileReach] = {}
+    for judge in judges:
+        for path, how in judge.follow():
+            known = reach.get(path)
+            if known is None or (how.certain and not known.certain):
+                reach[path] = how
+    for judge in judges:
+        for path, how in judge.read_rest(reach):
+            reach.setdefault(path, how)
+    diagnostics = _strongest(diagnostic for judge in judges for diagnostic in judge.diagnostics)
+    undecided = dict.fromkeys(item for judge in judges for item in judge.undecided)
+    return ProjectImports(tuple(diagnostics), tuple(undecided), reach)
+
+
+def _strongest(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """One finding for each place and code: an error before a warning."""
+    kept: dict[tuple[object, ...], Diagnostic] = {}
+    for diagnostic in diagnostics:
+        place = (diagnostic.code, diagnostic.path, diagnostic.range)
+        if place not in kept or diagnostic.severity is Severity.ERROR:
+            kept.setdefault(place, diagnostic)
+            if kept[place].severity is not Severity.ERROR:
+                kept[place] = diagnostic
+    return list(kept.values())
+
+
+class _ProgramJudge:
+    """One program while it is judged."""
+
+    def __init__(
+        self,
+        program: StartedProgram,
+        context: ImportContext,
+        texts: ProjectTexts,
+        packages: PackageSource | None,
+    ) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self.undecided: list[UndecidedImport] = []
+        self._program = program
+        self._context = context
+        self._doubts = DoubtFinder(program, texts)
+        self._packages = packages
+        self._start_names = frozenset(start.name for start in program.starts)
+
+    def follow(self) -> Iterator[tuple[str, FileReach]]:
+        """Judge what the starts reach; each file of the project, and how it is reached."""
+        result = ProgramReader(self._program, self._context).read()
+        self._take(result)
+        for item in result.reached.values():
+            origin = self._origin(item.module.location.file)
+            if origin:
+                yield origin, FileReach(item.certain, self._shown(item.chain))
+
+    def read_rest(self, reached: Mapping[str, FileReach]) -> Iterator[tuple[str, FileReach]]:
+        """Judge the files that no start reaches, tests aside; without a start all of them count as executed."""
+        certain = not self._program.starts and not self._program.is_guess
+        files = sources_of(self._program.tree, lambda path: path not in reached and not is_test(path))
+        self._take(LooseReader(self._program.tree, self._program.roots, self._context).read(files, certain=certain))
+        for file in files:
+            yield self._origin(file), FileReach(certain)
+
+    def _origin(self, file: str) -> str:
+        return self._program.tree.origins.get(file, "")
+
+    def _take(self, result: OwnImports) -> None:
+        for fault in result.faults:
+            self._take_fault(fault)
+        for item in result.outside:
+            self._take_outside(item)
+        for file, line in result.undecided:
+            self._leave_open(file, line, "its names are not known")
+
+    def _leave_open(self, file: str, line: int, reason: str) -> None:
+        self.undecided.append(UndecidedImport(self._origin(file), line, reason))
+
+    def _take_fault(self, fault: ImportFault) -> None:
+        doubt = self._doubts.find(fault)
+        if doubt:
+            self._leave_open(fault.module.location.file, fault.row.line, doubt)
+            return
+        text = describe(fault, self._origin)
+        self._add("BG604", fault, text.message, text.hint, is_error=fault.certain)
+
+    def _take_outside(self, item: OutsideImport) -> None:
+        top = item.row.module.partition(".")[0]
+        if top in self._context.standard or is_guarded(item.row):
+            return
+        answer = self._ask(item.row)
+        if answer.presence is PackagePresence.UNKNOWN:
+            self._leave_open(item.module.location.file, item.row.line, answer.detail or "its package is not known")
+        elif answer.presence is not PackagePresence.PRESENT and self._packages is not None:
+            is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
+            if is_caught or (self._packages.predicted and not self._is_reached(item)):
+                return
+            message, hint = _package_text(answer, self._packages)
+            self._add("BG603", item, message, hint, is_error=item.certain and not self._packages.predicted)
+
+    def _is_reached(self, item: OutsideImport) -> bool:
+        """Whether a start reaches an import; without any start all are."""
+        return not self._program.starts or item.chain[0] in self._start_names
+
+    def _ask(self, row: ImportStatement) -> PackageAnswer:
+        if self._packages is None:
+            return PackageAnswer(PackagePresence.UNKNOWN, detail="no lock file and no environment shows its package")
+        return self._packages.ask(row)
+
+    def _add(self, code: str, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:
+        chain = self._shown(item.chain)
+        shown = f"{message} ({' → '.join(chain)})" if len(chain) > 1 else message
+        severity = Severity.ERROR if is_error else Severity.WARNING
+        path = self._origin(item.module.location.file)
+        place = Range(item.row.line, item.row.column)
+        self.diagnostics.append(Diagnostic(code, severity, path, place, shown, hint, engine="rule"))
+
+    def _shown(self, chain: tuple[str, ...]) -> tuple[str, ...]:
+        """A chain with the file of the program in place of `__main__`."""
+        main = next((start.location.file for start in self._program.starts if start.is_main), "")
+        return tuple(main.rpartition("/")[2] if name == "__main__" else name for name in chain)
+
+
+def _package_text(answer: PackageAnswer, packages: PackageSource) -> tuple[str, str]:
+    if answer.presence is PackagePresence.NAME_MISSING:
+        message = f"cannot import name '{answer.missing}' from '{answer.detail}' as it is installed in {packages.words}"
+        return message, "install a version that has it, or correct the import"
+    if answer.presence is PackagePresence.DEVELOPMENT:
+        message = f"no module named '{answer.missing}': only a development group of {packages.words} brings it"
+        return message, f"move {answer.detail} to the project's dependencies, and lock again"
+    if packages.predicted:
+        message = f"no module named '{answer.missing}': nothing in {packages.words} brings it"
+        return message, f"add {answer.detail or 'its package'} to the project's dependencies, and lock again"
+    message = f"no module named '{answer.missing}': no package in {packages.words} brings it"
+    return message, "add its package to the project's dependencies, and install it"

@@ -1,0 +1,146 @@
+"""What a source imports and binds, as the program inside the target read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class ImportForm(StrEnum):
+    """How a module is imported: `import x`, `from x import y`, or `importlib.import_module("x")`."""
+
+    IMPORT = "import"
+    FROM = "from"
+    CALL = "call"
+
+
+class Guard(StrEnum):
+    """What keeps an import from running, or from failing the module; of two around one import the stronger."""
+
+    NONE = ""
+    CONDITIONAL = "conditional"  # under a test, loop or handler that only running it could decide
+    MAIN = "main"  # under `if __name__ == "__main__"`
+    MODULE_ONLY = "module-only"  # ModuleNotFoundError is caught, a missing name is not
+    HANDLER = "handler"  # in the handlers or the `else` of a `try` that catches ImportError
+    TESTED = "tested"  # under a test of what is there: find_spec, hasattr, a flag that such a `try` sets
+    EXCEPT = "except"  # ImportError is caught
+    FALSE = "false"  # never runs on this target
+
+
+class ImportStatement(NamedTuple):
+    """One import: its place (from 1, columns in code points), and what it asks for.
+
+    `module` is as written, without the dots of `level`; `names` are those after `from … import`, ("*",) for a star.
+    `late` is inside a function; `lazy` is `lazy import` of Python 3.15.
+    """
+
+    line: int
+    column: int
+    form: ImportForm
+    module: str
+    names: tuple[str, ...] = ()
+    level: int = 0
+    guard: Guard = Guard.NONE
+    late: bool = False
+    lazy: bool = False
+
+    @property
+    def is_star(self) -> bool:
+        """Whether it is `from … import *`."""
+        return self.names == ("*",)
+
+
+class PathChange(NamedTuple):
+    """A folder that a module adds to `sys.path`; None where it is computed. It begins with "@" at the module's own folder."""
+
+    line: int
+    folder: str | None
+
+
+class EvaluatedType(NamedTuple):
+    """A type expression that runs at import and needs a newer Python, as it is written.
+
+    `kind` is "union" (`X | Y`) or "generic" (`list[int]`), with "-read" where a library evaluates the text of an annotation.
+    """
+
+    line: int
+    column: int
+    kind: str
+    text: str
+    guard: Guard = Guard.NONE
+
+
+class ModuleFacts(NamedTuple):
+    """What is known of one module.
+
+    `bound` has every name that the module binds at its top, on any path, with the first line where it does; star imports
+    are among `imports`. `exports` is a literal `__all__`, None without one or where it is computed. A `dynamic` module may
+    bind names in ways that nobody can see (`__getattr__`, `globals()`, `exec`, `sys.modules`): no name is missing from it.
+    """
+
+    imports: tuple[ImportStatement, ...]
+    bound: Mapping[str, int]
+    exports: tuple[str, ...] | None
+    dynamic: bool
+    paths: tuple[PathChange, ...]
+    evaluated: tuple[EvaluatedType, ...]
+
+
+class FileReach(NamedTuple):
+    """How a file of the project is reached: whether surely at import, and the chain of modules that leads to it."""
+
+    certain: bool
+    chain: tuple[str, ...] = ()
+
+
+class UndecidedImport(NamedTuple):
+    """An import of which nothing can be said: its file and line, and why."""
+
+    path: str
+    line: int
+    reason: str
+
+
+def facts_from(data: bytes) -> ModuleFacts | None:
+    """Read the facts that came with a verdict; None where there are none. Raises ValueError for what are no facts."""
+    if not data:
+        return None
+    try:
+        rows = json.loads(data)
+        return ModuleFacts(
+            tuple(
+                ImportStatement(line, column, ImportForm(form), module, tuple(names), level, Guard(guard), late, lazy)
+                for line, column, form, module, names, level, guard, late, lazy in rows["imports"]
+            ),
+            MappingProxyType(rows["bound"]),
+            None if rows["exports"] is None else tuple(rows["exports"]),
+            bool(rows["dynamic"]),
+            tuple(PathChange(line, folder) for line, folder in rows["paths"]),
+            tuple(
+                EvaluatedType(line, column, kind, text, Guard(guard))
+                for line, column, kind, text, guard in rows["evaluated"]
+            ),
+        )
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"these are no facts: {error}") from error
+
+
+def extract(source: bytes, version: tuple[int, ...], platform: str = "linux") -> ModuleFacts | None:
+    """The facts of a source, read by the Python that runs this; None where that Python cannot compile it.
+
+    `version` is the target's, as far as it is known: (3, 11) or (3, 11, 9).
+    """
+    import warnings
+
+    from buildguard.remote.import_facts import import_facts
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            code = compile(source, "<source>", "exec", 0, dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+        return facts_from(import_facts(source, code, version, platform))

@@ -1,0 +1,104 @@
+"""The distributions that a project's files ask for, so that their modules count as possibly installed. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from buildguard.errors import UsageError
+from buildguard.imports.distributions import ModuleIndex, resembles
+from buildguard.imports.lock import LOCKS, normalize
+from buildguard.project import toml
+
+_FILE = re.compile(
+    r"(?:^|/)(?:[\w.-]*requirements?[\w.-]*\.(?:txt|in)|requirements/[^/]+\.(?:txt|in)|constraints[\w.-]*\.txt|pyproject\.toml"
+    r"|Pipfile(?:\.lock)?|setup\.(?:py|cfg)|environment[\w.-]*\.ya?ml|conda[\w.-]*\.ya?ml|(?:uv|poetry|pdm)\.lock|pylock\.toml"
+    r"|(?:[^/]*\.)?[Dd]ockerfile(?:[-._][^/]+)?|cloudbuild[^/]*\.ya?ml)$"
+)
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_QUOTED = re.compile(r"[\"']([A-Za-z][\w.-]*)\s*(?:\[[^\"']*\])?\s*(?:[<>=~!;@ ][^\"']*)?[\"']")
+_LISTED = re.compile(r"(?m)^\s*-\s*([A-Za-z][\w.-]*)")
+_LOCKED = re.compile(r"(?m)^name = \"([^\"]+)\"")
+_INSTALL = re.compile(r"\b(?:pip3?|uv|conda|mamba|poetry|apt-get|apt|apk)\b[^\n;&|]*\b(?:install|add)\b([^\n;&|]*)")
+_UNNAMED = re.compile(r"(?m)^\s*(?:-e\s|--editable|git\+|[\w+.-]+://|\.{0,2}/|[\w./-]+\.whl)|\bgit\+|--find-links")
+
+
+class Requirements(NamedTuple):
+    """The distributions that files name; `has_unnamed` where one is given as a path or an address."""
+
+    names: frozenset[str]
+    has_unnamed: bool = False
+
+    def may_bring(self, top: str, index: ModuleIndex) -> bool:
+        """Whether an installed package may bring a top-level module, as far as names go."""
+        if index.knows(top):
+            return True
+        return any(index.modules_of(name) is None and resembles(name, top) for name in self.names)
+
+
+def read_requirements(paths: Iterable[str], read: Callable[[str], bytes | None]) -> Requirements:
+    """What every file that names requirements says, those of other parts of a repository as well."""
+    names: set[str] = set()
+    has_unnamed = False
+    for path in paths:
+        if _FILE.search(path):
+            text = (read(path) or b"").decode("utf-8", "replace")
+            names |= {normalize(name) for name in _names(posixpath.basename(path), text)}
+            has_unnamed |= path.endswith((".txt", ".in")) and _UNNAMED.search(text) is not None
+    return Requirements(frozenset(names), has_unnamed)
+
+
+def _names(base: str, text: str) -> Iterator[str]:
+    if base in LOCKS or base == "pdm.lock":
+        yield from _LOCKED.findall(text)
+    elif base == "pyproject.toml":
+        yield from _of_pyproject(text)
+    elif base.endswith((".txt", ".in")):
+        yield from (match[0] for line in text.splitlines() if (match := _NAME.match(line.strip())))
+    elif base.endswith((".yml", ".yaml")):
+        yield from _LISTED.findall(text)
+    elif base == "Pipfile":
+        yield from re.findall(r"(?m)^\"?([A-Za-z][\w.-]*)\"?\s*=", text)
+    elif base in {"setup.py", "setup.cfg", "Pipfile.lock"}:
+        yield from _QUOTED.findall(text)
+        yield from (match[0] for line in text.splitlines() if (match := _NAME.match(line.strip())))
+    else:
+        words = (word for match in _INSTALL.findall(text) for word in match.split())
+        yield from (match[0] for word in words if not word.endswith(".txt") and (match := _NAME.match(word)))
+
+
+def _of_pyproject(text: str) -> Iterator[str]:
+    try:
+        document = toml.read(text.encode(), "pyproject.toml")
+    except UsageError:
+        return
+    for requirement in _strings(_tables(document)):
+        match = _NAME.match(requirement.strip())
+        if match is not None:
+            yield match[0]
+
+
+def _tables(document: Mapping[str, Any]) -> Iterator[Any]:
+    """The parts of a pyproject.toml that list requirements."""
+    project, tools = document.get("project", {}), document.get("tool", {})
+    yield from (project.get("dependencies"), project.get("optional-dependencies"), document.get("dependency-groups"))
+    poetry = tools.get("poetry", {})
+    groups = poetry.get("group", {})
+    tables = [poetry, *(groups.values() if isinstance(groups, dict) else ())]
+    for table in tables:
+        for key in ("dependencies", "dev-dependencies"):
+            yield list(table.get(key, {}))
+    yield tools.get("uv", {}).get("dev-dependencies")
+    yield tools.get("pdm", {}).get("dev-dependencies")
+
+
+def _strings(values: Iterable[Any]) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            yield from _strings(value.values())
+        elif isinstance(value, list):
+            yield from _strings(value)

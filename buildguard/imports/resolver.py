@@ -1,0 +1,157 @@
+"""From an import statement to the modules that it runs, as the import system of the target resolves it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from buildguard.imports.finder import FileTree, Lookup, ModuleKind, ModuleLocation
+from buildguard.imports.names import LoadedModule
+from buildguard.imports.records import ImportStatement
+
+# Loaded before the first line of any program: a file of the same name is never imported.
+LOADED_AT_START = frozenset(
+    {
+        "_collections_abc",
+        "_sitebuiltins",
+        "abc",
+        "builtins",
+        "codecs",
+        "encodings",
+        "genericpath",
+        "io",
+        "os",
+        "posixpath",
+        "site",
+        "stat",
+        "sys",
+        "zipimport",
+    }
+)
+# Compiled into the interpreter on Linux: found before any folder of sys.path.
+BUILT_IN = frozenset(
+    {"atexit", "errno", "faulthandler", "gc", "itertools", "marshal", "posix", "pwd", "signal", "time"}
+)
+
+
+class ImportKind(StrEnum):
+    """Where an import leads; OUTSIDE is whatever the project's files do not hold."""
+
+    RESOLVED = "resolved"
+    MISSING = "missing"
+    OUTSIDE = "outside"
+    UNCLEAR = "unclear"
+    NO_PACKAGE = "no package"
+    BEYOND = "beyond"
+
+
+class Resolution(NamedTuple):
+    """The modules that an import runs, in order, and the dotted name of the first that is missing."""
+
+    kind: ImportKind
+    modules: tuple[LoadedModule, ...] = ()
+    missing: str = ""
+
+    @property
+    def last(self) -> LoadedModule | None:
+        """The module that the statement names; None where it is not the project's."""
+        return self.modules[-1] if self.kind is ImportKind.RESOLVED and self.modules else None
+
+
+class SearchPath(NamedTuple):
+    """The folders in which modules are looked for: those before the standard library, and those after it."""
+
+    front: tuple[str, ...]
+    back: tuple[str, ...] = ()
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """All of them, in their order."""
+        return (*self.front, *self.back)
+
+
+class ModuleResolver:
+    """Resolves imports among the files of a tree.
+
+    `standard` are the standard library's modules. `may_be_foreign` says whether installed packages may hold a module; with
+    `prefer_installed` they come first, because the folders are only a guess.
+    """
+
+    def __init__(
+        self,
+        tree: FileTree,
+        path: SearchPath,
+        standard: Collection[str],
+        may_be_foreign: Callable[[str], bool],
+        *,
+        prefer_installed: bool = False,
+    ) -> None:
+        self.tree = tree
+        self.path = path
+        self.standard = standard
+        self._may_be_foreign = may_be_foreign
+        self._prefer_installed = prefer_installed
+
+    def resolve(self, module: LoadedModule, row: ImportStatement) -> Resolution:
+        """The modules that an import in a module runs."""
+        if row.level:
+            return self._relative(module, row)
+        top = row.module.partition(".")[0]
+        if self._prefer_installed and top != module.name.partition(".")[0] and self.may_be_installed(top):
+            return Resolution(ImportKind.OUTSIDE)
+        return self.find(row.module)
+
+    def find(self, dotted: str) -> Resolution:
+        """The modules that an absolute import runs."""
+        top = dotted.partition(".")[0]
+        if top in LOADED_AT_START or top in BUILT_IN:
+            return Resolution(ImportKind.OUTSIDE)
+        folders = self.path.front if top in self.standard else self.path.folders
+        lookup = self.tree.look_up(dotted, folders)
+        if not lookup.modules or (lookup.missing and self._is_foreign(top, lookup.modules[0])):
+            return Resolution(ImportKind.OUTSIDE)
+        if top in self.standard and lookup.modules[0].kind is ModuleKind.NAMESPACE:
+            return Resolution(ImportKind.OUTSIDE)
+        return _resolution(lookup, dotted.split("."), ())
+
+    def may_be_installed(self, top: str) -> bool:
+        """Whether the standard library or an installed package may hold a top-level module."""
+        return top in self.standard or self._may_be_foreign(top)
+
+    def _is_foreign(self, top: str, first: ModuleLocation) -> bool:
+        """Whether a folder without `__init__` is only one portion of a namespace, or none at all."""
+        return first.kind is ModuleKind.NAMESPACE and self.may_be_installed(top)
+
+    def _relative(self, module: LoadedModule, row: ImportStatement) -> Resolution:
+        if not module.package:
+            return Resolution(ImportKind.NO_PACKAGE)
+        parts = module.package.split(".")
+        if row.level > len(parts):
+            return Resolution(ImportKind.BEYOND)
+        base = self.find(".".join(parts[: len(parts) - row.level + 1]))
+        if base.last is None:
+            return base._replace(kind=ImportKind.UNCLEAR) if base.kind is not ImportKind.UNCLEAR else base
+        names = row.module.split(".") if row.module else []
+        lookup = self.tree.look_below(names, base.last.location.folders)
+        if lookup.missing and self._is_foreign(parts[0], base.modules[0].location):
+            return Resolution(ImportKind.UNCLEAR)
+        return _resolution(lookup, [*base.last.name.split("."), *names], base.modules)
+
+    def submodule(self, module: LoadedModule, name: str) -> LoadedModule | None:
+        """A submodule that `from module import name` runs where the module binds no such name."""
+        location = self.tree.find(name, module.location.folders)
+        return None if location is None else LoadedModule(f"{module.name}.{name}", location)
+
+
+def _resolution(lookup: Lookup, parts: Sequence[str], before: tuple[LoadedModule, ...]) -> Resolution:
+    start = len(before)
+    modules = tuple(
+        LoadedModule(".".join(parts[: start + number + 1]), location) for number, location in enumerate(lookup.modules)
+    )
+    if lookup.is_unclear:
+        return Resolution(ImportKind.UNCLEAR, (*before, *modules))
+    if lookup.missing:
+        missing = ".".join(parts[: start + len(modules) + 1])
+        return Resolution(ImportKind.MISSING, (*before, *modules), missing)
+    return Resolution(ImportKind.RESOLVED, (*before, *modules))

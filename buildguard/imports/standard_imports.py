@@ -1,0 +1,149 @@
+"""BG601 and BG602: imports that the target's standard library does not satisfy. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from buildguard.diagnostic import Finding, Range, Severity
+from buildguard.imports import standard_names
+from buildguard.imports.library import Availability, LibraryAnswer, Question
+from buildguard.imports.records import FileReach, Guard, ImportStatement
+
+_NEVER_FAILS = frozenset({Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER})
+_MAY_NOT_RUN = frozenset({Guard.CONDITIONAL, Guard.MAIN})
+
+# Where names are that a module lacks: the module, the one to take, and the names.
+_MOVED = (
+    (
+        "typing",
+        "typing_extensions",
+        standard_names.words(
+            """
+            Annotated Concatenate Final Literal LiteralString Never NotRequired ParamSpec Protocol ReadOnly Required Self
+            TypeAlias TypeAliasType TypeGuard TypeIs TypedDict TypeVarTuple Unpack assert_never assert_type
+            dataclass_transform get_type_hints is_typeddict override reveal_type runtime_checkable
+            """
+        ),
+    ),
+    (
+        "collections",
+        "collections.abc",
+        standard_names.words(
+            """
+            AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine Generator
+            Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet
+            Reversible Sequence Set Sized ValuesView
+            """
+        ),
+    ),
+)
+
+
+class ImportVerdict(NamedTuple):
+    """What is said of a module's imports: findings, and the lines of what could not be decided, with the reason."""
+
+    findings: tuple[Finding, ...]
+    undecided: tuple[tuple[int, str], ...]
+
+
+def questions_of(statements: Iterable[ImportStatement]) -> set[Question]:
+    """What the target has to be asked about some imports, each module once."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for statement in statements:
+        if is_of_library(statement):
+            names[statement.module].update(() if statement.is_star else statement.names)
+    return {(module, frozenset(asked)) for module, asked in names.items()}
+
+
+def is_of_library(statement: ImportStatement) -> bool:
+    """Whether an import can fail, and is about the standard library of some version of Python."""
+    if statement.level or statement.guard in _NEVER_FAILS:
+        return False
+    return standard_names.is_standard(statement.module.partition(".")[0])
+
+
+class ImportJudge:
+    """Judges the imports of modules by what the target answered.
+
+    `version` is the target's, "3.12"; `brings` gives the reason why a module may come from elsewhere, empty where it cannot.
+    """
+
+    def __init__(self, answers: Mapping[str, LibraryAnswer], version: str, brings: Callable[[str], str]) -> None:
+        self._answers = answers
+        self._version = version
+        self._brings = brings
+
+    def judge(self, statements: Iterable[ImportStatement], reach: FileReach) -> ImportVerdict:
+        """What is said of one module's imports."""
+        findings: list[Finding] = []
+        undecided: list[tuple[int, str]] = []
+        for statement in filter(is_of_library, statements):
+            for item in self._judge(statement, reach):
+                if isinstance(item, Finding):
+                    findings.append(item)
+                else:
+                    undecided.append((statement.line, item))
+        return ImportVerdict(tuple(findings), tuple(undecided))
+
+    def _judge(self, statement: ImportStatement, reach: FileReach) -> Iterator[Finding | str]:
+        """Findings in one import, or the reason why it cannot be decided."""
+        answer = self._answers.get(statement.module)
+        if answer is None or answer.module is Availability.UNDECIDED:
+            yield "the target's interpreter could not be asked"
+            return
+        if answer.module is Availability.MISSING:
+            if statement.guard is not Guard.MODULE_ONLY:
+                elsewhere = self._brings(statement.module)
+                yield elsewhere or _missing_module(statement, answer, reach, self._version)
+            return
+        states = [(name, answer.names.get(name, Availability.UNDECIDED)) for name in statement.names if name != "*"]
+        if any(state is Availability.UNDECIDED for _name, state in states):
+            yield "whether the name is there depends on how the interpreter was built"
+        missing = [name for name, state in states if state is Availability.MISSING]
+        if missing:
+            elsewhere = self._brings(statement.module)
+            yield elsewhere or _missing_names(statement, missing, reach, self._version)
+
+
+def severity_of(statement: ImportStatement, reach: FileReach) -> Severity:
+    """An error where the start command runs an import; a warning where it may not, or later."""
+    runs = reach.certain and not statement.late and not statement.lazy
+    return Severity.ERROR if runs and statement.guard not in _MAY_NOT_RUN else Severity.WARNING
+
+
+def chain_words(reach: FileReach, module: str) -> str:
+    """How the start command comes to an import, where there is more than one step."""
+    return f" ({' → '.join((*reach.chain, module))})" if len(reach.chain) > 1 else ""
+
+
+def _missing_module(statement: ImportStatement, answer: LibraryAnswer, reach: FileReach, version: str) -> Finding:
+    top = statement.module.partition(".")[0]
+    module = top if standard_names.history_of(top, _minor(version)) else statement.module
+    words = f": {answer.words.lstrip(': ')}" if answer.words else ""
+    message = f"Python {version} has no module {module}{words}{chain_words(reach, statement.module)}"
+    severity = severity_of(statement, reach)
+    return Finding("BG601", _range(statement), message, standard_names.successor_of(top), severity=severity)
+
+
+def _missing_names(statement: ImportStatement, missing: list[str], reach: FileReach, version: str) -> Finding:
+    chain = chain_words(reach, statement.module)
+    message = f"cannot import name {', '.join(missing)} from {statement.module} on Python {version}{chain}"
+    hint = _hint_for(statement, missing)
+    return Finding("BG602", _range(statement), message, hint, severity=severity_of(statement, reach))
+
+
+def _hint_for(statement: ImportStatement, missing: list[str]) -> str:
+    for module, elsewhere, names in _MOVED:
+        if statement.module == module and names.issuperset(missing):
+            return f"from {elsewhere} import {', '.join(missing)}"
+    return ""
+
+
+def _range(statement: ImportStatement) -> Range:
+    return Range(statement.line, statement.column)
+
+
+def _minor(version: str) -> int:
+    return int(version.split(".")[1])

@@ -1,0 +1,94 @@
+"""Imports in files that no start reaches: reported where they fail whichever folder the program starts in. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from buildguard.imports.circles import CircularImport, find_circles
+from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
+from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
+from buildguard.imports.import_graph import ImportGraph, ReachedModule
+from buildguard.imports.names import LoadedModule
+from buildguard.imports.own_imports import ImportJudge, OwnImports
+from buildguard.imports.program import folders_above, home_of
+from buildguard.imports.resolver import ModuleResolver, SearchPath
+
+_MOST_MEMBERS = 8  # of a circle that is tried from each of its modules
+
+
+class LooseReader:
+    """Reads files whose path is unknown, each from the folder above its outermost package.
+
+    `certain` says that every one of them counts as executed, because no start is known.
+    """
+
+    def __init__(self, tree: FileTree, roots: tuple[str, ...], context: ImportContext) -> None:
+        self._tree = tree
+        self._roots = roots
+        self._context = context
+
+    def read(self, files: Iterable[str], *, certain: bool) -> OwnImports:
+        """Judge every import of some files."""
+        groups: dict[str, list[LoadedModule]] = defaultdict(list)
+        for file in files:
+            home, name = home_of(file, self._tree)
+            kind = ModuleKind.PACKAGE if file.endswith("/__init__.py") else ModuleKind.MODULE
+            folders = (file.removesuffix("/__init__.py"),) if kind is ModuleKind.PACKAGE else ()
+            if name:
+                groups[home].append(LoadedModule(name, ModuleLocation(kind, file, folders)))
+        results = [self._read_group(home, modules, certain=certain) for home, modules in groups.items()]
+        return OwnImports(
+            tuple(fault for result in results for fault in result.faults),
+            tuple(item for result in results for item in result.outside),
+            tuple(item for result in results for item in result.undecided),
+            {},
+        )
+
+    def _read_group(self, home: str, modules: list[LoadedModule], *, certain: bool) -> OwnImports:
+        folders = tuple(dict.fromkeys([*folders_above(home, self._roots), *self._roots]))
+        first = self._judge(folders, modules, certain=certain)
+        second = self._judge(folders[::-1], modules, certain=certain)
+        shared = {_place(fault) for fault in second.faults}
+        faults = tuple(fault for fault in first.faults if _place(fault) in shared)
+        lost = [(fault.module.location.file, fault.row.line) for fault in first.faults if _place(fault) not in shared]
+        return first._replace(faults=faults, undecided=(*first.undecided, *lost))
+
+    def _judge(self, folders: tuple[str, ...], modules: list[LoadedModule], *, certain: bool) -> OwnImports:
+        resolver = ModuleResolver(
+            self._tree,
+            SearchPath((), folders),
+            self._context.standard,
+            self._context.may_be_foreign,
+            prefer_installed=True,
+        )
+        graph = ImportGraph(resolver, self._context.facts)
+        judge = ImportJudge(graph, self._context)
+        items = {module.name: ReachedModule(module, certain, (module.name,)) for module in modules}
+        for item in items.values():
+            judge.judge(item)
+        if certain:
+            for circle in self._circles(graph, judge, modules):
+                judge.add_circle(circle, items)
+        result = judge.result({})
+        return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault)))
+
+    def _is_loose(self, fault: ImportFault) -> bool:
+        """Whether an import fails only because of the folder that was taken for the one of the program's modules."""
+        if fault.row.level:
+            return fault.kind in {FaultKind.BEYOND, FaultKind.NO_PACKAGE}
+        top = fault.detail if fault.kind is FaultKind.OTHER_CASE and "." not in fault.name else fault.row.module
+        return self._tree.find(top.partition(".")[0], self._roots) is None
+
+    def _circles(self, graph: ImportGraph, judge: ImportJudge, modules: list[LoadedModule]) -> Iterator[CircularImport]:
+        by_name = {module.name: module for module in modules}
+        for circle in find_circles(graph, judge.names, modules):
+            members = [by_name[name] for name in circle.circle if name in by_name]
+            if len(members) == len(circle.circle) <= _MOST_MEMBERS and all(
+                find_circles(graph, judge.names, [member]) for member in members
+            ):
+                yield circle
+
+
+def _place(fault: ImportFault) -> tuple[str, int, str, str]:
+    return fault.module.location.file, fault.row.line, fault.name, fault.kind

@@ -1,0 +1,165 @@
+"""Projects in folders without a Dockerfile: what buildpacks and App Engine deploy, and what declares a Python of its own."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from buildguard.project import buildpacks, version_files, yaml
+from buildguard.project.buildpacks import BuildpackService
+from buildguard.project.cloudbuild.source_builds import SourceBuild, SourceTool
+from buildguard.project.project_files import ProjectFiles, build_folders, from_base
+from buildguard.project.target import Certainty, ContextBasis, Rank, VersionDeclaration
+from buildguard.project.yaml import InvalidYamlError
+
+# Folders whose files are somebody's test data, or somebody else's project.
+_NOT_DEPLOYED = frozenset(
+    {
+        "test",
+        "tests",
+        "testing",
+        "testdata",
+        "fixtures",
+        "node_modules",
+        "vendor",
+        "third_party",
+        "site-packages",
+        ".venv",
+    }
+)
+_PROJECT_FILES = frozenset(
+    {
+        "requirements.txt",
+        "pyproject.toml",
+        "Pipfile",
+        "setup.py",
+        "main.py",
+        "app.py",
+        "manage.py",
+        "Procfile",
+        "app.yaml",
+    }
+)
+_MOST = 200
+
+
+class FolderProject(NamedTuple):
+    """A folder that declares its own Python: the declaration that decides, and how it is known to be a project."""
+
+    name: str
+    folder: str
+    declaration: VersionDeclaration
+    basis: ContextBasis
+
+
+def buildpack_services(files: ProjectFiles) -> list[BuildpackService]:
+    """The folders that some file of the project deploys from source, and that buildpacks build."""
+    services: dict[tuple[str, str, str, tuple[tuple[str, str], ...]], BuildpackService] = {}
+    for service in (*_from_build_files(files), *files.buildpacks, *_flexible(files)):
+        key = (service.folder, service.builder, service.runtime, service.env)
+        services.setdefault(key, service)
+    return [service for service in services.values() if buildpacks.is_python(service, names_in(files, service.folder))]
+
+
+def _flexible(files: ProjectFiles) -> Iterator[BuildpackService]:
+    """App Engine's flexible services whose Python buildpacks choose."""
+    for path, data in files.pins.items():
+        if posixpath.basename(path) != "app.yaml" or b"operating_system" not in data:
+            continue
+        try:
+            root = yaml.read(data, path)
+        except InvalidYamlError:
+            continue
+        system, runtime = version_files.flexible_stack(root), root.get("runtime")
+        if system and runtime is not None and runtime.text() in {"python", "python3"}:
+            folder = posixpath.dirname(path)
+            basis = ContextBasis(Certainty.DECLARED, f"{path}:{runtime.line}")
+            builder = f"gcr.io/buildpacks/builder:{system.replace('ubuntu', 'google-')}"
+            yield BuildpackService(posixpath.basename(folder) or "root", folder, basis, (), builder)
+
+
+def names_in(files: ProjectFiles, folder: str) -> set[str]:
+    """The names of the files that are directly in a folder."""
+    start = folder.encode("utf-8", "surrogateescape") + b"/" if folder else b""
+    rests = (path[len(start) :] for path in files.paths if path.startswith(start))
+    return {rest.decode("utf-8", "surrogateescape") for rest in rests if b"/" not in rest}
+
+
+def _from_build_files(files: ProjectFiles) -> Iterator[BuildpackService]:
+    for file, buildfile in files.buildfiles.items():
+        for source in buildfile.sources:
+            folder = _folder_of(source, file, files)
+            if folder is None or (
+                source.tool is SourceTool.RUN and f"{folder}/Dockerfile".lstrip("/") in files.dockerfiles
+            ):
+                continue
+            basis = ContextBasis(Certainty.DECLARED, f"{file}:{source.line}")
+            env = _with_file(source, file, files)
+            yield BuildpackService(
+                posixpath.basename(folder) or "root", folder, basis, env, source.builder, source.runtime
+            )
+
+
+def _folder_of(source: SourceBuild, file: str, files: ProjectFiles) -> str | None:
+    """The folder that a build means: below its build file or below the root, whichever exists."""
+    candidates = [from_base(base, source.folder) for base in build_folders(file)]
+    existing = [folder for folder in candidates if names_in(files, folder)]
+    is_project = (folder for folder in existing if _PROJECT_FILES & names_in(files, folder))
+    return next(is_project, existing[-1] if existing else None)
+
+
+def _with_file(source: SourceBuild, file: str, files: ProjectFiles) -> tuple[tuple[str, str], ...]:
+    """The variables of a build with those of the file that it names, where that was read."""
+    variables: dict[str, str] = {}
+    for base in build_folders(file):
+        data = files.pins.get(from_base(base, source.env_file)) if source.env_file else None
+        if data is not None:
+            variables |= _pairs_of(data, source.env_file)
+    return tuple(sorted({**variables, **dict(source.env)}.items()))
+
+
+def _pairs_of(data: bytes, file: str) -> dict[str, str]:
+    try:
+        return {name: value.text() for name, value in yaml.read(data, file).pairs()}
+    except InvalidYamlError:
+        return {}
+
+
+def folder_projects(
+    files: ProjectFiles, declarations: Iterable[VersionDeclaration], covered: Collection[str]
+) -> list[FolderProject]:
+    """The folders below the root that declare a Python of their own, less those that images are built of.
+
+    `covered` are the contexts of images. App Engine deploys the folder of an `app.yaml` whatever else is built of it.
+    """
+    by_folder: dict[str, list[VersionDeclaration]] = {}
+    for declaration in declarations:
+        if declaration.folder and declaration.decides and not _NOT_DEPLOYED & {*declaration.folder.split("/")}:
+            by_folder.setdefault(declaration.folder, []).append(declaration)
+    built = {posixpath.dirname(path) for path in files.dockerfiles}
+    projects = []
+    for folder, declared in sorted(by_folder.items()):
+        first = min(declared, key=lambda declaration: declaration.rank)
+        is_covered = folder in built or any(_lies_in(folder, context) for context in covered)
+        if is_covered and first.rank is not Rank.APP_ENGINE:
+            continue
+        if folder in built or not _PROJECT_FILES & names_in(files, folder):
+            continue
+        known = Certainty.DECLARED if first.rank is Rank.APP_ENGINE else Certainty.GUESSED
+        basis = ContextBasis(known, first.place)
+        projects.append(FolderProject(posixpath.basename(folder), folder, first, basis))
+    return projects[:_MOST]
+
+
+def _lies_in(folder: str, context: str) -> bool:
+    return not context or folder == context or folder.startswith(f"{context}/")
+
+
+def without_repeats(projects: Iterable[FolderProject], root: VersionDeclaration | None) -> list[FolderProject]:
+    """Those whose Python is not the root's anyway: a workspace of packages with one range is one target."""
+    return [
+        project
+        for project in projects
+        if root is None or project.declaration.rank is Rank.APP_ENGINE or project.declaration.version != root.version
+    ]

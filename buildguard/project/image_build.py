@@ -1,0 +1,391 @@
+"""Following a Dockerfile to the image that it builds: instruction by instruction, stage by stage. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import NamedTuple
+
+from buildguard.project import dockerfile, image_reference, run_effects
+from buildguard.project.dockerfile import DockerfileStage, Instruction
+from buildguard.project.ignore import docker
+from buildguard.project.image_model import (
+    DEFAULT_PATH,
+    CommandForm,
+    FileOrigin,
+    ImageCommand,
+    ImageModel,
+    MissingSource,
+    PlacedFile,
+    UnknownArea,
+    is_below,
+)
+from buildguard.project.image_stage_state import WILD, Placement, StageState
+
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")  # ADD extracts these
+_REMOTE = re.compile(r"[\w+.-]+://|git@")
+_VARIABLE = re.compile(r"\$\{[^}]*\}|\$\w+")
+_HEREDOC = re.compile(r"\d*<<-?[\"']?(\w+)[\"']?$")
+_OFFICIAL = re.compile(r"(?:(?:docker\.io|mirror\.gcr\.io|public\.ecr\.aws/docker)/)?(?:library/)?(?P<name>[\w.-]+)")
+# Images of an official kind whose working folder is `/` and which start nothing of ours.
+_PLAIN = frozenset({"python", "pypy", "debian", "ubuntu", "alpine", "fedora", "amazonlinux", "busybox", "scratch"})
+_PLAIN_ELSEWHERE = ("ghcr.io/astral-sh/uv:", "cgr.dev/chainguard/python:")
+_COPYING = re.compile(r"\b(?:cp|rsync|tar|mv)\b")
+
+
+class BuildInput(NamedTuple):
+    """What an image is built of: the Dockerfile, arguments and stage, the context's folder, and the project's files.
+
+    `files` are the paths of the project that reach the build; `modes` are those of the sender, where they are known.
+    """
+
+    dockerfile: bytes
+    files: Collection[str]
+    context: str = ""
+    build_args: Mapping[str, str] = MappingProxyType({})
+    target: str = ""
+    modes: Mapping[str, int] = MappingProxyType({})
+
+
+def build_model(build: BuildInput) -> ImageModel:
+    """The image that a Dockerfile builds; an empty one where it has no FROM."""
+    every = dockerfile.stages(build.dockerfile, build.build_args)
+    done: dict[str, StageState] = {}
+    last, base, line = StageState(), "", 1
+    for number, stage in enumerate(every):
+        last = _StageBuilder(build, done).follow(stage)
+        base, line = _root_base(every, number), stage.line
+        done[str(number)] = last
+        if stage.alias:
+            done[stage.alias] = last
+        if build.target and stage.alias == build.target.lower():
+            break
+    return _model(last, base, line)
+
+
+def sent_sources(build: BuildInput) -> frozenset[str]:
+    """Every file of the project that any instruction may take from the context: no other one can be in the image."""
+    sources: set[str] = set()
+    for stage in dockerfile.stages(build.dockerfile, build.build_args):
+        for step in stage.instructions:
+            for source in _taken(step):
+                sources.update(file.source for file, _rest in _context_files(build, _spelled(source)))
+    return frozenset(sources)
+
+
+def _taken(step: Instruction) -> Iterator[str]:
+    """The sources of an instruction in the context, variables as they stand."""
+    if step.name in {"COPY", "ADD"} and not any(flag.startswith("--from=") for flag in step.flags):
+        yield from dockerfile.source_words(step.text)[:-1]
+    elif step.name == "RUN":
+        yield from filter(None, map(mounted, step.flags))
+
+
+def _root_base(stages: list[DockerfileStage], number: int) -> str:
+    """The image that the chain of a stage rests on."""
+    while True:
+        base = stages[number].base.lower()
+        below = next((i for i in range(number - 1, -1, -1) if stages[i].alias == base), None)
+        if below is None:
+            return stages[number].base
+        number = below
+
+
+def _model(state: StageState, base: str, line: int) -> ImageModel:
+    outer = {root for root in state.roots if not any(root != other and is_below(root, other) for other in state.roots)}
+    return ImageModel(
+        base=base,
+        line=line,
+        files=MappingProxyType(dict(state.files)),
+        folders=frozenset(state.folders),
+        unknown=tuple(dict.fromkeys(state.unknown)),
+        roots=tuple(sorted(outer)),
+        doubts=MappingProxyType(dict(state.doubts)),
+        workdir=state.workdir,
+        env=MappingProxyType(dict(state.env)),
+        user=state.user,
+        shell=state.shell,
+        entrypoint=state.entrypoint,
+        cmd=state.cmd,
+        ports=tuple(dict.fromkeys(state.ports)),
+        onbuild=tuple(state.onbuild),
+        missing=tuple(dict.fromkeys(state.missing)),
+        knows_base=knows_base(base),
+    )
+
+
+def knows_base(reference: str) -> bool:
+    """Whether an image is one that holds no project, starts none, and works in `/`."""
+    match = _OFFICIAL.fullmatch(image_reference.parse(reference).name)
+    is_plain = match is not None and match["name"] in _PLAIN
+    return is_plain or "distroless" in reference or reference.startswith(_PLAIN_ELSEWHERE)
+
+
+class _StageBuilder:
+    """Follows the instructions of one stage."""
+
+    def __init__(self, build: BuildInput, done: Mapping[str, StageState]) -> None:
+        self._build = build
+        self._done = done
+        self._state = StageState()
+
+    def follow(self, stage: DockerfileStage) -> StageState:
+        """The stage, with the ONBUILD instructions of the one below it first."""
+        below = self._done.get(stage.base.lower())
+        self._state = StageState(below)
+        if below is None:
+            self._state.knows_workdir = knows_base(stage.base)
+            self._state.env |= {"PATH": DEFAULT_PATH} if self._state.knows_workdir else {}
+        triggers = [
+            step
+            for text in (below.onbuild if below is not None else ())
+            for step in dockerfile.instructions(text.encode())
+        ]
+        for step in (*(trigger._replace(line=stage.line) for trigger in triggers), *stage.instructions):
+            self._instruction(step)
+        return self._state
+
+    def _instruction(self, step: Instruction) -> None:
+        state = self._state
+        text = dockerfile.expand_variables(step.text, state.variables).strip()
+        match step.name:
+            case "WORKDIR":
+                self._work_in(text.strip("\"'"))
+            case "COPY" | "ADD":
+                _CopyInstruction(step._replace(text=text), state, self._build, self._done).follow()
+            case "RUN":
+                self._run(step)
+            case "ENTRYPOINT" | "CMD":
+                self._start(step)
+            case _:
+                self._set(step, text)
+
+    def _set(self, step: Instruction, text: str) -> None:
+        """What an instruction sets for those that follow, and for the container."""
+        state = self._state
+        match step.name:
+            case "ENV":
+                state.env |= dockerfile.assignments(step.name, text, {})
+            case "ARG":
+                state.arguments |= dockerfile.assignments(step.name, text, self._build.build_args)
+            case "USER":
+                state.user = text
+            case "SHELL":
+                state.shell = tuple(dockerfile.exec_words(text) or state.shell)
+            case "EXPOSE":
+                state.ports += text.split()
+            case "ONBUILD":
+                state.onbuild.append(step.text)
+            case _:
+                pass
+
+    def _work_in(self, path: str) -> None:
+        state = self._state
+        state.knows_workdir = state.knows_workdir or path.startswith("/")
+        state.workdir = state.at(path)
+        state.make_folder(state.workdir)
+
+    def _start(self, step: Instruction) -> None:
+        """CMD or ENTRYPOINT; an ENTRYPOINT takes away the CMD of the image below."""
+        state = self._state
+        words = dockerfile.exec_words(step.text)
+        command = ImageCommand(step.line, CommandForm.SHELL, (*state.shell, step.text.strip()))
+        if words is not None:
+            command = ImageCommand(step.line, CommandForm.EXEC, tuple(words))
+        if step.name == "CMD":
+            state.cmd, state.sets_cmd = command, True
+            return
+        state.entrypoint = command
+        if not state.sets_cmd:
+            state.cmd = None
+
+    def _run(self, step: Instruction) -> None:
+        """The commands of a RUN; what it mounts of the context may be copied."""
+        words = dockerfile.exec_words(step.text)
+        text = " ".join(words) if words is not None else step.text
+        for flag in step.flags:
+            source = mounted(flag)
+            if source is not None and _COPYING.search(text):
+                files = _context_files(self._build, _spelled(source))
+                self._state.may_hold((file.source for file, _rest in files), f"RUN in line {step.line} may copy it")
+        run_effects.apply(dockerfile.expand_variables(text, self._state.variables), self._state, step.line)
+
+
+class _CopyInstruction:
+    """One COPY or ADD, with its variables filled in."""
+
+    def __init__(self, step: Instruction, state: StageState, build: BuildInput, done: Mapping[str, StageState]) -> None:
+        self._step = step
+        self._state = state
+        self._build = build
+        origin = self._flag("--from")
+        self._origin = origin
+        self._other = done.get(origin.lower()) if origin else None
+
+    def _flag(self, name: str) -> str:
+        value = next((flag.partition("=")[2] for flag in self._step.flags if flag.startswith(f"{name}=")), "")
+        return dockerfile.expand_variables(value, self._state.variables)
+
+    def follow(self) -> None:
+        """Place what the instruction copies."""
+        words = dockerfile.source_words(self._step.text)
+        if len(words) < 2:  # noqa: PLR2004  a source and a destination
+            return
+        *sources, destination = words
+        heredocs = [source for source in sources if _HEREDOC.match(source)]
+        if heredocs:
+            self._write(heredocs, destination)
+            return
+        several = len(sources) > 1 or any(char in source for source in sources for char in WILD)
+        for source in sources:
+            self._copy(source, destination, several=several)
+        if self._other is not None:
+            self._hand_on(self._other)
+
+    def _copy(self, source: str, destination: str, *, several: bool) -> None:
+        line, state = self._step.line, self._state
+        unclear = self._unclear(source, destination)
+        if self._origin and self._other is None:
+            self._foreign(source, destination, f"it is copied from {self._origin} in line {line}")
+            return
+        if self._step.name == "ADD" and _REMOTE.match(source):
+            self._foreign(source, destination, f"ADD in line {line} downloads it")
+            return
+        files = self._selected(source)
+        if unclear:
+            state.may_hold((file.source for file, _rest in files if file.source), unclear)
+            if "$" not in state.at(destination):
+                state.add_unknown(state.at(destination), unclear, line)
+            return
+        if not files and self._other is None and not self._is_known_folder(source):
+            is_pattern = any(char in source for char in WILD)
+            state.missing.append(MissingSource(line, self._step.name, source, is_pattern))
+        if self._other is not None:
+            self._hand_unknown(source, destination)
+        if self._step.name == "ADD" and source.endswith(_ARCHIVES):
+            self._foreign(source, destination, f"ADD in line {line} extracts it")
+            return
+        mode, doubt = self._mode()
+        placed = [(file._replace(doubt=doubt or file.doubt), rest) for file, rest in files]
+        if any(rest for _file, rest in placed) or source.rstrip("/.") == "":
+            state.make_folder(state.at(destination))
+        state.put(placed, destination, Placement(line, mode, self._flag("--chown")), several=several)
+
+    def _selected(self, source: str) -> list[tuple[PlacedFile, str]]:
+        """The files that a source means, each with its path below it, less what `--exclude` keeps out."""
+        spelled = _spelled(source)
+        files = (
+            self._other.select(_absolute(spelled)) if self._other is not None else _context_files(self._build, spelled)
+        )
+        lines = [flag.partition("=")[2] for flag in self._step.flags if flag.startswith("--exclude=")]
+        if not lines:
+            return list(files)
+        rules = docker.DockerIgnoreRules(lambda _name: "\n".join(lines).encode(), "", "")
+        return [(file, rest) for file, rest in files if rules.drops(rest or posixpath.basename(file.path)) is None]
+
+    def _is_known_folder(self, source: str) -> bool:
+        """Whether a source is the context itself, which always exists."""
+        return posixpath.normpath(posixpath.join("/", source)) == "/"
+
+    def _unclear(self, source: str, destination: str) -> str:
+        """Why the files or the destination are unknown; empty where both are known."""
+        place = f"{self._step.name} in line {self._step.line}"
+        for text in (source, self._state.at(destination)):
+            variable = re.search(r"\$\{?\w*\}?", text)
+            if variable:
+                return f"the value of {variable[0]} in {place} is unknown"
+        if not self._state.knows_workdir and not destination.startswith("/"):
+            return f"the working folder of the base image, where {place} copies to, is unknown"
+        return f"--parents of {place} is not supported" if "--parents" in self._step.flags else ""
+
+    def _mode(self) -> tuple[int | None, str]:
+        """The mode that `--chmod` sets, and why the files are in doubt."""
+        text = self._flag("--chmod")
+        if not text:
+            return None, ""
+        if re.fullmatch(r"[0-7]{3,4}", text):
+            return int(text, 8), ""
+        return None, f"--chmod={text} in line {self._step.line} is not followed"
+
+    def _foreign(self, source: str, destination: str, reason: str) -> None:
+        """What comes from elsewhere: at the destination, or below it under its own name, something unknown appears."""
+        state = self._state
+        name = posixpath.basename(source.rstrip("/"))
+        where = state.at(destination)
+        is_file = bool(name) and (destination.endswith("/") or where in state.folders) and not source.endswith("/")
+        state.add_unknown(posixpath.join(where, name) if is_file else where, reason, self._step.line)
+
+    def _write(self, heredocs: list[str], destination: str) -> None:
+        """Files that the Dockerfile itself holds."""
+        bodies = self._step.text.partition("\n")[2]
+        for source in heredocs:
+            match = _HEREDOC.match(source)
+            name = match[1] if match is not None else ""
+            file = PlacedFile(name, "", self._step.line, FileOrigin.WRITTEN)
+            content = f"{bodies}\n".encode() if len(heredocs) == 1 else None
+            mode, doubt = self._mode()
+            file = file._replace(content=content, doubt=doubt)
+            self._state.put([(file, "")], destination, Placement(self._step.line, mode), several=len(heredocs) > 1)
+
+    def _hand_unknown(self, source: str, destination: str) -> None:
+        """What is unknown at a source of another stage is unknown at its destination."""
+        assert self._other is not None
+        area = self._other.covers_unknown(_absolute(source))
+        if area is None:
+            return
+        state, start, where = self._state, _absolute(source), self._state.at(destination)
+        below = area.path[len(start.rstrip("/")) + 1 :] if is_below(area.path, start) else ""
+        state.unknown.append(
+            UnknownArea(posixpath.join(where, below) if below else where, area.reason, self._step.line, area.deep)
+        )
+
+    def _hand_on(self, other: StageState) -> None:
+        """What is in doubt in a stage is in doubt in whatever copies from it."""
+        copied = {file.source for file in self._state.files.values() if not file.doubt}
+        placed = {file.source for file in other.files.values()}
+        for source, reason in other.doubts.items():
+            if source not in copied and (
+                source not in placed or source in {f.source for f in self._state.files.values()}
+            ):
+                self._state.doubts.setdefault(source, reason)
+
+
+def _context_files(build: BuildInput, source: str) -> Iterator[tuple[PlacedFile, str]]:
+    """The files of the context that a source means, each with its path below it."""
+    start = posixpath.normpath(posixpath.join("/", source)).lstrip("/")
+    full = posixpath.join(build.context, start) if start and build.context else build.context or start
+    for path, rest in _below(full, build.files):
+        yield PlacedFile(path, path, 0, mode=build.modes.get(path)), rest
+
+
+def _below(source: str, files: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The files at or below a path, which may have wildcards, each with its path below what matched."""
+    parts = [part for part in source.split("/") if part]
+    is_wild = any(char in source for char in WILD)
+    for name in files:
+        words = name.split("/")
+        head = words[: len(parts)]
+        if head == parts or (is_wild and len(head) == len(parts) and all(map(fnmatchcase, head, parts))):
+            yield name, "/".join(words[len(parts) :])
+
+
+def _absolute(source: str) -> str:
+    return posixpath.normpath(posixpath.join("/", source)).replace("//", "/")
+
+
+def _spelled(source: str) -> str:
+    """A source with a wildcard for each variable that has no value."""
+    return _VARIABLE.sub("*", source)
+
+
+def mounted(flag: str) -> str | None:
+    """The folder of the context that a RUN sees by `--mount`; None for any other flag."""
+    if not flag.startswith("--mount="):
+        return None
+    options: dict[str, str] = dict(re.findall(r"(\w+)=([^,]*)", flag.removeprefix("--mount=")))
+    if options.get("type", "bind") != "bind" or "from" in options:
+        return None
+    return options.get("source", options.get("src", "."))

@@ -1,0 +1,58 @@
+"""Where the files of a project lie in an image whose Dockerfile is not known: told by the best match of paths. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+_INSTALLED = re.compile(r"(?:^|/)(?:site-packages|dist-packages|lib(?:64)?/(?:python|pypy)3?(?:\.\d+)?)(?:/|$)")
+
+
+class LayoutMatch(NamedTuple):
+    """A folder of an image that looks like a folder of the project: how many files agree, and whether any other does."""
+
+    root: str
+    prefix: str
+    files: int
+    certain: bool
+    others: tuple[str, ...] = ()
+
+
+def is_installed(path: str) -> bool:
+    """Whether a path lies where installers put what others wrote, or in an interpreter's own library."""
+    return _INSTALLED.search(path) is not None
+
+
+def find_best_match(
+    image_paths: Iterable[str], sources: Collection[str], prefixes: Iterable[str]
+) -> LayoutMatch | None:
+    """The folder of an image that holds most of a project's sources, for each folder that may have been the context.
+
+    None where no file agrees. It is certain where every other folder holds fewer than half as many, or only some of
+    the same files.
+    """
+    by_name: dict[str, list[str]] = {}
+    for path in image_paths:
+        if not is_installed(path):
+            by_name.setdefault(posixpath.basename(path), []).append(path)
+    held: dict[tuple[str, str], set[str]] = {}
+    for prefix in prefixes:
+        start = f"{prefix}/" if prefix else ""
+        for source in sources:
+            if source.startswith(start):
+                rest = "/" + source[len(start) :]
+                for path in by_name.get(posixpath.basename(source), ()):
+                    if path.endswith(rest):
+                        held.setdefault((path[: -len(rest)] or "/", prefix), set()).add(source)
+    if not held:
+        return None
+    (root, prefix), most = max(held.items(), key=lambda item: (len(item[1]), -len(item[0][1]), item[0]))
+    rivals = {
+        folder: len(matched)
+        for (folder, _prefix), matched in held.items()
+        if folder != root and not (matched < most) and 2 * len(matched) > len(most)
+    }
+    # `COPY src/ /app/` is found with both contexts: the longer agreement is the same folder
+    return LayoutMatch(root, prefix, len(most), not rivals, tuple(sorted(rivals)))

@@ -1,0 +1,200 @@
+"""What an image will be, by its Dockerfile: each project file with its place, and how the container starts. Pure records.
+
+`image_build.build_model` makes one. What cannot be known is `unknown`, with the reason, and never counts as missing.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_SHELL = ("/bin/sh", "-c")
+_MOST_LINKS = 40
+
+
+class FileOrigin(StrEnum):
+    """Where a file of the image comes from: the build context, the Dockerfile's own text, or a symbolic link."""
+
+    CONTEXT = "context"
+    WRITTEN = "written"
+    LINK = "link"
+
+
+class PlacedFile(NamedTuple):
+    """A path of the image that the Dockerfile places.
+
+    `source` is the project's path (empty for what the Dockerfile writes), `line` the instruction that placed it last, `mode` what
+    `--chmod` or `chmod` set (None: as it was sent), `owner` what `--chown` set. `content` is known for a heredoc alone, `link` is
+    where a symbolic link leads. `doubt` is why the file may have been changed or removed since, empty where it was not.
+    """
+
+    path: str
+    source: str
+    line: int
+    origin: FileOrigin = FileOrigin.CONTEXT
+    mode: int | None = None
+    owner: str = ""
+    content: bytes | None = None
+    link: str = ""
+    doubt: str = ""
+
+
+class UnknownArea(NamedTuple):
+    """A path of which the Dockerfile does not show what is there; with `deep` everything below it too."""
+
+    path: str
+    reason: str
+    line: int
+    deep: bool = True
+
+    def covers(self, path: str) -> bool:
+        """Whether a path may be there because of this."""
+        if path == self.path:
+            return True
+        return is_below(path, self.path) if self.deep else posixpath.dirname(path) == self.path
+
+
+class CommandForm(StrEnum):
+    """The two forms of CMD and ENTRYPOINT: a JSON list that is executed, or a text for the shell."""
+
+    EXEC = "exec"
+    SHELL = "shell"
+
+
+class ImageCommand(NamedTuple):
+    """A CMD or an ENTRYPOINT: its line, its form, and the words that are executed (for a text: the shell's, then the text)."""
+
+    line: int
+    form: CommandForm
+    words: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The text for the shell; the words of the exec form, joined."""
+        return self.words[-1] if self.form is CommandForm.SHELL and self.words else " ".join(self.words)
+
+
+class MissingSource(NamedTuple):
+    """A source of a COPY or an ADD that the build context does not have."""
+
+    line: int
+    instruction: str
+    source: str
+    is_pattern: bool
+
+
+class ImageModel(NamedTuple):
+    """The final stage with what it takes from others.
+
+    `files` are by path in the image; `folders` exist for certain. `roots` are the folders that are the project's. `doubts` gives the
+    reason why a path of the project may be in the image or not. `knows_base` says whether the base image is one whose working
+    folder, variables and start command are known: then `workdir` and a missing `command` are certain.
+    """
+
+    base: str
+    line: int
+    files: Mapping[str, PlacedFile]
+    folders: frozenset[str]
+    unknown: tuple[UnknownArea, ...]
+    roots: tuple[str, ...]
+    doubts: Mapping[str, str]
+    workdir: str
+    env: Mapping[str, str] = MappingProxyType({})
+    user: str = ""
+    shell: tuple[str, ...] = DEFAULT_SHELL
+    entrypoint: ImageCommand | None = None
+    cmd: ImageCommand | None = None
+    ports: tuple[str, ...] = ()
+    onbuild: tuple[str, ...] = ()
+    missing: tuple[MissingSource, ...] = ()
+    knows_base: bool = True
+
+    @property
+    def twins(self) -> dict[str, str]:
+        """The project's path of each path in the image that has one."""
+        return {path: file.source for path, file in self.files.items() if file.source}
+
+    @property
+    def search_path(self) -> tuple[str, ...]:
+        """The folders of PATH."""
+        return tuple(self.env.get("PATH", DEFAULT_PATH).split(":"))
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words that start the container: ENTRYPOINT with CMD as its arguments, or CMD alone; empty where neither is set."""
+        if self.entrypoint is None:
+            return self.cmd.words if self.cmd is not None else ()
+        if self.entrypoint.form is CommandForm.SHELL:
+            return self.entrypoint.words  # the shell's own form takes no CMD
+        return (*self.entrypoint.words, *(self.cmd.words if self.cmd is not None else ()))
+
+    def absolute(self, path: str) -> str:
+        """A path of a command, from the root of the image."""
+        return posixpath.normpath(posixpath.join(self.workdir, path))
+
+    def file(self, path: str) -> PlacedFile | None:
+        """The file at a path, symbolic links followed; None where the Dockerfile places none."""
+        place = self.absolute(path)
+        for _ in range(_MOST_LINKS):
+            found = self.files.get(place) or self._through_folder_link(place)
+            if found is None or found.origin is not FileOrigin.LINK:
+                return found
+            place = posixpath.normpath(
+                posixpath.join(posixpath.dirname(found.path), found.link, place[len(found.path) + 1 :])
+            )
+        return None
+
+    def _through_folder_link(self, place: str) -> PlacedFile | None:
+        """The link that a folder above a path is."""
+        parents = (self.files.get(folder) for folder in folders_above(place))
+        return next((file for file in parents if file is not None and file.origin is FileOrigin.LINK), None)
+
+    def places_of(self, source: str) -> list[str]:
+        """Where a file of the project is in the image."""
+        return [path for path, file in self.files.items() if file.source == source]
+
+    def why_unknown(self, path: str) -> str:
+        """Why the content of a path is unknown; empty where the Dockerfile decides it: placed for certain, or absent.
+
+        Absent means that neither the Dockerfile nor an official base image puts anything there.
+        """
+        place = self.absolute(path)
+        file = self.file(place)
+        if file is not None:
+            return file.doubt
+        area = next((area for area in self.unknown if area.covers(place)), None)
+        if area is not None:
+            return area.reason
+        if not self.knows_base:
+            return f"what {self.base} holds is unknown"
+        return "" if self._is_ours(place) else f"{place} may be {self.base}'s own"
+
+    def _is_ours(self, place: str) -> bool:
+        """Whether a path lies in a folder that the base image does not have: one that the Dockerfile made."""
+        return any(folder in self.folders and folder not in SYSTEM_FOLDERS for folder in folders_above(place))
+
+
+# Folders of the system: a file copied there does not make the folder the project's.
+SYSTEM_FOLDERS = frozenset(
+    {
+        *("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root"),
+        *("/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin"),  # noqa: S108
+        *("/usr/local/lib", "/usr/sbin", "/usr/share", "/var", "/var/lib", "/var/log"),
+    }
+)
+
+
+def folders_above(path: str) -> Iterator[str]:
+    """The folders that a path is in, the nearest first."""
+    while path not in {"/", ""}:
+        path = posixpath.dirname(path)
+        yield path
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder's, or the folder itself."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")

@@ -1,0 +1,178 @@
+"""A stage of a Dockerfile while its instructions are followed: its files, folders and what became unknown."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from buildguard.project.image_model import (
+    DEFAULT_SHELL,
+    SYSTEM_FOLDERS,
+    FileOrigin,
+    ImageCommand,
+    MissingSource,
+    PlacedFile,
+    UnknownArea,
+    folders_above,
+    is_below,
+)
+
+WILD = "*?["
+# A folder that is copied here does not become the project's as a whole: what it adds does.
+_NO_ROOTS = SYSTEM_FOLDERS - {"/home", "/opt", "/root", "/srv", "/tmp", "/mnt", "/media"}  # noqa: S108
+_SYSTEM = ("/usr/", "/etc/", "/var/lib/", "/bin/", "/sbin/", "/lib/")
+
+
+class Placement(NamedTuple):
+    """How an instruction places files: its line, and the mode and owner that it sets."""
+
+    line: int
+    mode: int | None = None
+    owner: str = ""
+
+
+class StageState:
+    """What a stage holds so far; a stage that is built on another one begins with a copy of that."""
+
+    def __init__(self, below: StageState | None = None) -> None:
+        self.files: dict[str, PlacedFile] = dict(below.files) if below is not None else {}
+        self.folders: set[str] = set(below.folders) if below is not None else {"/"}
+        self.unknown: list[UnknownArea] = list(below.unknown) if below is not None else []
+        self.roots: set[str] = set(below.roots) if below is not None else set()
+        self.doubts: dict[str, str] = dict(below.doubts) if below is not None else {}
+        self.env: dict[str, str] = dict(below.env) if below is not None else {}
+        self.arguments: dict[str, str] = {}
+        self.workdir: str = below.workdir if below is not None else "/"
+        self.knows_workdir: bool = below.knows_workdir if below is not None else True
+        self.user: str = below.user if below is not None else ""
+        self.shell: tuple[str, ...] = below.shell if below is not None else DEFAULT_SHELL
+        self.entrypoint: ImageCommand | None = below.entrypoint if below is not None else None
+        self.cmd: ImageCommand | None = below.cmd if below is not None else None
+        self.sets_cmd = False
+        self.ports: list[str] = list(below.ports) if below is not None else []
+        self.onbuild: list[str] = []
+        self.missing: list[MissingSource] = list(below.missing) if below is not None else []
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a variable of an instruction means: ENV before ARG."""
+        return {**self.arguments, **self.env}
+
+    def at(self, path: str, folder: str = "") -> str:
+        """A path from the root, "" of `folder` being the working folder."""
+        return posixpath.normpath(posixpath.join(folder or self.workdir, path)).replace("//", "/")
+
+    # ------------------------------------------------------------------------------------------ placing
+
+    def make_folder(self, path: str) -> None:
+        """A folder exists from now on, and those above it."""
+        self.folders.update((path, *folders_above(path)))
+
+    def place(self, file: PlacedFile) -> None:
+        """A file arrives, over whatever was there."""
+        self.files[file.path] = file
+        self.make_folder(posixpath.dirname(file.path))
+        if file.source:
+            self.doubts.pop(file.source, None)
+
+    def put(
+        self, files: Iterable[tuple[PlacedFile, str]], destination: str, placement: Placement, *, several: bool
+    ) -> None:
+        """Some files arrive, each with its path below what is copied ("" for a file itself): in a folder, or under a new name."""
+        where = self.at(destination)
+        into = several or destination.endswith(("/", "/.")) or destination in {".", "./"} or where in self.folders
+        for file, rest in files:
+            below = rest or (posixpath.basename(file.path) if into else "")
+            path = posixpath.join(where, below) if below else where
+            self.roots.add(_root_of(path, where) if rest else _root_of_file(path))
+            self.place(
+                file._replace(
+                    path=path,
+                    line=placement.line,
+                    mode=file.mode if placement.mode is None else placement.mode,
+                    owner=placement.owner or file.owner,
+                )
+            )
+
+    # ------------------------------------------------------------------------------------------ doubting
+
+    def add_unknown(self, path: str, reason: str, line: int, *, deep: bool = True) -> None:
+        """What is at a path, and below it, is unknown from now on; files that were placed there may have changed."""
+        area = UnknownArea(path, reason, line, deep)
+        self.unknown.append(area)
+        self.doubt_files((file for place, file in self.files.items() if area.covers(place)), reason)
+
+    def doubt_files(self, files: Iterable[PlacedFile], reason: str, *, may_be_gone: bool = False) -> None:
+        """Some files may have changed, or be gone."""
+        for file in [*files]:
+            self.files[file.path] = file._replace(doubt=reason)
+            if file.source and may_be_gone:
+                self.doubts[file.source] = reason
+
+    def may_hold(self, sources: Iterable[str], reason: str) -> None:
+        """Some paths of the project may be in this stage as well: that decides nothing for those that are placed for certain."""
+        certain = {file.source for file in self.files.values()} - self.doubts.keys()
+        self.doubts.update((source, reason) for source in sources if source not in certain)
+
+    # ------------------------------------------------------------------------------------------ looking
+
+    def select(self, pattern: str) -> Iterator[tuple[PlacedFile, str]]:
+        """The files at and below a path, which may have wildcards, each with its path below what matched."""
+        parts = [part for part in pattern.split("/") if part]
+        is_wild = any(char in pattern for char in WILD)
+        for path, file in list(self.files.items()):
+            words = path.strip("/").split("/")
+            head = words[: len(parts)]
+            if head == parts or (is_wild and len(head) == len(parts) and all(map(fnmatchcase, head, parts))):
+                yield file, "/".join(words[len(parts) :])
+
+    def covers_unknown(self, path: str) -> UnknownArea | None:
+        """The unknown area that a path lies in, or that lies below it."""
+        return next((area for area in self.unknown if area.covers(path) or is_below(area.path, path)), None)
+
+    def change(self, pattern: str, update: Callable[[PlacedFile], PlacedFile]) -> None:
+        """Change every file at and below a path."""
+        for file, _rest in [*self.select(pattern)]:
+            self.files[file.path] = update(file)
+
+    def remove(self, pattern: str) -> None:
+        """Take away every file and folder at and below a path."""
+        for file, _rest in [*self.select(pattern)]:
+            del self.files[file.path]
+        if not any(char in pattern for char in WILD):
+            self.folders = {folder for folder in self.folders if not is_below(folder, pattern)} | {"/"}
+
+    def copy(self, pattern: str, target: str, line: int, *, inside: bool = False) -> bool:
+        """Place copies of the files at and below a path, as `cp -r` and `ln` do; whether there were any.
+
+        With `inside`, the target is a folder.
+        """
+        selected = [*self.select(pattern)]
+        into = target in self.folders or inside
+        for file, rest in selected:
+            matched = file.path[: -len(rest) - 1] if rest else file.path
+            base = posixpath.join(target, posixpath.basename(matched)) if into else target
+            self.place(file._replace(path=posixpath.join(base, rest) if rest else base, line=line))
+        return bool(selected)
+
+    def link(self, target: str, path: str, line: int) -> None:
+        """Place a symbolic link."""
+        place = posixpath.join(path, posixpath.basename(target)) if path in self.folders else path
+        self.place(PlacedFile(place, "", line, FileOrigin.LINK, link=target))
+
+
+def _root_of(path: str, folder: str) -> str:
+    """What of the project a file belongs to that came with a whole folder: that, or below a folder of the system its own top."""
+    if folder not in _NO_ROOTS:
+        return folder
+    first, slash, _rest = path[len(folder.rstrip("/")) + 1 :].partition("/")
+    top = posixpath.join(folder, first)
+    return top if slash and top not in SYSTEM_FOLDERS else path
+
+
+def _root_of_file(path: str) -> str:
+    """The folder of a file that was copied alone; the file itself in a folder of the system."""
+    folder = posixpath.dirname(path)
+    return path if folder in SYSTEM_FOLDERS or folder.startswith(_SYSTEM) else folder

@@ -1,0 +1,206 @@
+"""The files of a stage that decide targets, read once: Dockerfiles, build files, compose files, pins, ignore files."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Container, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.diagnostic import display_path
+from buildguard.errors import UnprovenError
+from buildguard.project import compose, skaffold, version_files, workflows
+from buildguard.project.buildpacks import BuildpackService
+from buildguard.project.config import Config
+from buildguard.project.declared_builds import DeclaredBuild
+from buildguard.project.sources import decides_target
+from buildguard.project.yaml import InvalidYamlError
+from buildguard.stages.stage import Entry, Stage
+
+if TYPE_CHECKING:
+    from buildguard.project.cloudbuild.reader import BuildFile
+
+_DOCKERFILE = re.compile(
+    rb"(?:^|/)(?:(?:Docker|Container)file(?:[-._][^/]+)?|[^/]+\.(?:Docker|Container)file)$", re.IGNORECASE
+)
+_NO_DOCKERFILE = re.compile(
+    rb"(?i)(?:\.dockerignore|\.md|\.txt|\.j2|\.jinja2?|\.tmpl|\.tpl|\.template|\.erb|\.py|\.sh|\.backup|\.bak|\.old|\.orig"
+    rb"|\.sample|\.example|\.disabled|\.swp|\.in|\.ya?ml|~)$"
+)
+_CODE = re.compile(rb"(?i)\.(?:[cm]?[jt]sx?|map|json|go|rs|java|html?|css|lua|vim|el|rb|php|c|h|xml|svg|png)$")
+_TOOLING = (b".devcontainer", b".github", b".gitlab", b".git")
+_FOREIGN = (b"vendor", b"node_modules", b"site-packages", b"testdata", b"fixtures")
+_INCLUDE_ROUNDS = 4  # compose files that include compose files that include …
+
+
+class ProjectFiles(NamedTuple):
+    """The files of a stage that decide targets, by path; `notes` are on those that cannot be used.
+
+    `paths` are all paths of the stage, `image_builds` what compose files, Skaffold and workflows build, `buildpacks` what
+    they build without a Dockerfile.
+    """
+
+    paths: tuple[bytes, ...]
+    dockerfiles: dict[str, bytes]
+    buildfiles: dict[str, BuildFile]
+    image_builds: list[DeclaredBuild]
+    pins: dict[str, bytes]
+    ignores: dict[str, bytes]
+    unreadable: list[InvalidYamlError]
+    notes: list[str]
+    buildpacks: tuple[BuildpackService, ...] = ()
+
+
+def read(stage: Stage, config: Config) -> ProjectFiles:
+    """Read them; raises UnprovenError where one cannot be read, other than those that only say how images are built."""
+    entries = stage.entries()
+    files = ProjectFiles(tuple(entry.path for entry in entries), {}, {}, [], {}, {}, [], [])
+    declaring = _DeclaringFiles({}, {}, {})
+    configured = {*map(os.fsencode, configured_dockerfiles(config)), os.fsencode(config.build_file)}
+    wanted = [entry for entry in entries if _is_read(entry.path, configured)]
+    for entry, content in _contents(stage, wanted, files.notes):
+        _sort_in(entry.path, content, config, files, declaring)
+    files = files._replace(buildpacks=_add_declared_builds(stage, entries, files, declaring))
+    names = _named_dockerfiles(files)
+    named = [entry for entry in entries if entry.path in names and not _is_tooling(entry.path)] if names else []
+    files.dockerfiles.update((display_path(entry.path), data) for entry, data in _contents(stage, named, files.notes))
+    return files
+
+
+class _DeclaringFiles(NamedTuple):
+    """The files that say how images are built, by path."""
+
+    composed: dict[str, bytes]
+    skaffold: dict[str, bytes]
+    workflows: dict[str, bytes]
+
+
+def _add_declared_builds(
+    stage: Stage, entries: Iterable[Entry], files: ProjectFiles, declaring: _DeclaringFiles
+) -> tuple[BuildpackService, ...]:
+    """Add what compose files, Skaffold files and workflows build; what they build with buildpacks is returned."""
+    named = _compose_files_named(files)
+    _read_referenced(stage, entries, files.notes, declaring.composed, named)
+    composed, compose_notes = compose.builds(declaring.composed, named)
+    by_skaffold = skaffold.builds(declaring.skaffold)
+    by_workflows, workflow_notes = workflows.builds(declaring.workflows)
+    files.image_builds.extend([*composed, *by_skaffold.images, *by_workflows])
+    files.notes.extend([*compose_notes, *by_skaffold.notes, *workflow_notes])
+    return by_skaffold.buildpacks
+
+
+def _compose_files_named(files: ProjectFiles) -> set[str]:
+    """The compose files of other names whose images a build file builds."""
+    named: set[str] = set()
+    for file, buildfile in files.buildfiles.items():
+        for _line, path in buildfile.composed:
+            named |= {from_base(base, path) for base in build_folders(file) if not path.endswith("/")}
+    return named
+
+
+def _read_referenced(
+    stage: Stage, entries: Iterable[Entry], notes: list[str], composed: dict[str, bytes], named: Iterable[str]
+) -> None:
+    """Read the compose files that are named, included or extended."""
+    by_path = {display_path(entry.path): entry for entry in entries} if composed or named else {}
+    wanted = {*named} - composed.keys()
+    for _round in range(_INCLUDE_ROUNDS):
+        found = [by_path[path] for path in sorted(wanted) if path in by_path]
+        composed.update((display_path(entry.path), data) for entry, data in _contents(stage, found, notes))
+        wanted = compose.referenced(composed)
+        if not wanted & by_path.keys():
+            return
+
+
+def _sort_in(raw: bytes, content: bytes, config: Config, files: ProjectFiles, declaring: _DeclaringFiles) -> None:
+    """Put a file where its name belongs."""
+    path = display_path(raw)
+    if os.fsdecode(raw) in configured_dockerfiles(config) or _is_dockerfile(raw):
+        files.dockerfiles[path] = content
+    elif path.endswith(".dockerignore"):
+        files.ignores[path] = content
+    elif posixpath.basename(path) in version_files.NAMES:
+        files.pins[path] = content
+    elif raw == os.fsencode(config.build_file) or is_build_file_name(raw):
+        _read_build_file(path, content, config, files)
+    elif compose.is_compose(raw):
+        declaring.composed[path] = content
+    elif skaffold.is_skaffold(raw):
+        declaring.skaffold[path] = content
+    elif workflows.is_workflow(raw):
+        declaring.workflows[path] = content
+
+
+def _is_read(path: bytes, configured: Container[bytes]) -> bool:
+    if path in configured or workflows.is_workflow(path):
+        return True
+    return decides_target(path) and not (_declares_builds(path) and _is_tooling(path))
+
+
+def _declares_builds(path: bytes) -> bool:
+    """Whether a file only says how images are built: without it they are built in another way, or none is known."""
+    return compose.is_compose(path) or skaffold.is_skaffold(path) or workflows.is_workflow(path)
+
+
+def _contents(stage: Stage, wanted: Iterable[Entry], notes: list[str]) -> Iterator[tuple[Entry, bytes]]:
+    """The content of some files; a compose file that cannot be read costs a note, any other one everything."""
+    for entry, content in stage.contents(wanted):
+        if isinstance(content, bytes):
+            yield entry, content
+        elif not content.is_missing:
+            reason = f"{display_path(entry.path)}: {content.reason}"
+            if not _declares_builds(entry.path):
+                raise UnprovenError(reason)
+            notes.append(f"{reason}; its build contexts are not known")
+
+
+def _read_build_file(path: str, content: bytes, config: Config, files: ProjectFiles) -> None:
+    from buildguard.project.cloudbuild import reader
+
+    try:
+        files.buildfiles[path] = reader.read(content, path, dict(config.substitutions))
+    except InvalidYamlError as error:
+        files.unreadable.append(error)  # BG410 says so
+
+
+def _named_dockerfiles(files: ProjectFiles) -> set[bytes]:
+    """The Dockerfiles of other names that some file builds."""
+    names = {build.dockerfile for build in files.image_builds}
+    for file, buildfile in files.buildfiles.items():
+        names |= {from_base(base, build.dockerfile) for build in buildfile.builds for base in build_folders(file)}
+    return {os.fsencode(name) for name in names - files.dockerfiles.keys()}
+
+
+def build_folders(file: str) -> tuple[str, ...]:
+    """Where the build of a build file may run: in its folder, or at the root."""
+    return tuple(dict.fromkeys((posixpath.dirname(file), "")))
+
+
+def from_base(base: str, path: str) -> str:
+    """A path of a build file, from the root."""
+    joined = posixpath.normpath(posixpath.join(base, path))
+    return "" if joined == "." else joined
+
+
+def configured_dockerfiles(config: Config) -> set[str]:
+    """The Dockerfiles that the configuration names."""
+    return {config.dockerfile, *(service.dockerfile for service in config.services)} - {""}
+
+
+def is_build_file_name(path: bytes) -> bool:
+    """Whether a path is called like a build file: cloudbuild.yaml, cloudbuild-staging.yaml, api.cloudbuild.json."""
+    name = path[path.rfind(b"/") + 1 :]
+    stem, _, suffix = name.rpartition(b".")
+    named = suffix in {b"yaml", b"yml", b"json"} and b"cloudbuild" in re.split(rb"[-._]", stem)
+    return named and not _is_tooling(path)
+
+
+def _is_dockerfile(path: bytes) -> bool:
+    if _DOCKERFILE.search(path) is None or _NO_DOCKERFILE.search(path) or _CODE.search(path):
+        return False
+    return not _is_tooling(path) and not any(folder in _FOREIGN for folder in path.split(b"/")[:-1])
+
+
+def _is_tooling(path: bytes) -> bool:
+    return any(folder in _TOOLING for folder in path.split(b"/")[:-1])

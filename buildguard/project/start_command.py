@@ -1,0 +1,138 @@
+"""What a container starts, as far as its command line and entrypoint scripts say it: one record for each start. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+from buildguard.project import shell
+
+_SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
+_PYTHON = re.compile(r"(?:python|pypy)(?:3(?:\.\d+)?t?)?")
+
+
+class CommandPlace(NamedTuple):
+    """Where a command is written: a file of the project, or of the image where `in_image`, and the line."""
+
+    file: str
+    line: int | None
+    in_image: bool = False
+
+
+class CommandText(NamedTuple):
+    """A command as a file declares it: words in exec form, or the text that a shell gets."""
+
+    place: CommandPlace
+    words: tuple[str, ...] = ()
+    text: str = ""
+
+    @property
+    def is_shell(self) -> bool:
+        """Whether a shell reads it."""
+        return bool(self.text)
+
+
+class StartProgram(NamedTuple):
+    """A file or a name on PATH that a start needs: executed by the kernel, or only read by a program that was executed."""
+
+    name: str
+    folder: str
+    place: CommandPlace
+    is_executed: bool = True
+
+
+class ListenAddress(NamedTuple):
+    """The address of a server, and what sets it.
+
+    A port is digits, or `$PORT` for what the platform sets; any other text, or none, is unknown. `is_raw` says that a variable
+    reaches the server as it is written, as no shell expands it.
+    """
+
+    host: str
+    port: str
+    source: str
+    place: CommandPlace
+    is_raw: bool = False
+
+
+class StartContext(NamedTuple):
+    """What surrounds a command: working folder, variables, the content of a file of the image (None where unknown).
+
+    `scripts` are the programs that the project itself installs, with the `module:function` of each.
+    """
+
+    folder: str = "/"
+    env: Mapping[str, str] = MappingProxyType({})
+    read: Callable[[str], bytes | None] = lambda _path: None
+    scripts: Mapping[str, str] = MappingProxyType({})
+
+
+class StartCommand(NamedTuple):
+    """What a start runs in the end.
+
+    `programs` are all that it executes or reads on the way, in order. `script` is an absolute path, `module` a dotted name;
+    `is_main` says that it runs as `__main__`. `attribute` is what a server takes from it, called where `is_factory`.
+    `search_path` are the entries that come before the installed packages in sys.path. `configs` are absolute paths. `before`
+    are commands that run first in the same shell. `expanded` says that a shell expanded the variables. What cannot be known
+    is `undecided`, with the reason; the fields then hold what is known.
+    """
+
+    place: CommandPlace
+    programs: tuple[StartProgram, ...] = ()
+    server: str = ""
+    arguments: tuple[str, ...] = ()
+    script: str = ""
+    module: str = ""
+    attribute: str = ""
+    is_main: bool = False
+    is_factory: bool = False
+    folder: str = "/"
+    search_path: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
+    listener: ListenAddress | None = None
+    expanded: bool = False
+    env: Mapping[str, str] = MappingProxyType({})
+    before: tuple[StartCommand, ...] = ()
+    undecided: str = ""
+
+
+def combine(
+    entrypoint: CommandText | None, command: CommandText | None, system_shell: Sequence[str] = ("/bin/sh", "-c")
+) -> CommandText | None:
+    """The words that the kernel gets of ENTRYPOINT and CMD; a shell-form ENTRYPOINT ignores CMD. None without either."""
+    if entrypoint is None or not (entrypoint.words or entrypoint.text):
+        return _as_words(command, system_shell)
+    if entrypoint.is_shell or command is None:
+        return _as_words(entrypoint, system_shell)
+    tail = _as_words(command, system_shell)
+    return entrypoint._replace(words=(*entrypoint.words, *(tail.words if tail is not None else ())))
+
+
+def _as_words(command: CommandText | None, system_shell: Sequence[str]) -> CommandText | None:
+    if command is None or not (command.words or command.text):
+        return None
+    return command._replace(words=(*system_shell, command.text), text="") if command.is_shell else command
+
+
+def is_python(name: str) -> bool:
+    """Whether a program is called like a Python interpreter."""
+    return _PYTHON.fullmatch(posixpath.basename(name)) is not None
+
+
+def is_shell(name: str) -> bool:
+    """Whether a program is called like a shell."""
+    return posixpath.basename(name) in _SHELLS
+
+
+def is_unknown(text: str) -> bool:
+    """Whether a text holds a variable that was not filled in."""
+    return shell.UNKNOWN in text or "$" in re.sub(r"\$PORT\b|\$\{PORT\}", "", text)
+
+
+def in_folder(folder: str, path: str) -> str:
+    """A path as an absolute one of the image."""
+    joined = posixpath.normpath(posixpath.join(folder, path))
+    return "/" + joined.lstrip("/")

@@ -1,0 +1,263 @@
+"""Follows a start command through wrappers, shells and simple entrypoint scripts to the program that it ends in. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+from types import MappingProxyType
+
+from buildguard.project import shell
+from buildguard.project.server_options import AS_MODULE, SERVERS
+from buildguard.project.start_command import (
+    CommandPlace,
+    CommandText,
+    StartCommand,
+    StartContext,
+    StartProgram,
+    in_folder,
+    is_python,
+    is_shell,
+    is_unknown,
+)
+from buildguard.project.start_servers import apply_server
+from buildguard.project.start_wrappers import unwrap
+
+_DEEPEST = 12
+_MOST_BEFORE = 20
+_SHEBANG = re.compile(rb"#![ \t]*([^\r\n]+)")
+# Commands that change nothing about what a script starts in the end.
+_HARMLESS = frozenset({
+    "echo", "printf", "sleep", "true", ":", "mkdir", "chown", "chmod", "touch", "ls", "cat", "pwd", "whoami", "id", "date",
+    "trap", "ulimit", "umask", "set", "wait", "test", "[", "cp", "ln", "rm", "printenv", "unset", "readonly", "hash",
+})  # fmt: skip
+_STEERING = frozenset(
+    {"exec", "exit", "cd", "export", "return", "set", "source", ".", "eval", "shift", "pushd", "popd"}
+)
+_PYTHON_VALUES = frozenset({"-W", "-X", "--check-hash-based-pycs"})
+
+
+def parse_start(command: CommandText, context: StartContext) -> StartCommand:
+    """What a command runs in the end; it is in exec form, as `combine` gives it."""
+    env = {name: value for name, value in context.env.items() if name != shell.PORT}
+    return _StartRun(context._replace(env=env), command.place).follow(command.words)
+
+
+class _StartRun:
+    """One command while it is followed: its folder, its variables, and the programs on the way."""
+
+    def __init__(self, context: StartContext, place: CommandPlace, depth: int = 0, *, expanded: bool = False) -> None:
+        self._folder = context.folder
+        self._env = dict(context.env)
+        self._context = context
+        self._place = place
+        self._depth = depth
+        self._expanded = expanded
+        self._programs: list[StartProgram] = []
+        self._before: list[StartCommand] = []
+
+    def follow(self, words: Sequence[str]) -> StartCommand:
+        """Follow words to the program that they end in."""
+        self._depth += 1
+        if not words or self._depth > _DEEPEST:
+            return self._undecided("the command is empty" if not words else "too many scripts start each other")
+        name = words[0]
+        if is_unknown(name):
+            return self._undecided(f"the program {name} is known at run time only")
+        wrapped = unwrap(words)
+        if not (wrapped and name in {"exec", "command"}):  # the shell's own
+            self._programs.append(StartProgram(name, self._folder, self._place))
+        if wrapped is not None:
+            self._env |= wrapped.env
+            is_file = wrapped.runs_python and wrapped.words[0].endswith(".py")
+            return self._python(wrapped.words) if is_file else self.follow(wrapped.words)
+        return self._run(name, words)
+
+    # -------------------------------------------------------------------------------------- programs
+
+    def _run(self, name: str, words: Sequence[str]) -> StartCommand:
+        if is_shell(name):
+            return self._shell(words[1:])
+        if is_python(name):
+            return self._python(words[1:])
+        return self._program(name, words[1:])
+
+    def _program(self, name: str, arguments: Sequence[str]) -> StartCommand:
+        base = posixpath.basename(name).removesuffix("-python")
+        if base in SERVERS:
+            return self._server(base, arguments)
+        if base in self._context.scripts and "/" not in name:
+            module, _, attribute = self._context.scripts[base].partition(":")
+            return self._record(arguments)._replace(
+                module=module,
+                attribute=attribute.split("[")[0].strip(),
+                is_factory=True,
+                search_path=self._python_path(),
+            )
+        if "/" in name:
+            return self._file(name, arguments)
+        return self._record(arguments)._replace(undecided=f"the program {base} is not followed")
+
+    def _file(self, name: str, arguments: Sequence[str]) -> StartCommand:
+        """A file that the kernel executes: its first line names who reads it."""
+        path = in_folder(self._folder, name)
+        content = self._context.read(path)
+        if content is None:
+            return self._record(arguments)._replace(undecided=f"the content of {path} is not known")
+        match = _SHEBANG.match(content)
+        words = match[1].decode("utf-8", "replace").split() if match is not None else []
+        if words and posixpath.basename(words[0]) == "env":
+            behind = unwrap(words)
+            words = list(behind.words) if behind is not None else []
+        if not words or is_shell(words[0]):
+            return self._script(path, content, arguments)
+        if is_python(words[0]):
+            return self._python([*words[1:], path, *arguments])
+        return self._record(arguments)._replace(undecided=f"{path} is read by {words[0]}")
+
+    def _server(self, name: str, arguments: Sequence[str]) -> StartCommand:
+        context = self._context._replace(folder=self._folder, env=self._env)
+        start = self._record(arguments)._replace(server=name, search_path=self._python_path())
+        return apply_server(start, arguments, context)
+
+    def _python(self, arguments: Sequence[str]) -> StartCommand:
+        rest = list(arguments)
+        while rest and rest[0].startswith("-") and rest[0] not in {"-m", "-c", "-"}:
+            if rest[0].startswith("-m"):
+                rest = ["-m", rest[0][2:], *rest[1:]]
+                break
+            rest = rest[2:] if rest[0] in _PYTHON_VALUES else rest[1:]
+        if rest[:1] == ["-m"] and len(rest) > 1:
+            return self._module(rest[1], rest[2:])
+        if not rest or rest[0].startswith("-"):
+            return self._record(arguments)._replace(undecided="python gets no file")
+        if is_unknown(rest[0]) or "$" in rest[0]:
+            return self._record(arguments)._replace(undecided=f"the file {rest[0]} is known at run time only")
+        script = in_folder(self._folder, rest[0])
+        self._programs.append(StartProgram(rest[0], self._folder, self._place, is_executed=False))
+        paths = (posixpath.dirname(script), *self._python_path())
+        return self._record(rest[1:])._replace(script=script, is_main=True, search_path=paths)
+
+    def _module(self, name: str, arguments: Sequence[str]) -> StartCommand:
+        paths = (self._folder, *self._python_path())
+        if name in AS_MODULE:
+            start = self._server(AS_MODULE[name], arguments)
+            return start._replace(search_path=tuple(dict.fromkeys([*start.search_path, *paths])))
+        start = self._record(arguments)._replace(module=name, is_main=True, search_path=paths)
+        return start._replace(undecided=f"the module {name} is known at run time only") if "$" in name else start
+
+    def _python_path(self) -> tuple[str, ...]:
+        """The entries of PYTHONPATH; what is unknown in it is left out."""
+        entries = self._env.get("PYTHONPATH", "").split(":")
+        return tuple(in_folder(self._folder, entry) for entry in entries if entry and "$" not in entry)
+
+    # -------------------------------------------------------------------------------------- shells
+
+    def _shell(self, arguments: Sequence[str]) -> StartCommand:
+        rest = list(arguments)
+        while rest and rest[0][:1] in {"-", "+"} and rest[0] != "--":
+            option = rest.pop(0)
+            if option.startswith("-") and not option.startswith("--") and "c" in option and rest:
+                return self._text(rest[0], rest[2:])
+            if option in {"-o", "+o", "-eo", "-euo", "-exo", "-euxo"}:
+                rest = rest[1:]
+        rest = rest[1:] if rest[:1] == ["--"] else rest
+        if not rest:
+            return self._undecided("a shell gets no script")
+        self._programs.append(StartProgram(rest[0], self._folder, self._place, is_executed=False))
+        path = in_folder(self._folder, rest[0])
+        content = self._context.read(path) if not is_unknown(rest[0]) else None
+        if content is None:
+            return self._undecided(f"the content of {path} is not known")
+        return self._script(path, content, rest[1:])
+
+    def _script(self, path: str, content: bytes, arguments: Sequence[str]) -> StartCommand:
+        self._place = CommandPlace(path, 1, in_image=True)
+        text = content.decode("utf-8-sig", "replace")
+        return self._text(text.replace("\r\n", "\n"), arguments)
+
+    def _text(self, text: str, arguments: Sequence[str]) -> StartCommand:
+        """The commands of a shell's text: the last one is what the container runs, those before it run first."""
+        self._expanded = True
+        if len(text) > shell.LONGEST or "<<" in text:
+            return self._undecided("the script is not followed")
+        commands = shell.split_commands(text)
+        base = self._place
+        for number, command in enumerate(commands):
+            if base.in_image:
+                self._place = base._replace(line=command.line)
+            reason = _why_not_followed(command)
+            if reason:
+                return self._undecided(reason)
+            if command.in_block:
+                continue
+            words = self._words(command.words, arguments)
+            if words[:1] == ["set"] and "--" in words:
+                arguments = words[words.index("--") + 1 :]
+            elif _is_last(commands, number) or (words[:1] == ["exec"] and len(words) > 1):
+                return self.follow(words)
+            elif words:
+                self._run_before(words)
+        return self._undecided("the script starts nothing that is known")
+
+    def _words(self, raw: Sequence[str], arguments: Sequence[str]) -> list[str]:
+        """The words of a command; assignments before them hold for it, and from then on where it is nothing else."""
+        rest = list(raw)
+        while rest and (pair := shell.assignment(rest[0])) is not None:
+            self._env[pair[0]] = " ".join(shell.expand(pair[1], self._env, arguments))
+            rest.pop(0)
+        return [text for word in rest for text in shell.expand(word, self._env, arguments)]
+
+    def _run_before(self, words: Sequence[str]) -> None:
+        name = words[0]
+        if name == "cd" and len(words) > 1:
+            self._folder = in_folder(self._folder, words[1]) if not is_unknown(words[1]) else "/$unknown"
+        elif name == "export":
+            for word in words[1:]:
+                key, equals, value = word.partition("=")
+                if equals:
+                    self._env[key] = value
+        elif name not in _HARMLESS and name not in {"source", "."} and len(self._before) < _MOST_BEFORE:
+            context = self._context._replace(folder=self._folder, env=self._env)
+            run = _StartRun(context, self._place, self._depth, expanded=True)
+            self._before.append(run.follow(words))
+
+    # -------------------------------------------------------------------------------------- records
+
+    def _record(self, arguments: Sequence[str]) -> StartCommand:
+        unknown = "the working folder is not known" if "$" in self._folder else ""
+        return StartCommand(
+            self._place,
+            tuple(self._programs),
+            arguments=tuple(arguments),
+            folder=self._folder,
+            expanded=self._expanded,
+            env=MappingProxyType(dict(self._env)),
+            before=tuple(self._before),
+            undecided=unknown,
+        )
+
+    def _undecided(self, reason: str) -> StartCommand:
+        return self._record(())._replace(undecided=reason)
+
+
+def _is_last(commands: Sequence[shell.ShellCommand], number: int) -> bool:
+    """Whether the container runs as long as a command does: nothing but its error handling and `wait` comes after it."""
+    command = commands[number]
+    if command.connector in {"||", "|"}:
+        return True
+    rest = [later for later in commands[number + 1 :] if not later.in_block]
+    return all(later.words[0] in {"wait", "exit"} for later in rest)
+
+
+def _why_not_followed(command: shell.ShellCommand) -> str:
+    """Why what comes after a command cannot be known; empty where it can."""
+    name = command.words[0]
+    if command.connector == "(" or name in {"eval", "shift", "function"}:
+        return "the script has functions or computed commands"
+    if command.in_block:
+        return "the script decides what it starts" if _STEERING.intersection(command.words) else ""
+    if name in {"source", "."}:
+        target = command.words[1] if len(command.words) > 1 else ""
+        return "" if posixpath.basename(target.strip("\"'")) == "activate" else f"the script reads {target}"
+    return "the script ends before that" if name in {"exit", "return"} else ""

@@ -1,0 +1,237 @@
+"""From the options of a Python server to the application that it loads and the address it listens on. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from buildguard.project.gunicorn_config import read_settings
+from buildguard.project.server_options import SERVERS, OptionRole, ParsedOptions, parse_options
+from buildguard.project.start_command import ListenAddress, StartCommand, StartContext, in_folder, is_unknown
+
+_CALL = re.compile(r"([A-Za-z_][\w.]*)\s*\(.*\)", re.DOTALL)
+_MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+
+
+def apply_server(start: StartCommand, words: Sequence[str], context: StartContext) -> StartCommand:
+    """A start with what its server's command line says; `words` come after the program."""
+    syntax = SERVERS[start.server]
+    if start.server == "gunicorn" and context.env.get("GUNICORN_CMD_ARGS"):
+        words = [*_split(context.env["GUNICORN_CMD_ARGS"]), *words]
+    parsed = parse_options(words, syntax, context.env)
+    if parsed.unknown:
+        return start._replace(undecided=f"{start.server} option {parsed.unknown} is not known")
+    start = _APPLY[start.server](_in_folder(start, parsed), parsed, context)
+    return start if start.listener is not None else start._replace(listener=_listener(start, parsed))
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _in_folder(start: StartCommand, parsed: ParsedOptions) -> StartCommand:
+    """A start in the folder that an option changes to, with the entries of sys.path that options add."""
+    option = parsed.last(OptionRole.FOLDER)
+    folder = in_folder(start.folder, option.value) if option is not None else start.folder
+    added = [path for text in parsed.all(OptionRole.PATH) for path in text.split(",") if path]
+    paths = [in_folder(folder, path) for path in added]
+    return start._replace(folder=folder, search_path=tuple(dict.fromkeys([*paths, *start.search_path])))
+
+
+def _listener(start: StartCommand, parsed: ParsedOptions) -> ListenAddress | None:
+    syntax = SERVERS[start.server]
+    if not syntax.port or parsed.last(OptionRole.SOCKET) is not None:
+        return None
+    bind, host, port = (parsed.last(role) for role in (OptionRole.BIND, OptionRole.HOST, OptionRole.PORT))
+    default = f"{start.server}'s default"
+    if bind is not None:
+        listener = split_address(bind.value, bind.source, start)
+        return listener and listener._replace(is_raw="$" in bind.value and not start.expanded)
+    given = [option for option in (port, host) if option is not None]
+    return ListenAddress(
+        host.value if host is not None else syntax.host,
+        port.value if port is not None else syntax.port,
+        given[0].source if given else default,
+        start.place,
+        any("$" in option.value for option in given) and not start.expanded,
+    )
+
+
+def split_address(text: str, source: str, start: StartCommand) -> ListenAddress | None:
+    """The address of `host:port`, `:port` or `host`; None for a socket file or a file descriptor."""
+    text = text.partition(",")[0].strip().removeprefix("tcp://")
+    if text.startswith(("unix:", "fd://", "fd@", "/")):
+        return None
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        return ListenAddress(host, port.lstrip(":") or "8000", source, start.place)
+    head, colon, tail = text.rpartition(":")
+    if not colon and "$" in text:
+        return ListenAddress("", text, source, start.place)
+    if not colon:
+        return ListenAddress(text, "8000", source, start.place) if not text.isdigit() else None
+    return ListenAddress(head or "0.0.0.0", tail, source, start.place)  # noqa: S104  what the servers do
+
+
+# ------------------------------------------------------------------------------------------ applications
+
+
+def _gunicorn(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
+    start = _with_config(start, parsed, context)
+    start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
+    operand = parsed.operands[0] if parsed.operands else ""
+    application = operand or (start.module and f"{start.module}:{start.attribute}")
+    if not application:
+        return start._replace(undecided=start.undecided or "gunicorn gets no application")
+    return _application(start._replace(module="", attribute=""), application)
+
+
+def _with_config(start: StartCommand, parsed: ParsedOptions, context: StartContext) -> StartCommand:
+    """With what gunicorn's configuration sets and no option does; its path is relative to the first working folder."""
+    option = parsed.last(OptionRole.CONFIG)
+    name = option.value.removeprefix("file:") if option is not None else "gunicorn.conf.py"
+    if name.startswith("python:"):
+        return start._replace(undecided=f"gunicorn reads its configuration from the module {name[7:]}")
+    path = in_folder(context.folder, name)
+    content = context.read(path)
+    if content is None and option is None:
+        return start
+    start = start._replace(configs=(path,))
+    if content is None:
+        return (
+            start
+            if parsed.last(OptionRole.BIND) is not None
+            else start._replace(listener=_unknown_listener(start, path))
+        )
+    settings = read_settings(content)
+    if "chdir" in settings and parsed.last(OptionRole.FOLDER) is None:
+        start = start._replace(folder=in_folder(context.folder, settings["chdir"].text))
+    if "wsgi_app" in settings:
+        module, _, attribute = settings["wsgi_app"].text.partition(":")
+        start = start._replace(module=module, attribute=attribute)
+    setting = settings.get("bind")
+    if setting is None or parsed.last(OptionRole.BIND) is not None:
+        return start
+    place = start.place._replace(file=path, line=setting.line, in_image=True)
+    listener = split_address(setting.text, f"{posixpath.basename(path)}:{setting.line}", start._replace(place=place))
+    return start._replace(listener=listener or _unknown_listener(start, path))
+
+
+def _unknown_listener(start: StartCommand, path: str) -> ListenAddress:
+    return ListenAddress("", "", posixpath.basename(path), start.place)
+
+
+def _named(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
+    """A server that takes `module:attribute` and searches the working folder first."""
+    if not parsed.operands:
+        return start._replace(undecided=f"{start.server} gets no application")
+    if start.server not in {"daphne", "waitress-serve"} and not any(
+        value.role is OptionRole.PATH for value in parsed.values
+    ):
+        start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
+    start = _application(start, parsed.operands[0])
+    is_factory = any(value.role is OptionRole.FACTORY for value in parsed.values)
+    return start._replace(is_factory=start.is_factory or is_factory)
+
+
+def _application(start: StartCommand, text: str) -> StartCommand:
+    """`package.module:attribute`, `package.module:factory("x")`, or a module alone where the server has a default."""
+    module, _, attribute = text.partition(":")
+    call = _CALL.fullmatch(attribute.strip())
+    attribute = call[1] if call is not None else attribute.strip()
+    default = SERVERS[start.server].attribute
+    if is_unknown(text) or "$" in text or not _MODULE.fullmatch(module) or (not attribute and not default):
+        return start._replace(
+            undecided=start.undecided or f"the application '{text}' of {start.server} is not understood"
+        )
+    if not _MODULE.fullmatch(attribute or default):
+        return start._replace(module=module, undecided=f"the attribute '{attribute}' is not a name")
+    return start._replace(module=module, attribute=attribute or default, is_factory=call is not None)
+
+
+def _flask(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
+    if "run" not in parsed.operands:
+        return start._replace(undecided="flask runs another command than `run`")
+    option = parsed.last(OptionRole.APP)
+    start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
+    if option is None:
+        return start._replace(undecided="flask searches for its application in wsgi.py and app.py")
+    target, _, attribute = option.value.partition(":")
+    call = _CALL.fullmatch(attribute.strip())
+    attribute = call[1] if call is not None else attribute.strip()
+    if is_unknown(option.value) or "$" in option.value:
+        return start._replace(undecided=f"the application '{option.value}' of flask is not understood")
+    start = _file_or_module(start, target)
+    return start._replace(attribute=attribute, is_factory=call is not None)
+
+
+def _file_or_module(start: StartCommand, target: str) -> StartCommand:
+    if target.endswith(".py") or "/" in target:
+        path = in_folder(start.folder, target)
+        return start._replace(script=path if path.endswith(".py") else f"{path}.py")
+    if not _MODULE.fullmatch(target):
+        return start._replace(undecided=f"'{target}' is not a module")
+    return start._replace(module=target)
+
+
+def _fastapi(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
+    verb, *paths = parsed.operands or [""]
+    if verb not in {"run", "dev"} or parsed.last(OptionRole.APP) is not None:
+        return start._replace(undecided="fastapi runs another command than `run FILE`")
+    option = parsed.last(OptionRole.ATTRIBUTE)
+    start = start._replace(attribute=option.value if option is not None else "")
+    if verb == "dev" and parsed.last(OptionRole.HOST) is None:
+        start = start._replace(listener=ListenAddress("127.0.0.1", "$PORT", "fastapi dev's default", start.place))
+    if not paths:
+        return start._replace(undecided="fastapi searches for its application")
+    path = in_folder(start.folder, paths[0])
+    return start._replace(script=path) if path.endswith(".py") else start._replace(undecided="fastapi gets a folder")
+
+
+def _functions(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
+    source, target = parsed.last(OptionRole.SOURCE), parsed.last(OptionRole.ATTRIBUTE)
+    script = in_folder(start.folder, source.value if source is not None else "main.py")
+    start = start._replace(
+        script=script, search_path=tuple(dict.fromkeys([posixpath.dirname(script), *start.search_path]))
+    )
+    if target is None:
+        return start._replace(undecided="functions-framework gets no target")
+    return start._replace(attribute=target.value)
+
+
+def _streamlit(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
+    if parsed.operands[:1] != ("run",) or len(parsed.operands) == 1:
+        return start._replace(undecided="streamlit runs another command than `run FILE`")
+    script = in_folder(start.folder, parsed.operands[1])
+    return start._replace(script=script, search_path=(posixpath.dirname(script), *start.search_path))
+
+
+def _celery(start: StartCommand, parsed: ParsedOptions, _context: StartContext) -> StartCommand:
+    option = parsed.last(OptionRole.APP)
+    start = start._replace(search_path=tuple(dict.fromkeys([start.folder, *start.search_path])))
+    if option is None:
+        return start._replace(undecided="celery gets no application")
+    module, _, attribute = option.value.partition(":")
+    if not _MODULE.fullmatch(module):
+        return start._replace(undecided=f"the application '{option.value}' of celery is not understood")
+    return start._replace(module=module, attribute=attribute)
+
+
+_Applier = Callable[[StartCommand, ParsedOptions, StartContext], StartCommand]
+_APPLY: Mapping[str, _Applier] = MappingProxyType(
+    {
+        "gunicorn": _gunicorn,
+        "flask": _flask,
+        "fastapi": _fastapi,
+        "functions-framework": _functions,
+        "streamlit": _streamlit,
+        "celery": _celery,
+        **dict.fromkeys(("uvicorn", "hypercorn", "daphne", "waitress-serve"), _named),
+    }
+)

@@ -1,0 +1,178 @@
+"""Type expressions that run at import and need a newer Python: `X | Y` before 3.10, `list[int]` before 3.9.
+
+A part of the probe: the standard library alone, and no syntax that CPython 3.6 lacks.
+"""
+
+import ast
+import re
+
+UNION, GENERIC = "union", "generic"
+UNIONS_FROM, GENERICS_FROM = 10, 9  # minor versions
+BUILTIN_GENERICS = ("list", "dict", "set", "frozenset", "tuple", "type")
+BUILTIN_TYPES = frozenset(
+    ("int", "str", "bytes", "bool", "float", "complex", "object", "bytearray", "memoryview", "range", "slice")
+    + ("BaseException", "Exception", "ValueError", "TypeError", "OSError", "KeyError", "RuntimeError")
+    + BUILTIN_GENERICS
+)
+# Modules whose classes take brackets from 3.9 on, with those classes; all of them for an empty list.
+LIBRARY_GENERICS = {
+    "collections": ("deque", "defaultdict", "OrderedDict", "Counter", "ChainMap"),
+    "collections.abc": (),
+    "contextlib": ("AbstractContextManager", "AbstractAsyncContextManager"),
+    "re": ("Pattern", "Match"),
+    "queue": ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"),
+    "os": ("PathLike",),
+    "subprocess": ("Popen", "CompletedProcess"),
+    "asyncio": ("Future", "Task", "Queue"),
+    "concurrent.futures": ("Future",),
+    "functools": ("partial", "partialmethod", "cached_property"),
+    "weakref": ("WeakSet", "WeakKeyDictionary", "WeakValueDictionary", "ReferenceType"),
+}
+GENERIC_WORDS = (
+    b"list|dict|set|frozenset|tuple|type|deque|defaultdict|OrderedDict|Counter|ChainMap|AbstractContextManager"
+    b"|AbstractAsyncContextManager|Pattern|Match|Queue|PathLike|Popen|CompletedProcess|Future|Task|partial"
+    b"|cached_property|Weak\\w+|abc\\.\\w+|Iterable|Iterator|Sequence|Mapping|MutableMapping|Callable|Generator|Awaitable"
+    b"|Coroutine|AsyncIterator|AsyncIterable|AsyncGenerator|Collection|Set|MutableSet|MutableSequence"
+)
+UNION_BYTES = re.compile(rb"\|")
+TYPED_BYTES = re.compile(rb"\||\b(?:" + GENERIC_WORDS + rb")\[")
+MODELS = (
+    "pydantic.BaseModel",
+    "pydantic.BaseSettings",
+    "pydantic_settings.BaseSettings",
+    "pydantic.generics.GenericModel",
+)
+ROUTES = frozenset(("get", "post", "put", "delete", "patch", "options", "head", "trace", "websocket", "api_route"))
+
+
+def typed_bytes(minor):
+    """What a source that holds such an expression holds, for a version; None where every version has both."""
+    if minor >= UNIONS_FROM:
+        return None
+    return UNION_BYTES if minor >= GENERICS_FROM else TYPED_BYTES
+
+
+class TypeReader:
+    """Finds the first expression of each statement that a version cannot evaluate."""
+
+    def __init__(self, minor, bound, values):
+        self.rows = []
+        self._minor = minor
+        self._bound = bound
+        self._values = values
+        self._later = False  # annotations stay text
+        self._uses_fastapi = False
+        self._models = set()
+
+    def see_import_from(self, node):
+        """Note what changes how annotations are evaluated."""
+        if node.module == "__future__":
+            self._later = self._later or any(alias.name == "annotations" for alias in node.names)
+        self._uses_fastapi = self._uses_fastapi or (node.module or "").partition(".")[0] == "fastapi"
+
+    def read(self, node, place, guard, in_model):
+        """Read what a statement itself evaluates; `in_model` is inside of a class whose annotations pydantic reads."""
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            self._read_function(node, place, guard)
+        elif isinstance(node, ast.AnnAssign):
+            self._annotation(node.annotation, place, guard, in_model)
+            self._expression(node.value, place, guard)
+        else:
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, (ast.expr, ast.keyword, ast.withitem)):
+                    self._expression(child, place, guard)
+
+    def is_model(self, node):
+        """Whether pydantic evaluates the annotations of a class, also of one derived from such a class in this module."""
+        is_model = any(self._values.dotted(base) in MODELS or self._is_known_model(base) for base in node.bases)
+        if is_model:
+            self._models.add(node.name)
+        return is_model
+
+    def _is_known_model(self, base):
+        return isinstance(base, ast.Name) and base.id in self._models
+
+    def _read_function(self, node, place, guard):
+        arguments = node.args
+        for default in arguments.defaults + arguments.kw_defaults + node.decorator_list:
+            self._expression(default, place, guard)
+        named = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
+        named += [argument for argument in (arguments.vararg, arguments.kwarg) if argument is not None]
+        is_route = self._uses_fastapi and any(map(self._is_route, node.decorator_list))
+        for annotation in [argument.annotation for argument in named] + [node.returns]:
+            self._annotation(annotation, place, guard, is_route)
+
+    def _is_route(self, decorator):
+        function = decorator.func if isinstance(decorator, ast.Call) else None
+        return isinstance(function, ast.Attribute) and function.attr in ROUTES
+
+    def _annotation(self, node, place, guard, is_read):
+        """An annotation: evaluated at once, or from its text by a library that reads it."""
+        if node is not None and (is_read or not self._later):
+            self._note(self._first(node, True), place, guard, "-read" if self._later else "")
+
+    def _expression(self, node, place, guard):
+        if node is not None:
+            self._note(self._first(node, False), place, guard, "")
+
+    def _note(self, item, place, guard, how):
+        if item is not None:
+            kind, node = item
+            line, column = place(node)
+            self.rows.append([line, column, kind + how, self._written(node), guard])
+
+    # --- which expression fails first
+
+    def _first(self, node, is_type):
+        """The kind and node of the first expression that fails, in the order of evaluation; None without one."""
+        if isinstance(node, ast.Lambda):
+            return None
+        inside = is_type and not isinstance(node, ast.Call)
+        for child in ast.iter_child_nodes(node):
+            item = self._first(child, inside)
+            if item is not None:
+                return item
+        if isinstance(node, ast.Subscript) and self._minor < GENERICS_FROM and self._is_generic(node.value):
+            return GENERIC, node
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and self._is_union(node, is_type):
+            return UNION, node
+        return None
+
+    def _is_generic(self, node):
+        if isinstance(node, ast.Name) and node.id in BUILTIN_GENERICS:
+            return node.id not in self._bound
+        module, _dot, name = self._values.dotted(node).rpartition(".")
+        return module in LIBRARY_GENERICS and (not LIBRARY_GENERICS[module] or name in LIBRARY_GENERICS[module])
+
+    def _is_union(self, node, is_type):
+        """Whether both sides are types: in an annotation one that is known suffices, and a name on the other side."""
+        known = [self._is_type(side) for side in (node.left, node.right)]
+        nothing = [isinstance(side, ast.Constant) and side.value is None for side in (node.left, node.right)]
+        if all(known) or (any(known) and any(nothing)):
+            return True
+        named = [isinstance(side, (ast.Name, ast.Attribute, ast.Subscript)) for side in (node.left, node.right)]
+        return is_type and (any(known) or any(nothing)) and any(named)
+
+    def _is_type(self, node):
+        """Whether an expression is a type for sure: a builtin one, one of `typing`, or either with brackets."""
+        if isinstance(node, ast.Subscript):
+            return self._is_type(node.value) or self._is_generic(node.value)
+        if isinstance(node, ast.Name) and node.id in BUILTIN_TYPES:
+            return node.id not in self._bound
+        module = self._values.dotted(node).rpartition(".")[0]
+        return module in ("typing", "typing_extensions")
+
+    def _written(self, node):
+        """An expression as text, as far as names, brackets and bars make it."""
+        if isinstance(node, ast.BinOp):
+            return self._written(node.left) + " | " + self._written(node.right)
+        if isinstance(node, ast.Subscript):
+            index = node.slice.value if type(node.slice).__name__ == "Index" else node.slice
+            return self._written(node.value) + "[" + self._written(index) + "]"
+        if isinstance(node, ast.Tuple):
+            return ", ".join(map(self._written, node.elts))
+        if isinstance(node, ast.Attribute):
+            return self._written(node.value) + "." + node.attr
+        if isinstance(node, ast.Name):
+            return node.id
+        return repr(node.value) if isinstance(node, ast.Constant) else "…"

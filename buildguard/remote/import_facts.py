@@ -1,0 +1,350 @@
+"""What a source imports and binds, read from its syntax tree beside `compile()`; nothing of it is run.
+
+A part of the probe: the standard library alone, and no syntax that CPython 3.6 lacks. The result is a value of JSON:
+
+imports  rows of line, column (from 1, in code points), form ("import", "from", "call"), module, names, level, guard, late, lazy
+bound    each name that the module binds at any place, with the first line where it does
+exports  the names in a literal `__all__`; null without one, or where it is computed
+dynamic  whether names appear in ways that this pass does not follow (`__getattr__`, `globals()`, `exec`, `sys.modules`)
+paths    rows of line and folder that the module adds to `sys.path`; null where the folder is computed, "@" is the module's own
+evaluated rows of line, column, kind, text and guard: type expressions that run at import and need a newer Python
+"""
+
+import ast
+import re
+import sys
+
+from buildguard.remote.evaluated_types import TypeReader, typed_bytes
+from buildguard.remote.import_outline import all_codes, bound_names, parse_outline
+from buildguard.remote.import_tests import (
+    ENDS,
+    PATH_CALLS,
+    Evaluator,
+    UnknownValue,
+    is_main_test,
+    is_own_package,
+    literal_names,
+)
+
+LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
+DYNAMIC = frozenset({"globals", "exec", "modules"})
+DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
+CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
+
+
+CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
+CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
+# How strong each guard is: of two around one import the stronger counts.
+GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
+
+
+def facts_here(data, code):
+    """The facts for the Python that runs this, as JSON; empty where they are unknown."""
+    return import_facts(data, code, sys.version_info, "linux")
+
+
+def facts_for(version):
+    """What reads facts for another version than that of the Python that runs this."""
+    wanted = tuple(int(part) for part in version.split("."))
+    return lambda data, code: import_facts(data, code, wanted, "linux")
+
+
+def import_facts(data: bytes, code: object, version: object, platform: str) -> bytes:
+    """The facts of a source that was compiled to `code`, for a version as `sys.version_info`; empty where they are unknown."""
+    try:
+        import json
+
+        if len(data) > LARGEST or sys.version_info < (3, 8):
+            return b""
+        return json.dumps(read_facts(data, code, version, platform), separators=(",", ":")).encode("ascii")
+    except Exception:  # RecursionError, MemoryError, a tree of a Python that is newer than this text
+        return b""
+
+
+def read_facts(data, code, version, platform):
+    """The same; raises whatever the parser or this pass raises."""
+    codes = all_codes(code)
+    names = set()
+    for part in codes:
+        names.update(part.co_names)
+    bound = bound_names(code, codes, names)
+    dynamic = bool(
+        not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
+    )
+    facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
+    typed = typed_bytes(version[1])
+    if typed is not None and not typed.search(data):
+        typed = None
+    if b"import" in data or b"__all__" in data or typed is not None:
+        reader = FactReader(data, names, Evaluator(version, platform))
+        if typed is not None:
+            reader.types = TypeReader(version[1], bound, reader.values)
+        reader.read(parse_outline(data, codes, names, typed))
+        facts["imports"] = reader.imports
+        facts["paths"] = reader.paths
+        facts["exports"] = reader.exports if reader.exports_known else None
+        facts["evaluated"] = reader.types.rows if reader.types is not None else []
+    return facts
+
+
+class ImportBlock:
+    """What surrounds statements: the guard of their imports, and whether a function holds them.
+
+    `model` is the body of a class that pydantic reads, `caught` a place where errors of types are handled.
+    """
+
+    def __init__(self, guard="", late=False, model=False, caught=False):
+        self.guard = guard
+        self.late = late
+        self.model = model
+        self.caught = caught
+
+    def inside(self, guard):
+        """The same place under one more guard."""
+        return ImportBlock(max(self.guard, guard, key=GUARDS.index), self.late, self.model, self.caught)
+
+    @property
+    def runs(self):
+        """Whether what it evaluates runs at import, and fails the module where it raises."""
+        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
+
+
+class FactReader:
+    """Reads the imports of a module's tree, with what guards them on one target."""
+
+    def __init__(self, data, names, values):
+        self.imports = []
+        self.paths = []
+        self.exports = []
+        self.exports_known = False
+        self.types = None  # who looks for type expressions that the target cannot evaluate
+        self.values = values
+        self._data = data
+        self._lines = None
+        self._has_calls = "import_module" in names or "__import__" in names
+        self._has_paths = "path" in names or "addsitedir" in names
+
+    def read(self, tree):
+        """Read a whole module."""
+        self._body(tree.body, ImportBlock())
+
+    def _body(self, body, block):
+        """Read statements in their order; whether they end the module before what follows them."""
+        ended = False
+        for node in body:
+            if ended:
+                block = block.inside("false")
+            ended = self._statement(node, block) or ended
+        return ended
+
+    def _statement(self, node, block):
+        read = READERS.get(type(node))
+        if read is not None:
+            return getattr(self, read)(node, block)
+        self._expressions(node, block)
+        return False
+
+    def _expressions(self, node, block):
+        """Calls that import, and types that cannot be evaluated, in the expressions of a statement itself."""
+        if self.types is not None and block.runs:
+            self.types.read(node, self._place, block.guard, block.model)
+        if self._has_calls:
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, (ast.expr, ast.withitem, ast.keyword)):
+                    for call in ast.walk(child):
+                        if isinstance(call, ast.Call):
+                            self._call(call, block)
+
+    def _import(self, node, block):
+        self.values.see_import(node)
+        for alias in node.names:
+            self._add(node, "import", alias.name, [], 0, block)
+
+    def _import_from(self, node, block):
+        self.values.see_import_from(node)
+        if self.types is not None:
+            self.types.see_import_from(node)
+        self._add(node, "from", node.module or "", [alias.name for alias in node.names], node.level or 0, block)
+
+    def _call(self, node, block):
+        name = self.values.dotted(node.func)
+        if name not in CALLS or not node.args or not isinstance(node.args[0], ast.Constant):
+            return
+        text = node.args[0].value
+        if not isinstance(text, str) or not text:
+            return
+        module = text.lstrip(".")
+        level = len(text) - len(module)
+        if level and not (name == CALLS[0] and len(node.args) + len(node.keywords) > 1 and is_own_package(node)):
+            return
+        self._add(node, "call", module, [], level, block)
+
+    def _add(self, node, form, module, names, level, block):
+        line, column = self._place(node)
+        lazy = bool(getattr(node, "is_lazy", False))
+        self.imports.append([line, column, form, module, names, level, block.guard, block.late, lazy])
+
+    def _place(self, node):
+        column = node.col_offset
+        if column and self._lines is None:
+            self._lines = [] if self._data.isascii() else re.split(rb"\r\n|\r|\n", self._data)
+        if column and node.lineno <= len(self._lines):
+            column = len(self._lines[node.lineno - 1][:column].decode("utf-8", "replace"))
+        return node.lineno, column + 1
+
+    # --- blocks
+
+    def _function(self, node, block):
+        self._expressions(node, block)
+        # what catches errors around the definition catches none of a later call
+        self._body(node.body, ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True))
+        return False
+
+    def _class(self, node, block):
+        self._expressions(node, block)
+        is_model = self.types is not None and self.types.is_model(node)
+        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught))
+        return False
+
+    def _if(self, node, block):
+        self._expressions(node, block)
+        if is_main_test(node.test):
+            self._body(node.body, block.inside("main"))
+            self._body(node.orelse, block.inside("conditional"))
+            return False
+        value = self.values.test(node.test)
+        if isinstance(value, UnknownValue):
+            guard = "tested" if value.tested else "conditional"
+            first = self._body(node.body, block.inside(guard))
+            second = self._body(node.orelse, block.inside(guard))
+            return first and second
+        first = self._body(node.body, block if value else block.inside("false"))
+        second = self._body(node.orelse, block.inside("false") if value else block)
+        return first if value else second
+
+    def _loop(self, node, block):
+        self._expressions(node, block)
+        self._body(node.body, block.inside("conditional"))
+        self._body(node.orelse, block.inside("conditional"))
+        return False
+
+    def _with(self, node, block):
+        self._expressions(node, block)
+        for item in node.items:
+            call = item.context_expr
+            if isinstance(call, ast.Call) and self.values.dotted(call.func) in ("contextlib.suppress", "suppress"):
+                block = block.inside(self._caught(call.args))
+        self._body(node.body, block)
+        return False
+
+    def _match(self, node, block):
+        for case in node.cases:
+            self._body(case.body, block.inside("conditional"))
+        return False
+
+    def _try(self, node, block):
+        caught = ""
+        for handler in node.handlers:
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            caught = max(caught, self._caught(types), key=GUARDS.index)
+        if caught:
+            self.values.see_names(node)
+        body = block.inside(caught)
+        body.caught = block.caught or any(map(self._catches_types, node.handlers))
+        ended = self._body(node.body, body)
+        for handler in node.handlers:
+            self._body(handler.body, block.inside("handler" if caught else "conditional"))
+        self._body(node.orelse, block.inside("handler" if caught else ""))
+        return self._body(node.finalbody, block) or (ended and not node.handlers)
+
+    def _catches_types(self, handler):
+        types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        return any(node is None or self.values.dotted(node) in CATCHES_TYPES for node in types)
+
+    def _caught(self, types):
+        """The guard that catching some exceptions is: None stands for a bare `except`."""
+        guard = ""
+        for node in types:
+            names = ["BaseException"] if node is None else self.values.exceptions(node)
+            if not CATCHES_NAMES.isdisjoint(names):
+                return "except"
+            if "ModuleNotFoundError" in names:
+                guard = "module-only"
+        return guard
+
+    # --- other statements
+
+    def _assign(self, node, block):
+        self._expressions(node, block)
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id == "__all__" and not block.late:
+                self._export(node)
+        if not block.late and node.value is not None and not isinstance(node, ast.AugAssign):
+            self.values.see_assignment(targets, node.value)
+        return False
+
+    def _export(self, node):
+        names = literal_names(node.value)
+        if names is None or (isinstance(node, ast.AugAssign) and not self.exports_known):
+            self.exports_known = False
+            self.exports = None
+        elif self.exports is not None:
+            self.exports_known = True
+            self.exports = self.exports + names if isinstance(node, ast.AugAssign) else names
+
+    def _expression(self, node, block):
+        self._expressions(node, block)
+        if not isinstance(node.value, ast.Call):
+            return False
+        call = node.value
+        name = self.values.dotted(call.func)
+        if self._has_paths and name in PATH_CALLS:
+            argument = call.args[-1] if call.args else None
+            self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
+        if name in ("__all__.extend", "__all__.append", "__all__.remove", "__all__.insert"):
+            self._extend(name, call)
+        return name in ENDS
+
+    def _extend(self, name, call):
+        argument = call.args[0] if len(call.args) == 1 else None
+        names = literal_names(argument) if name == "__all__.extend" else None
+        if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+            names = [argument.value]
+        if names is None or not self.exports_known:
+            self.exports_known = False
+            self.exports = None
+        else:
+            self.exports = self.exports + names
+
+    def _end(self, node, block):
+        self._expressions(node, block)
+        return True
+
+
+READERS = {
+    getattr(ast, kind): read
+    for kind, read in (
+        ("Import", "_import"),
+        ("ImportFrom", "_import_from"),
+        ("FunctionDef", "_function"),
+        ("AsyncFunctionDef", "_function"),
+        ("ClassDef", "_class"),
+        ("If", "_if"),
+        ("For", "_loop"),
+        ("AsyncFor", "_loop"),
+        ("While", "_loop"),
+        ("With", "_with"),
+        ("AsyncWith", "_with"),
+        ("Try", "_try"),
+        ("TryStar", "_try"),
+        ("Match", "_match"),
+        ("Assign", "_assign"),
+        ("AnnAssign", "_assign"),
+        ("AugAssign", "_assign"),
+        ("Expr", "_expression"),
+        ("Raise", "_end"),
+        ("Return", "_end"),
+    )
+    if hasattr(ast, kind)
+}

@@ -1,0 +1,372 @@
+"""The tests that guard imports, evaluated for one target without running anything.
+
+A part of the probe: the standard library alone, and no syntax that CPython 3.6 lacks.
+"""
+
+import ast
+
+
+class UnknownValue:
+    """The value of an expression that only running it could tell; `tested` where it asks what is there to import."""
+
+    def __init__(self, tested=False):
+        self.tested = tested
+
+
+UNKNOWN = UnknownValue()
+TESTED = UnknownValue(tested=True)
+TESTS = frozenset({"find_spec", "find_loader", "hasattr", "getattr", "iter_modules"})
+PATH_CALLS = ("sys.path.insert", "sys.path.append", "site.addsitedir")
+ENDS = ("sys.exit", "exit", "quit", "os._exit")
+FOLDER = "@"  # the folder of the module itself
+SAME_FOLDER = (
+    "os.path.abspath",
+    "os.path.realpath",
+    "os.path.normpath",
+    "os.path.expanduser",
+    "str",
+    "pathlib.Path",
+    "os.fspath",
+)
+SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
+CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+
+
+def is_main_test(node):
+    """Whether this is `__name__ == "__main__"`."""
+    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
+        return False
+    sides = [node.left, node.comparators[0]]
+    names = [side.id for side in sides if isinstance(side, ast.Name)]
+    texts = [side.value for side in sides if isinstance(side, ast.Constant)]
+    return names == ["__name__"] and texts == ["__main__"]
+
+
+def is_own_package(call):
+    """Whether a call of `import_module` names the module's own package as what the import is relative to."""
+    values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
+    return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
+
+
+def literal_names(node):
+    """The texts of a literal list or tuple; None for anything else."""
+    if not isinstance(node, (ast.List, ast.Tuple)):
+        return None
+    names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    return names if len(names) == len(node.elts) else None
+
+
+class Evaluator:
+    """Values of expressions in one module, as far as the target's version and platform decide them."""
+
+    def __init__(self, version, platform):
+        system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
+        version = tuple(version)
+        self._aliases = {}
+        self._values = {}
+        self._version = version
+        self._known = {
+            "sys.version_info": version,
+            "sys.version_info.major": version[0],
+            "sys.version_info.minor": version[1],
+            "sys.platform": platform,
+            "sys.implementation.name": "cpython",
+            "sys.implementation.version": version,
+            "os.name": system,
+            "typing.TYPE_CHECKING": False,
+            "typing_extensions.TYPE_CHECKING": False,
+            "TYPE_CHECKING": False,
+            "six.PY2": False,
+            "six.PY3": True,
+            "__debug__": True,
+            "platform.system()": name,
+            "platform.python_implementation()": "CPython",
+        }
+        if len(version) > 2:
+            self._known["sys.version_info.micro"] = version[2]
+            self._known["sys.hexversion"] = version[0] << 24 | version[1] << 16 | version[2] << 8 | 0xF0
+
+    # --- what the module says before
+
+    def see_import(self, node):
+        """Note what `import x as y` calls a module."""
+        for alias in node.names:
+            if alias.asname:
+                self._aliases[alias.asname] = alias.name
+
+    def see_import_from(self, node):
+        """Note what `from x import y as z` calls a name."""
+        if node.module and not node.level:
+            for alias in node.names:
+                self._aliases[alias.asname or alias.name] = node.module + "." + alias.name
+
+    def see_names(self, node):
+        """The names that a `try` around imports binds say what is there: `HAS_X = True`, `x = None`."""
+        for child in ast.walk(node):
+            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                self._values[child.id] = TESTED
+            elif isinstance(child, ast.alias):
+                self._values[child.asname or child.name.partition(".")[0]] = TESTED
+
+    def see_assignment(self, targets, node):
+        """A constant of the module: what is assigned once, and known."""
+        for target in targets:
+            if not isinstance(target, ast.Name):
+                continue
+            if target.id in self._values:
+                tested = isinstance(self._values[target.id], UnknownValue) and self._values[target.id].tested
+                self._values[target.id] = TESTED if tested else UNKNOWN
+                continue
+            names = self.exceptions(node) if isinstance(node, ast.Tuple) else ()
+            value = tuple(names) if names and all(isinstance(item, ast.Name) for item in node.elts) else self.test(node)
+            folder = self.folder(node) if isinstance(value, UnknownValue) and not value.tested else None
+            self._values[target.id] = value if folder is None else FolderValue(folder)
+
+    # --- names
+
+    def dotted(self, node):
+        """The full dotted name of a name or attribute, aliases resolved; empty for anything else."""
+        parts = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        parts.append(self._aliases.get(node.id, node.id))
+        return ".".join(reversed(parts))
+
+    def exceptions(self, node):
+        """The exceptions that an expression after `except` names, as far as they matter here."""
+        if isinstance(node, ast.Tuple):
+            return [name for item in node.elts for name in self.exceptions(item)]
+        name = self.dotted(node).rpartition(".")[2]
+        if name in CAUGHT:
+            return [name]
+        value = self._values.get(node.id) if isinstance(node, ast.Name) else None
+        return [item for item in value if item in CAUGHT] if isinstance(value, tuple) else []
+
+    # --- values
+
+    def test(self, node):
+        """The value of a test: a value, or an UnknownValue."""
+        value = self._value(node)
+        if value is UNKNOWN and any(self._asks(child) for child in ast.walk(node)):
+            return TESTED
+        return value
+
+    def _asks(self, node):
+        """Whether an expression asks what is there: by `find_spec` and its like, or a name that an import decided."""
+        if isinstance(node, ast.Call):
+            return self.dotted(node.func).rpartition(".")[2] in TESTS
+        if isinstance(node, ast.Name):
+            return self._values.get(node.id) is TESTED
+        return isinstance(node, ast.Attribute) and self.dotted(node) == "sys.modules"
+
+    def _value(self, node):
+        read = VALUES.get(type(node))
+        return getattr(self, read)(node) if read is not None else UNKNOWN
+
+    def _constant(self, node):
+        return node.value
+
+    def _name(self, node):
+        if isinstance(node, ast.Name) and node.id in self._values:
+            value = self._values[node.id]
+            return UNKNOWN if isinstance(value, FolderValue) else value
+        return self._known.get(self.dotted(node), UNKNOWN)
+
+    def _tuple(self, node):
+        values = [self._value(item) for item in node.elts]
+        return UNKNOWN if any(isinstance(value, UnknownValue) for value in values) else tuple(values)
+
+    def _subscript(self, node):
+        value, part = self._value(node.value), index_of(node)
+        if isinstance(part, ast.Slice):
+            ends = [None if end is None else self._value(end) for end in (part.lower, part.upper, part.step)]
+            if isinstance(value, UnknownValue) or any(isinstance(end, UnknownValue) for end in ends):
+                return UNKNOWN
+            index = slice(*ends)
+            if value == self._version and (index.stop is None or index.stop > len(value)):
+                return UNKNOWN
+        else:
+            index = self._value(part)
+        try:
+            return UNKNOWN if isinstance(value, UnknownValue) else value[index]
+        except (TypeError, IndexError, KeyError):
+            return UNKNOWN
+
+    def _not(self, node):
+        value = self._value(node.operand)
+        if isinstance(value, UnknownValue):
+            return value
+        return not value if isinstance(node.op, ast.Not) else UNKNOWN
+
+    def _all_or_any(self, node):
+        values = [self.test(item) for item in node.values]
+        decides = isinstance(node.op, ast.Or)  # what one of them decides alone
+        known = [bool(value) for value in values if not isinstance(value, UnknownValue)]
+        if decides in known:
+            return decides
+        unknown = [value for value in values if isinstance(value, UnknownValue)]
+        if not unknown:
+            return not decides
+        return TESTED if any(value.tested for value in unknown) else UNKNOWN
+
+    def _compare(self, node):
+        left = self._value(node.left)
+        for operator, right in zip(node.ops, map(self._value, node.comparators)):
+            if isinstance(left, UnknownValue) or isinstance(right, UnknownValue) or self._is_too_exact(left, right):
+                return UNKNOWN
+            compare = COMPARISONS.get(type(operator))
+            try:
+                if compare is None or not compare(left, right):
+                    return UNKNOWN if compare is None else False
+            except TypeError:
+                return UNKNOWN
+            left = right
+        return True
+
+    def _is_too_exact(self, left, right):
+        """Whether a patch release decides a comparison, and which one the target has is not known."""
+        if len(self._version) > 2 or self._version not in (left, right):
+            return False
+        other = right if left == self._version else left
+        return isinstance(other, tuple) and len(other) > 2 and other[:2] == self._version
+
+    def _call(self, node):
+        name = self.dotted(node.func)
+        if name + "()" in self._known and not node.args:
+            return self._known[name + "()"]
+        if name in ("bool", "tuple") and len(node.args) == 1:
+            return self._value(node.args[0])
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("startswith", "endswith", "lower")
+            and len(node.args) < 2
+        ):
+            text = self._value(node.func.value)
+            arguments = [self._value(argument) for argument in node.args]
+            if isinstance(text, str) and not any(isinstance(argument, UnknownValue) for argument in arguments):
+                try:
+                    return getattr(text, node.func.attr)(*arguments)
+                except TypeError:
+                    return UNKNOWN
+        return UNKNOWN
+
+    # --- folders
+
+    def folder(self, node):
+        """The folder that an expression names: a literal, or one that begins at the module's own, "@"; None where unknown."""
+        read = FOLDERS.get(type(node))
+        return getattr(self, read)(node) if read is not None else None
+
+    def _folder_text(self, node):
+        return node.value if isinstance(node.value, str) else None
+
+    def _folder_of_name(self, node):
+        if node.id == "__file__":
+            return FOLDER + "/."
+        value = self._values.get(node.id)
+        return value.path if isinstance(value, FolderValue) else value if isinstance(value, str) else None
+
+    def _folder_above(self, node):
+        return above(self.folder(node.value)) if node.attr == "parent" else None
+
+    def _folder_below(self, node):
+        return joined([self.folder(node.left), self.folder(node.right)]) if isinstance(node.op, ast.Div) else None
+
+    def _parents(self, node):
+        if not isinstance(node.value, ast.Attribute) or node.value.attr != "parents":
+            return None
+        path, index = self.folder(node.value.value), self._value(index_of(node))
+        if not isinstance(index, int) or not 0 <= index < 20:
+            return None
+        for _ in range(index + 1):
+            path = above(path)
+        return path
+
+    def _folder_of_call(self, node):
+        name = self.dotted(node.func)
+        folders = [self.folder(argument) for argument in node.args]
+        if name == "os.path.dirname" and len(folders) == 1:
+            return above(folders[0])
+        if name == "os.path.join" and folders:
+            return joined(folders)
+        if name in SAME_FOLDER and len(folders) == 1:
+            return folders[0]
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("resolve", "absolute", "as_posix")
+            and not folders
+        ):
+            return self.folder(node.func.value)
+        return None
+
+
+def index_of(node):
+    """What stands in the brackets of a subscript: Python 3.8 wraps it once more."""
+    return node.slice.value if type(node.slice).__name__ == "Index" else node.slice
+
+
+class FolderValue:
+    """The value of a name that holds a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+
+def above(path):
+    """The folder of a path; `@/.` stands for the module's file."""
+    if path is None:
+        return None
+    if path == FOLDER + "/.":
+        return FOLDER
+    head, _slash, tail = path.rpartition("/")
+    if tail in ("", ".", "..", FOLDER) or not head:
+        return path + "/.." if path.startswith(FOLDER) else None
+    return head
+
+
+def joined(paths):
+    """Paths joined; None where one is unknown."""
+    if any(path is None for path in paths):
+        return None
+    whole = paths[0]
+    for path in paths[1:]:
+        whole = path if path.startswith(("/", FOLDER)) else whole.rstrip("/") + "/" + path
+    return whole
+
+
+VALUES = {
+    ast.Constant: "_constant",
+    ast.Name: "_name",
+    ast.Attribute: "_name",
+    ast.Tuple: "_tuple",
+    ast.List: "_tuple",
+    ast.Set: "_tuple",
+    ast.Subscript: "_subscript",
+    ast.UnaryOp: "_not",
+    ast.BoolOp: "_all_or_any",
+    ast.Compare: "_compare",
+    ast.Call: "_call",
+}
+FOLDERS = {
+    ast.Constant: "_folder_text",
+    ast.Name: "_folder_of_name",
+    ast.Attribute: "_folder_above",
+    ast.BinOp: "_folder_below",
+    ast.Subscript: "_parents",
+    ast.Call: "_folder_of_call",
+}
+COMPARISONS = {
+    ast.Eq: lambda left, right: left == right,
+    ast.NotEq: lambda left, right: left != right,
+    ast.Lt: lambda left, right: left < right,
+    ast.LtE: lambda left, right: left <= right,
+    ast.Gt: lambda left, right: left > right,
+    ast.GtE: lambda left, right: left >= right,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
+    ast.Is: lambda left, right: left is right or left == right,
+    ast.IsNot: lambda left, right: left is not right and left != right,
+}

@@ -1,0 +1,151 @@
+"""BG701: the script, module, attribute or function that a start command names exists."""
+
+from __future__ import annotations
+
+import posixpath
+
+from buildguard.project.image_model import PlacedFile
+from buildguard.project.start_command import StartCommand
+from buildguard.startup.findings import FindingPlace, StartupFindings
+from buildguard.startup.image_start import ImageStart
+from buildguard.startup.losses import report_lost
+from buildguard.startup.modules import ModuleSearch, may_be_installed, search
+from buildguard.startup.source_facts import read_facts
+
+
+class EntryFile:
+    """The file that a start loads first: its path in the image, where it comes from, and the search path it is found on."""
+
+    def __init__(self, path: str, file: PlacedFile, module: str = "") -> None:
+        self.path = path
+        self.file = file
+        self.module = module
+
+
+def check_application(image: ImageStart, start: StartCommand, findings: StartupFindings) -> EntryFile | None:
+    """Report what a start names and the image lacks; the file that it loads, where that is known."""
+    place = image.place_of(start.place)
+    if start.undecided and not start.undecided.startswith("the content of"):  # that is counted with the program
+        findings.leave_open(place, start.undecided)
+    if start.script:
+        return _check_script(image, start, findings, place)
+    if start.module:
+        return _check_module(image, start, findings, place)
+    return None
+
+
+def _check_script(
+    image: ImageStart, start: StartCommand, findings: StartupFindings, place: FindingPlace
+) -> EntryFile | None:
+    image_file = image.tree.find(start.script)
+    if image_file is None:
+        if not start.is_main:  # the others are programs, and reported with them
+            _missing_script(image, start, findings, place)
+        return None
+    _check_attribute(image, start, findings, place, image_file)
+    return EntryFile(start.script, image_file)
+
+
+def _missing_script(image: ImageStart, start: StartCommand, findings: StartupFindings, place: FindingPlace) -> None:
+    script = start.script
+    reason = image.tree.why_unknown(script)
+    reason = reason or (image.other_context(script) and "the build context is a guess")
+    if reason or image.tree.is_folder(script.removesuffix(".py")):
+        findings.leave_open(place, f"{script}: {reason or 'it is a folder'}")
+        return
+    lost = [source for source in image.tree.project_paths(script) if image.files.is_file(source)]
+    if lost:
+        report_lost(image, findings, lost[0], f"{start.server} loads it")
+    else:
+        findings.add(
+            "BG701", place, f"{start.server} loads {script}, and the image has no such file", "correct the path"
+        )
+
+
+def _check_module(
+    image: ImageStart, start: StartCommand, findings: StartupFindings, place: FindingPlace
+) -> EntryFile | None:
+    if any("$" in folder for folder in (start.folder, *start.search_path)):
+        return None
+    result = search(image, start.module, start.search_path)
+    if start.is_main and result.package:
+        result = _main_of(image, result)
+    if result.file is not None:
+        _check_attribute(image, start, findings, place, result.file)
+        return EntryFile(result.path, result.file, start.module)
+    if result.is_missing:
+        _missing_module(image, start, findings, result)
+    elif result.unknown:
+        findings.leave_open(place, f"module {start.module}: {result.unknown}")
+    return None
+
+
+def _main_of(image: ImageStart, result: ModuleSearch) -> ModuleSearch:
+    """`python -m package` runs the package's `__main__.py`."""
+    path = posixpath.join(result.package, "__main__.py")
+    image_file = image.tree.find(path)
+    if image_file is not None:
+        return ModuleSearch(path, image_file)
+    lost = tuple(source for source in image.tree.project_paths(path) if image.files.is_file(source))
+    return ModuleSearch(lost=lost, unknown=image.tree.why_unknown(path), is_top=False)
+
+
+def _missing_module(image: ImageStart, start: StartCommand, findings: StartupFindings, result: ModuleSearch) -> None:
+    place = image.place_of(start.place)
+    if result.lost:
+        report_lost(image, findings, result.lost[0], f"{start.server or 'python'} loads the module {start.module}")
+        return
+    installed = may_be_installed(image, start.module) if result.is_top else ""
+    if installed or (result.is_top and not start.search_path):
+        findings.leave_open(place, f"module {start.module}: {installed or 'no folder is searched for it'}")
+        return
+    base = posixpath.join(start.search_path[0], start.module.replace(".", "/")) if start.search_path else ""
+    other = image.other_context(f"{base}.py") or image.other_context(base)
+    if other:
+        findings.leave_open(place, f"the build context is a guess, and {other} may be the module {start.module}")
+        return
+    where = ", ".join(start.search_path)
+    message = f"the start command loads the module {start.module}, and it does not exist in {where}"
+    findings.add("BG701", place, message, _similar(image, start))
+
+
+def _similar(image: ImageStart, start: StartCommand) -> str:
+    """A hint with a module of the project that has the same last name, or differs in case."""
+    name = f"{start.module.rpartition('.')[2]}.py"
+    for path in image.files.below(image.service.context):
+        if posixpath.basename(path).casefold() == name.casefold():
+            return f"the project has {path}: name the module as it is on the search path"
+    return "name a module of the project, or copy it into the image"
+
+
+def _check_attribute(
+    image: ImageStart, start: StartCommand, findings: StartupFindings, place: FindingPlace, image_file: PlacedFile
+) -> None:
+    name = start.attribute.partition(".")[0]
+    if not name or start.is_main:
+        return
+    content = None if image_file.doubt else image.content(image_file)
+    facts = read_facts(content) if content is not None else None
+    shown = image_file.source or posixpath.basename(start.script) or start.module
+    bound = facts.binds(name) if facts is not None else None
+    package = posixpath.dirname(image_file.source) if image_file.source.endswith("__init__.py") else ""
+    if bound is False and package and image.files.has(f"{package}/{name}.py"):
+        bound = None  # an import of the submodule binds its name
+    if bound is None:
+        findings.leave_open(place, image_file.doubt or f"{shown} may bind {name} in ways that are not read")
+    elif not bound:
+        assert facts is not None
+        what = "function" if start.is_factory or start.server == "functions-framework" else "attribute"
+        findings.add(
+            "BG701",
+            place,
+            f"the start command names the {what} {name}, and {shown} does not define it",
+            _offer(facts.names),
+        )
+
+
+def _offer(names: frozenset[str]) -> str:
+    usual = [name for name in ("app", "application", "create_app", "main", "server", "api") if name in names]
+    public = sorted(name for name in names if not name.startswith("_"))
+    offered = usual or public
+    return f"names that it defines: {', '.join(offered[:5])}" if offered else "define it, or correct the command"

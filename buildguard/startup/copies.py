@@ -1,0 +1,188 @@
+"""BG703: every source that a COPY or ADD names is sent to docker."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Iterator
+
+from buildguard.errors import UsageError
+from buildguard.project import dockerfile
+from buildguard.project.cloudbuild.roles import Role
+from buildguard.project.project_files import is_build_file_name
+from buildguard.project.target import Certainty
+from buildguard.startup.findings import FindingPlace, StartupFindings
+from buildguard.startup.image_start import ImageStart
+from buildguard.startup.image_tree import context_path
+from buildguard.startup.project_files import BuildSender
+
+_REMOTE = re.compile(r"[\w+.-]+://|git@|<<")
+_WILD = re.compile(r"[*?\[]")
+_BUILDERS = re.compile(
+    r"(?:^|/)(?:Makefile|makefile|GNUmakefile|justfile|Justfile|Taskfile\.ya?ml|package\.json|[^/]*\.(?:sh|ya?ml|mk|ps1|bat))$"
+)
+_MOST_BUILDERS = 200
+
+
+def check_copies(image: ImageStart, findings: StartupFindings) -> None:
+    """Report each source that is certainly missing; what an earlier step may create is undecided."""
+    for step, source in _named_sources(image):
+        if not _is_sent(image, source):
+            _report(image, findings, step, source)
+
+
+def _named_sources(image: ImageStart) -> Iterator[tuple[dockerfile.Instruction, str]]:
+    """The sources that a build of the image's stage copies from its context, by their paths in the project."""
+    build_args = dict(image.service.build_args)
+    known: dict[str, dict[str, str]] = {}
+    needed = needed_stages(image)
+    for number, stage in enumerate(image.stages):
+        values = dict(known.get(stage.base.lower(), {}))
+        for step in stage.instructions:
+            text = dockerfile.expand_variables(step.text, values)
+            if step.name == "ENV" or (step.name == "ARG" and build_args):
+                values |= dockerfile.assignments(step.name, text, build_args)
+            elif step.name in {"COPY", "ADD"} and number in needed:
+                yield from ((step, source) for source in _sources(image, step, text))
+        if stage.alias:
+            known[stage.alias] = values
+
+
+def _sources(image: ImageStart, step: dockerfile.Instruction, text: str) -> Iterator[str]:
+    if any(flag.startswith("--from=") for flag in step.flags):
+        return
+    for word in dockerfile.source_words(text)[:-1]:
+        if not (_REMOTE.match(word) or _WILD.search(word) or "$" in word or "\\" in word):
+            yield context_path(image.service.context, word)
+
+
+def needed_stages(image: ImageStart) -> set[int]:
+    """The stages that a build makes: the last one, or the one that is asked for, and those that it takes from."""
+    stages, wanted = image.stages, image.service.stage.lower()
+    names = {stage.alias: number for number, stage in enumerate(stages) if stage.alias}
+    pending = [names.get(wanted, len(stages) - 1) if wanted else len(stages) - 1]
+    needed: set[int] = set()
+    while pending:
+        number = pending.pop()
+        if number in needed:
+            continue
+        needed.add(number)
+        origins = [
+            flag.partition("from=")[2] for step in stages[number].instructions for flag in step.flags if "from=" in flag
+        ]
+        for origin in [stages[number].base, *(origin.partition(",")[0] for origin in origins)]:
+            other = int(origin) if origin.isdigit() else names.get(origin.lower(), -1)
+            if 0 <= other < len(stages) and other != number:
+                pending.append(other)
+    return needed
+
+
+def _is_sent(image: ImageStart, source: str) -> bool:
+    if image.files.is_file(source):
+        return image.sent.arrives(source)
+    if source in image.files.submodules:
+        return False
+    return image.sent.folder_arrives(source) or image.files.is_behind_link(source)
+
+
+def _report(image: ImageStart, findings: StartupFindings, step: dockerfile.Instruction, source: str) -> None:
+    place = FindingPlace(image.dockerfile, step.line)
+    shown = _shown(image, source)
+    if image.sent.reason:
+        findings.leave_open(place, image.sent.reason)
+    elif image.files.has(source):
+        rule = image.sent.dropped_by(source) or next(
+            filter(None, map(image.sent.dropped_by, image.files.below(source))), None
+        )
+        message = f"{step.name} needs {shown}, and {rule} drops it"
+        findings.add("BG703", place, message, f"add a line `!{shown}` after that rule")
+    elif submodule := _submodule_of(image, source):
+        message = f"{step.name} needs {shown}, and the submodule {submodule} is not checked out"
+        findings.add("BG703", place, message, "git submodule update --init, and in the build before docker too")
+    else:
+        _report_absent(image, findings, step, source)
+
+
+def _shown(image: ImageStart, source: str) -> str:
+    context = image.service.context
+    return source.removeprefix(f"{context}/") if context and source != context else source
+
+
+def _submodule_of(image: ImageStart, source: str) -> str:
+    return next((path for path in image.files.submodules if source == path or source.startswith(f"{path}/")), "")
+
+
+def _report_absent(image: ImageStart, findings: StartupFindings, step: dockerfile.Instruction, source: str) -> None:
+    """A source that git does not have: ignored, created by the build, the history of git, or just not there."""
+    place, shown, files = FindingPlace(image.dockerfile, step.line), _shown(image, source), image.files
+    if posixpath.basename(source) == ".git" or "/.git/" in f"/{source}/":
+        _report_history(image, findings, place, shown)
+        return
+    if image.service.basis.known is Certainty.GUESSED and posixpath.dirname(image.dockerfile):
+        findings.leave_open(place, f"{shown} is missing in the folder that is guessed to be the build context")
+        return
+    maker = _maker(image, source)
+    if maker:
+        findings.leave_open(place, f"{maker} may create {shown}")
+        return
+    other = files.other_case(source)
+    if other:
+        message = (
+            f"{step.name} needs {shown}, and the project has {_shown(image, other)}: names differ in case on Linux"
+        )
+        findings.add("BG703", place, message, f"write {_shown(image, other)}")
+        return
+    rule = files.git_ignore_rule(source)
+    message = (
+        f"{step.name} needs {shown}, and git ignores it ({rule})"
+        if rule
+        else f"{step.name} needs {shown}, and the project has no such file"
+    )
+    hint = f"commit it (git add -f {source}), or create it in the Dockerfile or in a build step before docker"
+    findings.add("BG703", place, message, hint if rule else "correct the name, or commit the file")
+
+
+def _report_history(image: ImageStart, findings: StartupFindings, place: FindingPlace, shown: str) -> None:
+    rule = image.sent.dropped_by(".git")
+    if image.files.sender is BuildSender.TRIGGER and rule is None:
+        findings.leave_open(place, "whether a trigger has the history of git is not known")
+        return
+    why = f"{rule} drops it" if rule else "gcloud does not send it"
+    findings.add("BG703", place, f"COPY needs {shown}, and {why}", "pass what you need of it with --build-arg")
+
+
+def _maker(image: ImageStart, source: str) -> str:
+    """The script or build file that names a missing path, or its folder, and so may create it; empty where none does."""
+    inside = _shown(image, source)
+    step = _step_maker(image)
+    if step:
+        return step
+    names = {part for part in inside.split("/") if len(part) > 2}  # noqa: PLR2004  `.` and the like name nothing
+    if not names:
+        return ""
+    pattern = re.compile(rb"(?<![\w-])(?:%s)(?![\w-])" % b"|".join(re.escape(name.encode()) for name in sorted(names)))
+    scripts = [path for path in image.files.named(_BUILDERS.search) if path != image.dockerfile][:_MOST_BUILDERS]
+    image.files.load(scripts)
+    return next((path for path in scripts if pattern.search(image.files.read(path) or b"")), "")
+
+
+def _step_maker(image: ImageStart) -> str:
+    """The build step before docker whose effect is not known, as `cloudbuild.yaml:3`; empty where none is."""
+    from buildguard.project.cloudbuild import reader
+
+    for path in image.files.named(_is_build_file):
+        try:
+            steps = reader.read(image.files.read(path) or b"", path, {}).steps
+        except UsageError:
+            continue
+        for step in steps:
+            if Role.BUILDS in step.roles:
+                break
+            if not step.roles or Role.FETCHES in step.roles:
+                return f"the step in {path}:{step.line}"
+    return ""
+
+
+def _is_build_file(path: str) -> bool:
+    return "cloudbuild" in path and is_build_file_name(os.fsencode(path))

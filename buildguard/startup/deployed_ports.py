@@ -1,0 +1,97 @@
+"""The port that Cloud Run sends requests to, as far as the project's own files say it."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from buildguard.errors import UsageError
+from buildguard.project import yaml
+from buildguard.project.config import Config
+from buildguard.project.project_files import is_build_file_name
+from buildguard.startup.project_files import ProjectFileTree
+
+DEFAULT_PORT = "8080"
+_DEPLOYS = re.compile(rb"run[\s,\"'\\-]+(?:services[\s,\"'\\-]+)?(?:deploy|replace|update)\b")
+_PORT = re.compile(rb"--port[=\s,\"'\\-]+(\$?\{?\w+\}?)")
+_JOBS = re.compile(rb"run[\s,\"'\\-]+jobs\b")
+_MOST = 300
+
+
+class DeployedPort(NamedTuple):
+    """The port of the ingress container, empty where nothing says that Cloud Run runs it or which it is; and by what."""
+
+    port: str = ""
+    by: str = ""
+    is_job: bool = False
+    has_sidecars: bool = False
+
+
+def find_port(files: ProjectFileTree, config: Config) -> DeployedPort:
+    """The port that every declared deploy agrees on."""
+    declared = list(dict.fromkeys(_declared(files, config)))
+    if any(each.has_sidecars for each in declared):
+        return DeployedPort(has_sidecars=True)
+    services = [each for each in declared if not each.is_job]
+    if declared and not services:
+        return DeployedPort(is_job=True)
+    ports = {each.port for each in services}
+    return services[0] if len(ports) == 1 else DeployedPort()
+
+
+def _declared(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]:
+    named = files.named(_may_deploy)[:_MOST]
+    files.load(named)
+    for path in named:
+        data = files.read(path) or b""
+        if b"serving.knative.dev" in data or b"run.googleapis.com" in data:
+            yield from _of_template(data, path)
+        elif _DEPLOYS.search(data):
+            yield _of_command(data, path)
+        elif _JOBS.search(data):
+            yield DeployedPort(by=path, is_job=True)
+    if config.deploy.service:
+        yield DeployedPort(DEFAULT_PORT, config.file)
+
+
+def _may_deploy(path: str) -> bool:
+    if not path.endswith((".yaml", ".yml", ".json")):
+        return False
+    name = posixpath.basename(path)
+    is_template = any(word in name for word in ("service", "run", "knative")) and not name.endswith(".json")
+    return is_template or is_build_file_name(os.fsencode(path))
+
+
+def _of_command(data: bytes, path: str) -> DeployedPort:
+    matches = {match.decode() for match in _PORT.findall(data)}
+    if not matches:
+        return DeployedPort(DEFAULT_PORT, path)
+    port = matches.pop()
+    return DeployedPort(port if port.isdigit() and not matches else "", path)
+
+
+def _of_template(data: bytes, path: str) -> Iterator[DeployedPort]:
+    """The ports of a service in Cloud Run's own YAML."""
+    try:
+        root = yaml.read(data, path)
+    except UsageError:
+        yield DeployedPort("", path)
+        return
+    kind = root.get("kind")
+    if kind is not None and kind.text() == "Job":
+        yield DeployedPort(by=path, is_job=True)
+        return
+    containers = root.get("spec", "template", "spec", "containers")
+    if containers is None:
+        return
+    ports = [_container_port(container) for container in containers.items()]
+    yield DeployedPort(next(filter(None, ports), DEFAULT_PORT), path, has_sidecars=len(ports) > 1)
+
+
+def _container_port(container: yaml.Node) -> str:
+    ports = container.get("ports")
+    port = ports.items()[0].get("containerPort") if ports is not None and ports.items() else None
+    return port.text() if port is not None else ""

@@ -1,0 +1,47 @@
+"""Collects what the checks of a start report, and counts what cannot be decided."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from buildguard.diagnostic import Diagnostic, Range, Severity
+
+# Codes that had no false error on public repositories: docs/trust.md has the numbers. The others are warnings until then.
+_WARNINGS = frozenset({"BG707", "BG708"})
+
+
+class StartupReport(NamedTuple):
+    """The findings of all images, and what could not be decided, with the reasons."""
+
+    diagnostics: tuple[Diagnostic, ...] = ()
+    undecided: tuple[str, ...] = ()
+
+
+class FindingPlace(NamedTuple):
+    """The file and line that a finding is about; both may be None."""
+
+    path: str | None
+    line: int | None = None
+
+
+class StartupFindings:
+    """Findings and undecided items while images are checked."""
+
+    def __init__(self) -> None:
+        self._diagnostics: dict[tuple[str, str | None, int | None, str], Diagnostic] = {}
+        self._undecided: dict[str, None] = {}
+
+    def add(self, code: str, place: FindingPlace, message: str, hint: str = "", *, is_error: bool = True) -> None:
+        """Report a finding, once for each place and message."""
+        severity = Severity.ERROR if is_error and code not in _WARNINGS else Severity.WARNING
+        diagnostic = Diagnostic(code, severity, place.path, Range(place.line), message, hint, None, "rule")
+        self._diagnostics.setdefault((code, place.path, place.line, message), diagnostic)
+
+    def leave_open(self, place: FindingPlace, reason: str) -> None:
+        """Count something that cannot be decided."""
+        where = f"{place.path}:{place.line}" if place.line is not None else f"{place.path}"
+        self._undecided.setdefault(f"{where}: {reason}")
+
+    def report(self) -> StartupReport:
+        """Everything so far."""
+        return StartupReport(tuple(self._diagnostics.values()), tuple(self._undecided))

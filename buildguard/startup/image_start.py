@@ -1,0 +1,92 @@
+"""One image under check: its Dockerfile, what is sent to build it, its files, and the command that it starts."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import NamedTuple
+
+from buildguard.project import dockerfile
+from buildguard.project.discovery import ImageRecipe
+from buildguard.project.ignore.rules import parents
+from buildguard.project.image_model import PlacedFile
+from buildguard.project.start_command import CommandPlace, StartCommand, StartContext
+from buildguard.project.start_declarations import declared_start, read_scripts
+from buildguard.project.start_parser import parse_start
+from buildguard.project.target import Certainty, ImageService
+from buildguard.startup.findings import FindingPlace
+from buildguard.startup.image_tree import ImageTree, build_tree
+from buildguard.startup.project_files import ProjectFileTree, SentFiles
+
+
+class ImageStart(NamedTuple):
+    """Everything that the checks of one image share; `start` is None where the base image decides what starts."""
+
+    service: ImageService
+    sent: SentFiles
+    stages: tuple[dockerfile.DockerfileStage, ...]
+    tree: ImageTree
+    start: StartCommand | None
+    start_line: int | None
+
+    @property
+    def files(self) -> ProjectFileTree:
+        """The project's files."""
+        return self.sent.files
+
+    @property
+    def dockerfile(self) -> str:
+        """The path of the Dockerfile."""
+        return self.service.dockerfile
+
+    def other_context(self, path: str) -> str:
+        """The file that a path of the image would come from if the build context, a guess, were a folder above; or empty."""
+        context = self.service.context
+        if self.service.basis.known is not Certainty.GUESSED or not context:
+            return ""
+        inside = [source.removeprefix(f"{context}/") for source in self.tree.project_paths(path)]
+        folders = ["", *parents(context)]
+        candidates = (posixpath.join(folder, rest) for folder in folders for rest in inside)
+        return next((candidate for candidate in candidates if self.files.has(candidate)), "")
+
+    def place_of(self, place: CommandPlace) -> FindingPlace:
+        """A place of a command as one of the project: a script of the image is the file that it was copied from."""
+        if not place.in_image:
+            return FindingPlace(place.file, place.line)
+        image_file = self.tree.find(place.file)
+        if image_file is None or not image_file.source:
+            return FindingPlace(self.dockerfile, self.start_line)
+        return FindingPlace(image_file.source, place.line)
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file of the image, where it is known for certain."""
+        image_file = self.tree.find(path)
+        return None if image_file is None or image_file.doubt else self.content(image_file)
+
+    def content(self, placed: PlacedFile) -> bytes | None:
+        """The bytes of a file of the image as they are sent."""
+        return placed.content if placed.content is not None else self.files.sent_content(placed.source)
+
+
+def open_image(recipe: ImageRecipe, files: ProjectFileTree) -> ImageStart | None:
+    """The image of a recipe; None for a Dockerfile without a stage."""
+    service = recipe.service
+    build_args = dict(service.build_args)
+    stages = dockerfile.stages(recipe.dockerfile, build_args)
+    final = dockerfile.resolve_final_stage(recipe.dockerfile, build_args, service.stage)
+    if final is None:
+        return None
+    sent = SentFiles(files, service)
+    tree = build_tree(recipe.dockerfile, final.chain, sent, service.stage)
+    image = ImageStart(service, sent, tuple(stages), tree, None, None)
+    declared = declared_start(tree.model, service.dockerfile)
+    command = declared.command
+    if command is None or (declared.inherits_entrypoint and not tree.model.knows_base):
+        return image
+    scripts = read_scripts(files.read(_pyproject(files, service.context)) or b"", "pyproject.toml")
+    context = StartContext(declared.folder, declared.env, image.read, scripts)
+    return image._replace(start=parse_start(command, context), start_line=command.place.line)
+
+
+def _pyproject(files: ProjectFileTree, context: str) -> str:
+    inside = f"{context}/pyproject.toml" if context else "pyproject.toml"
+    return inside if files.is_file(inside) else "pyproject.toml"

@@ -1,0 +1,117 @@
+"""The files of an image before it is built, with the way back to the project: which path a missing file would come from."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+
+from buildguard.project import dockerfile
+from buildguard.project.image_build import BuildInput, build_model
+from buildguard.project.image_model import ImageModel, PlacedFile, folders_above, is_below
+from buildguard.project.project_installs import installs
+from buildguard.startup.project_files import SentFiles
+
+_SYSTEM = frozenset(
+    {"bin", "dev", "etc", "home", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var"}
+)
+_INSTALLED = frozenset({".venv", "venv", "env", "site-packages", "node_modules", "__pypackages__"})
+
+
+class ImageTree:
+    """The model of an image, looked up by its paths and by the project's."""
+
+    def __init__(self, model: ImageModel, chain: Sequence[dockerfile.DockerfileStage], sent: SentFiles) -> None:
+        self.model = model
+        self._sent = sent
+        self._by_source: dict[str, PlacedFile] = {}
+        for placed in model.files.values():
+            if placed.source:
+                self._by_source.setdefault(placed.source, placed)
+        self._doubts = {posixpath.basename(source): reason for source, reason in model.doubts.items()}
+        self._folders = {folder for path in model.files for folder in folders_above(path)} | model.folders
+        self._origins = _origins(model.files)
+        steps = [step for stage in reversed(chain) for step in stage.instructions]
+        self.runs = [step for step in steps if step.name == "RUN"]
+        self.run_text = "\n".join(step.text for step in self.runs)
+        self.last_copy = next((step.line for step in reversed(steps) if step.name in {"COPY", "ADD"}), None)
+        self.installs_project = any(any(installs(stage)) for stage in chain)
+
+    @property
+    def base(self) -> str:
+        """The image that the final stage rests on."""
+        return self.model.base
+
+    def find(self, path: str) -> PlacedFile | None:
+        """The file at a path; None where the Dockerfile places none."""
+        placed = self.model.file(path)
+        if placed is not None and placed.source and self._sent.files.is_behind_link(placed.source):
+            return placed._replace(doubt=placed.doubt or "it is behind a symbolic link")
+        return placed
+
+    def is_folder(self, path: str) -> bool:
+        """Whether a folder is known to exist."""
+        return path in self._folders
+
+    def why_unknown(self, path: str) -> str:
+        """Why a file may exist at a path where `find` has none; empty where there can be none."""
+        if _INSTALLED.intersection(path.split("/")):
+            return "it is among installed packages"
+        doubt = self._doubts.get(posixpath.basename(path), "")
+        if doubt:
+            return doubt
+        missing = next((source for source in self.model.missing if not source.is_pattern), None)
+        if missing is not None:
+            return f"line {missing.line} copies {missing.source}, which the build context lacks"
+        reason = self.model.why_unknown(path)
+        return reason if self.may_create(path) or self._is_system(path) else ""
+
+    def _is_system(self, path: str) -> bool:
+        """Whether a path is in a folder that the base image fills, and that the project does not work in."""
+        roots = [root for root in (self.model.workdir, *self.model.roots) if root != "/"]
+        return path.split("/")[1:2][0] in _SYSTEM and not any(is_below(path, root) for root in roots)
+
+    def may_create(self, path: str) -> bool:
+        """Whether an instruction may have put a file at a path, the base image aside."""
+        return not self.model.knows_base or any(area.covers(path) for area in self.model.unknown)
+
+    def holds(self, source: str) -> PlacedFile | None:
+        """The place of a file of the project in the image; None where it has none."""
+        return self._by_source.get(source)
+
+    def project_paths(self, path: str) -> list[str]:
+        """The paths of the project that a path of the image would come from, by what is copied beside it."""
+        candidates = (
+            posixpath.normpath(posixpath.join(origin, posixpath.relpath(path, folder)))
+            for folder, origin in self._origins
+            if is_below(path, folder)
+        )
+        return list(dict.fromkeys(candidate for candidate in candidates if not candidate.startswith("..")))
+
+
+def _origins(files: Mapping[str, PlacedFile]) -> list[tuple[str, str]]:
+    """Folders of the image with the project's folder that is copied there, the deepest first."""
+    pairs = {_common_root(path, placed.source) for path, placed in files.items() if placed.source}
+    return sorted(pairs, key=lambda pair: (-len(pair[0]), pair))
+
+
+def _common_root(path: str, source: str) -> tuple[str, str]:
+    """Both paths without the folders that they end in alike; of a file that is renamed its folders."""
+    place, origin = path.split("/")[:-1], source.split("/")[:-1]
+    if posixpath.basename(path) == posixpath.basename(source):
+        while place and origin and place[-1] == origin[-1]:
+            place.pop()
+            origin.pop()
+    return "/".join(place) or "/", "/".join(origin)
+
+
+def build_tree(recipe: bytes, stages: Iterable[dockerfile.DockerfileStage], sent: SentFiles, stage: str) -> ImageTree:
+    """The tree of the stage that a build ends with; `stages` are the chain of that stage."""
+    files = [path for path in sent.files.below(sent.context) if sent.arrives(path)]
+    build = BuildInput(recipe, files, sent.context, sent.build_args, stage)
+    return ImageTree(build_model(build), tuple(stages), sent)
+
+
+def context_path(context: str, source: str) -> str:
+    """A source of a COPY as a path of the project."""
+    inside = posixpath.normpath(posixpath.join("/", source)).lstrip("/")
+    return posixpath.join(context, inside) if inside and context else context or inside

@@ -1,0 +1,132 @@
+"""Where a module of the image comes from: looked up on the search path as Python does, without importing anything."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from buildguard.project.image_model import PlacedFile
+from buildguard.startup.image_start import ImageStart
+
+_COMPILED = (".pyx", ".c", ".cpp", ".rs", ".pyi")
+_REQUIREMENTS = re.compile(
+    r"(?:^|/)(?:[\w.-]*requirements?[\w.-]*\.(?:txt|in)|requirements/[^/]+|pyproject\.toml|Pipfile(?:\.lock)?|setup\.(?:py|cfg)"
+    r"|poetry\.lock|uv\.lock|pdm\.lock|environment\.ya?ml|constraints[^/]*\.txt)$"
+)
+
+
+class ModuleSearch(NamedTuple):
+    """What a search gave: the file in the image with its path there, or the files of the project that would be it, or neither.
+
+    `package` is the folder of a package. `unknown` says why the search decides nothing. `lost` are paths of the project that
+    are not in the image.
+    """
+
+    path: str = ""
+    file: PlacedFile | None = None
+    package: str = ""
+    lost: tuple[str, ...] = ()
+    unknown: str = ""
+    is_top: bool = True
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the module is certainly not in the image, as far as the project goes."""
+        return not (self.path or self.package or self.unknown)
+
+
+def search(image: ImageStart, module: str, search_path: Sequence[str]) -> ModuleSearch:
+    """Look up a dotted name on a search path."""
+    top, *rest = module.split(".")
+    step = _search_top(image, top, search_path)
+    for name in rest:
+        if step.is_missing or step.unknown:
+            return step
+        if not step.package:
+            return ModuleSearch(is_top=False)
+        step = _search_in(image, step.package, name)._replace(is_top=False)
+    return step
+
+
+def _search_top(image: ImageStart, name: str, search_path: Sequence[str]) -> ModuleSearch:
+    results = [_search_in(image, folder, name) for folder in search_path]
+    regular = next((result for result in results if result.path), None)
+    if regular is not None:
+        before = results[: results.index(regular)]
+        unknown = next((result.unknown for result in before if result.unknown), "")
+        return ModuleSearch(unknown=unknown) if unknown else regular
+    return _merge(results)
+
+
+def _merge(results: Iterable[ModuleSearch]) -> ModuleSearch:
+    """Of several places without the module: what is unknown counts first, then a namespace package, then what is lost."""
+    merged = ModuleSearch()
+    for result in results:
+        if result.unknown:
+            return result
+        if result.package and not merged.package:
+            merged = result
+        if not merged.package:
+            merged = merged._replace(lost=merged.lost + result.lost)
+    return merged
+
+
+def _search_in(image: ImageStart, folder: str, name: str) -> ModuleSearch:
+    """One name in one folder of the image."""
+    base = posixpath.join(folder, name)
+    for path, package in ((f"{base}/__init__.py", base), (f"{base}.py", "")):
+        image_file = image.tree.find(path)
+        if image_file is not None:
+            return ModuleSearch(path, image_file, package)
+    lost = [
+        source
+        for path in (f"{base}/__init__.py", f"{base}.py", base)
+        for source in image.tree.project_paths(path)
+        if _is_lost(image, source, is_folder=path == base)
+    ]
+    if image.tree.is_folder(base) and not lost:
+        return ModuleSearch(package=base)
+    unknown = image.tree.why_unknown(f"{base}.py") or image.tree.why_unknown(f"{base}/__init__.py")
+    compiled = [
+        source for suffix in _COMPILED for source in image.tree.project_paths(base + suffix) if image.files.has(source)
+    ]
+    if compiled and not unknown:
+        unknown = f"{compiled[0]} may be compiled"
+    return ModuleSearch(lost=tuple(dict.fromkeys(lost)), unknown=unknown)
+
+
+def _is_lost(image: ImageStart, source: str, *, is_folder: bool) -> bool:
+    if image.tree.holds(source) is not None:
+        return False
+    if not is_folder:
+        return image.files.is_file(source)
+    return any(path.endswith(".py") for path in image.files.below(source)) and not any(
+        image.tree.holds(path) for path in image.files.below(source)
+    )
+
+
+def may_be_installed(image: ImageStart, module: str) -> str:
+    """Why a module that the project lacks may be installed all the same; empty where nothing hints at it."""
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return f"{top} is in the standard library"
+    if image.tree.installs_project:
+        return "the project is installed as a package"
+    pattern = re.compile(rf"(?i)(?<![a-z0-9]){re.sub('[-_.]+', '[-_.]', re.escape(top))}(?![a-z0-9])")
+    if pattern.search(image.tree.run_text):
+        return f"a RUN names {top}"
+    paths = [path for path in requirement_files(image) if (data := image.files.read(path)) and _names(pattern, data)]
+    return f"{paths[0]} names {top}" if paths else ""
+
+
+def _names(pattern: re.Pattern[str], data: bytes) -> bool:
+    text = data.decode("utf-8", "replace")
+    return pattern.search(text) is not None or "git+" in text
+
+
+def requirement_files(image: ImageStart) -> list[str]:
+    """The files of the context that name requirements."""
+    return image.files.named(_REQUIREMENTS.search, image.service.context)

@@ -1,0 +1,195 @@
+"""BG701 and BG702: the programs and scripts that a start executes exist, and the kernel can execute them."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
+from buildguard.project.server_options import SERVERS
+from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_shell, is_unknown
+from buildguard.startup.findings import FindingPlace, StartupFindings
+from buildguard.startup.image_start import ImageStart
+from buildguard.startup.losses import report_lost
+
+_ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the images that have a system at all
+_BOM = b"\xef\xbb\xbf"
+_PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
+
+
+def check_programs(image: ImageStart, start: StartCommand, findings: StartupFindings) -> bool:
+    """Whether every program of a start is known to be fine, or at least not known to be missing."""
+    before = findings.report().diagnostics
+    for number, program in enumerate(start.programs):
+        _ProgramCheck(image, start, findings, number).check(program)
+    return findings.report().diagnostics == before
+
+
+class _ProgramCheck:
+    """One program of a start, with what surrounds it."""
+
+    def __init__(self, image: ImageStart, start: StartCommand, findings: StartupFindings, number: int) -> None:
+        self._image = image
+        self._start = start
+        self._findings = findings
+        self._earlier = start.programs[:number]
+
+    def check(self, program: StartProgram) -> None:
+        place = self._image.place_of(program.place)
+        if is_unknown(program.name) or "$" in program.folder or program.name in _ALWAYS:
+            return
+        if "/" in program.name or not program.is_executed:
+            self._file(program, in_folder(program.folder, program.name), place)
+        else:
+            self._on_path(program, place)
+
+    def _file(self, program: StartProgram, path: str, place: FindingPlace) -> None:
+        image = self._image
+        image_file = image.tree.find(path)
+        if image_file is not None:
+            self._existing(program, path, image_file, place)
+        elif image.tree.is_folder(path):
+            self._folder(program, path, place)
+        elif reason := image.tree.why_unknown(path) or (image.other_context(path) and "the build context is a guess"):
+            self._findings.leave_open(place, f"{path}: {reason}")
+        else:
+            self._missing(program, path, place)
+
+    def _missing(self, program: StartProgram, path: str, place: FindingPlace) -> None:
+        image = self._image
+        lost = [source for source in image.tree.project_paths(path) if image.files.is_file(source)]
+        if lost:
+            report_lost(image, self._findings, lost[0], f"the start command runs {program.name}")
+            return
+        sources = image.tree.project_paths(path)
+        other = next((found for source in sources if (found := image.files.other_case(source))), "")
+        message = f"the start command runs {program.name}, and the image has no {path}"
+        hint = (
+            f"the project has {other}: names differ in case on Linux"
+            if other
+            else "add the file, or correct the command"
+        )
+        self._findings.add("BG701", place, message, hint)
+
+    def _folder(self, program: StartProgram, path: str, place: FindingPlace) -> None:
+        image = self._image
+        if program.is_executed:
+            message = f"the start command runs {program.name}, and that is a folder"
+            self._findings.add("BG702", place, message, "name a file in it")
+        elif image.tree.find(f"{path}/__main__.py") is None and not image.tree.why_unknown(f"{path}/__main__.py"):
+            message = f"python runs the folder {path}, and it has no __main__.py"
+            self._findings.add("BG701", place, message, "name a file in it")
+
+    # -------------------------------------------------------------------------------------- a file that exists
+
+    def _existing(self, program: StartProgram, path: str, image_file: PlacedFile, place: FindingPlace) -> None:
+        image = self._image
+        content = None if image_file.doubt else image.content(image_file)
+        own = FindingPlace(image_file.source or image.dockerfile, 1 if image_file.source else image_file.line)
+        if content is None:
+            self._findings.leave_open(place, image_file.doubt or f"{path} cannot be read")
+            return
+        if program.is_executed:
+            self._executable(program, image_file, own)
+            self._first_line(content, path, own)
+        elif self._earlier and is_shell(self._earlier[-1].name) and b"\r\n" in content:
+            self._findings.add(
+                "BG702", own, f"{path} has Windows line ends (CRLF), and a shell takes the CR for text", _lf_hint(own)
+            )
+
+    def _executable(self, program: StartProgram, image_file: PlacedFile, own: FindingPlace) -> None:
+        executable = _mode_of(image_file, self._image)
+        if executable is None:
+            self._findings.leave_open(own, "whether it is executable is not known")
+        elif not executable:
+            hint = f"git update-index --chmod=+x {own.path}, and commit; or COPY --chmod=755"
+            message = f"the start command runs {program.name}, and the file is not executable"
+            self._findings.add("BG702", own, message, hint)
+
+    def _first_line(self, content: bytes, path: str, own: FindingPlace) -> None:
+        first = content.split(b"\n", 1)[0]
+        if content.startswith(b"\x7fELF"):
+            return
+        if not first.removeprefix(_BOM).startswith(b"#!"):
+            if self._is_first:
+                message = f"{path} has no `#!` line, so the kernel cannot execute it (exec format error)"
+                self._findings.add("BG702", own, message, "begin it with #!/bin/sh, or run it by its interpreter")
+        elif content.startswith(_BOM):
+            message = f"{path} begins with a byte order mark, so the kernel does not see its `#!` line"
+            self._findings.add("BG702", own, message, "save it without the mark")
+        elif first.endswith(b"\r"):
+            message = f"{path} has Windows line ends (CRLF): the kernel looks for the interpreter {_shown(first)}\\r"
+            self._findings.add("BG702", own, message, _lf_hint(own))
+        else:
+            self._interpreter(_shown(first).split(), path, own)
+
+    def _interpreter(self, words: list[str], path: str, own: FindingPlace) -> None:
+        problem = _interpreter_problem(words, self._image)
+        if problem:
+            self._findings.add("BG702", own, f"{path}: {problem}", "name an interpreter that the image has")
+
+    @property
+    def _is_first(self) -> bool:
+        """Whether the kernel executes it, and no shell that would read a file without `#!` by itself."""
+        return not any(is_shell(earlier.name) or "/" in earlier.name for earlier in self._earlier)
+
+    # -------------------------------------------------------------------------------------- a name on PATH
+
+    def _on_path(self, program: StartProgram, place: FindingPlace) -> None:
+        image, name = self._image, program.name
+        folders = self._start.env.get("PATH", image.tree.model.env.get("PATH", "")).split(":")
+        searched = [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith("/")]
+        if any(_may_hold(image, folder, name) for folder in searched):
+            return
+        here = in_folder(program.folder, name)
+        if re.search(r"\.(?:sh|py|bash)$", name) and (image.tree.find(here) or not image.tree.why_unknown(here)):
+            exists = image.tree.find(here) is not None
+            message = f"{name} is not in a folder of PATH"
+            self._findings.add(
+                "BG701", place, message, f"write ./{name}" if exists else "add the file, or correct the command"
+            )
+        elif name in SERVERS and _installs_nothing(image):
+            message = f"the start command runs {name}, and the image installs no package"
+            self._findings.add("BG701", place, message, f"RUN pip install {name}")
+
+
+def _may_hold(image: ImageStart, folder: str, name: str) -> bool:
+    path = posixpath.join(folder, name)
+    return image.tree.find(path) is not None or image.tree.may_create(path)
+
+
+def _installs_nothing(image: ImageStart) -> bool:
+    """Whether the image is Python's own, and no instruction can have added a program."""
+    model = image.tree.model
+    return model.base.startswith("python:") and not image.tree.runs and not model.unknown
+
+
+def _mode_of(image_file: PlacedFile, image: ImageStart) -> bool | None:
+    """Whether a file is executable in the image; None where that is not known."""
+    if image_file.mode is not None:
+        return bool(image_file.mode & 0o111)
+    return image.files.is_executable(image_file.source) if image_file.source else False
+
+
+def _shown(line: bytes) -> str:
+    return line.removeprefix(b"#!").strip().decode("utf-8", "replace")
+
+
+def _lf_hint(own: FindingPlace) -> str:
+    return f"add `{posixpath.basename(own.path or '')} text eol=lf` to .gitattributes, then git add --renormalize ."
+
+
+def _interpreter_problem(words: list[str], image: ImageStart) -> str:
+    """What is wrong with the interpreter of a `#!` line; empty where nothing is known to be."""
+    if not words:
+        return "its `#!` line names no interpreter"
+    program, *rest = words
+    if posixpath.basename(program) == "env" and len(rest) > 1 and not rest[0].startswith("-") and "=" not in rest[0]:
+        return f"env gets '{' '.join(rest)}' as one word, as the kernel passes one argument; write env -S"
+    base, runs = image.tree.base, image.tree.run_text
+    if "alpine" in base and "bash" in {posixpath.basename(program), *rest[:1]} and "bash" not in runs:
+        return f"{base} has no bash"
+    is_slim = base.startswith("python:") and ("slim" in base or "alpine" in base)
+    if is_slim and program in _PYTHONS and not re.search(r"\b(?:apt|apt-get|apk|ln)\b", runs):
+        return f"{base} has no {program}; its Python is /usr/local/bin/python3"
+    return ""

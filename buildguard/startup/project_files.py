@@ -1,0 +1,212 @@
+"""The files of a project as a build gets them: what is listed, what ignore rules drop, and what git has in store."""
+
+from __future__ import annotations
+
+import functools
+import os
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+
+from buildguard.errors import GuardError, UnprovenError
+from buildguard.project.ignore import docker, gcloud
+from buildguard.project.ignore.rules import IgnoreRule
+from buildguard.project.target import ImageService
+from buildguard.stages.stage import Entry, EntryKind, Stage
+from buildguard.system import git
+
+
+class BuildSender(StrEnum):
+    """Who sends the source of a build: a trigger from git, `gcloud` from this disk, or either."""
+
+    TRIGGER = "trigger"
+    SUBMIT = "submit"
+    UNKNOWN = ""
+
+
+class ProjectFileTree:
+    """The paths of a stage, with their contents read when asked for."""
+
+    def __init__(self, stage: Stage, repository: git.Repository | None, sender: BuildSender) -> None:
+        self._stage = stage
+        self._repository = repository
+        self.sender = sender
+        self._entries = {os.fsdecode(entry.path): entry for entry in stage.entries()}
+        self._paths = sorted(self._entries)
+        self._contents: dict[str, bytes | None] = {}
+        self._named: dict[Callable[[str], object], list[str]] = {}
+
+    @property
+    def root(self) -> str:
+        """The top folder on this machine."""
+        return os.fspath(self._stage.root)
+
+    @property
+    def is_working_tree(self) -> bool:
+        """Whether the stage is this disk, and not an object of git or an archive."""
+        return self._stage.name.startswith("dir:")
+
+    def has(self, path: str) -> bool:
+        """Whether a path is a file, or a folder with files."""
+        return path in self._entries or self.is_folder(path)
+
+    def is_file(self, path: str) -> bool:
+        """Whether a path is listed itself."""
+        return path in self._entries
+
+    def is_folder(self, path: str) -> bool:
+        """Whether files are below a path; the root is "" and always a folder."""
+        return not path or next(self.below(path), None) is not None
+
+    def below(self, folder: str) -> Iterator[str]:
+        """Every file in a folder and the folders in it, in order."""
+        start = f"{folder}/" if folder else ""
+        at = bisect_left(self._paths, start)
+        while at < len(self._paths) and self._paths[at].startswith(start):
+            yield self._paths[at]
+            at += 1
+
+    def named(self, matches: Callable[[str], object], folder: str = "") -> list[str]:
+        """The paths in a folder that a function of the name accepts; all paths are asked about once."""
+        if matches not in self._named:
+            self._named[matches] = [path for path in self._paths if matches(path)]
+        start = f"{folder}/" if folder else ""
+        return [path for path in self._named[matches] if path.startswith(start)]
+
+    def kind(self, path: str) -> EntryKind:
+        """What a listed path is."""
+        return self._entries[path].kind
+
+    def is_behind_link(self, path: str) -> bool:
+        """Whether a path, or a folder that it is in, is a symbolic link."""
+        parts = path.split("/")
+        prefixes = ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
+        return any(entry is not None and entry.kind is EntryKind.LINK for entry in map(self._entries.get, prefixes))
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file; None where it is not listed or cannot be read."""
+        if path not in self._contents:
+            self.load([path])
+        return self._contents[path]
+
+    def load(self, paths: Iterable[str]) -> None:
+        """Read several files at once."""
+        wanted = [path for path in dict.fromkeys(paths) if path not in self._contents]
+        self._contents |= dict.fromkeys(wanted)
+        entries: list[Entry] = [self._entries[path] for path in wanted if path in self._entries]
+        for entry, content in self._stage.contents(entries):
+            self._contents[os.fsdecode(entry.path)] = content if isinstance(content, bytes) else None
+
+    def other_case(self, path: str) -> str:
+        """The path of a file or folder that differs from this one in case alone; empty where none does."""
+        return self._folded.get(path.casefold(), "")
+
+    @functools.cached_property
+    def _folded(self) -> dict[str, str]:
+        folded: dict[str, str] = {}
+        for path in self._paths:
+            parts = path.split("/")
+            for end in range(1, len(parts) + 1):
+                prefix = "/".join(parts[:end])
+                folded.setdefault(prefix.casefold(), prefix)
+        return folded
+
+    # -------------------------------------------------------------------------------------- git and the disk
+
+    def is_on_disk(self, path: str) -> bool:
+        """Whether a path that is not listed exists on this disk all the same: git ignores it, or it is an empty folder."""
+        return self.is_working_tree and os.path.lexists(os.path.join(self.root, path))
+
+    def is_executable(self, path: str) -> bool | None:
+        """Whether a file is executable as it is sent; None where git and this disk differ and either may send it."""
+        listed = self.kind(path) is EntryKind.EXECUTABLE
+        if not self.is_working_tree or self.sender is BuildSender.TRIGGER:
+            return listed
+        on_disk = os.access(os.path.join(self.root, path), os.X_OK)
+        return on_disk if self.sender is BuildSender.SUBMIT or listed == on_disk else None
+
+    def sent_content(self, path: str) -> bytes | None:
+        """The bytes of a file as they are sent: a trigger sends what git has in store, not this disk's line ends."""
+        if self.sender is BuildSender.TRIGGER and self.is_working_tree and self._repository is not None:
+            return self._stored(path)
+        return self.read(path)
+
+    def _stored(self, path: str) -> bytes | None:
+        assert self._repository is not None
+        raw = os.fsencode(path)
+        try:
+            oid = next((row.oid for row in self._repository.index_rows() if row.path == raw), None)
+            if oid is None:
+                return self.read(path)
+            content = next(iter(self._repository.blobs([oid])))
+            attributes = self._repository.attributes([raw], ["eol"]).get(raw, {})
+        except GuardError:
+            return None
+        if not isinstance(content, bytes):
+            return None
+        is_windows = attributes.get("eol") == "crlf" and b"\r\n" not in content
+        return content.replace(b"\n", b"\r\n") if is_windows else content
+
+    @functools.cached_property
+    def submodules(self) -> frozenset[str]:
+        """The submodules without files here: nothing of them is sent."""
+        if self._repository is None or ".gitmodules" not in self._entries:
+            return frozenset()
+        rows = [os.fsdecode(row.path) for row in self._repository.index_rows() if row.mode == git.SUBMODULE]
+        return frozenset(path for path in rows if not self.is_folder(path))
+
+    def git_ignore_rule(self, path: str) -> IgnoreRule | None:
+        """The rule of a `.gitignore` that keeps a path out of git."""
+        from buildguard.project.ignore.rules import find_git_rule
+
+        return find_git_rule(self.read, path)
+
+
+class SentFiles:
+    """Which files of a project arrive at docker for one image, and which rule drops the others."""
+
+    def __init__(self, files: ProjectFileTree, service: ImageService) -> None:
+        self.files = files
+        self.context = service.context
+        self.build_args = dict(service.build_args)
+        self.reason = ""
+        self._dropped: dict[str, IgnoreRule | None] = {}
+        self._gcloud = self._gcloud_rules()
+        self._docker = self._docker_rules(service.dockerfile)
+
+    def _gcloud_rules(self) -> gcloud.GcloudIgnoreRules | None:
+        is_used = self.files.is_file(gcloud.FILE) or self.files.sender is BuildSender.SUBMIT
+        if not is_used or self.files.sender is BuildSender.TRIGGER:
+            return None
+        try:
+            return gcloud.GcloudIgnoreRules(self.files.read, has_git=True)
+        except UnprovenError as error:
+            self.reason = error.words
+            return None
+
+    def _docker_rules(self, dockerfile: str) -> docker.DockerIgnoreRules | None:
+        try:
+            return docker.DockerIgnoreRules(self.files.read, self.context, dockerfile)
+        except UnprovenError as error:
+            self.reason = error.words
+            return None
+
+    def dropped_by(self, path: str) -> IgnoreRule | None:
+        """The rule by which a file or folder does not arrive: gcloud's first, then docker's."""
+        if path not in self._dropped:
+            self._dropped[path] = self.gcloud_rule(path) or (self._docker.drops(path) if self._docker else None)
+        return self._dropped[path]
+
+    def gcloud_rule(self, path: str) -> IgnoreRule | None:
+        """The rule of gcloud alone."""
+        return self._gcloud.drops(path, is_folder=not self.files.is_file(path)) if self._gcloud is not None else None
+
+    def arrives(self, path: str) -> bool:
+        """Whether a listed file arrives."""
+        return self.files.is_file(path) and self.dropped_by(path) is None
+
+    def folder_arrives(self, path: str) -> bool:
+        """Whether a folder arrives; it may be empty, where only the files in it are dropped."""
+        if not self.files.is_folder(path):
+            return False
+        return not path or self.dropped_by(path) is None or any(map(self.arrives, self.files.below(path)))

@@ -1,0 +1,68 @@
+"""Everything that is known before a build of whether its containers will start."""
+
+from __future__ import annotations
+
+from buildguard.errors import GuardError
+from buildguard.project import dockerfile, image_reference
+from buildguard.project.config import Config
+from buildguard.project.discovery import ImageRecipe, list_recipes
+from buildguard.project.start_command import StartCommand
+from buildguard.stages.stage import Stage
+from buildguard.startup.applications import check_application
+from buildguard.startup.closure import check_closure, check_configs
+from buildguard.startup.copies import check_copies
+from buildguard.startup.deployed_ports import DeployedPort, find_port
+from buildguard.startup.findings import FindingPlace, StartupFindings, StartupReport
+from buildguard.startup.image_start import ImageStart, open_image
+from buildguard.startup.ports import check_port
+from buildguard.startup.programs import check_programs
+from buildguard.startup.project_files import BuildSender, ProjectFileTree
+from buildguard.startup.secrets import check_placeholders, check_secrets
+from buildguard.system import git
+
+
+def check_startup(stage: Stage, repository: git.Repository | None, config: Config, service: str = "") -> StartupReport:
+    """Check each Python image that a stage's files build; what cannot be decided is counted."""
+    findings = StartupFindings()
+    files = ProjectFileTree(stage, repository, _sender(config))
+    recipes = [recipe for recipe in list_recipes(stage, config, service) if _is_python(recipe)]
+    deployed = find_port(files, config) if recipes else DeployedPort()
+    for recipe in recipes:
+        try:
+            image = open_image(recipe, files)
+            if image is not None:
+                _check_image(image, deployed, findings)
+        except GuardError as error:
+            findings.leave_open(FindingPlace(recipe.service.dockerfile), error.words)
+    return findings.report()
+
+
+def _sender(config: Config) -> BuildSender:
+    return BuildSender(config.cloud.builds) if config.cloud.builds else BuildSender.UNKNOWN
+
+
+def _is_python(recipe: ImageRecipe) -> bool:
+    """Whether an image has to do with Python at all."""
+    final = dockerfile.resolve_final_stage(recipe.dockerfile, dict(recipe.service.build_args), recipe.service.stage)
+    if final is None:
+        return False
+    return image_reference.is_python(final.image) or dockerfile.mentions_python(final.chain)
+
+
+def _check_image(image: ImageStart, deployed: DeployedPort, findings: StartupFindings) -> None:
+    check_copies(image, findings)
+    check_secrets(image, findings)
+    check_placeholders(image, findings)
+    if image.start is None:
+        return
+    for command in (*image.start.before, image.start):
+        _check_command(image, command, findings)
+    check_configs(image, image.start, findings)
+    check_port(image, image.start, deployed, findings)
+
+
+def _check_command(image: ImageStart, command: StartCommand, findings: StartupFindings) -> None:
+    check_programs(image, command, findings)
+    entry = check_application(image, command, findings)
+    if entry is not None:
+        check_closure(image, command, entry, findings)

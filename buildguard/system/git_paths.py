@@ -1,0 +1,49 @@
+"""Paths that git records and never checks out: a tree or an index that holds one was not written by git."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection
+from itertools import pairwise
+
+from buildguard.diagnostic import display_path
+from buildguard.errors import UnprovenError
+from buildguard.remote.manifest_rows import LONGEST_NAME, trouble_with
+
+_HIDDEN = rb"(?:\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf)*"  # what HFS+ leaves out of a name
+# `.git` as Linux, HFS+ and NTFS read it, each of which git refuses to check out
+_GIT_FOLDER = (
+    _HIDDEN + _HIDDEN.join((rb"\.", b"[gG]", b"[iI]", b"[tT]")) + _HIDDEN + rb"[. ]*(?::[^/\0]*)?|[gG][iI][tT]~1[. ]*"
+)
+_IN_GIT = re.compile(rb"[\0/](?:" + _GIT_FOLDER + rb")(?=[/\0])")
+_ODD = re.compile(rb"[\0/](?:\.{0,2}|" + _GIT_FOLDER + rb")[/\0]")
+
+
+def refuse_unsafe_paths(paths: Collection[bytes], place: str) -> None:
+    """Raise UnprovenError where a path leads out of its root or into `.git`; `place` is what holds it, for the message."""
+    if paths and (_ODD.search(b"\0%b\0" % b"\0".join(paths)) or max(map(len, paths)) > LONGEST_NAME):
+        for path in paths:
+            if why := _trouble_with(path):
+                raise UnprovenError(f"{place} holds '{display_path(path)}': {why}")
+
+
+def _trouble_with(path: bytes) -> str:
+    if _IN_GIT.search(b"\0%b\0" % path):
+        return "a path into a folder that git takes for its own (.git)"
+    return trouble_with(path)
+
+
+def refuse_overlaps(paths: Collection[bytes], place: str) -> None:
+    """Raise UnprovenError where a path is there twice, or is a file and a folder at once."""
+    distinct = set(paths)
+    if len(distinct) != len(paths):
+        twice = next(first for first, second in pairwise(sorted(paths)) if first == second)
+        raise UnprovenError(f"{place} holds '{display_path(twice)}' twice")
+    folders: set[bytes] = set()
+    for folder in {os.path.dirname(path) for path in paths}:
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = os.path.dirname(folder)  # noqa: PLW2901
+    if overlap := folders & distinct:
+        raise UnprovenError(f"{place} holds '{display_path(min(overlap))}' as a file and as a folder")

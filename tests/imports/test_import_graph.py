@@ -1,0 +1,89 @@
+"""What a start reaches, in which order, and by which chain."""
+
+from __future__ import annotations
+
+from buildguard.imports.circles import find_circles
+from buildguard.imports.execution import is_certain, is_guarded, runs_at_import
+from buildguard.imports.faults import ImportContext
+from buildguard.imports.import_graph import ImportGraph, find_reached
+from buildguard.imports.own_imports import ImportJudge
+from buildguard.imports.records import extract
+from buildguard.imports.resolver import ModuleResolver
+from buildguard.imports.shadows import find_shadows
+from buildguard.imports.standard import STANDARD
+from buildguard.imports.unreached import LooseReader
+from tests.imports.projects import TextProject
+
+_FILES = {
+    "main.py": "import app.web\ntry:\n    import extra\nexcept ImportError:\n    pass\n",
+    "app/__init__.py": "",
+    "app/web.py": "from app import db\ndef f():\n    import app.late\n",
+    "app/db.py": "import json\n",
+    "app/late.py": "",
+    "extra.py": "",
+    "other.py": "import app.missing\n",
+}
+
+
+def _graph(project: TextProject) -> tuple[ImportGraph, ImportJudge, ImportContext]:
+    context = ImportContext(project.facts, project.read, STANDARD, project.may_be_foreign)
+    resolver = ModuleResolver(project.tree, project.program.path, STANDARD, project.may_be_foreign)
+    graph = ImportGraph(resolver, project.facts)
+    return graph, ImportJudge(graph, context), context
+
+
+def test_each_module_has_its_shortest_chain_and_how_surely_it_runs() -> None:
+    project = TextProject(_FILES, "main")
+    graph, _judge, _context = _graph(project)
+    reached = find_reached(graph, project.program.starts)
+
+    assert reached["app.db"].chain == ("main", "app.web", "app.db")
+    assert {name for name, item in reached.items() if item.certain} == {"main", "app", "app.web", "app.db"}
+    assert {name for name, item in reached.items() if not item.certain} == {"app.late", "extra"}
+
+
+def test_a_file_that_no_start_reaches_is_read_from_its_home() -> None:
+    project = TextProject(_FILES, "main")
+    _graph_of, _judge, context = _graph(project)
+    result = LooseReader(project.tree, ("/srv",), context).read(["/srv/other.py"], certain=False)
+
+    assert [(fault.name, fault.certain) for fault in result.faults] == [("app.missing", False)]
+
+
+def test_a_circle_stands_where_the_execution_stands() -> None:
+    project = TextProject(
+        {"main.py": "import a\n", "a.py": "from b import y\nx = 1\n", "b.py": "from a import x\ny = 1\n"}
+    )
+    graph, judge, _context = _graph(project)
+    (circle,) = find_circles(graph, judge.names, project.program.starts)
+
+    assert circle.place == ("/srv/b.py", 1, "x")
+    assert (circle.line, circle.circle) == (1, ("a", "b"))
+
+
+def test_a_shadow_needs_a_name_that_the_file_never_binds() -> None:
+    files = {
+        "main.py": "import queue as q, code\nq.Queue()\ncode.own()\n",
+        "queue.py": "",
+        "code.py": "def own(): pass\n",
+    }
+    project = TextProject(files, "main.py")
+    graph, judge, context = _graph(project)
+    reached = find_reached(graph, project.program.starts)
+
+    assert [fault.name for fault in find_shadows(graph, judge.names, reached, context.read)] == ["Queue"]
+
+
+def test_guards_decide_whether_an_import_runs() -> None:
+    text = (
+        b"import a\nif __name__ == '__main__':\n    import b\ntry:\n    import c\nexcept ImportError:\n    import d\n"
+    )
+    facts = extract(text, (3, 11))
+    assert facts is not None
+    rows = {row.module: row for row in facts.imports}
+
+    assert is_certain(rows["a"], is_main=False)
+    assert is_certain(rows["b"], is_main=True)
+    assert not runs_at_import(rows["b"], is_main=False)
+    assert is_guarded(rows["c"])
+    assert not is_certain(rows["d"], is_main=True)

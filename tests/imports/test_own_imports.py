@@ -1,0 +1,126 @@
+"""BG604: imports of the project's own modules, as a real Python decides them."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildguard.imports.finder import FileTree, ModuleKind
+from tests.imports.projects import TextProject, findings
+
+_CLEAN: dict[str, dict[str, str]] = {
+    "the name is bound by a star": {"main.py": "from a import x\n", "a.py": "from b import *\n", "b.py": "x = 1\n"},
+    "the name is bound on one path": {"main.py": "from a import x\n", "a.py": "if len(__name__) > 3:\n    x = 1\n"},
+    "the name is a submodule": {"main.py": "from a import x\n", "a/__init__.py": "", "a/x.py": ""},
+    "a function binds the name": {"main.py": "from a import x\n", "a.py": "def f():\n    global x\n    x = 1\n"},
+    "the module is lazy": {"main.py": "from a import x\n", "a.py": "def __getattr__(name):\n    return 1\n"},
+    "the module writes its globals": {"main.py": "from a import x\n", "a.py": "globals().update(x=1)\n"},
+    "another file sets the name": {"main.py": "from a import x\n", "a.py": "", "b.py": "import a\na.x = 1\n"},
+    "the star is of an installed package": {"main.py": "from a import x\n", "a.py": "from flask import *\n"},
+    "ImportError is caught": {"main.py": "try:\n    from a import x\nexcept ImportError:\n    x = 0\n", "a.py": ""},
+    "a namespace package": {"main.py": "import a.b\nfrom a import b\n", "a/b.py": ""},
+    "a generated module": {"main.py": "from a._version import x\nimport a.x_pb2\n", "a/__init__.py": ""},
+    "a generated submodule": {"main.py": "from a import _version, x_pb2\n", "a/__init__.py": ""},
+    "a compiled module": {"main.py": "import a.fast\n", "a/__init__.py": "", "a/fast.pyx": ""},
+    "a folder of an installed package's name": {"main.py": "from alembic import op\n", "alembic/env.py": ""},
+    "a module adds the folder": {
+        "main.py": "import sys, os\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'lib'))\nimport helper\n",
+        "lib/helper.py": "",
+    },
+    "a circle that works": {
+        "main.py": "import a\n",
+        "a.py": "x = 1\nfrom b import y\n",
+        "b.py": "from a import x\ny = 1\n",
+    },
+    "a circle of modules": {"main.py": "import a\n", "a.py": "import b\nx = 1\n", "b.py": "import a\ny = 1\n"},
+    "a package extends its path": {
+        "main.py": "import a.plugin\n",
+        "a/__init__.py": "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n",
+    },
+    "the project puts it into sys.modules": {
+        "main.py": "import boot\nimport a.made\n",
+        "a/__init__.py": "",
+        "boot.py": "import sys, types\nsys.modules['a.made'] = types.ModuleType('made')\n",
+    },
+    "a deliberate module of a standard name": {
+        "main.py": "import queue\nqueue.push()\n",
+        "queue.py": "def push(): pass\n",
+    },
+}
+
+
+@pytest.mark.parametrize("files", _CLEAN.values(), ids=_CLEAN)
+def test_an_import_that_works_or_may_work_is_no_finding(files: dict[str, str]) -> None:
+    assert findings(files, "main.py") == []
+    assert findings(files, "") == []
+
+
+@pytest.mark.parametrize(
+    ("files", "start", "expected"),
+    [
+        ({"main.py": "import a.b\n", "a/__init__.py": ""}, "main", "error main.py:1 no module named 'a.b'"),
+        ({"main.py": "import a.B\n", "a/__init__.py": "", "a/b.py": ""}, "main", "error main.py:1 no module named 'a.B': it is spelled 'a.b'"),
+        ({"main.py": "import Utils\n", "utils.py": ""}, "main", "error main.py:1 no module named 'Utils': it is spelled 'utils'"),
+        ({"main.py": "from a import Sub\n", "a/__init__.py": "", "a/sub.py": ""}, "main", "error main.py:1 no module named 'a.Sub'"),
+        ({"main.py": "from a import x\n", "a.py": "y = 1\n"}, "main", "error main.py:1 cannot import name 'x': a.py never binds it"),
+        ({"main.py": "from a import x\n", "a.py": "from b import *\n", "b.py": "_x = 1\n"}, "main", "error main.py:1 cannot import name 'x'"),
+        ({"main.py": "from a import x\n", "a.py": "from b import *\n", "b.py": "__all__ = ['y']\nx = y = 1\n"}, "main", "error main.py:1 cannot"),
+        ({"main.py": "def f():\n    from a import x\n", "a.py": ""}, "main", "warning main.py:2 cannot import name 'x'"),
+        ({"main.py": "import a\n", "a.py": "", "b.py": "from a import x\n"}, "main", "warning b.py:1 cannot import name 'x'"),
+        ({"main.py": "try:\n    from a import x\nexcept ModuleNotFoundError:\n    x = 0\n", "a.py": ""}, "main", "error main.py:2 cannot"),
+        ({"app/run.py": "from .util import f\n", "app/__init__.py": "", "app/util.py": "f = 1\n"}, "app/run.py", "error app/run.py:1 relative import with no parent package: run.py is started"),
+        ({"main.py": "import app.a\n", "app/__init__.py": "", "app/a.py": "from .. import b\n", "b.py": ""}, "main", "error app/a.py:1 relative import beyond the top-level package 'app' (main → app.a)"),
+        ({"main.py": "import a\n", "a.py": "from b import y\nx = 1\n", "b.py": "from a import x\ny = 1\n"}, "main", "error b.py:1 cannot import name 'x': a.py has not bound it yet"),
+        ({"app/run.py": "import app.util\n", "app/util.py": ""}, "app/run.py", "error app/run.py:1 no module named 'app': it is in /srv"),
+        ({"main.py": "import random\nrandom.choice([1])\n", "random.py": "x = 1\n"}, "main.py", "error main.py:1 random.py shadows the standard library's 'random', and never binds 'choice'"),
+        ({"main.py": "from random import choice\n", "random.py": "x = 1\n"}, "main.py", "error main.py:1 cannot import name 'choice': random.py never binds it, and shadows the standard library's 'random'"),
+        ({"main.py": "from email.mime.text import MIMEText\n", "email/__init__.py": ""}, "main.py", "error main.py:1 no module named 'email.mime'"),
+    ],
+)  # fmt: skip
+def test_an_import_that_fails_is_found(files: dict[str, str], start: str, expected: str) -> None:
+    lines = findings(files, start)
+
+    assert len(lines) == 1
+    assert lines[0].startswith(expected)
+
+
+def test_without_a_start_every_module_but_tests_is_reached() -> None:
+    files = {"pkg/__init__.py": "", "pkg/a.py": "from pkg import nope\n", "tests/test_a.py": "from pkg import nope\n"}
+
+    assert findings(files, "") == ["error pkg/a.py:1 cannot import name 'nope': pkg/__init__.py never binds it"]
+
+
+def test_without_a_start_a_circle_counts_only_if_every_order_fails() -> None:
+    one_way = {"a.py": "import b\nx = 1\n", "b.py": "from a import x\ny = 1\n"}
+    both = {"a.py": "from b import y\nx = 1\n", "b.py": "from a import x\ny = 1\n"}
+
+    assert findings(one_way, "") == []
+    assert [line.split(":")[0] for line in findings(both, "")] == ["error b.py"]
+
+
+def test_a_git_ignored_module_and_what_a_build_names_are_undecided() -> None:
+    project = TextProject({"main.py": "import a.local\n", "a/__init__.py": ""})
+
+    assert len(project.judge().diagnostics) == 1
+    assert project.judge(ignored=("a/local.py",)).diagnostics == ()
+    assert project.judge(build=b"write_to = 'a/local.py'").diagnostics == ()
+    assert [item.reason for item in project.judge(ignored=("a/local.py",)).undecided] == ["git ignores a/local.py"]
+
+
+def test_a_circle_after_a_late_import_of_its_modules_is_undecided() -> None:
+    files = {
+        "main.py": "import boot\nboot.load()\nimport a\n",
+        "boot.py": "def load():\n    import b\n",
+        "a.py": "import b\nx = 1\n",
+        "b.py": "from a import x\ny = 1\n",
+    }
+
+    assert findings(files) == []
+
+
+def test_names_are_case_sensitive_and_links_are_unclear() -> None:
+    tree = FileTree({"/srv/Utils.py": "Utils.py", "/srv/app/mod.cpython-311-x86_64-linux-gnu.so": ""}, ["/srv/linked"])
+
+    assert tree.find("utils", ["/srv"]) is None
+    assert list(tree.other_cases("utils", ["/srv"])) == ["Utils"]
+    assert tree.look_up("app.mod", ["/srv"]).modules[-1].kind is ModuleKind.COMPILED
+    assert tree.look_up("linked.x", ["/srv"]).is_unclear

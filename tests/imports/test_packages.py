@@ -1,0 +1,260 @@
+"""BG603: imports of installed packages, predicted from a lock file or read from an environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from buildguard.check.project_imports import open_environment
+from buildguard.imports.distributions import ModuleIndex, known_modules, resembles
+from buildguard.imports.lock import LockedPackages, normalize, read_lock
+from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
+from buildguard.imports.requirements import read_requirements
+from buildguard.imports.site_packages import InstalledSource, installed_modules
+from buildguard.imports.standard import STANDARD
+from buildguard.project.discovery import ImageRecipe
+from buildguard.project.target import Certainty, ContextBasis, ImageService, PythonVersion, Target
+from tests.imports.projects import TextProject, shown
+
+_UV = b"""
+version = 1
+[[package]]
+name = "svc"
+source = { virtual = "." }
+dependencies = [{ name = "Flask" }]
+[package.optional-dependencies]
+web = [{ name = "gunicorn" }]
+[package.dev-dependencies]
+dev = [{ name = "requests" }]
+[[package]]
+name = "flask"
+source = { registry = "https://example.invalid" }
+dependencies = [{ name = "werkzeug" }]
+[[package]]
+name = "werkzeug"
+source = { registry = "https://example.invalid" }
+[[package]]
+name = "gunicorn"
+source = { registry = "https://example.invalid" }
+[[package]]
+name = "requests"
+source = { registry = "https://example.invalid" }
+[[package]]
+name = "own"
+source = { git = "https://example.invalid" }
+"""
+_POETRY = b"""
+[[package]]
+name = "flask"
+[package.dependencies]
+Werkzeug = "*"
+[[package]]
+name = "werkzeug"
+[[package]]
+name = "requests"
+"""
+_POETRY_PROJECT = b'[tool.poetry.dependencies]\npython = "^3.11"\nflask = "*"\n'
+_PYLOCK = b"""
+[[packages]]
+name = "flask"
+[[packages]]
+name = "werkzeug"
+marker = "python_version > '3'"
+[[packages]]
+name = "requests"
+marker = "'dev' in dependency_groups"
+"""
+
+
+def _locked(name: str, data: bytes, project: bytes | None = None) -> LockedPackages:
+    locked = read_lock(name, data, project)
+    assert locked is not None
+    return locked
+
+
+@pytest.mark.parametrize(
+    "locked",
+    [
+        _locked("uv.lock", _UV),
+        _locked("poetry.lock", _POETRY, _POETRY_PROJECT),
+        _locked("pylock.toml", _PYLOCK),
+    ],
+    ids=lambda locked: locked.file,
+)
+def test_a_lock_gives_its_closure_and_its_groups(locked: LockedPackages) -> None:
+    assert {"flask", "werkzeug"} <= locked.production
+    assert locked.development == {"requests"}
+
+
+def test_extras_are_production_and_repositories_are_unknown() -> None:
+    locked = _locked("uv.lock", _UV)
+
+    assert "gunicorn" in locked.production
+    assert locked.local == {"own"}
+    assert read_lock("uv.lock", b"[[package]]\nname = 3\n", None) is None
+    assert read_lock("uv.lock", b"\xff", None) is None
+
+
+def _source(*names: str, development: tuple[str, ...] = (), local: tuple[str, ...] = ()) -> LockedSource:
+    locked = LockedPackages("uv.lock", frozenset(names), frozenset(development), frozenset(local))
+    return LockedSource(locked, ModuleIndex({}))
+
+
+def _predicted(text: str, source: LockedSource) -> list[str]:
+    return [shown(diagnostic) for diagnostic in TextProject({"main.py": text}).judge(source).diagnostics]
+
+
+def test_what_nothing_in_the_closure_brings_is_a_warning() -> None:
+    source = _source("flask", "pyyaml", "google-cloud-storage")
+
+    assert _predicted("import flask, yaml\nfrom google.cloud import storage\n", source) == []
+    assert _predicted("import requests\n", source) == [
+        "warning main.py:1 no module named 'requests': nothing in uv.lock brings it"
+    ]
+    assert _predicted("from google.cloud import bigquery\n", source) == [
+        "warning main.py:1 no module named 'google.cloud.bigquery': nothing in uv.lock brings it"
+    ]
+    assert _predicted("try:\n    import requests\nexcept ImportError:\n    pass\n", source) == []
+
+
+def test_what_only_a_group_brings_is_a_warning() -> None:
+    lines = _predicted("import requests\n", _source("flask", development=("requests",)))
+
+    assert lines == ["warning main.py:1 no module named 'requests': only a development group of uv.lock brings it"]
+
+
+def test_a_distribution_of_unknown_content_leaves_its_like_undecided() -> None:
+    assert _predicted("import acme_client\n", _source("flask", "acme")) == []
+    assert _predicted("import requests\n", _source("flask", "requests-fork")) == []
+    assert _predicted("import something\n", _source("flask", "unknown-thing")) == []
+    assert len(_predicted("import requests\n", _source("flask", "unknown-thing"))) == 1
+    assert len(_predicted("import something\n", _source("flask"))) == 1
+
+
+def test_without_a_lock_nothing_is_reported() -> None:
+    result = TextProject({"main.py": "import requests\n"}).judge()
+
+    assert result.diagnostics == ()
+    assert len(result.undecided) == 1
+
+
+def _recipe(text: str) -> ImageRecipe:
+    basis = ContextBasis(Certainty.GUESSED, "Dockerfile")
+    return ImageRecipe(ImageService("root", "Dockerfile", "", basis), text.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "is_open"),
+    [
+        ("FROM python:3.11-slim\nRUN pip install uv\nRUN uv sync --frozen\n", False),
+        (
+            "FROM python:3.11 AS build\nRUN uv sync --frozen\nFROM python:3.11-slim\nCOPY --from=build /app /app\n",
+            False,
+        ),
+        ("FROM tiangolo/uvicorn-gunicorn:python3.11\nRUN uv sync --frozen\n", True),
+        ("FROM python:3.11\nRUN pip install poetry && poetry install\n", True),
+        ("FROM python:3.11\nRUN uv sync --frozen && pip install requests\n", True),
+        ("FROM python:3.11\nRUN pip install -r requirements.txt\n", True),
+    ],
+)
+def test_an_image_that_installs_more_than_the_lock_is_undecided(text: str, is_open: bool) -> None:
+    assert bool(explain_open_lock(_recipe(text), _locked("uv.lock", _UV))) is is_open
+
+
+def test_tools_install_groups_unless_told_otherwise() -> None:
+    assert installs_groups(_recipe("FROM python:3.11\nRUN uv sync --frozen\n"))
+    assert not installs_groups(_recipe("FROM python:3.11\nRUN uv sync --frozen --no-dev\n"))
+
+
+def _site(tmp_path: Path, files: dict[str, str]) -> InstalledSource:
+    site = tmp_path / "venv/lib/python3.11/site-packages"
+    for name, text in files.items():
+        path = site / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return open_environment(tmp_path / "venv", Target(PythonVersion(11), "--target"))
+
+
+def _installed(text: str, source: InstalledSource) -> list[str]:
+    return [
+        shown(diagnostic).partition(" in ")[0]
+        for diagnostic in TextProject({"main.py": text}).judge(source).diagnostics
+    ]
+
+
+def test_an_environment_answers_with_errors(tmp_path: Path) -> None:
+    source = _site(
+        tmp_path,
+        {
+            "flask/__init__.py": "from .app import Flask\n",
+            "flask/app.py": "class Flask: pass\n",
+            "fast.cpython-311-x86_64-linux-gnu.so": "",
+            "space/part/mod.py": "x = 1\n",
+            "lazy/__init__.py": "def __getattr__(name): return 1\n",
+        },
+    )
+
+    assert (
+        _installed("import flask.app, fast, space.part.mod\nfrom flask import Flask\nfrom fast import any\n", source)
+        == []
+    )
+    assert _installed("from lazy import anything\n", source) == []
+    assert _installed("import requests\n", source) == ["error main.py:1 no module named 'requests': no package"]
+    assert _installed("import flask.nope\n", source) == ["error main.py:1 no module named 'flask.nope': no package"]
+    assert _installed("from flask import Nope\n", source) == [
+        "error main.py:1 cannot import name 'Nope' from 'flask' as it is installed"
+    ]
+
+
+def test_pth_files_are_read_and_never_run(tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    source = _site(
+        tmp_path,
+        {
+            "extra/inside.py": "",
+            "paths.pth": "# comment\nextra\n",
+            "_virtualenv.pth": f"import pathlib; pathlib.Path({str(marker)!r}).touch()\n",
+            "sitecustomize.py": f"import pathlib; pathlib.Path({str(marker)!r}).touch()\n",
+        },
+    )
+    assert _installed("import inside\n", source) == []
+    assert len(_installed("import requests\n", source)) == 1
+
+    code = _site(tmp_path, {"hook.pth": "import hook; hook.install()\n"})
+    assert _installed("import requests\n", code) == []
+    assert not marker.exists()
+
+
+def test_metadata_names_the_modules_of_a_distribution() -> None:
+    files = {
+        "/s/PyYAML-6.0.dist-info/RECORD": b"yaml/__init__.py,sha256=x,1\n_yaml/__init__.py,,\nsix.py,,\nPyYAML-6.0.dist-info/RECORD,,\n"
+    }
+
+    assert installed_modules(files, files.get) == {"pyyaml": {"yaml", "_yaml", "six"}}
+
+
+def test_requirements_name_distributions() -> None:
+    files = {
+        "requirements.txt": b"Flask==3\n# comment\nacme-client>=1\n",
+        "sub/requirements-dev.txt": b"-e ../own\n",
+        "pyproject.toml": b'[project]\ndependencies = ["httpx[http2]>=0.2"]\n[dependency-groups]\ndev = ["pytest"]\n',
+        "Dockerfile": b"FROM python:3.11\nRUN pip install -r requirements.txt gunicorn\n",
+        "environment.yml": b"dependencies:\n  - numpy=1\n",
+    }
+    requirements = read_requirements(files, files.get)
+
+    assert {"flask", "acme-client", "httpx", "pytest", "gunicorn", "numpy"} <= requirements.names
+    assert requirements.has_unnamed
+    assert requirements.may_bring("acme_client", ModuleIndex({}))
+    assert not requirements.may_bring("helpers", ModuleIndex({}))
+
+
+def test_the_bundled_table_is_sorted_and_normalized() -> None:
+    names = list(known_modules())
+
+    assert names == sorted(names)
+    assert all(normalize(name) == name for name in names)
+    assert known_modules()["beautifulsoup4"] == {"bs4"}
+    assert "json" in STANDARD
+    assert resembles("acme-client", "acme")

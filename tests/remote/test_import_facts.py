@@ -1,0 +1,123 @@
+"""The program that reads imports inside the target: the same facts on every Python, and none where it cannot read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from buildguard.engines.interpreter import local_probe
+from buildguard.imports.records import Guard, extract
+from buildguard.remote import evaluated_types, import_facts, import_outline, import_tests
+from buildguard.remote.wire import read_list
+from tests.conftest import VERSIONS, interpreter
+
+_OUTLINE: Any = import_outline  # written for old Pythons, without annotations
+_TESTS: Any = import_tests
+_TYPES: Any = evaluated_types
+_SOURCE = b"""\
+import sys
+try:
+    import a
+except ImportError:
+    pass
+class C:
+    def f(self):
+        import late
+        return "\\
+"
+    def g(self):
+        return 1
+if sys.version_info >= (3, 11):
+    from b import c as d
+else:
+    from b import e as d
+__all__ = ["d"]
+"""
+
+
+def _facts(version: str, source: bytes) -> bytes:
+    command = list(local_probe(interpreter(version), 2 << 30))
+    done = subprocess.run(command, input=b"0 %d 30\n%b" % (len(source), source), capture_output=True, check=True)
+    first = read_list(done.stdout, 0)
+    assert first is not None
+    answer = read_list(done.stdout, first[1])
+    assert answer is not None
+    return answer[0][11]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_python_reads_the_same(version: str) -> None:
+    minor = int(version.partition(".")[2])
+
+    rows = json.loads(_facts(version, _SOURCE))
+
+    newer, older = ("", "false") if minor >= 11 else ("false", "")
+    assert rows["imports"] == [
+        [1, 1, "import", "sys", [], 0, "", False, False],
+        [3, 5, "import", "a", [], 0, "except", False, False],
+        [8, 9, "import", "late", [], 0, "", True, False],
+        [14, 5, "from", "b", ["c"], 0, newer, False, False],
+        [16, 5, "from", "b", ["e"], 0, older, False, False],
+    ]
+    assert rows["bound"] == {"sys": 1, "a": 3, "C": 6, "d": 14, "__all__": 17}
+    assert (rows["exports"], rows["dynamic"]) == (["d"], False)
+
+
+def test_what_is_too_large_has_no_facts() -> None:
+    source = b"import a\n" * (import_facts.LARGEST // 9 + 1)
+
+    assert import_facts.import_facts(source, compile("", "", "exec"), sys.version_info, "linux") == b""
+
+
+def test_every_guard_has_its_name() -> None:
+    assert set(import_facts.GUARDS) == set(Guard)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"def f():\n    return 1\nimport a\nclass C:\n    x = 1\n",
+        b"class C:\n    def f(self):\n        import a\n    def g(self):\n        return 1\n",
+        b"@b\ndef f(x,\n  y\n):\n    return '''\nother c\n'''\nimport a\n",
+    ],
+)
+def test_the_outline_holds_every_import(source: bytes) -> None:
+    outline = _OUTLINE.outline_of(source, None)
+
+    assert outline is not None
+    assert outline.count(b"\n") == source.count(b"\n")
+    assert outline != source
+    assert b"return 1" not in outline
+    facts = extract(source, (3, 13))
+    assert facts is not None
+    assert [statement.module for statement in facts.imports] == ["a"]
+
+
+def test_an_outline_that_is_not_the_whole_does_not_count() -> None:
+    source = b"def f():\n    x = '''it's\n'''\nif 0:\n    import gone\nimport a\n"
+
+    facts = extract(source, (3, 13))
+
+    assert facts is not None
+    assert [(statement.module, statement.guard) for statement in facts.imports] == [
+        ("gone", Guard.FALSE),
+        ("a", Guard.NONE),
+    ]
+
+
+def test_only_literal_names_count() -> None:
+    import ast
+
+    assert _TESTS.literal_names(ast.parse("['a', 'b']", mode="eval").body) == ["a", "b"]
+    assert _TESTS.literal_names(ast.parse("['a', b]", mode="eval").body) is None
+
+
+def test_nothing_is_looked_for_where_every_type_is_understood() -> None:
+    assert _TYPES.typed_bytes(13) is None
+    assert _TYPES.typed_bytes(9).search(b"x: int | None = None\n")
+    assert not _TYPES.typed_bytes(9).search(b"x: list[int] = []\n")
+    assert _TYPES.typed_bytes(8).search(b"x: list[int] = []\n")

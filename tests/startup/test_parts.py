@@ -1,0 +1,301 @@
+"""The parts of the check of a start, each by itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from buildguard.check.startup import add_startup
+from buildguard.project.config import Config
+from buildguard.project.discovery import ImageRecipe, list_recipes
+from buildguard.project.ignore.rules import find_git_rule
+from buildguard.project.start_command import ListenAddress, StartCommand
+from buildguard.stages.filesystem import FolderStage, stage_on_disk
+from buildguard.startup.applications import check_application
+from buildguard.startup.closure import check_needed
+from buildguard.startup.copies import needed_stages
+from buildguard.startup.deployed_ports import find_port
+from buildguard.startup.findings import FindingPlace, StartupFindings
+from buildguard.startup.image_start import ImageStart, open_image
+from buildguard.startup.image_tree import context_path
+from buildguard.startup.losses import report_lost
+from buildguard.startup.modules import may_be_installed, search
+from buildguard.startup.ports import is_loopback
+from buildguard.startup.programs import check_programs
+from buildguard.startup.project_files import BuildSender, ProjectFileTree
+from buildguard.startup.secrets import check_secrets
+from buildguard.startup.source_facts import read_facts
+from buildguard.system import git
+from tests.conftest import Project
+from tests.project.memory import MemoryStage
+
+
+def _image(text: str, files: Mapping[str, str | None], sender: BuildSender = BuildSender.UNKNOWN) -> ImageStart:
+    stage = MemoryStage({"Dockerfile": text, **files})
+    image = open_image(list_recipes(stage, Config())[0], ProjectFileTree(stage, None, sender))
+    assert image is not None
+    return image
+
+
+def test_the_files_of_an_image() -> None:
+    text = """FROM python:3.11 AS build
+WORKDIR /src
+COPY . .
+FROM python:3.11-slim
+WORKDIR /srv
+COPY main.py conf/*.toml ./
+COPY --chmod=755 main.py /usr/local/bin/tool
+COPY lib /srv/lib
+COPY --from=build /src/deep /srv/deep
+COPY --exclude=*.md docs docs/
+RUN sed -i s/a/b/ lib/a.py
+CMD python main.py
+"""
+    files = dict.fromkeys(
+        ("main.py", "conf/a.toml", "lib/a.py", "deep/x.py", "docs/a.md", "docs/b.txt", "other.py"), ""
+    )
+    tree = _image(text, files).tree
+
+    def source(path: str) -> str | None:
+        image_file = tree.find(path)
+        return image_file.source if image_file is not None else None
+
+    assert source("/srv/main.py") == "main.py"
+    assert source("/srv/a.toml") == "conf/a.toml"
+    assert source("/srv/deep/x.py") == "deep/x.py"
+    assert source("/srv/docs/b.txt") == "docs/b.txt"
+    assert source("/srv/docs/a.md") is None
+    assert source("/srv/other.py") is None
+    tool, changed = tree.find("/usr/local/bin/tool"), tree.find("/srv/lib/a.py")
+    assert tool is not None
+    assert tool.mode == 0o755
+    assert changed is not None
+    assert "line 11" in changed.doubt
+    assert tree.project_paths("/srv/other.py") == ["other.py", "conf/other.py"]
+    assert tree.is_folder("/srv/lib")
+    assert not tree.is_folder("/srv/nope")
+    held = tree.holds("deep/x.py")
+    assert held is not None
+    assert held.line == 9
+    assert tree.holds("other.py") is None
+    assert context_path("docker", "../x/./y") == "docker/x/y"
+
+
+@pytest.mark.parametrize(
+    ("instruction", "path", "is_unknown"),
+    [
+        ("COPY . /srv", "/srv/x.py", False),
+        ("COPY . /srv", "/usr/bin/x", True),
+        ("COPY . /srv", "/srv/.venv/bin/x", True),
+        ("COPY $X /srv/", "/srv/x.py", True),
+        ("RUN tar --directory / -xf x.tar.gz", "/init", True),
+        ("ADD x.tar.gz /srv", "/srv/x.py", True),
+        ("COPY --from=other /a /srv", "/srv/x.py", True),
+        ("RUN make", "/x.py", True),
+        ("RUN cd /tmp && make", "/srv/x.py", False),
+    ],
+)
+def test_where_files_may_be_that_cannot_be_known(instruction: str, path: str, *, is_unknown: bool) -> None:
+    tree = _image(f"FROM python:3.11\n{instruction}\nCMD python\n", {"x.tar.gz": "", "a": ""}).tree
+
+    assert bool(tree.why_unknown(path)) is is_unknown
+    assert _image("FROM acme/base\nCMD python\n", {}).tree.why_unknown("/srv/x.py")
+
+
+def test_modules_are_looked_up_as_python_does() -> None:
+    text = "FROM python:3.11\nWORKDIR /srv\nCOPY app app\nCOPY main.py .\nRUN pip install flask\nCMD python main.py\n"
+    files = {
+        "app/__init__.py": "",
+        "app/web.py": "",
+        "app/names/a.py": "",
+        "main.py": "",
+        "helpers.py": "",
+        "app/fast.pyx": "",
+    }
+    image = _image(text, files)
+
+    assert search(image, "app.web", ["/srv"]).path == "/srv/app/web.py"
+    assert search(image, "app", ["/srv"]).package == "/srv/app"
+    assert search(image, "app.names.a", ["/srv"]).path == "/srv/app/names/a.py"
+    assert search(image, "app.missing", ["/srv"]).is_missing
+    assert search(image, "main.x", ["/srv"]).is_missing
+    assert search(image, "helpers", ["/srv"]).lost == ("helpers.py",)
+    assert "compiled" in search(image, "app.fast", ["/srv"]).unknown
+    assert may_be_installed(image, "flask.views")
+    assert may_be_installed(image, "json")
+    assert not may_be_installed(image, "nothing")
+
+
+def test_the_facts_of_a_source() -> None:
+    text = b"""import a.b as c, d
+from .e import f
+if x:
+    import late
+with y as z:
+    import certain
+for i in []: pass
+try:
+    g = 1
+except E as e: pass
+def h(): global j; open('k')
+class L: m = 1
+n: int = 1
+(o := 1)
+"""
+    facts = read_facts(text)
+
+    assert facts is not None
+    assert {"c", "d", "f", "late", "z", "certain", "i", "g", "h", "j", "L", "n", "o"} <= facts.names
+    assert not {"a", "m", "k"} & facts.names
+    assert {item.module: item.is_certain for item in facts.imports} == {
+        "a.b": True,
+        "d": True,
+        "e": True,
+        "late": False,
+        "certain": True,
+    }
+    assert [(item.path, item.is_certain) for item in facts.opened] == [("k", False)]
+    assert facts.binds("nope") is False
+    assert read_facts(b"from x import *") is not None
+    star = read_facts(b"from x import *\n")
+    assert star is not None
+    assert star.binds("anything") is None
+    assert read_facts(b"def") is None
+    assert read_facts(b"(" * 10_000) is None
+
+
+def test_the_main_block_runs_in_a_script_alone() -> None:
+    text = b"if __name__ == '__main__':\n    import x\n"
+    script, module = read_facts(text, is_main=True), read_facts(text)
+
+    assert script is not None
+    assert module is not None
+    assert script.imports[0].is_certain
+    assert not module.imports[0].is_certain
+
+
+def test_addresses_that_only_the_container_reaches() -> None:
+    assert all(map(is_loopback, ("127.0.0.1", "127.1.2.3", "localhost", "::1")))
+    assert not any(map(is_loopback, ("0.0.0.0", "::", "", "example", "$HOST")))
+
+
+def test_only_the_stages_that_a_build_needs() -> None:
+    text = "FROM a AS one\nFROM b AS two\nFROM c AS three\nFROM two\nCOPY --from=0 /x /\nRUN --mount=type=bind,from=three,source=/ x\n"
+
+    assert needed_stages(_image(text, {})) == {0, 1, 2, 3}
+    assert needed_stages(_image("FROM a AS one\nFROM b\n", {})) == {1}
+
+
+def test_the_rule_of_git_that_ignores_a_path() -> None:
+    files = {".gitignore": b"# x\n*.log\n!keep.log\nbuild/\n", "sub/.gitignore": b"made.py\n"}
+
+    assert str(find_git_rule(files.get, "a/b.log")) == ".gitignore:2: *.log"
+    assert find_git_rule(files.get, "keep.log") is None
+    assert str(find_git_rule(files.get, "build/x/y")) == ".gitignore:4: build/"
+    assert str(find_git_rule(files.get, "sub/made.py")) == "sub/.gitignore:1: made.py"
+    assert find_git_rule(files.get, "made.py") is None
+
+
+def test_a_trigger_sends_what_git_has(repository: Callable[..., Project]) -> None:
+    project = repository({"start.sh": "#!/bin/sh\n", "late.txt": "x\n", ".gitignore": "made.txt\n"})
+    script = project.path / "start.sh"
+    script.chmod(0o755)
+    script.write_bytes(b"#!/bin/sh\r\n")
+    (project.path / "made.txt").write_text("")
+    place = git.repository_of(project.path)
+    stage = stage_on_disk(project.path, place)
+    trigger, submit, either = (
+        ProjectFileTree(stage, place, sender)
+        for sender in (BuildSender.TRIGGER, BuildSender.SUBMIT, BuildSender.UNKNOWN)
+    )
+
+    assert trigger.sent_content("start.sh") == b"#!/bin/sh\n"
+    assert submit.sent_content("start.sh") == b"#!/bin/sh\r\n"
+    assert (trigger.is_executable("start.sh"), submit.is_executable("start.sh"), either.is_executable("start.sh")) == (
+        False,
+        True,
+        None,
+    )
+    assert either.is_on_disk("made.txt")
+    assert not either.has("made.txt")
+    assert str(either.git_ignore_rule("made.txt")) == ".gitignore:1: made.txt"
+    assert either.other_case("START.sh") == "start.sh"
+    assert os.fspath(project.path.resolve()) == os.path.realpath(either.root)
+
+
+def test_attributes_of_git_give_windows_line_ends_to_a_trigger(repository: Callable[..., Project]) -> None:
+    project = repository({"start.sh": "#!/bin/sh\n", ".gitattributes": "*.sh text eol=crlf\n"})
+    place = git.repository_of(project.path)
+    files = ProjectFileTree(stage_on_disk(project.path, place), place, BuildSender.TRIGGER)
+
+    assert files.sent_content("start.sh") == b"#!/bin/sh\r\n"
+
+
+def test_a_submodule_without_content(repository: Callable[..., Project]) -> None:
+    project = repository({"Dockerfile": "FROM python:3.11\nCOPY sub/x.py /x.py\nCOPY . /srv\n", ".gitmodules": ""})
+    head = project.git("rev-parse", "HEAD").strip()
+    project.git("update-index", "--add", "--cacheinfo", f"160000,{head},sub")
+    (project.path / "sub").mkdir()
+    rows = [(item["code"], item["line"]) for item in project.check("--target", "3.11").json["diagnostics"]]
+
+    assert rows == []  # no source, so no target: nothing is asked
+    project.write({"main.py": "x = 1\n"})
+    rows = [(item["code"], item["line"]) for item in project.check().json["diagnostics"]]
+    assert ("BG703", 2) in rows
+    assert ("BG707", 3) in rows
+
+
+def test_findings_come_once_and_open_questions_are_counted() -> None:
+    findings = StartupFindings()
+    for _ in range(2):
+        findings.add("BG701", FindingPlace("a", 1), "x")
+        findings.leave_open(FindingPlace("a", 1), "y")
+
+    assert len(findings.report().diagnostics) == 1
+    assert findings.report().undecided == ("a:1: y",)
+
+
+def test_the_checks_take_an_image_and_a_start() -> None:
+    image = _image("FROM python:3.11\nWORKDIR /srv\nCOPY main.py .\nCMD python main.py\n", {"main.py": "", "x.txt": ""})
+    start, findings = image.start, StartupFindings()
+    assert isinstance(start, StartCommand)
+    entry = check_application(image, start, findings)
+    assert entry is not None
+    assert entry.file.source == "main.py"
+    assert check_programs(image, start, findings)
+    check_secrets(image, findings)
+    assert findings.report().diagnostics == ()
+    check_needed(image, findings, "/srv/x.txt", "a test opens it")
+    report_lost(image, findings, "x.txt", "a test needs it")
+    assert [item.range.line for item in findings.report().diagnostics] == [3, 3]
+
+
+def test_no_port_is_known_where_nothing_deploys(tmp_path: Path) -> None:
+    files = ProjectFileTree(FolderStage(tmp_path), None, BuildSender.UNKNOWN)
+
+    assert find_port(files, Config()).port == ""
+    assert ListenAddress("", "", "", StartCommand(None).place).port == ""  # type: ignore[arg-type]
+
+
+def test_check_reports_and_counts(repository: Callable[..., Project]) -> None:
+    project = repository(
+        {"Dockerfile": 'FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nCMD ["python", "no.py"]\n', "main.py": "x = 1\n"}
+    )
+    answer = project.check().json
+
+    assert [(item["code"], item["line"], item["severity"]) for item in answer["diagnostics"]] == [("BG701", 4, "error")]
+    assert answer["startup"]["undecided"] == 0
+    assert project.check("main.py").json["diagnostics"] == []
+    assert project.check("--ignore", "BG701").code == 0
+    assert "BG701" in project.run("check").out
+    assert add_startup.__doc__
+
+
+def test_a_recipe_without_a_stage_has_no_start() -> None:
+    stage = MemoryStage({"Dockerfile": ""})
+    recipe = ImageRecipe(list_recipes(stage, Config())[0].service, b"")
+
+    assert open_image(recipe, ProjectFileTree(stage, None, BuildSender.UNKNOWN)) is None

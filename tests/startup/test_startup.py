@@ -1,0 +1,386 @@
+"""Small projects with one fault, or none, and what is reported of them before a build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from buildguard.diagnostic import Severity
+from buildguard.project.config import CloudTable, Config
+from buildguard.stages.filesystem import FolderStage
+from buildguard.startup.findings import StartupReport
+from buildguard.startup.run import check_startup
+
+_APP = "from flask import Flask\n\napp = Flask(__name__)\n"
+_HEAD = "FROM python:3.11-slim\nWORKDIR /srv\n"
+_INSTALL = "RUN pip install -r requirements.txt\n"
+_ALL = f"{_HEAD}COPY . .\n{_INSTALL}"  # the command is line 5
+_DEPLOY = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, svc, --image, img{}]\n"
+Files = Mapping[str, str | bytes]
+
+
+def _report(root: Path, files: Files, *, executable: tuple[str, ...] = (), builds: str = "") -> StartupReport:
+    for name, content in {"main.py": _APP, "requirements.txt": "flask\ngunicorn\nuvicorn\n", **files}.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        path.chmod(0o755 if name in executable else 0o644)
+    return check_startup(FolderStage(root), None, Config(cloud=CloudTable(builds=builds)))
+
+
+def _rows(report: StartupReport) -> list[tuple[str, str | None, int | None]]:
+    return [(item.code, item.path, item.range.line) for item in report.diagnostics]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'CMD ["gunicorn", "main:app"]',
+        "CMD exec gunicorn --bind :$PORT main:app",
+        'CMD ["gunicorn", "-b", ":8080", "main:app"]',
+        'CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8080"]',
+        'CMD ["python", "main.py"]',
+        'CMD ["python", "-m", "http.server"]',
+        'CMD ["./start.sh"]',
+        'CMD ["sh", "start.sh"]',
+        'ENTRYPOINT ["tini", "--", "/srv/start.sh"]',
+        'ENTRYPOINT ["/usr/local/bin/tool"]',
+        'CMD ["supervisord"]',
+        'CMD ["gunicorn", "flask_tool:app"]',
+        'CMD ["gunicorn", "main:$APP"]',
+        "CMD cd pkg && gunicorn --bind :$PORT web:app",
+        'CMD ["gunicorn", "--chdir", "pkg", "web:app"]',
+        'CMD ["uvicorn", "--app-dir", "pkg", "web:app", "--host", "0.0.0.0"]',
+        "ENV PYTHONPATH=/srv/pkg\nCMD gunicorn web:app",
+        'CMD ["python", "-m", "pkg"]',
+        'CMD ["gunicorn", "pkg:app"]',
+        'CMD ["gunicorn", "pkg:create()"]',
+        'CMD ["gunicorn", "dynamic:anything"]',
+        'CMD ["functions-framework", "--target", "hello"]',
+        "RUN make\nCMD gunicorn made:app",
+        "RUN cp main.py made.py\nCMD gunicorn made:app",
+        'RUN chmod +x plain.sh\nENTRYPOINT ["./plain.sh"]',
+        'RUN dos2unix crlf.sh\nENTRYPOINT ["./crlf.sh"]',
+        'COPY --chmod=755 plain.sh /run.sh\nENTRYPOINT ["/run.sh"]',
+        'COPY <<EOF gen.py\nprint()\nEOF\nCMD ["python", "gen.py"]',
+        "COPY *.missing ./\nCMD gunicorn main:app",
+        "COPY --from=nginx /x /y\nADD https://example.invalid/x.py made.py\nCMD python made.py",
+        "RUN pip install .\nCMD gunicorn elsewhere:app",
+    ],
+)
+def test_nothing_is_reported_of_what_starts_or_may(tmp_path: Path, command: str) -> None:
+    files = {
+        "Dockerfile": f"{_ALL}{command}\n",
+        "requirements.txt": "flask\ngunicorn\nuvicorn\nflask-tool\nsupervisor\n",
+        "start.sh": "#!/bin/sh\nset -e\nexec gunicorn --bind :$PORT main:app\n",
+        "plain.sh": "#!/bin/sh\nexec gunicorn main:app\n",
+        "crlf.sh": "#!/bin/sh\r\nexec gunicorn main:app\r\n",
+        "pkg/__init__.py": "from .web import app\ndef create(): return app\n",
+        "pkg/__main__.py": "",
+        "pkg/web.py": _APP,
+        "dynamic.py": "globals()['anything'] = 1\n",
+    }
+    files["main.py"] = f"{_APP}\ndef hello(request): return ''\n"
+
+    assert _rows(_report(tmp_path, files, executable=("start.sh", "crlf.sh"))) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ('ENTRYPOINT ["./missing.sh"]', "BG701"),
+        ('ENTRYPOINT ["start.sh"]', "BG701"),
+        ('CMD ["python", "missing.py"]', "BG701"),
+        ('CMD ["python", "-m", "pkg"]', "BG701"),
+        ('CMD ["python", "pkg"]', "BG701"),
+        ('CMD ["gunicorn", "server.main:app"]', "BG701"),
+        ('CMD ["gunicorn", "pkg.missing:app"]', "BG701"),
+        ('CMD ["gunicorn", "Main:app"]', "BG701"),
+        ('CMD ["gunicorn", "main:server"]', "BG701"),
+        ('CMD ["gunicorn", "main:create_app()"]', "BG701"),
+        ('CMD ["gunicorn", "-c", "missing.py", "main:app"]', "BG701"),
+        ('CMD ["uvicorn", "main:missing", "--host", "0.0.0.0", "--port", "8080"]', "BG701"),
+        ('CMD ["functions-framework", "--target=hello"]', "BG701"),
+        ('CMD ["functions-framework", "--target=app", "--source=code.py"]', "BG701"),
+        ("CMD fastapi run missing.py", "BG701"),
+        ("CMD python missing.py && gunicorn main:app", "BG701"),
+        ("CMD celery -A missing_module worker", "BG701"),
+        ('CMD ["gunicorn", "-b", "127.0.0.1:8080", "main:app"]', "BG705"),
+        ('CMD ["gunicorn", "-b", "localhost:8080", "main:app"]', "BG705"),
+        ('CMD ["gunicorn", "-b", ":$PORT", "main:app"]', "BG705"),
+        ('CMD ["gunicorn", "-b", "0.0.0.0:${PORT}", "main:app"]', "BG705"),
+        ("CMD uvicorn main:app", "BG705"),
+        ("CMD uvicorn main:app --port $PORT", "BG705"),
+        ('CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "$PORT"]', "BG705"),
+        ("CMD flask --app main run", "BG705"),
+        ("CMD python manage.py runserver", "BG705"),
+    ],
+)
+def test_faults_of_a_command(tmp_path: Path, command: str, code: str) -> None:
+    files = {
+        "Dockerfile": f"{_ALL}{command}\n",
+        "start.sh": "#!/bin/sh\n",
+        "pkg/__init__.py": "",
+        "manage.py": "",
+    }
+
+    assert _rows(_report(tmp_path, files)) == [(code, "Dockerfile", 5)]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"#!/bin/sh\r\nexec x\r\n", "CRLF"),
+        (b"#!/usr/bin/env bash\r\n", "CRLF"),
+        (b"exec gunicorn main:app\n", "no `#!` line"),
+        (b"\xef\xbb\xbf#!/bin/sh\n", "byte order mark"),
+        (b"#!/usr/bin/env python3 -u\n", "one word"),
+        (b"#!/usr/bin/python3\n", "has no /usr/bin/python3"),
+        (b"#!\n", "names no interpreter"),
+    ],
+)
+def test_a_script_that_the_kernel_cannot_execute(tmp_path: Path, content: bytes, words: str) -> None:
+    files: Files = {"Dockerfile": f'{_ALL}ENTRYPOINT ["./start.sh"]\n', "start.sh": content}
+    report = _report(tmp_path, files, executable=("start.sh",))
+
+    assert _rows(report) == [("BG702", "start.sh", 1)]
+    assert words in report.diagnostics[0].message
+
+
+def test_modes_count_as_they_are_sent(tmp_path: Path) -> None:
+    script = {"start.sh": "#!/bin/sh\nexec gunicorn main:app\n"}
+    plain: Files = {"Dockerfile": f'{_ALL}ENTRYPOINT ["./start.sh"]\n', **script}
+    removed: Files = {"Dockerfile": f'{_HEAD}COPY --chmod=644 . .\n{_INSTALL}ENTRYPOINT ["./start.sh"]\n', **script}
+    folder: Files = {"Dockerfile": f'{_ALL}ENTRYPOINT ["./bin"]\n', "bin/x": ""}
+    bash: Files = {
+        "Dockerfile": 'FROM python:3.11-alpine\nCOPY . .\nENTRYPOINT ["/start.sh"]\n',
+        "start.sh": "#!/bin/bash\n",
+    }
+
+    assert _rows(_report(tmp_path / "a", plain)) == [("BG702", "start.sh", 1)]
+    assert _rows(_report(tmp_path / "b", removed, executable=("start.sh",))) == [("BG702", "start.sh", 1)]
+    assert _rows(_report(tmp_path / "c", folder)) == [("BG702", "Dockerfile", 5)]
+    assert _rows(_report(tmp_path / "d", bash, executable=("start.sh",))) == [("BG702", "start.sh", 1)]
+
+
+def test_a_shell_that_reads_a_script_stumbles_over_its_line_ends(tmp_path: Path) -> None:
+    files = {"Dockerfile": f'{_ALL}CMD ["sh", "start.sh"]\n', "start.sh": "#!/bin/sh\r\nexec gunicorn main:app\r\n"}
+
+    assert _rows(_report(tmp_path, files)) == [("BG702", "start.sh", 1)]
+
+
+@pytest.mark.parametrize(
+    ("files", "row"),
+    [
+        ({"Dockerfile": f"{_HEAD}COPY missing.txt .\n"}, ("BG703", "Dockerfile", 3)),
+        ({"Dockerfile": f"{_HEAD}COPY . .\nADD conf/ /etc/conf/\n"}, ("BG703", "Dockerfile", 4)),
+        ({"Dockerfile": f"{_HEAD}COPY Main.py .\n"}, ("BG703", "Dockerfile", 3)),
+        ({"Dockerfile": f"{_HEAD}COPY .git .git\n"}, ("BG703", "Dockerfile", 3)),
+        ({"Dockerfile": f"{_HEAD}COPY main.py .\n", ".dockerignore": "*.py\n"}, ("BG703", "Dockerfile", 3)),
+        ({"Dockerfile": f"{_HEAD}COPY main.py .\n", ".gcloudignore": "main.py\n"}, ("BG703", "Dockerfile", 3)),
+        ({"Dockerfile": f"{_HEAD}COPY src src\n", "src/a": "", ".dockerignore": "src\n"}, ("BG703", "Dockerfile", 3)),
+        ({"Dockerfile": f"{_HEAD}COPY made.txt .\n", ".gitignore": "*.txt\n"}, ("BG703", "Dockerfile", 3)),
+        ({"Dockerfile": "FROM a AS b\nCOPY no .\nFROM python:3.11\nCOPY --from=b /x /y\n"}, ("BG703", "Dockerfile", 2)),
+        ({"Dockerfile": f"{_HEAD}ARG A=no.txt\nCOPY $A yes.txt ./\n"}, ("BG703", "Dockerfile", 4)),
+    ],
+)
+def test_sources_that_are_not_sent(tmp_path: Path, files: Files, row: tuple[str, str, int]) -> None:
+    assert _rows(_report(tmp_path, files)) == [row]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"Dockerfile": "FROM a AS unused\nCOPY no .\nFROM python:3.11\nCOPY main.py .\n"},
+        {"Dockerfile": f"{_HEAD}COPY dist dist\n", "Makefile": "build:\n\tnpm run build --out dist\n"},
+        {
+            "Dockerfile": f"{_HEAD}COPY dist dist\n",
+            "cloudbuild.yaml": "steps:\n- name: node\n  args: [npm, run, build]\n",
+        },
+        {"Dockerfile": f"{_HEAD}COPY src src\n", "src/a.py": "", ".dockerignore": "src/*.py\n"},
+        {"Dockerfile": f"{_HEAD}COPY $UNKNOWN .\n"},
+        {"docker/app/Dockerfile": f"{_HEAD}COPY no.txt .\n"},
+    ],
+)
+def test_sources_that_may_be_sent_or_are_not_needed(tmp_path: Path, files: Files) -> None:
+    assert _rows(_report(tmp_path, files)) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "row"),
+    [
+        ({"main.py": f"import helpers\n{_APP}", "helpers.py": ""}, ("BG704", "Dockerfile", 3)),
+        ({"main.py": f"from lib.helpers import x\n{_APP}", "lib/helpers.py": "x = 1"}, ("BG704", "Dockerfile", 3)),
+        ({"main.py": f"DATA = open('data.json').read()\n{_APP}", "data.json": ""}, ("BG704", "Dockerfile", 3)),
+        (
+            {"main.py": f"from pathlib import Path\nD = Path('d.txt').read_text()\n{_APP}", "d.txt": ""},
+            ("BG704", "Dockerfile", 3),
+        ),
+    ],
+)
+def test_a_needed_file_that_no_copy_brings(tmp_path: Path, files: Files, row: tuple[str, str, int]) -> None:
+    dockerfile = f'{_HEAD}COPY main.py requirements.txt ./\n{_INSTALL}CMD ["gunicorn", "main:app"]\n'
+
+    assert _rows(_report(tmp_path, {"Dockerfile": dockerfile, **files})) == [row]
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        f"try:\n    import helpers\nexcept ImportError:\n    helpers = None\n{_APP}",
+        f"def late():\n    import helpers\n{_APP}",
+        f"import typing\nif typing.TYPE_CHECKING:\n    import helpers\n{_APP}",
+        f"open('data.json', 'w')\n{_APP}",
+        f"import requests\n{_APP}",
+    ],
+)
+def test_what_is_not_needed_for_certain_is_not_reported(tmp_path: Path, main: str) -> None:
+    dockerfile = f'{_HEAD}COPY main.py requirements.txt ./\n{_INSTALL}CMD ["gunicorn", "main:app"]\n'
+
+    assert (
+        _rows(_report(tmp_path, {"Dockerfile": dockerfile, "main.py": main, "helpers.py": "", "data.json": ""})) == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "row"),
+    [
+        ({".dockerignore": "# x\nhelpers.py\n"}, (".dockerignore", 2)),
+        ({".gcloudignore": "helpers.py\n"}, (".gcloudignore", 1)),
+    ],
+)
+def test_the_rule_that_drops_a_needed_file_is_the_place(tmp_path: Path, files: Files, row: tuple[str, int]) -> None:
+    project = {"Dockerfile": f"{_ALL}CMD gunicorn main:app\n", "main.py": f"import helpers\n{_APP}", "helpers.py": ""}
+    report = _report(tmp_path, {**project, **files})
+
+    assert _rows(report) == [("BG704", *row)]
+    assert "main.py:1 imports helpers" in report.diagnostics[0].message
+
+
+def test_the_settings_of_django_are_needed(tmp_path: Path) -> None:
+    manage = "import os\ndef main():\n    os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\nmain()\n"
+    files = {
+        "Dockerfile": f"{_ALL}CMD python manage.py runserver 0.0.0.0:8080\n",
+        "manage.py": manage,
+        "shop/__init__.py": "",
+        "shop/settings.py": "",
+        ".dockerignore": "shop/settings.py\n",
+    }
+
+    assert _rows(_report(tmp_path, files)) == [("BG704", ".dockerignore", 1)]
+
+
+def test_a_stage_hands_on_what_it_has(tmp_path: Path) -> None:
+    build = "FROM python:3.11 AS build\nWORKDIR /src\nCOPY main.py .\nFROM python:3.11-slim\nCOPY --from=build /src /srv\nWORKDIR /srv\n"
+    files = {"main.py": f"import helpers\n{_APP}", "helpers.py": ""}
+
+    assert _rows(_report(tmp_path, {"Dockerfile": f"{build}{_INSTALL}CMD gunicorn main:app\n", **files})) == [
+        ("BG704", "Dockerfile", 5)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("main", "rows"),
+    [
+        (f"{_APP}app.run()\n", [("BG705", "main.py", 4)]),
+        (f"{_APP}if __name__ == '__main__':\n    app.run(debug=True)\n", [("BG705", "main.py", 5)]),
+        (f"{_APP}def main():\n    app.run()\nif __name__ == '__main__':\n    main()\n", [("BG705", "main.py", 5)]),
+        ("import uvicorn\nuvicorn.run('main:app', port=8080)\n", [("BG705", "main.py", 2)]),
+        (f"{_APP}app.run(host='0.0.0.0', port=5000)\n", [("BG705", "main.py", 4)]),
+        (f"import os\n{_APP}app.run(host='0.0.0.0', port=int(os.environ['PORT']))\n", []),
+        (f"{_APP}app.run('0.0.0.0', 8080)\n", []),
+        (f"{_APP}app.run(host=HOST, port=PORT)\n", []),
+        (f"{_APP}def unused():\n    app.run()\n", []),
+        ("bot = Bot()\nbot.run()\n", []),
+    ],
+)
+def test_a_server_that_a_script_starts(tmp_path: Path, main: str, rows: list[tuple[str, str, int]]) -> None:
+    files = {"Dockerfile": f"{_ALL}CMD python main.py\n", "main.py": main, "cloudbuild.yaml": _DEPLOY.format("")}
+
+    assert _rows(_report(tmp_path, files)) == rows
+
+
+_SERVICE = """apiVersion: serving.knative.dev/v1
+kind: Service
+spec:
+  template:
+    spec:
+      containers:
+      - image: img
+        ports:
+        - containerPort: 9000
+{}"""
+
+
+@pytest.mark.parametrize(
+    ("port", "files", "count"),
+    [
+        ("8000", {}, 0),
+        ("8000", {"cloudbuild.yaml": _DEPLOY.format("")}, 1),
+        ("8000", {"cloudbuild.yaml": _DEPLOY.format(", --port, '8000'")}, 0),
+        ("8000", {"cloudbuild.yaml": _DEPLOY.format(", --port=$_PORT")}, 0),
+        ("8080", {"cloudbuild.yaml": _DEPLOY.format("")}, 0),
+        ("9000", {"service.yaml": _SERVICE.format("")}, 0),
+        ("8080", {"service.yaml": _SERVICE.format("")}, 1),
+        ("8080", {"service.yaml": _SERVICE.format("      - image: proxy\n")}, 0),
+        ("8000", {"cloudbuild.yaml": _DEPLOY.format("").replace("deploy", "jobs, deploy")}, 0),
+    ],
+)
+def test_a_literal_port_counts_against_the_known_one(tmp_path: Path, port: str, files: Files, count: int) -> None:
+    dockerfile = {"Dockerfile": f'{_ALL}CMD ["gunicorn", "-b", ":{port}", "main:app"]\n'}
+
+    assert _rows(_report(tmp_path, {**dockerfile, **files})) == [("BG705", "Dockerfile", 5)] * count
+
+
+def test_a_proxy_in_the_container_may_reach_a_loopback_address(tmp_path: Path) -> None:
+    dockerfile = f"{_HEAD}RUN apt-get install nginx\nCOPY . .\nCMD nginx && gunicorn -b 127.0.0.1:8000 main:app\n"
+
+    assert _rows(_report(tmp_path, {"Dockerfile": dockerfile})) == []
+
+
+_KEY = '{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\\nhidden-text\\n-----END PRIVATE KEY-----"}'
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "count"),
+    [
+        ("sa-key.json", _KEY, 1),
+        ("keys/server.pem", "-----BEGIN RSA PRIVATE KEY-----\nhidden-text\n", 1),
+        (".env", "API_KEY=hidden-text-1234\n", 1),
+        (".env.production", "export DB_PASSWORD='hidden-text-1234'\n", 1),
+        (".env", "DEBUG=1\nAPI_KEY=changeme\nTOKEN=\n", 0),
+        (".env.example", "API_KEY=hidden-text-1234\n", 0),
+        ("tests/sa-key.json", _KEY, 0),
+        ("server.pem", "-----BEGIN CERTIFICATE-----\n", 0),
+        ("config.json", "{}", 0),
+    ],
+)
+def test_secrets_are_reported_and_never_shown(tmp_path: Path, path: str, content: str, count: int) -> None:
+    report = _report(tmp_path, {"Dockerfile": f"{_ALL}CMD gunicorn main:app\n", path: content})
+
+    assert [(row[0], row[1]) for row in _rows(report)] == [("BG708", path)] * count
+    assert "hidden-text" not in str(report)
+    assert all(item.severity is Severity.WARNING for item in report.diagnostics)
+
+
+def test_a_secret_that_is_not_copied_is_none_of_the_images(tmp_path: Path) -> None:
+    files = {"Dockerfile": f"{_HEAD}COPY main.py .\n{_INSTALL}CMD gunicorn main:app\n", "sa-key.json": _KEY}
+
+    assert _rows(_report(tmp_path, files)) == []
+
+
+def test_a_pointer_of_lfs_that_reaches_the_image(tmp_path: Path) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n"
+    attributes = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
+    files = {"Dockerfile": f"{_ALL}CMD gunicorn main:app\n", ".gitattributes": attributes, "model.bin": pointer}
+
+    assert _rows(_report(tmp_path, files)) == [("BG707", "model.bin", None)]
+
+
+def test_what_cannot_be_decided_is_counted(tmp_path: Path) -> None:
+    report = _report(tmp_path, {"Dockerfile": f"{_ALL}CMD gunicorn $APP\n"})
+
+    assert report.diagnostics == ()
+    assert report.undecided == ("Dockerfile:5: the application '$APP' of gunicorn is not understood",)
