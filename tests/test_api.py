@@ -47,6 +47,7 @@ def test_the_examples_run_in_order(outage: Project) -> None:
         exec(compile(block, "docs/api.md", "exec"), {"project": outage.path})
 
 
+@pytest.mark.interpreters
 def test_the_import_is_light() -> None:
     code = (
         "import sys, buildguard; "

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from buildguard.check.compile_files import FileVerdict, Judge
 from buildguard.check.merge import diagnostic_of
+from buildguard.check.project_imports import ProjectImportCheck
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Diagnostic, Finding, display_path
 from buildguard.engines.engine import Engine, ReadyEngine
@@ -15,6 +16,7 @@ from buildguard.imports.declared import DECLARES, ProvidedModules
 from buildguard.imports.default_reach import find_reach
 from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.library import StandardLibrary
+from buildguard.imports.project_imports import ProjectImports
 from buildguard.imports.records import FileReach, ModuleFacts, UndecidedImport, facts_from
 from buildguard.imports.standard_imports import ImportJudge, questions_of
 from buildguard.project.source_text import excerpt_of
@@ -42,12 +44,18 @@ class ImportCheck:
         self._engine = engine
         self._library = StandardLibrary(engine, ready, cache)
 
-    def run(self, verdicts: Sequence[FileVerdict], judge: Judge) -> TargetImports:
-        """Judge the imports of every source that compiles. Raises UnprovenError where an answer cannot be read."""
+    def run(
+        self, verdicts: Sequence[FileVerdict], judge: Judge, project: ProjectImportCheck | None = None
+    ) -> TargetImports:
+        """Judge the imports of every source that compiles; `project` knows its modules and what starts them.
+
+        Raises UnprovenError where an answer cannot be read.
+        """
         read = {display_path(verdict.entry.path): verdict for verdict in verdicts if _compiles(verdict)}
         try:
             facts = self._facts(read, judge)
-            return self._judge(read, facts)
+            own = project.judge(self._target, facts) if project is not None else None
+            return self._judge(read, facts, own or ProjectImports({}, (), find_reach(facts)))
         except ValueError as error:
             raise UnprovenError(f"the imports could not be read: {error}") from error
 
@@ -61,14 +69,20 @@ class ImportCheck:
         rows = judge.facts.of((verdict.digest for verdict in read.values()), contents, self._engine.compile)
         return {path: facts_from(rows[verdict.digest]) for path, verdict in read.items()}
 
-    def _judge(self, read: Mapping[str, FileVerdict], facts: Mapping[str, ModuleFacts | None]) -> TargetImports:
-        reach = {path: how for path, how in self._reach(facts).items() if path in facts}
+    def _judge(
+        self, read: Mapping[str, FileVerdict], facts: Mapping[str, ModuleFacts | None], project: ProjectImports
+    ) -> TargetImports:
+        reach = {path: how for path, how in project.reach.items() if path in facts}
         known = {path: rows for path, rows in facts.items() if path in reach and rows is not None}
         answers = self._library.ask(questions_of(row for rows in known.values() for row in rows.imports))
         provided = ProvidedModules(self._declarations, facts)
         judge = ImportJudge(answers, f"3.{self._library.minor}", provided.brings)
         diagnostics: list[Diagnostic] = []
         undecided = [UndecidedImport(path, 1, _UNREAD) for path in reach if path not in known]
+        undecided += (item for item in project.undecided if item.path in known)
+        for path, of_file in project.findings.items():
+            if path in read:
+                diagnostics += self._diagnostics(read[path], path, of_file)
         for path, rows in known.items():
             verdict = judge.judge(rows.imports, reach[path])
             findings = [*verdict.findings, *self._types(rows, reach[path], provided)]
@@ -81,10 +95,6 @@ class ImportCheck:
             return []
         has_backport = provided.declares(BACKPORT)
         return judge_types(rows.evaluated, reach, f"3.{self._library.minor}", has_backport=has_backport)
-
-    def _reach(self, facts: Mapping[str, ModuleFacts | None]) -> Mapping[str, FileReach]:
-        """How each file is reached; the one place that knows of start commands."""
-        return find_reach(facts)
 
     def _diagnostics(self, verdict: FileVerdict, path: str, findings: Sequence[Finding]) -> Iterator[Diagnostic]:
         if not findings:

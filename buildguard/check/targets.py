@@ -312,10 +312,11 @@ class TargetRunner:
     ) -> None:
         """Whether the target satisfies what the sources import."""
         from buildguard.check.imports import ImportCheck
+        from buildguard.check.project_imports import ProjectImportCheck
 
         check = ImportCheck(self.job.place.stage, target, engine, ready, self.job.cache)
         try:
-            results = check.run(verdicts, judge)
+            results = check.run(verdicts, judge, ProjectImportCheck(self.job))
         except UnprovenError as error:
             self._unproven(error.words)
             return

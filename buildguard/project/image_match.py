@@ -21,7 +21,7 @@ class LayoutMatch(NamedTuple):
 
 
 def is_installed(path: str) -> bool:
-    """Whether a path lies where installers put what others wrote, or in an interpreter's own library."""
+    """Whether a path is where installers put what others wrote, or in an interpreter's own library."""
     return _INSTALLED.search(path) is not None
 
 

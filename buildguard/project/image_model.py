@@ -174,7 +174,7 @@ class ImageModel(NamedTuple):
         return "" if self._is_ours(place) else f"{place} may be {self.base}'s own"
 
     def _is_ours(self, place: str) -> bool:
-        """Whether a path lies in a folder that the base image does not have: one that the Dockerfile made."""
+        """Whether a path is in a folder that the base image does not have: one that the Dockerfile made."""
         return any(folder in self.folders and folder not in SYSTEM_FOLDERS for folder in folders_above(place))
 
 

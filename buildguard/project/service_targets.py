@@ -139,7 +139,7 @@ def _left_out(service: ImageService, services: Iterable[ImageService], files: Pr
 
 
 def is_below(folder: str, other: str) -> bool:
-    """Whether a folder lies inside another one ("" is the root)."""
+    """Whether a folder is inside another one ("" is the root)."""
     return folder != other and (not other or folder.startswith(f"{other}/"))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from buildguard.diagnostic import Unproven, UnreadableFile, display_path
+from buildguard.diagnostic import Unproven, UnreadableFile, count, display_path
 from buildguard.stages import manifest as manifests
 from buildguard.stages.filesystem import read_file
 from buildguard.stages.hashing import hash_files
@@ -78,7 +78,7 @@ class DiskSnapshotter:
             if names > 1:
                 twins[path] = b""
         if rest.ignored:
-            listing.notes.append(f"{len(rest.ignored)} files or folders that git ignores were not looked at")
+            listing.notes.append(f"not looked at: {count(len(rest.ignored), 'path')} that git ignores")
         extras = Extras(frozenset(rest.empty), {**rest.special, **special}, modes, twins, whole=not self._brief)
         return Snapshot(
             self._name,

@@ -67,6 +67,7 @@ def test_what_cannot_be_checked_at_all_is_named(
     assert words in doctor_fix(project(files).path, ".")
 
 
+@pytest.mark.interpreters
 def test_a_path_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         doctor_fix(tmp_path, "nowhere")

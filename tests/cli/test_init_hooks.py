@@ -112,6 +112,7 @@ def test_every_hook_has_a_text() -> None:
         assert hook_text(name).startswith(b"#!/bin/sh\n# buildguard: checks ")
 
 
+@pytest.mark.interpreters
 def test_init_refuses_what_it_cannot_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a git repository"):
         init(tmp_path)

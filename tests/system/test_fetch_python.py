@@ -49,6 +49,7 @@ def _hostile_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "https://example.invalid/")
 
 
+@pytest.mark.interpreters
 def test_uv_runs_in_an_empty_folder_without_configuration(
     uv: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -100,6 +101,7 @@ def _engine(root: Path, *, fetch: bool) -> ReadyEngine | UnavailableEngine:
         engine.close()
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("found", ["3.9", "3.12"])
 def test_what_was_installed_is_verified(uv: Callable[..., Path], tmp_path: Path, found: str) -> None:
     uv(found=interpreter(found))
