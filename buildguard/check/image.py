@@ -113,7 +113,7 @@ class _ImageCheck:
             seen.diagnostics.append(Diagnostic("BG301", Severity.ERROR, source, Range(), message, hint))
         for source in located.uninstalled:
             reason = (
-                f"{located.reported_by} in {reference} does not have it; it lies beside sources that were installed"
+                f"{located.reported_by} in {reference} does not have it; it is beside sources that were installed"
             )
             seen.unproven.append(Unproven(source, None, reason))
 
