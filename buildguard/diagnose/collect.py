@@ -23,7 +23,7 @@ from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
 from buildguard.gcp.build_log import place_of
 from buildguard.gcp.cloud_build import BuildStatus, CloudBuildClient
 from buildguard.gcp.cloud_logging import CloudLoggingClient, LogSource, of_build, of_job, of_revision
-from buildguard.gcp.cloud_run import CloudRunClient, Revision
+from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.object_stage import fetch
 from buildguard.gcp.revision_names import COMMIT
 from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
