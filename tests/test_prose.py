@@ -24,13 +24,13 @@ _PAGES = sorted(
 )
 # What was there before this gate, by room: lower a number when you rewrite, never raise one.
 _PHRASES_LEFT = {
-    "buildguard/compare": 12,
-    "buildguard/deploy": 14,
-    "buildguard/diagnose": 11,
-    "buildguard/docker": 14,
-    "buildguard/gcp": 36,
-    "buildguard/project": 38,
-    "buildguard/stages": 23,
+    "buildguard/compare": 7,
+    "buildguard/deploy": 11,
+    "buildguard/diagnose": 10,
+    "buildguard/docker": 6,
+    "buildguard/gcp": 26,
+    "buildguard/project": 30,
+    "buildguard/stages": 15,
 }
 _PLURALS_LEFT = {
     "buildguard/cli": 1,
