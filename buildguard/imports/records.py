@@ -80,7 +80,7 @@ class ModuleFacts(NamedTuple):
 
     `bound` has every name that the module binds at its top, on any path, with the first line where it does; star imports
     are among `imports`. `exports` is a literal `__all__`, None without one or where it is computed. A `dynamic` module may
-    bind names in ways that no reader can see (`__getattr__`, `globals()`, `exec`, `sys.modules`): no name is missing from it.
+    bind names that no reader can see (`__getattr__`, `globals()`, `exec`, `sys.modules`): no name is missing from it.
     """
 
     imports: tuple[ImportStatement, ...]
