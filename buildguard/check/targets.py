@@ -311,11 +311,10 @@ class TargetRunner:
         self, target: Target, engine: Engine, ready: ReadyEngine, judge: Judge, verdicts: Sequence[FileVerdict]
     ) -> None:
         """Whether the target satisfies what the sources import."""
-        from buildguard.check.imports import ImportCheck
+        from buildguard.check.import_results import judge_imports
 
-        check = ImportCheck(self.job.place.stage, target, engine, ready, self.job.cache)
         try:
-            results = check.run(verdicts, judge)
+            results = judge_imports(self.job, target, (engine, ready), judge, verdicts)
         except UnprovenError as error:
             self._unproven(error.words)
             return

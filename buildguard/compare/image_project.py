@@ -15,13 +15,13 @@ from buildguard.docker.images import Image
 from buildguard.docker.sandbox import Sandbox
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.locate import WorkScope, locate
-from buildguard.project import config as configs
 from buildguard.project import discovery, image_match, toml
-from buildguard.project.config import Config, config_files
+from buildguard.project.config import Config
 from buildguard.project.ignore import docker as docker_rules
 from buildguard.project.ignore import gcloud as gcloud_rules
 from buildguard.project.ignore.rules import IgnoreRule
 from buildguard.project.image_model import ImageModel, PlacedFile, is_below
+from buildguard.project.nested_config import read_configs
 from buildguard.project.sources import SourceSelection, choose
 from buildguard.stages.stage import Entry
 
@@ -70,7 +70,7 @@ def parse(text: str) -> tuple[str, str]:
 def load_project(cwd: Path, service: str, commit: str = "") -> LocalProject:
     """The project that a folder is in, as a commit has it; without a commit, as it is on disk."""
     place = locate(cwd, (f"commit:{commit}",) if commit else ())
-    config = configs.read(config_files(place.stage))
+    config = read_configs(place.stage)
     sources = choose(place.stage, SourceSelection((), config.include, config.exclude)).sources
     paths = frozenset(os.fsdecode(entry.path) for entry in place.stage.entries())
     names = frozenset(os.fsdecode(entry.path) for entry in sources)

@@ -182,7 +182,7 @@ class ImageSteps:
         root = self.prepared.config.image_root
         reference = f"image:{self.built.reference}{f':{root}' if root else ''}"
         top = self.prepared.repository.top
-        # of a working tree, what was packed: since then somebody may have gone on editing
+        # of a working tree, what was packed: since then it may have been edited
         before = f"tar:{self.prepared.archive}" if self.plan.source.dirty else self._source
         chain = diff(top, [before, reference]).chain
         deploy_build.compare_image(chain, self._left_out)

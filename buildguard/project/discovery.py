@@ -182,7 +182,7 @@ def _declared_targets(declared: _ProjectDeclarations, sources: Sequence[Entry]) 
 def _nothing_declared(declarations: Iterable[VersionDeclaration]) -> UsageError:
     steps = (f"{place.place}: {place.words}; it runs that step only\n" for place in declarations if not place.decides)
     return UsageError(
-        "no file sets the Python version of this code",
+        "the target Python is unknown: no Dockerfile, build file or version file sets it",
         hint="".join(steps) + 'add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]',
     )
 

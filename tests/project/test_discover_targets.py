@@ -94,7 +94,7 @@ def test_an_image_that_only_runs_a_build_step_decides_nothing() -> None:
     with pytest.raises(UsageError) as refused:
         _discover({"cloudbuild.yaml": build, "a.py": ""})
 
-    assert "no file sets the Python version" in str(refused.value)
+    assert "the target Python is unknown" in str(refused.value)
     assert "cloudbuild.yaml:2" in refused.value.hint
 
 
