@@ -44,7 +44,7 @@ def _explain_removed(difference: Difference, hop: HopContext) -> Difference:
     if path in evidence.doubts:
         return difference._replace(evidence=missing, finding=False, undecided=evidence.doubts[path])
     if hop.is_to_image and evidence.copied is not None and path not in evidence.copied:
-        words = "the Dockerfile copies it nowhere"
+        words = "the Dockerfile copies it nowhere, or removes it"
         return _ignored(difference, CauseKind.IGNORED, words, words, hop)
     if evidence.exported is not None and path not in evidence.exported:
         words = "git's attribute export-ignore"

@@ -149,7 +149,7 @@ def test_what_an_image_lacks_or_has_more() -> None:
 
     found = _told(before, image, copied=frozenset({b"a.py"}))
     assert found["a.py"][1:] == (CauseKind.CONTENT, "not in image", True)
-    assert found["b.txt"][1:] == (CauseKind.IGNORED, "the Dockerfile copies it nowhere", False)
+    assert found["b.txt"][1:] == (CauseKind.IGNORED, "the Dockerfile copies it nowhere, or removes it", False)
     assert found["c.py"][1:] == (CauseKind.CONTENT, "only in image", True)
     assert found["d.txt"][1:] == (CauseKind.CONTENT, "only in image", False)
     assert _told(before, image)["b.txt"][3] is True
