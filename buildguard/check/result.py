@@ -10,6 +10,7 @@ from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import ContextBasis
 
 if TYPE_CHECKING:
+    from buildguard.check.rehearsal import Rehearsal
     from buildguard.compare.chain import Chain
 
 
@@ -85,6 +86,7 @@ class CheckReport(NamedTuple):
     baseline: str = ""
     startup_undecided: tuple[str, ...] = ()
     undecided_imports: tuple[UndecidedImport, ...] = ()
+    rehearsal: Rehearsal | None = None
 
     @property
     def errors(self) -> int:
