@@ -79,6 +79,7 @@ def _about(job: Job, subject: ImportSubject) -> Iterator[bytes]:
     """Everything that a result depends on, but for files that are no sources."""
     ready = subject.ready
     identity = (ready.engine, ready.identity, ready.proof, ready.version, repr(subject.target), repr(job.config))
+    yield b"staged" if job.request.staged else b"whole"  # a hook does not read what the project starts
     yield "\0".join(identity).encode("utf-8", "surrogatepass")
     for entry in job.place.stage.entries():
         yield entry.path + b"\0" + entry.kind.encode()

@@ -8,14 +8,13 @@ from buildguard.check.compile_files import FileVerdict
 from buildguard.check.context import Job
 from buildguard.check.import_results import ImportSubject, TargetImports
 from buildguard.check.merge import diagnostic_of
-from buildguard.check.project_imports import ProjectImportCheck
 from buildguard.diagnostic import Diagnostic, Finding, display_path
 from buildguard.errors import UnprovenError
 from buildguard.imports.declared import DECLARES, ProvidedModules
+from buildguard.imports.default_reach import find_reach
 from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.library import StandardLibrary
-from buildguard.imports.project_imports import ProjectImports
-from buildguard.imports.records import FileReach, ModuleFacts, UndecidedImport, facts_from
+from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, UndecidedImport, facts_from
 from buildguard.imports.standard_imports import ImportJudge, questions_of
 from buildguard.project.source_text import excerpt_of
 
@@ -37,9 +36,16 @@ class ImportCheck:
         read = self._subject.sources
         try:
             facts = self._facts(read)
-            return self._judge(read, facts, ProjectImportCheck(self._job).judge(self._target, facts))
+            return self._judge(read, facts, self._of_project(facts))
         except ValueError as error:
             raise UnprovenError(f"the imports could not be read: {error}") from error
+
+    def _of_project(self, facts: Mapping[str, ModuleFacts | None]) -> ProjectImports:
+        if self._job.request.staged:  # a hook has no time to read every module that the project starts
+            return ProjectImports({}, (), find_reach(facts))
+        from buildguard.check.project_imports import ProjectImportCheck
+
+        return ProjectImportCheck(self._job).judge(self._target, facts)
 
     def _facts(self, read: Mapping[str, FileVerdict]) -> dict[str, ModuleFacts | None]:
         def contents(digests: set[bytes]) -> Iterator[bytes]:

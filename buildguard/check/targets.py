@@ -110,7 +110,7 @@ def judge_all(job: Job, watcher: Watcher) -> CheckState:
         return seen
     shares = [TargetShare(target, share_of(target, job)) for target in job.targets]
     uncovered = len(job.chosen.sources) - len({entry.path for share in shares for entry in share.entries})
-    if uncovered and not job.request.service:
+    if uncovered and not (job.request.service or job.request.only_built):
         seen.unproven.append(Unproven(None, None, f"{uncovered} files belong to no target"))
     if not any(share.entries for share in shares):
         # one service was asked for, and it runs none of these files (or no Python at all)
