@@ -102,7 +102,7 @@ class CheckReport(NamedTuple):
         installed = self.image.dependencies if self.image is not None and self.strict else None
         if self.errors or (self.strict and self.warnings) or (installed is not None and installed.rejected):
             return 1
-        if self.strict and self.startup_undecided:
+        if self.strict and (self.startup_undecided or self.undecided_imports):
             return 3
         return 3 if self.unproven or (installed is not None and installed.unproven) else 0
 

@@ -11,9 +11,11 @@ import pytest
 from buildguard.check.compile_files import FileVerdict, Judge
 from buildguard.check.fact_store import FactStore
 from buildguard.check.imports import ImportCheck
+from buildguard.check.result import CheckReport
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source
 from buildguard.engines.static import StaticEngine
 from buildguard.errors import UnprovenError
+from buildguard.imports.records import UndecidedImport
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion, Target
 from buildguard.stages.filesystem import stage_on_disk
@@ -73,6 +75,13 @@ def test_undecided_imports_are_counted_and_change_nothing(repository: Callable[.
 
     assert (result.code, result.json["imports"]) == (0, {"undecided": 1})
     assert any("1 import could not be decided" in note for note in result.json["notes"])
+
+
+def test_undecided_imports_are_unproven_with_strict() -> None:
+    report = CheckReport(".", (), (), (), (), 1, 0.0, undecided_imports=(UndecidedImport("a.py", 1, "why"),))
+
+    assert report.exit_code == 0
+    assert report._replace(strict=True).exit_code == 3
 
 
 def test_nothing_of_the_users_is_imported_or_executed(
