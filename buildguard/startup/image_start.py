@@ -9,7 +9,7 @@ from buildguard.project import dockerfile
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.ignore.rules import parents
 from buildguard.project.image_model import PlacedFile
-from buildguard.project.start_command import CommandPlace, StartCommand, StartContext
+from buildguard.project.start_command import CommandPlace, CommandText, StartCommand, StartContext
 from buildguard.project.start_declarations import declared_start, read_scripts
 from buildguard.project.start_parser import parse_start
 from buildguard.project.target import Certainty, ImageService
@@ -67,8 +67,8 @@ class ImageStart(NamedTuple):
         return placed.content if placed.content is not None else self.files.sent_content(placed.source)
 
 
-def open_image(recipe: ImageRecipe, files: ProjectFileTree) -> ImageStart | None:
-    """The image of a recipe; None for a Dockerfile without a stage."""
+def open_image(recipe: ImageRecipe, files: ProjectFileTree, own: CommandText | None = None) -> ImageStart | None:
+    """The image of a recipe, with a command of its own where one is given; None for a Dockerfile without a stage."""
     service = recipe.service
     build_args = dict(service.build_args)
     stages = dockerfile.stages(recipe.dockerfile, build_args)
@@ -79,8 +79,8 @@ def open_image(recipe: ImageRecipe, files: ProjectFileTree) -> ImageStart | None
     tree = build_tree(recipe.dockerfile, final.chain, sent, service.stage)
     image = ImageStart(service, sent, tuple(stages), tree, None, None)
     declared = declared_start(tree.model, service.dockerfile)
-    command = declared.command
-    if command is None or (declared.inherits_entrypoint and not tree.model.knows_base):
+    command = own or declared.command
+    if command is None or (own is None and declared.inherits_entrypoint and not tree.model.knows_base):
         return image
     scripts = read_scripts(files.read(_pyproject(files, service.context)) or b"", "pyproject.toml")
     context = StartContext(declared.folder, declared.env, image.read, scripts)

@@ -384,3 +384,22 @@ def test_what_cannot_be_decided_is_counted(tmp_path: Path) -> None:
 
     assert report.diagnostics == ()
     assert report.undecided == ("Dockerfile:5: the application '$APP' of gunicorn is not understood",)
+
+
+_SOURCE = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, svc, --source, .]\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "rows"),
+    [
+        ({}, []),
+        ({"Procfile": "web: gunicorn -b :$PORT main:app\n"}, []),
+        ({"Procfile": "web: gunicorn -b :$PORT main:server\n"}, [("BG701", "Procfile", 1)]),
+        ({"Procfile": "worker: x\nweb: gunicorn -b :$PORT shop.web:app\n"}, [("BG701", "Procfile", 2)]),
+        ({"Procfile": "web: gunicorn -b 127.0.0.1:$PORT main:app\n"}, [("BG705", "Procfile", 1)]),
+        ({"main.py": "server = 1\n"}, [("BG701", "main.py", None)]),
+        ({"app.yaml": "runtime: python\nentrypoint: gunicorn -b :$PORT main:x\n"}, [("BG701", "app.yaml", 2)]),
+    ],
+)
+def test_the_start_of_a_buildpack(tmp_path: Path, files: Files, rows: list[tuple[str, str, int | None]]) -> None:
+    assert _rows(_report(tmp_path, {"cloudbuild.yaml": _SOURCE, **files})) == rows
