@@ -30,9 +30,9 @@ def check_startup(stage: Stage, repository: git.Repository | None, config: Confi
     ports = list(dict.fromkeys(read_ports(files, config))) if recipes else []
     for recipe in recipes:
         try:
-            image = open_image(recipe, files)
+            deployed = find_port(ports, recipe.service.dockerfile, is_only=len(recipes) == 1)
+            image = open_image(recipe, files, deployed)
             if image is not None:
-                deployed = find_port(ports, recipe.service.dockerfile, is_only=len(recipes) == 1)
                 _check_image(image, deployed, findings)
         except GuardError as error:
             findings.leave_open(FindingPlace(recipe.service.dockerfile), error.words)
@@ -44,9 +44,10 @@ def check_startup(stage: Stage, repository: git.Repository | None, config: Confi
 def _check_buildpacks(stage: Stage, config: Config, files: ProjectFileTree, findings: StartupFindings) -> None:
     """The start of each folder that buildpacks build."""
     for started in buildpack_starts(stage, config, files):
-        image = open_image(started.recipe, files, started.command)
+        deployed = DeployedPort(DEFAULT_PORT, started.by, started.command)
+        image = open_image(started.recipe, files, deployed)
         if image is not None and image.start is not None:
-            _check_start(image, image.start, DeployedPort(DEFAULT_PORT, started.by), findings)
+            _check_start(image, image.start, deployed, findings)
 
 
 def _sender(config: Config) -> BuildSender:

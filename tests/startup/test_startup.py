@@ -334,6 +334,17 @@ def test_a_literal_port_counts_against_the_known_one(tmp_path: Path, port: str, 
     assert _rows(_report(tmp_path, {**dockerfile, **files})) == [("BG705", "Dockerfile", 5)] * count
 
 
+def test_a_service_sets_its_own_command(tmp_path: Path) -> None:
+    own = _SERVICE.format('        command: ["gunicorn", "-b", ":9000"]\n        args: ["main:missing"]\n')
+    dockerfile = f'{_ALL}CMD ["gunicorn", "-b", ":9000", "main:nothing"]\n'
+    flag = _DEPLOY.format(", --command, other")
+
+    assert _rows(_report(tmp_path / "a", {"Dockerfile": dockerfile, "service.yaml": own})) == [
+        ("BG701", "service.yaml", 10)
+    ]
+    assert _rows(_report(tmp_path / "b", {"Dockerfile": dockerfile, "cloudbuild.yaml": flag})) == []
+
+
 def test_a_proxy_in_the_container_may_reach_a_loopback_address(tmp_path: Path) -> None:
     dockerfile = f"{_HEAD}RUN apt-get install nginx\nCOPY . .\nCMD nginx && gunicorn -b 127.0.0.1:8000 main:app\n"
 
