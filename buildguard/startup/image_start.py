@@ -18,7 +18,6 @@ from buildguard.startup.findings import FindingPlace
 from buildguard.startup.image_tree import ImageTree, build_tree
 from buildguard.startup.project_files import ProjectFileTree, SentFiles
 
-
 _UNKNOWN_DEPLOY = DeployedPort()
 
 
