@@ -62,11 +62,6 @@ class ProvidedModules:
         """Whether a distribution is named among what is installed."""
         return any(_names(text, distribution) for _path, text in self._texts)
 
-    @property
-    def was_read(self) -> bool:
-        """Whether anything depended on what is declared."""
-        return "_texts" in self.__dict__
-
     @cached_property
     def _texts(self) -> list[tuple[str, str]]:
         return [(path, _without_build_tools(path, text)) for path, text in self._read()]

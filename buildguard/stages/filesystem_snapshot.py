@@ -78,7 +78,7 @@ class DiskSnapshotter:
             if names > 1:
                 twins[path] = b""
         if rest.ignored:
-            listing.notes.append(f"not looked at: {count(len(rest.ignored), 'path')} that git ignores")
+            listing.notes.append(f"{count(len(rest.ignored), 'path')} ignored by git, not compared")
         extras = Extras(frozenset(rest.empty), {**rest.special, **special}, modes, twins, whole=not self._brief)
         return Snapshot(
             self._name,
@@ -135,6 +135,7 @@ class DiskSnapshotter:
         while folder_listing.busy:
             listing, inside = folder_listing.busy.pop()
             untracked, closed = listing.others()
+            folder_listing.notes.extend(listing.notes())
             for name in untracked:
                 path = self._own(inside + name)
                 if path is not None and name.endswith(b"/"):
