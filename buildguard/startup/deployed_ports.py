@@ -27,13 +27,14 @@ _MOST = 300
 class DeployedPort(NamedTuple):
     """The port of the ingress container, empty where no file says that Cloud Run runs it or which it is; `by` is that file.
 
-    `command` and `arguments` are what the service sets in place of the image's ENTRYPOINT and CMD.
+    `is_default` says that the deploy sets none. `command` and `arguments` are what the service sets in place of the image's ENTRYPOINT and CMD.
     """
 
     port: str = ""
     by: str = ""
     command: CommandText | None = None
     arguments: CommandText | None = None
+    is_default: bool = False
     is_job: bool = False
     has_sidecars: bool = False
 
@@ -64,7 +65,7 @@ def read_ports(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]
         elif _JOBS.search(data):
             yield DeployedPort(by=path, is_job=True)
     if config.deploy.service:
-        yield DeployedPort(DEFAULT_PORT, config.file)
+        yield DeployedPort(DEFAULT_PORT, config.file, is_default=True)
 
 
 def _may_deploy(path: str) -> bool:
@@ -80,7 +81,7 @@ def _of_command(data: bytes, path: str) -> DeployedPort:
     if _OVERRIDES.search(data):
         return DeployedPort("", path, CommandText(CommandPlace(path, None), ("$command",)))
     if not matches:
-        return DeployedPort(DEFAULT_PORT, path)
+        return DeployedPort(DEFAULT_PORT, path, is_default=True)
     port = matches.pop()
     return DeployedPort(port if port.isdigit() and not matches else "", path)
 

@@ -322,6 +322,7 @@ spec:
         ("8000", {"cloudbuild.yaml": _DEPLOY.format(", --port, '8000'")}, 0),
         ("8000", {"cloudbuild.yaml": _DEPLOY.format(", --port=$_PORT")}, 0),
         ("8080", {"cloudbuild.yaml": _DEPLOY.format("")}, 0),
+        ("8000", {"cloudbuild.yaml": _DEPLOY.format(""), "run.tf": "ports { container_port = 8000 }"}, 0),
         ("9000", {"service.yaml": _SERVICE.format("")}, 0),
         ("8080", {"service.yaml": _SERVICE.format("")}, 1),
         ("8080", {"service.yaml": _SERVICE.format("      - image: proxy\n")}, 0),
@@ -332,6 +333,15 @@ def test_a_literal_port_counts_against_the_known_one(tmp_path: Path, port: str, 
     dockerfile = {"Dockerfile": f'{_ALL}CMD ["gunicorn", "-b", ":{port}", "main:app"]\n'}
 
     assert _rows(_report(tmp_path, {**dockerfile, **files})) == [("BG705", "Dockerfile", 5)] * count
+
+
+def test_a_manage_file_may_set_another_address(tmp_path: Path) -> None:
+    files = {
+        "Dockerfile": f"{_ALL}CMD python manage.py runserver\n",
+        "manage.py": "runserver.default_addr = '0.0.0.0'\n",
+    }
+
+    assert _rows(_report(tmp_path, files)) == []
 
 
 def test_a_service_sets_its_own_command(tmp_path: Path) -> None:
