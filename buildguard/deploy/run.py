@@ -17,11 +17,12 @@ from buildguard.deploy.build import BuildEndedError
 from buildguard.deploy.history import locate_service, read_all_lines
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
-from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploy
+from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, latest_of, prepare_deploy
 from buildguard.deploy.steps import DeployRun, Observation
 from buildguard.diagnostic import count
 from buildguard.docker.build_image import BuildFailedError
 from buildguard.errors import DeployInterruptedError, GuardError, UnprovenError, UsageError
+from buildguard.gcp import auth
 from buildguard.gcp.cloud_build import running_build_error
 from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.revision_names import COMMIT
@@ -30,6 +31,7 @@ from buildguard.gcp.service_state import ServiceState, TrafficShare
 from buildguard.gcp.storage import StorageClient
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
+from buildguard.project.cloudbuild.substitutions import substitute
 from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
 from buildguard.system.fork_event import refuse_fork_event
 from buildguard.system.temporary import folder_of
@@ -333,7 +335,8 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
     run_id = uuid.uuid4().hex[:8]
     file = ledger_path(repository)
     with ExitStack() as held:
-        app = AppContainer(config.deploy.image, config.deploy.container)
+        image = substitute(config.deploy.image, {"PROJECT_ID": project or auth.project()})
+        app = AppContainer(image, config.deploy.container)
         run = held.enter_context(CloudRunClient(project, region, app))
         identity = ServiceId(run.project, run.region, service)
         storage = held.enter_context(StorageClient(project))
@@ -360,7 +363,10 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
             raise UnprovenError(f"{service} does not serve {wanted} alone")
         at = app.matches(target.containers)
         digest = target.containers[at[0]].digest if len(at) == 1 else ""
-        ledger.write("rollback", StepVerdict.OK, 0.0, {"revision": wanted, "url": routed.url, "digest": digest})
+        latest = latest_of(current)  # for the next deploy: the traffic is pinned by name from here on
+        followed = {"latest": latest.whole, "latest_tags": list(latest.tags)}
+        evidence = {"revision": wanted, "url": routed.url, "digest": digest, **followed}
+        ledger.write("rollback", StepVerdict.OK, 0.0, evidence)
         return RollbackResult(service, current.only_revision, wanted, routed.url)
 
 
