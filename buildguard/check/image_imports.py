@@ -17,7 +17,7 @@ from buildguard.project.start_command import CommandPlace, CommandText, StartCom
 from buildguard.project.start_parser import parse_start
 
 
-class BuiltImage:
+class ImageImportFiles:
     """The files of an image that were read, by their absolute path."""
 
     def __init__(self, stage: ImageStage, image: Image) -> None:

@@ -102,9 +102,7 @@ class CheckReport(NamedTuple):
         installed = self.image.dependencies if self.image is not None and self.strict else None
         if self.errors or (self.strict and self.warnings) or (installed is not None and installed.rejected):
             return 1
-        if self.strict and self.startup_undecided:
-            return 3
-        return 3 if self.unproven or (installed is not None and installed.unproven) else 0
+        return 3 if self.counted_unproven or (installed is not None and installed.unproven) else 0
 
     @property
     def reported(self) -> tuple[Diagnostic, ...]:
@@ -113,10 +111,16 @@ class CheckReport(NamedTuple):
         return (*self.diagnostics, *installed)
 
     @property
+    def counted_unproven(self) -> tuple[Unproven, ...]:
+        """Everything unproven of the project: with `--strict`, what is undecided about its start too."""
+        undecided = self.startup_undecided if self.strict else ()
+        return (*self.unproven, *(Unproven(None, None, f"start undecided: {item}") for item in undecided))
+
+    @property
     def reported_unproven(self) -> tuple[Unproven, ...]:
         """Everything unproven that counts, as above."""
         installed = self.image.dependencies.unproven if self.image is not None and self.strict else ()
-        return (*self.unproven, *installed)
+        return (*self.counted_unproven, *installed)
 
     @property
     def rejected_files(self) -> list[str]:

@@ -108,6 +108,12 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--write-baseline", is_flag=True, help="Write today's findings to the baseline, and leave them out.")
 @click.option("--config", default="", metavar="FILE", help="Read the configuration from this file alone.")
 @click.option("--isolated", is_flag=True, help="Ignore every configuration file.")
+@click.option(
+    "--environment",
+    default="",
+    metavar="DIR",
+    help="Take the packages of this virtual environment for the installed ones.",
+)
 @in_google("Cloud Build")
 @click.option("--verify-download", is_flag=True, help="Read back what was uploaded, and hash it.")
 def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | None, **options: Any) -> None:

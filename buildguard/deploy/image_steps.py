@@ -88,7 +88,9 @@ class ImageSteps:
 
     def check(self) -> StepResult:
         """Every source of what is deployed, compiled."""
-        request = CheckRequest(cwd=self.prepared.repository.top, submitted_file=self.plan.building.file)
+        request = CheckRequest(
+            cwd=self.prepared.repository.top, submitted_file=self.plan.building.file, only_built=True
+        )
         place = locate(self.prepared.repository.top, () if self.plan.source.dirty else (self._source,))
         report = check(request, place, self._watcher)
         _held(report, "buildguard check, and buildguard fix for f-strings")

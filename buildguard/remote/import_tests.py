@@ -59,12 +59,13 @@ def literal_names(node):
 class Evaluator:
     """Values of expressions in one module, as far as the target's version and platform decide them."""
 
-    def __init__(self, version, platform):
+    def __init__(self, version, platform, names):
         system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
         version = tuple(version)
         self._aliases = {}
         self._values = {}
         self._version = version
+        self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
         self._known = {
             "sys.version_info": version,
             "sys.version_info.major": version[0],
@@ -102,6 +103,7 @@ class Evaluator:
 
     def see_names(self, node):
         """The names that a `try` around imports binds say what is there: `HAS_X = True`, `x = None`."""
+        self._may_ask = True
         for child in ast.walk(node):
             if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
                 self._values[child.id] = TESTED
@@ -150,7 +152,7 @@ class Evaluator:
     def test(self, node):
         """The value of a test: a value, or an UnknownValue."""
         value = self._value(node)
-        if value is UNKNOWN and any(self._asks(child) for child in ast.walk(node)):
+        if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in ast.walk(node)):
             return TESTED
         return value
 

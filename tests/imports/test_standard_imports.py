@@ -6,7 +6,6 @@ import pytest
 
 from buildguard.diagnostic import Severity
 from buildguard.imports.declared import DECLARES, ProvidedModules
-from buildguard.imports.default_reach import find_reach
 from buildguard.imports.library import Availability, LibraryAnswer
 from buildguard.imports.records import FileReach, Guard, ImportForm, ImportStatement
 from buildguard.imports.standard_imports import ImportJudge, ImportVerdict, questions_of
@@ -125,9 +124,3 @@ def test_a_module_of_the_projects_own_is_no_module_of_the_library() -> None:
     assert provided.brings("imp")
     assert provided.brings("cgi.x")
     assert not provided.brings("telnetlib")
-
-
-def test_tests_are_not_reached() -> None:
-    paths = ["app.py", "tests/conftest.py", "pkg/test_x.py", "x_test.py", "contest.py"]
-
-    assert list(find_reach(paths)) == ["app.py", "contest.py"]
