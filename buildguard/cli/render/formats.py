@@ -34,14 +34,17 @@ def render(report: CheckReport, form: str, layout: TextLayout = _PLAIN) -> str:
     return text
 
 
-def write(content: str | bytes, file: Path) -> None:
-    """Write a file whole or not at all; a device or pipe is written to, never replaced. Raises UnprovenError."""
+def write(content: str | bytes, file: Path, mode: int = 0o666) -> None:
+    """Write a file whole or not at all, with `mode` less the umask; raises UnprovenError if it cannot be written.
+
+    A device or a pipe is written to, never replaced.
+    """
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     try:
         if _is_special(file):
             file.write_bytes(data)
         else:
-            _replace(file, data)
+            _replace(file, data, mode)
     except OSError as error:
         raise UnprovenError(f"{file} could not be written: {error.strerror}") from error
 
@@ -53,12 +56,12 @@ def _is_special(file: Path) -> bool:
     return not file.is_symlink() and file.exists() and not file.is_file()
 
 
-def _replace(file: Path, data: bytes) -> None:
+def _replace(file: Path, data: bytes, mode: int) -> None:
     from buildguard.system import temporary
 
     new = temporary.temporary_sibling(os.fsencode(file))
     try:
-        with open(new, "xb") as out:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
