@@ -72,6 +72,7 @@ def test_undecided_imports_are_counted_and_change_nothing(repository: Callable[.
     result = project.check()
 
     assert (result.code, result.json["imports"]) == (0, {"undecided": 1})
+    assert project.check("--strict").code == 3
     assert any("1 import could not be decided" in note for note in result.json["notes"])
 
 
