@@ -86,7 +86,7 @@ def _compare_archive(world: World, after: Tree, file: Path) -> list[str]:
 
 
 def index(world: World, _dice: random.Random) -> list[str]:
-    """The index is what was read into it; a path in conflict cannot be told."""
+    """The index is what was read into it; a path in conflict is unknown."""
     chain = diff.diff(world.folder, ["commit:HEAD", "index:"]).chain
     rows = [f"index: {row}" for row in chain.hops[-1].differences]
     in_doubt = {item.path for item in chain.unproven}

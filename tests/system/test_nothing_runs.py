@@ -1,4 +1,4 @@
-"""Nothing under check is ever imported or executed, whatever lies there."""
+"""Nothing under check is ever imported or executed, whatever is there."""
 
 from __future__ import annotations
 
