@@ -15,6 +15,7 @@ from buildguard.project.ignore.rules import find_git_rule
 from buildguard.project.start_command import ListenAddress, StartCommand
 from buildguard.stages.filesystem import FolderStage, stage_on_disk
 from buildguard.startup.applications import check_application
+from buildguard.startup.buildpack_start import buildpack_starts
 from buildguard.startup.closure import check_needed
 from buildguard.startup.copies import needed_stages
 from buildguard.startup.deployed_ports import DeployedPort, find_port, read_ports
@@ -297,6 +298,17 @@ def test_check_reports_and_counts(repository: Callable[..., Project]) -> None:
     assert project.check("--ignore", "BG701").code == 0
     assert "BG701" in project.run("check").out
     assert add_startup.__doc__
+
+
+def test_the_image_of_a_buildpack_holds_the_whole_folder() -> None:
+    build = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, svc, --source, api]\n"
+    stage = MemoryStage({"cloudbuild.yaml": build, "api/main.py": "", "api/requirements.txt": "fastapi[standard]\n"})
+    files = ProjectFileTree(stage, None, BuildSender.UNKNOWN)
+    starts = list(buildpack_starts(stage, Config(), files))
+
+    assert [(each.recipe.service.context, each.command.words[:2], each.by) for each in starts] == [
+        ("api", ("uvicorn", "main:app"), "cloudbuild.yaml:3")
+    ]
 
 
 def test_a_recipe_without_a_stage_has_no_start() -> None:
