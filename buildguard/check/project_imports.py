@@ -16,8 +16,8 @@ from buildguard.imports.image_program import ProjectSources, read_programs
 from buildguard.imports.lock import LOCKS, LockedPackages, read_lock
 from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
 from buildguard.imports.program import StartedProgram
-from buildguard.imports.project_imports import ProjectImports, read_imports
-from buildguard.imports.records import ModuleFacts, extract
+from buildguard.imports.project_imports import read_imports
+from buildguard.imports.records import ModuleFacts, ProjectImports, extract
 from buildguard.imports.requirements import Requirements, read_requirements
 from buildguard.imports.site_packages import InstalledSource
 from buildguard.imports.standard import LibraryModules

@@ -294,6 +294,11 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
     notes += [f"{step} of {building.file} pushes an image before it is proven" for step in building.pushes]
     if not wishes.health and not serving.probe:
         notes.append(NO_HEALTH)
+    if wishes.no_traffic and serving.latest.whole:
+        notes.append(
+            f"the traffic stays pinned to {serving.rollback_to or 'the revisions that serve now'} by name, until"
+            f" gcloud run services update-traffic {wishes.service} --to-latest"
+        )
     traffic = _traffic_note(serving)
     if traffic:
         notes.append(traffic)

@@ -24,6 +24,7 @@ from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.cloudbuild import truncate as cutting
 from buildguard.project.config import Config, config_files
 from buildguard.project.ledger import ServiceId
+from buildguard.project.nested_config import read_configs
 from buildguard.project.source_archive import PackedArchive, pack
 from buildguard.project.sources import SourceSelection, choose
 from buildguard.stages.git_objects import GitStage, commit_of
@@ -218,6 +219,7 @@ def _source(
 def _targets(stage: GitStage, config: Config, service: str) -> tuple[tuple[str, str], ...]:
     sources = choose(stage, SourceSelection((), config.include, config.exclude)).sources
     names = {table.name for table in config.services}
+    config = config._replace(folders=read_configs(stage).folders)
     targets = discovery.discover_targets(stage, config, sources, (), service if service in names else "").targets
     return tuple((target.python, target.found_in) for target in targets)
 

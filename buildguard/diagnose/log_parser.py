@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from buildguard.diagnose import health
 
 MOST_BYTES = 32 << 20  # the last ones count
+_PIECE = 1 << 20
 _LONGEST_LINE = 10_000
 _OVERLAP = 100  # a word at the end of what is read may go on behind it
 _STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
@@ -151,6 +152,16 @@ class Log(NamedTuple):
         marked = dict(self.marked)
         numbers = sorted({*health.error_numbers(self.lines), *marked})
         return [(at + 1, self.lines[at].strip() or marked[at]) for at in numbers]
+
+
+def read_tail(stream: BinaryIO) -> bytes:
+    """The last bytes of a log, one more than are read of it where it is longer; in memory for those alone."""
+    tail = bytearray()
+    while piece := stream.read(_PIECE):
+        tail += piece
+        if len(tail) > 2 * MOST_BYTES:
+            del tail[: -MOST_BYTES - 1]
+    return bytes(tail[-MOST_BYTES - 1 :])
 
 
 def read(data: bytes) -> Log:

@@ -111,6 +111,13 @@ class CloudRunClient:
             self._services.update_service(service=current, timeout=60)
         return self._wait_for_traffic(service, wanted)
 
+    def delete(self, service: str) -> None:
+        """Delete a service with all its revisions; one that does not exist is no trouble."""
+        from google.api_core.exceptions import NotFound
+
+        with translate_errors(f"deleting the service {service}"), suppress(NotFound):
+            self._services.delete_service(name=self._name(service), timeout=60)
+
     def settled(self, service: str) -> ServiceState | None:
         """A service once nothing about it is on its way: only then its etag stays what it is."""
         until = time.monotonic() + _SETTLED_WITHIN

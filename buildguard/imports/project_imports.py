@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
@@ -12,19 +11,11 @@ from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import ImportContext, ImportFault, describe
 from buildguard.imports.own_imports import OutsideImport, OwnImports, ProgramReader
 from buildguard.imports.program import StartedProgram, is_test, sources_of
-from buildguard.imports.records import FileReach, Guard, UndecidedImport
+from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
 from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
 from buildguard.imports.unreached import LooseReader
 
 _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
-
-
-class ProjectImports(NamedTuple):
-    """The findings in a project's imports by file, what is undecided, and how each file is reached (tests that nothing reaches: not)."""
-
-    findings: Mapping[str, tuple[Finding, ...]]
-    undecided: tuple[UndecidedImport, ...]
-    reach: Mapping[str, FileReach]
 
 
 def read_imports(

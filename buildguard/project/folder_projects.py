@@ -13,7 +13,7 @@ from buildguard.project.project_files import ProjectFiles, build_folders, from_b
 from buildguard.project.target import Certainty, ContextBasis, Rank, VersionDeclaration
 from buildguard.project.yaml import InvalidYamlError
 
-# Folders whose files are somebody's test data, or somebody else's project.
+# Folders of test data, and of projects that were copied in.
 _NOT_DEPLOYED = frozenset(
     {
         "test",

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from buildguard.diagnostic import Unproven, UnreadableFile, display_path
+from buildguard.diagnostic import Unproven, UnreadableFile, count, display_path
 from buildguard.stages import manifest as manifests
 from buildguard.stages.filesystem import read_file
 from buildguard.stages.hashing import hash_files
@@ -78,7 +78,7 @@ class DiskSnapshotter:
             if names > 1:
                 twins[path] = b""
         if rest.ignored:
-            listing.notes.append(f"{len(rest.ignored)} files or folders that git ignores were not looked at")
+            listing.notes.append(f"{count(len(rest.ignored), 'path')} ignored by git, not compared")
         extras = Extras(frozenset(rest.empty), {**rest.special, **special}, modes, twins, whole=not self._brief)
         return Snapshot(
             self._name,
@@ -135,6 +135,7 @@ class DiskSnapshotter:
         while folder_listing.busy:
             listing, inside = folder_listing.busy.pop()
             untracked, closed = listing.others()
+            folder_listing.notes.extend(listing.notes())
             for name in untracked:
                 path = self._own(inside + name)
                 if path is not None and name.endswith(b"/"):

@@ -54,9 +54,10 @@ class GitStage:
                 yield row, blob
 
     def notes(self) -> list[str]:
-        """Submodules whose commit is not here."""
+        """Submodules whose commit is not here, and what git would read in place of the objects."""
         self.rows()
-        return [f"{display_path(path)}: a submodule that is not checked out" for path in self.closed]
+        closed = [f"{display_path(path)}: a submodule that is not checked out" for path in self.closed]
+        return [*closed, *self.repository.notes()]
 
     def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
         """The blob of each entry, links followed inside this stage."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.config import Config
+from buildguard.project.ignore.rules import parents
 from buildguard.project.project_files import is_build_file_name
 from buildguard.startup.project_files import ProjectFileTree
 
@@ -22,7 +23,7 @@ _MOST = 300
 
 
 class DeployedPort(NamedTuple):
-    """The port of the ingress container, empty where nothing says that Cloud Run runs it or which it is; and by what."""
+    """The port of the ingress container, empty where no file says that Cloud Run runs it or which it is; `by` is that file."""
 
     port: str = ""
     by: str = ""
@@ -30,9 +31,10 @@ class DeployedPort(NamedTuple):
     has_sidecars: bool = False
 
 
-def find_port(files: ProjectFileTree, config: Config) -> DeployedPort:
-    """The port that every declared deploy agrees on."""
-    declared = list(dict.fromkeys(_declared(files, config)))
+def find_port(declared: Sequence[DeployedPort], dockerfile: str, *, is_only: bool) -> DeployedPort:
+    """The port that every deploy agrees on that may be of an image: any where it is the only one, else those in its folders."""
+    if not is_only:
+        declared = [each for each in declared if posixpath.dirname(each.by) in parents(dockerfile)]
     if any(each.has_sidecars for each in declared):
         return DeployedPort(has_sidecars=True)
     services = [each for each in declared if not each.is_job]
@@ -42,7 +44,8 @@ def find_port(files: ProjectFileTree, config: Config) -> DeployedPort:
     return services[0] if len(ports) == 1 else DeployedPort()
 
 
-def _declared(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]:
+def read_ports(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]:
+    """Each deploy to Cloud Run that a file of the project declares."""
     named = files.named(_may_deploy)[:_MOST]
     files.load(named)
     for path in named:

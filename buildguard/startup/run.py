@@ -11,7 +11,7 @@ from buildguard.stages.stage import Stage
 from buildguard.startup.applications import check_application
 from buildguard.startup.closure import check_closure, check_configs
 from buildguard.startup.copies import check_copies
-from buildguard.startup.deployed_ports import DeployedPort, find_port
+from buildguard.startup.deployed_ports import DeployedPort, find_port, read_ports
 from buildguard.startup.findings import FindingPlace, StartupFindings, StartupReport
 from buildguard.startup.image_start import ImageStart, open_image
 from buildguard.startup.ports import check_port
@@ -26,11 +26,12 @@ def check_startup(stage: Stage, repository: git.Repository | None, config: Confi
     findings = StartupFindings()
     files = ProjectFileTree(stage, repository, _sender(config))
     recipes = [recipe for recipe in list_recipes(stage, config, service) if _is_python(recipe)]
-    deployed = find_port(files, config) if recipes else DeployedPort()
+    ports = list(dict.fromkeys(read_ports(files, config))) if recipes else []
     for recipe in recipes:
         try:
             image = open_image(recipe, files)
             if image is not None:
+                deployed = find_port(ports, recipe.service.dockerfile, is_only=len(recipes) == 1)
                 _check_image(image, deployed, findings)
         except GuardError as error:
             findings.leave_open(FindingPlace(recipe.service.dockerfile), error.words)

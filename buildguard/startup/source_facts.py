@@ -29,7 +29,7 @@ class OpenedFile(NamedTuple):
 
 
 class SourceFacts(NamedTuple):
-    """The facts of one file; `is_dynamic` says that names may be bound in ways that nobody can read."""
+    """The facts of one file; `is_dynamic` says that names may be bound in ways that no reader sees."""
 
     names: frozenset[str]
     is_dynamic: bool

@@ -418,5 +418,5 @@ def test_the_other_faults_are_notes(repo: Path) -> None:
     assert "empty folders only in dir:.: empty" in notes
     assert "special files only in dir:.: pipe (a FIFO)" in notes
     assert "hard links: b.py" in notes
-    assert any("1 files or folders that git ignores" in note for note in chain.snapshots[1].notes)
+    assert any("1 path ignored by git, not compared" in note for note in chain.snapshots[1].notes)
     assert (chain.exit_code, strict.exit_code) == (0, 1)

@@ -38,9 +38,12 @@ def _page(project: Project, *args: str) -> PageReader:
 def test_the_answer_comes_first(outage: Project) -> None:
     reader = _page(outage, "--log", "three-deploys.log")
 
+    head = outage.git("rev-parse", "HEAD").strip()
     words = [
         "target-older-than-code",
         "app/orders.py, line 13, and 2 more files",
+        head,
+        outage.path.name,
         "To repair it",
         "Evidence",
         "Files, targets and engines",
@@ -101,7 +104,7 @@ def test_every_engine_has_its_column(outage: Project) -> None:
     assert f"in {tag} (container, image)" in cells
     assert re.search(r"app/notify.py✗ BG\d+ in line 5✓ accepted", cells)
     assert re.search(r"app/orders.py✗ BG\d+ in line 13not there", cells)
-    assert "all files✓ 2 of 5 accepted✓ 4 of 4 accepted" in cells
+    assert "all files✗ 3 of 5 refused, 2 accepted✓ 4 of 4 accepted" in cells
 
 
 @pytest.mark.parametrize(

@@ -327,7 +327,7 @@ def test_no_python_inside(engine: str) -> None:
 def test_a_command_that_is_not_there(image: Callable[..., str]) -> None:
     tag = image(images.base("3.11"), {}, ['CMD ["/opt/venv/bin/python"]'])
 
-    assert "runs /opt/venv/bin/python, and there is none in it" in _unavailable(tag).reason
+    assert "runs /opt/venv/bin/python, which it does not have" in _unavailable(tag).reason
 
 
 def test_an_image_for_another_machine(image: Callable[..., str]) -> None:

@@ -33,15 +33,15 @@ def render(report: CheckReport, form: str, layout: TextLayout = _PLAIN) -> str:
     return text
 
 
-def write(content: str | bytes, file: Path) -> None:
-    """Write a file whole or not at all; raises UnprovenError where it cannot be."""
+def write(content: str | bytes, file: Path, mode: int = 0o666) -> None:
+    """Write a file whole or not at all, with `mode` less the umask; raises UnprovenError where it cannot be."""
     import os
 
     from buildguard.system import temporary
 
     new = temporary.temporary_sibling(os.fsencode(file))
     try:
-        with open(new, "xb") as out:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
             out.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
             out.flush()
             os.fsync(out.fileno())
