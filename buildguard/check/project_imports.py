@@ -21,7 +21,7 @@ from buildguard.imports.records import ModuleFacts, ProjectImports, extract
 from buildguard.imports.requirements import Requirements, read_requirements
 from buildguard.imports.site_packages import InstalledSource
 from buildguard.imports.standard import LibraryModules
-from buildguard.imports.third_party import PackageSource
+from buildguard.imports.third_party import PackageSource, UnknownPackages
 from buildguard.project import discovery
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.target import ImageService, Target
@@ -144,8 +144,11 @@ class ProjectImportCheck:
             return open_environment(request.cwd / request.environment, target)
         folder = recipes[0].service.context if len(recipes) == 1 else ""
         locked = self._locked(folder) or self._locked("")
-        if locked is None or any(explain_open_lock(recipe, locked) for recipe in recipes):
+        if locked is None:
             return None
+        why_open = next(filter(None, (explain_open_lock(recipe, locked) for recipe in recipes)), "")
+        if why_open:
+            return UnknownPackages(why_open)
         if recipes and all(map(installs_groups, recipes)):
             locked = locked._replace(production=locked.production | locked.development, development=frozenset())
         return LockedSource(locked, self._index)

@@ -166,7 +166,9 @@ def _read_config(repository: git.Repository, stage: GitStage, request: DeployReq
             name: (repository.top / name.decode()).read_bytes() for name in configs.FILES if _is_file(repository, name)
         }
         edited = configs.read(files)
-    except (OSError, UsageError):
+    except OSError as error:
+        raise UnprovenError(f"{error.filename}: {error.strerror}") from error
+    except UsageError:
         if request.allow_dirty:
             raise
         return committed, (committed.file or "buildguard.toml",)
@@ -379,7 +381,7 @@ def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, .
         etag=service.etag,
         divided=_describe_split(service),
         unclear=_unclear(service),
-        latest=_latest(service),
+        latest=latest_of(service),
     )
     if serving.unclear:
         return serving
@@ -394,7 +396,7 @@ def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, .
     )
 
 
-def _latest(service: ServiceState) -> plans.LatestTraffic:
+def latest_of(service: ServiceState) -> plans.LatestTraffic:
     """What of a service's traffic follows its latest revision, whichever that is."""
     following = [share for share in service.requested if not share.revision]
     whole = not service.requested or any(share.percent == WHOLE for share in following)

@@ -145,7 +145,11 @@ class StorageClient:
             except NotFound:
                 with suppress(Conflict):  # somebody made it meanwhile
                     self._client.create_bucket(
-                        name, project=project, location=location or None, timeout=_TIMEOUT, retry=self._retry
+                        name,
+                        project=project,
+                        location=None if location in {"", "global"} else location,
+                        timeout=_TIMEOUT,
+                        retry=self._retry,
                     )
             except Forbidden:
                 if not bucket:

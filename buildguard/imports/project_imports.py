@@ -11,7 +11,7 @@ from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import ImportContext, ImportFault, describe
 from buildguard.imports.own_imports import OutsideImport, OwnImports, ProgramReader
 from buildguard.imports.program import StartedProgram, is_test, sources_of
-from buildguard.imports.records import FileReach, Guard, ImportStatement, ProjectImports, UndecidedImport
+from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
 from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
 from buildguard.imports.unreached import LooseReader
 
@@ -110,12 +110,12 @@ class _ProgramJudge:
 
     def _take_outside(self, item: OutsideImport) -> None:
         top = item.row.module.partition(".")[0]
-        if standard_names.is_standard(top) or is_guarded(item.row):
+        if self._packages is None or standard_names.is_standard(top) or is_guarded(item.row):
             return
-        answer = self._ask(item.row)
+        answer = self._packages.ask(item.row)
         if answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(item.module.location.file, item.row.line, answer.detail or "its package is not known")
-        elif answer.presence is not PackagePresence.PRESENT and self._packages is not None:
+        elif answer.presence is not PackagePresence.PRESENT:
             is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
             if is_caught or (self._packages.predicted and not self._is_reached(item)):
                 return
@@ -125,11 +125,6 @@ class _ProgramJudge:
     def _is_reached(self, item: OutsideImport) -> bool:
         """Whether a start reaches an import; without any start all are."""
         return not self._program.starts or item.chain[0] in self._start_names
-
-    def _ask(self, row: ImportStatement) -> PackageAnswer:
-        if self._packages is None:
-            return PackageAnswer(PackagePresence.UNKNOWN, detail="no lock file and no environment shows its package")
-        return self._packages.ask(row)
 
     def _add(self, code: str, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:
         chain = self._shown(item.chain)

@@ -103,6 +103,7 @@ def case(folder: Path, seed: int) -> tuple[World, list[str]]:
     return world, [f"{judge.__name__}, {sorted(world.features)}: {line}" for line in judge(world, dice)]
 
 
+@pytest.mark.interpreters
 def test_no_miss_no_false_row_no_wrong_kind(tmp_path: Path) -> None:
     features: Counter[str] = Counter()
     for seed in range(_CASES):
@@ -114,6 +115,7 @@ def test_no_miss_no_false_row_no_wrong_kind(tmp_path: Path) -> None:
     assert len(features) >= 9, features
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("seed", range(3))
 def test_a_truth_that_is_wrong_would_be_seen(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
@@ -123,6 +125,7 @@ def test_a_truth_that_is_wrong_would_be_seen(tmp_path: Path, seed: int) -> None:
     assert working_tree(world, dice)
 
 
+@pytest.mark.interpreters
 def test_a_filter_explains_no_executable_bit(tmp_path: Path) -> None:
     world = _world_with(tmp_path, "w.crlf")
     (world.folder / "w.crlf").chmod(0o755)
@@ -133,6 +136,7 @@ def test_a_filter_explains_no_executable_bit(tmp_path: Path) -> None:
     assert "its executable bit changed too" in row.evidence
 
 
+@pytest.mark.interpreters
 def test_an_lfs_pointer_explains_no_executable_bit(tmp_path: Path) -> None:
     world = _world_with(tmp_path, "big.lfs")
     assert _found(world.folder, "commit:HEAD", "dir:.") == {"big.lfs": ("changed", False)}
@@ -151,6 +155,7 @@ def _world_with(folder: Path, path: str) -> World:
     return worlds.of_files(folder, files)
 
 
+@pytest.mark.interpreters
 def test_the_filters_of_a_submodule_are_its_own(tmp_path: Path) -> None:
     for seed in range(200):
         dice = random.Random(seed)

@@ -184,6 +184,8 @@ def test_a_shell_that_reads_a_script_stumbles_over_its_line_ends(tmp_path: Path)
         ({"Dockerfile": f"{_HEAD}COPY made.txt .\n", ".gitignore": "*.txt\n"}, ("BG703", "Dockerfile", 3)),
         ({"Dockerfile": "FROM a AS b\nCOPY no .\nFROM python:3.11\nCOPY --from=b /x /y\n"}, ("BG703", "Dockerfile", 2)),
         ({"Dockerfile": f"{_HEAD}ARG A=no.txt\nCOPY $A yes.txt ./\n"}, ("BG703", "Dockerfile", 4)),
+        # no folder that may be the context has it
+        ({"docker/app/Dockerfile": f"{_HEAD}COPY no.txt .\n"}, ("BG703", "docker/app/Dockerfile", 3)),
     ],
 )
 def test_sources_that_are_not_sent(tmp_path: Path, files: Files, row: tuple[str, str, int]) -> None:
@@ -201,7 +203,7 @@ def test_sources_that_are_not_sent(tmp_path: Path, files: Files, row: tuple[str,
         },
         {"Dockerfile": f"{_HEAD}COPY src src\n", "src/a.py": "", ".dockerignore": "src/*.py\n"},
         {"Dockerfile": f"{_HEAD}COPY $UNKNOWN .\n"},
-        {"docker/app/Dockerfile": f"{_HEAD}COPY no.txt .\n"},
+        {"docker/app/Dockerfile": f"{_HEAD}COPY a.txt b.txt ./\n", "docker/app/a.txt": "", "b.txt": ""},
     ],
 )
 def test_sources_that_may_be_sent_or_are_not_needed(tmp_path: Path, files: Files) -> None:
