@@ -10,7 +10,7 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(word, list(dict.fromkeys(known)), n=2, cutoff=0.6)
-    return f"did you mean {' or '.join(map(repr, close))}?" if close else otherwise
+    return f"did you mean {' or '.join(repr(str(name)) for name in close)}?" if close else otherwise
 
 
 class GuardError(Exception):

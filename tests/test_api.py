@@ -17,6 +17,8 @@ import buildguard
 from buildguard import api
 from tests.conftest import BROKEN_BEFORE_312, REPOSITORY, Project, interpreter
 
+pytestmark = pytest.mark.interpreters
+
 _BROKEN = "row = {'name': 'x'}\nprint(f'{row['name']}')\n"
 _LOG = """Traceback (most recent call last):
   File "/app/app/report.py", line 2
@@ -47,6 +49,7 @@ def test_the_examples_run_in_order(outage: Project) -> None:
         exec(compile(block, "docs/api.md", "exec"), {"project": outage.path})
 
 
+@pytest.mark.interpreters
 def test_the_import_is_light() -> None:
     code = (
         "import sys, buildguard; "

@@ -112,9 +112,7 @@ class _ImageCheck:
             hint = "build the image again from these files"
             seen.diagnostics.append(Diagnostic("BG301", Severity.ERROR, source, Range(), message, hint))
         for source in located.uninstalled:
-            reason = (
-                f"{located.reported_by} in {reference} does not have it; it lies beside sources that were installed"
-            )
+            reason = f"{located.reported_by} in {reference} does not have it; it is beside sources that were installed"
             seen.unproven.append(Unproven(source, None, reason))
 
     def _keep_to_one_image(self, seen: CheckState) -> None:

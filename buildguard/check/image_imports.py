@@ -17,7 +17,7 @@ from buildguard.project.start_command import CommandPlace, CommandText, StartCom
 from buildguard.project.start_parser import parse_start
 
 
-class BuiltImage:
+class ImageImportFiles:
     """The files of an image that were read, by their absolute path."""
 
     def __init__(self, stage: ImageStage, image: Image) -> None:
@@ -60,7 +60,8 @@ class BuiltImage:
 
     def _why_unknown(self, path: str) -> str:
         """A folder of which nothing was read may hold anything."""
-        return "" if self._all.has_folder(posixpath.dirname(path)) else f"{posixpath.dirname(path)} was not read"
+        folder = posixpath.dirname(path.removesuffix("/__init__.py"))
+        return "" if self._all.has_folder(folder) else f"{folder} was not read"
 
 
 def _with_parents(folder: str) -> list[str]:

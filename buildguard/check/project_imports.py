@@ -16,12 +16,12 @@ from buildguard.imports.image_program import ProjectSources, read_programs
 from buildguard.imports.lock import LOCKS, LockedPackages, read_lock
 from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
 from buildguard.imports.program import StartedProgram
-from buildguard.imports.project_imports import ProjectImports, read_imports
-from buildguard.imports.records import ModuleFacts, extract
+from buildguard.imports.project_imports import read_imports
+from buildguard.imports.records import ModuleFacts, ProjectImports, extract
 from buildguard.imports.requirements import Requirements, read_requirements
 from buildguard.imports.site_packages import InstalledSource
-from buildguard.imports.standard import STANDARD
-from buildguard.imports.third_party import PackageSource
+from buildguard.imports.standard import LibraryModules
+from buildguard.imports.third_party import PackageSource, UnknownPackages
 from buildguard.project import discovery
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.target import ImageService, Target
@@ -33,6 +33,8 @@ _BUILD_FILES = frozenset(
 )
 _BUILD_SUFFIXES = (".sh", ".mk", ".yaml", ".yml", "Dockerfile")
 _LARGEST = 1 << 20
+_MOST_EXTRACTED = 500  # sources that no engine of this run read, so that a hook on a large project stays quick
+_USUAL = 11  # the minor version that counts where the target's is unknown
 
 
 class ProjectImportCheck:
@@ -59,13 +61,13 @@ class ProjectImportCheck:
 
     def _judge_image(self, facts: _FactsOfTarget, target: Target) -> ProjectImports:
         """The same in a built image: its own files and packages decide."""
-        from buildguard.check.image_imports import BuiltImage
+        from buildguard.check.image_imports import ImageImportFiles
         from buildguard.docker.image_stage import ImageStage
 
         stage = self._stage
         if not isinstance(stage, ImageStage) or stage.image is None:
-            return ProjectImports((), (), {})
-        image = BuiltImage(stage, stage.image)
+            return ProjectImports({}, (), {})
+        image = ImageImportFiles(stage, stage.image)
         packages = image.packages(_FactsOfTarget({}, image.read, target).of)
         program = image.program(packages)
         texts = ProjectTexts(self._context(program, facts).read, lambda _path: False)
@@ -119,7 +121,7 @@ class ProjectImportCheck:
             origin = origins.get(file)
             return facts.of(origin) if origin else None
 
-        return ImportContext(facts_of, read, STANDARD, self._may_be_foreign)
+        return ImportContext(facts_of, read, LibraryModules(facts.minor), self._may_be_foreign)
 
     @functools.cached_property
     def _requirements(self) -> Requirements:
@@ -142,8 +144,11 @@ class ProjectImportCheck:
             return open_environment(request.cwd / request.environment, target)
         folder = recipes[0].service.context if len(recipes) == 1 else ""
         locked = self._locked(folder) or self._locked("")
-        if locked is None or any(explain_open_lock(recipe, locked) for recipe in recipes):
+        if locked is None:
             return None
+        why_open = next(filter(None, (explain_open_lock(recipe, locked) for recipe in recipes)), "")
+        if why_open:
+            return UnknownPackages(why_open)
         if recipes and all(map(installs_groups, recipes)):
             locked = locked._replace(production=locked.production | locked.development, development=frozenset())
         return LockedSource(locked, self._index)
@@ -176,14 +181,15 @@ class _FactsOfTarget:
     ) -> None:
         self._facts = dict(known)
         self._read = read
-        version = target.version
-        self._version = (3, version.minor) if version is not None else (3, 11)
+        self._extracted = 0
+        self.minor = target.version.minor if target.version is not None else _USUAL
 
     def of(self, path: str) -> ModuleFacts | None:
         """The facts of one source; None where they are unknown."""
         if path not in self._facts:
-            data = self._read(path)
-            self._facts[path] = None if data is None else extract(data, self._version)
+            self._extracted += 1
+            data = self._read(path) if self._extracted <= _MOST_EXTRACTED else None
+            self._facts[path] = None if data is None else extract(data, (3, self.minor))
         return self._facts[path]
 
 

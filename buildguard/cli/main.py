@@ -168,14 +168,14 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     if html is not None:
         from buildguard.cli.render.html import page
 
-        deliver(page(examined), html)
+        deliver(page(examined), html, is_private=True)
 
     from buildguard.cli.render.diagnosis import RENDERINGS
 
     text = RENDERINGS[form](diagnosis)
     if form == "text":
         text = colored(text, color, to_file=output is not None)
-    deliver(text, output)
+    deliver(text, output, is_private=True)
     sys.exit(diagnosis.exit_code)
 
 
@@ -343,15 +343,17 @@ def main() -> None:
 
 
 def _pasted(log: str) -> bytes:
-    """The log: a file, or what is pasted."""
+    """The end of the log, as much as is read of one: of a file, or of what is pasted."""
+    from buildguard.diagnose.log_parser import read_tail
     from buildguard.errors import UsageError
 
     if log == "-":
         if sys.stdin.isatty():
             click.echo("paste the log, then press Ctrl-D on a line of its own", err=True)
-        return sys.stdin.buffer.read()
+        return read_tail(sys.stdin.buffer)
     try:
-        return Path(log).read_bytes()
+        with open(log, "rb") as file:
+            return read_tail(file)
     except OSError as error:
         raise UsageError(
             f"{log}: {error.strerror}", hint="buildguard diagnose --log FILE, or --log - to paste it"

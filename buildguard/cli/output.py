@@ -93,12 +93,12 @@ def colored(text: str, color: str, *, to_file: bool = False) -> str:
     return text if wants_color(ColorChoice(color), to_file=to_file) else click.unstyle(text)
 
 
-def deliver(result: str | bytes, output: Path | None) -> None:
-    """Write the result to a file, or to stdout and nothing else with it."""
+def deliver(result: str | bytes, output: Path | None, *, is_private: bool = False) -> None:
+    """Write the result to a file, for its owner alone if it is private, or to stdout and nothing else with it."""
     if output is not None:
         from buildguard.cli.render.formats import write
 
-        write(result, output)
+        write(result, output, 0o600 if is_private else 0o666)
         return
     sys.stdout.flush()
     sys.stdout.buffer.write(result.encode("utf-8", "backslashreplace") if isinstance(result, str) else result)

@@ -275,7 +275,7 @@ def _tar_digests(reader: TarReader, prefix: bytes) -> dict[bytes, str]:
 
 
 def file_reader(side: HopSide) -> Callable[[str], bytes | None]:
-    """Reads a file of a stage by its path; None where there is none."""
+    """Reads a file of a stage by its path; None if it is missing."""
 
     def read(name: str) -> bytes | None:
         path = os.fsencode(name)

@@ -34,6 +34,13 @@ _REMOVED_IN = {
 _REMOVED_ELSE = 13
 _BUILD_REMEDY = "correct the build of that package, or pin a version that has a wheel for this Python"
 _BINDS = frozenset({"bind", "server_bind", "bind_socket", "create_server", "bind_sockets"})
+_NAMED_AS_ERROR = re.compile(r"(?:Error|Exception|Exit|Timeout|Failure|Warning|NotFound|Denied)$")
+# What the message of an exception has that is whole: without it, another cause may be behind it.
+_ENDINGS = {
+    "NameError": "is not defined",
+    "ModuleNotFoundError": "No module named",
+    "AttributeError": "attribute",
+}
 _AROUND_A_BUILD = 60  # lines of a log between an installer's report and what its build printed
 _TAKEN_FOR_SYNTAX = frozenset({"source-with-nul", "invisible-character", "syntax-of-python-2"})
 
@@ -151,10 +158,18 @@ def _of_program(event: Event, placed: LocatedFailure) -> Event:
         sentence = f"{event.words}: the user that runs the server may not listen on that port"
         return event._replace(cause=CauseId.PORT, sentence=sentence, remedy="listen on the port in $PORT, above 1023")
     sentence = f"{event.words}: an error of the program itself"
-    if placed.place is None:
+    if placed.place is None or _is_cut(placed.failure):
         return event._replace(sentence=sentence)
     remedy = f"correct {placed.place}; the frames above it in the log show how it was called"
     return event._replace(cause=CauseId.APPLICATION_ERROR, sentence=sentence, remedy=remedy, rank=1)
+
+
+def _is_cut(failure: Failure) -> bool:
+    """Whether a log shows only the beginning of an exception whose end says what it is."""
+    if "." in failure.type and not failure.message and not _NAMED_AS_ERROR.search(failure.type):
+        return True
+    ending = _ENDINGS.get(failure.type)
+    return ending is not None and bool(failure.message) and ending not in failure.message
 
 
 def _missing_module_event(event: Event, match: KnownMessageMatch, missing: Iterable[MissingFile]) -> Event:

@@ -19,7 +19,7 @@ from buildguard.diagnose import health, hypotheses, known_messages, log_parser
 from buildguard.diagnose.collect import collect_evidence
 from buildguard.diagnose.deployed import Declared, deployed, job_of
 from buildguard.diagnose.deployed_files import DeployedFiles
-from buildguard.diagnose.evidence import DiagnoseOptions, Evidence
+from buildguard.diagnose.evidence import HEAD, DiagnoseOptions, Evidence
 from buildguard.diagnose.hypotheses import Diagnosis
 from buildguard.diagnose.incident import IncidentEvidence, SourceLocation, TargetRefusal
 from buildguard.diagnose.known_messages import KnownMessageMatch
@@ -27,6 +27,8 @@ from buildguard.diagnose.locate_failure import FailureLocator
 from buildguard.diagnose.log_parser import Log
 from buildguard.diagnose.message_places import message_places
 from buildguard.diagnose.newest_python import REFUSED, NewestPython
+from buildguard.diagnose.redact import redact, redact_diagnosis
+from buildguard.diagnose.startup_places import startup_places
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.attempts import DeployHistory
@@ -39,6 +41,7 @@ _MISREAD = frozenset({"BG102", "BG106", "BG107"})
 _REFUSALS = REFUSED | _MISREAD
 _FROZEN = "<"
 _PROOF = frozenset({"compiled", "image"})
+_MOST_FAILURES = 300  # the last ones of a log lead
 _LONGEST_QUOTE, _MOST_NAMES, _NEIGHBOURS = 500, 5, 2
 _MOST_EXCERPTS, _AROUND, _WIDEST = 20, 2, 400
 _NO_OPTIONS = DiagnoseOptions()
@@ -48,17 +51,20 @@ class _SilentWatcher:
     """A diagnosis takes its second without a bar."""
 
     def update(self, done: int, total: int) -> None:
-        """Nobody is told."""
+        """Do nothing."""
 
     def tell(self, text: str) -> None:
         """Nor of what takes its time."""
+
+
+Subject = tuple[tuple[str, str], ...]  # a name ("service", "revision", "commit", …) and what it is
 
 
 class DiagnosisReport(NamedTuple):
     """A diagnosis with what it was made from: the sources as they were judged, the chains, and the lines that matter.
 
     `lines` are those of the repository's files around each finding: path, first line, texts; `attempts` are of the ledger,
-    `reports` of the images that were looked at.
+    `reports` of the images that were looked at; `subject` names what was diagnosed.
     """
 
     diagnosis: Diagnosis
@@ -67,6 +73,7 @@ class DiagnosisReport(NamedTuple):
     lines: tuple[SourceExcerpt, ...]
     attempts: DeployHistory | None
     reports: tuple[CheckReport, ...] = ()
+    subject: Subject = ()
 
 
 class SourceExcerpt(NamedTuple):
@@ -109,10 +116,35 @@ def examine(cwd: Path, log: bytes | None, asked: DiagnoseOptions, *, source: str
         bench = _DiagnosisBuilder(job, read, evidence, log)
         diagnosis = bench.diagnosis(declared)
         return DiagnosisReport(
-            diagnosis, bench.report, evidence.chains, tuple(bench.excerpts(diagnosis)), attempts, evidence.reports
+            diagnosis,
+            bench.report,
+            evidence.chains,
+            tuple(bench.excerpts(diagnosis)),
+            attempts,
+            evidence.reports,
+            tuple(_subject(job, asked, evidence)),
         )
     finally:
         job.cache.close()
+
+
+def _subject(job: Job, asked: DiagnoseOptions, evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """What was diagnosed; what is unknown is left out."""
+    repository = job.place.repository
+    commit = evidence.commit if evidence.commit not in {"", HEAD} else repository.head if repository is not None else ""
+    named = (
+        (
+            "service",
+            "" if asked.job else job.config.deploy.service or asked.revision.rpartition("-")[0].rpartition("-")[0],
+        ),
+        ("job", asked.job),
+        ("revision", asked.revision),
+        ("build", asked.build),
+        ("image", asked.image or evidence.image),
+        ("commit", commit),
+        ("repository", str(job.place.root.name)),
+    )
+    yield from ((name, value) for name, value in named if value)
 
 
 def _attempts(cwd: Path) -> DeployHistory | None:
@@ -153,16 +185,18 @@ class _DiagnosisBuilder:
         locator = FailureLocator(self._job, self._files)
         met = tuple(known_messages.match_messages(self._log.lines))
         quote, neighbours = self._quote(met)
+        places = tuple(message_places(self._files, met, self._log.lines))
+        places += tuple(startup_places(self._job, met, {place.line for place in places}))
         looked, proof = _judged_by(self._images[-1] if self._images else report)
         found = hypotheses.diagnose(
             IncidentEvidence(
-                failures=tuple(locator.locate(one, refused) for one in self._log.failures),
+                failures=tuple(locator.locate(one, refused) for one in self._log.failures[-_MOST_FAILURES:]),
                 known_messages=met,
                 pythons=tuple(self._log.pythons),
                 has_log=self._given is not None or bool(self._log.lines and self._reached.log),
                 quote=quote,
                 neighbours=neighbours,
-                message_places=tuple(message_places(self._files, met, self._log.lines)),
+                message_places=places,
                 is_python_2=self._log.is_python_2,
                 service=self._job.config.deploy.service,
                 target=declared.python,
@@ -193,7 +227,7 @@ class _DiagnosisBuilder:
                 compiler=", ".join(dict.fromkeys(row.interpreter for row in report.targets if row.interpreter)),
             )
         )
-        return found._replace(notes=tuple(self._notes(report)))
+        return redact_diagnosis(found._replace(notes=tuple(self._notes(report))))
 
     def _quote(self, met: Sequence[KnownMessageMatch]) -> tuple[str, tuple[str, ...]]:
         """The last line that looks like an error, before those that only report that something failed; with neighbours."""
@@ -262,7 +296,7 @@ class _DiagnosisBuilder:
             if place.line is not None and place.path in self._files.entries:
                 lines = self._files.lines(place.path)
                 first = max(1, place.line - _AROUND)
-                texts = tuple(text[:_WIDEST] for text in lines[first - 1 : place.line + _AROUND])
+                texts = tuple(redact(text[:_WIDEST]) for text in lines[first - 1 : place.line + _AROUND])
                 refused = (
                     diagnostic
                     for diagnostic in self.report.diagnostics

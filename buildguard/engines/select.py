@@ -59,7 +59,7 @@ def _engine_name(text: str) -> EngineName:
     try:
         return EngineName(text)
     except ValueError as error:
-        hint = did_you_mean(text, ["auto", *EngineName], f"engines: auto, {', '.join(EngineName)}")
+        hint = f"{did_you_mean(text, ['auto', *EngineName])} engines: auto, {', '.join(EngineName)}".lstrip()
         raise UsageError(f"unknown engine '{text}'", hint=hint) from error
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from buildguard.imports import standard_names
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportStatement, ModuleFacts
-from buildguard.imports.standard import STANDARD
 
 FactsReader = Callable[[str], ModuleFacts | None]
 
@@ -51,7 +51,7 @@ class ImportContext(NamedTuple):
 
     facts: FactsReader
     read: Callable[[str], bytes | None]
-    standard: frozenset[str]
+    standard: Container[str]
     may_be_foreign: Callable[[str], bool]
 
 
@@ -98,7 +98,7 @@ def _unbound(fault: ImportFault, source: str) -> FaultText:
 def _shadowed(fault: ImportFault) -> str:
     """The module of the standard library that an absolute import may want; empty for any other import."""
     top = fault.row.module.partition(".")[0]
-    return top if top in STANDARD and not fault.row.level else ""
+    return top if standard_names.is_standard(top) and not fault.row.level else ""
 
 
 def _no_package(fault: ImportFault, _source: str) -> FaultText:

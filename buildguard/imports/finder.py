@@ -58,6 +58,8 @@ class FileTree:
         self._unclear = frozenset(unclear)
         self._children: dict[str, set[str]] = {}
         self._holders: dict[str, list[str]] | None = None
+        self._modules: dict[str, ModuleLocation | None] = {}
+        self._compiled: set[str] = set()
         for path in (*files, *self._unclear):
             self._add(path)
 
@@ -68,6 +70,9 @@ class FileTree:
             if name in children:
                 return
             children.add(name)
+            match = _COMPILED.search(name)
+            if match is not None:
+                self._compiled.add(posixpath.join(folder, name[: match.start()]))
             path = folder
 
     def has_folder(self, path: str) -> bool:
@@ -95,12 +100,17 @@ class FileTree:
             path = posixpath.join(folder, name)
             if path in self._unclear or f"{path}.py" in self._unclear or folder in self._unclear:
                 return ModuleLocation(ModuleKind.UNCLEAR, path)
-            location = self._in_folder(path)
+            location = self._at(path)
             if location is not None:
                 return location
             if self.has_folder(path):
                 portions.append(path)
         return ModuleLocation(ModuleKind.NAMESPACE, "", tuple(portions)) if portions else None
+
+    def _at(self, path: str) -> ModuleLocation | None:
+        if path not in self._modules:
+            self._modules[path] = self._in_folder(path)
+        return self._modules[path]
 
     def _in_folder(self, path: str) -> ModuleLocation | None:
         """A package or a file at a path, in the order in which CPython tries them."""
@@ -112,9 +122,7 @@ class FileTree:
         return self._file(path)
 
     def _file(self, stem: str) -> ModuleLocation | None:
-        folder, name = posixpath.split(stem)
-        children = self._children.get(folder, set())
-        if any(child.startswith(name) and _COMPILED.fullmatch(child, len(name)) for child in children):
+        if stem in self._compiled:
             return ModuleLocation(ModuleKind.COMPILED, stem)
         for suffix in _MODULE_SUFFIXES:
             if stem + suffix in self.origins:

@@ -72,7 +72,7 @@ def _of_image(sources: ProjectSources, recipe: ImageRecipe, entry: Sequence[str]
     model = build_model(BuildInput(recipe.dockerfile, sent, service.context, arguments, service.stage))
     twins = {place: path for place, path in model.twins.items() if not is_installed(place)}
     if not any(path.endswith(".py") for path in twins.values()):
-        return _of_project(sources, service.context, entry)._replace(is_guess=True)
+        return _of_project(sources, service.context, entry)
     tree = _tree(sources, twins)
     runs = "\n".join(
         step.text

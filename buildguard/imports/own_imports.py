@@ -76,7 +76,7 @@ class ProgramReader:
         return not any(change.folder is None for facts in known if facts is not None for change in facts.paths)
 
     def _judge(self, graph: ImportGraph, reached: dict[str, ReachedModule]) -> OwnImports:
-        judge = ImportJudge(graph, self._context, knows_path=self._knows_path(reached))
+        judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached))
         for item in reached.values():
             judge.judge(item)
         for circle in find_circles(graph, judge.names, self._program.starts):
@@ -85,7 +85,7 @@ class ProgramReader:
         return judge.result(reached)
 
 
-class ImportJudge:
+class OwnImportJudge:
     """Judges the imports of modules, one module after the other."""
 
     def __init__(self, graph: ImportGraph, context: ImportContext, *, knows_path: bool = False) -> None:
@@ -107,8 +107,6 @@ class ImportJudge:
 
     def judge(self, item: ReachedModule) -> None:
         """Judge every import of one module."""
-        if self._facts(item.module.location.file) is None:
-            self._undecided.append((item.module.location.file, 0))
         for edge in self._graph.edges(item.module):
             if edge.resolution.kind is ImportKind.OUTSIDE:
                 self._judge_outside(item, edge)
@@ -170,8 +168,12 @@ class ImportJudge:
                 other = next(self._graph.resolver.tree.other_cases(name, source.location.folders), "")
                 kind = FaultKind.OTHER_CASE if other else FaultKind.UNBOUND
                 self._add(kind, item, edge, f"{source.name}.{name}" if other else name, other)
-            elif bound is Bound.UNKNOWN:
+            elif bound is Bound.UNKNOWN and not self._is_refused(source):
                 self._undecided.append((item.module.location.file, edge.row.line))
+
+    def _is_refused(self, source: LoadedModule) -> bool:
+        """Whether a module does not even compile: that is a finding of its own."""
+        return has_source(source) and self._facts(source.location.file) is None
 
     def _add(self, kind: FaultKind, item: ReachedModule, edge: ImportEdge, name: str, detail: str = "") -> None:
         source = edge.resolution.modules[-1] if edge.resolution.modules else None

@@ -19,8 +19,7 @@ class StartedProgram(NamedTuple):
     """The files of a program, where its modules are looked for, and what it starts; no `starts` where that is unknown.
 
     `roots` are folders that may be on the path of files that no start reaches. `why_unknown` says why the image may hold a
-    path that `tree` lacks, empty where it cannot. `open_path` says why other folders may be on the path. A guess is of an
-    image that gets the files in a way that is not followed, or gets none.
+    path that `tree` lacks, empty where it cannot. `open_path` says why other folders may be on the path.
     """
 
     tree: FileTree
@@ -29,7 +28,6 @@ class StartedProgram(NamedTuple):
     roots: tuple[str, ...] = ()
     why_unknown: Callable[[str], str] = lambda _path: ""
     open_path: str = ""
-    is_guess: bool = False
 
 
 def is_test(path: str) -> bool:

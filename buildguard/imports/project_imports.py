@@ -3,42 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
-from buildguard.diagnostic import Diagnostic, Range, Severity
+from buildguard.diagnostic import Finding, Range, Severity
+from buildguard.imports import standard_names
 from buildguard.imports.doubts import DoubtFinder, ProjectTexts
 from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import ImportContext, ImportFault, describe
 from buildguard.imports.own_imports import OutsideImport, OwnImports, ProgramReader
 from buildguard.imports.program import StartedProgram, is_test, sources_of
-from buildguard.imports.records import Guard, ImportStatement
+from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
 from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
 from buildguard.imports.unreached import LooseReader
 
 _ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
-
-
-class FileReach(NamedTuple):
-    """How a file of the project is reached: whether surely at import, and the chain of modules that leads to it."""
-
-    certain: bool
-    chain: tuple[str, ...] = ()
-
-
-class UndecidedImport(NamedTuple):
-    """An import of which nothing can be said: its file and line, and why."""
-
-    path: str
-    line: int
-    reason: str
-
-
-class ProjectImports(NamedTuple):
-    """The findings in a project's imports, what is undecided, and how each file is reached (tests that nothing reaches: not)."""
-
-    diagnostics: tuple[Diagnostic, ...]
-    undecided: tuple[UndecidedImport, ...]
-    reach: Mapping[str, FileReach]
 
 
 def read_imports(
@@ -58,21 +35,20 @@ def read_imports(
     for judge in judges:
         for path, how in judge.read_rest(reach):
             reach.setdefault(path, how)
-    diagnostics = _strongest(diagnostic for judge in judges for diagnostic in judge.diagnostics)
+    findings = _strongest(item for judge in judges for item in judge.findings)
     undecided = dict.fromkeys(item for judge in judges for item in judge.undecided)
-    return ProjectImports(tuple(diagnostics), tuple(undecided), reach)
+    return ProjectImports(findings, tuple(undecided), reach)
 
 
-def _strongest(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """One finding for each place and code: an error before a warning."""
-    kept: dict[tuple[object, ...], Diagnostic] = {}
-    for diagnostic in diagnostics:
-        place = (diagnostic.code, diagnostic.path, diagnostic.range)
-        if place not in kept or diagnostic.severity is Severity.ERROR:
-            kept.setdefault(place, diagnostic)
-            if kept[place].severity is not Severity.ERROR:
-                kept[place] = diagnostic
-    return list(kept.values())
+def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Finding, ...]]:
+    """The findings of each file, one for each place and code: an error before a warning."""
+    kept: dict[str, dict[tuple[str, Range], Finding]] = {}
+    for path, finding in located:
+        of_file = kept.setdefault(path, {})
+        known = of_file.get((finding.code, finding.range))
+        if known is None or (finding.severity is Severity.ERROR and known.severity is not Severity.ERROR):
+            of_file[finding.code, finding.range] = finding
+    return {path: tuple(of_file.values()) for path, of_file in kept.items()}
 
 
 class _ProgramJudge:
@@ -85,7 +61,7 @@ class _ProgramJudge:
         texts: ProjectTexts,
         packages: PackageSource | None,
     ) -> None:
-        self.diagnostics: list[Diagnostic] = []
+        self.findings: list[tuple[str, Finding]] = []
         self.undecided: list[UndecidedImport] = []
         self._program = program
         self._context = context
@@ -104,7 +80,7 @@ class _ProgramJudge:
 
     def read_rest(self, reached: Mapping[str, FileReach]) -> Iterator[tuple[str, FileReach]]:
         """Judge the files that no start reaches, tests aside; without a start all of them count as executed."""
-        certain = not self._program.starts and not self._program.is_guess
+        certain = not self._program.starts
         files = sources_of(self._program.tree, lambda path: path not in reached and not is_test(path))
         self._take(LooseReader(self._program.tree, self._program.roots, self._context).read(files, certain=certain))
         for file in files:
@@ -134,12 +110,12 @@ class _ProgramJudge:
 
     def _take_outside(self, item: OutsideImport) -> None:
         top = item.row.module.partition(".")[0]
-        if top in self._context.standard or is_guarded(item.row):
+        if self._packages is None or standard_names.is_standard(top) or is_guarded(item.row):
             return
-        answer = self._ask(item.row)
+        answer = self._packages.ask(item.row)
         if answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(item.module.location.file, item.row.line, answer.detail or "its package is not known")
-        elif answer.presence is not PackagePresence.PRESENT and self._packages is not None:
+        elif answer.presence is not PackagePresence.PRESENT:
             is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
             if is_caught or (self._packages.predicted and not self._is_reached(item)):
                 return
@@ -150,18 +126,13 @@ class _ProgramJudge:
         """Whether a start reaches an import; without any start all are."""
         return not self._program.starts or item.chain[0] in self._start_names
 
-    def _ask(self, row: ImportStatement) -> PackageAnswer:
-        if self._packages is None:
-            return PackageAnswer(PackagePresence.UNKNOWN, detail="no lock file and no environment shows its package")
-        return self._packages.ask(row)
-
     def _add(self, code: str, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:
         chain = self._shown(item.chain)
         shown = f"{message} ({' → '.join(chain)})" if len(chain) > 1 else message
         severity = Severity.ERROR if is_error else Severity.WARNING
         path = self._origin(item.module.location.file)
         place = Range(item.row.line, item.row.column)
-        self.diagnostics.append(Diagnostic(code, severity, path, place, shown, hint, engine="rule"))
+        self.findings.append((path, Finding(code, place, shown, hint, severity=severity)))
 
     def _shown(self, chain: tuple[str, ...]) -> tuple[str, ...]:
         """A chain with the file of the program in place of `__main__`."""

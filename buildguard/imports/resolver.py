@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Container, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -82,7 +82,7 @@ class ModuleResolver:
         self,
         tree: FileTree,
         path: SearchPath,
-        standard: Collection[str],
+        standard: Container[str],
         may_be_foreign: Callable[[str], bool],
         *,
         prefer_installed: bool = False,
@@ -92,18 +92,27 @@ class ModuleResolver:
         self.standard = standard
         self._may_be_foreign = may_be_foreign
         self._prefer_installed = prefer_installed
+        self._found: dict[str, Resolution] = {}
+        self._installed: dict[str, bool] = {}
 
     def resolve(self, module: LoadedModule, row: ImportStatement) -> Resolution:
         """The modules that an import in a module runs."""
         if row.level:
             return self._relative(module, row)
         top = row.module.partition(".")[0]
-        if self._prefer_installed and top != module.name.partition(".")[0] and self.may_be_installed(top):
+        own_package = module.package.partition(".")[0]  # a file called like a package means the package
+        if self._prefer_installed and top != own_package and self.may_be_installed(top):
             return Resolution(ImportKind.OUTSIDE)
         return self.find(row.module)
 
     def find(self, dotted: str) -> Resolution:
         """The modules that an absolute import runs."""
+        known = self._found.get(dotted)
+        if known is None:
+            known = self._found[dotted] = self._find(dotted)
+        return known
+
+    def _find(self, dotted: str) -> Resolution:
         top = dotted.partition(".")[0]
         if top in LOADED_AT_START or top in BUILT_IN:
             return Resolution(ImportKind.OUTSIDE)
@@ -117,7 +126,10 @@ class ModuleResolver:
 
     def may_be_installed(self, top: str) -> bool:
         """Whether the standard library or an installed package may hold a top-level module."""
-        return top in self.standard or self._may_be_foreign(top)
+        known = self._installed.get(top)
+        if known is None:
+            known = self._installed[top] = top in self.standard or self._may_be_foreign(top)
+        return known
 
     def _is_foreign(self, top: str, first: ModuleLocation) -> bool:
         """Whether a folder without `__init__` is only one portion of a namespace, or none at all."""

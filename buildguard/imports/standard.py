@@ -1,49 +1,17 @@
-"""The names of the standard library's top-level modules, of every Python from 3.8 on."""
+"""The top-level modules of one version's standard library, as a set."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Container
 
-_OF_OTHER_VERSIONS = frozenset(
-    [
-        "_bootlocale",
-        "aifc",
-        "annotationlib",
-        "asynchat",
-        "asyncore",
-        "audioop",
-        "binhex",
-        "cgi",
-        "cgitb",
-        "chunk",
-        "compression",
-        "crypt",
-        "distutils",
-        "dummy_threading",
-        "formatter",
-        "imghdr",
-        "imp",
-        "lib2to3",
-        "macpath",
-        "mailcap",
-        "msilib",
-        "nis",
-        "nntplib",
-        "ossaudiodev",
-        "parser",
-        "pipes",
-        "smtpd",
-        "sndhdr",
-        "spwd",
-        "sunau",
-        "symbol",
-        "telnetlib",
-        "tomllib",
-        "uu",
-        "xdrlib",
-        "test",
-        "idlelib",
-        "turtledemo",
-    ]
-)
-STANDARD = frozenset(sys.stdlib_module_names) | _OF_OTHER_VERSIONS
+from buildguard.imports import standard_names
+
+
+class LibraryModules(Container[str]):
+    """The modules that the standard library of Python 3.`minor` has."""
+
+    def __init__(self, minor: int) -> None:
+        self._minor = minor
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and standard_names.is_standard(name) and standard_names.is_in(name, self._minor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +11,7 @@ from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, ReachedModule
 from buildguard.imports.names import LoadedModule
-from buildguard.imports.own_imports import ImportJudge, OwnImports
+from buildguard.imports.own_imports import OwnImportJudge, OwnImports
 from buildguard.imports.program import folders_above, home_of
 from buildguard.imports.resolver import ModuleResolver, SearchPath
 
@@ -48,6 +49,8 @@ class LooseReader:
     def _read_group(self, home: str, modules: list[LoadedModule], *, certain: bool) -> OwnImports:
         folders = tuple(dict.fromkeys([*folders_above(home, self._roots), *self._roots]))
         first = self._judge(folders, modules, certain=certain)
+        if not first.faults or len(folders) == 1:
+            return first
         second = self._judge(folders[::-1], modules, certain=certain)
         shared = {_place(fault) for fault in second.faults}
         faults = tuple(fault for fault in first.faults if _place(fault) in shared)
@@ -63,7 +66,7 @@ class LooseReader:
             prefer_installed=True,
         )
         graph = ImportGraph(resolver, self._context.facts)
-        judge = ImportJudge(graph, self._context)
+        judge = OwnImportJudge(graph, self._context)
         items = {module.name: ReachedModule(module, certain, (module.name,)) for module in modules}
         for item in items.values():
             judge.judge(item)
@@ -71,16 +74,26 @@ class LooseReader:
             for circle in self._circles(graph, judge, modules):
                 judge.add_circle(circle, items)
         result = judge.result({})
-        return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault)))
+        return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault, folders)))
 
-    def _is_loose(self, fault: ImportFault) -> bool:
+    def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
         """Whether an import fails only because of the folder that was taken for the one of the program's modules."""
         if fault.row.level:
             return fault.kind in {FaultKind.BEYOND, FaultKind.NO_PACKAGE}
         top = fault.detail if fault.kind is FaultKind.OTHER_CASE and "." not in fault.name else fault.row.module
-        return self._tree.find(top.partition(".")[0], self._roots) is None
+        is_elsewhere = self._tree.find(top.partition(".")[0], self._roots) is None
+        return is_elsewhere or self._has_other(fault, folders)
 
-    def _circles(self, graph: ImportGraph, judge: ImportJudge, modules: list[LoadedModule]) -> Iterator[CircularImport]:
+    def _has_other(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
+        """Whether one of the folders, or one that the file is in, gives another module of the name: a script starts there."""
+        used = fault.source.location.file if fault.source is not None else ""
+        inside = folders_above(posixpath.dirname(fault.module.location.file), self._roots)
+        alone = (self._tree.look_up(fault.row.module, [folder]) for folder in (*inside, *folders))
+        return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
+
+    def _circles(
+        self, graph: ImportGraph, judge: OwnImportJudge, modules: list[LoadedModule]
+    ) -> Iterator[CircularImport]:
         by_name = {module.name: module for module in modules}
         for circle in find_circles(graph, judge.names, modules):
             members = [by_name[name] for name in circle.circle if name in by_name]

@@ -94,10 +94,10 @@ class FolderConfig(NamedTuple):
 
 
 class Config(NamedTuple):
-    """The configuration; `file` is empty where there is none, `target_line` and `image_line` are where those stand.
+    """The configuration; `file` is empty without one, `target_line` and `image_line` are where those stand.
 
     `folders` are the configurations below the root, `notes` name what they set and cannot decide. `platform` and `image_root` are those
-    of the deploy: what the image runs on, and where the project lies in it. `entry` names the modules that are started where no start
+    of the deploy: what the image runs on, and where the project is in it. `entry` names the modules that are started where no start
     command says so.
     """
 
@@ -127,7 +127,7 @@ class Config(NamedTuple):
 
 
 # Every key there is, with the type of its value; tables that later commands read are checked here too,
-# so that a typo is told by whichever command runs first.
+# so that any command reports a typo.
 KEYS: dict[str, dict[str, type]] = {
     "": {
         "target": list,

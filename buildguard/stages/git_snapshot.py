@@ -96,7 +96,7 @@ def _mode(row: git.GitEntry) -> str:
 
 
 def _mark(path: bytes, content: bytes) -> str:
-    """What a committed file looks like that will surprise somebody on Linux."""
+    """What about a committed file will be a surprise on Linux."""
     if lfs.parse_pointer(content) is not None:
         return "lfs"
     script = content.startswith(b"#!") or path.endswith((b".sh", b".bash"))

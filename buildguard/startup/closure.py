@@ -141,6 +141,7 @@ class _ClosureWalk:
             source = next((path for path in result.lost if not _TESTS.search(path)), "")
             if source:
                 importer = f"{reached.file.source or reached.path}:{item.line}"
+                self._findings.explain_import(FindingPlace(reached.file.source, item.line))
                 report_lost(self._image, self._findings, source, f"{importer} imports {module}")
 
     def _resolve(self, reached: ReachedFile, item: SourceImport) -> Iterator[tuple[str, ModuleSearch]]:

@@ -30,7 +30,20 @@ def check_port(image: ImageStart, start: StartCommand, deployed: DeployedPort, f
             return
         listener, place = script
     if listener is not None:
-        _check_address(listener, place, deployed, findings)
+        is_assumed = deployed.is_default and _names_port(image, listener.port)
+        _check_address(listener, place, deployed._replace(port="") if is_assumed else deployed, findings)
+
+
+def _names_port(image: ImageStart, port: str) -> bool:
+    """Whether a file of the project may give a service that port: a deploy without one leaves a service's own as it is."""
+    pattern = re.compile(rb"(?i)port\W{0,20}%s\b" % re.escape(port.encode()))
+    paths = image.files.named(_may_configure)
+    image.files.load(paths)
+    return any(pattern.search(image.files.read(path) or b"") for path in paths)
+
+
+def _may_configure(path: str) -> bool:
+    return path.endswith((".tf", ".tfvars", ".sh", ".yaml", ".yml", ".mk", "Makefile", "justfile"))
 
 
 def _has_proxy(image: ImageStart, start: StartCommand) -> bool:
@@ -96,6 +109,9 @@ def _django(image: ImageStart, start: StartCommand) -> tuple[ListenAddress, Find
     words = [word for word in start.arguments if not word.startswith("-")]
     if words[:1] != ["runserver"]:
         return None
+    content = image.read(start.script)
+    if content is None or b"default_addr" in content:
+        return None  # it sets another address, or cannot be read
     place = image.place_of(start.place)
     text = words[1] if len(words) > 1 else "8000"
     host, _, port = text.rpartition(":")

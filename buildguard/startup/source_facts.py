@@ -29,7 +29,7 @@ class OpenedFile(NamedTuple):
 
 
 class SourceFacts(NamedTuple):
-    """The facts of one file; `is_dynamic` says that names may be bound in ways that nobody can read."""
+    """The facts of one file; `is_dynamic` says that names may be bound in ways that no reader sees."""
 
     names: frozenset[str]
     is_dynamic: bool
@@ -53,7 +53,7 @@ def read_facts(data: bytes, *, is_main: bool = False) -> SourceFacts | None:
         tree = ast.parse(data)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    reader = _FactReader(is_main=is_main)
+    reader = _SourceReader(is_main=is_main)
     try:
         reader.read(tree.body, certain=True)
     except RecursionError:
@@ -63,7 +63,7 @@ def read_facts(data: bytes, *, is_main: bool = False) -> SourceFacts | None:
     )
 
 
-class _FactReader:
+class _SourceReader:
     """Walks statements; `certain` is false inside functions, handlers and tests."""
 
     def __init__(self, *, is_main: bool) -> None:

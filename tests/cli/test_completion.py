@@ -18,6 +18,8 @@ from buildguard.engines.engine import EngineName
 from buildguard.locate import STAGES
 from tests.conftest import Project, missing
 
+pytestmark = pytest.mark.interpreters
+
 
 def _offered(*words: str) -> list[str]:
     *before, incomplete = words
@@ -67,6 +69,7 @@ def test_every_stage_is_offered() -> None:
     assert [item for item in _offered("check", "") if item] == sorted(STAGES, key=list(completion._STAGES).index)
 
 
+@pytest.mark.interpreters
 def test_nothing_fails_outside_of_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert _offered("check", "--service", "") == []
@@ -84,6 +87,7 @@ def test_options_with_values_offer_some() -> None:
                 assert parameter._custom_shell_complete is not None, (command.name, parameter.opts)
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_of_a_shell_is_valid(shell: str, tmp_path: Path) -> None:
     script = Project(tmp_path, {"_BUILDGUARD_COMPLETE": f"{shell}_source"}).run()

@@ -12,6 +12,8 @@ from buildguard.cli.doctor_fix import doctor_fix
 from buildguard.errors import UsageError
 from tests.conftest import Project, interpreter
 
+pytestmark = pytest.mark.interpreters
+
 
 @pytest.fixture
 def _without_pythons(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -67,6 +69,7 @@ def test_what_cannot_be_checked_at_all_is_named(
     assert words in doctor_fix(project(files).path, ".")
 
 
+@pytest.mark.interpreters
 def test_a_path_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         doctor_fix(tmp_path, "nowhere")

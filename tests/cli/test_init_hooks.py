@@ -15,6 +15,8 @@ from buildguard.cli.init_hooks import HOOKS, hook_text
 from buildguard.errors import UsageError
 from tests.conftest import BROKEN_BEFORE_312, Project
 
+pytestmark = pytest.mark.interpreters
+
 _WARNED = "import re\nre.compile('\\d')\n"
 
 
@@ -112,6 +114,7 @@ def test_every_hook_has_a_text() -> None:
         assert hook_text(name).startswith(b"#!/bin/sh\n# buildguard: checks ")
 
 
+@pytest.mark.interpreters
 def test_init_refuses_what_it_cannot_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a git repository"):
         init(tmp_path)

@@ -88,7 +88,7 @@ class Objects:
 
 @dataclass
 class World:
-    """A repository: what its commit holds, what lies on disk, and what of that git does not list."""
+    """A repository: what its commit holds, what is on disk, and what of that git does not list."""
 
     folder: Path
     committed: Tree

@@ -38,9 +38,12 @@ def _page(project: Project, *args: str) -> PageReader:
 def test_the_answer_comes_first(outage: Project) -> None:
     reader = _page(outage, "--log", "three-deploys.log")
 
+    head = outage.git("rev-parse", "HEAD").strip()
     words = [
         "target-older-than-code",
         "app/orders.py, line 13, and 2 more files",
+        head,
+        outage.path.name,
         "To repair it",
         "Evidence",
         "Files, targets and engines",
@@ -64,7 +67,7 @@ def test_it_needs_nothing_else(outage: Project) -> None:
 
 @pytest.mark.parametrize("words", HOSTILE)
 def test_what_is_shown_is_text(repository: Callable[..., Project], words: str) -> None:
-    """In a path, a source line, a message of a log, and a file that nobody can read on a line."""
+    """In a path, a source line, a message of a log, and a file that no one can read on a line."""
     name = words.replace("/", "_").replace("\0", "")
     made = repository(
         {
@@ -90,7 +93,7 @@ def test_what_is_shown_is_text(repository: Callable[..., Project], words: str) -
 
 @pytest.mark.usefixtures("engine")
 def test_every_engine_has_its_column(outage: Project) -> None:
-    """A file that one Python refuses and the other accepts, one that is not in the image, and one that nobody judged."""
+    """A file that one Python refuses and the other accepts, one that is not in the image, and one that no one judged."""
     here = {f"srv/app/{one.name}": one.read_bytes() for one in (outage.path / "app").glob("*.py")}
     del here["srv/app/orders.py"]
     tag = images.derived(f"{images.REPOSITORY}/paged:1", images.base("3.12"), here)
@@ -101,7 +104,7 @@ def test_every_engine_has_its_column(outage: Project) -> None:
     assert f"in {tag} (container, image)" in cells
     assert re.search(r"app/notify.py✗ BG\d+ in line 5✓ accepted", cells)
     assert re.search(r"app/orders.py✗ BG\d+ in line 13not there", cells)
-    assert "all files✓ 2 of 5 accepted✓ 4 of 4 accepted" in cells
+    assert "all files✗ 3 of 5 refused, 2 accepted✓ 4 of 4 accepted" in cells
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +31,13 @@ def listener() -> Iterator[Callable[[bytes | None], str]]:
         sockets.append(server)
 
         def answer() -> None:
-            connection, _peer = server.accept()
-            sockets.append(connection)
-            connection.recv(1 << 16)
-            if response is not None:
-                connection.sendall(response)
-                connection.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # whoever asked may be gone by now
+                connection, _peer = server.accept()
+                sockets.append(connection)
+                connection.recv(1 << 16)
+                if response is not None:
+                    connection.sendall(response)
+                    connection.shutdown(socket.SHUT_RDWR)
 
         threading.Thread(target=answer, daemon=True).start()
         return f"127.0.0.1:{server.getsockname()[1]}"

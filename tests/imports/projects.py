@@ -5,18 +5,18 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 
-from buildguard.diagnostic import Diagnostic
+from buildguard.diagnostic import Finding
 from buildguard.imports.distributions import ModuleIndex
 from buildguard.imports.doubts import ProjectTexts
 from buildguard.imports.faults import ImportContext
 from buildguard.imports.finder import FileTree
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram, started_modules
-from buildguard.imports.project_imports import ProjectImports, read_imports
-from buildguard.imports.records import ModuleFacts, extract
+from buildguard.imports.project_imports import read_imports
+from buildguard.imports.records import ModuleFacts, ProjectImports, extract
 from buildguard.imports.requirements import Requirements
 from buildguard.imports.resolver import SearchPath
-from buildguard.imports.standard import STANDARD
+from buildguard.imports.standard import LibraryModules
 from buildguard.imports.third_party import PackageSource
 from buildguard.project.start_command import CommandPlace, StartCommand
 
@@ -55,16 +55,21 @@ class TextProject:
         self, packages: PackageSource | None = None, *, ignored: tuple[str, ...] = (), build: bytes = b""
     ) -> ProjectImports:
         """Everything that is said of its imports."""
-        context = ImportContext(self.facts, self.read, STANDARD, self.may_be_foreign)
+        context = ImportContext(self.facts, self.read, LibraryModules(11), self.may_be_foreign)
         texts = ProjectTexts(self.read, ignored.__contains__, build)
         return read_imports([self.program], [context], [texts], packages)
 
 
 def findings(files: Mapping[str, str], start: str = "main", requires: tuple[str, ...] = ()) -> list[str]:
     """The findings in a project, each as `severity file:line message`."""
-    return [shown(diagnostic) for diagnostic in TextProject(files, start, requires).judge().diagnostics]
+    return lines_of(TextProject(files, start, requires).judge())
 
 
-def shown(diagnostic: Diagnostic) -> str:
+def lines_of(result: ProjectImports) -> list[str]:
+    """Each finding on one line."""
+    return [shown(path, finding) for path, of_file in result.findings.items() for finding in of_file]
+
+
+def shown(path: str, finding: Finding) -> str:
     """A finding on one line."""
-    return f"{diagnostic.severity} {diagnostic.path}:{diagnostic.range.line} {diagnostic.message}"
+    return f"{finding.severity} {path}:{finding.range.line} {finding.message}"

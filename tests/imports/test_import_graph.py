@@ -6,11 +6,11 @@ from buildguard.imports.circles import find_circles
 from buildguard.imports.execution import is_certain, is_guarded, runs_at_import
 from buildguard.imports.faults import ImportContext
 from buildguard.imports.import_graph import ImportGraph, find_reached
-from buildguard.imports.own_imports import ImportJudge
+from buildguard.imports.own_imports import OwnImportJudge
 from buildguard.imports.records import extract
 from buildguard.imports.resolver import ModuleResolver
 from buildguard.imports.shadows import find_shadows
-from buildguard.imports.standard import STANDARD
+from buildguard.imports.standard import LibraryModules
 from buildguard.imports.unreached import LooseReader
 from tests.imports.projects import TextProject
 
@@ -25,11 +25,11 @@ _FILES = {
 }
 
 
-def _graph(project: TextProject) -> tuple[ImportGraph, ImportJudge, ImportContext]:
-    context = ImportContext(project.facts, project.read, STANDARD, project.may_be_foreign)
-    resolver = ModuleResolver(project.tree, project.program.path, STANDARD, project.may_be_foreign)
+def _graph(project: TextProject) -> tuple[ImportGraph, OwnImportJudge, ImportContext]:
+    context = ImportContext(project.facts, project.read, LibraryModules(11), project.may_be_foreign)
+    resolver = ModuleResolver(project.tree, project.program.path, LibraryModules(11), project.may_be_foreign)
     graph = ImportGraph(resolver, project.facts)
-    return graph, ImportJudge(graph, context), context
+    return graph, OwnImportJudge(graph, context), context
 
 
 def test_each_module_has_its_shortest_chain_and_how_surely_it_runs() -> None:

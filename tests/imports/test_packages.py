@@ -12,10 +12,11 @@ from buildguard.imports.lock import LockedPackages, normalize, read_lock
 from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
 from buildguard.imports.requirements import read_requirements
 from buildguard.imports.site_packages import InstalledSource, installed_modules
-from buildguard.imports.standard import STANDARD
+from buildguard.imports.standard import LibraryModules
+from buildguard.imports.third_party import UnknownPackages
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.target import Certainty, ContextBasis, ImageService, PythonVersion, Target
-from tests.imports.projects import TextProject, shown
+from tests.imports.projects import TextProject, lines_of
 
 _UV = b"""
 version = 1
@@ -102,7 +103,7 @@ def _source(*names: str, development: tuple[str, ...] = (), local: tuple[str, ..
 
 
 def _predicted(text: str, source: LockedSource) -> list[str]:
-    return [shown(diagnostic) for diagnostic in TextProject({"main.py": text}).judge(source).diagnostics]
+    return lines_of(TextProject({"main.py": text}).judge(source))
 
 
 def test_what_nothing_in_the_closure_brings_is_a_warning() -> None:
@@ -135,8 +136,15 @@ def test_a_distribution_of_unknown_content_leaves_its_like_undecided() -> None:
 def test_without_a_lock_nothing_is_reported() -> None:
     result = TextProject({"main.py": "import requests\n"}).judge()
 
-    assert result.diagnostics == ()
-    assert len(result.undecided) == 1
+    assert result.findings == {}
+    assert result.undecided == ()
+
+
+def test_an_image_of_unknown_content_leaves_every_package_undecided() -> None:
+    result = TextProject({"main.py": "import requests\nimport json\n"}).judge(UnknownPackages("base may bring it"))
+
+    assert result.findings == {}
+    assert [(item.line, item.reason) for item in result.undecided] == [(1, "base may bring it")]
 
 
 def _recipe(text: str) -> ImageRecipe:
@@ -177,10 +185,8 @@ def _site(tmp_path: Path, files: dict[str, str]) -> InstalledSource:
 
 
 def _installed(text: str, source: InstalledSource) -> list[str]:
-    return [
-        shown(diagnostic).partition(" in ")[0]
-        for diagnostic in TextProject({"main.py": text}).judge(source).diagnostics
-    ]
+    lines = lines_of(TextProject({"main.py": text}).judge(source))
+    return [line.partition(" in ")[0] for line in lines]
 
 
 def test_an_environment_answers_with_errors(tmp_path: Path) -> None:
@@ -250,11 +256,17 @@ def test_requirements_name_distributions() -> None:
     assert not requirements.may_bring("helpers", ModuleIndex({}))
 
 
+def test_the_library_is_that_of_the_version() -> None:
+    assert "json" in LibraryModules(11)
+    assert "distutils" in LibraryModules(11)
+    assert "distutils" not in LibraryModules(12)
+    assert "tomllib" not in LibraryModules(10)
+
+
 def test_the_bundled_table_is_sorted_and_normalized() -> None:
     names = list(known_modules())
 
     assert names == sorted(names)
     assert all(normalize(name) == name for name in names)
     assert known_modules()["beautifulsoup4"] == {"bs4"}
-    assert "json" in STANDARD
     assert resembles("acme-client", "acme")

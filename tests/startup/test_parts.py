@@ -15,9 +15,10 @@ from buildguard.project.ignore.rules import find_git_rule
 from buildguard.project.start_command import ListenAddress, StartCommand
 from buildguard.stages.filesystem import FolderStage, stage_on_disk
 from buildguard.startup.applications import check_application
+from buildguard.startup.buildpack_start import buildpack_starts
 from buildguard.startup.closure import check_needed
 from buildguard.startup.copies import needed_stages
-from buildguard.startup.deployed_ports import find_port
+from buildguard.startup.deployed_ports import DeployedPort, find_port, read_ports
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart, open_image
 from buildguard.startup.image_tree import context_path
@@ -99,7 +100,7 @@ CMD python main.py
     ],
 )
 def test_where_files_may_be_that_cannot_be_known(instruction: str, path: str, *, is_unknown: bool) -> None:
-    tree = _image(f"FROM python:3.11\n{instruction}\nCMD python\n", {"x.tar.gz": "", "a": ""}).tree
+    tree = _image(f"FROM python:3.11\nCOPY a /a\n{instruction}\nCMD python\n", {"x.tar.gz": "", "a": ""}).tree
 
     assert bool(tree.why_unknown(path)) is is_unknown
     assert _image("FROM acme/base\nCMD python\n", {}).tree.why_unknown("/srv/x.py")
@@ -276,7 +277,12 @@ def test_the_checks_take_an_image_and_a_start() -> None:
 def test_no_port_is_known_where_nothing_deploys(tmp_path: Path) -> None:
     files = ProjectFileTree(FolderStage(tmp_path), None, BuildSender.UNKNOWN)
 
-    assert find_port(files, Config()).port == ""
+    assert list(read_ports(files, Config())) == []
+    assert find_port([], "Dockerfile", is_only=True).port == ""
+    deploys = [DeployedPort("9000", "a/cloudbuild.yaml")]
+    assert find_port(deploys, "a/Dockerfile", is_only=False).port == "9000"
+    assert find_port(deploys, "b/Dockerfile", is_only=False).port == ""
+    assert find_port(deploys, "b/Dockerfile", is_only=True).port == "9000"
     assert ListenAddress("", "", "", StartCommand(None).place).port == ""  # type: ignore[arg-type]
 
 
@@ -292,6 +298,17 @@ def test_check_reports_and_counts(repository: Callable[..., Project]) -> None:
     assert project.check("--ignore", "BG701").code == 0
     assert "BG701" in project.run("check").out
     assert add_startup.__doc__
+
+
+def test_the_image_of_a_buildpack_holds_the_whole_folder() -> None:
+    build = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, svc, --source, api]\n"
+    stage = MemoryStage({"cloudbuild.yaml": build, "api/main.py": "", "api/requirements.txt": "fastapi[standard]\n"})
+    files = ProjectFileTree(stage, None, BuildSender.UNKNOWN)
+    starts = list(buildpack_starts(stage, Config(), files))
+
+    assert [(each.recipe.service.context, each.command.words[:2], each.by) for each in starts] == [
+        ("api", ("uvicorn", "main:app"), "cloudbuild.yaml:3")
+    ]
 
 
 def test_a_recipe_without_a_stage_has_no_start() -> None:

@@ -17,6 +17,8 @@ from buildguard.project.user_config import read_user_config, user_config_file
 from buildguard.system.fetch_python import fetch_python
 from tests.conftest import Project, interpreter
 
+pytestmark = pytest.mark.interpreters
+
 _UV = """#!/bin/sh
 echo "$@" >> {log}
 ls -A >> {log}
@@ -49,6 +51,7 @@ def _hostile_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "https://example.invalid/")
 
 
+@pytest.mark.interpreters
 def test_uv_runs_in_an_empty_folder_without_configuration(
     uv: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -100,6 +103,7 @@ def _engine(root: Path, *, fetch: bool) -> ReadyEngine | UnavailableEngine:
         engine.close()
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("found", ["3.9", "3.12"])
 def test_what_was_installed_is_verified(uv: Callable[..., Path], tmp_path: Path, found: str) -> None:
     uv(found=interpreter(found))

@@ -91,6 +91,7 @@ def test_attributes_that_are_a_fifo_end_what_asks_for_them(repo: Project) -> Non
         opened.filtered([b"sub/b.py"])
 
 
+@pytest.mark.interpreters
 def test_git_that_never_ends_has_a_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(git_wait, "PATIENCE", 0.1)
     monkeypatch.setattr(git_wait, "DEADLINE", 0.2)
@@ -104,6 +105,7 @@ def test_git_that_never_ends_has_a_deadline(tmp_path: Path, monkeypatch: pytest.
         child.kill()
 
 
+@pytest.mark.interpreters
 def test_git_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UnprovenError, match="could not be started"):
         git_wait.run([str(tmp_path / "git")], cwd=tmp_path, env={})

@@ -1,4 +1,4 @@
-"""Nothing under check is ever imported or executed, whatever lies there."""
+"""Nothing under check is ever imported or executed, whatever is there."""
 
 from __future__ import annotations
 
@@ -333,6 +333,7 @@ _QUICK = frozenset(("check --diff-base HEAD~1", "diff commit:HEAD tar:old.tar", 
 _EXECVE = re.compile(r'execve\("((?:[^"\\]|\\.)*)".*\) = 0$')
 
 
+@pytest.mark.interpreters
 @pytest.mark.skipif(sys.platform != "linux", reason="strace")
 @pytest.mark.parametrize("command", _STARTED, ids=" ".join)
 def test_only_known_programs_are_started(trapped: Project, tmp_path: Path, command: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from buildguard.cli.render.html_matrix import matrix
 from buildguard.cli.render.html_page import MOODS, PageLine, chain_rows, draw_chain, mark_ranges, render_page
+from buildguard.diagnose.redact import redact
 from buildguard.diagnose.run import DiagnosisReport, SourceExcerpt
 from buildguard.diagnose.verdict import PROVEN, REFUTED, UNTESTED
 from buildguard.diagnostic import shorten_digests
@@ -28,6 +29,7 @@ def page(examined: DiagnosisReport) -> str:
         "title": diagnosis.cause,
         "mood": MOODS.get(diagnosis.exit_code, "open"),
         "sentence": diagnosis.sentence,
+        "subject": examined.subject,
         "places": [str(place) for place in diagnosis.place],
         "proven": [hypothesis for hypothesis in hypotheses if hypothesis.verdict == PROVEN],
         "hypotheses": hypotheses,
@@ -39,7 +41,7 @@ def page(examined: DiagnosisReport) -> str:
         "excerpts": [_excerpt(excerpt) for excerpt in examined.lines],
         "attempts": _attempts(examined.attempts),
     }
-    return render_page("report.html", values)
+    return render_page("report.html", values, clean=redact)
 
 
 def _excerpt(excerpt: SourceExcerpt) -> dict[str, Any]:

@@ -88,6 +88,8 @@ def _sum(report: CheckReport, row: TargetRow, refused: int) -> MatrixCell:
     count = max(0, row.files - refused - len(unproven))
     if row.proof == "predicted":
         return MatrixCell("quiet", f"{count} of {row.files} not refused")
+    if refused:
+        return MatrixCell("no", f"✗ {refused} of {row.files} refused, {count} accepted")
     words = f"✓ {count} of {row.files} accepted"
     return MatrixCell("quiet", f"{words}, {len(unproven)} not judged") if unproven else MatrixCell("yes", words)
 

@@ -7,7 +7,7 @@ changes of direction) is spelled out before it gets there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -49,10 +49,11 @@ class PageLine(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """Boxes with an arrow between each two neighbours, and their size in the drawing's own units."""
+    """Boxes with an arrow between each two neighbours, their size in the drawing's own units, and the whole names of the stages."""
 
     boxes: tuple[StageBox, ...]
     arrows: tuple[HopArrow, ...]
+    names: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -60,8 +61,8 @@ class Drawing(NamedTuple):
         return self.boxes[-1].x + _WIDTH + 5
 
 
-def render_page(template: str, values: Mapping[str, Any]) -> str:
-    """A page from one of the templates beside this module."""
+def render_page(template: str, values: Mapping[str, Any], *, clean: Callable[[str], str] = str) -> str:
+    """A page from one of the templates beside this module; `clean` is applied to all foreign text."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -71,7 +72,7 @@ def render_page(template: str, values: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["plain"] = escape_text
+    environment.filters["plain"] = lambda text: escape_text(clean(str(text)))
     environment.globals.update(box_width=_WIDTH, box_height=_HEIGHT)
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return environment.get_template(template).render(version=__version__, written=written, **values)
@@ -87,7 +88,7 @@ def draw(names: Sequence[tuple[str, str]], hops: Sequence[tuple[str, str]]) -> D
         HopArrow(boxes[number].x + _WIDTH, boxes[number + 1].x, words, mark)
         for number, (words, mark) in enumerate(hops)
     )
-    return Drawing(boxes, arrows)
+    return Drawing(boxes, arrows, tuple(shorten_digests(name) for name, _line in names))
 
 
 def draw_chain(chain: Chain) -> Drawing:

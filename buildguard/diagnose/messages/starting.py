@@ -42,7 +42,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "application-not-found", CauseId.START_COMMAND, "",
         r"Error loading ASGI app\. (?:Could not import module|Attribute \"(?P<app>[^\"]+)\" not found in module|Import string) \"(?P<name>[^\"]+)\"|Failed to find attribute '(?P<other>[^']+)' in '[^']+'|Failed to parse '(?P<third>[^']+)' as an attribute name|Failed to find application(?: object)?:? '(?P<fourth>[^']+)'"
         r"|Could not import module \"(?P<sixth>[^\"]+)\"|Attribute \"(?P<seventh>[^\"]+)\" not found in module|Import string \"(?P<eighth>[^\"]+)\" must be in format|Failed to find Flask application or factory in module '(?P<ninth>[^']+)'|Could not import '(?P<tenth>[^']+)'|Could not locate a Flask application|No application module specified|class uri '?(?P<fifth>[^']+)'? invalid or not found|gunicorn: error: |uvicorn: error: |NoAppFound|NoAppException|NoAppError|AppImportError|is not callable\.? *$|Application object must be callable"
-        r"|is expected to contain a function named '?(?P<eleventh>\w+)|MissingTargetException|MissingSourceException|that is expected to define function doesn't exist|unable to load app \d+ \(mountpoint|no python application found, check your startup logs|Unable to load celery application|Invalid value: File does not exist: (?P<twelfth>\S+)|Could not find a (?:FastAPI|default file)|Usage: (?:uvicorn|gunicorn|flask|celery|streamlit)\b|No such command '(?P<thirteenth>[^']+)'|Unknown command: '[^']+'|Procfile does not exist|invalid choice: '[^']*' \(choose from|Got unexpected extra argument",
+        r"|is expected to contain a function named '?(?P<eleventh>\w+)|MissingTargetException|MissingSourceException|that is expected to define function doesn't exist|unable to load app \d+ \(mountpoint|no python application found, check your startup logs|Unable to load celery application|Invalid value: File does not exist: (?P<twelfth>\S+)|Could not find a (?:FastAPI|default file)|Error: Missing argument '(?:APP|FILE)'|No such option:? '?-|No such command '(?P<thirteenth>[^']+)'|Unknown command: '[^']+'|Procfile does not exist|invalid choice: '[^']*' \(choose from|Got unexpected extra argument",
         "the server cannot find the application that its command names: {name}", "correct the module and attribute in CMD, such as gunicorn main:app, and WORKDIR",
     ),
     KnownMessage(
@@ -67,7 +67,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     # ---- not importable
     KnownMessage(
-        "no-module", CauseId.NOT_IMPORTABLE, "No module named", r"(?:ModuleNotFoundError: |ImportError: |^\S*python\S*: |: |\b)No module named '?\"?(?P<name>[\w.]+)'?",
+        "no-module", CauseId.NOT_IMPORTABLE, "No module named", r"(?:ModuleNotFoundError: |ImportError: |^\S*python\S*: |: |\b)No module named (?:[\"'](?P<name>[\w.]+)[\"']|(?P<other>[\w.]+);?(?:\s|$))",
         "the image has no module {name}", "add {name} to the requirements that the Dockerfile installs",
     ),
     KnownMessage(

@@ -40,7 +40,7 @@ class GcloudIgnoreRules:
     """The rules for one upload; none at all where there is neither an ignore file nor git."""
 
     def __init__(self, read: Callable[[str], bytes | None], *, has_git: bool) -> None:
-        """`read` gives the content of a file of the top folder, `has_git` is whether `.git` lies in that very folder.
+        """`read` gives the content of a file of the top folder, `has_git` is whether `.git` is in that very folder.
 
         Raises UnprovenError where gcloud itself fails on the files.
         """
@@ -53,7 +53,7 @@ class GcloudIgnoreRules:
         return self._above(path.rpartition("/")[0]) or self._verdict(path, is_folder=is_folder)
 
     def _above(self, folder: str) -> IgnoreRule | None:
-        """The rule that drops a folder, or one that it lies in."""
+        """The rule that drops a folder, or one around it."""
         if not folder:
             return None
         if folder not in self._folders:

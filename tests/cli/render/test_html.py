@@ -184,6 +184,7 @@ def test_the_commands_write_pages(pages: Project) -> None:
     assert "line-endings" in read_page(pages.path / "diff.html").text
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
 @pytest.mark.parametrize("name", ["check", "diff"])
 def test_a_browser_shows_a_page(tmp_path: Path, name: str, width: int, scheme: str) -> None:

@@ -75,6 +75,7 @@ def ours(data: bytes, paths: dict[str, bytes]) -> set[str] | None:
     return {path for path in paths if rules.drops(path) is None}
 
 
+@pytest.mark.interpreters
 def test_random_ignore_files(context: DockerContext, tmp_path: Path) -> None:
     refused = kept = dropped = 0
     for seed in range(_CASES):

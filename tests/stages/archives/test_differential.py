@@ -51,6 +51,7 @@ def differences(data: bytes, kind: str, place: Path) -> list[str]:
     ]
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize(("kind", "make"), [("tar", odd_archives.tar), ("zip", odd_archives.zip_file)])
 def test_accepted_archives_are_read_alike(tmp_path: Path, kind: str, make: Callable[[random.Random], bytes]) -> None:
     accepted = 0
