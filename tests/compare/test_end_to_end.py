@@ -16,8 +16,11 @@ from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from tests.compare import worlds
 from tests.compare.worlds import SUBMODULE, Tree, World
+from tests.conftest import ALL
 
-_CASES = 5_000 if os.environ.get("BUILDGUARD_ALL") else 200
+pytestmark = pytest.mark.interpreters
+
+_CASES = 5_000 if ALL else 200
 
 
 def _without_rows(tree: Tree) -> Tree:
