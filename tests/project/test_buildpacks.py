@@ -148,7 +148,7 @@ def test_what_is_a_python_folder(runtime: str, names: list[str], expected: bool)
 
 
 def test_another_runtime_is_no_target() -> None:
-    with pytest.raises(UsageError, match="target Python is unknown"):
+    with pytest.raises(UsageError, match="the target Python is unknown"):
         _targets(_deploy("functions", "deploy", "f", "--source", "svc", "--runtime", "nodejs20"))
 
 
