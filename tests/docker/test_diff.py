@@ -96,7 +96,9 @@ def test_what_the_dockerfile_does_not_copy_is_not_missed(
     assert set(_rows(found["hops"][0])) == {
         "link", "run.sh", "docs/a.md", "notes.txt", ".dockerignore", "Dockerfile", "README",
     }  # fmt: skip
-    assert {row["evidence"] for row in found["hops"][0]["differences"]} >= {"the Dockerfile copies it nowhere, or removes it"}
+    assert {row["evidence"] for row in found["hops"][0]["differences"]} >= {
+        "the Dockerfile copies it nowhere, or removes it"
+    }
 
 
 def test_damage_inside_the_image_is_named(
