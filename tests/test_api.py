@@ -17,6 +17,8 @@ import buildguard
 from buildguard import api
 from tests.conftest import BROKEN_BEFORE_312, REPOSITORY, Project, interpreter
 
+pytestmark = pytest.mark.interpreters
+
 _BROKEN = "row = {'name': 'x'}\nprint(f'{row['name']}')\n"
 _LOG = """Traceback (most recent call last):
   File "/app/app/report.py", line 2

@@ -12,6 +12,8 @@ from buildguard.errors import did_you_mean
 from buildguard.locate import suggest_path
 from tests.conftest import Project
 
+pytestmark = pytest.mark.interpreters
+
 _FILES = {"Dockerfile": "FROM python:3.11-slim\n", "app/orders.py": "", "app/sub/x.py": ""}
 
 

@@ -70,7 +70,7 @@ class Judge:
         self._stage = stage
         self._engine = engine
         self._minor = minor
-        self._cache = cache
+        self.cache = cache
         self._context = context_of(_rules(), ready.engine, ready.identity)
         self._exact = ready.proof.is_enough(ProofGrade.COMPILED)
         self._new: dict[bytes, bytes] = {}
@@ -84,7 +84,7 @@ class Judge:
 
         `digests` are those of the bytes that each entry was read with in this run, empty where it was not read.
         """
-        known = self._cache.known(self._context, digests)
+        known = self.cache.known(self._context, digests)
         verdicts: dict[bytes, FileVerdict] = {}
         for entry, digest in zip(entries, digests, strict=True):
             verdict = known.get(digest)
@@ -95,7 +95,7 @@ class Judge:
         for judged in self._fresh(rest):
             verdicts[judged.entry.path] = judged
             progress(1)
-        self._cache.store(self._context, self._new)
+        self.cache.store(self._context, self._new)
         self.facts.store()
         return [verdicts[entry.path] for entry in entries]
 
@@ -154,7 +154,7 @@ class Judge:
         if whole and not outcome.unproven and (outcome.rejected is None or outcome.rejected.kind != "crash"):
             self._new[digest] = _pack_findings(findings)
             if len(self._new) >= _STORE_EVERY:
-                self._cache.store(self._context, self._new)
+                self.cache.store(self._context, self._new)
                 self._new = {}
         return outcome.unproven, findings
 

@@ -98,12 +98,13 @@ def _targets(
         raise UsageError(
             f"--image names one image, and there are several targets: {names}", hint="pick one with --service"
         )
+    built = [target for target in discovered.targets if target.context is not None]
+    targets = built if request.only_built and built else [*discovered.targets]
     if not request.image:
-        return list(discovered.targets)
+        return targets
     # a range says what may run; the image that was named says what does
     return [
-        candidate._replace(version=None, image=image) if candidate.specifier else candidate
-        for candidate in discovered.targets
+        candidate._replace(version=None, image=image) if candidate.specifier else candidate for candidate in targets
     ]
 
 
@@ -174,6 +175,6 @@ def share_of(target: Target, job: Job) -> list[Entry]:
 
 def asked_about(job: Job) -> set[bytes]:
     """The paths that a request is about: every source, with `--service` those that it runs."""
-    if not job.request.service:
+    if not job.request.service and not job.request.only_built:
         return {entry.path for entry in job.chosen.sources}
     return {entry.path for target in job.targets for entry in share_of(target, job)}

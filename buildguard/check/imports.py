@@ -3,70 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
-from buildguard.check.compile_files import FileVerdict, Judge
+from buildguard.check.compile_files import FileVerdict
+from buildguard.check.context import Job
+from buildguard.check.import_results import ImportSubject, TargetImports
 from buildguard.check.merge import diagnostic_of
-from buildguard.check.project_imports import ProjectImportCheck
-from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Diagnostic, Finding, display_path
-from buildguard.engines.engine import Engine, ReadyEngine
 from buildguard.errors import UnprovenError
 from buildguard.imports.declared import DECLARES, ProvidedModules
-from buildguard.imports.default_reach import find_reach
 from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.library import StandardLibrary
-from buildguard.imports.project_imports import ProjectImports
-from buildguard.imports.records import FileReach, ModuleFacts, UndecidedImport, facts_from
+from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, UndecidedImport, facts_from
 from buildguard.imports.standard_imports import ImportJudge, questions_of
 from buildguard.project.source_text import excerpt_of
-from buildguard.project.target import Target
-from buildguard.stages.stage import Stage
-from buildguard.system.cache import Cache
 
-_REFUSED = frozenset({"BG101", "BG103", *RULE_ERRORS})
 _UNREAD = "the imports of the file could not be read"
-
-
-class TargetImports(NamedTuple):
-    """What is said of the imports of a target's sources: findings, and what could not be decided."""
-
-    diagnostics: tuple[Diagnostic, ...]
-    undecided: tuple[UndecidedImport, ...]
 
 
 class ImportCheck:
     """The imports of one target's sources, judged with the engine that compiled them."""
 
-    def __init__(self, stage: Stage, target: Target, engine: Engine, ready: ReadyEngine, cache: Cache) -> None:
-        self._stage = stage
-        self._target = target
-        self._engine = engine
-        self._library = StandardLibrary(engine, ready, cache)
+    def __init__(self, job: Job, subject: ImportSubject) -> None:
+        self._job = job
+        self._stage = job.place.stage
+        self._subject = subject
+        self._target = subject.target
+        self._library = StandardLibrary(subject.engine, subject.ready, subject.judge.cache)
 
-    def run(
-        self, verdicts: Sequence[FileVerdict], judge: Judge, project: ProjectImportCheck | None = None
-    ) -> TargetImports:
-        """Judge the imports of every source that compiles; `project` knows its modules and what starts them.
-
-        Raises UnprovenError where an answer cannot be read.
-        """
-        read = {display_path(verdict.entry.path): verdict for verdict in verdicts if _compiles(verdict)}
+    def run(self) -> TargetImports:
+        """Judge the imports of every source that compiles. Raises UnprovenError where an answer cannot be read."""
+        read = self._subject.sources
         try:
-            facts = self._facts(read, judge)
-            own = project.judge(self._target, facts) if project is not None else None
-            return self._judge(read, facts, own or ProjectImports({}, (), find_reach(facts)))
+            facts = self._facts(read)
+            return self._judge(read, facts, self._of_project(facts))
         except ValueError as error:
             raise UnprovenError(f"the imports could not be read: {error}") from error
 
-    def _facts(self, read: Mapping[str, FileVerdict], judge: Judge) -> dict[str, ModuleFacts | None]:
+    def _of_project(self, facts: Mapping[str, ModuleFacts | None]) -> ProjectImports:
+        from buildguard.check.project_imports import ProjectImportCheck
+
+        return ProjectImportCheck(self._job).judge(self._target, facts)
+
+    def _facts(self, read: Mapping[str, FileVerdict]) -> dict[str, ModuleFacts | None]:
         def contents(digests: set[bytes]) -> Iterator[bytes]:
             entries = {verdict.digest: verdict.entry for verdict in read.values() if verdict.digest in digests}
             for _entry, content in self._stage.contents(entries.values()):
                 if isinstance(content, bytes):
                     yield content
 
-        rows = judge.facts.of((verdict.digest for verdict in read.values()), contents, self._engine.compile)
+        digests = (verdict.digest for verdict in read.values())
+        rows = self._subject.judge.facts.of(digests, contents, self._subject.engine.compile)
         return {path: facts_from(rows[verdict.digest]) for path, verdict in read.items()}
 
     def _judge(
@@ -88,7 +74,7 @@ class ImportCheck:
             findings = [*verdict.findings, *self._types(rows, reach[path], provided)]
             diagnostics += self._diagnostics(read[path], path, findings)
             undecided += [UndecidedImport(path, line, reason) for line, reason in verdict.undecided]
-        return TargetImports(tuple(diagnostics), tuple(undecided))
+        return TargetImports(tuple(diagnostics), tuple(undecided), is_final=not self._library.is_lost)
 
     def _types(self, rows: ModuleFacts, reach: FileReach, provided: ProvidedModules) -> list[Finding]:
         if not rows.evaluated:
@@ -113,11 +99,3 @@ class ImportCheck:
         for entry, content in self._stage.contents(entries):
             if isinstance(content, bytes):
                 yield display_path(entry.path), content.decode("utf-8", "replace")
-
-
-def _compiles(verdict: FileVerdict) -> bool:
-    return (
-        bool(verdict.digest)
-        and not verdict.unproven
-        and not any(finding.code in _REFUSED for finding in verdict.findings)
-    )

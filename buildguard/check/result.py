@@ -10,6 +10,7 @@ from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import ContextBasis
 
 if TYPE_CHECKING:
+    from buildguard.check.rehearsal import Rehearsal
     from buildguard.compare.chain import Chain
 
 
@@ -85,6 +86,7 @@ class CheckReport(NamedTuple):
     baseline: str = ""
     startup_undecided: tuple[str, ...] = ()
     undecided_imports: tuple[UndecidedImport, ...] = ()
+    rehearsal: Rehearsal | None = None
 
     @property
     def errors(self) -> int:
@@ -102,9 +104,7 @@ class CheckReport(NamedTuple):
         installed = self.image.dependencies if self.image is not None and self.strict else None
         if self.errors or (self.strict and self.warnings) or (installed is not None and installed.rejected):
             return 1
-        if self.strict and self.startup_undecided:
-            return 3
-        return 3 if self.unproven or (installed is not None and installed.unproven) else 0
+        return 3 if self.counted_unproven or (installed is not None and installed.unproven) else 0
 
     @property
     def reported(self) -> tuple[Diagnostic, ...]:
@@ -113,10 +113,22 @@ class CheckReport(NamedTuple):
         return (*self.diagnostics, *installed)
 
     @property
+    def counted_unproven(self) -> tuple[Unproven, ...]:
+        """Everything unproven of the project: with `--strict`, what is undecided about its start and imports too."""
+        if not self.strict:
+            return self.unproven
+        start = (Unproven(None, None, f"start undecided: {item}") for item in self.startup_undecided)
+        imports = (
+            Unproven(item.path, None, f"import in line {item.line} undecided: {item.reason}")
+            for item in self.undecided_imports
+        )
+        return (*self.unproven, *start, *imports)
+
+    @property
     def reported_unproven(self) -> tuple[Unproven, ...]:
         """Everything unproven that counts, as above."""
         installed = self.image.dependencies.unproven if self.image is not None and self.strict else ()
-        return (*self.unproven, *installed)
+        return (*self.counted_unproven, *installed)
 
     @property
     def rejected_files(self) -> list[str]:

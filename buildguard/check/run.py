@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 
-from buildguard.check import build_files, diff_base, startup
+from buildguard.check import build_files, diff_base
 from buildguard.check.context import Job, asked_about, nothing_checked, prepare
 from buildguard.check.filters import apply_ignores
 from buildguard.check.merge import merge_findings, merge_targets
@@ -39,10 +39,18 @@ def check(request: CheckRequest, place: WorkScope, watcher: Watcher) -> CheckRep
     try:
         seen = judge_all(job, watcher)
         seen.diagnostics += build_files.check_build_files(job)
-        startup.add_startup(job, seen)
+        if not request.staged or _decides_more(job):
+            from buildguard.check.startup import add_startup  # a commit of Python sources alone has no time for it
+
+            add_startup(job, seen)
         return build_report(job, seen, started)
     finally:
         job.cache.close()
+
+
+def _decides_more(job: Job) -> bool:
+    """Whether something else than Python sources is staged: a Dockerfile, an ignore rule, a build file."""
+    return bool({*(job.scope or ())} - {entry.path for entry in job.chosen.sources})
 
 
 def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:

@@ -110,7 +110,7 @@ def judge_all(job: Job, watcher: Watcher) -> CheckState:
         return seen
     shares = [TargetShare(target, share_of(target, job)) for target in job.targets]
     uncovered = len(job.chosen.sources) - len({entry.path for share in shares for entry in share.entries})
-    if uncovered and not job.request.service:
+    if uncovered and not (job.request.service or job.request.only_built):
         seen.unproven.append(Unproven(None, None, f"{uncovered} files belong to no target"))
     if not any(share.entries for share in shares):
         # one service was asked for, and it runs none of these files (or no Python at all)
@@ -311,12 +311,10 @@ class TargetRunner:
         self, target: Target, engine: Engine, ready: ReadyEngine, judge: Judge, verdicts: Sequence[FileVerdict]
     ) -> None:
         """Whether the target satisfies what the sources import."""
-        from buildguard.check.imports import ImportCheck
-        from buildguard.check.project_imports import ProjectImportCheck
+        from buildguard.check.import_results import judge_imports
 
-        check = ImportCheck(self.job.place.stage, target, engine, ready, self.job.cache)
         try:
-            results = check.run(verdicts, judge, ProjectImportCheck(self.job))
+            results = judge_imports(self.job, target, (engine, ready), judge, verdicts)
         except UnprovenError as error:
             self._unproven(error.words)
             return

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from buildguard.engines.engine import Engine
+from buildguard.engines.interpreter import greeting_of
 from buildguard.engines.pool import source_of
 from buildguard.errors import UnprovenError
 from buildguard.remote import program
@@ -41,7 +42,7 @@ class MeaningComparison(NamedTuple):
 
 
 def compare_meaning(questions: Sequence[SourcePair], root: Path) -> MeaningComparison:
-    """Compare what the texts of each question mean. Raises UnprovenError where no interpreter here can tell."""
+    """Compare what the texts of each question mean. Raises UnprovenError if no interpreter here reads both."""
     doubts = [""] * len(questions)
     open_ones = list(range(len(questions)))
     used: list[str] = []
@@ -49,17 +50,17 @@ def compare_meaning(questions: Sequence[SourcePair], root: Path) -> MeaningCompa
         answers = _ask(executable, [questions[at] for at in open_ones])
         for at, answer in zip(open_ones, answers, strict=True):
             doubts[at] = answer
-        used.append(name)
+        used.append(_release(executable, name))
         # one release may not read what the next one does: 3.12.1 stumbles over legal format specs
         open_ones = [at for at in open_ones if _NOT_THIS_ONE in doubts[at]]
         if not open_ones:
             break
     if not used:
         raise UnprovenError(
-            "no Python 3.12 or later on this machine can tell whether the meaning stays the same",
+            "no Python 3.12 or later on this machine, so equal meaning is unproven",
             hint="uv python install 3.13",
         )
-    return MeaningComparison(" and ".join(f"Python {name}" for name in used), tuple(doubts))
+    return MeaningComparison(" and ".join(f"Python {name}" for name in dict.fromkeys(used)), tuple(doubts))
 
 
 def list_rejections(engine: Engine, sources: Sequence[bytes]) -> list[str]:
@@ -91,6 +92,14 @@ def _answers(executable: Path) -> bool:
     same = SourcePair("x = f'{\"a\"}'\n", 'x = f"a"\n', ())
     other = same._replace(after="x = f'b'\n")
     return [bool(answer) for answer in _ask(executable, [same, other])] == [False, True]
+
+
+def _release(executable: Path, name: str) -> str:
+    """The patch release of an interpreter, such as 3.13.1; its minor version if it does not answer."""
+    try:
+        return greeting_of(executable).version
+    except UnprovenError:
+        return name
 
 
 def _ask(executable: Path, questions: Sequence[SourcePair]) -> list[str]:

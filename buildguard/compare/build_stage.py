@@ -35,7 +35,7 @@ class BuildSnapshotter:
         self._stage: WorkspaceSnapshotter | None = None
 
     def snapshot(self) -> Snapshot:
-        """Raises UnprovenError for a build that is not known, or that nobody looked into while it ran."""
+        """Raises UnprovenError for a build that is not known, or that was not examined while it ran."""
         with (
             CloudBuildClient(self._project, self._region or "global") as builds,
             StorageClient(builds.project) as storage,
@@ -94,7 +94,7 @@ class WorkspaceSnapshotter:
         self._provenance = provenance
 
     def snapshot(self) -> Snapshot:
-        """What the manifest says; raises UnprovenError for one that nobody would have written."""
+        """What the manifest says; raises UnprovenError for one that buildguard does not write."""
         manifest = manifests.parse(self._rows, f"the manifest of {self._name}") if self._rows else Manifest([])
         entries = [
             # git's id tells an older version of a file

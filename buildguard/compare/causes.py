@@ -134,7 +134,7 @@ def _transcoded(before: bytes, after: bytes) -> Cause | None:
 
 
 def _double_encoded(before: bytes, after: bytes) -> Cause | None:
-    """UTF-8 that somebody took for Latin-1 and encoded once more, or the way back."""
+    """UTF-8 that was taken for Latin-1 and encoded again, or the way back."""
     for inner, outer, words in ((before, after, "encoded once more"), (after, before, "decoded once more")):
         for codec, name in (("latin-1", "Latin-1"), ("cp1252", "Windows-1252")):
             try:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import groupby
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
@@ -15,6 +16,7 @@ from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule
 from buildguard.stages.archives.tar import MemberKind, TarReader
+from buildguard.stages.git_snapshot import GitSnapshotter
 from buildguard.stages.snapshot import Snapshot, Snapshotter, StageKind
 from buildguard.system import git, process
 
@@ -63,7 +65,7 @@ class EvidenceCollector:
         evidence = HopEvidence(_contents(before, closer), _contents(after, closer))
         if after.snapshot.kind is StageKind.WORKTREE and before.snapshot.kind.in_git:
             evidence = evidence._replace(older=self._find_in_history(rows))
-            return self._add_settings(evidence, before.snapshot, paths)
+            return self._add_settings(evidence, before, paths)
         evidence = self._add_rules(evidence, before, after.snapshot, paths[ChangeKind.REMOVED])
         evidence = evidence._replace(older=self._find_in_history(rows))
         if after.snapshot.kind is not StageKind.IMAGE:
@@ -74,12 +76,12 @@ class EvidenceCollector:
         return evidence
 
     def _add_settings(
-        self, evidence: HopEvidence, before: Snapshot, paths: Mapping[ChangeKind, AbstractSet[bytes]]
+        self, evidence: HopEvidence, before: HopSide, paths: Mapping[ChangeKind, AbstractSet[bytes]]
     ) -> HopEvidence:
         """With the filters and settings by which git makes a working tree."""
         return evidence._replace(
             filtered=self._filtered(before, paths[ChangeKind.CHANGED]),
-            no_modes=self._switched_off("core.fileMode") if paths[ChangeKind.MODE] else "",
+            no_modes=self._switched_off("core.fileMode") if paths[ChangeKind.MODE] | paths[ChangeKind.CHANGED] else "",
             no_links=self._switched_off("core.symlinks") if paths[ChangeKind.TYPE] else "",
         )
 
@@ -127,6 +129,9 @@ class EvidenceCollector:
                     older.setdefault(key, commit)
         except UnprovenError as error:
             self.notes.append(error.words)  # a history that cannot be read explains nothing
+        if self._repository.is_shallow() and wanted - older.keys():
+            note = "shallow clone: a file of an older commit is not recognized as stale; git fetch --unshallow"
+            self.notes += [note] if note not in self.notes else []
         return older
 
     def _stale_candidates(self, rows: Sequence[Difference]) -> set[tuple[bytes, str]]:
@@ -198,31 +203,23 @@ class EvidenceCollector:
 
     # -------------------------------------------------------------------------------------- git's own filters
 
-    def _filtered(self, before: Snapshot, changed: AbstractSet[bytes]) -> dict[bytes, tuple[str, str]]:
-        """The rows whose worktree bytes git's filters turn into what was committed, and the filters' names."""
-        files = [path for path in sorted(changed) if before.manifest.entries[path].type == "file"]
-        if self._repository is None or not files:
-            return {}
-        full = [self._prefix + path for path in files]
-        try:
-            oids = self._repository.filtered(full)
-            committed = {row.path: row.oid for row in self._rows_of(before)}
-            same = [path for path in files if oids.get(self._prefix + path) == committed.get(self._prefix + path)]
-            attributes = self._repository.attributes([self._prefix + path for path in same], _FILTERS)
-        except UnprovenError as error:
-            self.notes.append(error.words)
-            return {}
-        crlf = self._repository.setting("core.autocrlf")
-        return {
-            path: (before.manifest.entries[path].blob, _name_filters(attributes.get(self._prefix + path, {}), crlf))
-            for path in same
-        }
+    def _filtered(self, before: HopSide, changed: AbstractSet[bytes]) -> dict[bytes, tuple[str, str]]:
+        """The rows whose worktree bytes git's filters turn into what was committed, and the filters' names.
 
-    def _rows_of(self, before: Snapshot) -> list[git.GitEntry]:
-        assert self._repository is not None
-        if before.kind is StageKind.INDEX:
-            return self._repository.index_rows()
-        return self._repository.tree(before.commit).rows
+        Each repository has attributes of its own, so the files of a submodule are asked of that.
+        """
+        assert isinstance(before.stage, GitSnapshotter)
+        stage, entries = before.stage.stage, before.snapshot.manifest.entries
+        files = [self._prefix + path for path in sorted(changed) if entries[path].type == "file"]
+        committed = {row.path: row.oid for row in stage.rows()} if files else {}
+        named: dict[bytes, str] = {}
+        for (home, inside), group in groupby(files, key=stage.home):
+            try:
+                named |= _name_matching_filters(home, inside, {path: committed.get(path, "") for path in group})
+            except UnprovenError as error:
+                self.notes.append(error.words)
+        own = {path[len(self._prefix) :]: filters for path, filters in named.items()}
+        return {path: (entries[path].blob, filters) for path, filters in own.items()}
 
     def _switched_off(self, name: str) -> str:
         """A setting, where git has it off because the disk cannot store such a thing."""
@@ -231,6 +228,15 @@ class EvidenceCollector:
 
 
 _FILTERS = ("text", "eol", "ident", "working-tree-encoding")
+
+
+def _name_matching_filters(home: git.Repository, inside: bytes, committed: Mapping[bytes, str]) -> dict[bytes, str]:
+    """The files below the top of a repository (`inside`) of which git makes the committed object, with the filters' names."""
+    oids = home.filtered([path[len(inside) :] for path in committed])
+    same = [path[len(inside) :] for path, oid in committed.items() if oids.get(path[len(inside) :]) == oid]
+    attributes = home.attributes(same, _FILTERS)
+    crlf = home.setting("core.autocrlf")
+    return {inside + path: _name_filters(attributes.get(path, {}), crlf) for path in same}
 
 
 def _name_filters(attributes: Mapping[str, str], crlf: str) -> str:
@@ -269,7 +275,7 @@ def _tar_digests(reader: TarReader, prefix: bytes) -> dict[bytes, str]:
 
 
 def file_reader(side: HopSide) -> Callable[[str], bytes | None]:
-    """Reads a file of a stage by its path; None where there is none."""
+    """Reads a file of a stage by its path; None if it is missing."""
 
     def read(name: str) -> bytes | None:
         path = os.fsencode(name)

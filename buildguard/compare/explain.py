@@ -80,15 +80,16 @@ def _explain_content(difference: Difference, names: NameIndex, hop: HopContext) 
     by_bytes = _cause_by_bytes(difference, hop.evidence)
     filters = _matching_filters(difference, hop.evidence)
     if filters is not None:
-        return _explain_by_filters(difference, by_bytes, filters)
+        return _with_mode(_explain_by_filters(difference, by_bytes, filters), hop)
     cause = _find_edit(difference, _find_content_cause(difference, names, hop.evidence, by_bytes), hop)
     smudged = _is_smudged_by_lfs(difference, cause, hop)
-    return difference._replace(
+    explained = difference._replace(
         cause=cause.name,
-        evidence=cause.evidence + _mode_words(difference, hop),
+        evidence=cause.evidence,
         finding=not smudged,
         explained="Git LFS" if smudged else "",
     )
+    return _with_mode(explained, hop)
 
 
 def _cause_by_bytes(difference: Difference, evidence: HopEvidence) -> Cause | None:
@@ -109,11 +110,16 @@ def _explain_by_filters(difference: Difference, by_bytes: Cause | None, filters:
     return difference._replace(cause=name, evidence=evidence, finding=False, explained=filters)
 
 
-def _mode_words(difference: Difference, hop: HopContext) -> str:
+def _with_mode(difference: Difference, hop: HopContext) -> Difference:
+    """A changed content whose executable bit may have changed as well: no filter explains that."""
     assert difference.before is not None
     assert difference.after is not None
-    changed = hop.records_modes and difference.before.mode != difference.after.mode
-    return "; its executable bit changed too" if changed else ""
+    if not hop.records_modes or difference.before.mode == difference.after.mode:
+        return difference
+    evidence = f"{difference.evidence}; its executable bit changed too"
+    if hop.evidence.no_modes:
+        return difference._replace(evidence=evidence)
+    return difference._replace(evidence=evidence, finding=True, explained="")
 
 
 def _find_content_cause(

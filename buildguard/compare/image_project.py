@@ -15,13 +15,13 @@ from buildguard.docker.images import Image
 from buildguard.docker.sandbox import Sandbox
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.locate import WorkScope, locate
-from buildguard.project import config as configs
 from buildguard.project import discovery, image_match, toml
-from buildguard.project.config import Config, config_files
+from buildguard.project.config import Config
 from buildguard.project.ignore import docker as docker_rules
 from buildguard.project.ignore import gcloud as gcloud_rules
 from buildguard.project.ignore.rules import IgnoreRule
 from buildguard.project.image_model import ImageModel, PlacedFile, is_below
+from buildguard.project.nested_config import read_configs
 from buildguard.project.sources import SourceSelection, choose
 from buildguard.stages.stage import Entry
 
@@ -70,7 +70,7 @@ def parse(text: str) -> tuple[str, str]:
 def load_project(cwd: Path, service: str, commit: str = "") -> LocalProject:
     """The project that a folder is in, as a commit has it; without a commit, as it is on disk."""
     place = locate(cwd, (f"commit:{commit}",) if commit else ())
-    config = configs.read(config_files(place.stage))
+    config = read_configs(place.stage)
     sources = choose(place.stage, SourceSelection((), config.include, config.exclude)).sources
     paths = frozenset(os.fsdecode(entry.path) for entry in place.stage.entries())
     names = frozenset(os.fsdecode(entry.path) for entry in sources)
@@ -90,7 +90,7 @@ class ProjectFinder:
     """Finds a project in one image, whose files it reads on the way."""
 
     def __init__(self, project: LocalProject, image: Image, cell: Sandbox, files: ImageFiles, root: str) -> None:
-        """`root` is where somebody says that it lies, empty where nobody does."""
+        """`root` is the folder that the command line names, empty where it names none."""
         self._project = project
         self._image = image
         self._cell = cell
@@ -98,7 +98,7 @@ class ProjectFinder:
         self._root = root
 
     def located(self) -> ProjectLocation:
-        """Where the project lies; raises UnprovenError where nobody can tell."""
+        """Where the project is; raises UnprovenError where that is unknown."""
         given = self._root or self._project.config.image_root
         if given:
             return self._locate_at(given, "the command line" if self._root else self._project.config.file)
@@ -111,12 +111,12 @@ class ProjectFinder:
         reference, folder = self._image.reference, self._image.folder
         likely = folder if folder != "/" else "/app"
         return UnprovenError(
-            f"where the project lies in {reference} cannot be told for certain{why}",
+            f"the project's folder in {reference} is unknown{why}",
             hint=f"say it: buildguard check image:{reference}:{likely}, or root in [tool.buildguard.deploy]",
         )
 
     def _locate_at(self, root: str, reported_by: str) -> ProjectLocation:
-        """A folder that somebody named: its twins by a Dockerfile, or by the best match of paths."""
+        """A folder that was named: its twins by a Dockerfile, or by the best match of paths."""
         real = self._files.read(root)
         if not real:
             raise UnprovenError(f"there is no {root} in {self._image.reference}", hint="check the path after the colon")

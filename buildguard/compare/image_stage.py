@@ -61,7 +61,7 @@ class ImageSnapshotter:
                 special[path] = "something special"
             else:
                 unproven.append(Unproven(display_path(path), None, "a hard link to what was not read of the image"))
-        notes = (f"the project lies in {', '.join(located.roots)}, by {located.reported_by}",)
+        notes = (f"the project is in {', '.join(located.roots)}, by {located.reported_by}",)
         return Snapshot(
             self._text,
             StageKind.IMAGE,

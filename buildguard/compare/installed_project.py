@@ -42,7 +42,7 @@ def find_installed(
 ) -> InstalledProject | None:
     """The distribution, among the paths of an image, that one of the project's `names` or a local `direct_url.json` shows.
 
-    None where there is none, or where none of its files is a source of the project.
+    None where no distribution is called so, or none of its files is a source of the project.
     """
     known = {*paths}
     wanted = {normalize(name) for name in names}

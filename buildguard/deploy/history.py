@@ -51,12 +51,14 @@ def read_all_lines(file: Path, storage: StorageClient, bucket: str, service: str
 
 
 def locate_service(request: DeployRequest, *, needed: bool = True) -> tuple[git.Repository, Config, str]:
-    """The repository, its configuration, and the service that is meant; raises UsageError where that cannot be told."""
+    """The repository, its configuration, and the service; raises UsageError if it is unknown."""
     place = locate(request.cwd, ())
     if place.repository is None:
-        raise UsageError("there is no repository here, and so no ledger")
+        raise UsageError("no git repository here, so no ledger")
     config = configs.read(config_files(place.stage))
     service = request.service or config.deploy.service
     if needed and not service:
-        raise UsageError("which service is meant cannot be told", hint="--service NAME")
+        raise UsageError(
+            "no Cloud Run service configured", hint="pass --service NAME, or set service in [tool.buildguard.deploy]"
+        )
     return place.repository, config, service

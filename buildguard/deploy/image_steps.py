@@ -88,7 +88,9 @@ class ImageSteps:
 
     def check(self) -> StepResult:
         """Every source of what is deployed, compiled."""
-        request = CheckRequest(cwd=self.prepared.repository.top, submitted_file=self.plan.building.file)
+        request = CheckRequest(
+            cwd=self.prepared.repository.top, submitted_file=self.plan.building.file, only_built=True
+        )
         place = locate(self.prepared.repository.top, () if self.plan.source.dirty else (self._source,))
         report = check(request, place, self._watcher)
         _held(report, "buildguard check, and buildguard fix for f-strings")
@@ -180,7 +182,7 @@ class ImageSteps:
         root = self.prepared.config.image_root
         reference = f"image:{self.built.reference}{f':{root}' if root else ''}"
         top = self.prepared.repository.top
-        # of a working tree, what was packed: since then somebody may have gone on editing
+        # of a working tree, what was packed: since then it may have been edited
         before = f"tar:{self.prepared.archive}" if self.plan.source.dirty else self._source
         chain = diff(top, [before, reference]).chain
         deploy_build.compare_image(chain, self._left_out)

@@ -24,6 +24,7 @@ from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.cloudbuild import truncate as cutting
 from buildguard.project.config import Config, config_files
 from buildguard.project.ledger import ServiceId
+from buildguard.project.nested_config import read_configs
 from buildguard.project.source_archive import PackedArchive, pack
 from buildguard.project.sources import SourceSelection, choose
 from buildguard.stages.git_objects import GitStage, commit_of
@@ -165,7 +166,9 @@ def _read_config(repository: git.Repository, stage: GitStage, request: DeployReq
             name: (repository.top / name.decode()).read_bytes() for name in configs.FILES if _is_file(repository, name)
         }
         edited = configs.read(files)
-    except (OSError, UsageError):
+    except OSError as error:
+        raise UnprovenError(f"{error.filename}: {error.strerror}") from error
+    except UsageError:
         if request.allow_dirty:
             raise
         return committed, (committed.file or "buildguard.toml",)
@@ -218,12 +221,13 @@ def _source(
 def _targets(stage: GitStage, config: Config, service: str) -> tuple[tuple[str, str], ...]:
     sources = choose(stage, SourceSelection((), config.include, config.exclude)).sources
     names = {table.name for table in config.services}
+    config = config._replace(folders=read_configs(stage).folders)
     targets = discovery.discover_targets(stage, config, sources, (), service if service in names else "").targets
     return tuple((target.python, target.found_in) for target in targets)
 
 
 def _recipe(stage: GitStage, config: Config, service: str) -> tuple[str, str]:
-    """The Dockerfile of the image and its context; empty where there is none."""
+    """The Dockerfile of the image and its context; both empty without one."""
     names = {table.name for table in config.services}
     recipes = discovery.list_recipes(stage, config, service if service in names else "")
     several = {(recipe.service.dockerfile, recipe.service.context) for recipe in recipes}
@@ -344,7 +348,7 @@ def _describe_split(current: ServiceState) -> str:
     """Who has how much of a service's traffic, where no revision has all of it and there is one that could."""
     if current.only_revision or not current.latest_ready:
         return ""
-    return current.describe_traffic or "nobody can tell how"
+    return current.describe_traffic or "in an unknown way"
 
 
 def _read_service(service: ServiceId, app: AppContainer, required: tuple[str, ...]) -> plans.CurrentService:
@@ -377,7 +381,7 @@ def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, .
         etag=service.etag,
         divided=_describe_split(service),
         unclear=_unclear(service),
-        latest=_latest(service),
+        latest=latest_of(service),
     )
     if serving.unclear:
         return serving
@@ -392,7 +396,7 @@ def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, .
     )
 
 
-def _latest(service: ServiceState) -> plans.LatestTraffic:
+def latest_of(service: ServiceState) -> plans.LatestTraffic:
     """What of a service's traffic follows its latest revision, whichever that is."""
     following = [share for share in service.requested if not share.revision]
     whole = not service.requested or any(share.percent == WHOLE for share in following)

@@ -21,7 +21,7 @@ from buildguard.gcp.cloud_run import CloudRunClient, ConflictError, NewRevision,
 from buildguard.gcp.service_state import ServiceState, TrafficShare
 from buildguard.project import ledger as ledgers
 from buildguard.project.config import TrafficStage
-from buildguard.project.ledger import RESTORE, StepVerdict
+from buildguard.project.ledger import RESTORE, LedgerLine, StepVerdict
 
 
 class Observation(NamedTuple):
@@ -85,7 +85,7 @@ class DeployRun(ImageSteps):
             raise DeployStoppedError(f"{revision.name} runs {revision.image}, and not {self.built.reference}")
         shares = current.observed if current is not None else ()
         if self.plan.serving.exists:
-            # under any other address somebody else would answer
+            # under any other address another program would answer
             self.url = next(
                 (share.url for share in shares if share.tag == self._tag and share.revision == revision.name), ""
             )
@@ -160,7 +160,7 @@ class DeployRun(ImageSteps):
                     why = f"at {stage.percent} %: {error.what}; the traffic was left as it is now"
                     raise DeployStoppedError(why, hint=error.hint, proven=False) from error
                 except GuardError as error:
-                    self.roll_back(f"at {stage.percent} %: {error.what}")
+                    self.roll_back(f"at {stage.percent} %: {error.what}", proven=error.exit_code == 1)
         percents = [stage.percent for stage in plans.traffic_stages(self.plan.serving, self.plan.wishes)]
         canaries = [requests for requests in evidence if requests]
         return f"{', '.join(words)} on {self.revision}", {
@@ -180,33 +180,48 @@ class DeployRun(ImageSteps):
             raise DeployStoppedError(f"{self.revision} did worse: {words}", evidence=result._asdict())
         return f" ({words})", {"percent": stage.percent, **result._asdict()}
 
-    def roll_back(self, why: str) -> StepResult:
-        """All traffic to the revision that had it before. Raises DeployStoppedError in any case: the deploy has failed."""
+    def roll_back(self, why: str, *, proven: bool = True) -> StepResult:
+        """All traffic to the revision that had it before. Raises DeployStoppedError in any case.
+
+        `proven` is False where the new revision may be fine, and only could not be looked at.
+        """
         old = self.plan.serving.rollback_to
         if not old:
             raise DeployStoppedError(
                 f"{why}; no revision had all the traffic before, so nothing was rolled back",
                 hint=f"{self.plan.wishes.rollback} --revision NAME",
+                proven=proven,
             )
         try:
             with self._run() as run:
                 self._etag = run.route(self.plan.wishes.service, [TrafficShare(old, 100)]).etag
         except GuardError as error:
             what = f"{why}; the traffic could not be sent back to {old}: {error.what}"
-            raise DeployStoppedError(what, hint=self.plan.wishes.rollback) from error
-        raise DeployStoppedError(f"{why}; {old} has all traffic again", evidence={"rolled_back_to": old})
+            raise DeployStoppedError(what, hint=self.plan.wishes.rollback, proven=proven) from error
+        words = f"{why}; {old} has all traffic again"
+        raise DeployStoppedError(words, evidence={"rolled_back_to": old}, proven=proven)
 
     # -------------------------------------------------------------------------------------- the end
 
     @cached_property
     def latest(self) -> LatestTraffic:
-        """What followed the latest revision before this deploy, or before the run that it goes on with."""
+        """What followed the latest revision before this deploy, or before the run of ours that pinned the traffic.
+
+        That is a deploy that was stopped on its way, or a rollback whose revision serves still.
+        """
         known = self.plan.serving.latest
         runs = ledgers.group_runs(self._earlier)
-        if known.whole or known.tags or not runs or not ledgers.find_stopping_step(runs[-1]):
+        if known.whole or known.tags or not runs:
             return known
-        noted = [line.evidence for line in runs[-1] if line.step == DeployStep.REVISION and "latest" in line.evidence]
-        return LatestTraffic(bool(noted[-1]["latest"]), tuple(noted[-1].get("latest_tags", ()))) if noted else known
+        noted = [line for line in runs[-1] if "latest" in line.evidence and self._pinned_by(line, runs[-1])]
+        evidence = noted[-1].evidence if noted else {}
+        return LatestTraffic(bool(evidence.get("latest")), tuple(evidence.get("latest_tags", ())))
+
+    def _pinned_by(self, line: LedgerLine, run: list[LedgerLine]) -> bool:
+        """Whether the traffic is pinned since that line of the last run, as far as can be seen."""
+        if line.step == DeployStep.REVISION:
+            return bool(ledgers.find_stopping_step(run))
+        return line.step == "rollback" and line.evidence.get("revision") == self.plan.serving.rollback_to
 
     def _latest_evidence(self) -> dict[str, Any]:
         return {"latest": self.latest.whole, "latest_tags": list(self.latest.tags)}
@@ -266,10 +281,11 @@ class DeployRun(ImageSteps):
         """How the traffic is left, in words, and whether it follows the latest revision."""
         if not self.plan.serving.exists:
             return "", not current.requested or not current.requested[0].revision
-        if self.plan.wishes.pin or not (self.latest.whole or self.latest.tags):
+        wanted = self.latest._replace(whole=self.latest.whole and not self.plan.wishes.pin)
+        if not (wanted.whole or wanted.tags):
             return f"; the traffic is pinned to {self.revision}", False
-        result = traffic.follow_latest(run, current, self.revision, self.latest, self._tag)
-        return f"; {result.words}", result.follows and self.latest.whole
+        result = traffic.follow_latest(run, current, self.revision, wanted, self._traffic.tagged)
+        return f"; {result.words}", result.follows and wanted.whole
 
     def _run(self) -> CloudRunClient:
         return CloudRunClient(self.prepared.project, self.prepared.region, self.prepared.app)

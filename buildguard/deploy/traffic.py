@@ -22,6 +22,11 @@ class NewTraffic(NamedTuple):
     revision: str
     tag: str
 
+    @property
+    def tagged(self) -> TrafficShare:
+        """The new revision's own address, without traffic."""
+        return TrafficShare(self.revision, 0, self.tag)
+
     def shares(self, percent: int, *, is_canary: bool = False) -> list[TrafficShare]:
         """The shares at a stage; the old revision gets an address of its own for a canary."""
         new = TrafficShare(self.revision, percent, self.tag)
@@ -39,9 +44,9 @@ class LatestResult(NamedTuple):
 
 
 def follow_latest(
-    run: CloudRunClient, state: ServiceState, revision: str, latest: LatestTraffic, tag: str = ""
+    run: CloudRunClient, state: ServiceState, revision: str, latest: LatestTraffic, tagged: TrafficShare
 ) -> LatestResult:
-    """Have what followed the latest revision before the deploy follow it again, if that is `revision`.
+    """Have what followed the latest revision before the deploy follow it again, if that is `revision`; `tagged` stays too.
 
     Raises UnprovenError with the command that does it, where the service was changed meanwhile.
     """
@@ -49,8 +54,7 @@ def follow_latest(
     if state.latest_ready != revision or newest != revision:
         words = f"the traffic stays pinned to {revision}: the latest revision is {newest}"
         return LatestResult(follows=False, words=words, state=state)
-    shares = [TrafficShare("", WHOLE) if latest.whole else TrafficShare(revision, WHOLE)]
-    shares += [TrafficShare(revision, 0, tag)] * bool(tag)
+    shares = [TrafficShare("", WHOLE) if latest.whole else TrafficShare(revision, WHOLE), tagged]
     shares += [TrafficShare("", 0, name) for name in latest.tags]
     command = f"gcloud run services update-traffic {state.name} --to-latest"
     try:
@@ -59,7 +63,10 @@ def follow_latest(
         raise UnprovenError(f"{error.what}; the traffic stays pinned to {revision}", hint=command) from error
     if routed.only_revision != revision:
         raise UnprovenError(f"{state.name} serves {routed.describe_traffic}, and not {revision} alone", hint=command)
-    return LatestResult(follows=True, words="the traffic follows the latest revision again", state=routed)
+    words = "the traffic follows the latest revision again"
+    if not latest.whole:
+        words = f"the traffic is pinned to {revision}, and the tags {', '.join(latest.tags)} follow the latest revision again"
+    return LatestResult(follows=True, words=words, state=routed)
 
 
 def restore(run: CloudRunClient, traffic: NewTraffic, latest: LatestTraffic) -> tuple[str, Mapping[str, Any]]:
@@ -77,6 +84,6 @@ def restore(run: CloudRunClient, traffic: NewTraffic, latest: LatestTraffic) -> 
     words = f"the template of {traffic.service} is that of {traffic.old} again"
     evidence: dict[str, Any] = {"template": traffic.old}
     if latest.whole or latest.tags:
-        result = follow_latest(run, state, traffic.old, latest, traffic.tag)
+        result = follow_latest(run, state, traffic.old, latest, traffic.tagged)
         words, evidence = f"{words}; {result.words}", {**evidence, "follows_latest": result.follows}
     return words, evidence

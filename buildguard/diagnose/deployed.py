@@ -15,7 +15,7 @@ from buildguard.system import git
 
 _ON_DISK = "dir:."
 _HEAD = "HEAD"
-_ANY = "3.12"  # where nothing says which Python it is, none is asked
+_ANY = "3.12"  # used if the Python is unknown; none is asked
 
 
 class Declared(NamedTuple):

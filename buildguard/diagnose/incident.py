@@ -84,11 +84,11 @@ class IncidentEvidence(NamedTuple):
     """All that is known: from the log (failures, known messages, versions in its paths), and from what was deployed.
 
     `quote` is the last line of the log that looks like an error, `alive` what proves that something runs or was built;
-    each is empty if there is none. `target` and `found_in` are the declared Python and who says so, `looked` how many
+    each is empty if unknown. `target` and `found_in` are the declared Python and who says so, `looked` how many
     sources were judged by whom, empty where none were. `misread` are sources whose bytes are not what they should be,
     `unproven` what could not be judged. `accepted` are the files that `compiler` compiled in this run without an error.
     `shown` is what was reached beside the log and the repository, `blind` why something of that could not be, by cause;
-    `compared` says how the text of the files was held against the commit's and was the same, and `ran` which interpreters
+    `compared` is how the text of the files was compared with the commit's and was the same, and `ran` which interpreters
     are known to have run, each with who says so; `ended` is how a build failed, `calm` what went well, in words.
     `neighbours` are the lines around the quote with it, `service` is the configured Cloud Run service.
     """

@@ -41,7 +41,7 @@ class DockerfileBuild:
         self._context = self._root / context
         try:
             with tarfile.open(archive) as tar:
-                tar.extractall(self._root, filter="tar")  # an archive of ours, held against its digest
+                tar.extractall(self._root, filter="tar")  # an archive of ours, compared with its digest
         except (OSError, tarfile.TarError) as error:
             raise UnprovenError(f"{archive} cannot be unpacked: {error}") from error
 

@@ -33,7 +33,7 @@ _TIMEOUT = 60
 _PIECE = 1 << 20
 _LAST_WORDS = 2
 _AGAIN = "start it again, and run this once more"
-_MAY_USE = "sudo usermod -aG docker $USER and log in anew, or use rootless Docker"
+_MAY_USE = "sudo usermod -aG docker $USER and log in again, or use rootless Docker"
 _START = "start it: sudo systemctl start docker, or Docker Desktop"
 _INSTALL = "install Docker or Podman and start it, or set DOCKER_HOST"
 
@@ -132,7 +132,7 @@ def connect(patience: int = _TIMEOUT) -> Daemon:
 
 
 def find() -> EngineAddress:
-    """The address of the container engine. Raises UnprovenError where there is none, or a context that is not there."""
+    """The address of the container engine. Raises UnprovenError if it or the context is missing."""
     if os.environ.get("DOCKER_HOST"):
         with translate_errors("the certificates of DOCKER_HOST (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH)"):
             env = kwargs_from_env()
@@ -142,7 +142,7 @@ def find() -> EngineAddress:
         context = ContextAPI.get_context(name)
     except Exception as error:  # docker-py raises no narrower one for a damaged file
         raise UnprovenError(f"the Docker context cannot be read: {error}", hint="docker context ls") from error
-    if context is None:  # the default one would be somebody else's engine
+    if context is None:  # the default one would be another engine
         raise UnprovenError(f"there is no Docker context '{name or 'the active one'}'", hint="docker context ls")
     if context.Name != "default":
         return EngineAddress(str(context.Host), context.TLSConfig, f"the Docker context '{context.Name}'")
@@ -258,7 +258,7 @@ class _SshTunnel:
         host, colon, port = target.partition("/")[0].rpartition(":")
         ssh = programs.which("ssh", os.getcwd())
         if ssh is None:
-            raise UnprovenError(f"{url} needs ssh, and there is none on PATH", hint="install an ssh client")
+            raise UnprovenError(f"{url} needs ssh, which is not on PATH", hint="install an ssh client")
         if not (colon and port.isdigit()):
             host, port = target.partition("/")[0], ""
         self._folder = str(temporary.folder_of(self))

@@ -93,7 +93,7 @@ def _find_command(cell: Sandbox, image: Image, name: str) -> str:
 
 
 def _command_interpreter(cell: Sandbox, image: Image) -> str:
-    """The interpreter that the image's own command starts, empty where that cannot be told.
+    """The interpreter that the image's own command starts, empty if it is unknown.
 
     Raises UnprovenError where it names a Python that is not there: that image cannot start.
     """
@@ -101,7 +101,7 @@ def _command_interpreter(cell: Sandbox, image: Image) -> str:
     path = _find_command(cell, image, program) if program else ""
     if _PYTHON.fullmatch(posixpath.basename(program)):
         if not path:
-            raise UnprovenError(f"{image.reference} runs {program}, and there is none in it")
+            raise UnprovenError(f"{image.reference} runs {program}, which it does not have")
         return path
     if not path:
         return ""

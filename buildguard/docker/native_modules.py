@@ -1,4 +1,4 @@
-"""Compiled modules: for which processor and which C library an ELF file was made, told by its bytes. Pure."""
+"""Compiled modules: for which processor and which C library an ELF file was made, by its bytes. Pure."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Sandbox:
         remove(self.daemon, self.id)
 
     def ending(self) -> str:
-        """How the container came to its end, in words; empty while it runs, or where nobody can tell."""
+        """How the container came to its end, in words; empty while it runs, or if it is unknown."""
         try:
             with translate_errors("looking at the container"):
                 state: dict[str, Any] = self.daemon.api.inspect_container(self.id)["State"]
@@ -62,7 +62,7 @@ class Sandbox:
         return f"the container ended with status {state.get('ExitCode')}"
 
     def stat(self, path: str) -> ImagePath | None:
-        """What lies at a path, links followed; None where there is nothing."""
+        """What is at a path, links followed; None if nothing is."""
         for _ in range(_MOST_LINKS):
             with translate_errors(f"looking at {path} in the image"):
                 answer = self.daemon.head(f"/containers/{self.id}/archive", {"path": path})

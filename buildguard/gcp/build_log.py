@@ -48,7 +48,7 @@ def follow_build(
 
 
 def place_of(build: BuildStatus) -> tuple[str, str]:
-    """The bucket and the object that a build's log is written to; the bucket is empty where there is none."""
+    """The bucket and the object that a build's log is written to; the bucket is empty if it is unknown."""
     bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
     return bucket, "/".join(part for part in (folder.strip("/"), f"log-{build.id}.txt") if part)
 

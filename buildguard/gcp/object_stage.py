@@ -1,4 +1,4 @@
-"""The snapshot of an object in a bucket: fetched as it lies there, its hashes held, and read like any archive."""
+"""The snapshot of an object in a bucket: fetched as it is, its hashes compared, and read like any archive."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ObjectSnapshotter:
         self._archive: ArchiveSnapshotter | None = None
 
     def snapshot(self) -> Snapshot:
-        """The archive that lies there; raises UnprovenError where it cannot be had, ChangedError where it came changed."""
+        """The archive in the bucket; raises UnprovenError if it cannot be fetched, ChangedError if it arrived changed."""
         file = self._folder / "object"
         digests, url = fetch(self._url, file)
         self._archive = ArchiveSnapshotter(self._name, file)

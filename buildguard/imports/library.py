@@ -55,6 +55,7 @@ class StandardLibrary:
         self._cache = cache
         self._platform = platform
         self._context = context_of("the standard library", ready.engine, ready.identity)
+        self.is_lost = False
         self._can_ask = ready.engine in _ASKED
         self._is_image = ready.proof.is_enough(ProofGrade.IMAGE)
         version = PythonVersion.parse(ready.version)
@@ -139,8 +140,10 @@ class StandardLibrary:
         try:
             (outcome,) = self._engine.compile([source])
         except UnprovenError:
+            self.is_lost = True
             return {}
         if outcome.unproven or outcome.rejected is not None or not outcome.facts:
+            self.is_lost = True
             return {}
         try:
             said = json.loads(outcome.facts)

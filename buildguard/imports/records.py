@@ -8,6 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from buildguard.diagnostic import Finding
+
 
 class ImportForm(StrEnum):
     """How a module is imported: `import x`, `from x import y`, or `importlib.import_module("x")`."""
@@ -78,7 +80,7 @@ class ModuleFacts(NamedTuple):
 
     `bound` has every name that the module binds at its top, on any path, with the first line where it does; star imports
     are among `imports`. `exports` is a literal `__all__`, None without one or where it is computed. A `dynamic` module may
-    bind names in ways that no reader can see (`__getattr__`, `globals()`, `exec`, `sys.modules`): no name is missing from it.
+    bind names that no reader can see (`__getattr__`, `globals()`, `exec`, `sys.modules`): no name is missing from it.
     """
 
     imports: tuple[ImportStatement, ...]
@@ -102,6 +104,14 @@ class UndecidedImport(NamedTuple):
     path: str
     line: int
     reason: str
+
+
+class ProjectImports(NamedTuple):
+    """The findings in a project's imports by file, what is undecided, and how each file is reached (tests that nothing reaches: not)."""
+
+    findings: Mapping[str, tuple[Finding, ...]]
+    undecided: tuple[UndecidedImport, ...]
+    reach: Mapping[str, FileReach]
 
 
 def facts_from(data: bytes) -> ModuleFacts | None:

@@ -8,12 +8,13 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from buildguard.diagnostic import Severity
-from buildguard.errors import GuardError
+from buildguard.errors import GuardError, UsageError
 from buildguard.project import image_reference, toml, version_files, yaml
-from buildguard.project.target import ContextBasis, PinProblem, PythonVersion, Rank, VersionDeclaration
+from buildguard.project.target import ContextBasis, PinProblem, PythonVersion, Rank, VersionDeclaration, admits
 
 VERSION_FILE = ".python-version"
 _VERSION_VARIABLES = ("GOOGLE_PYTHON_VERSION", "GOOGLE_RUNTIME_VERSION")
+_RANGE = re.compile(r"[<>=~^!][\d.<>=~^!*x|, ]*")
 _EXACT = re.compile(r"\d+(?:\.\d+)*(?:\.[x*])?")
 _GOOGLE = re.compile(
     r"(?:^|[./])(?:gcr\.io/(?:buildpacks|gae-runtimes)|docker\.pkg\.dev/serverless-runtimes|google-\d\d)"
@@ -152,10 +153,35 @@ def _from_file(service: BuildpackService, path: str, data: bytes) -> BuildpackPy
     declaration = _declare(service, path, 1, text, text or "nothing")
     if _EXACT.fullmatch(text):
         return _checked(service, declaration)
+    if _RANGE.fullmatch(text):
+        return _from_range(service, path, text)
     what = "is empty" if not text else "has more than a version in it"
     message = f"{VERSION_FILE} {what}: buildpacks read its whole text as the version, and the build fails"
     problem = PinProblem(Severity.ERROR, path, 1, message, f"write one version to {path}: 3.13")
     return BuildpackPython(declaration._replace(version=None, untold=f"{path} {what}"), problem)
+
+
+def _from_range(service: BuildpackService, path: str, text: str) -> BuildpackPython:
+    """The newest version of the stack in a range; what comes after the next update of the builder is open."""
+    stack = stack_of(service.builder)
+    try:
+        wanted = version_files.declare_range(Rank.BUILDPACK, path, 1, text, text)
+    except UsageError:
+        wanted = _declare(service, path, 1, text, text)
+    if stack is None or not wanted.specifier:
+        untold = f"which Python {text} means for {service.builder or 'the builder'} is unknown"
+        return BuildpackPython(wanted._replace(version=None, untold=untold, folder=service.folder))
+    fitting = (PythonVersion(minor) for minor in range(stack.newest, stack.oldest - 1, -1))
+    version = next((version for version in fitting if admits(wanted.specifier, version)), None)
+    if version is None:
+        message = f"no Python in {text}: the builder ({stack.name}) offers {stack.offers} only, and the build fails"
+        problem = PinProblem(Severity.ERROR, path, 1, message, f"pin one of {stack.offers}")
+        return BuildpackPython(wanted._replace(folder=service.folder), problem)
+    message = (
+        f"{text} lets the builder choose: Python {version} today ({stack.name}), another one after its next update"
+    )
+    problem = PinProblem(Severity.WARNING, path, 1, message, f"pin it: echo {version} > {path}")
+    return BuildpackPython(wanted._replace(version=version, specifier="", folder=service.folder), problem)
 
 
 def _checked(service: BuildpackService, declaration: VersionDeclaration) -> BuildpackPython:

@@ -182,7 +182,7 @@ def _declared_targets(declared: _ProjectDeclarations, sources: Sequence[Entry]) 
 def _nothing_declared(declarations: Iterable[VersionDeclaration]) -> UsageError:
     steps = (f"{place.place}: {place.words}; it runs that step only\n" for place in declarations if not place.decides)
     return UsageError(
-        "nothing here says which Python will run this code",
+        "the target Python is unknown: no Dockerfile, build file or version file sets it",
         hint="".join(steps) + 'add to pyproject.toml:\n  [tool.buildguard]\n  target = ["3.11"]',
     )
 
@@ -211,7 +211,7 @@ def list_recipes(stage: Stage, config: Config, service: str = "") -> list[ImageR
 
 
 def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:
-    """Whether a target runs a path; the root's target runs what lies in no service's context."""
+    """Whether a target runs a path; the root's target runs what is in no service's context."""
     if target.context is None:
         others = (other for other in every if other.context is not None)
         return not any(other.covers(path) or other.may_cover(path) for other in others)

@@ -150,7 +150,7 @@ def _read(lines: list[str], escape: str) -> Iterator[Instruction]:
                 pieces.append(escape)  # comments and empty lines inside an instruction do not end it
             at += 1
         line = continued.sub("", "".join(pieces))
-        name, _, text = line.strip().partition(" ") if " " in line else line.strip().partition("\t")
+        name, text = (*line.strip().split(None, 1), "")[:2]
         name = name.upper()
         if name in _WITH_HEREDOC:
             body, at = _heredocs(text, lines, at)

@@ -39,6 +39,7 @@ _CHOICE = re.compile(
 _NAMED_PROGRAM = re.compile(r"\bpython3\.(\d{1,2})\b")
 _WHOLE = re.compile(r"^/(?:usr(?:/local)?(?:/(?:bin|lib)?)?)?/?$|python")
 _DEEPEST = 20
+NO_FROM = "no FROM"
 
 
 class PythonRelation(Enum):
@@ -78,7 +79,7 @@ def resolve(data: bytes, build_args: Mapping[str, str], target: str = "") -> Doc
     if last is None:
         empty = not dockerfile.instructions(data)  # a template that is still to be written
         relation = PythonRelation.NONE if empty else PythonRelation.SHIPS
-        return DockerfilePython(relation, 1, "no FROM", untold="it has no FROM")
+        return DockerfilePython(relation, 1, NO_FROM, untold="it has no FROM")
     stages = dockerfile.stages(data, build_args)
     words = f"final stage on {last.image}"
     version = image_reference.promised_version(last.image)

@@ -13,7 +13,7 @@ from buildguard.project.project_files import ProjectFiles, build_folders, from_b
 from buildguard.project.target import Certainty, ContextBasis, Rank, VersionDeclaration
 from buildguard.project.yaml import InvalidYamlError
 
-# Folders whose files are somebody's test data, or somebody else's project.
+# Folders of test data, and of projects that were copied in.
 _NOT_DEPLOYED = frozenset(
     {
         "test",
@@ -113,7 +113,7 @@ def _with_file(source: SourceBuild, file: str, files: ProjectFiles) -> tuple[tup
     """The variables of a build with those of the file that it names, where that was read."""
     variables: dict[str, str] = {}
     for base in build_folders(file):
-        data = files.pins.get(from_base(base, source.env_file)) if source.env_file else None
+        data = files.variables.get(from_base(base, source.env_file)) if source.env_file else None
         if data is not None:
             variables |= _pairs_of(data, source.env_file)
     return tuple(sorted({**variables, **dict(source.env)}.items()))

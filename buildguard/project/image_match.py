@@ -1,4 +1,4 @@
-"""Where the files of a project lie in an image whose Dockerfile is not known: told by the best match of paths. Pure."""
+"""Where the files of a project are in an image whose Dockerfile is unknown: by the best match of paths. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LayoutMatch(NamedTuple):
 
 
 def is_installed(path: str) -> bool:
-    """Whether a path is where installers put what others wrote, or in an interpreter's own library."""
+    """Whether a path is in a folder for installed packages, or in an interpreter's own library."""
     return _INSTALLED.search(path) is not None
 
 

@@ -28,7 +28,7 @@ class PlacedFile(NamedTuple):
     """A path of the image that the Dockerfile places.
 
     `source` is the project's path (empty for what the Dockerfile writes), `line` the instruction that placed it last, `mode` what
-    `--chmod` or `chmod` set (None: as it was sent), `owner` what `--chown` set. `content` is known for a heredoc alone, `link` is
+    `--chmod` or `chmod` set (None: the sender's), `owner` what `--chown` set. `content` is known for a heredoc alone, `link` is
     where a symbolic link leads. `doubt` is why the file may have been changed or removed since, empty where it was not.
     """
 

@@ -21,7 +21,7 @@ _IMPLEMENTATION = re.compile(rf"(?:^|[-_./])({'|'.join(_OTHER_IMPLEMENTATIONS)})
 _DISTROLESS = {"python3-debian11": "3.9", "python3-debian12": "3.11", "python3-debian13": "3.13"}
 # Images that hold nothing: what runs in them was copied in.
 EMPTY = frozenset({"busybox", "scratch", "static", "static-debian11", "static-debian12", "static-debian13"})
-# Images of other things: a final stage on one of these, where nothing speaks of Python, ships no Python.
+# Images of other things: a final stage on one of these, where nothing mentions Python, ships none.
 NO_PYTHON = EMPTY | frozenset(
     {
         "caddy",
@@ -123,7 +123,7 @@ def parse(reference: str) -> ImageRef:
 
 
 def promised_version(reference: str) -> PythonVersion | None:
-    """The Python that a reference promises, None where it cannot be told from it."""
+    """The Python that a reference promises, None where it names no version."""
     ref = parse(reference)
     if implementation(reference):
         return None
@@ -179,4 +179,4 @@ def why_version_unknown(reference: str) -> str:
         return why_not_cpython(name, reference)
     if ref.last == "python":
         return f"the tag of {reference} names no minor version of Python"
-    return f"what Python {reference} holds cannot be told from its name"
+    return f"the Python version in {reference} is unknown: its name has none"

@@ -129,7 +129,7 @@ class StageState:
                 yield file, "/".join(words[len(parts) :])
 
     def covers_unknown(self, path: str) -> UnknownArea | None:
-        """The unknown area that a path lies in, or that lies below it."""
+        """The unknown area that a path is in, or that is below it."""
         return next((area for area in self.unknown if area.covers(path) or is_below(area.path, path)), None)
 
     def change(self, pattern: str, update: Callable[[PlacedFile], PlacedFile]) -> None:

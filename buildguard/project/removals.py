@@ -59,7 +59,7 @@ def _of_find(words: Sequence[str]) -> Iterator[str]:
 
 
 def _pattern(operand: str) -> str:
-    """A path as a pattern; what is relative may lie in any folder, as nobody follows each `cd`."""
+    """A path as a pattern; what is relative may be in any folder, as no `cd` is followed."""
     plain = posixpath.normpath(operand)
     if plain.startswith("/"):
         return plain.rstrip("/") or ANYTHING

@@ -14,7 +14,7 @@ class CheckRequest(NamedTuple):
     """What a person asked for; the fields are the flags of the command line.
 
     `submitted_file` is the build file that `deploy` is about to submit, empty where none is. `environment` is a virtual
-    environment whose packages count as installed.
+    environment whose packages count as installed. `only_built` leaves out files that no build context has: they are not deployed.
     """
 
     cwd: Path
@@ -37,6 +37,7 @@ class CheckRequest(NamedTuple):
     config: str = ""
     isolated: bool = False
     environment: str = ""
+    only_built: bool = False
     fetch_python: bool = False
 
 

@@ -278,7 +278,8 @@ class _CommandRunner:
         is_python = re.fullmatch(r"python[\d.]*|pypy3?", name) is not None
         if name not in _HARMLESS and not (is_python and module in _HARMLESS_MODULES):
             return name in _ENDS or name in {"for", "case"}
-        for option, value in itertools.pairwise(arguments):
+        split = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
+        for option, value in itertools.pairwise(split):
             if option in _TARGET_OPTIONS and not _DYNAMIC.search(value):
                 self._state.add_unknown(self._at(value), f"{name} in line {self._line} installs into it", self._line)
         return True

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.project import buildpacks, contexts, dockerfile, dockerfile_python, project_installs
 from buildguard.project.buildpacks import BuildpackService
-from buildguard.project.dockerfile_python import DockerfilePython, PythonRelation
+from buildguard.project.dockerfile_python import NO_FROM, DockerfilePython, PythonRelation
 from buildguard.project.folder_projects import FolderProject, names_in
 from buildguard.project.ignore import docker
 from buildguard.project.project_files import ProjectFiles
@@ -21,6 +21,9 @@ from buildguard.stages.stage import Entry
 _FOREIGN = frozenset(
     ("package.json", "go.mod", "pom.xml", "build.gradle", "build.gradle.kts", "composer.json", "Gemfile", "Cargo.toml")
 )
+
+
+_PLAIN_NAMES = frozenset({"dockerfile", "containerfile"})
 
 
 class DockerfileDeclaration(NamedTuple):
@@ -42,7 +45,7 @@ def from_services(
         if not is_python:
             continue
         seen.append(declaration)
-        # A build file that sets GOOGLE_PYTHON_VERSION speaks of buildpacks, which build no Dockerfile.
+        # GOOGLE_PYTHON_VERSION in a build file is for buildpacks, which build no Dockerfile.
         near = [each for each in _nearest(declared, homes(service)) if each.rank is not Rank.BUILDPACK]
         conflicts = _with_refusals(_conflicts(declaration, near), declaration, service, files)
         target = _target(declaration, service.name, service.context, conflicts)
@@ -162,6 +165,8 @@ def from_dockerfile(service: ImageService, files: ProjectFiles) -> DockerfileDec
 
 def _is_python(python: DockerfilePython, service: ImageService, files: ProjectFiles) -> bool:
     """Whether an image ships Python; on an unknown base its context decides: one with another language's files does not."""
+    if python.words == NO_FROM and posixpath.basename(service.dockerfile).lower() not in _PLAIN_NAMES:
+        return False  # a part of a Dockerfile, or something else of that name
     if python.relation is not PythonRelation.UNKNOWN_BASE:
         return python.relation is PythonRelation.SHIPS
     own = posixpath.dirname(service.dockerfile)
@@ -194,7 +199,7 @@ def homes(service: ImageService) -> set[str]:
 
 
 def speaks_for(folder: str, folders: Iterable[str]) -> bool:
-    """Whether what lies in a folder holds for one of the homes: it is that folder, or one above it."""
+    """Whether what a folder declares holds for one of the homes: it is that folder, or one above it."""
     return not folder or any(home == folder or home.startswith(folder + "/") for home in folders)
 
 

@@ -33,7 +33,7 @@ class PackedArchive(NamedTuple):
 
 
 class StageSnapshot(NamedTuple):
-    """A stage whose snapshot was taken; `has_git` where a `.git` lies at its top, for gcloud's rules."""
+    """A stage whose snapshot was taken; `has_git` if a `.git` is at its top, for gcloud's rules."""
 
     stage: Snapshotter
     snapshot: Snapshot

@@ -50,7 +50,7 @@ def encode_source(changed: str, data: bytes) -> bytes | None:
 
 
 def codec_of(data: bytes) -> str | None:
-    """The codec that CPython decodes a source with; None where there is none, or where it hides code."""
+    """The codec that CPython decodes a source with; None if it is unknown, or hides code."""
     coding = coding_of(data)
     if coding.is_utf8:
         return "utf-8"

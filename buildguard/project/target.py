@@ -14,7 +14,7 @@ PEP_701 = 12  # the minor version from which on fields are part of the grammar o
 
 
 class PythonVersion(NamedTuple):
-    """A version of CPython: 3.11, or 3.11.9 where somebody promises the patch release."""
+    """A version of CPython: 3.11, or 3.11.9 where the patch release is known."""
 
     minor: int
     patch: int | None = None
@@ -65,9 +65,9 @@ class Rank(IntEnum):
 
 
 class VersionDeclaration(NamedTuple):
-    """One place that says which Python it is: file, line, its words, and the version if they tell it.
+    """One declaration of a Python version: file, line, its words, and the version if they contain it.
 
-    `specifier` is set where it is a range (then `version` is its lowest). Where the version cannot be told,
+    `specifier` is set where it is a range (then `version` is its lowest). Where the version is unknown,
     `version` is None and `untold` says why. `folder` is the folder that it speaks for ("" is the root). `refusal` is the
     command of a Dockerfile that keeps to it, of a declaration that contradicts a target.
     """
@@ -173,7 +173,7 @@ class Target(NamedTuple):
 
     @property
     def place(self) -> tuple[str | None, int | None]:
-        """The file and line that say which Python it is; None for a flag."""
+        """The file and line that declare the version; None for a flag."""
         file, _, line = self.found_in.rpartition(":")
         if line.isdigit():
             return file, int(line)
@@ -181,11 +181,11 @@ class Target(NamedTuple):
 
     @property
     def python(self) -> str:
-        """The version as reports show it; "unknown" where it cannot be told."""
+        """The version as reports show it; "unknown" where none is known."""
         return "unknown" if self.version is None else str(self.version)
 
     def covers(self, path: bytes) -> bool:
-        """Whether a path lies in this target's context."""
+        """Whether a path is in this target's context."""
         if self.context and not path.startswith(self.context.encode() + b"/"):
             return False
         return not any(path.startswith(folder.encode() + b"/") for folder in self.without)
@@ -222,6 +222,6 @@ def lowest(specifier: str) -> PythonVersion | None:
     except InvalidSpecifier as error:
         raise ValueError(f"'{specifier}' is no version range") from error
     if not bounded or any(admits(specifier, PythonVersion(minor)) for minor in range(OLDEST)):
-        return None  # no lower end, or one that no target can have: which Python is meant cannot be told
+        return None  # no lower end, or one that no target can have: the version is unknown
     versions = (PythonVersion(minor) for minor in range(OLDEST, NEWEST + 1))
     return next((version for version in versions if admits(specifier, version)), None)

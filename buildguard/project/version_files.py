@@ -11,6 +11,7 @@ from buildguard.project import image_reference, toml
 from buildguard.project.target import PythonVersion, Rank, VersionDeclaration, lowest
 from buildguard.project.yaml import Node
 
+_IS_RANGE = re.compile(r"[<>=~^!]")
 _CARET = re.compile(r"\^\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 _TILDE = re.compile(r"(?<![~=<>!])~\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 
@@ -35,7 +36,8 @@ def declare_exact(rank: Rank, file: str, line: int | None, text: str, words: str
     )
 
 
-def _declare_range(rank: Rank, file: str, line: int | None, text: str, words: str) -> VersionDeclaration:
+def declare_range(rank: Rank, file: str, line: int | None, text: str, words: str) -> VersionDeclaration:
+    """A declaration of a range, which counts with its lowest version; raises UsageError where it is none."""
     specifier = _pep440(text)
     try:
         version = lowest(specifier)
@@ -77,6 +79,9 @@ def _python_version(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     number, words = _first_line(data)
     if words:
         version = re.sub(r"^c?python[-@]?(?=3)", "", words)
+        if _IS_RANGE.match(words):
+            yield declare_range(Rank.PYTHON_VERSION, file, number, words, words)
+            return
         yield declare_exact(Rank.PYTHON_VERSION, file, number, version.split("-")[0], words)
 
 
@@ -112,12 +117,12 @@ def _pyproject(data: bytes, file: str) -> Iterator[VersionDeclaration]:
     wanted = content.get("project", {}).get("requires-python")
     if isinstance(wanted, str):
         line = toml.line_of(data, "requires-python")
-        yield _declare_range(Rank.REQUIRES, file, line, wanted, f"requires-python {wanted}")
+        yield declare_range(Rank.REQUIRES, file, line, wanted, f"requires-python {wanted}")
         return
     poetry = content.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python")
     if isinstance(poetry, str):
         line = toml.line_of(data, "python")
-        yield _declare_range(Rank.REQUIRES, file, line, poetry, f"python {poetry}")
+        yield declare_range(Rank.REQUIRES, file, line, poetry, f"python {poetry}")
 
 
 _UV_LOCK = re.compile(rb"""^requires-python\s*=\s*["']([^"'\n]+)["']""", re.MULTILINE)
@@ -142,7 +147,7 @@ def _locked_range(
     if match is not None:
         wanted = match[1].decode("utf-8", "replace")
         line = lines_before + text.count(b"\n", 0, match.start()) + 1
-        yield _declare_range(Rank.LOCKED, file, line, wanted, f"{posixpath.basename(file)} for Python {wanted}")
+        yield declare_range(Rank.LOCKED, file, line, wanted, f"{posixpath.basename(file)} for Python {wanted}")
 
 
 def _setup_cfg(data: bytes, file: str) -> Iterator[VersionDeclaration]:
@@ -155,7 +160,7 @@ def _setup_cfg(data: bytes, file: str) -> Iterator[VersionDeclaration]:
         return  # other tools keep their own dialects in it
     wanted = parser.get("options", "python_requires", fallback="").strip()
     if wanted:
-        yield _declare_range(
+        yield declare_range(
             Rank.REQUIRES, file, line_with(data, "python_requires"), wanted, f"python_requires {wanted}"
         )
 

@@ -15,7 +15,7 @@ import re
 import sys
 
 from buildguard.remote.evaluated_types import TypeReader, typed_bytes
-from buildguard.remote.import_outline import all_codes, bound_names, parse_outline
+from buildguard.remote.import_outline import all_codes, bound_names, imports_in, outline_of
 from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
@@ -33,6 +33,7 @@ CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "built
 
 
 CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
+IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 # How strong each guard is: of two around one import the stronger counts.
 GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
@@ -76,15 +77,28 @@ def read_facts(data, code, version, platform):
     if typed is not None and not typed.search(data):
         typed = None
     if b"import" in data or b"__all__" in data or typed is not None:
-        reader = FactReader(data, names, Evaluator(version, platform))
-        if typed is not None:
-            reader.types = TypeReader(version[1], bound, reader.values)
-        reader.read(parse_outline(data, codes, names, typed))
+        outline = outline_of(data, typed)
+        try:
+            reader = None if outline is None else read_tree(outline, data, names, bound, version, platform, typed)
+        except (SyntaxError, ValueError):
+            reader = None
+        # what the compiler made of the whole proves the outline: as many imports, of the same modules
+        if reader is None or reader.count != imports_in(codes) or not names.issuperset(reader.modules):
+            reader = read_tree(data, data, names, bound, version, platform, typed)
         facts["imports"] = reader.imports
         facts["paths"] = reader.paths
         facts["exports"] = reader.exports if reader.exports_known else None
         facts["evaluated"] = reader.types.rows if reader.types is not None else []
     return facts
+
+
+def read_tree(text, data, names, bound, version, platform, typed):
+    """What a reader finds in the text of a source, or in the outline of it."""
+    reader = FactReader(data, names, Evaluator(version, platform, names))
+    if typed is not None:
+        reader.types = TypeReader(version[1], bound, reader.values)
+    reader.read(ast.parse(text))
+    return reader
 
 
 class ImportBlock:
@@ -121,6 +135,8 @@ class FactReader:
         self.values = values
         self._data = data
         self._lines = None
+        self.count = 0
+        self.modules = set()
         self._has_calls = "import_module" in names or "__import__" in names
         self._has_paths = "path" in names or "addsitedir" in names
 
@@ -157,6 +173,8 @@ class FactReader:
 
     def _import(self, node, block):
         self.values.see_import(node)
+        self.count += len(node.names)
+        self.modules.update(alias.name for alias in node.names)
         for alias in node.names:
             self._add(node, "import", alias.name, [], 0, block)
 
@@ -164,6 +182,8 @@ class FactReader:
         self.values.see_import_from(node)
         if self.types is not None:
             self.types.see_import_from(node)
+        self.count += 1
+        self.modules.add(node.module or "")
         self._add(node, "from", node.module or "", [alias.name for alias in node.names], node.level or 0, block)
 
     def _call(self, node, block):
@@ -251,7 +271,10 @@ class FactReader:
             self.values.see_names(node)
         body = block.inside(caught)
         body.caught = block.caught or any(map(self._catches_types, node.handlers))
-        ended = self._body(node.body, body)
+        first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
+        ended = self._body(node.body[:first], body)
+        # what comes after another statement is not reached where that raises: `long` decides for Python 2
+        ended = self._body(node.body[first:], body.inside("conditional" if node.handlers else "")) or ended
         for handler in node.handlers:
             self._body(handler.body, block.inside("handler" if caught else "conditional"))
         self._body(node.orelse, block.inside("handler" if caught else ""))

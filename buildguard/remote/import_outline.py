@@ -3,11 +3,23 @@
 A part of the probe: the standard library alone, and no syntax that CPython 3.6 lacks.
 """
 
-import ast
 import re
 
 CODE = type((lambda: None).__code__)
-BLOCK = re.compile(rb"^([ \t]*)(?:async[ \t]+)?(def|class)[ \t]+([^\s(:\[\\]+)", re.MULTILINE)
+LONG = 500  # bytes of a class or function from which on its parts are looked at
+SHORT = 48
+MARGIN = re.compile(rb"\n[^\s#)\]}]")
+CONTINUED = re.compile(rb"(?:else|elif|except|finally)\b")
+BLOCK_START = re.compile(rb"(?:@|def\b|class\b|async[ \t]+def\b)")
+DECORATED = re.compile(rb"\n(?:async[ \t]+)?(?:def|class)\b")
+BLOCK = re.compile(rb"\n([ \t]+)(?:async[ \t]+)?(def|class)[ \t]+([^\s(:\[\\]+)")
+IMPORTS = re.compile(rb"(?:^|[\n;:])[ \t]*(?:lazy[ \t]+)?(?:import|from)\b|import_module|__import__")
+COMPOUND = re.compile(rb"(?:if|try|with|for|while|match|async)\b")
+# What guards of imports, and constants in them, are made of.
+KEPT = re.compile(
+    rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
+    rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
+)
 
 
 def all_codes(code):
@@ -68,85 +80,99 @@ def line_starts(code):
 # ------------------------------------------------------------------------------------------ the tree
 
 
-def parse_outline(data, codes, names, typed):
-    """The tree of a source; functions and classes without any import are empty in it, as parsing takes most of the time.
-
-    With `typed`, what that matches stays too. What the compiler made of the whole proves the outline: as many imports, of the same modules. Else all is parsed.
-    """
-    outline = outline_of(data, typed)
-    if outline is not None:
-        try:
-            tree = ast.parse(outline)
-        except (SyntaxError, ValueError):
-            tree = None
-        if tree is not None and is_whole(tree, codes, names):
-            return tree
-    return ast.parse(data)
-
-
 def outline_of(data, typed):
-    """A source whose functions and classes without imports are empty, line for line; None where that saves nothing."""
-    if b"\r" in data or b"\0" in data:
+    """The statements of a source that imports depend on, each on its own line; parsing the rest costs most of the time.
+
+    Statements begin at lines that are not indented. With `typed`, those stay too that it matches, and what classes are.
+    """
+    if b"\r" in data or b"\0" in data or b"\f" in data:
         return None
-    pieces, kept = [], 0
-    for match in BLOCK.finditer(data):
-        start = match.start()
-        if start < kept:
+    pieces = []
+    kept = start = 0
+    for stop, is_whole in statement_ends(data):
+        if not is_whole:
             continue
-        stop = block_end(data, match.end(), len(match.group(1)))
-        block = data[start:stop]
-        if b"import" in block or (typed is not None and (match.group(2) == b"class" or typed.search(block))):
-            continue  # a class says what its bases are
-        pieces.append(data[kept:start])
-        indent, kind, name = match.groups()
-        pieces.append(indent + kind + b" " + name + (b"(): 0" if kind == b"def" else b": 0"))
-        pieces.append(b"\n" * block.count(b"\n"))
-        kept = stop
-    if not pieces:
-        return None
+        text = data[start:stop]
+        if not is_needed(text, typed):
+            pieces.append(data[kept:start])
+            pieces.append(b"\n" * text.count(b"\n"))
+            kept = stop
+        elif len(text) > LONG and typed is None and BLOCK_START.match(text):
+            pieces.append(data[kept:start])
+            pieces.append(without_functions(text))
+            kept = stop
+        start = stop
     pieces.append(data[kept:])
     return b"".join(pieces)
 
 
-def block_end(data, at, indent):
-    """Where a function or class ends: at the next line that begins no deeper, outside of long strings."""
-    dedent = re.compile(rb"^[ \t]{0,%d}[^\s#)\]}]" % indent, re.MULTILINE)  # `re` keeps it
+def statement_ends(data):
+    """Where each statement at the left margin ends, and whether it is whole: no decorator, nothing that the next one goes on."""
+    at = last = double = single = 0
+    quotes = b'"""' in data or b"'''" in data
+    for match in MARGIN.finditer(data):
+        stop = match.start() + 1
+        if quotes:
+            double += data.count(b'"""', last, stop)
+            single += data.count(b"'''", last, stop)
+            last = stop
+            if double % 2 or single % 2:
+                continue  # inside of a long text
+        is_decorator = data[at : at + 1] == b"@" and not DECORATED.search(data, at, stop)
+        yield stop, not (is_decorator or CONTINUED.match(data, stop))
+        if not is_decorator:
+            at = stop
+    yield len(data), True
+
+
+def is_needed(text, typed):
+    """Whether imports, or what guards them, depend on a statement."""
+    if (b"import" in text and IMPORTS.search(text)) or (typed is not None and (typed.search(text) or b"class" in text)):
+        return True
+    if BLOCK_START.match(text):
+        return False
+    if len(text) < SHORT:
+        return b"=" in text or KEPT.search(text) is not None
+    if len(text) > LONG and not COMPOUND.match(text):
+        return text.startswith(b"__all__")
+    return KEPT.search(text) is not None
+
+
+def without_functions(text):
+    """A class or function whose inner functions without imports are empty, line for line."""
+    pieces, kept = [], 0
+    for match in BLOCK.finditer(text):
+        start = match.start()
+        if start < kept:
+            continue
+        stop = block_end(text, match.end(), len(match.group(1)))
+        block = text[start:stop]
+        if b"import" in block and IMPORTS.search(block):
+            continue
+        indent, kind, name = match.groups()
+        pieces.append(text[kept:start] + b"\n" + indent + kind + b" " + name)
+        pieces.append((b"(): 0" if kind == b"def" else b": 0") + b"\n" * (block.count(b"\n") - 1))
+        kept = stop
+    pieces.append(text[kept:])
+    return b"".join(pieces)
+
+
+def block_end(text, at, indent):
+    """Where a function or class ends: at the next line that begins no deeper, outside of long texts."""
+    dedent = re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % indent)  # `re` keeps it
     start = at
     while True:
-        end = dedent.search(data, at)
+        end = dedent.search(text, at)
         if end is None:
-            return len(data)
-        if data.count(b'"""', start, end.start()) % 2 == 0 and data.count(b"'''", start, end.start()) % 2 == 0:
+            return len(text) - text.endswith(b"\n")
+        if text.count(b'"""', start, end.start()) % 2 == 0 and text.count(b"'''", start, end.start()) % 2 == 0:
             return end.start()
         at = end.end()
 
 
-def is_whole(tree, codes, names):
-    """Whether a tree has as many imports as the compiled code, and none of a module that the code does not name."""
+def imports_in(codes):
+    """How many imports compiled code has."""
     import opcode
 
     operation = opcode.opmap["IMPORT_NAME"]
-    expected = sum(code.co_code[::2].count(operation) for code in codes)
-    for node in statements(tree):
-        if isinstance(node, ast.Import):
-            expected -= len(node.names)
-            if not all(alias.name in names for alias in node.names):
-                return False
-        elif isinstance(node, ast.ImportFrom):
-            expected -= 1
-            if (node.module or "") not in names:
-                return False
-    return expected == 0
-
-
-def statements(tree):
-    """Every statement of a tree, at any depth."""
-    pending = [tree]
-    while pending:
-        node = pending.pop()
-        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
-            children = getattr(node, field, None)
-            if isinstance(children, list):
-                pending.extend(children)
-        if isinstance(node, ast.stmt):
-            yield node
+    return sum(code.co_code[::2].count(operation) for code in codes)

@@ -29,6 +29,8 @@ SAME_FOLDER = (
     "os.fspath",
 )
 SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
+# What projects call these when they come from a module of their own, or from six.
+PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
 
@@ -59,12 +61,13 @@ def literal_names(node):
 class Evaluator:
     """Values of expressions in one module, as far as the target's version and platform decide them."""
 
-    def __init__(self, version, platform):
+    def __init__(self, version, platform, names):
         system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
         version = tuple(version)
         self._aliases = {}
         self._values = {}
         self._version = version
+        self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
         self._known = {
             "sys.version_info": version,
             "sys.version_info.major": version[0],
@@ -76,8 +79,6 @@ class Evaluator:
             "typing.TYPE_CHECKING": False,
             "typing_extensions.TYPE_CHECKING": False,
             "TYPE_CHECKING": False,
-            "six.PY2": False,
-            "six.PY3": True,
             "__debug__": True,
             "platform.system()": name,
             "platform.python_implementation()": "CPython",
@@ -102,6 +103,7 @@ class Evaluator:
 
     def see_names(self, node):
         """The names that a `try` around imports binds say what is there: `HAS_X = True`, `x = None`."""
+        self._may_ask = True
         for child in ast.walk(node):
             if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
                 self._values[child.id] = TESTED
@@ -150,7 +152,7 @@ class Evaluator:
     def test(self, node):
         """The value of a test: a value, or an UnknownValue."""
         value = self._value(node)
-        if value is UNKNOWN and any(self._asks(child) for child in ast.walk(node)):
+        if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in ast.walk(node)):
             return TESTED
         return value
 
@@ -173,7 +175,8 @@ class Evaluator:
         if isinstance(node, ast.Name) and node.id in self._values:
             value = self._values[node.id]
             return UNKNOWN if isinstance(value, FolderValue) else value
-        return self._known.get(self.dotted(node), UNKNOWN)
+        name = self.dotted(node)
+        return self._known.get(name, PYTHON_FLAGS.get(name.rpartition(".")[2], UNKNOWN))
 
     def _tuple(self, node):
         values = [self._value(item) for item in node.elts]

@@ -35,7 +35,7 @@ class ArchiveStage:
             self._spool.flush()
         except OSError as error:
             raise UnprovenError(
-                f"what lies in {file} cannot be kept: {error.strerror}", hint="TMPDIR names another disk"
+                f"the files of {file} cannot be stored: {error.strerror}", hint="set TMPDIR to a folder on another disk"
             ) from error
 
     def entries(self) -> list[Entry]:

@@ -87,13 +87,13 @@ def why_not(path: bytes, error: OSError) -> UnreadableFile:
 
 
 def not_a_file(mode: int) -> UnreadableFile:
-    """That something lies there which is no file."""
+    """That a path is not a regular file."""
     kind = _special(mode)
     return UnreadableFile(f"{kind}, not a file", special=kind)
 
 
 def _special(mode: int) -> str:
-    """What lies there, by its mode."""
+    """What is there, by its mode."""
     kinds = {
         stat.S_IFIFO: "a FIFO",
         stat.S_IFSOCK: "a socket",
@@ -129,11 +129,11 @@ class DiskStage:
             yield entry, content
 
     def reachable(self, entry: Entry) -> bool:
-        """Whether an entry is no link and lies in a folder that is really inside the root."""
+        """Whether an entry is no link, in a folder that is really inside the root."""
         return entry.kind is not EntryKind.LINK and self._reachable(entry.path.rpartition(b"/")[0])
 
     def holds(self, real: bytes) -> bool:
-        """Whether an absolute path without links lies inside the root."""
+        """Whether an absolute path without links is inside the root."""
         return real.startswith(os.fsencode(self.root).rstrip(b"/") + b"/")
 
     def _reachable(self, folder: bytes) -> bool:
@@ -232,12 +232,13 @@ class WorkingTreeStage(DiskStage):
         return self._entries
 
     def notes(self) -> list[str]:
-        """Submodules that are not checked out."""
+        """Submodules that are not checked out, and what `git status` would hide."""
         self.entries()
         return self._left_out
 
     def _of(self, listing: git.WorktreeListing, prefix: bytes) -> list[Entry]:
         tracked, untracked, closed = listing.result()
+        self._left_out += listing.notes()
         entries = [Entry(prefix + path, EntryKind.OTHER) for path in closed]
         before = b""
         for mode, name in tracked:
@@ -282,5 +283,5 @@ def stage_on_disk(root: Path, repository: git.Repository | None) -> Stage:
 
 
 def resolve_path(path: Path) -> Path:
-    """A path without links, so that what lies inside it can be told by its name."""
+    """A path without links, so that names show what is inside it."""
     return Path(os.path.realpath(path))

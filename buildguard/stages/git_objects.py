@@ -54,9 +54,10 @@ class GitStage:
                 yield row, blob
 
     def notes(self) -> list[str]:
-        """Submodules whose commit is not here."""
+        """Submodules whose commit is not here, and what git would read in place of the objects."""
         self.rows()
-        return [f"{display_path(path)}: a submodule that is not checked out" for path in self.closed]
+        closed = [f"{display_path(path)}: a submodule that is not checked out" for path in self.closed]
+        return [*closed, *self.repository.notes()]
 
     def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
         """The blob of each entry, links followed inside this stage."""
@@ -83,7 +84,7 @@ class GitStage:
     def _of(self, rows: list[git.GitEntry], prefix: bytes) -> Iterator[git.GitEntry]:
         for row in rows:
             path = prefix + row.path
-            yield row._replace(path=path)
+            yield row._replace(path=path) if prefix else row
             if row.mode != git.SUBMODULE:
                 continue
             inner = git.submodule_of(self.root / os.fsdecode(path))

@@ -40,13 +40,14 @@ class GitSnapshotter:
             elif not blob.damaged:
                 unproven.append(Unproven(display_path(path), None, blob.reason))
         closed = self._closed()
-        notes = tuple(f"{display_path(path)}: a submodule whose files are not here" for path in closed)
+        notes = [f"{display_path(path)}: a submodule whose files are not here" for path in closed]
+        notes += self.stage.repository.notes()
         kind = StageKind.INDEX if self.stage.commit is None else StageKind.COMMIT
         return Snapshot(
             self.stage.name,
             kind,
             Manifest(entries),
-            notes,
+            tuple(notes),
             tuple(unproven),
             closed,
             self.stage.commit or "",
@@ -95,7 +96,7 @@ def _mode(row: git.GitEntry) -> str:
 
 
 def _mark(path: bytes, content: bytes) -> str:
-    """What a committed file looks like that will surprise somebody on Linux."""
+    """What about a committed file will be a surprise on Linux."""
     if lfs.parse_pointer(content) is not None:
         return "lfs"
     script = content.startswith(b"#!") or path.endswith((b".sh", b".bash"))

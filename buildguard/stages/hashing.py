@@ -41,7 +41,7 @@ def hash_files(
 ) -> list[HashedFile | UnreadableFile]:
     """Each file below `base`, in order; `Unreadable` for what is none, cannot be read, or changes while it is read.
 
-    Blob ids are all zeros where nobody wants them. `meanwhile` is done by this process while a child
+    Blob ids are all zeros if they are not needed. `meanwhile` is done by this process while a child
     hashes, and `shares` says how much of the rest is left to it: every second file, or every third.
     """
     if len(paths) < _FEW or process.cores() < 2:  # noqa: PLR2004

@@ -3,7 +3,7 @@ r"""Manifests: every entry of a stage with its digests, one order, one root dige
 Three forms exist. *Rows* are the canonical one: `MODE SP SIZE SP SHA256 TAB PATH NUL` for each entry, ordered by the
 bytes of the path as git orders them; a path holds no NUL, so no two manifests have equal rows, and the SHA-256 of the
 rows is the root digest. *JSON* carries everything. *SHA256SUMS* is for people: `sha256sum -c --strict` verifies it
-without us, and it tells nothing of modes, links and submodules.
+without us, and it has no modes, links or submodules.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ManifestEntry(NamedTuple):
 
     `mode` is git's: 100644, 100755, 120000 for a symbolic link, 160000 for a submodule. `sha256` (hexadecimal) and `size`
     are of the content; of a link's text, and of a submodule's commit id, which are also in `text`. `blob` is git's
-    SHA-1 blob id, empty where nobody asked for it.
+    SHA-1 blob id, empty if it was not requested.
     """
 
     path: bytes

@@ -5,34 +5,44 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.config import Config
+from buildguard.project.ignore.rules import parents
 from buildguard.project.project_files import is_build_file_name
+from buildguard.project.start_command import CommandPlace, CommandText
 from buildguard.startup.project_files import ProjectFileTree
 
 DEFAULT_PORT = "8080"
 _DEPLOYS = re.compile(rb"run[\s,\"'\\-]+(?:services[\s,\"'\\-]+)?(?:deploy|replace|update)\b")
 _PORT = re.compile(rb"--port[=\s,\"'\\-]+(\$?\{?\w+\}?)")
+_OVERRIDES = re.compile(rb"--(?:command|args)[=\s,\"']")
 _JOBS = re.compile(rb"run[\s,\"'\\-]+jobs\b")
 _MOST = 300
 
 
 class DeployedPort(NamedTuple):
-    """The port of the ingress container, empty where nothing says that Cloud Run runs it or which it is; and by what."""
+    """The port of the ingress container, empty where no file says that Cloud Run runs it or which it is; `by` is that file.
+
+    `is_default` says that the deploy sets none. `command` and `arguments` are what the service sets in place of the image's ENTRYPOINT and CMD.
+    """
 
     port: str = ""
     by: str = ""
+    command: CommandText | None = None
+    arguments: CommandText | None = None
+    is_default: bool = False
     is_job: bool = False
     has_sidecars: bool = False
 
 
-def find_port(files: ProjectFileTree, config: Config) -> DeployedPort:
-    """The port that every declared deploy agrees on."""
-    declared = list(dict.fromkeys(_declared(files, config)))
+def find_port(declared: Sequence[DeployedPort], dockerfile: str, *, is_only: bool) -> DeployedPort:
+    """The port that every deploy agrees on that may be of an image: any where it is the only one, else those in its folders."""
+    if not is_only:
+        declared = [each for each in declared if posixpath.dirname(each.by) in parents(dockerfile)]
     if any(each.has_sidecars for each in declared):
         return DeployedPort(has_sidecars=True)
     services = [each for each in declared if not each.is_job]
@@ -42,7 +52,8 @@ def find_port(files: ProjectFileTree, config: Config) -> DeployedPort:
     return services[0] if len(ports) == 1 else DeployedPort()
 
 
-def _declared(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]:
+def read_ports(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]:
+    """Each deploy to Cloud Run that a file of the project declares."""
     named = files.named(_may_deploy)[:_MOST]
     files.load(named)
     for path in named:
@@ -54,7 +65,7 @@ def _declared(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]:
         elif _JOBS.search(data):
             yield DeployedPort(by=path, is_job=True)
     if config.deploy.service:
-        yield DeployedPort(DEFAULT_PORT, config.file)
+        yield DeployedPort(DEFAULT_PORT, config.file, is_default=True)
 
 
 def _may_deploy(path: str) -> bool:
@@ -67,8 +78,10 @@ def _may_deploy(path: str) -> bool:
 
 def _of_command(data: bytes, path: str) -> DeployedPort:
     matches = {match.decode() for match in _PORT.findall(data)}
+    if _OVERRIDES.search(data):
+        return DeployedPort("", path, CommandText(CommandPlace(path, None), ("$command",)))
     if not matches:
-        return DeployedPort(DEFAULT_PORT, path)
+        return DeployedPort(DEFAULT_PORT, path, is_default=True)
     port = matches.pop()
     return DeployedPort(port if port.isdigit() and not matches else "", path)
 
@@ -88,7 +101,19 @@ def _of_template(data: bytes, path: str) -> Iterator[DeployedPort]:
     if containers is None:
         return
     ports = [_container_port(container) for container in containers.items()]
-    yield DeployedPort(next(filter(None, ports), DEFAULT_PORT), path, has_sidecars=len(ports) > 1)
+    port = next(filter(None, ports), DEFAULT_PORT)
+    if len(ports) > 1:
+        yield DeployedPort(port, path, has_sidecars=True)
+        return
+    command, arguments = (_words(containers.items()[0], key, path) for key in ("command", "args"))
+    yield DeployedPort(port, path, command, arguments)
+
+
+def _words(container: yaml.Node, key: str, path: str) -> CommandText | None:
+    """The `command` or the `args` of a container."""
+    node = container.get(key)
+    words = tuple(item.text() for item in node.items()) if node is not None else ()
+    return CommandText(CommandPlace(path, node.line), words) if node is not None and words else None
 
 
 def _container_port(container: yaml.Node) -> str:

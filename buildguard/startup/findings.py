@@ -10,18 +10,19 @@ from buildguard.diagnostic import Diagnostic, Range, Severity
 _WARNINGS = frozenset({"BG707", "BG708"})
 
 
-class StartupReport(NamedTuple):
-    """The findings of all images, and what could not be decided, with the reasons."""
-
-    diagnostics: tuple[Diagnostic, ...] = ()
-    undecided: tuple[str, ...] = ()
-
-
 class FindingPlace(NamedTuple):
     """The file and line that a finding is about; both may be None."""
 
     path: str | None
     line: int | None = None
+
+
+class StartupReport(NamedTuple):
+    """The findings of all images, what could not be decided, with the reasons, and the imports that a BG704 explains."""
+
+    diagnostics: tuple[Diagnostic, ...] = ()
+    undecided: tuple[str, ...] = ()
+    explained_imports: frozenset[FindingPlace] = frozenset()
 
 
 class StartupFindings:
@@ -30,6 +31,7 @@ class StartupFindings:
     def __init__(self) -> None:
         self._diagnostics: dict[tuple[str, str | None, int | None, str], Diagnostic] = {}
         self._undecided: dict[str, None] = {}
+        self._imports: set[FindingPlace] = set()
 
     def add(self, code: str, place: FindingPlace, message: str, hint: str = "", *, is_error: bool = True) -> None:
         """Report a finding, once for each place and message."""
@@ -42,6 +44,10 @@ class StartupFindings:
         where = f"{place.path}:{place.line}" if place.line is not None else f"{place.path}"
         self._undecided.setdefault(f"{where}: {reason}")
 
+    def explain_import(self, place: FindingPlace) -> None:
+        """Keep the place of an import that fails because a file does not reach the image."""
+        self._imports.add(place)
+
     def report(self) -> StartupReport:
         """Everything so far."""
-        return StartupReport(tuple(self._diagnostics.values()), tuple(self._undecided))
+        return StartupReport(tuple(self._diagnostics.values()), tuple(self._undecided), frozenset(self._imports))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from buildguard.project import dockerfile
 from buildguard.project.image_build import BuildInput, build_model
-from buildguard.project.image_model import ImageModel, PlacedFile, folders_above, is_below
+from buildguard.project.image_model import ImageModel, MissingSource, PlacedFile, folders_above, is_below
 from buildguard.project.project_installs import installs
 from buildguard.startup.project_files import SentFiles
 
@@ -28,13 +28,18 @@ class ImageTree:
             if placed.source:
                 self._by_source.setdefault(placed.source, placed)
         self._doubts = {posixpath.basename(source): reason for source, reason in model.doubts.items()}
+        self._missing = next(filter(self._is_missing, model.missing), None)
         self._folders = {folder for path in model.files for folder in folders_above(path)} | model.folders
         self._origins = _origins(model.files)
         steps = [step for stage in reversed(chain) for step in stage.instructions]
-        self.runs = [step for step in steps if step.name == "RUN"]
-        self.run_text = "\n".join(step.text for step in self.runs)
+        self.run_text = "\n".join(step.text for step in steps if step.name == "RUN")
         self.last_copy = next((step.line for step in reversed(steps) if step.name in {"COPY", "ADD"}), None)
         self.installs_project = any(any(installs(stage)) for stage in chain)
+
+    def _is_missing(self, source: MissingSource) -> bool:
+        """Whether a source of a COPY is not sent; a folder is, even where every file in it is dropped."""
+        path = context_path(self._sent.context, source.source)
+        return not source.is_pattern and not self._sent.folder_arrives(path)
 
     @property
     def base(self) -> str:
@@ -59,9 +64,10 @@ class ImageTree:
         doubt = self._doubts.get(posixpath.basename(path), "")
         if doubt:
             return doubt
-        missing = next((source for source in self.model.missing if not source.is_pattern), None)
-        if missing is not None:
-            return f"line {missing.line} copies {missing.source}, which the build context lacks"
+        if not self._by_source:
+            return "the Dockerfile copies nothing of the project, so a mount may bring it"
+        if self._missing is not None:
+            return f"line {self._missing.line} copies {self._missing.source}, which the build context lacks"
         reason = self.model.why_unknown(path)
         return reason if self.may_create(path) or self._is_system(path) else ""
 

@@ -161,7 +161,8 @@ def _may_hold(image: ImageStart, folder: str, name: str) -> bool:
 def _installs_nothing(image: ImageStart) -> bool:
     """Whether the image is Python's own, and no instruction can have added a program."""
     model = image.tree.model
-    return model.base.startswith("python:") and not image.tree.runs and not model.unknown
+    runs = any(step.name == "RUN" for stage in image.stages for step in stage.instructions)
+    return model.base.startswith("python:") and not runs and not model.unknown
 
 
 def _mode_of(image_file: PlacedFile, image: ImageStart) -> bool | None:

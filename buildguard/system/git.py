@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import UnreadableFile
 from buildguard.errors import UnprovenError, UsageError, did_you_mean
-from buildguard.system import git_directory, git_wait, process, programs
+from buildguard.system import git_directory, git_notes, git_wait, process, programs
 from buildguard.system.git_directory import GitDir
 from buildguard.system.git_paths import refuse_overlaps, refuse_unsafe_paths
 from buildguard.system.git_reader import LINK, SUBMODULE, GitEntry, ObjectReader, Tree
@@ -33,6 +33,7 @@ __all__ = [
 _FEW_PATHS = 500
 _CLOSED = b"warning: could not open directory '"
 _UNTRACKED = ("ls-files", "-o", "--exclude-standard", "-z")
+_UNMARKED = frozenset((b"H", b"M"))  # as git tags a file, and one in conflict
 _NO_RENAMES = ("--name-only", "--no-renames", "-z")
 
 
@@ -43,6 +44,9 @@ class WorktreeListing:
         self._tracked = tracked
         self._untracked = untracked
         self._folder = folder  # it would be removed if nothing referred to it
+        self._marked: list[bytes] = []
+        self._tracked_rows: list[tuple[bytes, bytes]] = []
+        self._others: list[bytes] = []
 
     def _finish(self, child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
         stdout, stderr = git_wait.finish(child, self._folder.parts.top)
@@ -65,8 +69,10 @@ class WorktreeListing:
             raise
         finally:
             process.stop(self._tracked)
-        # "<mode> <oid> <stage>\t<path>"; a path in conflict has several rows, one after the other
-        return [(row[:6], row[row.index(b"\t") + 1 :]) for row in rows]
+        self._marked = [row for row in rows if row[:1] not in _UNMARKED]
+        # "<tag> <mode> <oid> <stage>\t<path>"; a path in conflict has several rows, one after the other
+        self._tracked_rows = [(row[2:8], row[row.index(b"\t") + 1 :]) for row in rows]
+        return self._tracked_rows
 
     def others(self) -> tuple[list[bytes], list[bytes]]:
         """The untracked paths that are not ignored, and the folders that git could not open."""
@@ -75,7 +81,21 @@ class WorktreeListing:
         finally:
             process.stop(self._untracked)
         closed = [line.split(b"'")[1].rstrip(b"/") for line in complaints.splitlines() if line.startswith(_CLOSED)]
-        return _rows(others), closed
+        self._others = _rows(others)
+        return self._others, closed
+
+    def notes(self) -> list[str]:
+        """What `git status` would not show of all this, one line each: to be asked after `result`."""
+        hidden = {
+            "skip-worktree": [row for row in self._marked if row[:1] in b"Ss"],
+            "assume-unchanged": [row for row in self._marked if row[:1].islower()],
+        }
+        lines = [
+            git_notes.on_marked(mark, [row[row.index(b"\t") + 1 :] for row in rows]) for mark, rows in hidden.items()
+        ]
+        if self._others and self._folder.setting("core.ignoreCase") == "true":
+            lines.append(git_notes.on_case(self._others, [path for _mode, path in self._tracked_rows]))
+        return [line for line in lines if line]
 
 
 class Repository(NamedTuple):
@@ -104,7 +124,7 @@ class Repository(NamedTuple):
         return done.stdout.decode("utf-8", "replace").split()
 
     def _unknown_revision(self, rev: str) -> UsageError:
-        shallow = self.folder.ask_here("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+        shallow = self.is_shallow()
         otherwise = "git log --all lists commits"
         if shallow:
             remote, slash, branch = rev.partition("/")
@@ -112,6 +132,14 @@ class Repository(NamedTuple):
             otherwise = f"{fetch}, or set fetch-depth: 0"
         place = " (this is a shallow clone)" if shallow else ""
         return UsageError(f"unknown revision '{rev}'{place}", hint=did_you_mean(rev, self.references(), otherwise))
+
+    def is_shallow(self) -> bool:
+        """Whether older commits are missing because the clone has a limited depth."""
+        return (self.folder.parts.common_dir / "shallow").is_file()
+
+    def notes(self) -> list[str]:
+        """What git would read in place of this repository's own objects, and buildguard does not, one line each."""
+        return git_notes.on_substitutes(self.folder)
 
     def has_commit(self, oid: str) -> bool:
         """Whether the object database holds that commit (a submodule may not be fetched)."""
@@ -180,7 +208,7 @@ class Repository(NamedTuple):
 
     def exported(self, commit: str) -> subprocess.Popen[bytes]:
         """Start writing a commit as `git archive` does, its attributes applied; a tar comes out of its stdout."""
-        return self.folder.start(*self.folder.data_options(), "archive", "--format=tar", commit)
+        return self.folder.start_archive(commit)
 
     # ------------------------------------------------------------------------------------------ the index
 
@@ -209,7 +237,7 @@ class Repository(NamedTuple):
 
     def working_tree(self) -> WorktreeListing:
         """Begin to list the working tree; git works while the caller does something else."""
-        tracked = self.folder.start("ls-files", "-s", "-z")
+        tracked = self.folder.start("ls-files", "-s", "-v", "-z")
         try:
             return WorktreeListing(tracked, self.folder.start(*self.folder.data_options(), *_UNTRACKED), self.folder)
         except BaseException:

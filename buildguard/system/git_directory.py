@@ -32,6 +32,8 @@ _DATA = (
     "core.trustctime",
     "core.checkstat",
 )
+# Read, and never in force.
+_KNOWN = (*_DATA, "core.ignorecase")
 # Git looks these up by name on its own, so they name nothing that could be started.
 _NO_PROGRAM = "/dev/null"
 _CONFIG = f"""[core]
@@ -104,6 +106,14 @@ class GitDir:
         """Start a git command through our folder whose pipes the caller reads; end it with `process.stop`."""
         return process.start(self._argv(args), cwd=self.parts.top, env=self._environment())
 
+    def start_archive(self, commit: str) -> subprocess.Popen[bytes]:
+        """Start `git archive` of a commit; end it with `process.stop`.
+
+        `export-subst` may ask for a signature, and then git looks for gpg on PATH, whatever the configuration says.
+        """
+        argv = self._argv((*self.data_options(), "archive", "--format=tar", commit))
+        return process.start(argv, cwd=self.parts.top, env=self._environment() | {"PATH": _NO_PROGRAM})
+
     def ask_here(self, *args: str) -> process.ProcessResult:
         """Run a command that only reads names and values in the repository itself."""
         argv = [program(self.parts.top), *_OPTIONS, *_HERE, *args]
@@ -127,7 +137,7 @@ class GitDir:
 
     def _read_settings(self) -> dict[str, str]:
         if self._settings is None:
-            pattern = rf"^({'|'.join(name.replace('.', '[.]') for name in _DATA)})$"
+            pattern = rf"^({'|'.join(name.replace('.', '[.]') for name in _KNOWN)})$"
             rows = self.ask_here("config", "-z", "--get-regexp", pattern).stdout.split(b"\0")[:-1]
             pairs = (row.decode("utf-8", "surrogateescape").partition("\n") for row in rows)
             # a name alone means true

@@ -56,6 +56,18 @@ def test_one_image_cannot_stand_for_several_targets(tmp_path: Path) -> None:
         _prepare(tmp_path, {"a.py": ""}, targets=("3.9", "3.12"), image="acme/web")
 
 
+def test_a_deploy_leaves_out_what_no_build_has(tmp_path: Path) -> None:
+    files = {"api/Dockerfile": "FROM python:3.9\nCOPY a.py .\n", "api/a.py": "", "tool.py": ""}
+
+    everything, built = (_prepare(tmp_path, files, only_built=only) for only in (False, True))
+    library = _prepare(tmp_path / "lib", {".python-version": "3.11\n", "x.py": ""}, only_built=True)
+
+    assert [target.context for target in everything.targets] == ["api", None]
+    assert [target.context for target in built.targets] == ["api"]
+    assert (asked_about(everything), asked_about(built)) == ({b"api/a.py", b"tool.py"}, {b"api/a.py"})
+    assert [target.python for target in library.targets] == ["3.11"]
+
+
 def test_paths_narrow_what_is_covered(tmp_path: Path) -> None:
     job = _prepare(tmp_path, {"Dockerfile": "FROM python:3.9\n", "src/a.py": "", "b.py": ""}, "src")
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.check.compile_files import FileVerdict, Judge
 from buildguard.check.fact_store import FactStore
-from buildguard.check.imports import ImportCheck
+from buildguard.check.import_results import KeptResult, RecordingStage, TargetImports
+from buildguard.check.result import CheckReport
+from buildguard.diagnostic import Diagnostic, Range, Severity
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source
-from buildguard.engines.static import StaticEngine
-from buildguard.errors import UnprovenError
+from buildguard.imports.records import UndecidedImport
 from buildguard.project.proof_grade import ProofGrade
-from buildguard.project.target import PythonVersion, Target
 from buildguard.stages.filesystem import stage_on_disk
 from buildguard.system.cache import Cache
-from tests.conftest import Project
+from tests.conftest import Project, untraced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,7 +73,15 @@ def test_undecided_imports_are_counted_and_change_nothing(repository: Callable[.
     result = project.check()
 
     assert (result.code, result.json["imports"]) == (0, {"undecided": 1})
+    assert project.check("--strict").code == 3
     assert any("1 import could not be decided" in note for note in result.json["notes"])
+
+
+def test_undecided_imports_are_unproven_with_strict() -> None:
+    report = CheckReport(".", (), (), (), (), 1, 0.0, undecided_imports=(UndecidedImport("a.py", 1, "why"),))
+
+    assert report.exit_code == 0
+    assert report._replace(strict=True).exit_code == 3
 
 
 def test_nothing_of_the_users_is_imported_or_executed(
@@ -103,19 +112,6 @@ def test_without_an_interpreter_the_host_reads_the_imports_for_the_target(reposi
     assert _found(project, *arguments, "3.10") == [("BG601", "new.py", 1, "error")]
 
 
-def test_facts_that_cannot_be_read_are_unproven(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("x = 1\n")
-    stage = stage_on_disk(tmp_path, None)
-    (entry,) = stage.entries()
-    judge = Judge(stage, StaticEngine(PythonVersion(12)), _READY, 12, Cache(None))
-    judge.facts.note(b"digest", b"[]")
-    target = Target(PythonVersion(12), "--target")
-
-    check = ImportCheck(stage, target, StaticEngine(PythonVersion(12)), _READY, Cache(None))
-    with pytest.raises(UnprovenError, match="could not be read"):
-        check.run([FileVerdict(entry, digest=b"digest")], judge)
-
-
 def test_facts_that_no_run_kept_are_read_again(tmp_path: Path) -> None:
     asked: list[bytes] = []
 
@@ -134,3 +130,59 @@ def test_facts_that_no_run_kept_are_read_again(tmp_path: Path) -> None:
         cache.close()
 
     assert asked == [b"x = 1\n"]
+
+
+def test_a_result_is_kept_until_what_it_depends_on_changes(repository: Callable[..., Project]) -> None:
+    project = repository({"Dockerfile": "FROM python:3.12-slim\n", "main.py": "import distutils\n"})
+
+    assert _found(project) == _found(project) == [("BG601", "main.py", 1, "error")]
+    project.write({"requirements.txt": "setuptools\n"})
+    assert _found(project) == _found(project) == []
+    project.write({"requirements.txt": "flask\n", "main.py": "import distutils\nimport imp\n"})
+    assert len(_found(project)) == 2
+    project.write({"imp.py": ""})
+    assert len(_found(project)) == 1
+
+
+def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    lock = tmp_path / "source" / "lock"
+    lock.write_bytes(b"1")
+    diagnostic = Diagnostic("BG601", Severity.ERROR, "a.py", Range(1, 2), "m", "h", "3.12", "rule", "import x")
+    results = TargetImports((diagnostic,), (UndecidedImport("b.py", 3, "why"),))
+    stage = RecordingStage(stage_on_disk(tmp_path / "source", None))
+    cache = Cache(tmp_path / "cache")
+    list(stage.contents(stage.entries()))
+
+    def kept(about: bytes = b"1") -> KeptResult:
+        return KeptResult(cache, stage, [about])
+
+    assert kept().load() is None
+    kept().store(results, stage.digests)
+    assert kept().load() == results
+    assert kept(b"2").load() is None
+    lock.write_bytes(b"2")
+    assert kept().load() is None
+    cache.close()
+
+
+_LOADED = """
+import atexit, sys
+from buildguard.cli.main import main
+atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+sys.argv = ["buildguard", "check"]
+main()
+"""
+
+
+@untraced
+def test_a_start_command_decides_and_a_warm_run_judges_nothing(repository: Callable[..., Project]) -> None:
+    dockerfile = 'FROM python:3.13-slim\nWORKDIR /srv\nCOPY . .\nCMD ["python", "main.py"]\n'
+    files = {"main.py": "import db\n", "db.py": "import cgi\n", "other.py": "import cgi\n"}
+    project = repository({"Dockerfile": dockerfile, **files})
+
+    assert _found(project) == [("BG601", "db.py", 1, "error"), ("BG601", "other.py", 1, "warning")]
+    argv = [sys.executable, "-P", "-c", _LOADED]
+    warm = subprocess.run(argv, cwd=project.path, capture_output=True, text=True, check=False)
+    assert "buildguard.check.import_results" in warm.stderr.split()
+    assert "buildguard.check.imports" not in warm.stderr.split()

@@ -18,6 +18,8 @@ from buildguard.engines.engine import EngineName
 from buildguard.locate import STAGES
 from tests.conftest import Project, missing
 
+pytestmark = pytest.mark.interpreters
+
 
 def _offered(*words: str) -> list[str]:
     *before, incomplete = words

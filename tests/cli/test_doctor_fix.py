@@ -12,6 +12,8 @@ from buildguard.cli.doctor_fix import doctor_fix
 from buildguard.errors import UsageError
 from tests.conftest import Project, interpreter
 
+pytestmark = pytest.mark.interpreters
+
 
 @pytest.fixture
 def _without_pythons(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

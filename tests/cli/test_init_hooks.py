@@ -15,6 +15,8 @@ from buildguard.cli.init_hooks import HOOKS, hook_text
 from buildguard.errors import UsageError
 from tests.conftest import BROKEN_BEFORE_312, Project
 
+pytestmark = pytest.mark.interpreters
+
 _WARNED = "import re\nre.compile('\\d')\n"
 
 

@@ -1,4 +1,4 @@
-"""Where a project lies in an image: by its Dockerfile, by the best match of paths, or as somebody says."""
+"""Where a project is in an image: by its Dockerfile, by the best match of paths, or as a person says."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_without_a_project_the_working_folder_counts(tmp_path: Path) -> None:
     located = _finder(tmp_path, {}, _Files("/srv/main.py", "/usr/lib/python3/os.py")).located()
 
     assert (located.roots, located.twins) == (("/srv",), {"/srv/main.py": "main.py"})
-    with pytest.raises(UnprovenError, match="cannot be told for certain"):
+    with pytest.raises(UnprovenError, match="is unknown"):
         _finder(tmp_path, {}, _Files("/usr/lib/python3/os.py")).located()
 
 

@@ -88,7 +88,7 @@ def test_entries_have_the_paths_of_the_project(stage: ImageSnapshotter) -> None:
     assert seen.manifest.entries[b"a.py"].sha256 == hashlib.sha256(b"x = 1\n").hexdigest()
     assert seen.manifest.extras.special == {b"pipe": "something special"}
     assert [item.path for item in seen.unproven] == ["hard"]
-    assert seen.notes == ("the project lies in /app, by the command line",)
+    assert seen.notes == ("the project is in /app, by the command line",)
 
 
 def test_contents_are_those_of_the_image_and_links_their_text(stage: ImageSnapshotter) -> None:

@@ -186,6 +186,19 @@ def test_pinned_traffic_stays_pinned(
     assert (run.revision, 100, run._tag) in _requested(second.services[service.name])
 
 
+def test_tags_follow_latest_also_where_the_traffic_is_pinned(second: SecondCloudRun, tmp_path: Path) -> None:
+    tags = [run_v2.TrafficTarget(type_=LATEST, percent=100), run_v2.TrafficTarget(type_=LATEST, tag="preview")]
+    service = _serve(second, traffic=tags)
+    run = _deploy(tmp_path, pin=True)
+
+    words = _to_the_end(run)
+
+    assert words.endswith(f"pinned to {run.revision}, and the tags preview follow the latest revision again")
+    assert sorted(_requested(second.services[service.name])) == sorted(
+        [(run.revision, 100, ""), (run.revision, 0, run._tag), ("LATEST", 0, "preview")]
+    )
+
+
 def test_a_newer_revision_of_somebody_elses_is_not_sent_the_traffic(second: SecondCloudRun, tmp_path: Path) -> None:
     service = _serve(second)
     run = _deploy(tmp_path)
@@ -212,6 +225,21 @@ def test_a_killed_run_leaves_latest_to_the_next(second: SecondCloudRun, tmp_path
     assert ("LATEST", 100, "") in _requested(second.services[service.name])
 
 
+@pytest.mark.parametrize(("revision", "follows"), [("web-old", True), ("web-older", False)])
+def test_after_a_rollback_of_ours_latest_is_followed_again(
+    second: SecondCloudRun, tmp_path: Path, revision: str, *, follows: bool
+) -> None:
+    """Unless the traffic was moved by hand since then."""
+    service = _serve(second)
+    second.services[service.name].traffic = [run_v2.TrafficTarget(type_=BY_NAME, revision="web-old", percent=100)]
+    ledger = Ledger(tmp_path / "ledger.jsonl", "back", ServiceId("p", "r", "web"), COMMIT)
+    ledger.write("rollback", StepVerdict.OK, 0.0, {"revision": revision, "latest": True, "latest_tags": []})
+
+    _to_the_end(_deploy(tmp_path))
+
+    assert (("LATEST", 100, "") in _requested(second.services[service.name])) is follows
+
+
 # ------------------------------------------------------------------------------------------ templates
 
 
@@ -233,6 +261,7 @@ def test_a_failed_deploy_restores_the_template(second: SecondCloudRun, tmp_path:
     assert _state(run).only_revision == "web-old"
     if not refuses:
         assert now.template.revision == "web-old"
+        assert (run.revision, 0, run._tag) in _requested(now), "for whoever looks into it"
         assert ("LATEST", 100, "") in _requested(now)
     assert run.notes[0].startswith("the template of web is that of web-old again")
 

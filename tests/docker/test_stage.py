@@ -1,4 +1,4 @@
-"""The image stage: where a project lies in an image, what else lies there, and what runs instead of it."""
+"""The image stage: where a project is in an image, what else is there, and what runs instead of it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_through_a_build_stage(image: Callable[..., str], project: Callable[...,
 
 
 def test_the_best_match_of_paths(image: Callable[..., str], project: Callable[..., Project]) -> None:
-    """No Dockerfile tells, and the project lies in an unusual folder."""
+    """No Dockerfile tells, and the project is in an unusual folder."""
     tag = image(images.base("3.11"), {**_inside(_PROJECT, "/data/x/y"), f"{_SITE}/other/main.py": ""})
     made = project({".python-version": "3.11\n", **_PROJECT})
 
@@ -113,7 +113,7 @@ def test_two_places_are_not_guessed_between(image: Callable[..., str], project: 
     result = made.run("check", f"image:{tag}")
 
     assert result.code == 3
-    assert "cannot be told for certain" in result.out
+    assert "is unknown" in result.out
     assert "/one" in result.out
     assert "/two" in result.out
     assert f"buildguard check image:{tag}:/app" in result.out
@@ -161,7 +161,44 @@ def test_without_a_project_its_workdir_counts(image: Callable[..., str], project
     assert made.check(f"image:{tag}:/").codes() == {"app/pkg/bad.py": ["BG101"]}
     nowhere = made.run("check", f"image:{image(images.base('3.11'), {'x.py': ''})}")
     assert nowhere.code == 3
-    assert "cannot be told for certain" in nowhere.out
+    assert "is unknown" in nowhere.out
+
+
+_SHOP = {"pyproject.toml": '[project]\nname = "shop"\n', "src/shop/__init__.py": "", "src/shop/main.py": "x = 1\n"}
+
+
+def test_a_project_that_was_installed_is_compared_by_content(
+    image: Callable[..., str], project: Callable[..., Project]
+) -> None:
+    record = "shop/__init__.py,,\nshop/main.py,,\nshop-1.0.dist-info/RECORD,,\n"
+    installed = {
+        f"{_SITE}/{name.removeprefix('src/')}": text for name, text in _SHOP.items() if name.startswith("src/")
+    }
+    tag = image(images.base("3.11"), {**installed, f"{_SITE}/shop-1.0.dist-info/RECORD": record})
+    made = project({**_SHOP, "Dockerfile": _dockerfile("COPY . /build", "RUN pip install /build && rm -r /build")})
+
+    same = made.check(f"image:{tag}")
+    made.write({"src/shop/main.py": "x = 2\n"})
+    edited = made.check(f"image:{tag}:/{_SITE}")
+    made.write({"src/shop/new.py": ""})
+    lacking = made.check(f"image:{tag}")
+
+    assert (same.code, _image_of(same.json)["told_by"], same.json["summary"]["files"]) == (0, "shop-1.0.dist-info", 2)
+    assert _image_of(same.json)["changed"] == []
+    assert _image_of(edited.json)["changed"] == ["src/shop/main.py"]
+    assert lacking.code == 3
+    assert lacking.json["unproven"][0]["path"] == "src/shop/new.py"
+
+
+def test_a_source_that_the_image_lacks(image: Callable[..., str], project: Callable[..., Project]) -> None:
+    """The commit has two modules, and the image one: it is an older one."""
+    tag = image(images.base("3.11"), {"app/main.py": "import more\n"})
+    made = project({"Dockerfile": _dockerfile("WORKDIR /app", "COPY . ."), "main.py": "import more\n", "more.py": ""})
+
+    result = made.check(f"image:{tag}")
+
+    assert result.code == 1
+    assert result.codes() == {"more.py": ["BG301"]}
 
 
 @pytest.mark.parametrize(
@@ -190,7 +227,7 @@ def test_the_root_of_the_configuration(image: Callable[..., str], project: Calla
     assert result.codes() == {"pkg/bad.py": ["BG101"]}
 
 
-# ------------------------------------------------------------------------------------------ what lies there
+# ------------------------------------------------------------------------------------------ what is there
 
 
 def test_names_links_and_whiteouts(image: Callable[..., str], project: Callable[..., Project]) -> None:

@@ -12,8 +12,8 @@ from buildguard.imports.faults import ImportContext
 from buildguard.imports.finder import FileTree
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.program import StartedProgram, started_modules
-from buildguard.imports.project_imports import ProjectImports, read_imports
-from buildguard.imports.records import ModuleFacts, extract
+from buildguard.imports.project_imports import read_imports
+from buildguard.imports.records import ModuleFacts, ProjectImports, extract
 from buildguard.imports.requirements import Requirements
 from buildguard.imports.resolver import SearchPath
 from buildguard.imports.standard import LibraryModules

@@ -6,7 +6,6 @@ import pytest
 
 from buildguard.diagnostic import Severity
 from buildguard.imports.declared import DECLARES, ProvidedModules
-from buildguard.imports.default_reach import find_reach
 from buildguard.imports.library import Availability, LibraryAnswer
 from buildguard.imports.records import FileReach, Guard, ImportForm, ImportStatement
 from buildguard.imports.standard_imports import ImportJudge, ImportVerdict, questions_of
@@ -71,6 +70,17 @@ def test_what_nothing_reaches_is_a_warning_and_a_chain_is_named() -> None:
     assert reached.message.endswith("(app.main → app.db → cgi)")
 
 
+def test_a_file_for_another_system_is_an_error_only_where_it_is_reached() -> None:
+    answers = {"msvcrt": LibraryAnswer(Availability.MISSING, "only on Windows")}
+    statement = ImportStatement(1, 1, ImportForm.IMPORT, "msvcrt")
+    judge = ImportJudge(answers, "3.12", lambda _module: "")
+
+    (loose,) = judge.judge([statement], _REACHED).findings
+    (reached,) = judge.judge([statement], FileReach(certain=True, chain=("main",))).findings
+
+    assert (loose.severity, reached.severity) == (Severity.WARNING, Severity.ERROR)
+
+
 def test_what_cannot_be_decided_is_counted() -> None:
     unknown = ImportStatement(3, 1, ImportForm.IMPORT, "json")
     depends = ImportStatement(4, 1, ImportForm.FROM, "socket", ("AF_X",))
@@ -125,9 +135,3 @@ def test_a_module_of_the_projects_own_is_no_module_of_the_library() -> None:
     assert provided.brings("imp")
     assert provided.brings("cgi.x")
     assert not provided.brings("telnetlib")
-
-
-def test_tests_are_not_reached() -> None:
-    paths = ["app.py", "tests/conftest.py", "pkg/test_x.py", "x_test.py", "contest.py"]
-
-    assert list(find_reach(paths)) == ["app.py", "contest.py"]

@@ -43,6 +43,8 @@ def _only(files: dict[str, str]) -> Target:
     [
         (_RUN, "3.14", "cloudbuild.yaml:4"),
         ({**_RUN, "svc/.python-version": "3.13\n"}, "3.13", "svc/.python-version:1"),
+        ({**_RUN, "svc/.python-version": ">= 3.10"}, "3.14", "svc/.python-version:1"),
+        ({**_RUN, "svc/.python-version": "~3.13.2"}, "3.13", "svc/.python-version:1"),
         # what a buildpack never reads
         ({**_RUN, "svc/runtime.txt": "python-3.9\n"}, "3.14", "cloudbuild.yaml:4"),
         ({**_RUN, "svc/pyproject.toml": "[project]\nrequires-python = '>=3.9'\n"}, "3.14", "cloudbuild.yaml:4"),
@@ -66,6 +68,14 @@ def _only(files: dict[str, str]) -> Target:
         ),
         (
             _deploy("run", "deploy", "svc", "--source=svc", "--set-build-env-vars=GOOGLE_PYTHON_VERSION=3.13.x"),
+            "3.13",
+            "cloudbuild.yaml:4",
+        ),
+        (
+            {
+                **_deploy("run", "deploy", "svc", "--source=svc", "--build-env-vars-file=deploy/build.yaml"),
+                "deploy/build.yaml": "GOOGLE_PYTHON_VERSION: '3.13'\n",
+            },
             "3.13",
             "cloudbuild.yaml:4",
         ),
@@ -99,6 +109,8 @@ def test_the_version_of_a_source_deploy(files: dict[str, str], python: str, plac
         (_RUN, Severity.WARNING, "3.14 today"),
         ({**_RUN, "svc/.python-version": "3.12\n"}, Severity.ERROR, "offers 3.13 to 3.14 only"),
         ({**_RUN, "svc/.python-version": "\n"}, Severity.ERROR, "is empty"),
+        ({**_RUN, "svc/.python-version": ">=3.10"}, Severity.WARNING, "lets the builder choose"),
+        ({**_RUN, "svc/.python-version": "<3.13"}, Severity.ERROR, "no Python in <3.13"),
         ({**_RUN, "svc/.python-version": "# ours\n3.13\n"}, Severity.ERROR, "more than a version"),
         ({**_pack("gcr.io/buildpacks/builder:google-22"), "svc/.python-version": "3.14"}, Severity.ERROR, "ubuntu2204"),
         ({**_RUN, "svc/.python-version": "3.13\n"}, None, ""),
@@ -136,7 +148,7 @@ def test_what_is_a_python_folder(runtime: str, names: list[str], expected: bool)
 
 
 def test_another_runtime_is_no_target() -> None:
-    with pytest.raises(UsageError, match="nothing here says"):
+    with pytest.raises(UsageError, match="the target Python is unknown"):
         _targets(_deploy("functions", "deploy", "f", "--source", "svc", "--runtime", "nodejs20"))
 
 

@@ -94,7 +94,7 @@ def test_an_image_that_only_runs_a_build_step_decides_nothing() -> None:
     with pytest.raises(UsageError) as refused:
         _discover({"cloudbuild.yaml": build, "a.py": ""})
 
-    assert "nothing here says which Python" in str(refused.value)
+    assert "the target Python is unknown" in str(refused.value)
     assert "cloudbuild.yaml:2" in refused.value.hint
 
 
@@ -168,3 +168,49 @@ def test_dockerfiles_of_other_names_are_those_that_are_built() -> None:
     }
 
     assert _targets(_discover(files)) == [("3.10", "deploy/image:1", ""), ("3.9", "image.txt:1", "")]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "command", "refusal"),
+    [
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.12'\n", "pip install .", "Dockerfile:3: `pip install`"),
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.12'\n", "uv sync", "Dockerfile:3: `uv sync`"),
+        ("uv.lock", 'version = 1\nrequires-python = ">=3.12"\n\n[[package]]\n', "uv sync", "Dockerfile:3: `uv sync`"),
+        ("poetry.lock", '[[package]]\n\n[metadata]\npython-versions = "^3.12"\n', "poetry install", "`poetry install`"),
+        ("poetry.lock", '[[package]]\n\n[metadata]\npython-versions = "^3.12"\n', "pip install .", ""),
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.12'\n", "pip install -r requirements.txt", ""),
+        (".python-version", "3.12\n", "pip install .", ""),
+    ],
+)
+def test_a_range_is_refused_where_the_project_is_installed(file: str, content: str, command: str, refusal: str) -> None:
+    dockerfile = f"FROM python:3.11\nCOPY . .\nRUN {command}\n"
+
+    [target] = _discover({"Dockerfile": dockerfile, "a.py": "", file: content}).targets
+
+    [conflict] = target.conflicts
+    assert conflict.file == file
+    assert refusal in conflict.refusal
+    assert bool(refusal) == bool(conflict.refusal)
+
+
+def test_a_lock_file_names_its_line() -> None:
+    lock = '[[package]]\nname = "x"\n\n[metadata]\nlock-version = "2.0"\npython-versions = ">=3.10,<4"\n'
+
+    assert _targets(_discover({"poetry.lock": lock, "a.py": ""})) == [("3.10", "poetry.lock:6", "")]
+    assert _targets(_discover({"uv.lock": "version = 1\nrequires-python = '>=3.11'\n", "a.py": ""})) == [
+        ("3.11", "uv.lock:2", "")
+    ]
+
+
+def test_a_dockerfile_is_divided_by_any_blank_and_a_part_of_one_is_no_target() -> None:
+    files: dict[str, str | None] = {
+        "Dockerfile": "FROM\tpython:3.9-slim AS x\nCOPY\t. .\n",
+        "Dockerfile.footer": "RUN pip install x\n",
+        "a.py": "",
+    }
+
+    assert _targets(_discover(files)) == [("3.9", "Dockerfile:1", "")]
+
+
+def test_a_range_in_a_version_file_counts_with_its_lowest() -> None:
+    assert _targets(_discover({".python-version": ">= 3.10\n", "a.py": ""})) == [("3.10", ".python-version:1", "")]

@@ -87,9 +87,9 @@ def test_installed_versions(text: str, version: str, line: int) -> None:
         ("FROM ubuntu:20.04\nRUN apt install -y python3 python3.11\n", "3.8 (line 2) and 3.11 (line 2)"),
         ("FROM debian\nRUN apt install -y python3\n", "which version that is is unknown"),
         ("FROM debian:12\nRUN uv python install\n", "which version that is is unknown"),
-        ("FROM debian:12\nRUN uv venv\n", "cannot be told from its name"),
+        ("FROM debian:12\nRUN uv venv\n", "its name has none"),
         ("COPY . .\n", "no FROM"),
-        ("FROM acme/base:1\nRUN pip install x\n", "cannot be told from its name"),
+        ("FROM acme/base:1\nRUN pip install x\n", "its name has none"),
         ("FROM pypy:3.10\nCOPY . .\n", "PyPy"),
     ],
 )

@@ -17,6 +17,8 @@ from buildguard.project.user_config import read_user_config, user_config_file
 from buildguard.system.fetch_python import fetch_python
 from tests.conftest import Project, interpreter
 
+pytestmark = pytest.mark.interpreters
+
 _UV = """#!/bin/sh
 echo "$@" >> {log}
 ls -A >> {log}

@@ -1,21 +1,23 @@
-"""Nothing under check is ever imported or executed, whatever lies there."""
+"""Nothing under check is ever imported or executed, whatever is there."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from buildguard.system import programs
 from tests.compare import damage
-from tests.conftest import Project
+from tests.conftest import ALL, Project, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 _MODULES = (
     "module.py",
@@ -323,6 +325,43 @@ def test_a_missing_object_is_not_fetched(trapped: Project, tmp_path: Path) -> No
         assert not _marks(tmp_path), command
     subprocess.run(["git", "cat-file", "-p", oid], cwd=trapped.path, capture_output=True, check=False)
     assert "ran-ext" in _marks(tmp_path)  # what git does of its own accord
+
+
+# ------------------------------------------------------------------------------------------ every program that is started
+
+_QUICK = frozenset(("check --diff-base HEAD~1", "diff commit:HEAD tar:old.tar", "diagnose --log deploy.log"))
+_EXECVE = re.compile(r'execve\("((?:[^"\\]|\\.)*)".*\) = 0$')
+
+
+@pytest.mark.interpreters
+@pytest.mark.skipif(sys.platform != "linux", reason="strace")
+@pytest.mark.parametrize("command", _STARTED, ids=" ".join)
+def test_only_known_programs_are_started(trapped: Project, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Each successful `execve` of a run, its children's too, is of git, of ruff or of a Python outside of the project."""
+    if " ".join(command) not in _QUICK and not ALL:
+        pytest.skip("./scripts/test all traces every command")
+    if shutil.which("strace") is None:
+        missing("strace", "apt-get install strace")
+    options = ("--engine", "static", "--proof", "predicted") if command[0] == "check" else ()
+    log = tmp_path / "strace"
+    trace = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=execve", "-s", "4096", "-o", str(log)]
+
+    subprocess.run(
+        [*trace, str(trapped.executable), *command, *options],
+        cwd=trapped.path,
+        env={**os.environ, **trapped.env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
+
+    started = {match[1] for line in log.read_text().splitlines() if (match := _EXECVE.search(line))}
+    assert str(trapped.executable) in started
+    names = {re.sub(r"[0-9.]+$", "", os.path.basename(path)) for path in started}
+    assert names <= {"buildguard", "git", "ruff", "python", "pyenv"}, started
+    assert not [path for path in started if not os.path.isabs(path) or Path(path).is_relative_to(tmp_path)]
+    assert not _marks(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------ programs inside the project

@@ -37,10 +37,19 @@ class _Block(NamedTuple):
 def render(report: CheckReport, layout: TextLayout) -> str:
     """The whole text: everything, or on a terminal a line for each file and as many details as fit."""
     ending = _ending(report, layout)
-    findings = statistics(report) if layout.statistics else _findings(report, layout, len(ending))
+    findings = _matrix(report) or (statistics(report) if layout.statistics else _findings(report, layout, len(ending)))
     lines = [*findings, *ending]
     text = "\n".join([*lines, ""]) if lines else ""
     return text if layout.color else click.unstyle(text)
+
+
+def _matrix(report: CheckReport) -> list[str]:
+    """The rehearsal in place of the findings, where one was asked for."""
+    if report.rehearsal is None:
+        return []
+    from buildguard.cli.render.rehearsal import matrix
+
+    return matrix(report.rehearsal)
 
 
 def _findings(report: CheckReport, layout: TextLayout, others: int) -> list[str]:
@@ -86,6 +95,7 @@ def _ending(report: CheckReport, layout: TextLayout) -> list[str]:
         return _folded(unproven, layout)
     lines = [
         *_notes(report, most),
+        *(_undecided(report) if layout.detail is Detail.VERBOSE else ()),
         *unproven,
         *map(target_line, report.targets),
         *(_chain(report, report.chain) if report.chain is not None else []),
@@ -108,6 +118,14 @@ def _notes(report: CheckReport, most: int | None) -> list[str]:
     return lines
 
 
+def _undecided(report: CheckReport) -> Iterator[str]:
+    """What cannot be decided before a build or without running the code; it changes no exit code without --strict."""
+    if not report.strict:
+        yield from (f"start undecided: {escape_text(item)}" for item in report.startup_undecided)
+    for item in report.undecided_imports:
+        yield f"import undecided: {escape_text(item.path)}:{item.line}: {escape_text(item.reason)}"
+
+
 def summary(report: CheckReport) -> str:
     """The last line: counts and time."""
     files = count(report.files, "file")
@@ -117,7 +135,8 @@ def summary(report: CheckReport) -> str:
             return "clean: no Python source is staged"
         how = {row.proof for row in report.targets}
         return f"clean: {files} {'predicted' if how == {'predicted'} else 'compiled'}, {seconds}"
-    parts = [*severities(report.diagnostics), *([f"{len(report.unproven)} unproven"] if report.unproven else [])]
+    unproven = len(report.counted_unproven)
+    parts = [*severities(report.diagnostics), *([f"{unproven} unproven"] if unproven else [])]
     return f"{', '.join(parts)} in {files}, {seconds}"
 
 
@@ -202,7 +221,7 @@ def evidence(diagnostic: Diagnostic) -> str:
 def _unproven(report: CheckReport, layout: TextLayout) -> Iterator[str]:
     most = layout.lines
     groups: dict[tuple[object, ...], list[Unproven]] = {}
-    for item in (_as_shown(layout, item) for item in report.unproven):
+    for item in (_as_shown(layout, item) for item in report.counted_unproven):
         # a lost engine gives every file that it had not compiled the same reason
         groups.setdefault((item.reason, item.target) if most is not None else (item,), []).append(item)
     lines = [line for group in groups.values() for line in _group_lines(group)]

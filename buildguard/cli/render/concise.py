@@ -14,7 +14,7 @@ def render(report: CheckReport, layout: TextLayout) -> str:
     """Every finding, then everything unproven, then the summary; with `--statistics` a line for each code instead."""
     lines = [
         *(statistics(report) if layout.statistics else (_line(layout, item) for item in report.diagnostics)),
-        *(_unproven(layout, item) for item in report.unproven),
+        *(_unproven(layout, item) for item in report.counted_unproven),
         *([] if layout.detail is Detail.QUIET else [summary(report)]),
     ]
     return "\n".join([*lines, ""]) if lines else ""

@@ -128,8 +128,16 @@ def _last(result: DeployReport) -> str:
     elif result.plan.wishes.no_traffic:
         words = f"{result.revision} is ready at {result.url}, without traffic"
     else:
-        words = f"deployed: {result.url} serves {result.revision}"
+        words = f"deployed: {result.url} serves {result.revision}{_way_of_traffic(result)}"
     return click.style(words, bold=True, fg=colour)
+
+
+def _way_of_traffic(result: DeployReport) -> str:
+    """Whether the traffic follows the latest revision by now, as the last step saw it."""
+    follows = [outcome.evidence.get("follows_latest") for outcome in result.outcomes or ()]
+    if True in follows:
+        return "; the traffic follows the latest revision"
+    return f"; the traffic is pinned to {result.revision}" if False in follows else ""
 
 
 def current_traffic(result: DeployReport) -> str:

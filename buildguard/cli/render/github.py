@@ -13,7 +13,7 @@ from buildguard.diagnostic import Diagnostic, escape_text
 def render(report: CheckReport) -> str:
     """One annotation for each diagnostic and each thing unproven, then the summary for the log."""
     lines = [_annotation(diagnostic) for diagnostic in report.diagnostics]
-    for unproven in report.unproven:
+    for unproven in report.counted_unproven:
         where = {"file": unproven.path, "title": "buildguard: unproven"}
         lines.append(_command("error", where, unproven.reason))
     return "\n".join([*lines, ""]) + echoed(summary(report) + "\n")

@@ -65,13 +65,13 @@ def _rule(code: str) -> dict[str, Any]:
 
 def _invocation(report: CheckReport) -> dict[str, Any]:
     notifications = []
-    for item in report.unproven:
+    for item in report.counted_unproven:
         notification: dict[str, Any] = {"level": "error", "message": {"text": item.reason}}
         if item.path is not None:
             notification["locations"] = [{"physicalLocation": {"artifactLocation": _artifact(item.path)}}]
         notifications.append(notification)
     return {
-        "executionSuccessful": not report.unproven,
+        "executionSuccessful": not report.counted_unproven,
         "exitCode": report.exit_code,
         "toolExecutionNotifications": notifications,
     }

@@ -160,7 +160,7 @@ class CloudBuildEmulator:
                 self._finish(identity, BuildState.INTERNAL_ERROR, error.words)
         except ApiError as error:
             self._finish(identity, BuildState.FAILURE, f"error fetching source: {error.message}", "FETCH_SOURCE_FAILED")
-        except Exception as error:  # a mistake of the emulator's own: nobody is to wait for the end of such a build
+        except Exception as error:  # a mistake of the emulator: no client may wait forever for such a build
             self._finish(identity, BuildState.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
             raise
 

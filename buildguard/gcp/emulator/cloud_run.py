@@ -85,7 +85,7 @@ class CloudRunEmulator:
             if not request.validate_only and self._faults.takes(FaultName.ETAG_CONFLICT):
                 current.generation += 1
                 current.etag = _etag()
-                current.labels["changed-by"] = "somebody-else"
+                current.labels["changed-by"] = "another-writer"
             if request.service.etag and request.service.etag != current.etag:
                 raise api.Aborted(f"Conflict for resource '{name}': version '{request.service.etag}' was specified")
             updated = run_v2.Service(current)
@@ -94,6 +94,22 @@ class CloudRunEmulator:
             for field in masked:
                 setattr(updated, field, getattr(changed, field))
             return self._changed(updated, current, validate_only=request.validate_only)
+
+    def delete(self, request: run_v2.DeleteServiceRequest) -> EmulatedOperation:
+        """Delete a service with its revisions, and end their containers."""
+        with self._lock:
+            self.get(request.name)
+            del self._services[request.name]
+            gone = [name for name in self._revisions if name.startswith(f"{request.name}/")]
+            for name in gone:
+                del self._revisions[name]
+                _close(self._instances.pop(name, ()))
+            operation = EmulatedOperation(
+                f"{request.name.rpartition('/services/')[0]}/operations/{uuid.uuid4()}", request.name
+            )
+            operation.done.set()
+            self._operations[operation.name] = operation
+            return operation
 
     def get(self, name: str) -> run_v2.Service:
         """A service as it is now."""
@@ -271,10 +287,9 @@ class CloudRunEmulator:
             return _NOT_READY.format(short)
         running: list[ServingContainer] = []
         try:
-            for container in sorted(
-                revision.containers, key=lambda variable: not variable.ports
-            ):  # the ingress container first
+            for container in _start_order(revision.containers):
                 running.append(self._run(revision, container, running[0].id if running else ""))
+                _wait_for_dependency(container, revision.containers, running[0])
         except UnprovenError as error:
             self._write_output(revision, running)
             _close(running)
@@ -303,7 +318,7 @@ class CloudRunEmulator:
                 self._logs.write("cloud_run_revision", labels, ending, "WARNING")
 
     def _run(self, revision: run_v2.Revision, container: run_v2.Container, beside: str) -> ServingContainer:
-        """Start one container; those `beside` the ingress container share its loopback addresses, and get no PORT."""
+        """Start one container; those `beside` the first one share its loopback addresses, and only the ingress gets PORT."""
         with self._lock:
             self._daemon = self._daemon or daemons.connect()
         image = images.find(self._daemon, container.image, PLATFORM, _ignore_output)
@@ -314,12 +329,40 @@ class CloudRunEmulator:
             env,
             tuple(container.command),
             tuple(container.args),
-            port=_port(container),
-            tell_port=not beside,
+            port=_port(_ingress(revision.containers)),
+            tell_port=container == _ingress(revision.containers),
             more_ports=tuple(_probe_port(other) for other in revision.containers if other.startup_probe),
             beside=beside,
         )
         return ServingContainer(self._daemon, image, start)
+
+
+def _ingress(containers: Sequence[run_v2.Container]) -> run_v2.Container:
+    """The container that gets the requests: the only one, or the one with a port."""
+    return next((container for container in containers if container.ports), containers[0])
+
+
+def _start_order(containers: Sequence[run_v2.Container]) -> list[run_v2.Container]:
+    """Containers behind those that they depend on, otherwise the ingress container first; short where they wait in a circle."""
+    waiting = sorted(containers, key=lambda container: not container.ports)
+    ordered: list[run_v2.Container] = []
+    while waiting:
+        started = {container.name for container in ordered}
+        ready = next((container for container in waiting if set(container.depends_on) <= started), None)
+        if ready is None:
+            break
+        waiting.remove(ready)
+        ordered.append(ready)
+    return ordered
+
+
+def _wait_for_dependency(
+    container: run_v2.Container, containers: Sequence[run_v2.Container], first: ServingContainer
+) -> None:
+    """Wait for the startup probe of a container on which another one depends; raises UnprovenError where it fails."""
+    is_needed = any(container.name in other.depends_on for other in containers)
+    if is_needed and not _succeeds(container, first):
+        raise UnprovenError(f"The startup probe of the container {container.name} failed.")
 
 
 def _close(instance: Sequence[ServingContainer]) -> None:
@@ -337,6 +380,8 @@ def _wrong_containers(containers: Sequence[run_v2.Container]) -> str:
             return "template.containers: exactly one container must have a port"
         if len({container.name for container in containers} - {""}) != len(containers):
             return "template.containers: each container needs a name of its own"
+        if len(_start_order(containers)) != len(containers):
+            return "template.containers: depends_on names no other container, or a circle of them"
     return ""
 
 
@@ -388,7 +433,7 @@ def _pin_traffic(before: run_v2.Service) -> list[run_v2.TrafficTarget]:
 
 
 def _ignore_output(_text: str) -> None:
-    """Nobody hears of a pull."""
+    """A pull is not reported."""
 
 
 def _etag() -> str:

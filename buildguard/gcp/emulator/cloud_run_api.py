@@ -61,6 +61,7 @@ def handlers(runs: CloudRunEmulator) -> list[grpc.GenericRpcHandler]:
             {
                 "CreateService": changing(runs.create, run_v2.CreateServiceRequest),
                 "UpdateService": changing(runs.update, run_v2.UpdateServiceRequest),
+                "DeleteService": changing(runs.delete, run_v2.DeleteServiceRequest),
                 "GetService": method(
                     lambda message: runs.get(message.name), run_v2.GetServiceRequest, run_v2.Service.serialize
                 ),

@@ -1,4 +1,4 @@
-"""A loopback address whose requests go to a container: which one is picked anew for each request."""
+"""A loopback address whose requests go to a container: which one is picked for each request."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class ApiError(Exception):
 
 
 class BucketStore:
-    """What lies in the buckets: every generation, the newest last; whose each bucket is."""
+    """The objects of the buckets: every generation, the newest last; whose each bucket is."""
 
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
@@ -81,7 +81,7 @@ class BucketStore:
             return several[-1]
 
     def get(self, bucket: str, name: str, generation: int = 0) -> ObjectGeneration:
-        """A generation, the newest unless one is named; raises ApiError where there is none."""
+        """A generation, the newest unless one is named; raises ApiError if it is missing."""
         with self.lock:
             self._known(bucket)
             several = self._objects.get((bucket, name), [])
@@ -91,7 +91,7 @@ class BucketStore:
             return matching[-1]
 
     def another(self, bucket: str, name: str, number: int) -> ObjectGeneration:
-        """Another generation than that one; where there is none, one is made with other bytes."""
+        """Another generation than that one; if it is missing, one is made with other bytes."""
         with self.lock:
             several = self._objects[bucket, name]
             others = [candidate for candidate in several if candidate.number != number]
@@ -113,11 +113,12 @@ class BucketStore:
             self._next += 1
 
     def delete(self, bucket: str, name: str, generation: int = 0) -> None:
-        """Remove a generation, the newest unless one is named."""
+        """Remove a generation, the newest unless one is named; what it had replaced does not come back."""
         with self.lock:
             stored = self.get(bucket, name, generation)
+            is_newest = stored is self._objects[bucket, name][-1]
             self._objects[bucket, name].remove(stored)
-            if not self._objects[bucket, name]:
+            if is_newest:
                 del self._objects[bucket, name]
 
     def names(self, bucket: str, prefix: str) -> list[str]:

@@ -13,7 +13,7 @@ from buildguard.system import git
 
 
 def older_source(folder: Path) -> bytes:
-    """The archive of `HEAD~1` of the repository that a folder lies in; raises UsageError where there is none."""
+    """The archive of `HEAD~1` of the repository around a folder; raises UsageError if it is missing."""
     repository = git.repository_of(folder)
     if repository is None:
         raise UsageError("stale-source needs a git repository in the current folder")

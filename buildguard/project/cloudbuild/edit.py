@@ -131,7 +131,7 @@ def _dash_before(text: str, node: Node, file: str) -> tuple[int, str]:
         if match is not None:
             break
         if text[start:at].strip() and not text[start:at].lstrip().startswith("#"):
-            raise UsageError(f"{file}:{node.line}: where this step begins cannot be told")
+            raise UsageError(f"{file}:{node.line}: the start of this step is unknown")
         at = start - 1
     indent = match["indent"]
     while start:

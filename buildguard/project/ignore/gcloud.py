@@ -53,7 +53,7 @@ class GcloudIgnoreRules:
         return self._above(path.rpartition("/")[0]) or self._verdict(path, is_folder=is_folder)
 
     def _above(self, folder: str) -> IgnoreRule | None:
-        """The rule that drops a folder, or one above it."""
+        """The rule that drops a folder, or one around it."""
         if not folder:
             return None
         if folder not in self._folders:

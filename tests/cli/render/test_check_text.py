@@ -7,6 +7,7 @@ import pytest
 from buildguard.cli.render.check_text import render, severities, shown_path, summary
 from buildguard.cli.render.layout import Detail, TextLayout
 from buildguard.diagnostic import Severity, Unproven
+from buildguard.imports.records import UndecidedImport
 from tests.cli.render.records import finding, report
 
 _SCREEN = TextLayout(lines=24, width=80)
@@ -107,3 +108,24 @@ def test_the_summary_never_calls_something_unproven_clean() -> None:
     assert summary(report()) == "clean: 9 files compiled, 0.2 s"
     assert summary(report(unproven=(Unproven(None, None, "no engine"),))) == "1 unproven in 9 files, 0.2 s"
     assert severities([finding()]) == ["1 error"]
+
+
+def test_what_is_undecided_about_the_start_is_shown_where_it_counts() -> None:
+    undecided = report()._replace(startup_undecided=("Dockerfile:3: the program $START is unknown",))
+    strict = undecided._replace(strict=True)
+    line = "start undecided: Dockerfile:3: the program $START is unknown"
+
+    assert undecided.exit_code == 0
+    assert line not in render(undecided, TextLayout())
+    assert line in render(undecided, TextLayout(detail=Detail.VERBOSE))
+    assert strict.exit_code == 3
+    assert f"unproven: {line}" in render(strict, TextLayout(detail=Detail.QUIET))
+    assert render(strict, TextLayout()).splitlines()[-1].startswith("1 unproven in 9 files")
+    assert render(strict, TextLayout(detail=Detail.VERBOSE)).count(line) == 1
+
+
+def test_undecided_imports_are_for_those_who_ask() -> None:
+    result = report()._replace(undecided_imports=(UndecidedImport("a.py", 3, "the name is computed"),))
+
+    assert "import undecided: a.py:3: the name is computed" in render(result, TextLayout(detail=Detail.VERBOSE))
+    assert "undecided" not in render(result, TextLayout())

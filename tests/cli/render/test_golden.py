@@ -105,6 +105,13 @@ def test_junit_fails_exactly_where_the_exit_code_does(strict: bool) -> None:
         assert root.findall(".//testcase")
 
 
+@pytest.mark.parametrize("form", ["json", "sarif", "junit", "github", "gitlab", "concise", "text"])
+def test_every_format_names_why_strict_is_unproven(form: str) -> None:
+    undecided = report(strict=True)._replace(startup_undecided=("Dockerfile:3: $START",))
+
+    assert "start undecided: Dockerfile:3: $START" in render(undecided, form)
+
+
 def test_the_structure_check_of_junit_notices() -> None:
     assert junit_problems("<testsuites><testsuite name='x'><testcase/></testsuite></testsuites>")
     assert junit_problems("<testsuites><testcase name='x' line='1'/></testsuites>")

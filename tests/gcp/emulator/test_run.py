@@ -194,7 +194,7 @@ def test_faults(emulator: Callable[..., Emulator], connect: Callable[[], CloudRu
     run = connect()
     run.candidate("web", server, NewRevision("web-1", ""))
 
-    with pytest.raises(ConflictError, match="somebody else changed the service"):
+    with pytest.raises(ConflictError, match="the service was changed meanwhile"):
         run.candidate("web", server, NewRevision("web-2", "candidate"))
     run.candidate("web", server, NewRevision("web-2", "candidate"))
     with pytest.raises(UnprovenError, match="does not route its traffic as requested: 100 % web-1"):
@@ -267,9 +267,45 @@ def test_containers_of_a_service_share_their_loopback(emulator: Callable[..., Em
     assert requests.get(made.uri, timeout=30).text == "collected"
 
 
+_DEPENDS = """\
+import http.server, os, urllib.request
+first = urllib.request.urlopen("http://127.0.0.1:8888/").read()  # refused where the other one does not serve yet
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(first)
+http.server.HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+_SLOW = """\
+import http.server, os, time
+assert "PORT" not in os.environ
+time.sleep(1)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"ready")
+http.server.HTTPServer(("", 8888), Handler).serve_forever()
+"""
+
+
+def test_a_proxy_starts_after_the_app_that_it_depends_on(emulator: Callable[..., Emulator]) -> None:
+    proxy = run_v2.Container(name="proxy", image=_image("depends", _DEPENDS), ports=_port(8080), depends_on=["app"])
+    probe = run_v2.Probe(http_get=run_v2.HTTPGetAction(path="/", port=8888))
+    app = run_v2.Container(name="app", image=_image("slow", _SLOW), startup_probe=probe)
+
+    made = _create(emulator(), [proxy, app])
+
+    assert made.terminal_condition.state == run_v2.Condition.State.CONDITION_SUCCEEDED, made.terminal_condition
+    assert requests.get(made.uri, timeout=30).text == "ready"
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"depends_on": ["nowhere"]}, "depends_on names no other container"),
+        ({"depends_on": ["other"]}, "or a circle of them"),
         ({"ports": _port(1)}, "exactly one container must have a port"),
         ({"name": "app"}, "a name of its own"),
         ({"image": ""}, "image: should be specified"),

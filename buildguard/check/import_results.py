@@ -1,0 +1,175 @@
+"""What was said of the imports of one target, kept until anything changes that it depends on.
+
+Sources count by the digests of this run. What else was read while a result came about (declarations, Dockerfiles, locks)
+is kept with it, and read again before it counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from buildguard import __version__
+from buildguard.check.compile_files import FileVerdict, Judge
+from buildguard.check.context import Job
+from buildguard.codes import RULE_ERRORS
+from buildguard.diagnostic import Diagnostic, Range, Severity, UnreadableFile, display_path
+from buildguard.engines.engine import Engine, ReadyEngine
+from buildguard.imports.records import UndecidedImport
+from buildguard.project.target import Target
+from buildguard.stages.stage import Entry, Stage
+from buildguard.system.cache import Cache, context_of
+
+# What turns facts and answers into findings: a kept result is no older than these files.
+_RULES = ("imports/*", "startup/*.py", "project/*.py", "project/ignore/*.py", "check/*import*.py")
+_REFUSED = frozenset({"BG101", "BG103", *RULE_ERRORS})
+
+
+class TargetImports(NamedTuple):
+    """What is said of the imports of a target's sources: findings, and what could not be decided.
+
+    `is_final` is whether another run would say the same: no question was left open by an engine that was lost.
+    """
+
+    diagnostics: tuple[Diagnostic, ...]
+    undecided: tuple[UndecidedImport, ...]
+    is_final: bool = True
+
+
+class ImportSubject(NamedTuple):
+    """What the imports of a target are judged with: its engine, and the sources that it compiled, by path."""
+
+    target: Target
+    engine: Engine
+    ready: ReadyEngine
+    judge: Judge
+    sources: Mapping[str, FileVerdict]
+
+
+def judge_imports(
+    job: Job, target: Target, answering: tuple[Engine, ReadyEngine], judge: Judge, verdicts: Sequence[FileVerdict]
+) -> TargetImports:
+    """The imports of a target's sources, from an earlier run where nothing changed. Raises UnprovenError."""
+    sources = {display_path(verdict.entry.path): verdict for verdict in verdicts if _compiles(verdict)}
+    subject = ImportSubject(target, *answering, judge, sources)
+    stage = job.place.stage
+    if stage.name.startswith("image:") or job.request.environment:
+        return _judge(job, subject)  # files of an image or another folder are read again
+    kept = KeptResult(judge.cache, stage, _about(job, subject))
+    results = kept.load()
+    if results is None:
+        recording = RecordingStage(stage)
+        results = _judge(job._replace(place=job.place._replace(stage=recording)), subject)
+        if results.is_final:
+            known = {verdict.entry.path for verdict in sources.values()}
+            kept.store(results, {path: digest for path, digest in recording.digests.items() if path not in known})
+    return results
+
+
+def _judge(job: Job, subject: ImportSubject) -> TargetImports:
+    from buildguard.check.imports import ImportCheck  # a warm run needs none of it
+
+    return ImportCheck(job, subject).run()
+
+
+def _about(job: Job, subject: ImportSubject) -> Iterator[bytes]:
+    """Everything that a result depends on, but for files that are no sources."""
+    ready = subject.ready
+    identity = (ready.engine, ready.identity, ready.proof, ready.version, repr(subject.target), repr(job.config))
+    yield b"staged" if job.request.staged else b"whole"  # a hook does not read what the project starts
+    yield "\0".join(identity).encode("utf-8", "surrogatepass")
+    for entry in job.place.stage.entries():
+        yield entry.path + b"\0" + entry.kind.encode()
+    for path, verdict in subject.sources.items():
+        yield path.encode("utf-8", "surrogatepass") + b"\0" + verdict.digest
+
+
+def _compiles(verdict: FileVerdict) -> bool:
+    """Whether a source was read in this run and compiles."""
+    if not verdict.digest or verdict.unproven:
+        return False
+    return not any(finding.code in _REFUSED for finding in verdict.findings)
+
+
+class RecordingStage:
+    """A stage that notes the digest of everything that is read from it; empty for what cannot be read."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.name = stage.name
+        self.root = stage.root
+        self.digests: dict[bytes, bytes] = {}
+        self._stage = stage
+
+    def entries(self) -> list[Entry]:
+        """Every path there is."""
+        return self._stage.entries()
+
+    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
+        """The content of each entry, in order."""
+        for entry, content in self._stage.contents(entries):
+            self.digests[entry.path] = _digest_of(content)
+            yield entry, content
+
+    def notes(self) -> list[str]:
+        """What `entries` left out."""
+        return self._stage.notes()
+
+
+def _digest_of(content: bytes | UnreadableFile) -> bytes:
+    return hashlib.sha256(content).digest() if isinstance(content, bytes) else b""
+
+
+class KeptResult:
+    """One result in the cache, by all that it depends on; what else was read for it is compared with the stage."""
+
+    def __init__(self, cache: Cache, stage: Stage, about: Iterable[bytes]) -> None:
+        self._cache = cache
+        self._stage = stage
+        self._context = context_of("results of imports", _rules())
+        digest = hashlib.sha256()
+        for part in about:
+            digest.update(b"%d:" % len(part) + part)
+        self._key = digest.digest()
+
+    def load(self) -> TargetImports | None:
+        """The kept result; None if none still holds."""
+        row = self._cache.known(self._context, [self._key]).get(self._key)
+        if row is None:
+            return None
+        files, diagnostics, undecided = json.loads(row)
+        if not self._are_unchanged({path.encode("latin-1"): bytes.fromhex(digest) for path, digest in files.items()}):
+            return None
+        findings = (_diagnostic_from(item) for item in diagnostics)
+        return TargetImports(tuple(findings), tuple(UndecidedImport(*item) for item in undecided))
+
+    def store(self, results: TargetImports, read: dict[bytes, bytes]) -> None:
+        """Keep a result, with the files that were read for it."""
+        files = {path.decode("latin-1"): digest.hex() for path, digest in read.items()}
+        rows = [
+            [item.code, item.severity, item.path, item.range, item.message, item.hint, item.target, item.excerpt]
+            for item in results.diagnostics
+        ]
+        data = json.dumps([files, rows, results.undecided])
+        self._cache.store(self._context, {self._key: data.encode("ascii")})
+
+    def _are_unchanged(self, files: dict[bytes, bytes]) -> bool:
+        entries = [entry for entry in self._stage.entries() if entry.path in files] if files else []
+        now = {entry.path: _digest_of(content) for entry, content in self._stage.contents(entries)}
+        return now == files
+
+
+def _diagnostic_from(row: list[str]) -> Diagnostic:
+    code, severity, path, place, message, hint, target, excerpt = row
+    return Diagnostic(code, Severity(severity), path, Range(*place), message, hint, target, "rule", excerpt)
+
+
+def _rules() -> str:
+    digest = hashlib.sha256(__version__.encode())
+    for pattern in _RULES:
+        for file in sorted(Path(__file__).parents[1].glob(pattern)):
+            if file.is_file():
+                digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,101 @@
+"""What Cloud Build's answers mean: a build that waits, one that is late, and a region that may not build."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from google.api_core import exceptions as api
+from google.cloud.devtools import cloudbuild_v1 as cb
+
+from buildguard.gcp import auth, cloud_build
+from buildguard.gcp.cloud_build import (
+    ApprovalNeededError,
+    CloudBuildClient,
+    NoProjectError,
+    OverdueBuildError,
+    RegionQuotaError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_STATUS = cb.Build.Status
+
+
+class _Builds:
+    """Answers with one status after another; the last one stays."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+        self.asked = 0
+        self.error: Exception | None = None
+
+    def get_build(self, **_arguments: Any) -> cb.Build:
+        self.asked += 1
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        return cb.Build(id="b-1", name="projects/p/locations/r/builds/b-1", status=status)
+
+    def create_build(self, **_arguments: Any) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+def _client(monkeypatch: pytest.MonkeyPatch, builds: _Builds) -> CloudBuildClient:
+    monkeypatch.setenv(auth.CLOUDBUILD, "grpc://127.0.0.1:1")
+    monkeypatch.setattr(cloud_build, "_emulator_client", lambda *_arguments: builds)
+    monkeypatch.setattr(cloud_build, "_LONGEST_PAUSE", 0.0)
+    return CloudBuildClient("p", "r", pause=0.001)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "waits"),
+    [
+        ([_STATUS.PENDING], True),
+        ([_STATUS.PENDING, _STATUS.QUEUED, _STATUS.SUCCESS], False),
+        ([_STATUS.PENDING, _STATUS.PENDING, _STATUS.WORKING, _STATUS.SUCCESS], False),
+        ([_STATUS.QUEUED, _STATUS.PENDING, _STATUS.QUEUED, _STATUS.PENDING, _STATUS.SUCCESS], False),
+    ],
+)
+def test_a_pending_build_is_asked_about_again(
+    monkeypatch: pytest.MonkeyPatch, statuses: Sequence[int], *, waits: bool
+) -> None:
+    """It may be PENDING for a moment; only one that stays so waits for an approval."""
+    builds = _Builds(*statuses)
+    client = _client(monkeypatch, builds)
+    started = client.get("b-1")
+
+    if waits:
+        with pytest.raises(ApprovalNeededError, match="it was PENDING 3 times in a row"):
+            client.wait(started)
+        assert builds.asked == 3
+    else:
+        assert client.wait(started).status == "SUCCESS"
+
+
+def test_a_build_that_does_not_end_is_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = _client(monkeypatch, _Builds(_STATUS.WORKING))
+
+    with pytest.raises(OverdueBuildError):
+        client.wait(client.get("b-1"), 0.01, grace=0.01)
+
+
+def test_a_regions_quota_never_advises_another_region_for_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--region` would create a second service there, with all traffic."""
+    builds = _Builds(_STATUS.QUEUED)
+    builds.error = api.FailedPrecondition("due to quota restrictions, cannot run builds in this region")
+
+    with pytest.raises(RegionQuotaError) as raised:
+        _client(monkeypatch, builds).submit({"steps": [{"name": "x"}]})
+
+    assert "--build-region NAME" in raised.value.hint
+    assert "--region" not in raised.value.words
+
+
+def test_without_a_project_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(auth.CLOUDBUILD, "grpc://127.0.0.1:1")
+
+    with pytest.raises(NoProjectError, match="no Google Cloud project set"):
+        CloudBuildClient()
