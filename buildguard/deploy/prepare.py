@@ -166,7 +166,9 @@ def _read_config(repository: git.Repository, stage: GitStage, request: DeployReq
             name: (repository.top / name.decode()).read_bytes() for name in configs.FILES if _is_file(repository, name)
         }
         edited = configs.read(files)
-    except (OSError, UsageError):
+    except OSError as error:
+        raise UnprovenError(f"{error.filename}: {error.strerror}") from error
+    except UsageError:
         if request.allow_dirty:
             raise
         return committed, (committed.file or "buildguard.toml",)
@@ -225,7 +227,7 @@ def _targets(stage: GitStage, config: Config, service: str) -> tuple[tuple[str, 
 
 
 def _recipe(stage: GitStage, config: Config, service: str) -> tuple[str, str]:
-    """The Dockerfile of the image and its context; empty where there is none."""
+    """The Dockerfile of the image and its context; both empty without one."""
     names = {table.name for table in config.services}
     recipes = discovery.list_recipes(stage, config, service if service in names else "")
     several = {(recipe.service.dockerfile, recipe.service.context) for recipe in recipes}
@@ -346,7 +348,7 @@ def _describe_split(current: ServiceState) -> str:
     """Who has how much of a service's traffic, where no revision has all of it and there is one that could."""
     if current.only_revision or not current.latest_ready:
         return ""
-    return current.describe_traffic or "nobody can tell how"
+    return current.describe_traffic or "in an unknown way"
 
 
 def _read_service(service: ServiceId, app: AppContainer, required: tuple[str, ...]) -> plans.CurrentService:
@@ -379,7 +381,7 @@ def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, .
         etag=service.etag,
         divided=_describe_split(service),
         unclear=_unclear(service),
-        latest=_latest(service),
+        latest=latest_of(service),
     )
     if serving.unclear:
         return serving
@@ -394,7 +396,7 @@ def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, .
     )
 
 
-def _latest(service: ServiceState) -> plans.LatestTraffic:
+def latest_of(service: ServiceState) -> plans.LatestTraffic:
     """What of a service's traffic follows its latest revision, whichever that is."""
     following = [share for share in service.requested if not share.revision]
     whole = not service.requested or any(share.percent == WHOLE for share in following)

@@ -17,10 +17,12 @@ from buildguard.deploy.build import BuildEndedError
 from buildguard.deploy.history import locate_service, read_all_lines
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
-from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploy
+from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, latest_of, prepare_deploy
 from buildguard.deploy.steps import DeployRun, Observation
+from buildguard.diagnostic import count
 from buildguard.docker.build_image import BuildFailedError
 from buildguard.errors import DeployInterruptedError, GuardError, UnprovenError, UsageError
+from buildguard.gcp import auth
 from buildguard.gcp.cloud_build import running_build_error
 from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.revision_names import COMMIT
@@ -29,6 +31,7 @@ from buildguard.gcp.service_state import ServiceState, TrafficShare
 from buildguard.gcp.storage import StorageClient
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
+from buildguard.project.cloudbuild.substitutions import substitute
 from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
 from buildguard.system.fork_event import refuse_fork_event
 from buildguard.system.temporary import folder_of
@@ -88,9 +91,9 @@ def plan_deploy(request: DeployRequest) -> DeployReport:
 
 
 def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None]) -> DeployReport:
-    """Deploy the commit; `ask` puts a question to the person, None where there is nobody to ask.
+    """Deploy the commit; `ask` puts a question to the person, None without a terminal.
 
-    Raises UsageError for a request that makes no sense, HeldError while somebody else deploys the service.
+    Raises UsageError for a request that makes no sense, HeldError while another run deploys the service.
     """
     scratch = _ArchiveOwner()
     ready = prepare_deploy(request, folder_of(scratch) / "source.tgz")
@@ -103,12 +106,21 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
     file = ledger_path(ready.repository)
     with ExitStack() as held:
         ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
-        mine, notes = _earlier_lines(ready, ledger, held, file)
+        notes: list[str] = []
+
+        def tell(text: str) -> None:
+            watcher.tell(text)
+            notes.append(text)
+
+        mine = _earlier_lines(ready, ledger, held, file, tell)
         going = DeployRunner(DeployRun(ready, ledger, mine, watcher), ask)
         try:
             going.run()
         except KeyboardInterrupt:
             raise _interruption(going.deploy) from None
+        except SystemExit:  # SIGTERM: nothing is asked any more
+            watcher.tell(_interruption(going.deploy).words)
+            raise
         return DeployReport(
             going.deploy.plan,
             tuple(going.deploy.outcomes),
@@ -121,26 +133,27 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
 
 
 def _earlier_lines(
-    ready: PreparedDeploy, ledger: Ledger, held: ExitStack, file: Path
-) -> tuple[list[LedgerLine], list[str]]:
-    """What earlier deploys of the service recorded, and notes on it; takes the lock. Raises LockHeldError."""
+    ready: PreparedDeploy, ledger: Ledger, held: ExitStack, file: Path, tell: Callable[[str], object]
+) -> list[LedgerLine]:
+    """What earlier deploys of the service recorded; takes the lock. Raises LockHeldError."""
     service = ready.plan.wishes.service
     earlier, broken = ledgers.read(file)
-    notes = [f"{broken} lines of the ledger cannot be read"] if broken else []
+    if broken:
+        tell(f"{count(broken, 'line')} of the ledger cannot be read")
     try:
-        earlier = ledgers.merge_lines(earlier, _share_ledger(ready, ledger, held, earlier, notes))
+        earlier = ledgers.merge_lines(earlier, _share_ledger(ready, ledger, held, earlier, tell))
     except lock.LockHeldError:
         raise
     except UnprovenError as error:
-        notes.append(f"the lock and the ledger are this machine's alone: {error.words}")
+        tell(f"the lock and the ledger are this machine's alone: {error.words}")
         name = ready.service_id.path.replace("/", "+")
         taking = lock.LockRequest(service, ledger.run, ready.unlock)
-        held.enter_context(lock.hold_lock(lock.FileLock(file.with_name(f"lock-{name}")), taking, notes.append))
+        held.enter_context(lock.hold_lock(lock.FileLock(file.with_name(f"lock-{name}")), taking, tell))
     mine = [line for line in earlier if line.service_id == ready.service_id]
     stopped = ledgers.find_stopping_step(ledgers.group_runs(mine)[-1]) if mine else ""
     if stopped:
-        notes.append(f"the last deploy of {service} stopped at the step '{stopped}'; what is proven is used again")
-    return mine, notes
+        tell(f"the last deploy of {service} stopped at the step '{stopped}'; what is proven is used again")
+    return mine
 
 
 def _interruption(run: DeployRun) -> GuardError:
@@ -155,7 +168,7 @@ def _interruption(run: DeployRun) -> GuardError:
 
 
 def _share_ledger(
-    ready: PreparedDeploy, ledger: Ledger, held: ExitStack, known: list[LedgerLine], notes: list[str]
+    ready: PreparedDeploy, ledger: Ledger, held: ExitStack, known: list[LedgerLine], tell: Callable[[str], object]
 ) -> list[LedgerLine]:
     """Take the lock in the bucket, and have the ledger kept there too; the lines that are stored there already.
 
@@ -167,7 +180,7 @@ def _share_ledger(
     storage = held.enter_context(StorageClient(ready.project))
     bucket = storage.ensure(ready.config.cloud.bucket, storage.project, ready.config.cloud.region)
     taking = lock.LockRequest(service.service, ledger.run, ready.unlock)
-    held.enter_context(lock.hold_lock(buckets.BucketLock(storage, bucket, service), taking, notes.append))
+    held.enter_context(lock.hold_lock(buckets.BucketLock(storage, bucket, service), taking, tell))
     recorded = buckets.read_lines(storage, bucket, ledgers.folder_of(service), known, _RECENT)
     # a line is also in the file here: whoever waits for the deploy does not wait long for its copy
     copies = held.enter_context(StorageClient(ready.project, patience=_COPY_PATIENCE))
@@ -322,7 +335,8 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
     run_id = uuid.uuid4().hex[:8]
     file = ledger_path(repository)
     with ExitStack() as held:
-        app = AppContainer(config.deploy.image, config.deploy.container)
+        image = substitute(config.deploy.image, {"PROJECT_ID": project or auth.project()})
+        app = AppContainer(image, config.deploy.container)
         run = held.enter_context(CloudRunClient(project, region, app))
         identity = ServiceId(run.project, run.region, service)
         storage = held.enter_context(StorageClient(project))
@@ -349,7 +363,10 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
             raise UnprovenError(f"{service} does not serve {wanted} alone")
         at = app.matches(target.containers)
         digest = target.containers[at[0]].digest if len(at) == 1 else ""
-        ledger.write("rollback", StepVerdict.OK, 0.0, {"revision": wanted, "url": routed.url, "digest": digest})
+        latest = latest_of(current)  # for the next deploy: the traffic is pinned by name from here on
+        followed = {"latest": latest.whole, "latest_tags": list(latest.tags)}
+        evidence = {"revision": wanted, "url": routed.url, "digest": digest, **followed}
+        ledger.write("rollback", StepVerdict.OK, 0.0, evidence)
         return RollbackResult(service, current.only_revision, wanted, routed.url)
 
 

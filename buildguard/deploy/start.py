@@ -26,6 +26,10 @@ _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://.*", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _FLAGS = frozenset({"true", "false", "yes", "no", "on", "off"})
 _PORT = "PORT"
+_STARTING = re.compile(
+    r"PATH|PYTHON[A-Z]+|LD_LIBRARY_PATH|VIRTUAL_ENV|GUNICORN_CMD_ARGS|UVICORN_[A-Z_]+|WEB_CONCURRENCY|LANG|LC_[A-Z]+|TZ"
+    r"|DJANGO_SETTINGS_MODULE|FLASK_APP|LOG_LEVEL"
+)
 # Causes that neither a value nor a network can bring about.
 _CERTAIN = frozenset(
     {
@@ -37,7 +41,6 @@ _CERTAIN = frozenset(
         "missing-variable",
         "start-command",
         "port",
-        "platform",
         "stray-bytecode",
     }
 )
@@ -60,8 +63,10 @@ def request_of(prepared: PreparedDeploy, current: ServiceState | None) -> StartR
     known: Mapping[str, str | None] = dict.fromkeys(prepared.config.deploy.required_env)
     if current is not None:
         known = current.env
-    env = {name: prepared.start_env.get(name, stand_in(value)) for name, value in known.items()}
-    stand_ins = tuple(name for name in known if name not in prepared.start_env)
+    given = {name: value for name, value in known.items() if value is not None and _is_harmless(name, value)}
+    given |= prepared.start_env
+    env = {name: given.get(name, stand_in(value)) for name, value in known.items()}
+    stand_ins = tuple(name for name in known if name not in given)
     env = {**own, **env, **prepared.start_env}
     if current is None:
         return StartRequest(StartOptions(env), stand_ins, path)
@@ -71,6 +76,11 @@ def request_of(prepared: PreparedDeploy, current: ServiceState | None) -> StartR
     app = current.container
     options = StartOptions(env, app.command, app.args, port, tell_port=not current.is_behind_proxy)
     return StartRequest(options, tuple(name for name in stand_ins if name != _PORT), path)
+
+
+def _is_harmless(name: str, value: str) -> bool:
+    """Whether a variable says how the program is started, and not what it works on: a stand-in would only break the start."""
+    return _STARTING.fullmatch(name) is not None and "://" not in value and "@" not in value
 
 
 def stand_in(value: str | None) -> str:

@@ -21,7 +21,7 @@ from buildguard.gcp.cloud_run import CloudRunClient, ConflictError, NewRevision,
 from buildguard.gcp.service_state import ServiceState, TrafficShare
 from buildguard.project import ledger as ledgers
 from buildguard.project.config import TrafficStage
-from buildguard.project.ledger import RESTORE, StepVerdict
+from buildguard.project.ledger import RESTORE, LedgerLine, StepVerdict
 
 
 class Observation(NamedTuple):
@@ -85,7 +85,7 @@ class DeployRun(ImageSteps):
             raise DeployStoppedError(f"{revision.name} runs {revision.image}, and not {self.built.reference}")
         shares = current.observed if current is not None else ()
         if self.plan.serving.exists:
-            # under any other address somebody else would answer
+            # under any other address another program would answer
             self.url = next(
                 (share.url for share in shares if share.tag == self._tag and share.revision == revision.name), ""
             )
@@ -205,13 +205,23 @@ class DeployRun(ImageSteps):
 
     @cached_property
     def latest(self) -> LatestTraffic:
-        """What followed the latest revision before this deploy, or before the run that it goes on with."""
+        """What followed the latest revision before this deploy, or before the run of ours that pinned the traffic.
+
+        That is a deploy that was stopped on its way, or a rollback whose revision serves still.
+        """
         known = self.plan.serving.latest
         runs = ledgers.group_runs(self._earlier)
-        if known.whole or known.tags or not runs or not ledgers.find_stopping_step(runs[-1]):
+        if known.whole or known.tags or not runs:
             return known
-        noted = [line.evidence for line in runs[-1] if line.step == DeployStep.REVISION and "latest" in line.evidence]
-        return LatestTraffic(bool(noted[-1]["latest"]), tuple(noted[-1].get("latest_tags", ()))) if noted else known
+        noted = [line for line in runs[-1] if "latest" in line.evidence and self._pinned_by(line, runs[-1])]
+        evidence = noted[-1].evidence if noted else {}
+        return LatestTraffic(bool(evidence.get("latest")), tuple(evidence.get("latest_tags", ())))
+
+    def _pinned_by(self, line: LedgerLine, run: list[LedgerLine]) -> bool:
+        """Whether the traffic is pinned since that line of the last run, as far as can be seen."""
+        if line.step == DeployStep.REVISION:
+            return bool(ledgers.find_stopping_step(run))
+        return line.step == "rollback" and line.evidence.get("revision") == self.plan.serving.rollback_to
 
     def _latest_evidence(self) -> dict[str, Any]:
         return {"latest": self.latest.whole, "latest_tags": list(self.latest.tags)}

@@ -28,8 +28,9 @@ _PAUSE = 0.3
 _IDLE_FOR = 4.0  # seconds without work, after which a program that listens elsewhere is taken to have started
 _TICKS = 100  # a second, on every Linux that containers run on
 _BUSY = 0.1  # of one CPU
+# How an engine reports that it could not execute the program; its own trouble, such as a mount, has no "exec".
 _NOT_STARTED = re.compile(
-    r"executable file not found|no such file or directory|permission denied|exec format error", re.IGNORECASE
+    r"exec\b.*(?:not found|no such file or directory|permission denied)", re.IGNORECASE | re.DOTALL
 )
 _SHEBANG = re.compile(rb"#![ \t]*([^\s\r]+)")
 
@@ -83,12 +84,8 @@ class OfflineContainer(StartedContainer):
         """Start it. Raises EntrypointError if its program cannot be executed, UnprovenError for the engine's trouble."""
         self._port = start.port
         with open_image_files(daemon, image) as cell:
-            self._python = next(find_python.candidates(cell, image), "")
-            if not self._python:
-                raise UnprovenError(
-                    f"{image.reference} has no Python to look at its ports with", hint="--skip-start REASON"
-                )
             self._problem = _entrypoint_problem(cell, image, start)
+            self._python = _find_python(cell, image, self._problem)
         with process.block_signals(), translate_errors(f"starting {image.reference}"):
             response = daemon.api.create_container(
                 image.id,
@@ -147,6 +144,19 @@ class OfflineContainer(StartedContainer):
             return _read_probe(output or b"")
         except UnprovenError:
             return None
+
+
+def _find_python(cell: Sandbox, image: Image, problem: str) -> str:
+    """An interpreter of the image to look at its ports with; `problem` is what is wrong with its program, if anything."""
+    try:
+        python = next(find_python.candidates(cell, image), "")
+    except UnprovenError:
+        if problem:
+            raise EntrypointError(problem) from None
+        raise
+    if not python:
+        raise UnprovenError(f"{image.reference} has no Python to look at its ports with", hint="--skip-start REASON")
+    return python
 
 
 class _IdleClock:

@@ -225,6 +225,21 @@ def test_a_killed_run_leaves_latest_to_the_next(second: SecondCloudRun, tmp_path
     assert ("LATEST", 100, "") in _requested(second.services[service.name])
 
 
+@pytest.mark.parametrize(("revision", "follows"), [("web-old", True), ("web-older", False)])
+def test_after_a_rollback_of_ours_latest_is_followed_again(
+    second: SecondCloudRun, tmp_path: Path, revision: str, *, follows: bool
+) -> None:
+    """Unless the traffic was moved by hand since then."""
+    service = _serve(second)
+    second.services[service.name].traffic = [run_v2.TrafficTarget(type_=BY_NAME, revision="web-old", percent=100)]
+    ledger = Ledger(tmp_path / "ledger.jsonl", "back", ServiceId("p", "r", "web"), COMMIT)
+    ledger.write("rollback", StepVerdict.OK, 0.0, {"revision": revision, "latest": True, "latest_tags": []})
+
+    _to_the_end(_deploy(tmp_path))
+
+    assert (("LATEST", 100, "") in _requested(second.services[service.name])) is follows
+
+
 # ------------------------------------------------------------------------------------------ templates
 
 

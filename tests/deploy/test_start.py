@@ -44,7 +44,7 @@ def _service(*containers: Container) -> ServiceState:
 
 
 def test_names_are_the_services_and_values_are_not() -> None:
-    env = {"DATABASE_URL": _PROD, "TOKEN": None, "WORKERS": "4"}
+    env = {"DATABASE_URL": _PROD, "TOKEN": None, "WORKERS": "4", "PYTHONPATH": "/app/src", "LOG_LEVEL": _PROD}
     app = Container("app", f"{IMAGE}:1", env, ("gunicorn",), ("app:app",), 9000)
     ready = prepared()._replace(start_env={"WORKERS": "2", "EXTRA": "x"})
 
@@ -53,7 +53,8 @@ def test_names_are_the_services_and_values_are_not() -> None:
     variables = request.options.variables
     assert variables["PORT"] == "9000"
     assert (variables["WORKERS"], variables["EXTRA"], variables["K_SERVICE"]) == ("2", "x", "web")
-    assert request.stand_ins == ("DATABASE_URL", "TOKEN")
+    assert request.stand_ins == ("DATABASE_URL", "TOKEN", "LOG_LEVEL")
+    assert variables["PYTHONPATH"] == "/app/src", "how it is started, and not what it works on"
     assert not [name for name, value in variables.items() if value == _PROD]
     assert (request.options.command, request.options.args, request.path) == (("gunicorn",), ("app:app",), "/healthz")
 

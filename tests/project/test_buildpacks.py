@@ -71,6 +71,14 @@ def _only(files: dict[str, str]) -> Target:
             "3.13",
             "cloudbuild.yaml:4",
         ),
+        (
+            {
+                **_deploy("run", "deploy", "svc", "--source=svc", "--build-env-vars-file=deploy/build.yaml"),
+                "deploy/build.yaml": "GOOGLE_PYTHON_VERSION: '3.13'\n",
+            },
+            "3.13",
+            "cloudbuild.yaml:4",
+        ),
         (_deploy("run", "deploy", "svc", "--source=svc", "--base-image", "python312"), "3.12", "cloudbuild.yaml:4"),
         (_deploy("functions", "deploy", "f", "--source", "svc", "--runtime", "python310"), "3.10", "cloudbuild.yaml:4"),
         (_pack(), "3.14", "cloudbuild.yaml:3"),

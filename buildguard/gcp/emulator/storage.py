@@ -113,11 +113,12 @@ class BucketStore:
             self._next += 1
 
     def delete(self, bucket: str, name: str, generation: int = 0) -> None:
-        """Remove a generation, the newest unless one is named."""
+        """Remove a generation, the newest unless one is named; what it had replaced does not come back."""
         with self.lock:
             stored = self.get(bucket, name, generation)
+            is_newest = stored is self._objects[bucket, name][-1]
             self._objects[bucket, name].remove(stored)
-            if not self._objects[bucket, name]:
+            if is_newest:
                 del self._objects[bucket, name]
 
     def names(self, bucket: str, prefix: str) -> list[str]:
