@@ -100,10 +100,15 @@ class ModuleResolver:
         if row.level:
             return self._relative(module, row)
         top = row.module.partition(".")[0]
-        own_package = module.package.partition(".")[0]  # a file called like a package means the package
-        if self._prefer_installed and top != own_package and self.may_be_installed(top):
+        if self._prefer_installed and self._means_installed(module, top):
             return Resolution(ImportKind.OUTSIDE)
         return self.find(row.module)
+
+    def _means_installed(self, module: LoadedModule, top: str) -> bool:
+        """Whether an import means an installed package: so does a file that imports its own name."""
+        if not module.package:
+            return top == module.name or self.may_be_installed(top)
+        return top != module.package.partition(".")[0] and self.may_be_installed(top)
 
     def find(self, dotted: str) -> Resolution:
         """The modules that an absolute import runs."""

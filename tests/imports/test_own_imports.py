@@ -106,7 +106,8 @@ def test_without_a_start_a_module_of_the_nearest_folder_will_do() -> None:
 
 
 def test_without_a_start_a_file_called_like_an_installed_package_means_the_package() -> None:
-    assert findings({"tests2/locust.py": "from locust import FastHttpUser\n"}, "") == []
+    assert findings({"locust.py": "from locust import FastHttpUser\n"}, "") == []
+    assert findings({"load/flask.py": "from flask import Flask\n"}, "") == []
 
 
 def test_a_git_ignored_module_and_what_a_build_names_are_undecided() -> None:
