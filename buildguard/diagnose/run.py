@@ -51,7 +51,7 @@ class _SilentWatcher:
     """A diagnosis takes its second without a bar."""
 
     def update(self, done: int, total: int) -> None:
-        """Nobody is told."""
+        """Do nothing."""
 
     def tell(self, text: str) -> None:
         """Nor of what takes its time."""

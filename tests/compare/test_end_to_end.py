@@ -16,8 +16,11 @@ from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from tests.compare import worlds
 from tests.compare.worlds import SUBMODULE, Tree, World
+from tests.conftest import ALL
 
-_CASES = 5_000 if os.environ.get("BUILDGUARD_ALL") else 200
+pytestmark = pytest.mark.interpreters
+
+_CASES = 5_000 if ALL else 200
 
 
 def _without_rows(tree: Tree) -> Tree:
@@ -86,7 +89,7 @@ def _compare_archive(world: World, after: Tree, file: Path) -> list[str]:
 
 
 def index(world: World, _dice: random.Random) -> list[str]:
-    """The index is what was read into it; a path in conflict cannot be told."""
+    """The index is what was read into it; a path in conflict is unknown."""
     chain = diff.diff(world.folder, ["commit:HEAD", "index:"]).chain
     rows = [f"index: {row}" for row in chain.hops[-1].differences]
     in_doubt = {item.path for item in chain.unproven}

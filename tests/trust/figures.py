@@ -187,7 +187,7 @@ def parsers(folder: Path, scale: float) -> Figure:
 
 
 def _tree(where: Path) -> dict[bytes, bytes | str]:
-    """What lies in a folder: the digest of each file, the text of each link."""
+    """What is in a folder: the digest of each file, the text of each link."""
     found: dict[bytes, bytes | str] = {}
     for root, folders, files in os.walk(os.fsencode(where)):
         for name in (*files, *folders):
