@@ -30,7 +30,7 @@ class ImageTree:
         self._doubts = {posixpath.basename(source): reason for source, reason in model.doubts.items()}
         self._missing = next(filter(self._is_missing, model.missing), None)
         self._folders = {folder for path in model.files for folder in folders_above(path)} | model.folders
-        self._origins = _origins(model.files)
+        self._origins = [*_origins(model.files), (model.workdir, sent.context)]
         steps = [step for stage in reversed(chain) for step in stage.instructions]
         self.run_text = "\n".join(step.text for step in steps if step.name == "RUN")
         self.last_copy = next((step.line for step in reversed(steps) if step.name in {"COPY", "ADD"}), None)

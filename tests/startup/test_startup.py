@@ -337,6 +337,24 @@ def test_a_literal_port_counts_against_the_known_one(tmp_path: Path, port: str, 
     assert _rows(_report(tmp_path, {**dockerfile, **files})) == [("BG705", "Dockerfile", 5)] * count
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM python:3.11\nRUN pip install gunicorn\nCMD gunicorn -c conf.py main:app\n",  # a mount brings the files
+        f'{_HEAD}RUN mkdir /resources\nCOPY main.py .\nCOPY start.sh /resources\n{_INSTALL}ENTRYPOINT ["/resources/start.sh"]\n',
+        f'{_HEAD}RUN tar -C / -xf s6.tar\nCOPY main.py .\nENTRYPOINT ["/init"]\n',
+        (
+            "FROM python:3.11 AS b\nWORKDIR /app\nCOPY . .\nRUN pip install --target=/app/deps -r requirements.txt\n"
+            "FROM python:3.11\nWORKDIR /app\nCOPY --from=b /app .\nENV PATH=/app/deps/bin:$PATH\nCMD exec gunicorn -b :$PORT main:app\n"
+        ),
+    ],
+)
+def test_what_public_repositories_taught(tmp_path: Path, text: str) -> None:
+    script = "#!/bin/sh\nexec gunicorn -b :$PORT main:app\n"
+
+    assert _rows(_report(tmp_path, {"Dockerfile": text, "start.sh": script}, executable=("start.sh",))) == []
+
+
 def test_a_manage_file_may_set_another_address(tmp_path: Path) -> None:
     files = {
         "Dockerfile": f"{_ALL}CMD python manage.py runserver\n",
