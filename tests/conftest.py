@@ -166,7 +166,7 @@ class Result:
 
     @property
     def json(self) -> dict[str, Any]:
-        """The answer, held against the schema that is published for it."""
+        """The answer, compared with the schema that is published for it."""
         answer: dict[str, Any] = json.loads(self.out)
         for mark, name in _MARKS.items():
             if mark in answer:

@@ -1,6 +1,6 @@
 """A plugin for mutation testing (`-p tests.mutation`): the program runs in a fork of the test's own process, for there its mutant is.
 
-What a test runs in a process of its own would import the package anew, and without the mutant.
+What a test runs in a process of its own would import the package again, and without the mutant.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def test_it_ends(what: str) -> None:
 
 
 def test_what_is_long_by_itself_is_filled_in() -> None:
-    """It is what variables bring that may grow without end, and not what somebody wrote."""
+    """It is what variables bring that may grow without end, and not what a person wrote."""
     text = "a" * 200_000
 
     assert dockerfile.expand_variables(f"{text}$A", {"A": "x"}) == substitute(f"{text}$A", {"A": "x"}) == f"{text}x"

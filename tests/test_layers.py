@@ -213,7 +213,7 @@ def _bases(node: ast.ClassDef) -> set[str]:
 
 
 def test_no_class_name_is_used_twice() -> None:
-    """A Protocol's implementations may share a name: a reader of one of them knows which is meant by its room."""
+    """A Protocol's implementations may share a name: a reader of one of them knows which is intended by its room."""
     places: dict[str, list[tuple[str, set[str]]]] = defaultdict(list)
     protocols: set[str] = set()
     for file in _SOURCES:

@@ -23,15 +23,7 @@ _PAGES = sorted(
     ]
 )
 # What was there before this gate, by room: lower a number when you rewrite, never raise one.
-_PHRASES_LEFT = {
-    "buildguard/check": 3,
-    "buildguard/deploy": 8,
-    "buildguard/diagnose": 8,
-    "buildguard/docker": 4,
-    "buildguard/gcp": 24,
-    "buildguard/project": 6,
-    "buildguard/stages": 13,
-}
+_PHRASES_LEFT = {"buildguard/project": 1}
 _PLURALS_LEFT = {
     "buildguard/cli": 1,
     "buildguard/compare": 1,

@@ -75,7 +75,7 @@ def test_the_lock_names_no_place_and_a_hash_for_each() -> None:
 
 
 def test_what_runs_here_is_what_is_locked() -> None:
-    """In CI by `scripts/test`; elsewhere somebody may have another environment, and is told."""
+    """In CI by `scripts/test`; elsewhere a person may have another environment, and is told."""
     others = {
         name: found.version
         for name in _PINS

@@ -60,7 +60,8 @@ class ImageImportFiles:
 
     def _why_unknown(self, path: str) -> str:
         """A folder of which nothing was read may hold anything."""
-        return "" if self._all.has_folder(posixpath.dirname(path)) else f"{posixpath.dirname(path)} was not read"
+        folder = posixpath.dirname(path.removesuffix("/__init__.py"))
+        return "" if self._all.has_folder(folder) else f"{folder} was not read"
 
 
 def _with_parents(folder: str) -> list[str]:

@@ -57,7 +57,7 @@ def judge_imports(
     subject = ImportSubject(target, *answering, judge, sources)
     stage = job.place.stage
     if stage.name.startswith("image:") or job.request.environment:
-        return _judge(job, subject)  # what lies in an image or another folder is read anew
+        return _judge(job, subject)  # files of an image or another folder are read again
     kept = KeptResult(judge.cache, stage, _about(job, subject))
     results = kept.load()
     if results is None:
@@ -123,7 +123,7 @@ def _digest_of(content: bytes | UnreadableFile) -> bytes:
 
 
 class KeptResult:
-    """One result in the cache, by all that it depends on; what else was read for it is held against the stage."""
+    """One result in the cache, by all that it depends on; what else was read for it is compared with the stage."""
 
     def __init__(self, cache: Cache, stage: Stage, about: Iterable[bytes]) -> None:
         self._cache = cache
@@ -135,7 +135,7 @@ class KeptResult:
         self._key = digest.digest()
 
     def load(self) -> TargetImports | None:
-        """The kept result; None where there is none that still holds."""
+        """The kept result; None if none still holds."""
         row = self._cache.known(self._context, [self._key]).get(self._key)
         if row is None:
             return None

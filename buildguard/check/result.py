@@ -10,6 +10,7 @@ from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import ContextBasis
 
 if TYPE_CHECKING:
+    from buildguard.check.rehearsal import Rehearsal
     from buildguard.compare.chain import Chain
 
 
@@ -85,6 +86,7 @@ class CheckReport(NamedTuple):
     baseline: str = ""
     startup_undecided: tuple[str, ...] = ()
     undecided_imports: tuple[UndecidedImport, ...] = ()
+    rehearsal: Rehearsal | None = None
 
     @property
     def errors(self) -> int:
@@ -112,9 +114,15 @@ class CheckReport(NamedTuple):
 
     @property
     def counted_unproven(self) -> tuple[Unproven, ...]:
-        """Everything unproven of the project: with `--strict`, what is undecided about its start too."""
-        undecided = self.startup_undecided if self.strict else ()
-        return (*self.unproven, *(Unproven(None, None, f"start undecided: {item}") for item in undecided))
+        """Everything unproven of the project: with `--strict`, what is undecided about its start and imports too."""
+        if not self.strict:
+            return self.unproven
+        start = (Unproven(None, None, f"start undecided: {item}") for item in self.startup_undecided)
+        imports = (
+            Unproven(item.path, None, f"import in line {item.line} undecided: {item.reason}")
+            for item in self.undecided_imports
+        )
+        return (*self.unproven, *start, *imports)
 
     @property
     def reported_unproven(self) -> tuple[Unproven, ...]:

@@ -114,6 +114,7 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
     metavar="DIR",
     help="Take the packages of this virtual environment for the installed ones.",
 )
+@click.option("--rehearse", is_flag=True, help="Show what breaks on which of several targets, file by file.")
 @in_google("Cloud Build")
 @click.option("--verify-download", is_flag=True, help="Read back what was uploaded, and hash it.")
 def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | None, **options: Any) -> None:
@@ -126,10 +127,16 @@ def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | Non
     asked, print_report = _printer(options, stage)
     _refuse_configuration(paths, asked)
     _refuse_stdin(paths, stdin_filename, asked)
-    named, write = asked.pop("baseline"), asked.pop("write_baseline")
+    named, write, rehearses = asked.pop("baseline"), asked.pop("write_baseline"), asked.pop("rehearse")
     report = _without_known(_run(paths, jobs or 0, asked, stdin_filename), named, write=write)
-    print_report(report)
+    print_report(_rehearsed(report) if rehearses else report)
     sys.exit(report.exit_code)
+
+
+def _rehearsed(report: CheckReport) -> CheckReport:
+    from buildguard.check.rehearsal import rehearse
+
+    return report._replace(rehearsal=rehearse(report))
 
 
 def _printer(options: dict[str, Any], stage: str) -> tuple[dict[str, Any], Callable[[CheckReport], None]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -66,7 +66,7 @@ def plan_upload(
     copied = frozenset[bytes]().union(*(paths for _dockerfile, _context, paths in recipes))
     sent, dropped = select_uploaded(committed.manifest.entries, rules)
     names = {entry.path: entry for entry in sent}
-    on_disk = [entry.path for entry in select_uploaded(worktree.entries, rules)[0]]
+    on_disk = _sent_from_disk(worktree, committed.manifest, names, rules)
     hidden = list(folder.unlisted(lambda path, is_folder: rules.drops(path, is_folder=is_folder) is None))
     gone = tuple(DroppedPath(entry.path, rule, _matters(entry.path, copied)) for entry, rule in dropped)
     killers = [
@@ -85,6 +85,15 @@ def plan_upload(
         *_mark_risks(names, committed.marks),
     ]
     return UploadPlan(tuple(sorted({*on_disk, *hidden})), gone, tuple(killers))
+
+
+def _sent_from_disk(
+    worktree: Manifest, committed: Manifest, sent: Container[bytes], rules: gcloud.GcloudIgnoreRules
+) -> list[bytes]:
+    """What is sent of the files that git lists; of those in the commit it is known already."""
+    others = {path: entry for path, entry in worktree.entries.items() if path not in committed.entries}
+    known = [path for path in worktree.entries if path in sent]
+    return known + [entry.path for entry in select_uploaded(others, rules)[0]]
 
 
 def _matters(path: bytes, copied: frozenset[bytes]) -> bool:
@@ -127,10 +136,9 @@ def _kept_from_docker(
 
 
 def _link_risks(sent: Mapping[bytes, ManifestEntry], copied: frozenset[bytes]) -> Iterator[UploadRisk]:
-    folders = {folder for path in sent for folder in parents(os.fsdecode(path))}
-    for path, entry in sent.items():
-        if entry.mode != LINK:
-            continue
+    links = {path: entry for path, entry in sent.items() if entry.mode == LINK}
+    folders = {folder for path in sent for folder in parents(os.fsdecode(path))} if links else set()
+    for path, entry in links.items():
         target = link_target(os.fsdecode(path), entry)
         if not target:
             yield UploadRisk(
@@ -143,6 +151,8 @@ def _link_risks(sent: Mapping[bytes, ManifestEntry], copied: frozenset[bytes]) -
 
 
 def _collision_risks(sent: Mapping[bytes, ManifestEntry]) -> Iterator[UploadRisk]:
+    if b"".join(sent).isascii() and len({path.lower() for path in sent}) == len(sent):
+        return  # soon done, as in most projects
     by_folded_path: dict[str, bytes] = {}
     for path in sent:
         other = by_folded_path.setdefault(fold_path(path), path)

@@ -101,9 +101,9 @@ class LatestTraffic(NamedTuple):
 class CurrentService(NamedTuple):
     """The service before the deploy: the revision to go back to, and variables that would be missing.
 
-    That is the one with all traffic, or that had it before a deploy that did not come to its end; empty where nobody can tell.
+    That is the one with all traffic, or that had it before a deploy that did not come to its end; empty if unknown.
 
-    `known` is False where nobody could be asked; `etag` is the version of the service that was read; `divided` says who
+    `known` is False if Cloud Run did not answer; `etag` is the version of the service that was read; `divided` says who
     has how much of the traffic, where no revision has all of it. `container` is the app's container, named where there are
     several, `probe` its startup probe, and `unclear` is why it is unknown. The service runs in `project` and `region`, each
     empty where it is unknown. `latest` is what of its traffic follows its latest revision.
@@ -283,7 +283,7 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
 def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, wishes: DeployOptions) -> list[str]:
     notes = []
     if source.pushed is None:
-        notes.append("this repository has no remote, so nobody else has the commit")
+        notes.append("this repository has no remote, so the commit exists only here")
     if source.unsaved:
         notes.append(
             f"{', '.join(source.unsaved)}: the commit's settings count, and the working tree's differ; commit them,"

@@ -227,7 +227,7 @@ def _targets(stage: GitStage, config: Config, service: str) -> tuple[tuple[str, 
 
 
 def _recipe(stage: GitStage, config: Config, service: str) -> tuple[str, str]:
-    """The Dockerfile of the image and its context; empty where there is none."""
+    """The Dockerfile of the image and its context; both empty without one."""
     names = {table.name for table in config.services}
     recipes = discovery.list_recipes(stage, config, service if service in names else "")
     several = {(recipe.service.dockerfile, recipe.service.context) for recipe in recipes}
@@ -348,7 +348,7 @@ def _describe_split(current: ServiceState) -> str:
     """Who has how much of a service's traffic, where no revision has all of it and there is one that could."""
     if current.only_revision or not current.latest_ready:
         return ""
-    return current.describe_traffic or "nobody can tell how"
+    return current.describe_traffic or "in an unknown way"
 
 
 def _read_service(service: ServiceId, app: AppContainer, required: tuple[str, ...]) -> plans.CurrentService:

@@ -91,9 +91,9 @@ def plan_deploy(request: DeployRequest) -> DeployReport:
 
 
 def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None]) -> DeployReport:
-    """Deploy the commit; `ask` puts a question to the person, None where there is nobody to ask.
+    """Deploy the commit; `ask` puts a question to the person, None without a terminal.
 
-    Raises UsageError for a request that makes no sense, HeldError while somebody else deploys the service.
+    Raises UsageError for a request that makes no sense, HeldError while another run deploys the service.
     """
     scratch = _ArchiveOwner()
     ready = prepare_deploy(request, folder_of(scratch) / "source.tgz")

@@ -85,7 +85,7 @@ class DeployRun(ImageSteps):
             raise DeployStoppedError(f"{revision.name} runs {revision.image}, and not {self.built.reference}")
         shares = current.observed if current is not None else ()
         if self.plan.serving.exists:
-            # under any other address somebody else would answer
+            # under any other address another program would answer
             self.url = next(
                 (share.url for share in shares if share.tag == self._tag and share.revision == revision.name), ""
             )

@@ -175,7 +175,7 @@ def _of_image(report: CheckReport, name: str) -> Iterator[CauseVerdict]:
 
 
 def _has_unseen_bytecode(report: CheckReport) -> bool:
-    """Whether some bytecode could not be held against its source, or what an installer brought does not fit its own."""
+    """Whether some bytecode could not be compared with its source, or what an installer brought does not fit its own."""
     assert report.image is not None
     installed = report.image.dependencies
     return any(one.path is None or one.path.endswith(".pyc") for one in (*report.unproven, *installed.unproven)) or any(
@@ -232,7 +232,7 @@ def _of_ending(seen: BuildStatus) -> Iterator[CauseVerdict]:
 
 
 def _examine_source_object(sight: DiagnoseContext, seen: BuildStatus) -> Evidence:
-    """Why a source could not be fetched: the object still lies there, and is whole or not."""
+    """Why a source could not be fetched: the object still exists, and is whole or not."""
     with temporary.folder() as folder:
         file = folder / "source"
         try:
@@ -316,7 +316,7 @@ def _declared(sight: DiagnoseContext) -> Config:
 
 
 def _is_related(sight: DiagnoseContext, commit: str) -> bool:
-    """Whether one of a commit and the one that is checked out comes after the other: somebody only went on since."""
+    """Whether one of a commit and the one that is checked out comes after the other: work only went on since."""
     if sight.repository is None or not sight.has(commit):
         return False
     return 0 in sight.repository.distance(commit, sight.head)

@@ -80,7 +80,7 @@ class DiagnoseContext(NamedTuple):
 
     @property
     def head(self) -> str:
-        """The commit that is checked out; empty where there is none."""
+        """The commit that is checked out; empty without one."""
         return self.repository.head if self.repository is not None else ""
 
     @property

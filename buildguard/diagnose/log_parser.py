@@ -21,7 +21,7 @@ _OVERLAP = 100  # a word at the end of what is read may go on behind it
 _STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
 _WHEN = re.compile(rf"\[?(?P<when>{_STAMP})")
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
-# What tools put before a line of somebody else's; at most one blank behind each, for indents tell something.
+# What tools put before a line of another program; at most one blank behind each, for indents tell something.
 _BEFORE = re.compile(
     r"Step #\d+(?: - \"[^\"]*\")?: ?"
     r"|(?:starting|finished) Step #\d+.*"
@@ -102,7 +102,7 @@ class Frame(NamedTuple):
 class Failure(NamedTuple):
     """An exception as a log shows it: frames (the last is where it happened), type, message, and the line of the log.
 
-    `cut` where the log ends before it says which exception it was. `chained` where it came of the failure before it.
+    `cut` where the log ends before the name of the exception. `chained` where it came of the failure before it.
     """
 
     type: str
@@ -137,7 +137,7 @@ class Log(NamedTuple):
 
     @property
     def pythons(self) -> list[str]:
-        """The versions that its paths speak of: /usr/local/lib/python3.11/…, each once, the first seen first."""
+        """The versions in its paths: /usr/local/lib/python3.11/…, each once, the first seen first."""
         places = (match["path"] for line in self.lines if (match := _FRAME.match(line)))
         return list(dict.fromkeys(version for path in places for version in _VERSION.findall(path)))
 

@@ -28,6 +28,7 @@ from buildguard.diagnose.log_parser import Log
 from buildguard.diagnose.message_places import message_places
 from buildguard.diagnose.newest_python import REFUSED, NewestPython
 from buildguard.diagnose.redact import redact, redact_diagnosis
+from buildguard.diagnose.startup_places import startup_places
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.attempts import DeployHistory
@@ -50,7 +51,7 @@ class _SilentWatcher:
     """A diagnosis takes its second without a bar."""
 
     def update(self, done: int, total: int) -> None:
-        """Nobody is told."""
+        """Do nothing."""
 
     def tell(self, text: str) -> None:
         """Nor of what takes its time."""
@@ -184,6 +185,8 @@ class _DiagnosisBuilder:
         locator = FailureLocator(self._job, self._files)
         met = tuple(known_messages.match_messages(self._log.lines))
         quote, neighbours = self._quote(met)
+        places = tuple(message_places(self._files, met, self._log.lines))
+        places += tuple(startup_places(self._job, met, {place.line for place in places}))
         looked, proof = _judged_by(self._images[-1] if self._images else report)
         found = hypotheses.diagnose(
             IncidentEvidence(
@@ -193,7 +196,7 @@ class _DiagnosisBuilder:
                 has_log=self._given is not None or bool(self._log.lines and self._reached.log),
                 quote=quote,
                 neighbours=neighbours,
-                message_places=tuple(message_places(self._files, met, self._log.lines)),
+                message_places=places,
                 is_python_2=self._log.is_python_2,
                 service=self._job.config.deploy.service,
                 target=declared.python,

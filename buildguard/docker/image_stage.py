@@ -1,4 +1,4 @@
-"""The image stage: what lies in some folders of an image, listed, hashed and read; nothing of it is run or extracted."""
+"""The image stage: some folders of an image, listed, hashed and read; nothing of it is run or extracted."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ class ImageFiles:
 
 
 def _no_room(error: OSError) -> UnprovenError:
-    return UnprovenError(f"what lies in the image cannot be kept: {error.strerror}", hint="TMPDIR names another disk")
+    return UnprovenError(f"the files of the image cannot be stored: {error.strerror}", hint="TMPDIR names another disk")
 
 
 class ImageStage:

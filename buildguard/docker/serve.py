@@ -1,6 +1,6 @@
 """An image that serves: its container started as Cloud Run does, with PORT set, and asked over a loopback port.
 
-An open port proves nothing here: the engine's own proxy accepts every connection, and closes it where nobody listens
+An open port proves nothing here: the engine's own proxy accepts every connection, and closes it where no process listens
 behind. So what counts is an answer, or a connection that stays open.
 """
 
@@ -19,7 +19,7 @@ from buildguard.system import process
 
 PORT = 8080
 _NETWORK = "buildguard"
-_LISTENS = 1.0  # seconds that an open connection may be silent and still be somebody's
+_LISTENS = 1.0  # seconds that an open connection may be silent and still belong to a server
 _PAUSE = 0.1
 _MOST_LOG = 200  # lines
 

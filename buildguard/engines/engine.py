@@ -32,7 +32,8 @@ class Source(NamedTuple):
     """One file under check: its number in this run, its exact bytes and their SHA-256.
 
     With `code`, a whole `.pyc`, the question is whether that holds what the file compiles to at an optimization level.
-    With `is_question` the bytes are no source: they ask about the standard library.
+    With `is_question` the bytes are no source: they ask about the standard library. `reads_facts` is
+    whether its imports are of interest.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Source(NamedTuple):
     code: bytes | None = None
     level: int = -1
     is_question: bool = False
+    reads_facts: bool = True
 
 
 class CompilerWarning(NamedTuple):

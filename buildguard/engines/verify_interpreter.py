@@ -14,16 +14,22 @@ from buildguard.errors import UnprovenError
 from buildguard.project.target import PythonVersion
 from buildguard.remote import program
 
-_PARTS = (
-    "import_tests.py",
-    "evaluated_types.py",
-    "import_outline.py",
-    "import_facts.py",
-    "library_query.py",
-    "probe.py",
-)
+# What the probe starts when the first source is to be read, or the first question answered: it takes time to compile.
+_FACTS = ("import_tests.py", "evaluated_types.py", "import_outline.py", "import_facts.py", "library_query.py")
 _BETWEEN = re.compile(r"^from buildguard\.\S+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)
 _START = "main(int(sys.argv[1]))"
+_START_WITH_FACTS = """\
+program = {}
+
+    def of(name):
+        if not program:
+            exec(compile(FACTS, "<facts>", "exec"), program)
+        return program[name]
+
+    def read(data, code):
+        return of("facts_for")(sys.argv[2])(data, code) if sys.argv[2:] else of("facts_here")(data, code)
+
+    main(int(sys.argv[1]), read, lambda data: of("answer_questions")(data))"""
 _NAMES = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalPy"}
 
 # What each minor version was the first to accept: an interpreter that answers otherwise is not what it says.
@@ -42,10 +48,11 @@ _FEATURES = (
 @cache
 def probe_text() -> str:
     """The probe's source, with what reads imports beside it."""
-    text = "".join(_BETWEEN.sub("", program(name).read_text("utf-8")) for name in _PARTS)
-    return text.replace(
-        _START, _START[:-1] + ", facts_for(sys.argv[2]) if sys.argv[2:] else facts_here, answer_questions)"
-    )
+    facts = "".join(_BETWEEN.sub("", program(name).read_text("utf-8")) for name in _FACTS)
+    probe = program("probe.py").read_text("utf-8")
+    main = probe.index("\n\nif __name__")
+    start = probe[main:].replace(_START, _START_WITH_FACTS)
+    return f"{probe[:main]}\nFACTS = {facts.encode()!r}\n{start}"
 
 
 def full_name(greeting: Greeting) -> str:
@@ -73,7 +80,8 @@ def version_of(greeting: Greeting) -> PythonVersion:
 
 def verification_sources() -> list[Source]:
     """What every interpreter is asked before it is believed."""
-    return [source_of(number, data) for number, (_minor, data) in enumerate(_FEATURES)]
+    sources = (source_of(number, data) for number, (_minor, data) in enumerate(_FEATURES))
+    return [source._replace(reads_facts=False) for source in sources]
 
 
 def verify_interpreter(run: Callable[[Iterator[Source]], Iterator[Outcome]], greeting: Greeting) -> None:

@@ -88,7 +88,8 @@ class Worker:
         if source.is_question:
             self.channel.send(head + b" ?\n", source.data)
         elif source.code is None:
-            self.channel.send(head + (b"\n" if self.limits.reads_facts else b" -\n"), source.data)
+            reads_facts = self.limits.reads_facts and source.reads_facts
+            self.channel.send(head + (b"\n" if reads_facts else b" -\n"), source.data)
         else:
             self.channel.send(b"%s %d %d\n" % (head, source.level, len(source.code)), source.data, source.code)
 

@@ -28,7 +28,7 @@ PATIENCE = 120  # seconds that one request may be tried again for
 LOG_IN = "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=KEY.json"
 _BETWEEN = "does a proxy or a login page answer in Google's place? try again"
 INSTALL = 'pip install "buildguard-gcp[cloud]"'
-# what may stand in an error of Google's that is nobody's business: tokens, keys, signed parts of addresses
+# what an error of Google's may contain and no log should: tokens, keys, signed parts of addresses
 _SECRET = re.compile(
     r"(?i)(?P<name>\b(?:bearer|access_token|id_token|refresh_token|client_secret|assertion|private_key|x-goog-signature|authorization)"
     r"\b[\"']?\s*[:= ]\s*[\"']?)(?:bearer\s+)?[^\s\"'&,}]+|ya29\.[\w.-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*|-----BEGIN[^-]*PRIVATE KEY-----.*?(?:-----END[^-]*-----|$)",
@@ -139,7 +139,7 @@ def translate_errors(doing: str) -> Iterator[None]:
 
 @contextmanager
 def translate_http_errors(doing: str) -> Iterator[None]:
-    """The same for what is asked over HTTP, where somebody else may answer: a login page, a proxy."""
+    """The same for what is asked over HTTP, where a login page or a proxy may answer."""
     with translate_errors(doing):
         from google.auth.exceptions import GoogleAuthError
         from requests import RequestException
@@ -151,7 +151,7 @@ def translate_http_errors(doing: str) -> Iterator[None]:
             # Google's library takes whatever comes with a status of 200 for what it asked for
             if isinstance(error, RequestException | GoogleAuthError) and not isinstance(error, InvalidJSONError):
                 raise
-            raise UnprovenError(f"{doing}: the answer is none of Google's", hint=_BETWEEN) from error
+            raise UnprovenError(f"{doing}: the answer does not come from Google", hint=_BETWEEN) from error
 
 
 def _words(error: Exception, seconds: float) -> tuple[str, str]:

@@ -97,7 +97,7 @@ class BuildStatus(NamedTuple):
 
     @property
     def command_line(self) -> str:
-        """How gcloud's commands are told which build is meant."""
+        """The arguments that name a build to gcloud's commands."""
         project, region = self.home
         return f"{self.id} --project {project}{'' if region == 'global' else f' --region {region}'}"
 

@@ -1,7 +1,7 @@
 """Cloud Run: a service, its revisions and its traffic. A thin edge over google-cloud-run.
 
-Writes have no retry in Google's client: a change is sent with the etag of what was read, so that a lost answer or somebody
-else's change is never written over. What counts afterwards is what the service observes (`traffic_statuses`, the
+Writes have no retry in Google's client: a change is sent with the etag of what was read, so that a lost answer or another
+writer's change is never overwritten. What counts afterwards is what the service observes (`traffic_statuses`, the
 revision's conditions, its image by digest), never that a call returned.
 """
 
@@ -28,7 +28,7 @@ _AT_REST = 1.0  # by then a service that is not reconciling has seen what it was
 
 
 class ConflictError(UnprovenError):
-    """Somebody else changed the service meanwhile."""
+    """Another writer changed the service meanwhile."""
 
 
 class NotReadyError(UnprovenError):
@@ -63,7 +63,7 @@ class CloudRunClient:
             raise UnprovenError(f"the {what} of the Cloud Run service is not set", hint=f"--{what}")
 
     def get(self, service: str) -> ServiceState | None:
-        """A service as it is now; None where there is none."""
+        """A service as it is now; None if it does not exist."""
         from google.api_core.exceptions import NotFound
 
         with translate_errors(f"asking about the service {service}"):
@@ -73,7 +73,7 @@ class CloudRunClient:
                 return None
 
     def revision(self, service: str, name: str) -> Revision:
-        """A revision as it is now; raises UnprovenError where there is none."""
+        """A revision as it is now; raises UnprovenError if it does not exist."""
         with translate_errors(f"asking about the revision {name}"):
             return self._read_revision(service, name)
 
@@ -91,7 +91,7 @@ class CloudRunClient:
     def candidate(self, service: str, image: str, revision: NewRevision) -> Revision:
         """Make a revision that has no traffic and a tag of its own, and wait until it is ready.
 
-        Raises NotReadyError where it does not come up, ConflictError where somebody changed the service meanwhile.
+        Raises NotReadyError where it does not come up, ConflictError if the service was changed meanwhile.
         """
         with _translate_conflicts(f"making the revision {revision.name}"):
             self._put(service, image, revision, validate_only=False)
@@ -100,7 +100,7 @@ class CloudRunClient:
     def route(self, service: str, shares: Sequence[TrafficShare], etag: str = "") -> ServiceState:
         """Have traffic go that way, and wait until the service observes it.
 
-        Raises ConflictError where somebody changed the service meanwhile, UnprovenError where it never observes it.
+        Raises ConflictError if the service was changed meanwhile, UnprovenError where it never observes it.
         """
         with _translate_conflicts(f"routing the traffic of {service}"):
             current = self._services.get_service(name=self._name(service))
@@ -285,7 +285,7 @@ class NewRevision(NamedTuple):
 def _raise_if_changed(service: str, etag: str, current: Any) -> None:
     """Raise ConflictError where a service is not the one any more that was read with that etag; empty for any."""
     if etag and current.etag != etag:
-        raise ConflictError(f"somebody else changed {service} meanwhile", hint="look at it, and run this again")
+        raise ConflictError(f"{service} was changed meanwhile by another writer", hint="look at it, and run this again")
 
 
 def _other_tags(traffic: Sequence[Any], own: Collection[str]) -> list[Any]:
@@ -326,7 +326,7 @@ def _translate_conflicts(doing: str) -> Iterator[None]:
         try:
             yield
         except Aborted as error:
-            what = f"{doing}: somebody else changed the service meanwhile"
+            what = f"{doing}: the service was changed meanwhile by another writer"
             raise ConflictError(what, hint="look at it, and run this again") from error
 
 

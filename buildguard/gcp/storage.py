@@ -29,7 +29,7 @@ _TYPE = "application/gzip"
 
 
 class ChangedError(GuardError):
-    """What lies in the bucket is not what was sent: a finding. `stored` is what lies there, where that is known."""
+    """The object in the bucket is not what was sent: a finding. `stored` is that object, if known."""
 
     exit_code = 1
 
@@ -143,7 +143,7 @@ class StorageClient:
             try:
                 self._client.get_bucket(name, timeout=_TIMEOUT, retry=self._retry)
             except NotFound:
-                with suppress(Conflict):  # somebody made it meanwhile
+                with suppress(Conflict):  # another run created it meanwhile
                     self._client.create_bucket(
                         name,
                         project=project,
@@ -165,7 +165,7 @@ class StorageClient:
         return name
 
     def look(self, url: ObjectUrl) -> StoredObject:
-        """What the bucket tells of an object; raises UnprovenError where there is none."""
+        """The bucket's record of an object; raises UnprovenError if it does not exist."""
         with translate_http_errors(f"reading {url.bucket}/{url.name}"):
             blob = self._client.bucket(url.bucket).blob(url.name, generation=url.generation or None)
             blob.reload(timeout=_TIMEOUT, retry=self._retry)
@@ -174,7 +174,7 @@ class StorageClient:
     def upload(
         self, file: Path, bucket: str, name: str, progress: Callable[[int], object] = lambda _bytes: None
     ) -> UploadResult:
-        """Put a file into a bucket under a name of its own, and hold what lies there against it.
+        """Put a file into a bucket under a name of its own, and compare what the bucket has with it.
 
         Create-only: a twin that is already there is reused, one with other bytes is replaced under its own generation.
         Raises ChangedError where the bucket tells other hashes than those of the file.
@@ -188,15 +188,13 @@ class StorageClient:
             return UploadResult(current, reused=True)
         stored = self._put(file, bucket, name, current.generation, progress)
         if stored is None:
-            raise UnprovenError(
-                f"{current.url} changes while it is written", hint="somebody else uploads too: try again"
-            )
+            raise UnprovenError(f"{current.url} changes while it is written", hint="another run uploads too: try again")
         return UploadResult(_verify_object(stored, ours), replaced=current)
 
     def _put(
         self, file: Path, bucket: str, name: str, over: int, progress: Callable[[int], object]
     ) -> StoredObject | None:
-        """Write an object where generation `over` lies (0: where none does); None where another one lies there by now."""
+        """Replace generation `over` of an object (0: create it); None if there is another generation by now."""
         from google.api_core.exceptions import PreconditionFailed
         from google.cloud.storage.exceptions import DataCorruption
 
@@ -212,7 +210,7 @@ class StorageClient:
                     checksum="crc32c",
                     retry=self._retry,
                 )
-                # what the answer to the upload says is what was received; what lies there is asked for
+                # what the answer to the upload says is what was received; the object itself is asked for
                 blob = self._client.bucket(bucket).blob(name, generation=blob.generation)
                 blob.reload(timeout=_TIMEOUT, retry=self._retry)
             except PreconditionFailed:
@@ -222,7 +220,7 @@ class StorageClient:
             return _stored_object(blob)
 
     def create(self, bucket: str, name: str, data: bytes, over: int = 0) -> int | None:
-        """Make a small object where generation `over` lies (0: where none does); its own, None where another one lies there."""
+        """Replace generation `over` of a small object (0: create it); the new generation, None if there is another one."""
         from google.api_core.exceptions import PreconditionFailed
 
         with translate_http_errors(f"writing {bucket}/{name}"):
@@ -277,7 +275,7 @@ class StorageClient:
         return out.getvalue()
 
     def download(self, stored: StoredObject, out: BinaryIO) -> str:
-        """Fetch one generation as it lies there, uncompressed by nobody; its SHA-256.
+        """Fetch one generation as it is stored, not decompressed on the way; its SHA-256.
 
         Raises UnprovenError where what comes is, twice, not what the bucket tells of it.
         """
@@ -295,7 +293,7 @@ class StorageClient:
                 out.seek(0)
                 return digest
         raise UnprovenError(
-            f"{stored.url} cannot be had as it lies there: {why}", hint="look at the network, and try again"
+            f"{stored.url} cannot be read as it is stored: {why}", hint="look at the network, and try again"
         )
 
     def __enter__(self) -> Self:

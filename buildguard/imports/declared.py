@@ -43,12 +43,20 @@ class ProvidedModules:
     def __init__(self, texts: Callable[[], Iterable[tuple[str, str]]], modules: Iterable[str]) -> None:
         self._read = texts
         self._modules = modules
+        self._reasons: dict[str, str] = {}
 
     def brings(self, module: str) -> str:
         """Why a module may come from elsewhere; empty where nothing brings it."""
         top = module.partition(".")[0]
+        if top not in self._reasons:
+            self._reasons[top] = self._reason(top)
+        return self._reasons[top]
+
+    def _reason(self, top: str) -> str:
         if top in self._own:
             return f"the project has a module {top} of its own"
+        if top == "distutils" and "setuptools" in self._own:
+            return "the project holds setuptools, which brings distutils"
         for distribution in standard_names.providers_of(top):
             for path, text in self._texts:
                 if _names(text, distribution):

@@ -37,7 +37,7 @@ class DoubtFinder:
     def find(self, fault: ImportFault) -> str:
         """Why a fault may be none; empty where it is one."""
         is_package = fault.source is not None and bool(fault.source.location.folders)
-        if fault.kind in _ABSENT or (fault.kind is FaultKind.UNBOUND and is_package):
+        if fault.kind in _ABSENT or (fault.kind in {FaultKind.UNBOUND, FaultKind.CIRCULAR} and is_package):
             doubt = next(self._of_absent(fault), "")
             if doubt or fault.kind in _ABSENT:
                 return doubt

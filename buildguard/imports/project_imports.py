@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
@@ -11,7 +11,7 @@ from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import ImportContext, ImportFault, describe
 from buildguard.imports.own_imports import OutsideImport, OwnImports, ProgramReader
 from buildguard.imports.program import StartedProgram, is_test, sources_of
-from buildguard.imports.records import FileReach, Guard, ImportStatement, ProjectImports, UndecidedImport
+from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
 from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
 from buildguard.imports.unreached import LooseReader
 
@@ -23,17 +23,21 @@ def read_imports(
     contexts: Sequence[ImportContext],
     texts: Sequence[ProjectTexts],
     packages: PackageSource | None,
+    only: Collection[str] | None = None,
 ) -> ProjectImports:
-    """Judge the imports of programs, each with its context and texts; one finding for each import."""
+    """Judge the imports of programs, each with its context and texts; one finding for each import.
+
+    With `only`, nothing is followed from a start: the imports of these files are judged, and none counts as executed.
+    """
     judges = [_ProgramJudge(*parts, packages) for parts in zip(programs, contexts, texts, strict=True)]
     reach: dict[str, FileReach] = {}
-    for judge in judges:
+    for judge in judges if only is None else ():
         for path, how in judge.follow():
             known = reach.get(path)
             if known is None or (how.certain and not known.certain):
                 reach[path] = how
     for judge in judges:
-        for path, how in judge.read_rest(reach):
+        for path, how in judge.read_rest(reach, only):
             reach.setdefault(path, how)
     findings = _strongest(item for judge in judges for item in judge.findings)
     undecided = dict.fromkeys(item for judge in judges for item in judge.undecided)
@@ -78,13 +82,19 @@ class _ProgramJudge:
             if origin:
                 yield origin, FileReach(item.certain, self._shown(item.chain))
 
-    def read_rest(self, reached: Mapping[str, FileReach]) -> Iterator[tuple[str, FileReach]]:
+    def read_rest(
+        self, reached: Mapping[str, FileReach], only: Collection[str] | None
+    ) -> Iterator[tuple[str, FileReach]]:
         """Judge the files that no start reaches, tests aside; without a start all of them count as executed."""
-        certain = not self._program.starts
-        files = sources_of(self._program.tree, lambda path: path not in reached and not is_test(path))
+        certain = not self._program.starts and only is None
+
+        def is_wanted(path: str) -> bool:
+            return path not in reached and not is_test(path) and (only is None or path in only)
+
+        files = sources_of(self._program.tree, is_wanted)
         self._take(LooseReader(self._program.tree, self._program.roots, self._context).read(files, certain=certain))
         for file in files:
-            yield self._origin(file), FileReach(certain)
+            yield self._origin(file), FileReach(certain or only is not None)
 
     def _origin(self, file: str) -> str:
         return self._program.tree.origins.get(file, "")
@@ -110,12 +120,12 @@ class _ProgramJudge:
 
     def _take_outside(self, item: OutsideImport) -> None:
         top = item.row.module.partition(".")[0]
-        if standard_names.is_standard(top) or is_guarded(item.row):
+        if self._packages is None or standard_names.is_standard(top) or is_guarded(item.row):
             return
-        answer = self._ask(item.row)
+        answer = self._packages.ask(item.row)
         if answer.presence is PackagePresence.UNKNOWN:
             self._leave_open(item.module.location.file, item.row.line, answer.detail or "its package is not known")
-        elif answer.presence is not PackagePresence.PRESENT and self._packages is not None:
+        elif answer.presence is not PackagePresence.PRESENT:
             is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
             if is_caught or (self._packages.predicted and not self._is_reached(item)):
                 return
@@ -125,11 +135,6 @@ class _ProgramJudge:
     def _is_reached(self, item: OutsideImport) -> bool:
         """Whether a start reaches an import; without any start all are."""
         return not self._program.starts or item.chain[0] in self._start_names
-
-    def _ask(self, row: ImportStatement) -> PackageAnswer:
-        if self._packages is None:
-            return PackageAnswer(PackagePresence.UNKNOWN, detail="no lock file and no environment shows its package")
-        return self._packages.ask(row)
 
     def _add(self, code: str, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:
         chain = self._shown(item.chain)

@@ -100,7 +100,8 @@ class ModuleResolver:
         if row.level:
             return self._relative(module, row)
         top = row.module.partition(".")[0]
-        if self._prefer_installed and top != module.name.partition(".")[0] and self.may_be_installed(top):
+        own_package = module.package.partition(".")[0]  # a file called like a package means the package
+        if self._prefer_installed and top != own_package and self.may_be_installed(top):
             return Resolution(ImportKind.OUTSIDE)
         return self.find(row.module)
 

@@ -123,7 +123,9 @@ def _missing_module(statement: ImportStatement, answer: LibraryAnswer, reach: Fi
     module = top if standard_names.history_of(top, _minor(version)) else statement.module
     words = f": {answer.words.lstrip(': ')}" if answer.words else ""
     message = f"Python {version} has no module {module}{words}{chain_words(reach, statement.module)}"
-    severity = severity_of(statement, reach)
+    # without a chain that reaches it, a file for another system may be imported there alone
+    is_foreign = top in standard_names.WINDOWS_ONLY and not reach.chain
+    severity = Severity.WARNING if is_foreign else severity_of(statement, reach)
     return Finding("BG601", _range(statement), message, standard_names.successor_of(top), severity=severity)
 
 

@@ -127,7 +127,7 @@ class Config(NamedTuple):
 
 
 # Every key there is, with the type of its value; tables that later commands read are checked here too,
-# so that a typo is told by whichever command runs first.
+# so that any command reports a typo.
 KEYS: dict[str, dict[str, type]] = {
     "": {
         "target": list,

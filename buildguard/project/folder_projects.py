@@ -113,7 +113,7 @@ def _with_file(source: SourceBuild, file: str, files: ProjectFiles) -> tuple[tup
     """The variables of a build with those of the file that it names, where that was read."""
     variables: dict[str, str] = {}
     for base in build_folders(file):
-        data = files.pins.get(from_base(base, source.env_file)) if source.env_file else None
+        data = files.variables.get(from_base(base, source.env_file)) if source.env_file else None
         if data is not None:
             variables |= _pairs_of(data, source.env_file)
     return tuple(sorted({**variables, **dict(source.env)}.items()))

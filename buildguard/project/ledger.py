@@ -1,6 +1,6 @@
 """What deploys did: one line of JSON for each step, appended and never changed.
 
-It lies in the repository's git folder, so it is neither committed nor sent; where there is a bucket, each line is an object
+It is in the repository's git folder, so it is neither committed nor sent; where there is a bucket, each line is an object
 of its own there too, created only, so that a team and CI see one history.
 """
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import display_path
@@ -37,7 +38,7 @@ _INCLUDE_ROUNDS = 4  # compose files that include compose files that include …
 class ProjectFiles(NamedTuple):
     """The files of a stage that decide targets, by path; `notes` are on those that cannot be used.
 
-    `paths` are all paths of the stage, `image_builds` what compose files, Skaffold and workflows build, `buildpacks` what
+    `paths` are all paths of the stage, `variables` the files of build variables that build files name, `image_builds` what compose files, Skaffold and workflows build, `buildpacks` what
     they build without a Dockerfile.
     """
 
@@ -50,6 +51,7 @@ class ProjectFiles(NamedTuple):
     unreadable: list[InvalidYamlError]
     notes: list[str]
     buildpacks: tuple[BuildpackService, ...] = ()
+    variables: Mapping[str, bytes] = MappingProxyType({})
 
 
 def read(stage: Stage, config: Config) -> ProjectFiles:
@@ -65,7 +67,23 @@ def read(stage: Stage, config: Config) -> ProjectFiles:
     names = _named_dockerfiles(files)
     named = [entry for entry in entries if entry.path in names and not _is_tooling(entry.path)] if names else []
     files.dockerfiles.update((display_path(entry.path), data) for entry, data in _contents(stage, named, files.notes))
-    return files
+    return files._replace(variables=dict(_variable_files(stage, entries, files)))
+
+
+def _variable_files(stage: Stage, entries: Iterable[Entry], files: ProjectFiles) -> Iterator[tuple[str, bytes]]:
+    """The files of build variables that a source deploy names; one that cannot be read costs a note."""
+    names = {
+        os.fsencode(from_base(base, source.env_file))
+        for file, buildfile in files.buildfiles.items()
+        for source in buildfile.sources
+        for base in build_folders(file)
+        if source.env_file
+    }
+    for entry, content in stage.contents([entry for entry in entries if entry.path in names] if names else []):
+        if isinstance(content, bytes):
+            yield display_path(entry.path), content
+        elif not content.is_missing:
+            files.notes.append(f"{display_path(entry.path)}: {content.reason}; its build variables are unknown")
 
 
 class _DeclaringFiles(NamedTuple):

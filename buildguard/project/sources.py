@@ -140,7 +140,7 @@ def _scripts(stage: Stage, entries: list[Entry]) -> Iterator[Entry]:
 
 
 def _is_plain(path: bytes) -> bool:
-    """Whether it is a file that somebody could read: a link or a folder in a file's place is no script."""
+    """Whether it is a file that can be read: a link or a folder in a file's place is no script."""
     return os.path.isfile(path) and not os.path.islink(path)
 
 

@@ -33,6 +33,7 @@ CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "built
 
 
 CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
+IMPORTING = (ast.Import, ast.ImportFrom)
 CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
 # How strong each guard is: of two around one import the stronger counts.
 GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
@@ -270,7 +271,10 @@ class FactReader:
             self.values.see_names(node)
         body = block.inside(caught)
         body.caught = block.caught or any(map(self._catches_types, node.handlers))
-        ended = self._body(node.body, body)
+        first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
+        ended = self._body(node.body[:first], body)
+        # what comes after another statement is not reached where that raises: `long` decides for Python 2
+        ended = self._body(node.body[first:], body.inside("conditional" if node.handlers else "")) or ended
         for handler in node.handlers:
             self._body(handler.body, block.inside("handler" if caught else "conditional"))
         self._body(node.orelse, block.inside("handler" if caught else ""))

@@ -29,6 +29,8 @@ SAME_FOLDER = (
     "os.fspath",
 )
 SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
+# What projects call these when they come from a module of their own, or from six.
+PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
 
@@ -77,8 +79,6 @@ class Evaluator:
             "typing.TYPE_CHECKING": False,
             "typing_extensions.TYPE_CHECKING": False,
             "TYPE_CHECKING": False,
-            "six.PY2": False,
-            "six.PY3": True,
             "__debug__": True,
             "platform.system()": name,
             "platform.python_implementation()": "CPython",
@@ -175,7 +175,8 @@ class Evaluator:
         if isinstance(node, ast.Name) and node.id in self._values:
             value = self._values[node.id]
             return UNKNOWN if isinstance(value, FolderValue) else value
-        return self._known.get(self.dotted(node), UNKNOWN)
+        name = self.dotted(node)
+        return self._known.get(name, PYTHON_FLAGS.get(name.rpartition(".")[2], UNKNOWN))
 
     def _tuple(self, node):
         values = [self._value(item) for item in node.elts]

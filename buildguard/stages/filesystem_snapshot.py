@@ -18,7 +18,7 @@ from buildguard.system import git
 
 
 class _FolderListing(NamedTuple):
-    """What a listing of a folder came to; `busy` are the listings whose untracked files nobody asked for yet."""
+    """What a listing of a folder came to; `busy` are the listings whose untracked files were not asked for yet."""
 
     paths: list[bytes]
     submodules: dict[bytes, str]
@@ -46,7 +46,7 @@ class DiskSnapshotter:
         self._listing = listing
 
     def snapshot(self) -> Snapshot:
-        """Each file as it lies there now."""
+        """Each file as it is now."""
         listing = self._tracked() if self._listing is not None else self._everything()
         first = list(listing.paths)
         rest = _UnlistedFiles(self._base)
@@ -109,7 +109,7 @@ class DiskSnapshotter:
         if isinstance(content, bytes) and os.path.islink(self._base + path):
             entries.append(manifests.of_bytes(path, manifests.LINK, content))
         elif why.special == "a folder":
-            return  # what lies in it is listed by itself
+            return  # its content is listed by itself
         elif why.special:
             special[path] = why.special
         else:
@@ -184,7 +184,7 @@ class DiskSnapshotter:
 
 
 class _UnlistedFiles:
-    """What lies in a folder beside the listed files: empty folders, special files, and what git ignores."""
+    """What a folder has beside the listed files: empty folders, special files, and what git ignores."""
 
     def __init__(self, base: bytes) -> None:
         self._base = base

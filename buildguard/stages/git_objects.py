@@ -84,7 +84,7 @@ class GitStage:
     def _of(self, rows: list[git.GitEntry], prefix: bytes) -> Iterator[git.GitEntry]:
         for row in rows:
             path = prefix + row.path
-            yield row._replace(path=path)
+            yield row._replace(path=path) if prefix else row
             if row.mode != git.SUBMODULE:
                 continue
             inner = git.submodule_of(self.root / os.fsdecode(path))

@@ -14,13 +14,13 @@ MOST_KEPT = 64 << 20  # what is larger is compared by its digest alone
 
 
 class Snapshotter(Protocol):
-    """A stage whose snapshot can be taken, and whose contents can be read again to tell why one changed."""
+    """A stage whose snapshot can be taken, and whose contents can be read again to explain a change."""
 
     def snapshot(self) -> Snapshot:
-        """Everything that lies there; raises UnprovenError where that cannot be told."""
+        """Every entry; raises UnprovenError if they cannot be listed."""
 
     def originals(self, paths: Collection[bytes]) -> Mapping[bytes, bytes | UnreadableFile]:
-        """The content of some of its entries as it lies there: a link's text, not what it leads to."""
+        """The content of some of its entries as stored: a link's text, not what it leads to."""
 
 
 class StageKind(StrEnum):
@@ -45,7 +45,7 @@ class StageKind(StrEnum):
 class Snapshot(NamedTuple):
     """A manifest as it was seen at a stage.
 
-    `stage` is its name as it was given, `unproven` is what lies there and could not be looked
+    `stage` is its name as it was given, `unproven` is what exists and could not be looked
     at, `closed` the folders (each with its final `/`) that it says nothing about. `commit` is the commit's full id, `digests` what else is known of the
     stage as a whole (an archive's file and the tar inside it), `marks` the committed files that are no trouble in git and
     some later: "crlf" for a script with Windows line ends, "lfs" for a pointer in place of a content. `dockerfile` is the one that an

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from buildguard.errors import UsageError
 from buildguard.project import dockerfile
 from buildguard.project.cloudbuild.roles import Role
+from buildguard.project.ignore.rules import parents
 from buildguard.project.project_files import is_build_file_name
 from buildguard.project.target import Certainty
 from buildguard.startup.findings import FindingPlace, StartupFindings
@@ -119,7 +120,7 @@ def _report_absent(image: ImageStart, findings: StartupFindings, step: dockerfil
     if posixpath.basename(source) == ".git" or "/.git/" in f"/{source}/":
         _report_history(image, findings, place, shown)
         return
-    if image.service.basis.known is Certainty.GUESSED and posixpath.dirname(image.dockerfile):
+    if image.service.basis.known is Certainty.GUESSED and _is_elsewhere(image, shown):
         findings.leave_open(place, f"{shown} is missing in the folder that is guessed to be the build context")
         return
     maker = _maker(image, source)
@@ -141,6 +142,13 @@ def _report_absent(image: ImageStart, findings: StartupFindings, step: dockerfil
     )
     hint = f"commit it (git add -f {source}), or create it in the Dockerfile or in a build step before docker"
     findings.add("BG703", place, message, hint if rule else "correct the name, or commit the file")
+
+
+def _is_elsewhere(image: ImageStart, shown: str) -> bool:
+    """Whether a source of a guessed context is in another folder that may be it: the Dockerfile's own, or one above."""
+    own = posixpath.dirname(image.dockerfile)
+    candidates = {"", *parents(f"{own}/Dockerfile")}
+    return any(image.files.has(posixpath.join(folder, shown)) for folder in candidates)
 
 
 def _report_history(image: ImageStart, findings: StartupFindings, place: FindingPlace, shown: str) -> None:

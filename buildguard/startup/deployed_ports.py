@@ -13,20 +13,28 @@ from buildguard.project import yaml
 from buildguard.project.config import Config
 from buildguard.project.ignore.rules import parents
 from buildguard.project.project_files import is_build_file_name
+from buildguard.project.start_command import CommandPlace, CommandText
 from buildguard.startup.project_files import ProjectFileTree
 
 DEFAULT_PORT = "8080"
 _DEPLOYS = re.compile(rb"run[\s,\"'\\-]+(?:services[\s,\"'\\-]+)?(?:deploy|replace|update)\b")
 _PORT = re.compile(rb"--port[=\s,\"'\\-]+(\$?\{?\w+\}?)")
+_OVERRIDES = re.compile(rb"--(?:command|args)[=\s,\"']")
 _JOBS = re.compile(rb"run[\s,\"'\\-]+jobs\b")
 _MOST = 300
 
 
 class DeployedPort(NamedTuple):
-    """The port of the ingress container, empty where no file says that Cloud Run runs it or which it is; `by` is that file."""
+    """The port of the ingress container, empty where no file says that Cloud Run runs it or which it is; `by` is that file.
+
+    `is_default` says that the deploy sets none. `command` and `arguments` are what the service sets in place of the image's ENTRYPOINT and CMD.
+    """
 
     port: str = ""
     by: str = ""
+    command: CommandText | None = None
+    arguments: CommandText | None = None
+    is_default: bool = False
     is_job: bool = False
     has_sidecars: bool = False
 
@@ -57,7 +65,7 @@ def read_ports(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]
         elif _JOBS.search(data):
             yield DeployedPort(by=path, is_job=True)
     if config.deploy.service:
-        yield DeployedPort(DEFAULT_PORT, config.file)
+        yield DeployedPort(DEFAULT_PORT, config.file, is_default=True)
 
 
 def _may_deploy(path: str) -> bool:
@@ -70,8 +78,10 @@ def _may_deploy(path: str) -> bool:
 
 def _of_command(data: bytes, path: str) -> DeployedPort:
     matches = {match.decode() for match in _PORT.findall(data)}
+    if _OVERRIDES.search(data):
+        return DeployedPort("", path, CommandText(CommandPlace(path, None), ("$command",)))
     if not matches:
-        return DeployedPort(DEFAULT_PORT, path)
+        return DeployedPort(DEFAULT_PORT, path, is_default=True)
     port = matches.pop()
     return DeployedPort(port if port.isdigit() and not matches else "", path)
 
@@ -91,7 +101,19 @@ def _of_template(data: bytes, path: str) -> Iterator[DeployedPort]:
     if containers is None:
         return
     ports = [_container_port(container) for container in containers.items()]
-    yield DeployedPort(next(filter(None, ports), DEFAULT_PORT), path, has_sidecars=len(ports) > 1)
+    port = next(filter(None, ports), DEFAULT_PORT)
+    if len(ports) > 1:
+        yield DeployedPort(port, path, has_sidecars=True)
+        return
+    command, arguments = (_words(containers.items()[0], key, path) for key in ("command", "args"))
+    yield DeployedPort(port, path, command, arguments)
+
+
+def _words(container: yaml.Node, key: str, path: str) -> CommandText | None:
+    """The `command` or the `args` of a container."""
+    node = container.get(key)
+    words = tuple(item.text() for item in node.items()) if node is not None else ()
+    return CommandText(CommandPlace(path, node.line), words) if node is not None and words else None
 
 
 def _container_port(container: yaml.Node) -> str:

@@ -10,12 +10,15 @@ from buildguard.project.discovery import ImageRecipe
 from buildguard.project.ignore.rules import parents
 from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import CommandPlace, StartCommand, StartContext
-from buildguard.project.start_declarations import declared_start, read_scripts
+from buildguard.project.start_declarations import declared_start, override, read_scripts
 from buildguard.project.start_parser import parse_start
 from buildguard.project.target import Certainty, ImageService
+from buildguard.startup.deployed_ports import DeployedPort
 from buildguard.startup.findings import FindingPlace
 from buildguard.startup.image_tree import ImageTree, build_tree
 from buildguard.startup.project_files import ProjectFileTree, SentFiles
+
+_UNKNOWN_DEPLOY = DeployedPort()
 
 
 class ImageStart(NamedTuple):
@@ -67,8 +70,10 @@ class ImageStart(NamedTuple):
         return placed.content if placed.content is not None else self.files.sent_content(placed.source)
 
 
-def open_image(recipe: ImageRecipe, files: ProjectFileTree) -> ImageStart | None:
-    """The image of a recipe; None for a Dockerfile without a stage."""
+def open_image(
+    recipe: ImageRecipe, files: ProjectFileTree, deployed: DeployedPort = _UNKNOWN_DEPLOY
+) -> ImageStart | None:
+    """The image of a recipe, with the command that its service sets; None for a Dockerfile without a stage."""
     service = recipe.service
     build_args = dict(service.build_args)
     stages = dockerfile.stages(recipe.dockerfile, build_args)
@@ -79,8 +84,8 @@ def open_image(recipe: ImageRecipe, files: ProjectFileTree) -> ImageStart | None
     tree = build_tree(recipe.dockerfile, final.chain, sent, service.stage)
     image = ImageStart(service, sent, tuple(stages), tree, None, None)
     declared = declared_start(tree.model, service.dockerfile)
-    command = declared.command
-    if command is None or (declared.inherits_entrypoint and not tree.model.knows_base):
+    command = override(declared.command, declared.entrypoint, deployed.command, deployed.arguments)
+    if command is None or (deployed.command is None and declared.inherits_entrypoint and not tree.model.knows_base):
         return image
     scripts = read_scripts(files.read(_pyproject(files, service.context)) or b"", "pyproject.toml")
     context = StartContext(declared.folder, declared.env, image.read, scripts)

@@ -22,7 +22,7 @@ def report_lost(
         findings.add("BG704", place, message, hint, is_error=is_error)
         return
     line = image.tree.last_copy
-    if line is None:
+    if line is None or not image.dockerfile:
         findings.leave_open(FindingPlace(image.dockerfile, image.start_line), f"no COPY in {image.dockerfile}")
         return
     outside = bool(image.service.context) and not source.startswith(f"{image.service.context}/")

@@ -30,7 +30,20 @@ def check_port(image: ImageStart, start: StartCommand, deployed: DeployedPort, f
             return
         listener, place = script
     if listener is not None:
-        _check_address(listener, place, deployed, findings)
+        is_assumed = deployed.is_default and _names_port(image, listener.port)
+        _check_address(listener, place, deployed._replace(port="") if is_assumed else deployed, findings)
+
+
+def _names_port(image: ImageStart, port: str) -> bool:
+    """Whether a file of the project may give a service that port: a deploy without one leaves a service's own as it is."""
+    pattern = re.compile(rb"(?i)port\W{0,20}%s\b" % re.escape(port.encode()))
+    paths = image.files.named(_may_configure)
+    image.files.load(paths)
+    return any(pattern.search(image.files.read(path) or b"") for path in paths)
+
+
+def _may_configure(path: str) -> bool:
+    return path.endswith((".tf", ".tfvars", ".sh", ".yaml", ".yml", ".mk", "Makefile", "justfile"))
 
 
 def _has_proxy(image: ImageStart, start: StartCommand) -> bool:
@@ -85,17 +98,23 @@ def _script_listener(image: ImageStart, start: StartCommand) -> tuple[ListenAddr
     facts = read_facts(content, is_main=True) if content is not None else None
     if image_file is None or facts is None or facts.tree is None:
         return None
-    for call, is_flask in _server_calls(facts.tree):
-        listener = _of_call(call, start, is_flask=is_flask)
-        if listener is not None:
-            return listener, FindingPlace(image_file.source or image.dockerfile, call.lineno)
-    return None
+    try:
+        listeners = ((call, _of_call(call, start, is_flask=is_flask)) for call, is_flask in _server_calls(facts.tree))
+        call, listener = next(((call, listener) for call, listener in listeners if listener is not None), (None, None))
+    except RecursionError:
+        return None  # nested too deeply to be read
+    if call is None or listener is None:
+        return None
+    return listener, FindingPlace(image_file.source or image.dockerfile, call.lineno)
 
 
 def _django(image: ImageStart, start: StartCommand) -> tuple[ListenAddress, FindingPlace] | None:
     words = [word for word in start.arguments if not word.startswith("-")]
     if words[:1] != ["runserver"]:
         return None
+    content = image.read(start.script)
+    if content is None or b"default_addr" in content:
+        return None  # it sets another address, or cannot be read
     place = image.place_of(start.place)
     text = words[1] if len(words) > 1 else "8000"
     host, _, port = text.rpartition(":")
@@ -124,7 +143,9 @@ def _runs(node: ast.stmt) -> bool:
     """Whether a statement of a script runs: tests other than the one for `__main__` may not hold."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return False
-    return not isinstance(node, ast.If | ast.Try) or "__name__" in ast.unparse(node)[:60]
+    if isinstance(node, ast.If):
+        return "__name__" in ast.unparse(node.test)
+    return not isinstance(node, ast.Try)
 
 
 def _calls_of(node: ast.AST) -> Iterator[ast.Call]:

@@ -185,6 +185,8 @@ class SentFiles:
             return None
 
     def _docker_rules(self, dockerfile: str) -> docker.DockerIgnoreRules | None:
+        if not dockerfile:
+            return None  # a buildpack builds it
         try:
             return docker.DockerIgnoreRules(self.files.read, self.context, dockerfile)
         except UnprovenError as error:

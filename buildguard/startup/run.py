@@ -9,9 +9,10 @@ from buildguard.project.discovery import ImageRecipe, list_recipes
 from buildguard.project.start_command import StartCommand
 from buildguard.stages.stage import Stage
 from buildguard.startup.applications import check_application
+from buildguard.startup.buildpack_start import buildpack_starts
 from buildguard.startup.closure import check_closure, check_configs
 from buildguard.startup.copies import check_copies
-from buildguard.startup.deployed_ports import DeployedPort, find_port, read_ports
+from buildguard.startup.deployed_ports import DEFAULT_PORT, DeployedPort, find_port, read_ports
 from buildguard.startup.findings import FindingPlace, StartupFindings, StartupReport
 from buildguard.startup.image_start import ImageStart, open_image
 from buildguard.startup.ports import check_port
@@ -29,13 +30,24 @@ def check_startup(stage: Stage, repository: git.Repository | None, config: Confi
     ports = list(dict.fromkeys(read_ports(files, config))) if recipes else []
     for recipe in recipes:
         try:
-            image = open_image(recipe, files)
+            deployed = find_port(ports, recipe.service.dockerfile, is_only=len(recipes) == 1)
+            image = open_image(recipe, files, deployed)
             if image is not None:
-                deployed = find_port(ports, recipe.service.dockerfile, is_only=len(recipes) == 1)
                 _check_image(image, deployed, findings)
         except GuardError as error:
             findings.leave_open(FindingPlace(recipe.service.dockerfile), error.words)
+    if not service:
+        _check_buildpacks(stage, config, files, findings)
     return findings.report()
+
+
+def _check_buildpacks(stage: Stage, config: Config, files: ProjectFileTree, findings: StartupFindings) -> None:
+    """The start of each folder that buildpacks build."""
+    for started in buildpack_starts(stage, config, files):
+        deployed = DeployedPort(DEFAULT_PORT, started.by, started.command)
+        image = open_image(started.recipe, files, deployed)
+        if image is not None and image.start is not None:
+            _check_start(image, image.start, deployed, findings)
 
 
 def _sender(config: Config) -> BuildSender:
@@ -56,10 +68,14 @@ def _check_image(image: ImageStart, deployed: DeployedPort, findings: StartupFin
     check_placeholders(image, findings)
     if image.start is None:
         return
-    for command in (*image.start.before, image.start):
+    _check_start(image, image.start, deployed, findings)
+
+
+def _check_start(image: ImageStart, start: StartCommand, deployed: DeployedPort, findings: StartupFindings) -> None:
+    for command in (*start.before, start):
         _check_command(image, command, findings)
-    check_configs(image, image.start, findings)
-    check_port(image, image.start, deployed, findings)
+    check_configs(image, start, findings)
+    check_port(image, start, deployed, findings)
 
 
 def _check_command(image: ImageStart, command: StartCommand, findings: StartupFindings) -> None:

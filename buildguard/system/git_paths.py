@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection
 from itertools import pairwise
@@ -41,9 +40,9 @@ def refuse_overlaps(paths: Collection[bytes], place: str) -> None:
         twice = next(first for first, second in pairwise(sorted(paths)) if first == second)
         raise UnprovenError(f"{place} holds '{display_path(twice)}' twice")
     folders: set[bytes] = set()
-    for folder in {os.path.dirname(path) for path in paths}:
+    for folder in {path.rpartition(b"/")[0] for path in paths}:
         while folder and folder not in folders:
             folders.add(folder)
-            folder = os.path.dirname(folder)  # noqa: PLW2901
+            folder = folder.rpartition(b"/")[0]  # noqa: PLW2901
     if overlap := folders & distinct:
         raise UnprovenError(f"{place} holds '{display_path(min(overlap))}' as a file and as a folder")

@@ -11,6 +11,7 @@ import io
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -29,8 +30,9 @@ MISSING = UnreadableFile("its object is missing from the repository")
 DAMAGED = UnreadableFile("its object in the repository is damaged: it does not match its id", damaged=True)
 LINK = "120000"
 SUBMODULE = "160000"
-_AHEAD = 256  # 65 bytes at most for each, and a pipe takes 65,536
+_AHEAD = 256  # 65 bytes at most for each of these and half as many again, and a pipe takes 65,536
 _TREE = "040000"
+_SMALL = 1 << 16  # to be copied for one call of the hash rather than two
 _MOST_ROWS = (
     1_000_000  # as many as an archive may have; ten trees of ten rows each can stand for more than any disk holds
 )
@@ -62,8 +64,9 @@ class ObjectReader:
 
     def __init__(self, folder: GitDir) -> None:
         self._folder = folder
-        self._hash = hashlib.sha1 if folder.parts.object_format == "sha1" else hashlib.sha256
-        self._id_bytes = self._hash(usedforsecurity=False).digest_size
+        algorithm = hashlib.sha1 if folder.parts.object_format == "sha1" else hashlib.sha256
+        self._hash = partial(algorithm, usedforsecurity=False)
+        self._id_bytes = self._hash().digest_size
         self._entry = re.compile(rb"([0-7]{1,6}) ([^\0]+)\0(.{%d})" % self._id_bytes, re.DOTALL)
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -87,9 +90,7 @@ class ObjectReader:
         Raises UnprovenError where an object of it is missing, or where it holds paths that no checkout can have.
         """
         tree = self._open_tree(commit)
-        paths, place = [row.path for row in tree.rows], f"commit {commit[:12]}"
-        refuse_unsafe_paths(paths, place)
-        refuse_overlaps(paths, place)
+        refuse_unsafe_paths([row.path for row in tree.rows], f"commit {commit[:12]}")
         return tree
 
     def _open_tree(self, commit: str) -> Tree:
@@ -109,10 +110,8 @@ class ObjectReader:
                 if rows is None:
                     tree.damaged.append(prefix[:-1])
                     continue
+                _refuse_names(rows, prefix, commit[:12])
                 for mode, name, oid in rows:
-                    if b"/" in name:
-                        path = display_path(prefix + name)
-                        raise UnprovenError(f"a tree of commit {commit[:12]} holds '{path}', a name with a slash")
                     if mode == _TREE:
                         below.append((prefix + name + b"/", oid))
                     else:
@@ -159,41 +158,50 @@ class ObjectReader:
         """Each object in order, its id recomputed. Git ends at an object that it cannot unpack: another one goes on."""
         at = 0
         while at < len(oids):
-            for answer in self._answers(oids[at : at + _AHEAD]):
+            for answer in self._answers(oids[at:]):
                 at += 1
                 yield answer
 
     def _answers(self, oids: Sequence[str]) -> Iterator[_Object | UnreadableFile]:
+        """The answers up to one that git complains of. Some questions are always ahead, so that git works while we hash."""
+        asked = 0
+        for at, oid in enumerate(oids):
+            if asked < len(oids) and asked - at <= _AHEAD // 2:
+                self._ask(oids[asked : asked + _AHEAD])
+                asked += _AHEAD
+            answer = self._answer(oid)
+            if answer is None:
+                yield self._why_missing(oid)
+                return  # the rest of them is asked once more
+            yield answer
+
+    def _ask(self, oids: Sequence[str]) -> None:
         child = self._running()
         assert child.stdin is not None
-        assert child.stdout is not None
         try:
             # so few questions always fit into the pipe: both pipes can never be full at once
             child.stdin.write("".join(f"{oid}\n" for oid in oids).encode("ascii"))
-            for oid in oids:
-                answer = self._answer(oid)
-                if answer is None:
-                    yield self._why_missing(oid)
-                    return  # the rest of them is asked once more
-                yield answer
         except BrokenPipeError as error:
             raise UnprovenError("git cat-file ended before it was asked everything") from error
 
     def _answer(self, oid: str) -> _Object | UnreadableFile | None:
         """The next object; None where git complains of it, or has ended."""
         head = self._output.readline().split()
-        if head[1:] == [b"missing"]:
-            return None if (self._folder.parts.objects / oid[:2] / oid[2:]).exists() else MISSING
         if len(head) != 3:  # noqa: PLR2004  "<oid> blob <size>"
-            return None
-        size = int(head[2])
+            is_missing = head[1:] == [b"missing"] and not (self._folder.parts.objects / oid[:2] / oid[2:]).exists()
+            return MISSING if is_missing else None
+        _oid, kind, length = head
+        size = int(length)
         content = self._output.read(size + 1)
         if len(content) != size + 1:
             return None
         content = content[:-1]
-        digest = self._hash(b"%b %d\0" % (head[1], size), usedforsecurity=False)
-        digest.update(content)
-        return _Object(head[1], content) if digest.hexdigest() == oid else DAMAGED
+        if size < _SMALL:
+            digest = self._hash(b"%b %b\0%b" % (kind, length, content))
+        else:
+            digest = self._hash(b"%b %b\0" % (kind, length))
+            digest.update(content)
+        return _Object(kind, content) if digest.hexdigest() == oid else DAMAGED
 
     def _why_missing(self, oid: str) -> UnreadableFile:
         """What git said of an object that it did not return; the next one is asked of another process."""
@@ -223,6 +231,18 @@ class ObjectReader:
             self._output.close()
             process.stop(self._child)
             self._child = None
+
+
+def _refuse_names(rows: Sequence[tuple[str, bytes, str]], prefix: bytes, commit: str) -> None:
+    """Raise UnprovenError where one tree has a name with a slash, or one name twice."""
+    names = [name for _mode, name, _oid in rows]
+    for name in names if b"/" in b"".join(names) else []:
+        if b"/" in name:
+            raise UnprovenError(f"a tree of commit {commit} holds '{display_path(prefix + name)}', a name with a slash")
+    if len(set(names)) != len(names):
+        # a folder is told from a file by what is in it
+        paths = [prefix + name + (b"/x" if mode == _TREE else b"") for mode, name, _oid in rows]
+        refuse_overlaps(paths, f"commit {commit}")
 
 
 _MODES = {b"40000": _TREE, b"100644": "100644", b"100755": "100755", b"120000": LINK, b"160000": SUBMODULE}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import select
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from buildguard.system import process
 if TYPE_CHECKING:
     import subprocess
 
+_PIPE_SIZE = 1 << 20  # how far git may be ahead
 PATIENCE = 3.0  # seconds before a look at what git waits for
 DEADLINE = 600.0
 _READ_BY_GIT = frozenset((b".gitignore", b".gitattributes", b".gitmodules", b".mailmap"))
@@ -80,6 +83,9 @@ class TimedPipe(io.RawIOBase):
         """Read from a copy of a descriptor; `top` is where a FIFO would be, for the message."""
         self._descriptor = os.dup(descriptor)
         self._top = top
+        if hasattr(fcntl, "F_SETPIPE_SZ"):  # of Linux
+            with suppress(OSError):  # more than this user may have
+                fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         self._poll = select.poll()
         self._poll.register(self._descriptor, select.POLLIN | select.POLLHUP)
 

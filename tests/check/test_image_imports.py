@@ -48,4 +48,5 @@ def test_a_built_image_gives_the_program_and_its_packages() -> None:
     assert {"/srv", "/srv/lib", _SITE} <= {*program.path.back}
     assert program.tree.origins == {"/srv/app/main.py": "app/main.py"}
     assert program.why_unknown("/srv/app/x.py") == ""
+    assert program.why_unknown("/srv/app/x/__init__.py") == ""
     assert program.why_unknown("/elsewhere/x.py")

@@ -12,6 +12,7 @@ import pytest
 
 from buildguard.check.fact_store import FactStore
 from buildguard.check.import_results import KeptResult, RecordingStage, TargetImports
+from buildguard.check.result import CheckReport
 from buildguard.diagnostic import Diagnostic, Range, Severity
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source
 from buildguard.imports.records import UndecidedImport
@@ -72,7 +73,15 @@ def test_undecided_imports_are_counted_and_change_nothing(repository: Callable[.
     result = project.check()
 
     assert (result.code, result.json["imports"]) == (0, {"undecided": 1})
+    assert project.check("--strict").code == 3
     assert any("1 import could not be decided" in note for note in result.json["notes"])
+
+
+def test_undecided_imports_are_unproven_with_strict() -> None:
+    report = CheckReport(".", (), (), (), (), 1, 0.0, undecided_imports=(UndecidedImport("a.py", 1, "why"),))
+
+    assert report.exit_code == 0
+    assert report._replace(strict=True).exit_code == 3
 
 
 def test_nothing_of_the_users_is_imported_or_executed(

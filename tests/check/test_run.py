@@ -305,7 +305,7 @@ def test_a_file_that_became_a_link_is_read_as_one(repository: Callable[..., Proj
 def test_a_script_that_cannot_be_read_is_unproven(
     project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it is Python at all cannot be told, and that is no reason to pass it over."""
+    """Whether it is Python at all is unknown, and that is no reason to pass it over."""
     made = project({**_DOCKERFILE, "ok.py": "", "run": "#!/usr/bin/env python3\n", "notes": "words\n"})
     real = os.open
 
@@ -687,7 +687,7 @@ def _probes_at_work(pid: int) -> list[str]:
 
 
 def _alive(probes: list[str]) -> list[str]:
-    """Which of them still run; one that nobody reaped has no command line."""
+    """Which of them still run; one that no one reaped has no command line."""
     found = []
     for one in probes:
         with contextlib.suppress(OSError):

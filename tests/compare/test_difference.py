@@ -1,4 +1,4 @@
-"""The judge of a hop by hand: each row with its cause, its words, and whether somebody asked for it."""
+"""The judge of a hop by hand: each row with its cause, its words, and whether a person asked for it."""
 
 from __future__ import annotations
 

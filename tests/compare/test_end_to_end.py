@@ -16,8 +16,11 @@ from buildguard.stages.git_objects import commit_of
 from buildguard.system import git as gits
 from tests.compare import worlds
 from tests.compare.worlds import SUBMODULE, Tree, World
+from tests.conftest import ALL
 
-_CASES = 5_000 if os.environ.get("BUILDGUARD_ALL") else 200
+pytestmark = pytest.mark.interpreters
+
+_CASES = 5_000 if ALL else 200
 
 
 def _without_rows(tree: Tree) -> Tree:
@@ -86,7 +89,7 @@ def _compare_archive(world: World, after: Tree, file: Path) -> list[str]:
 
 
 def index(world: World, _dice: random.Random) -> list[str]:
-    """The index is what was read into it; a path in conflict cannot be told."""
+    """The index is what was read into it; a path in conflict is unknown."""
     chain = diff.diff(world.folder, ["commit:HEAD", "index:"]).chain
     rows = [f"index: {row}" for row in chain.hops[-1].differences]
     in_doubt = {item.path for item in chain.unproven}
@@ -103,6 +106,7 @@ def case(folder: Path, seed: int) -> tuple[World, list[str]]:
     return world, [f"{judge.__name__}, {sorted(world.features)}: {line}" for line in judge(world, dice)]
 
 
+@pytest.mark.interpreters
 def test_no_miss_no_false_row_no_wrong_kind(tmp_path: Path) -> None:
     features: Counter[str] = Counter()
     for seed in range(_CASES):
@@ -114,6 +118,7 @@ def test_no_miss_no_false_row_no_wrong_kind(tmp_path: Path) -> None:
     assert len(features) >= 9, features
 
 
+@pytest.mark.interpreters
 @pytest.mark.parametrize("seed", range(3))
 def test_a_truth_that_is_wrong_would_be_seen(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
@@ -123,6 +128,7 @@ def test_a_truth_that_is_wrong_would_be_seen(tmp_path: Path, seed: int) -> None:
     assert working_tree(world, dice)
 
 
+@pytest.mark.interpreters
 def test_a_filter_explains_no_executable_bit(tmp_path: Path) -> None:
     world = _world_with(tmp_path, "w.crlf")
     (world.folder / "w.crlf").chmod(0o755)
@@ -133,6 +139,7 @@ def test_a_filter_explains_no_executable_bit(tmp_path: Path) -> None:
     assert "its executable bit changed too" in row.evidence
 
 
+@pytest.mark.interpreters
 def test_an_lfs_pointer_explains_no_executable_bit(tmp_path: Path) -> None:
     world = _world_with(tmp_path, "big.lfs")
     assert _found(world.folder, "commit:HEAD", "dir:.") == {"big.lfs": ("changed", False)}
@@ -151,6 +158,7 @@ def _world_with(folder: Path, path: str) -> World:
     return worlds.of_files(folder, files)
 
 
+@pytest.mark.interpreters
 def test_the_filters_of_a_submodule_are_its_own(tmp_path: Path) -> None:
     for seed in range(200):
         dice = random.Random(seed)

@@ -1,4 +1,4 @@
-"""Where a project lies in an image: by its Dockerfile, by the best match of paths, or as somebody says."""
+"""Where a project is in an image: by its Dockerfile, by the best match of paths, or as a person says."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def _commit(repo: Path, files: dict[str, bytes]) -> None:
 
 
 def _checkout_again(repo: Path, *options: str) -> None:
-    """Have git write every file anew, under other settings."""
+    """Have git write every file again, under other settings."""
     for name in git(repo, "ls-files", "-z").split("\0")[:-1]:
         (repo / name).unlink()
     git(repo, *options, "checkout", "--", ".")
@@ -368,7 +368,7 @@ def test_a_missing_object_is_unproven(repo: Path) -> None:
 
     assert (chain.exit_code, worktree.exit_code) == (3, 3)
     assert {one.path for one in chain.unproven} == {"a.py"}
-    assert worktree.hops[0].differences == ()  # not "added": nobody could look
+    assert worktree.hops[0].differences == ()  # not "added": no one could look
     assert not worktree.hops[0].identical
 
 

@@ -88,7 +88,7 @@ class Objects:
 
 @dataclass
 class World:
-    """A repository: what its commit holds, what lies on disk, and what of that git does not list."""
+    """A repository: what its commit holds, what is on disk, and what of that git does not list."""
 
     folder: Path
     committed: Tree
@@ -164,7 +164,8 @@ def _git_folder(folder: Path, object_format: str) -> None:
 
 
 def _git(folder: Path, *words: str, stdin: str = "") -> None:
-    subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, input=stdin.encode())
+    done = subprocess.run(["git", *words], cwd=folder, check=False, capture_output=True, input=stdin.encode())
+    assert done.returncode == 0, (words, done.stderr)
 
 
 def _repository(folder: Path, files: Tree, object_format: str, objects: Path | None = None) -> str:
@@ -274,7 +275,7 @@ def _hide(world: World, dice: random.Random) -> None:
 
 def _sparse(world: World, dice: random.Random) -> None:
     """A file outside of a sparse checkout: marked, and not on disk."""
-    path = dice.choice([path for path in world.disk if not path.startswith("sub/")])
+    path = dice.choice([path for path in world.disk if not path.startswith("sub/") and path != ".gitattributes"])
     _git(world.folder, "--literal-pathspecs", "update-index", "--skip-worktree", "--", path)
     (world.folder / path).unlink()
     del world.disk[path]
@@ -283,7 +284,7 @@ def _sparse(world: World, dice: random.Random) -> None:
 
 def _conflict(world: World, dice: random.Random) -> None:
     """A path that the index holds in three versions, as a merge leaves it."""
-    path = dice.choice([path for path in world.disk if not path.startswith(("sub/", "nested/"))])
+    path = dice.choice([path for path in world.disk if path in world.committed and not path.startswith("sub/")])
     mode, content = world.committed[path]
     oid = hashlib.new(
         "sha256" if "sha256" in world.features else "sha1", b"blob %d\0%b" % (len(content), content)
@@ -309,7 +310,7 @@ def _nest(world: World, dice: random.Random) -> None:
 
 def _pick(tree: Tree, dice: random.Random) -> str:
     return dice.choice(
-        sorted(path for path, (mode, _content) in tree.items() if mode in {FILE, PROGRAM} and path != ".gitattributes")
+        sorted(path for path, (mode, _content) in tree.items() if mode in {FILE, PROGRAM} and not path.endswith(".gitattributes"))
     )
 
 

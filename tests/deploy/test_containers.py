@@ -51,7 +51,7 @@ def _service(emulator: Emulator) -> run_v2.Service:
 
 
 def _reshape(emulator: Emulator, containers: Sequence[run_v2.Container]) -> run_v2.Service:
-    """Somebody gives the service these containers."""
+    """A person gives the service these containers."""
     service = _service(emulator)
     service.template.revision, service.template.containers, service.traffic = "", list(containers), []
     emulator.runs.update(run_v2.UpdateServiceRequest(service=service)).done.wait(60)

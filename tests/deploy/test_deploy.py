@@ -290,7 +290,7 @@ def test_what_the_image_need_not_have(web: Project, files: dict[str, str], copie
 
 
 def test_what_is_not_sent_may_be_absent_and_nothing_else(web: Project, google: Callable[..., Emulator]) -> None:
-    """An ignore rule explains that a file is missing in the image, and never that another one lies there."""
+    """An ignore rule explains that a file is missing in the image, and never that another one is there."""
     google()
     dockerfile = (web.path / "Dockerfile").read_text()
     web.write({".gcloudignore": "extra/\n", "extra/a.py": "x = 1\n"})
@@ -423,7 +423,7 @@ def test_a_change_of_somebody_elses_is_not_written_over(web: Project, google: Ca
     found = deployed(web, build_local=True)
 
     assert found.exit_code == 3
-    assert "somebody else changed the service" in _bad(found)[1]
+    assert "the service was changed meanwhile" in _bad(found)[1]
     assert _sole() == first.revision
 
 
@@ -448,7 +448,7 @@ def test_without_traffic_the_candidate_waits_under_its_tag(web: Project, google:
 def test_the_next_commit_is_none_of_this_deploys_business(
     web: Project, google: Callable[..., Emulator], step: str
 ) -> None:
-    """Builds take minutes, and nobody waits for them: what is deployed is the commit that was HEAD at the start."""
+    """Builds take minutes, and no one waits for them: what is deployed is the commit that was HEAD at the start."""
     google()
 
     found = deployed(web, build_local=True, watcher=Meanwhile(step, lambda: _change(web, "x = (\n")))
@@ -540,7 +540,7 @@ def test_it_is_said_who_may_serve_where_the_traffic_was_moved_by_others(
 
 
 def test_without_a_certain_way_back_all_traffic_moves_at_once(web: Project, google: Callable[..., Emulator]) -> None:
-    """Two revisions that somebody made with another tool share the traffic: nobody had it alone that we know of."""
+    """Two revisions that a person made with another tool share the traffic: no one had it alone that we know of."""
     google()
     first = deployed(web, build_local=True)
     with CloudRunClient() as run:

@@ -1,4 +1,4 @@
-"""The steps of `scripts/live`, as somebody with a project runs them: on the emulator here, to the end."""
+"""The steps of `scripts/live`, as a person with a project runs them: on the emulator here, to the end."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whatever a deploy says of the world was seen: each run is played on the second Cloud Run, and each sentence held to it.
+"""Whatever a deploy says of the world was seen: each run is played on the second Cloud Run, and each sentence compared with it.
 
 A claim is a form of words with what has to be true for it. A sentence that matches no observation fails the test, and so
-does a new form of words that nobody has listed here and that counts, or speaks of traffic.
+does a new form of words that no one has listed here and that counts, or refers to traffic.
 """
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ def test_the_next_question_is_answered_from_the_ledger(web: Project, google: Cal
     verdicts = {one.id: one.verdict for one in found.diagnosis.hypotheses}
     assert verdicts["bytes-changed"] == verdicts["other-interpreter"] == "refuted"
 
-    # somebody goes on working before they ask: what was made is held against what it was made of
+    # a person goes on working before they ask: what was made is compared with what it was made of
     web.write({"app/other.py": "x = 77\n"})
     web.commit()
     later = examine(web.path, None, DiagnoseOptions())

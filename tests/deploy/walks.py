@@ -115,7 +115,7 @@ class Walk:
         return "" if self._seen().serving <= before.serving else f"{before} became {self._seen()}: {as_text(found)}"
 
     def _end(self) -> str:
-        """Ended as a step begins: before the traffic step nobody's traffic moves."""
+        """Ended as a step begins: before the traffic step no one's traffic moves."""
         step = self._rng.choice(list(DeployStep))
         self.done[-1] += f" {step}"
         before = self._seen()
@@ -163,7 +163,7 @@ class Walk:
     # -------------------------------------------------------------------------------------- other people
 
     def _divide(self) -> str:
-        """Somebody divides the traffic by hand."""
+        """A person divides the traffic by hand."""
         ready = self._ready()
         if len(ready) > 1:
             first, second = self._rng.sample(ready, 2)
@@ -173,14 +173,14 @@ class Walk:
         return ""
 
     def _to_latest(self) -> str:
-        """Somebody says that the latest shall serve, whichever that is."""
+        """A person says that the latest shall serve, whichever that is."""
         if self._ready():
             with CloudRunClient() as run:
                 run.route(_SERVICE, [TrafficShare("", 100)])
         return ""
 
     def _another_tool(self) -> str:
-        """Somebody makes a revision with another tool, and it may get a part of the traffic."""
+        """A person makes a revision with another tool, and it may get a part of the traffic."""
         ready = self._ready()
         if not ready:
             return ""

@@ -183,7 +183,7 @@ def _go_together(one: Fault, other: Fault) -> bool:
 
 
 def _depends(one: Fault) -> set[str]:
-    """Further paths that a damage is told by."""
+    """Further paths that a damage is reported by."""
     more = {
         "link copied": {"app/main.py"},
         "link as text": {"app/main.py"},
@@ -290,7 +290,7 @@ class World:
         return chosen.get(PYTHON, "3.11"), chosen.get(PACKAGES, "")
 
     def _image(self, scene: tuple[Fault, ...]) -> str:
-        """The image that a scene's tree lies in, at a root of its own."""
+        """The image that a scene's tree is in, at a root of its own."""
         python, packages = parts = self._parts(scene)
         alike = [one for one in self._scenes if self._parts(one) == parts]
         if parts not in self._images:
@@ -360,10 +360,10 @@ def _server() -> str:
 
 class _Quiet:
     def update(self, done: int, total: int) -> None:
-        """Nobody looks."""
+        """No one looks."""
 
     def tell(self, text: str) -> None:
-        """Nobody reads."""
+        """No one reads."""
 
 
 def _plain(repo: Path, folder: Path, fault: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def test_the_outage(outage: Project, envelope: str) -> None:
     assert [(one["path"], one["line"]) for one in found["place"]] == _PLACES
     assert found["next"] == []
     assert _verdicts(found)["target-older-than-code"] == "proven"
-    assert _verdicts(found)["encoding"] == "untested"  # nobody read what arrived
+    assert _verdicts(found)["encoding"] == "untested"  # no one read what arrived
     assert _verdicts(found)["bytes-changed"] == "untested"
     assert any(one.startswith("buildguard fix") for one in found["remedies"])
     assert result.code == found["exit_code"] == 1

@@ -139,7 +139,7 @@ def test_several_in_one_log(printed: dict[str, str]) -> None:
 
 
 def test_the_python_that_ran(printed: dict[str, str]) -> None:
-    """From 3.11 on the standard library's frames at start are frozen, and tell nothing."""
+    """From 3.11 on the standard library's frames at start are frozen, and show nothing."""
     told = re.findall(r"/python(3\.\d+)/", printed["variable"])
 
     assert read(printed["variable"].encode()).pythons == list(dict.fromkeys(told))

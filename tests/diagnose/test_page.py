@@ -67,7 +67,7 @@ def test_it_needs_nothing_else(outage: Project) -> None:
 
 @pytest.mark.parametrize("words", HOSTILE)
 def test_what_is_shown_is_text(repository: Callable[..., Project], words: str) -> None:
-    """In a path, a source line, a message of a log, and a file that nobody can read on a line."""
+    """In a path, a source line, a message of a log, and a file that no one can read on a line."""
     name = words.replace("/", "_").replace("\0", "")
     made = repository(
         {
@@ -93,7 +93,7 @@ def test_what_is_shown_is_text(repository: Callable[..., Project], words: str) -
 
 @pytest.mark.usefixtures("engine")
 def test_every_engine_has_its_column(outage: Project) -> None:
-    """A file that one Python refuses and the other accepts, one that is not in the image, and one that nobody judged."""
+    """A file that one Python refuses and the other accepts, one that is not in the image, and one that no one judged."""
     here = {f"srv/app/{one.name}": one.read_bytes() for one in (outage.path / "app").glob("*.py")}
     del here["srv/app/orders.py"]
     tag = images.derived(f"{images.REPOSITORY}/paged:1", images.base("3.12"), here)

@@ -1,4 +1,4 @@
-"""The last hop: the image that a real docker built, held against the commit."""
+"""The last hop: the image that a real docker built, compared with the commit."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def test_debians_minimal_python(engine: str, tmp_path: Path) -> None:
 
 
 def test_nothing_of_the_image_runs(image: Callable[..., str]) -> None:
-    """Neither its entrypoint nor its health check, sitecustomize, PYTHONSTARTUP or what lies beside the interpreter."""
+    """Neither its entrypoint nor its health check, sitecustomize, PYTHONSTARTUP or what is beside the interpreter."""
     mark = "import os\nos.write(1, b'MARK'); os.write(2, b'MARK'); raise SystemExit('MARK')\n"
     lib = "usr/local/lib/python3.12"
     tag = image(
@@ -340,7 +340,7 @@ def test_an_image_for_another_machine(image: Callable[..., str]) -> None:
 
 
 def test_its_memory_limit_ends_a_container(engine: str) -> None:
-    """One file's compiler takes all there is: the kernel ends it, and nobody calls that a verdict."""
+    """One file's compiler takes all there is: the kernel ends it, and no one calls that a verdict."""
     greedy = b"x = (" + b"'a', " * 3_000_000 + b")\n"
 
     found = _outcomes(

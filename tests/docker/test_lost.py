@@ -48,7 +48,7 @@ class Engine:
         self.start()
 
     def start(self) -> None:
-        # where nobody reaps zombies, a killed engine's containerd still seems to be there
+        # where no one reaps zombies, a killed engine's containerd still seems to be there
         (self._folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(self._argv, stdout=log, stderr=log)
@@ -134,7 +134,7 @@ def test_no_engine(project: Callable[..., Project], monkeypatch: pytest.MonkeyPa
 
 
 def test_a_stopped_engine(project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A socket that nobody listens on, as a stopped daemon leaves it."""
+    """A socket that no one listens on, as a stopped daemon leaves it."""
     left = socket.socket(socket.AF_UNIX)
     left.bind(str(tmp_path / "docker.sock"))
     left.close()

@@ -50,7 +50,7 @@ def test_a_real_module_in_pieces_of_any_size(piece: int) -> None:
         (_elf(183, b""), ElfTarget("arm64", "")),
         (_elf(22, b"\0libc.so.6\0", big=True), ElfTarget("s390x", GLIBC)),
         (_elf(9999, b""), ElfTarget("", "")),
-        # both of them: nobody can tell which it really needs
+        # both of them: no one can show which it really needs
         (_elf(62, b"\0libc.so.6\0libc.musl-x86_64.so.1\0"), ElfTarget("amd64", "")),
         (b"\x7fELF", None),
         (b"", None),
@@ -69,7 +69,7 @@ def test_headers(data: bytes, made: ElfTarget | None, piece: int) -> None:
         (ElfTarget("amd64", MUSL), "linux/amd64", {GLIBC}, "is made for musl, and the image has glibc"),
         (ElfTarget("amd64", GLIBC), "linux/amd64", {MUSL}, "is made for glibc, and the image has musl"),
         (ElfTarget("arm64", GLIBC), "linux/amd64", {GLIBC}, "is made for arm64, and the image is for amd64"),
-        # what is not known accuses nobody
+        # what is not known accuses no one
         (ElfTarget("", GLIBC), "linux/amd64", {GLIBC}, ""),
         (ElfTarget("amd64", GLIBC), "linux/amd64", set(), ""),
         (ElfTarget("amd64", ""), "linux/amd64", {MUSL}, ""),

@@ -1,4 +1,4 @@
-"""The image stage: where a project lies in an image, what else lies there, and what runs instead of it."""
+"""The image stage: where a project is in an image, what else is there, and what runs instead of it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_through_a_build_stage(image: Callable[..., str], project: Callable[...,
 
 
 def test_the_best_match_of_paths(image: Callable[..., str], project: Callable[..., Project]) -> None:
-    """No Dockerfile tells, and the project lies in an unusual folder."""
+    """No Dockerfile tells, and the project is in an unusual folder."""
     tag = image(images.base("3.11"), {**_inside(_PROJECT, "/data/x/y"), f"{_SITE}/other/main.py": ""})
     made = project({".python-version": "3.11\n", **_PROJECT})
 
@@ -227,7 +227,7 @@ def test_the_root_of_the_configuration(image: Callable[..., str], project: Calla
     assert result.codes() == {"pkg/bad.py": ["BG101"]}
 
 
-# ------------------------------------------------------------------------------------------ what lies there
+# ------------------------------------------------------------------------------------------ what is there
 
 
 def test_names_links_and_whiteouts(image: Callable[..., str], project: Callable[..., Project]) -> None:

@@ -144,7 +144,7 @@ def test_an_octal_escape_swallows_a_digit() -> None:
 
 
 def _written(text: str, place: QuoteContext, *, raw: bool) -> tuple[str, str]:
-    """The text at a place, or why there is none."""
+    """The text at a place, or why there is not one."""
     try:
         return escape.protect_closing_quote(escape.text(text, place, raw=raw, in_spec=False), place), ""
     except UnencodableError as error:

@@ -1,4 +1,4 @@
-"""The second reading: what libcst sees in a literal is held against what the rules see, and where they differ nothing is written."""
+"""The second reading: what libcst sees in a literal is compared with what the rules see, and where they differ nothing is written."""
 
 from __future__ import annotations
 

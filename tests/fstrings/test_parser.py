@@ -1,4 +1,4 @@
-"""What the reader of f-strings sees, held against the syntax trees of the Pythons that read them by PEP 701."""
+"""What the reader of f-strings sees, compared with the syntax trees of the Pythons that read them by PEP 701."""
 
 from __future__ import annotations
 

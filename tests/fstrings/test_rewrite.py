@@ -1,6 +1,6 @@
 """Every rewrite of many f-strings, as it was when real Pythons proved it: a change of one shows in `rewrites.json`.
 
-`python -m tests.fstrings.test_rewrite` writes that file anew; read what became of it before you keep it.
+`python -m tests.fstrings.test_rewrite` writes that file again; read what became of it before you keep it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where statements begin and what they stand in, held against Python's own tokenizer, which reads only what it accepts."""
+"""Where statements begin and what they stand in, compared with Python's own tokenizer, which reads only what it accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cloud Storage by Google's own client, unmodified: against our emulator with its faults, and against somebody else's."""
+"""Cloud Storage by Google's own client, unmodified: against our emulator with its faults, and against another person's."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_damage_on_the_way_is_never_a_success(
 
     assert raised.value.exit_code == 1
     assert raised.value.hint
-    again = _storage().upload(file, _BUCKET, "a")  # the next try replaces what lies there
+    again = _storage().upload(file, _BUCKET, "a")  # the next try replaces what is there
     assert again.uploaded.hashes == hashes_of(file)
 
 
@@ -238,7 +238,7 @@ def test_an_answer_that_is_none_of_googles(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv(auth.STORAGE, page.address)
     storage, stored = _storage(), StoredObject(_BUCKET, "a", 1, ObjectHashes(9, "", "00000000"))
 
-    with pytest.raises(UnprovenError, match="the answer is none of Google's") as told:
+    with pytest.raises(UnprovenError, match="the answer does not come from Google") as told:
         storage.look(ObjectUrl(_BUCKET, "a", 0))
     assert "proxy" in told.value.hint
     with pytest.raises(UnprovenError):
@@ -268,7 +268,7 @@ def test_an_object_that_changes_while_it_is_fetched(server: Callable[..., Storag
     key = (_BUCKET, "a")
     made.buckets._objects[key] = [one._replace(data=one.data[:-1] + b"?") for one in made.buckets._objects[key]]
 
-    with pytest.raises(UnprovenError, match="cannot be had as it lies there: md5"):
+    with pytest.raises(UnprovenError, match="cannot be read as it is stored: md5"):
         _downloaded(_storage(), sent.uploaded)
 
 

@@ -21,6 +21,7 @@ _CLEAN: dict[str, dict[str, str]] = {
     "a generated module": {"main.py": "from a._version import x\nimport a.x_pb2\n", "a/__init__.py": ""},
     "a generated submodule": {"main.py": "from a import _version, x_pb2\n", "a/__init__.py": ""},
     "a compiled module": {"main.py": "import a.fast\n", "a/__init__.py": "", "a/fast.pyx": ""},
+    "a generated module of the package itself": {"main.py": "import a\n", "a/__init__.py": "from . import _version\n"},
     "a folder of an installed package's name": {"main.py": "from alembic import op\n", "alembic/env.py": ""},
     "a module adds the folder": {
         "main.py": "import sys, os\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'lib'))\nimport helper\n",
@@ -102,6 +103,10 @@ def test_without_a_start_a_module_of_the_nearest_folder_will_do() -> None:
 
     assert findings(files, "") == []
     assert findings({**files, "service/__init__.py": ""}, "") == []
+
+
+def test_without_a_start_a_file_called_like_an_installed_package_means_the_package() -> None:
+    assert findings({"tests2/locust.py": "from locust import FastHttpUser\n"}, "") == []
 
 
 def test_a_git_ignored_module_and_what_a_build_names_are_undecided() -> None:

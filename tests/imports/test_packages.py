@@ -13,6 +13,7 @@ from buildguard.imports.locked_source import LockedSource, explain_open_lock, in
 from buildguard.imports.requirements import read_requirements
 from buildguard.imports.site_packages import InstalledSource, installed_modules
 from buildguard.imports.standard import LibraryModules
+from buildguard.imports.third_party import UnknownPackages
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.target import Certainty, ContextBasis, ImageService, PythonVersion, Target
 from tests.imports.projects import TextProject, lines_of
@@ -136,7 +137,14 @@ def test_without_a_lock_nothing_is_reported() -> None:
     result = TextProject({"main.py": "import requests\n"}).judge()
 
     assert result.findings == {}
-    assert len(result.undecided) == 1
+    assert result.undecided == ()
+
+
+def test_an_image_of_unknown_content_leaves_every_package_undecided() -> None:
+    result = TextProject({"main.py": "import requests\nimport json\n"}).judge(UnknownPackages("base may bring it"))
+
+    assert result.findings == {}
+    assert [(item.line, item.reason) for item in result.undecided] == [(1, "base may bring it")]
 
 
 def _recipe(text: str) -> ImageRecipe:

@@ -70,6 +70,17 @@ def test_what_nothing_reaches_is_a_warning_and_a_chain_is_named() -> None:
     assert reached.message.endswith("(app.main → app.db → cgi)")
 
 
+def test_a_file_for_another_system_is_an_error_only_where_it_is_reached() -> None:
+    answers = {"msvcrt": LibraryAnswer(Availability.MISSING, "only on Windows")}
+    statement = ImportStatement(1, 1, ImportForm.IMPORT, "msvcrt")
+    judge = ImportJudge(answers, "3.12", lambda _module: "")
+
+    (loose,) = judge.judge([statement], _REACHED).findings
+    (reached,) = judge.judge([statement], FileReach(certain=True, chain=("main",))).findings
+
+    assert (loose.severity, reached.severity) == (Severity.WARNING, Severity.ERROR)
+
+
 def test_what_cannot_be_decided_is_counted() -> None:
     unknown = ImportStatement(3, 1, ImportForm.IMPORT, "json")
     depends = ImportStatement(4, 1, ImportForm.FROM, "socket", ("AF_X",))

@@ -144,10 +144,10 @@ def test_the_engine_end_to_end(repository: Callable[..., Project]) -> None:
 
     class Quiet:
         def update(self, done: int, total: int) -> None:
-            """Nobody looks."""
+            """No one looks."""
 
         def tell(self, text: str) -> None:
-            """Nobody listens."""
+            """No one listens."""
 
     request = CheckRequest(cwd=made.path, engine="cloud", project=_PROJECT, verify_download=True)
     report = check(request, locate(made.path, ()), Quiet())

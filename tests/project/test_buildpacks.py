@@ -71,6 +71,14 @@ def _only(files: dict[str, str]) -> Target:
             "3.13",
             "cloudbuild.yaml:4",
         ),
+        (
+            {
+                **_deploy("run", "deploy", "svc", "--source=svc", "--build-env-vars-file=deploy/build.yaml"),
+                "deploy/build.yaml": "GOOGLE_PYTHON_VERSION: '3.13'\n",
+            },
+            "3.13",
+            "cloudbuild.yaml:4",
+        ),
         (_deploy("run", "deploy", "svc", "--source=svc", "--base-image", "python312"), "3.12", "cloudbuild.yaml:4"),
         (_deploy("functions", "deploy", "f", "--source", "svc", "--runtime", "python310"), "3.10", "cloudbuild.yaml:4"),
         (_pack(), "3.14", "cloudbuild.yaml:3"),
@@ -140,7 +148,7 @@ def test_what_is_a_python_folder(runtime: str, names: list[str], expected: bool)
 
 
 def test_another_runtime_is_no_target() -> None:
-    with pytest.raises(UsageError, match="no file sets"):
+    with pytest.raises(UsageError, match="the target Python is unknown"):
         _targets(_deploy("functions", "deploy", "f", "--source", "svc", "--runtime", "nodejs20"))
 
 

@@ -36,7 +36,7 @@ def test_no_damage_is_identical_and_nothing_else_is_damage(tmp_path: Path, monke
         after = chance.seen(tree)
         expected = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
         if CARRIED in expected:
-            kept = CARRIED in after and after[CARRIED][2] == before[CARRIED][2]  # its mode is nobody's business
+            kept = CARRIED in after and after[CARRIED][2] == before[CARRIED][2]  # its mode is no one's business
             assert damaged.wrong or kept, seed
             expected.discard(CARRIED)
         if damaged.wrong:

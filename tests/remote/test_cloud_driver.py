@@ -119,7 +119,7 @@ def test_the_workspace_is_listed_as_a_manifest_has_it(workspace: Path) -> None:
     assert set(manifest.entries) == {*map(str.encode, _files()), b"link"}
     assert manifest.entries[b"script"].mode == "100755"
     assert manifest.entries[b"link"].sha256 == hashlib.sha256(b"data.txt").hexdigest()
-    # nothing says what was sent: whatever is not too large is told, so that somebody can say why it differs
+    # nothing says what was sent: whatever is not too large is told, so that a person can say why it differs
     assert told.changed[b"data.txt"] == b"no source\n"
 
 

@@ -15,6 +15,7 @@ from buildguard.project.ignore.rules import find_git_rule
 from buildguard.project.start_command import ListenAddress, StartCommand
 from buildguard.stages.filesystem import FolderStage, stage_on_disk
 from buildguard.startup.applications import check_application
+from buildguard.startup.buildpack_start import buildpack_starts
 from buildguard.startup.closure import check_needed
 from buildguard.startup.copies import needed_stages
 from buildguard.startup.deployed_ports import DeployedPort, find_port, read_ports
@@ -26,6 +27,7 @@ from buildguard.startup.modules import may_be_installed, search
 from buildguard.startup.ports import is_loopback
 from buildguard.startup.programs import check_programs
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
+from buildguard.startup.run import check_startup
 from buildguard.startup.secrets import check_secrets
 from buildguard.startup.source_facts import read_facts
 from buildguard.system import git
@@ -299,8 +301,42 @@ def test_check_reports_and_counts(repository: Callable[..., Project]) -> None:
     assert add_startup.__doc__
 
 
+def test_the_image_of_a_buildpack_holds_the_whole_folder() -> None:
+    build = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, svc, --source, api]\n"
+    stage = MemoryStage({"cloudbuild.yaml": build, "api/main.py": "", "api/requirements.txt": "fastapi[standard]\n"})
+    files = ProjectFileTree(stage, None, BuildSender.UNKNOWN)
+    starts = list(buildpack_starts(stage, Config(), files))
+
+    assert [(each.recipe.service.context, each.command.words[:2], each.by) for each in starts] == [
+        ("api", ("uvicorn", "main:app"), "cloudbuild.yaml:3")
+    ]
+
+
 def test_a_recipe_without_a_stage_has_no_start() -> None:
     stage = MemoryStage({"Dockerfile": ""})
     recipe = ImageRecipe(list_recipes(stage, Config())[0].service, b"")
 
     assert open_image(recipe, ProjectFileTree(stage, None, BuildSender.UNKNOWN)) is None
+
+
+def test_hostile_files_take_no_time_and_raise_nothing() -> None:
+    deep = "app.run(" + "+".join(["1"] * 4000) + ")\n"
+    files = {
+        "main.py": f"from flask import Flask\napp = Flask(__name__)\n{deep}" + "import a(\n" * 20_000,
+        "run.py": f"from flask import Flask\napp = Flask(__name__)\n{deep}",
+        "gunicorn.conf.py": "bind = " + "+".join(["x"] * 4000) + "\n",
+        ".env": "SECRET" * 200_000,
+        "tests/lost.py": "",
+        ".dockerignore": "tests\n",
+    }
+    head = "FROM python:3.11\nWORKDIR /srv\nCOPY . .\n"
+    for command in (
+        "CMD python main.py",
+        "CMD python run.py",
+        "CMD gunicorn run:app",
+        "CMD " + "$(" * 8000,
+        "CMD " + "a && " * 4000 + "b",
+    ):
+        report = check_startup(MemoryStage({"Dockerfile": f"{head}{command}\n", **files}), None, Config())
+
+        assert all(item.code != "BG708" for item in report.diagnostics)

@@ -184,6 +184,8 @@ def test_a_shell_that_reads_a_script_stumbles_over_its_line_ends(tmp_path: Path)
         ({"Dockerfile": f"{_HEAD}COPY made.txt .\n", ".gitignore": "*.txt\n"}, ("BG703", "Dockerfile", 3)),
         ({"Dockerfile": "FROM a AS b\nCOPY no .\nFROM python:3.11\nCOPY --from=b /x /y\n"}, ("BG703", "Dockerfile", 2)),
         ({"Dockerfile": f"{_HEAD}ARG A=no.txt\nCOPY $A yes.txt ./\n"}, ("BG703", "Dockerfile", 4)),
+        # no folder that may be the context has it
+        ({"docker/app/Dockerfile": f"{_HEAD}COPY no.txt .\n"}, ("BG703", "docker/app/Dockerfile", 3)),
     ],
 )
 def test_sources_that_are_not_sent(tmp_path: Path, files: Files, row: tuple[str, str, int]) -> None:
@@ -201,7 +203,7 @@ def test_sources_that_are_not_sent(tmp_path: Path, files: Files, row: tuple[str,
         },
         {"Dockerfile": f"{_HEAD}COPY src src\n", "src/a.py": "", ".dockerignore": "src/*.py\n"},
         {"Dockerfile": f"{_HEAD}COPY $UNKNOWN .\n"},
-        {"docker/app/Dockerfile": f"{_HEAD}COPY no.txt .\n"},
+        {"docker/app/Dockerfile": f"{_HEAD}COPY a.txt b.txt ./\n", "docker/app/a.txt": "", "b.txt": ""},
     ],
 )
 def test_sources_that_may_be_sent_or_are_not_needed(tmp_path: Path, files: Files) -> None:
@@ -322,6 +324,7 @@ spec:
         ("8000", {"cloudbuild.yaml": _DEPLOY.format(", --port, '8000'")}, 0),
         ("8000", {"cloudbuild.yaml": _DEPLOY.format(", --port=$_PORT")}, 0),
         ("8080", {"cloudbuild.yaml": _DEPLOY.format("")}, 0),
+        ("8000", {"cloudbuild.yaml": _DEPLOY.format(""), "run.tf": "ports { container_port = 8000 }"}, 0),
         ("9000", {"service.yaml": _SERVICE.format("")}, 0),
         ("8080", {"service.yaml": _SERVICE.format("")}, 1),
         ("8080", {"service.yaml": _SERVICE.format("      - image: proxy\n")}, 0),
@@ -332,6 +335,26 @@ def test_a_literal_port_counts_against_the_known_one(tmp_path: Path, port: str, 
     dockerfile = {"Dockerfile": f'{_ALL}CMD ["gunicorn", "-b", ":{port}", "main:app"]\n'}
 
     assert _rows(_report(tmp_path, {**dockerfile, **files})) == [("BG705", "Dockerfile", 5)] * count
+
+
+def test_a_manage_file_may_set_another_address(tmp_path: Path) -> None:
+    files = {
+        "Dockerfile": f"{_ALL}CMD python manage.py runserver\n",
+        "manage.py": "runserver.default_addr = '0.0.0.0'\n",
+    }
+
+    assert _rows(_report(tmp_path, files)) == []
+
+
+def test_a_service_sets_its_own_command(tmp_path: Path) -> None:
+    own = _SERVICE.format('        command: ["gunicorn", "-b", ":9000"]\n        args: ["main:missing"]\n')
+    dockerfile = f'{_ALL}CMD ["gunicorn", "-b", ":9000", "main:nothing"]\n'
+    flag = _DEPLOY.format(", --command, other")
+
+    assert _rows(_report(tmp_path / "a", {"Dockerfile": dockerfile, "service.yaml": own})) == [
+        ("BG701", "service.yaml", 10)
+    ]
+    assert _rows(_report(tmp_path / "b", {"Dockerfile": dockerfile, "cloudbuild.yaml": flag})) == []
 
 
 def test_a_proxy_in_the_container_may_reach_a_loopback_address(tmp_path: Path) -> None:
@@ -384,3 +407,22 @@ def test_what_cannot_be_decided_is_counted(tmp_path: Path) -> None:
 
     assert report.diagnostics == ()
     assert report.undecided == ("Dockerfile:5: the application '$APP' of gunicorn is not understood",)
+
+
+_SOURCE = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, svc, --source, .]\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "rows"),
+    [
+        ({}, []),
+        ({"Procfile": "web: gunicorn -b :$PORT main:app\n"}, []),
+        ({"Procfile": "web: gunicorn -b :$PORT main:server\n"}, [("BG701", "Procfile", 1)]),
+        ({"Procfile": "worker: x\nweb: gunicorn -b :$PORT shop.web:app\n"}, [("BG701", "Procfile", 2)]),
+        ({"Procfile": "web: gunicorn -b 127.0.0.1:$PORT main:app\n"}, [("BG705", "Procfile", 1)]),
+        ({"main.py": "server = 1\n"}, [("BG701", "main.py", None)]),
+        ({"app.yaml": "runtime: python\nentrypoint: gunicorn -b :$PORT main:x\n"}, [("BG701", "app.yaml", 2)]),
+    ],
+)
+def test_the_start_of_a_buildpack(tmp_path: Path, files: Files, rows: list[tuple[str, str, int | None]]) -> None:
+    assert _rows(_report(tmp_path, {"cloudbuild.yaml": _SOURCE, **files})) == rows

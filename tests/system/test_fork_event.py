@@ -1,4 +1,4 @@
-"""Runs of CI services: for a branch of the repository, for a fork's pull request, and for one that cannot be told."""
+"""Runs of CI services: for a branch of the repository, for a fork's pull request, and for one that is unknown."""
 
 from __future__ import annotations
 

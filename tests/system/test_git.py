@@ -372,6 +372,20 @@ def test_every_kind_of_repository(tmp_path: Path, kind: Callable[[Path, Path], P
     assert edited_paths(_of(repo)) == [b"pkg/mod.py"]
 
 
+def test_refs_in_a_table_are_read_or_refused(repo: Path, tmp_path: Path) -> None:
+    """Git reads them from 2.45 on; an older one says that it cannot, and so do we."""
+    words = ["git", "init", "--quiet", "--ref-format=reftable", str(tmp_path / "table")]
+    if subprocess.run(words, capture_output=True, check=False).returncode == 0:
+        _commit(tmp_path / "table", _FILES)
+        assert [hop.identical for hop in _diff(tmp_path / "table").hops] == [True, True]
+        return
+    git(repo, "config", "core.repositoryFormatVersion", "1")
+    git(repo, "config", "extensions.refStorage", "reftable")
+
+    with pytest.raises(UnprovenError, match="git cannot read this repository"):
+        gits.repository_of(repo)
+
+
 def test_a_sparse_index_is_opened(repo: Path, tmp_path: Path) -> None:
     _sparse_index(repo, tmp_path)
     git(repo, "sparse-checkout", "set")

@@ -16,6 +16,8 @@ from buildguard.system import git as gits
 from buildguard.system import git_wait
 from tests.conftest import Project
 
+pytestmark = pytest.mark.interpreters
+
 _SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 

@@ -1,4 +1,4 @@
-"""Nothing under check is ever imported or executed, whatever lies there."""
+"""Nothing under check is ever imported or executed, whatever is there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from buildguard.system import programs
 from tests.compare import damage
-from tests.conftest import Project, missing
+from tests.conftest import ALL, Project, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -333,12 +333,13 @@ _QUICK = frozenset(("check --diff-base HEAD~1", "diff commit:HEAD tar:old.tar", 
 _EXECVE = re.compile(r'execve\("((?:[^"\\]|\\.)*)".*\) = 0$')
 
 
+@pytest.mark.interpreters
 @pytest.mark.skipif(sys.platform != "linux", reason="strace")
 @pytest.mark.parametrize("command", _STARTED, ids=" ".join)
 def test_only_known_programs_are_started(trapped: Project, tmp_path: Path, command: tuple[str, ...]) -> None:
     """Each successful `execve` of a run, its children's too, is of git, of ruff or of a Python outside of the project."""
-    if " ".join(command) not in _QUICK and not os.environ.get("BUILDGUARD_ALL"):
-        pytest.skip("BUILDGUARD_ALL=1 traces every command")
+    if " ".join(command) not in _QUICK and not ALL:
+        pytest.skip("./scripts/test all traces every command")
     if shutil.which("strace") is None:
         missing("strace", "apt-get install strace")
     options = ("--engine", "static", "--proof", "predicted") if command[0] == "check" else ()

@@ -121,7 +121,7 @@ def _limited(kind: int, low: int, high: int) -> Callable[[Place, str, random.Ran
 
 
 def _interrupted(which: signal.Signals) -> Callable[[Place, str, random.Random], Ended]:
-    """A fault: a signal at any moment, as somebody at the keyboard or a system that goes down sends it."""
+    """A fault: a signal at any moment, as a person at the keyboard or a system that goes down sends it."""
 
     def run(place: Place, command: str, rng: random.Random) -> Ended:
         def send(child: subprocess.Popen[bytes]) -> None:
@@ -204,7 +204,7 @@ def _index_locked(place: Place, command: str, _rng: random.Random) -> Ended:
 
 
 def _git_broken(place: Place, command: str, rng: random.Random) -> Ended:
-    """One of git's objects is gone: what it held is unproven, and nobody guesses."""
+    """One of git's objects is gone: what it held is unproven, and no one guesses."""
     objects = sorted((place.path / ".git/objects").glob("[0-9a-f][0-9a-f]/*"))
     lost = rng.choice(objects)
     aside = place.temporary.parent / "lost-object"

@@ -33,12 +33,12 @@ from buildguard.stages.archives import reader
 from tests import oracle
 from tests.compare import chains, chance, damage, mutants, seeded, test_detectors
 from tests.compare.test_matrix import PAIRS, chain_of, expected_of, rows_of
-from tests.conftest import CASES, interpreter
+from tests.conftest import CASES, VERSIONS, interpreter
 from tests.deploy.walks import STEPS
 from tests.engines.test_cases import MEASURED
 from tests.fstrings import grammar
 from tests.system import test_cache
-from tests.trust import faults, killed, lines
+from tests.trust import faults, imports, killed, lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,7 +187,7 @@ def parsers(folder: Path, scale: float) -> Figure:
 
 
 def _tree(where: Path) -> dict[bytes, bytes | str]:
-    """What lies in a folder: the digest of each file, the text of each link."""
+    """What is in a folder: the digest of each file, the text of each link."""
     found: dict[bytes, bytes | str] = {}
     for root, folders, files in os.walk(os.fsencode(where)):
         for name in (*files, *folders):
@@ -399,8 +399,19 @@ def hashes(folder: Path, scale: float) -> Figure:
     return Figure("H", f"digests in {len(trees)} real trees; not git's, sha256sum's and bsdtar's", tries, tuple(wrong))
 
 
+def library(_folder: Path, scale: float) -> Figure:
+    """Each import of the standard libraries, executed on each Python and compared with the answer."""
+    rows = imports.statements_of(VERSIONS, max(1, round(1 / max(scale, 0.02))))
+    counts = [imports.count(version, rows) for version in VERSIONS]
+    decided = sum(one.executed - one.undecided for one in counts)
+    wrong = tuple(line for one in counts for line in one.wrong)
+    return Figure(
+        "I", "imports of the standard library on 3.8 to 3.13; another answer than executing them", decided, wrong
+    )
+
+
 FIGURES: tuple[Callable[[Path, float], Figure], ...] = (
-    injections, matrix, places, clean, archives, parsers, verdicts, fstrings, kills, faulty, broken_lines, walks, poison, broken, hashes,
+    injections, matrix, places, clean, archives, parsers, verdicts, fstrings, kills, faulty, broken_lines, walks, poison, broken, hashes, library,
 )  # fmt: skip
 
 
@@ -417,7 +428,7 @@ def table(figures: list[Figure], before: str = "") -> str:
         "| | what was tried; what would be wrong | tries | wrong | rate |",
         "|---|---|---|---|---|",
     ]
-    rows = {line.split()[1]: line for line in before.splitlines() if re.match(r"\| [A-H]\d? ", line)}
+    rows = {line.split()[1]: line for line in before.splitlines() if re.match(r"\| [A-I]\d? ", line)}
     rows |= {
         one.name: f"| {one.name} | {one.what} | {one.tries:,} | {len(one.wrong)} | {one.bound} |" for one in figures
     }

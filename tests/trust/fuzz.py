@@ -1,4 +1,4 @@
-"""Readers of foreign bytes, fed with what nobody would write: a reader answers or raises an error of ours, and nothing else.
+"""Readers of foreign bytes, fed with what no one would write: a reader answers or raises an error of ours, and nothing else.
 
 `python -m tests.trust.fuzz [TRIES]` goes on for long; what it finds becomes a row of `FOUND`.
 """

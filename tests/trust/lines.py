@@ -2,8 +2,8 @@
 
 A relay stands there. Once it only counts, so that a seed can choose one of the connections, a way, and a byte; then it
 strikes there: the connection is reset, closed, held up, altered, or everything is gone, as when a daemon is killed. What
-is held against each run: nothing is called clean that was not seen whole, nothing is accused that is clean, what was sent
-lies there whole or is told, and nothing stays behind. `python -m tests.trust.lines 20` does twenty of each.
+is compared with each run: nothing is called clean that was not seen whole, nothing is accused that is clean, what was sent
+is there whole or is told, and nothing stays behind. `python -m tests.trust.lines 20` does twenty of each.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class Field:
             line.close()
 
     def _told(self, what: str, line: Line, seed: int) -> Any:
-        """A run through a line: its status and answer; of an upload whether it says that it lies there, and what does."""
+        """A run through a line: its status and answer; of an upload whether it says that it is there, and what does."""
         if what == "send":
             name = f"source/{seed}-{time.monotonic_ns()}.tgz"
             try:

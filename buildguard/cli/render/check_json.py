@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from buildguard import __version__
+from buildguard.check.rehearsal import Rehearsal
 from buildguard.check.result import CheckReport, ImageReport, TargetRow
 from buildguard.cli.render import safe_json
 from buildguard.compare.chain import Chain
@@ -37,9 +38,17 @@ def as_json(report: CheckReport) -> dict[str, Any]:
         "startup": {"undecided": len(report.startup_undecided), "items": list(report.startup_undecided)},
         "imports": {"undecided": len(report.undecided_imports)},
         "exit_code": report.exit_code,
+        **(_rehearsal(report.rehearsal) if report.rehearsal is not None else {}),
         **({"image": _image(report.image)} if report.image is not None else {}),
         **(_chain(report.chain) if report.chain is not None else {}),
     }
+
+
+def _rehearsal(rehearsal: Rehearsal) -> dict[str, Any]:
+    """The matrix of several Pythons."""
+    from buildguard.cli.render import rehearsal as matrix
+
+    return {"rehearsal": matrix.as_json(rehearsal)}
 
 
 def _chain(chain: Chain) -> dict[str, Any]:

@@ -37,10 +37,19 @@ class _Block(NamedTuple):
 def render(report: CheckReport, layout: TextLayout) -> str:
     """The whole text: everything, or on a terminal a line for each file and as many details as fit."""
     ending = _ending(report, layout)
-    findings = statistics(report) if layout.statistics else _findings(report, layout, len(ending))
+    findings = _matrix(report) or (statistics(report) if layout.statistics else _findings(report, layout, len(ending)))
     lines = [*findings, *ending]
     text = "\n".join([*lines, ""]) if lines else ""
     return text if layout.color else click.unstyle(text)
+
+
+def _matrix(report: CheckReport) -> list[str]:
+    """The rehearsal in place of the findings, where one was asked for."""
+    if report.rehearsal is None:
+        return []
+    from buildguard.cli.render.rehearsal import matrix
+
+    return matrix(report.rehearsal)
 
 
 def _findings(report: CheckReport, layout: TextLayout, others: int) -> list[str]:

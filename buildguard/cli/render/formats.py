@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,20 +35,37 @@ def render(report: CheckReport, form: str, layout: TextLayout = _PLAIN) -> str:
 
 
 def write(content: str | bytes, file: Path, mode: int = 0o666) -> None:
-    """Write a file whole or not at all, with `mode` less the umask; raises UnprovenError where it cannot be."""
-    import os
+    """Write a file whole or not at all, with `mode` less the umask; raises UnprovenError if it cannot be written.
 
+    A device or a pipe is written to, never replaced.
+    """
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    try:
+        if _is_special(file):
+            file.write_bytes(data)
+        else:
+            _replace(file, data, mode)
+    except OSError as error:
+        raise UnprovenError(f"{file} could not be written: {error.strerror}") from error
+
+
+def _is_special(file: Path) -> bool:
+    """Whether a path is a device, a pipe or a stream such as /dev/stdout; a link elsewhere is replaced, never followed."""
+    if file.is_relative_to("/dev"):
+        return True
+    return not file.is_symlink() and file.exists() and not file.is_file()
+
+
+def _replace(file: Path, data: bytes, mode: int) -> None:
     from buildguard.system import temporary
 
     new = temporary.temporary_sibling(os.fsencode(file))
     try:
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
-            out.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+            out.write(data)
             out.flush()
             os.fsync(out.fileno())
         os.replace(new, file)
-    except OSError as error:
-        raise UnprovenError(f"{file} could not be written: {error.strerror}") from error
     finally:
         if os.path.lexists(new):
             os.unlink(new)

@@ -85,7 +85,7 @@ class CloudRunEmulator:
             if not request.validate_only and self._faults.takes(FaultName.ETAG_CONFLICT):
                 current.generation += 1
                 current.etag = _etag()
-                current.labels["changed-by"] = "somebody-else"
+                current.labels["changed-by"] = "another-writer"
             if request.service.etag and request.service.etag != current.etag:
                 raise api.Aborted(f"Conflict for resource '{name}': version '{request.service.etag}' was specified")
             updated = run_v2.Service(current)
@@ -433,7 +433,7 @@ def _pin_traffic(before: run_v2.Service) -> list[run_v2.TrafficTarget]:
 
 
 def _ignore_output(_text: str) -> None:
-    """Nobody hears of a pull."""
+    """A pull is not reported."""
 
 
 def _etag() -> str:

@@ -52,7 +52,7 @@ def truncate_build(data: bytes, file: str, until: str, substitutions: Mapping[st
         )
         if doubtful is not None:
             raise UsageError(
-                f"whether {names[doubtful]} of {file} deploys cannot be told",
+                f"whether {names[doubtful]} of {file} deploys is unknown",
                 hint="say where the build ends: [tool.buildguard.deploy] build-until, the id of the first step that deploys",
             )
     if not at:

@@ -22,7 +22,7 @@ class IgnoreRule(NamedTuple):
 
 
 def parents(path: str) -> list[str]:
-    """The folders that a path lies in, the outermost first."""
+    """The folders above a path, the outermost first."""
     parts = path.split("/")
     return ["/".join(parts[:end]) for end in range(1, len(parts))]
 

@@ -67,7 +67,7 @@ def _open_archive(file: Path) -> Iterator[int]:
 
 
 class _ArchiveDigests:
-    """What is hashed on the way: the file as it lies there, and the tar inside it."""
+    """What is hashed on the way: the file itself, and the tar inside it."""
 
     def __init__(self) -> None:
         self.file = hashlib.sha256()
@@ -98,7 +98,7 @@ def _reader(descriptor: int, digests: _ArchiveDigests) -> TarReader | ZipReader:
 
 
 class _MemberIndex:
-    """The members of one archive, held against each other."""
+    """The members of one archive, compared with each other."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class _MemberIndex:
         self._twins: dict[bytes, bytes] = {}
 
     def add_all(self) -> None:
-        """Every member; what has no place of its own is told by the last member that was whole."""
+        """Every member; what has no place of its own is reported with the last member that was whole."""
         last = b""
         try:
             for member in self._reader:
@@ -147,7 +147,7 @@ class _MemberIndex:
             return
         if path in self._folders:
             raise refusal("a folder and a file of one name", path)
-        if member.mode:  # a zip may tell none
+        if member.mode:  # a zip may have none
             self._modes[path] = member.mode
         self._entries[path] = self._entry(path, member)
 

@@ -231,7 +231,7 @@ def _is_composed(value: bytes) -> bool:
 
 
 def _read_back(file: Path, written: WrittenArchive) -> None:
-    """What lies on the disk has to be what was written; that it unpacks to the tar was seen while it was."""
+    """The file on the disk has to be what was written; that it unpacks to the tar was seen while it was."""
     with open(file, "rb") as packed:
         if hashlib.file_digest(packed, "sha256").hexdigest() != written.file_digest:
             raise UnprovenError(f"{file} does not hold what was written into it")

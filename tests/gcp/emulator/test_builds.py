@@ -328,7 +328,7 @@ def test_without_a_container_engine_only_the_build_fails(
 
     seen = _built({"steps": [{"name": "x", "script": "true"}]})
 
-    gc.collect()  # docker-py leaves the socket behind that found nobody
+    gc.collect()  # docker-py leaves the socket behind that found no one
     assert seen.status == "INTERNAL_ERROR"
     assert "/nowhere" in seen.detail
 

@@ -483,7 +483,7 @@ def test_an_interruption_leaves_the_build_and_says_how_to_end_it(
 def test_a_person_is_asked_whether_to_end_the_build_too(
     fine: Project, emulator: Callable[..., Emulator], answer: str, status: str
 ) -> None:
-    """In a terminal; where there is none (no answer), nobody is asked."""
+    """In a terminal; where there is not one (no answer), no one is asked."""
     made = emulator("hang")
     ours, theirs = pty.openpty()
     child = subprocess.Popen(

@@ -149,7 +149,7 @@ def test_a_fault_and_another_python_are_both_named(project: Project, fault: str)
 
 
 def test_no_python_that_was_promised_is_no_python_that_was_kept(project: Project) -> None:
-    """Two Dockerfiles declare two Pythons: which of them this image should have, nobody knows."""
+    """Two Dockerfiles declare two Pythons: which of them this image should have, no one knows."""
     project.write({"old.Dockerfile": f"FROM {images.base('3.8')}\nCOPY . .\n"})
     project.commit()
 
@@ -195,7 +195,7 @@ def test_the_python_that_refuses_is_the_one_in_the_image(project: Project) -> No
 def test_one_look_does_not_speak_for_another(
     project: Project, emulator: Callable[..., Emulator], upload: Callable[[Project], tuple[str, PackedArchive]]
 ) -> None:
-    """The source that was built is the commit's, and the image cannot be read: what lies in it is untested."""
+    """The source that was built is the commit's, and the image cannot be read: what is in it is untested."""
     emulator("fetch-failed")
     url, _packed = upload(project)
 
@@ -236,7 +236,7 @@ def test_how_a_build_ended_speaks_for_a_cause(
     found = examine(project.path, None, DiagnoseOptions(build=_built(url)))
 
     assert found.diagnosis.cause == cause
-    # the object that could not be fetched still lies there, and is as the commit
+    # the object that could not be fetched still is there, and is as the commit
     assert _verdicts(found)["bytes-changed"] == ("refuted" if fault == "fetch-failed" else "untested")
 
 
@@ -286,7 +286,7 @@ def test_the_workspace_of_a_build_is_compared(
     assert _verdicts(same)["bytes-changed"] == _verdicts(same)["encoding"] == "refuted"
     assert (same.diagnosis.cause, same.diagnosis.exit_code) == ("healthy", 0)
     assert f"the build {seen[''].id} ended with SUCCESS" in same.diagnosis.sentence
-    assert _verdicts(same)["service-trouble"] == "untested"  # the build had none; nobody looked at what came after it
+    assert _verdicts(same)["service-trouble"] == "untested"  # the build had none; no one looked at what came after it
     assert _verdicts(moved)["bytes-changed"] == "proven"  # nothing tells that it was made of an earlier one
     assert _verdicts(of_its_own)["bytes-changed"] == _verdicts(of_its_own)["wrong-files-sent"] == "refuted"
     assert _verdicts(foreign)["bytes-changed"] == _verdicts(foreign)["wrong-files-sent"] == "untested"

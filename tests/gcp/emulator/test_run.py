@@ -194,7 +194,7 @@ def test_faults(emulator: Callable[..., Emulator], connect: Callable[[], CloudRu
     run = connect()
     run.candidate("web", server, NewRevision("web-1", ""))
 
-    with pytest.raises(ConflictError, match="somebody else changed the service"):
+    with pytest.raises(ConflictError, match="the service was changed meanwhile"):
         run.candidate("web", server, NewRevision("web-2", "candidate"))
     run.candidate("web", server, NewRevision("web-2", "candidate"))
     with pytest.raises(UnprovenError, match="does not route its traffic as requested: 100 % web-1"):

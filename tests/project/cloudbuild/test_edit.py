@@ -314,7 +314,7 @@ def test_check_tells_of_other_patterns(project: Callable[..., Project]) -> None:
 
 
 def _random_build(rng: random.Random) -> str:
-    """A build file as somebody might lay it out: comments, blank lines, indents and styles in any mixture."""
+    """A build file as a person might lay it out: comments, blank lines, indents and styles in any mixture."""
     indent = " " * rng.choice((0, 0, 2, 4))
     end = rng.choice(("\n", "\n", "\r\n"))
     lines = rng.choice(([], ["# a build"], ["---"], ["timeout: 60s", ""], ["# a", "", "# b"]))

@@ -1,4 +1,4 @@
-"""What a Build will run: substitutions held to bash where they are its expansions, steps, order and limits."""
+"""What a Build will run: substitutions compared with bash where they are its expansions, steps, order and limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Docker's ignore rules, held to the real docker: what a build context holds after its client left things out."""
+"""Docker's ignore rules, compared with the real docker: what a build context holds after its client left things out."""
 
 from __future__ import annotations
 

@@ -13,10 +13,12 @@ import pytest
 from buildguard.errors import UnprovenError
 from buildguard.project.ignore.docker import DockerIgnoreRules
 from tests.compare.damage import write
-from tests.conftest import missing
+from tests.conftest import ALL, missing
 from tests.project.ignore.context_server import DockerContext, docker_context
 
-_CASES = 5_000 if os.environ.get("BUILDGUARD_ALL") else 150
+pytestmark = pytest.mark.interpreters
+
+_CASES = 5_000 if ALL else 150
 _NAMES = ("a", "b", "ab", "a.py", "b.py", "ab.pyc", ".a", "A.py", "build", "é", "a b", "a+b", "a$", "(a)", "a^b", "a[b", "a-b", "x\\y", "a\nb",
           os.fsdecode(b"\xff"), "!a", "#a", "[a]", "a{1}", "\x07.py", "]", "-")  # fmt: skip
 _PARTS = (*_NAMES, "*", "**", "**", "?", "*.py", "**.py", "**.pyc", "a*", "*b*", "a**", "**b", "***", "[ab]", "[^a]*", "[a-c].py", "[!a]", "\\a", "\\*", "\\[a]",

@@ -1,6 +1,6 @@
 """gcloud's ignore rules: its own answers, kept with version and command, and asked for again where gcloud is installed.
 
-`python -m tests.project.ignore.test_gcloud` writes `gcloud.json` anew, with the gcloud on PATH.
+`python -m tests.project.ignore.test_gcloud` writes `gcloud.json` again, with the gcloud on PATH.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`include` and `exclude` are in gitignore's syntax, and mean what git makes of the same lines.
 
-In two things they do not, and both times more is checked than git would take: a pattern with `!` brings back what lies in
+In two things they do not, and both times more is checked than git would take: a pattern with `!` brings back what is in
 an excluded folder, and a character is a character where git counts bytes.
 """
 

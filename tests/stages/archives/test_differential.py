@@ -12,10 +12,13 @@ import pytest
 from buildguard.errors import UnprovenError
 from buildguard.stages.archives import reader
 from buildguard.stages.manifest import EXECUTABLE, LINK, Manifest
+from tests.conftest import ALL
 from tests.stages.archives import odd_archives
 from tests.stages.archives.readers import Listing, composed, listings
 
-_CASES = 5_000 if os.environ.get("BUILDGUARD_ALL") else 120
+pytestmark = pytest.mark.interpreters
+
+_CASES = 5_000 if ALL else 120
 
 
 def _ours(manifest: Manifest) -> Listing:
