@@ -373,7 +373,7 @@ def test_passing_trouble_is_outlived(fine: Project, emulator: Callable[..., Emul
         ("quota-region", "quota restrictions", 0),
         ("permission-denied", "permission denied", 0),
         ("bucket-403", "permission denied", 0),
-        ("pending", "waits for an approval; gcloud builds approve", 1),
+        ("pending", "waits for an approval: it was PENDING 3 times in a row; gcloud builds approve", 1),
         ("internal-error", "INTERNAL_ERROR", 2),
         ("expired", "EXPIRED", 2),
         ("fetch-failed", "FETCH_SOURCE_FAILED", 2),
