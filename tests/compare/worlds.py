@@ -310,7 +310,11 @@ def _nest(world: World, dice: random.Random) -> None:
 
 def _pick(tree: Tree, dice: random.Random) -> str:
     return dice.choice(
-        sorted(path for path, (mode, _content) in tree.items() if mode in {FILE, PROGRAM} and not path.endswith(".gitattributes"))
+        sorted(
+            path
+            for path, (mode, _content) in tree.items()
+            if mode in {FILE, PROGRAM} and not path.endswith(".gitattributes")
+        )
     )
 
 
