@@ -11,7 +11,6 @@ from buildguard.check.merge import diagnostic_of
 from buildguard.diagnostic import Diagnostic, Finding, display_path
 from buildguard.errors import UnprovenError
 from buildguard.imports.declared import DECLARES, ProvidedModules
-from buildguard.imports.default_reach import find_reach
 from buildguard.imports.evaluated import BACKPORT, judge_types
 from buildguard.imports.library import StandardLibrary
 from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, UndecidedImport, facts_from
@@ -41,8 +40,6 @@ class ImportCheck:
             raise UnprovenError(f"the imports could not be read: {error}") from error
 
     def _of_project(self, facts: Mapping[str, ModuleFacts | None]) -> ProjectImports:
-        if self._job.request.staged:  # a hook has no time to read every module that the project starts
-            return ProjectImports({}, (), find_reach(facts))
         from buildguard.check.project_imports import ProjectImportCheck
 
         return ProjectImportCheck(self._job).judge(self._target, facts)

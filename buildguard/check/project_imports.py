@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import posixpath
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from buildguard.check.context import Job
@@ -33,6 +33,7 @@ _BUILD_FILES = frozenset(
 )
 _BUILD_SUFFIXES = (".sh", ".mk", ".yaml", ".yml", "Dockerfile")
 _LARGEST = 1 << 20
+_MOST_HOOKED = 150  # sources beside the staged ones that a hook reads
 _MOST_EXTRACTED = 500  # sources that no engine of this run read, so that a hook on a large project stays quick
 _USUAL = 11  # the minor version that counts where the target's is unknown
 
@@ -57,7 +58,17 @@ class ProjectImportCheck:
         programs = read_programs(sources, recipes, self._job.config.entry, self._why_unknown)
         contexts = [self._context(program, facts) for program in programs]
         texts = [ProjectTexts(context.read, self._is_ignored, self._build_texts) for context in contexts]
-        return read_imports(programs, contexts, texts, self._packages(target, recipes))
+        return read_imports(programs, contexts, texts, self._packages(target, recipes), self._hooked(known))
+
+    def _hooked(self, known: Mapping[str, ModuleFacts | None]) -> Collection[str] | None:
+        """The staged files, where a hook has no time to read every module that the project starts; None elsewhere."""
+        if not self._job.request.staged:
+            return None
+        others = [path for path in self._paths if path.endswith(".py") and path not in known]
+        if len(others) > _MOST_HOOKED:
+            return known.keys()
+        self._files.load(others)
+        return None
 
     def _judge_image(self, facts: _FactsOfTarget, target: Target) -> ProjectImports:
         """The same in a built image: its own files and packages decide."""

@@ -7,6 +7,7 @@ import os
 from buildguard.check.context import Job
 from buildguard.check.targets import CheckState
 from buildguard.diagnostic import Diagnostic
+from buildguard.errors import GuardError
 from buildguard.startup.findings import FindingPlace, StartupReport
 from buildguard.startup.run import check_startup
 
@@ -15,7 +16,11 @@ def add_startup(job: Job, seen: CheckState) -> None:
     """Add the findings on the files that were asked about, and what cannot be decided."""
     if job.scope is None or not job.targets:
         return
-    report = check_startup(job.place.stage, job.place.repository, job.config, job.request.service)
+    try:
+        report = check_startup(job.place.stage, job.place.repository, job.config, job.request.service)
+    except GuardError as error:  # with --target nothing else reads these files
+        seen.startup_undecided.append(error.words)
+        return
     seen.diagnostics += [diagnostic for diagnostic in report.diagnostics if _is_asked(job, diagnostic)]
     seen.startup_undecided += report.undecided
     if report.explained_imports:  # one cause, one finding: the file is missing, not the import wrong

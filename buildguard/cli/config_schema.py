@@ -19,6 +19,13 @@ _TYPES: Mapping[type, Mapping[str, Any]] = MappingProxyType(
 )
 _CODE = {"type": "string", "pattern": "^BG[0-9]{0,3}$"}
 _VERSION = {"type": "string", "pattern": r"^3\.[0-9]+(\.[0-9]+)?$"}
+_PERCENT = {"type": "integer", "minimum": 0, "maximum": 100}
+_STAGE = {
+    "type": "object",
+    "properties": {"percent": _PERCENT, "for": {"type": "string", "pattern": "^[0-9]{1,6}[smh]$"}},
+    "required": ["percent"],
+    "additionalProperties": False,
+}
 # What a key takes beyond the type of its value.
 _VALUES: Mapping[tuple[str, str], Mapping[str, Any]] = MappingProxyType(
     {
@@ -30,7 +37,8 @@ _VALUES: Mapping[tuple[str, str], Mapping[str, Any]] = MappingProxyType(
         ("cloud", "substitutions"): {"type": "object", "additionalProperties": {"type": "string"}},
         ("cloud", "builds"): {"enum": [*config.BUILDS]},
         ("deploy", "fallback"): {"enum": [*config.FALLBACKS]},
-        ("deploy", "traffic"): {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 100}},
+        ("deploy", "health"): {"type": "string", "pattern": r"^(/(?!/)[!-\[\]-~]*)?$"},
+        ("deploy", "traffic"): {"type": "array", "items": {"anyOf": [_PERCENT, _STAGE]}},
     }
 )
 _REQUIRED = MappingProxyType({"service": ["name", "dockerfile"]})

@@ -32,6 +32,10 @@ _REMOVED_IN = {
     "macpath": 8,
 }
 _REMOVED_ELSE = 13
+_IMPORTLIB = "importlib/__init__.py"
+_LOADER = re.compile(
+    r"/(?:gunicorn/util|uvicorn/importer|hypercorn/utils|daphne/\w+|celery/utils/imports|functions_framework/\w+|flask/cli|waitress/\w+)\.py$"
+)
 _BUILD_REMEDY = "correct the build of that package, or pin a version that has a wheel for this Python"
 _BINDS = frozenset({"bind", "server_bind", "bind_socket", "create_server", "bind_sockets"})
 _NAMED_AS_ERROR = re.compile(r"(?:Error|Exception|Exit|Timeout|Failure|Warning|NotFound|Denied)$")
@@ -39,7 +43,6 @@ _NAMED_AS_ERROR = re.compile(r"(?:Error|Exception|Exit|Timeout|Failure|Warning|N
 _ENDINGS = {
     "NameError": "is not defined",
     "ModuleNotFoundError": "No module named",
-    "AttributeError": "attribute",
 }
 _AROUND_A_BUILD = 60  # lines of a log between an installer's report and what its build printed
 _TAKEN_FOR_SYNTAX = frozenset({"source-with-nul", "invisible-character", "syntax-of-python-2"})
@@ -141,7 +144,8 @@ def _of_failure(
     if changed is not None:
         return event._replace(cause=changed[0], sentence=changed[1], remedy=changed[2])
     if match is not None and match.message.cause == CauseId.NOT_IMPORTABLE:
-        return _missing_module_event(event, match, evidence.missing)
+        event = _missing_module_event(event, match, evidence.missing)
+        return _of_a_command(event, placed.failure) if placed.place is None else event
     if match is not None:
         of_message = _of_message(match, refined.get(failure.line), evidence)
         return of_message._replace(words=words, places=places, chained=failure.chained)
@@ -187,6 +191,17 @@ def _missing_module_event(event: Event, match: KnownMessageMatch, missing: Itera
         sentence=f"the image does not find the module {name}, which the repository has as {ours.path}",
         remedy="compare WORKDIR, COPY and PYTHONPATH in the Dockerfile with where that file is",
     )
+
+
+def _of_a_command(event: Event, failure: Failure) -> Event:
+    """A module that a server was told to import, and no module that the program imports."""
+    paths = [frame.path.replace("\\", "/") for frame in failure.frames if not frame.path.startswith("<")]
+    loads = len(paths) > 1 and paths[-1].endswith(_IMPORTLIB) and _LOADER.search(paths[-2]) is not None
+    if event.cause != CauseId.NOT_IMPORTABLE or not loads:
+        return event
+    remedy = "correct the module in CMD, such as gunicorn main:app, and WORKDIR"
+    sentence = f"the server cannot find the module that its command names: {event.sentence}"
+    return event._replace(cause=CauseId.START_COMMAND, sentence=sentence, remedy=remedy)
 
 
 def _variable(failure: Failure) -> str:

@@ -33,6 +33,7 @@ class LockedSource:
         """`also` are distributions that something else installs."""
         self.words = locked.file
         self._index = index
+        self._answers: dict[str, PackageAnswer] = {}
         self._development = locked.development
         self._production = locked.production | frozenset(also)
         self._unknown = {name for name in self._production if index.modules_of(name) is None or name in locked.local}
@@ -49,6 +50,11 @@ class LockedSource:
         return lost or whole
 
     def _ask_module(self, dotted: str) -> PackageAnswer:
+        if dotted not in self._answers:
+            self._answers[dotted] = self._find_module(dotted)
+        return self._answers[dotted]
+
+    def _find_module(self, dotted: str) -> PackageAnswer:
         bringers = self._index.bringers_of(dotted)
         if bringers & self._production or self._brings(dotted):
             return PackageAnswer(PackagePresence.PRESENT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
@@ -23,17 +23,21 @@ def read_imports(
     contexts: Sequence[ImportContext],
     texts: Sequence[ProjectTexts],
     packages: PackageSource | None,
+    only: Collection[str] | None = None,
 ) -> ProjectImports:
-    """Judge the imports of programs, each with its context and texts; one finding for each import."""
+    """Judge the imports of programs, each with its context and texts; one finding for each import.
+
+    With `only`, nothing is followed from a start: the imports of these files are judged, and none counts as executed.
+    """
     judges = [_ProgramJudge(*parts, packages) for parts in zip(programs, contexts, texts, strict=True)]
     reach: dict[str, FileReach] = {}
-    for judge in judges:
+    for judge in judges if only is None else ():
         for path, how in judge.follow():
             known = reach.get(path)
             if known is None or (how.certain and not known.certain):
                 reach[path] = how
     for judge in judges:
-        for path, how in judge.read_rest(reach):
+        for path, how in judge.read_rest(reach, only):
             reach.setdefault(path, how)
     findings = _strongest(item for judge in judges for item in judge.findings)
     undecided = dict.fromkeys(item for judge in judges for item in judge.undecided)
@@ -78,13 +82,19 @@ class _ProgramJudge:
             if origin:
                 yield origin, FileReach(item.certain, self._shown(item.chain))
 
-    def read_rest(self, reached: Mapping[str, FileReach]) -> Iterator[tuple[str, FileReach]]:
+    def read_rest(
+        self, reached: Mapping[str, FileReach], only: Collection[str] | None
+    ) -> Iterator[tuple[str, FileReach]]:
         """Judge the files that no start reaches, tests aside; without a start all of them count as executed."""
-        certain = not self._program.starts
-        files = sources_of(self._program.tree, lambda path: path not in reached and not is_test(path))
+        certain = not self._program.starts and only is None
+
+        def is_wanted(path: str) -> bool:
+            return path not in reached and not is_test(path) and (only is None or path in only)
+
+        files = sources_of(self._program.tree, is_wanted)
         self._take(LooseReader(self._program.tree, self._program.roots, self._context).read(files, certain=certain))
         for file in files:
-            yield self._origin(file), FileReach(certain)
+            yield self._origin(file), FileReach(certain or only is not None)
 
     def _origin(self, file: str) -> str:
         return self._program.tree.origins.get(file, "")

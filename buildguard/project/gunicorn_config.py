@@ -19,15 +19,17 @@ class ConfigSetting(NamedTuple):
 def read_settings(data: bytes) -> dict[str, ConfigSetting]:
     """The settings at the top level of a file, the last of each; none for a file that is not Python here."""
     try:
-        body = ast.parse(data).body
+        return _read(ast.parse(data).body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {"bind": ConfigSetting("$unreadable", 1)}
+
+
+def _read(body: list[ast.stmt]) -> dict[str, ConfigSetting]:
     settings: dict[str, ConfigSetting] = {}
     for node in body:
         for name, value in _bound(node):
-            settings[name] = ConfigSetting(
-                _text(value) if isinstance(node, ast.Assign | ast.AnnAssign) else "$", node.lineno
-            )
+            text = _text(value) if isinstance(node, ast.Assign | ast.AnnAssign) else "$"
+            settings[name] = ConfigSetting(text, node.lineno)
     return settings
 
 

@@ -18,7 +18,7 @@ from buildguard.startup.modules import ModuleSearch, search
 from buildguard.startup.source_facts import OpenedFile, SourceFacts, SourceImport, read_facts
 
 _MOST_FILES = 5_000
-_IMPORT = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+([^\n#]+(?:\([^)]*\))?)")
+_IMPORT = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+([^\n#(]++(?:\([^)]{0,4000}+\))?)")
 _WORD = re.compile(rb"\w+")
 _OPENS = re.compile(rb"\bopen\(|\bread_(?:text|bytes)\(")
 _LITERAL = re.compile(rb"""["']([^"'\n]{1,200})["']""")

@@ -98,11 +98,14 @@ def _script_listener(image: ImageStart, start: StartCommand) -> tuple[ListenAddr
     facts = read_facts(content, is_main=True) if content is not None else None
     if image_file is None or facts is None or facts.tree is None:
         return None
-    for call, is_flask in _server_calls(facts.tree):
-        listener = _of_call(call, start, is_flask=is_flask)
-        if listener is not None:
-            return listener, FindingPlace(image_file.source or image.dockerfile, call.lineno)
-    return None
+    try:
+        listeners = ((call, _of_call(call, start, is_flask=is_flask)) for call, is_flask in _server_calls(facts.tree))
+        call, listener = next(((call, listener) for call, listener in listeners if listener is not None), (None, None))
+    except RecursionError:
+        return None  # nested too deeply to be read
+    if call is None or listener is None:
+        return None
+    return listener, FindingPlace(image_file.source or image.dockerfile, call.lineno)
 
 
 def _django(image: ImageStart, start: StartCommand) -> tuple[ListenAddress, FindingPlace] | None:
@@ -140,7 +143,9 @@ def _runs(node: ast.stmt) -> bool:
     """Whether a statement of a script runs: tests other than the one for `__main__` may not hold."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return False
-    return not isinstance(node, ast.If | ast.Try) or "__name__" in ast.unparse(node)[:60]
+    if isinstance(node, ast.If):
+        return "__name__" in ast.unparse(node.test)
+    return not isinstance(node, ast.Try)
 
 
 def _calls_of(node: ast.AST) -> Iterator[ast.Call]:

@@ -22,12 +22,13 @@ _EXAMPLES = re.compile(
 )
 _PRIVATE = re.compile(rb"-----BEGIN (?:RSA |EC |DSA |OPENSSH )?PRIVATE KEY-----")
 _SECRET_NAME = re.compile(
-    rb"(?im)^[ \t]*(?:export[ \t]+)?\w*(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?)\w*[ \t]*=[ \t]*[\"']?([^\s\"'#]+)"
+    rb"(?im)^[ \t]*(?:export[ \t]+)?\w{0,80}(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?)\w{0,80}[ \t]*=[ \t]*[\"']?([^\s\"'#]+)"
 )
 _PLACEHOLDER = re.compile(
     rb"(?i)^(?:x{3,}|\*+|<.*>?|\$.*|change.?me.*|your.*|example.*|todo|none|null|false|true|test|dev|local.*|secret|password|postgres|root|admin|\d{1,5}|.{1,3}|.*placeholder.*|.*replace.*|.*insecure.*|/.*|\./.*)$"
 )
 _MOST_READ = 200
+_LONGEST = 1 << 16  # bytes that are searched for a secret
 
 
 def check_secrets(image: ImageStart, findings: StartupFindings) -> None:
@@ -35,7 +36,7 @@ def check_secrets(image: ImageStart, findings: StartupFindings) -> None:
     candidates = image.files.named(_may_be_secret, image.service.context)[:_MOST_READ]
     image.files.load(candidates)
     for path in candidates:
-        kind = _secret_kind(path, image.files.read(path) or b"")
+        kind = _secret_kind(path, (image.files.read(path) or b"")[:_LONGEST])
         copied = image.tree.holds(path) if kind else None
         if kind and copied is not None:
             message = f"{path} holds {kind}, and line {copied.line} of {image.dockerfile} copies it into the image"

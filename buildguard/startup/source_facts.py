@@ -128,7 +128,7 @@ class _SourceReader:
             if isinstance(part, ast.Name) and is_module and not isinstance(part.ctx, ast.Load):
                 self.names.add(part.id)
             elif isinstance(part, ast.Attribute) and is_module:
-                self.is_dynamic |= ast.unparse(part) == "sys.modules"
+                self.is_dynamic |= _dotted(part) == "sys.modules"
             elif isinstance(part, ast.Call):
                 self._call(part, certain=certain, is_module=is_module)
 

@@ -9,11 +9,13 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 
 from buildguard.cli.config_schema import config_schema
+from buildguard.errors import UsageError
 from buildguard.project import config
 from tests.conftest import REPOSITORY
 
@@ -74,6 +76,36 @@ def test_the_documented_configuration_is_valid(text: str) -> None:
 )
 def test_what_the_program_refuses_is_no_valid_configuration(text: str) -> None:
     assert not _VALIDATOR.is_valid(tomllib.loads(text))
+
+
+@pytest.mark.parametrize(
+    "deploy",
+    [
+        {"health": "/healthz", "traffic": [0, 10, 100]},
+        {"health": "", "traffic": [{"percent": 10, "for": "5m"}, 100]},
+        {"health": "https://evil.example/"},
+        {"health": "//evil.example"},
+        {"traffic": [{"percent": 10, "for": "5 minutes"}, 100]},
+        {"traffic": [{"for": "5m"}, 100]},
+        {"traffic": [101, 100]},
+    ],
+)
+def test_the_schema_takes_of_a_deploy_what_is_read(deploy: dict[str, Any]) -> None:
+    lines = [f"{key} = {_toml(value)}" for key, value in deploy.items()]
+    try:
+        config.read({b"buildguard.toml": "\n".join(["[deploy]", *lines]).encode()})
+    except UsageError:
+        assert not _VALIDATOR.is_valid({"deploy": deploy})
+    else:
+        _VALIDATOR.validate({"deploy": deploy})
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key} = {_toml(inner)}' for key, inner in value.items())}}}"
+    return json.dumps(value)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from buildguard.startup.modules import may_be_installed, search
 from buildguard.startup.ports import is_loopback
 from buildguard.startup.programs import check_programs
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
+from buildguard.startup.run import check_startup
 from buildguard.startup.secrets import check_secrets
 from buildguard.startup.source_facts import read_facts
 from buildguard.system import git
@@ -316,3 +317,26 @@ def test_a_recipe_without_a_stage_has_no_start() -> None:
     recipe = ImageRecipe(list_recipes(stage, Config())[0].service, b"")
 
     assert open_image(recipe, ProjectFileTree(stage, None, BuildSender.UNKNOWN)) is None
+
+
+def test_hostile_files_take_no_time_and_raise_nothing() -> None:
+    deep = "app.run(" + "+".join(["1"] * 4000) + ")\n"
+    files = {
+        "main.py": f"from flask import Flask\napp = Flask(__name__)\n{deep}" + "import a(\n" * 20_000,
+        "run.py": f"from flask import Flask\napp = Flask(__name__)\n{deep}",
+        "gunicorn.conf.py": "bind = " + "+".join(["x"] * 4000) + "\n",
+        ".env": "SECRET" * 200_000,
+        "tests/lost.py": "",
+        ".dockerignore": "tests\n",
+    }
+    head = "FROM python:3.11\nWORKDIR /srv\nCOPY . .\n"
+    for command in (
+        "CMD python main.py",
+        "CMD python run.py",
+        "CMD gunicorn run:app",
+        "CMD " + "$(" * 8000,
+        "CMD " + "a && " * 4000 + "b",
+    ):
+        report = check_startup(MemoryStage({"Dockerfile": f"{head}{command}\n", **files}), None, Config())
+
+        assert all(item.code != "BG708" for item in report.diagnostics)

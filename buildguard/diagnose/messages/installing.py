@@ -23,7 +23,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "not-in-the-context-of-buildkit", CauseId.WRONG_FILES_SENT, "",
-        r"failed to (?:calculate checksum of ref \S+|compute cache key).*?\"(?P<name>/[^\"]+)\"?: not found|\"(?P<other>/[^\"]+)\": not found|lstat (?P<third>/\S+): no such file or directory|error building image: [^\n]*(?:lstat|stat) (?P<fourth>\S+): no such file",
+        r"failed to (?:calculate checksum of ref \S+|compute cache key).*?\"(?P<name>/[^\"]+)\"?: not found|\"(?P<other>/[^\"]+)\"(?:: | not found: )not found|lstat (?P<third>/\S+): no such file or directory|error building image: [^\n]*(?:lstat|stat) (?P<fourth>\S+): no such file",
         "{name} is not in the build context", _DROPS,
     ),
     KnownMessage(

@@ -35,7 +35,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
         "not-authorized", CauseId.PERMISSION, "",
         r"PERMISSION_DENIED|PermissionDenied: 403|(?:exceptions\.)?Forbidden: 403|AccessDeniedException: 403|The caller does not have permission|does not have permission to (?:access|act as|perform)|Missing or insufficient permissions"
         r"|unauthorized: (?:You don't have|authentication|access)|denied: (?:Unauthenticated|requested access|Permission|permission)|no basic auth credentials|403 Forbidden|(?:HttpError|HTTPError)\D{0,4}403|\[403\]|DENIED: |error: 403\b|IAM_PERMISSION_DENIED"
-        r"|NOT_AUTHORIZED|[Nn]ot authorized to (?:access|perform)|is forbidden: User \"(?P<principal>[^\"]+)\" cannot|must (?:be granted|grant|have) (?:the )?[^\n]{0,60}\b[Rr]ole|You must grant|permitted customer|only stream logs if you are Viewer/Owner|[Cc]lient does not have permission|Insufficient Permission|(?:status|StatusCode)[.: ]+(?:PERMISSION_DENIED|403)|UnauthorizedOperation|AccessDeniedException|Error 403: "
+        r"|NOT_AUTHORIZED|[Nn]ot authorized to (?:access|perform)|is forbidden: User \"(?P<principal>[^\"]+)\" cannot|must (?:be granted|grant|have) (?:the )?[^\n]{0,60}\b[Rr]ole|You must grant|permitted customer|only stream logs if you are Viewer/Owner|[Cc]lient does not have permission|Insufficient Permission|(?:status|StatusCode)[.: ]+(?:PERMISSION_DENIED|403)|UnauthorizedOperation|AccessDeniedException|An error occurred \((?:403|401|Forbidden|AccessDenied\w*|Unauthorized\w*|InvalidAccessKeyId|SignatureDoesNotMatch)\)|Error 403: "
         r"|(?:status|code):? 403\b|insufficient authentication scopes|User \[[^\]]*\] does not have permission|Access Denied|AccessDenied\b",
         "these credentials lack a permission", _GRANT,
     ),
@@ -52,7 +52,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     ),
     KnownMessage(
         "docker-not-running", CauseId.TOOL_FAILURE, "ocker",
-        r"[Cc]annot connect to the Docker daemon|error during connect:|docker: '(?P<name>\w+)' is not a docker command|docker: unknown command: docker (?P<other>\w+)|Is the docker daemon running|The connection to the server \S+ was refused|(?:docker|docker-compose|kubectl|terraform|gsutil|pack|buildx): (?:command )?not found|Got permission denied while trying to connect to the Docker daemon|docker\.errors\.DockerException|unknown shorthand flag|failed to (?:start|connect to) (?:the )?buildkit",
+        r"(?:[Cc]annot|[Cc]ould ?n[o']t) connect to (?:the )?Docker daemon|error during connect:|docker: '(?P<name>\w+)' is not a docker command|docker: unknown command: docker (?P<other>\w+)|Is the docker daemon running|The connection to the server \S+ was refused|(?:docker|docker-compose|kubectl|terraform|gsutil|pack|buildx): (?:command )?not found|Got permission denied while trying to connect to the Docker daemon|docker\.errors\.DockerException|unknown shorthand flag|failed to (?:start|connect to) (?:the )?buildkit",
         "docker itself failed", "start the engine, or install the command: docker version",
     ),
     KnownMessage(

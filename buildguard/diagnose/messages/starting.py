@@ -34,7 +34,7 @@ MESSAGES: tuple[KnownMessage, ...] = (
     KnownMessage(
         "command-not-found", CauseId.START_COMMAND, "",
         r"(?:^|[\s\"/'])(?:ba|da|a|z)?sh: (?:line )?(?:\d+: )?(?:exec: )?(?P<name>[^:\s][^:\n]{0,200}): (?:command )?(?:not found|[Pp]ermission denied|No such file or directory|Is a directory|cannot execute[^\n]*)"
-        r"|\.sh: (?:line )?\d+: (?:exec: )?(?P<other>[^:\n]{1,200}): (?:command )?(?:not found|[Pp]ermission denied|No such file or directory|cannot execute[^\n]*)"
+        r"|\.sh: (?:exec: )?(?:line )?\d+: (?:exec: )?(?P<other>[^:\n]{1,200}): (?:command )?(?:not found|[Pp]ermission denied|No such file or directory|cannot execute[^\n]*)"
         r"|env: ['\"]?(?P<third>[\w./-]+)['\"]?: (?:No such file|Permission denied)|bad interpreter: (?P<fourth>[^:\n]*)|: cannot execute(?:: required file not found| binary file)|can't find command '(?P<sixth>[^']+)'|(?:sudo|tini|dumb-init|gosu|exec|nohup|timeout|supervisor)\b[^\n]{0,40}?['\" ](?P<fifth>[\w./-]+)['\"]?[: ]+(?:command not found|executable file not found|No such file or directory|can't find command)",
         "the command {name} cannot be executed in the image", _INSTALL,
     ),
