@@ -40,15 +40,24 @@ def differences(data: bytes, kind: str, place: Path) -> list[str]:
         ours = _ours(reader.read(file).manifest)
     except UnprovenError:
         return []
-    expected = dict.fromkeys(("GNU tar", "Python", "unzip"), ours)
-    expected["bsdtar"] = {
-        composed(path): (kind, composed(text) if isinstance(text, bytes) else text)
-        for path, (kind, text) in ours.items()
-    }
     answers = listings(file, kind, place)
-    return [f"{name}: {answer!r}, ours: {ours!r}" for name, answer in answers.items() if answer != expected[name]] or [
-        "="
-    ]
+    wrong = [name for name, answer in answers.items() if not _is_same(name, answer, ours)]
+    return [f"{name}: {answers[name]!r}, ours: {ours!r}" for name in wrong] or ["="]
+
+
+def _is_same(program: str, answer: Listing | str, ours: Listing) -> bool:
+    """Whether a program sees the same tree; bsdtar composes names of pax headers and zips, and no others."""
+    if isinstance(answer, str):
+        # unzip takes the sizes behind stored data for a part of the next member, and refuses the file
+        return program == "unzip" and "overlapped components" in answer
+    return answer == ours or (program == "bsdtar" and _composed(answer) == _composed(ours))
+
+
+def _composed(listing: Listing) -> Listing:
+    return {
+        composed(path): (kind, composed(text) if isinstance(text, bytes) else text)
+        for path, (kind, text) in listing.items()
+    }
 
 
 @pytest.mark.interpreters
