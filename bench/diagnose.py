@@ -42,7 +42,7 @@ _GRADES = {
     WRONG: "wrong",
     HEALTHY: "healthy, though it failed",
 }
-# What was answered for the held-out logs when they were first asked about; never counted anew.
+# What was answered for the held-out logs when they were first asked about; never counted again.
 _FIRST_SIGHT = {RIGHT: 85, UNPLACED: 0, UNKNOWN: 6, WRONG: 1, HEALTHY: 0}
 
 

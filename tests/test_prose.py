@@ -23,7 +23,7 @@ _PAGES = sorted(
     ]
 )
 # What was there before this gate, by room: lower a number when you rewrite, never raise one.
-_PHRASES_LEFT = {"buildguard/project": 1}
+_PHRASES_LEFT: dict[str, int] = {}
 _PLURALS_LEFT = {
     "buildguard/cli": 1,
     "buildguard/compare": 1,
@@ -87,5 +87,5 @@ def test_the_gate_notices() -> None:
     assert [message.text for message in prose.messages(tree)] == ["X files", "word " * 26, "X files: X"]
     assert [len(list(prose.long_sentences(message))) for message in prose.messages(tree)] == [0, 1, 0]
     assert len(list(prose.unagreed_plurals(tree))) == 1
-    assert re.search("anew", "|".join(prose.PHRASES))
+    assert re.search("nobody", "|".join(prose.PHRASES))
     assert prose.find_codes("BG101 and BG2xx") == {"BG101"}

@@ -184,7 +184,7 @@ def test_include_and_exclude(repository: Callable[..., Project]) -> None:
         (["tar:x.tgz"], 2, "file 'x.tgz' not found"),
         (["index:", "ok.py"], 2, "check takes one stage"),
         (["--diff-base", "nonsense"], 2, "unknown revision"),
-        (["--service", "nobody"], 2, "unknown service"),
+        (["--service", "absent"], 2, "unknown service"),
         (["--jobs", "0"], 2, "--jobs"),
         (["--frobnicate"], 2, "--frobnicate"),
         (["--output", "/nowhere/at/all.json"], 3, "could not be written"),

@@ -30,7 +30,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         fine = self.path == "/healthz" or "broken" not in os.environ.get("K_REVISION", "")
         self.send_response(200 if fine else 500)
         self.end_headers()
-        self.wfile.write(os.environ.get("K_REVISION", "nobody").encode())
+        self.wfile.write(os.environ.get("K_REVISION", "unset").encode())
     def log_message(self, *args):
         pass
 http.server.HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()

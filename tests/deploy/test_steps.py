@@ -184,7 +184,7 @@ def test_a_conflict_leaves_the_traffic_alone(
 ) -> None:
     run = _run(tmp_path, traffic=(50, 100))
     run.make_revision()
-    monkeypatch.setattr(cloud_run, "route", lambda *_arguments: _raise(ConflictError("somebody changed it")))
+    monkeypatch.setattr(cloud_run, "route", lambda *_arguments: _raise(ConflictError("changed meanwhile")))
 
     with pytest.raises(DeployStoppedError, match="left as it is") as raised:
         run.traffic()

@@ -266,7 +266,7 @@ def test_without_a_docker_cli_the_classic_builder_builds(web: Project, monkeypat
 
 
 _BUILD = """\
-substitutions: {{_WHO: somebody, _ONLY_THERE: x, _BOTH: "$_WHO and ${{_WHO/some/any}}"}}
+substitutions: {{_WHO: someone, _ONLY_THERE: x, _BOTH: "$_WHO and ${{_WHO/some/any}}"}}
 options: {{dynamicSubstitutions: true}}
 availableSecrets:
   secretManager:
@@ -280,7 +280,7 @@ steps:
     import os
     print("built for", os.environ["_WHO"], "at", os.environ["COMMIT_SHA"])
     assert os.environ["TOKEN"] == "open sesame"
-    assert os.environ["_BOTH"] == "somebody and anybody", os.environ["_BOTH"]
+    assert os.environ["_BOTH"] == "someone and anyone", os.environ["_BOTH"]
     assert not os.path.exists("dropped.log") and not os.path.exists("made.txt")
     open("made.txt", "w").write(os.environ["_WHO"])
   automapSubstitutions: true

@@ -141,7 +141,7 @@ CONTROLS = [
     _f("healthy image of another commit's f-strings", CODE, "", code=(("app/fine.py", b"x = f'{1}'\n"),)),
     _f("healthy packages", PACKAGES, "", "manylinux2014_x86_64"),
     _f("healthy build", BUILD, "", "none"),
-    _f("build that somebody cancelled", BUILD, "", "cancelled"),
+    _f("build that was cancelled", BUILD, "", "cancelled"),
     _f("build that may not push", BUILD, "", "push-failed"),
     _f("build that passed behind trouble", BUILD, "", "http-503=2"),
     _f("healthy revision", REVISION, "", "ready"),

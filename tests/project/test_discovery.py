@@ -247,7 +247,7 @@ def test_several_dockerfiles_are_several_targets(project: Callable[..., Project]
     assert found == {("backend/a.py", "3.11"), ("tools/c.py", "3.10")}
     assert [one["service"] for one in made.check("--service", "worker").json["targets"]] == ["worker"]
     assert made.check("--service", "worker").json["summary"]["errors"] == 0
-    assert made.run("check", "--service", "nobody").code == 2
+    assert made.run("check", "--service", "absent").code == 2
 
 
 def test_a_file_in_several_contexts_is_judged_for_each(project: Callable[..., Project]) -> None:

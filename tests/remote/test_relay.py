@@ -88,7 +88,7 @@ def test_a_probe_is_killed_and_the_relay_goes_on(process: subprocess.Popen[bytes
     _send(process, _frame(b"K", 1))
     assert _until(process, b"X", 1)[b"X", 1].split()[0] == b"-%d" % signal.SIGKILL
 
-    _send(process, _frame(b"D", 1, b"to nobody"), _frame(b"S", 1, b"3000"), _frame(b"D", 1, b"again"))
+    _send(process, _frame(b"D", 1, b"to none"), _frame(b"S", 1, b"3000"), _frame(b"D", 1, b"again"))
     assert _until(process, b"O", 1)[b"O", 1] == b"AGAIN"
 
 

@@ -143,7 +143,7 @@ def test_a_relay_keeps_two_probes_apart_and_tells_their_ends() -> None:
         assert (fields[0], fields[3]) == (b"7", b"SyntaxError")
 
         one.send("K", 2, b"")
-        one.send("D", 9, b"nobody")
+        one.send("D", 9, b"unused")
         kind, number, said = one.frame()
         assert (kind, number, said.split()[0]) == ("X", 2, b"-9")
         one.send("D", 1, b"8 9999999999 30\n")

@@ -420,7 +420,7 @@ def table(figures: list[Figure], before: str = "") -> str:
     lines = [
         "# How often it was wrong",
         "",
-        "`python -m bench.trust` counts, and writes this page. Every injection is held to have happened, every try is seeded. Where nothing",
+        "`python -m bench.trust` counts, and writes this page. Every injection is checked to have happened, every try is seeded. Where nothing",
         "was wrong in N tries, the rate lies below 3 / N with 95 % confidence.",
         "",
         f"Counted on: CPython {sys.version.split()[0]}, {sys.platform}.",

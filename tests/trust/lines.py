@@ -229,9 +229,7 @@ class Field:
         """The first thing that is wrong about what a run says."""
         if what == "send":
             there, content = said
-            return (
-                "it says sent, and something else lies there" if there and content != self.archive.read_bytes() else ""
-            )
+            return "it says sent, and something else is there" if there and content != self.archive.read_bytes() else ""
         status, report = said
         if status == 3:
             return _unproven(report)

@@ -148,7 +148,7 @@ tr '\\000' '\\n' <.buildguard/manifest |
   sed -n 's/^100[67][45][45] [0-9]* \\([0-9a-f]*\\)\\t/\\1  .\\//p' >/tmp/buildguard
 [ -s /tmp/buildguard ] || {{ echo "buildguard: unproven: the manifest names no file"; exit 3; }}
 sha256sum -c /tmp/buildguard >/tmp/buildguard.said 2>&1 || {{ grep -v ': OK$$' /tmp/buildguard.said; exit 1; }}
-echo "buildguard: every file of the manifest is here as it was sent; none was compiled: this image has no Python"
+echo "buildguard: every file of the manifest is here, unchanged; none was compiled: this image has no Python"
 """
 
 

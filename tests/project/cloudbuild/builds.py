@@ -48,7 +48,7 @@ CASES = [
     Case("a list", "[]", (("BG410", 1),)),
     Case("nothing", "", (("BG410", 1),)),
     Case("comments only", "# steps:\n", (("BG410", 1),)),
-    Case("a tag of somebody", "steps: [{name: !foo x}]\n", (("BG412", 1),)),
+    Case("a private tag", "steps: [{name: !foo x}]\n", (("BG412", 1),)),
     # ---- fields
     Case("a misspelt field", "steps:\n- name: x\n  agrs: [b]\n", (("BG411", 3),)),
     Case("a misspelt field at the top", f"step:\n- name: x\n{_X}", (("BG411", 1),)),
@@ -119,7 +119,7 @@ CASES = [
     Case("a secret that nothing uses", "secrets: [{kmsKeyName: a, secretEnv: {A: YWJj}}]\nsteps: [{name: x}]\n", (("BG414", 1),), beyond=True),
     Case("artifacts for nowhere", f"artifacts: {{objects: {{paths: [a]}}}}\n{_X}", (("BG414", 1),), beyond=True),
     # ---- waiting
-    Case("waiting for nobody", "steps:\n- {name: x, id: tests}\n- name: x\n  waitFor: [test]\n", (("BG415", 4),), beyond=True),
+    Case("waiting for an unknown step", "steps:\n- {name: x, id: tests}\n- name: x\n  waitFor: [test]\n", (("BG415", 4),), beyond=True),
     Case("waiting for itself", "steps:\n- name: x\n  id: a\n  waitFor: [a]\n", (("BG415", 4),), beyond=True),
     Case("a circle", "steps:\n- {name: x, id: a, waitFor: [b]}\n- {name: x, id: b, waitFor: [a]}\n", (("BG415", 2),), beyond=True),
     Case("a hidden circle", "steps:\n- {name: x, id: a, waitFor: [c]}\n- {name: x}\n- {name: x, id: c}\n", (("BG415", 2),), beyond=True),

@@ -47,7 +47,7 @@ def test_the_first_step_that_deploys_is_found(step: str) -> None:
     ],
 )
 def test_what_cannot_be_told_is_refused_until_somebody_says(step: str) -> None:
-    with pytest.raises(UsageError, match="cannot be told") as caught:
+    with pytest.raises(UsageError, match="deploys is unknown") as caught:
         _cut([_DOCKER, step])
     assert "build-until" in caught.value.hint
 
