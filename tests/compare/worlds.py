@@ -312,8 +312,8 @@ def _pick(tree: Tree, dice: random.Random) -> str:
     return dice.choice(
         sorted(
             path
-            for path, (mode, _content) in tree.items()
-            if mode in {FILE, PROGRAM} and not path.endswith(".gitattributes")
+            for path, (mode, content) in tree.items()
+            if mode in {FILE, PROGRAM} and content and not path.endswith(".gitattributes")
         )
     )
 
