@@ -44,6 +44,10 @@ class UnprovenError(GuardError):
     exit_code = 3
 
 
+class DamagedFileError(UnprovenError):
+    """A file that had to be read is damaged in the repository: a finding of its own (BG306) names it."""
+
+
 class OtherPlatformError(UnprovenError):
     """An image is for another machine than the one that will run it."""
 

@@ -19,7 +19,7 @@ from buildguard.check.result import TargetRow
 from buildguard.diagnostic import Diagnostic, Finding, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine
-from buildguard.errors import UnprovenError
+from buildguard.errors import DamagedFileError, UnprovenError
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import may_pull
@@ -315,6 +315,8 @@ class TargetRunner:
 
         try:
             results = judge_imports(self.job, target, (engine, ready), judge, verdicts)
+        except DamagedFileError:
+            return  # BG306 names the file
         except UnprovenError as error:
             self._unproven(error.words)
             return

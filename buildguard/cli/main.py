@@ -191,7 +191,9 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
 @click.option(
     "--service", default="", metavar="NAME", shell_complete=complete_services, help="Use this Cloud Run service."
 )
-@click.option("--allow-dirty", is_flag=True, help="Deploy the committed files as the working tree has them.")
+@click.option(
+    "--allow-dirty", is_flag=True, help="Deploy the tracked files as they are here, uncommitted changes included."
+)
 @click.option("--allow-unpushed", is_flag=True, help="Deploy a commit that no remote has.")
 @click.option("--build-region", default="", metavar="NAME", help="Build in this region of Cloud Build.")
 @click.option(

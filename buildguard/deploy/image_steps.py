@@ -187,9 +187,14 @@ class ImageSteps:
         chain = diff(top, [before, reference]).chain
         deploy_build.compare_image(chain, self._left_out)
         request = CheckRequest(cwd=top, engine="container", image=self.built.reference, proof=ProofGrade.IMAGE)
-        report = check_image(request, reference, self._watcher)
+        report = self._without_unsent(check_image(request, reference, self._watcher))
         _held(report, f"buildguard check {reference}")
         return deploy_build.image_summary(chain, report)
+
+    def _without_unsent(self, report: CheckReport) -> CheckReport:
+        """A report without the files that the image lacks because they were not sent."""
+        kept = (item for item in report.diagnostics if item.code != "BG301" or item.path not in self._left_out)
+        return report._replace(diagnostics=tuple(kept))
 
     def push(self) -> StepResult:
         """Push what was built here; without a service that can be asked, that would be for nothing."""

@@ -203,7 +203,7 @@ def _image_steps(building: ImageBuild, wishes: DeployOptions) -> list[tuple[Depl
         steps = [(DeployStep.BUILD, f"run {what} on the local container engine, from the archive")]
     else:
         steps = [
-            (DeployStep.UPLOAD, "store it in the bucket, create-only, and compare what is stored there with it"),
+            (DeployStep.UPLOAD, "store it in the bucket, overwriting nothing, and compare what is stored with it"),
             (DeployStep.BUILD, f"run {what} in Cloud Build, and compare what it reports that it fetched"),
         ]
     steps += [
@@ -228,7 +228,7 @@ def _service_steps(serving: CurrentService, wishes: DeployOptions) -> list[tuple
         return steps
     if serving.exists or not serving.known:
         ways = ", ".join(map(describe_stage, traffic_stages(serving, wishes)))
-        steps.append((DeployStep.TRAFFIC, f"send it traffic: {ways}; after each share its health"))
+        steps.append((DeployStep.TRAFFIC, f"move traffic to it: {ways}; its health is checked after each step"))
     proof = "compare the serving revision, its share and its image's digest with what was built"
     steps.append((DeployStep.PROVE, f"{proof}{_latest(serving, wishes)}"))
     return steps
@@ -264,7 +264,9 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
     refusals = []
     if source.dirty and not wishes.allow_dirty:
         names = ", ".join(source.dirty[:5])
-        refusals.append(f"the working tree is not as committed ({names}): commit it, or --allow-dirty")
+        refusals.append(
+            f"uncommitted changes in {names}: commit or undo them, or pass --allow-dirty to deploy the files as they are here"
+        )
     if source.pushed is False and not wishes.allow_unpushed:
         refusals.append(f"commit {source.commit[:12]} is on no remote: push it, or --allow-unpushed")
     if serving.missing:
@@ -283,7 +285,7 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
 def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, wishes: DeployOptions) -> list[str]:
     notes = []
     if source.pushed is None:
-        notes.append("this repository has no remote, so the commit exists only here")
+        notes.append("this repository has no remote, so the commit exists only here; that stops no deploy")
     if source.unsaved:
         notes.append(
             f"{', '.join(source.unsaved)}: the commit's settings count, and the working tree's differ; commit them,"

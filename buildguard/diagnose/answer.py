@@ -134,8 +134,8 @@ def _for_unknown(evidence: IncidentEvidence) -> Iterator[str]:
 def _against_age(evidence: IncidentEvidence, *, alone: bool) -> Iterator[str]:
     """What to do where the target is older than the code."""
     if any(refusal.code in RULE_ERRORS for refusal in evidence.refused):
-        yield "buildguard fix      rewrites the f-strings so that both accept them, each repair proven first"
+        yield "buildguard fix      rewrites the f-strings so that old and new Python accept them; each repair is proven first"
     elif alone:
         yield f"move {evidence.found_in} to the Python that the code was written for, or rewrite those lines"
-    yield "buildguard check    names every other file that the deployed Python refuses, before a build does"
-    yield "buildguard init     stops the next one at the commit; with --cloudbuild, in the build"
+    yield "buildguard check    lists every file that the deployed Python refuses, before a build does"
+    yield "buildguard init     installs a hook that stops such a commit; --cloudbuild adds the check to your build"

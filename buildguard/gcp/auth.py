@@ -89,7 +89,7 @@ def credentials() -> tuple[Any, str]:
 
     Where gcloud is told to impersonate a service account, so is this: the last of a list, by way of those before it.
     """
-    with translate_errors("finding Google credentials"):
+    with translate_errors("logging in to Google"):
         import google.auth
         from google.auth import impersonated_credentials
 

@@ -79,8 +79,8 @@ class DeployTable(NamedTuple):
 
 
 NO_HEALTH = (
-    'no health path is configured: only a status of 2xx from / proves health, or a probe of the container; set health = "/healthz"'
-    " in [tool.buildguard.deploy]"
+    "no health path is configured: / must answer with 2xx, or a probe of the container must pass; to name a path, set"
+    ' health = "/healthz" in [tool.buildguard.deploy] of pyproject.toml'
 )
 
 

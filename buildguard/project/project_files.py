@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.diagnostic import display_path
-from buildguard.errors import UnprovenError
+from buildguard.errors import DamagedFileError, UnprovenError
 from buildguard.project import compose, skaffold, version_files, workflows
 from buildguard.project.buildpacks import BuildpackService
 from buildguard.project.config import Config
@@ -169,7 +169,7 @@ def _contents(stage: Stage, wanted: Iterable[Entry], notes: list[str]) -> Iterat
         elif not content.is_missing:
             reason = f"{display_path(entry.path)}: {content.reason}"
             if not _declares_builds(entry.path):
-                raise UnprovenError(reason)
+                raise DamagedFileError(reason) if content.damaged else UnprovenError(reason)
             notes.append(f"{reason}; its build contexts are not known")
 
 

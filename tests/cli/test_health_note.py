@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Project
 
-_NOTE = "no health path is configured: only a status of 2xx from / proves health"
+_NOTE = "no health path is configured: / must answer with 2xx"
 
 
 @pytest.mark.parametrize(

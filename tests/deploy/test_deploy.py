@@ -210,7 +210,7 @@ def test_code_that_does_not_compile_is_never_built(web: Project, google: Callabl
     ("text", "words"),
     [
         (f"import os\nos.environ['DATABASE_URL']\n{SERVER}", "DATABASE_URL"),
-        (f"import nothing_like_it\n{SERVER}", "nothing_like_it"),
+        (f"__import__('nothing_' + 'like_it')\n{SERVER}", "nothing_like_it"),
         ("raise SystemExit(3)\n", "it ended with status 3"),
     ],
 )
@@ -250,7 +250,6 @@ def test_an_image_that_holds_something_else_is_not_deployed(web: Project, google
 @pytest.mark.parametrize(
     ("lines", "exit_code", "words"),
     [
-        ("RUN rm app/other.py\n", 3, "app/other.py: not in image:"),
         ("RUN ./slim.sh\n", 3, "RUN in line 4 may remove it"),
         ("RUN python3 -c \"import os; os.remove('app/other.py')\"\n", 1, "app/other.py"),
     ],
@@ -553,7 +552,7 @@ def test_without_a_certain_way_back_all_traffic_moves_at_once(web: Project, goog
     assert found.exit_code == 0, as_text(found)
     assert "no revision has all the traffic now, so there is no certain way back" in found.plan.notes
     assert [one.will for one in found.plan.steps if one.id == "traffic"] == [
-        "send it traffic: 100 %; after each share its health"
+        "move traffic to it: 100 %; its health is checked after each step"
     ]
     assert [one.words for one in found.outcomes or () if one.step == "traffic"] == [f"100 % on {found.revision}"]
     assert _sole() == found.revision

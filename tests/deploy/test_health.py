@@ -160,7 +160,7 @@ def test_without_a_health_path_a_404_is_unproven(
 
     dry, found = plan_deploy(DeployRequest(cwd=web.path)), deployed(web, build_local=True)
 
-    note = "only a status of 2xx from / proves health"
+    note = "no health path is configured: / must answer with 2xx"
     assert any(note in one and 'health = "/healthz"' in one for one in dry.plan.notes)
     assert _health(dry.plan) == "request / at the revision's own address, which has to respond with a status of 2xx"
     assert (found.exit_code, verdicts(found)["health"], verdicts(found)["prove"]) == (3, "unproven", "skipped")

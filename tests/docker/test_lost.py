@@ -761,4 +761,4 @@ def test_our_disk_is_full(
     tag = image(images.base("3.11"), {"app/a.py": "x = '" + "a" * 3_000_000 + "'\n"}, ["WORKDIR /app"])
     monkeypatch.setenv("TMPDIR", str(small_disk(1)))
 
-    _plain(project().run("check", f"image:{tag}:/app"), "cannot be kept: No space left on device")
+    _plain(project().run("check", f"image:{tag}:/app"), "cannot be stored: No space left on device")

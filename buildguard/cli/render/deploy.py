@@ -94,7 +94,8 @@ def as_text(result: DeployReport) -> str:
         f"commit {plan.source.commit[:12]}{' with uncommitted changes' if plan.source.dirty else ''} → {escape_text(plan.wishes.service)}",
         f"  {plan.source.target}; {count(plan.packed.files, 'file')} in {plan.packed.digest[:12]}, {len(plan.packed.dropped)} not sent",
         f"  image {escape_text(plan.building.shown_image)}, built {'on this machine' if plan.wishes.builder == 'local' else 'by Cloud Build'}",
-        f"  rollback target: {plan.serving.rollback_to or 'none (no single revision has 100 % of the traffic)'}",
+        f"  rollback target: {_rollback_target(plan)}",
+        *(f"{click.style('refused', fg='red')}: {escape_text(refusal)}" for refusal in plan.refusals),
     ]
     if result.outcomes:
         lines += [_outcome(outcome) for outcome in result.outcomes if outcome.is_reached]
@@ -104,9 +105,16 @@ def as_text(result: DeployReport) -> str:
         lines += [f"  {number}. {step.id}: {escape_text(step.will)}" for number, step in enumerate(plan.steps, 1)]
     lines += [f"{click.style('decision', fg='yellow')}: {escape_text(decision)}" for decision in result.decisions]
     lines += [f"note: {escape_text(shorten_digests(note))}" for note in (*plan.notes, *result.notes)]
-    lines += [f"{click.style('refused', fg='red')}: {escape_text(refusal)}" for refusal in plan.refusals]
     lines.append(_last(result))
     return "\n".join(lines) + "\n"
+
+
+def _rollback_target(plan: DeployPlan) -> str:
+    if plan.serving.rollback_to:
+        return plan.serving.rollback_to
+    if not plan.serving.known:
+        return "unknown (the service was not read)"
+    return "none (no single revision has 100 % of the traffic)"
 
 
 def _outcome(outcome: StepOutcome) -> str:
@@ -120,7 +128,8 @@ def _last(result: DeployReport) -> str:
     if result.plan.refusals:
         words = "refused: nothing was done" if result.outcomes is not None else "this plan would be refused"
     elif result.outcomes is None:
-        words = "plan OK; step 1 checks the code"
+        unread = "" if result.plan.serving.known else ", and the service (not read)"
+        words = f"nothing refuses this plan so far; not checked yet: the code (step 1){unread}"
     elif bad is not None:
         words = f"{'failed' if bad.verdict == StepVerdict.FAILED else 'unproven'} at {bad.step}; {current_traffic(result)}".rstrip(
             "; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +12,10 @@ import click
 from buildguard import __version__
 from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.diff import DiffResult
-from buildguard.compare.difference import CODES, Difference
+from buildguard.compare.difference import CODES, ChangeKind, Difference
 from buildguard.compare.upload_risks import UploadPlan, UploadRisk
 from buildguard.diagnostic import count, display_path, escape_text, unproven_line
+from buildguard.stages.snapshot import StageKind
 
 _FEW = 20
 _FEWER = 5
@@ -101,7 +103,7 @@ def verdict(chain: Chain) -> str:
         return f"unproven: {count(len(chain.unproven), 'thing')} could not be looked at in {hops}"
     if at is not None:
         number = sum(len(hop.differences) for hop in chain.hops)
-        return f"nothing changed through {hops} but what was asked for ({count(number, 'path')}, see above)"
+        return f"only expected changes through {hops} ({count(number, 'path')}, see above)"
     return f"identical through {hops}: {count(len(chain.hops[0].before.manifest.entries), 'entry')}"
 
 
@@ -120,9 +122,24 @@ def chain_text(result: DiffResult, *, most: bool = True) -> str:
         f"{click.style('unproven', fg='yellow')}: {unproven_line(item)}"
         for item in chain.unproven[: _FEW if most else None]
     ]
+    lines += _next_step(chain)
     colour = {0: "green", 1: "red"}.get(chain.exit_code, "yellow")
     lines.append(click.style(verdict(chain), bold=True, fg=colour))
     return "\n".join(lines) + "\n"
+
+
+def _next_step(chain: Chain) -> Iterator[str]:
+    """Where a difference is explained, and how one in the working tree is undone."""
+    hop = next((hop for hop in chain.hops if hop.findings), None)
+    if hop is None:
+        return
+    first = hop.findings[0]
+    undo = ""
+    if hop.after.kind is StageKind.WORKTREE and hop.before.kind.in_git and first.change is not ChangeKind.ADDED:
+        undo = (
+            f"git restore {shlex.quote(escape_text(display_path(first.path)))} undoes the change in the working tree; "
+        )
+    yield f"hint: {undo}buildguard explain {CODES[first.change]}"
 
 
 def _hop(hop: Hop, *, most: bool) -> Iterator[str]:
@@ -142,7 +159,7 @@ def _hop(hop: Hop, *, most: bool) -> Iterator[str]:
 
 def _difference(difference: Difference) -> Iterator[str]:
     code = CODES[difference.change]
-    word = "undecided" if difference.undecided else "as asked for"
+    word = "undecided" if difference.undecided else "expected"
     label = (
         click.style(f"{code} {difference.change}", fg="red") if difference.finding else f"{difference.change}, {word}"
     )
@@ -152,7 +169,7 @@ def _difference(difference: Difference) -> Iterator[str]:
 
 
 def _plan(plan: UploadPlan, *, most: bool) -> Iterator[str]:
-    yield f"sent with a build: {count(len(plan.sent), 'file')}, {len(plan.dropped)} dropped by gcloud's rules"
+    yield f"a build would upload {count(len(plan.sent), 'file')}; gcloud's ignore rules drop {len(plan.dropped)}"
     kinds: dict[str, list[UploadRisk]] = {}
     for risk in plan.killers:
         kinds.setdefault(risk.kind, []).append(risk)

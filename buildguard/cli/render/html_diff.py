@@ -69,7 +69,7 @@ def _difference(difference: Difference) -> PageDifference:
     elif difference.undecided:
         change, kind = f"{difference.change}, undecided", "open-word"
     else:
-        change, kind = f"{difference.change}, as asked for", "quiet"
+        change, kind = f"{difference.change}, expected", "quiet"
     return PageDifference(display_path(difference.path), change, difference.cause, first, details, kind)
 
 
@@ -80,6 +80,6 @@ def _notes(chain: Chain) -> Iterator[str]:
 
 
 def _upload(plan: UploadPlan) -> Iterator[str]:
-    yield f"{count(len(plan.sent), 'file')} would be sent with a build, {len(plan.dropped)} dropped by gcloud's rules"
+    yield f"a build would upload {count(len(plan.sent), 'file')}; gcloud's ignore rules drop {len(plan.dropped)}"
     for risk in plan.killers:
         yield f"{f'{display_path(risk.path)}: ' if risk.path else ''}{risk.message}"

@@ -102,7 +102,7 @@ def _arrow(hop: Hop, *, first: bool) -> tuple[str, str]:
         return "identical", "same"
     if hop.findings:
         return f"{len(hop.findings)} differ", "first" if first else "changed"
-    return "not seen whole" if hop.incomparable or hop.after.unproven else "as asked for", "unseen"
+    return "not seen whole" if hop.incomparable or hop.after.unproven else "expected", "unseen"
 
 
 def chain_rows(chain: Chain) -> list[dict[str, Any]]:

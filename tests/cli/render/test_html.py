@@ -125,12 +125,12 @@ def test_a_page_of_diff_shows_everything_the_answer_first() -> None:
         "BG303 changed",
         "LF became CRLF in 3 lines",
         "+first\n+second",
-        "changed, as asked for",
+        "changed, expected",
         "removed, undecided",
         "permissions",
         "Stages",
         "sha256:",
-        "1 file would be sent with a build",
+        "a build would upload 1 file",
         "new.py: not in the commit",
     ]
     _assert_in_order(reader.text, words)
