@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-_kept: dict[str, str] = {}
+_before: dict[str, str] = {}  # the PATH that a reduced one was made of
 
 
 def search_path() -> list[str]:
@@ -45,13 +45,14 @@ def leave_project_out_of_path(folder: Path | None = None) -> None:
     folders = [folder for folder in search_path() if not _is_below(os.path.join(folder, "program"), roots)]
     path = os.pathsep.join(folders) or os.defpath
     if "PATH" in os.environ and path != os.environ["PATH"]:
-        _kept["PATH"] = os.environ["PATH"]
+        _before[path] = users_environment()["PATH"]
         os.environ["PATH"] = path
 
 
 def users_environment() -> dict[str, str]:
     """The environment as it was at the start, for a command that a person wrote: it may use the project's programs."""
-    return {**os.environ, **_kept}
+    path = os.environ.get("PATH")
+    return {**os.environ} if path is None else {**os.environ, "PATH": _before.get(path, path)}
 
 
 def _absolute(environment: Mapping[str, str]) -> list[str]:

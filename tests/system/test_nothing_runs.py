@@ -406,13 +406,15 @@ def test_libraries_find_no_program_inside_the_project(
     monkeypatch.chdir(made.path / "deep")
     before = f"{made.path / '.venv/bin'}{os.pathsep}.{os.pathsep}/usr/bin"
     monkeypatch.setenv("PATH", before)
-    monkeypatch.setattr(programs, "_kept", {})
+    monkeypatch.setattr(programs, "_before", {})
 
     programs.leave_project_out_of_path()
 
     assert os.environ["PATH"] == "/usr/bin"
     assert programs.users_environment()["PATH"] == before
     assert programs.which_for_user("gcloud") == str(made.path / ".venv/bin/gcloud")
+    monkeypatch.setenv("PATH", "/opt/other/bin")  # what is set later counts
+    assert programs.users_environment()["PATH"] == "/opt/other/bin"
 
 
 def test_a_home_folder_that_is_a_repository_keeps_its_programs(
@@ -447,7 +449,8 @@ def test_a_verify_command_may_use_the_project(
 
     made = repository({})
     _script(made.path / ".venv/bin", "smoke")
-    monkeypatch.setattr(programs, "_kept", {"PATH": f"{made.path / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"})
+    before = f"{made.path / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
+    monkeypatch.setattr(programs, "_before", {os.environ["PATH"]: before})
 
     run_verify("smoke", "http://127.0.0.1:1", "web-1", made.path)
 
