@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
 from buildguard.check.result import CheckReport, Dependencies, ImageReport
@@ -21,6 +21,7 @@ from buildguard.docker.images import Image
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.locate import WorkScope
 from buildguard.project import discovery
+from buildguard.project.image_model import PlacedFile
 from buildguard.project.request import CheckRequest, may_pull
 from buildguard.project.sources import ChosenSources, SourceSelection, choose
 from buildguard.project.target import Target
@@ -69,13 +70,14 @@ class _ImageCheck:
             located = self._finder.located()
             places, installed = self._finder.places(located)
             folders = self._installed_folders(places, installed)
-            job = self._job({**places, **installed}, installed)
+            missing = self._finder.missing(located)
+            job = self._job({**places, **installed}, installed, frozenset(file.path for _source, file in missing))
             try:
                 seen = judge_all(job, watcher)
                 self._keep_to_one_image(seen)
                 if not any(row.image_id for row in seen.rows) and any(path.endswith(b".pyc") for path in places):
                     seen.unproven.append(Unproven(None, None, _BYTECODE_UNSEEN))
-                self._report_missing(located, seen)
+                self._report_missing(located, missing, seen)
                 aside = _split_dependencies(seen, {display_path(path) for path in installed})
                 report = build_report(job, seen, started)
             finally:
@@ -102,11 +104,13 @@ class _ImageCheck:
         finally:
             self._files.close()
 
-    def _report_missing(self, located: ProjectLocation, seen: CheckState) -> None:
+    def _report_missing(
+        self, located: ProjectLocation, missing: Sequence[tuple[str, PlacedFile]], seen: CheckState
+    ) -> None:
         """BG301 for each source that the Dockerfile copies and the image lacks; of a package it is unproven what it should have."""
         reference = self._image.reference
         recipe = located.recipe
-        for source, file in self._finder.missing(located):
+        for source, file in missing:
             assert recipe is not None
             message = f"{file.path} is missing from {reference}; {recipe.service.dockerfile}:{file.line} copies it"
             hint = "build the image again from these files"
@@ -144,10 +148,11 @@ class _ImageCheck:
             before.update(fresh)
         return tuple(dict.fromkeys(folders))
 
-    def _job(self, places: dict[bytes, bytes], installed: dict[bytes, bytes]) -> Job:
-        """The same work as for any other stage, with what was installed beside it."""
+    def _job(self, places: dict[bytes, bytes], installed: dict[bytes, bytes], lacking: frozenset[str]) -> Job:
+        """The same work as for any other stage, with what was installed beside it; `lacking` is reported by itself."""
         project, request = self._project, self._request
         stage = ImageStage(f"image:{request.image}", project.place.root, self._files, places, self._image)
+        stage.lacking = lacking
         own = ImageStage(stage.name, stage.root, self._files, {k: v for k, v in places.items() if k not in installed})
         others = ImageStage(stage.name, stage.root, self._files, installed).entries()
         chosen = choose(own, SourceSelection((), project.config.include, project.config.exclude))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from buildguard.docker.image_stage import ImageStage
 from buildguard.docker.images import Image
 from buildguard.imports.finder import FileTree
 from buildguard.imports.program import StartedProgram, started_modules
-from buildguard.imports.records import ModuleFacts
+from buildguard.imports.records import ImportStatement, ModuleFacts
 from buildguard.imports.resolver import SearchPath
 from buildguard.imports.site_packages import InstalledSource
+from buildguard.imports.third_party import PackageAnswer, PackagePresence
 from buildguard.project.start_command import CommandPlace, CommandText, StartCommand, StartContext
 from buildguard.project.start_parser import parse_start
 
@@ -59,9 +60,36 @@ class ImageImportFiles:
         return sorted(folder for folder in every if folder.endswith(("/site-packages", "/dist-packages")))
 
     def _why_unknown(self, path: str) -> str:
-        """A folder of which nothing was read may hold anything."""
+        """A folder of which nothing was read may hold anything; a file that BG301 reports explains what imports it."""
+        if path in self._stage.lacking:
+            return f"{path} is missing from the image (BG301)"
         folder = posixpath.dirname(path.removesuffix("/__init__.py"))
         return "" if self._all.has_folder(folder) else f"{folder} was not read"
+
+
+class ExplainedPackages:
+    """The packages of an image; what they lack because a file of the project is missing (BG301) is no second finding."""
+
+    predicted = False
+
+    def __init__(self, packages: InstalledSource, lacking: Collection[str]) -> None:
+        self.words = packages.words
+        self._packages = packages
+        self._lacking = lacking
+
+    def ask(self, row: ImportStatement) -> PackageAnswer:
+        """Whether an absolute import is satisfied."""
+        answer = self._packages.ask(row)
+        if answer.presence is not PackagePresence.MISSING:
+            return answer
+        module = row.module.replace(".", "/")
+        ends = (f"/{module}.py", f"/{module}/__init__.py")
+        lost = next((path for path in self._lacking if path.endswith(ends)), "")
+        return (
+            PackageAnswer(PackagePresence.UNKNOWN, detail=f"{lost} is missing from the image (BG301)")
+            if lost
+            else answer
+        )
 
 
 def _with_parents(folder: str) -> list[str]:

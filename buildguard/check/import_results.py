@@ -24,7 +24,7 @@ from buildguard.stages.stage import Entry, Stage
 from buildguard.system.cache import Cache, context_of
 
 # What turns facts and answers into findings: a kept result is no older than these files.
-_RULES = ("imports/*", "startup/*.py", "project/*.py", "project/ignore/*.py", "check/*import*.py")
+_RULES = ("imports/*", "startup/*.py", "project/*.py", "project/*/*.py", "check/*import*.py")
 _REFUSED = frozenset({"BG101", "BG103", *RULE_ERRORS})
 
 

@@ -72,7 +72,7 @@ class ProjectImportCheck:
 
     def _judge_image(self, facts: _FactsOfTarget, target: Target) -> ProjectImports:
         """The same in a built image: its own files and packages decide."""
-        from buildguard.check.image_imports import ImageImportFiles
+        from buildguard.check.image_imports import ExplainedPackages, ImageImportFiles
         from buildguard.docker.image_stage import ImageStage
 
         stage = self._stage
@@ -83,7 +83,7 @@ class ProjectImportCheck:
         program = image.program(packages)
         texts = ProjectTexts(self._context(program, facts).read, lambda _path: False)
         context = self._context(program, facts)._replace(may_be_foreign=lambda name: _is_installed(packages, name))
-        return read_imports([program], [context], [texts], packages)
+        return read_imports([program], [context], [texts], ExplainedPackages(packages, stage.lacking))
 
     # -------------------------------------------------------------------------------------- the project's files
 

@@ -195,6 +195,7 @@ class ImageStage:
         self.root = root
         self.files = files
         self.places = places
+        self.lacking: frozenset[str] = frozenset()  # places that the Dockerfile fills and the image lacks: BG301 each
 
     def entries(self) -> list[Entry]:
         """Every path, sorted."""

@@ -267,6 +267,20 @@ def test_a_module_that_the_image_lacks_is_not_deployed(web: Project, lines: str,
     assert words in said
 
 
+def test_a_module_that_the_dockerfile_removes_by_name_is_not_missed(
+    web: Project, google: Callable[..., Emulator]
+) -> None:
+    google()
+    dockerfile = (web.path / "Dockerfile").read_text()
+    web.write({"Dockerfile": dockerfile.replace("CMD", "RUN rm app/other.py\nCMD")})
+    web.commit()
+
+    found = deployed(web, build_local=True)
+
+    assert found.exit_code == 0, as_text(found)
+    assert verdicts(found)["verify-image"] == "ok"
+
+
 @pytest.mark.parametrize(
     ("files", "copies", "count"),
     [
