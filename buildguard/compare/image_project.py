@@ -222,6 +222,14 @@ class ProjectFinder:
             and not self._real_place(file.path, real)
         )
 
+    def certain(self, located: ProjectLocation) -> frozenset[str]:
+        """The sources that the Dockerfile copies and that no later instruction may change."""
+        if located.recipe is None:
+            return frozenset()
+        files = self._layout(located.recipe).files.values()
+        doubtful = {file.source for file in files if file.doubt}
+        return frozenset(file.source for file in files if file.source) - doubtful
+
     def _sender_rules(self, recipe: discovery.ImageRecipe) -> list[Callable[[str], IgnoreRule | None]]:
         """What keeps files of the project from the build: gcloud's rules and Docker's."""
         stage = self._project.place.stage

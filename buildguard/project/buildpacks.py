@@ -70,6 +70,12 @@ class BuildpackPython(NamedTuple):
     problem: PinProblem | None = None
 
 
+def place_of(basis: ContextBasis) -> tuple[str, int | None]:
+    """The file that declares a service, and its line where one is named."""
+    file, _, line = basis.by.rpartition(":")
+    return (file, int(line)) if file and line.isdigit() else (basis.by, None)
+
+
 def is_python(service: BuildpackService, names: Collection[str]) -> bool:
     """Whether buildpacks take a folder for Python, by its variables and the `names` of the files in it."""
     runtime = dict(service.env).get("GOOGLE_RUNTIME", "") or service.runtime
@@ -85,10 +91,9 @@ def python_of(service: BuildpackService, files: Mapping[str, bytes]) -> Buildpac
 
     `files` are contents by path. `requires-python`, Pipfile and `runtime.txt` are never read by a buildpack.
     """
-    place, _, line = service.basis.by.rpartition(":")
-    at = int(line) if line.isdigit() else None
+    place, at = place_of(service.basis)
     if service.runtime:
-        return BuildpackPython(_declare(service, place or service.basis.by, at, service.runtime, service.runtime))
+        return BuildpackPython(_declare(service, place, at, service.runtime, service.runtime))
     for file, number, variables in _environments(service, files):
         for name in _VERSION_VARIABLES:
             if value := variables.get(name, ""):
@@ -103,8 +108,7 @@ def _environments(
     service: BuildpackService, files: Mapping[str, bytes]
 ) -> Iterator[tuple[str, int | None, Mapping[str, str]]]:
     """The variables of a build, with the file and line that set them: the command's before the files' in the folder."""
-    place, _, line = service.basis.by.rpartition(":")
-    yield place, int(line) if line.isdigit() else None, dict(service.env)
+    yield *place_of(service.basis), dict(service.env)
     for name, reader in (("project.toml", _project_variables), ("app.yaml", _app_variables)):
         path = posixpath.join(service.folder, name)
         if path in files:

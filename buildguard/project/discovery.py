@@ -94,7 +94,7 @@ class _ProjectDeclarations(NamedTuple):
 def _read_declared(stage: Stage, config: Config, service: str) -> _ProjectDeclarations:
     files = project_files.read(stage, config)
     services, notes = services_of(files, config)
-    packs = [] if config.services or config.dockerfile else buildpack_services(files)
+    packs = [] if config.services or config.dockerfile else buildpack_services(files, services)
     broken: list[GuardError] = []
     every = {"", *(home for image in services for home in homes(image)), *(pack.folder for pack in packs)}
     declarations, elsewhere = _declarations(files, every, broken)
@@ -206,7 +206,7 @@ def list_recipes(stage: Stage, config: Config, service: str = "") -> list[ImageR
     files = project_files.read(stage, config)
     services, _notes = services_of(files, config)
     if service:
-        services, _packs = picked(services, buildpack_services(files), service)
+        services, _packs = picked(services, buildpack_services(files, services), service)
     return [ImageRecipe(image_service, files.dockerfiles[image_service.dockerfile]) for image_service in services]
 
 

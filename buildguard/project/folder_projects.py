@@ -10,7 +10,7 @@ from buildguard.project import buildpacks, version_files, yaml
 from buildguard.project.buildpacks import BuildpackService
 from buildguard.project.cloudbuild.source_builds import SourceBuild, SourceTool
 from buildguard.project.project_files import ProjectFiles, build_folders, from_base
-from buildguard.project.target import Certainty, ContextBasis, Rank, VersionDeclaration
+from buildguard.project.target import Certainty, ContextBasis, ImageService, Rank, VersionDeclaration
 from buildguard.project.yaml import InvalidYamlError
 
 # Folders of test data, and of projects that were copied in.
@@ -41,6 +41,7 @@ _PROJECT_FILES = frozenset(
         "app.yaml",
     }
 )
+_OTHER_PLATFORMS = frozenset({"runtime.txt", "app.yaml"})
 _MOST = 200
 
 
@@ -53,13 +54,32 @@ class FolderProject(NamedTuple):
     basis: ContextBasis
 
 
-def buildpack_services(files: ProjectFiles) -> list[BuildpackService]:
-    """The folders that some file of the project deploys from source, and that buildpacks build."""
+def buildpack_services(files: ProjectFiles, images: Iterable[ImageService]) -> list[BuildpackService]:
+    """The folders that buildpacks build: some file of the project deploys them from source, or they have a Procfile alone."""
     services: dict[tuple[str, str, str, tuple[tuple[str, str], ...]], BuildpackService] = {}
     for service in (*_from_build_files(files), *files.buildpacks, *_flexible(files)):
         key = (service.folder, service.builder, service.runtime, service.env)
         services.setdefault(key, service)
-    return [service for service in services.values() if buildpacks.is_python(service, names_in(files, service.folder))]
+    taken = {service.folder for service in services.values()}
+    every = (*services.values(), *_by_procfile(files, taken, [image.context for image in images]))
+    return [service for service in every if buildpacks.is_python(service, names_in(files, service.folder))]
+
+
+def _by_procfile(files: ProjectFiles, taken: Collection[str], contexts: Collection[str]) -> Iterator[BuildpackService]:
+    """The folders whose Procfile sets what starts, in no image's context: a source deploy has buildpacks build them.
+
+    A `runtime.txt` is another platform's, and `app.yaml` App Engine's: they decide where they are.
+    """
+    for path in files.paths:
+        if path.rpartition(b"/")[2] != b"Procfile":
+            continue
+        file = path.decode("utf-8", "surrogateescape")
+        folder = posixpath.dirname(file)
+        is_left_out = bool(_NOT_DEPLOYED & {*folder.split("/")}) or "{{" in folder
+        if is_left_out or folder in taken or any(_lies_in(folder, context) for context in contexts):
+            continue
+        if not _OTHER_PLATFORMS & names_in(files, folder):
+            yield BuildpackService(posixpath.basename(folder) or "root", folder, ContextBasis(Certainty.GUESSED, file))
 
 
 def _flexible(files: ProjectFiles) -> Iterator[BuildpackService]:

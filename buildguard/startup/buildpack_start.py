@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from buildguard.project import project_files
-from buildguard.project.buildpacks import BuildpackService
+from buildguard.project.buildpacks import BuildpackService, place_of
 from buildguard.project.config import Config
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.folder_projects import buildpack_services, names_in
+from buildguard.project.services import services
 from buildguard.project.start_command import CommandPlace, CommandText
 from buildguard.project.start_declarations import buildpack_default, read_app_yaml, read_procfile
 from buildguard.project.target import ImageService
@@ -33,7 +34,7 @@ class BuildpackStart(NamedTuple):
 def buildpack_starts(stage: Stage, config: Config, files: ProjectFileTree) -> Iterator[BuildpackStart]:
     """Each folder that buildpacks build and whose start command is known."""
     project = project_files.read(stage, config)
-    for service in buildpack_services(project):
+    for service in buildpack_services(project, services(project, config)[0]):
         command = _command(service, files, names_in(project, service.folder))
         if command is not None:
             image = ImageService(service.name, "", service.folder, service.basis)
@@ -43,8 +44,7 @@ def buildpack_starts(stage: Stage, config: Config, files: ProjectFileTree) -> It
 def _command(service: BuildpackService, files: ProjectFileTree, names: Collection[str]) -> CommandText | None:
     """The first that is set: a variable, the Procfile, app.yaml, a function's target, the default."""
     env = dict(service.env)
-    file, _, line = service.basis.by.rpartition(":")
-    place = CommandPlace(file or service.basis.by, int(line) if line.isdigit() else None)
+    place = CommandPlace(*place_of(service.basis))
     if entrypoint := env.get("GOOGLE_ENTRYPOINT"):
         return CommandText(place, ("/bin/bash", "-c", entrypoint))
     procfile = posixpath.join(service.folder, "Procfile")

@@ -24,12 +24,17 @@ _UNKNOWN_DEPLOY = DeployedPort()
 class ImageStart(NamedTuple):
     """Everything that the checks of one image share; `start` is None where the base image decides what starts."""
 
-    service: ImageService
+    recipe: ImageRecipe
     sent: SentFiles
     stages: tuple[dockerfile.DockerfileStage, ...]
     tree: ImageTree
     start: StartCommand | None
     start_line: int | None
+
+    @property
+    def service(self) -> ImageService:
+        """The service that it is the image of."""
+        return self.recipe.service
 
     @property
     def files(self) -> ProjectFileTree:
@@ -82,7 +87,7 @@ def open_image(
         return None
     sent = SentFiles(files, service)
     tree = build_tree(recipe.dockerfile, final.chain, sent, service.stage)
-    image = ImageStart(service, sent, tuple(stages), tree, None, None)
+    image = ImageStart(recipe, sent, tuple(stages), tree, None, None)
     declared = declared_start(tree.model, service.dockerfile)
     command = override(declared.command, declared.entrypoint, deployed.command, deployed.arguments)
     if command is None or (deployed.command is None and declared.inherits_entrypoint and not tree.model.knows_base):

@@ -10,6 +10,7 @@ from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_shell, is_unknown
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
+from buildguard.startup.locked_programs import find_reason
 from buildguard.startup.losses import report_lost
 
 _ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the images that have a system at all
@@ -18,11 +19,22 @@ _PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
 
 
 def check_programs(image: ImageStart, start: StartCommand, findings: StartupFindings) -> bool:
-    """Whether every program of a start is known to be fine, or at least not known to be missing."""
-    before = findings.report().diagnostics
+    """Whether the programs of a start may be there, and so what they load counts; what is wrong with them is reported."""
     for number, program in enumerate(start.programs):
         _ProgramCheck(image, start, findings, number).check(program)
-    return findings.report().diagnostics == before
+    name = start.server or posixpath.basename(start.programs[-1].name if start.programs else "")
+    reason = "" if _is_on_path(image, start, name) else find_reason(image, name)
+    if reason:
+        message = f"the start command runs {name}, and {reason}"
+        findings.add("BG701", image.place_of(start.place), message, _add_hint(reason, name))
+    return not reason
+
+
+def _is_on_path(image: ImageStart, start: StartCommand, name: str) -> bool:
+    """Whether a folder of PATH has a program, or may have it."""
+    folders = start.env.get("PATH", image.tree.model.env.get("PATH", "")).split(":")
+    searched = [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith("/")]
+    return any(_may_hold(image, folder, name) for folder in searched)
 
 
 class _ProgramCheck:
@@ -137,9 +149,7 @@ class _ProgramCheck:
 
     def _on_path(self, program: StartProgram, place: FindingPlace) -> None:
         image, name = self._image, program.name
-        folders = self._start.env.get("PATH", image.tree.model.env.get("PATH", "")).split(":")
-        searched = [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith("/")]
-        if any(_may_hold(image, folder, name) for folder in searched):
+        if _is_on_path(image, self._start, name):
             return
         here = in_folder(program.folder, name)
         if re.search(r"\.(?:sh|py|bash)$", name) and (image.tree.find(here) or not image.tree.why_unknown(here)):
@@ -151,6 +161,13 @@ class _ProgramCheck:
         elif name in SERVERS and _installs_nothing(image):
             message = f"the start command runs {name}, and the image installs no package"
             self._findings.add("BG701", place, message, f"RUN pip install {name}")
+
+
+def _add_hint(reason: str, name: str) -> str:
+    file = reason.partition(" ")[0]
+    return {"uv.lock": f"uv add {name}", "poetry.lock": f"poetry add {name}"}.get(
+        posixpath.basename(file), f"add {name} to {file}"
+    )
 
 
 def _may_hold(image: ImageStart, folder: str, name: str) -> bool:

@@ -79,7 +79,8 @@ def _check_start(image: ImageStart, start: StartCommand, deployed: DeployedPort,
 
 
 def _check_command(image: ImageStart, command: StartCommand, findings: StartupFindings) -> None:
-    check_programs(image, command, findings)
+    if not check_programs(image, command, findings):
+        return
     entry = check_application(image, command, findings)
     if entry is not None:
         check_closure(image, command, entry, findings)
