@@ -46,6 +46,17 @@ class ImageStart(NamedTuple):
         """The path of the Dockerfile."""
         return self.service.dockerfile
 
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The Git LFS pointers and the submodules without files that the context has."""
+        start = f"{self.service.context}/" if self.service.context else ""
+        return frozenset(path for path in self.files.placeholders if path.startswith(start))
+
+    def copied_by(self, line: int | None) -> str:
+        """That an instruction brings a file into the image; without a Dockerfile it is the buildpack."""
+        who = f"line {line} of {self.dockerfile}" if self.dockerfile else "the buildpack"
+        return f"{who} copies it into the image"
+
     def other_context(self, path: str) -> str:
         """The file that a path of the image would come from if the build context, a guess, were a folder above; or empty."""
         context = self.service.context

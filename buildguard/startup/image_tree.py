@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from buildguard.project import dockerfile
 from buildguard.project.image_build import BuildInput, build_model
@@ -52,6 +52,10 @@ class ImageTree:
         if placed is not None and placed.source and self._sent.files.is_behind_link(placed.source):
             return placed._replace(doubt=placed.doubt or "it is behind a symbolic link")
         return placed
+
+    def below(self, folder: str) -> Iterator[str]:
+        """The files that the Dockerfile places in a folder and the folders in it."""
+        return (path for path in self.model.files if is_below(path, folder))
 
     def is_folder(self, path: str) -> bool:
         """Whether a folder is known to exist."""

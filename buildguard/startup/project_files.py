@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import os
+import posixpath
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule
 from buildguard.project.target import ImageService
+from buildguard.stages.lfs import parse_pointer
 from buildguard.stages.stage import Entry, EntryKind, Stage
 from buildguard.system import git
+
+_MOST_POINTERS = 200
 
 
 class BuildSender(StrEnum):
@@ -155,6 +160,15 @@ class ProjectFileTree:
         rows = [os.fsdecode(row.path) for row in self._repository.index_rows() if row.mode == git.SUBMODULE]
         return frozenset(path for path in rows if not self.is_folder(path))
 
+    def submodule_of(self, path: str) -> str:
+        """The submodule without files that a path is, or would be in; empty for any other."""
+        return next((name for name in self.submodules if path == name or path.startswith(f"{name}/")), "")
+
+    @functools.cached_property
+    def placeholders(self) -> frozenset[str]:
+        """The paths that stand for content that is stored elsewhere: Git LFS pointers, and submodules without files."""
+        return self.submodules | _lfs_pointers(self)
+
     def git_ignore_rule(self, path: str) -> IgnoreRule | None:
         """The rule of a `.gitignore` that keeps a path out of git."""
         from buildguard.project.ignore.rules import find_git_rule
@@ -212,3 +226,29 @@ class SentFiles:
         if not self.files.is_folder(path):
             return False
         return not path or self.dropped_by(path) is None or any(map(self.arrives, self.files.below(path)))
+
+
+def _lfs_pointers(files: ProjectFileTree) -> frozenset[str]:
+    """The files that attributes give to LFS and whose content, as it is sent, is a pointer."""
+    attributes = files.named(_is_attributes)
+    patterns = [pattern for path in attributes for pattern in _lfs_patterns(files.read(path) or b"")]
+    paths = [path for path in files.below("") if _matches(path, patterns)] if patterns else []
+    files.load(paths[:_MOST_POINTERS])
+    contents = ((path, files.sent_content(path)) for path in paths[:_MOST_POINTERS])
+    return frozenset(path for path, content in contents if parse_pointer(content or b"") is not None)
+
+
+def _is_attributes(path: str) -> bool:
+    return path.endswith(".gitattributes")
+
+
+def _matches(path: str, patterns: Sequence[str]) -> bool:
+    name = posixpath.basename(path)
+    return any(fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def _lfs_patterns(data: bytes) -> Iterator[str]:
+    for line in data.decode("utf-8", "replace").splitlines():
+        words = line.split()
+        if "filter=lfs" in words[1:]:
+            yield words[0].lstrip("/").replace("**/", "*")
