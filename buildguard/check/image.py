@@ -122,7 +122,7 @@ class _ImageCheck:
         recipe = located.recipe
         for source, file in missing:
             assert recipe is not None
-            message = f"{file.path} is missing from {reference}; {recipe.service.dockerfile}:{file.line} copies it"
+            message = f"{file.path} is missing from {reference}; {_copied_by(recipe, file)}"
             hint = "build the image again from these files"
             seen.diagnostics.append(Diagnostic("BG301", Severity.ERROR, source, Range(), message, hint))
         for source in located.uninstalled:
@@ -242,6 +242,10 @@ class _ImageCheck:
             words = held.elf_target.misfit(self._image.platform, libcs) if held.elf_target is not None else ""
             if words:
                 yield display_path(path), words
+
+
+def _copied_by(recipe: discovery.ImageRecipe, file: PlacedFile) -> str:
+    return "buildpacks keep it" if recipe.by_buildpacks else f"{recipe.service.dockerfile}:{file.line} copies it"
 
 
 def _split_dependencies(seen: CheckState, installed: set[str]) -> Dependencies:

@@ -53,7 +53,10 @@ _BUILDERS = (
 
 
 class BuildpackService(NamedTuple):
-    """A folder that buildpacks build, and what the deploy sets: variables, builder image, runtime or base image."""
+    """A folder that buildpacks build, and what the deploy sets: variables, builder image, runtime or base image.
+
+    `from_source` says that gcloud sends that folder by itself.
+    """
 
     name: str
     folder: str
@@ -61,6 +64,7 @@ class BuildpackService(NamedTuple):
     env: tuple[tuple[str, str], ...] = ()
     builder: str = ""
     runtime: str = ""
+    from_source: bool = False
 
 
 class BuildpackPython(NamedTuple):
@@ -102,6 +106,14 @@ def python_of(service: BuildpackService, files: Mapping[str, bytes]) -> Buildpac
     if path in files:
         return _from_file(service, path, files[path])
     return _default(service, place, at)
+
+
+def variables_of(service: BuildpackService, files: Mapping[str, bytes]) -> dict[str, str]:
+    """The variables of a build: the command's win over the files' in the folder."""
+    variables: dict[str, str] = {}
+    for _file, _line, pairs in _environments(service, files):
+        variables = {**pairs, **variables}
+    return variables
 
 
 def _environments(

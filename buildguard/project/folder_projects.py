@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
@@ -79,7 +80,8 @@ def _by_procfile(files: ProjectFiles, taken: Collection[str], contexts: Collecti
         if is_left_out or folder in taken or any(_lies_in(folder, context) for context in contexts):
             continue
         if not _OTHER_PLATFORMS & names_in(files, folder):
-            yield BuildpackService(posixpath.basename(folder) or "root", folder, ContextBasis(Certainty.GUESSED, file))
+            basis = ContextBasis(Certainty.GUESSED, file)
+            yield BuildpackService(posixpath.basename(folder) or "root", folder, basis, from_source=True)
 
 
 def _flexible(files: ProjectFiles) -> Iterator[BuildpackService]:
@@ -96,7 +98,23 @@ def _flexible(files: ProjectFiles) -> Iterator[BuildpackService]:
             folder = posixpath.dirname(path)
             basis = ContextBasis(Certainty.DECLARED, f"{path}:{runtime.line}")
             builder = f"gcr.io/buildpacks/builder:{system.replace('ubuntu', 'google-')}"
-            yield BuildpackService(posixpath.basename(folder) or "root", folder, basis, (), builder)
+            yield BuildpackService(posixpath.basename(folder) or "root", folder, basis, (), builder, from_source=True)
+
+
+def standard_services(files: ProjectFiles) -> Iterator[BuildpackService]:
+    """App Engine's services of the standard environment, which declare their Python themselves."""
+    for path, data in files.pins.items():
+        if posixpath.basename(path) != "app.yaml" or b"operating_system" in data:
+            continue
+        try:
+            runtime = yaml.read(data, path).get("runtime")
+        except InvalidYamlError:
+            continue
+        if runtime is not None and re.fullmatch(r"python3\d{1,2}", runtime.text()):
+            folder = posixpath.dirname(path)
+            basis = ContextBasis(Certainty.DECLARED, f"{path}:{runtime.line}")
+            name = posixpath.basename(folder) or "root"
+            yield BuildpackService(name, folder, basis, runtime=runtime.text(), from_source=True)
 
 
 def names_in(files: ProjectFiles, folder: str) -> set[str]:
@@ -116,9 +134,8 @@ def _from_build_files(files: ProjectFiles) -> Iterator[BuildpackService]:
                 continue
             basis = ContextBasis(Certainty.DECLARED, f"{file}:{source.line}")
             env = _with_file(source, file, files)
-            yield BuildpackService(
-                posixpath.basename(folder) or "root", folder, basis, env, source.builder, source.runtime
-            )
+            name, is_sent = posixpath.basename(folder) or "root", source.tool is not SourceTool.PACK
+            yield BuildpackService(name, folder, basis, env, source.builder, source.runtime, is_sent)
 
 
 def _folder_of(source: SourceBuild, file: str, files: ProjectFiles) -> str | None:

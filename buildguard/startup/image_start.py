@@ -94,10 +94,10 @@ def open_image(
     build_args = dict(service.build_args)
     stages = dockerfile.stages(recipe.dockerfile, build_args)
     final = dockerfile.resolve_final_stage(recipe.dockerfile, build_args, service.stage)
-    if final is None:
+    if final is None and not recipe.by_buildpacks:
         return None
     sent = SentFiles(files, service)
-    tree = build_tree(recipe.dockerfile, final.chain, sent, service.stage)
+    tree = build_tree(recipe, final.chain if final is not None else (), sent)
     image = ImageStart(recipe, sent, tuple(stages), tree, None, None)
     declared = declared_start(tree.model, service.dockerfile)
     command = override(declared.command, declared.entrypoint, deployed.command, deployed.arguments)

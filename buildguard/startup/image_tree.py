@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from buildguard.project import dockerfile
-from buildguard.project.image_build import BuildInput, build_model
+from buildguard.project.discovery import ImageRecipe
 from buildguard.project.image_model import ImageModel, MissingSource, PlacedFile, folders_above, is_below
 from buildguard.project.project_installs import installs
 from buildguard.startup.project_files import SentFiles
@@ -114,11 +114,10 @@ def _common_root(path: str, source: str) -> tuple[str, str]:
     return "/".join(place) or "/", "/".join(origin)
 
 
-def build_tree(recipe: bytes, stages: Iterable[dockerfile.DockerfileStage], sent: SentFiles, stage: str) -> ImageTree:
-    """The tree of the stage that a build ends with; `stages` are the chain of that stage."""
+def build_tree(recipe: ImageRecipe, stages: Iterable[dockerfile.DockerfileStage], sent: SentFiles) -> ImageTree:
+    """The tree of the image of a recipe; `stages` are the chain of the stage that the build ends with."""
     files = [path for path in sent.files.below(sent.context) if sent.arrives(path)]
-    build = BuildInput(recipe, files, sent.context, sent.build_args, stage)
-    return ImageTree(build_model(build), tuple(stages), sent)
+    return ImageTree(recipe.model(files, sent.files.modes(files)), tuple(stages), sent)
 
 
 def context_path(context: str, source: str) -> str:

@@ -110,7 +110,7 @@ class _ProgramCheck:
             )
 
     def _executable(self, program: StartProgram, image_file: PlacedFile, own: FindingPlace) -> None:
-        executable = _mode_of(image_file, self._image)
+        executable = _mode_of(image_file)
         if executable is None:
             self._findings.leave_open(own, "whether it is executable is not known")
         elif not executable:
@@ -182,11 +182,11 @@ def _installs_nothing(image: ImageStart) -> bool:
     return model.base.startswith("python:") and not runs and not model.unknown
 
 
-def _mode_of(image_file: PlacedFile, image: ImageStart) -> bool | None:
-    """Whether a file is executable in the image; None where that is not known."""
+def _mode_of(image_file: PlacedFile) -> bool | None:
+    """Whether a file is executable in the image; None where that is not known. What a Dockerfile writes itself is not."""
     if image_file.mode is not None:
         return bool(image_file.mode & 0o111)
-    return image.files.is_executable(image_file.source) if image_file.source else False
+    return None if image_file.source else False
 
 
 def _shown(line: bytes) -> str:

@@ -49,10 +49,18 @@ def _check_buildpacks(stage: Stage, config: Config, files: ProjectFileTree, find
     for started in buildpack_starts(stage, config, files):
         # a Procfile alone does not say that it is Cloud Run that sends the requests
         port = "" if started.recipe.service.basis.known is Certainty.GUESSED else DEFAULT_PORT
-        deployed = DeployedPort(port, started.by, started.command)
+        deployed = DeployedPort(port, started.by, started.start.command)
+        if started.start.problem:
+            hint = "echo 'web: gunicorn -b :$PORT main:app' > Procfile"
+            place = FindingPlace(started.start.place.file, started.start.place.line)
+            findings.add("BG701", place, started.start.problem, hint)
         image = open_image(started.recipe, files, deployed)
-        if image is not None and image.start is not None:
+        if image is None:
+            continue
+        check_secrets(image, findings)
+        if image.start is not None:
             _check_start(image, image.start, deployed, findings)
+        check_placeholders(image, findings)
 
 
 def _sender(config: Config) -> BuildSender:

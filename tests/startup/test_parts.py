@@ -309,9 +309,15 @@ def test_the_image_of_a_buildpack_holds_the_whole_folder() -> None:
     files = ProjectFileTree(stage, None, BuildSender.UNKNOWN)
     starts = list(buildpack_starts(stage, Config(), files))
 
-    assert [(each.recipe.service.context, each.command.words[:2], each.by) for each in starts] == [
-        ("api", ("uvicorn", "main:app"), "cloudbuild.yaml:3")
-    ]
+    [each] = starts
+    assert each.start.command is not None
+    assert (each.recipe.service.context, each.by) == ("api", "cloudbuild.yaml")
+    assert each.start.command.words[:2] == ("uvicorn", "main:app")
+    image = open_image(each.recipe, files)
+    assert image is not None
+    assert image.tree.find("/workspace/main.py") is not None
+    assert image.tree.why_unknown("/workspace/other.py") == ""
+    assert image.tree.why_unknown("/layers/google.python.pip/pip/bin/uvicorn")
 
 
 def test_a_recipe_without_a_stage_has_no_start() -> None:

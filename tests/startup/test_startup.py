@@ -412,6 +412,11 @@ def test_what_cannot_be_decided_is_counted(tmp_path: Path) -> None:
 _SOURCE = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, svc, --source, .]\n"
 
 
+_FUNCTION = (
+    "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [functions, deploy, f, --entry-point, handle, --source, .]\n"
+)
+
+
 @pytest.mark.parametrize(
     ("files", "rows"),
     [
@@ -421,8 +426,81 @@ _SOURCE = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, s
         ({"Procfile": "worker: x\nweb: gunicorn -b :$PORT shop.web:app\n"}, [("BG701", "Procfile", 2)]),
         ({"Procfile": "web: gunicorn -b 127.0.0.1:$PORT main:app\n"}, [("BG705", "Procfile", 1)]),
         ({"main.py": "server = 1\n"}, [("BG701", "main.py", None)]),
-        ({"app.yaml": "runtime: python\nentrypoint: gunicorn -b :$PORT main:x\n"}, [("BG701", "app.yaml", 2)]),
+        ({"app.yaml": "env: x\nentrypoint: gunicorn -b :$PORT main:x\n"}, []),  # App Engine's alone
+        (
+            {
+                "app.yaml": "env: x\nentrypoint: gunicorn -b :$PORT main:x\n",
+                "project.toml": '[[build.env]]\nname = "GAE_APPLICATION_YAML_PATH"\nvalue = "app.yaml"\n',
+            },
+            [("BG701", "app.yaml", 2)],
+        ),
+        ({"Procfile": "worker: python main.py\n"}, [("BG701", "Procfile", 1)]),
+        (
+            {"cloudbuild.yaml": "", "app.yaml": "runtime: python311\nentrypoint: gunicorn -b :$PORT main:x\n"},
+            [("BG701", "app.yaml", 2)],
+        ),
+        (
+            {"cloudbuild.yaml": "", "app.yaml": "runtime: python311\n", "main.py": "server = 1\n"},
+            [("BG701", "main.py", None)],
+        ),
+        ({"cloudbuild.yaml": "", "Procfile": "web: gunicorn main:x\n"}, [("BG701", "Procfile", 1)]),
+        ({"cloudbuild.yaml": "", "Procfile": "web: gunicorn -b :5000 main:app\n"}, []),
+        (
+            {"cloudbuild.yaml": _FUNCTION, "main.py": "def handle(request): pass\n"},
+            [],
+        ),
+        ({"cloudbuild.yaml": _FUNCTION}, [("BG701", "cloudbuild.yaml", 3)]),
+        (
+            {
+                "pyproject.toml": '[project]\nname = "x"\n[project.scripts]\nserve = "main:run"\n',
+                "requirements.txt": "",
+            },
+            [],
+        ),
     ],
 )
 def test_the_start_of_a_buildpack(tmp_path: Path, files: Files, rows: list[tuple[str, str, int | None]]) -> None:
     assert rows_of(report_of(tmp_path, {"cloudbuild.yaml": _SOURCE, **files})) == rows
+
+
+def test_no_start_command_at_all(tmp_path: Path) -> None:
+    (tmp_path / "svc").mkdir()
+    (tmp_path / "svc/tool.py").write_text("")
+    build = _SOURCE.replace("--source, .", "--source, svc")
+    report = report_of(tmp_path, {"cloudbuild.yaml": build})
+
+    assert rows_of(report) == [("BG701", "cloudbuild.yaml", 3)]
+    assert "no start command" in report.diagnostics[0].message
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        # gcloud reads the rules of the folder that it sends
+        (
+            {"cloudbuild.yaml": _SOURCE.replace("--source, .", "--source, svc"), "svc/.gcloudignore": "helpers.py\n"},
+            ("svc/.gcloudignore", 1),
+        ),
+        (
+            {"cloudbuild.yaml": _SOURCE.replace("--source, .", "--source, svc"), ".gcloudignore": "svc/helpers.py\n"},
+            (".gcloudignore", 1),
+        ),
+        (
+            {"svc/Procfile": "web: gunicorn main:app\n", "svc/.gcloudignore": "x\nhelpers.py\n"},
+            ("svc/.gcloudignore", 2),
+        ),
+        ({"svc/Procfile": "web: gunicorn main:app\n", ".gcloudignore": "svc/helpers.py\n"}, None),
+        (
+            {"svc/Dockerfile": _ALL + "CMD gunicorn main:app\n", "svc/.gcloudignore": "helpers.py\n"},
+            ("svc/.gcloudignore", 1),
+        ),
+    ],
+)
+def test_the_rules_of_a_folder_that_is_sent_alone(
+    tmp_path: Path, files: Files, expected: tuple[str, int] | None
+) -> None:
+    own = {"svc/main.py": f"import helpers\n{APP}", "svc/helpers.py": "", "svc/requirements.txt": "gunicorn\nflask\n"}
+    report = report_of(tmp_path, {**own, **files})
+    found = [(item.path, item.range.line) for item in report.diagnostics if item.code == "BG704"]
+
+    assert found == ([expected] if expected is not None else [])
