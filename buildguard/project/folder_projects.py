@@ -112,6 +112,8 @@ def standard_services(files: ProjectFiles) -> Iterator[BuildpackService]:
             continue
         if runtime is not None and re.fullmatch(r"python3\d{1,2}", runtime.text()):
             folder = posixpath.dirname(path)
+            if not any(name.endswith(".py") for name in names_in(files, folder)):
+                continue  # static files, or an app.yaml that is copied to where the sources are
             basis = ContextBasis(Certainty.DECLARED, f"{path}:{runtime.line}")
             name = posixpath.basename(folder) or "root"
             yield BuildpackService(name, folder, basis, runtime=runtime.text(), from_source=True)

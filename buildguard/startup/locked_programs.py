@@ -148,12 +148,12 @@ def find_reason(image: ImageStart, program: str) -> str:
     """Why an image certainly lacks a program, as `uv.lock does not bring gunicorn`; empty where it may have it."""
     distribution = _PROVIDERS.get(program, "")
     pattern = rf"(?i)(?<![\w-]){re.escape(distribution)}(?![\w-])"
-    if not distribution or re.search(pattern, image.tree.run_text) or not _shows_all(image):
+    if not distribution or re.search(pattern, image.tree.run_text) or not shows_all(image):
         return ""
     return _by_lock(image, distribution) or _by_requirements(image, distribution)
 
 
-def _shows_all(image: ImageStart) -> bool:
+def shows_all(image: ImageStart) -> bool:
     """Whether the Dockerfile shows everything that is installed: a known base, and no command that may install more."""
     unfollowed = (area.reason for area in image.tree.model.unknown if area.reason.startswith("RUN "))
     return image.tree.model.knows_base and all(map(_HARMLESS.search, unfollowed))

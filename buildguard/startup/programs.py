@@ -8,6 +8,8 @@ import re
 from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_shell, is_unknown
+from buildguard.project.start_wrappers import unwrap
+from buildguard.startup.base_programs import find_lack
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.locked_programs import find_reason
@@ -161,6 +163,9 @@ class _ProgramCheck:
         elif name in SERVERS and _installs_nothing(image):
             message = f"the start command runs {name}, and the image installs no package"
             self._findings.add("BG701", place, message, f"RUN pip install {name}")
+        elif lack := find_lack(image, name):
+            message = f"the start command runs {name}, and {lack}"
+            self._findings.add("BG701", place, message, "install it in the Dockerfile, or correct the command")
 
 
 def _add_hint(reason: str, name: str) -> str:
@@ -197,6 +202,12 @@ def _lf_hint(own: FindingPlace) -> str:
     return f"add `{posixpath.basename(own.path or '')} text eol=lf` to .gitattributes, then git add --renormalize ."
 
 
+def _named_interpreter(words: list[str]) -> str:
+    """The interpreter of a `#!` line, that behind `env` and `env -S` too."""
+    wrapped = unwrap(words) if posixpath.basename(words[0]) == "env" else None
+    return posixpath.basename(wrapped.words[0] if wrapped is not None else words[0])
+
+
 def _interpreter_problem(words: list[str], image: ImageStart) -> str:
     """What is wrong with the interpreter of a `#!` line; empty where nothing is known to be."""
     if not words:
@@ -205,8 +216,11 @@ def _interpreter_problem(words: list[str], image: ImageStart) -> str:
     if posixpath.basename(program) == "env" and len(rest) > 1 and not rest[0].startswith("-") and "=" not in rest[0]:
         return f"env gets '{' '.join(rest)}' as one word, as the kernel passes one argument; write env -S"
     base, runs = image.tree.base, image.tree.run_text
-    if "alpine" in base and "bash" in {posixpath.basename(program), *rest[:1]} and "bash" not in runs:
+    named = _named_interpreter(words)
+    if "alpine" in base and named == "bash" and "bash" not in runs:
         return f"{base} has no bash"
+    if lack := find_lack(image, named):
+        return lack
     is_slim = base.startswith("python:") and ("slim" in base or "alpine" in base)
     if is_slim and program in _PYTHONS and not re.search(r"\b(?:apt|apt-get|apk|ln)\b", runs):
         return f"{base} has no {program}; its Python is /usr/local/bin/python3"

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from buildguard.startup.base_programs import find_lack
 from tests.startup.projects import Files, report_of, rows_of
+from tests.startup.test_parts import image_of
 
 _LOCK = """version = 1
 [[package]]
@@ -84,3 +86,29 @@ def test_a_server_that_is_not_installed(tmp_path: Path, files: Files, words: str
 )
 def test_a_server_that_may_be_installed(tmp_path: Path, files: Files) -> None:
     assert rows_of(report_of(tmp_path, files)) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ({"Dockerfile": _PIP + 'CMD ["node", "server.js"]\n'}, "BG701"),
+        ({"Dockerfile": _PIP.replace("-slim", "-alpine") + 'CMD ["bash", "-c", "gunicorn main:app"]\n'}, "BG701"),
+        ({"Dockerfile": _PIP + 'ENTRYPOINT ["./s"]\n', "s": "#!/usr/bin/env node\n"}, "BG702"),
+        ({"Dockerfile": _PIP + 'ENTRYPOINT ["./s"]\n', "s": "#!/usr/bin/env -S ruby -w\n"}, "BG702"),
+        ({"Dockerfile": _PIP + 'ENTRYPOINT ["./s"]\n', "s": "#!/usr/bin/env python3.9\n"}, "BG702"),
+        ({"Dockerfile": _PIP + 'ENTRYPOINT ["./s"]\n', "s": "#!/usr/bin/env -S python3.11 -u\n"}, ""),
+        ({"Dockerfile": _PIP + 'CMD ["bash", "-c", "gunicorn main:app"]\n'}, ""),
+        ({"Dockerfile": _PIP + 'RUN apt-get install -y nodejs\nCMD ["node", "server.js"]\n'}, ""),
+        ({"Dockerfile": _PIP + 'COPY --from=node:20 /usr/local/bin/node /usr/local/bin/\nCMD ["node", "x.js"]\n'}, ""),
+    ],
+)
+def test_a_program_that_the_base_image_lacks(tmp_path: Path, files: Files, code: str) -> None:
+    report = report_of(tmp_path, files, executable=("s",))
+
+    assert [item.code for item in report.diagnostics] == ([code] if code else [])
+
+
+def test_only_the_images_of_python_are_known() -> None:
+    image = image_of("FROM debian:12\nCOPY . .\nCMD node x.js\n", {"x.js": ""})
+
+    assert find_lack(image, "node") == ""
