@@ -15,6 +15,8 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 _RECORD = re.compile(r"(?P<site>.*)/(?P<name>[^/]+?)-[^/-]+\.dist-info/RECORD")
+_VERSION_FILE = re.compile(r"(?:^|/)_{0,2}version(?:_info)?_{0,2}\.py$")
+_VERSION_LINE = re.compile(rb"\s*_{0,2}version(?:_info|_tuple)?_{0,2}\b[^=]*=")
 _BUILT = ("build/", "dist/", ".venv/", "venv/")  # folders of the project with copies of its sources
 
 
@@ -61,6 +63,15 @@ def find_installed(
         if twins:
             return InstalledProject(folder, _roots(match["site"], twins), twins, "", tuple(_missing(twins, sources)))
     return None
+
+
+def is_version_stamp(path: str, before: bytes, after: bytes) -> bool:
+    """Whether an installed file differs as build backends make it: it is the version's own file, or only lines about it differ."""
+    if _VERSION_FILE.search(path):
+        return True
+    lines, installed = before.splitlines(), after.splitlines()
+    changed = {*lines}.symmetric_difference(installed)
+    return len(lines) == len(installed) and bool(changed) and all(_VERSION_LINE.match(line) for line in changed)
 
 
 def _direct_url(read: Callable[[str], bytes], path: str) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -9,6 +10,12 @@ from typing import Any, NamedTuple
 from buildguard.project.config import NO_HEALTH, TrafficStage
 
 _WHOLE = 100
+
+
+# The project of an image in Artifact Registry or Container Registry; one with an organization's domain has two parts.
+_REGISTRY = re.compile(
+    r"[\w-]+-docker\.pkg\.dev/(?P<new>(?:[\w-]+\.[\w.-]+:)?[^/]+)/|(?:[\w-]+\.)?gcr\.io/(?P<old>(?:[\w-]+\.[\w.-]+[:/])?[^/]+)/"
+)
 
 
 class DeployStep(StrEnum):
@@ -301,6 +308,7 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
             f"the traffic stays pinned to {serving.rollback_to or 'the revisions that serve now'} by name, until"
             f" gcloud run services update-traffic {wishes.service} --to-latest"
         )
+    notes += _project_note(building, serving)
     traffic = _traffic_note(serving)
     if traffic:
         notes.append(traffic)
@@ -310,6 +318,17 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
             " which Binary Authorization may ask for"
         )
     return notes
+
+
+def _project_note(building: ImageBuild, serving: CurrentService) -> list[str]:
+    """That the image is stored in another project than the service's, which then needs a right to read it."""
+    match = _REGISTRY.match(building.shown_image)
+    owner = (match["new"] or match["old"]) if match is not None else ""
+    if not owner or not serving.project or "$" in owner or owner == serving.project:
+        return []
+    words = f"the image is in project {owner}, and the service in {serving.project}"
+    right = f"its service agent needs roles/artifactregistry.reader in {owner}"
+    return [f"{words}: {right}; if that is a mistake, set image in [tool.buildguard.deploy]"]
 
 
 def _traffic_note(serving: CurrentService) -> str:

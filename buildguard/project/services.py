@@ -102,7 +102,7 @@ class _ServiceFinder:
                 folders = {from_base(base, source.folder) for base in build_folders(file)}
                 if source.tool is SourceTool.RUN and path in {posixpath.join(f, "Dockerfile") for f in folders}:
                     basis = ContextBasis(Certainty.DECLARED, f"{file}:{source.line}")
-                    yield ImageService(_name(path), path, posixpath.dirname(path), basis)
+                    yield ImageService(_name(path), path, posixpath.dirname(path), basis, from_source=True)
             if any(self._composes(file, name) for _line, name in buildfile.composed):
                 yield from self._composed_by(file, path)
 

@@ -7,18 +7,21 @@ from buildguard.project import dockerfile, image_reference
 from buildguard.project.config import Config
 from buildguard.project.discovery import ImageRecipe, list_recipes
 from buildguard.project.start_command import StartCommand
+from buildguard.project.target import Certainty
 from buildguard.stages.stage import Stage
 from buildguard.startup.applications import check_application
 from buildguard.startup.buildpack_start import buildpack_starts
-from buildguard.startup.closure import check_closure, check_configs
+from buildguard.startup.closure import check_closure
+from buildguard.startup.configurations import check_configs
 from buildguard.startup.copies import check_copies
 from buildguard.startup.deployed_ports import DEFAULT_PORT, DeployedPort, find_port, read_ports
 from buildguard.startup.findings import FindingPlace, StartupFindings, StartupReport
 from buildguard.startup.image_start import ImageStart, open_image
+from buildguard.startup.placeholders import check_placeholders
 from buildguard.startup.ports import check_port
 from buildguard.startup.programs import check_programs
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
-from buildguard.startup.secrets import check_placeholders, check_secrets
+from buildguard.startup.secrets import check_secrets
 from buildguard.system import git
 
 
@@ -44,10 +47,20 @@ def check_startup(stage: Stage, repository: git.Repository | None, config: Confi
 def _check_buildpacks(stage: Stage, config: Config, files: ProjectFileTree, findings: StartupFindings) -> None:
     """The start of each folder that buildpacks build."""
     for started in buildpack_starts(stage, config, files):
-        deployed = DeployedPort(DEFAULT_PORT, started.by, started.command)
+        # a Procfile alone does not say that it is Cloud Run that sends the requests
+        port = "" if started.recipe.service.basis.known is Certainty.GUESSED else DEFAULT_PORT
+        deployed = DeployedPort(port, started.by, started.start.command)
+        if started.start.problem:
+            hint = "echo 'web: gunicorn -b :$PORT main:app' > Procfile"
+            place = FindingPlace(started.start.place.file, started.start.place.line)
+            findings.add("BG701", place, started.start.problem, hint)
         image = open_image(started.recipe, files, deployed)
-        if image is not None and image.start is not None:
+        if image is None:
+            continue
+        check_secrets(image, findings)
+        if image.start is not None:
             _check_start(image, image.start, deployed, findings)
+        check_placeholders(image, findings)
 
 
 def _sender(config: Config) -> BuildSender:
@@ -65,21 +78,21 @@ def _is_python(recipe: ImageRecipe) -> bool:
 def _check_image(image: ImageStart, deployed: DeployedPort, findings: StartupFindings) -> None:
     check_copies(image, findings)
     check_secrets(image, findings)
+    if image.start is not None:
+        _check_start(image, image.start, deployed, findings)
     check_placeholders(image, findings)
-    if image.start is None:
-        return
-    _check_start(image, image.start, deployed, findings)
 
 
 def _check_start(image: ImageStart, start: StartCommand, deployed: DeployedPort, findings: StartupFindings) -> None:
     for command in (*start.before, start):
         _check_command(image, command, findings)
-    check_configs(image, start, findings)
     check_port(image, start, deployed, findings)
 
 
 def _check_command(image: ImageStart, command: StartCommand, findings: StartupFindings) -> None:
-    check_programs(image, command, findings)
+    if not check_programs(image, command, findings):
+        return
     entry = check_application(image, command, findings)
     if entry is not None:
-        check_closure(image, command, entry, findings)
+        check_closure(image, command, [entry], findings)
+    check_configs(image, command, findings)
