@@ -58,6 +58,7 @@ CODES = {
     "BG703": "a COPY or ADD source is not sent",
     "BG704": "a file that the start needs does not reach the image",
     "BG705": "the server listens where Cloud Run does not reach it",
+    "BG706": "a variable that the start requires is not set",
     "BG707": "a placeholder is sent instead of content",
     "BG708": "a secret is copied into the image",
 }
