@@ -194,7 +194,7 @@ def test_a_start_fails_exactly_for_what_is_reported(version: str) -> None:
     number = 2_000 if os.environ.get("BUILDGUARD_ALL") else 60
     programs = list(_programs(number, _IDIOMS))
 
-    assert _contradictions(programs, interpreter(version)) == []
+    assert _contradictions(programs, os.fspath(interpreter(version))) == []
 
 
 def test_the_parts_are_what_they_are_called() -> None:
