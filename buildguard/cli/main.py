@@ -15,6 +15,7 @@ import click
 from buildguard import __version__
 from buildguard.cli.check import check
 from buildguard.cli.completion import complete_codes, complete_paths, complete_services, complete_stages
+from buildguard.cli.env import env
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.help import GroupedCommands, examples
 from buildguard.cli.options import color_option, format_option, html_option, in_google, output_option
@@ -34,6 +35,7 @@ def cli() -> None:
 
 
 cli.add_command(check)
+cli.add_command(env)
 
 
 @cli.command(epilog=examples("buildguard fix", "buildguard fix --diff app"))

@@ -113,7 +113,8 @@ class CurrentService(NamedTuple):
     `known` is False if Cloud Run did not answer; `etag` is the version of the service that was read; `divided` says who
     has how much of the traffic, where no revision has all of it. `container` is the app's container, named where there are
     several, `probe` its startup probe, and `unclear` is why it is unknown. The service runs in `project` and `region`, each
-    empty where it is unknown. `latest` is what of its traffic follows its latest revision.
+    empty where it is unknown. `latest` is what of its traffic follows its latest revision. `lost` are variables that the serving
+    revision has, and a new one would not.
     """
 
     known: bool
@@ -129,6 +130,7 @@ class CurrentService(NamedTuple):
     project: str = ""
     region: str = ""
     latest: LatestTraffic = LatestTraffic()
+    lost: tuple[str, ...] = ()
 
     @property
     def alone(self) -> bool:
@@ -280,7 +282,9 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
         container = f" --container {serving.container}" if serving.container else ""
         remedy = f"gcloud run services update {wishes.service}{container} --update-env-vars NAME=VALUE"
         if not serving.exists:
-            remedy = "export them here: the first revision takes them from this environment"
+            remedy = (
+                "export them here, and list them in required-env: the first revision takes them from this environment"
+            )
         refusals.append(f"BG501 required environment variables are missing: {', '.join(serving.missing)}: {remedy}")
     if serving.unclear:
         refusals.append(serving.unclear)
@@ -309,6 +313,11 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
             f" gcloud run services update-traffic {wishes.service} --to-latest"
         )
     notes += _project_note(building, serving)
+    if serving.lost:
+        notes.append(
+            f"{serving.rollback_to} has variables that the new revision loses: {', '.join(serving.lost)};"
+            f" to keep them: gcloud run services update {wishes.service} --update-env-vars NAME=VALUE"
+        )
     traffic = _traffic_note(serving)
     if traffic:
         notes.append(traffic)

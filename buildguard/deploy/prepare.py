@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from buildguard.deploy import plan as plans
+from buildguard.deploy.environment import RequiredVariables
 from buildguard.deploy.plan import Builder, DeployPlan
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
@@ -111,7 +112,8 @@ def prepare_deploy(request: DeployRequest, archive: Path) -> PreparedDeploy:
     building = building._replace(filled_image=_fill(building.image, building.build, project))
     region = request.region or _region(config)
     app = AppContainer(cutting.repository_of(building.filled_image), config.deploy.container)
-    serving = _read_service(ServiceId(project, region, service), app, config.deploy.required_env)
+    required = RequiredVariables(stage, config, service, repository if request.allow_dirty and source.dirty else None)
+    serving = _read_service(ServiceId(project, region, service), app, required)
     dropped = tuple((display_path(path), str(rule)) for path, rule in packed.dropped)
     summary = plans.ArchiveSummary(packed.written.digest, len(packed.written.manifest.entries), dropped)
     plan = plans.make_plan(source, summary, building, serving, _options(request, config, service))
@@ -351,14 +353,14 @@ def _describe_split(current: ServiceState) -> str:
     return current.describe_traffic or "in an unknown way"
 
 
-def _read_service(service: ServiceId, app: AppContainer, required: tuple[str, ...]) -> plans.CurrentService:
+def _read_service(service: ServiceId, app: AppContainer, required: RequiredVariables) -> plans.CurrentService:
     """The service as it is; one that cannot be asked about is no reason against a plan."""
     try:
         with CloudRunClient(service.project, service.region, app) as run:
             current = run.get(service.service)
             if current is None:
-                missing = tuple(name for name in required if name not in os.environ)
-                serving = plans.CurrentService(known=True, missing=missing)
+                given = [name for name in required.declared if name in os.environ]
+                serving = plans.CurrentService(known=True, missing=required.missing_from(given))
             else:
                 serving = _existing(run, current, required)
             return serving._replace(project=run.project, region=run.region)
@@ -367,7 +369,7 @@ def _read_service(service: ServiceId, app: AppContainer, required: tuple[str, ..
         return plans.CurrentService(known=False, unknown_reason=error.words, project=service.project, region=region)
 
 
-def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, ...]) -> plans.CurrentService:
+def _existing(run: CloudRunClient, service: ServiceState, required: RequiredVariables) -> plans.CurrentService:
     """A service that exists."""
     old = service.only_revision
     if not old:  # a deploy that was ended in the middle of the traffic leaves it divided
@@ -386,11 +388,12 @@ def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, .
     if serving.unclear:
         return serving
     try:
-        wanted = {*required, *(run.revision(service.name, old).env if old else {})}
+        before = run.revision(service.name, old).env if old else {}
     except UnknownContainerError as error:
         return serving._replace(unclear=error.words)
     return serving._replace(
-        missing=tuple(sorted(wanted - service.env.keys())),
+        missing=required.missing_from(service.env, service.container),
+        lost=tuple(sorted(before.keys() - service.env.keys() - {*required.declared})),
         container=service.container.name if len(service.containers) > 1 else "",
         probe="" if service.unprobed else service.container.probe,
     )

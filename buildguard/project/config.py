@@ -69,6 +69,7 @@ class DeployTable(NamedTuple):
     pin: bool = False
     fallback: str = "ask"
     required_env: tuple[str, ...] = ()
+    optional_env: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()
     verify_after: bool = False
 
@@ -169,6 +170,7 @@ KEYS: dict[str, dict[str, type]] = {
         "traffic": list,
         "fallback": str,
         "required-env": list,
+        "optional-env": list,
         "verify": list,
         "verify-after": bool,
     },
@@ -279,6 +281,7 @@ def _parse_deploy(table: Mapping[str, Any], place: _ConfigFile) -> DeployTable:
         pin=table.get("pin", False),
         fallback=fallback,
         required_env=_strings(table, "required-env", place),
+        optional_env=_strings(table, "optional-env", place),
         verify=_strings(table, "verify", place),
         verify_after=table.get("verify-after", False),
     )
