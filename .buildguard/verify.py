@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:2f4b0b9c014f5f828e3a4fc91cd85a6075b25c54ab8ea4b6863576cbdae6c732
+digest: sha256:27e1de5ad57f884bbecb1a929fd9982a04f55f2f5ba96e075a84426f15be99fc
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -205,9 +205,10 @@ def undecodable(data: bytes) -> int | None:
 
 
 SUFFIXES = (b".py", b".pyw")
-# python, python3, python3.11, also behind env and `uv run`; python2 is another interpreter.
+# python, python3, python3.11, python3.13t, pypy3.10, `uv run` and `pipx run`, also behind env; python2 is another interpreter.
 SHEBANG = re.compile(
-    rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?)?|pypy3?|uv[ \t]+run)(?:[ \t\r\n]|$)"
+    rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?t?)?|pypy(?:3(?:\.\d+)?)?"
+    rb"|(?:uv|pipx)[ \t]+run)(?:[ \t\r\n]|$)"
 )
 HEAD = 256  # the bytes of a file that its shebang is looked for in
 NO_SOURCE = frozenset({b".git", b".hg", b".svn", b"__pycache__"})
