@@ -12,7 +12,7 @@ from buildguard.check.context import Job, no_version, nothing_checked, prepare, 
 from buildguard.check.filters import IgnoreComment, apply_ignores
 from buildguard.check.merge import diagnostic_of
 from buildguard.check.suppressions import find_ignores
-from buildguard.check.write_back import replace
+from buildguard.check.write_back import link_again, other_names, replace
 from buildguard.diagnostic import Range, Severity, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import ReadyEngine
@@ -26,7 +26,7 @@ from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
 from buildguard.project.target import PythonVersion, Target
 from buildguard.remote.source_encoding import coding_of
-from buildguard.stages.filesystem import DiskStage
+from buildguard.stages.filesystem import DiskStage, read_file
 from buildguard.stages.stage import Entry
 from buildguard.system import process
 
@@ -39,7 +39,7 @@ class UnfixedFString(NamedTuple):
 
 
 class FixedFile(NamedTuple):
-    """One file with something to repair: its bytes before and after, what was repaired, and what was not."""
+    """One file with something to repair: its bytes before and after, what was repaired, what was not, and a note on its other names."""
 
     path: str
     before: bytes
@@ -48,6 +48,7 @@ class FixedFile(NamedTuple):
     unfixed: tuple[UnfixedFString, ...]
     proven: bool = True
     written: bool = False
+    note: str = ""
 
 
 class FixReport(NamedTuple):
@@ -105,7 +106,8 @@ def fix(request: CheckRequest, place: WorkScope, *, write: bool) -> FixReport:
     proofs: list[str] = []
     cases = _compile_cases(job, cases, unproven, proofs)
     cases = _compare_meaning(job, cases, unproven, proofs)
-    files = [_finish_case(place.stage, case, write=write) for case in cases]
+    entries = place.stage.entries() if write and cases else []
+    files = [_finish_case(place.stage, case, entries, write=write) for case in cases]
     return FixReport(
         tuple(file for file in files if file.fixed or file.unfixed),
         tuple(dict.fromkeys(unproven)),
@@ -302,11 +304,30 @@ def _compare_meaning(
 # ------------------------------------------------------------------------------------------ writing
 
 
-def _finish_case(stage: DiskStage, case: _FixCandidate, *, write: bool) -> FixedFile:
+def _finish_case(stage: DiskStage, case: _FixCandidate, entries: list[Entry], *, write: bool) -> FixedFile:
     mended = FixedFile(display_path(case.entry.path), case.data, case.after, case.fixed, case.unfixed, case.proven)
     if not case.after or not case.proven or not write:
         return mended
-    refused = replace(stage, case.entry, case.data, case.after)
+    refused, note = _write(stage, case, entries)
     if refused:
         return mended._replace(after=b"", fixed=(), unfixed=(*case.unfixed, UnfixedFString(None, refused)))
-    return mended._replace(written=True)
+    return mended._replace(written=True, note=note)
+
+
+def _write(stage: DiskStage, case: _FixCandidate, entries: list[Entry]) -> tuple[str, str]:
+    """Write a repaired file under all its names: why not, and a note on names that keep the old content."""
+    twins, elsewhere = other_names(stage, case.entry, entries)
+    if twins and _is_written(stage, case):
+        return "", ""  # by another name of the same file
+    refused = replace(stage, case.entry, case.data, case.after)
+    if refused:
+        return refused, ""
+    note = link_again(stage, case.entry, twins)
+    if elsewhere and not note:
+        names = "1 hard link" if elsewhere == 1 else f"{elsewhere} hard links"
+        note = f"{names} outside of the project still {'has' if elsewhere == 1 else 'have'} its old content"
+    return "", note
+
+
+def _is_written(stage: DiskStage, case: _FixCandidate) -> bool:
+    return read_file(os.fsencode(stage.root) + b"/" + case.entry.path) == case.after

@@ -13,6 +13,7 @@ import pytest
 from buildguard.check.write_back import replace
 from buildguard.stages.filesystem import FolderStage
 from buildguard.stages.stage import Entry, EntryKind
+from buildguard.system.pythons import candidates
 from tests.conftest import Project, interpreter
 
 if TYPE_CHECKING:
@@ -338,3 +339,32 @@ def _git_alone(tmp_path: Path) -> Path:
         found = subprocess.run(["/bin/sh", "-c", f"command -v {name}"], capture_output=True, check=True, text=True)
         (folder / name).symlink_to(found.stdout.strip())
     return folder
+
+
+def test_hard_links_lead_to_the_repaired_file(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": _BEFORE, "c.py": _BEFORE})
+    for name in ("b.py", "data.txt"):
+        os.link(made.path / "a.py", made.path / name)
+    outside = made.path.with_name("outside.py")
+    os.link(made.path / "c.py", outside)
+
+    result = made.run("fix")
+
+    assert result.code == 0, result.out
+    assert {(made.path / name).read_text() for name in ("a.py", "b.py", "c.py", "data.txt")} == {_AFTER}
+    assert len({(made.path / name).stat().st_ino for name in ("a.py", "b.py", "data.txt")}) == 1
+    assert outside.read_text() == _BEFORE
+    assert "c.py: note: 1 hard link outside of the project still has its old content\n" in result.out
+    assert made.run("fix").out.startswith("nothing to fix")
+    assert not list(made.path.glob(".*buildguard*"))
+
+
+def test_the_newest_python_is_the_witness(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": _BEFORE})
+    newest = next(
+        version for version in ("3.15", "3.14", "3.13", "3.12") if next(iter(candidates(version, made.path)), None)
+    )
+
+    (compared,) = re.findall(r"same meaning by (.*)", made.run("fix", "--check").out)
+
+    assert compared.startswith(f"Python {newest}.")
