@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:27e1de5ad57f884bbecb1a929fd9982a04f55f2f5ba96e075a84426f15be99fc
+digest: sha256:6d13b038cff2bf403ddf524e0c464185da898801368ca9521982a0b69baa935d
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -146,6 +146,7 @@ BOM = codecs.BOM_UTF8
 _FIRST_LINES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|$)")
 _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _BLANK = re.compile(rb"[ \t\f]*(?:#|[\r\n]|$)")
+_FIRST_LETTERS = (("utf-8", ("utf-8",)), ("iso-8859-1", ("latin-1", "iso-8859-1", "iso-latin-1")))
 # Every visible ASCII character, and sequences with which a codec turns plain ASCII into something else.
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
 
@@ -159,11 +160,19 @@ class SourceEncoding(NamedTuple):
 
     @property
     def is_utf8(self) -> bool:
-        """Whether CPython reads it as UTF-8 without a codec (it compares the first letters only)."""
+        """Whether CPython reads it as UTF-8 without a codec."""
+        return self.codec == "utf-8"
+
+    @property
+    def codec(self) -> str:
+        """The codec that CPython looks up: of UTF-8 and Latin-1 it compares the first letters only (`latin-1-unix`)."""
         if self.cookie is None:
-            return True
-        name = self.cookie[:12].lower().replace("_", "-")
-        return name == "utf-8" or name.startswith("utf-8-")
+            return "utf-8"
+        start = self.cookie[:12].lower().replace("_", "-")
+        for codec, names in _FIRST_LETTERS:
+            if start in names or start.startswith(tuple(name + "-" for name in names)):
+                return codec
+        return self.cookie
 
 
 def coding_of(data: bytes) -> SourceEncoding:
@@ -695,7 +704,7 @@ def _find_misread(path: bytes, data: bytes) -> list[StepFinding]:
         before = data[:at].decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         return [StepFinding("BG102", path, line, column, f"byte 0x{data[at]:02x} is not UTF-8", _line_of(data, line))]
-    name = coding.cookie or ""
+    name = coding.codec
     try:
         data.decode(name)
     except Exception:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import time
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -258,9 +260,25 @@ def _compile_for(job: Job, target: Target, cases: list[_FixCandidate], proofs: l
         chooser.close()
     prefix = f"Python {target.python} rejects what else is in the file"
     return [
-        case.refused(f"{prefix}: {rejection}") if rejection else case
+        case.refused(f"{prefix}: {_in_lines_before(rejection, case)}") if rejection else case
         for case, rejection in zip(cases, rejections, strict=True)
     ]
+
+
+def _in_lines_before(message: str, case: _FixCandidate) -> str:
+    """A message on a repaired text with the line numbers of the user's file."""
+    before, after = case.text.split("\n"), case.operation.after.split("\n")
+    blocks = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes() if before != after else []
+
+    def line_before(match: re.Match[str]) -> str:
+        line = int(match[2]) - 1
+        for _kind, start, end, new_start, new_end in blocks:
+            if new_start <= line < new_end:
+                line = min(start + line - new_start, max(start, end - 1))
+                break
+        return f"{match[1]}{line + 1}"
+
+    return re.sub(r"\b(line )(\d+)", line_before, message)
 
 
 def _compiles(ready: ReadyEngine, version: PythonVersion) -> bool:
@@ -297,7 +315,8 @@ def _compare_meaning(
     proofs.append(f"same meaning by {answer.interpreter}")
     for at, doubt in zip(numbers, answer.doubts, strict=True):
         if doubt:
-            cases[at] = cases[at].refused(f"not proven to mean the same: {doubt}")
+            reason = _in_lines_before(doubt, cases[at]) if "after the fix" in doubt else doubt
+            cases[at] = cases[at].refused(f"not proven to mean the same: {reason}")
     return cases
 
 

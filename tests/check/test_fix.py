@@ -368,3 +368,52 @@ def test_the_newest_python_is_the_witness(repository: Callable[..., Project]) ->
     (compared,) = re.findall(r"same meaning by (.*)", made.run("fix", "--check").out)
 
     assert compared.startswith(f"Python {newest}.")
+
+
+def test_messages_have_the_lines_of_the_users_file(repository: Callable[..., Project]) -> None:
+    """A constant that a repair binds before the statement moves everything below it."""
+    before = "def f(a):\n    return f'{'\\n'.join(a)}'\n\n\nx = 1\nnonlocal x\n"
+    made = repository({**_DOCKERFILE, "a.py": before})
+
+    result = made.run("fix", "--check")
+
+    assert (
+        "rejects what else is in the file: line 6: SyntaxError: name 'x' is assigned to before nonlocal" in result.out
+    )
+
+
+@pytest.mark.parametrize(
+    ("cookie", "python", "text"),
+    [
+        ("latin-1-unix", "3.11", "é"),
+        ("iso-8859-1-dos", "3.8", "é"),
+        ("iso_latin_1-mac", "3.11", "é"),
+        ("utf-8-unix", "3.11", "é"),
+        ("cp932", "3.9", "鬘"),
+    ],
+)
+def test_a_repair_in_every_encoding_that_the_target_has(
+    repository: Callable[..., Project], cookie: str, python: str, text: str
+) -> None:
+    codec = {"cp932": "cp932", "utf-8-unix": "utf-8"}.get(cookie, "latin-1")
+    source = f"# -*- coding: {cookie} -*-\nd = {{'k': '{text}'}}\ns = f'{{d['k']}}{text}'\n".encode(codec)
+    made = repository({"Dockerfile": f"FROM python:{python}\n", "a.py": source})
+
+    result = made.run("fix")
+
+    assert result.code == 0, result.out
+    assert (made.path / "a.py").read_bytes() == source.replace(b"d['k']", b'd["k"]')
+    assert made.check().code == 0
+
+
+def test_which_codecs_there_are_is_the_targets_matter(repository: Callable[..., Project]) -> None:
+    source = "# coding: windows-31j\ns = '鬘'\n".encode("cp932")
+    made = repository({"a.py": source})
+
+    assert made.check("--target", "3.13").code == 0
+    refused = made.check("--target", "3.12")
+    assert (refused.code, set(refused.codes()["a.py"]) - {"BG106"}) == (1, {"BG101"})
+    predicted = [
+        made.check("--target", f"3.{minor}", "--engine", "static", "--proof", "predicted") for minor in (12, 14)
+    ]
+    assert [result.code for result in predicted] == [1, 0]
