@@ -95,7 +95,7 @@ def started_images(
     starts = [(recipe, deployed or find_port(ports, recipe.service.dockerfile, is_only=is_only)) for recipe in recipes]
     if not service:
         packs = buildpack_starts(stage, config, files)
-        starts += [(pack.recipe, DeployedPort(DEFAULT_PORT, pack.by, pack.command)) for pack in packs]
+        starts += [(pack.recipe, DeployedPort(DEFAULT_PORT, pack.by, pack.start.command)) for pack in packs]
     for recipe, port in starts:
         template = merge_templates(templates, recipe.service.dockerfile, is_only=len(starts) == 1)
         yield from _started(recipe, files, port, template)
