@@ -13,13 +13,16 @@ from buildguard.check.result import CheckReport
 from buildguard.check.run import check
 from buildguard.check.targets import Watcher
 from buildguard.compare.diff import diff
+from buildguard.compare.image_lookup import ImageLookup
 from buildguard.deploy import build as deploy_build
 from buildguard.deploy.build import BuiltImage
+from buildguard.deploy.cloud_image import CloudImage, CloudRunner
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployStep
 from buildguard.deploy.prepare import PreparedDeploy
 from buildguard.diagnostic import count, display_path
-from buildguard.errors import GuardError
+from buildguard.docker import client as daemons
+from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import revision_names
 from buildguard.gcp.cloud_build import BuildStatus
 from buildguard.gcp.storage import StorageClient, StoredObject
@@ -176,6 +179,26 @@ class ImageSteps:
 
     # -------------------------------------------------------------------------------------- the image
 
+    @cached_property
+    def cloud_image(self) -> CloudImage | None:
+        """The pushed image as Cloud Build sees it, where no container engine is here; None where one is."""
+        assert self.built is not None
+        try:
+            daemons.connect().close()
+        except UnprovenError as error:
+            if not self.built.digest:
+                raise
+            self.notes.append(f"{error.what}: verify-image and start run in Cloud Build")
+            return CloudImage(CloudRunner(self.prepared, self._watcher.tell, self._note_build), self.built.reference)
+        return None
+
+    def _note_build(self, build: BuildStatus | None) -> None:
+        self.running = build
+
+    @property
+    def _in_cloud(self) -> str:
+        return " (in Cloud Build)" if self.cloud_image is not None else ""
+
     def verify_image(self) -> StepResult:
         """The image's files against the commit's, and each compiled by the image's own Python."""
         assert self.built is not None
@@ -184,12 +207,26 @@ class ImageSteps:
         top = self.prepared.repository.top
         # of a working tree, what was packed: since then it may have been edited
         before = f"tar:{self.prepared.archive}" if self.plan.source.dirty else self._source
-        chain = diff(top, [before, reference]).chain
+        lookup = ImageLookup(source=self.cloud_image)
+        chain = diff(top, [before, reference], lookup=lookup).chain
         deploy_build.compare_image(chain, self._left_out)
-        request = CheckRequest(cwd=top, engine="container", image=self.built.reference, proof=ProofGrade.IMAGE)
-        report = self._without_unsent(check_image(request, reference, self._watcher))
+        report = self._without_unsent(check_image(self._image_request(), reference, self._watcher, lookup))
         _held(report, f"buildguard check {reference}")
-        return deploy_build.image_summary(chain, report)
+        words, evidence = deploy_build.image_summary(chain, report)
+        return f"{words}{self._in_cloud}", evidence
+
+    def _image_request(self) -> CheckRequest:
+        """The check of the built image: by its own Python, on the engine here or in Cloud Build."""
+        assert self.built is not None
+        prepared = self.prepared
+        return CheckRequest(
+            cwd=prepared.repository.top,
+            engine="cloud" if self.cloud_image is not None else "container",
+            image=self.built.reference,
+            proof=ProofGrade.IMAGE,
+            project=prepared.project,
+            region=prepared.build_region,
+        )
 
     def _without_unsent(self, report: CheckReport) -> CheckReport:
         """A report without the files that the image lacks because they were not sent."""

@@ -198,7 +198,8 @@ def _steps(target: str, building: ImageBuild, serving: CurrentService, wishes: D
 def _image_steps(building: ImageBuild, wishes: DeployOptions) -> list[tuple[DeployStep, str]]:
     local = wishes.builder is Builder.LOCAL
     what = building.file or "Dockerfile"
-    start = "start it on the local container engine without a network, with PORT set, until it responds"
+    engine = "on the local container engine" if local else "on the local container engine (without one: in Cloud Build)"
+    start = f"start it {engine} without a network, with PORT set, until it responds"
     if local:
         steps = [(DeployStep.BUILD, f"run {what} on the local container engine, from the archive")]
     else:

@@ -13,6 +13,7 @@ from buildguard.check.context import UNTOLD
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import Watcher
 from buildguard.compare import image_project
+from buildguard.compare.image_lookup import ImageLookup
 from buildguard.compare.open_stage import CloudLocation
 from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.compare_stage import compare_stage
@@ -135,7 +136,7 @@ def examine_image(sight: DiagnoseContext, reference: str) -> Evidence:
     evidence = Evidence(image=name, commit=sight.commit) + compare_stage(sight, stage, (_BYTES, _STALE, _FILES))
     request = CheckRequest(cwd=sight.cwd, engine="container", image=name)
     try:
-        report = check_image(request, stage, sight.watcher, sight.project)
+        report = check_image(request, stage, sight.watcher, ImageLookup(sight.project))
     except OtherPlatformError as error:
         blind = tuple((cause, error.words) for cause in (_OTHER, _STRAY))
         remedy = f"docker build --platform {sight.config.platform}"
