@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from buildguard.project.config import NO_HEALTH, TrafficStage
+from buildguard.project.deploy_table import NO_HEALTH, TrafficStage
 
 _WHOLE = 100
 
@@ -130,7 +130,10 @@ class CurrentService(NamedTuple):
 
 
 class DeployOptions(NamedTuple):
-    """What a person asked for, by flags and configuration; `skip_start` is the reason why the step `start` is skipped."""
+    """What a person asked for, by flags and configuration; `skip_start` is the reason why the step `start` is skipped.
+
+    `name` is what `--service` calls the deploy.
+    """
 
     builder: Builder
     service: str
@@ -145,11 +148,12 @@ class DeployOptions(NamedTuple):
     region: str = ""
     pin: bool = False
     skip_start: str = ""
+    name: str = ""
 
     @property
     def rollback(self) -> str:
         """The command that goes back, for the same service of the same project and region."""
-        flags = ("service", self.service), ("project", self.project), ("region", self.region)
+        flags = ("service", self.name or self.service), ("project", self.project), ("region", self.region)
         return " ".join(["buildguard rollback", *(f"--{name} {value}" for name, value in flags if value)])
 
 

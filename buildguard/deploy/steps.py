@@ -20,7 +20,7 @@ from buildguard.gcp import revision_names
 from buildguard.gcp.cloud_run import CloudRunClient, ConflictError, NewRevision, NotReadyError
 from buildguard.gcp.service_state import ServiceState, TrafficShare
 from buildguard.project import ledger as ledgers
-from buildguard.project.config import TrafficStage
+from buildguard.project.deploy_table import TrafficStage
 from buildguard.project.ledger import RESTORE, LedgerLine, StepVerdict
 
 

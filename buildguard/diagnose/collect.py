@@ -264,7 +264,10 @@ def _log_of(sight: DiagnoseContext, seen: BuildStatus, storage: StorageClient) -
 
 def examine_revision(sight: DiagnoseContext, name: str) -> Evidence:
     """A revision in Cloud Run: what it says of itself, its variables, its commit, and its image."""
-    table = sight.config.deploy
+    config = sight.config
+    table = next(
+        (each for each in config.deploys if each.service and name.startswith(f"{each.service}-")), config.deploy
+    )
     service = table.service or name.rpartition("-")[0].rpartition("-")[0]
     app = AppContainer(table.image, table.container)
     try:

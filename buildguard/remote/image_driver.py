@@ -34,7 +34,11 @@ class EngineConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         """Connect to the socket in place of a host."""
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(SOCKET)
+        try:
+            self.sock.connect(SOCKET)
+        except OSError:
+            self.sock.close()
+            raise
 
 
 def ask(method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:

@@ -12,7 +12,7 @@ import pytest
 from buildguard.docker import client, images, offline_start
 from buildguard.docker.offline_start import EntrypointError, OfflineContainer, OfflineResult, Probe
 from buildguard.docker.serve import StartOptions
-from buildguard.project.config import PLATFORM
+from buildguard.project.deploy_table import PLATFORM
 from buildguard.remote import start_probe
 from tests import images as built
 
