@@ -156,6 +156,7 @@ def _prepare_commit(request: DeployRequest, archive: Path) -> tuple[PreparedComm
     if repository is None or not repository.head:
         raise UsageError("nothing to deploy: this repository has no commits", hint="git init, git add, git commit")
     stage = commit_of(repository, repository.head)
+    stage.keep_contents()  # each service looks at the same files
     config, unsaved = _read_config(repository, stage, request)
     tables = select_deploys(config, request.names, everything=request.all_services)
     for table in tables:
