@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from buildguard.project.config import NO_HEALTH, TrafficStage
+from buildguard.project.deploy_table import NO_HEALTH, TrafficStage
 
 _WHOLE = 100
 
@@ -139,7 +139,10 @@ class CurrentService(NamedTuple):
 
 
 class DeployOptions(NamedTuple):
-    """What a person asked for, by flags and configuration; `skip_start` is the reason why the step `start` is skipped."""
+    """What a person asked for, by flags and configuration; `skip_start` is the reason why the step `start` is skipped.
+
+    `name` is what `--service` calls the deploy.
+    """
 
     builder: Builder
     service: str
@@ -154,11 +157,12 @@ class DeployOptions(NamedTuple):
     region: str = ""
     pin: bool = False
     skip_start: str = ""
+    name: str = ""
 
     @property
     def rollback(self) -> str:
         """The command that goes back, for the same service of the same project and region."""
-        flags = ("service", self.service), ("project", self.project), ("region", self.region)
+        flags = ("service", self.name or self.service), ("project", self.project), ("region", self.region)
         return " ".join(["buildguard rollback", *(f"--{name} {value}" for name, value in flags if value)])
 
 
@@ -207,7 +211,8 @@ def _steps(target: str, building: ImageBuild, serving: CurrentService, wishes: D
 def _image_steps(building: ImageBuild, wishes: DeployOptions) -> list[tuple[DeployStep, str]]:
     local = wishes.builder is Builder.LOCAL
     what = building.file or "Dockerfile"
-    start = "start it on the local container engine without a network, with PORT set, until it responds"
+    engine = "on the local container engine" if local else "on the local container engine (without one: in Cloud Build)"
+    start = f"start it {engine} without a network, with PORT set, until it responds"
     if local:
         steps = [(DeployStep.BUILD, f"run {what} on the local container engine, from the archive")]
     else:

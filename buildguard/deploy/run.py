@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple, assert_never
 
@@ -14,10 +14,12 @@ from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import plan as plans
 from buildguard.deploy.build import BuildEndedError
+from buildguard.deploy.current_service import latest_of
 from buildguard.deploy.history import locate_service, read_all_lines
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
-from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, latest_of, prepare_deploy
+from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploy
+from buildguard.deploy.shared_work import SharedWork
 from buildguard.deploy.steps import DeployRun, Observation
 from buildguard.diagnostic import count
 from buildguard.docker.build_image import BuildFailedError
@@ -43,7 +45,8 @@ _RECENT = 120  # lines of the ledger in the bucket that a deploy looks back on
 class DeployReport(NamedTuple):
     """What `deploy` returns: the plan, what each step came to, decisions on the way, and where it serves.
 
-    `outcomes` is None for a dry run, and empty where the plan was refused; `observed` is who serves after a failure.
+    `outcomes` is None for a dry run, and empty where the plan was refused; `observed` is who serves after a failure. `blocked` is
+    why it was not begun, where another deploy of the same plan is the reason.
     """
 
     plan: DeployPlan
@@ -53,11 +56,12 @@ class DeployReport(NamedTuple):
     revision: str = ""
     url: str = ""
     observed: Observation = Observation()
+    blocked: str = ""
 
     @property
     def exit_code(self) -> int:
-        """1 for a failure or a refusal, else 3 for what could not be proven, else 0."""
-        if self.plan.refusals:
+        """1 for a failure, a refusal, or a deploy that was not begun, else 3 for what could not be proven, else 0."""
+        if self.plan.refusals or self.blocked:
             return 1
         return _exit_code(self.last.verdict) if self.last is not None else 0
 
@@ -84,52 +88,76 @@ class _ArchiveOwner:
     """Owns the archive of a run."""
 
 
+@contextmanager
+def archive_file() -> Iterator[Path]:
+    """Where the archive of a run is written, until that has ended."""
+    owner = _ArchiveOwner()
+    yield folder_of(owner) / "source.tgz"
+    del owner
+
+
 def plan_deploy(request: DeployRequest) -> DeployReport:
-    """What a deploy would do, and what it would refuse. Nothing is run or changed."""
-    scratch = _ArchiveOwner()
-    return DeployReport(prepare_deploy(request, folder_of(scratch) / "source.tgz").plan, None)
+    """What a deploy of one service would do, and what it would refuse. Nothing is run or changed."""
+    with archive_file() as archive:
+        return DeployReport(prepare_deploy(request, archive).plan, None)
 
 
 def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None]) -> DeployReport:
-    """Deploy the commit; `ask` puts a question to the person, None without a terminal.
+    """Deploy the commit to one service; `ask` puts a question to the person, None without a terminal.
 
-    Raises UsageError for a request that makes no sense, HeldError while another run deploys the service.
+    Raises UsageError for a request that makes no sense, LockHeldError while another run deploys the service.
     """
-    scratch = _ArchiveOwner()
-    ready = prepare_deploy(request, folder_of(scratch) / "source.tgz")
-    if ready.plan.refusals:
-        return DeployReport(ready.plan, ())
-    wishes = ready.plan.wishes
-    if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {wishes.service}?"):
-        raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
-    run = uuid.uuid4().hex[:8]
+    with archive_file() as archive:
+        ready = prepare_deploy(request, archive)
+        if ready.plan.refusals:
+            return DeployReport(ready.plan, ())
+        if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {ready.label}?"):
+            raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
+        with ExitStack() as held:
+            begun = begin(ready, uuid.uuid4().hex[:8], held, watcher, SharedWork())
+            return run_prepared(DeployRunner(begun.run, ask), watcher, begun.notes)
+
+
+class BegunDeploy(NamedTuple):
+    """A deploy that holds its lock: the run, and notes so far."""
+
+    run: DeployRun
+    notes: list[str]
+
+
+def begin(ready: PreparedDeploy, run: str, held: ExitStack, watcher: Watcher, shared: SharedWork) -> BegunDeploy:
+    """Take the lock of a service and read its ledger. Raises LockHeldError while another run deploys it."""
     file = ledger_path(ready.repository)
-    with ExitStack() as held:
-        ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
-        notes: list[str] = []
+    ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
+    notes: list[str] = []
 
-        def tell(text: str) -> None:
-            watcher.tell(text)
-            notes.append(text)
+    def tell(text: str) -> None:
+        watcher.tell(text)
+        notes.append(text)
 
-        mine = _earlier_lines(ready, ledger, held, file, tell)
-        going = DeployRunner(DeployRun(ready, ledger, mine, watcher), ask)
-        try:
-            going.run()
-        except KeyboardInterrupt:
-            raise _interruption(going.deploy) from None
-        except SystemExit:  # SIGTERM: nothing is asked any more
-            watcher.tell(_interruption(going.deploy).words)
-            raise
-        return DeployReport(
-            going.deploy.plan,
-            tuple(going.deploy.outcomes),
-            tuple(going.decisions),
-            (*notes, *going.deploy.notes, *ledger.notes),
-            going.deploy.revision,
-            going.deploy.url,
-            going.observed,
-        )
+    mine = _earlier_lines(ready, ledger, held, file, tell)
+    return BegunDeploy(DeployRun(ready, ledger, mine, watcher, shared), notes)
+
+
+def run_prepared(runner: DeployRunner, watcher: Watcher, notes: list[str]) -> DeployReport:
+    """Every step of a deploy, and what it came to."""
+    going = runner.deploy
+    try:
+        runner.run()
+    except KeyboardInterrupt:
+        raise _interruption(going) from None
+    except SystemExit:  # SIGTERM: nothing is asked any more
+        watcher.tell(_interruption(going).words)
+        raise
+    return DeployReport(
+        going.plan,
+        tuple(going.outcomes),
+        tuple(runner.decisions),
+        (*notes, *going.notes, *going.ledger.notes),
+        going.revision,
+        going.url,
+        runner.observed,
+    )
 
 
 def _earlier_lines(
@@ -328,6 +356,9 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
     """
     refuse_fork_event("rollback", os.environ)
     repository, config, service = locate_service(request)
+    if len(config.deploy.regions) > 1 and not request.region:
+        regions = ", ".join(config.deploy.regions)
+        raise UsageError(f"{service} runs in several regions: {regions}", hint="pass --region NAME")
     project, region = (
         request.project or config.cloud.project,
         request.region or config.deploy.region or config.cloud.region,

@@ -13,6 +13,7 @@ from buildguard.check.context import UNTOLD
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import Watcher
 from buildguard.compare import image_project
+from buildguard.compare.image_lookup import ImageLookup
 from buildguard.compare.open_stage import CloudLocation
 from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.compare_stage import compare_stage
@@ -135,7 +136,7 @@ def examine_image(sight: DiagnoseContext, reference: str) -> Evidence:
     evidence = Evidence(image=name, commit=sight.commit) + compare_stage(sight, stage, (_BYTES, _STALE, _FILES))
     request = CheckRequest(cwd=sight.cwd, engine="container", image=name)
     try:
-        report = check_image(request, stage, sight.watcher, sight.project)
+        report = check_image(request, stage, sight.watcher, ImageLookup(sight.project))
     except OtherPlatformError as error:
         blind = tuple((cause, error.words) for cause in (_OTHER, _STRAY))
         remedy = f"docker build --platform {sight.config.platform}"
@@ -271,7 +272,10 @@ def _log_of(sight: DiagnoseContext, seen: BuildStatus, storage: StorageClient) -
 
 def examine_revision(sight: DiagnoseContext, name: str) -> Evidence:
     """A revision in Cloud Run: what it says of itself, its variables, its commit, and its image."""
-    table = sight.config.deploy
+    config = sight.config
+    table = next(
+        (each for each in config.deploys if each.service and name.startswith(f"{each.service}-")), config.deploy
+    )
     service = table.service or name.rpartition("-")[0].rpartition("-")[0]
     app = AppContainer(table.image, table.container)
     try:
