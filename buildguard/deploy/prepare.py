@@ -53,6 +53,7 @@ class DeployRequest(NamedTuple):
     start_env: Path | None = None
     skip_start: str = ""
     unlock: str = ""
+    accept_vanished: bool = False
 
 
 class PreparedDeploy(NamedTuple):

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import NamedTuple, assert_never
 
 from buildguard.check.targets import Watcher
+from buildguard.cycles.record import CycleHistory, CycleRecord
 from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import plan as plans
 from buildguard.deploy.build import BuildEndedError
+from buildguard.deploy.cycle import CycleEnd, CycleKeeper, expectations_of, make_record, make_refused_record
 from buildguard.deploy.history import locate_service, read_all_lines
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
@@ -53,6 +55,8 @@ class DeployReport(NamedTuple):
     revision: str = ""
     url: str = ""
     observed: Observation = Observation()
+    cycle: CycleRecord | None = None
+    history: CycleHistory = CycleHistory()
 
     @property
     def exit_code(self) -> int:
@@ -97,13 +101,15 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
     """
     scratch = _ArchiveOwner()
     ready = prepare_deploy(request, folder_of(scratch) / "source.tgz")
+    run, file = uuid.uuid4().hex[:8], ledger_path(ready.repository)
+    keeper = CycleKeeper(file, ready.service_id)
     if ready.plan.refusals:
-        return DeployReport(ready.plan, ())
+        refused = make_refused_record(ready, run, keeper.history)
+        keeper.keep(refused)
+        return DeployReport(ready.plan, (), cycle=refused, history=keeper.history)
     wishes = ready.plan.wishes
     if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {wishes.service}?"):
         raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
-    run = uuid.uuid4().hex[:8]
-    file = ledger_path(ready.repository)
     with ExitStack() as held:
         ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
         notes: list[str] = []
@@ -112,8 +118,10 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
             watcher.tell(text)
             notes.append(text)
 
-        mine = _earlier_lines(ready, ledger, held, file, tell)
+        mine = _earlier_lines(SharedRecords(ready, ledger, held, keeper), file, tell)
         going = DeployRunner(DeployRun(ready, ledger, mine, watcher), ask)
+        accepted = request.accept_vanished
+        going.deploy.expected = expectations_of(ready, keeper.history, accept_vanished=accepted)
         try:
             going.run()
         except KeyboardInterrupt:
@@ -121,7 +129,7 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
         except SystemExit:  # SIGTERM: nothing is asked any more
             watcher.tell(_interruption(going.deploy).words)
             raise
-        return DeployReport(
+        report = DeployReport(
             going.deploy.plan,
             tuple(going.deploy.outcomes),
             tuple(going.decisions),
@@ -130,18 +138,34 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
             going.deploy.url,
             going.observed,
         )
+        return _with_cycle(report, going.deploy, keeper)
 
 
-def _earlier_lines(
-    ready: PreparedDeploy, ledger: Ledger, held: ExitStack, file: Path, tell: Callable[[str], object]
-) -> list[LedgerLine]:
+def _with_cycle(report: DeployReport, run: DeployRun, keeper: CycleKeeper) -> DeployReport:
+    """A report with the record of its cycle, which is kept now."""
+    cycle = make_record(run, keeper.history, CycleEnd(report.exit_code, report.notes))
+    keeper.keep(cycle)
+    return report._replace(cycle=cycle, history=keeper.history, notes=(*report.notes, *keeper.notes))
+
+
+class SharedRecords(NamedTuple):
+    """What a deploy shares with other machines while it runs: its lock, its ledger and its cycles."""
+
+    ready: PreparedDeploy
+    ledger: Ledger
+    held: ExitStack
+    keeper: CycleKeeper
+
+
+def _earlier_lines(shared: SharedRecords, file: Path, tell: Callable[[str], object]) -> list[LedgerLine]:
     """What earlier deploys of the service recorded; takes the lock. Raises LockHeldError."""
+    ready, ledger, held, _keeper = shared
     service = ready.plan.wishes.service
     earlier, broken = ledgers.read(file)
     if broken:
         tell(f"{count(broken, 'line')} of the ledger cannot be read")
     try:
-        earlier = ledgers.merge_lines(earlier, _share_ledger(ready, ledger, held, earlier, tell))
+        earlier = ledgers.merge_lines(earlier, _share_ledger(shared, earlier, tell))
     except lock.LockHeldError:
         raise
     except UnprovenError as error:
@@ -167,13 +191,12 @@ def _interruption(run: DeployRun) -> GuardError:
     )
 
 
-def _share_ledger(
-    ready: PreparedDeploy, ledger: Ledger, held: ExitStack, known: list[LedgerLine], tell: Callable[[str], object]
-) -> list[LedgerLine]:
+def _share_ledger(shared: SharedRecords, known: list[LedgerLine], tell: Callable[[str], object]) -> list[LedgerLine]:
     """Take the lock in the bucket, and have the ledger kept there too; the lines that are stored there already.
 
     Raises UnprovenError without a bucket, LockHeldError where another run holds the lock.
     """
+    ready, ledger, held, keeper = shared
     service = ready.service_id
     if not ready.plan.serving.known:
         raise UnprovenError(ready.plan.serving.unknown_reason)
@@ -185,6 +208,7 @@ def _share_ledger(
     # a line is also in the file here: whoever waits for the deploy does not wait long for its copy
     copies = held.enter_context(StorageClient(ready.project, patience=_COPY_PATIENCE))
     ledger.elsewhere = lambda name, data: copies.create(bucket, name, data)
+    keeper.share(storage, bucket, ledger.elsewhere)
     return recorded
 
 

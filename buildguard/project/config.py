@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import toml, user_config
+from buildguard.project.verify_config import KnownFailure, VerifyCommand, parse_known_failures, parse_verify
 from buildguard.stages.stage import Stage
 
 FILES = (b"buildguard.toml", b"pyproject.toml")
@@ -69,7 +70,9 @@ class DeployTable(NamedTuple):
     pin: bool = False
     fallback: str = "ask"
     required_env: tuple[str, ...] = ()
-    verify: tuple[str, ...] = ()
+    verify: tuple[VerifyCommand, ...] = ()
+    known_failures: tuple[KnownFailure, ...] = ()
+    no_regressions: bool = False
     verify_after: bool = False
 
     @property
@@ -170,6 +173,10 @@ KEYS: dict[str, dict[str, type]] = {
         "fallback": str,
         "required-env": list,
         "verify": list,
+        "tests": bool,
+        "pattern": str,
+        "known-failures": list,
+        "no-regressions": bool,
         "verify-after": bool,
     },
 }
@@ -279,7 +286,9 @@ def _parse_deploy(table: Mapping[str, Any], place: _ConfigFile) -> DeployTable:
         pin=table.get("pin", False),
         fallback=fallback,
         required_env=_strings(table, "required-env", place),
-        verify=_strings(table, "verify", place),
+        verify=parse_verify(table, place.wrong),
+        known_failures=parse_known_failures(table, place.wrong),
+        no_regressions=table.get("no-regressions", False),
         verify_after=table.get("verify-after", False),
     )
 
