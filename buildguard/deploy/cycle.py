@@ -12,6 +12,7 @@ from typing import NamedTuple
 from buildguard.cycles import facts as cycle_facts
 from buildguard.cycles import record as records
 from buildguard.cycles import store
+from buildguard.cycles.changes import CycleChanges, compare_cases, compare_deploys
 from buildguard.cycles.expectations import Expectations
 from buildguard.cycles.record import CycleFacts, CycleHistory, CycleRecord, CycleStep
 from buildguard.deploy.prepare import PreparedDeploy
@@ -21,6 +22,8 @@ from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.storage import StorageClient
 from buildguard.project.ledger import ServiceId
 from buildguard.stages.git_objects import commit_of
+from buildguard.system.git import Repository
+from buildguard.system.git_between import commits_between
 
 _RECENT = 30  # cycles of a bucket that are read
 _AT_ONCE = 8
@@ -112,6 +115,19 @@ def make_record(run: DeployRun, history: CycleHistory, end: CycleEnd) -> CycleRe
         _facts(run.prepared)._replace(image=image, variables=_variables(run.prepared)),
         revision=run.revision,
     )
+
+
+def compare(repository: Repository, now: CycleRecord, history: CycleHistory) -> tuple[CycleChanges, ...]:
+    """What changed since the last cycle, and since the last green one where that is another."""
+    since = {cycle.id: cycle for cycle in (history.last, history.last_green) if cycle is not None}
+    return tuple(_compare(repository, now, cycle, history) for cycle in since.values())
+
+
+def _compare(repository: Repository, now: CycleRecord, before: CycleRecord, history: CycleHistory) -> CycleChanges:
+    tested = before if before.has_tests else history.last_tested  # a cycle that ended earlier shows nothing of tests
+    tests = compare_cases(tested, now) if tested is not None and now.has_tests else None
+    commits = commits_between(repository, before.commit, now.commit)
+    return CycleChanges(before, tests, compare_deploys(before, now, commits))
 
 
 def make_refused_record(prepared: PreparedDeploy, run: str, history: CycleHistory) -> CycleRecord:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import NamedTuple, assert_never
 
 from buildguard.check.targets import Watcher
+from buildguard.cycles.changes import CycleChanges
 from buildguard.cycles.record import CycleHistory, CycleRecord
 from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import plan as plans
 from buildguard.deploy.build import BuildEndedError
-from buildguard.deploy.cycle import CycleEnd, CycleKeeper, expectations_of, make_record, make_refused_record
+from buildguard.deploy.cycle import CycleEnd, CycleKeeper, compare, expectations_of, make_record, make_refused_record
 from buildguard.deploy.history import locate_service, read_all_lines
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
@@ -35,6 +36,7 @@ from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
 from buildguard.project.cloudbuild.substitutions import substitute
 from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
+from buildguard.system import git
 from buildguard.system.fork_event import refuse_fork_event
 from buildguard.system.temporary import folder_of
 
@@ -57,6 +59,7 @@ class DeployReport(NamedTuple):
     observed: Observation = Observation()
     cycle: CycleRecord | None = None
     history: CycleHistory = CycleHistory()
+    changes: tuple[CycleChanges, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -104,9 +107,9 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
     run, file = uuid.uuid4().hex[:8], ledger_path(ready.repository)
     keeper = CycleKeeper(file, ready.service_id)
     if ready.plan.refusals:
-        refused = make_refused_record(ready, run, keeper.history)
-        keeper.keep(refused)
-        return DeployReport(ready.plan, (), cycle=refused, history=keeper.history)
+        return _with_cycle(
+            DeployReport(ready.plan, ()), make_refused_record(ready, run, keeper.history), keeper, ready.repository
+        )
     wishes = ready.plan.wishes
     if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {wishes.service}?"):
         raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
@@ -138,14 +141,21 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
             going.deploy.url,
             going.observed,
         )
-        return _with_cycle(report, going.deploy, keeper)
+        cycle = make_record(going.deploy, keeper.history, CycleEnd(report.exit_code, report.notes))
+        return _with_cycle(report, cycle, keeper, ready.repository)
 
 
-def _with_cycle(report: DeployReport, run: DeployRun, keeper: CycleKeeper) -> DeployReport:
-    """A report with the record of its cycle, which is kept now."""
-    cycle = make_record(run, keeper.history, CycleEnd(report.exit_code, report.notes))
+def _with_cycle(
+    report: DeployReport, cycle: CycleRecord, keeper: CycleKeeper, repository: git.Repository
+) -> DeployReport:
+    """A report with the record of its cycle, which is kept now, and what changed since earlier ones."""
     keeper.keep(cycle)
-    return report._replace(cycle=cycle, history=keeper.history, notes=(*report.notes, *keeper.notes))
+    return report._replace(
+        cycle=cycle,
+        history=keeper.history,
+        changes=compare(repository, cycle, keeper.history),
+        notes=(*report.notes, *keeper.notes),
+    )
 
 
 class SharedRecords(NamedTuple):
