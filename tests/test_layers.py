@@ -34,6 +34,7 @@ ROOMS = (
     ("imports", "startup"),
     ("check",),
     ("diagnose",),
+    ("cycles",),
     ("deploy",),
     ("api",),
     ("cli",),

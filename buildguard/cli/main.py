@@ -211,6 +211,7 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     help="Start the container here with these NAME=VALUE lines instead of stand-ins.",
 )
 @click.option("--skip-start", default="", metavar="REASON", help="Do not start the container here; record the reason.")
+@click.option("--accept-vanished", is_flag=True, help="Accept that tests of the last cycle are gone.")
 @click.option("--unlock", default="", metavar="RUN", help="Take over the lock of this run, which has ended elsewhere.")
 @color_option
 @in_google("Cloud Run")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from buildguard.check.targets import Watcher
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploys
-from buildguard.deploy.run import DeployReport, DeployRunner, archive_file, begin, run_prepared
+from buildguard.deploy.run import BegunDeploy, DeployReport, DeployRunner, archive_file, begin, refuse, run_prepared
 from buildguard.deploy.shared_work import SharedWork
 from buildguard.errors import UsageError
 from buildguard.project.ledger import StepVerdict
@@ -52,18 +52,18 @@ def deploy_all(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bo
         shared = SharedWork()
         with ExitStack() as held:
             begun = [begin(ready, uuid.uuid4().hex[:8], held, watcher, shared) for ready in several]
-            runners = [(DeployRunner(each.run, _ask_once(shared, ask)), each.notes) for each in begun]
+            runners = [(DeployRunner(each.run, _ask_once(shared, ask)), each) for each in begun]
             return FleetReport(tuple(_deploy_in_order(runners, watcher)))
 
 
-def _deploy_in_order(runners: Sequence[tuple[DeployRunner, list[str]]], watcher: Watcher) -> Iterator[DeployReport]:
+def _deploy_in_order(runners: Sequence[tuple[DeployRunner, BegunDeploy]], watcher: Watcher) -> Iterator[DeployReport]:
     failed: list[PreparedDeploy] = []
-    for runner, notes in runners:
+    for runner, begun in runners:
         ready = runner.deploy.prepared
-        blocker = _blocker(ready, [each.deploy.prepared for each, _notes in runners], failed)
+        blocker = _blocker(ready, [each.deploy.prepared for each, _begun in runners], failed)
         if len(runners) > 1:
             watcher.tell(f"── {ready.label}")
-        report = _skipped(ready, blocker) if blocker is not None else run_prepared(runner, watcher, notes)
+        report = _skipped(ready, blocker) if blocker is not None else run_prepared(runner, watcher, begun)
         if report.exit_code:
             failed.append(ready)
         yield report
@@ -90,8 +90,9 @@ def _skipped(ready: PreparedDeploy, blocker: PreparedDeploy) -> DeployReport:
 
 
 def _refused(ready: PreparedDeploy) -> DeployReport:
-    blocked = "" if ready.plan.refusals else "not begun: another deploy of this plan is refused"
-    return DeployReport(ready.plan, (), blocked=blocked)
+    if ready.plan.refusals:
+        return refuse(ready)
+    return DeployReport(ready.plan, (), blocked="not begun: another deploy of this plan is refused")
 
 
 def _ask_once(shared: SharedWork, ask: Callable[[str], bool | None]) -> Callable[[str], bool | None]:

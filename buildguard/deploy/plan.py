@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from buildguard.project.deploy_table import NO_HEALTH, TrafficStage
+from buildguard.project.verify_config import VerifyCommand
 
 _WHOLE = 100
 
@@ -147,7 +148,7 @@ class DeployOptions(NamedTuple):
     builder: Builder
     service: str
     traffic: tuple[TrafficStage, ...]
-    verify: tuple[str, ...]
+    verify: tuple[VerifyCommand, ...]
     health: str
     no_traffic: bool = False
     allow_dirty: bool = False
@@ -237,7 +238,7 @@ def _service_steps(serving: CurrentService, wishes: DeployOptions) -> list[tuple
         (DeployStep.HEALTH, _health(serving, wishes)),
     ]
     if wishes.verify:
-        steps.append((DeployStep.VERIFY, "run against that address: " + "; ".join(wishes.verify)))
+        steps.append((DeployStep.VERIFY, "run against that address: " + "; ".join(map(_verify_words, wishes.verify))))
     if wishes.no_traffic:
         return steps
     if serving.exists or not serving.known:
@@ -246,6 +247,10 @@ def _service_steps(serving: CurrentService, wishes: DeployOptions) -> list[tuple
     proof = "compare the serving revision, its share and its image's digest with what was built"
     steps.append((DeployStep.PROVE, f"{proof}{_latest(serving, wishes)}"))
     return steps
+
+
+def _verify_words(command: VerifyCommand) -> str:
+    return command.run if command.tests else f"{command.run} (a probe)"
 
 
 def describe_stage(stage: TrafficStage) -> str:

@@ -53,6 +53,7 @@ class DeployRequest(NamedTuple):
     start_env: Path | None = None
     skip_start: str = ""
     unlock: str = ""
+    accept_vanished: bool = False
     services: tuple[str, ...] = ()
     all_services: bool = False
 
@@ -83,6 +84,7 @@ class PreparedDeploy(NamedTuple):
     build_region: str = ""
     start_env: Mapping[str, str] = MappingProxyType({})
     unlock: str = ""
+    accept_vanished: bool = False
 
     @property
     def service_id(self) -> ServiceId:
@@ -208,6 +210,7 @@ def _prepare_table(commit: PreparedCommit, table: DeployTable) -> Iterator[Prepa
             app,
             request.build_region or config.cloud.region or regions[0],
             unlock=request.unlock,
+            accept_vanished=request.accept_vanished,
         )
 
 

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import NamedTuple, assert_never
 
 from buildguard.check.targets import Watcher
+from buildguard.cycles.changes import CycleChanges
+from buildguard.cycles.record import CycleHistory, CycleRecord
 from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import plan as plans
 from buildguard.deploy.build import BuildEndedError
 from buildguard.deploy.current_service import latest_of
+from buildguard.deploy.cycle import CycleEnd, CycleKeeper, compare, expectations_of, make_record, make_refused_record
 from buildguard.deploy.history import locate_service, read_all_lines
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
@@ -35,6 +38,7 @@ from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
 from buildguard.project.cloudbuild.substitutions import substitute
 from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
+from buildguard.system import git
 from buildguard.system.fork_event import refuse_fork_event
 from buildguard.system.temporary import folder_of
 
@@ -57,6 +61,9 @@ class DeployReport(NamedTuple):
     url: str = ""
     observed: Observation = Observation()
     blocked: str = ""
+    cycle: CycleRecord | None = None
+    history: CycleHistory = CycleHistory()
+    changes: tuple[CycleChanges, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -110,36 +117,47 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
     with archive_file() as archive:
         ready = prepare_deploy(request, archive)
         if ready.plan.refusals:
-            return DeployReport(ready.plan, ())
+            return refuse(ready)
         if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {ready.label}?"):
             raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
         with ExitStack() as held:
             begun = begin(ready, uuid.uuid4().hex[:8], held, watcher, SharedWork())
-            return run_prepared(DeployRunner(begun.run, ask), watcher, begun.notes)
+            return run_prepared(DeployRunner(begun.run, ask), watcher, begun)
 
 
 class BegunDeploy(NamedTuple):
-    """A deploy that holds its lock: the run, and notes so far."""
+    """A deploy that holds its lock: the run, the cycles before it, and notes so far."""
 
     run: DeployRun
+    keeper: CycleKeeper
     notes: list[str]
+
+
+def refuse(ready: PreparedDeploy) -> DeployReport:
+    """The report of a deploy whose plan is refused: a cycle of its own."""
+    keeper = CycleKeeper(ledger_path(ready.repository), ready.service_id)
+    record = make_refused_record(ready, uuid.uuid4().hex[:8], keeper.history)
+    return _with_cycle(DeployReport(ready.plan, ()), record, keeper, ready.repository)
 
 
 def begin(ready: PreparedDeploy, run: str, held: ExitStack, watcher: Watcher, shared: SharedWork) -> BegunDeploy:
     """Take the lock of a service and read its ledger. Raises LockHeldError while another run deploys it."""
     file = ledger_path(ready.repository)
     ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
+    keeper = CycleKeeper(file, ready.service_id)
     notes: list[str] = []
 
     def tell(text: str) -> None:
         watcher.tell(text)
         notes.append(text)
 
-    mine = _earlier_lines(ready, ledger, held, file, tell)
-    return BegunDeploy(DeployRun(ready, ledger, mine, watcher, shared), notes)
+    mine = _earlier_lines(SharedRecords(ready, ledger, held, keeper), file, tell)
+    going = DeployRun(ready, ledger, mine, watcher, shared)
+    going.expected = expectations_of(ready, keeper.history, accept_vanished=ready.accept_vanished)
+    return BegunDeploy(going, keeper, notes)
 
 
-def run_prepared(runner: DeployRunner, watcher: Watcher, notes: list[str]) -> DeployReport:
+def run_prepared(runner: DeployRunner, watcher: Watcher, begun: BegunDeploy) -> DeployReport:
     """Every step of a deploy, and what it came to."""
     going = runner.deploy
     try:
@@ -149,27 +167,50 @@ def run_prepared(runner: DeployRunner, watcher: Watcher, notes: list[str]) -> De
     except SystemExit:  # SIGTERM: nothing is asked any more
         watcher.tell(_interruption(going).words)
         raise
-    return DeployReport(
+    report = DeployReport(
         going.plan,
         tuple(going.outcomes),
         tuple(runner.decisions),
-        (*notes, *going.notes, *going.ledger.notes),
+        (*begun.notes, *going.notes, *going.ledger.notes),
         going.revision,
         going.url,
         runner.observed,
     )
+    cycle = make_record(going, begun.keeper.history, CycleEnd(report.exit_code, report.notes))
+    return _with_cycle(report, cycle, begun.keeper, going.prepared.repository)
 
 
-def _earlier_lines(
-    ready: PreparedDeploy, ledger: Ledger, held: ExitStack, file: Path, tell: Callable[[str], object]
-) -> list[LedgerLine]:
+def _with_cycle(
+    report: DeployReport, cycle: CycleRecord, keeper: CycleKeeper, repository: git.Repository
+) -> DeployReport:
+    """A report with the record of its cycle, which is kept now, and what changed since earlier ones."""
+    keeper.keep(cycle)
+    return report._replace(
+        cycle=cycle,
+        history=keeper.history,
+        changes=compare(repository, cycle, keeper.history),
+        notes=(*report.notes, *keeper.notes),
+    )
+
+
+class SharedRecords(NamedTuple):
+    """What a deploy shares with other machines while it runs: its lock, its ledger and its cycles."""
+
+    ready: PreparedDeploy
+    ledger: Ledger
+    held: ExitStack
+    keeper: CycleKeeper
+
+
+def _earlier_lines(shared: SharedRecords, file: Path, tell: Callable[[str], object]) -> list[LedgerLine]:
     """What earlier deploys of the service recorded; takes the lock. Raises LockHeldError."""
+    ready, ledger, held, _keeper = shared
     service = ready.plan.wishes.service
     earlier, broken = ledgers.read(file)
     if broken:
         tell(f"{count(broken, 'line')} of the ledger cannot be read")
     try:
-        earlier = ledgers.merge_lines(earlier, _share_ledger(ready, ledger, held, earlier, tell))
+        earlier = ledgers.merge_lines(earlier, _share_ledger(shared, earlier, tell))
     except lock.LockHeldError:
         raise
     except UnprovenError as error:
@@ -195,13 +236,12 @@ def _interruption(run: DeployRun) -> GuardError:
     )
 
 
-def _share_ledger(
-    ready: PreparedDeploy, ledger: Ledger, held: ExitStack, known: list[LedgerLine], tell: Callable[[str], object]
-) -> list[LedgerLine]:
+def _share_ledger(shared: SharedRecords, known: list[LedgerLine], tell: Callable[[str], object]) -> list[LedgerLine]:
     """Take the lock in the bucket, and have the ledger kept there too; the lines that are stored there already.
 
     Raises UnprovenError without a bucket, LockHeldError where another run holds the lock.
     """
+    ready, ledger, held, keeper = shared
     service = ready.service_id
     if not ready.plan.serving.known:
         raise UnprovenError(ready.plan.serving.unknown_reason)
@@ -213,6 +253,7 @@ def _share_ledger(
     # a line is also in the file here: whoever waits for the deploy does not wait long for its copy
     copies = held.enter_context(StorageClient(ready.project, patience=_COPY_PATIENCE))
     ledger.elsewhere = lambda name, data: copies.create(bucket, name, data)
+    keeper.share(storage, bucket, ledger.elsewhere)
     return recorded
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError, did_you_mean
 from buildguard.project.config_file import ConfigFile, strings
+from buildguard.project.verify_config import KnownFailure, VerifyCommand, parse_known_failures, parse_verify
 
 PLATFORM = "linux/amd64"  # of the service, unless the configuration sets another
 FALLBACKS = ("auto", "ask", "never")
@@ -39,6 +40,10 @@ KEYS: Mapping[str, type] = {
     "required-env": list,
     "optional-env": list,
     "verify": list,
+    "tests": bool,
+    "pattern": str,
+    "known-failures": list,
+    "no-regressions": bool,
     "verify-after": bool,
 }
 
@@ -76,7 +81,9 @@ class DeployTable(NamedTuple):
     fallback: str = "ask"
     required_env: tuple[str, ...] = ()
     optional_env: tuple[str, ...] = ()
-    verify: tuple[str, ...] = ()
+    verify: tuple[VerifyCommand, ...] = ()
+    known_failures: tuple[KnownFailure, ...] = ()
+    no_regressions: bool = False
     verify_after: bool = False
     name: str = ""
     kind: DeployKind = DeployKind.SERVICE
@@ -165,7 +172,9 @@ def _parse(table: Mapping[str, Any], place: ConfigFile) -> DeployTable:
         fallback=fallback,
         required_env=strings(table, "required-env", place),
         optional_env=strings(table, "optional-env", place),
-        verify=strings(table, "verify", place),
+        verify=parse_verify(table, place.wrong),
+        known_failures=parse_known_failures(table, place.wrong),
+        no_regressions=table.get("no-regressions", False),
         verify_after=table.get("verify-after", False),
         name=name,
         kind=kind,
@@ -181,7 +190,11 @@ def _parse_kind(table: Mapping[str, Any], place: ConfigFile) -> DeployKind:
         kind = DeployKind(table.get("kind", DeployKind.SERVICE))
     except ValueError:
         raise place.wrong("kind", f"unknown kind '{table['kind']}'", 'kind = "service" or kind = "job"') from None
-    unfit = [key for key in ("health", "traffic", "pin", "verify", "verify-after") if key in table]
+    unfit = [
+        key
+        for key in ("health", "traffic", "pin", "verify", "verify-after", "known-failures", "no-regressions")
+        if key in table
+    ]
     if kind is DeployKind.JOB and unfit:
         raise place.wrong(unfit[0], f"a job has no {unfit[0]}: one execution is its proof", f"remove {unfit[0]}")
     if table.get("before", TRAFFIC) != TRAFFIC or ("before" in table and kind is not DeployKind.JOB):

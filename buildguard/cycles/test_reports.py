@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from buildguard.deploy import junit
+from buildguard.cycles import junit
 
 ANY, PYTEST = "junit.xml", "pytest.xml"
 _OWN = re.compile(r"""--junit-?xml(?:=|\s+)(?P<quote>["']?)(?P<path>[^\s"'$;|&]+)(?P=quote)""")

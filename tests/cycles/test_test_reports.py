@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildguard.deploy import junit
-from buildguard.deploy.test_reports import ANY, PYTEST, Reports
+from buildguard.cycles import junit
+from buildguard.cycles.test_reports import ANY, PYTEST, Reports
 
 if TYPE_CHECKING:
     from pathlib import Path
