@@ -246,7 +246,7 @@ def rollback(*, revision: str, **asked: Any) -> None:
     from buildguard.cli.render.deploy import rollback_text
     from buildguard.cli.render.progress import Progress
     from buildguard.deploy.prepare import DeployRequest as Wanted
-    from buildguard.deploy.run import rollback as command
+    from buildguard.deploy.rollback import rollback as command
 
     with Progress() as progress:
         result = command(Wanted(cwd=Path.cwd(), **asked), revision, progress)

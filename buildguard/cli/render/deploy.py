@@ -12,7 +12,8 @@ from buildguard import __version__
 from buildguard.cli.render.cycle import cycle_json, cycle_lines
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployPlan
-from buildguard.deploy.run import DeployReport, RollbackResult
+from buildguard.deploy.rollback import RollbackResult
+from buildguard.deploy.run import DeployReport
 from buildguard.diagnostic import count, escape_text, shorten_digests
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import DeployHistory
