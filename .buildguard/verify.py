@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:16d3c1a375611d8df0bc8bf450746f022baee4e1e556f553c2e31a5e5946aca1
+digest: sha256:0b2319486ccfea009e6ac166868cd1f296d42e5e23db0f8543fef2a666b6fd2d
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -17,7 +17,7 @@ VERSION = "0.1.0"
 # What is compiled, as the configuration says: patterns in gitignore syntax, and the regular expression of each.
 INCLUDE: list[tuple[str, str]] = []
 EXCLUDE: list[tuple[str, str]] = [
-    ('examples/outage/', '^examples/outage(?P<ps_d>/)'),
+    ('examples/', '^(?:.+/)?examples(?P<ps_d>/)'),
     ('tests/cases/', '^tests/cases(?P<ps_d>/)'),
 ]
 # ====================================================================================================
@@ -148,6 +148,7 @@ BOM = codecs.BOM_UTF8
 _FIRST_LINES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|$)")
 _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _BLANK = re.compile(rb"[ \t\f]*(?:#|[\r\n]|$)")
+_FIRST_LETTERS = (("utf-8", ("utf-8",)), ("iso-8859-1", ("latin-1", "iso-8859-1", "iso-latin-1")))
 # Every visible ASCII character, and sequences with which a codec turns plain ASCII into something else.
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
 
@@ -161,11 +162,19 @@ class SourceEncoding(NamedTuple):
 
     @property
     def is_utf8(self) -> bool:
-        """Whether CPython reads it as UTF-8 without a codec (it compares the first letters only)."""
+        """Whether CPython reads it as UTF-8 without a codec."""
+        return self.codec == "utf-8"
+
+    @property
+    def codec(self) -> str:
+        """The codec that CPython looks up: of UTF-8 and Latin-1 it compares the first letters only (`latin-1-unix`)."""
         if self.cookie is None:
-            return True
-        name = self.cookie[:12].lower().replace("_", "-")
-        return name == "utf-8" or name.startswith("utf-8-")
+            return "utf-8"
+        start = self.cookie[:12].lower().replace("_", "-")
+        for codec, names in _FIRST_LETTERS:
+            if start in names or start.startswith(tuple(name + "-" for name in names)):
+                return codec
+        return self.cookie
 
 
 def coding_of(data: bytes) -> SourceEncoding:
@@ -207,9 +216,10 @@ def undecodable(data: bytes) -> int | None:
 
 
 SUFFIXES = (b".py", b".pyw")
-# python, python3, python3.11, also behind env and `uv run`; python2 is another interpreter.
+# python, python3, python3.11, python3.13t, pypy3.10, `uv run` and `pipx run`, also behind env; python2 is another interpreter.
 SHEBANG = re.compile(
-    rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?)?|pypy3?|uv[ \t]+run)(?:[ \t\r\n]|$)"
+    rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?t?)?|pypy(?:3(?:\.\d+)?)?"
+    rb"|(?:uv|pipx)[ \t]+run)(?:[ \t\r\n]|$)"
 )
 HEAD = 256  # the bytes of a file that its shebang is looked for in
 NO_SOURCE = frozenset({b".git", b".hg", b".svn", b"__pycache__"})
@@ -705,7 +715,7 @@ def _find_misread(path: bytes, data: bytes) -> list[StepFinding]:
         before = data[:at].decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         return [StepFinding("BG102", path, line, column, f"byte 0x{data[at]:02x} is not UTF-8", _line_of(data, line))]
-    name = coding.cookie or ""
+    name = coding.codec
     try:
         data.decode(name)
     except Exception:
@@ -3042,7 +3052,7 @@ SAME_FOLDER = (
 SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
 PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
-def is_main_test(node):
+def is_main_test(node: ast.AST) -> bool:
     if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
         return False
     sides = [node.left, node.comparators[0]]
@@ -3058,7 +3068,7 @@ def literal_names(node):
     names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
     return names if len(names) == len(node.elts) else None
 class Evaluator:
-    def __init__(self, version, platform, names):
+    def __init__(self, version: "tuple[int, ...]", platform: str, names: "frozenset[str]") -> None:
         system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
         version = tuple(version)
         self._aliases = {}
@@ -3083,11 +3093,11 @@ class Evaluator:
         if len(version) > 2:
             self._known["sys.version_info.micro"] = version[2]
             self._known["sys.hexversion"] = version[0] << 24 | version[1] << 16 | version[2] << 8 | 0xF0
-    def see_import(self, node):
+    def see_import(self, node: ast.Import) -> None:
         for alias in node.names:
             if alias.asname:
                 self._aliases[alias.asname] = alias.name
-    def see_import_from(self, node):
+    def see_import_from(self, node: ast.ImportFrom) -> None:
         if node.module and not node.level:
             for alias in node.names:
                 self._aliases[alias.asname or alias.name] = node.module + "." + alias.name
@@ -3127,7 +3137,7 @@ class Evaluator:
             return [name]
         value = self._values.get(node.id) if isinstance(node, ast.Name) else None
         return [item for item in value if item in CAUGHT] if isinstance(value, tuple) else []
-    def test(self, node):
+    def test(self, node: ast.AST) -> object:
         value = self._value(node)
         if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in ast.walk(node)):
             return TESTED

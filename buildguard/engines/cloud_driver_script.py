@@ -48,6 +48,11 @@ def arguments(target: int, share: int, shares: int, more: Sequence[bytes]) -> li
     text = driver(tuple(more))
     limits, wider = ProbeLimits(), ProbeLimits().wider()
     task = f"{target} {share} {shares} {limits.memory} {limits.seconds} {wider.memory} {wider.seconds}"
+    return step_arguments(text, task)
+
+
+def step_arguments(text: str, task: str = "-") -> list[str]:
+    """The arguments of a step's `python3` that runs a program; it finds `task` in `sys.argv[2]`."""
     return ["-I", "-S", "-B", "-c", _LOADER, sha256(text.encode("utf-8")), task, *_pieces(text)]
 
 
