@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:0b2319486ccfea009e6ac166868cd1f296d42e5e23db0f8543fef2a666b6fd2d
+digest: sha256:193e7f34d3e506259a15e5c644b3daa3ba871e30c53581b0ed1d9c88b4d14921
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1202,8 +1202,18 @@ _PRIVATE = words("""
     _threading_local _tkinter _tokenize _tracemalloc _typing _uuid _warnings _weakref _winapi _wmi _zoneinfo
     _bootlocale _dummy_thread _peg_parser _xxsubinterpreters
 """)
-_ADDED = {"zoneinfo": 9, "graphlib": 9, "tomllib": 11, "annotationlib": 14, "compression": 14, "profiling": 15}
+_ADDED = {
+    "contextvars": 7,
+    "dataclasses": 7,
+    "zoneinfo": 9,
+    "graphlib": 9,
+    "tomllib": 11,
+    "annotationlib": 14,
+    "compression": 14,
+    "profiling": 15,
+}
 _REMOVED = {
+    "macurl2path": 7,
     **dict.fromkeys(("dummy_threading",), 9),
     **dict.fromkeys(("formatter", "parser", "symbol"), 10),
     "binhex": 11,
@@ -1305,6 +1315,11 @@ def is_in(module: str, minor: int) -> bool:
     if module in _REMOVED:
         return minor < _REMOVED[module]
     return minor >= _ADDED.get(module, 0)
+def versions_of(module: str) -> tuple[int, int] | None:
+    removed = _REMOVED.get(module, 0)
+    if module not in _ADDED and not removed:
+        return None
+    return _ADDED.get(module, 0), max(0, removed - 1)
 def history_of(module: str, minor: int) -> str:
     if module in _ADDED and minor < _ADDED[module]:
         return f"new in Python 3.{_ADDED[module]}"
