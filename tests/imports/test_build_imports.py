@@ -107,6 +107,18 @@ def test_a_step_passes_guarded_and_generated_imports(tmp_path: Path, version: st
     assert "imports: 0 fail, 1 could not be decided here" in ran.out
 
 
+@pytest.mark.interpreters
+def test_a_minimal_python_says_that_no_import_was_examined(tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    _write(workspace, _APP)
+
+    ran = run(workspace, "import sys\nsys.modules['json'] = None\n" + install(workspace), "3.11", words=_WORDS)
+
+    assert (ran.code, ran.answer["diagnostics"]) == (0, [])
+    assert "imports: not examined: " in ran.out
+
+
 def _judged(files: Mapping[str, str], *words: str) -> tuple[list[tuple[str, str]], int]:
     facts = {
         path: import_facts(text.encode(), compile(text, path, "exec"), sys.version_info, "linux")
