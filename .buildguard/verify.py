@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:193e7f34d3e506259a15e5c644b3daa3ba871e30c53581b0ed1d9c88b4d14921
+digest: sha256:47f3d21d79dccf115d016bc860b0fc1e656a3c1865814457011727a3cf1df8a2
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -2036,7 +2036,9 @@ from typing import NamedTuple
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.resolver import SearchPath
-_TEST = re.compile(r"(?:^|/)(?:tests?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py)(?:/|$)")
+_TEST = re.compile(
+    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py)(?:/|$)"
+)
 class StartedProgram(NamedTuple):
     tree: FileTree
     path: SearchPath
