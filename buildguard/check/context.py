@@ -29,7 +29,7 @@ UNTOLD = "no file sets its Python version"
 
 
 class Job(NamedTuple):
-    """Everything that is known before the first source is judged."""
+    """Everything that is known before the first source is judged; with `syntax_only`, imports and images are not."""
 
     request: CheckRequest
     place: WorkScope
@@ -40,6 +40,7 @@ class Job(NamedTuple):
     cache: caches.Cache
     notes: tuple[str, ...]
     scope: tuple[bytes, ...] | None = ()
+    syntax_only: bool = False
 
     def covers(self, path: bytes) -> bool:
         """Whether a path is among what was asked about: everything, some paths, or nothing at all (None)."""

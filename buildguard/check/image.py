@@ -11,12 +11,12 @@ from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
 from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.check.run import build_report
 from buildguard.check.targets import CheckState, Watcher, judge_all
+from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.compare.image_project import LocalProject, ProjectFinder, ProjectLocation, load_project, parse
 from buildguard.compare.installed_project import is_version_stamp
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path
-from buildguard.docker import client as daemons
-from buildguard.docker import images, native_modules
-from buildguard.docker import sandbox as cells
+from buildguard.docker import native_modules
+from buildguard.docker.image_source import ENGINE_IMAGES, ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles, ImageStage
 from buildguard.docker.images import Image
 from buildguard.errors import UnprovenError, UsageError
@@ -30,26 +30,27 @@ from buildguard.project.target import Target
 _PREFIX = "image:"
 
 
-def check_image(request: CheckRequest, text: str, watcher: Watcher, commit: str = "") -> CheckReport:
+def check_image(
+    request: CheckRequest,
+    text: str,
+    watcher: Watcher,
+    lookup: ImageLookup = ANY_IMAGE,
+) -> CheckReport:
     """Judge the project in an image, and what was installed beside it.
 
-    `text` is `image:REF` or `image:REF:/root`; `commit` is the one to hold the image against, in place of the files on disk. Raises UsageError for a request that makes no sense, UnprovenError where
-    the image cannot be read, or the project's folder in it is unknown.
+    `text` is `image:REF` or `image:REF:/root`. Raises UsageError for a request that makes no sense, UnprovenError where the
+    image cannot be read, or the project's folder in it is unknown.
     """
     started = time.monotonic()
     if request.staged or request.diff_base:
         raise UsageError("an image has no index and no commits: --staged and --diff-base do not go with it")
     reference, root = parse(text)
-    project = load_project(request.cwd, request.service, commit)
-    daemon = daemons.connect()
-    try:
-        cells.remove_orphans(daemon)
-        image = images.find(daemon, reference, project.config.platform, watcher.tell if may_pull(request) else None)
-        with cells.open_image_files(daemon, image) as cell:
-            inside = _ImageCheck(request._replace(image=reference), project, image, cell, root)
-            return inside.report(watcher, started)
-    finally:
-        daemon.close()
+    project = load_project(request.cwd, request.service, lookup.commit)
+    pull = watcher.tell if may_pull(request) else None
+    source = lookup.source or ENGINE_IMAGES
+    with source.open(reference, project.config.platform, pull) as (image, cell):
+        inside = _ImageCheck(request._replace(image=reference), project, image, cell, root)
+        return inside.report(watcher, started)
 
 
 class ChangedSource(NamedTuple):
@@ -63,7 +64,7 @@ class _ImageCheck:
     """One image, while it is read and judged."""
 
     def __init__(
-        self, request: CheckRequest, project: LocalProject, image: Image, cell: cells.Sandbox, root: str
+        self, request: CheckRequest, project: LocalProject, image: Image, cell: ImageFilesystem, root: str
     ) -> None:
         self._request = request
         self._project = project

@@ -24,6 +24,7 @@ from buildguard.imports.records import UndecidedImport
 from buildguard.project import image_reference
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import may_pull
+from buildguard.project.snippets.unchecked import UncheckedPython
 from buildguard.project.target import PythonVersion, Target
 from buildguard.stages.stage import Entry
 from buildguard.system import process, threads
@@ -74,6 +75,8 @@ class CheckState:
         self.undecided: list[UndecidedImport] = []
         self.cached: set[bytes] = set()
         self.startup_undecided: list[str] = []
+        self.unchecked: list[UncheckedPython] = []
+        self.snippets = 0
 
     def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
         """Take the findings in one file for one target; comments that silence something lie among them."""
@@ -119,11 +122,11 @@ def judge_all(job: Job, watcher: Watcher) -> CheckState:
             f"service '{job.request.service}' runs none of these files" if job.request.service else nothing_checked(job)
         )
         seen.unproven.append(Unproven(None, None, reason))
-    _judge_shares(job, shares, watcher, seen)
+    judge_shares(job, shares, watcher, seen)
     return seen
 
 
-def _judge_shares(job: Job, shares: list[TargetShare], watcher: Watcher, seen: CheckState) -> None:
+def judge_shares(job: Job, shares: list[TargetShare], watcher: Watcher, seen: CheckState) -> None:
     """Let every target's engines judge, and take over what they bring."""
     total = sum(len(share.entries) for share in shares)
     # side by side each has a connection to the cache of its own
@@ -291,8 +294,9 @@ class TargetRunner:
         self.state.deleted.update(verdict.entry.path for verdict in verdicts if verdict.is_deleted)
         verdicts = [verdict for verdict in verdicts if not verdict.is_deleted]
         self._report_verdicts(verdicts, target, ready)
-        self._judge_imports(target, engine, ready, judge, verdicts)
-        if ready.image:
+        if not self.job.syntax_only:
+            self._judge_imports(target, engine, ready, judge, verdicts)
+        if ready.image and not self.job.syntax_only:
             self._judge_image(target, engine, ready)
         diff_base.remember_interpreter(self.job, target, ready)
         return {

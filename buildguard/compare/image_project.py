@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from buildguard.compare.installed_project import find_installed
+from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles
 from buildguard.docker.images import Image
-from buildguard.docker.sandbox import Sandbox
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.locate import WorkScope, locate
 from buildguard.project import discovery, image_match, toml
@@ -91,7 +91,9 @@ class _RecipeMatch(NamedTuple):
 class ProjectFinder:
     """Finds a project in one image, whose files it reads on the way."""
 
-    def __init__(self, project: LocalProject, image: Image, cell: Sandbox, files: ImageFiles, root: str) -> None:
+    def __init__(
+        self, project: LocalProject, image: Image, cell: ImageFilesystem, files: ImageFiles, root: str
+    ) -> None:
         """`root` is the folder that the command line names, empty where it names none."""
         self._project = project
         self._image = image

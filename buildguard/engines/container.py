@@ -22,7 +22,7 @@ from buildguard.engines.verify_interpreter import (
 )
 from buildguard.engines.worker import Greeting, ProbeLimits
 from buildguard.errors import UnprovenError
-from buildguard.project.config import PLATFORM
+from buildguard.project.deploy_table import PLATFORM
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.system import process
 from buildguard.system.cache import Cache, context_of

@@ -16,7 +16,14 @@ from buildguard.project.target import PythonVersion
 from buildguard.remote import program
 
 # What the probe starts when the first source is to be read, or the first question answered: it takes time to compile.
-_FACTS = ("import_tests.py", "evaluated_types.py", "import_outline.py", "import_facts.py", "library_query.py")
+_FACTS = (
+    "import_tests.py",
+    "evaluated_types.py",
+    "import_outline.py",
+    "import_codes.py",
+    "import_facts.py",
+    "library_query.py",
+)
 _BETWEEN = re.compile(r"^from buildguard\.\S+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)
 _START = "main(int(sys.argv[1]))"
 _START_WITH_FACTS = """\

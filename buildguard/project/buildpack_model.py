@@ -114,7 +114,7 @@ def _default(
 
 
 def _script(service: BuildpackService, names: Collection[str], scripts: Mapping[str, str]) -> CommandText | None:
-    """The only script, run by the tool of the project; which of several is meant is unknown."""
+    """The only script, run by the tool of the project; which of several starts the service is unknown."""
     if len(scripts) != 1:
         return None
     tool = next((tool for lock, tool in (("uv.lock", "uv"), ("poetry.lock", "poetry")) if lock in names), "")

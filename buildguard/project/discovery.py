@@ -26,6 +26,7 @@ from buildguard.project.service_targets import (
 )
 from buildguard.project.services import picked
 from buildguard.project.services import services as services_of
+from buildguard.project.sources import matches
 from buildguard.project.target import ImageService, PythonVersion, Rank, Target, VersionDeclaration
 from buildguard.stages.stage import Entry, Stage
 
@@ -117,7 +118,8 @@ def _ignored(files: ProjectFiles, config: Config) -> list[str]:
     own = (path for path in files.pins if "/" in path and posixpath.basename(path) == "pyproject.toml")
     tables = [path for path in own if _TABLE.search(files.pins[path])]
     plain = (path.decode("utf-8", "replace") for path in files.paths if path.endswith(b"/buildguard.toml"))
-    return sorted({*tables, *plain} - {folder.file for folder in config.folders})
+    unread = {*tables, *plain} - {folder.file for folder in config.folders}
+    return sorted(path for path in unread if not matches(config.exclude, path))
 
 
 def _set_targets(declared: _ProjectDeclarations, config: Config, flags: Sequence[str]) -> list[Target]:

@@ -53,6 +53,8 @@ _WRAPPERS: Mapping[str, WrapperSyntax] = MappingProxyType(
         "stdbuf": _syntax(values="-i -o -e"),
         "gosu": _syntax(operands=1),
         "su-exec": _syntax(operands=1),
+        "sudo": _syntax(values="-u --user -g --group -h --host -p --prompt -C -D --chdir -R -r -t -U"),
+        "timeout": _syntax(values="-k --kill-after -s --signal", operands=1),
         "s6-setuidgid": _syntax(operands=1),
         "uv": _syntax("run", _UV_VALUES, runs_python=True),
         "poetry": _syntax("run", "-C --directory -P --project"),

@@ -37,7 +37,7 @@ def named_sources(image: ImageStart) -> Iterator[tuple[dockerfile.Instruction, s
     """The sources that a build of the image's stage copies from its context, by their paths in the project."""
     build_args = dict(image.service.build_args)
     known: dict[str, dict[str, str]] = {}
-    needed = needed_stages(image)
+    needed = dockerfile.needed_stages(image.stages, image.service.stage)
     for number, stage in enumerate(image.stages):
         values = dict(known.get(stage.base.lower(), {}))
         for step in stage.instructions:
@@ -56,27 +56,6 @@ def _sources(image: ImageStart, step: dockerfile.Instruction, text: str) -> Iter
     for word in dockerfile.source_words(text)[:-1]:
         if not (_REMOTE.match(word) or _WILD.search(word) or "$" in word or "\\" in word):
             yield context_path(image.service.context, word)
-
-
-def needed_stages(image: ImageStart) -> set[int]:
-    """The stages that a build makes: the last one, or the one that is asked for, and those that it takes from."""
-    stages, wanted = image.stages, image.service.stage.lower()
-    names = {stage.alias: number for number, stage in enumerate(stages) if stage.alias}
-    pending = [names.get(wanted, len(stages) - 1) if wanted else len(stages) - 1]
-    needed: set[int] = set()
-    while pending:
-        number = pending.pop()
-        if number in needed:
-            continue
-        needed.add(number)
-        origins = [
-            flag.partition("from=")[2] for step in stages[number].instructions for flag in step.flags if "from=" in flag
-        ]
-        for origin in [stages[number].base, *(origin.partition(",")[0] for origin in origins)]:
-            other = int(origin) if origin.isdigit() else names.get(origin.lower(), -1)
-            if 0 <= other < len(stages) and other != number:
-                pending.append(other)
-    return needed
 
 
 def _is_sent(image: ImageStart, source: str) -> bool:

@@ -9,7 +9,7 @@ from buildguard.project.discovery import ImageRecipe, list_recipes
 from buildguard.project.start_command import StartCommand
 from buildguard.project.target import Certainty
 from buildguard.stages.stage import Stage
-from buildguard.startup.applications import check_application
+from buildguard.startup.applications import EntryFile, check_application
 from buildguard.startup.buildpack_start import buildpack_starts
 from buildguard.startup.closure import check_closure
 from buildguard.startup.configurations import check_configs
@@ -22,6 +22,8 @@ from buildguard.startup.ports import check_port
 from buildguard.startup.programs import check_programs
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
 from buildguard.startup.secrets import check_secrets
+from buildguard.startup.variables.check import EnvironmentSources, check_variables
+from buildguard.startup.variables.templates import read_templates
 from buildguard.system import git
 
 
@@ -31,12 +33,13 @@ def check_startup(stage: Stage, repository: git.Repository | None, config: Confi
     files = ProjectFileTree(stage, repository, _sender(config))
     recipes = [recipe for recipe in list_recipes(stage, config, service) if _is_python(recipe)]
     ports = list(dict.fromkeys(read_ports(files, config))) if recipes else []
+    sources = _environment(files, config, is_only=len(recipes) == 1)
     for recipe in recipes:
         try:
             deployed = find_port(ports, recipe.service.dockerfile, is_only=len(recipes) == 1)
             image = open_image(recipe, files, deployed)
             if image is not None:
-                _check_image(image, deployed, findings)
+                _check_image(image, deployed, sources, findings)
         except GuardError as error:
             findings.leave_open(FindingPlace(recipe.service.dockerfile), error.words)
     if not service:
@@ -59,8 +62,13 @@ def _check_buildpacks(stage: Stage, config: Config, files: ProjectFileTree, find
             continue
         check_secrets(image, findings)
         if image.start is not None:
-            _check_start(image, image.start, deployed, findings)
+            _check_start(image, image.start, deployed, _environment(files, config, is_only=False), findings)
         check_placeholders(image, findings)
+
+
+def _environment(files: ProjectFileTree, config: Config, *, is_only: bool) -> EnvironmentSources:
+    """What may set variables."""
+    return EnvironmentSources(read_templates(files, config), frozenset(config.deploy.optional_env), is_only)
 
 
 def _sender(config: Config) -> BuildSender:
@@ -75,24 +83,36 @@ def _is_python(recipe: ImageRecipe) -> bool:
     return image_reference.is_python(final.image) or dockerfile.mentions_python(final.chain)
 
 
-def _check_image(image: ImageStart, deployed: DeployedPort, findings: StartupFindings) -> None:
+def _check_image(
+    image: ImageStart, deployed: DeployedPort, sources: EnvironmentSources, findings: StartupFindings
+) -> None:
     check_copies(image, findings)
     check_secrets(image, findings)
     if image.start is not None:
-        _check_start(image, image.start, deployed, findings)
+        _check_start(image, image.start, deployed, sources, findings)
     check_placeholders(image, findings)
 
 
-def _check_start(image: ImageStart, start: StartCommand, deployed: DeployedPort, findings: StartupFindings) -> None:
+def _check_start(
+    image: ImageStart,
+    start: StartCommand,
+    deployed: DeployedPort,
+    sources: EnvironmentSources,
+    findings: StartupFindings,
+) -> None:
     for command in (*start.before, start):
-        _check_command(image, command, findings)
+        entry = _check_command(image, command, findings)
+        if entry is not None:
+            check_variables(image, command, entry, sources, findings)
     check_port(image, start, deployed, findings)
 
 
-def _check_command(image: ImageStart, command: StartCommand, findings: StartupFindings) -> None:
+def _check_command(image: ImageStart, command: StartCommand, findings: StartupFindings) -> EntryFile | None:
+    """The first file that a command loads, where its program is there."""
     if not check_programs(image, command, findings):
-        return
+        return None
     entry = check_application(image, command, findings)
     if entry is not None:
         check_closure(image, command, [entry], findings)
     check_configs(image, command, findings)
+    return entry

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from buildguard.check.startup import add_startup
+from buildguard.project import dockerfile
 from buildguard.project.config import Config
 from buildguard.project.discovery import ImageRecipe, list_recipes
 from buildguard.project.ignore.rules import find_git_rule
@@ -17,7 +18,7 @@ from buildguard.stages.filesystem import FolderStage, stage_on_disk
 from buildguard.startup.applications import check_application
 from buildguard.startup.buildpack_start import buildpack_starts
 from buildguard.startup.closure import StartupFile, check_needed
-from buildguard.startup.copies import needed_stages
+from buildguard.startup.copies import check_copies
 from buildguard.startup.deployed_ports import DeployedPort, find_port, read_ports
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart, open_image
@@ -187,8 +188,17 @@ def test_addresses_that_only_the_container_reaches() -> None:
 def test_only_the_stages_that_a_build_needs() -> None:
     text = "FROM a AS one\nFROM b AS two\nFROM c AS three\nFROM two\nCOPY --from=0 /x /\nRUN --mount=type=bind,from=three,source=/ x\n"
 
-    assert needed_stages(image_of(text, {})) == {0, 1, 2, 3}
-    assert needed_stages(image_of("FROM a AS one\nFROM b\n", {})) == {1}
+    assert dockerfile.needed_stages(image_of(text, {}).stages) == {0, 1, 2, 3}
+    assert dockerfile.needed_stages(image_of("FROM a AS one\nFROM b\n", {}).stages) == {1}
+    assert dockerfile.needed_stages(image_of(text, {}).stages, "0") == {0}
+
+
+def test_a_stage_that_no_build_makes_needs_no_file() -> None:
+    findings = StartupFindings()
+
+    check_copies(image_of("FROM python:3.12 AS old\nCOPY old.py .\nFROM python:3.12\nCOPY new.py .\n", {}), findings)
+
+    assert [(each.code, each.range.line) for each in findings.report().diagnostics] == [("BG703", 4)]
 
 
 def test_the_rule_of_git_that_ignores_a_path() -> None:
