@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterator, Sequence
 
 from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
+from buildguard.check.image_libraries import ImageLibraries
 from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.check.run import build_report
 from buildguard.check.targets import CheckState, Watcher, judge_all
 from buildguard.compare.image_project import LocalProject, ProjectFinder, ProjectLocation, load_project, parse
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path
 from buildguard.docker import client as daemons
-from buildguard.docker import images, native_modules
+from buildguard.docker import images
 from buildguard.docker import sandbox as cells
 from buildguard.docker.image_stage import ImageFiles, ImageStage
 from buildguard.docker.images import Image
@@ -78,6 +79,8 @@ class _ImageCheck:
                 if not any(row.image_id for row in seen.rows) and any(path.endswith(b".pyc") for path in places):
                     seen.unproven.append(Unproven(None, None, _BYTECODE_UNSEEN))
                 self._report_missing(located, missing, seen)
+                libraries = ImageLibraries(self._cell, self._image, self._files)
+                seen.diagnostics += libraries.unloadable(job, self._image)
                 aside = _split_dependencies(seen, {display_path(path) for path in installed})
                 report = build_report(job, seen, started)
             finally:
@@ -98,7 +101,7 @@ class _ImageCheck:
                     tuple(self._changed(places, own)),
                     aside._replace(files=len(compiled), folders=folders),
                     sum(held.elf_target is not None for held in self._files.entries.values()),
-                    tuple(self._misfits()),
+                    tuple(libraries.misfits()),
                 ),
             )
         finally:
@@ -205,15 +208,6 @@ class _ImageCheck:
             here = hashlib.sha256(content).digest() if isinstance(content, bytes) else b""
             if here != self._content_digest(places[entry.path]):
                 yield display_path(entry.path)
-
-    def _misfits(self) -> Iterator[tuple[str, str]]:
-        """The compiled modules that this image cannot load, and why."""
-        loaders = native_modules.LOADERS.get(self._image.platform.rpartition("/")[2], {})
-        libcs = frozenset(name for name, path in loaders.items() if self._cell.stat(path) is not None)
-        for path, held in sorted(self._files.entries.items()):
-            words = held.elf_target.misfit(self._image.platform, libcs) if held.elf_target is not None else ""
-            if words:
-                yield display_path(path), words
 
     def _content_digest(self, place: bytes) -> bytes:
         content = self._files.content(place)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from buildguard.docker import find_python
+from buildguard.docker import elf, find_python, native_modules
 from buildguard.docker.client import Daemon, translate_errors
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import Sandbox, open_image_files, owner_labels
@@ -32,6 +32,7 @@ _BUSY = 0.1  # of one CPU
 _NOT_STARTED = re.compile(
     r"exec\b.*(?:not found|no such file or directory|permission denied)", re.IGNORECASE | re.DOTALL
 )
+_HEAD = 4096  # bytes of a program that are looked at
 _SHEBANG = re.compile(rb"#![ \t]*([^\s\r]+)")
 
 
@@ -205,16 +206,18 @@ def _entrypoint_problem(cell: Sandbox, image: Image, start: StartOptions) -> str
         return f"the image has no program {name!r}" if name else "the image has no command"
     if stat.is_folder or not stat.is_executable:
         return f"{path} is not executable: git update-index --chmod=+x FILE, or RUN chmod +x {path}"
-    return _interpreter_problem(cell, path)
+    return _interpreter_problem(cell, image, path)
 
 
 def _folders(image: Image, name: str) -> Sequence[str]:
     return [image.folder.rstrip("/")] if "/" in name else image.path
 
 
-def _interpreter_problem(cell: Sandbox, path: str) -> str:
-    """What is wrong with the first line of a script."""
+def _interpreter_problem(cell: Sandbox, image: Image, path: str) -> str:
+    """What is wrong with the first line of a script, or with the header of a program."""
     head = _head(cell, path)
+    if problem := _wrong_machine(cell, image, path, head):
+        return problem
     line = head.partition(b"\n")[0]
     match = _SHEBANG.match(line)
     if match is None:
@@ -225,8 +228,19 @@ def _interpreter_problem(cell: Sandbox, path: str) -> str:
     return "" if cell.stat(interpreter) is not None else f"{path} needs {interpreter}, and the image has none"
 
 
+def _wrong_machine(cell: Sandbox, image: Image, path: str, head: bytes) -> str:
+    """Why a compiled program cannot be executed: another processor's ("exec format error"), or a loader that is missing."""
+    reader = native_modules.ElfReader()
+    reader.feed(head)
+    words = reader.target.misfit(image.platform, frozenset()) if reader.target is not None else ""
+    if words:
+        return f"{path} {words}"
+    loader = elf.loader_of(head)
+    return f"{path} needs the loader {loader}, and the image has none" if loader and cell.stat(loader) is None else ""
+
+
 def _head(cell: Sandbox, path: str) -> bytes:
     with closing(cell.tar(path)) as pieces:
         reader = TarReader(pieces)
         member = next(iter(reader), None)
-        return next(reader.content(), b"")[:256] if member is not None and member.kind is MemberKind.FILE else b""
+        return next(reader.content(), b"")[:_HEAD] if member is not None and member.kind is MemberKind.FILE else b""
