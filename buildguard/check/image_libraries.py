@@ -12,9 +12,9 @@ from buildguard.check.context import Job
 from buildguard.check.image_imports import ImageImportFiles
 from buildguard.diagnostic import Diagnostic, Range, Severity, display_path
 from buildguard.docker import native_modules
+from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles, ImageStage
 from buildguard.docker.images import Image
-from buildguard.docker.sandbox import Sandbox
 from buildguard.docker.shared_libraries import LibraryFinder, loader_folders, loader_settings
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.startup.source_facts import SourceImport, read_facts
@@ -54,7 +54,7 @@ class LoadedModuleFile(NamedTuple):
 class ImageLibraries:
     """The compiled modules of an image, and what they need."""
 
-    def __init__(self, cell: Sandbox, image: Image, files: ImageFiles) -> None:
+    def __init__(self, cell: ImageFilesystem, image: Image, files: ImageFiles) -> None:
         self._cell = cell
         self._image = image
         self._files = files

@@ -1,13 +1,18 @@
-"""BG704: the files that a start needs, from its first file on: imports, files opened by a literal path, settings, configuration."""
+"""BG704: the files that a start needs, from its first file on: imports, files that are opened, settings, configuration.
+
+What it needs and the image has is kept as well: a placeholder there is an error.
+"""
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable, Iterator
+from typing import NamedTuple
 
 from buildguard.project.ignore.rules import parents
 from buildguard.project.start_command import StartCommand, in_folder
+from buildguard.startup import alembic
 from buildguard.startup.applications import EntryFile
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
@@ -18,22 +23,39 @@ from buildguard.startup.walk import MOST_FILES, ReachedFile, StartWalk
 
 _IMPORT = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+([^\n#(]++(?:\([^)]{0,4000}+\))?)")
 _WORD = re.compile(rb"\w+")
-_OPENS = re.compile(rb"\bopen\(|\bread_(?:text|bytes)\(")
+_OPENS = re.compile(rb"\bopen\(|\bread_\w+\(|\bload(?:txt)?\(|StaticFiles|fileConfig|Config\(|InferenceSession")
 _LITERAL = re.compile(rb"""["']([^"'\n]{1,200})["']""")
 _TESTS = re.compile(r"(?:^|/)(?:tests?|testing)(?:/|$)|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py$")
 
 
-def check_closure(image: ImageStart, start: StartCommand, entry: EntryFile, findings: StartupFindings) -> None:
+class StartupFile(NamedTuple):
+    """A file, or a folder, that a start reads: its path in the image, what reads it, and whether that is certain."""
+
+    path: str
+    reason: str
+    is_error: bool = True
+    is_folder: bool = False
+
+
+def check_closure(
+    image: ImageStart, start: StartCommand, entries: Iterable[EntryFile], findings: StartupFindings
+) -> None:
     """Follow what a start loads, and report each file of the project that it needs and the image lacks."""
     if any("$" in folder for folder in start.search_path):
         return
-    names = _lost_names(image)
+    entries = [*entries]
+    names = _lost_names(image) if entries else set()
     if names and _any_mention(image, names):
-        _ClosureWalk(image, start, findings).walk(entry)
+        walk = _ClosureWalk(image, start, findings)
+        for entry in entries:
+            walk.walk(entry)
 
 
 def _lost_names(image: ImageStart) -> set[bytes]:
-    """The names that files of the context, which no COPY brings into the image, go by: of a lost folder its own alone."""
+    """The names that files of the context go by that no COPY brings into the image, or that are placeholders there.
+
+    Of a lost folder it is its own name alone.
+    """
     context, tree = image.service.context, image.tree
     held, lost = set[str](), []
     for path in image.files.below(context):
@@ -41,13 +63,18 @@ def _lost_names(image: ImageStart) -> set[bytes]:
             lost.append(path)
         else:
             held.update(parents(path))
-    return {_shallowest(path, held).encode("utf-8", "surrogateescape") for path in lost}
+    names = {name for path in lost for name in _names_of(path, held)}
+    names.update(posixpath.basename(path) for path in image.placeholders)
+    return {name.encode("utf-8", "surrogateescape") for name in names}
 
 
-def _shallowest(path: str, held: Container[str]) -> str:
-    """The first part of a lost path that the image does not have: a folder, a module without its suffix, or a file."""
+def _names_of(path: str, held: Container[str]) -> Iterator[str]:
+    """The first folder of a lost path that the image does not have, and the file itself; a module without its suffix."""
     folder = next((folder for folder in parents(path) if folder not in held), None)
-    return posixpath.basename(folder if folder is not None and path.endswith(".py") else path).removesuffix(".py")
+    if folder is not None:
+        yield posixpath.basename(folder)
+    if folder is None or not path.endswith(".py"):
+        yield posixpath.basename(path).removesuffix(".py")
 
 
 def _any_mention(image: ImageStart, names: set[bytes]) -> bool:
@@ -60,12 +87,12 @@ def _any_mention(image: ImageStart, names: set[bytes]) -> bool:
 
 
 def _mentions(content: bytes, names: set[bytes]) -> bool:
-    if b"DJANGO_SETTINGS_MODULE" in content:
+    if b"DJANGO_SETTINGS_MODULE" in content or b"alembic" in content:
         return True
     if any(not names.isdisjoint(_WORD.findall(line)) for line in _IMPORT.findall(content)):
         return True
     return _OPENS.search(content) is not None and any(
-        posixpath.basename(text) in names for text in _LITERAL.findall(content)
+        not names.isdisjoint(text.split(b"/")) for text in _LITERAL.findall(content)
     )
 
 
@@ -90,49 +117,35 @@ class _ClosureWalk(StartWalk):
             report_lost(self._image, self._findings, source, f"{importer} imports {module}")
 
     def _check_opened(self, reached: ReachedFile, opened: OpenedFile) -> None:
-        path = in_folder(self._start.folder, opened.path)
+        folder = posixpath.dirname(reached.path) if opened.path.is_beside else self._start.folder
+        path = in_folder(folder, opened.path.text)
         where = f"{reached.file.source or reached.path}:{opened.line}"
-        check_needed(self._image, self._findings, path, f"{where} opens it", is_error=opened.is_certain)
+        check_needed(
+            self._image, self._findings, StartupFile(path, f"{where} opens it", opened.is_certain, opened.is_folder)
+        )
+        config = alembic.read_config(self._image, path, self._start.folder) if path.endswith(".ini") else None
+        for entry in alembic.loaded_files(self._image, config) if config is not None and opened.is_certain else ():
+            self._reach(ReachedFile(entry.path, entry.file, ""))
 
 
-def check_needed(
-    image: ImageStart, findings: StartupFindings, path: str, reason: str, *, is_error: bool = True
-) -> None:
+def check_needed(image: ImageStart, findings: StartupFindings, needed: StartupFile) -> None:
     """BG704 for a file of the image that a start reads, where the project has it and the image does not."""
-    if image.tree.find(path) is not None or image.tree.is_folder(path):
+    path, tree = needed.path, image.tree
+    placed = tree.find(path)
+    if placed is not None:
+        if needed.is_error:
+            findings.need(placed.source, needed.reason)
         return
-    lost = [source for source in image.tree.project_paths(path) if image.files.is_file(source)]
-    unknown = image.tree.why_unknown(path)
+    if tree.is_folder(path):
+        return
+    lost = [source for source in tree.project_paths(path) if _is_lost(image, source, is_folder=needed.is_folder)]
+    unknown = tree.why_unknown(path)
     if lost and unknown:
         findings.leave_open(FindingPlace(lost[0]), unknown)
     elif lost:
-        report_lost(image, findings, lost[0], reason, is_error=is_error)
+        report_lost(image, findings, lost[0], needed.reason, is_error=needed.is_error)
 
 
-def check_configs(image: ImageStart, start: StartCommand, findings: StartupFindings) -> None:
-    """The configuration of a server, and that of Alembic where it runs first."""
-    for path in start.configs:
-        _check_config(image, start, findings, path)
-    for command in [start, *start.before]:
-        names = [posixpath.basename(program.name) for program in command.programs]
-        if names[-1:] == ["alembic"] or command.module == "alembic":
-            words = list(command.arguments)
-            name = words[words.index("-c") + 1] if "-c" in words[:-1] else "alembic.ini"
-            check_needed(image, findings, in_folder(command.folder, name), "alembic reads it")
-
-
-def _check_config(image: ImageStart, start: StartCommand, findings: StartupFindings, path: str) -> None:
-    place = image.place_of(start.place)
-    if image.tree.find(path) is not None:
-        return
-    if unknown := image.tree.why_unknown(path):
-        findings.leave_open(place, f"{path}: {unknown}")
-    elif any(image.files.is_file(source) for source in image.tree.project_paths(path)):
-        check_needed(image, findings, path, f"{start.server} reads its configuration from it")
-    else:
-        findings.add(
-            "BG701",
-            place,
-            f"{start.server} reads its configuration from {path}, and the image has no such file",
-            "correct the path",
-        )
+def _is_lost(image: ImageStart, source: str, *, is_folder: bool) -> bool:
+    exists = image.files.is_folder if is_folder else image.files.is_file
+    return bool(image.files.submodule_of(source)) or (exists(source) and image.tree.holds(source) is None)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.config import Config
+from buildguard.project.deploy_table import DeployKind
 from buildguard.project.ignore.rules import parents
 from buildguard.project.project_files import is_build_file_name
 from buildguard.project.start_command import CommandPlace, CommandText
@@ -62,7 +63,7 @@ def read_ports(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]
             yield _of_command(data, path)
         elif _JOBS.search(data):
             yield DeployedPort(by=path, is_job=True)
-    if config.deploy.service:
+    if any(table.service and table.kind is DeployKind.SERVICE for table in config.deploys):
         yield DeployedPort(DEFAULT_PORT, config.file, is_default=True)
 
 

@@ -7,18 +7,21 @@ from buildguard.project import dockerfile, image_reference
 from buildguard.project.config import Config
 from buildguard.project.discovery import ImageRecipe, list_recipes
 from buildguard.project.start_command import StartCommand
+from buildguard.project.target import Certainty
 from buildguard.stages.stage import Stage
 from buildguard.startup.applications import EntryFile, check_application
 from buildguard.startup.buildpack_start import buildpack_starts
-from buildguard.startup.closure import check_closure, check_configs
+from buildguard.startup.closure import check_closure
+from buildguard.startup.configurations import check_configs
 from buildguard.startup.copies import check_copies
 from buildguard.startup.deployed_ports import DEFAULT_PORT, DeployedPort, find_port, read_ports
 from buildguard.startup.findings import FindingPlace, StartupFindings, StartupReport
 from buildguard.startup.image_start import ImageStart, open_image
+from buildguard.startup.placeholders import check_placeholders
 from buildguard.startup.ports import check_port
 from buildguard.startup.programs import check_programs
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
-from buildguard.startup.secrets import check_placeholders, check_secrets
+from buildguard.startup.secrets import check_secrets
 from buildguard.startup.variables.check import EnvironmentSources, check_variables
 from buildguard.startup.variables.templates import read_templates
 from buildguard.system import git
@@ -47,10 +50,20 @@ def check_startup(stage: Stage, repository: git.Repository | None, config: Confi
 def _check_buildpacks(stage: Stage, config: Config, files: ProjectFileTree, findings: StartupFindings) -> None:
     """The start of each folder that buildpacks build."""
     for started in buildpack_starts(stage, config, files):
-        deployed = DeployedPort(DEFAULT_PORT, started.by, started.command)
+        # a Procfile alone does not say that it is Cloud Run that sends the requests
+        port = "" if started.recipe.service.basis.known is Certainty.GUESSED else DEFAULT_PORT
+        deployed = DeployedPort(port, started.by, started.start.command)
+        if started.start.problem:
+            hint = "echo 'web: gunicorn -b :$PORT main:app' > Procfile"
+            place = FindingPlace(started.start.place.file, started.start.place.line)
+            findings.add("BG701", place, started.start.problem, hint)
         image = open_image(started.recipe, files, deployed)
-        if image is not None and image.start is not None:
+        if image is None:
+            continue
+        check_secrets(image, findings)
+        if image.start is not None:
             _check_start(image, image.start, deployed, _environment(files, config, is_only=False), findings)
+        check_placeholders(image, findings)
 
 
 def _environment(files: ProjectFileTree, config: Config, *, is_only: bool) -> EnvironmentSources:
@@ -75,10 +88,9 @@ def _check_image(
 ) -> None:
     check_copies(image, findings)
     check_secrets(image, findings)
+    if image.start is not None:
+        _check_start(image, image.start, deployed, sources, findings)
     check_placeholders(image, findings)
-    if image.start is None:
-        return
-    _check_start(image, image.start, deployed, sources, findings)
 
 
 def _check_start(
@@ -92,13 +104,15 @@ def _check_start(
         entry = _check_command(image, command, findings)
         if entry is not None:
             check_variables(image, command, entry, sources, findings)
-    check_configs(image, start, findings)
     check_port(image, start, deployed, findings)
 
 
 def _check_command(image: ImageStart, command: StartCommand, findings: StartupFindings) -> EntryFile | None:
-    check_programs(image, command, findings)
+    """The first file that a command loads, where its program is there."""
+    if not check_programs(image, command, findings):
+        return None
     entry = check_application(image, command, findings)
     if entry is not None:
-        check_closure(image, command, entry, findings)
+        check_closure(image, command, [entry], findings)
+    check_configs(image, command, findings)
     return entry

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import StartCommand
+from buildguard.startup import django
 from buildguard.startup.applications import EntryFile
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.modules import ModuleSearch, search
@@ -38,6 +39,7 @@ class StartWalk:
         self._start = start
         self._seen: set[str] = set()
         self._pending: list[ReachedFile] = []
+        self._is_django = False
 
     def walk(self, entry: EntryFile) -> None:
         """Visit everything from a first file on."""
@@ -80,6 +82,9 @@ class StartWalk:
         self._visit(reached, facts)
         if facts.settings:
             self._follow_settings(reached, facts.settings)
+        if self._is_django and facts.tree is not None:
+            for module, line in django.listed_modules(facts.tree):
+                self._follow_module(reached, module, line)
 
     def _follow_imports(self, reached: ReachedFile, facts: SourceFacts) -> None:
         for item in facts.imports:
@@ -126,9 +131,18 @@ class StartWalk:
             if facts is not None and facts.binds(name) is False and name != "*":
                 yield f"{base}.{name}", search(self._image, f"{base}.{name}", search_path)
 
-    def _follow_settings(self, reached: ReachedFile, settings: str) -> None:
-        parts = settings.split(".")
+    def _follow_settings(self, reached: ReachedFile, default: str) -> None:
+        settings = django.settings_module(self._image, self._start.env, default)
+        if settings:
+            self._is_django = True
+            self._follow_module(reached, settings, 1)
+
+    def _follow_module(self, reached: ReachedFile, name: str, line: int) -> None:
+        """A module that is loaded by its name, with the packages above it."""
+        parts = name.split(".")
         for end in range(1, len(parts) + 1):
             module = ".".join(parts[:end])
             result = search(self._image, module, self._start.search_path)
-            self._take(reached, SourceImport(settings, 0, (), 1, is_certain=True), module, result)
+            self._take(reached, SourceImport(name, 0, (), line, is_certain=True), module, result)
+            if result.file is None and not result.package:
+                return

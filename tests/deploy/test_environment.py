@@ -5,7 +5,8 @@ from __future__ import annotations
 from buildguard.deploy.environment import RequiredVariables
 from buildguard.deploy.plan import CurrentService
 from buildguard.gcp.service_containers import Container
-from buildguard.project.config import Config, DeployTable
+from buildguard.project.config import Config
+from buildguard.project.deploy_table import DeployTable
 from tests.deploy.plans import prepared
 from tests.project.memory import MemoryStage
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from buildguard.project.config import Config, DeployTable
+from buildguard.project.config import Config
+from buildguard.project.deploy_table import DeployTable
 from buildguard.startup.run import check_startup
 from buildguard.startup.variables.contract import names_in
 from buildguard.startup.variables.guards import gotten

@@ -44,7 +44,7 @@ def read_start(image: ImageStart, start: StartCommand, entry: EntryFile, minor: 
         return StartVariables(unknown=("the folders that Python searches are known at run time only",))
     walk = _VariableWalk(image, start, minor)
     walk.walk(entry)
-    return _Collector(walk, start).collect(entry)
+    return _VariableCollector(walk, start).collect(entry)
 
 
 class _VariableWalk(StartWalk):
@@ -78,7 +78,7 @@ class _VariableWalk(StartWalk):
         return search(self._image, module, self._start.search_path).path
 
 
-class _Collector:
+class _VariableCollector:
     """Follows calls from the modules' own bodies into functions, classes and readers."""
 
     def __init__(self, walk: _VariableWalk, start: StartCommand) -> None:

@@ -95,7 +95,7 @@ def started_images(
     starts = [(recipe, deployed or find_port(ports, recipe.service.dockerfile, is_only=is_only)) for recipe in recipes]
     if not service:
         packs = buildpack_starts(stage, config, files)
-        starts += [(pack.recipe, DeployedPort(DEFAULT_PORT, pack.by, pack.command)) for pack in packs]
+        starts += [(pack.recipe, DeployedPort(DEFAULT_PORT, pack.by, pack.start.command)) for pack in packs]
     for recipe, port in starts:
         template = merge_templates(templates, recipe.service.dockerfile, is_only=len(starts) == 1)
         yield from _started(recipe, files, port, template)
@@ -121,7 +121,7 @@ def unset_variables(
 ) -> Iterator[NeededVariable]:
     """What the starts of a service surely fail without, where exactly `provided`, the Dockerfile and the platform set variables."""
     template = TemplateVariables(MappingProxyType(dict.fromkeys(provided, "")), is_known=True)
-    picked = service if service in {table.name for table in config.services} else ""
+    picked = service if service in {recipe.service.name for recipe in list_recipes(stage, config)} else ""
     for started in started_images(stage, None, config, picked, deployed):
         every = provided_by(started.image, started.start, template)
         if not started.variables.unknown and started.image.tree.model.knows_base:
