@@ -117,6 +117,12 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--start", "proves_start", is_flag=True, help="Start image:REF without a network, and report what happens."
 )
+@click.option(
+    "--imports",
+    "imports_all",
+    is_flag=True,
+    help="Import each reachable module of image:REF there, which executes its code, and report every failure.",
+)
 @click.option("--rehearse", is_flag=True, help="Show what breaks on which of several targets, file by file.")
 @in_google("Cloud Build")
 @click.option("--verify-download", is_flag=True, help="Read back what was uploaded, and hash it.")
@@ -131,29 +137,34 @@ def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | Non
     _refuse_configuration(paths, asked)
     _refuse_stdin(paths, stdin_filename, asked)
     named, write, rehearses = asked.pop("baseline"), asked.pop("write_baseline"), asked.pop("rehearse")
-    executed = _executed(stage, proves_start=asked.pop("proves_start"))
+    executed = _executed(stage, imports_all=asked.pop("imports_all"), proves_start=asked.pop("proves_start"))
     report = _without_known(_run(paths, jobs or 0, asked, stdin_filename), named, write=write)
     report = executed(report)
     print_report(_rehearsed(report) if rehearses else report)
     sys.exit(report.exit_code)
 
 
-def _executed(stage: str, *, proves_start: bool) -> Callable[[CheckReport], CheckReport]:
+def _executed(stage: str, *, imports_all: bool, proves_start: bool) -> Callable[[CheckReport], CheckReport]:
     """What is added to a report by executing an image; raises UsageError where that makes no sense, or is refused."""
-    if not proves_start:
+    flag = "--imports" if imports_all else "--start" if proves_start else ""
+    if not flag:
         return lambda report: report
     if not stage.startswith("image:"):
-        raise UsageError("--start starts an image", hint="buildguard check image:REF --start")
+        raise UsageError(f"{flag} executes an image", hint=f"buildguard check image:REF {flag}")
 
     from buildguard.cli.render.progress import Progress
-    from buildguard.deploy.image_start import prove_start
     from buildguard.system.fork_event import refuse_fork_event
 
-    refuse_fork_event("check image:REF --start", os.environ)
+    refuse_fork_event(f"check image:REF {flag}", os.environ)
 
     def execute(report: CheckReport) -> CheckReport:
+        from buildguard.deploy.image_modules import import_all
+        from buildguard.deploy.image_start import prove_start
+
         with Progress() as progress:
-            return prove_start(report, Path.cwd(), stage, progress.tell)
+            if imports_all:
+                report = import_all(report, Path.cwd(), stage, progress.tell)
+            return prove_start(report, Path.cwd(), stage, progress.tell) if proves_start else report
 
     return execute
 

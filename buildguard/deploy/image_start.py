@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from buildguard.check.result import CheckReport
@@ -11,12 +12,16 @@ from buildguard.deploy import start
 from buildguard.deploy.outcome import DeployStoppedError
 from buildguard.deploy.start import STAND_IN, StartRequest
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count
+from buildguard.docker import client as daemons
+from buildguard.docker import images
 from buildguard.docker.offline_start import EntrypointError, OfflineResult
 from buildguard.docker.serve import StartOptions
 from buildguard.errors import UnprovenError
 from buildguard.locate import WorkScope, locate
 from buildguard.project.config import Config
 from buildguard.project.nested_config import read_configs
+from buildguard.project.start_command import CommandPlace, CommandText
+from buildguard.startup.deployed_ports import DeployedPort
 from buildguard.startup.variables.survey import started_images
 
 _OWN = {"K_SERVICE": "check", "K_CONFIGURATION": "check", "K_REVISION": "check-start"}
@@ -30,9 +35,12 @@ def prove_start(report: CheckReport, cwd: Path, stage: str, tell: Callable[[str]
     reference, _root = parse(stage)
     scope = locate(cwd, ())
     config = read_configs(scope.stage)
-    names = start_variables(scope, config)
-    request = StartRequest(StartOptions({**_OWN, **dict.fromkeys(names, STAND_IN)}), names, config.deploy.health or "/")
     try:
+        with closing(daemons.connect()) as daemon:
+            names = start_variables(scope, config, images.find(daemon, reference, config.platform, None).command)
+        request = StartRequest(
+            StartOptions({**_OWN, **dict.fromkeys(names, STAND_IN)}), names, config.deploy.health or "/"
+        )
         run = start.start_here(reference, config.platform, tell)
         result, log = run(request.options, request.path, start.STARTS_WITHIN)
     except EntrypointError as error:
@@ -68,20 +76,21 @@ def _early(reference: str, result: OfflineResult) -> Iterator[Diagnostic]:
         yield Diagnostic("BG502", Severity.WARNING, None, Range(), message, hint, None, "container")
 
 
-def start_variables(scope: WorkScope, config: Config) -> tuple[str, ...]:
-    """The variables that get stand-ins: those that a template sets; without one, those that the code requires at start."""
+def start_variables(scope: WorkScope, config: Config, command: Sequence[str]) -> tuple[str, ...]:
+    """The variables that get stand-ins: those that a template sets; without one, those that the code requires at start.
+
+    `command` is the image's own.
+    """
+    deployed = DeployedPort(command=CommandText(CommandPlace("the image", None), tuple(command))) if command else None
     names = dict.fromkeys(config.deploy.required_env)
-    for started in started_images(scope.stage, scope.repository, config):
+    env: set[str] = set()
+    for started in started_images(scope.stage, scope.repository, config, deployed=deployed):
+        env.update(started.image.tree.model.env)
         if started.template.is_known:
             names |= dict.fromkeys(started.template.names)
         else:
             required = (each.read for each in started.variables.needed if each.at_start and each.read.is_required)
             names |= dict.fromkeys(read.names[0] for read in required if read.names)
-    env = {
-        name
-        for started in started_images(scope.stage, scope.repository, config)
-        for name in started.image.tree.model.env
-    }
     return tuple(name for name in names if name not in {*env, *_OWN, "PORT", "PATH", "HOME"})
 
 

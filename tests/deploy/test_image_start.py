@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.deploy import image_start, start
 from buildguard.deploy.image_start import prove_start
 from buildguard.diagnostic import Diagnostic, Range, Severity
+from buildguard.docker.images import Image
 from buildguard.docker.offline_start import AccessResult, EntrypointError, OfflineResult
 from buildguard.docker.serve import StartOptions
 from buildguard.errors import UnprovenError
@@ -41,6 +43,9 @@ def _prove(
 
     monkeypatch.setattr("buildguard.system.git.repository_of", lambda _folder: None)
     monkeypatch.setattr(start, "start_here", lambda *_arguments: run)
+    image = Image("web", "sha256:1", "", "linux/amd64", (), "/srv", ("python", "main.py"))
+    monkeypatch.setattr("buildguard.docker.client.connect", io.BytesIO)
+    monkeypatch.setattr("buildguard.docker.images.find", lambda *_arguments: image)
     (tmp_path / "Dockerfile").write_text(_DOCKERFILE)
     (tmp_path / "main.py").write_text("import os\nA = os.environ['DATABASE_URL'], os.environ['PORT']\n")
     return prove_start(_report(), tmp_path, "image:web", lambda _text: None), asked

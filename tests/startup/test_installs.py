@@ -1,4 +1,4 @@
-"""What a Dockerfile installs, held to what the target's Python takes: locks, wheelhouses and requirements."""
+"""What a Dockerfile installs, against what the target's Python takes: locks, wheelhouses and requirements."""
 
 from __future__ import annotations
 
