@@ -22,6 +22,16 @@ _NETWORK = "buildguard"
 _LISTENS = 1.0  # seconds that an open connection may be silent and still belong to a server
 _PAUSE = 0.1
 _MOST_LOG = 200  # lines
+_MEANINGS = {
+    0: "a service has to keep running",
+    126: "a program is not executable",
+    127: "a program was not found",
+    132: "an instruction that this processor does not have",
+    134: "it aborted itself",
+    137: "it was killed, often for want of memory",
+    139: "a segmentation fault, often in a compiled module",
+    143: "it was asked to end",
+}
 
 
 class StartOptions(NamedTuple):
@@ -84,7 +94,9 @@ class StartedContainer:
             return ""
         if state.get("OOMKilled"):
             return "it was killed for want of memory"
-        return f"it ended with status {state.get('ExitCode')}"
+        status = state.get("ExitCode")
+        meaning = _MEANINGS.get(status) if isinstance(status, int) else None
+        return f"it ended with status {status}" + (f": {meaning}" if meaning else "")
 
     def close(self) -> None:
         """Remove the container."""
