@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -31,7 +32,17 @@ from buildguard.system import process, temporary
 
 _BATCH = 2000
 # Compile-time errors that ruff reports only where these codes are selected.
-_SELECT = "E9,F404,F406,F407,F622,F701,F702,F704,F706,PLE1142,PLE0118"
+_SELECT = "E9,F404,F406,F407,F622,F701,F702,F704,F706,F707,PLE0115,PLE0117,PLE0118,PLE1142,PLE1700"
+# What every CPython from 3.8 to 3.15 refuses behind its parser, in the words of the one that runs this: ruff lets some of it pass.
+_IN_EVERY_VERSION = re.compile(
+    r"name '.*' is (?:parameter and|used prior to|assigned to before|nonlocal and) "
+    r"|no binding for nonlocal '|nonlocal declaration not allowed|annotated name '.*' can't be (?:global|nonlocal)"
+    r"|default 'except:' must be last|can't use starred expression here|cannot assign to __debug__"
+    r"|multiple starred expressions in assignment|starred assignment target must be|duplicate argument '"
+    r"|import \* only allowed at module level|'\w+' outside (?:function|loop)|'yield' inside"
+)
+_TOO_NESTED, _NESTS_MORE = "too many statically nested blocks", 13  # 3.13 takes a few more than the versions before it
+_STARRED_FIELD = "f-string: cannot use starred expression here"  # of the parser up to 3.11
 _CANARY = "canary.py"
 _OLDEST, _NEWEST = 7, 15
 
@@ -64,7 +75,7 @@ class StaticEngine:
             proof=ProofGrade.PREDICTED,
             interpreter=version,
             version=self._version.minor_text,
-            identity=f"{version} {_SELECT} {self._version.minor_text} {sys.version} {digest_of_probe()}",
+            identity=f"{version} {_SELECT} {_IN_EVERY_VERSION.pattern} {self._version.minor_text} {sys.version} {digest_of_probe()}",
         )
 
     def compile(self, sources: Iterable[Source]) -> Iterator[Outcome]:
@@ -75,9 +86,9 @@ class StaticEngine:
             for source in sources:
                 batch.append(source)
                 if len(batch) == _BATCH:
-                    yield from _with_facts(reader, batch, self._predict(batch))
+                    yield from _with_facts(reader, batch, self._predict(batch), self._version)
                     batch = []
-            yield from _with_facts(reader, batch, self._predict(batch))
+            yield from _with_facts(reader, batch, self._predict(batch), self._version)
         finally:
             reader.close()
 
@@ -140,15 +151,32 @@ def _fact_reader(version: PythonVersion) -> Pool:
     return Pool(site, process.cores(), ProbeLimits())
 
 
-def _with_facts(reader: Pool, batch: list[Source], outcomes: list[Outcome]) -> list[Outcome]:
-    """Outcomes with the imports of what was accepted; without them where they cannot be read."""
+def _with_facts(reader: Pool, batch: list[Source], outcomes: list[Outcome], version: PythonVersion) -> list[Outcome]:
+    """Outcomes with the imports of what was accepted, and what the reader's own Python refuses as every version does."""
     accepted = {outcome.number for outcome in outcomes if outcome.rejected is None and not outcome.unproven}
     try:
-        read = reader.run(source for source in batch if source.number in accepted)
-        facts = {outcome.number: outcome.facts for outcome in read}
+        read = {
+            outcome.number: outcome for outcome in reader.run(source for source in batch if source.number in accepted)
+        }
     except UnprovenError:
         return outcomes
-    return [outcome._replace(facts=facts.get(outcome.number, b"")) for outcome in outcomes]
+    return [
+        outcome._replace(facts=read[outcome.number].facts, rejected=_refused_there(read[outcome.number], version))
+        if outcome.number in read
+        else outcome
+        for outcome in outcomes
+    ]
+
+
+def _refused_there(own: Outcome, version: PythonVersion) -> Rejection | None:
+    """What this Python refuses behind its parser, where the target is known to agree."""
+    rejected = own.rejected
+    if rejected is None or (rejected.in_parser and rejected.message != _STARRED_FIELD):
+        return None
+    agrees = rejected.in_parser or _IN_EVERY_VERSION.match(rejected.message) is not None
+    if rejected.message == _TOO_NESTED:
+        agrees = version.minor < _NESTS_MORE or sys.version_info >= (3, _NESTS_MORE)
+    return rejected._replace(kind="predicted") if agrees else None
 
 
 def _name(source: Source) -> str:
