@@ -47,6 +47,8 @@ def _python(snippet: Snippet) -> str:
         ("RUN A=1 python -Ic 'x' ; true", "x", (2, 21)),
         ("RUN sudo -u app timeout 5 uv run python -c 'x'", "x", (2, 45)),
         ("RUN uv run - <<EOF\nx\nEOF", "x\n", (3, 1)),
+        ("RUN uv run --with a --no-project - <<EOF\nx\nEOF", "x\n", (3, 1)),
+        ("RUN cat <<EOF | python3 -\nx\nEOF", "x\n", (3, 1)),
         ("RUN set -e; \\\n  # comment\n  python -c 'x; \\\n  y'", "x;   y", (4, 14)),
         ("RUN bash -c \"python -c 'x'\"", "x", (2, 25)),
         ("RUN v=\"$(python -c 'x')\"", "x", (2, 21)),
