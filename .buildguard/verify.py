@@ -17,7 +17,7 @@ VERSION = "0.1.0"
 # What is compiled, as the configuration says: patterns in gitignore syntax, and the regular expression of each.
 INCLUDE: list[tuple[str, str]] = []
 EXCLUDE: list[tuple[str, str]] = [
-    ('examples/outage/', '^examples/outage(?P<ps_d>/)'),
+    ('examples/', '^(?:.+/)?examples(?P<ps_d>/)'),
     ('tests/cases/', '^tests/cases(?P<ps_d>/)'),
 ]
 # ====================================================================================================

@@ -79,7 +79,7 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
     undecided = tuple(dict.fromkeys(seen.undecided))
     notes = [*job.notes, *idle, narrowed.note, *seen.notes, *_note_undecided(undecided), *job.cache.notes]
     if not request.staged:  # a deploy is no commit
-        notes.append(job.config.deploy.health_note)
+        notes += job.config.health_notes
     return CheckReport(
         root=os.path.relpath(job.place.root, request.cwd),
         targets=tuple(seen.rows),

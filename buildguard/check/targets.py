@@ -21,6 +21,7 @@ from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine
 from buildguard.errors import DamagedFileError, UnprovenError
 from buildguard.imports.records import UndecidedImport
+from buildguard.project import image_reference
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import may_pull
 from buildguard.project.snippets.unchecked import UncheckedPython
@@ -248,7 +249,7 @@ class TargetRunner:
         engine_setting = setting(job, target, request.jobs or process.cores(), pulls, self._cloud)
         if target.version is None:
             order = tuple(name for name in self._requested or order if name in _WITH_IMAGES)
-            if not engine_setting.image or not order:
+            if not engine_setting.image or not order or image_reference.implementation(engine_setting.image):
                 return None
         elif request.proof is ProofGrade.IMAGE:
             order = tuple(sorted(order, key=lambda name: name is not EngineName.CONTAINER))
@@ -378,8 +379,6 @@ class TargetRunner:
 
 
 def _is_on_musl(ready: ReadyEngine) -> bool:
-    from buildguard.project import image_reference
-
     return ready.libc == "musl" or "alpine" in image_reference.parse(ready.image).tag
 
 
