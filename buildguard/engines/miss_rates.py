@@ -22,14 +22,14 @@ class MissRate(NamedTuple):
 # by minor version
 MISS_RATES: Mapping[int, MissRate] = MappingProxyType(
     {
-        8: MissRate(3, 7_875),
-        9: MissRate(7, 7_883),
-        10: MissRate(0, 7_877),
-        11: MissRate(0, 7_876),
-        12: MissRate(1, 7_831),
-        13: MissRate(3, 7_833),
-        14: MissRate(3, 7_832),
-        15: MissRate(3, 7_822),
+        8: MissRate(2, 7_899),
+        9: MissRate(1, 7_898),
+        10: MissRate(0, 7_901),
+        11: MissRate(0, 7_901),
+        12: MissRate(1, 7_866),
+        13: MissRate(2, 7_863),
+        14: MissRate(2, 7_864),
+        15: MissRate(2, 7_852),
     }
 )
 
