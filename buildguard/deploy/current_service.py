@@ -8,8 +8,10 @@ from buildguard.deploy import plan as plans
 from buildguard.errors import UnprovenError
 from buildguard.gcp import auth
 from buildguard.gcp.cloud_run import CloudRunClient
+from buildguard.gcp.cloud_run_jobs import CloudRunJobsClient, JobState
 from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
 from buildguard.gcp.service_state import WHOLE, ServiceState
+from buildguard.project.deploy_table import DeployKind
 from buildguard.project.ledger import ServiceId
 
 
@@ -34,6 +36,43 @@ def read_current_service(service: ServiceId, app: AppContainer, required: tuple[
     except UnprovenError as error:
         region = service.region or auth.region()
         return plans.CurrentService(known=False, unknown_reason=error.words, project=service.project, region=region)
+
+
+def read_current(identity: ServiceId, app: AppContainer, required: tuple[str, ...]) -> plans.CurrentService:
+    """The service or the job as it is."""
+    read = _read_current_job if identity.kind == DeployKind.JOB else read_current_service
+    return read(identity, app, required)
+
+
+def _read_current_job(job: ServiceId, app: AppContainer, required: tuple[str, ...]) -> plans.CurrentService:
+    """The job as it is; the way back is its image."""
+    try:
+        with CloudRunJobsClient(job.project, job.region, app) as run:
+            current = run.get(job.service)
+            if current is None:
+                missing = tuple(name for name in required if name not in os.environ)
+                serving = plans.CurrentService(known=True, missing=missing)
+            else:
+                serving = _existing_job(current, required)
+            return serving._replace(project=run.project, region=run.region)
+    except UnprovenError as error:
+        region = job.region or auth.region()
+        return plans.CurrentService(known=False, unknown_reason=error.words, project=job.project, region=region)
+
+
+def _existing_job(job: JobState, required: tuple[str, ...]) -> plans.CurrentService:
+    try:
+        app = job.container
+    except UnknownContainerError as error:
+        return plans.CurrentService(known=True, exists=True, etag=job.etag, unclear=error.words)
+    return plans.CurrentService(
+        known=True,
+        exists=True,
+        rollback_to=app.image,
+        etag=job.etag,
+        missing=tuple(sorted({*required} - app.env.keys())),
+        container=app.name if len(job.containers) > 1 else "",
+    )
 
 
 def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, ...]) -> plans.CurrentService:

@@ -14,6 +14,7 @@ from buildguard.project import config as configs
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import DeployHistory, attempts_of, ledger_path
 from buildguard.project.config import Config, config_files
+from buildguard.project.deploy_table import DeployKind
 from buildguard.project.ledger import LedgerLine
 from buildguard.system import git
 
@@ -29,7 +30,8 @@ def history(request: DeployRequest) -> DeployHistory:
             with StorageClient(request.project or config.cloud.project) as storage:
                 bucket = config.cloud.bucket
                 if bucket or storage.project:
-                    lines = read_all_lines(file, storage, storage.ensure(bucket, storage.project), service)
+                    stored = storage.ensure(bucket, storage.project)
+                    lines = read_all_lines(file, storage, stored, service, config.deploy.kind)
         except UnprovenError as error:
             notes.append(f"this machine's runs alone: {error.what}")
     lines = [line for line in lines if _is_wanted(line, request, service)]
@@ -45,10 +47,13 @@ def _is_wanted(line: LedgerLine, request: DeployRequest, service: str) -> bool:
     )
 
 
-def read_all_lines(file: Path, storage: StorageClient, bucket: str, service: str) -> list[LedgerLine]:
-    """The ledger of this machine and that of the bucket for the services of a name, as one."""
+def read_all_lines(
+    file: Path, storage: StorageClient, bucket: str, service: str, kind: str = DeployKind.SERVICE
+) -> list[LedgerLine]:
+    """The ledger of this machine and that of the bucket for the services (or jobs) of a name, as one."""
     known = ledgers.read(file)[0]
-    return ledgers.merge_lines(known, buckets.read_lines(storage, bucket, ledgers.folder_of_name(service), known))
+    folder = ledgers.folder_of_name(service, kind)
+    return ledgers.merge_lines(known, buckets.read_lines(storage, bucket, folder, known))
 
 
 def locate_service(request: DeployRequest, *, needed: bool = True) -> tuple[git.Repository, Config, str]:

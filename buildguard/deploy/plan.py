@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from buildguard.project.deploy_table import NO_HEALTH, TrafficStage
+from buildguard.project.deploy_table import NO_HEALTH, DeployKind, TrafficStage
 
 _WHOLE = 100
 
@@ -22,6 +22,7 @@ class DeployStep(StrEnum):
     START = "start"
     PUSH = "push"
     VALIDATE = "validate"
+    EXECUTE = "execute"
     REVISION = "revision"
     HEALTH = "health"
     VERIFY = "verify"
@@ -132,7 +133,7 @@ class CurrentService(NamedTuple):
 class DeployOptions(NamedTuple):
     """What a person asked for, by flags and configuration; `skip_start` is the reason why the step `start` is skipped.
 
-    `name` is what `--service` calls the deploy.
+    `name` is what `--service` calls the deploy; `before_traffic` has a job wait for the services that are after it.
     """
 
     builder: Builder
@@ -149,6 +150,13 @@ class DeployOptions(NamedTuple):
     pin: bool = False
     skip_start: str = ""
     name: str = ""
+    kind: DeployKind = DeployKind.SERVICE
+    before_traffic: bool = False
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is a job that is executed, and no service that serves."""
+        return self.kind is DeployKind.JOB
 
     @property
     def rollback(self) -> str:
@@ -193,8 +201,7 @@ def _steps(target: str, building: ImageBuild, serving: CurrentService, wishes: D
         (DeployStep.CHECK, f"compile every source of the commit under {target}, with an interpreter of that version"),
         (DeployStep.ARCHIVE, "write the archive of the commit, and compare it with the commit"),
         *_image_steps(building, wishes),
-        (DeployStep.VALIDATE, f"ask Cloud Run whether {wishes.service} would accept the revision"),
-        *_service_steps(serving, wishes),
+        *(_job_steps(wishes) if wishes.is_job else _service_steps(serving, wishes)),
     ]
     return [PlannedStep(identity, will) for identity, will in steps]
 
@@ -211,19 +218,35 @@ def _image_steps(building: ImageBuild, wishes: DeployOptions) -> list[tuple[Depl
             (DeployStep.UPLOAD, "store it in the bucket, overwriting nothing, and compare what is stored with it"),
             (DeployStep.BUILD, f"run {what} in Cloud Build, and compare what it reports that it fetched"),
         ]
-    steps += [
-        (DeployStep.VERIFY_IMAGE, "compare the image's files with the commit's, and compile them with its own Python"),
-        (DeployStep.START, f"skipped: {wishes.skip_start}" if wishes.skip_start else start),
-    ]
+    steps.append(
+        (DeployStep.VERIFY_IMAGE, "compare the image's files with the commit's, and compile them with its own Python")
+    )
+    if not wishes.is_job:
+        steps.append((DeployStep.START, f"skipped: {wishes.skip_start}" if wishes.skip_start else start))
     if local:
         steps.append((DeployStep.PUSH, f"push {building.shown_image}, and take the digest that the registry returns"))
     return steps
+
+
+def _job_steps(wishes: DeployOptions) -> list[tuple[DeployStep, str]]:
+    if wishes.no_traffic and wishes.before_traffic:
+        return [(DeployStep.VALIDATE, f"ask Cloud Run whether the job {wishes.service} would accept the image")]
+    when = ", before the traffic of the services that are after it moves" if wishes.before_traffic else ""
+    return [
+        (DeployStep.VALIDATE, f"ask Cloud Run whether the job {wishes.service} would accept the image"),
+        (
+            DeployStep.EXECUTE,
+            f"give {wishes.service} the image by its digest, and execute it once{when}: every task has to succeed",
+        ),
+        (DeployStep.PROVE, "compare the image that the job has and that was executed with what was built"),
+    ]
 
 
 def _service_steps(serving: CurrentService, wishes: DeployOptions) -> list[tuple[DeployStep, str]]:
     traffic = "as the service's first" if serving.alone else "without traffic, and with a tag"
     container = f" in the container {serving.container}" if serving.container else ""
     steps = [
+        (DeployStep.VALIDATE, f"ask Cloud Run whether {wishes.service} would accept the revision"),
         (DeployStep.REVISION, f"create the revision by the image's digest{container}, {traffic}"),
         (DeployStep.HEALTH, _health(serving, wishes)),
     ]
@@ -276,13 +299,14 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
         refusals.append(f"commit {source.commit[:12]} is on no remote: push it, or --allow-unpushed")
     if serving.missing:
         container = f" --container {serving.container}" if serving.container else ""
-        remedy = f"gcloud run services update {wishes.service}{container} --update-env-vars NAME=VALUE"
+        kind = "jobs" if wishes.is_job else "services"
+        remedy = f"gcloud run {kind} update {wishes.service}{container} --update-env-vars NAME=VALUE"
         if not serving.exists:
-            remedy = "export them here: the first revision takes them from this environment"
+            remedy = f"export them here: the first {'execution' if wishes.is_job else 'revision'} takes them from this environment"
         refusals.append(f"BG501 required environment variables are missing: {', '.join(serving.missing)}: {remedy}")
     if serving.unclear:
         refusals.append(serving.unclear)
-    if wishes.no_traffic and serving.alone:
+    if wishes.no_traffic and serving.alone and not wishes.is_job:
         refusals.append("--no-traffic: the first revision of a service gets its traffic at once")
     return refusals
 
@@ -299,14 +323,15 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
     if building.steps_skipped:
         notes.append(f"steps of {building.file} that will not run: {', '.join(building.steps_skipped)}")
     notes += [f"{step} of {building.file} pushes an image before it is proven" for step in building.pushes]
-    if not wishes.health and not serving.probe:
+    if not wishes.health and not serving.probe and not wishes.is_job:
         notes.append(NO_HEALTH)
     if wishes.no_traffic and serving.latest.whole:
         notes.append(
             f"the traffic stays pinned to {serving.rollback_to or 'the revisions that serve now'} by name, until"
             f" gcloud run services update-traffic {wishes.service} --to-latest"
         )
-    traffic = _traffic_note(serving)
+    traffic = serving.unknown_reason and f"the job could not be read: {serving.unknown_reason}"
+    traffic = traffic if wishes.is_job else _traffic_note(serving)
     if traffic:
         notes.append(traffic)
     if wishes.builder is Builder.LOCAL:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from buildguard.deploy import plan as plans
-from buildguard.deploy.current_service import read_current_service
+from buildguard.deploy.current_service import read_current
 from buildguard.deploy.image_plan import BuildNames, find_build_files, plan_image_build
 from buildguard.deploy.plan import Builder, DeployPlan
 from buildguard.deploy.selection import select_deploys
@@ -86,7 +86,8 @@ class PreparedDeploy(NamedTuple):
     @property
     def service_id(self) -> ServiceId:
         """The service: one of the same name in another project or region is another service."""
-        return ServiceId(self.plan.serving.project, self.plan.serving.region, self.plan.wishes.service)
+        serving, wishes = self.plan.serving, self.plan.wishes
+        return ServiceId(serving.project, serving.region, wishes.service, wishes.kind)
 
     @property
     def label(self) -> str:
@@ -188,8 +189,8 @@ def _prepare_table(commit: PreparedCommit, table: DeployTable) -> Iterator[Prepa
     )
     app = AppContainer(cutting.repository_of(building.filled_image), table.container)
     for region in regions:
-        identity = ServiceId(commit.project, region, table.service)
-        serving = read_current_service(identity, app, table.required_env)
+        identity = ServiceId(commit.project, region, table.service, table.kind)
+        serving = read_current(identity, app, table.required_env)
         options = _options(request, table)._replace(region=region if len(table.regions) > 1 else request.region)
         yield PreparedDeploy(
             plans.make_plan(source, commit.summary, building, serving, options),
@@ -224,6 +225,8 @@ def _options(request: DeployRequest, table: DeployTable) -> plans.DeployOptions:
         table.pin,
         request.skip_start,
         table.name,
+        table.kind,
+        bool(table.before),
     )
 
 

@@ -14,12 +14,17 @@ from buildguard.cli.render.deploys import as_json, as_text
 from buildguard.deploy.fleet import FleetReport, deploy_all, plan_deploys
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.errors import UsageError
+from buildguard.gcp.cloud_run_jobs import CloudRunJobsClient
+from buildguard.project import ledger as ledgers
+from buildguard.project.attempts import ledger_path
+from buildguard.system.git import repository_of
 from tests import images
 from tests.conftest import REPOSITORY, schema
 from tests.deploy.conftest import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from buildguard.gcp.emulator.server import Emulator
     from tests.conftest import Project
@@ -44,13 +49,19 @@ def shop(engine: str, repository: Callable[..., Project], registry: str) -> Proj
 
 
 def _deployed(project: Project, *, watcher: Watcher | None = None, **fields: Any) -> FleetReport:
-    fields = {} if fields.get("all_services") else {"services": _SERVICES, **fields}
+    fields = fields if fields.get("all_services") else {"services": _SERVICES, **fields}
     report = deploy_all(DeployRequest(cwd=project.path, **fields), watcher or Watcher(), lambda _question: True)
     answer = json.loads(as_json(report))
     schema("deploys").validate(answer)
     assert answer["exit_code"] == report.exit_code
     assert as_text(report)
     return report
+
+
+def _ledger(project: Project) -> Path:
+    repository = repository_of(project.path)
+    assert repository is not None
+    return ledger_path(repository)
 
 
 def _verdicts(report: FleetReport) -> dict[str, dict[str, str]]:
@@ -111,3 +122,57 @@ def test_regions_have_one_image_and_each_its_own_proof(shop: Project, google: Ca
     assert requests.get(central.url, timeout=30).ok
     assert "web (europe-west1): failed at revision" in unstyle(as_text(report))
     assert "1 of 2 deploys succeeded" in unstyle(as_text(report))
+
+
+def _job_image(name: str = "migrate") -> str:
+    with CloudRunJobsClient() as run:
+        job = run.get(name)
+        return job.container.image if job is not None else ""
+
+
+def test_a_job_runs_before_the_traffic_and_stops_it(shop: Project, google: Callable[..., Emulator]) -> None:
+    emulator = google()
+
+    first = _deployed(shop, all_services=True)
+
+    assert first.exit_code == 0, as_text(first)
+    assert [each.plan.wishes.name for each in first.reports] == ["migrate", "api", "web"]
+    migrate, api, _web = first.reports
+    (executed,) = [outcome for outcome in migrate.outcomes or () if outcome.step == "execute"]
+    assert executed.words.startswith(f"{migrate.revision}: 1 of 1 task succeeded; its last line: migrated: ")
+    assert executed.evidence["tasks"] == [{"number": 0, "succeeded": True, "exit_code": 0, "message": ""}]
+    assert "start" not in _verdicts(first)["migrate"]
+    assert f"executed: {migrate.revision}" in unstyle(as_text(first))
+    proven = _job_image()
+    assert proven.partition("@")[2] == executed.evidence["digest"]
+
+    shop.commit({"migrate/main.py": 'import sys\n\nprint("no database")\nsys.exit(4)\n'})
+    second = _deployed(shop, all_services=True)
+
+    assert second.exit_code == 1
+    verdicts = _verdicts(second)
+    assert verdicts["migrate"]["execute"] == "failed"
+    assert verdicts["api"]["health"] == "ok"
+    assert verdicts["api"]["traffic"] == "failed"
+    assert set(verdicts["web"].values()) == {"skipped"}
+    text = unstyle(as_text(second))
+    assert "0 of 1 task succeeded: task 0 ended with exit code 4; its last line: no database" in text
+    assert f"the image of the job migrate is {proven} again" in second.reports[0].notes
+    assert f"{api.revision} serves as before" in text
+    assert _job_image() == proven
+    assert len(emulator.jobs.executions("projects/emulated/locations/europe-west1/jobs/migrate")) == 2
+    lines, _broken = ledgers.read(_ledger(shop))
+    assert {(line.service, line.kind) for line in lines} == {("migrate", "job"), ("api", "service")} | {
+        ("web", "service")
+    }
+    assert unstyle(shop.run("rollback", "--service", "migrate").err).startswith("buildguard: migrate is a job")
+
+
+def test_a_job_waits_in_vain_if_no_traffic_moves(shop: Project, google: Callable[..., Emulator]) -> None:
+    google("revision-not-ready")
+
+    report = _deployed(shop, services=("migrate", "api"))
+
+    migrate, api = report.reports
+    assert migrate.exit_code == 0, "the first revision gets its traffic at once, so the job ran before it"
+    assert api.exit_code == 1

@@ -54,6 +54,7 @@ def answer(result: DeployReport) -> dict[str, Any]:
             "left_out": plan.building.steps_skipped,
         },
         "image": plan.building.shown_image,
+        "kind": plan.wishes.kind,
         "name": plan.wishes.name or plan.wishes.service,
         "service": plan.wishes.service,
         "container": plan.serving.container or None,
@@ -120,6 +121,8 @@ def _rollback_target(plan: DeployPlan) -> str:
         return plan.serving.rollback_to
     if not plan.serving.known:
         return "unknown (the service was not read)"
+    if plan.wishes.is_job:
+        return "none (the job does not exist)"
     return "none (no single revision has 100 % of the traffic)"
 
 
@@ -143,6 +146,8 @@ def last_line(result: DeployReport) -> str:
         words = f"{'failed' if bad.verdict == StepVerdict.FAILED else 'unproven'} at {bad.step}; {current_traffic(result)}".rstrip(
             "; "
         )
+    elif result.plan.wishes.is_job:
+        words = f"executed: {result.revision}" if result.revision else "built and verified; not executed (--no-traffic)"
     elif result.plan.wishes.no_traffic:
         words = f"{result.revision} is ready at {result.url}, without traffic"
     else:
