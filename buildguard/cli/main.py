@@ -17,7 +17,7 @@ from buildguard.cli.check import check
 from buildguard.cli.completion import complete_codes, complete_paths, complete_services, complete_stages
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.help import GroupedCommands, examples
-from buildguard.cli.options import color_option, format_option, html_option, in_google, output_option
+from buildguard.cli.options import color_option, env_option, format_option, html_option, in_google, output_option
 from buildguard.cli.output import colored, deliver, stdout_file
 from buildguard.errors import UnprovenError
 from buildguard.system import programs
@@ -196,6 +196,8 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     shell_complete=complete_services,
     help="Deploy this service; may be repeated.",
 )
+@env_option
+@click.option("--from", "from_env", default="", metavar="ENV", help="Ship the image that this environment has proven.")
 @click.option("--all", "all_services", is_flag=True, help="Deploy every service of the configuration.")
 @click.option(
     "--allow-dirty", is_flag=True, help="Deploy the tracked files as they are here, uncommitted changes included."
@@ -237,6 +239,7 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, color: 
 @click.option(
     "--service", default="", metavar="NAME", shell_complete=complete_services, help="Use this Cloud Run service."
 )
+@env_option
 @in_google("Cloud Run")
 def rollback(*, revision: str, **asked: Any) -> None:
     """Send all traffic back to an earlier revision."""
@@ -253,6 +256,7 @@ def rollback(*, revision: str, **asked: Any) -> None:
 @cli.command(epilog=examples("buildguard history", "buildguard history --service backend --format json"))
 @format_option("text", "json")
 @click.option("--service", default="", metavar="NAME", shell_complete=complete_services, help="Show only this service.")
+@env_option
 @in_google("Cloud Run")
 def history(*, form: str, **asked: Any) -> None:
     """Show each deploy, how far it got, and why it stopped."""

@@ -34,6 +34,8 @@ def history(request: DeployRequest) -> DeployHistory:
                     lines = read_all_lines(file, storage, stored, service, config.deploy.kind)
         except UnprovenError as error:
             notes.append(f"this machine's runs alone: {error.what}")
+    if request.env:
+        request = request._replace(project=request.project or config.cloud.project)
     lines = [line for line in lines if _is_wanted(line, request, service)]
     return attempts_of(repository, lines, notes)
 
@@ -61,7 +63,7 @@ def locate_service(request: DeployRequest, *, needed: bool = True) -> tuple[git.
     place = locate(request.cwd, ())
     if place.repository is None:
         raise UsageError("no git repository here, so no ledger")
-    config = configs.read(config_files(place.stage))
+    config = configs.read(config_files(place.stage)).of_environment(request.env)
     if not needed and len(config.deploys) > 1 and not request.service:
         return place.repository, config, ""
     table = select_deploy(config, request.service)

@@ -32,7 +32,7 @@ class JobRun(ImageSteps):
         env = {name: os.environ[name] for name in wanted if name in os.environ}
         notes = {
             revision_names.COMMIT: self.plan.source.commit,
-            revision_names.ARCHIVE: self.prepared.packed.written.digest,
+            revision_names.ARCHIVE: self.prepared.archive_digest,
         }
         return NewImage(self.built.reference, env, notes, self._etag)
 

@@ -14,6 +14,7 @@ _WHOLE = 100
 class DeployStep(StrEnum):
     """The steps of a deploy, in their order."""
 
+    PROMOTE = "promote"
     CHECK = "check"
     ARCHIVE = "archive"
     UPLOAD = "upload"
@@ -31,10 +32,11 @@ class DeployStep(StrEnum):
 
 
 class Builder(StrEnum):
-    """Where the image is built: in Cloud Build, or on this machine."""
+    """Where the image is built: in Cloud Build, on this machine, or nowhere: it is proven in another environment."""
 
     CLOUD = "cloud"
     LOCAL = "local"
+    PROMOTED = "promoted"
 
 
 class PlannedStep(NamedTuple):
@@ -107,7 +109,8 @@ class CurrentService(NamedTuple):
     `known` is False if Cloud Run did not answer; `etag` is the version of the service that was read; `divided` says who
     has how much of the traffic, where no revision has all of it. `container` is the app's container, named where there are
     several, `probe` its startup probe, and `unclear` is why it is unknown. The service runs in `project` and `region`, each
-    empty where it is unknown. `latest` is what of its traffic follows its latest revision.
+    empty where it is unknown. `latest` is what of its traffic follows its latest revision. `differences` are what it
+    has not in common with the service that its image comes from.
     """
 
     known: bool
@@ -123,6 +126,7 @@ class CurrentService(NamedTuple):
     project: str = ""
     region: str = ""
     latest: LatestTraffic = LatestTraffic()
+    differences: tuple[str, ...] = ()
 
     @property
     def alone(self) -> bool:
@@ -134,6 +138,7 @@ class DeployOptions(NamedTuple):
     """What a person asked for, by flags and configuration; `skip_start` is the reason why the step `start` is skipped.
 
     `name` is what `--service` calls the deploy; `before_traffic` has a job wait for the services that are after it.
+    `env` is the environment, `promoted_from` the one whose proven image is shipped.
     """
 
     builder: Builder
@@ -152,6 +157,8 @@ class DeployOptions(NamedTuple):
     name: str = ""
     kind: DeployKind = DeployKind.SERVICE
     before_traffic: bool = False
+    env: str = ""
+    promoted_from: str = ""
 
     @property
     def is_job(self) -> bool:
@@ -161,7 +168,12 @@ class DeployOptions(NamedTuple):
     @property
     def rollback(self) -> str:
         """The command that goes back, for the same service of the same project and region."""
-        flags = ("service", self.name or self.service), ("project", self.project), ("region", self.region)
+        flags = (
+            ("service", self.name or self.service),
+            ("env", self.env),
+            ("project", self.project),
+            ("region", self.region),
+        )
         return " ".join(["buildguard rollback", *(f"--{name} {value}" for name, value in flags if value)])
 
 
@@ -197,11 +209,15 @@ def make_plan(
 
 
 def _steps(target: str, building: ImageBuild, serving: CurrentService, wishes: DeployOptions) -> list[PlannedStep]:
+    ending = _job_steps(wishes) if wishes.is_job else _service_steps(serving, wishes)
+    if wishes.promoted_from:
+        will = f"take {building.shown_image}, which serves in {wishes.promoted_from} and is proven there; compare the variables"
+        return [PlannedStep(identity, will) for identity, will in [(DeployStep.PROMOTE, will), *ending]]
     steps = [
         (DeployStep.CHECK, f"compile every source of the commit under {target}, with an interpreter of that version"),
         (DeployStep.ARCHIVE, "write the archive of the commit, and compare it with the commit"),
         *_image_steps(building, wishes),
-        *(_job_steps(wishes) if wishes.is_job else _service_steps(serving, wishes)),
+        *ending,
     ]
     return [PlannedStep(identity, will) for identity, will in steps]
 
@@ -330,6 +346,7 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
             f"the traffic stays pinned to {serving.rollback_to or 'the revisions that serve now'} by name, until"
             f" gcloud run services update-traffic {wishes.service} --to-latest"
         )
+    notes += serving.differences
     traffic = serving.unknown_reason and f"the job could not be read: {serving.unknown_reason}"
     traffic = traffic if wishes.is_job else _traffic_note(serving)
     if traffic:

@@ -33,7 +33,8 @@ class DeployRunner:
 
     def run(self) -> None:
         """Every step of the plan; what is not reached is said to be skipped."""
-        went_well = self._attempt(self._before, self._image, self._target)
+        parts = (self._before, self._image) if self.deploy.prepared.promotion is None else (self._promotion,)
+        went_well = self._attempt(*parts, self._target)
         if not (went_well and self.is_waiting):
             self._end()
 
@@ -76,6 +77,10 @@ class DeployRunner:
         self.deploy.ledger.builder = self.deploy.plan.wishes.builder
         self.deploy.step(DeployStep.CHECK, self.deploy.check)
         self.deploy.step(DeployStep.ARCHIVE, self.deploy.archive)
+
+    def _promotion(self) -> None:
+        self.deploy.ledger.builder = self.deploy.plan.wishes.builder
+        self.deploy.step(DeployStep.PROMOTE, self.deploy.promote)
 
     def _image(self) -> None:
         going = self.deploy

@@ -52,7 +52,7 @@ class DeployRun(ImageSteps):
     def _candidate(self) -> NewRevision:
         commit = self.plan.source.commit
         self.revision = self.revision or revision_names.name_of(self.plan.wishes.service, commit)
-        sent, old = self.prepared.packed.written.digest, self.plan.serving.rollback_to
+        sent, old = self.prepared.archive_digest, self.plan.serving.rollback_to
         notes = {revision_names.COMMIT: commit, revision_names.ARCHIVE: sent, revision_names.INSTEAD_OF: old}
         tag = self._tag if self.plan.serving.exists else ""
         return NewRevision(self.revision, tag, self._first_values(), notes, self._etag)

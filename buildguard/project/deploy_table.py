@@ -12,6 +12,7 @@ from buildguard.project.config_file import ConfigFile, strings
 
 PLATFORM = "linux/amd64"  # of the service, unless the configuration sets another
 FALLBACKS = ("auto", "ask", "never")
+SERVICES_ONLY = ("health", "traffic", "pin", "verify", "verify-after")  # keys that a job does not have
 TRAFFIC = "traffic"  # the one step that a job can come before
 # An absolute path with nothing that could name another host: it is put behind an address that gets an identity token.
 _HEALTH_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
@@ -178,7 +179,7 @@ def _parse_kind(table: Mapping[str, Any], place: ConfigFile) -> DeployKind:
         kind = DeployKind(table.get("kind", DeployKind.SERVICE))
     except ValueError:
         raise place.wrong("kind", f"unknown kind '{table['kind']}'", 'kind = "service" or kind = "job"') from None
-    unfit = [key for key in ("health", "traffic", "pin", "verify", "verify-after") if key in table]
+    unfit = [key for key in SERVICES_ONLY if key in table]
     if kind is DeployKind.JOB and unfit:
         raise place.wrong(unfit[0], f"a job has no {unfit[0]}: one execution is its proof", f"remove {unfit[0]}")
     if table.get("before", TRAFFIC) != TRAFFIC or ("before" in table and kind is not DeployKind.JOB):

@@ -54,7 +54,9 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     first = deployed(web)
 
     assert first.exit_code == 0, as_text(first)
-    assert list(verdicts(first)) == [one for one in DeployStep if one not in {"push", "verify", "traffic", "execute"}]
+    assert list(verdicts(first)) == [
+        one for one in DeployStep if one not in {"push", "verify", "traffic", "execute", "promote"}
+    ]
     assert requests.get(first.url, timeout=30).text == first.revision
     _change(web)
 
@@ -86,7 +88,9 @@ def test_built_here_without_cloud_build(web: Project, google: Callable[..., Emul
 
     assert found.exit_code == 0, as_text(found)
     assert not made.builds.find("emulated", "")
-    assert list(verdicts(found)) == [one for one in DeployStep if one not in {"upload", "verify", "traffic", "execute"}]
+    assert list(verdicts(found)) == [
+        one for one in DeployStep if one not in {"upload", "verify", "traffic", "execute", "promote"}
+    ]
     assert requests.get(found.url, timeout=30).text == found.revision
     assert any("built here, not by Cloud Build" in note for note in found.plan.notes)
 

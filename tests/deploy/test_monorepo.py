@@ -13,8 +13,10 @@ from click import unstyle
 from buildguard.cli.render.deploys import as_json, as_text
 from buildguard.deploy.fleet import FleetReport, deploy_all, plan_deploys
 from buildguard.deploy.prepare import DeployRequest
-from buildguard.errors import UsageError
+from buildguard.errors import UnprovenError, UsageError
+from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.cloud_run_jobs import CloudRunJobsClient
+from buildguard.gcp.service_state import TrafficShare
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
 from buildguard.system.git import repository_of
@@ -52,7 +54,7 @@ def _deployed(project: Project, *, watcher: Watcher | None = None, **fields: Any
     fields = fields if fields.get("all_services") else {"services": _SERVICES, **fields}
     report = deploy_all(DeployRequest(cwd=project.path, **fields), watcher or Watcher(), lambda _question: True)
     answer = json.loads(as_json(report))
-    schema("deploys").validate(answer)
+    schema("deploys" if len(report.reports) > 1 else "deploy").validate(answer)
     assert answer["exit_code"] == report.exit_code
     assert as_text(report)
     return report
@@ -176,3 +178,53 @@ def test_a_job_waits_in_vain_if_no_traffic_moves(shop: Project, google: Callable
     migrate, api = report.reports
     assert migrate.exit_code == 0, "the first revision gets its traffic at once, so the job ran before it"
     assert api.exit_code == 1
+
+
+def test_what_staging_has_proven_is_promoted_and_rolled_back(shop: Project, google: Callable[..., Emulator]) -> None:
+    emulator = google()
+    staging = _deployed(shop, env="staging", all_services=True)
+    assert staging.exit_code == 0, as_text(staging)
+
+    first = _deployed(shop, env="prod", from_env="staging", all_services=True)
+
+    assert first.exit_code == 0, as_text(first)
+    assert not emulator.builds.find("shop-prod", "")
+    assert list(_verdicts(first)["api"]) == ["promote", "validate", "revision", "health", "prove"]
+    assert _digests(first) == _digests(staging)
+    assert {each.plan.serving.project for each in first.reports} == {"shop-prod"}
+
+    shop.commit({"api/main.py": (shop.path / "api/main.py").read_text().replace("420", "450")})
+    assert _deployed(shop, env="staging", services=("api",)).exit_code == 0
+    emulator.faults.add("revision-not-ready=1")
+    failed = _deployed(shop, env="prod", from_env="staging", services=("api",))
+    assert (failed.exit_code, _verdicts(failed)["api"]["revision"]) == (1, "failed")
+    second = _deployed(shop, env="prod", from_env="staging", services=("api",))
+    assert second.exit_code == 0, as_text(second)
+    assert requests.get(second.reports[0].url, timeout=30).json()["prices"]["cake"] == "4.50 EUR"
+    assert second.reports[0].plan.serving.rollback_to == first.reports[1].revision
+
+    back = shop.run("rollback", "--service", "api", "--env", "prod")
+
+    assert back.code == 0, back.err
+    assert requests.get(second.reports[0].url, timeout=30).json()["prices"]["cake"] == "4.20 EUR"
+    table = shop.run("history", "--service", "api", "--env", "prod", "--format", "json").json
+    assert {line["project"] for run in table["runs"] for line in run["lines"]} == {"shop-prod"}
+
+    with CloudRunClient("shop-staging", "europe-west1") as run:
+        state = run.get("api")
+        assert state is not None
+        run.route("api", [TrafficShare(staging.reports[1].revision, 100)], state.etag)
+    with pytest.raises(UnprovenError, match=r"api of staging serves .*, and its ledger has proven sha256"):
+        plan_deploys(DeployRequest(cwd=shop.path, env="prod", from_env="staging", services=("api",)))
+    shop.commit({"buildguard.toml": (shop.path / "buildguard.toml").read_text().replace("shop-prod", "shop-new")})
+    with pytest.raises(UnprovenError, match="nothing of web is proven in prod"):
+        plan_deploys(DeployRequest(cwd=shop.path, env="staging", from_env="prod", services=("web",)))
+
+
+def _digests(report: FleetReport) -> list[str]:
+    return [
+        outcome.evidence["digest"]
+        for each in report.reports
+        for outcome in each.outcomes or ()
+        if outcome.step == "prove"
+    ]

@@ -58,6 +58,8 @@ def answer(result: DeployReport) -> dict[str, Any]:
         "name": plan.wishes.name or plan.wishes.service,
         "service": plan.wishes.service,
         "container": plan.serving.container or None,
+        "env": plan.wishes.env or None,
+        "from": plan.wishes.promoted_from or None,
         "project": plan.serving.project or None,
         "region": plan.serving.region or None,
         "steps": _steps(plan, result.outcomes),
@@ -100,7 +102,7 @@ def as_text(result: DeployReport) -> str:
     lines = [
         f"commit {plan.source.commit[:12]}{' with uncommitted changes' if plan.source.dirty else ''} → {escape_text(plan.wishes.service)}",
         f"  {plan.source.target}; {count(plan.packed.files, 'file')} in {plan.packed.digest[:12]}, {len(plan.packed.dropped)} not sent",
-        f"  image {escape_text(plan.building.shown_image)}, built {'on this machine' if plan.wishes.builder == 'local' else 'by Cloud Build'}",
+        f"  image {escape_text(plan.building.shown_image)}, {_builder(plan)}",
         f"  rollback target: {_rollback_target(plan)}",
         *(f"{click.style('refused', fg='red')}: {escape_text(refusal)}" for refusal in plan.refusals),
     ]
@@ -114,6 +116,12 @@ def as_text(result: DeployReport) -> str:
     lines += [f"note: {escape_text(shorten_digests(note))}" for note in (*plan.notes, *result.notes)]
     lines.append(last_line(result))
     return "\n".join(lines) + "\n"
+
+
+def _builder(plan: DeployPlan) -> str:
+    if plan.wishes.promoted_from:
+        return f"proven in {plan.wishes.promoted_from}"
+    return "built on this machine" if plan.wishes.builder == "local" else "built by Cloud Build"
 
 
 def _rollback_target(plan: DeployPlan) -> str:
