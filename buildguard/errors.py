@@ -52,6 +52,10 @@ class OtherPlatformError(UnprovenError):
     """An image is for another machine than the one that will run it."""
 
 
+class TimedOutError(UnprovenError):
+    """A process did not end in the time that it had."""
+
+
 class BuildRunsError(GuardError):
     """Interrupted while a build runs on: exit 130. `cancel` ends it."""
 

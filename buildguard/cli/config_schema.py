@@ -26,6 +26,28 @@ _STAGE = {
     "required": ["percent"],
     "additionalProperties": False,
 }
+_VERIFY = {
+    "type": "object",
+    "properties": {
+        "run": {"type": "string"},
+        "gate": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        "tests": {"type": "boolean"},
+        "pattern": {"type": "string"},
+    },
+    "required": ["run"],
+    "additionalProperties": False,
+}
+_KNOWN_FAILURE = {
+    "type": "object",
+    "properties": {
+        "test": {"type": "string"},
+        "reason": {"type": "string"},
+        # a date of TOML, which editors take for a string
+        "until": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+    },
+    "required": ["test", "reason", "until"],
+    "additionalProperties": False,
+}
 # What a key takes beyond the type of its value.
 _VALUES: Mapping[tuple[str, str], Mapping[str, Any]] = MappingProxyType(
     {
@@ -40,6 +62,8 @@ _VALUES: Mapping[tuple[str, str], Mapping[str, Any]] = MappingProxyType(
         ("deploy", "kind"): {"enum": [*deploy_table.DeployKind]},
         ("deploy", "before"): {"enum": [deploy_table.TRAFFIC]},
         ("deploy", "health"): {"type": "string", "pattern": r"^(/(?!/)[!-\[\]-~]*)?$"},
+        ("deploy", "verify"): {"type": "array", "items": {"anyOf": [{"type": "string"}, _VERIFY]}},
+        ("deploy", "known-failures"): {"type": "array", "items": _KNOWN_FAILURE},
         ("deploy", "traffic"): {"type": "array", "items": {"anyOf": [_PERCENT, _STAGE]}},
     }
 )

@@ -15,6 +15,7 @@ import click
 from buildguard import __version__
 from buildguard.cli.check import check
 from buildguard.cli.completion import complete_codes, complete_paths, complete_services, complete_stages
+from buildguard.cli.env import env
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.help import GroupedCommands, examples
 from buildguard.cli.options import color_option, env_option, format_option, html_option, in_google, output_option
@@ -34,6 +35,7 @@ def cli() -> None:
 
 
 cli.add_command(check)
+cli.add_command(env)
 
 
 @cli.command(epilog=examples("buildguard fix", "buildguard fix --diff app"))
@@ -211,6 +213,7 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     help="Start the container here with these NAME=VALUE lines instead of stand-ins.",
 )
 @click.option("--skip-start", default="", metavar="REASON", help="Do not start the container here; record the reason.")
+@click.option("--accept-vanished", is_flag=True, help="Accept that tests of the last cycle are gone.")
 @click.option("--unlock", default="", metavar="RUN", help="Take over the lock of this run, which has ended elsewhere.")
 @color_option
 @in_google("Cloud Run")
@@ -246,7 +249,7 @@ def rollback(*, revision: str, **asked: Any) -> None:
     from buildguard.cli.render.deploy import rollback_text
     from buildguard.cli.render.progress import Progress
     from buildguard.deploy.prepare import DeployRequest as Wanted
-    from buildguard.deploy.run import rollback as command
+    from buildguard.deploy.rollback import rollback as command
 
     with Progress() as progress:
         result = command(Wanted(cwd=Path.cwd(), **asked), revision, progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from buildguard.deploy import plan as plans
+from buildguard.deploy.environment import RequiredVariables
 from buildguard.errors import UnprovenError
 from buildguard.gcp import auth
 from buildguard.gcp.cloud_run import CloudRunClient
@@ -22,14 +23,14 @@ def _describe_split(current: ServiceState) -> str:
     return current.describe_traffic or "in an unknown way"
 
 
-def read_current_service(service: ServiceId, app: AppContainer, required: tuple[str, ...]) -> plans.CurrentService:
+def read_current_service(service: ServiceId, app: AppContainer, required: RequiredVariables) -> plans.CurrentService:
     """The service as it is; one that cannot be asked about is no reason against a plan."""
     try:
         with CloudRunClient(service.project, service.region, app) as run:
             current = run.get(service.service)
             if current is None:
-                missing = tuple(name for name in required if name not in os.environ)
-                serving = plans.CurrentService(known=True, missing=missing)
+                given = [name for name in required.declared if name in os.environ]
+                serving = plans.CurrentService(known=True, missing=required.missing_from(given))
             else:
                 serving = _existing(run, current, required)
             return serving._replace(project=run.project, region=run.region)
@@ -38,20 +39,20 @@ def read_current_service(service: ServiceId, app: AppContainer, required: tuple[
         return plans.CurrentService(known=False, unknown_reason=error.words, project=service.project, region=region)
 
 
-def read_current(identity: ServiceId, app: AppContainer, required: tuple[str, ...]) -> plans.CurrentService:
+def read_current(identity: ServiceId, app: AppContainer, required: RequiredVariables) -> plans.CurrentService:
     """The service or the job as it is."""
     read = _read_current_job if identity.kind == DeployKind.JOB else read_current_service
     return read(identity, app, required)
 
 
-def _read_current_job(job: ServiceId, app: AppContainer, required: tuple[str, ...]) -> plans.CurrentService:
+def _read_current_job(job: ServiceId, app: AppContainer, required: RequiredVariables) -> plans.CurrentService:
     """The job as it is; the way back is its image."""
     try:
         with CloudRunJobsClient(job.project, job.region, app) as run:
             current = run.get(job.service)
             if current is None:
-                missing = tuple(name for name in required if name not in os.environ)
-                serving = plans.CurrentService(known=True, missing=missing)
+                given = [name for name in required.declared if name in os.environ]
+                serving = plans.CurrentService(known=True, missing=required.missing_from(given))
             else:
                 serving = _existing_job(current, required)
             return serving._replace(project=run.project, region=run.region)
@@ -60,7 +61,7 @@ def _read_current_job(job: ServiceId, app: AppContainer, required: tuple[str, ..
         return plans.CurrentService(known=False, unknown_reason=error.words, project=job.project, region=region)
 
 
-def _existing_job(job: JobState, required: tuple[str, ...]) -> plans.CurrentService:
+def _existing_job(job: JobState, required: RequiredVariables) -> plans.CurrentService:
     try:
         app = job.container
     except UnknownContainerError as error:
@@ -70,12 +71,12 @@ def _existing_job(job: JobState, required: tuple[str, ...]) -> plans.CurrentServ
         exists=True,
         rollback_to=app.image,
         etag=job.etag,
-        missing=tuple(sorted({*required} - app.env.keys())),
+        missing=required.missing_from(app.env, app),
         container=app.name if len(job.containers) > 1 else "",
     )
 
 
-def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, ...]) -> plans.CurrentService:
+def _existing(run: CloudRunClient, service: ServiceState, required: RequiredVariables) -> plans.CurrentService:
     """A service that exists."""
     old = service.only_revision
     if not old:  # a deploy that was ended in the middle of the traffic leaves it divided
@@ -94,11 +95,12 @@ def _existing(run: CloudRunClient, service: ServiceState, required: tuple[str, .
     if serving.unclear:
         return serving
     try:
-        wanted = {*required, *(run.revision(service.name, old).env if old else {})}
+        before = run.revision(service.name, old).env if old else {}
     except UnknownContainerError as error:
         return serving._replace(unclear=error.words)
     return serving._replace(
-        missing=tuple(sorted(wanted - service.env.keys())),
+        missing=required.missing_from(service.env, service.container),
+        lost=tuple(sorted(before.keys() - service.env.keys() - {*required.declared})),
         container=service.container.name if len(service.containers) > 1 else "",
         probe="" if service.unprobed else service.container.probe,
     )

@@ -11,7 +11,16 @@ from typing import NamedTuple
 from buildguard.check.targets import Watcher
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploys
-from buildguard.deploy.run import DeployReport, archive_file, begin, report_of, run_prepared
+from buildguard.deploy.run import (
+    BegunDeploy,
+    DeployReport,
+    archive_file,
+    begin,
+    end_report,
+    refuse,
+    report_of,
+    run_prepared,
+)
 from buildguard.deploy.runner import DeployRunner
 from buildguard.deploy.shared_work import SharedWork
 from buildguard.errors import UsageError
@@ -55,15 +64,15 @@ def deploy_all(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bo
         with ExitStack() as held:
             begun = [begin(ready, uuid.uuid4().hex[:8], held, watcher, shared) for ready in several]
             asking = _ask_once(shared, ask)
-            members = [_FleetMember(DeployRunner(each.run, asking), each.notes) for each in begun]
+            members = [_FleetMember(DeployRunner(each.run, asking), each) for each in begun]
             return FleetReport(tuple(_deploy_in_order(members, watcher, shared)))
 
 
 class _FleetMember(NamedTuple):
-    """One deploy under way, and notes so far."""
+    """One deploy under way."""
 
     runner: DeployRunner
-    notes: list[str]
+    begun: BegunDeploy
 
     @property
     def prepared(self) -> PreparedDeploy:
@@ -85,7 +94,7 @@ def _deploy_in_order(members: Sequence[_FleetMember], watcher: Watcher, shared: 
             watcher.tell(f"── {member.prepared.label}")
         waiting = [other for other in _before(member.prepared, members) if other.runner.is_waiting]
         member.runner.before_traffic = partial(_execute, waiting, shared)
-        reports[number] = run_prepared(member.runner, watcher, member.notes)
+        reports[number] = run_prepared(member.runner, watcher, member.begun)
         if reports[number].exit_code:
             failed.append(member.prepared)
     for number, member in enumerate(members):
@@ -103,11 +112,14 @@ def _executed_report(member: _FleetMember, report: DeployReport) -> DeployReport
     """The report of a job that waited for the traffic of a service, now that all are through."""
     if report.blocked:
         return report
+    if report.cycle is not None:
+        return report
     if not member.runner.is_waiting:
-        return report_of(member.runner, member.notes)
+        return end_report(report_of(member.runner, member.begun), member.runner, member.begun)
     why = "not executed: no service that is after it came to its traffic"
     member.runner.cancel(why)
-    return report_of(member.runner, member.notes)._replace(blocked=why)
+    unexecuted = report_of(member.runner, member.begun)._replace(blocked=why)
+    return end_report(unexecuted, member.runner, member.begun)
 
 
 def _before(ready: PreparedDeploy, members: Sequence[_FleetMember]) -> list[_FleetMember]:
@@ -140,8 +152,9 @@ def _skipped(ready: PreparedDeploy, blocker: PreparedDeploy) -> DeployReport:
 
 
 def _refused(ready: PreparedDeploy) -> DeployReport:
-    blocked = "" if ready.plan.refusals else "not begun: another deploy of this plan is refused"
-    return DeployReport(ready.plan, (), blocked=blocked)
+    if ready.plan.refusals:
+        return refuse(ready)
+    return DeployReport(ready.plan, (), blocked="not begun: another deploy of this plan is refused")
 
 
 def _ask_once(shared: SharedWork, ask: Callable[[str], bool | None]) -> Callable[[str], bool | None]:

@@ -291,8 +291,12 @@ class ImageSteps:
         )
 
     def _without_unsent(self, report: CheckReport) -> CheckReport:
-        """A report without the files that the image lacks because they were not sent."""
-        kept = (item for item in report.diagnostics if item.code != "BG301" or item.path not in self._left_out)
+        """A report without the files that were not sent, and without edits on this disk: the bytes are compared already."""
+        kept = (
+            item
+            for item in report.diagnostics
+            if item.code != "BG303" and (item.code != "BG301" or item.path not in self._left_out)
+        )
         return report._replace(diagnostics=tuple(kept))
 
     def push(self) -> StepResult:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from buildguard.project.deploy_table import NO_HEALTH, DeployKind, TrafficStage
+from buildguard.project.verify_config import VerifyCommand
 
 _WHOLE = 100
+
+
+# The project of an image in Artifact Registry or Container Registry; one with an organization's domain has two parts.
+_REGISTRY = re.compile(
+    r"[\w-]+-docker\.pkg\.dev/(?P<new>(?:[\w-]+\.[\w.-]+:)?[^/]+)/|(?:[\w-]+\.)?gcr\.io/(?P<old>(?:[\w-]+\.[\w.-]+[:/])?[^/]+)/"
+)
 
 
 class DeployStep(StrEnum):
@@ -109,8 +117,8 @@ class CurrentService(NamedTuple):
     `known` is False if Cloud Run did not answer; `etag` is the version of the service that was read; `divided` says who
     has how much of the traffic, where no revision has all of it. `container` is the app's container, named where there are
     several, `probe` its startup probe, and `unclear` is why it is unknown. The service runs in `project` and `region`, each
-    empty where it is unknown. `latest` is what of its traffic follows its latest revision. `differences` are what it
-    has not in common with the service that its image comes from.
+    empty where it is unknown. `latest` is what of its traffic follows its latest revision. `lost` are variables that the serving
+    revision has, and a new one would not. `differences` are what it has not in common with the service that its image comes from.
     """
 
     known: bool
@@ -126,6 +134,7 @@ class CurrentService(NamedTuple):
     project: str = ""
     region: str = ""
     latest: LatestTraffic = LatestTraffic()
+    lost: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
 
     @property
@@ -144,7 +153,7 @@ class DeployOptions(NamedTuple):
     builder: Builder
     service: str
     traffic: tuple[TrafficStage, ...]
-    verify: tuple[str, ...]
+    verify: tuple[VerifyCommand, ...]
     health: str
     no_traffic: bool = False
     allow_dirty: bool = False
@@ -267,7 +276,7 @@ def _service_steps(serving: CurrentService, wishes: DeployOptions) -> list[tuple
         (DeployStep.HEALTH, _health(serving, wishes)),
     ]
     if wishes.verify:
-        steps.append((DeployStep.VERIFY, "run against that address: " + "; ".join(wishes.verify)))
+        steps.append((DeployStep.VERIFY, "run against that address: " + "; ".join(map(_verify_words, wishes.verify))))
     if wishes.no_traffic:
         return steps
     if serving.exists or not serving.known:
@@ -276,6 +285,10 @@ def _service_steps(serving: CurrentService, wishes: DeployOptions) -> list[tuple
     proof = "compare the serving revision, its share and its image's digest with what was built"
     steps.append((DeployStep.PROVE, f"{proof}{_latest(serving, wishes)}"))
     return steps
+
+
+def _verify_words(command: VerifyCommand) -> str:
+    return command.run if command.tests else f"{command.run} (a probe)"
 
 
 def describe_stage(stage: TrafficStage) -> str:
@@ -318,7 +331,10 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
         kind = "jobs" if wishes.is_job else "services"
         remedy = f"gcloud run {kind} update {wishes.service}{container} --update-env-vars NAME=VALUE"
         if not serving.exists:
-            remedy = f"export them here: the first {'execution' if wishes.is_job else 'revision'} takes them from this environment"
+            first = "execution" if wishes.is_job else "revision"
+            remedy = (
+                f"export them here, and list them in required-env: the first {first} takes them from this environment"
+            )
         refusals.append(f"BG501 required environment variables are missing: {', '.join(serving.missing)}: {remedy}")
     if serving.unclear:
         refusals.append(serving.unclear)
@@ -347,6 +363,12 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
             f" gcloud run services update-traffic {wishes.service} --to-latest"
         )
     notes += serving.differences
+    notes += _project_note(building, serving)
+    if serving.lost:
+        notes.append(
+            f"{serving.rollback_to} has variables that the new revision loses: {', '.join(serving.lost)};"
+            f" to keep them: gcloud run services update {wishes.service} --update-env-vars NAME=VALUE"
+        )
     traffic = serving.unknown_reason and f"the job could not be read: {serving.unknown_reason}"
     traffic = traffic if wishes.is_job else _traffic_note(serving)
     if traffic:
@@ -357,6 +379,17 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
             " which Binary Authorization may ask for"
         )
     return notes
+
+
+def _project_note(building: ImageBuild, serving: CurrentService) -> list[str]:
+    """That the image is stored in another project than the service's, which then needs a right to read it."""
+    match = _REGISTRY.match(building.shown_image)
+    owner = (match["new"] or match["old"]) if match is not None else ""
+    if not owner or not serving.project or "$" in owner or owner == serving.project:
+        return []
+    words = f"the image is in project {owner}, and the service in {serving.project}"
+    right = f"its service agent needs roles/artifactregistry.reader in {owner}"
+    return [f"{words}: {right}; if that is a mistake, set image in [tool.buildguard.deploy]"]
 
 
 def _traffic_note(serving: CurrentService) -> str:

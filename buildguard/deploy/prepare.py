@@ -7,12 +7,14 @@ import json
 import os
 import posixpath
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from buildguard.deploy import plan as plans
 from buildguard.deploy.current_service import read_current
+from buildguard.deploy.environment import RequiredVariables
 from buildguard.deploy.image_plan import BuildNames, fill_name, find_build_files, plan_image_build
 from buildguard.deploy.plan import Builder, DeployPlan
 from buildguard.deploy.promotion import Promotion, PromotionSource, compare, find_promotion, read_container
@@ -55,6 +57,7 @@ class DeployRequest(NamedTuple):
     start_env: Path | None = None
     skip_start: str = ""
     unlock: str = ""
+    accept_vanished: bool = False
     services: tuple[str, ...] = ()
     all_services: bool = False
     env: str = ""
@@ -87,6 +90,7 @@ class PreparedDeploy(NamedTuple):
     build_region: str = ""
     start_env: Mapping[str, str] = MappingProxyType({})
     unlock: str = ""
+    accept_vanished: bool = False
     promotion: Promotion | None = None
 
     @property
@@ -240,6 +244,19 @@ def _compared(
     return serving._replace(missing=missing, differences=tuple(notes))
 
 
+def _required(commit: PreparedCommit, config: Config, image: _ImagePlan) -> RequiredVariables:
+    """What the code of the image requires: that of the commit that it was made of, where this repository has it."""
+    stage, worktree = commit.stage, commit.repository if commit.request.allow_dirty and image.source.dirty else None
+    if image.promotion is not None and image.source.commit != commit.repository.head:
+        with suppress(UsageError):
+            stage = commit_of(commit.repository, image.source.commit)
+    recipe = image.recipe
+    if image.promotion is not None:
+        with suppress(UsageError):
+            recipe = _pick_recipe(commit, config.deploy)
+    return RequiredVariables(stage, config, recipe.name if recipe else "", worktree)
+
+
 def _prepare_table(commit: PreparedCommit, table: DeployTable) -> Iterator[PreparedDeploy]:
     """The plans of one service: one image, and a deploy for each of its regions."""
     request = commit.request
@@ -248,9 +265,10 @@ def _prepare_table(commit: PreparedCommit, table: DeployTable) -> Iterator[Prepa
     image = _plan_promotion(commit, table) if request.from_env else _plan_build(commit, table, regions[0])
     app = AppContainer(cutting.repository_of(image.building.filled_image), table.container)
     recipe = image.recipe
+    required = _required(commit, config, image)
     for region in regions:
         identity = ServiceId(commit.project, region, table.service, table.kind)
-        serving = read_current(identity, app, table.required_env)
+        serving = read_current(identity, app, required)
         if image.promotion is not None:
             serving = _compared(serving, image.promotion, app, identity, commit.repository.head)
         options = _options(request, table)._replace(region=region if len(table.regions) > 1 else request.region)
@@ -269,6 +287,7 @@ def _prepare_table(commit: PreparedCommit, table: DeployTable) -> Iterator[Prepa
             request.build_region or config.cloud.region or regions[0],
             unlock=request.unlock,
             promotion=image.promotion,
+            accept_vanished=request.accept_vanished,
         )
 
 

@@ -6,15 +6,15 @@ import os
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from buildguard.deploy import canary, health, start, traffic
+from buildguard.cycles.expectations import Expectations
+from buildguard.deploy import canary, health, start, traffic, verify_step
 from buildguard.deploy import plan as plans
-from buildguard.deploy import verify as deploy_verify
 from buildguard.deploy.health import Proof
 from buildguard.deploy.image_steps import ImageSteps
 from buildguard.deploy.outcome import DeployStoppedError, StepResult
 from buildguard.deploy.plan import DeployStep, LatestTraffic
 from buildguard.deploy.traffic import OLD_TAG, NewTraffic
-from buildguard.diagnostic import count
+from buildguard.deploy.verify_step import VerifyReport, VerifyTarget
 from buildguard.errors import GuardError
 from buildguard.gcp import revision_names
 from buildguard.gcp.cloud_run import CloudRunClient, ConflictError, NewRevision, NotReadyError
@@ -34,6 +34,9 @@ class Observation(NamedTuple):
 
 class DeployRun(ImageSteps):
     """One run over a plan: its steps on the image, and those on the service."""
+
+    expected = Expectations()  # what the cycles before let expect of the tests
+    tested: VerifyReport | None = None
 
     def start(self) -> StepResult:
         """Whether the container starts and responds, without a network and with stand-ins for the service's variables."""
@@ -123,23 +126,10 @@ class DeployRun(ImageSteps):
         return current.url if current is not None else "", proof
 
     def verify(self, url: str = "") -> StepResult:
-        """Run the verify commands against an address."""
-        tried = [
-            deploy_verify.run_verify(command, url or self.url, self.revision, self.prepared.repository.top)
-            for command in self.plan.wishes.verify
-        ]
-        evidence = {"trials": [result.evidence for result in tried]}
-        for result in tried:
-            if result.verdict is not StepVerdict.OK:
-                raise DeployStoppedError(
-                    f"BG504 {result.command}: {result.why}",
-                    evidence=evidence,
-                    proven=result.verdict is StepVerdict.FAILED,
-                )
-        passed = sum(result.passed or 0 for result in tried)
-        quick = [result.command for result in tried if result.suspicious]
-        more = f" (suspicious: {', '.join(quick)} ended in no time)" if quick else ""
-        return f"{count(passed, 'test')} passed{more}", evidence
+        """Run the verify commands against an address, and compare their tests with the cycles before."""
+        target = VerifyTarget(url or self.url, self.revision, self.prepared.repository.top)
+        self.tested = verify_step.verify(self.plan.wishes.verify, target, self.expected)
+        return verify_step.conclude(self.tested)
 
     @property
     def _traffic(self) -> NewTraffic:

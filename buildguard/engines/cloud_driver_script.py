@@ -14,6 +14,7 @@ _PARTS = (
     ("remote/import_tests.py", _ALL),
     ("remote/evaluated_types.py", _ALL),
     ("remote/import_outline.py", _ALL),
+    ("remote/import_codes.py", _ALL),
     ("remote/import_facts.py", _ALL),
     ("remote/probe.py", _ALL),
     ("remote/wire.py", _ALL),

@@ -9,10 +9,21 @@ from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError, did_you_mean
 from buildguard.project.config_file import ConfigFile, strings
+from buildguard.project.verify_config import KnownFailure, VerifyCommand, parse_known_failures, parse_verify
 
 PLATFORM = "linux/amd64"  # of the service, unless the configuration sets another
 FALLBACKS = ("auto", "ask", "never")
-SERVICES_ONLY = ("health", "traffic", "pin", "verify", "verify-after")  # keys that a job does not have
+SERVICES_ONLY = (
+    "health",
+    "traffic",
+    "pin",
+    "verify",
+    "verify-after",
+    "tests",
+    "pattern",
+    "known-failures",
+    "no-regressions",
+)  # keys that a job does not have
 TRAFFIC = "traffic"  # the one step that a job can come before
 # An absolute path with nothing that could name another host: it is put behind an address that gets an identity token.
 _HEALTH_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
@@ -38,7 +49,12 @@ KEYS: Mapping[str, type] = {
     "traffic": list,
     "fallback": str,
     "required-env": list,
+    "optional-env": list,
     "verify": list,
+    "tests": bool,
+    "pattern": str,
+    "known-failures": list,
+    "no-regressions": bool,
     "verify-after": bool,
 }
 
@@ -75,7 +91,10 @@ class DeployTable(NamedTuple):
     pin: bool = False
     fallback: str = "ask"
     required_env: tuple[str, ...] = ()
-    verify: tuple[str, ...] = ()
+    optional_env: tuple[str, ...] = ()
+    verify: tuple[VerifyCommand, ...] = ()
+    known_failures: tuple[KnownFailure, ...] = ()
+    no_regressions: bool = False
     verify_after: bool = False
     name: str = ""
     kind: DeployKind = DeployKind.SERVICE
@@ -163,7 +182,10 @@ def _parse(table: Mapping[str, Any], place: ConfigFile) -> DeployTable:
         pin=table.get("pin", False),
         fallback=fallback,
         required_env=strings(table, "required-env", place),
-        verify=strings(table, "verify", place),
+        optional_env=strings(table, "optional-env", place),
+        verify=parse_verify(table, place.wrong),
+        known_failures=parse_known_failures(table, place.wrong),
+        no_regressions=table.get("no-regressions", False),
         verify_after=table.get("verify-after", False),
         name=name,
         kind=kind,

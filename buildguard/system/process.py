@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from buildguard.errors import UnprovenError
+from buildguard.errors import TimedOutError, UnprovenError
 
 
 class ProcessResult(NamedTuple):
@@ -139,7 +139,7 @@ def run(
     try:
         stdout, stderr = child.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired as error:
-        raise UnprovenError(f"{name} did not end within {timeout:g} seconds") from error
+        raise TimedOutError(f"{name} did not end within {timeout:g} seconds") from error
     finally:
         if child.returncode is None:
             stop(child)

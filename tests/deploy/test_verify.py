@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from buildguard.deploy import junit, verify
-from buildguard.deploy.test_results import VerifyResult
+from buildguard.cycles import junit
+from buildguard.cycles.test_results import VerifyResult
+from buildguard.deploy import verify
 from buildguard.project.ledger import StepVerdict
+from buildguard.project.verify_config import VerifyCommand
 
 pytestmark = pytest.mark.interpreters
 
@@ -50,7 +52,7 @@ def tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _tried(command: str, folder: Path) -> VerifyResult:
-    return verify.run_verify(command, "http://localhost", "r-1", folder)
+    return verify.run_verify(VerifyCommand(command), "http://localhost", "r-1", folder)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_runners(command: str, verdict: str, ran: int, passed: int, tests: Path)
         ("echo '===== 3 passed in 1.00s ====='", StepVerdict.FAILED, "it ran no test"),
         ("PYTEST --version; echo '5 passed in 3s'", StepVerdict.FAILED, "it ran no test"),
         ("PYTEST crash", StepVerdict.UNPROVEN, "unknown"),
-        ("PYTEST crash; PYTEST good --junitxml=old.xml", StepVerdict.OK, "2 passed"),
+        ("PYTEST crash; PYTEST good --junitxml=old.xml", StepVerdict.UNPROVEN, "began 2 runs, and only 1"),
         ("echo x --junitxml=old.xml", StepVerdict.UNPROVEN, "unknown"),
         ("true", StepVerdict.UNPROVEN, "unknown"),
         ("false", StepVerdict.FAILED, "status 1"),

@@ -446,12 +446,13 @@ def test_a_verify_command_may_use_the_project(
     repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from buildguard.deploy.verify import run_verify
+    from buildguard.project.verify_config import VerifyCommand
 
     made = repository({})
     _script(made.path / ".venv/bin", "smoke")
     before = f"{made.path / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
     monkeypatch.setattr(programs, "_before", {os.environ["PATH"]: before})
 
-    run_verify("smoke", "http://127.0.0.1:1", "web-1", made.path)
+    run_verify(VerifyCommand("smoke"), "http://127.0.0.1:1", "web-1", made.path)
 
     assert (made.path / ".venv/ran-smoke").exists()

@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from buildguard import __version__
+from buildguard.cli.render.cycle import cycle_json, cycle_lines
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployPlan
-from buildguard.deploy.run import DeployReport, RollbackResult
+from buildguard.deploy.rollback import RollbackResult
+from buildguard.deploy.run import DeployReport
 from buildguard.diagnostic import count, escape_text, shorten_digests
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import DeployHistory
@@ -71,6 +73,7 @@ def answer(result: DeployReport) -> dict[str, Any]:
         "revision": result.revision or None,
         "url": result.url or None,
         "observed": result.observed._asdict(),
+        "cycle": cycle_json(result.cycle, result.changes),
         "exit_code": result.exit_code,
     }
 
@@ -112,6 +115,7 @@ def as_text(result: DeployReport) -> str:
         lines += [f"  not reached: {', '.join(left)}"] * bool(left)
     else:
         lines += [f"  {number}. {step.id}: {escape_text(step.will)}" for number, step in enumerate(plan.steps, 1)]
+    lines += cycle_lines(result.cycle, result.changes) if result.cycle is not None else []
     lines += [f"{click.style('decision', fg='yellow')}: {escape_text(decision)}" for decision in result.decisions]
     lines += [f"note: {escape_text(shorten_digests(note))}" for note in (*plan.notes, *result.notes)]
     lines.append(last_line(result))

@@ -1,0 +1,76 @@
+"""Where cycles are kept on this machine: below the git folder, for their owner alone."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from buildguard.cycles import record as records
+from buildguard.cycles.record import CycleRecord
+from buildguard.errors import UnprovenError
+from buildguard.project.ledger import ServiceId
+from buildguard.system import temporary
+
+FOLDER = "cycles"
+BUCKET_FOLDER = "buildguard/cycles"
+_MOST = 200  # cycles that are read
+_ID = re.compile(r"[\w.-]{1,80}")
+
+
+def folder_of(ledger: Path) -> Path:
+    """The folder of the cycles, beside the ledger."""
+    return ledger.parent / FOLDER
+
+
+def bucket_folder_of(service: ServiceId) -> str:
+    """Where the cycles of a service are stored in a bucket."""
+    return f"{BUCKET_FOLDER}/{service.path}/"
+
+
+def file_of(folder: Path, cycle: CycleRecord, ending: str) -> Path:
+    """The file of a cycle: `json` for its record, `md` and `html` for its report."""
+    return folder / f"{cycle.id}.{ending}"
+
+
+def read(folder: Path, service: ServiceId | None = None) -> list[CycleRecord]:
+    """The cycles on this machine, of one service where it is given; what cannot be read is left out."""
+    cycles = [cycle for cycle in _read_all(folder) if service is None or cycle.service == service]
+    return sorted(cycles, key=lambda cycle: (cycle.at, cycle.number))[-_MOST:]
+
+
+def _read_all(folder: Path) -> Iterator[CycleRecord]:
+    try:
+        files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)[-10 * _MOST :]
+    except OSError:
+        return
+    for file in files:
+        try:
+            cycle = records.parse(file.read_bytes())
+        except OSError:
+            continue
+        if cycle is not None and _ID.fullmatch(cycle.id):
+            yield cycle
+
+
+def write_private(file: Path, data: bytes) -> None:
+    """Write a file whole, for its owner alone; raises UnprovenError where it cannot be written."""
+    new = Path(os.fsdecode(temporary.temporary_sibling(os.fsencode(file))))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            os.replace(new, file)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UnprovenError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def write(folder: Path, cycle: CycleRecord) -> None:
+    """Write the record of a cycle."""
+    write_private(file_of(folder, cycle, "json"), records.write(cycle))
