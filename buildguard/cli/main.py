@@ -262,13 +262,15 @@ def rollback(*, revision: str, **asked: Any) -> None:
 @env_option
 @in_google("Cloud Run")
 def history(*, form: str, **asked: Any) -> None:
-    """Show each deploy, how far it got, and why it stopped."""
+    """Show each deploy, how far it got, and why it stopped; of several services also what serves, and whether it is proven."""
     from buildguard.cli.render.deploy import history_json, history_text
+    from buildguard.deploy.history import fleet_of
     from buildguard.deploy.history import history as command
     from buildguard.deploy.prepare import DeployRequest as Wanted
 
-    attempts = command(Wanted(cwd=Path.cwd(), **asked))
-    deliver(history_json(attempts) if form == "json" else history_text(attempts), None)
+    request = Wanted(cwd=Path.cwd(), **asked)
+    attempts, services = command(request), fleet_of(request)
+    deliver(history_json(attempts, services) if form == "json" else history_text(attempts, services), None)
 
 
 def _asking(*, yes: bool) -> Callable[[str], bool | None]:
@@ -320,8 +322,14 @@ def explain(*, word: str | None, everything: bool) -> None:
 @cli.command(epilog=examples("buildguard doctor", "buildguard doctor --fix backend"))
 @click.argument("path", default=".", shell_complete=complete_paths)
 @click.option("--fix", is_flag=True, help="Print what would make every verdict a proof, and nothing else.")
-def doctor(path: str, *, fix: bool) -> None:
-    """Show the detected targets, interpreters and engines, and which would be used."""
+@format_option("text", "json")
+def doctor(path: str, *, fix: bool, form: str) -> None:
+    """Show the detected targets, interpreters and engines, and which would be used; as JSON, the services and their proof."""
+    if form == "json":
+        from buildguard.cli.doctor_services import services_json
+
+        click.echo(services_json(Path.cwd()), nl=False)
+        return
     if fix:
         from buildguard.cli.doctor_fix import doctor_fix as command
     else:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from buildguard.deploy import plan as plans
 from buildguard.deploy.environment import RequiredVariables
@@ -10,7 +13,7 @@ from buildguard.errors import UnprovenError
 from buildguard.gcp import auth
 from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.cloud_run_jobs import CloudRunJobsClient, JobState
-from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
+from buildguard.gcp.service_containers import AppContainer, Container, UnknownContainerError, read_containers
 from buildguard.gcp.service_state import WHOLE, ServiceState
 from buildguard.project.deploy_table import DeployKind
 from buildguard.project.ledger import ServiceId
@@ -37,6 +40,36 @@ def read_current_service(service: ServiceId, app: AppContainer, required: Requir
     except UnprovenError as error:
         region = service.region or auth.region()
         return plans.CurrentService(known=False, unknown_reason=error.words, project=service.project, region=region)
+
+
+def described_service(
+    serving: plans.CurrentService, form: Mapping[str, Any], app: AppContainer, required: RequiredVariables
+) -> plans.CurrentService:
+    """A service that does not exist yet, as its service.yaml describes it."""
+    containers = described_containers(form)
+    try:
+        container = containers[app.place_in(containers, required.config.deploy.service_yaml)]
+    except UnknownContainerError as error:
+        return serving._replace(unclear=error.words)
+    return serving._replace(
+        described=required.config.deploy.service_yaml,
+        missing=required.missing_from(container.env, container),
+        container=container.name if len(containers) > 1 else "",
+        probe=container.probe,
+    )
+
+
+def described_state(name: str, form: Mapping[str, Any], app: AppContainer) -> ServiceState:
+    """A service that does not exist yet, as its first revision will start."""
+    containers = described_containers(form)
+    return ServiceState(name, "", "", False, False, "", "", "", (), (), containers, app)
+
+
+def described_containers(form: Mapping[str, Any]) -> tuple[Container, ...]:
+    """The containers of a service in the form of the API's JSON."""
+    from google.cloud import run_v2
+
+    return read_containers(run_v2.Service.from_json(json.dumps(form)).template.containers)
 
 
 def read_current(identity: ServiceId, app: AppContainer, required: RequiredVariables) -> plans.CurrentService:

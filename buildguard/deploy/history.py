@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from buildguard.deploy import bucket_store as buckets
+from buildguard.deploy.fleet_status import ServiceStatus, read_fleet
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.selection import select_deploy
 from buildguard.errors import UnprovenError, UsageError
@@ -38,6 +39,15 @@ def history(request: DeployRequest) -> DeployHistory:
         request = request._replace(project=request.project or config.cloud.project)
     lines = [line for line in lines if _is_wanted(line, request, service)]
     return attempts_of(repository, lines, notes)
+
+
+def fleet_of(request: DeployRequest) -> tuple[ServiceStatus, ...]:
+    """The status of all services, where the configuration has several and none is named."""
+    repository, config, service = locate_service(request, needed=False)
+    if service or len(config.deploys) < 2:  # noqa: PLR2004
+        return ()
+    config = config._replace(cloud=config.cloud._replace(project=request.project or config.cloud.project))
+    return read_fleet(config, ledger_path(repository), live=True)
 
 
 def _is_wanted(line: LedgerLine, request: DeployRequest, service: str) -> bool:

@@ -118,7 +118,8 @@ class CurrentService(NamedTuple):
     has how much of the traffic, where no revision has all of it. `container` is the app's container, named where there are
     several, `probe` its startup probe, and `unclear` is why it is unknown. The service runs in `project` and `region`, each
     empty where it is unknown. `latest` is what of its traffic follows its latest revision. `lost` are variables that the serving
-    revision has, and a new one would not. `differences` are what it has not in common with the service that its image comes from.
+    revision has, and a new one would not. `differences` are what it has not in common with the service that its image comes from. `described`
+    is the file that the first revision is made of.
     """
 
     known: bool
@@ -136,6 +137,7 @@ class CurrentService(NamedTuple):
     latest: LatestTraffic = LatestTraffic()
     lost: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
+    described: str = ""
 
     @property
     def alone(self) -> bool:
@@ -268,7 +270,8 @@ def _job_steps(wishes: DeployOptions) -> list[tuple[DeployStep, str]]:
 
 
 def _service_steps(serving: CurrentService, wishes: DeployOptions) -> list[tuple[DeployStep, str]]:
-    traffic = "as the service's first" if serving.alone else "without traffic, and with a tag"
+    first = f"as the service's first, from {serving.described}" if serving.described else "as the service's first"
+    traffic = first if serving.alone else "without traffic, and with a tag"
     container = f" in the container {serving.container}" if serving.container else ""
     steps = [
         (DeployStep.VALIDATE, f"ask Cloud Run whether {wishes.service} would accept the revision"),
@@ -335,6 +338,8 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
             remedy = (
                 f"export them here, and list them in required-env: the first {first} takes them from this environment"
             )
+        if serving.described:
+            remedy = f"set them in {serving.described}"
         refusals.append(f"BG501 required environment variables are missing: {', '.join(serving.missing)}: {remedy}")
     if serving.unclear:
         refusals.append(serving.unclear)

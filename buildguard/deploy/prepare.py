@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from buildguard.deploy import plan as plans
-from buildguard.deploy.current_service import read_current
+from buildguard.deploy.current_service import described_service, read_current
 from buildguard.deploy.environment import RequiredVariables
 from buildguard.deploy.image_plan import BuildNames, fill_name, find_build_files, plan_image_build
 from buildguard.deploy.plan import Builder, DeployPlan
@@ -30,6 +30,7 @@ from buildguard.project.attempts import ledger_path
 from buildguard.project.cloudbuild import truncate as cutting
 from buildguard.project.config import Config, config_files
 from buildguard.project.deploy_table import DeployTable
+from buildguard.project.knative_service import read_service
 from buildguard.project.ledger import ServiceId
 from buildguard.project.nested_config import read_configs
 from buildguard.project.source_archive import PackedArchive, pack
@@ -92,6 +93,7 @@ class PreparedDeploy(NamedTuple):
     unlock: str = ""
     accept_vanished: bool = False
     promotion: Promotion | None = None
+    service_form: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def archive_digest(self) -> str:
@@ -244,6 +246,17 @@ def _compared(
     return serving._replace(missing=missing, differences=tuple(notes))
 
 
+def _read_form(commit: PreparedCommit, table: DeployTable) -> Mapping[str, Any]:
+    """The service.yaml that the first revision is made of, as the commit has it; empty where none is configured."""
+    if not table.service_yaml:
+        return {}
+    wanted = [entry for entry in commit.stage.entries() if entry.path == os.fsencode(table.service_yaml)]
+    content = next((content for _entry, content in commit.stage.contents(wanted)), None)
+    if not isinstance(content, bytes):
+        raise UsageError(f"there is no {table.service_yaml} in the commit", hint="commit it, or change service-yaml")
+    return read_service(content, table.service_yaml, table.service)
+
+
 def _required(commit: PreparedCommit, config: Config, image: _ImagePlan) -> RequiredVariables:
     """What the code of the image requires: that of the commit that it was made of, where this repository has it."""
     stage, worktree = commit.stage, commit.repository if commit.request.allow_dirty and image.source.dirty else None
@@ -269,6 +282,9 @@ def _prepare_table(commit: PreparedCommit, table: DeployTable) -> Iterator[Prepa
     for region in regions:
         identity = ServiceId(commit.project, region, table.service, table.kind)
         serving = read_current(identity, app, required)
+        form = {} if serving.exists else _read_form(commit, table)
+        if form:
+            serving = described_service(serving, form, app, required)
         if image.promotion is not None:
             serving = _compared(serving, image.promotion, app, identity, commit.repository.head)
         options = _options(request, table)._replace(region=region if len(table.regions) > 1 else request.region)
@@ -287,6 +303,7 @@ def _prepare_table(commit: PreparedCommit, table: DeployTable) -> Iterator[Prepa
             request.build_region or config.cloud.region or regions[0],
             unlock=request.unlock,
             promotion=image.promotion,
+            service_form=form,
             accept_vanished=request.accept_vanished,
         )
 

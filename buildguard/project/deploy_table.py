@@ -8,12 +8,13 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError, did_you_mean
-from buildguard.project.config_file import ConfigFile, strings
+from buildguard.project.config_file import ConfigFile, path_inside, strings
 from buildguard.project.verify_config import KnownFailure, VerifyCommand, parse_known_failures, parse_verify
 
 PLATFORM = "linux/amd64"  # of the service, unless the configuration sets another
 FALLBACKS = ("auto", "ask", "never")
 SERVICES_ONLY = (
+    "service-yaml",
     "health",
     "traffic",
     "pin",
@@ -45,6 +46,7 @@ KEYS: Mapping[str, type] = {
     "image": str,
     "container": str,
     "root": str,
+    "service-yaml": str,
     "health": str,
     "traffic": list,
     "fallback": str,
@@ -78,7 +80,7 @@ class DeployTable(NamedTuple):
 
     `name` is what `--service` calls it, `service` the name in Cloud Run. `regions` are Cloud Run's; `after` are the names that
     are deployed before it, `before` is `traffic` for a job that runs before the traffic of the services that are after it.
-    `pin` keeps the traffic on the new revision by its name.
+    `service_yaml` is what the first revision is made of. `pin` keeps the traffic on the new revision by its name.
     """
 
     service: str = ""
@@ -102,6 +104,7 @@ class DeployTable(NamedTuple):
     before: str = ""
     platform: str = PLATFORM
     root: str = ""
+    service_yaml: str = ""
 
     @property
     def region(self) -> str:
@@ -193,6 +196,7 @@ def _parse(table: Mapping[str, Any], place: ConfigFile) -> DeployTable:
         before=table.get("before", ""),
         platform=table.get("platform") or PLATFORM,
         root=table.get("root", ""),
+        service_yaml=path_inside(table, "service-yaml", place),
     )
 
 

@@ -84,6 +84,9 @@ def test_two_services_are_one_plan_and_fail_apart(shop: Project, google: Callabl
     assert (api.plan.wishes.name, web.plan.wishes.name) == _SERVICES
     assert requests.get(api.url, timeout=30).json()["prices"] == {"tea": "3.50 EUR", "cake": "4.20 EUR"}
     assert "<h1>Shop</h1>" in requests.get(web.url, timeout=30).text
+    described = emulator.runs.get("projects/emulated/locations/europe-west1/services/api").template
+    assert described.containers[0].resources.limits["memory"] == "256Mi"
+    assert described.scaling.max_instance_count == 4
     assert len([line for line in watcher.told if line.startswith("check:")]) == 2
     stored = [name for (_bucket, name), _several in emulator.storage.buckets.objects() if name.startswith("source/")]
     assert len(stored) == 1, "one archive for all"

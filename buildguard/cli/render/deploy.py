@@ -9,7 +9,9 @@ from typing import Any
 import click
 
 from buildguard import __version__
+from buildguard.cli.render import fleet_status
 from buildguard.cli.render.cycle import cycle_json, cycle_lines
+from buildguard.deploy.fleet_status import ServiceStatus
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployPlan
 from buildguard.deploy.rollback import RollbackResult
@@ -198,8 +200,8 @@ def rollback_text(result: RollbackResult) -> str:
 # ------------------------------------------------------------------------------------------ history
 
 
-def history_json(history: DeployHistory) -> str:
-    """Every line of the ledger, by run."""
+def history_json(history: DeployHistory, services: Sequence[ServiceStatus] = ()) -> str:
+    """Every line of the ledger, by run, and the status of each service where there are several."""
     run_objects = [
         {
             "run": run[0].run,
@@ -208,12 +210,19 @@ def history_json(history: DeployHistory) -> str:
         }
         for run, changed in zip(history.runs, history.changed, strict=True)
     ]
-    return json.dumps({"schema": 1, "runs": run_objects, "notes": list(history.notes)}, indent=1) + "\n"
+    answer = {
+        "schema": 1,
+        "services": fleet_status.as_rows(services),
+        "runs": run_objects,
+        "notes": list(history.notes),
+    }
+    return json.dumps(answer, indent=1) + "\n"
 
 
-def history_text(history: DeployHistory) -> str:
-    """A row for each attempt: when, what, how far, and why not further."""
-    lines = list(_table(history))
+def history_text(history: DeployHistory, services: Sequence[ServiceStatus] = ()) -> str:
+    """A row for each service where there are several, and one for each attempt: when, what, how far, and why not further."""
+    fleet = list(fleet_status.as_table(services))
+    lines = [*fleet, *([""] if fleet else []), *_table(history)]
     lines += [f"note: {escape_text(note)}" for note in history.notes]
     return "\n".join(lines) + "\n"
 
