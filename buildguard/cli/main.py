@@ -18,7 +18,7 @@ from buildguard.cli.completion import complete_codes, complete_paths, complete_s
 from buildguard.cli.env import env
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.help import GroupedCommands, examples
-from buildguard.cli.options import color_option, format_option, html_option, in_google, output_option
+from buildguard.cli.options import color_option, env_option, format_option, html_option, in_google, output_option
 from buildguard.cli.output import colored, deliver, stdout_file
 from buildguard.errors import UnprovenError
 from buildguard.system import programs
@@ -198,6 +198,8 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     shell_complete=complete_services,
     help="Deploy this service; may be repeated.",
 )
+@env_option
+@click.option("--from", "from_env", default="", metavar="ENV", help="Ship the image that this environment has proven.")
 @click.option("--all", "all_services", is_flag=True, help="Deploy every service of the configuration.")
 @click.option(
     "--allow-dirty", is_flag=True, help="Deploy the tracked files as they are here, uncommitted changes included."
@@ -240,6 +242,7 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, color: 
 @click.option(
     "--service", default="", metavar="NAME", shell_complete=complete_services, help="Use this Cloud Run service."
 )
+@env_option
 @in_google("Cloud Run")
 def rollback(*, revision: str, **asked: Any) -> None:
     """Send all traffic back to an earlier revision."""
@@ -256,15 +259,18 @@ def rollback(*, revision: str, **asked: Any) -> None:
 @cli.command(epilog=examples("buildguard history", "buildguard history --service backend --format json"))
 @format_option("text", "json")
 @click.option("--service", default="", metavar="NAME", shell_complete=complete_services, help="Show only this service.")
+@env_option
 @in_google("Cloud Run")
 def history(*, form: str, **asked: Any) -> None:
-    """Show each deploy, how far it got, and why it stopped."""
+    """Show each deploy, how far it got, and why it stopped; of several services also what serves, and whether it is proven."""
     from buildguard.cli.render.deploy import history_json, history_text
+    from buildguard.deploy.history import fleet_of
     from buildguard.deploy.history import history as command
     from buildguard.deploy.prepare import DeployRequest as Wanted
 
-    attempts = command(Wanted(cwd=Path.cwd(), **asked))
-    deliver(history_json(attempts) if form == "json" else history_text(attempts), None)
+    request = Wanted(cwd=Path.cwd(), **asked)
+    attempts, services = command(request), fleet_of(request)
+    deliver(history_json(attempts, services) if form == "json" else history_text(attempts, services), None)
 
 
 def _asking(*, yes: bool) -> Callable[[str], bool | None]:
@@ -316,8 +322,14 @@ def explain(*, word: str | None, everything: bool) -> None:
 @cli.command(epilog=examples("buildguard doctor", "buildguard doctor --fix backend"))
 @click.argument("path", default=".", shell_complete=complete_paths)
 @click.option("--fix", is_flag=True, help="Print what would make every verdict a proof, and nothing else.")
-def doctor(path: str, *, fix: bool) -> None:
-    """Show the detected targets, interpreters and engines, and which would be used."""
+@format_option("text", "json")
+def doctor(path: str, *, fix: bool, form: str) -> None:
+    """Show the detected targets, interpreters and engines, and which would be used; as JSON, the services and their proof."""
+    if form == "json":
+        from buildguard.cli.doctor_services import services_json
+
+        click.echo(services_json(Path.cwd()), nl=False)
+        return
     if fix:
         from buildguard.cli.doctor_fix import doctor_fix as command
     else:

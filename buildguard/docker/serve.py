@@ -109,6 +109,36 @@ class StartedContainer:
         self.close()
 
 
+class JobContainer(StartedContainer):
+    """A container that runs to its end, removed on exit."""
+
+    def __init__(
+        self, daemon: Daemon, image: Image, env: Mapping[str, str], command: Sequence[str], args: Sequence[str]
+    ) -> None:
+        """Start it; raises UnprovenError where the engine cannot."""
+        with process.block_signals(), translate_errors(f"starting {image.reference}"):
+            response = daemon.api.create_container(
+                image.id,
+                command=list(args) or None,
+                entrypoint=list(command) or None,
+                environment=[f"{name}={value}" for name, value in env.items()],
+                labels=owner_labels(),
+            )
+            super().__init__(daemon, str(response["Id"]))
+        try:
+            with translate_errors(f"starting {image.reference}"):
+                daemon.api.start(self.id)
+        except BaseException:
+            self.close()
+            raise
+
+    def exit_code(self) -> int | None:
+        """The status that it ended with; None while it runs."""
+        with translate_errors("looking at the container"):
+            state: dict[str, Any] = self._daemon.api.inspect_container(self.id)["State"]
+        return None if state.get("Running") else int(state.get("ExitCode") or 0)
+
+
 class ServingContainer(StartedContainer):
     """A container that serves on a loopback port of this machine, removed on exit."""
 

@@ -9,7 +9,9 @@ from typing import Any
 import click
 
 from buildguard import __version__
+from buildguard.cli.render import fleet_status
 from buildguard.cli.render.cycle import cycle_json, cycle_lines
+from buildguard.deploy.fleet_status import ServiceStatus
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployPlan
 from buildguard.deploy.rollback import RollbackResult
@@ -56,9 +58,12 @@ def answer(result: DeployReport) -> dict[str, Any]:
             "left_out": plan.building.steps_skipped,
         },
         "image": plan.building.shown_image,
+        "kind": plan.wishes.kind,
         "name": plan.wishes.name or plan.wishes.service,
         "service": plan.wishes.service,
         "container": plan.serving.container or None,
+        "env": plan.wishes.env or None,
+        "from": plan.wishes.promoted_from or None,
         "project": plan.serving.project or None,
         "region": plan.serving.region or None,
         "steps": _steps(plan, result.outcomes),
@@ -102,7 +107,7 @@ def as_text(result: DeployReport) -> str:
     lines = [
         f"commit {plan.source.commit[:12]}{' with uncommitted changes' if plan.source.dirty else ''} → {escape_text(plan.wishes.service)}",
         f"  {plan.source.target}; {count(plan.packed.files, 'file')} in {plan.packed.digest[:12]}, {len(plan.packed.dropped)} not sent",
-        f"  image {escape_text(plan.building.shown_image)}, built {'on this machine' if plan.wishes.builder == 'local' else 'by Cloud Build'}",
+        f"  image {escape_text(plan.building.shown_image)}, {_builder(plan)}",
         f"  rollback target: {_rollback_target(plan)}",
         *(f"{click.style('refused', fg='red')}: {escape_text(refusal)}" for refusal in plan.refusals),
     ]
@@ -119,11 +124,19 @@ def as_text(result: DeployReport) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _builder(plan: DeployPlan) -> str:
+    if plan.wishes.promoted_from:
+        return f"proven in {plan.wishes.promoted_from}"
+    return "built on this machine" if plan.wishes.builder == "local" else "built by Cloud Build"
+
+
 def _rollback_target(plan: DeployPlan) -> str:
     if plan.serving.rollback_to:
         return plan.serving.rollback_to
     if not plan.serving.known:
         return "unknown (the service was not read)"
+    if plan.wishes.is_job:
+        return "none (the job does not exist)"
     return "none (no single revision has 100 % of the traffic)"
 
 
@@ -147,6 +160,8 @@ def last_line(result: DeployReport) -> str:
         words = f"{'failed' if bad.verdict == StepVerdict.FAILED else 'unproven'} at {bad.step}; {current_traffic(result)}".rstrip(
             "; "
         )
+    elif result.plan.wishes.is_job:
+        words = f"executed: {result.revision}" if result.revision else "built and verified; not executed (--no-traffic)"
     elif result.plan.wishes.no_traffic:
         words = f"{result.revision} is ready at {result.url}, without traffic"
     else:
@@ -185,8 +200,8 @@ def rollback_text(result: RollbackResult) -> str:
 # ------------------------------------------------------------------------------------------ history
 
 
-def history_json(history: DeployHistory) -> str:
-    """Every line of the ledger, by run."""
+def history_json(history: DeployHistory, services: Sequence[ServiceStatus] = ()) -> str:
+    """Every line of the ledger, by run, and the status of each service where there are several."""
     run_objects = [
         {
             "run": run[0].run,
@@ -195,12 +210,19 @@ def history_json(history: DeployHistory) -> str:
         }
         for run, changed in zip(history.runs, history.changed, strict=True)
     ]
-    return json.dumps({"schema": 1, "runs": run_objects, "notes": list(history.notes)}, indent=1) + "\n"
+    answer = {
+        "schema": 1,
+        "services": fleet_status.as_rows(services),
+        "runs": run_objects,
+        "notes": list(history.notes),
+    }
+    return json.dumps(answer, indent=1) + "\n"
 
 
-def history_text(history: DeployHistory) -> str:
-    """A row for each attempt: when, what, how far, and why not further."""
-    lines = list(_table(history))
+def history_text(history: DeployHistory, services: Sequence[ServiceStatus] = ()) -> str:
+    """A row for each service where there are several, and one for each attempt: when, what, how far, and why not further."""
+    fleet = list(fleet_status.as_table(services))
+    lines = [*fleet, *([""] if fleet else []), *_table(history)]
     lines += [f"note: {escape_text(note)}" for note in history.notes]
     return "\n".join(lines) + "\n"
 
