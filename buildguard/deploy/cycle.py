@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from buildguard.cycles import facts as cycle_facts
 from buildguard.cycles import record as records
@@ -87,10 +88,11 @@ def expectations_of(prepared: PreparedDeploy, history: CycleHistory, *, accept_v
 
 
 class CycleEnd(NamedTuple):
-    """How a deploy ended, for its record: the exit code, and what is worth knowing."""
+    """How a deploy ended, for its record: the exit code, what is worth knowing, and why it failed."""
 
     exit_code: int
     notes: tuple[str, ...] = ()
+    diagnosis: Mapping[str, Any] = MappingProxyType({})
 
 
 def make_record(run: DeployRun, history: CycleHistory, end: CycleEnd) -> CycleRecord:
@@ -113,7 +115,8 @@ def make_record(run: DeployRun, history: CycleHistory, end: CycleEnd) -> CycleRe
         tested.verdict.missing if tested is not None else (),
         (*end.notes, *(tested.verdict.notes if tested is not None else ())),
         _facts(run.prepared)._replace(image=image, variables=_variables(run.prepared)),
-        revision=run.revision,
+        end.diagnosis,
+        run.revision,
     )
 
 

@@ -18,7 +18,7 @@ from buildguard.deploy.build import BuiltImage
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployStep
 from buildguard.deploy.prepare import PreparedDeploy
-from buildguard.diagnostic import count, display_path
+from buildguard.diagnostic import Diagnostic, count, display_path
 from buildguard.errors import GuardError
 from buildguard.gcp import revision_names
 from buildguard.gcp.cloud_build import BuildStatus
@@ -29,6 +29,8 @@ from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.project.ledger import Ledger, LedgerLine, StepVerdict
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
+
+_MOST_FINDINGS = 50  # that the ledger names
 
 
 class ImageSteps:
@@ -52,6 +54,11 @@ class ImageSteps:
         self._earlier = earlier
         self._watcher = watcher
         self._tag = revision_names.tag_of(self.plan.wishes.service, self.plan.source.commit)
+
+    @property
+    def watcher(self) -> Watcher:
+        """Who is told what takes its time."""
+        return self._watcher
 
     def step(self, identity: DeployStep, act: StepAction) -> None:
         """Do one step: what it returns are words and evidence. Raises StoppedError where the deploy ends there."""
@@ -211,6 +218,11 @@ class ImageSteps:
         return self.built.reference, {"image": self.built.name, "digest": digest}
 
 
+def _finding(diagnostic: Diagnostic) -> str:
+    place = f"{diagnostic.path}:{diagnostic.range.line}: " if diagnostic.path else ""
+    return f"{place}{diagnostic.code} {diagnostic.message}"
+
+
 def _held(report: CheckReport, hint: str) -> None:
     if report.exit_code == 0:
         return
@@ -220,7 +232,9 @@ def _held(report: CheckReport, hint: str) -> None:
         where = f"{first.path}:{first.range.line}: " if first.path else ""
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
         raise DeployStoppedError(
-            f"{where}{first.code} {first.message}{more}", hint=hint, evidence={"errors": len(errors)}
+            f"{where}{first.code} {first.message}{more}",
+            hint=hint,
+            evidence={"errors": len(errors), "findings": [_finding(error) for error in errors[:_MOST_FINDINGS]]},
         )
     reason = report.unproven[0].reason if report.unproven else "not proven"
     raise DeployStoppedError(reason, hint=hint, proven=False)

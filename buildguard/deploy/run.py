@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, assert_never
 
@@ -22,6 +23,7 @@ from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcom
 from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
 from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, latest_of, prepare_deploy
 from buildguard.deploy.steps import DeployRun, Observation
+from buildguard.deploy.why import explain_end
 from buildguard.diagnostic import count
 from buildguard.docker.build_image import BuildFailedError
 from buildguard.errors import DeployInterruptedError, GuardError, UnprovenError, UsageError
@@ -113,6 +115,7 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
     wishes = ready.plan.wishes
     if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {wishes.service}?"):
         raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
+    began = datetime.now(UTC)
     with ExitStack() as held:
         ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
         notes: list[str] = []
@@ -141,7 +144,9 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
             going.deploy.url,
             going.observed,
         )
-        cycle = make_record(going.deploy, keeper.history, CycleEnd(report.exit_code, report.notes))
+        why = explain_end(going.deploy, keeper.history, began) if report.exit_code else None
+        diagnosis = why.as_json() if why is not None else {}
+        cycle = make_record(going.deploy, keeper.history, CycleEnd(report.exit_code, report.notes, diagnosis))
         return _with_cycle(report, cycle, keeper, ready.repository)
 
 

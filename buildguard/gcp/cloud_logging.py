@@ -88,6 +88,12 @@ class CloudLoggingClient:
         entries = list(self._entries(f"{source.filter} AND {window}", _MOST))
         return b"".join(json.dumps(entry).encode() + b"\n" for entry in reversed(entries))
 
+    def read_since(self, source: LogSource, start: datetime) -> bytes:
+        """The entries since a time, the newest of them where there are very many."""
+        query = f'{source.filter} AND timestamp>="{_stamp(start)}"'
+        entries = list(self._entries(query, _MOST))
+        return b"".join(json.dumps(entry).encode() + b"\n" for entry in reversed(entries))
+
     def _entries(self, query: str, most: int) -> Iterator[dict[str, Any]]:
         """The newest entries first."""
         token, count = "", 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from buildguard.cycles.changes import CaseChanges, CycleChanges
@@ -53,6 +53,18 @@ def case_rows(cases: CaseChanges) -> Iterator[tuple[str, tuple[str, ...]]]:
         names = getattr(cases, name)
         if names:
             yield name.replace("_", " "), names
+
+
+def diagnosis_lines(diagnosis: Mapping[str, Any]) -> Iterator[str]:
+    """Why a cycle failed: the chain with its evidence, what would show more, and what to do."""
+    if not diagnosis:
+        return
+    yield f"why: {escape_text(diagnosis['sentence'])}"
+    for link in diagnosis["chain"][1:]:
+        yield f"  → {escape_text(link['words'])}"
+        yield from (f"    | {escape_text(words)}" for words in link["evidence"][:_FEW])
+    yield from (f"  would show more: {escape_text(words)}" for words in diagnosis["more"])
+    yield from (f"try: {escape_text(remedy)}" for remedy in diagnosis["remedies"])
 
 
 def cycle_json(cycle: CycleRecord | None, changes: tuple[CycleChanges, ...]) -> dict[str, Any] | None:

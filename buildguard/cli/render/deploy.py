@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from buildguard import __version__
-from buildguard.cli.render.cycle import cycle_json, cycle_lines
+from buildguard.cli.render.cycle import cycle_json, cycle_lines, diagnosis_lines
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployPlan
 from buildguard.deploy.run import DeployReport, RollbackResult
@@ -108,6 +108,7 @@ def as_text(result: DeployReport) -> str:
     lines += cycle_lines(result.cycle, result.changes) if result.cycle is not None else []
     lines += [f"{click.style('decision', fg='yellow')}: {escape_text(decision)}" for decision in result.decisions]
     lines += [f"note: {escape_text(shorten_digests(note))}" for note in (*plan.notes, *result.notes)]
+    lines += diagnosis_lines(result.cycle.diagnosis) if result.cycle is not None else []
     lines.append(_last(result))
     return "\n".join(lines) + "\n"
 
