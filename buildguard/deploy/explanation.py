@@ -32,7 +32,7 @@ class ChainLink(NamedTuple):
 
 
 class BlockedStack(NamedTuple):
-    """What the attempt to see a blocked process showed: its stack with the paths of the repository, or why there is none."""
+    """What the attempt to see a blocked process showed: its stack with the paths of the repository, or the reason why it is missing."""
 
     frames: Stack = ()
     gap: str = ""

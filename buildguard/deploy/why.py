@@ -36,7 +36,7 @@ _PROBE_LINE = re.compile(r'"(?:GET|HEAD) \S+ HTTP/[\d.]+" \d{3}')
 
 
 class _FailureLog(NamedTuple):
-    """A log, or why there is none."""
+    """A log, or the reason why it is missing."""
 
     data: bytes = b""
     gap: str = ""
