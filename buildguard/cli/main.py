@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,9 @@ from buildguard.cli.options import color_option, format_option, html_option, in_
 from buildguard.cli.output import colored, deliver, stdout_file
 from buildguard.errors import UnprovenError
 from buildguard.system import programs
+
+if TYPE_CHECKING:
+    from buildguard.deploy.cycle_history import CycleStory
 
 
 @click.group(
@@ -209,6 +212,7 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
 @in_google("Cloud Run")
 def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, color: str, **asked: Any) -> None:
     """Check, build, verify and deploy a commit, and prove which revision serves it."""
+    from buildguard.cli.cycle_reports import render_cycle
     from buildguard.cli.render.deploy import as_json, as_text
     from buildguard.cli.render.progress import Progress
     from buildguard.deploy.prepare import DeployRequest as Wanted
@@ -217,7 +221,7 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, color: 
 
     request = Wanted(cwd=Path.cwd(), fallback=fallback or "", **asked)
     with Progress() as progress:
-        result = plan_deploy(request) if dry_run else command(request, progress, _asking(yes=yes))
+        result = plan_deploy(request) if dry_run else command(request, progress, _asking(yes=yes), render_cycle)
     text = as_json(result) if form == "json" else as_text(result)
     deliver(colored(text, color), None)
     sys.exit(result.exit_code)
@@ -246,18 +250,41 @@ def rollback(*, revision: str, **asked: Any) -> None:
     deliver(rollback_text(result), None)
 
 
-@cli.command(epilog=examples("buildguard history", "buildguard history --service backend --format json"))
+@cli.command(epilog=examples("buildguard history", "buildguard history 7", "buildguard history --html story.html"))
+@click.argument("cycle", default="", metavar="[CYCLE]")
 @format_option("text", "json")
+@html_option
 @click.option("--service", default="", metavar="NAME", shell_complete=complete_services, help="Show only this service.")
 @in_google("Cloud Run")
-def history(*, form: str, **asked: Any) -> None:
-    """Show each deploy, how far it got, and why it stopped."""
+def history(*, cycle: str, form: str, html: Path | None, **asked: Any) -> None:
+    """Show each deploy, how far it got, how many tests passed, and why it stopped; with CYCLE its report."""
     from buildguard.cli.render.deploy import history_json, history_text
+    from buildguard.deploy.cycle_history import read_story
     from buildguard.deploy.history import history as command
     from buildguard.deploy.prepare import DeployRequest as Wanted
 
-    attempts = command(Wanted(cwd=Path.cwd(), **asked))
-    deliver(history_json(attempts) if form == "json" else history_text(attempts), None)
+    request = Wanted(cwd=Path.cwd(), **asked)
+    story = read_story(request)
+    if html is not None or cycle:
+        _show_story(story, cycle, html)
+        return
+    attempts = command(request)
+    text = history_json(attempts, story.cycles) if form == "json" else history_text(attempts, story.cycles)
+    deliver(text, None)
+
+
+def _show_story(story: CycleStory, cycle: str, html: Path | None) -> None:
+    """The report of one cycle, or all of them on one page."""
+    from buildguard.cli.cycle_reports import cycle_text, story_page
+    from buildguard.errors import UsageError
+
+    if not story.cycles:
+        raise UsageError("no cycle is recorded here yet", hint="buildguard deploy")
+    if html is not None:
+        chosen = story._replace(cycles=(*story.before(story.find(cycle)).cycles, story.find(cycle))) if cycle else story
+        deliver(story_page(chosen), html, is_private=True)
+    if cycle:
+        deliver(cycle_text(story, cycle), None)
 
 
 def _asking(*, yes: bool) -> Callable[[str], bool | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +67,18 @@ class CycleKeeper:
             self.notes.append(error.what)
         self.publish(cycle, "json", records.write(cycle))
 
+    def keep_reports(self, cycle: CycleRecord, contents: Mapping[str, bytes]) -> Iterator[Path]:
+        """Write the files of a report, by their endings; the paths of those that could be written."""
+        for ending, data in contents.items():
+            file = store.file_of(self.folder, cycle, ending)
+            try:
+                store.write_private(file, data)
+            except UnprovenError as error:
+                self.notes.append(error.what)
+            else:
+                yield file
+            self.publish(cycle, ending, data)
+
     def publish(self, cycle: CycleRecord, ending: str, data: bytes) -> None:
         """Copy a file of a cycle into the bucket, if there is one."""
         if self._elsewhere is None:
@@ -118,6 +130,29 @@ def make_record(run: DeployRun, history: CycleHistory, end: CycleEnd) -> CycleRe
         end.diagnosis,
         run.revision,
     )
+
+
+# The report of a cycle by the ending of its file, from the record, the cycles before it, and what changed since.
+CycleRenderer = Callable[[CycleRecord, CycleHistory, tuple[CycleChanges, ...]], Mapping[str, bytes]]
+
+
+class FinishedCycle(NamedTuple):
+    """A cycle that is recorded: what changed since earlier ones, and the files of its report on this machine."""
+
+    record: CycleRecord
+    history: CycleHistory
+    changes: tuple[CycleChanges, ...]
+    reports: tuple[Path, ...] = ()
+
+
+def finish(
+    cycle: CycleRecord, keeper: CycleKeeper, repository: Repository, render: CycleRenderer | None
+) -> FinishedCycle:
+    """Keep the record of a cycle, and its report where it can be rendered."""
+    keeper.keep(cycle)
+    changes = compare(repository, cycle, keeper.history)
+    contents = render(cycle, keeper.history, changes) if render is not None else {}
+    return FinishedCycle(cycle, keeper.history, changes, tuple(keeper.keep_reports(cycle, contents)))
 
 
 def compare(repository: Repository, now: CycleRecord, history: CycleHistory) -> tuple[CycleChanges, ...]:

@@ -11,13 +11,20 @@ from pathlib import Path
 from typing import NamedTuple, assert_never
 
 from buildguard.check.targets import Watcher
-from buildguard.cycles.changes import CycleChanges
-from buildguard.cycles.record import CycleHistory, CycleRecord
 from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import fallback, lock
 from buildguard.deploy import plan as plans
 from buildguard.deploy.build import BuildEndedError
-from buildguard.deploy.cycle import CycleEnd, CycleKeeper, compare, expectations_of, make_record, make_refused_record
+from buildguard.deploy.cycle import (
+    CycleEnd,
+    CycleKeeper,
+    CycleRenderer,
+    FinishedCycle,
+    expectations_of,
+    finish,
+    make_record,
+    make_refused_record,
+)
 from buildguard.deploy.history import locate_service, read_all_lines
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
@@ -38,7 +45,6 @@ from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
 from buildguard.project.cloudbuild.substitutions import substitute
 from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
-from buildguard.system import git
 from buildguard.system.fork_event import refuse_fork_event
 from buildguard.system.temporary import folder_of
 
@@ -59,9 +65,7 @@ class DeployReport(NamedTuple):
     revision: str = ""
     url: str = ""
     observed: Observation = Observation()
-    cycle: CycleRecord | None = None
-    history: CycleHistory = CycleHistory()
-    changes: tuple[CycleChanges, ...] = ()
+    finished: FinishedCycle | None = None
 
     @property
     def exit_code(self) -> int:
@@ -99,8 +103,10 @@ def plan_deploy(request: DeployRequest) -> DeployReport:
     return DeployReport(prepare_deploy(request, folder_of(scratch) / "source.tgz").plan, None)
 
 
-def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None]) -> DeployReport:
-    """Deploy the commit; `ask` puts a question to the person, None without a terminal.
+def deploy(
+    request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None], render: CycleRenderer | None = None
+) -> DeployReport:
+    """Deploy the commit; `ask` puts a question to the person, None without a terminal. `render` makes the report of its cycle.
 
     Raises UsageError for a request that makes no sense, HeldError while another run deploys the service.
     """
@@ -109,9 +115,8 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
     run, file = uuid.uuid4().hex[:8], ledger_path(ready.repository)
     keeper = CycleKeeper(file, ready.service_id)
     if ready.plan.refusals:
-        return _with_cycle(
-            DeployReport(ready.plan, ()), make_refused_record(ready, run, keeper.history), keeper, ready.repository
-        )
+        record = make_refused_record(ready, run, keeper.history)
+        return DeployReport(ready.plan, (), finished=finish(record, keeper, ready.repository, render))
     wishes = ready.plan.wishes
     if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {wishes.service}?"):
         raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
@@ -147,20 +152,8 @@ def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool |
         why = explain_end(going.deploy, keeper.history, began) if report.exit_code else None
         diagnosis = why.as_json() if why is not None else {}
         cycle = make_record(going.deploy, keeper.history, CycleEnd(report.exit_code, report.notes, diagnosis))
-        return _with_cycle(report, cycle, keeper, ready.repository)
-
-
-def _with_cycle(
-    report: DeployReport, cycle: CycleRecord, keeper: CycleKeeper, repository: git.Repository
-) -> DeployReport:
-    """A report with the record of its cycle, which is kept now, and what changed since earlier ones."""
-    keeper.keep(cycle)
-    return report._replace(
-        cycle=cycle,
-        history=keeper.history,
-        changes=compare(repository, cycle, keeper.history),
-        notes=(*report.notes, *keeper.notes),
-    )
+        finished = finish(cycle, keeper, ready.repository, render)
+        return report._replace(finished=finished, notes=(*report.notes, *keeper.notes))
 
 
 class SharedRecords(NamedTuple):

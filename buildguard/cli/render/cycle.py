@@ -8,6 +8,7 @@ from typing import Any
 from buildguard.cycles.changes import CaseChanges, CycleChanges
 from buildguard.cycles.gates import describe_rate
 from buildguard.cycles.record import CycleRecord
+from buildguard.deploy.cycle import FinishedCycle
 from buildguard.diagnostic import count, escape_text
 
 _FEW = 10
@@ -67,10 +68,18 @@ def diagnosis_lines(diagnosis: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"try: {escape_text(remedy)}" for remedy in diagnosis["remedies"])
 
 
-def cycle_json(cycle: CycleRecord | None, changes: tuple[CycleChanges, ...]) -> dict[str, Any] | None:
+def finished_lines(finished: FinishedCycle) -> Iterator[str]:
+    """Why a cycle failed, and where its report is."""
+    yield from diagnosis_lines(finished.record.diagnosis)
+    if finished.reports:
+        yield f"report: {escape_text(str(finished.reports[0]))}"
+
+
+def cycle_json(finished: FinishedCycle | None) -> dict[str, Any] | None:
     """A cycle for programs."""
-    if cycle is None:
+    if finished is None:
         return None
+    cycle = finished.record
     counts = cycle.counts
     record = cycle.as_json()
     return {
@@ -79,5 +88,6 @@ def cycle_json(cycle: CycleRecord | None, changes: tuple[CycleChanges, ...]) -> 
         "tests": {**counts._asdict(), "ran": counts.ran, "rate": counts.rate},
         "cases": record["cases"],
         "diagnosis": record["diagnosis"],
-        "changes": [change.as_json() for change in changes],
+        "changes": [change.as_json() for change in finished.changes],
+        "reports": [str(file) for file in finished.reports],
     }
