@@ -250,7 +250,7 @@ def rollback(*, revision: str, **asked: Any) -> None:
     deliver(rollback_text(result), None)
 
 
-@cli.command(epilog=examples("buildguard history", "buildguard history 7", "buildguard history --html story.html"))
+@cli.command(epilog=examples("buildguard history 7", "buildguard history --html story.html"))
 @click.argument("cycle", default="", metavar="[CYCLE]")
 @format_option("text", "json")
 @html_option
