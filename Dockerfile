@@ -1,14 +1,14 @@
 # buildguard as a builder: a step of Cloud Build with `name: …/buildguard` and `args: [check, .]`.
-ARG PYTHON=3.11
-FROM python:${PYTHON}-slim
+# `scripts/builder-image BASE TAG` builds it. BASE has no default: name an image by its digest (python:3.12-slim@sha256:…).
+ARG BASE
+FROM ${BASE}
 
 # a build of a trigger has its repository in the workspace, and git is asked what belongs to it
-RUN apt-get update && apt-get install --yes --no-install-recommends git && rm -rf /var/lib/apt/lists/* \
-    && git config --system --add safe.directory '*'
-COPY pyproject.toml README.md LICENSE /src/
-COPY buildguard /src/buildguard
-COPY hooks /src/hooks
-RUN pip install --no-cache-dir --disable-pip-version-check "/src[all]" && rm -rf /src
+RUN command -v git >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends git && rm -rf /var/lib/apt/lists/*; }
+COPY dist/builder/ /opt/buildguard/
+ENV GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=* \
+    HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/opt/buildguard
 
+USER 65534:65534
 WORKDIR /workspace
-ENTRYPOINT ["buildguard"]
+ENTRYPOINT ["python3", "-P", "-m", "buildguard"]

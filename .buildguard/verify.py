@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:2f4b0b9c014f5f828e3a4fc91cd85a6075b25c54ab8ea4b6863576cbdae6c732
+digest: sha256:6d13b038cff2bf403ddf524e0c464185da898801368ca9521982a0b69baa935d
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -17,7 +17,7 @@ VERSION = "0.1.0"
 # What is compiled, as the configuration says: patterns in gitignore syntax, and the regular expression of each.
 INCLUDE: list[tuple[str, str]] = []
 EXCLUDE: list[tuple[str, str]] = [
-    ('examples/outage/', '^examples/outage(?P<ps_d>/)'),
+    ('examples/', '^(?:.+/)?examples(?P<ps_d>/)'),
     ('tests/cases/', '^tests/cases(?P<ps_d>/)'),
 ]
 # ====================================================================================================
@@ -146,6 +146,7 @@ BOM = codecs.BOM_UTF8
 _FIRST_LINES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|$)")
 _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _BLANK = re.compile(rb"[ \t\f]*(?:#|[\r\n]|$)")
+_FIRST_LETTERS = (("utf-8", ("utf-8",)), ("iso-8859-1", ("latin-1", "iso-8859-1", "iso-latin-1")))
 # Every visible ASCII character, and sequences with which a codec turns plain ASCII into something else.
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
 
@@ -159,11 +160,19 @@ class SourceEncoding(NamedTuple):
 
     @property
     def is_utf8(self) -> bool:
-        """Whether CPython reads it as UTF-8 without a codec (it compares the first letters only)."""
+        """Whether CPython reads it as UTF-8 without a codec."""
+        return self.codec == "utf-8"
+
+    @property
+    def codec(self) -> str:
+        """The codec that CPython looks up: of UTF-8 and Latin-1 it compares the first letters only (`latin-1-unix`)."""
         if self.cookie is None:
-            return True
-        name = self.cookie[:12].lower().replace("_", "-")
-        return name == "utf-8" or name.startswith("utf-8-")
+            return "utf-8"
+        start = self.cookie[:12].lower().replace("_", "-")
+        for codec, names in _FIRST_LETTERS:
+            if start in names or start.startswith(tuple(name + "-" for name in names)):
+                return codec
+        return self.cookie
 
 
 def coding_of(data: bytes) -> SourceEncoding:
@@ -205,9 +214,10 @@ def undecodable(data: bytes) -> int | None:
 
 
 SUFFIXES = (b".py", b".pyw")
-# python, python3, python3.11, also behind env and `uv run`; python2 is another interpreter.
+# python, python3, python3.11, python3.13t, pypy3.10, `uv run` and `pipx run`, also behind env; python2 is another interpreter.
 SHEBANG = re.compile(
-    rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?)?|pypy3?|uv[ \t]+run)(?:[ \t\r\n]|$)"
+    rb"#![ \t]*\S*(?:/|\benv[ \t]+(?:-\S+[ \t]+)*(?:\S+=\S*[ \t]+)*)(?:python(?:3(?:\.\d+)?t?)?|pypy(?:3(?:\.\d+)?)?"
+    rb"|(?:uv|pipx)[ \t]+run)(?:[ \t\r\n]|$)"
 )
 HEAD = 256  # the bytes of a file that its shebang is looked for in
 NO_SOURCE = frozenset({b".git", b".hg", b".svn", b"__pycache__"})
@@ -694,7 +704,7 @@ def _find_misread(path: bytes, data: bytes) -> list[StepFinding]:
         before = data[:at].decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         return [StepFinding("BG102", path, line, column, f"byte 0x{data[at]:02x} is not UTF-8", _line_of(data, line))]
-    name = coding.cookie or ""
+    name = coding.codec
     try:
         data.decode(name)
     except Exception:

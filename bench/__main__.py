@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ def main() -> None:
         rows = [
             *_cold(folder, Path(scratch), options.rounds),
             *_rules(folder, options.rounds * 2),
+            *_imports(folder, Path(scratch), options.rounds * 2),
             *_container(folder, options.rounds),
             *_warm(folder, Path(scratch), options.rounds * 2),
             *_start(Path(scratch), options.rounds * 5),
@@ -119,6 +121,39 @@ def _rules(folder: Path, rounds: int) -> list[Row]:
         rounds,
     )
     return [("f-string rules: of the same run without them", ratio(found["with"], found["without"]), "1.10")]
+
+
+# The same run without reading, asking or following imports.
+_WITHOUT_IMPORTS = """
+import sys
+from buildguard.check import import_results
+from buildguard.engines import worker
+worker.ProbeLimits.__new__.__defaults__ = (2 << 30, 20, False)
+import_results.judge_imports = lambda *_: import_results.TargetImports((), ())
+from buildguard.cli.main import main
+sys.argv[0] = "buildguard"
+main()
+"""
+
+
+def _imports(folder: Path, scratch: Path, rounds: int) -> list[Row]:
+    """What proving every import adds to the syntax check alone."""
+    rows: list[Row] = []
+    for name, limit in (("cold", "1.25"), ("warm", "1.10")):
+        caches = [scratch / f"imports-{which}" for which in ("with", "without")]
+
+        def empty(cache: Path, name: str = name) -> None:
+            if name == "cold":
+                shutil.rmtree(cache, ignore_errors=True)
+
+        argvs = (_check(), [sys.executable, "-c", _WITHOUT_IMPORTS, *_check()[1:]])
+        commands = {
+            str(cache): Command(argv, folder, {"BUILDGUARD_CACHE_DIR": str(cache)}, partial(empty, cache))
+            for argv, cache in zip(argvs, caches, strict=True)
+        }
+        timings = list(side_by_side(commands, rounds).values())
+        rows.append((f"imports, {name}: of the syntax check alone", ratio(*timings), limit))
+    return rows
 
 
 def _container(folder: Path, rounds: int) -> list[Row]:

@@ -66,8 +66,9 @@ def main() -> None:
     for log in graded:
         if log.grade in {WRONG, HEALTHY}:
             print(f"{log.grade} {log.file} {log.id}: {log.cause}, not {log.expected}")
-    page = _PAGE.read_text("utf-8").partition(_BEGIN)[0].rstrip("\n")
-    _PAGE.write_text(f"{page}\n\n{_BEGIN}{text}{_END}", "utf-8")
+    before = _PAGE.read_text("utf-8")
+    page, others = before.partition(_BEGIN)[0].rstrip("\n"), before.partition(_END)[2]
+    _PAGE.write_text(f"{page}\n\n{_BEGIN}{text}{_END}{others}", "utf-8")
     counts = Counter(log.grade for log in graded)
     sys.exit(1 if counts[HEALTHY] or counts[WRONG] > _MOST_WRONG * len(graded) else 0)
 

@@ -31,25 +31,29 @@ def locate(cwd: Path, given: tuple[str, ...], *, staged: bool = False) -> WorkSc
     """The place of a command line; raises UsageError for paths that do not exist or are not in one repository."""
     given = tuple(f"tar:{text}" if _is_archive(cwd, text) else text for text in given)
     stages = [text for text in given if text.startswith(STAGES) and not text.startswith("dir:")]
+    if stages and len(given) > 1:
+        raise UsageError("check takes one stage", hint=f"to compare stages: buildguard diff {' '.join(given)}")
     if stages:
-        if len(given) > 1:
-            raise UsageError(
-                "check takes one stage",
-                hint=f"to compare stages: buildguard diff {' '.join(given)}",
-            )
         return _open_named_stage(cwd, stages[0])
     paths = [resolved_parent(cwd, text.removeprefix("dir:") or ".") for text in given]
     folder = _folder_of(paths[0] if paths else resolve_path(cwd))
     repository = git.repository_of(_existing(folder))
     if staged:
         return _in_index(repository, paths)
+    _refuse_missing(cwd, given, paths)
+    if repository is None:
+        root = _marked_root(folder, resolve_path(cwd))
+    else:
+        root = resolve_path(repository.top)
+        repository = repository._replace(top=root)
+    relative = _relative(paths, root)  # before the stage: git starts listing there
+    return WorkScope(root, repository, stage_on_disk(root, repository), relative)
+
+
+def _refuse_missing(cwd: Path, given: tuple[str, ...], paths: list[Path]) -> None:
     for path, text in zip(paths, given, strict=True):
         if not os.path.lexists(path):
             raise UsageError(f"'{text}' not found", hint=suggest_path(cwd, text))
-    root = resolve_path(repository.top) if repository is not None else _marked_root(folder, resolve_path(cwd))
-    repository = repository._replace(top=root) if repository is not None else None
-    relative = _relative(paths, root)  # before the stage: git starts listing there
-    return WorkScope(root, repository, stage_on_disk(root, repository), relative)
 
 
 def suggest_path(cwd: Path, text: str) -> str:

@@ -144,7 +144,14 @@ def _variables() -> dict[str, str]:
 
 
 # what tells one kind of answer from another, the first that fits
-_MARKS = {"hypotheses": "diagnose", "summary": "check", "entries": "manifest", "steps": "deploy", "hops": "diff"}
+_MARKS = {
+    "images": "env",
+    "hypotheses": "diagnose",
+    "summary": "check",
+    "entries": "manifest",
+    "steps": "deploy",
+    "hops": "diff",
+}
 
 
 @functools.cache

@@ -15,7 +15,7 @@ HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "javascript:alert(1)",
-    "{{ 7 * 7 }}{% raw %}",
+    "{{ 7717 * 7 }}{% raw %}",
     "</pre></body>",
     "\u202egnp.exe",
 )

@@ -116,7 +116,7 @@ def test_rooms_import_only_what_stands_before_them() -> None:
 
 def _loads(file: Path) -> set[str]:
     """The modules of ours that are loaded with a file: its imports at the top, types aside."""
-    modules = {_module(other) for other in _SOURCES}
+    modules = _modules()
     found: set[str] = set()
     for node in ast.parse(_text(file)).body:
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -126,6 +126,12 @@ def _loads(file: Path) -> set[str]:
     return found & modules - {"buildguard"}
 
 
+@functools.cache
+def _modules() -> frozenset[str]:
+    return frozenset(_module(file) for file in _SOURCES)
+
+
+@functools.cache
 def _module(file: Path) -> str:
     return "buildguard." + _name(file).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from buildguard.check.context import Job, image_of
@@ -39,6 +39,7 @@ from buildguard.project.source_archive import (
 from buildguard.remote.cloud_driver import is_source
 from buildguard.remote.source_names import HEAD
 from buildguard.stages.archive_snapshot import ArchiveSnapshotter
+from buildguard.stages.archives.writer import write_archive
 from buildguard.stages.filesystem import DiskStage
 from buildguard.stages.manifest import EXECUTABLE, LINK, Manifest, ManifestEntry
 from buildguard.stages.snapshot import Snapshot, StageKind
@@ -97,6 +98,8 @@ class CloudCheck:
         if isinstance(self._result, cloud_round.CloudResult):
             self._sides += self._workspace(self._result)
         chain = self._chain()
+        if self._wrong and chain is None:
+            self._unproven.append(self._wrong)
         hops = chain.hops if chain is not None else ()
         diagnostics = [_difference(difference, hop) for hop in hops for difference in hop.findings]
         diagnostics += map(_impostor_diagnostic, self._impostors)
@@ -147,6 +150,8 @@ class CloudCheck:
 
     def _record_upload(self, stored: StoredObject) -> None:
         """The archive in the bucket: its hashes equal ours, so its members are the same."""
+        if not self._sides:
+            return
         archive = self._sides[-1]
         digests = (("md5", stored.hashes.md5), ("crc32c", stored.hashes.crc32c))
         self._sides.append(HopSide(archive.stage, archive.snapshot._replace(stage=stored.url, digests=digests)))
@@ -173,9 +178,14 @@ class CloudCheck:
     def _packed(self) -> PackedArchive:
         """The archive of what is under check, and of what is asked beside its files."""
         place = self._job.place
+        if isinstance(place.stage, ImageStage):
+            # the image's own Python compiles them; their paths are those of an image, and no archive has them
+            return PackedArchive(
+                write_archive(self._file, (), (), _NO_COMMIT, _packed_aside(self._aside(_NOTHING_SENT))), ()
+            )
         seen = self._take_snapshot()
         selected = select_upload(seen)
-        aside = b"".join(b"%d\n%b" % (len(data), data) for data in self._aside(selected))
+        aside = _packed_aside(self._aside(selected))
         repository = place.repository
         mtime = repository.time_of(repository.head) if repository is not None and repository.head else _NO_COMMIT
         packed = pack_selection(seen, selected, self._file, mtime, aside)
@@ -191,8 +201,6 @@ class CloudCheck:
 
     def _take_snapshot(self) -> StageSnapshot:
         place = self._job.place
-        if isinstance(place.stage, ImageStage):
-            raise UnprovenError("the files of an image are not sent to Cloud Build", hint="--engine container")
         on_disk = isinstance(place.stage, DiskStage)
         text = "dir:." if on_disk else place.stage.name
         stage = open_stages(place.root if on_disk else self._job.request.cwd, [text])[0].stage
@@ -271,6 +279,13 @@ class CloudCheck:
             at = objects[-1] if self._odd and objects else len(chain_hops) - 1
             chain_hops[at] = _mark_hop(chain_hops[at], self._wrong)
         return Chain(tuple(chain_hops), tuple(collector.notes))
+
+
+_NOTHING_SENT = UploadSelection((), (), ())
+
+
+def _packed_aside(contents: Iterable[bytes]) -> bytes:
+    return b"".join(b"%d\n%b" % (len(data), data) for data in contents)
 
 
 def _narrow_snapshot(snapshot: Snapshot, sent: Container[bytes]) -> Snapshot:

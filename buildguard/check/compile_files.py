@@ -26,6 +26,7 @@ _RULES = (
     "check/text_rules.py",
     "remote/source_encoding.py",
     "project/source_text.py",
+    "project/codec_names.py",
     "fstrings/*.py",
 )
 _MANY = 400
@@ -135,7 +136,7 @@ class Judge:
 
         outcome = question.outcome
         assert outcome is not None
-        all_findings = tuple(findings(question.data, outcome, question.as_script, self._minor))
+        all_findings = tuple(findings(question.data, outcome, question.as_script, self._minor, exact=self._exact))
         if MARK in question.data:
             from buildguard.check.suppressions import find_ignores
 

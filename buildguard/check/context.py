@@ -11,7 +11,7 @@ from buildguard.engines.select import EngineSettings
 from buildguard.errors import UsageError
 from buildguard.locate import WorkScope
 from buildguard.project import config as configs
-from buildguard.project import discovery
+from buildguard.project import discovery, image_reference
 from buildguard.project.config import Config
 from buildguard.project.nested_config import read_configs
 from buildguard.project.proof_grade import ProofGrade
@@ -29,7 +29,7 @@ UNTOLD = "no file sets its Python version"
 
 
 class Job(NamedTuple):
-    """Everything that is known before the first source is judged."""
+    """Everything that is known before the first source is judged; with `syntax_only`, imports and images are not."""
 
     request: CheckRequest
     place: WorkScope
@@ -40,6 +40,7 @@ class Job(NamedTuple):
     cache: caches.Cache
     notes: tuple[str, ...]
     scope: tuple[bytes, ...] | None = ()
+    syntax_only: bool = False
 
     def covers(self, path: bytes) -> bool:
         """Whether a path is among what was asked about: everything, some paths, or nothing at all (None)."""
@@ -91,7 +92,7 @@ def _targets(
     except UsageError:
         if not image or request.service:
             raise
-        return [Target(None, "--image" if request.image else config.file, image, untold=UNTOLD)]
+        return _on_image([Target(None, "--image" if request.image else config.file, image, untold=UNTOLD)], image)
     notes += discovered.notes
     if request.image and len({target.version for target in discovered.targets}) > 1:
         names = ", ".join(sorted({target.service or target.python for target in discovered.targets}))
@@ -100,12 +101,21 @@ def _targets(
         )
     built = [target for target in discovered.targets if target.context is not None]
     targets = built if request.only_built and built else [*discovered.targets]
-    if not request.image:
+    if request.image:
+        # a range says what may run; the image that was named says what does
+        targets = [
+            candidate._replace(version=None, image=image) if candidate.specifier else candidate for candidate in targets
+        ]
+    return _on_image(targets, image)
+
+
+def _on_image(targets: list[Target], image: str) -> list[Target]:
+    """The targets of an image that was named: whatever declares a version, CPython is no witness for another implementation."""
+    name = image_reference.implementation(image)
+    if not name:
         return targets
-    # a range says what may run; the image that was named says what does
-    return [
-        candidate._replace(version=None, image=image) if candidate.specifier else candidate for candidate in targets
-    ]
+    reason = image_reference.why_not_cpython(name, image)
+    return [target._replace(version=None, specifier="", image=image, untold=reason) for target in targets]
 
 
 def _sources(request: CheckRequest, place: WorkScope, config: Config, scope: tuple[bytes, ...] | None) -> ChosenSources:
@@ -165,6 +175,8 @@ def image_of(request: CheckRequest, config: Config, target: Target) -> tuple[str
 def no_version(target: Target) -> str:
     """That a target's version is unknown, and how to set it."""
     hint = f'set [tool.buildguard] target = ["3.11"] in pyproject.toml, or pass --target ({target.found_in})'
+    if image_reference.implementation(target.image or ""):
+        hint = "name an image with CPython: --image python:3.13"
     return f"{target.untold}; {hint}"
 
 

@@ -18,12 +18,19 @@ _BECOMES_ERROR = re.compile(
     r"|'(?:return|break|continue)' in a 'finally' block"
 )
 
+_NO_CODEC = "unknown encoding"  # in the message of every version that has no codec of a name
 
-def findings(data: bytes, outcome: Outcome, as_script: Outcome | None, minor: int) -> Iterator[Finding]:
-    """Everything to be said of one source; `as_script` is the verdict on what a script start makes of its NUL bytes."""
+
+def findings(
+    data: bytes, outcome: Outcome, as_script: Outcome | None, minor: int, *, exact: bool = False
+) -> Iterator[Finding]:
+    """Everything to be said of one source; `as_script` is the verdict on what a script start makes of its NUL bytes.
+
+    `exact` is whether the outcome is that of the target's own compiler.
+    """
     if outcome.rejected is not None:
         yield _rejection(data, outcome.rejected, minor)
-    yield from text_rules.findings(data)
+    yield from text_rules.findings(data, is_codec_known=exact and _has_found_codec(outcome))
     if outcome.rejected is None and not outcome.unproven:
         refused = text_rules.refused_as_script(data) if not data.isascii() else None
         if refused is not None:
@@ -35,6 +42,11 @@ def findings(data: bytes, outcome: Outcome, as_script: Outcome | None, minor: in
             message = f"{warned.category}: {warned.message}: a later Python refuses this"
             where = Range(warned.line)
             yield Finding("BG105", where, message, "", source_text.excerpt_of(data, warned.line), Severity.WARNING)
+
+
+def _has_found_codec(outcome: Outcome) -> bool:
+    """Whether a compiler has looked up the codec of a source: which codecs there are is the target's matter."""
+    return not outcome.unproven and (outcome.rejected is None or _NO_CODEC not in outcome.rejected.message)
 
 
 def of_rules(data: bytes, outcome: Outcome, minor: int, *, exact: bool) -> tuple[Finding, ...]:

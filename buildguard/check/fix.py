@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import time
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -12,7 +14,7 @@ from buildguard.check.context import Job, no_version, nothing_checked, prepare, 
 from buildguard.check.filters import IgnoreComment, apply_ignores
 from buildguard.check.merge import diagnostic_of
 from buildguard.check.suppressions import find_ignores
-from buildguard.check.write_back import replace
+from buildguard.check.write_back import link_again, other_names, replace
 from buildguard.diagnostic import Range, Severity, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import ReadyEngine
@@ -26,7 +28,7 @@ from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
 from buildguard.project.target import PythonVersion, Target
 from buildguard.remote.source_encoding import coding_of
-from buildguard.stages.filesystem import DiskStage
+from buildguard.stages.filesystem import DiskStage, read_file
 from buildguard.stages.stage import Entry
 from buildguard.system import process
 
@@ -39,7 +41,7 @@ class UnfixedFString(NamedTuple):
 
 
 class FixedFile(NamedTuple):
-    """One file with something to repair: its bytes before and after, what was repaired, and what was not."""
+    """One file with something to repair: its bytes before and after, what was repaired, what was not, and a note on its other names."""
 
     path: str
     before: bytes
@@ -48,6 +50,7 @@ class FixedFile(NamedTuple):
     unfixed: tuple[UnfixedFString, ...]
     proven: bool = True
     written: bool = False
+    note: str = ""
 
 
 class FixReport(NamedTuple):
@@ -105,7 +108,8 @@ def fix(request: CheckRequest, place: WorkScope, *, write: bool) -> FixReport:
     proofs: list[str] = []
     cases = _compile_cases(job, cases, unproven, proofs)
     cases = _compare_meaning(job, cases, unproven, proofs)
-    files = [_finish_case(place.stage, case, write=write) for case in cases]
+    entries = place.stage.entries() if write and cases else []
+    files = [_finish_case(place.stage, case, entries, write=write) for case in cases]
     return FixReport(
         tuple(file for file in files if file.fixed or file.unfixed),
         tuple(dict.fromkeys(unproven)),
@@ -256,9 +260,25 @@ def _compile_for(job: Job, target: Target, cases: list[_FixCandidate], proofs: l
         chooser.close()
     prefix = f"Python {target.python} rejects what else is in the file"
     return [
-        case.refused(f"{prefix}: {rejection}") if rejection else case
+        case.refused(f"{prefix}: {_in_lines_before(rejection, case)}") if rejection else case
         for case, rejection in zip(cases, rejections, strict=True)
     ]
+
+
+def _in_lines_before(message: str, case: _FixCandidate) -> str:
+    """A message on a repaired text with the line numbers of the user's file."""
+    before, after = case.text.split("\n"), case.operation.after.split("\n")
+    blocks = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes() if before != after else []
+
+    def line_before(match: re.Match[str]) -> str:
+        line = int(match[2]) - 1
+        for _kind, start, end, new_start, new_end in blocks:
+            if new_start <= line < new_end:
+                line = min(start + line - new_start, max(start, end - 1))
+                break
+        return f"{match[1]}{line + 1}"
+
+    return re.sub(r"\b(line )(\d+)", line_before, message)
 
 
 def _compiles(ready: ReadyEngine, version: PythonVersion) -> bool:
@@ -295,18 +315,38 @@ def _compare_meaning(
     proofs.append(f"same meaning by {answer.interpreter}")
     for at, doubt in zip(numbers, answer.doubts, strict=True):
         if doubt:
-            cases[at] = cases[at].refused(f"not proven to mean the same: {doubt}")
+            reason = _in_lines_before(doubt, cases[at]) if "after the fix" in doubt else doubt
+            cases[at] = cases[at].refused(f"not proven to mean the same: {reason}")
     return cases
 
 
 # ------------------------------------------------------------------------------------------ writing
 
 
-def _finish_case(stage: DiskStage, case: _FixCandidate, *, write: bool) -> FixedFile:
+def _finish_case(stage: DiskStage, case: _FixCandidate, entries: list[Entry], *, write: bool) -> FixedFile:
     mended = FixedFile(display_path(case.entry.path), case.data, case.after, case.fixed, case.unfixed, case.proven)
     if not case.after or not case.proven or not write:
         return mended
-    refused = replace(stage, case.entry, case.data, case.after)
+    refused, note = _write(stage, case, entries)
     if refused:
         return mended._replace(after=b"", fixed=(), unfixed=(*case.unfixed, UnfixedFString(None, refused)))
-    return mended._replace(written=True)
+    return mended._replace(written=True, note=note)
+
+
+def _write(stage: DiskStage, case: _FixCandidate, entries: list[Entry]) -> tuple[str, str]:
+    """Write a repaired file under all its names: why not, and a note on names that keep the old content."""
+    twins, elsewhere = other_names(stage, case.entry, entries)
+    if twins and _is_written(stage, case):
+        return "", ""  # by another name of the same file
+    refused = replace(stage, case.entry, case.data, case.after)
+    if refused:
+        return refused, ""
+    note = link_again(stage, case.entry, twins)
+    if elsewhere and not note:
+        names = "1 hard link" if elsewhere == 1 else f"{elsewhere} hard links"
+        note = f"{names} outside of the project still {'has' if elsewhere == 1 else 'have'} its old content"
+    return "", note
+
+
+def _is_written(stage: DiskStage, case: _FixCandidate) -> bool:
+    return read_file(os.fsencode(stage.root) + b"/" + case.entry.path) == case.after

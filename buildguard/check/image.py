@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
 from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.check.run import build_report
 from buildguard.check.targets import CheckState, Watcher, judge_all
+from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.compare.image_project import LocalProject, ProjectFinder, ProjectLocation, load_project, parse
+from buildguard.compare.installed_project import is_version_stamp
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path
-from buildguard.docker import client as daemons
-from buildguard.docker import images, native_modules
-from buildguard.docker import sandbox as cells
+from buildguard.docker import native_modules
+from buildguard.docker.image_source import ENGINE_IMAGES, ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles, ImageStage
 from buildguard.docker.images import Image
 from buildguard.errors import UnprovenError, UsageError
@@ -29,33 +30,41 @@ from buildguard.project.target import Target
 _PREFIX = "image:"
 
 
-def check_image(request: CheckRequest, text: str, watcher: Watcher, commit: str = "") -> CheckReport:
+def check_image(
+    request: CheckRequest,
+    text: str,
+    watcher: Watcher,
+    lookup: ImageLookup = ANY_IMAGE,
+) -> CheckReport:
     """Judge the project in an image, and what was installed beside it.
 
-    `text` is `image:REF` or `image:REF:/root`; `commit` is the one to hold the image against, in place of the files on disk. Raises UsageError for a request that makes no sense, UnprovenError where
-    the image cannot be read, or the project's folder in it is unknown.
+    `text` is `image:REF` or `image:REF:/root`. Raises UsageError for a request that makes no sense, UnprovenError where the
+    image cannot be read, or the project's folder in it is unknown.
     """
     started = time.monotonic()
     if request.staged or request.diff_base:
         raise UsageError("an image has no index and no commits: --staged and --diff-base do not go with it")
     reference, root = parse(text)
-    project = load_project(request.cwd, request.service, commit)
-    daemon = daemons.connect()
-    try:
-        cells.remove_orphans(daemon)
-        image = images.find(daemon, reference, project.config.platform, watcher.tell if may_pull(request) else None)
-        with cells.open_image_files(daemon, image) as cell:
-            inside = _ImageCheck(request._replace(image=reference), project, image, cell, root)
-            return inside.report(watcher, started)
-    finally:
-        daemon.close()
+    project = load_project(request.cwd, request.service, lookup.commit)
+    pull = watcher.tell if may_pull(request) else None
+    source = lookup.source or ENGINE_IMAGES
+    with source.open(reference, project.config.platform, pull) as (image, cell):
+        inside = _ImageCheck(request._replace(image=reference), project, image, cell, root)
+        return inside.report(watcher, started)
+
+
+class ChangedSource(NamedTuple):
+    """A source of the project that is another one in the image; `is_stamp` says that only its version differs."""
+
+    path: bytes
+    is_stamp: bool
 
 
 class _ImageCheck:
     """One image, while it is read and judged."""
 
     def __init__(
-        self, request: CheckRequest, project: LocalProject, image: Image, cell: cells.Sandbox, root: str
+        self, request: CheckRequest, project: LocalProject, image: Image, cell: ImageFilesystem, root: str
     ) -> None:
         self._request = request
         self._project = project
@@ -78,12 +87,14 @@ class _ImageCheck:
                 if not any(row.image_id for row in seen.rows) and any(path.endswith(b".pyc") for path in places):
                     seen.unproven.append(Unproven(None, None, _BYTECODE_UNSEEN))
                 self._report_missing(located, missing, seen)
+                own = [entry.path for entry in job.chosen.sources if entry.path not in installed]
+                changed = list(self._changed(places, own))
+                self._report_changed(located, places, changed, seen)
                 aside = _split_dependencies(seen, {display_path(path) for path in installed})
                 report = build_report(job, seen, started)
             finally:
                 job.cache.close()
             compiled = [entry for entry in job.chosen.sources if entry.path in installed]
-            own = [entry.path for entry in job.chosen.sources if entry.path not in installed]
             return report._replace(
                 files=report.files - len(compiled),
                 targets=tuple(row._replace(files=len(own), cached=len(seen.cached & {*own})) for row in report.targets),
@@ -95,7 +106,7 @@ class _ImageCheck:
                     located.roots,
                     located.reported_by,
                     tuple(display_path(path) for path in own if self._has_no_twin(path)),
-                    tuple(self._changed(places, own)),
+                    tuple(display_path(source.path) for source in changed),
                     aside._replace(files=len(compiled), folders=folders),
                     sum(held.elf_target is not None for held in self._files.entries.values()),
                     tuple(self._misfits()),
@@ -112,7 +123,7 @@ class _ImageCheck:
         recipe = located.recipe
         for source, file in missing:
             assert recipe is not None
-            message = f"{file.path} is missing from {reference}; {recipe.service.dockerfile}:{file.line} copies it"
+            message = f"{file.path} is missing from {reference}; {_copied_by(recipe, file)}"
             hint = "build the image again from these files"
             seen.diagnostics.append(Diagnostic("BG301", Severity.ERROR, source, Range(), message, hint))
         for source in located.uninstalled:
@@ -197,14 +208,32 @@ class _ImageCheck:
         version = None if first.specifier else first.version
         return Target(version, first.found_in, self._image.reference, specifier=first.specifier)
 
-    def _changed(self, places: dict[bytes, bytes], own: list[bytes]) -> Iterator[str]:
+    def _changed(self, places: dict[bytes, bytes], own: list[bytes]) -> Iterator[ChangedSource]:
         """The project's sources that have other bytes in the image than here."""
         wanted = {path for path in own if os.fsdecode(path) in self._project.paths}
         stage = self._project.place.stage
         for entry, content in stage.contents([source for source in stage.entries() if source.path in wanted]):
-            here = hashlib.sha256(content).digest() if isinstance(content, bytes) else b""
-            if here != self._content_digest(places[entry.path]):
-                yield display_path(entry.path)
+            inside = self._files.content(places[entry.path])
+            if not isinstance(content, bytes) or content != inside:
+                here = content if isinstance(content, bytes) else b""
+                is_stamp = isinstance(inside, bytes) and is_version_stamp(os.fsdecode(entry.path), here, inside)
+                yield ChangedSource(entry.path, is_stamp)
+
+    def _report_changed(
+        self, located: ProjectLocation, places: dict[bytes, bytes], changed: Sequence[ChangedSource], seen: CheckState
+    ) -> None:
+        """BG303 for each source that was copied or installed unchanged for certain, and is another one in the image."""
+        certain = self._finder.certain(located)
+        for source in changed:
+            path = os.fsdecode(source.path)
+            if source.is_stamp or (not located.is_package and path not in certain):
+                continue
+            place = display_path(places[source.path])
+            message = f"{place} in {self._image.reference} has other bytes than the file here"
+            hint = "build the image again from these files, or check out the commit that it was built of"
+            seen.diagnostics.append(
+                Diagnostic("BG303", Severity.ERROR, display_path(source.path), Range(), message, hint)
+            )
 
     def _misfits(self) -> Iterator[tuple[str, str]]:
         """The compiled modules that this image cannot load, and why."""
@@ -215,9 +244,9 @@ class _ImageCheck:
             if words:
                 yield display_path(path), words
 
-    def _content_digest(self, place: bytes) -> bytes:
-        content = self._files.content(place)
-        return hashlib.sha256(content).digest() if isinstance(content, bytes) else b""
+
+def _copied_by(recipe: discovery.ImageRecipe, file: PlacedFile) -> str:
+    return "buildpacks keep it" if recipe.by_buildpacks else f"{recipe.service.dockerfile}:{file.line} copies it"
 
 
 def _split_dependencies(seen: CheckState, installed: set[str]) -> Dependencies:

@@ -7,6 +7,7 @@ import os
 import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from buildguard.check.context import Job
 from buildguard.imports.distributions import ModuleIndex
@@ -14,19 +15,20 @@ from buildguard.imports.doubts import ProjectTexts
 from buildguard.imports.faults import ImportContext
 from buildguard.imports.image_program import ProjectSources, read_programs
 from buildguard.imports.lock import LOCKS, LockedPackages, read_lock
-from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
 from buildguard.imports.program import StartedProgram
 from buildguard.imports.project_imports import read_imports
 from buildguard.imports.records import ModuleFacts, ProjectImports, extract
 from buildguard.imports.requirements import Requirements, read_requirements
-from buildguard.imports.site_packages import InstalledSource
 from buildguard.imports.standard import LibraryModules
 from buildguard.imports.third_party import PackageSource, UnknownPackages
 from buildguard.project import discovery
 from buildguard.project.discovery import ImageRecipe
 from buildguard.project.target import ImageService, Target
-from buildguard.startup.image_start import ImageStart, open_image
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
+
+if TYPE_CHECKING:  # a commit without a lock or a COPY has no time for these
+    from buildguard.imports.site_packages import InstalledSource
+    from buildguard.startup.image_start import ImageStart
 
 _BUILD_FILES = frozenset(
     {"Makefile", "justfile", "Justfile", "noxfile.py", "setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in"}
@@ -57,7 +59,7 @@ class ProjectImportCheck:
         sources = ProjectSources(self._stage.entries(), self._files.read)
         programs = read_programs(sources, recipes, self._job.config.entry, self._why_unknown)
         contexts = [self._context(program, facts) for program in programs]
-        texts = [ProjectTexts(context.read, self._is_ignored, self._build_texts) for context in contexts]
+        texts = [ProjectTexts(context.read, self._is_ignored, context.facts, self._build_texts) for context in contexts]
         return read_imports(programs, contexts, texts, self._packages(target, recipes), self._hooked(known))
 
     def _hooked(self, known: Mapping[str, ModuleFacts | None]) -> Collection[str] | None:
@@ -81,8 +83,8 @@ class ProjectImportCheck:
         image = ImageImportFiles(stage, stage.image)
         packages = image.packages(_FactsOfTarget({}, image.read, target).of)
         program = image.program(packages)
-        texts = ProjectTexts(self._context(program, facts).read, lambda _path: False)
         context = self._context(program, facts)._replace(may_be_foreign=lambda name: _is_installed(packages, name))
+        texts = ProjectTexts(context.read, lambda _path: False, context.facts)
         return read_imports([program], [context], [texts], ExplainedPackages(packages, stage.lacking))
 
     # -------------------------------------------------------------------------------------- the project's files
@@ -111,6 +113,8 @@ class ProjectImportCheck:
 
     def _image(self, service: ImageService) -> ImageStart | None:
         if service not in self._images:
+            from buildguard.startup.image_start import open_image
+
             recipe = next(recipe for recipe in self._recipes if recipe.service == service)
             self._images[service] = open_image(recipe, self._files)
         return self._images[service]
@@ -157,6 +161,8 @@ class ProjectImportCheck:
         locked = self._locked(folder) or self._locked("")
         if locked is None:
             return None
+        from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
+
         why_open = next(filter(None, (explain_open_lock(recipe, locked) for recipe in recipes)), "")
         if why_open:
             return UnknownPackages(why_open)
@@ -206,6 +212,8 @@ class _FactsOfTarget:
 
 def open_environment(folder: Path, target: Target) -> InstalledSource:
     """The packages of a virtual environment on this disk, read as data."""
+    from buildguard.imports.site_packages import InstalledSource
+
     base = os.path.realpath(folder)
     sites = [
         path for pattern in ("lib*/python3*/site-packages", "Lib/site-packages") for path in Path(base).glob(pattern)

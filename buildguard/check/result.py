@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildguard.codes import RULE_ERRORS
 from buildguard.diagnostic import Diagnostic, Severity, Unproven
 from buildguard.imports.records import UndecidedImport
+from buildguard.project.snippets.unchecked import UncheckedKind, UncheckedPython
 from buildguard.project.target import ContextBasis
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class CheckReport(NamedTuple):
 
     `chain` is how the bytes came to where an engine compiled them, where stages were compared. `baseline` is the file
     that the configuration names. `startup_undecided` are the questions about the start that cannot be decided before a build,
-    `undecided_imports` the imports of which nothing can be said.
+    `undecided_imports` the imports of which nothing can be said. `snippets` counts the pieces of source in other files that were
+    compiled, `unchecked` is the Python that was not looked at.
     """
 
     root: str
@@ -87,6 +89,8 @@ class CheckReport(NamedTuple):
     startup_undecided: tuple[str, ...] = ()
     undecided_imports: tuple[UndecidedImport, ...] = ()
     rehearsal: Rehearsal | None = None
+    snippets: int = 0
+    unchecked: tuple[UncheckedPython, ...] = ()
 
     @property
     def errors(self) -> int:
@@ -114,7 +118,7 @@ class CheckReport(NamedTuple):
 
     @property
     def counted_unproven(self) -> tuple[Unproven, ...]:
-        """Everything unproven of the project: with `--strict`, what is undecided about its start and imports too."""
+        """Everything unproven of the project: with `--strict`, what is undecided about its start, imports and snippets too."""
         if not self.strict:
             return self.unproven
         start = (Unproven(None, None, f"start undecided: {item}") for item in self.startup_undecided)
@@ -122,7 +126,12 @@ class CheckReport(NamedTuple):
             Unproven(item.path, None, f"import in line {item.line} undecided: {item.reason}")
             for item in self.undecided_imports
         )
-        return (*self.unproven, *start, *imports)
+        snippets = (
+            Unproven(item.path, None, f"line {item.line}: {item.reason}")
+            for item in self.unchecked
+            if item.kind is UncheckedKind.SNIPPET
+        )
+        return (*self.unproven, *start, *imports, *snippets)
 
     @property
     def reported_unproven(self) -> tuple[Unproven, ...]:

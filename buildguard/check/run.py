@@ -40,8 +40,10 @@ def check(request: CheckRequest, place: WorkScope, watcher: Watcher) -> CheckRep
         seen = judge_all(job, watcher)
         seen.diagnostics += build_files.check_build_files(job)
         if not request.staged or _decides_more(job):
+            from buildguard.check.snippets import add_snippets
             from buildguard.check.startup import add_startup  # a commit of Python sources alone has no time for it
 
+            add_snippets(job, seen, watcher)
             add_startup(job, seen)
         return build_report(job, seen, started)
     finally:
@@ -77,7 +79,7 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
     undecided = tuple(dict.fromkeys(seen.undecided))
     notes = [*job.notes, *idle, narrowed.note, *seen.notes, *_note_undecided(undecided), *job.cache.notes]
     if not request.staged:  # a deploy is no commit
-        notes.append(job.config.deploy.health_note)
+        notes += job.config.health_notes
     return CheckReport(
         root=os.path.relpath(job.place.root, request.cwd),
         targets=tuple(seen.rows),
@@ -91,6 +93,8 @@ def build_report(job: Job, seen: CheckState, started: float) -> CheckReport:
         baseline=job.config.baseline,
         startup_undecided=tuple(seen.startup_undecided),
         undecided_imports=undecided,
+        snippets=seen.snippets,
+        unchecked=tuple(dict.fromkeys(seen.unchecked)),
     )
 
 

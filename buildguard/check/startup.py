@@ -9,6 +9,7 @@ from buildguard.check.targets import CheckState
 from buildguard.diagnostic import Diagnostic
 from buildguard.errors import GuardError
 from buildguard.startup.findings import FindingPlace, StartupReport
+from buildguard.startup.installs.check import check_installs
 from buildguard.startup.run import check_startup
 
 
@@ -18,11 +19,13 @@ def add_startup(job: Job, seen: CheckState) -> None:
         return
     try:
         report = check_startup(job.place.stage, job.place.repository, job.config, job.request.service)
+        installs = check_installs(job.place.stage, job.place.repository, job.config, job.request.service)
     except GuardError as error:  # with --target nothing else reads these files
         seen.startup_undecided.append(error.words)
         return
-    seen.diagnostics += [diagnostic for diagnostic in report.diagnostics if _is_asked(job, diagnostic)]
-    seen.startup_undecided += report.undecided
+    diagnostics = (*report.diagnostics, *installs.diagnostics)
+    seen.diagnostics += [diagnostic for diagnostic in diagnostics if _is_asked(job, diagnostic)]
+    seen.startup_undecided += (*report.undecided, *installs.undecided)
     if report.explained_imports:  # one cause, one finding: the file is missing, not the import wrong
         seen.diagnostics = [each for each in seen.diagnostics if not _is_explained(each, report)]
 

@@ -21,8 +21,10 @@ from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine
 from buildguard.errors import DamagedFileError, UnprovenError
 from buildguard.imports.records import UndecidedImport
+from buildguard.project import image_reference
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import may_pull
+from buildguard.project.snippets.unchecked import UncheckedPython
 from buildguard.project.target import PythonVersion, Target
 from buildguard.stages.stage import Entry
 from buildguard.system import process, threads
@@ -73,6 +75,8 @@ class CheckState:
         self.undecided: list[UndecidedImport] = []
         self.cached: set[bytes] = set()
         self.startup_undecided: list[str] = []
+        self.unchecked: list[UncheckedPython] = []
+        self.snippets = 0
 
     def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
         """Take the findings in one file for one target; comments that silence something lie among them."""
@@ -118,11 +122,11 @@ def judge_all(job: Job, watcher: Watcher) -> CheckState:
             f"service '{job.request.service}' runs none of these files" if job.request.service else nothing_checked(job)
         )
         seen.unproven.append(Unproven(None, None, reason))
-    _judge_shares(job, shares, watcher, seen)
+    judge_shares(job, shares, watcher, seen)
     return seen
 
 
-def _judge_shares(job: Job, shares: list[TargetShare], watcher: Watcher, seen: CheckState) -> None:
+def judge_shares(job: Job, shares: list[TargetShare], watcher: Watcher, seen: CheckState) -> None:
     """Let every target's engines judge, and take over what they bring."""
     total = sum(len(share.entries) for share in shares)
     # side by side each has a connection to the cache of its own
@@ -245,7 +249,7 @@ class TargetRunner:
         engine_setting = setting(job, target, request.jobs or process.cores(), pulls, self._cloud)
         if target.version is None:
             order = tuple(name for name in self._requested or order if name in _WITH_IMAGES)
-            if not engine_setting.image or not order:
+            if not engine_setting.image or not order or image_reference.implementation(engine_setting.image):
                 return None
         elif request.proof is ProofGrade.IMAGE:
             order = tuple(sorted(order, key=lambda name: name is not EngineName.CONTAINER))
@@ -290,8 +294,9 @@ class TargetRunner:
         self.state.deleted.update(verdict.entry.path for verdict in verdicts if verdict.is_deleted)
         verdicts = [verdict for verdict in verdicts if not verdict.is_deleted]
         self._report_verdicts(verdicts, target, ready)
-        self._judge_imports(target, engine, ready, judge, verdicts)
-        if ready.image:
+        if not self.job.syntax_only:
+            self._judge_imports(target, engine, ready, judge, verdicts)
+        if ready.image and not self.job.syntax_only:
             self._judge_image(target, engine, ready)
         diff_base.remember_interpreter(self.job, target, ready)
         return {
@@ -374,8 +379,6 @@ class TargetRunner:
 
 
 def _is_on_musl(ready: ReadyEngine) -> bool:
-    from buildguard.project import image_reference
-
     return ready.libc == "musl" or "alpine" in image_reference.parse(ready.image).tag
 
 

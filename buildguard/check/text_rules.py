@@ -11,6 +11,7 @@ import codecs
 import re
 
 from buildguard.diagnostic import Finding, Range, Severity, escape_text
+from buildguard.project.codec_names import local_name
 from buildguard.project.source_text import excerpt_of
 from buildguard.remote.source_encoding import SourceEncoding, coding_of, hides_code, undecodable
 
@@ -30,16 +31,16 @@ _TRIPLE = re.compile(
 )
 
 
-def findings(data: bytes) -> list[Finding]:
-    """BG102 and BG106 of one source."""
+def findings(data: bytes, *, is_codec_known: bool = False) -> list[Finding]:
+    """BG102 and BG106 of one source; `is_codec_known` where its target has looked up the codec that it declares."""
     results: list[Finding] = []
     if data.isascii():
         if b"\0" in data:
             results.append(_nul(data))
         if b"coding" in data[:4096] or b"coding" in b"".join(data.split(b"\n", 2)[:2]):
-            results += _cookie_findings(data, coding_of(data))
+            results += _cookie_findings(data, coding_of(data), is_known=is_codec_known)
     else:
-        results += _encoding_findings(data)
+        results += _encoding_findings(data, is_codec_known=is_codec_known)
     if b"\x1b" in data:
         where = _place(data, data.index(b"\x1b"))
         results.append(_misleading_finding(data, where, "an ESC character, which a terminal obeys instead of showing"))
@@ -84,7 +85,7 @@ def runs_as_script(data: bytes) -> Finding:
     )
 
 
-def _encoding_findings(data: bytes) -> list[Finding]:
+def _encoding_findings(data: bytes, *, is_codec_known: bool) -> list[Finding]:
     for mark, name in _WIDE_BOMS.items():
         if data.startswith(mark):
             return [
@@ -103,14 +104,14 @@ def _encoding_findings(data: bytes) -> list[Finding]:
         elif b"\xe2\x80" in data or b"\xe2\x81" in data:
             results += _bidi_findings(data)
     else:
-        results += _cookie_findings(data, coding)
+        results += _cookie_findings(data, coding, is_known=is_codec_known)
     return results
 
 
-def _cookie_findings(data: bytes, coding: SourceEncoding) -> list[Finding]:
+def _cookie_findings(data: bytes, coding: SourceEncoding, *, is_known: bool) -> list[Finding]:
     if coding.cookie is None or coding.is_utf8:
         return []
-    name, where = coding.cookie, Range(coding.line, 1)
+    name, where = local_name(coding.codec), Range(coding.line, 1)
     if coding.has_bom:
         return [
             _undecodable_finding(
@@ -120,7 +121,8 @@ def _cookie_findings(data: bytes, coding: SourceEncoding) -> list[Finding]:
     try:
         codec = codecs.lookup(name)
     except (LookupError, ValueError):
-        return [_undecodable_finding(data, where, f"no Python codec is called {escape_text(name)}", _TO_UTF8)]
+        unknown = f"no Python codec is called {escape_text(name)}"
+        return [] if is_known else [_undecodable_finding(data, where, unknown, _TO_UTF8)]
     if not getattr(codec, "_is_text_encoding", True):
         return [_undecodable_finding(data, where, f"{name} is no text encoding", _TO_UTF8)]
     if hides_code(name):

@@ -1,12 +1,12 @@
 """The proof of a repair: the targets compile what came out, and it means what went in.
 
-Only an interpreter of 3.12 or later reads both texts: `engines/meaning.py` compares their syntax trees there.
+Only an interpreter of 3.12 or later reads both texts: `remote/ast_compare.py` compares their syntax trees there.
 """
 
 from __future__ import annotations
 
 import os
-import sys
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from buildguard.system import process
 from buildguard.system.json_workers import JsonWorkers, LostAnswer
 from buildguard.system.pythons import candidates
 
-_READERS = ("3.13", "3.14", "3.12")
+_READERS = ("3.15", "3.14", "3.13", "3.12")  # the newest first: what older releases printed was a fault in some cases
 _AST_COMPARE = program("ast_compare.py")
 _MEMORY = 4 << 30
 _NOT_THIS_ONE = "rejects the file as it is"
@@ -79,13 +79,19 @@ def list_rejections(engine: Engine, sources: Sequence[bytes]) -> list[str]:
 
 
 def _readers(root: Path) -> Iterator[tuple[str, Path]]:
+    """The interpreters that read both texts, the newest release of each version, newest first."""
     for version in _READERS:
-        path = next((path for path, _where in candidates(version, root) if _answers(path)), None)
+        paths = [path for path, _where in candidates(version, root)]
+        if len(paths) > 1:
+            paths.sort(key=lambda path: _release_numbers(path, version), reverse=True)
+        path = next(filter(_answers, paths), None)
         if path is not None:
             yield version, path
-    own = Path(sys.executable)
-    if sys.version_info >= (3, 12) and _answers(own):
-        yield "{}.{}".format(*sys.version_info), own
+
+
+def _release_numbers(executable: Path, version: str) -> list[int]:
+    """The numbers of a release, for comparison."""
+    return [int(number) for number in re.findall(r"\d+", _release(executable, version))]
 
 
 def _answers(executable: Path) -> bool:

@@ -4,10 +4,46 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 
+from buildguard.diagnostic import display_path
 from buildguard.stages.filesystem import DiskStage
 from buildguard.stages.stage import Entry
 from buildguard.system import temporary
+
+
+def other_names(stage: DiskStage, entry: Entry, entries: Iterable[Entry]) -> tuple[list[Entry], int]:
+    """The other names of a file (hard links) among some entries, and how many more it has elsewhere."""
+    base = os.fsencode(stage.root) + b"/"
+    try:
+        own = os.lstat(base + entry.path)
+    except OSError:
+        return [], 0
+    if own.st_nlink == 1:
+        return [], 0
+    twins = [each for each in entries if each.path != entry.path and _is_same(base + each.path, own)]
+    return twins, own.st_nlink - 1 - len(twins)
+
+
+def _is_same(path: bytes, own: os.stat_result) -> bool:
+    try:
+        other = os.lstat(path)
+    except OSError:
+        return False
+    return (other.st_dev, other.st_ino) == (own.st_dev, own.st_ino)
+
+
+def link_again(stage: DiskStage, entry: Entry, twins: Iterable[Entry]) -> str:
+    """Let the other names of a file lead to its new content. Returns why not, or nothing."""
+    base = os.fsencode(stage.root) + b"/"
+    for twin in twins:
+        new = temporary.temporary_sibling(base + twin.path)
+        try:
+            os.link(base + entry.path, new)
+            os.rename(new, base + twin.path)
+        except OSError as error:
+            return f"{display_path(twin.path)} is a hard link to it and keeps its old content: {error.strerror}"
+    return ""
 
 
 def replace(stage: DiskStage, entry: Entry, before: bytes, after: bytes) -> str:

@@ -74,7 +74,7 @@ def _services() -> list[str]:
 
     stage = locate(Path.cwd(), ()).stage
     config = read_configs(stage)
-    deployed = [config.deploy.service] if config.deploy.service else []
+    deployed = [table.name for table in config.deploys if table.name]
     return [*(recipe.service.name for recipe in list_recipes(stage, config)), *deployed]
 
 

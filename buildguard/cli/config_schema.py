@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from buildguard.engines.engine import EngineName
-from buildguard.project import config
+from buildguard.project import config, deploy_table
 
 _TYPES: Mapping[type, Mapping[str, Any]] = MappingProxyType(
     {
@@ -58,13 +58,16 @@ _VALUES: Mapping[tuple[str, str], Mapping[str, Any]] = MappingProxyType(
         ("", "per-file-ignores"): {"type": "object", "additionalProperties": {"type": "array", "items": _CODE}},
         ("cloud", "substitutions"): {"type": "object", "additionalProperties": {"type": "string"}},
         ("cloud", "builds"): {"enum": [*config.BUILDS]},
-        ("deploy", "fallback"): {"enum": [*config.FALLBACKS]},
+        ("deploy", "fallback"): {"enum": [*deploy_table.FALLBACKS]},
+        ("deploy", "kind"): {"enum": [*deploy_table.DeployKind]},
+        ("deploy", "before"): {"enum": [deploy_table.TRAFFIC]},
         ("deploy", "health"): {"type": "string", "pattern": r"^(/(?!/)[!-\[\]-~]*)?$"},
         ("deploy", "verify"): {"type": "array", "items": {"anyOf": [{"type": "string"}, _VERIFY]}},
         ("deploy", "known-failures"): {"type": "array", "items": _KNOWN_FAILURE},
         ("deploy", "traffic"): {"type": "array", "items": {"anyOf": [_PERCENT, _STAGE]}},
     }
 )
+_LISTED = frozenset({"deploy"})  # one table, or a list of them
 _REQUIRED = MappingProxyType({"service": ["name", "dockerfile"]})
 
 
@@ -91,5 +94,7 @@ def _table(name: str) -> dict[str, Any]:
 def _value(table: str, key: str, kind: type) -> dict[str, Any]:
     if not table and key in config.KEYS:
         inner = _table(key)
+        if key in _LISTED:
+            return {"anyOf": [inner, {"type": "array", "items": inner}]}
         return {"type": "array", "items": inner} if kind is list else inner
     return dict(_VALUES.get((table, key), _TYPES[kind]))

@@ -7,7 +7,7 @@ import inspect
 import click
 
 GROUPS = {
-    "Check the source": ("check", "fix", "manifest", "diff"),
+    "Check the source": ("check", "fix", "manifest", "diff", "env"),
     "Deploy": ("deploy", "rollback", "history"),
     "Find out why": ("diagnose", "explain"),
     "Set up": ("init", "doctor"),

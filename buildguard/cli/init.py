@@ -64,9 +64,7 @@ def _health(top: Path) -> Iterator[str]:
     """A deploy without a health path; a configuration that cannot be read is every other command's business."""
     with suppress(GuardError, OSError):
         files = {name: (top / name.decode()).read_bytes() for name in config.FILES if (top / name.decode()).is_file()}
-        note = config.read(files).deploy.health_note
-        if note:
-            yield note
+        yield from config.read(files).health_notes
 
 
 def _configuration(top: Path) -> Iterator[str]:

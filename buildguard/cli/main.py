@@ -15,6 +15,7 @@ import click
 from buildguard import __version__
 from buildguard.cli.check import check
 from buildguard.cli.completion import complete_codes, complete_paths, complete_services, complete_stages
+from buildguard.cli.env import env
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.help import GroupedCommands, examples
 from buildguard.cli.options import color_option, format_option, html_option, in_google, output_option
@@ -37,6 +38,7 @@ def cli() -> None:
 
 
 cli.add_command(check)
+cli.add_command(env)
 
 
 @cli.command(epilog=examples("buildguard fix", "buildguard fix --diff app"))
@@ -192,8 +194,14 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
 )
 @format_option("text", "json")
 @click.option(
-    "--service", default="", metavar="NAME", shell_complete=complete_services, help="Use this Cloud Run service."
+    "--service",
+    "services",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_services,
+    help="Deploy this service; may be repeated.",
 )
+@click.option("--all", "all_services", is_flag=True, help="Deploy every service of the configuration.")
 @click.option(
     "--allow-dirty", is_flag=True, help="Deploy the tracked files as they are here, uncommitted changes included."
 )
@@ -213,15 +221,15 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
 def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, color: str, **asked: Any) -> None:
     """Check, build, verify and deploy a commit, and prove which revision serves it."""
     from buildguard.cli.cycle_reports import render_cycle
-    from buildguard.cli.render.deploy import as_json, as_text
+    from buildguard.cli.render.deploys import as_json, as_text
     from buildguard.cli.render.progress import Progress
+    from buildguard.deploy.fleet import deploy_all, plan_deploys
     from buildguard.deploy.prepare import DeployRequest as Wanted
-    from buildguard.deploy.run import deploy as command
-    from buildguard.deploy.run import plan_deploy
 
     request = Wanted(cwd=Path.cwd(), fallback=fallback or "", **asked)
     with Progress() as progress:
-        result = plan_deploy(request) if dry_run else command(request, progress, _asking(yes=yes), render_cycle)
+        ask = _asking(yes=yes)
+        result = plan_deploys(request) if dry_run else deploy_all(request, progress, ask, render_cycle)
     text = as_json(result) if form == "json" else as_text(result)
     deliver(colored(text, color), None)
     sys.exit(result.exit_code)
@@ -243,7 +251,7 @@ def rollback(*, revision: str, **asked: Any) -> None:
     from buildguard.cli.render.deploy import rollback_text
     from buildguard.cli.render.progress import Progress
     from buildguard.deploy.prepare import DeployRequest as Wanted
-    from buildguard.deploy.run import rollback as command
+    from buildguard.deploy.rollback import rollback as command
 
     with Progress() as progress:
         result = command(Wanted(cwd=Path.cwd(), **asked), revision, progress)

@@ -14,6 +14,7 @@ from buildguard.compare.chain import Chain, ComparedHop, Hop, settle_chain
 from buildguard.compare.difference import Difference, find_differences, list_incomparable
 from buildguard.compare.evidence import CopyRecipe, EvidenceCollector, HopSide
 from buildguard.compare.explain import explain_differences
+from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.compare.open_stage import CloudLocation, OpenStage, open_stages, take_snapshot
 from buildguard.compare.upload_risks import UploadPlan
 from buildguard.diagnostic import Unproven, display_path
@@ -40,15 +41,15 @@ def diff(
     *,
     strict: bool = False,
     where: CloudLocation = CloudLocation(),  # noqa: B008
-    project: str = "",
+    lookup: ImageLookup = ANY_IMAGE,
 ) -> DiffResult:
-    """Compare neighbouring stages; `project` is the commit whose files an image should have, in place of those on disk.
+    """Compare neighbouring stages; `lookup` is how an image is read, and what it is compared with.
 
     Raises UsageError for what is no stage, UnprovenError for one that cannot be read.
     """
     if len(texts) < 2:  # noqa: PLR2004
         raise UsageError("diff takes two stages or more", hint="buildguard diff commit:HEAD dir:.")
-    stages = open_stages(cwd, texts, where=where, project=project)
+    stages = open_stages(cwd, texts, where=where, lookup=lookup)
     sides = [HopSide(stage.stage, take_snapshot(stage.stage, text)) for stage, text in zip(stages, texts, strict=True)]
     at_hand = next((stage for stage in stages if stage.repository is not None), stages[0])
     repository = at_hand.repository or git.repository_of(cwd)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from buildguard.compare.installed_project import find_installed
+from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles
 from buildguard.docker.images import Image
-from buildguard.docker.sandbox import Sandbox
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.locate import WorkScope, locate
 from buildguard.project import discovery, image_match, toml
@@ -75,6 +76,7 @@ def load_project(cwd: Path, service: str, commit: str = "") -> LocalProject:
     paths = frozenset(os.fsdecode(entry.path) for entry in place.stage.entries())
     names = frozenset(os.fsdecode(entry.path) for entry in sources)
     recipes = discovery.list_recipes(place.stage, config, service)
+    recipes += discovery.list_buildpack_recipes(place.stage, config, service)
     return LocalProject(place, config, paths, sources, names, recipes)
 
 
@@ -89,7 +91,9 @@ class _RecipeMatch(NamedTuple):
 class ProjectFinder:
     """Finds a project in one image, whose files it reads on the way."""
 
-    def __init__(self, project: LocalProject, image: Image, cell: Sandbox, files: ImageFiles, root: str) -> None:
+    def __init__(
+        self, project: LocalProject, image: Image, cell: ImageFilesystem, files: ImageFiles, root: str
+    ) -> None:
         """`root` is the folder that the command line names, empty where it names none."""
         self._project = project
         self._image = image
@@ -158,9 +162,8 @@ class ProjectFinder:
         twins = expected.intersection(os.fsdecode(path) for path in self._files.entries)
         if not twins or 2 * len(twins) < min(len(sources), len(expected)):
             return None
-        dockerfile = recipe.service.dockerfile
-        location = ProjectLocation(real, twins_planned, dockerfile, recipe)
-        return _RecipeMatch(len(twins), dockerfile, location)
+        location = ProjectLocation(real, twins_planned, recipe.builder, recipe)
+        return _RecipeMatch(len(twins), recipe.builder, location)
 
     def _by_distribution(self) -> ProjectLocation | None:
         """The project as an installed package, where its name is known."""
@@ -222,6 +225,14 @@ class ProjectFinder:
             and not self._real_place(file.path, real)
         )
 
+    def certain(self, located: ProjectLocation) -> frozenset[str]:
+        """The sources that the Dockerfile copies and that no later instruction may change."""
+        if located.recipe is None:
+            return frozenset()
+        files = self._layout(located.recipe).files.values()
+        doubtful = {file.source for file in files if file.doubt}
+        return frozenset(file.source for file in files if file.source) - doubtful
+
     def _sender_rules(self, recipe: discovery.ImageRecipe) -> list[Callable[[str], IgnoreRule | None]]:
         """What keeps files of the project from the build: gcloud's rules and Docker's."""
         stage = self._project.place.stage
@@ -233,9 +244,14 @@ class ProjectFinder:
             return data if isinstance(data, bytes) else None
 
         service = recipe.service
-        by_docker = docker_rules.DockerIgnoreRules(read, service.context, service.dockerfile)
         has_git = self._project.place.repository is not None
-        return [by_docker.drops, gcloud_rules.GcloudIgnoreRules(read, has_git=has_git).drops]
+        by_gcloud = gcloud_rules.GcloudIgnoreRules(read, has_git=has_git).drops
+        if recipe.by_buildpacks:
+            inside = gcloud_rules.GcloudIgnoreRules(
+                lambda name: read(posixpath.join(service.context, name)), has_git=False
+            )
+            return [by_gcloud, lambda path: inside.drops(posixpath.relpath(path, service.context or "."))]
+        return [docker_rules.DockerIgnoreRules(read, service.context, service.dockerfile).drops, by_gcloud]
 
     def _by_match(self) -> ProjectLocation | None:
         """The folder, anywhere in the image, that holds most of the project."""

@@ -7,11 +7,10 @@ import weakref
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.compare.image_project import ProjectFinder, load_project, parse
 from buildguard.diagnostic import Unproven, UnreadableFile, display_path
-from buildguard.docker import client as daemons
-from buildguard.docker import images
-from buildguard.docker import sandbox as cells
+from buildguard.docker.image_source import ENGINE_IMAGES
 from buildguard.docker.image_stage import ImageEntry, ImageFiles
 from buildguard.project.request import CheckRequest, may_pull
 from buildguard.stages import manifest as manifests
@@ -25,10 +24,10 @@ _MODES = {EntryKind.FILE: manifests.FILE, EntryKind.EXECUTABLE: manifests.EXECUT
 class ImageSnapshotter:
     """An image, read once; its contents stay at hand for as long as this lives."""
 
-    def __init__(self, cwd: Path, text: str, commit: str = "") -> None:
-        """`text` is `image:REF[:/root]`, `commit` the project's to look for in it. Raises UsageError for anything else."""
+    def __init__(self, cwd: Path, text: str, lookup: ImageLookup = ANY_IMAGE) -> None:
+        """`text` is `image:REF[:/root]`. Raises UsageError for anything else."""
         self._cwd = cwd
-        self._commit = commit
+        self._lookup = lookup
         self._text = text
         self._reference, self._root = parse(text)
         self._files: ImageFiles | None = None
@@ -36,21 +35,16 @@ class ImageSnapshotter:
 
     def snapshot(self) -> Snapshot:
         """The project in the image; what installers put beside it is no part of it."""
-        project = load_project(self._cwd, "", self._commit)
-        daemon = daemons.connect()
-        try:
-            cells.remove_orphans(daemon)
-            pull = (lambda _line: None) if may_pull(CheckRequest(self._cwd)) else None
-            image = images.find(daemon, self._reference, project.config.platform, pull)
-            with cells.open_image_files(daemon, image) as cell:
-                self._files = ImageFiles(cell, whole=True)
-                weakref.finalize(self, self._files.close)
-                finder = ProjectFinder(project, image, cell, self._files, self._root)
-                located = finder.located()
-                own, _installed = finder.places(located)
-                own = {**finder.elsewhere(located), **own}
-        finally:
-            daemon.close()
+        project = load_project(self._cwd, self._lookup.service, self._lookup.commit)
+        pull = (lambda _line: None) if may_pull(CheckRequest(self._cwd)) else None
+        source = self._lookup.source or ENGINE_IMAGES
+        with source.open(self._reference, project.config.platform, pull) as (image, cell):
+            self._files = ImageFiles(cell, whole=True)
+            weakref.finalize(self, self._files.close)
+            finder = ProjectFinder(project, image, cell, self._files, self._root)
+            located = finder.located()
+            own, _installed = finder.places(located)
+            own = {**finder.elsewhere(located), **own}
         self._places = {path: place for path, place in own.items() if not self._copy(path, place, located.twins, own)}
         entries, special, unproven = [], {}, []
         for path, place in self._places.items():

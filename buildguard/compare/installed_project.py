@@ -15,6 +15,8 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 _RECORD = re.compile(r"(?P<site>.*)/(?P<name>[^/]+?)-[^/-]+\.dist-info/RECORD")
+_VERSION_FILE = re.compile(r"(?:^|/)_{0,2}version(?:_info)?_{0,2}\.py$")
+_VERSION_LINE = re.compile(rb"\s*_{0,2}version(?:_info|_tuple)?_{0,2}\b[^=]*=")
 _BUILT = ("build/", "dist/", ".venv/", "venv/")  # folders of the project with copies of its sources
 
 
@@ -63,6 +65,15 @@ def find_installed(
     return None
 
 
+def is_version_stamp(path: str, before: bytes, after: bytes) -> bool:
+    """Whether an installed file differs as build backends make it: it is the version's own file, or only lines about it differ."""
+    if _VERSION_FILE.search(path):
+        return True
+    lines, installed = before.splitlines(), after.splitlines()
+    changed = {*lines}.symmetric_difference(installed)
+    return len(lines) == len(installed) and bool(changed) and all(_VERSION_LINE.match(line) for line in changed)
+
+
 def _direct_url(read: Callable[[str], bytes], path: str) -> dict[str, object]:
     try:
         content = json.loads(read(path))
@@ -84,14 +95,26 @@ def _twins(site: str, record: bytes, sources: Collection[str]) -> Iterator[tuple
     for source in sources:
         if not source.startswith(_BUILT):
             by_name.setdefault(posixpath.basename(source), []).append(source)
+    for tail in _recorded_files(record):
+        origin = _source_of(tail, by_name.get(posixpath.basename(tail), ()))
+        if origin is not None:
+            yield f"{site}/{tail}", origin
+
+
+def _recorded_files(record: bytes) -> Iterator[str]:
+    """The files below site-packages that RECORD lists, those about the distribution itself aside."""
     for row in csv.reader(record.decode("utf-8", "surrogateescape").splitlines()):
         tail = posixpath.normpath(row[0]) if row and row[0] else ""
-        if not tail or tail.startswith(("../", "/")) or ".dist-info/" in tail:
-            continue
-        fitting = [source for source in by_name.get(posixpath.basename(tail), ()) if f"/{source}".endswith(f"/{tail}")]
-        if len(fitting) == 1 or tail in fitting or f"src/{tail}" in fitting:
-            best = next((name for name in (f"src/{tail}", tail) if name in fitting), fitting[0])
-            yield f"{site}/{tail}", best
+        if tail and not tail.startswith(("../", "/")) and ".dist-info/" not in tail:
+            yield tail
+
+
+def _source_of(tail: str, candidates: Iterable[str]) -> str | None:
+    fitting = [source for source in candidates if f"/{source}".endswith(f"/{tail}")]
+    exact = [name for name in (f"src/{tail}", tail) if name in fitting]
+    if exact:
+        return exact[0]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _roots(site: str, twins: Mapping[str, str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from buildguard import locate
+from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.diagnostic import Unproven
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import config as configs
@@ -47,16 +48,16 @@ def open_stages(
     *,
     brief: bool = False,
     where: CloudLocation = CloudLocation(),  # noqa: B008
-    project: str = "",
+    lookup: ImageLookup = ANY_IMAGE,
 ) -> list[OpenStage]:
     """The stages of a command line; those in git are narrowed to the folder that `dir:` names.
 
-    `project` is the commit whose files an image should have, in place of those on disk.
+    `lookup` is how images are read.
     """
     disks = {text: _open_on_disk(cwd, text, brief=brief) for text in texts if _is_folder(text)}
     below = {stage.prefix for stage in disks.values() if stage.repository is not None}
     prefix = below.pop() if len(below) == 1 else b""
-    return [disks[text] if text in disks else _open_other(cwd, text, prefix, where, project) for text in texts]
+    return [disks[text] if text in disks else _open_other(cwd, text, prefix, where, lookup) for text in texts]
 
 
 def _is_folder(text: str) -> bool:
@@ -87,7 +88,7 @@ def _disk(text: str, root: Path, listing: git.WorktreeListing | None, prefix: by
     return DiskSnapshotter(text, root, listing, prefix, brief=brief)
 
 
-def _open_other(cwd: Path, text: str, prefix: bytes, where: CloudLocation, project: str) -> OpenStage:
+def _open_other(cwd: Path, text: str, prefix: bytes, where: CloudLocation, lookup: ImageLookup) -> OpenStage:
     kind, _, rest = text.partition(":")
     match kind:
         case "build":
@@ -103,7 +104,7 @@ def _open_other(cwd: Path, text: str, prefix: bytes, where: CloudLocation, proje
         case "image":
             from buildguard.compare.image_stage import ImageSnapshotter
 
-            return OpenStage(ImageSnapshotter(cwd, text, project))
+            return OpenStage(ImageSnapshotter(cwd, text, lookup))
         case "tar" | "manifest":
             return _open_file(cwd, text, rest)
         case _:

@@ -9,7 +9,7 @@ from buildguard.project import dockerfile
 from buildguard.project.config import Config
 
 _DIGEST = 12
-_LEFT_OUT = frozenset({"file", "target_line", "image_line", "notes", "folders", "services"})
+_LEFT_OUT = frozenset({"file", "target_line", "image_line", "notes", "folders", "services", "deploys"})
 
 
 def settings_of(config: Config) -> Mapping[str, str]:
@@ -22,6 +22,8 @@ def settings_of(config: Config) -> Mapping[str, str]:
 
 def _changed(config: Config) -> Iterator[tuple[str, object]]:
     plain = Config()
+    if config.deploy.name == config.deploy.service:  # the name that a deploy without one goes by
+        config = config._replace(deploy=config.deploy._replace(name=""))
     for name in Config._fields:
         value, default = getattr(config, name), getattr(plain, name)
         if name in {"cloud", "deploy"}:

@@ -108,4 +108,4 @@ class BlockedWatch:
 
 
 def _dumps(container: ServingContainer) -> list[frozenset[Stack]]:
-    return stack_dump.read_dumps(container.log(_MOST_LINES).decode("utf-8", "replace").splitlines())
+    return stack_dump.read_dumps(container.last_lines(_MOST_LINES).decode("utf-8", "replace").splitlines())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy.prepare import DeployRequest
+from buildguard.deploy.selection import select_deploy
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp.storage import StorageClient
 from buildguard.locate import locate
@@ -56,9 +57,11 @@ def locate_service(request: DeployRequest, *, needed: bool = True) -> tuple[git.
     if place.repository is None:
         raise UsageError("no git repository here, so no ledger")
     config = configs.read(config_files(place.stage))
-    service = request.service or config.deploy.service
-    if needed and not service:
+    if not needed and len(config.deploys) > 1 and not request.service:
+        return place.repository, config, ""
+    table = select_deploy(config, request.service)
+    if needed and not table.service:
         raise UsageError(
             "no Cloud Run service configured", hint="pass --service NAME, or set service in [tool.buildguard.deploy]"
         )
-    return place.repository, config, service
+    return place.repository, config.of_deploy(table), table.service

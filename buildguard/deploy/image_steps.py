@@ -13,13 +13,17 @@ from buildguard.check.result import CheckReport
 from buildguard.check.run import check
 from buildguard.check.targets import Watcher
 from buildguard.compare.diff import diff
+from buildguard.compare.image_lookup import ImageLookup
 from buildguard.deploy import build as deploy_build
 from buildguard.deploy.build import BuiltImage
+from buildguard.deploy.cloud_image import CloudImage, CloudRunner
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployStep
 from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.deploy.shared_work import SharedWork
 from buildguard.diagnostic import Diagnostic, count, display_path
-from buildguard.errors import GuardError
+from buildguard.docker import client as daemons
+from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import revision_names
 from buildguard.gcp.cloud_build import BuildStatus
 from buildguard.gcp.storage import StorageClient, StoredObject
@@ -36,7 +40,15 @@ _MOST_FINDINGS = 50  # that the ledger names
 class ImageSteps:
     """The steps of one run up to the image, and what all its steps share."""
 
-    def __init__(self, prepared: PreparedDeploy, ledger: Ledger, earlier: list[LedgerLine], watcher: Watcher) -> None:
+    def __init__(
+        self,
+        prepared: PreparedDeploy,
+        ledger: Ledger,
+        earlier: list[LedgerLine],
+        watcher: Watcher,
+        shared: SharedWork | None = None,
+    ) -> None:
+        """`shared` is what other deploys of the same commit have done already."""
         self.prepared = prepared
         self.plan = prepared.plan
         self.outcomes: list[StepOutcome] = []
@@ -53,6 +65,7 @@ class ImageSteps:
         self._etag = self.plan.serving.etag
         self._earlier = earlier
         self._watcher = watcher
+        self._shared = shared or SharedWork()
         self._tag = revision_names.tag_of(self.plan.wishes.service, self.plan.source.commit)
 
     @property
@@ -67,7 +80,7 @@ class ImageSteps:
         self.ledger.write(identity, StepVerdict.BEGUN, 0.0, {})
         started = time.monotonic()
         try:
-            words, evidence = act()
+            words, evidence = self._do(identity, act)
         except GuardError as error:
             verdict = StepVerdict.FAILED if error.exit_code == 1 else StepVerdict.UNPROVEN
             evidence = getattr(error, "evidence", {})
@@ -76,6 +89,34 @@ class ImageSteps:
                 raise
             raise DeployStoppedError(error.what, hint=error.hint, proven=error.exit_code == 1) from error
         self._close(StepOutcome(identity, StepVerdict.OK, time.monotonic() - started, words, evidence))
+
+    def _do(self, identity: DeployStep, act: StepAction) -> StepResult:
+        """Do a step, or take what another deploy of the same commit did already."""
+        key = self._shared_key(identity)
+        if key is None:
+            return act()
+
+        def work() -> tuple[StepResult, StoredObject | None, BuiltImage | None]:
+            return act(), self.stored, self.built
+
+        # an upload that failed is tried again
+        result, self.stored, self.built = self._shared.once(
+            (identity, *key), work, keeps_failure=identity is not DeployStep.UPLOAD
+        )
+        return result
+
+    def _shared_key(self, identity: DeployStep) -> tuple[str, ...] | None:
+        """What a step's result depends on, where other deploys may have the same; None for a step of this one alone."""
+        building = self.plan.building
+        match identity:
+            case DeployStep.CHECK:
+                return (building.file,)
+            case DeployStep.ARCHIVE | DeployStep.UPLOAD:
+                return ()
+            case DeployStep.BUILD | DeployStep.VERIFY_IMAGE | DeployStep.PUSH:
+                return (self.plan.wishes.builder, self.prepared.key, building.image)
+            case _:
+                return None
 
     def skip(self, identity: DeployStep, why: str, evidence: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Record a step that is left out on purpose (with evidence), or not reached."""
@@ -141,10 +182,12 @@ class ImageSteps:
     def build_in_cloud(self) -> StepResult:
         """Build in Cloud Build; a build of an earlier run that is proven, or still runs, is used."""
         assert self.stored is not None
-        resume = self._proven_build(Builder.CLOUD) or self._unfinished_build()
+        shared = self._shared.builds.get(self.prepared.key, "")
+        resume = shared or self._proven_build(Builder.CLOUD) or self._unfinished_build()
         self.built = deploy_build.build_in_cloud(self.prepared, self.stored, self._watcher.tell, self._runs, resume)
-        is_resumed = resume and self.built.evidence.get("build") == resume
-        again = f" (build {resume} of an earlier run)" if is_resumed else ""
+        build = str(self.built.evidence.get("build", ""))
+        self._shared.builds[self.prepared.key] = build
+        again = f" (build {resume} of an earlier run)" if resume and build == resume != shared else ""
         return f"{self.built.reference}{again}", self.built.evidence
 
     def build_here(self) -> StepResult:
@@ -183,6 +226,26 @@ class ImageSteps:
 
     # -------------------------------------------------------------------------------------- the image
 
+    @cached_property
+    def cloud_image(self) -> CloudImage | None:
+        """The pushed image as Cloud Build sees it, where no container engine is here; None where one is."""
+        assert self.built is not None
+        try:
+            daemons.connect().close()
+        except UnprovenError as error:
+            if not self.built.digest:
+                raise
+            self.notes.append(f"{error.what}: verify-image and start run in Cloud Build")
+            return CloudImage(CloudRunner(self.prepared, self._watcher.tell, self._note_build), self.built.reference)
+        return None
+
+    def _note_build(self, build: BuildStatus | None) -> None:
+        self.running = build
+
+    @property
+    def _in_cloud(self) -> str:
+        return " (in Cloud Build)" if self.cloud_image is not None else ""
+
     def verify_image(self) -> StepResult:
         """The image's files against the commit's, and each compiled by the image's own Python."""
         assert self.built is not None
@@ -191,16 +254,35 @@ class ImageSteps:
         top = self.prepared.repository.top
         # of a working tree, what was packed: since then it may have been edited
         before = f"tar:{self.prepared.archive}" if self.plan.source.dirty else self._source
-        chain = diff(top, [before, reference]).chain
+        lookup = ImageLookup(service=self.prepared.dockerfile, source=self.cloud_image)
+        chain = diff(top, [before, reference], lookup=lookup).chain
         deploy_build.compare_image(chain, self._left_out)
-        request = CheckRequest(cwd=top, engine="container", image=self.built.reference, proof=ProofGrade.IMAGE)
-        report = self._without_unsent(check_image(request, reference, self._watcher))
+        report = self._without_unsent(check_image(self._image_request(), reference, self._watcher, lookup))
         _held(report, f"buildguard check {reference}")
-        return deploy_build.image_summary(chain, report)
+        words, evidence = deploy_build.image_summary(chain, report)
+        return f"{words}{self._in_cloud}", evidence
+
+    def _image_request(self) -> CheckRequest:
+        """The check of the built image: by its own Python, on the engine here or in Cloud Build."""
+        assert self.built is not None
+        prepared = self.prepared
+        return CheckRequest(
+            cwd=prepared.repository.top,
+            service=prepared.dockerfile,
+            engine="cloud" if self.cloud_image is not None else "container",
+            image=self.built.reference,
+            proof=ProofGrade.IMAGE,
+            project=prepared.project,
+            region=prepared.build_region,
+        )
 
     def _without_unsent(self, report: CheckReport) -> CheckReport:
-        """A report without the files that the image lacks because they were not sent."""
-        kept = (item for item in report.diagnostics if item.code != "BG301" or item.path not in self._left_out)
+        """A report without the files that were not sent, and without edits on this disk: the bytes are compared already."""
+        kept = (
+            item
+            for item in report.diagnostics
+            if item.code != "BG303" and (item.code != "BG301" or item.path not in self._left_out)
+        )
         return report._replace(diagnostics=tuple(kept))
 
     def push(self) -> StepResult:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from buildguard.project.config import NO_HEALTH, TrafficStage
+from buildguard.project.deploy_table import NO_HEALTH, TrafficStage
 from buildguard.project.verify_config import VerifyCommand
 
 _WHOLE = 100
+
+
+# The project of an image in Artifact Registry or Container Registry; one with an organization's domain has two parts.
+_REGISTRY = re.compile(
+    r"[\w-]+-docker\.pkg\.dev/(?P<new>(?:[\w-]+\.[\w.-]+:)?[^/]+)/|(?:[\w-]+\.)?gcr\.io/(?P<old>(?:[\w-]+\.[\w.-]+[:/])?[^/]+)/"
+)
 
 
 class DeployStep(StrEnum):
@@ -107,7 +114,8 @@ class CurrentService(NamedTuple):
     `known` is False if Cloud Run did not answer; `etag` is the version of the service that was read; `divided` says who
     has how much of the traffic, where no revision has all of it. `container` is the app's container, named where there are
     several, `probe` its startup probe, and `unclear` is why it is unknown. The service runs in `project` and `region`, each
-    empty where it is unknown. `latest` is what of its traffic follows its latest revision.
+    empty where it is unknown. `latest` is what of its traffic follows its latest revision. `lost` are variables that the serving
+    revision has, and a new one would not.
     """
 
     known: bool
@@ -123,6 +131,7 @@ class CurrentService(NamedTuple):
     project: str = ""
     region: str = ""
     latest: LatestTraffic = LatestTraffic()
+    lost: tuple[str, ...] = ()
 
     @property
     def alone(self) -> bool:
@@ -131,7 +140,10 @@ class CurrentService(NamedTuple):
 
 
 class DeployOptions(NamedTuple):
-    """What a person asked for, by flags and configuration; `skip_start` is the reason why the step `start` is skipped."""
+    """What a person asked for, by flags and configuration; `skip_start` is the reason why the step `start` is skipped.
+
+    `name` is what `--service` calls the deploy.
+    """
 
     builder: Builder
     service: str
@@ -146,11 +158,12 @@ class DeployOptions(NamedTuple):
     region: str = ""
     pin: bool = False
     skip_start: str = ""
+    name: str = ""
 
     @property
     def rollback(self) -> str:
         """The command that goes back, for the same service of the same project and region."""
-        flags = ("service", self.service), ("project", self.project), ("region", self.region)
+        flags = ("service", self.name or self.service), ("project", self.project), ("region", self.region)
         return " ".join(["buildguard rollback", *(f"--{name} {value}" for name, value in flags if value)])
 
 
@@ -199,7 +212,8 @@ def _steps(target: str, building: ImageBuild, serving: CurrentService, wishes: D
 def _image_steps(building: ImageBuild, wishes: DeployOptions) -> list[tuple[DeployStep, str]]:
     local = wishes.builder is Builder.LOCAL
     what = building.file or "Dockerfile"
-    start = "start it on the local container engine without a network, with PORT set, until it responds"
+    engine = "on the local container engine" if local else "on the local container engine (without one: in Cloud Build)"
+    start = f"start it {engine} without a network, with PORT set, until it responds"
     if local:
         steps = [(DeployStep.BUILD, f"run {what} on the local container engine, from the archive")]
     else:
@@ -278,7 +292,9 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
         container = f" --container {serving.container}" if serving.container else ""
         remedy = f"gcloud run services update {wishes.service}{container} --update-env-vars NAME=VALUE"
         if not serving.exists:
-            remedy = "export them here: the first revision takes them from this environment"
+            remedy = (
+                "export them here, and list them in required-env: the first revision takes them from this environment"
+            )
         refusals.append(f"BG501 required environment variables are missing: {', '.join(serving.missing)}: {remedy}")
     if serving.unclear:
         refusals.append(serving.unclear)
@@ -306,6 +322,12 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
             f"the traffic stays pinned to {serving.rollback_to or 'the revisions that serve now'} by name, until"
             f" gcloud run services update-traffic {wishes.service} --to-latest"
         )
+    notes += _project_note(building, serving)
+    if serving.lost:
+        notes.append(
+            f"{serving.rollback_to} has variables that the new revision loses: {', '.join(serving.lost)};"
+            f" to keep them: gcloud run services update {wishes.service} --update-env-vars NAME=VALUE"
+        )
     traffic = _traffic_note(serving)
     if traffic:
         notes.append(traffic)
@@ -315,6 +337,17 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
             " which Binary Authorization may ask for"
         )
     return notes
+
+
+def _project_note(building: ImageBuild, serving: CurrentService) -> list[str]:
+    """That the image is stored in another project than the service's, which then needs a right to read it."""
+    match = _REGISTRY.match(building.shown_image)
+    owner = (match["new"] or match["old"]) if match is not None else ""
+    if not owner or not serving.project or "$" in owner or owner == serving.project:
+        return []
+    words = f"the image is in project {owner}, and the service in {serving.project}"
+    right = f"its service agent needs roles/artifactregistry.reader in {owner}"
+    return [f"{words}: {right}; if that is a mistake, set image in [tool.buildguard.deploy]"]
 
 
 def _traffic_note(serving: CurrentService) -> str:

@@ -1,11 +1,10 @@
-"""`buildguard deploy`, `rollback` and `history`: from a plan to proof of what serves, and back."""
+"""`buildguard deploy`: from a plan to proof of what serves."""
 
 from __future__ import annotations
 
-import os
 import uuid
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, assert_never
@@ -25,27 +24,20 @@ from buildguard.deploy.cycle import (
     make_record,
     make_refused_record,
 )
-from buildguard.deploy.history import locate_service, read_all_lines
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
-from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, latest_of, prepare_deploy
+from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploy
+from buildguard.deploy.shared_work import SharedWork
 from buildguard.deploy.steps import DeployRun, Observation
 from buildguard.deploy.why import explain_end
 from buildguard.diagnostic import count
 from buildguard.docker.build_image import BuildFailedError
 from buildguard.errors import DeployInterruptedError, GuardError, UnprovenError, UsageError
-from buildguard.gcp import auth
 from buildguard.gcp.cloud_build import running_build_error
-from buildguard.gcp.cloud_run import CloudRunClient
-from buildguard.gcp.revision_names import COMMIT
-from buildguard.gcp.service_containers import AppContainer
-from buildguard.gcp.service_state import ServiceState, TrafficShare
 from buildguard.gcp.storage import StorageClient
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
-from buildguard.project.cloudbuild.substitutions import substitute
-from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
-from buildguard.system.fork_event import refuse_fork_event
+from buildguard.project.ledger import Ledger, LedgerLine, StepVerdict
 from buildguard.system.temporary import folder_of
 
 _COPY_PATIENCE = 10.0  # seconds that one line may take on its way into the bucket
@@ -55,7 +47,8 @@ _RECENT = 120  # lines of the ledger in the bucket that a deploy looks back on
 class DeployReport(NamedTuple):
     """What `deploy` returns: the plan, what each step came to, decisions on the way, and where it serves.
 
-    `outcomes` is None for a dry run, and empty where the plan was refused; `observed` is who serves after a failure.
+    `outcomes` is None for a dry run, and empty where the plan was refused; `observed` is who serves after a failure. `blocked` is
+    why it was not begun, where another deploy of the same plan is the reason.
     """
 
     plan: DeployPlan
@@ -65,12 +58,13 @@ class DeployReport(NamedTuple):
     revision: str = ""
     url: str = ""
     observed: Observation = Observation()
+    blocked: str = ""
     finished: FinishedCycle | None = None
 
     @property
     def exit_code(self) -> int:
-        """1 for a failure or a refusal, else 3 for what could not be proven, else 0."""
-        if self.plan.refusals:
+        """1 for a failure, a refusal, or a deploy that was not begun, else 3 for what could not be proven, else 0."""
+        if self.plan.refusals or self.blocked:
             return 1
         return _exit_code(self.last.verdict) if self.last is not None else 0
 
@@ -97,63 +91,100 @@ class _ArchiveOwner:
     """Owns the archive of a run."""
 
 
+@contextmanager
+def archive_file() -> Iterator[Path]:
+    """Where the archive of a run is written, until that has ended."""
+    owner = _ArchiveOwner()
+    yield folder_of(owner) / "source.tgz"
+    del owner
+
+
 def plan_deploy(request: DeployRequest) -> DeployReport:
-    """What a deploy would do, and what it would refuse. Nothing is run or changed."""
-    scratch = _ArchiveOwner()
-    return DeployReport(prepare_deploy(request, folder_of(scratch) / "source.tgz").plan, None)
+    """What a deploy of one service would do, and what it would refuse. Nothing is run or changed."""
+    with archive_file() as archive:
+        return DeployReport(prepare_deploy(request, archive).plan, None)
 
 
 def deploy(
     request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None], render: CycleRenderer | None = None
 ) -> DeployReport:
-    """Deploy the commit; `ask` puts a question to the person, None without a terminal. `render` makes the report of its cycle.
+    """Deploy the commit to one service; `ask` puts a question to the person, None without a terminal.
 
-    Raises UsageError for a request that makes no sense, HeldError while another run deploys the service.
+    `render` makes the report of its cycle.
+
+    Raises UsageError for a request that makes no sense, LockHeldError while another run deploys the service.
     """
-    scratch = _ArchiveOwner()
-    ready = prepare_deploy(request, folder_of(scratch) / "source.tgz")
-    run, file = uuid.uuid4().hex[:8], ledger_path(ready.repository)
+    with archive_file() as archive:
+        ready = prepare_deploy(request, archive)
+        if ready.plan.refusals:
+            return refuse(ready, render)
+        if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {ready.label}?"):
+            raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
+        with ExitStack() as held:
+            begun = begin(ready, uuid.uuid4().hex[:8], held, watcher, SharedWork())
+            return run_prepared(DeployRunner(begun.run, ask), watcher, begun, render)
+
+
+class BegunDeploy(NamedTuple):
+    """A deploy that holds its lock: the run, the cycles before it, notes so far, and since when."""
+
+    run: DeployRun
+    keeper: CycleKeeper
+    notes: list[str]
+    began: datetime
+
+
+def refuse(ready: PreparedDeploy, render: CycleRenderer | None = None) -> DeployReport:
+    """The report of a deploy whose plan is refused: a cycle of its own."""
+    keeper = CycleKeeper(ledger_path(ready.repository), ready.service_id)
+    record = make_refused_record(ready, uuid.uuid4().hex[:8], keeper.history)
+    return DeployReport(ready.plan, (), finished=finish(record, keeper, ready.repository, render))
+
+
+def begin(ready: PreparedDeploy, run: str, held: ExitStack, watcher: Watcher, shared: SharedWork) -> BegunDeploy:
+    """Take the lock of a service and read its ledger. Raises LockHeldError while another run deploys it."""
+    file = ledger_path(ready.repository)
+    ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
     keeper = CycleKeeper(file, ready.service_id)
-    if ready.plan.refusals:
-        record = make_refused_record(ready, run, keeper.history)
-        return DeployReport(ready.plan, (), finished=finish(record, keeper, ready.repository, render))
-    wishes = ready.plan.wishes
-    if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {wishes.service}?"):
-        raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
+    notes: list[str] = []
     began = datetime.now(UTC)
-    with ExitStack() as held:
-        ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
-        notes: list[str] = []
 
-        def tell(text: str) -> None:
-            watcher.tell(text)
-            notes.append(text)
+    def tell(text: str) -> None:
+        watcher.tell(text)
+        notes.append(text)
 
-        mine = _earlier_lines(SharedRecords(ready, ledger, held, keeper), file, tell)
-        going = DeployRunner(DeployRun(ready, ledger, mine, watcher), ask)
-        accepted = request.accept_vanished
-        going.deploy.expected = expectations_of(ready, keeper.history, accept_vanished=accepted)
-        try:
-            going.run()
-        except KeyboardInterrupt:
-            raise _interruption(going.deploy) from None
-        except SystemExit:  # SIGTERM: nothing is asked any more
-            watcher.tell(_interruption(going.deploy).words)
-            raise
-        report = DeployReport(
-            going.deploy.plan,
-            tuple(going.deploy.outcomes),
-            tuple(going.decisions),
-            (*notes, *going.deploy.notes, *ledger.notes),
-            going.deploy.revision,
-            going.deploy.url,
-            going.observed,
-        )
-        why = explain_end(going.deploy, keeper.history, began) if report.exit_code else None
-        diagnosis = why.as_json() if why is not None else {}
-        cycle = make_record(going.deploy, keeper.history, CycleEnd(report.exit_code, report.notes, diagnosis))
-        finished = finish(cycle, keeper, ready.repository, render)
-        return report._replace(finished=finished, notes=(*report.notes, *keeper.notes))
+    mine = _earlier_lines(SharedRecords(ready, ledger, held, keeper), file, tell)
+    going = DeployRun(ready, ledger, mine, watcher, shared)
+    going.expected = expectations_of(ready, keeper.history, accept_vanished=ready.accept_vanished)
+    return BegunDeploy(going, keeper, notes, began)
+
+
+def run_prepared(
+    runner: DeployRunner, watcher: Watcher, begun: BegunDeploy, render: CycleRenderer | None = None
+) -> DeployReport:
+    """Every step of a deploy, and what it came to."""
+    going = runner.deploy
+    try:
+        runner.run()
+    except KeyboardInterrupt:
+        raise _interruption(going) from None
+    except SystemExit:  # SIGTERM: nothing is asked any more
+        watcher.tell(_interruption(going).words)
+        raise
+    report = DeployReport(
+        going.plan,
+        tuple(going.outcomes),
+        tuple(runner.decisions),
+        (*begun.notes, *going.notes, *going.ledger.notes),
+        going.revision,
+        going.url,
+        runner.observed,
+    )
+    why = explain_end(going, begun.keeper.history, begun.began) if report.exit_code else None
+    diagnosis = why.as_json() if why is not None else {}
+    cycle = make_record(going, begun.keeper.history, CycleEnd(report.exit_code, report.notes, diagnosis))
+    finished = finish(cycle, begun.keeper, going.prepared.repository, render)
+    return report._replace(finished=finished, notes=(*report.notes, *begun.keeper.notes))
 
 
 class SharedRecords(NamedTuple):
@@ -339,93 +370,3 @@ class DeployRunner:
                     why = f"verified after traffic: {error.what}"
                     going.step(DeployStep.TRAFFIC, lambda: going.roll_back(why))
                 raise
-
-
-# ------------------------------------------------------------------------------------------ rollback and history
-
-
-class RollbackResult(NamedTuple):
-    """What `rollback` returns."""
-
-    service: str
-    before: str
-    revision: str
-    url: str
-
-
-def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> RollbackResult:
-    """All traffic to an earlier revision: the one that is named, else the last that was proven to serve alone.
-
-    Raises UnprovenError where that is not certain, or the revision does not work.
-    """
-    refuse_fork_event("rollback", os.environ)
-    repository, config, service = locate_service(request)
-    project, region = (
-        request.project or config.cloud.project,
-        request.region or config.deploy.region or config.cloud.region,
-    )
-    run_id = uuid.uuid4().hex[:8]
-    file = ledger_path(repository)
-    with ExitStack() as held:
-        image = substitute(config.deploy.image, {"PROJECT_ID": project or auth.project()})
-        app = AppContainer(image, config.deploy.container)
-        run = held.enter_context(CloudRunClient(project, region, app))
-        identity = ServiceId(run.project, run.region, service)
-        storage = held.enter_context(StorageClient(project))
-        bucket = storage.ensure(config.cloud.bucket, storage.project, config.cloud.region)
-        taking = lock.LockRequest(service, run_id)
-        held.enter_context(lock.hold_lock(buckets.BucketLock(storage, bucket, identity), taking, watcher.tell))
-        current = run.get(service)
-        if current is None:
-            raise UsageError(f"there is no service {service}")
-        wanted = revision or _find_last_proven(
-            _lines_of(identity, run, read_all_lines(file, storage, bucket, service)), current
-        )
-        target = run.revision(service, wanted)
-        if not target.ready:
-            raise UnprovenError(
-                f"{wanted} is not ready: {target.message}", hint="buildguard history, and --revision NAME"
-            )
-        watcher.tell(f"rollback: all traffic of {service} to {wanted}")
-        ledger = Ledger(file, run_id, identity, str(target.annotations.get(COMMIT, "")))
-        ledger.elsewhere = lambda name, data: storage.create(bucket, name, data)
-        ledger.write("rollback", StepVerdict.BEGUN, 0.0, {"revision": wanted, "from": current.only_revision})
-        routed = run.route(service, [TrafficShare(wanted, 100)], current.etag)
-        if routed.only_revision != wanted:
-            raise UnprovenError(f"{service} does not serve {wanted} alone")
-        at = app.matches(target.containers)
-        digest = target.containers[at[0]].digest if len(at) == 1 else ""
-        latest = latest_of(current)  # for the next deploy: the traffic is pinned by name from here on
-        followed = {"latest": latest.whole, "latest_tags": list(latest.tags)}
-        evidence = {"revision": wanted, "url": routed.url, "digest": digest, **followed}
-        ledger.write("rollback", StepVerdict.OK, 0.0, evidence)
-        return RollbackResult(service, current.only_revision, wanted, routed.url)
-
-
-def _lines_of(service: ServiceId, run: CloudRunClient, lines: list[LedgerLine]) -> list[LedgerLine]:
-    """The lines of a service, and those that name no project, of revisions that this very service has."""
-    names = {revision.name for revision in run.revisions(service.service)}
-    return [
-        line
-        for line in lines
-        if line.service_id == service
-        or (line.service_id == ServiceId("", "", service.service) and line.evidence.get("revision") in names)
-    ]
-
-
-def _find_last_proven(lines: list[LedgerLine], service: ServiceState) -> str:
-    """The last revision that was proven to have all traffic, other than the one that has it now."""
-    proven = [line for line in lines if line.verdict == StepVerdict.OK and line.step in {DeployStep.PROVE, "rollback"}]
-    instead = [
-        str(line.evidence.get("instead_of", ""))
-        for line in proven
-        if line.step == DeployStep.PROVE and line.evidence.get("revision") == service.only_revision
-    ]
-    names = [str(line.evidence.get("revision", "")) for line in proven]
-    candidates = [revision for revision in [*names, *instead[-1:]] if revision and revision != service.only_revision]
-    if not candidates:
-        raise UnprovenError(
-            f"which revision of {service.name} served alone before is not certain",
-            hint="gcloud run revisions list, and --revision NAME",
-        )
-    return instead[-1] if instead and instead[-1] else candidates[-1]

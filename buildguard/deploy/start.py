@@ -1,4 +1,4 @@
-"""The step `start`: the built image as Cloud Run would start it, on this machine, without a network and production's values.
+"""The step `start`: the built image as Cloud Run would start it, here or in Cloud Build, without a network and production's values.
 
 The variables have the names that the service has. Their values are stand-ins unless `--start-env FILE` gives them, so a
 crash proves something against the code only where neither a stand-in nor the missing network can be its cause.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from buildguard.deploy.outcome import DeployStoppedError, StepResult
 from buildguard.deploy.prepare import PreparedDeploy
@@ -46,6 +46,10 @@ _CERTAIN = frozenset(
     }
 )
 _OPTIONS = "give real values with --start-env FILE, or leave the step out with --skip-start REASON"
+
+
+# how an image is started: with these options, until it responds at a path or is late; how it came up, and the end of its log
+StartAction: TypeAlias = Callable[[StartOptions, str, float], tuple[OfflineResult, bytes]]
 
 
 class StartRequest(NamedTuple):
@@ -95,21 +99,28 @@ def stand_in(value: str | None) -> str:
     return f"{match['scheme']}://{STAND_IN}.invalid/{STAND_IN}" if match is not None else STAND_IN
 
 
-def try_start(
-    prepared: PreparedDeploy, reference: str, current: ServiceState | None, source: str, tell: Callable[[str], None]
-) -> StepResult:
+def start_here(reference: str, platform: str, tell: Callable[[str], None]) -> StartAction:
+    """Starts an image on the local container engine."""
+
+    def run(options: StartOptions, path: str, limit: float) -> tuple[OfflineResult, bytes]:
+        with closing(daemons.connect()) as daemon:
+            image = images.find(daemon, reference, platform, tell)
+            with OfflineContainer(daemon, image, options) as container:
+                result = container.wait(path, limit)
+                return result, b"" if result.started else container.log()
+
+    return run
+
+
+def try_start(prepared: PreparedDeploy, current: ServiceState | None, source: str, run: StartAction) -> StepResult:
     """Start the image and wait until it responds. Raises DeployStoppedError if it does not."""
     request = request_of(prepared, current)
-    with closing(daemons.connect()) as daemon:
-        image = images.find(daemon, reference, prepared.config.platform, tell)
-        try:
-            with OfflineContainer(daemon, image, request.options) as container:
-                result = container.wait(request.path, _STARTS_WITHIN)
-                log = b"" if result.started else container.log()
-        except EntrypointError as error:
-            raise DeployStoppedError(
-                f"BG502 it does not start: {error.what}", evidence={"cause": "start-command"}
-            ) from error
+    try:
+        result, log = run(request.options, request.path, _STARTS_WITHIN)
+    except EntrypointError as error:
+        raise DeployStoppedError(
+            f"BG502 it does not start: {error.what}", evidence={"cause": "start-command"}
+        ) from error
     if result.started:
         how = (
             f"responds with {result.status}"

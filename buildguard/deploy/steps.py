@@ -20,7 +20,7 @@ from buildguard.gcp import revision_names
 from buildguard.gcp.cloud_run import CloudRunClient, ConflictError, NewRevision, NotReadyError
 from buildguard.gcp.service_state import ServiceState, TrafficShare
 from buildguard.project import ledger as ledgers
-from buildguard.project.config import TrafficStage
+from buildguard.project.deploy_table import TrafficStage
 from buildguard.project.ledger import RESTORE, LedgerLine, StepVerdict
 
 
@@ -45,7 +45,10 @@ class DeployRun(ImageSteps):
         if self.plan.serving.exists:
             with self._run() as run:
                 current = run.get(self.plan.wishes.service)
-        return start.try_start(self.prepared, self.built.reference, current, self._source, self._watcher.tell)
+        here = start.start_here(self.built.reference, self.prepared.config.platform, self._watcher.tell)
+        run_image = self.cloud_image.start if self.cloud_image is not None else here
+        words, evidence = start.try_start(self.prepared, current, self._source, run_image)
+        return f"{words}{self._in_cloud}", evidence
 
     # -------------------------------------------------------------------------------------- the service
 

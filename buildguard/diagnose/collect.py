@@ -13,6 +13,7 @@ from buildguard.check.context import UNTOLD
 from buildguard.check.result import CheckReport
 from buildguard.check.targets import Watcher
 from buildguard.compare import image_project
+from buildguard.compare.image_lookup import ImageLookup
 from buildguard.compare.open_stage import CloudLocation
 from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.compare_stage import compare_stage
@@ -135,7 +136,7 @@ def examine_image(sight: DiagnoseContext, reference: str) -> Evidence:
     evidence = Evidence(image=name, commit=sight.commit) + compare_stage(sight, stage, (_BYTES, _STALE, _FILES))
     request = CheckRequest(cwd=sight.cwd, engine="container", image=name)
     try:
-        report = check_image(request, stage, sight.watcher, sight.project)
+        report = check_image(request, stage, sight.watcher, ImageLookup(sight.project))
     except OtherPlatformError as error:
         blind = tuple((cause, error.words) for cause in (_OTHER, _STRAY))
         remedy = f"docker build --platform {sight.config.platform}"
@@ -154,17 +155,25 @@ def examine_image(sight: DiagnoseContext, reference: str) -> Evidence:
 def _of_image(report: CheckReport, name: str) -> Iterator[CauseVerdict]:
     """What the check of an image shows. Nothing is excluded where the image's own Python did not run."""
     runs = next((row.interpreter for row in report.targets if row.interpreter and row.proof == "image"), "")
-    declared = [row.found_in for row in report.targets if row.found_in != name]
-    for cause, code, words in (
-        (_OTHER, "BG402", f"{name} runs {runs}, as {declared[0]} says" if declared else ""),
-        (_STRAY, "BG405", f"no bytecode in {name} is other than its source's"),
-    ):
-        met = [diagnostic for diagnostic in report.diagnostics if diagnostic.code == code]
-        for diagnostic in met[:_MOST]:
-            place = SourceLocation(diagnostic.path, None) if diagnostic.path else None
-            yield CauseVerdict(cause, True, f"{diagnostic.path or name}: {diagnostic.message}", place, _REMEDIES[cause])
-        if not met and runs and words and not (cause == _STRAY and _has_unseen_bytecode(report)):
-            yield CauseVerdict(cause, False, words)
+    declared = next((row.found_in for row in report.targets if row.found_in != name), "")
+    as_declared = f"{name} runs {runs}, as {declared} says" if runs and declared else ""
+    yield from _by_code(report, name, _OTHER, "BG402", as_declared)
+    clean = f"no bytecode in {name} is other than its source's" if runs and not _has_unseen_bytecode(report) else ""
+    yield from _by_code(report, name, _STRAY, "BG405", clean)
+    yield from _by_platform(report, name, runs)
+
+
+def _by_code(report: CheckReport, name: str, cause: CauseId, code: str, excluded: str) -> Iterator[CauseVerdict]:
+    """A cause that findings of one code prove. Without one it is excluded, where the sentence for that is not empty."""
+    findings = [diagnostic for diagnostic in report.diagnostics if diagnostic.code == code]
+    for diagnostic in findings[:_MOST]:
+        place = SourceLocation(diagnostic.path, None) if diagnostic.path else None
+        yield CauseVerdict(cause, True, f"{diagnostic.path or name}: {diagnostic.message}", place, _REMEDIES[cause])
+    if not findings and excluded:
+        yield CauseVerdict(cause, False, excluded)
+
+
+def _by_platform(report: CheckReport, name: str, runs: str) -> Iterator[CauseVerdict]:
     inside = report.image
     assert inside is not None
     for path, reason in inside.misfits[:_MOST]:
@@ -263,7 +272,10 @@ def _log_of(sight: DiagnoseContext, seen: BuildStatus, storage: StorageClient) -
 
 def examine_revision(sight: DiagnoseContext, name: str) -> Evidence:
     """A revision in Cloud Run: what it says of itself, its variables, its commit, and its image."""
-    table = sight.config.deploy
+    config = sight.config
+    table = next(
+        (each for each in config.deploys if each.service and name.startswith(f"{each.service}-")), config.deploy
+    )
     service = table.service or name.rpartition("-")[0].rpartition("-")[0]
     app = AppContainer(table.image, table.container)
     try:

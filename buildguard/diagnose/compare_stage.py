@@ -9,6 +9,7 @@ from buildguard.compare.causes import CauseKind
 from buildguard.compare.chain import Chain
 from buildguard.compare.diff import diff
 from buildguard.compare.difference import ChangeKind, Difference
+from buildguard.compare.image_lookup import ImageLookup
 from buildguard.diagnose.cause import CauseId
 from buildguard.diagnose.evidence import SHORT, DiagnoseContext, Evidence
 from buildguard.diagnose.incident import CauseVerdict, SourceLocation
@@ -32,7 +33,7 @@ def compare_stage(sight: DiagnoseContext, stage: str, names: tuple[str, ...]) ->
     if sight.is_elsewhere:
         return Evidence(unexamined=tuple((name, sight.elsewhere) for name in (*names, _ENCODING)))
     try:
-        chain = diff(sight.cwd, [before, stage], where=sight.location, project=sight.project).chain
+        chain = diff(sight.cwd, [before, stage], where=sight.location, lookup=ImageLookup(sight.project)).chain
     except GuardError as error:
         return Evidence(unexamined=tuple((name, error.words) for name in (*names, _ENCODING)))
     shown = tuple(_of_chain(chain, before, stage))

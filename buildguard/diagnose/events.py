@@ -232,29 +232,38 @@ def _of_syntax(placed: LocatedFailure, evidence: IncidentEvidence) -> tuple[str,
     failure = placed.failure
     path = placed.place.path if placed.place is not None else None
     source = failure.frames[-1].source if failure.frames else ""
-    where = placed.place or placed.outside or "a source"
     if newer_syntax.is_conflict_marker(source):
-        return (
-            CauseId.MERGE_CONFLICT,
-            f"{where}: a conflict of a merge was committed",
-            "git diff --check, and resolve it",
-        )
+        sentence = f"{_where(placed)}: a conflict of a merge was committed"
+        return CauseId.MERGE_CONFLICT, sentence, "git diff --check, and resolve it"
     if failure.frames and _EXECUTABLE.match(failure.frames[-1].path) and "null bytes" in failure.message:
         sentence = f"{failure.frames[-1].path} is a program, and Python was started with it as a source"
         return CauseId.START_COMMAND, sentence, "remove python from the command that starts it"
-    misread = next((refusal for refusal in evidence.misread if refusal.place.path == path), None)
+    misread = _refusal_of(path, evidence.misread)
     if misread is not None:
         return CauseId.ENCODING, f"{misread.place}: {misread.message}", ""
-    refused = placed.at_commit or next((refusal for refusal in evidence.refused if refusal.place.path == path), None)
-    is_ours = refused is not None and (refused.accepted_by or not newer_syntax.is_older(source))
-    if refused is not None and is_ours and not newer_syntax.is_old_handler(source):
+    refused = placed.at_commit or _refusal_of(path, evidence.refused)
+    if refused is not None and _explains_line(refused, source):
         return (*_of_refused(placed, refused), "")
     return _by_line(placed, source, evidence) or ("", _unexplained(placed, path, evidence), "")
 
 
+def _where(placed: LocatedFailure) -> str:
+    return str(placed.place or placed.outside or "a source")
+
+
+def _refusal_of(path: str | None, refusals: Iterable[TargetRefusal]) -> TargetRefusal | None:
+    return next((refusal for refusal in refusals if refusal.place.path == path), None)
+
+
+def _explains_line(refused: TargetRefusal, source: str) -> bool:
+    """Whether what a target refuses is the line in the log: not so where that line is for an older Python than any here."""
+    is_ours = bool(refused.accepted_by) or not newer_syntax.is_older(source)
+    return is_ours and not newer_syntax.is_old_handler(source)
+
+
 def _by_line(placed: LocatedFailure, source: str, evidence: IncidentEvidence) -> tuple[str, str, str] | None:
     """What the line in the log shows, for a file that nothing here refuses."""
-    where = placed.place or placed.outside or "a source"
+    where = _where(placed)
     if newer_syntax.is_older(source) and not evidence.is_python_2:
         remedy = "port it to Python 3 (2to3), or upgrade the package that it belongs to"
         return CauseId.CODE_OLDER, f"{where}: this line is for an older Python than the one that runs it", remedy
@@ -267,6 +276,12 @@ def _by_line(placed: LocatedFailure, source: str, evidence: IncidentEvidence) ->
         return CauseId.TARGET_OLDER, f"{where}: this line needs Python 3, and Python 2 ran it", remedy
     if ran is not None and ran < needed:
         return CauseId.TARGET_OLDER, f"{where}: this line needs Python 3.{needed}, and Python 3.{ran} ran it", remedy
+    return _by_other_interpreter(placed, evidence)
+
+
+def _by_other_interpreter(placed: LocatedFailure, evidence: IncidentEvidence) -> tuple[str, str, str] | None:
+    """The deployed source has the very line, and compiles as declared."""
+    where = _where(placed)
     if placed.as_shown and placed.place is not None and placed.place.path in evidence.accepted:
         sentence = f"{where}: {evidence.compiler} compiles this file, so an older Python ran it than is declared"
         return (

@@ -76,14 +76,11 @@ class FailureLocator:
         """The source with the longest same end; of a relative path, `whole`, only one that has all of it or shows the line."""
         for at in range(len(parts)):
             tail = "/".join(parts[at:])
-            fitting = [source for source in self._files.sources if source == tail or source.endswith(f"/{tail}")]
-            exact = [source for source in fitting if source == tail]
-            shown = [source for source in fitting if frame.source and shows(self._files.lines(source), frame)]
-            for some in (shown,) if whole and at else (exact, fitting, shown):
-                if len(some) == 1 and (at or some is not fitting or fitting == some):
-                    return some[0]
+            fitting = [source for source in self._files.sources if f"/{source}".endswith(f"/{tail}")]
             if fitting:
-                return None
+                shown = [source for source in fitting if frame.source and shows(self._files.lines(source), frame)]
+                exact = [source for source in fitting if source == tail]
+                return _only_one(shown) if whole and at else _only_one(exact, fitting, shown)
         return None
 
     def _in_history(self, path: str, frame: log_parser.Frame) -> tuple[str, TargetRefusal | None]:
@@ -101,6 +98,11 @@ class FailureLocator:
                 continue
             return commit, self._newest.verdict(content, SourceLocation(path, frame.line), self._job)
         return "", None
+
+
+def _only_one(*choices: list[str]) -> str | None:
+    """The path of the first choice that holds one path and no other."""
+    return next((choice[0] for choice in choices if len(choice) == 1), None)
 
 
 def shows(lines: Sequence[str], frame: log_parser.Frame) -> bool:

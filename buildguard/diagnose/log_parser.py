@@ -289,32 +289,56 @@ def _in_order(entries: list[_LogEntry]) -> Iterable[_LogEntry]:
 
 
 def _failures(lines: tuple[str, ...]) -> Iterator[Failure]:
-    frames: list[Frame] = []
-    chained = within = False
-    lines = tuple(_MARGIN.sub("", line, count=1) if _MARGIN.match(line) else line for line in lines)
-    for at, line in enumerate(lines):
+    reader = _FailureReader(tuple(_MARGIN.sub("", line, count=1) if _MARGIN.match(line) else line for line in lines))
+    for at in range(len(lines)):
+        yield from reader.read_line(at)
+    yield from reader.cut(len(lines))
+
+
+class _FailureReader:
+    """The failures of a log, line by line: a traceback's frames, then the exception that closes it."""
+
+    def __init__(self, lines: tuple[str, ...]) -> None:
+        self._lines = lines
+        self._frames: list[Frame] = []
+        self._is_chained = False
+        self._is_open = False  # below "Traceback", before its exception
+
+    def read_line(self, at: int) -> Iterator[Failure]:
+        line = self._lines[at]
         if "Traceback (most recent call last)" in line:
-            if failure := _cut_failure(frames, at, chained=chained):
-                yield failure
-            frames, within = [], True
+            yield from self.cut(at)
+            self._frames, self._is_open = [], True
         elif match := _FRAME.match(line):
-            if frames and not frames[-1].function and (failure := _cut_failure(frames, at, chained=chained)):
-                yield failure
-                frames = []
-            function = (match["function"] or "<unknown>") if match["called"] else ""
-            frames.append(Frame(match["path"], int(match["line"]), function, _source(lines, at)))
+            yield from self.cut(at)
+            self._add(match, (match["function"] or "<unknown>") if match["called"] else "", at)
         elif match := _SHORT_FRAME.match(line):
-            frames.append(Frame(match["path"], int(match["line"]), match["function"], _source(lines, at)))
+            self._add(match, match["function"], at)
         elif line.lstrip().startswith(_CHAINED):
-            chained = True
-        elif match := (
-            _NAMED.match(line) or (_ANY.match(line) if within and frames and not _FRAME.match(lines[at - 1]) else None)
-        ):
-            frames = frames or _trailing_frames(lines, at)
-            yield _failure(match["type"], straighten(match["message"] or ""), frames, at, chained=chained)
-            frames, chained, within = [], False, False
-    if failure := _cut_failure(frames, len(lines), chained=chained):
-        yield failure
+            self._is_chained = True
+        elif match := _NAMED.match(line) or self._unknown_exception(at):
+            yield self._close(match, at)
+
+    def cut(self, at: int) -> Iterator[Failure]:
+        """The failure of a compiler whose message the log has lost: a place without a function, and no exception after it."""
+        if self._frames and not self._frames[-1].function:
+            yield Failure("SyntaxError", "", tuple(self._frames), at, self._is_chained, cut=True)
+            self._frames = []
+
+    def _add(self, match: re.Match[str], function: str, at: int) -> None:
+        self._frames.append(Frame(match["path"], int(match["line"]), function, _source(self._lines, at)))
+
+    def _unknown_exception(self, at: int) -> re.Match[str] | None:
+        """Any name that closes an open traceback; not the source line below a frame."""
+        is_expected = self._is_open and self._frames and not _FRAME.match(self._lines[at - 1])
+        return _ANY.match(self._lines[at]) if is_expected else None
+
+    def _close(self, match: re.Match[str], at: int) -> Failure:
+        frames = self._frames or _trailing_frames(self._lines, at)
+        message = straighten(match["message"] or "")
+        failure = _failure(match["type"], message, frames, at, chained=self._is_chained)
+        self._frames, self._is_chained, self._is_open = [], False, False
+        return failure
 
 
 def _trailing_frames(lines: tuple[str, ...], at: int) -> list[Frame]:
@@ -336,13 +360,6 @@ def _failure(kind: str, message: str, frames: list[Frame], at: int, *, chained: 
         frames = [*frames, Frame(inside["path"], int(inside["line"]), "", "")]
         message = inside["message"]
     return Failure(kind, message.strip(), tuple(frames), at + 1, chained)
-
-
-def _cut_failure(frames: list[Frame], at: int, *, chained: bool) -> Failure | None:
-    """A place without a function is where a compiler stopped, also where the log does not say so any more."""
-    if not frames or frames[-1].function:
-        return None
-    return Failure("SyntaxError", "", tuple(frames), at, chained, cut=True)
 
 
 def _source(lines: tuple[str, ...], at: int) -> str:

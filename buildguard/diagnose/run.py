@@ -6,7 +6,7 @@ What is judged is what was deployed: an image's files if one was examined, else 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -314,29 +314,20 @@ class _DiagnosisBuilder:
     # -------------------------------------------------------------------------------------- what is refused
 
     def _refused(self, report: CheckReport, newer: NewestPython) -> list[TargetRefusal]:
-        refusals = [
-            diagnostic
-            for diagnostic in report.diagnostics
-            if diagnostic.code in REFUSED and diagnostic.path is not None
+        here = [
+            diagnostic for diagnostic in report.diagnostics if _is_refusal(diagnostic) and self._is_deployed(diagnostic)
         ]
-        refusals = [diagnostic for diagnostic in refusals if self._is_deployed(diagnostic)]
-        more = list(self._refused_elsewhere({diagnostic.path or "" for diagnostic in refusals}))
         sources = {row.python: row.found_in for row in report.targets}
-        # where several are declared, each says for itself who declares it
-        told_by = {
-            id(diagnostic): sources.get(diagnostic.target or "", "") for diagnostic in refusals if len(sources) > 1
-        }
-        told_by |= {id(diagnostic): image for diagnostic, image in more}
-        refusals += [diagnostic for diagnostic, _image in more]
-        paths = {diagnostic.path for diagnostic in refusals if diagnostic.path is not None}
-        minors = {diagnostic.target: PythonVersion.parse(diagnostic.target or "") for diagnostic in refusals}
-        oldest = min((version.minor for version in minors.values() if version is not None), default=NEWEST)
-        accepted = newer.accepts({path: self._files.content(path) for path in sorted(paths)}, oldest)
+        # where several are declared, each names the file that declares it
+        declared = sources if len(sources) > 1 else {}
+        refusals = [(diagnostic, declared.get(diagnostic.target or "", "")) for diagnostic in here]
+        refusals += self._refused_elsewhere({diagnostic.path or "" for diagnostic in here})
+        paths = sorted({diagnostic.path or "" for diagnostic, _reported_by in refusals})
+        oldest = _oldest_minor(diagnostic for diagnostic, _reported_by in refusals)
+        accepted = newer.accepts({path: self._files.content(path) for path in paths}, oldest)
         return [
-            _refusal(diagnostic, accepted.get(diagnostic.path or ""))._replace(
-                reported_by=told_by.get(id(diagnostic), "")
-            )
-            for diagnostic in refusals
+            _refusal(diagnostic, accepted.get(diagnostic.path or ""))._replace(reported_by=reported_by)
+            for diagnostic, reported_by in refusals
         ]
 
     def _refused_elsewhere(self, known: set[str]) -> Iterator[tuple[Diagnostic, str]]:
@@ -348,8 +339,17 @@ class _DiagnosisBuilder:
             # the Python that ran there, which need not be the one that was promised
             ran = next((row.interpreter for row in report.targets if row.interpreter), "").rpartition(" ")[2]
             for diagnostic in report.diagnostics:
-                if diagnostic.code in REFUSED and diagnostic.path is not None and diagnostic.path not in others:
+                if _is_refusal(diagnostic) and diagnostic.path not in others:
                     yield diagnostic._replace(target=ran or diagnostic.target), inside.reference
+
+
+def _is_refusal(diagnostic: Diagnostic) -> bool:
+    return diagnostic.code in REFUSED and diagnostic.path is not None
+
+
+def _oldest_minor(refusals: Iterable[Diagnostic]) -> int:
+    versions = (PythonVersion.parse(diagnostic.target or "") for diagnostic in refusals)
+    return min((version.minor for version in versions if version is not None), default=NEWEST)
 
 
 def _refusal(diagnostic: Diagnostic, accepted_by: str | None) -> TargetRefusal:

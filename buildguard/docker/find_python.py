@@ -8,8 +8,9 @@ import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 
+from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.images import Image
-from buildguard.docker.sandbox import ImagePath, Sandbox
+from buildguard.docker.sandbox import ImagePath
 from buildguard.errors import UnprovenError
 from buildguard.project.target import NEWEST, OLDEST
 from buildguard.stages.archives.tar import MemberKind, TarReader
@@ -24,7 +25,7 @@ _VERSIONS = tuple(name for name in _NAMES if name.startswith("python3"))
 _SHELLS = (["/bin/sh", "-c"], ["sh", "-c"], ["/bin/bash", "-c"], ["bash", "-c"])
 
 
-def candidates(cell: Sandbox, image: Image) -> Iterator[str]:
+def candidates(cell: ImageFilesystem, image: Image) -> Iterator[str]:
     """Paths of interpreters, the likeliest first: what the image's own command runs, its PATH, then anywhere else.
 
     Lazy, as each is a question to the engine, and the last ones read the whole image.
@@ -36,7 +37,7 @@ def candidates(cell: Sandbox, image: Image) -> Iterator[str]:
             yield path
 
 
-def _all(cell: Sandbox, image: Image) -> Iterator[str]:
+def _all(cell: ImageFilesystem, image: Image) -> Iterator[str]:
     named = _command_interpreter(cell, image)
     if named:
         yield named
@@ -54,7 +55,7 @@ def _all(cell: Sandbox, image: Image) -> Iterator[str]:
     yield from _search_all(cell)
 
 
-def library_folders(cell: Sandbox, image: Image) -> Iterator[str]:
+def library_folders(cell: ImageFilesystem, image: Image) -> Iterator[str]:
     """Folders in which installers put packages for the Pythons of an image, as far as they are there."""
     for home in _homes(image):
         for library in _existing(cell, home, ("lib", "lib64", "local/lib")):
@@ -73,7 +74,7 @@ def _homes(image: Image) -> list[str]:
     return sorted(homes - {"", "/"})
 
 
-def _existing(cell: Sandbox, folder: str, names: Iterable[str]) -> list[str]:
+def _existing(cell: ImageFilesystem, folder: str, names: Iterable[str]) -> list[str]:
     """The paths below a folder that are there."""
     return [path for path in (f"{folder}/{name}" for name in names) if cell.stat(path) is not None]
 
@@ -82,7 +83,7 @@ def _executable(path: ImagePath | None) -> bool:
     return path is not None and path.is_executable and not path.is_folder
 
 
-def _find_command(cell: Sandbox, image: Image, name: str) -> str:
+def _find_command(cell: ImageFilesystem, image: Image, name: str) -> str:
     """Where a command lies, as the kernel would find it; empty where it does not."""
     if name.startswith("/"):
         return name if _executable(cell.stat(name)) else ""
@@ -92,7 +93,7 @@ def _find_command(cell: Sandbox, image: Image, name: str) -> str:
     return next((path for path in paths if _executable(cell.stat(path))), "")
 
 
-def _command_interpreter(cell: Sandbox, image: Image) -> str:
+def _command_interpreter(cell: ImageFilesystem, image: Image) -> str:
     """The interpreter that the image's own command starts, empty if it is unknown.
 
     Raises UnprovenError where it names a Python that is not there: that image cannot start.
@@ -119,7 +120,7 @@ def _program(image: Image) -> str:
     return next((word for word in words if posixpath.basename(word) not in _LAUNCHERS and "=" not in word), "")
 
 
-def _script_interpreter(cell: Sandbox, image: Image, path: str) -> str:
+def _script_interpreter(cell: ImageFilesystem, image: Image, path: str) -> str:
     """The Python that runs a script such as gunicorn, by its first line."""
     with closing(cell.tar(path)) as pieces:
         reader = TarReader(pieces)
@@ -134,7 +135,7 @@ def _script_interpreter(cell: Sandbox, image: Image, path: str) -> str:
     return _find_command(cell, image, name) if _PYTHON.fullmatch(posixpath.basename(name)) else ""
 
 
-def _search_all(cell: Sandbox) -> Iterator[str]:
+def _search_all(cell: ImageFilesystem) -> Iterator[str]:
     """Every Python in a folder called bin, wherever it lies, the shortest path first."""
     paths = []
     with closing(cell.export()) as pieces:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.docker import native_modules
+from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.images import Image
-from buildguard.docker.sandbox import Sandbox
 from buildguard.errors import UnprovenError
 from buildguard.remote.source_names import SUFFIXES
 from buildguard.stages.archives.tar import MemberKind, TarMember, TarReader
@@ -78,7 +78,7 @@ class _FileDigests:
 class ImageFiles:
     """The files below some folders of an image, by their absolute path; the Python among them in an unnamed file."""
 
-    def __init__(self, cell: Sandbox, *, whole: bool = False) -> None:
+    def __init__(self, cell: ImageFilesystem, *, whole: bool = False) -> None:
         """With `whole`, every file that is not very large is kept, and has its git blob id."""
         import tempfile
 

@@ -95,10 +95,11 @@ def _inspect(daemon: Daemon, reference: str) -> Image | None:
         if is_missing(error):
             return None
         raise
-    return _image(reference, description)
+    return read_image(reference, description)
 
 
-def _image(reference: str, description: Mapping[str, Any]) -> Image:
+def read_image(reference: str, description: Mapping[str, Any]) -> Image:
+    """An image out of an engine's description of it."""
     config = description.get("Config") or {}
     identity = str(description["Id"])
     return Image(

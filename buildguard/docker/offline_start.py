@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from buildguard.docker import find_python
 from buildguard.docker.client import Daemon, translate_errors
+from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.images import Image
-from buildguard.docker.sandbox import Sandbox, open_image_files, owner_labels
+from buildguard.docker.sandbox import open_image_files, owner_labels
 from buildguard.docker.serve import StartedContainer, StartOptions
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.remote import program
@@ -84,8 +85,8 @@ class OfflineContainer(StartedContainer):
         """Start it. Raises EntrypointError if its program cannot be executed, UnprovenError for the engine's trouble."""
         self._port = start.port
         with open_image_files(daemon, image) as cell:
-            self._problem = _entrypoint_problem(cell, image, start)
-            self._python = _find_python(cell, image, self._problem)
+            self._problem = find_entrypoint_problem(cell, image, start)
+            self._python = find_probing_python(cell, image, self._problem)
         with process.block_signals(), translate_errors(f"starting {image.reference}"):
             response = daemon.api.create_container(
                 image.id,
@@ -132,21 +133,30 @@ class OfflineContainer(StartedContainer):
                 return OfflineResult(
                     False, seconds, None, "", probe.shown if probe is not None and not silent else (), silent
                 )
-            time.sleep(_PAUSE)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait before it is looked at again."""
+        time.sleep(_PAUSE)
 
     def _probe(self, path: str) -> Probe | None:
         """What is to be seen in it now; None if it has just ended."""
-        argv = [self._python, "-I", "-S", "-B", "-c", _PROBE.read_text("utf-8"), str(self._port), path]
+        argv = probe_command(self._python, self._port, path)
         try:
             with translate_errors("probing the container"):
                 identity = self._daemon.api.exec_create(self.id, argv)["Id"]
                 output, _errors = self._daemon.api.exec_start(identity, demux=True)
-            return _read_probe(output or b"")
+            return read_probe(output or b"")
         except UnprovenError:
             return None
 
 
-def _find_python(cell: Sandbox, image: Image, problem: str) -> str:
+def probe_command(python: str, port: int, path: str) -> list[str]:
+    """The command that looks at a container's port from inside."""
+    return [python, "-I", "-S", "-B", "-c", _PROBE.read_text("utf-8"), str(port), path]
+
+
+def find_probing_python(cell: ImageFilesystem, image: Image, problem: str) -> str:
     """An interpreter of the image to look at its ports with; `problem` is what is wrong with its program, if anything."""
     try:
         python = next(find_python.candidates(cell, image), "")
@@ -177,7 +187,8 @@ class _IdleClock:
         return now - since >= _IDLE_FOR
 
 
-def _read_probe(output: bytes) -> Probe | None:
+def read_probe(output: bytes) -> Probe | None:
+    """What the probe printed; None where it did not finish."""
     try:
         seen: dict[str, Any] = json.loads(output)
         listeners = tuple((str(address), int(port)) for address, port in seen["listeners"])
@@ -195,7 +206,7 @@ def _is_loopback(address: str) -> bool:
 # ------------------------------------------------------------------------------------------ why a program cannot start
 
 
-def _entrypoint_problem(cell: Sandbox, image: Image, start: StartOptions) -> str:
+def find_entrypoint_problem(cell: ImageFilesystem, image: Image, start: StartOptions) -> str:
     """Why the engine could not execute the program of a container, by the image's files; empty if nothing is wrong there."""
     name = next(iter((*(start.command or image.command), *start.args)), "")
     paths = [name] if name.startswith("/") else [f"{folder}/{name}" for folder in _folders(image, name)]
@@ -212,7 +223,7 @@ def _folders(image: Image, name: str) -> Sequence[str]:
     return [image.folder.rstrip("/")] if "/" in name else image.path
 
 
-def _interpreter_problem(cell: Sandbox, path: str) -> str:
+def _interpreter_problem(cell: ImageFilesystem, path: str) -> str:
     """What is wrong with the first line of a script."""
     head = _head(cell, path)
     line = head.partition(b"\n")[0]
@@ -225,7 +236,7 @@ def _interpreter_problem(cell: Sandbox, path: str) -> str:
     return "" if cell.stat(interpreter) is not None else f"{path} needs {interpreter}, and the image has none"
 
 
-def _head(cell: Sandbox, path: str) -> bytes:
+def _head(cell: ImageFilesystem, path: str) -> bytes:
     with closing(cell.tar(path)) as pieces:
         reader = TarReader(pieces)
         member = next(iter(reader), None)

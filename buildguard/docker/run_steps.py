@@ -22,7 +22,7 @@ from buildguard.docker.sandbox import owner_labels, remove
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.cloudbuild.steps import BuildPlan, BuildStep
-from buildguard.project.config import PLATFORM
+from buildguard.project.deploy_table import PLATFORM
 
 UNPACKING = "unpacking the source"
 MOST_OUTPUT = 50_000  # bytes of $BUILDER_OUTPUT/output that Cloud Build keeps

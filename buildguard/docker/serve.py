@@ -74,8 +74,12 @@ class StartedContainer:
         self._daemon = daemon
         self.id = identity
 
-    def log(self, most: int = _MOST_LOG) -> bytes:
+    def log(self) -> bytes:
         """The last lines that it printed, out and err in their order."""
+        return self.last_lines(_MOST_LOG)
+
+    def last_lines(self, most: int) -> bytes:
+        """The same, as many lines as are asked for."""
         with translate_errors("reading its log"):
             output: bytes = self._daemon.api.logs(self.id, stdout=True, stderr=True, tail=most)
         return output

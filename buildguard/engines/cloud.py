@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from buildguard.engines.cloud_results import ProbeResults
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source, UnavailableEngine
-from buildguard.engines.verify_interpreter import full_name, identity_of, verify_interpreter
+from buildguard.engines.verify_interpreter import full_name, identity_of, verify_interpreter, why_no_witness
 from buildguard.errors import UnprovenError
 from buildguard.project.proof_grade import ProofGrade
 
@@ -50,6 +50,8 @@ class CloudEngine:
             return UnavailableEngine(self.name, f"{self._image}: {error.what}", error.hint)
         except ValueError as error:
             return UnavailableEngine(self.name, f"the answers of the build cannot be read: {error}")
+        if reason := why_no_witness(results.greeting, self._image):
+            return UnavailableEngine(self.name, reason)
         self._results = results
         return ReadyEngine(
             engine=self.name,

@@ -14,6 +14,7 @@ _PARTS = (
     ("remote/import_tests.py", _ALL),
     ("remote/evaluated_types.py", _ALL),
     ("remote/import_outline.py", _ALL),
+    ("remote/import_codes.py", _ALL),
     ("remote/import_facts.py", _ALL),
     ("remote/probe.py", _ALL),
     ("remote/wire.py", _ALL),
@@ -47,6 +48,11 @@ def arguments(target: int, share: int, shares: int, more: Sequence[bytes]) -> li
     text = driver(tuple(more))
     limits, wider = ProbeLimits(), ProbeLimits().wider()
     task = f"{target} {share} {shares} {limits.memory} {limits.seconds} {wider.memory} {wider.seconds}"
+    return step_arguments(text, task)
+
+
+def step_arguments(text: str, task: str = "-") -> list[str]:
+    """The arguments of a step's `python3` that runs a program; it finds `task` in `sys.argv[2]`."""
     return ["-I", "-S", "-B", "-c", _LOADER, sha256(text.encode("utf-8")), task, *_pieces(text)]
 
 

@@ -13,10 +13,16 @@ from buildguard.docker.images import Image
 from buildguard.docker.sandbox import Sandbox
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source, UnavailableEngine
 from buildguard.engines.pool import Pool
-from buildguard.engines.verify_interpreter import full_name, identity_of, probe_text, verify_interpreter
+from buildguard.engines.verify_interpreter import (
+    full_name,
+    identity_of,
+    probe_text,
+    verify_interpreter,
+    why_no_witness,
+)
 from buildguard.engines.worker import Greeting, ProbeLimits
 from buildguard.errors import UnprovenError
-from buildguard.project.config import PLATFORM
+from buildguard.project.deploy_table import PLATFORM
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.system import process
 from buildguard.system.cache import Cache, context_of
@@ -98,6 +104,8 @@ class ContainerEngine:
         except UnprovenError as error:
             return UnavailableEngine(self.name, error.what, error.hint)
         image, known = self.image, self.known
+        if reason := why_no_witness(known.greeting, wanted.reference):
+            return UnavailableEngine(self.name, reason)
         return ReadyEngine(
             engine=self.name,
             proof=wanted.proof,

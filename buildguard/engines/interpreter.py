@@ -9,7 +9,7 @@ from pathlib import Path
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source, UnavailableEngine
 from buildguard.engines.pool import Pool
 from buildguard.engines.transport import LocalSite
-from buildguard.engines.verify_interpreter import full_name, identity_of, probe_text, verify_interpreter
+from buildguard.engines.verify_interpreter import CPYTHON, full_name, identity_of, probe_text, verify_interpreter
 from buildguard.engines.worker import Greeting, ProbeLimits
 from buildguard.errors import UnprovenError
 from buildguard.project.proof_grade import ProofGrade
@@ -131,7 +131,7 @@ class InterpreterEngine:
 
     def _believe(self, pool: Pool, greeting: Greeting) -> None:
         """Refuse another implementation or version, and one that is not what it says."""
-        if greeting.implementation != "cpython":
+        if greeting.implementation != CPYTHON:
             raise UnprovenError(f"is {greeting.implementation}, not CPython")
         if not f"{greeting.version}.".startswith(f"{self._version.minor_text}."):
             raise UnprovenError(f"runs Python {greeting.version}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine, UnavailableEngine
 from buildguard.errors import UsageError, did_you_mean
-from buildguard.project.config import PLATFORM
+from buildguard.project.deploy_table import PLATFORM
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
 from buildguard.system.cache import Cache

@@ -23,6 +23,7 @@ from buildguard.engines.transport import LocalSite
 from buildguard.engines.verify_interpreter import digest_of_probe
 from buildguard.engines.worker import ProbeLimits
 from buildguard.errors import UnprovenError
+from buildguard.project.codec_names import first_minor, local_name
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
 from buildguard.remote.source_encoding import coding_of
@@ -88,11 +89,19 @@ class StaticEngine:
             return []
         answer = self._ask(batch)
         if answer is not None:
-            return [Outcome(source.number, source.digest, answer.get(_name(source))) for source in batch]
+            return [Outcome(source.number, source.digest, self._rejection(source, answer)) for source in batch]
         if len(batch) == 1:
             return [Outcome(batch[0].number, batch[0].digest, unproven="ruff gave no answer for this file")]
         half = len(batch) // 2
         return self._predict(batch[:half]) + self._predict(batch[half:])
+
+    def _rejection(self, source: Source, answer: dict[str, Rejection]) -> Rejection | None:
+        """What ruff reports, else that the target has no codec of the name that a source declares."""
+        rejection = answer.get(_name(source))
+        coding = coding_of(source.data) if rejection is None else None
+        if coding is not None and first_minor(coding.codec) > self._version.minor:
+            return Rejection("predicted", f"unknown encoding: {coding.codec}", Range(coding.line, 1))
+        return rejection
 
     def _ask(self, batch: list[Source]) -> dict[str, Rejection] | None:
         """The first error that ruff sees in each file, None where its answer cannot be trusted."""
@@ -149,10 +158,10 @@ def _name(source: Source) -> str:
 def _as_utf8(data: bytes) -> bytes:
     """Ruff reads UTF-8 only; a source with another, valid cookie is legal Python."""
     coding = coding_of(data)
-    if coding.cookie is None or coding.is_utf8:
+    if coding.is_utf8:
         return data
     try:
-        return data.decode(coding.cookie).encode("utf-8")
+        return data.decode(local_name(coding.codec)).encode("utf-8")
     except (LookupError, ValueError):
         return data
 

@@ -11,11 +11,19 @@ from buildguard.engines.engine import Outcome, Source
 from buildguard.engines.pool import source_of
 from buildguard.engines.worker import Greeting
 from buildguard.errors import UnprovenError
+from buildguard.project.image_reference import why_not_cpython
 from buildguard.project.target import PythonVersion
 from buildguard.remote import program
 
 # What the probe starts when the first source is to be read, or the first question answered: it takes time to compile.
-_FACTS = ("import_tests.py", "evaluated_types.py", "import_outline.py", "import_facts.py", "library_query.py")
+_FACTS = (
+    "import_tests.py",
+    "evaluated_types.py",
+    "import_outline.py",
+    "import_codes.py",
+    "import_facts.py",
+    "library_query.py",
+)
 _BETWEEN = re.compile(r"^from buildguard\.\S+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)
 _START = "main(int(sys.argv[1]))"
 _START_WITH_FACTS = """\
@@ -30,7 +38,8 @@ program = {}
         return of("facts_for")(sys.argv[2])(data, code) if sys.argv[2:] else of("facts_here")(data, code)
 
     main(int(sys.argv[1]), read, lambda data: of("answer_questions")(data))"""
-_NAMES = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalPy"}
+CPYTHON = "cpython"  # what sys.implementation calls it
+_NAMES = {CPYTHON: "CPython", "pypy": "PyPy", "graalpy": "GraalPy"}
 
 # What each minor version was the first to accept: an interpreter that answers otherwise is not what it says.
 _FEATURES = (
@@ -58,6 +67,11 @@ def probe_text() -> str:
 def full_name(greeting: Greeting) -> str:
     """An interpreter with its version, as reports show it: CPython 3.11.9."""
     return f"{_NAMES.get(greeting.implementation, greeting.implementation)} {greeting.version}"
+
+
+def why_no_witness(greeting: Greeting, reference: str) -> str:
+    """Why the interpreter of an image is no witness; empty for CPython."""
+    return "" if greeting.implementation == CPYTHON else why_not_cpython(full_name(greeting), reference)
 
 
 def identity_of(greeting: Greeting) -> str:

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import pairwise
 
 from buildguard.fstrings import escape
+from buildguard.fstrings.disagreements import Disagreement
 from buildguard.fstrings.escape import QuoteContext, UnencodableError
 from buildguard.fstrings.parser import FString, LiteralText, PlainString, ReplacementField, Trivia
 from buildguard.fstrings.source_piece import (
@@ -40,12 +41,12 @@ _MERGE = 70  # a nested f-string in the text around it
 _WRAP = 70  # a format spec in a format spec as an f-string
 _LIFT = 100  # a constant bound to a name
 _DEEPEST_SPEC = 2
-_RAW_SPEC = "Pythons do not agree on a backslash in the format spec of a raw f-string"
-_SHOWN_IN_SPEC = "Pythons do not agree on what `=` shows in a format spec"
-# 3.12 and 3.13.0 decode a backslash in the text of a `=` field, cut it at # and != in a string, and drop a comment of a
-# nested f-string; 3.13.2 and later print the source. No rewrite prints both, and no single witness shows the difference.
-_PRINTED_DIFFERENTLY = ("\\", "#", "!=")
-_PRINTED_REASON = "Python versions print the text of a `=` field differently if it contains a backslash, # or !="
+# In the text of a `=` field: no rewrite prints what every release prints.
+_PRINTED_DIFFERENTLY = (
+    ("\\", Disagreement.BACKSLASH_IN_TEXT),
+    ("#", Disagreement.HASH_IN_TEXT),
+    ("!=", Disagreement.NOT_EQUAL_IN_TEXT),
+)
 
 
 class Rewriter:
@@ -111,16 +112,16 @@ class Rewriter:
         """Raise UnencodableError for a format spec that not all releases from 3.12 on read alike."""
         for left, right in pairwise(spec):
             if isinstance(left, ReplacementField) and isinstance(right, ReplacementField) and right.equal is not None:
-                raise UnencodableError(_SHOWN_IN_SPEC)
+                raise UnencodableError(Disagreement.TEXT_IN_SPEC.reason)
             if "{{" in self._text[right.start : right.end if isinstance(right, LiteralText) else right.start + 2]:
-                raise UnencodableError("Pythons do not agree on doubled braces behind a field of a format spec")
+                raise UnencodableError(Disagreement.BRACES_IN_SPEC.reason)
 
     def _part(self, part: LiteralText | ReplacementField, place: QuoteContext, depth: int, raw: bool) -> SourcePiece:
         if isinstance(part, ReplacementField):
             return self._field(part, place, depth, raw)
         text = self._text[part.start : part.end]
         if raw and not place.raw and depth and "\\" in text:
-            raise UnencodableError(_RAW_SPEC)
+            raise UnencodableError(Disagreement.BACKSLASH_IN_RAW_SPEC.reason)
         return self._text_piece(text, place, raw=raw, in_spec=depth > 0)
 
     def _text_piece(self, text: str, place: QuoteContext, *, raw: bool, in_spec: bool) -> SourcePiece:
@@ -132,7 +133,7 @@ class Rewriter:
 
     def _lifted_text(self, text: str, *, raw: bool, in_spec: bool) -> SourcePiece:
         if raw and in_spec and "\\" in text:
-            raise UnencodableError(_RAW_SPEC)
+            raise UnencodableError(Disagreement.BACKSLASH_IN_RAW_SPEC.reason)
         constant = escape.as_constant(text, raw=raw, in_spec=in_spec)
         name = self._name_for(constant, "_text")
         return SourcePiece(f"{{{name}}}", _LIFT, ((name, constant),))
@@ -193,7 +194,7 @@ class Rewriter:
             text = escape.double_braces(self._text[token.body], raw=token.raw, in_spec=depth > 0)
             text = escape.text(text, place, raw=token.raw, in_spec=depth > 0)
             if depth and place.raw and "\\" in text:
-                raise UnencodableError(_RAW_SPEC)
+                raise UnencodableError(Disagreement.BACKSLASH_IN_RAW_SPEC.reason)
             return SourcePiece(text, _MERGE_TEXT, (), comments)
         if depth:
             self._check_spec(token, place)
@@ -207,9 +208,9 @@ class Rewriter:
         if "{{" in text or "}}" in text:
             raise UnencodableError("a format spec has no way to write a brace")
         if place.raw and "\\" in text:
-            raise UnencodableError(_RAW_SPEC)
+            raise UnencodableError(Disagreement.BACKSLASH_IN_RAW_SPEC.reason)
         if any(isinstance(part, ReplacementField) and part.equal is not None for part in token.parts):
-            raise UnencodableError(_SHOWN_IN_SPEC)
+            raise UnencodableError(Disagreement.TEXT_IN_SPEC.reason)
 
     def _as_field(self, field: ReplacementField, place: QuoteContext, depth: int, raw: bool) -> SourcePiece:
         here = place.here
@@ -242,9 +243,10 @@ class Rewriter:
     def _spelled(self, words: str, place: QuoteContext, depth: int, raw: bool) -> SourcePiece:
         """The text that a `=` field prints, as literal text."""
         if depth:
-            raise UnencodableError(_SHOWN_IN_SPEC)
-        if any(part in words for part in _PRINTED_DIFFERENTLY):
-            raise UnencodableError(_PRINTED_REASON)
+            raise UnencodableError(Disagreement.TEXT_IN_SPEC.reason)
+        for part, disagreement in _PRINTED_DIFFERENTLY:
+            if part in words:
+                raise UnencodableError(disagreement.reason)
         piece = self._text_piece(escape.double_braces(words, raw=raw, in_spec=False), place, raw=raw, in_spec=False)
         return piece._replace(cost=piece.cost + _SPELL)
 

@@ -33,10 +33,12 @@ def find_circles(graph: ImportGraph, names: NameReader, starts: Iterable[LoadedM
     The first failure ends a real program; later ones are found as if it had not.
     """
     starts = list(starts)
-    every = _Execution(graph, names, only_certain=False)
     certain = _Execution(graph, names, only_certain=True)
-    every.run(starts)
     certain.run(starts)
+    if not certain.circles:
+        return []
+    every = _Execution(graph, names, only_certain=False)
+    every.run(starts)
     places = {circle.place for circle in every.circles}
     return [circle for circle in certain.circles if circle.place in places]
 

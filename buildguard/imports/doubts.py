@@ -5,10 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from buildguard.imports.faults import FaultKind, ImportFault
 from buildguard.imports.program import StartedProgram
+from buildguard.imports.records import ModuleFacts
 
 _GENERATED = re.compile(
     r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
@@ -18,10 +20,11 @@ _UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
 
 
 class ProjectTexts(NamedTuple):
-    """What decides doubts: the content of a file of the tree, whether git ignores a path of the project, and the build's texts."""
+    """What decides doubts: a file's content and facts, whether git ignores a path of the project, and the build's texts."""
 
     read: Callable[[str], bytes | None]
     is_ignored: Callable[[str], bool]
+    facts: Callable[[str], ModuleFacts | None]
     build_files: bytes = b""
 
 
@@ -32,7 +35,6 @@ class DoubtFinder:
         self._program = program
         self._tree = program.tree
         self._texts = texts
-        self._sources: list[bytes] | None = None
 
     def find(self, fault: ImportFault) -> str:
         """Why a fault may be none; empty where it is one."""
@@ -83,21 +85,38 @@ class DoubtFinder:
 
     def _is_registered(self, dotted: str) -> bool:
         name = dotted.rpartition(".")[2].encode()
-        return any(
-            b"meta_path" in data or b"path_hooks" in data or (b"sys.modules" in data and name in data)
-            for data in self._every_source()
-        )
+        return self._has_finder or any(name in data for data in self._module_changes)
 
     def _of_unbound(self, fault: ImportFault) -> str:
-        name = re.escape(fault.name.encode())
-        assigned = re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (name, name))
-        if any(assigned.search(data) for data in self._every_source()):
+        name = fault.name.encode()
+        word = re.escape(name)
+        assigned = re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (word, word))
+        if any(name in data and assigned.search(data) for data in self._sources):
             return f"the project sets an attribute {fault.name}"
         return ""
 
-    def _every_source(self) -> list[bytes]:
-        """The content of every Python file of the project, read at the first doubt."""
-        if self._sources is None:
-            files = (path for path, origin in self._tree.origins.items() if origin and path.endswith(".py"))
-            self._sources = [data for data in map(self._texts.read, files) if data is not None]
-        return self._sources
+    @cached_property
+    def _has_finder(self) -> bool:
+        """Whether a source of the project changes how modules are found."""
+        return any(b"meta_path" in data or b"path_hooks" in data for data in self._read_sources(only_dynamic=True))
+
+    @cached_property
+    def _module_changes(self) -> list[bytes]:
+        """The sources that put modules where others find them."""
+        return [data for data in self._read_sources(only_dynamic=True) if b"sys.modules" in data]
+
+    @cached_property
+    def _sources(self) -> list[bytes]:
+        """The content of every source of the project, read at the first doubt."""
+        return list(self._read_sources(only_dynamic=False))
+
+    def _read_sources(self, *, only_dynamic: bool) -> Iterator[bytes]:
+        for path, origin in self._tree.origins.items():
+            if origin and path.endswith(".py") and not (only_dynamic and self._is_plain(path)):
+                data = self._texts.read(path)
+                if data is not None:
+                    yield data
+
+    def _is_plain(self, path: str) -> bool:
+        facts = self._texts.facts(path)
+        return facts is not None and not facts.dynamic

@@ -53,7 +53,10 @@ _BUILDERS = (
 
 
 class BuildpackService(NamedTuple):
-    """A folder that buildpacks build, and what the deploy sets: variables, builder image, runtime or base image."""
+    """A folder that buildpacks build, and what the deploy sets: variables, builder image, runtime or base image.
+
+    `from_source` says that gcloud sends that folder by itself.
+    """
 
     name: str
     folder: str
@@ -61,6 +64,7 @@ class BuildpackService(NamedTuple):
     env: tuple[tuple[str, str], ...] = ()
     builder: str = ""
     runtime: str = ""
+    from_source: bool = False
 
 
 class BuildpackPython(NamedTuple):
@@ -68,6 +72,12 @@ class BuildpackPython(NamedTuple):
 
     declaration: VersionDeclaration
     problem: PinProblem | None = None
+
+
+def place_of(basis: ContextBasis) -> tuple[str, int | None]:
+    """The file that declares a service, and its line where one is named."""
+    file, _, line = basis.by.rpartition(":")
+    return (file, int(line)) if file and line.isdigit() else (basis.by, None)
 
 
 def is_python(service: BuildpackService, names: Collection[str]) -> bool:
@@ -85,10 +95,9 @@ def python_of(service: BuildpackService, files: Mapping[str, bytes]) -> Buildpac
 
     `files` are contents by path. `requires-python`, Pipfile and `runtime.txt` are never read by a buildpack.
     """
-    place, _, line = service.basis.by.rpartition(":")
-    at = int(line) if line.isdigit() else None
+    place, at = place_of(service.basis)
     if service.runtime:
-        return BuildpackPython(_declare(service, place or service.basis.by, at, service.runtime, service.runtime))
+        return BuildpackPython(_declare(service, place, at, service.runtime, service.runtime))
     for file, number, variables in _environments(service, files):
         for name in _VERSION_VARIABLES:
             if value := variables.get(name, ""):
@@ -99,12 +108,19 @@ def python_of(service: BuildpackService, files: Mapping[str, bytes]) -> Buildpac
     return _default(service, place, at)
 
 
+def variables_of(service: BuildpackService, files: Mapping[str, bytes]) -> dict[str, str]:
+    """The variables of a build: the command's win over the files' in the folder."""
+    variables: dict[str, str] = {}
+    for _file, _line, pairs in _environments(service, files):
+        variables = {**pairs, **variables}
+    return variables
+
+
 def _environments(
     service: BuildpackService, files: Mapping[str, bytes]
 ) -> Iterator[tuple[str, int | None, Mapping[str, str]]]:
     """The variables of a build, with the file and line that set them: the command's before the files' in the folder."""
-    place, _, line = service.basis.by.rpartition(":")
-    yield place, int(line) if line.isdigit() else None, dict(service.env)
+    yield *place_of(service.basis), dict(service.env)
     for name, reader in (("project.toml", _project_variables), ("app.yaml", _app_variables)):
         path = posixpath.join(service.folder, name)
         if path in files:

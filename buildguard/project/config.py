@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.project import toml, user_config
-from buildguard.project.verify_config import KnownFailure, VerifyCommand, parse_known_failures, parse_verify
+from buildguard.project import deploy_table, toml, user_config
+from buildguard.project.config_file import ConfigFile, path_inside, strings
+from buildguard.project.deploy_table import PLATFORM, DeployTable
 from buildguard.stages.stage import Stage
 
 FILES = (b"buildguard.toml", b"pyproject.toml")
-PLATFORM = "linux/amd64"  # of the service, unless the configuration sets another
 BUILDS = ("trigger", "submit")
-FALLBACKS = ("auto", "ask", "never")
-# An absolute path with nothing that could name another host: it is put behind an address that gets an identity token.
-_HEALTH_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
-_DURATION = re.compile(r"(?P<number>\d{1,6})(?P<unit>[smh])")
-_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 class ServiceTable(NamedTuple):
@@ -47,46 +41,6 @@ class CloudTable(NamedTuple):
     builds: str = ""
 
 
-class TrafficStage(NamedTuple):
-    """A share of the traffic that a new revision gets, and for how many seconds it is watched there (0: not at all)."""
-
-    percent: int
-    seconds: float = 0.0
-
-
-class DeployTable(NamedTuple):
-    """`[tool.buildguard.deploy]`, beside the platform and the root.
-
-    `region` is Cloud Run's; `pin` keeps the traffic on the new revision by its name.
-    """
-
-    service: str = ""
-    region: str = ""
-    build_until: str = ""
-    image: str = ""
-    container: str = ""
-    health: str = ""
-    traffic: tuple[TrafficStage, ...] = (TrafficStage(100),)
-    pin: bool = False
-    fallback: str = "ask"
-    required_env: tuple[str, ...] = ()
-    verify: tuple[VerifyCommand, ...] = ()
-    known_failures: tuple[KnownFailure, ...] = ()
-    no_regressions: bool = False
-    verify_after: bool = False
-
-    @property
-    def health_note(self) -> str:
-        """What a deploy of this service leaves unproven without a health path; empty with one, or without a service."""
-        return NO_HEALTH if self.service and not self.health else ""
-
-
-NO_HEALTH = (
-    "no health path is configured: / must answer with 2xx, or a probe of the container must pass; to name a path, set"
-    ' health = "/healthz" in [tool.buildguard.deploy] of pyproject.toml'
-)
-
-
 class FolderConfig(NamedTuple):
     """What a configuration file below the root sets for the services in its folder."""
 
@@ -101,7 +55,7 @@ class Config(NamedTuple):
 
     `folders` are the configurations below the root, `notes` name what they set and cannot decide. `platform` and `image_root` are those
     of the deploy: what the image runs on, and where the project is in it. `entry` names the modules that are started where no start
-    command says so.
+    command says so. `deploys` are all deploys, `deploy` is the one that counts: the only one, or the one that was picked.
     """
 
     file: str = ""
@@ -127,6 +81,18 @@ class Config(NamedTuple):
     entry: tuple[str, ...] = ()
     folders: tuple[FolderConfig, ...] = ()
     notes: tuple[str, ...] = ()
+    deploys: tuple[DeployTable, ...] = ()
+
+    def of_deploy(self, table: DeployTable) -> Config:
+        """The same for one of several deploys."""
+        return self._replace(deploy=table, platform=table.platform, image_root=table.root)
+
+    @property
+    def health_notes(self) -> tuple[str, ...]:
+        """What deploys leave unproven without a health path; with names where there are several."""
+        if len(self.deploys) < 2:  # noqa: PLR2004
+            return tuple(filter(None, [self.deploy.health_note]))
+        return tuple(f"{table.name}: {table.health_note}" for table in self.deploys if table.health_note)
 
 
 # Every key there is, with the type of its value; tables that later commands read are checked here too,
@@ -159,26 +125,7 @@ KEYS: dict[str, dict[str, type]] = {
         "service-account": str,
         "builds": str,
     },
-    "deploy": {
-        "service": str,
-        "region": str,
-        "pin": bool,
-        "platform": str,
-        "build-until": str,
-        "image": str,
-        "container": str,
-        "root": str,
-        "health": str,
-        "traffic": list,
-        "fallback": str,
-        "required-env": list,
-        "verify": list,
-        "tests": bool,
-        "pattern": str,
-        "known-failures": list,
-        "no-regressions": bool,
-        "verify-after": bool,
-    },
+    "deploy": {**deploy_table.KEYS},
 }
 WORDS = {list: "a list", dict: "a table", str: "a string", bool: "true or false"}
 
@@ -195,7 +142,7 @@ def read(files: Mapping[bytes, bytes], folder: str = "") -> Config:
         content = toml.read(data, file)
         table = content if name == b"buildguard.toml" else content.get("tool", {}).get("buildguard")
         if table is not None:
-            return _parse_config(table, _ConfigFile(file, data))
+            return _parse_config(table, ConfigFile(file, data))
     return Config()
 
 
@@ -209,113 +156,62 @@ def read_file(path: Path, name: str) -> Config:
     table = content.get("tool", {}).get("buildguard") if path.name == "pyproject.toml" else content
     if table is None:
         raise UsageError(f"--config {name}: no [tool.buildguard] in it", hint="add the table, or pass --isolated")
-    return _parse_config(table, _ConfigFile(name, data))
+    return _parse_config(table, ConfigFile(name, data))
 
 
-class _ConfigFile(NamedTuple):
-    """Where a key stands, for messages."""
-
-    file: str
-    data: bytes
-
-    def line(self, key: str) -> int | None:
-        return toml.line_of(self.data, key)
-
-    def wrong(self, key: str, message: str, hint: str = "") -> UsageError:
-        line = self.line(key)
-        place = self.file if line is None else f"{self.file}:{line}"
-        return UsageError(f"{place}: {message}", hint=hint)
-
-
-def _parse_config(table: Any, place: _ConfigFile) -> Config:
+def _parse_config(table: Any, place: ConfigFile) -> Config:
     _check(table, "", place)
     services = table.get("service", [])
     for service in services:
         _check(service, "service", place)
-    for name in ("cloud", "deploy"):
-        _check(table.get(name, {}), name, place)
+    _check(table.get("cloud", {}), "cloud", place)
+    deploys = _parse_deploys(table.get("deploy", {}), place)
+    deploy = deploys[0] if len(deploys) == 1 else DeployTable()
+    platforms = {each.platform for each in deploys}
     ignores = table.get("per-file-ignores", {})
     substitutions = table.get("cloud", {}).get("substitutions", {})
     return Config(
         file=place.file,
-        target=_strings(table, "target", place),
+        target=strings(table, "target", place),
         target_line=place.line("target"),
-        include=_strings(table, "include", place),
-        exclude=_strings(table, "exclude", place),
-        engine=_strings(table, "engine", place),
+        include=strings(table, "include", place),
+        exclude=strings(table, "exclude", place),
+        engine=strings(table, "engine", place),
         image=table.get("image", ""),
         dockerfile=table.get("dockerfile", ""),
-        select=_strings(table, "select", place),
-        ignore=_strings(table, "ignore", place),
-        per_file_ignores=tuple((pattern, _strings(ignores, pattern, place)) for pattern in ignores),
-        baseline=_inside_root(table, "baseline", place),
-        entry=_strings(table, "entry", place),
+        select=strings(table, "select", place),
+        ignore=strings(table, "ignore", place),
+        per_file_ignores=tuple((pattern, strings(ignores, pattern, place)) for pattern in ignores),
+        baseline=path_inside(table, "baseline", place),
+        entry=strings(table, "entry", place),
         services=tuple(_parse_service(service, place) for service in services),
         build_file=table.get("cloud", {}).get("config", ""),
         substitutions=tuple((key, str(value)) for key, value in substitutions.items()),
         image_line=place.line("image"),
-        platform=table.get("deploy", {}).get("platform") or PLATFORM,
-        image_root=table.get("deploy", {}).get("root", ""),
+        platform=platforms.pop() if len(platforms) == 1 else PLATFORM,
+        image_root=deploy.root,
         cloud=_parse_cloud(table.get("cloud", {}), place),
-        deploy=_parse_deploy(table.get("deploy", {}), place),
+        deploy=deploy,
+        deploys=deploys,
     )
 
 
-def _parse_cloud(table: Mapping[str, Any], place: _ConfigFile) -> CloudTable:
+def _parse_deploys(value: Any, place: ConfigFile) -> tuple[DeployTable, ...]:
+    """One table, or a list of them."""
+    tables = value if isinstance(value, list) else [value]
+    for table in tables:
+        _check(table, "deploy", place)
+    return deploy_table.parse_deploys(tables, place)
+
+
+def _parse_cloud(table: Mapping[str, Any], place: ConfigFile) -> CloudTable:
     builds = table.get("builds", "submit")
     if builds not in BUILDS:
         raise place.wrong("builds", f"unknown value '{builds}' for builds", 'builds = "trigger" or builds = "submit"')
     return CloudTable(**{name: table.get(name.replace("_", "-"), "") for name in CloudTable._fields})
 
 
-def _parse_deploy(table: Mapping[str, Any], place: _ConfigFile) -> DeployTable:
-    fallback = table.get("fallback", "ask")
-    if fallback not in FALLBACKS:
-        raise place.wrong("fallback", f"'{fallback}' is no fallback", "auto, ask or never")
-    health = table.get("health", "")
-    if health and _HEALTH_PATH.fullmatch(health) is None:
-        raise place.wrong("health", f"health = {health!r} is not an absolute path", 'health = "/healthz"')
-    return DeployTable(
-        service=table.get("service", ""),
-        build_until=table.get("build-until", ""),
-        image=table.get("image", ""),
-        container=table.get("container", ""),
-        health=health,
-        traffic=_parse_traffic(table.get("traffic") or [100], place),
-        region=table.get("region", ""),
-        pin=table.get("pin", False),
-        fallback=fallback,
-        required_env=_strings(table, "required-env", place),
-        verify=parse_verify(table, place.wrong),
-        known_failures=parse_known_failures(table, place.wrong),
-        no_regressions=table.get("no-regressions", False),
-        verify_after=table.get("verify-after", False),
-    )
-
-
-def _parse_traffic(stages: list[Any], place: _ConfigFile) -> tuple[TrafficStage, ...]:
-    """Percents, or tables of a percent and how long it lasts; the last is 100."""
-    parsed = tuple(_parse_stage(stage) for stage in stages)
-    if parsed[-1] != TrafficStage(100):
-        parsed = (None,)
-    if None in parsed:
-        example = 'traffic = [0, 10, 100], or traffic = [{percent = 10, for = "5m"}, 100]'
-        raise place.wrong("traffic", "'traffic' must be percents that end with 100", example)
-    return tuple(stage for stage in parsed if stage is not None)
-
-
-def _parse_stage(stage: Any) -> TrafficStage | None:
-    """A stage of the traffic; None for what is none."""
-    table = stage if isinstance(stage, dict) else {"percent": stage}
-    percent, duration = table.get("percent"), table.get("for", "0s")
-    match = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
-    if type(percent) is not int or not 0 <= percent <= 100 or match is None or table.keys() - {"percent", "for"}:  # noqa: PLR2004
-        return None
-    seconds = int(match["number"]) * _UNITS[match["unit"]]
-    return None if seconds and not 0 < percent < 100 else TrafficStage(percent, float(seconds))  # noqa: PLR2004
-
-
-def _parse_service(table: Mapping[str, Any], place: _ConfigFile) -> ServiceTable:
+def _parse_service(table: Mapping[str, Any], place: ConfigFile) -> ServiceTable:
     for key in ("name", "dockerfile"):
         if not table.get(key):
             raise place.wrong("service", f"a service needs a {key}", '[[tool.buildguard.service]] name = "backend"')
@@ -326,7 +222,7 @@ def _parse_service(table: Mapping[str, Any], place: _ConfigFile) -> ServiceTable
     return ServiceTable(name, dockerfile, context, place.line("service"))
 
 
-def _check(table: Any, name: str, place: _ConfigFile) -> None:
+def _check(table: Any, name: str, place: ConfigFile) -> None:
     """Refuse unknown keys and wrong types."""
     known = KEYS[name]
     if not isinstance(table, dict):
@@ -341,25 +237,10 @@ def _check(table: Any, name: str, place: _ConfigFile) -> None:
             raise place.wrong(key, f"unknown key '{shown}'", f"did you mean '{close[0]}'?" if close else "")
         if key == "target" and isinstance(value, str):
             continue
+        if key == "deploy" and not name and isinstance(value, list):
+            continue
         if not isinstance(value, known[key]):
             raise place.wrong(key, f"'{key}' must be {WORDS[known[key]]}")
-
-
-def _inside_root(table: Mapping[str, Any], key: str, place: _ConfigFile) -> str:
-    """A path below the root, whatever a repository writes."""
-    value: str = table.get(key, "")
-    if value.startswith("/") or ".." in value.split("/"):
-        raise place.wrong(key, f"'{key}' must be a path below the folder of {place.file}")
-    return value
-
-
-def _strings(table: Mapping[str, Any], key: str, place: _ConfigFile) -> tuple[str, ...]:
-    value = table.get(key, [])
-    if isinstance(value, str):
-        value = [value]
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise place.wrong(key, f"'{key}' must be a list of strings")
-    return tuple(value)
 
 
 def config_files(stage: Stage) -> dict[bytes, bytes]:

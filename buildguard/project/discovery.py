@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.errors import GuardError, UsageError
@@ -25,6 +26,7 @@ from buildguard.project.service_targets import (
 )
 from buildguard.project.services import picked
 from buildguard.project.services import services as services_of
+from buildguard.project.sources import matches
 from buildguard.project.target import ImageService, PythonVersion, Rank, Target, VersionDeclaration
 from buildguard.stages.stage import Entry, Stage
 
@@ -94,7 +96,7 @@ class _ProjectDeclarations(NamedTuple):
 def _read_declared(stage: Stage, config: Config, service: str) -> _ProjectDeclarations:
     files = project_files.read(stage, config)
     services, notes = services_of(files, config)
-    packs = [] if config.services or config.dockerfile else buildpack_services(files)
+    packs = [] if config.services or config.dockerfile else buildpack_services(files, services)
     broken: list[GuardError] = []
     every = {"", *(home for image in services for home in homes(image)), *(pack.folder for pack in packs)}
     declarations, elsewhere = _declarations(files, every, broken)
@@ -116,7 +118,8 @@ def _ignored(files: ProjectFiles, config: Config) -> list[str]:
     own = (path for path in files.pins if "/" in path and posixpath.basename(path) == "pyproject.toml")
     tables = [path for path in own if _TABLE.search(files.pins[path])]
     plain = (path.decode("utf-8", "replace") for path in files.paths if path.endswith(b"/buildguard.toml"))
-    return sorted({*tables, *plain} - {folder.file for folder in config.folders})
+    unread = {*tables, *plain} - {folder.file for folder in config.folders}
+    return sorted(path for path in unread if not matches(config.exclude, path))
 
 
 def _set_targets(declared: _ProjectDeclarations, config: Config, flags: Sequence[str]) -> list[Target]:
@@ -188,26 +191,52 @@ def _nothing_declared(declarations: Iterable[VersionDeclaration]) -> UsageError:
 
 
 class ImageRecipe(NamedTuple):
-    """How one image is built: its service, and the text of its Dockerfile."""
+    """How one image is built: its service, and the text of its Dockerfile, or by buildpacks of the whole context."""
 
     service: ImageService
     dockerfile: bytes
+    by_buildpacks: bool = False
 
-    def model(self, files: Collection[str]) -> ImageModel:
-        """What the image will be, built of some files of the project."""
+    @property
+    def builder(self) -> str:
+        """What builds it, for people: the Dockerfile, or the buildpacks."""
+        return self.service.dockerfile or "Google's buildpacks"
+
+    def model(self, files: Collection[str], modes: Mapping[str, int] = MappingProxyType({})) -> ImageModel:
+        """What the image will be, built of some files of the project with the modes of their sender."""
+        from buildguard.project.buildpack_model import build_buildpack_model
         from buildguard.project.image_build import BuildInput, build_model
 
         service = self.service
-        return build_model(BuildInput(self.dockerfile, files, service.context, dict(service.build_args), service.stage))
+        if self.by_buildpacks:
+            return build_buildpack_model(service.context, files, modes)
+        arguments = dict(service.build_args)
+        return build_model(BuildInput(self.dockerfile, files, service.context, arguments, service.stage, modes))
 
 
 def list_recipes(stage: Stage, config: Config, service: str = "") -> list[ImageRecipe]:
-    """The images that a stage's files build, or the one that is called `service`; raises UsageError."""
+    """The images that a stage's Dockerfiles build, or the one that is called `service`; raises UsageError."""
     files = project_files.read(stage, config)
     services, _notes = services_of(files, config)
     if service:
-        services, _packs = picked(services, buildpack_services(files), service)
+        services, _packs = picked(services, buildpack_services(files, services), service)
     return [ImageRecipe(image_service, files.dockerfiles[image_service.dockerfile]) for image_service in services]
+
+
+def list_buildpack_recipes(stage: Stage, config: Config, service: str = "") -> list[ImageRecipe]:
+    """The images that buildpacks build, or the one that is called `service`; raises UsageError."""
+    files = project_files.read(stage, config)
+    services, _notes = services_of(files, config)
+    packs = [] if config.services or config.dockerfile else buildpack_services(files, services)
+    if service:
+        services, packs = picked(services, packs, service)
+    return [buildpack_recipe(pack) for pack in packs]
+
+
+def buildpack_recipe(pack: BuildpackService) -> ImageRecipe:
+    """The image of a folder that buildpacks build."""
+    service = ImageService(pack.name, "", pack.folder, pack.basis, from_source=pack.from_source)
+    return ImageRecipe(service, b"", by_buildpacks=True)
 
 
 def target_covers(target: Target, every: Sequence[Target], path: bytes) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*)", re.DOTALL)  # of a stripped line: nothing in it backtracks
@@ -20,13 +20,36 @@ _LONGEST = 1 << 14  # characters that variables may bring into one text
 _WITH_HEREDOC = frozenset({"RUN", "COPY", "ADD"})
 
 
+class TextPiece(NamedTuple):
+    """A piece of an instruction as it stands in the file, at a line and column (from 1)."""
+
+    text: str
+    line: int
+    column: int
+
+
+class Heredoc(NamedTuple):
+    """A heredoc of an instruction: its name, whether that is quoted and tabs are stripped, its lines, and the line of the first."""
+
+    name: str
+    is_quoted: bool
+    strips_tabs: bool
+    line: int
+    lines: tuple[str, ...]
+
+
 class Instruction(NamedTuple):
-    """One instruction: its line (from 1), its name in capitals, its flags, and the rest of its text."""
+    """One instruction: its line (from 1), its name in capitals, its flags, and the rest of its text.
+
+    `pieces` are what the text was joined from, from the flags on and without heredocs, which are in `text` too.
+    """
 
     line: int
     name: str
     flags: tuple[str, ...]
     text: str
+    pieces: tuple[TextPiece, ...] = ()
+    heredocs: tuple[Heredoc, ...] = ()
 
 
 class DockerfileStage(NamedTuple):
@@ -112,7 +135,9 @@ def resolve_final_stage(data: bytes, build_args: Mapping[str, str], target: str 
     every = stages(data, build_args)
     if not every:
         return None
-    at = next((i for i, stage in enumerate(every) if target and stage.alias == target.lower()), len(every) - 1)
+    at = next(
+        (i for i, stage in enumerate(every) if target and target.lower() in {stage.alias, str(i)}), len(every) - 1
+    )
     chain = [every[at]]
     while True:
         # An alias means an earlier stage only: `FROM python AS python` is the image.
@@ -121,6 +146,27 @@ def resolve_final_stage(data: bytes, build_args: Mapping[str, str], target: str 
             return FinalStage(chain[-1].line, chain[-1].base, tuple(chain))
         at = below
         chain.append(every[at])
+
+
+def needed_stages(every: Sequence[DockerfileStage], target: str = "") -> set[int]:
+    """The stages that a build makes: the last one, or the one that is asked for, and those that it takes from."""
+    names = {stage.alias: number for number, stage in enumerate(every) if stage.alias}
+    last = int(target) if target.isdigit() and int(target) < len(every) else len(every) - 1
+    pending = [names.get(target.lower(), last)]
+    needed: set[int] = set()
+    while pending:
+        number = pending.pop()
+        if number in needed:
+            continue
+        needed.add(number)
+        origins = [
+            flag.partition("from=")[2] for step in every[number].instructions for flag in step.flags if "from=" in flag
+        ]
+        for origin in [every[number].base, *(origin.partition(",")[0] for origin in origins)]:
+            other = int(origin) if origin.isdigit() else names.get(origin.lower(), -1)
+            if 0 <= other < len(every) and other != number:
+                pending.append(other)
+    return needed
 
 
 def _escape(lines: list[str]) -> str:
@@ -141,35 +187,53 @@ def _read(lines: list[str], escape: str) -> Iterator[Instruction]:
         at += 1
         if not line or line.startswith("#"):
             continue
-        pieces = [line]
-        while continued.search(pieces[-1]) and at < len(lines):
-            pieces[-1] = continued.sub("", pieces[-1])
+        pieces = [TextPiece(line, at, len(lines[start]) - len(lines[start].lstrip()) + 1)]
+        while continued.search(pieces[-1].text) and at < len(lines):
+            pieces[-1] = pieces[-1]._replace(text=continued.sub("", pieces[-1].text))
             if not lines[at].lstrip().startswith("#") and lines[at].strip():
-                pieces.append(lines[at])
+                pieces.append(TextPiece(lines[at], at + 1, 1))
             elif at + 1 < len(lines):
-                pieces.append(escape)  # comments and empty lines inside an instruction do not end it
+                pieces.append(
+                    TextPiece(escape, at + 1, 1)
+                )  # comments and empty lines inside an instruction do not end it
             at += 1
-        line = continued.sub("", "".join(pieces))
+        pieces[-1] = pieces[-1]._replace(text=continued.sub("", pieces[-1].text))
+        line = "".join(piece.text for piece in pieces)
         name, text = (*line.strip().split(None, 1), "")[:2]
         name = name.upper()
+        heredocs: list[Heredoc] = []
         if name in _WITH_HEREDOC:
-            body, at = _heredocs(text, lines, at)
-            text += body
-        flags, text = _flags(text)
-        yield Instruction(start + 1, name, flags, text)
+            heredocs, at = _heredocs(text, lines, at)
+        whole = "\n".join([text, *(line for heredoc in heredocs for line in heredoc.lines)])
+        flags, rest = _flags(whole)
+        skipped = line.index(text) + len(whole.strip()) - len(rest) if text else len(line)
+        yield Instruction(start + 1, name, flags, rest, _pieces_from(pieces, skipped), tuple(heredocs))
 
 
-def _heredocs(text: str, lines: list[str], at: int) -> tuple[str, int]:
-    body = ""
+def _pieces_from(pieces: Iterable[TextPiece], skipped: int) -> tuple[TextPiece, ...]:
+    """The pieces without the first characters of their text."""
+    kept: list[TextPiece] = []
+    for piece in pieces:
+        cut = min(skipped, len(piece.text))
+        skipped -= cut
+        if cut < len(piece.text):
+            kept.append(TextPiece(piece.text[cut:], piece.line, piece.column + cut))
+    return tuple(kept)
+
+
+def _heredocs(text: str, lines: list[str], at: int) -> tuple[list[Heredoc], int]:
+    heredocs = []
     for match in filter(None, map(_HEREDOC.fullmatch, _WORD.findall(text))):
         dash, word = match[1], re.sub(r"""["'\\]""", "", match[2])
+        start, end = at, at
         while at < len(lines):
             line = lines[at]
             at += 1
             if (line.lstrip("\t") if dash else line) == word:
                 break
-            body += "\n" + line
-    return body, at
+            end = at
+        heredocs.append(Heredoc(word, word != match[2], bool(dash), start + 1, tuple(lines[start:end])))
+    return heredocs, at
 
 
 def _flags(text: str) -> tuple[tuple[str, ...], str]:

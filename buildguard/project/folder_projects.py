@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from buildguard.project import buildpacks, version_files, yaml
 from buildguard.project.buildpacks import BuildpackService
 from buildguard.project.cloudbuild.source_builds import SourceBuild, SourceTool
 from buildguard.project.project_files import ProjectFiles, build_folders, from_base
-from buildguard.project.target import Certainty, ContextBasis, Rank, VersionDeclaration
+from buildguard.project.target import Certainty, ContextBasis, ImageService, Rank, VersionDeclaration
 from buildguard.project.yaml import InvalidYamlError
 
 # Folders of test data, and of projects that were copied in.
@@ -41,6 +42,7 @@ _PROJECT_FILES = frozenset(
         "app.yaml",
     }
 )
+_OTHER_PLATFORMS = frozenset({"runtime.txt", "app.yaml"})
 _MOST = 200
 
 
@@ -53,13 +55,33 @@ class FolderProject(NamedTuple):
     basis: ContextBasis
 
 
-def buildpack_services(files: ProjectFiles) -> list[BuildpackService]:
-    """The folders that some file of the project deploys from source, and that buildpacks build."""
+def buildpack_services(files: ProjectFiles, images: Iterable[ImageService]) -> list[BuildpackService]:
+    """The folders that buildpacks build: some file of the project deploys them from source, or they have a Procfile alone."""
     services: dict[tuple[str, str, str, tuple[tuple[str, str], ...]], BuildpackService] = {}
     for service in (*_from_build_files(files), *files.buildpacks, *_flexible(files)):
         key = (service.folder, service.builder, service.runtime, service.env)
         services.setdefault(key, service)
-    return [service for service in services.values() if buildpacks.is_python(service, names_in(files, service.folder))]
+    taken = {service.folder for service in services.values()}
+    every = (*services.values(), *_by_procfile(files, taken, [image.context for image in images]))
+    return [service for service in every if buildpacks.is_python(service, names_in(files, service.folder))]
+
+
+def _by_procfile(files: ProjectFiles, taken: Collection[str], contexts: Collection[str]) -> Iterator[BuildpackService]:
+    """The folders whose Procfile sets what starts, in no image's context: a source deploy has buildpacks build them.
+
+    A `runtime.txt` is another platform's, and `app.yaml` App Engine's: they decide where they are.
+    """
+    for path in files.paths:
+        if path.rpartition(b"/")[2] != b"Procfile":
+            continue
+        file = path.decode("utf-8", "surrogateescape")
+        folder = posixpath.dirname(file)
+        is_left_out = bool(_NOT_DEPLOYED & {*folder.split("/")}) or "{{" in folder
+        if is_left_out or folder in taken or any(_lies_in(folder, context) for context in contexts):
+            continue
+        if not _OTHER_PLATFORMS & names_in(files, folder):
+            basis = ContextBasis(Certainty.GUESSED, file)
+            yield BuildpackService(posixpath.basename(folder) or "root", folder, basis, from_source=True)
 
 
 def _flexible(files: ProjectFiles) -> Iterator[BuildpackService]:
@@ -76,7 +98,25 @@ def _flexible(files: ProjectFiles) -> Iterator[BuildpackService]:
             folder = posixpath.dirname(path)
             basis = ContextBasis(Certainty.DECLARED, f"{path}:{runtime.line}")
             builder = f"gcr.io/buildpacks/builder:{system.replace('ubuntu', 'google-')}"
-            yield BuildpackService(posixpath.basename(folder) or "root", folder, basis, (), builder)
+            yield BuildpackService(posixpath.basename(folder) or "root", folder, basis, (), builder, from_source=True)
+
+
+def standard_services(files: ProjectFiles) -> Iterator[BuildpackService]:
+    """App Engine's services of the standard environment, which declare their Python themselves."""
+    for path, data in files.pins.items():
+        if posixpath.basename(path) != "app.yaml" or b"operating_system" in data:
+            continue
+        try:
+            runtime = yaml.read(data, path).get("runtime")
+        except InvalidYamlError:
+            continue
+        if runtime is not None and re.fullmatch(r"python3\d{1,2}", runtime.text()):
+            folder = posixpath.dirname(path)
+            if not any(name.endswith(".py") for name in names_in(files, folder)):
+                continue  # static files, or an app.yaml that is copied to where the sources are
+            basis = ContextBasis(Certainty.DECLARED, f"{path}:{runtime.line}")
+            name = posixpath.basename(folder) or "root"
+            yield BuildpackService(name, folder, basis, runtime=runtime.text(), from_source=True)
 
 
 def names_in(files: ProjectFiles, folder: str) -> set[str]:
@@ -96,9 +136,8 @@ def _from_build_files(files: ProjectFiles) -> Iterator[BuildpackService]:
                 continue
             basis = ContextBasis(Certainty.DECLARED, f"{file}:{source.line}")
             env = _with_file(source, file, files)
-            yield BuildpackService(
-                posixpath.basename(folder) or "root", folder, basis, env, source.builder, source.runtime
-            )
+            name, is_sent = posixpath.basename(folder) or "root", source.tool is not SourceTool.PACK
+            yield BuildpackService(name, folder, basis, env, source.builder, source.runtime, is_sent)
 
 
 def _folder_of(source: SourceBuild, file: str, files: ProjectFiles) -> str | None:

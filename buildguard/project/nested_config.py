@@ -64,7 +64,8 @@ def _unused(nested: Config) -> Iterable[str]:
     """The settings of a nested file that nothing reads."""
     unset = Config()
     for name in Config._fields:
-        if name not in _OF_FOLDER and getattr(nested, name) != getattr(unset, name):
+        is_repeated = name == "deploys" and len(nested.deploys) == 1  # `deploy` is the same table
+        if name not in _OF_FOLDER and not is_repeated and getattr(nested, name) != getattr(unset, name):
             yield name.replace("_", "-")
 
 

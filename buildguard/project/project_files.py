@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from buildguard.project.cloudbuild.reader import BuildFile
 
 _DOCKERFILE = re.compile(
-    rb"(?:^|/)(?:(?:Docker|Container)file(?:[-._][^/]+)?|[^/]+\.(?:Docker|Container)file)$", re.IGNORECASE
+    rb"(?:^|/)(?:(?:Docker|Container)file(?![-._]template)(?:[-._][^/]+)?|[^/]+\.(?:Docker|Container)file)$",
+    re.IGNORECASE,
 )
 _NO_DOCKERFILE = re.compile(
     rb"(?i)(?:\.dockerignore|\.md|\.txt|\.j2|\.jinja2?|\.tmpl|\.tpl|\.template|\.erb|\.py|\.sh|\.backup|\.bak|\.old|\.orig"
@@ -134,8 +135,10 @@ def _read_referenced(
 def _sort_in(raw: bytes, content: bytes, config: Config, files: ProjectFiles, declaring: _DeclaringFiles) -> None:
     """Put a file where its name belongs."""
     path = display_path(raw)
-    if os.fsdecode(raw) in configured_dockerfiles(config) or _is_dockerfile(raw):
+    if os.fsdecode(raw) in configured_dockerfiles(config):
         files.dockerfiles[path] = content
+    elif _is_dockerfile(raw):
+        _add_dockerfile(path, content, files)
     elif path.endswith(".dockerignore"):
         files.ignores[path] = content
     elif posixpath.basename(path) in version_files.NAMES:
@@ -148,6 +151,17 @@ def _sort_in(raw: bytes, content: bytes, config: Config, files: ProjectFiles, de
         declaring.skaffold[path] = content
     elif workflows.is_workflow(raw):
         declaring.workflows[path] = content
+
+
+def _add_dockerfile(path: str, content: bytes, files: ProjectFiles) -> None:
+    """A Dockerfile; a template of one costs a note."""
+    from buildguard.project.tool_images import why_template
+
+    reason = why_template(path, content)
+    if reason:
+        files.notes.append(f"{path}: not a Dockerfile but a template of one: {reason}; it is no target")
+    else:
+        files.dockerfiles[path] = content
 
 
 def _is_read(path: bytes, configured: Container[bytes]) -> bool:

@@ -56,11 +56,14 @@ class ParsedOptions(NamedTuple):
 
     def last(self, role: OptionRole) -> OptionValue | None:
         """The value that counts for a role."""
-        return next((value for value in reversed(self.values) if value.role is role), None)
+        return next(reversed(self._of(role)), None)
 
     def all(self, role: OptionRole) -> list[str]:
         """Every value of a role."""
-        return [value.value for value in self.values if value.role is role]
+        return [option.value for option in self._of(role)]
+
+    def _of(self, role: OptionRole) -> list[OptionValue]:
+        return [option for option in self.values if option.role is role]
 
 
 def parse_options(words: Sequence[str], syntax: ServerSyntax, env: Mapping[str, str]) -> ParsedOptions:
@@ -82,17 +85,16 @@ def parse_options(words: Sequence[str], syntax: ServerSyntax, env: Mapping[str, 
 
 
 def _option(word: str, rest: Iterator[str], syntax: ServerSyntax) -> OptionValue | None:
+    """One option with its value: `--name value`, `--name=value`, `-n value` or `-nvalue`; None for one that no table has."""
     name, equals, value = word.partition("=")
     if name in syntax.flags:
         role = OptionRole.FACTORY if name == "--factory" else OptionRole.PLAIN
         return OptionValue(role, "", name)
+    if name not in syntax.values and not word.startswith("--"):
+        name, equals, value = word[:2], word[2:], word[2:]
     if name in syntax.values:
         return OptionValue(syntax.values[name], value if equals else next(rest, ""), name)
-    if word.startswith("--"):
-        return None
-    if word[:2] in syntax.values:
-        return OptionValue(syntax.values[word[:2]], word[2:], word[:2])
-    is_cluster = all(f"-{letter}" in syntax.flags for letter in word[1:])
+    is_cluster = not word.startswith("--") and all(f"-{letter}" in syntax.flags for letter in word[1:])
     return OptionValue(OptionRole.PLAIN, "", word) if is_cluster else None
 
 

@@ -14,6 +14,7 @@ from buildguard.project.folder_projects import FolderProject, names_in
 from buildguard.project.ignore import docker
 from buildguard.project.project_files import ProjectFiles
 from buildguard.project.target import Certainty, ImageService, Rank, Target, VersionDeclaration
+from buildguard.project.tool_images import is_tool_image
 from buildguard.remote.source_names import SUFFIXES
 from buildguard.stages.stage import Entry
 
@@ -167,6 +168,8 @@ def _is_python(python: DockerfilePython, service: ImageService, files: ProjectFi
     """Whether an image ships Python; on an unknown base its context decides: one with another language's files does not."""
     if python.words == NO_FROM and posixpath.basename(service.dockerfile).lower() not in _PLAIN_NAMES:
         return False  # a part of a Dockerfile, or something else of that name
+    if is_tool_image(files.dockerfiles[service.dockerfile], dict(service.build_args), service.stage):
+        return False
     if python.relation is not PythonRelation.UNKNOWN_BASE:
         return python.relation is PythonRelation.SHIPS
     own = posixpath.dirname(service.dockerfile)

@@ -15,6 +15,8 @@ from buildguard.project.config import Config, ServiceTable
 from buildguard.project.project_files import ProjectFiles, build_folders, from_base
 from buildguard.project.target import Certainty, ContextBasis, ImageService
 
+_VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
+
 
 def services(files: ProjectFiles, config: Config) -> tuple[list[ImageService], list[str]]:
     """Every service with its context, and notes on contexts that are guesses."""
@@ -65,13 +67,22 @@ class _ServiceFinder:
 
     def of_dockerfile(self, path: str, *, prefer_root: bool = False) -> list[ImageService]:
         """Each way in which a Dockerfile is built: what build files say before what other files say."""
-        every = _distinct(self._built(path)) or _distinct(self._declared(path))
+        every = self._possible(path, _distinct(self._built(path)) or _distinct(self._declared(path)))
         if every:
             return every
         data, alone = self._files.dockerfiles[path], len(self._files.dockerfiles) == 1
         guess = contexts.guess(path, data, self._paths, prefer_root=prefer_root, alone=alone)
         self.notes += [guess.note] if guess.note else []
         return [ImageService(_name(path), path, guess.context, guess.basis, reach=guess.reach)]
+
+    def _possible(self, path: str, services: list[ImageService]) -> list[ImageService]:
+        """Without a build that the engine refuses, where another one works: `FROM ${BASE}` without a value for BASE."""
+        return [service for service in services if not self._has_no_base(path, service)] or services
+
+    def _has_no_base(self, path: str, service: ImageService) -> bool:
+        data = self._files.dockerfiles[path]
+        last = dockerfile.resolve_final_stage(data, dict(service.build_args), service.stage)
+        return last is not None and _VARIABLE.fullmatch(last.image) is not None
 
     @functools.cached_property
     def _paths(self) -> contexts.ProjectPaths:
@@ -91,7 +102,7 @@ class _ServiceFinder:
                 folders = {from_base(base, source.folder) for base in build_folders(file)}
                 if source.tool is SourceTool.RUN and path in {posixpath.join(f, "Dockerfile") for f in folders}:
                     basis = ContextBasis(Certainty.DECLARED, f"{file}:{source.line}")
-                    yield ImageService(_name(path), path, posixpath.dirname(path), basis)
+                    yield ImageService(_name(path), path, posixpath.dirname(path), basis, from_source=True)
             if any(self._composes(file, name) for _line, name in buildfile.composed):
                 yield from self._composed_by(file, path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 
+from buildguard.project.codec_names import local_name
 from buildguard.remote.source_encoding import BOM, coding_of, hides_code
 
 _EXCERPT, _PAST_COLUMN = 400, 200
@@ -50,14 +51,14 @@ def encode_source(changed: str, data: bytes) -> bytes | None:
 
 
 def codec_of(data: bytes) -> str | None:
-    """The codec that CPython decodes a source with; None if it is unknown, or hides code."""
+    """The codec, by a name that this Python knows, that CPython decodes a source with; None if it is unknown, or hides code."""
     coding = coding_of(data)
     if coding.is_utf8:
         return "utf-8"
-    assert coding.cookie is not None
-    if coding.has_bom or not _decodes(data, coding.cookie) or hides_code(coding.cookie):
+    name = local_name(coding.codec)
+    if coding.has_bom or not _decodes(data, name) or hides_code(name):
         return None
-    return coding.cookie
+    return name
 
 
 def _decodes(data: bytes, name: str) -> bool:

@@ -37,8 +37,8 @@ def _split(text: str) -> list[str]:
 
 def _in_folder(start: StartCommand, parsed: ParsedOptions) -> StartCommand:
     """A start in the folder that an option changes to, with the entries of sys.path that options add."""
-    option = parsed.last(OptionRole.FOLDER)
-    folder = in_folder(start.folder, option.value) if option is not None else start.folder
+    changed = parsed.last(OptionRole.FOLDER)
+    folder = in_folder(start.folder, changed.value) if changed is not None else start.folder
     added = [path for text in parsed.all(OptionRole.PATH) for path in text.split(",") if path]
     paths = [in_folder(folder, path) for path in added]
     return start._replace(folder=folder, search_path=tuple(dict.fromkeys([*paths, *start.search_path])))

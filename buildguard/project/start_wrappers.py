@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+_MODULE = frozenset({"-m", "--module"})
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
@@ -52,6 +53,8 @@ _WRAPPERS: Mapping[str, WrapperSyntax] = MappingProxyType(
         "stdbuf": _syntax(values="-i -o -e"),
         "gosu": _syntax(operands=1),
         "su-exec": _syntax(operands=1),
+        "sudo": _syntax(values="-u --user -g --group -h --host -p --prompt -C -D --chdir -R -r -t -U"),
+        "timeout": _syntax(values="-k --kill-after -s --signal", operands=1),
         "s6-setuidgid": _syntax(operands=1),
         "uv": _syntax("run", _UV_VALUES, runs_python=True),
         "poetry": _syntax("run", "-C --directory -P --project"),
@@ -91,24 +94,22 @@ def unwrap(words: Sequence[str]) -> Unwrapped | None:
 
 
 def _without_options(words: list[str], syntax: WrapperSyntax) -> list[str]:
-    at = 0
-    while at < len(words) and words[at].startswith("-"):
-        if words[at] == "--":
-            return words[at + 1 :]
-        at += 2 if words[at] in syntax.with_value else 1
-    return words[at:]
+    rest = words[_end_of_options(words, syntax) :]
+    return rest[1:] if rest[:1] == ["--"] else rest
 
 
 def _module_of(words: list[str], syntax: WrapperSyntax) -> list[str]:
     """`uv run -m package`: the options of uv end there."""
-    if not syntax.runs_python:
-        return []
+    rest = words[_end_of_options(words, syntax, _MODULE) :] if syntax.runs_python else []
+    return ["python", "-m", *rest[1:]] if rest[:1] and rest[0] in _MODULE else []
+
+
+def _end_of_options(words: list[str], syntax: WrapperSyntax, ends: frozenset[str] = frozenset()) -> int:
+    """Where the options of a wrapper end: at a word that is none, at `--`, or at one of some others."""
     at = 0
-    while at < len(words) and words[at].startswith("-") and words[at] != "--":
-        if words[at] in {"-m", "--module"}:
-            return ["python", "-m", *words[at + 1 :]]
+    while at < len(words) and words[at].startswith("-") and words[at] not in {"--", *ends}:
         at += 2 if words[at] in syntax.with_value else 1
-    return []
+    return at
 
 
 def _unwrap_env(words: Sequence[str]) -> Unwrapped | None:

@@ -132,7 +132,7 @@ class ImageService(NamedTuple):
     """One image that the repository ships: its Dockerfile, its build context, and how it is called and built.
 
     `build_args` and `stage` are the `--build-arg`s and the `--target` of the build. `reach` is a wider folder that may be the
-    context just as well, None where none may.
+    context just as well, None where none may. `from_source` says that gcloud sends the folder of the context by itself.
     """
 
     name: str
@@ -142,6 +142,7 @@ class ImageService(NamedTuple):
     build_args: tuple[tuple[str, str], ...] = ()
     stage: str = ""
     reach: str | None = None
+    from_source: bool = False
 
 
 class Target(NamedTuple):

@@ -199,7 +199,7 @@ def _find_misread(path: bytes, data: bytes) -> list[StepFinding]:
         before = data[:at].decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         return [StepFinding("BG102", path, line, column, f"byte 0x{data[at]:02x} is not UTF-8", _line_of(data, line))]
-    name = coding.cookie or ""
+    name = coding.codec
     try:
         data.decode(name)
     except Exception:

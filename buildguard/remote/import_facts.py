@@ -15,6 +15,7 @@ import re
 import sys
 
 from buildguard.remote.evaluated_types import TypeReader, typed_bytes
+from buildguard.remote.import_codes import plain_exports, plain_imports
 from buildguard.remote.import_outline import all_codes, bound_names, imports_in, outline_of
 from buildguard.remote.import_tests import (
     ENDS,
@@ -27,7 +28,7 @@ from buildguard.remote.import_tests import (
 )
 
 LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
-DYNAMIC = frozenset({"globals", "exec", "modules"})
+DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
 CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
 
@@ -68,7 +69,7 @@ def read_facts(data, code, version, platform):
     names = set()
     for part in codes:
         names.update(part.co_names)
-    bound = bound_names(code, codes, names)
+    bound = bound_names(code, codes if b"global" in data else ())
     dynamic = bool(
         not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
     )
@@ -77,19 +78,36 @@ def read_facts(data, code, version, platform):
     if typed is not None and not typed.search(data):
         typed = None
     if b"import" in data or b"__all__" in data or typed is not None:
-        outline = outline_of(data, typed)
-        try:
-            reader = None if outline is None else read_tree(outline, data, names, bound, version, platform, typed)
-        except (SyntaxError, ValueError):
-            reader = None
-        # what the compiler made of the whole proves the outline: as many imports, of the same modules
-        if reader is None or reader.count != imports_in(codes) or not names.issuperset(reader.modules):
-            reader = read_tree(data, data, names, bound, version, platform, typed)
-        facts["imports"] = reader.imports
-        facts["paths"] = reader.paths
-        facts["exports"] = reader.exports if reader.exports_known else None
-        facts["evaluated"] = reader.types.rows if reader.types is not None else []
+        plain = None if typed is not None else plain_facts(data, codes, names, bound)
+        facts.update(tree_facts(data, codes, names, bound, (version, platform, typed)) if plain is None else plain)
     return facts
+
+
+def plain_facts(data, codes, names, bound):
+    """Imports and exports, where no syntax tree is needed to read them; None elsewhere."""
+    exports = plain_exports(data, bound) if b"__all__" in data else None
+    if exports is None and b"__all__" in data:
+        return None
+    rows = plain_imports(data, codes, names)
+    return None if rows is None else {"imports": rows, "exports": exports}
+
+
+def tree_facts(data, codes, names, bound, how):
+    """What a syntax tree shows: of an outline of the source, if that holds every import that the compiler saw."""
+    outline = outline_of(data, how[2])
+    try:
+        reader = None if outline is None else read_tree(outline, data, names, bound, *how)
+    except (SyntaxError, ValueError):
+        reader = None
+    # what the compiler made of the whole proves the outline: as many imports, of the same modules
+    if reader is None or reader.count != imports_in(codes) or not names.issuperset(reader.modules):
+        reader = read_tree(data, data, names, bound, *how)
+    return {
+        "imports": reader.imports,
+        "paths": reader.paths,
+        "exports": reader.exports if reader.exports_known else None,
+        "evaluated": reader.types.rows if reader.types is not None else [],
+    }
 
 
 def read_tree(text, data, names, bound, version, platform, typed):

@@ -30,8 +30,8 @@ def all_codes(code):
     return codes
 
 
-def bound_names(code, codes, names):
-    """The names that a module binds at its top, by `global` in its functions too, each with its first line."""
+def bound_names(code, codes):
+    """The names that a module binds at its top, by `global` in the functions among `codes` too, each with its first line."""
     import opcode
 
     bound = {}
@@ -39,7 +39,7 @@ def bound_names(code, codes, names):
         bound.setdefault(name, offset)
     lines = line_starts(code)
     at = 0
-    for name, offset in sorted(bound.items(), key=lambda item: item[1]):
+    for name, offset in bound.items():  # in the order of their offsets
         while at + 1 < len(lines) and lines[at + 1][0] <= offset:
             at += 1
         bound[name] = lines[at][1]

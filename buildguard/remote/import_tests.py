@@ -34,7 +34,7 @@ PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_
 CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
 
-def is_main_test(node):
+def is_main_test(node: ast.AST) -> bool:
     """Whether this is `__name__ == "__main__"`."""
     if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
         return False
@@ -61,11 +61,11 @@ def literal_names(node):
 class Evaluator:
     """Values of expressions in one module, as far as the target's version and platform decide them."""
 
-    def __init__(self, version, platform, names):
+    def __init__(self, version: "tuple[int, ...]", platform: str, names: "frozenset[str]") -> None:
         system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
         version = tuple(version)
-        self._aliases = {}
-        self._values = {}
+        self._aliases = {}  # type: dict[str, str]
+        self._values = {}  # type: dict[str, object]
         self._version = version
         self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
         self._known = {
@@ -89,13 +89,13 @@ class Evaluator:
 
     # --- what the module says before
 
-    def see_import(self, node):
+    def see_import(self, node: ast.Import) -> None:
         """Note what `import x as y` calls a module."""
         for alias in node.names:
             if alias.asname:
                 self._aliases[alias.asname] = alias.name
 
-    def see_import_from(self, node):
+    def see_import_from(self, node: ast.ImportFrom) -> None:
         """Note what `from x import y as z` calls a name."""
         if node.module and not node.level:
             for alias in node.names:
@@ -149,7 +149,7 @@ class Evaluator:
 
     # --- values
 
-    def test(self, node):
+    def test(self, node: ast.AST) -> object:
         """The value of a test: a value, or an UnknownValue."""
         value = self._value(node)
         if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in ast.walk(node)):

@@ -11,6 +11,7 @@ BOM = codecs.BOM_UTF8
 _FIRST_LINES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|$)")
 _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _BLANK = re.compile(rb"[ \t\f]*(?:#|[\r\n]|$)")
+_FIRST_LETTERS = (("utf-8", ("utf-8",)), ("iso-8859-1", ("latin-1", "iso-8859-1", "iso-latin-1")))
 # Every visible ASCII character, and sequences with which a codec turns plain ASCII into something else.
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n+AGE-\\u0061\\x41\\N{DIGIT ONE}~{!!~}\n"
 
@@ -24,11 +25,19 @@ class SourceEncoding(NamedTuple):
 
     @property
     def is_utf8(self) -> bool:
-        """Whether CPython reads it as UTF-8 without a codec (it compares the first letters only)."""
+        """Whether CPython reads it as UTF-8 without a codec."""
+        return self.codec == "utf-8"
+
+    @property
+    def codec(self) -> str:
+        """The codec that CPython looks up: of UTF-8 and Latin-1 it compares the first letters only (`latin-1-unix`)."""
         if self.cookie is None:
-            return True
-        name = self.cookie[:12].lower().replace("_", "-")
-        return name == "utf-8" or name.startswith("utf-8-")
+            return "utf-8"
+        start = self.cookie[:12].lower().replace("_", "-")
+        for codec, names in _FIRST_LETTERS:
+            if start in names or start.startswith(tuple(name + "-" for name in names)):
+                return codec
+        return self.cookie
 
 
 def coding_of(data: bytes) -> SourceEncoding:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
 from buildguard.diagnostic import UnreadableFile, display_path
+from buildguard.stages.content_cache import ContentCache
 from buildguard.stages.stage import KINDS, Entry, EntryKind, Stage, resolve_link
 from buildguard.system import git
 from buildguard.system.git_reader import DAMAGED
@@ -29,6 +30,11 @@ class GitStage:
         self._homes: dict[bytes, git.Repository] = {}
         self.closed: list[bytes] = []  # submodules whose commit is not here
         self.damaged: dict[bytes, str] = {}
+        self._kept: ContentCache | None = None
+
+    def keep_contents(self) -> None:
+        """Read each small blob once from here on; for a run that asks for the same ones again and again."""
+        self._kept = self._kept or ContentCache()
 
     def entries(self) -> list[Entry]:
         """The rows of the index, or of the commit, submodules opened where their commit is here."""
@@ -48,9 +54,15 @@ class GitStage:
         """The blob of each row, in order, compared with its id. One `git cat-file` for each repository in turn."""
         for (home, _prefix), group in groupby(rows, key=lambda row: self.home(row.path)):
             batch = list(group)
-            for row, blob in zip(batch, home.blobs([row.oid for row in batch]), strict=True):
+            known = {row.oid: self._kept.get(row.oid) for row in batch} if self._kept else {}
+            kept = {oid: content for oid, content in known.items() if content is not None}
+            fresh = home.blobs([row.oid for row in batch if row.oid not in kept])
+            for row in batch:
+                blob: bytes | UnreadableFile = kept[row.oid] if row.oid in kept else next(fresh)
                 if isinstance(blob, UnreadableFile) and blob.damaged:
                     self.damaged[row.path] = blob.reason
+                if self._kept:
+                    self._kept.keep(row.oid, blob)
                 yield row, blob
 
     def notes(self) -> list[str]:

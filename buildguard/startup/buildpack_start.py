@@ -1,62 +1,39 @@
-"""What Google's buildpacks start in a folder without a Dockerfile, as an image that copies the whole folder."""
+"""What Google's buildpacks start in a folder without a Dockerfile."""
 
 from __future__ import annotations
 
 import posixpath
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from buildguard.project import project_files
+from buildguard.project import buildpacks, project_files
+from buildguard.project.buildpack_model import BuildpackCommand, buildpack_command
 from buildguard.project.buildpacks import BuildpackService
 from buildguard.project.config import Config
-from buildguard.project.discovery import ImageRecipe
-from buildguard.project.folder_projects import buildpack_services, names_in
-from buildguard.project.start_command import CommandPlace, CommandText
-from buildguard.project.start_declarations import buildpack_default, read_app_yaml, read_procfile
-from buildguard.project.target import ImageService
+from buildguard.project.discovery import ImageRecipe, buildpack_recipe
+from buildguard.project.folder_projects import buildpack_services, names_in, standard_services
+from buildguard.project.services import services
 from buildguard.stages.stage import Stage
 from buildguard.startup.project_files import ProjectFileTree
 
-_IMAGE = b"FROM python:3\nWORKDIR /workspace\nCOPY . .\nRUN pip install -r requirements.txt\n"
-_NAME = re.compile(r"^[ \t]*([A-Za-z][\w.-]*(?:\[standard\])?)", re.MULTILINE)
-
 
 class BuildpackStart(NamedTuple):
-    """An image that a buildpack builds, the command that it starts, and the file that deploys it."""
+    """An image that a buildpack builds, what it starts, and the file that deploys it."""
 
     recipe: ImageRecipe
-    command: CommandText
+    start: BuildpackCommand
     by: str
 
 
 def buildpack_starts(stage: Stage, config: Config, files: ProjectFileTree) -> Iterator[BuildpackStart]:
-    """Each folder that buildpacks build and whose start command is known."""
+    """Each folder that buildpacks build."""
     project = project_files.read(stage, config)
-    for service in buildpack_services(project):
-        command = _command(service, files, names_in(project, service.folder))
-        if command is not None:
-            image = ImageService(service.name, "", service.folder, service.basis)
-            yield BuildpackStart(ImageRecipe(image, _IMAGE), command, service.basis.by)
+    every = buildpack_services(project, services(project, config)[0])
+    for service in (*every, *standard_services(project)):
+        version = buildpacks.python_of(service, project.pins).declaration.version
+        start = buildpack_command(service, files.read, names_in(project, service.folder), version)
+        yield BuildpackStart(buildpack_recipe(service), start, _file(service))
 
 
-def _command(service: BuildpackService, files: ProjectFileTree, names: Collection[str]) -> CommandText | None:
-    """The first that is set: a variable, the Procfile, app.yaml, a function's target, the default."""
-    env = dict(service.env)
-    file, _, line = service.basis.by.rpartition(":")
-    place = CommandPlace(file or service.basis.by, int(line) if line.isdigit() else None)
-    if entrypoint := env.get("GOOGLE_ENTRYPOINT"):
-        return CommandText(place, ("/bin/bash", "-c", entrypoint))
-    procfile = posixpath.join(service.folder, "Procfile")
-    if (data := files.read(procfile)) is not None:
-        return read_procfile(data, procfile)
-    app = env.get("GAE_APPLICATION_YAML_PATH", posixpath.join(service.folder, "app.yaml"))
-    if (data := files.read(app)) is not None and (command := read_app_yaml(data, app)) is not None:
-        return command
-    if target := env.get("GOOGLE_FUNCTION_TARGET"):
-        return CommandText(place, ("functions-framework", f"--target={target}"))
-    if service.runtime or "pyproject.toml" in names:
-        return None  # a function's own start, or a script of the project
-    requirements = files.read(posixpath.join(service.folder, "requirements.txt")) or b""
-    required = {name.lower() for name in _NAME.findall(requirements.decode("utf-8", "replace"))}
-    return buildpack_default(names, required, None, service.folder)
+def _file(service: BuildpackService) -> str:
+    return buildpacks.place_of(service.basis)[0] or posixpath.join(service.folder, "Procfile")

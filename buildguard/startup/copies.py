@@ -28,16 +28,16 @@ _MOST_BUILDERS = 200
 
 def check_copies(image: ImageStart, findings: StartupFindings) -> None:
     """Report each source that is certainly missing; what an earlier step may create is undecided."""
-    for step, source in _named_sources(image):
+    for step, source in named_sources(image):
         if not _is_sent(image, source):
             _report(image, findings, step, source)
 
 
-def _named_sources(image: ImageStart) -> Iterator[tuple[dockerfile.Instruction, str]]:
+def named_sources(image: ImageStart) -> Iterator[tuple[dockerfile.Instruction, str]]:
     """The sources that a build of the image's stage copies from its context, by their paths in the project."""
     build_args = dict(image.service.build_args)
     known: dict[str, dict[str, str]] = {}
-    needed = needed_stages(image)
+    needed = dockerfile.needed_stages(image.stages, image.service.stage)
     for number, stage in enumerate(image.stages):
         values = dict(known.get(stage.base.lower(), {}))
         for step in stage.instructions:
@@ -56,27 +56,6 @@ def _sources(image: ImageStart, step: dockerfile.Instruction, text: str) -> Iter
     for word in dockerfile.source_words(text)[:-1]:
         if not (_REMOTE.match(word) or _WILD.search(word) or "$" in word or "\\" in word):
             yield context_path(image.service.context, word)
-
-
-def needed_stages(image: ImageStart) -> set[int]:
-    """The stages that a build makes: the last one, or the one that is asked for, and those that it takes from."""
-    stages, wanted = image.stages, image.service.stage.lower()
-    names = {stage.alias: number for number, stage in enumerate(stages) if stage.alias}
-    pending = [names.get(wanted, len(stages) - 1) if wanted else len(stages) - 1]
-    needed: set[int] = set()
-    while pending:
-        number = pending.pop()
-        if number in needed:
-            continue
-        needed.add(number)
-        origins = [
-            flag.partition("from=")[2] for step in stages[number].instructions for flag in step.flags if "from=" in flag
-        ]
-        for origin in [stages[number].base, *(origin.partition(",")[0] for origin in origins)]:
-            other = int(origin) if origin.isdigit() else names.get(origin.lower(), -1)
-            if 0 <= other < len(stages) and other != number:
-                pending.append(other)
-    return needed
 
 
 def _is_sent(image: ImageStart, source: str) -> bool:
@@ -98,7 +77,11 @@ def _report(image: ImageStart, findings: StartupFindings, step: dockerfile.Instr
         )
         message = f"{step.name} needs {shown}, and {rule} drops it"
         findings.add("BG703", place, message, f"add a line `!{shown}` after that rule")
-    elif submodule := _submodule_of(image, source):
+    elif submodule := image.files.submodule_of(source):
+        if maker := step_maker(image):
+            findings.leave_open(place, f"{maker} may create {shown}")
+            return
+        findings.explained_placeholders.add(submodule)
         message = f"{step.name} needs {shown}, and the submodule {submodule} is not checked out"
         findings.add("BG703", place, message, "git submodule update --init, and in the build before docker too")
     else:
@@ -108,10 +91,6 @@ def _report(image: ImageStart, findings: StartupFindings, step: dockerfile.Instr
 def _shown(image: ImageStart, source: str) -> str:
     context = image.service.context
     return source.removeprefix(f"{context}/") if context and source != context else source
-
-
-def _submodule_of(image: ImageStart, source: str) -> str:
-    return next((path for path in image.files.submodules if source == path or source.startswith(f"{path}/")), "")
 
 
 def _report_absent(image: ImageStart, findings: StartupFindings, step: dockerfile.Instruction, source: str) -> None:
@@ -163,7 +142,7 @@ def _report_history(image: ImageStart, findings: StartupFindings, place: Finding
 def _maker(image: ImageStart, source: str) -> str:
     """The script or build file that names a missing path, or its folder, and so may create it; empty where none does."""
     inside = _shown(image, source)
-    step = _step_maker(image)
+    step = step_maker(image)
     if step:
         return step
     names = {part for part in inside.split("/") if len(part) > 2}  # noqa: PLR2004  `.` and the like name nothing
@@ -175,7 +154,7 @@ def _maker(image: ImageStart, source: str) -> str:
     return next((path for path in scripts if pattern.search(image.files.read(path) or b"")), "")
 
 
-def _step_maker(image: ImageStart) -> str:
+def step_maker(image: ImageStart) -> str:
     """The build step before docker whose effect is not known, as `cloudbuild.yaml:3`; empty where none is."""
     from buildguard.project.cloudbuild import reader
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from buildguard.errors import UsageError
 from buildguard.project import yaml
 from buildguard.project.config import Config
+from buildguard.project.deploy_table import DeployKind
 from buildguard.project.ignore.rules import parents
 from buildguard.project.project_files import is_build_file_name
 from buildguard.project.start_command import CommandPlace, CommandText
@@ -54,9 +55,7 @@ def find_port(declared: Sequence[DeployedPort], dockerfile: str, *, is_only: boo
 
 def read_ports(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]:
     """Each deploy to Cloud Run that a file of the project declares."""
-    named = files.named(_may_deploy)[:_MOST]
-    files.load(named)
-    for path in named:
+    for path in deploying_files(files):
         data = files.read(path) or b""
         if b"serving.knative.dev" in data or b"run.googleapis.com" in data:
             yield from _of_template(data, path)
@@ -64,8 +63,15 @@ def read_ports(files: ProjectFileTree, config: Config) -> Iterator[DeployedPort]
             yield _of_command(data, path)
         elif _JOBS.search(data):
             yield DeployedPort(by=path, is_job=True)
-    if config.deploy.service:
+    if any(table.service and table.kind is DeployKind.SERVICE for table in config.deploys):
         yield DeployedPort(DEFAULT_PORT, config.file, is_default=True)
+
+
+def deploying_files(files: ProjectFileTree) -> list[str]:
+    """The files that may declare a deploy by their names, read."""
+    named = files.named(_may_deploy)[:_MOST]
+    files.load(named)
+    return named
 
 
 def _may_deploy(path: str) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from buildguard.diagnostic import Diagnostic, Range, Severity
 
 # Codes that had no false error on public repositories: docs/trust.md has the numbers. The others are warnings until then.
-_WARNINGS = frozenset({"BG707", "BG708"})
+_WARNINGS = frozenset({"BG706", "BG708"})
 
 
 class FindingPlace(NamedTuple):
@@ -32,6 +32,8 @@ class StartupFindings:
         self._diagnostics: dict[tuple[str, str | None, int | None, str], Diagnostic] = {}
         self._undecided: dict[str, None] = {}
         self._imports: set[FindingPlace] = set()
+        self._needed: dict[str, str] = {}
+        self.explained_placeholders: set[str] = set()  # those that another finding is about
 
     def add(self, code: str, place: FindingPlace, message: str, hint: str = "", *, is_error: bool = True) -> None:
         """Report a finding, once for each place and message."""
@@ -43,6 +45,14 @@ class StartupFindings:
         """Count something that cannot be decided."""
         where = f"{place.path}:{place.line}" if place.line is not None else f"{place.path}"
         self._undecided.setdefault(f"{where}: {reason}")
+
+    def need(self, source: str, reason: str) -> None:
+        """Keep a file of the project that a start reads, or the submodule that would have it, with what reads it."""
+        self._needed.setdefault(source, reason)
+
+    def why_needed(self, source: str) -> str:
+        """What reads a file during the start; empty where nothing is known to."""
+        return self._needed.get(source, "")
 
     def explain_import(self, place: FindingPlace) -> None:
         """Keep the place of an import that fails because a file does not reach the image."""

@@ -24,12 +24,17 @@ _UNKNOWN_DEPLOY = DeployedPort()
 class ImageStart(NamedTuple):
     """Everything that the checks of one image share; `start` is None where the base image decides what starts."""
 
-    service: ImageService
+    recipe: ImageRecipe
     sent: SentFiles
     stages: tuple[dockerfile.DockerfileStage, ...]
     tree: ImageTree
     start: StartCommand | None
     start_line: int | None
+
+    @property
+    def service(self) -> ImageService:
+        """The service that it is the image of."""
+        return self.recipe.service
 
     @property
     def files(self) -> ProjectFileTree:
@@ -40,6 +45,17 @@ class ImageStart(NamedTuple):
     def dockerfile(self) -> str:
         """The path of the Dockerfile."""
         return self.service.dockerfile
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The Git LFS pointers and the submodules without files that the context has."""
+        start = f"{self.service.context}/" if self.service.context else ""
+        return frozenset(path for path in self.files.placeholders if path.startswith(start))
+
+    def copied_by(self, line: int | None) -> str:
+        """That an instruction brings a file into the image; without a Dockerfile it is the buildpack."""
+        who = f"line {line} of {self.dockerfile}" if self.dockerfile else "the buildpack"
+        return f"{who} copies it into the image"
 
     def other_context(self, path: str) -> str:
         """The file that a path of the image would come from if the build context, a guess, were a folder above; or empty."""
@@ -78,11 +94,11 @@ def open_image(
     build_args = dict(service.build_args)
     stages = dockerfile.stages(recipe.dockerfile, build_args)
     final = dockerfile.resolve_final_stage(recipe.dockerfile, build_args, service.stage)
-    if final is None:
+    if final is None and not recipe.by_buildpacks:
         return None
     sent = SentFiles(files, service)
-    tree = build_tree(recipe.dockerfile, final.chain, sent, service.stage)
-    image = ImageStart(service, sent, tuple(stages), tree, None, None)
+    tree = build_tree(recipe, final.chain if final is not None else (), sent)
+    image = ImageStart(recipe, sent, tuple(stages), tree, None, None)
     declared = declared_start(tree.model, service.dockerfile)
     command = override(declared.command, declared.entrypoint, deployed.command, deployed.arguments)
     if command is None or (deployed.command is None and declared.inherits_entrypoint and not tree.model.knows_base):

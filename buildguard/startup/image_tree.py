@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from buildguard.project import dockerfile
-from buildguard.project.image_build import BuildInput, build_model
+from buildguard.project.discovery import ImageRecipe
 from buildguard.project.image_model import ImageModel, MissingSource, PlacedFile, folders_above, is_below
 from buildguard.project.project_installs import installs
 from buildguard.startup.project_files import SentFiles
@@ -52,6 +52,10 @@ class ImageTree:
         if placed is not None and placed.source and self._sent.files.is_behind_link(placed.source):
             return placed._replace(doubt=placed.doubt or "it is behind a symbolic link")
         return placed
+
+    def below(self, folder: str) -> Iterator[str]:
+        """The files that the Dockerfile places in a folder and the folders in it."""
+        return (path for path in self.model.files if is_below(path, folder))
 
     def is_folder(self, path: str) -> bool:
         """Whether a folder is known to exist."""
@@ -110,11 +114,10 @@ def _common_root(path: str, source: str) -> tuple[str, str]:
     return "/".join(place) or "/", "/".join(origin)
 
 
-def build_tree(recipe: bytes, stages: Iterable[dockerfile.DockerfileStage], sent: SentFiles, stage: str) -> ImageTree:
-    """The tree of the stage that a build ends with; `stages` are the chain of that stage."""
+def build_tree(recipe: ImageRecipe, stages: Iterable[dockerfile.DockerfileStage], sent: SentFiles) -> ImageTree:
+    """The tree of the image of a recipe; `stages` are the chain of the stage that the build ends with."""
     files = [path for path in sent.files.below(sent.context) if sent.arrives(path)]
-    build = BuildInput(recipe, files, sent.context, sent.build_args, stage)
-    return ImageTree(build_model(build), tuple(stages), sent)
+    return ImageTree(recipe.model(files, sent.files.modes(files)), tuple(stages), sent)
 
 
 def context_path(context: str, source: str) -> str:

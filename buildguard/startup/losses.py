@@ -11,6 +11,9 @@ def report_lost(
     image: ImageStart, findings: StartupFindings, source: str, reason: str, *, is_error: bool = True
 ) -> None:
     """BG704: a file of the project that the start needs, and that does not reach the image; `reason` says what needs it."""
+    if submodule := image.files.submodule_of(source):
+        findings.need(submodule, reason)  # BG707
+        return
     files = list(image.files.below(source)) if image.files.is_folder(source) else [source]
     first = next((path for path in files if path.endswith(".py")), source)
     rule = image.sent.dropped_by(first)

@@ -101,6 +101,8 @@ def _search_in(image: ImageStart, folder: str, name: str) -> ModuleSearch:
 def _is_lost(image: ImageStart, source: str, *, is_folder: bool) -> bool:
     if image.tree.holds(source) is not None:
         return False
+    if source in image.files.submodules:
+        return is_folder
     if not is_folder:
         return image.files.is_file(source)
     return any(path.endswith(".py") for path in image.files.below(source)) and not any(

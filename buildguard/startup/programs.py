@@ -8,8 +8,11 @@ import re
 from buildguard.project.image_model import DEFAULT_PATH, PlacedFile
 from buildguard.project.server_options import SERVERS
 from buildguard.project.start_command import StartCommand, StartProgram, in_folder, is_shell, is_unknown
+from buildguard.project.start_wrappers import unwrap
+from buildguard.startup.base_programs import find_lack
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
+from buildguard.startup.locked_programs import find_reason
 from buildguard.startup.losses import report_lost
 
 _ALWAYS = frozenset({"/bin/sh", "/bin/bash", "/usr/bin/env"})  # part of the images that have a system at all
@@ -18,11 +21,22 @@ _PYTHONS = frozenset({"/usr/bin/python", "/usr/bin/python3"})
 
 
 def check_programs(image: ImageStart, start: StartCommand, findings: StartupFindings) -> bool:
-    """Whether every program of a start is known to be fine, or at least not known to be missing."""
-    before = findings.report().diagnostics
+    """Whether the programs of a start may be there, and so what they load counts; what is wrong with them is reported."""
     for number, program in enumerate(start.programs):
         _ProgramCheck(image, start, findings, number).check(program)
-    return findings.report().diagnostics == before
+    name = start.server or posixpath.basename(start.programs[-1].name if start.programs else "")
+    reason = "" if _is_on_path(image, start, name) else find_reason(image, name)
+    if reason:
+        message = f"the start command runs {name}, and {reason}"
+        findings.add("BG701", image.place_of(start.place), message, _add_hint(reason, name))
+    return not reason
+
+
+def _is_on_path(image: ImageStart, start: StartCommand, name: str) -> bool:
+    """Whether a folder of PATH has a program, or may have it."""
+    folders = start.env.get("PATH", image.tree.model.env.get("PATH", "")).split(":")
+    searched = [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith("/")]
+    return any(_may_hold(image, folder, name) for folder in searched)
 
 
 class _ProgramCheck:
@@ -98,7 +112,7 @@ class _ProgramCheck:
             )
 
     def _executable(self, program: StartProgram, image_file: PlacedFile, own: FindingPlace) -> None:
-        executable = _mode_of(image_file, self._image)
+        executable = _mode_of(image_file)
         if executable is None:
             self._findings.leave_open(own, "whether it is executable is not known")
         elif not executable:
@@ -137,9 +151,7 @@ class _ProgramCheck:
 
     def _on_path(self, program: StartProgram, place: FindingPlace) -> None:
         image, name = self._image, program.name
-        folders = self._start.env.get("PATH", image.tree.model.env.get("PATH", "")).split(":")
-        searched = [folder for folder in [*folders, *DEFAULT_PATH.split(":")] if folder.startswith("/")]
-        if any(_may_hold(image, folder, name) for folder in searched):
+        if _is_on_path(image, self._start, name):
             return
         here = in_folder(program.folder, name)
         if re.search(r"\.(?:sh|py|bash)$", name) and (image.tree.find(here) or not image.tree.why_unknown(here)):
@@ -151,6 +163,16 @@ class _ProgramCheck:
         elif name in SERVERS and _installs_nothing(image):
             message = f"the start command runs {name}, and the image installs no package"
             self._findings.add("BG701", place, message, f"RUN pip install {name}")
+        elif lack := find_lack(image, name):
+            message = f"the start command runs {name}, and {lack}"
+            self._findings.add("BG701", place, message, "install it in the Dockerfile, or correct the command")
+
+
+def _add_hint(reason: str, name: str) -> str:
+    file = reason.partition(" ")[0]
+    return {"uv.lock": f"uv add {name}", "poetry.lock": f"poetry add {name}"}.get(
+        posixpath.basename(file), f"add {name} to {file}"
+    )
 
 
 def _may_hold(image: ImageStart, folder: str, name: str) -> bool:
@@ -165,11 +187,11 @@ def _installs_nothing(image: ImageStart) -> bool:
     return model.base.startswith("python:") and not runs and not model.unknown
 
 
-def _mode_of(image_file: PlacedFile, image: ImageStart) -> bool | None:
-    """Whether a file is executable in the image; None where that is not known."""
+def _mode_of(image_file: PlacedFile) -> bool | None:
+    """Whether a file is executable in the image; None where that is not known. What a Dockerfile writes itself is not."""
     if image_file.mode is not None:
         return bool(image_file.mode & 0o111)
-    return image.files.is_executable(image_file.source) if image_file.source else False
+    return None if image_file.source else False
 
 
 def _shown(line: bytes) -> str:
@@ -180,6 +202,12 @@ def _lf_hint(own: FindingPlace) -> str:
     return f"add `{posixpath.basename(own.path or '')} text eol=lf` to .gitattributes, then git add --renormalize ."
 
 
+def _named_interpreter(words: list[str]) -> str:
+    """The interpreter of a `#!` line, that behind `env` and `env -S` too."""
+    wrapped = unwrap(words) if posixpath.basename(words[0]) == "env" else None
+    return posixpath.basename(wrapped.words[0] if wrapped is not None else words[0])
+
+
 def _interpreter_problem(words: list[str], image: ImageStart) -> str:
     """What is wrong with the interpreter of a `#!` line; empty where nothing is known to be."""
     if not words:
@@ -188,8 +216,11 @@ def _interpreter_problem(words: list[str], image: ImageStart) -> str:
     if posixpath.basename(program) == "env" and len(rest) > 1 and not rest[0].startswith("-") and "=" not in rest[0]:
         return f"env gets '{' '.join(rest)}' as one word, as the kernel passes one argument; write env -S"
     base, runs = image.tree.base, image.tree.run_text
-    if "alpine" in base and "bash" in {posixpath.basename(program), *rest[:1]} and "bash" not in runs:
+    named = _named_interpreter(words)
+    if "alpine" in base and named == "bash" and "bash" not in runs:
         return f"{base} has no bash"
+    if lack := find_lack(image, named):
+        return lack
     is_slim = base.startswith("python:") and ("slim" in base or "alpine" in base)
     if is_slim and program in _PYTHONS and not re.search(r"\b(?:apt|apt-get|apk|ln)\b", runs):
         return f"{base} has no {program}; its Python is /usr/local/bin/python3"

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import os
+import posixpath
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.ignore import docker, gcloud
 from buildguard.project.ignore.rules import IgnoreRule
-from buildguard.project.target import ImageService
+from buildguard.project.target import Certainty, ImageService
+from buildguard.stages.lfs import parse_pointer
 from buildguard.stages.stage import Entry, EntryKind, Stage
 from buildguard.system import git
+
+_MOST_POINTERS = 200
 
 
 class BuildSender(StrEnum):
@@ -125,6 +130,11 @@ class ProjectFileTree:
         on_disk = os.access(os.path.join(self.root, path), os.X_OK)
         return on_disk if self.sender is BuildSender.SUBMIT or listed == on_disk else None
 
+    def modes(self, paths: Iterable[str]) -> dict[str, int]:
+        """The modes of some files as they are sent, where they are known: git's for a trigger, this disk's for gcloud."""
+        known = ((path, self.is_executable(path)) for path in paths)
+        return {path: 0o755 if executable else 0o644 for path, executable in known if executable is not None}
+
     def sent_content(self, path: str) -> bytes | None:
         """The bytes of a file as they are sent: a trigger sends what git has in store, not this disk's line ends."""
         if self.sender is BuildSender.TRIGGER and self.is_working_tree and self._repository is not None:
@@ -155,11 +165,37 @@ class ProjectFileTree:
         rows = [os.fsdecode(row.path) for row in self._repository.index_rows() if row.mode == git.SUBMODULE]
         return frozenset(path for path in rows if not self.is_folder(path))
 
+    def submodule_of(self, path: str) -> str:
+        """The submodule without files that a path is, or would be in; empty for any other."""
+        return next((name for name in self.submodules if path == name or path.startswith(f"{name}/")), "")
+
+    @functools.cached_property
+    def placeholders(self) -> frozenset[str]:
+        """The paths that stand for content that is stored elsewhere: Git LFS pointers, and submodules without files."""
+        return self.submodules | _lfs_pointers(self)
+
     def git_ignore_rule(self, path: str) -> IgnoreRule | None:
         """The rule of a `.gitignore` that keeps a path out of git."""
         from buildguard.project.ignore.rules import find_git_rule
 
         return find_git_rule(self.read, path)
+
+
+class _UploadRules:
+    """The rules of gcloud for the upload of one folder; paths and rules are named from the root."""
+
+    def __init__(self, files: ProjectFileTree, folder: str) -> None:
+        """Raises UnprovenError where gcloud itself fails on the files."""
+        self._files = files
+        self._start = f"{folder}/" if folder else ""
+        self._rules = gcloud.GcloudIgnoreRules(lambda name: files.read(f"{self._start}{name}"), has_git=not folder)
+
+    def drops(self, path: str) -> IgnoreRule | None:
+        """The rule by which a path is not uploaded."""
+        if not path.startswith(self._start):
+            return None
+        rule = self._rules.drops(path[len(self._start) :], is_folder=not self._files.is_file(path))
+        return rule and rule._replace(file=f"{self._start}{rule.file}" if rule.line else rule.file)
 
 
 class SentFiles:
@@ -170,16 +206,31 @@ class SentFiles:
         self.context = service.context
         self.build_args = dict(service.build_args)
         self.reason = ""
+        self._service = service
         self._dropped: dict[str, IgnoreRule | None] = {}
-        self._gcloud = self._gcloud_rules()
+        self._gcloud = [rules for folder in self._uploads() if (rules := self._gcloud_rules(folder)) is not None]
         self._docker = self._docker_rules(service.dockerfile)
 
-    def _gcloud_rules(self) -> gcloud.GcloudIgnoreRules | None:
-        is_used = self.files.is_file(gcloud.FILE) or self.files.sender is BuildSender.SUBMIT
-        if not is_used or self.files.sender is BuildSender.TRIGGER:
+    def _uploads(self) -> Iterator[str]:
+        """The folders that gcloud sends, one after the other: the root with the build, the service's own with a source deploy."""
+        service, sender = self._service, self.files.sender
+        is_alone = service.from_source and service.basis.known is not Certainty.DECLARED
+        if sender is not BuildSender.TRIGGER and not is_alone:
+            yield ""
+        if service.context and (service.from_source or self._has_own_rules()):
+            yield service.context
+
+    def _has_own_rules(self) -> bool:
+        """Whether the folder of the context has rules for gcloud, and no build file builds it from elsewhere."""
+        is_built = self._service.basis.known is Certainty.DECLARED and self.files.sender is not BuildSender.UNKNOWN
+        return not is_built and self.files.is_file(posixpath.join(self.context, gcloud.FILE))
+
+    def _gcloud_rules(self, folder: str) -> _UploadRules | None:
+        is_used = self.files.is_file(posixpath.join(folder, gcloud.FILE)) or self.files.sender is BuildSender.SUBMIT
+        if not is_used and not (folder and self._service.from_source):
             return None
         try:
-            return gcloud.GcloudIgnoreRules(self.files.read, has_git=True)
+            return _UploadRules(self.files, folder)
         except UnprovenError as error:
             self.reason = error.words
             return None
@@ -201,7 +252,7 @@ class SentFiles:
 
     def gcloud_rule(self, path: str) -> IgnoreRule | None:
         """The rule of gcloud alone."""
-        return self._gcloud.drops(path, is_folder=not self.files.is_file(path)) if self._gcloud is not None else None
+        return next(filter(None, (rules.drops(path) for rules in self._gcloud)), None)
 
     def arrives(self, path: str) -> bool:
         """Whether a listed file arrives."""
@@ -212,3 +263,29 @@ class SentFiles:
         if not self.files.is_folder(path):
             return False
         return not path or self.dropped_by(path) is None or any(map(self.arrives, self.files.below(path)))
+
+
+def _lfs_pointers(files: ProjectFileTree) -> frozenset[str]:
+    """The files that attributes give to LFS and whose content, as it is sent, is a pointer."""
+    attributes = files.named(_is_attributes)
+    patterns = [pattern for path in attributes for pattern in _lfs_patterns(files.read(path) or b"")]
+    paths = [path for path in files.below("") if _matches(path, patterns)] if patterns else []
+    files.load(paths[:_MOST_POINTERS])
+    contents = ((path, files.sent_content(path)) for path in paths[:_MOST_POINTERS])
+    return frozenset(path for path, content in contents if parse_pointer(content or b"") is not None)
+
+
+def _is_attributes(path: str) -> bool:
+    return path.endswith(".gitattributes")
+
+
+def _matches(path: str, patterns: Sequence[str]) -> bool:
+    name = posixpath.basename(path)
+    return any(fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def _lfs_patterns(data: bytes) -> Iterator[str]:
+    for line in data.decode("utf-8", "replace").splitlines():
+        words = line.split()
+        if "filter=lfs" in words[1:]:
+            yield words[0].lstrip("/").replace("**/", "*")

@@ -7,18 +7,23 @@ from buildguard.project import dockerfile, image_reference
 from buildguard.project.config import Config
 from buildguard.project.discovery import ImageRecipe, list_recipes
 from buildguard.project.start_command import StartCommand
+from buildguard.project.target import Certainty
 from buildguard.stages.stage import Stage
-from buildguard.startup.applications import check_application
+from buildguard.startup.applications import EntryFile, check_application
 from buildguard.startup.buildpack_start import buildpack_starts
-from buildguard.startup.closure import check_closure, check_configs
+from buildguard.startup.closure import check_closure
+from buildguard.startup.configurations import check_configs
 from buildguard.startup.copies import check_copies
 from buildguard.startup.deployed_ports import DEFAULT_PORT, DeployedPort, find_port, read_ports
 from buildguard.startup.findings import FindingPlace, StartupFindings, StartupReport
 from buildguard.startup.image_start import ImageStart, open_image
+from buildguard.startup.placeholders import check_placeholders
 from buildguard.startup.ports import check_port
 from buildguard.startup.programs import check_programs
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
-from buildguard.startup.secrets import check_placeholders, check_secrets
+from buildguard.startup.secrets import check_secrets
+from buildguard.startup.variables.check import EnvironmentSources, check_variables
+from buildguard.startup.variables.templates import read_templates
 from buildguard.system import git
 
 
@@ -28,12 +33,13 @@ def check_startup(stage: Stage, repository: git.Repository | None, config: Confi
     files = ProjectFileTree(stage, repository, _sender(config))
     recipes = [recipe for recipe in list_recipes(stage, config, service) if _is_python(recipe)]
     ports = list(dict.fromkeys(read_ports(files, config))) if recipes else []
+    sources = _environment(files, config, is_only=len(recipes) == 1)
     for recipe in recipes:
         try:
             deployed = find_port(ports, recipe.service.dockerfile, is_only=len(recipes) == 1)
             image = open_image(recipe, files, deployed)
             if image is not None:
-                _check_image(image, deployed, findings)
+                _check_image(image, deployed, sources, findings)
         except GuardError as error:
             findings.leave_open(FindingPlace(recipe.service.dockerfile), error.words)
     if not service:
@@ -44,10 +50,25 @@ def check_startup(stage: Stage, repository: git.Repository | None, config: Confi
 def _check_buildpacks(stage: Stage, config: Config, files: ProjectFileTree, findings: StartupFindings) -> None:
     """The start of each folder that buildpacks build."""
     for started in buildpack_starts(stage, config, files):
-        deployed = DeployedPort(DEFAULT_PORT, started.by, started.command)
+        # a Procfile alone does not say that it is Cloud Run that sends the requests
+        port = "" if started.recipe.service.basis.known is Certainty.GUESSED else DEFAULT_PORT
+        deployed = DeployedPort(port, started.by, started.start.command)
+        if started.start.problem:
+            hint = "echo 'web: gunicorn -b :$PORT main:app' > Procfile"
+            place = FindingPlace(started.start.place.file, started.start.place.line)
+            findings.add("BG701", place, started.start.problem, hint)
         image = open_image(started.recipe, files, deployed)
-        if image is not None and image.start is not None:
-            _check_start(image, image.start, deployed, findings)
+        if image is None:
+            continue
+        check_secrets(image, findings)
+        if image.start is not None:
+            _check_start(image, image.start, deployed, _environment(files, config, is_only=False), findings)
+        check_placeholders(image, findings)
+
+
+def _environment(files: ProjectFileTree, config: Config, *, is_only: bool) -> EnvironmentSources:
+    """What may set variables."""
+    return EnvironmentSources(read_templates(files, config), frozenset(config.deploy.optional_env), is_only)
 
 
 def _sender(config: Config) -> BuildSender:
@@ -62,24 +83,36 @@ def _is_python(recipe: ImageRecipe) -> bool:
     return image_reference.is_python(final.image) or dockerfile.mentions_python(final.chain)
 
 
-def _check_image(image: ImageStart, deployed: DeployedPort, findings: StartupFindings) -> None:
+def _check_image(
+    image: ImageStart, deployed: DeployedPort, sources: EnvironmentSources, findings: StartupFindings
+) -> None:
     check_copies(image, findings)
     check_secrets(image, findings)
+    if image.start is not None:
+        _check_start(image, image.start, deployed, sources, findings)
     check_placeholders(image, findings)
-    if image.start is None:
-        return
-    _check_start(image, image.start, deployed, findings)
 
 
-def _check_start(image: ImageStart, start: StartCommand, deployed: DeployedPort, findings: StartupFindings) -> None:
+def _check_start(
+    image: ImageStart,
+    start: StartCommand,
+    deployed: DeployedPort,
+    sources: EnvironmentSources,
+    findings: StartupFindings,
+) -> None:
     for command in (*start.before, start):
-        _check_command(image, command, findings)
-    check_configs(image, start, findings)
+        entry = _check_command(image, command, findings)
+        if entry is not None:
+            check_variables(image, command, entry, sources, findings)
     check_port(image, start, deployed, findings)
 
 
-def _check_command(image: ImageStart, command: StartCommand, findings: StartupFindings) -> None:
-    check_programs(image, command, findings)
+def _check_command(image: ImageStart, command: StartCommand, findings: StartupFindings) -> EntryFile | None:
+    """The first file that a command loads, where its program is there."""
+    if not check_programs(image, command, findings):
+        return None
     entry = check_application(image, command, findings)
     if entry is not None:
-        check_closure(image, command, entry, findings)
+        check_closure(image, command, [entry], findings)
+    check_configs(image, command, findings)
+    return entry

@@ -1,14 +1,9 @@
-"""BG707 and BG708: what reaches an image and should not: placeholders in place of content, and secrets, which are never shown."""
+"""BG708: secrets that reach an image; no message shows one."""
 
 from __future__ import annotations
 
-import fnmatch
-import posixpath
 import re
-from collections.abc import Iterator, Sequence
 
-from buildguard.project.image_model import PlacedFile
-from buildguard.stages.lfs import parse_pointer
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
 
@@ -39,7 +34,7 @@ def check_secrets(image: ImageStart, findings: StartupFindings) -> None:
         kind = _secret_kind(path, (image.files.read(path) or b"")[:_LONGEST])
         copied = image.tree.holds(path) if kind else None
         if kind and copied is not None:
-            message = f"{path} holds {kind}, and line {copied.line} of {image.dockerfile} copies it into the image"
+            message = f"{path} holds {kind}, and {image.copied_by(copied.line)}"
             hint = "remove it from git, revoke it, and give it to the service by Secret Manager"
             findings.add("BG708", FindingPlace(path), message, hint)
 
@@ -59,66 +54,3 @@ def _secret_kind(path: str, data: bytes) -> str:
     if path.endswith(".json"):
         return "a private key" if b'"private_key"' in data and _PRIVATE.search(data) else ""
     return "a private key" if _PRIVATE.search(data) else ""
-
-
-# ------------------------------------------------------------------------------------------ placeholders
-
-
-def check_placeholders(image: ImageStart, findings: StartupFindings) -> None:
-    """BG707 for each LFS pointer and each submodule without content that reaches the image."""
-    for path in _lfs_paths(image):
-        copied = image.tree.holds(path)
-        if copied is not None and not path.endswith(".py"):
-            message = (
-                f"{path} is a Git LFS pointer, and line {copied.line} of {image.dockerfile} copies it into the image"
-            )
-            findings.add("BG707", FindingPlace(path), message, "git lfs pull, here and in the build before docker")
-    for path in sorted(image.files.submodules):
-        line = _copies_folder(image, path)
-        if line is not None:
-            message = f"the submodule {path} is not checked out, and line {line} of {image.dockerfile} copies its empty folder"
-            findings.add("BG707", FindingPlace(image.dockerfile, line), message, "git submodule update --init")
-
-
-def _lfs_paths(image: ImageStart) -> Iterator[str]:
-    """The files that attributes give to LFS and whose content is still a pointer."""
-    attributes = image.files.named(_is_attributes)
-    patterns = [pattern for path in attributes for pattern in _lfs_patterns(image.files.read(path) or b"")]
-    if not patterns:
-        return
-    paths = [path for path in image.files.below(image.service.context) if _matches(path, patterns)]
-    image.files.load(paths[:_MOST_READ])
-    for path in paths[:_MOST_READ]:
-        if parse_pointer(image.files.read(path) or b"") is not None:
-            yield path
-
-
-def _is_attributes(path: str) -> bool:
-    return path.endswith(".gitattributes")
-
-
-def _matches(path: str, patterns: Sequence[str]) -> bool:
-    name = posixpath.basename(path)
-    return any(fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(name, pattern) for pattern in patterns)
-
-
-def _lfs_patterns(data: bytes) -> Iterator[str]:
-    for line in data.decode("utf-8", "replace").splitlines():
-        words = line.split()
-        if "filter=lfs" in words[1:]:
-            yield words[0].lstrip("/").replace("**/", "*")
-
-
-def _copies_folder(image: ImageStart, path: str) -> int | None:
-    """The line that copies a folder around a submodule, whatever is in it."""
-    if image.sent.dropped_by(path) is not None:
-        return None
-    around = posixpath.dirname(path)
-    copied = (image.tree.holds(source) for source in image.files.below(around))
-    return next((placed.line for placed in copied if placed is not None and _is_whole(placed, around)), None)
-
-
-def _is_whole(placed: PlacedFile, folder: str) -> bool:
-    """Whether a file is placed with the folder that it is in, and not by its own name."""
-    inside = posixpath.relpath(placed.source, folder or ".")
-    return placed.path.endswith(f"/{inside}")

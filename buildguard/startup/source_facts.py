@@ -6,6 +6,9 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from buildguard.startup.literal_paths import LiteralPath, PathReader, bound_once, dotted
+from buildguard.startup.opened_files import handles_absence, read_call
+
 _DYNAMIC = frozenset({"globals", "exec", "eval", "setattr", "vars", "locals", "__import__"})
 _LONGEST = 4 << 20
 
@@ -21,11 +24,12 @@ class SourceImport(NamedTuple):
 
 
 class OpenedFile(NamedTuple):
-    """A file that is opened for reading by a literal path, and whether that runs at import for certain."""
+    """A file or folder that is opened by a path that is spelled out, and whether that runs at import for certain."""
 
-    path: str
+    path: LiteralPath
     line: int
     is_certain: bool
+    is_folder: bool = False
 
 
 class SourceFacts(NamedTuple):
@@ -53,9 +57,9 @@ def read_facts(data: bytes, *, is_main: bool = False) -> SourceFacts | None:
         tree = ast.parse(data)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    reader = _SourceReader(is_main=is_main)
     try:
-        reader.read(tree.body, certain=True)
+        reader = _SourceReader(PathReader(bound_once(tree.body)), is_main=is_main)
+        reader.read_file(tree.body)
     except RecursionError:
         return None
     return SourceFacts(
@@ -66,17 +70,26 @@ def read_facts(data: bytes, *, is_main: bool = False) -> SourceFacts | None:
 class _SourceReader:
     """Walks statements; `certain` is false inside functions, handlers and tests."""
 
-    def __init__(self, *, is_main: bool) -> None:
+    def __init__(self, paths: PathReader, *, is_main: bool) -> None:
+        self._paths = paths
         self._is_main = is_main
+        self._called: frozenset[str] = frozenset()  # the functions that the file itself calls when it runs
+        self._handled = 0  # blocks around this place that may be without a file
         self.names: set[str] = set()
         self.is_dynamic = False
         self.imports: list[SourceImport] = []
         self.opened: list[OpenedFile] = []
         self.settings = ""
 
+    def read_file(self, body: Sequence[ast.stmt]) -> None:
+        """Read the statements of a whole file."""
+        self._called = frozenset(_called_names(body, is_main=self._is_main))
+        self.read(body, certain=True)
+
     def read(self, body: Sequence[ast.stmt], *, certain: bool, is_module: bool = True) -> None:
         for node in body:
             self._statement(node, certain=certain, is_module=is_module)
+            certain = certain and (is_module or not _may_leave(node))
 
     def _statement(self, node: ast.stmt, *, certain: bool, is_module: bool) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -89,8 +102,10 @@ class _SourceReader:
                 self._expression(part, certain=certain, is_module=is_module)
             guarded = isinstance(node, ast.Try | ast.If | ast.While | ast.For | ast.Match | ast.With | ast.TryStar)
             is_certain = certain and (not guarded or self._runs_anyway(node))
+            self._handled += handles_absence(node)
             for block in blocks:
                 self.read(block, certain=is_certain, is_module=is_module)
+            self._handled -= handles_absence(node)
 
     def _runs_anyway(self, node: ast.stmt) -> bool:
         """Whether the block of a statement runs for certain: that of a `with`, and of the test for `__main__` in a script."""
@@ -106,11 +121,17 @@ class _SourceReader:
             self.is_dynamic |= node.name == "__getattr__"
         for decorator in node.decorator_list:
             self._expression(decorator, certain=certain, is_module=is_module)
-        is_class = isinstance(node, ast.ClassDef)
         for part in ast.walk(node):
             if isinstance(part, ast.Global):
                 self.names.update(part.names)
-        self.read(node.body, certain=certain and is_class, is_module=False)
+        outer = self._paths
+        if isinstance(node, ast.ClassDef):
+            runs = certain
+        else:
+            self._paths = outer.inside(node)
+            runs = certain and is_module and node.name in self._called and _is_plain(node)
+        self.read(node.body, certain=runs, is_module=False)
+        self._paths = outer
 
     def _import(self, node: ast.Import | ast.ImportFrom, *, certain: bool, is_module: bool) -> None:
         if isinstance(node, ast.Import):
@@ -128,18 +149,40 @@ class _SourceReader:
             if isinstance(part, ast.Name) and is_module and not isinstance(part.ctx, ast.Load):
                 self.names.add(part.id)
             elif isinstance(part, ast.Attribute) and is_module:
-                self.is_dynamic |= _dotted(part) == "sys.modules"
+                self.is_dynamic |= dotted(part) == "sys.modules"
             elif isinstance(part, ast.Call):
                 self._call(part, certain=certain, is_module=is_module)
 
     def _call(self, call: ast.Call, *, certain: bool, is_module: bool) -> None:
-        name = _dotted(call.func)
+        name = dotted(call.func)
         self.is_dynamic |= is_module and name in _DYNAMIC
-        path = _opened_path(name, call)
-        if path:
-            self.opened.append(OpenedFile(path, call.lineno, certain))
+        found = None if self._handled else read_call(call, self._paths)
+        if found is not None:
+            self.opened.append(OpenedFile(found.path, call.lineno, certain, found.is_folder))
         if name.endswith("environ.setdefault") and _literal(call.args[:1]) == "DJANGO_SETTINGS_MODULE":
             self.settings = self.settings or _literal(call.args[1:2])
+
+
+def _is_plain(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a call runs the body: of a generator or a coroutine it does not."""
+    is_generator = any(isinstance(part, ast.Yield | ast.YieldFrom) for part in ast.walk(function))
+    return isinstance(function, ast.FunctionDef) and not is_generator and not function.decorator_list
+
+
+def _may_leave(node: ast.stmt) -> bool:
+    """Whether what comes after a statement of a function may not run."""
+    return any(isinstance(part, ast.Return | ast.Raise | ast.Break | ast.Continue) for part in ast.walk(node))
+
+
+def _called_names(body: Sequence[ast.stmt], *, is_main: bool) -> Iterator[str]:
+    """The functions of a file that its own top level calls for certain."""
+    for node in body:
+        if is_main and isinstance(node, ast.If) and not node.orelse and "__name__" in ast.unparse(node.test):
+            yield from _called_names(node.body, is_main=False)
+        elif isinstance(node, ast.Expr | ast.Assign | ast.AnnAssign):
+            for part in ast.walk(node):
+                if isinstance(part, ast.Call) and isinstance(part.func, ast.Name):
+                    yield part.func.id
 
 
 def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
@@ -164,30 +207,6 @@ def _suppresses(node: ast.With) -> bool:
     return any("suppress" in ast.unparse(item.context_expr) for item in node.items)
 
 
-def _dotted(node: ast.expr) -> str:
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    parts.append(node.id if isinstance(node, ast.Name) else "")
-    return ".".join(reversed(parts))
-
-
 def _literal(arguments: Sequence[ast.expr]) -> str:
     node = arguments[0] if arguments else None
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-
-
-def _opened_path(name: str, call: ast.Call) -> str:
-    """The literal path that a call opens for reading; empty for any other call."""
-    if name in {"open", "io.open"}:
-        keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-        mode = call.args[1] if len(call.args) > 1 else keywords.get("mode")
-        text = "r" if mode is None else _literal([mode]) or "w"
-        return "" if set(text) & set("wax+") else _literal(call.args[:1])
-    method = call.func
-    if isinstance(method, ast.Attribute) and method.attr in {"read_text", "read_bytes"}:
-        inner = method.value
-        if isinstance(inner, ast.Call) and _dotted(inner.func) in {"Path", "pathlib.Path"} and len(inner.args) == 1:
-            return _literal(inner.args)
-    return ""

@@ -186,20 +186,20 @@ class ObjectReader:
 
     def _answer(self, oid: str) -> _Object | UnreadableFile | None:
         """The next object; None where git complains of it, or has ended."""
-        head = self._output.readline().split()
-        if len(head) != 3:  # noqa: PLR2004  "<oid> blob <size>"
-            is_missing = head[1:] == [b"missing"] and not (self._folder.parts.objects / oid[:2] / oid[2:]).exists()
+        header = self._output.readline()[len(oid) + 1 : -1]  # of "<oid> blob <size>": what the id is a hash of, too
+        kind, _, length = header.partition(b" ")
+        if not length.isdigit():
+            is_missing = header == b"missing" and not (self._folder.parts.objects / oid[:2] / oid[2:]).exists()
             return MISSING if is_missing else None
-        _oid, kind, length = head
         size = int(length)
         content = self._output.read(size + 1)
         if len(content) != size + 1:
             return None
         content = content[:-1]
         if size < _SMALL:
-            digest = self._hash(b"%b %b\0%b" % (kind, length, content))
+            digest = self._hash(header + b"\0" + content)
         else:
-            digest = self._hash(b"%b %b\0" % (kind, length))
+            digest = self._hash(header + b"\0")
             digest.update(content)
         return _Object(kind, content) if digest.hexdigest() == oid else DAMAGED
 

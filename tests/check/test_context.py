@@ -51,6 +51,19 @@ def test_an_image_alone_is_a_target(tmp_path: Path) -> None:
         _prepare(tmp_path, {})
 
 
+def test_another_implementation_is_no_cpython_whatever_is_declared(tmp_path: Path) -> None:
+    files = {"a.py": "", "pyproject.toml": '[tool.buildguard]\ntarget = ["3.10"]\n'}
+    named = _prepare(tmp_path, files, image="pypy:3.10")
+    configured = _prepare(
+        tmp_path, {**files, "pyproject.toml": '[tool.buildguard]\ntarget = ["3.10"]\nimage = "pypy:3.10"\n'}
+    )
+
+    for job in (named, configured):
+        [target] = job.targets
+        assert (target.version, target.image) == (None, "pypy:3.10")
+        assert "PyPy" in target.untold
+
+
 def test_one_image_cannot_stand_for_several_targets(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="several targets"):
         _prepare(tmp_path, {"a.py": ""}, targets=("3.9", "3.12"), image="acme/web")

@@ -13,6 +13,7 @@ import pytest
 from buildguard.check.write_back import replace
 from buildguard.stages.filesystem import FolderStage
 from buildguard.stages.stage import Entry, EntryKind
+from buildguard.system.pythons import candidates
 from tests.conftest import Project, interpreter
 
 if TYPE_CHECKING:
@@ -338,3 +339,81 @@ def _git_alone(tmp_path: Path) -> Path:
         found = subprocess.run(["/bin/sh", "-c", f"command -v {name}"], capture_output=True, check=True, text=True)
         (folder / name).symlink_to(found.stdout.strip())
     return folder
+
+
+def test_hard_links_lead_to_the_repaired_file(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": _BEFORE, "c.py": _BEFORE})
+    for name in ("b.py", "data.txt"):
+        os.link(made.path / "a.py", made.path / name)
+    outside = made.path.with_name("outside.py")
+    os.link(made.path / "c.py", outside)
+
+    result = made.run("fix")
+
+    assert result.code == 0, result.out
+    assert {(made.path / name).read_text() for name in ("a.py", "b.py", "c.py", "data.txt")} == {_AFTER}
+    assert len({(made.path / name).stat().st_ino for name in ("a.py", "b.py", "data.txt")}) == 1
+    assert outside.read_text() == _BEFORE
+    assert "c.py: note: 1 hard link outside of the project still has its old content\n" in result.out
+    assert made.run("fix").out.startswith("nothing to fix")
+    assert not list(made.path.glob(".*buildguard*"))
+
+
+def test_the_newest_python_is_the_witness(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, "a.py": _BEFORE})
+    newest = next(
+        version for version in ("3.15", "3.14", "3.13", "3.12") if next(iter(candidates(version, made.path)), None)
+    )
+
+    (compared,) = re.findall(r"same meaning by (.*)", made.run("fix", "--check").out)
+
+    assert compared.startswith(f"Python {newest}.")
+
+
+def test_messages_have_the_lines_of_the_users_file(repository: Callable[..., Project]) -> None:
+    """A constant that a repair binds before the statement moves everything below it."""
+    before = "def f(a):\n    return f'{'\\n'.join(a)}'\n\n\nx = 1\nnonlocal x\n"
+    made = repository({**_DOCKERFILE, "a.py": before})
+
+    result = made.run("fix", "--check")
+
+    assert (
+        "rejects what else is in the file: line 6: SyntaxError: name 'x' is assigned to before nonlocal" in result.out
+    )
+
+
+@pytest.mark.parametrize(
+    ("cookie", "python", "text"),
+    [
+        ("latin-1-unix", "3.11", "é"),
+        ("iso-8859-1-dos", "3.8", "é"),
+        ("iso_latin_1-mac", "3.11", "é"),
+        ("utf-8-unix", "3.11", "é"),
+        ("cp932", "3.9", "鬘"),
+    ],
+)
+def test_a_repair_in_every_encoding_that_the_target_has(
+    repository: Callable[..., Project], cookie: str, python: str, text: str
+) -> None:
+    codec = {"cp932": "cp932", "utf-8-unix": "utf-8"}.get(cookie, "latin-1")
+    source = f"# -*- coding: {cookie} -*-\nd = {{'k': '{text}'}}\ns = f'{{d['k']}}{text}'\n".encode(codec)
+    made = repository({"Dockerfile": f"FROM python:{python}\n", "a.py": source})
+
+    result = made.run("fix")
+
+    assert result.code == 0, result.out
+    assert (made.path / "a.py").read_bytes() == source.replace(b"d['k']", b'd["k"]')
+    assert made.check().code == 0
+
+
+def test_which_codecs_there_are_is_the_targets_matter(repository: Callable[..., Project]) -> None:
+    source = "# coding: windows-31j\ns = '鬘'\n".encode("cp932")
+    made = repository({"a.py": source})
+
+    assert made.check("--target", "3.13").code == 0
+    refused = made.check("--target", "3.12")
+    assert (refused.code, set(refused.codes()["a.py"]) - {"BG106"}) == (1, {"BG101"})
+    predicted = [
+        made.check("--target", f"3.{minor}", "--engine", "static", "--proof", "predicted") for minor in (12, 14)
+    ]
+    assert [result.code for result in predicted] == [1, 0]

@@ -13,11 +13,12 @@ from buildguard.errors import UnprovenError
 from buildguard.stages import manifest
 from buildguard.stages.archives import reader
 from tests.compare import chains, chance, damage, mutants
+from tests.conftest import ALL
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_INJECTIONS = 2000
+_INJECTIONS = 2000 if ALL else 400
 _MUTANTS = 2500
 
 

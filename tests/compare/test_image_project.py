@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from buildguard.compare.image_project import ProjectFinder, load_project, parse
-from buildguard.compare.installed_project import find_installed
+from buildguard.compare.installed_project import find_installed, is_version_stamp
 from buildguard.docker.image_stage import ImageEntry, ImageFiles
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import Sandbox
@@ -214,3 +214,17 @@ def test_what_the_dockerfile_copies_has_to_be_there(tmp_path: Path) -> None:
     assert [(source, file.path, file.line) for source, file in finder.missing(finder.located())] == [
         ("web/new.py", "/app/web/new.py", 3)
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "expected"),
+    [
+        ("shop/main.py", b"x = 1\n", b"x = 2\n", False),
+        ("shop/__init__.py", b'__version__ = "0"\nx = 1\n', b'__version__ = "1.2"\nx = 1\n', True),
+        ("shop/__init__.py", b'__version__ = "0"\nx = 1\n', b'__version__ = "1.2"\nx = 2\n', False),
+        ("shop/__init__.py", b"x = 1\n", b'x = 1\n__version__ = "1.2"\n', False),
+        ("shop/_version.py", b"def get_versions(): pass\n", b"version = 1\n", True),
+    ],
+)
+def test_a_build_backend_may_set_the_version(path: str, before: bytes, after: bytes, expected: bool) -> None:
+    assert is_version_stamp(path, before, after) is expected

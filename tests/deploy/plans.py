@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from buildguard.deploy import plan as plans
 from buildguard.deploy.prepare import PreparedDeploy
 from buildguard.gcp.service_containers import AppContainer
-from buildguard.project.config import Config, TrafficStage
+from buildguard.project.config import Config
+from buildguard.project.deploy_table import TrafficStage
 from buildguard.project.source_archive import PackedArchive
 from buildguard.stages.archives.writer import WrittenArchive
 from buildguard.stages.manifest import Manifest

@@ -13,7 +13,8 @@ from buildguard.cli.render.deploy import as_json, as_text, history_text
 from buildguard.deploy.history import history
 from buildguard.deploy.plan import DeployStep
 from buildguard.deploy.prepare import DeployRequest
-from buildguard.deploy.run import plan_deploy, rollback
+from buildguard.deploy.rollback import rollback
+from buildguard.deploy.run import plan_deploy
 from buildguard.errors import DeployInterruptedError, UnprovenError
 from buildguard.gcp.cloud_run import CloudRunClient, NewRevision
 from buildguard.gcp.service_state import TrafficShare

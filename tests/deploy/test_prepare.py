@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.cli.render.deploy import as_text
-from buildguard.deploy import prepare
+from buildguard.deploy import image_plan, prepare
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.run import plan_deploy
 from buildguard.errors import UsageError
@@ -134,3 +134,12 @@ def test_values_for_the_start_come_from_a_file(tmp_path: Path) -> None:
 
 def test_a_step_that_is_skipped_is_in_the_plan_with_its_reason(shop: Project) -> None:
     assert "start: skipped: no engine in this CI" in _plan(shop, skip_start="no engine in this CI")
+
+
+def test_a_name_keeps_what_is_known_after_the_build_only() -> None:
+    build = {"substitutions": {"_TAG": "v1"}}
+
+    assert (
+        image_plan.fill_name("gcr.io/$PROJECT_ID/web:$_TAG-$BUILD_ID", build, "acme") == "gcr.io/acme/web:v1-$BUILD_ID"
+    )
+    assert image_plan.fill_name("gcr.io/$PROJECT_ID/web", {}, "") == "gcr.io/$PROJECT_ID/web"

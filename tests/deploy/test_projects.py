@@ -14,7 +14,7 @@ from buildguard.deploy import lock
 from buildguard.deploy.bucket_store import BucketLock
 from buildguard.deploy.history import history
 from buildguard.deploy.prepare import DeployRequest
-from buildguard.deploy.run import rollback
+from buildguard.deploy.rollback import rollback
 from buildguard.errors import DeployInterruptedError, UnprovenError
 from buildguard.gcp.cloud_build import CloudBuildClient
 from buildguard.gcp.cloud_run import CloudRunClient

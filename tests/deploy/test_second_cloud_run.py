@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from google.cloud import run_v2
 
-from buildguard.deploy import canary, health, prepare
+from buildguard.deploy import canary, current_service, health
 from buildguard.deploy.build import BuiltImage
 from buildguard.deploy.canary import CanaryResult, RequestCount
+from buildguard.deploy.environment import RequiredVariables
 from buildguard.deploy.health import Result
 from buildguard.deploy.image_steps import ImageSteps
 from buildguard.deploy.outcome import DeployStoppedError
@@ -20,11 +21,13 @@ from buildguard.gcp import auth, cloud_run
 from buildguard.gcp.service_containers import AppContainer
 from buildguard.gcp.service_state import ServiceState
 from buildguard.project import ledger as ledgers
-from buildguard.project.config import TrafficStage
+from buildguard.project.config import Config
+from buildguard.project.deploy_table import TrafficStage
 from buildguard.project.ledger import Ledger, ServiceId, StepVerdict
 from tests.deploy.conftest import Watcher
 from tests.deploy.plans import COMMIT, IMAGE, prepared
 from tests.deploy.second_cloud_run import BY_NAME, LATEST, SecondCloudRun, add_unknown, has_unknown
+from tests.project.memory import MemoryStage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +69,9 @@ def _serve(
 def _deploy(folder: Path, project: str = "p", **wishes: Any) -> DeployRun:
     """A deploy over the service as it is now, whose image is built."""
     identity = ServiceId(project, "r", "web")
-    serving = prepare._read_service(identity, AppContainer(IMAGE, ""), ())
+    serving = current_service.read_current_service(
+        identity, AppContainer(IMAGE, ""), RequiredVariables(MemoryStage({}), Config(), "web")
+    )
     ready = prepared(folder, serving=serving, **wishes)._replace(project=project)
     ledger = Ledger(folder / "ledger.jsonl", "run", identity, COMMIT)
     earlier = [line for line in ledgers.read(folder / "ledger.jsonl")[0] if line.service_id == identity]

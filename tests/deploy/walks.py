@@ -14,7 +14,7 @@ import requests
 from buildguard.cli.render.deploy import as_text
 from buildguard.deploy.plan import DeployStep
 from buildguard.deploy.prepare import DeployRequest
-from buildguard.deploy.run import rollback
+from buildguard.deploy.rollback import rollback
 from buildguard.errors import GuardError
 from buildguard.gcp.cloud_run import CloudRunClient, NewRevision
 from buildguard.gcp.service_state import ServiceState, TrafficShare

@@ -22,7 +22,7 @@ import docker
 import pytest
 
 from buildguard.docker import client, sandbox
-from buildguard.project.config import PLATFORM
+from buildguard.project.deploy_table import PLATFORM
 from buildguard.system import owner as owners
 from tests import images
 from tests.conftest import missing

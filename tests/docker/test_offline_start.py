@@ -12,7 +12,7 @@ import pytest
 from buildguard.docker import client, images, offline_start
 from buildguard.docker.offline_start import EntrypointError, OfflineContainer, OfflineResult, Probe
 from buildguard.docker.serve import StartOptions
-from buildguard.project.config import PLATFORM
+from buildguard.project.deploy_table import PLATFORM
 from buildguard.remote import start_probe
 from tests import images as built
 
@@ -93,7 +93,7 @@ def test_the_probe_names_listeners_and_asks_over_http() -> None:
     "output", [b"", b"{}", b"[1]", b'{"status": 200, "responded": true, "listeners": [[1]], "ticks": 1}']
 )
 def test_output_that_is_no_probes(output: bytes) -> None:
-    assert offline_start._read_probe(output) is None
+    assert offline_start.read_probe(output) is None
 
 
 # ------------------------------------------------------------------------------------------ in containers

@@ -186,7 +186,8 @@ def test_a_project_that_was_installed_is_compared_by_content(
     assert (same.code, _image_of(same.json)["told_by"], same.json["summary"]["files"]) == (0, "shop-1.0.dist-info", 2)
     assert _image_of(same.json)["changed"] == []
     assert _image_of(edited.json)["changed"] == ["src/shop/main.py"]
-    assert lacking.code == 3
+    assert (edited.code, edited.codes()) == (1, {"src/shop/main.py": ["BG303"]})
+    assert lacking.code == 1
     assert lacking.json["unproven"][0]["path"] == "src/shop/new.py"
 
 
@@ -376,6 +377,7 @@ def test_what_buildkit_ships_is_seen_by_its_bytes(image: Callable[..., str], pro
     assert shipped == b"x = 1\n", "BuildKit ships new bytes now: this trap is gone, and the test with it"
     result = made.check(f"image:{tag}")
     assert _image_of(result.json)["changed"] == ["a.py"]
+    assert result.codes() == {"a.py": ["BG303"]}
     assert "other bytes than here: 1 file (a.py)" in made.run("check", f"image:{tag}").out
     os.utime(made.path / "a.py")
     assert build() == b"x = 2\n"

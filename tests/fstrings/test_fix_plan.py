@@ -6,14 +6,17 @@ import csv
 import os
 import resource
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from buildguard.fstrings.fix_plan import plan_rewrite
 from buildguard.fstrings.planner_process import FixRequest, plan_fixes
 from buildguard.project.source_text import decode_source, encode_source
+from buildguard.remote import program as program_text
 from tests.conftest import CASES, interpreter
 from tests.oracle import doubt, refusals
+from tests.wasm import RELEASES, ask_wasm
 
 _FIXED = {
     # other quotes inside
@@ -160,6 +163,19 @@ def test_where_a_constant_is_bound(frame: str) -> None:
         assert refusals("3.8", [made.after]) == [""]
     assert refusals("3.11", [made.after]) == [""]
     assert doubt("3.13", before, made.after, made.lifted) == ""
+
+
+@pytest.mark.interpreters
+@pytest.mark.parametrize("version", RELEASES)
+def test_newer_pythons_in_webassembly_agree(version: str, tmp_path: Path) -> None:
+    """Each rewrite means the same to the real 3.14 and 3.15."""
+    plans = [(before, plan_rewrite(before, 11)) for before, after in _FIXED.items() if after]
+    program = program_text("ast_compare.py").read_text("utf-8").partition('if __name__ == "__main__"')[0]
+    last = "\njson.dumps([doubt(before, after, set(names)) for before, after, names in json.loads(ASKED)])\n"
+
+    doubts = ask_wasm(version, program + last, [(before, plan.after, plan.lifted) for before, plan in plans], tmp_path)
+
+    assert [(before, reason) for (before, _plan), reason in zip(plans, doubts, strict=True) if reason] == []
 
 
 @pytest.mark.parametrize(("source", "reason"), _LEFT)

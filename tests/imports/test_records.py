@@ -103,7 +103,7 @@ def _guards(source: str, version: tuple[int, ...] = (3, 11, 7), platform: str = 
     ],
 )
 def test_a_guard_is_read_for_the_target(source: str, guard: Guard) -> None:
-    assert _guards(source)["t"] is guard
+    assert _guards(source).get("t", Guard.FALSE) is guard  # what never runs is not compiled
 
 
 def test_a_patch_release_that_is_not_known_decides_nothing() -> None:

@@ -523,3 +523,77 @@ def _dockerfile_and_app_engine(v: Variant) -> tuple[Files, Expected]:
         "fn/app.yaml": f"runtime: python3{v.other.partition('.')[2]}\n",
     }
     return files, {_runs(v.python, "web/a.py"), _runs(v.other, "fn/main.py")}
+
+
+@_shape
+def _procfile_alone(v: Variant) -> tuple[Files, Expected]:
+    """Whatever requires-python says, a source deploy has buildpacks choose the Python."""
+    files = {
+        "Procfile": "web: gunicorn -b :$PORT main:app\n",
+        "main.py": "",
+        "requirements.txt": "gunicorn\n",
+        "pyproject.toml": f'[project]\nname = "x"\nrequires-python = ">={v.other}"\n',
+    }
+    return files, {_runs("3.14", "main.py")}
+
+
+@_shape
+def _procfiles_in_folders(v: Variant) -> tuple[Files, Expected]:
+    procfile = "web: gunicorn -b :$PORT main:app\n"
+    files = {
+        f"{v.service}/Procfile": procfile,
+        f"{v.service}/main.py": "",
+        f"{v.service}/.python-version": "3.13\n",
+        "second/Procfile": procfile,
+        "second/main.py": "",
+    }
+    return files, {_runs("3.13", f"{v.service}/main.py"), _runs("3.14", "second/main.py")}
+
+
+@_shape
+def _procfile_beside_a_dockerfile(v: Variant) -> tuple[Files, Expected]:
+    files = {"Procfile": "web: python main.py\n", "main.py": "", "Dockerfile": _docker(v.python, "COPY . .")}
+    return files, {_runs(v.python, "main.py")}
+
+
+@_shape
+def _procfile_of_another_platform(_v: Variant) -> tuple[Files, Expected]:
+    files = {"Procfile": "web: python main.py\n", "main.py": "", "runtime.txt": "python-3.11.9\n"}
+    return files, {_runs("3.11.9", "main.py")}
+
+
+@_shape
+def _images_of_tools(v: Variant) -> tuple[Files, Expected]:
+    """What copies nothing and starts a tool ships no file of the project."""
+    files = {
+        "Dockerfile": _docker(v.python, "COPY . ."),
+        "lint/Dockerfile": f'FROM python:{v.other}\nRUN pip install pylint\nENTRYPOINT ["pylint"]\n',
+        "ci/Dockerfile": f"FROM python:{v.other}\nRUN pip install black flake8==7.0.0\n",
+        "ci/make.Dockerfile": f'FROM python:{v.other}\nRUN apt-get install -y shellcheck\nENTRYPOINT ["make"]\n',
+        "a.py": "",
+    }
+    return files, {_runs(v.python, "a.py")}
+
+
+@_shape
+def _mounted_sources(v: Variant) -> tuple[Files, Expected]:
+    """A server without a COPY runs what a volume brings."""
+    files = {
+        "Dockerfile": f"FROM python:{v.python}\nWORKDIR /app\nRUN pip install flask\nCMD flask --app main run\n",
+        "main.py": "",
+    }
+    return files, {_runs(v.python, "main.py")}
+
+
+@_shape
+def _templates(v: Variant) -> tuple[Files, Expected]:
+    files = {
+        "Dockerfile": _docker(v.python, "COPY . ."),
+        "{{cookiecutter.slug}}/Dockerfile": _docker(v.other, "COPY . ."),
+        "deploy/Dockerfile": "FROM python:{{ python_version }}\nCOPY . .\n",
+        "jinja/Dockerfile": "FROM python:3.9\n{%- if worker %}\nCOPY worker .\n{% endif %}\n",
+        "gen/Dockerfile-template-python": "FROM ${baseImage}\n",
+        "freemarker/Dockerfile": "FROM ${baseImage}\nCOPY . .\n",
+        "a.py": "",
+    }
+    return files, {_runs(v.python, "a.py")}

@@ -240,7 +240,10 @@ def test_a_workspace_of_one_range_is_one_target() -> None:
             "gcloud run deploy s --source=. --set-build-env-vars ^:^A=1:B=2,3",
             (SourceTool.RUN, "x", (("A", "1"), ("B", "2,3")), "", ""),
         ),
-        ("gcloud functions deploy f --gen2 --runtime=python39", (SourceTool.FUNCTIONS, "x", (), "", "python39")),
+        (
+            "gcloud functions deploy f --gen2 --runtime=python39",
+            (SourceTool.FUNCTIONS, "x", (("GOOGLE_FUNCTION_TARGET", "f"),), "", "python39"),
+        ),
         ("gcloud run deploy s --image i", None),
         ("gcloud run deploy s --source $DIR", None),
         ("gcloud run deploy s --source ../../z", None),

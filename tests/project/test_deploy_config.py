@@ -6,7 +6,8 @@ import pytest
 
 from buildguard.errors import UsageError
 from buildguard.project import config
-from buildguard.project.config import DeployTable, TrafficStage
+from buildguard.project.config_file import ConfigFile, path_inside
+from buildguard.project.deploy_table import DeployTable, TrafficStage
 
 
 def _deploy(*lines: str) -> DeployTable:
@@ -75,3 +76,12 @@ def test_the_regions_of_build_and_service_are_two_settings() -> None:
     )
 
     assert (read.cloud.region, read.deploy.region, read.deploy.pin) == ("us-central1", "europe-west1", True)
+
+
+def test_a_path_stays_below_the_folder_of_its_file() -> None:
+    place = ConfigFile("pyproject.toml", b'baseline = "x"\n')
+
+    assert path_inside({"baseline": "kept/base.json"}, "baseline", place) == "kept/base.json"
+    for path in ("/etc/passwd", "../x", "a/../../x"):
+        with pytest.raises(UsageError, match=r"pyproject.toml:1: 'baseline' must be a path below"):
+            path_inside({"baseline": path}, "baseline", place)

@@ -110,3 +110,34 @@ def test_services_are_picked_by_name_dockerfile_or_folder() -> None:
     with pytest.raises(UsageError) as refused:
         services.picked(every, [], "db")
     assert refused.value.hint == "services here: worker, api"
+
+
+_TWICE = """\
+steps:
+- name: gcr.io/cloud-builders/docker
+  args: [build, --build-arg, BASE=python:3.12-slim, -t, x, .]
+- name: gcr.io/cloud-builders/docker
+  args: [build, -t, y, .]
+"""
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("ARG BASE\nFROM ${BASE}\n", [(("BASE", "python:3.12-slim"),)]),  # docker refuses the other build
+        ("ARG BASE\nFROM python:3.11$BASE\n", [(("BASE", "python:3.12-slim"),), ()]),
+        ("ARG BASE=python:3.9\nFROM $BASE\n", [(("BASE", "python:3.12-slim"),), ()]),
+    ],
+)
+def test_a_build_that_the_engine_refuses_is_no_service(head: str, expected: list[tuple[tuple[str, str], ...]]) -> None:
+    files = _files({"Dockerfile": head.encode()}, build=_TWICE.encode())
+
+    found, _notes = services.services(files, Config())
+
+    assert [service.build_args for service in found] == expected
+
+
+def test_a_base_that_nothing_names_stays_a_question() -> None:
+    (service,) = services.services(_files({"Dockerfile": b"ARG BASE\nFROM ${BASE}\n"}), Config())[0]
+
+    assert service.build_args == ()

@@ -8,10 +8,11 @@ import pytest
 
 from buildguard.errors import UsageError
 from buildguard.project import config
+from buildguard.project.deploy_table import DeployTable
 from buildguard.project.verify_config import KnownFailure, VerifyCommand
 
 
-def _read(text: str) -> config.DeployTable:
+def _read(text: str) -> DeployTable:
     return config.read({b"buildguard.toml": f"[deploy]\n{text}\n".encode()}).deploy
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from buildguard.check.startup import add_startup
+from buildguard.project import dockerfile
 from buildguard.project.config import Config
 from buildguard.project.discovery import ImageRecipe, list_recipes
 from buildguard.project.ignore.rules import find_git_rule
@@ -16,8 +17,8 @@ from buildguard.project.start_command import ListenAddress, StartCommand
 from buildguard.stages.filesystem import FolderStage, stage_on_disk
 from buildguard.startup.applications import check_application
 from buildguard.startup.buildpack_start import buildpack_starts
-from buildguard.startup.closure import check_needed
-from buildguard.startup.copies import needed_stages
+from buildguard.startup.closure import StartupFile, check_needed
+from buildguard.startup.copies import check_copies
 from buildguard.startup.deployed_ports import DeployedPort, find_port, read_ports
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart, open_image
@@ -35,7 +36,7 @@ from tests.conftest import Project
 from tests.project.memory import MemoryStage
 
 
-def _image(text: str, files: Mapping[str, str | None], sender: BuildSender = BuildSender.UNKNOWN) -> ImageStart:
+def image_of(text: str, files: Mapping[str, str | None], sender: BuildSender = BuildSender.UNKNOWN) -> ImageStart:
     stage = MemoryStage({"Dockerfile": text, **files})
     image = open_image(list_recipes(stage, Config())[0], ProjectFileTree(stage, None, sender))
     assert image is not None
@@ -59,7 +60,7 @@ CMD python main.py
     files = dict.fromkeys(
         ("main.py", "conf/a.toml", "lib/a.py", "deep/x.py", "docs/a.md", "docs/b.txt", "other.py"), ""
     )
-    tree = _image(text, files).tree
+    tree = image_of(text, files).tree
 
     def source(path: str) -> str | None:
         image_file = tree.find(path)
@@ -101,10 +102,10 @@ CMD python main.py
     ],
 )
 def test_where_files_may_be_that_cannot_be_known(instruction: str, path: str, *, is_unknown: bool) -> None:
-    tree = _image(f"FROM python:3.11\nCOPY a /a\n{instruction}\nCMD python\n", {"x.tar.gz": "", "a": ""}).tree
+    tree = image_of(f"FROM python:3.11\nCOPY a /a\n{instruction}\nCMD python\n", {"x.tar.gz": "", "a": ""}).tree
 
     assert bool(tree.why_unknown(path)) is is_unknown
-    assert _image("FROM acme/base\nCMD python\n", {}).tree.why_unknown("/srv/x.py")
+    assert image_of("FROM acme/base\nCMD python\n", {}).tree.why_unknown("/srv/x.py")
 
 
 def test_modules_are_looked_up_as_python_does() -> None:
@@ -117,7 +118,7 @@ def test_modules_are_looked_up_as_python_does() -> None:
         "helpers.py": "",
         "app/fast.pyx": "",
     }
-    image = _image(text, files)
+    image = image_of(text, files)
 
     assert search(image, "app.web", ["/srv"]).path == "/srv/app/web.py"
     assert search(image, "app", ["/srv"]).package == "/srv/app"
@@ -159,7 +160,7 @@ n: int = 1
         "late": False,
         "certain": True,
     }
-    assert [(item.path, item.is_certain) for item in facts.opened] == [("k", False)]
+    assert [(item.path.text, item.is_certain) for item in facts.opened] == [("k", False)]
     assert facts.binds("nope") is False
     assert read_facts(b"from x import *") is not None
     star = read_facts(b"from x import *\n")
@@ -187,8 +188,17 @@ def test_addresses_that_only_the_container_reaches() -> None:
 def test_only_the_stages_that_a_build_needs() -> None:
     text = "FROM a AS one\nFROM b AS two\nFROM c AS three\nFROM two\nCOPY --from=0 /x /\nRUN --mount=type=bind,from=three,source=/ x\n"
 
-    assert needed_stages(_image(text, {})) == {0, 1, 2, 3}
-    assert needed_stages(_image("FROM a AS one\nFROM b\n", {})) == {1}
+    assert dockerfile.needed_stages(image_of(text, {}).stages) == {0, 1, 2, 3}
+    assert dockerfile.needed_stages(image_of("FROM a AS one\nFROM b\n", {}).stages) == {1}
+    assert dockerfile.needed_stages(image_of(text, {}).stages, "0") == {0}
+
+
+def test_a_stage_that_no_build_makes_needs_no_file() -> None:
+    findings = StartupFindings()
+
+    check_copies(image_of("FROM python:3.12 AS old\nCOPY old.py .\nFROM python:3.12\nCOPY new.py .\n", {}), findings)
+
+    assert [(each.code, each.range.line) for each in findings.report().diagnostics] == [("BG703", 4)]
 
 
 def test_the_rule_of_git_that_ignores_a_path() -> None:
@@ -261,7 +271,9 @@ def test_findings_come_once_and_open_questions_are_counted() -> None:
 
 
 def test_the_checks_take_an_image_and_a_start() -> None:
-    image = _image("FROM python:3.11\nWORKDIR /srv\nCOPY main.py .\nCMD python main.py\n", {"main.py": "", "x.txt": ""})
+    image = image_of(
+        "FROM python:3.11\nWORKDIR /srv\nCOPY main.py .\nCMD python main.py\n", {"main.py": "", "x.txt": ""}
+    )
     start, findings = image.start, StartupFindings()
     assert isinstance(start, StartCommand)
     entry = check_application(image, start, findings)
@@ -270,7 +282,7 @@ def test_the_checks_take_an_image_and_a_start() -> None:
     assert check_programs(image, start, findings)
     check_secrets(image, findings)
     assert findings.report().diagnostics == ()
-    check_needed(image, findings, "/srv/x.txt", "a test opens it")
+    check_needed(image, findings, StartupFile("/srv/x.txt", "a test opens it"))
     report_lost(image, findings, "x.txt", "a test needs it")
     assert [item.range.line for item in findings.report().diagnostics] == [3, 3]
 
@@ -307,9 +319,15 @@ def test_the_image_of_a_buildpack_holds_the_whole_folder() -> None:
     files = ProjectFileTree(stage, None, BuildSender.UNKNOWN)
     starts = list(buildpack_starts(stage, Config(), files))
 
-    assert [(each.recipe.service.context, each.command.words[:2], each.by) for each in starts] == [
-        ("api", ("uvicorn", "main:app"), "cloudbuild.yaml:3")
-    ]
+    [each] = starts
+    assert each.start.command is not None
+    assert (each.recipe.service.context, each.by) == ("api", "cloudbuild.yaml")
+    assert each.start.command.words[:2] == ("uvicorn", "main:app")
+    image = open_image(each.recipe, files)
+    assert image is not None
+    assert image.tree.find("/workspace/main.py") is not None
+    assert image.tree.why_unknown("/workspace/other.py") == ""
+    assert image.tree.why_unknown("/layers/google.python.pip/pip/bin/uvicorn")
 
 
 def test_a_recipe_without_a_stage_has_no_start() -> None:

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from buildguard.diagnostic import Severity
-from buildguard.project.config import CloudTable, Config
-from buildguard.stages.filesystem import FolderStage
-from buildguard.startup.findings import StartupReport
-from buildguard.startup.run import check_startup
+from tests.startup.projects import APP, Files, report_of, rows_of
 
-_APP = "from flask import Flask\n\napp = Flask(__name__)\n"
 _HEAD = "FROM python:3.11-slim\nWORKDIR /srv\n"
 _INSTALL = "RUN pip install -r requirements.txt\n"
 _ALL = f"{_HEAD}COPY . .\n{_INSTALL}"  # the command is line 5
 _DEPLOY = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, svc, --image, img{}]\n"
-Files = Mapping[str, str | bytes]
-
-
-def _report(root: Path, files: Files, *, executable: tuple[str, ...] = (), builds: str = "") -> StartupReport:
-    for name, content in {"main.py": _APP, "requirements.txt": "flask\ngunicorn\nuvicorn\n", **files}.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        path.chmod(0o755 if name in executable else 0o644)
-    return check_startup(FolderStage(root), None, Config(cloud=CloudTable(builds=builds)))
-
-
-def _rows(report: StartupReport) -> list[tuple[str, str | None, int | None]]:
-    return [(item.code, item.path, item.range.line) for item in report.diagnostics]
 
 
 @pytest.mark.parametrize(
@@ -79,12 +60,12 @@ def test_nothing_is_reported_of_what_starts_or_may(tmp_path: Path, command: str)
         "crlf.sh": "#!/bin/sh\r\nexec gunicorn main:app\r\n",
         "pkg/__init__.py": "from .web import app\ndef create(): return app\n",
         "pkg/__main__.py": "",
-        "pkg/web.py": _APP,
+        "pkg/web.py": APP,
         "dynamic.py": "globals()['anything'] = 1\n",
     }
-    files["main.py"] = f"{_APP}\ndef hello(request): return ''\n"
+    files["main.py"] = f"{APP}\ndef hello(request): return ''\n"
 
-    assert _rows(_report(tmp_path, files, executable=("start.sh", "crlf.sh"))) == []
+    assert rows_of(report_of(tmp_path, files, executable=("start.sh", "crlf.sh"))) == []
 
 
 @pytest.mark.parametrize(
@@ -126,7 +107,7 @@ def test_faults_of_a_command(tmp_path: Path, command: str, code: str) -> None:
         "manage.py": "",
     }
 
-    assert _rows(_report(tmp_path, files)) == [(code, "Dockerfile", 5)]
+    assert rows_of(report_of(tmp_path, files)) == [(code, "Dockerfile", 5)]
 
 
 @pytest.mark.parametrize(
@@ -143,9 +124,9 @@ def test_faults_of_a_command(tmp_path: Path, command: str, code: str) -> None:
 )
 def test_a_script_that_the_kernel_cannot_execute(tmp_path: Path, content: bytes, words: str) -> None:
     files: Files = {"Dockerfile": f'{_ALL}ENTRYPOINT ["./start.sh"]\n', "start.sh": content}
-    report = _report(tmp_path, files, executable=("start.sh",))
+    report = report_of(tmp_path, files, executable=("start.sh",))
 
-    assert _rows(report) == [("BG702", "start.sh", 1)]
+    assert rows_of(report) == [("BG702", "start.sh", 1)]
     assert words in report.diagnostics[0].message
 
 
@@ -159,16 +140,16 @@ def test_modes_count_as_they_are_sent(tmp_path: Path) -> None:
         "start.sh": "#!/bin/bash\n",
     }
 
-    assert _rows(_report(tmp_path / "a", plain)) == [("BG702", "start.sh", 1)]
-    assert _rows(_report(tmp_path / "b", removed, executable=("start.sh",))) == [("BG702", "start.sh", 1)]
-    assert _rows(_report(tmp_path / "c", folder)) == [("BG702", "Dockerfile", 5)]
-    assert _rows(_report(tmp_path / "d", bash, executable=("start.sh",))) == [("BG702", "start.sh", 1)]
+    assert rows_of(report_of(tmp_path / "a", plain)) == [("BG702", "start.sh", 1)]
+    assert rows_of(report_of(tmp_path / "b", removed, executable=("start.sh",))) == [("BG702", "start.sh", 1)]
+    assert rows_of(report_of(tmp_path / "c", folder)) == [("BG702", "Dockerfile", 5)]
+    assert rows_of(report_of(tmp_path / "d", bash, executable=("start.sh",))) == [("BG702", "start.sh", 1)]
 
 
 def test_a_shell_that_reads_a_script_stumbles_over_its_line_ends(tmp_path: Path) -> None:
     files = {"Dockerfile": f'{_ALL}CMD ["sh", "start.sh"]\n', "start.sh": "#!/bin/sh\r\nexec gunicorn main:app\r\n"}
 
-    assert _rows(_report(tmp_path, files)) == [("BG702", "start.sh", 1)]
+    assert rows_of(report_of(tmp_path, files)) == [("BG702", "start.sh", 1)]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +170,7 @@ def test_a_shell_that_reads_a_script_stumbles_over_its_line_ends(tmp_path: Path)
     ],
 )
 def test_sources_that_are_not_sent(tmp_path: Path, files: Files, row: tuple[str, str, int]) -> None:
-    assert _rows(_report(tmp_path, files)) == [row]
+    assert rows_of(report_of(tmp_path, files)) == [row]
 
 
 @pytest.mark.parametrize(
@@ -207,17 +188,17 @@ def test_sources_that_are_not_sent(tmp_path: Path, files: Files, row: tuple[str,
     ],
 )
 def test_sources_that_may_be_sent_or_are_not_needed(tmp_path: Path, files: Files) -> None:
-    assert _rows(_report(tmp_path, files)) == []
+    assert rows_of(report_of(tmp_path, files)) == []
 
 
 @pytest.mark.parametrize(
     ("files", "row"),
     [
-        ({"main.py": f"import helpers\n{_APP}", "helpers.py": ""}, ("BG704", "Dockerfile", 3)),
-        ({"main.py": f"from lib.helpers import x\n{_APP}", "lib/helpers.py": "x = 1"}, ("BG704", "Dockerfile", 3)),
-        ({"main.py": f"DATA = open('data.json').read()\n{_APP}", "data.json": ""}, ("BG704", "Dockerfile", 3)),
+        ({"main.py": f"import helpers\n{APP}", "helpers.py": ""}, ("BG704", "Dockerfile", 3)),
+        ({"main.py": f"from lib.helpers import x\n{APP}", "lib/helpers.py": "x = 1"}, ("BG704", "Dockerfile", 3)),
+        ({"main.py": f"DATA = open('data.json').read()\n{APP}", "data.json": ""}, ("BG704", "Dockerfile", 3)),
         (
-            {"main.py": f"from pathlib import Path\nD = Path('d.txt').read_text()\n{_APP}", "d.txt": ""},
+            {"main.py": f"from pathlib import Path\nD = Path('d.txt').read_text()\n{APP}", "d.txt": ""},
             ("BG704", "Dockerfile", 3),
         ),
     ],
@@ -225,24 +206,25 @@ def test_sources_that_may_be_sent_or_are_not_needed(tmp_path: Path, files: Files
 def test_a_needed_file_that_no_copy_brings(tmp_path: Path, files: Files, row: tuple[str, str, int]) -> None:
     dockerfile = f'{_HEAD}COPY main.py requirements.txt ./\n{_INSTALL}CMD ["gunicorn", "main:app"]\n'
 
-    assert _rows(_report(tmp_path, {"Dockerfile": dockerfile, **files})) == [row]
+    assert rows_of(report_of(tmp_path, {"Dockerfile": dockerfile, **files})) == [row]
 
 
 @pytest.mark.parametrize(
     "main",
     [
-        f"try:\n    import helpers\nexcept ImportError:\n    helpers = None\n{_APP}",
-        f"def late():\n    import helpers\n{_APP}",
-        f"import typing\nif typing.TYPE_CHECKING:\n    import helpers\n{_APP}",
-        f"open('data.json', 'w')\n{_APP}",
-        f"import requests\n{_APP}",
+        f"try:\n    import helpers\nexcept ImportError:\n    helpers = None\n{APP}",
+        f"def late():\n    import helpers\n{APP}",
+        f"import typing\nif typing.TYPE_CHECKING:\n    import helpers\n{APP}",
+        f"open('data.json', 'w')\n{APP}",
+        f"import requests\n{APP}",
     ],
 )
 def test_what_is_not_needed_for_certain_is_not_reported(tmp_path: Path, main: str) -> None:
     dockerfile = f'{_HEAD}COPY main.py requirements.txt ./\n{_INSTALL}CMD ["gunicorn", "main:app"]\n'
 
     assert (
-        _rows(_report(tmp_path, {"Dockerfile": dockerfile, "main.py": main, "helpers.py": "", "data.json": ""})) == []
+        rows_of(report_of(tmp_path, {"Dockerfile": dockerfile, "main.py": main, "helpers.py": "", "data.json": ""}))
+        == []
     )
 
 
@@ -254,10 +236,10 @@ def test_what_is_not_needed_for_certain_is_not_reported(tmp_path: Path, main: st
     ],
 )
 def test_the_rule_that_drops_a_needed_file_is_the_place(tmp_path: Path, files: Files, row: tuple[str, int]) -> None:
-    project = {"Dockerfile": f"{_ALL}CMD gunicorn main:app\n", "main.py": f"import helpers\n{_APP}", "helpers.py": ""}
-    report = _report(tmp_path, {**project, **files})
+    project = {"Dockerfile": f"{_ALL}CMD gunicorn main:app\n", "main.py": f"import helpers\n{APP}", "helpers.py": ""}
+    report = report_of(tmp_path, {**project, **files})
 
-    assert _rows(report) == [("BG704", *row)]
+    assert rows_of(report) == [("BG704", *row)]
     assert "main.py:1 imports helpers" in report.diagnostics[0].message
 
 
@@ -271,14 +253,14 @@ def test_the_settings_of_django_are_needed(tmp_path: Path) -> None:
         ".dockerignore": "shop/settings.py\n",
     }
 
-    assert _rows(_report(tmp_path, files)) == [("BG704", ".dockerignore", 1)]
+    assert rows_of(report_of(tmp_path, files)) == [("BG704", ".dockerignore", 1)]
 
 
 def test_a_stage_hands_on_what_it_has(tmp_path: Path) -> None:
     build = "FROM python:3.11 AS build\nWORKDIR /src\nCOPY main.py .\nFROM python:3.11-slim\nCOPY --from=build /src /srv\nWORKDIR /srv\n"
-    files = {"main.py": f"import helpers\n{_APP}", "helpers.py": ""}
+    files = {"main.py": f"import helpers\n{APP}", "helpers.py": ""}
 
-    assert _rows(_report(tmp_path, {"Dockerfile": f"{build}{_INSTALL}CMD gunicorn main:app\n", **files})) == [
+    assert rows_of(report_of(tmp_path, {"Dockerfile": f"{build}{_INSTALL}CMD gunicorn main:app\n", **files})) == [
         ("BG704", "Dockerfile", 5)
     ]
 
@@ -286,22 +268,22 @@ def test_a_stage_hands_on_what_it_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("main", "rows"),
     [
-        (f"{_APP}app.run()\n", [("BG705", "main.py", 4)]),
-        (f"{_APP}if __name__ == '__main__':\n    app.run(debug=True)\n", [("BG705", "main.py", 5)]),
-        (f"{_APP}def main():\n    app.run()\nif __name__ == '__main__':\n    main()\n", [("BG705", "main.py", 5)]),
+        (f"{APP}app.run()\n", [("BG705", "main.py", 4)]),
+        (f"{APP}if __name__ == '__main__':\n    app.run(debug=True)\n", [("BG705", "main.py", 5)]),
+        (f"{APP}def main():\n    app.run()\nif __name__ == '__main__':\n    main()\n", [("BG705", "main.py", 5)]),
         ("import uvicorn\nuvicorn.run('main:app', port=8080)\n", [("BG705", "main.py", 2)]),
-        (f"{_APP}app.run(host='0.0.0.0', port=5000)\n", [("BG705", "main.py", 4)]),
-        (f"import os\n{_APP}app.run(host='0.0.0.0', port=int(os.environ['PORT']))\n", []),
-        (f"{_APP}app.run('0.0.0.0', 8080)\n", []),
-        (f"{_APP}app.run(host=HOST, port=PORT)\n", []),
-        (f"{_APP}def unused():\n    app.run()\n", []),
+        (f"{APP}app.run(host='0.0.0.0', port=5000)\n", [("BG705", "main.py", 4)]),
+        (f"import os\n{APP}app.run(host='0.0.0.0', port=int(os.environ['PORT']))\n", []),
+        (f"{APP}app.run('0.0.0.0', 8080)\n", []),
+        (f"{APP}app.run(host=HOST, port=PORT)\n", []),
+        (f"{APP}def unused():\n    app.run()\n", []),
         ("bot = Bot()\nbot.run()\n", []),
     ],
 )
 def test_a_server_that_a_script_starts(tmp_path: Path, main: str, rows: list[tuple[str, str, int]]) -> None:
     files = {"Dockerfile": f"{_ALL}CMD python main.py\n", "main.py": main, "cloudbuild.yaml": _DEPLOY.format("")}
 
-    assert _rows(_report(tmp_path, files)) == rows
+    assert rows_of(report_of(tmp_path, files)) == rows
 
 
 _SERVICE = """apiVersion: serving.knative.dev/v1
@@ -334,7 +316,7 @@ spec:
 def test_a_literal_port_counts_against_the_known_one(tmp_path: Path, port: str, files: Files, count: int) -> None:
     dockerfile = {"Dockerfile": f'{_ALL}CMD ["gunicorn", "-b", ":{port}", "main:app"]\n'}
 
-    assert _rows(_report(tmp_path, {**dockerfile, **files})) == [("BG705", "Dockerfile", 5)] * count
+    assert rows_of(report_of(tmp_path, {**dockerfile, **files})) == [("BG705", "Dockerfile", 5)] * count
 
 
 @pytest.mark.parametrize(
@@ -352,7 +334,7 @@ def test_a_literal_port_counts_against_the_known_one(tmp_path: Path, port: str, 
 def test_what_public_repositories_taught(tmp_path: Path, text: str) -> None:
     script = "#!/bin/sh\nexec gunicorn -b :$PORT main:app\n"
 
-    assert _rows(_report(tmp_path, {"Dockerfile": text, "start.sh": script}, executable=("start.sh",))) == []
+    assert rows_of(report_of(tmp_path, {"Dockerfile": text, "start.sh": script}, executable=("start.sh",))) == []
 
 
 def test_a_manage_file_may_set_another_address(tmp_path: Path) -> None:
@@ -361,7 +343,7 @@ def test_a_manage_file_may_set_another_address(tmp_path: Path) -> None:
         "manage.py": "runserver.default_addr = '0.0.0.0'\n",
     }
 
-    assert _rows(_report(tmp_path, files)) == []
+    assert rows_of(report_of(tmp_path, files)) == []
 
 
 def test_a_service_sets_its_own_command(tmp_path: Path) -> None:
@@ -369,16 +351,16 @@ def test_a_service_sets_its_own_command(tmp_path: Path) -> None:
     dockerfile = f'{_ALL}CMD ["gunicorn", "-b", ":9000", "main:nothing"]\n'
     flag = _DEPLOY.format(", --command, other")
 
-    assert _rows(_report(tmp_path / "a", {"Dockerfile": dockerfile, "service.yaml": own})) == [
+    assert rows_of(report_of(tmp_path / "a", {"Dockerfile": dockerfile, "service.yaml": own})) == [
         ("BG701", "service.yaml", 10)
     ]
-    assert _rows(_report(tmp_path / "b", {"Dockerfile": dockerfile, "cloudbuild.yaml": flag})) == []
+    assert rows_of(report_of(tmp_path / "b", {"Dockerfile": dockerfile, "cloudbuild.yaml": flag})) == []
 
 
 def test_a_proxy_in_the_container_may_reach_a_loopback_address(tmp_path: Path) -> None:
     dockerfile = f"{_HEAD}RUN apt-get install nginx\nCOPY . .\nCMD nginx && gunicorn -b 127.0.0.1:8000 main:app\n"
 
-    assert _rows(_report(tmp_path, {"Dockerfile": dockerfile})) == []
+    assert rows_of(report_of(tmp_path, {"Dockerfile": dockerfile})) == []
 
 
 _KEY = '{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\\nhidden-text\\n-----END PRIVATE KEY-----"}'
@@ -399,9 +381,9 @@ _KEY = '{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\
     ],
 )
 def test_secrets_are_reported_and_never_shown(tmp_path: Path, path: str, content: str, count: int) -> None:
-    report = _report(tmp_path, {"Dockerfile": f"{_ALL}CMD gunicorn main:app\n", path: content})
+    report = report_of(tmp_path, {"Dockerfile": f"{_ALL}CMD gunicorn main:app\n", path: content})
 
-    assert [(row[0], row[1]) for row in _rows(report)] == [("BG708", path)] * count
+    assert [(row[0], row[1]) for row in rows_of(report)] == [("BG708", path)] * count
     assert "hidden-text" not in str(report)
     assert all(item.severity is Severity.WARNING for item in report.diagnostics)
 
@@ -409,7 +391,7 @@ def test_secrets_are_reported_and_never_shown(tmp_path: Path, path: str, content
 def test_a_secret_that_is_not_copied_is_none_of_the_images(tmp_path: Path) -> None:
     files = {"Dockerfile": f"{_HEAD}COPY main.py .\n{_INSTALL}CMD gunicorn main:app\n", "sa-key.json": _KEY}
 
-    assert _rows(_report(tmp_path, files)) == []
+    assert rows_of(report_of(tmp_path, files)) == []
 
 
 def test_a_pointer_of_lfs_that_reaches_the_image(tmp_path: Path) -> None:
@@ -417,17 +399,22 @@ def test_a_pointer_of_lfs_that_reaches_the_image(tmp_path: Path) -> None:
     attributes = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
     files = {"Dockerfile": f"{_ALL}CMD gunicorn main:app\n", ".gitattributes": attributes, "model.bin": pointer}
 
-    assert _rows(_report(tmp_path, files)) == [("BG707", "model.bin", None)]
+    assert rows_of(report_of(tmp_path, files)) == [("BG707", "model.bin", None)]
 
 
 def test_what_cannot_be_decided_is_counted(tmp_path: Path) -> None:
-    report = _report(tmp_path, {"Dockerfile": f"{_ALL}CMD gunicorn $APP\n"})
+    report = report_of(tmp_path, {"Dockerfile": f"{_ALL}CMD gunicorn $APP\n"})
 
     assert report.diagnostics == ()
     assert report.undecided == ("Dockerfile:5: the application '$APP' of gunicorn is not understood",)
 
 
 _SOURCE = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, svc, --source, .]\n"
+
+
+_FUNCTION = (
+    "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [functions, deploy, f, --entry-point, handle, --source, .]\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -439,8 +426,81 @@ _SOURCE = "steps:\n- name: gcr.io/cloud-builders/gcloud\n  args: [run, deploy, s
         ({"Procfile": "worker: x\nweb: gunicorn -b :$PORT shop.web:app\n"}, [("BG701", "Procfile", 2)]),
         ({"Procfile": "web: gunicorn -b 127.0.0.1:$PORT main:app\n"}, [("BG705", "Procfile", 1)]),
         ({"main.py": "server = 1\n"}, [("BG701", "main.py", None)]),
-        ({"app.yaml": "runtime: python\nentrypoint: gunicorn -b :$PORT main:x\n"}, [("BG701", "app.yaml", 2)]),
+        ({"app.yaml": "env: x\nentrypoint: gunicorn -b :$PORT main:x\n"}, []),  # App Engine's alone
+        (
+            {
+                "app.yaml": "env: x\nentrypoint: gunicorn -b :$PORT main:x\n",
+                "project.toml": '[[build.env]]\nname = "GAE_APPLICATION_YAML_PATH"\nvalue = "app.yaml"\n',
+            },
+            [("BG701", "app.yaml", 2)],
+        ),
+        ({"Procfile": "worker: python main.py\n"}, [("BG701", "Procfile", 1)]),
+        (
+            {"cloudbuild.yaml": "", "app.yaml": "runtime: python311\nentrypoint: gunicorn -b :$PORT main:x\n"},
+            [("BG701", "app.yaml", 2)],
+        ),
+        (
+            {"cloudbuild.yaml": "", "app.yaml": "runtime: python311\n", "main.py": "server = 1\n"},
+            [("BG701", "main.py", None)],
+        ),
+        ({"cloudbuild.yaml": "", "Procfile": "web: gunicorn main:x\n"}, [("BG701", "Procfile", 1)]),
+        ({"cloudbuild.yaml": "", "Procfile": "web: gunicorn -b :5000 main:app\n"}, []),
+        (
+            {"cloudbuild.yaml": _FUNCTION, "main.py": "def handle(request): pass\n"},
+            [],
+        ),
+        ({"cloudbuild.yaml": _FUNCTION}, [("BG701", "cloudbuild.yaml", 3)]),
+        (
+            {
+                "pyproject.toml": '[project]\nname = "x"\n[project.scripts]\nserve = "main:run"\n',
+                "requirements.txt": "",
+            },
+            [],
+        ),
     ],
 )
 def test_the_start_of_a_buildpack(tmp_path: Path, files: Files, rows: list[tuple[str, str, int | None]]) -> None:
-    assert _rows(_report(tmp_path, {"cloudbuild.yaml": _SOURCE, **files})) == rows
+    assert rows_of(report_of(tmp_path, {"cloudbuild.yaml": _SOURCE, **files})) == rows
+
+
+def test_no_start_command_at_all(tmp_path: Path) -> None:
+    (tmp_path / "svc").mkdir()
+    (tmp_path / "svc/tool.py").write_text("")
+    build = _SOURCE.replace("--source, .", "--source, svc")
+    report = report_of(tmp_path, {"cloudbuild.yaml": build})
+
+    assert rows_of(report) == [("BG701", "cloudbuild.yaml", 3)]
+    assert "no start command" in report.diagnostics[0].message
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        # gcloud reads the rules of the folder that it sends
+        (
+            {"cloudbuild.yaml": _SOURCE.replace("--source, .", "--source, svc"), "svc/.gcloudignore": "helpers.py\n"},
+            ("svc/.gcloudignore", 1),
+        ),
+        (
+            {"cloudbuild.yaml": _SOURCE.replace("--source, .", "--source, svc"), ".gcloudignore": "svc/helpers.py\n"},
+            (".gcloudignore", 1),
+        ),
+        (
+            {"svc/Procfile": "web: gunicorn main:app\n", "svc/.gcloudignore": "x\nhelpers.py\n"},
+            ("svc/.gcloudignore", 2),
+        ),
+        ({"svc/Procfile": "web: gunicorn main:app\n", ".gcloudignore": "svc/helpers.py\n"}, None),
+        (
+            {"svc/Dockerfile": _ALL + "CMD gunicorn main:app\n", "svc/.gcloudignore": "helpers.py\n"},
+            ("svc/.gcloudignore", 1),
+        ),
+    ],
+)
+def test_the_rules_of_a_folder_that_is_sent_alone(
+    tmp_path: Path, files: Files, expected: tuple[str, int] | None
+) -> None:
+    own = {"svc/main.py": f"import helpers\n{APP}", "svc/helpers.py": "", "svc/requirements.txt": "gunicorn\nflask\n"}
+    report = report_of(tmp_path, {**own, **files})
+    found = [(item.path, item.range.line) for item in report.diagnostics if item.code == "BG704"]
+
+    assert found == ([expected] if expected is not None else [])

@@ -10,6 +10,7 @@ from buildguard.check.result import CheckReport, ImageReport, TargetRow
 from buildguard.cli.render import safe_json
 from buildguard.compare.chain import Chain
 from buildguard.diagnostic import Diagnostic
+from buildguard.project.snippets.unchecked import UncheckedPython
 
 
 def render(report: CheckReport) -> str:
@@ -37,11 +38,17 @@ def as_json(report: CheckReport) -> dict[str, Any]:
         },
         "startup": {"undecided": len(report.startup_undecided), "items": list(report.startup_undecided)},
         "imports": {"undecided": len(report.undecided_imports)},
+        "snippets": report.snippets,
+        "not_checked": [_unchecked(item) for item in report.unchecked],
         "exit_code": report.exit_code,
         **(_rehearsal(report.rehearsal) if report.rehearsal is not None else {}),
         **({"image": _image(report.image)} if report.image is not None else {}),
         **(_chain(report.chain) if report.chain is not None else {}),
     }
+
+
+def _unchecked(item: UncheckedPython) -> dict[str, Any]:
+    return {"kind": str(item.kind), "path": item.path, "line": item.line, "reason": item.reason}
 
 
 def _rehearsal(rehearsal: Rehearsal) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from buildguard.cli.render.layout import Detail, TextLayout
 from buildguard.cli.render.source_line import excerpt, fold
 from buildguard.codes import CODES
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, count, escape_text, shorten_digests, unproven_line
+from buildguard.project.snippets.unchecked import UncheckedKind, UncheckedPython
 from buildguard.stages.snapshot import StageKind
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def _ending(report: CheckReport, layout: TextLayout) -> list[str]:
         return _folded(unproven, layout)
     lines = [
         *_notes(report, most),
+        *_not_checked(report, layout),
         *(_undecided(report) if layout.detail is Detail.VERBOSE else ()),
         *unproven,
         *map(target_line, report.targets),
@@ -126,14 +128,33 @@ def _undecided(report: CheckReport) -> Iterator[str]:
         yield f"import undecided: {escape_text(item.path)}:{item.line}: {escape_text(item.reason)}"
 
 
+def _not_checked(report: CheckReport, layout: TextLayout) -> Iterator[str]:
+    """How much Python was not looked at, in one line; each place of it where details are asked for."""
+    kinds: dict[UncheckedKind, list[UncheckedPython]] = {}
+    for item in report.unchecked:
+        kinds.setdefault(item.kind, []).append(item)
+    if kinds:
+        yield f"not checked: {', '.join(_counted(kind, items) for kind, items in kinds.items())}"
+    if layout.detail is Detail.VERBOSE:
+        yield from (f"not checked: {escape_text(item.words)}" for item in report.unchecked)
+
+
+def _counted(kind: UncheckedKind, items: Sequence[UncheckedPython]) -> str:
+    """How many of a kind, and what the names of templates and archives end with."""
+    suffixes = sorted({item.suffix for item in items if item.suffix})
+    shown = f" ({', '.join(suffixes)})" if kind in {UncheckedKind.TEMPLATE, UncheckedKind.ARCHIVE} else ""
+    return f"{count(len(items), kind)}{shown}"
+
+
 def summary(report: CheckReport) -> str:
     """The last line: counts and time."""
     files = count(report.files, "file")
     seconds = f"{report.seconds:.1f} s"
     if report.exit_code == 0 and not report.diagnostics:
-        if not report.files:
+        if not report.files and not report.snippets:
             return "clean: no Python source is staged"
         how = {row.proof for row in report.targets}
+        files += f" and {count(report.snippets, 'snippet')}" if report.snippets else ""
         return f"clean: {files} {'predicted' if how == {'predicted'} else 'compiled'}, {seconds}"
     unproven = len(report.counted_unproven)
     parts = [*severities(report.diagnostics), *([f"{unproven} unproven"] if unproven else [])]

@@ -14,7 +14,8 @@ from buildguard.cycles.gates import describe_rate
 from buildguard.cycles.record import CycleRecord
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployPlan
-from buildguard.deploy.run import DeployReport, RollbackResult
+from buildguard.deploy.rollback import RollbackResult
+from buildguard.deploy.run import DeployReport
 from buildguard.diagnostic import count, escape_text, shorten_digests
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import DeployHistory
@@ -31,8 +32,13 @@ _FEW = 10
 
 def as_json(result: DeployReport) -> str:
     """Schema 1 of `deploy`; a dry run has no verdicts."""
+    return json.dumps(answer(result), indent=1) + "\n"
+
+
+def answer(result: DeployReport) -> dict[str, Any]:
+    """A deploy as JSON has it."""
     plan = result.plan
-    answer: dict[str, Any] = {
+    return {
         "schema": 1,
         "buildguard": __version__,
         "commit": plan.source.commit,
@@ -52,6 +58,7 @@ def as_json(result: DeployReport) -> str:
             "left_out": plan.building.steps_skipped,
         },
         "image": plan.building.shown_image,
+        "name": plan.wishes.name or plan.wishes.service,
         "service": plan.wishes.service,
         "container": plan.serving.container or None,
         "project": plan.serving.project or None,
@@ -59,6 +66,7 @@ def as_json(result: DeployReport) -> str:
         "steps": _steps(plan, result.outcomes),
         "rollback_to": plan.serving.rollback_to or None,
         "refused": plan.refusals,
+        "blocked": result.blocked or None,
         "decisions": result.decisions,
         "notes": [*plan.notes, *result.notes],
         "revision": result.revision or None,
@@ -67,7 +75,6 @@ def as_json(result: DeployReport) -> str:
         "cycle": cycle_json(result.finished),
         "exit_code": result.exit_code,
     }
-    return json.dumps(answer, indent=1) + "\n"
 
 
 def _target(target: tuple[str, str]) -> dict[str, str]:
@@ -111,7 +118,7 @@ def as_text(result: DeployReport) -> str:
     lines += [f"{click.style('decision', fg='yellow')}: {escape_text(decision)}" for decision in result.decisions]
     lines += [f"note: {escape_text(shorten_digests(note))}" for note in (*plan.notes, *result.notes)]
     lines += finished_lines(result.finished) if result.finished is not None else []
-    lines.append(_last(result))
+    lines.append(last_line(result))
     return "\n".join(lines) + "\n"
 
 
@@ -128,10 +135,13 @@ def _outcome(outcome: StepOutcome) -> str:
     return f"  {verdict} {outcome.step:<12} {outcome.seconds:6.1f} s  {escape_text(shorten_digests(outcome.words))}"
 
 
-def _last(result: DeployReport) -> str:
+def last_line(result: DeployReport) -> str:
+    """What became of a deploy, in one line."""
     colour = {0: "green", 1: "red"}.get(result.exit_code, "yellow")
     bad = result.last if result.exit_code else None
-    if result.plan.refusals:
+    if result.blocked:
+        words = result.blocked
+    elif result.plan.refusals:
         words = "refused: nothing was done" if result.outcomes is not None else "this plan would be refused"
     elif result.outcomes is None:
         unread = "" if result.plan.serving.known else ", and the service (not read)"

@@ -20,7 +20,7 @@ def text(report: FixReport, *, done: str) -> str:
     """One line for each file, one for each f-string that is left, and a summary; `done` says what "fixed" comes to."""
     lines = [line for file in report.files for line in _file(file, done)]
     if any(left.span is not None for file in report.files for left in file.unfixed):
-        lines.append(f"hint: what is left is for a person: {SEPARATE}")
+        lines.append(f"hint: fix the rest by hand: {SEPARATE}")
     lines += [f"note: {escape_text(note)}" for note in report.notes]
     lines += [f"unproven: {unproven_line(item)}" for item in report.unproven]
     return "\n".join([*lines, _summary(report, done), ""])
@@ -31,6 +31,8 @@ def _file(file: FixedFile, done: str) -> Iterator[str]:
         places = ("line " if len(file.fixed) == 1 else "lines ") + ", ".join(str(where.line) for where in file.fixed)
         what = done if file.proven else "not proven, not written"
         yield f"{escape_text(file.path)}: {what}: {count(len(file.fixed), 'f-string')} ({places})"
+    if file.note:
+        yield f"{escape_text(file.path)}: note: {escape_text(file.note)}"
     for left in file.unfixed:
         place = f":{left.span.line}:{left.span.column}" if left.span is not None else ""
         yield f"{escape_text(file.path)}{place}: left: {escape_text(left.reason)}"

@@ -65,10 +65,19 @@ class DockerBuild(NamedTuple):
     target: str
 
 
+class BuildCommand(NamedTuple):
+    """A command of a step: its line, the folder that `cd` went to before it, and its words from the program on."""
+
+    line: int
+    folder: str
+    argv: list[str]
+
+
 class BuildFile(NamedTuple):
     """The content of one build file; `versions` are the lines and values of GOOGLE_PYTHON_VERSION.
 
-    `sources` are the builds without a Dockerfile, `composed` the compose files whose images are built, with their lines.
+    `sources` are the builds without a Dockerfile, `composed` the compose files whose images are built, with their lines;
+    `gcloud` are the commands of that program.
     """
 
     builds: list[DockerBuild]
@@ -77,21 +86,14 @@ class BuildFile(NamedTuple):
     steps: list[BuildFileStep]
     sources: list[SourceBuild]
     composed: list[tuple[int, str]]
-
-
-class _Command(NamedTuple):
-    """A command of a step: its line, the folder that `cd` went to before it, and its words from the program on."""
-
-    line: int
-    folder: str
-    argv: list[str]
+    gcloud: list[BuildCommand]
 
 
 def read(data: bytes, file: str, substitutions: Mapping[str, str]) -> BuildFile:
     """Read a build file; raises UsageError where it is not valid YAML."""
     build = flat(yaml.read(data, file))
     known = {key: node.text() for key, node in value_of(build, "substitutions").pairs()} | dict(substitutions)
-    build_file = BuildFile([], [], [], [], [], [])
+    build_file = BuildFile([], [], [], [], [], [], [])
     for number, step in enumerate(value_of(build, "steps").items()):
         _step(number, flat(step), known, build_file)
     return build_file
@@ -115,6 +117,8 @@ def _step(number: int, step: Mapping[str, yaml.Node], known: Mapping[str, str], 
             build_file.sources.append(source)
         build_file.composed.extend((line, path) for path in _compose_files(argv, where))
         roles |= roles_of(argv)
+        if argv[:1] == ["gcloud"]:
+            build_file.gcloud.append(BuildCommand(line, where, argv))
         for word in argv:
             if match := _VERSION_VARIABLE.search(word):
                 build_file.versions.append((line, match.group(1)))
@@ -124,7 +128,7 @@ def _step(number: int, step: Mapping[str, yaml.Node], known: Mapping[str, str], 
     build_file.steps.append(BuildFileStep(number, value_of(step, "id").text(), step[""].line, name, frozenset(roles)))
 
 
-def _commands(step: Mapping[str, yaml.Node], name: str, known: Mapping[str, str]) -> Iterator[_Command]:
+def _commands(step: Mapping[str, yaml.Node], name: str, known: Mapping[str, str]) -> Iterator[BuildCommand]:
     """Every command of a step that its words show."""
     script, args = value_of(step, "script"), value_of(step, "args")
     if script.text():
@@ -140,7 +144,7 @@ def _commands(step: Mapping[str, yaml.Node], name: str, known: Mapping[str, str]
         yield from _shell(text, at)
     else:
         # `docker` in front, as the entrypoint of the builder's image is; its line is that of the Dockerfile's name
-        yield _Command(line, "", [program, *(word for _line, word in words)])
+        yield BuildCommand(line, "", [program, *(word for _line, word in words)])
 
 
 def _program(step: Mapping[str, yaml.Node], name: str, words: Sequence[str]) -> str:
@@ -162,7 +166,7 @@ def _shell_text(words: Sequence[tuple[int, str]], line: int) -> tuple[int, str]:
     return next(((at, word) for at, word in words if not word.startswith("-")), (line, ""))
 
 
-def _shell(text: str, line: int) -> Iterator[_Command]:
+def _shell(text: str, line: int) -> Iterator[BuildCommand]:
     """The simple commands of a shell text; where quotes do not match, blanks alone divide the words."""
     joined = re.sub(r"\\\r?\n", " ", text)
     folder = ""
@@ -172,9 +176,9 @@ def _shell(text: str, line: int) -> Iterator[_Command]:
             folder = posixpath.join(folder, words[1])
         at = words.index("docker") if "docker" in words else -1
         if at >= 0:
-            yield _Command(line, folder, words[at:])
+            yield BuildCommand(line, folder, words[at:])
         elif words:
-            yield _Command(line, folder, [posixpath.basename(words[0]), *words[1:]])
+            yield BuildCommand(line, folder, [posixpath.basename(words[0]), *words[1:]])
 
 
 def _shell_words(command: str) -> list[str]:

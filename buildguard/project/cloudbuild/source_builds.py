@@ -56,11 +56,18 @@ def parse(line: int, argv: Sequence[str], start: str, step_env: Mapping[str, str
         line,
         tool,
         inside,
-        tuple(sorted((dict(step_env) | dict(_variables(options))).items())),
+        tuple(sorted((dict(step_env) | dict(_variables(options)) | _target(words, tool, options)).items())),
         _last(options, "--builder", "-B"),
         _last(options, "--base-image", "--runtime"),
         _inside(start, _last(options, "--build-env-vars-file", "--env-file")) or "",
     )
+
+
+def _target(words: Sequence[str], tool: SourceTool, options: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The variable that the platform sets for a function: its entry point, by default its own name."""
+    name = words[3] if tool is SourceTool.FUNCTIONS and len(words) > 3 and not words[3].startswith("-") else ""  # noqa: PLR2004
+    target = _last(options, "--entry-point", "--function") or name
+    return {"GOOGLE_FUNCTION_TARGET": target} if target and tool is not SourceTool.PACK else {}
 
 
 def _options(words: Sequence[str]) -> dict[str, list[str]]:

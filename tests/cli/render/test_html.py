@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -149,7 +148,7 @@ def test_whatever_is_shown_is_text(words: str) -> None:
         reader = _reader(text)
         assert not {"script", "link", "img", "iframe", "object", "a", "form"} & set(reader.tags)
         assert not [name for name, _value in reader.attributes if name.startswith("on") or name in {"src", "href"}]
-        assert "49" not in re.findall(r"\b49\b", reader.text)
+        assert str(7717 * 7) not in reader.text
         assert "\u202e" not in text
         assert "url(" not in text
         assert "@import" not in text

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import unicodedata
 from pathlib import Path
 from typing import TypeAlias
+
+from tests.conftest import CASES
 
 # a path with what it is: `d`, or `l` with its text, or `-` or `x` (a program) with the digest of its content
 Listing: TypeAlias = dict[bytes, tuple[str, bytes | str]]
@@ -45,20 +50,37 @@ _COMMANDS = {
         "GNU tar": ("tar", "--no-same-owner", "-m", "-xf", "{file}", "-C", "{out}"),
         "bsdtar": ("bsdtar", "--no-same-owner", "-m", "-xf", "{file}", "-C", "{out}"),
         "Python": (sys.executable, "-c", _PYTHON_TAR, "{file}", "{out}"),
+        "Go": ("{go}", "tar", "{file}", "{out}"),
     },
     "zip": {
         "unzip": ("unzip", "-^", "-qq", "-o", "{file}", "-d", "{out}"),
         "bsdtar": ("bsdtar", "--no-same-owner", "-m", "-xf", "{file}", "-C", "{out}"),
         "Python": (sys.executable, "-c", _PYTHON_ZIP, "{file}", "{out}"),
+        "Go": ("{go}", "zip", "{file}", "{out}"),
     },
 }
+
+
+@functools.cache
+def go_extractor() -> str:
+    """The program that extracts with Go's own modules, compiled once; empty without Go."""
+    go = shutil.which("go")
+    if go is None:
+        return ""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    program = os.path.join(folder, "extract")
+    env = {**os.environ, "GOCACHE": os.path.join(folder, "cache"), "GO111MODULE": "off", "GOFLAGS": ""}
+    subprocess.run([go, "build", "-o", program, CASES / "go/extract.go"], env=env, check=True)
+    return program
 
 
 def listings(file: Path, kind: str, place: Path) -> dict[str, Listing | str]:
     """What each program that is installed makes of an archive: a listing, or its complaint."""
     answers: dict[str, Listing | str] = {}
-    for name, words in _COMMANDS[kind].items():
-        if shutil.which(words[0]) is None:
+    for name, template in _COMMANDS[kind].items():
+        words = [word.replace("{go}", go_extractor()) for word in template]
+        if not words[0] or shutil.which(words[0]) is None:
             continue
         out = place / "out"
         out.mkdir()

@@ -1,0 +1,40 @@
+"""`buildguard env`: the variables that the code requires, and what sets them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from buildguard.cli.completion import complete_services
+from buildguard.cli.help import examples
+from buildguard.cli.options import format_option, output_option
+from buildguard.cli.output import deliver
+
+if TYPE_CHECKING:
+    from buildguard.startup.variables.survey import ImageContract
+
+
+@click.command(epilog=examples("buildguard env", "buildguard env --format dotenv --output .env.example"))
+@format_option("text", "dotenv", "json")
+@output_option
+@click.option(
+    "--service", default="", metavar="NAME", shell_complete=complete_services, help="Show only this service's image."
+)
+def env(*, form: str, output: Path | None, service: str) -> None:
+    """Show the variables that the code requires at start, later or not at all, and what sets each of them."""
+    from buildguard.cli.render.env import as_dotenv, as_json, as_text
+    from buildguard.locate import locate
+    from buildguard.project.nested_config import read_configs
+    from buildguard.startup.variables.survey import read_contracts
+
+    place = locate(Path.cwd(), ())
+    contracts = read_contracts(place.stage, place.repository, read_configs(place.stage), service)
+    renderings: dict[str, Callable[[Sequence[ImageContract]], str]] = {
+        "text": as_text,
+        "dotenv": as_dotenv,
+        "json": as_json,
+    }
+    deliver(renderings[form](contracts), output)

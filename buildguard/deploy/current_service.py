@@ -1,0 +1,88 @@
+"""The service of a deploy as it is before that."""
+
+from __future__ import annotations
+
+import os
+
+from buildguard.deploy import plan as plans
+from buildguard.deploy.environment import RequiredVariables
+from buildguard.errors import UnprovenError
+from buildguard.gcp import auth
+from buildguard.gcp.cloud_run import CloudRunClient
+from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
+from buildguard.gcp.service_state import WHOLE, ServiceState
+from buildguard.project.ledger import ServiceId
+
+
+def _describe_split(current: ServiceState) -> str:
+    """Who has how much of a service's traffic, where no revision has all of it and there is one that could."""
+    if current.only_revision or not current.latest_ready:
+        return ""
+    return current.describe_traffic or "in an unknown way"
+
+
+def read_current_service(service: ServiceId, app: AppContainer, required: RequiredVariables) -> plans.CurrentService:
+    """The service as it is; one that cannot be asked about is no reason against a plan."""
+    try:
+        with CloudRunClient(service.project, service.region, app) as run:
+            current = run.get(service.service)
+            if current is None:
+                given = [name for name in required.declared if name in os.environ]
+                serving = plans.CurrentService(known=True, missing=required.missing_from(given))
+            else:
+                serving = _existing(run, current, required)
+            return serving._replace(project=run.project, region=run.region)
+    except UnprovenError as error:
+        region = service.region or auth.region()
+        return plans.CurrentService(known=False, unknown_reason=error.words, project=service.project, region=region)
+
+
+def _existing(run: CloudRunClient, service: ServiceState, required: RequiredVariables) -> plans.CurrentService:
+    """A service that exists."""
+    old = service.only_revision
+    if not old:  # a deploy that was ended in the middle of the traffic leaves it divided
+        shares = [share for share in service.observed if share.percent and share.revision]
+        sharing = [run.revision(service.name, share.revision) for share in shares]
+        old = next(filter(None, map(service.before, sharing)), "")
+    serving = plans.CurrentService(
+        known=True,
+        exists=True,
+        rollback_to=old,
+        etag=service.etag,
+        divided=_describe_split(service),
+        unclear=_unclear(service),
+        latest=latest_of(service),
+    )
+    if serving.unclear:
+        return serving
+    try:
+        before = run.revision(service.name, old).env if old else {}
+    except UnknownContainerError as error:
+        return serving._replace(unclear=error.words)
+    return serving._replace(
+        missing=required.missing_from(service.env, service.container),
+        lost=tuple(sorted(before.keys() - service.env.keys() - {*required.declared})),
+        container=service.container.name if len(service.containers) > 1 else "",
+        probe="" if service.unprobed else service.container.probe,
+    )
+
+
+def latest_of(service: ServiceState) -> plans.LatestTraffic:
+    """What of a service's traffic follows its latest revision, whichever that is."""
+    following = [share for share in service.requested if not share.revision]
+    whole = not service.requested or any(share.percent == WHOLE for share in following)
+    return plans.LatestTraffic(whole, tuple(share.tag for share in following if share.tag))
+
+
+def _unclear(service: ServiceState) -> str:
+    """Why the app's container is unknown, or the port that it listens on; empty if both are known."""
+    try:
+        name, port = service.container.name, service.port
+    except UnknownContainerError as error:
+        return error.words
+    if port:
+        return ""
+    return (
+        f"the container {name} of {service.name} has no port, and so the port that the app listens on is unknown:"
+        f" gcloud run services update {service.name} --container {name} --update-env-vars PORT=8888, or a startup probe"
+    )

@@ -1,0 +1,176 @@
+"""Imports read from compiled code alone, where nothing can guard them: that spares most sources a second parse.
+
+A part of the probe: the standard library alone, and no syntax that CPython 3.6 lacks.
+"""
+
+import re
+import sys
+from itertools import accumulate
+
+from buildguard.remote.import_outline import BLOCK_START, CODE, imports_in, line_starts, stored
+
+# An import that begins its line and shares it with no other statement.
+IMPORT_LINE = re.compile(
+    rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
+)
+MARGIN_OF_LINE = re.compile(rb"[ \t]*")
+HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
+EXPORTS = re.compile(rb"^__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*$", re.MULTILINE)
+QUOTED = re.compile(rb"([\"'])([A-Za-z0-9_.]+)\1\Z")
+# What ends a module, what imports without a statement, and what changes where modules are found.
+NOT_PLAIN = frozenset(("exit", "quit", "_exit", "import_module", "__import__", "addsitedir"))
+CHANGES = frozenset(("insert", "append"))
+RETURNS = ("RETURN_VALUE", "RETURN_CONST")
+NEWEST = (3, 15)  # from where on the argument of IMPORT_NAME holds more than a name
+FUNCTION = 1  # in the flags of code: a function's, as opposed to a module's or class's
+
+
+def plain_imports(data, codes, names):
+    """The rows of a module's imports; None where its syntax tree has to decide what guards them."""
+    is_path = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
+    if is_path or not NOT_PLAIN.isdisjoint(names) or b"\r" in data or sys.version_info >= NEWEST:
+        return None
+    try:
+        return PlainReader(data, codes).read(codes[0])
+    except UnclearImportError:
+        return None
+
+
+def plain_exports(data, bound):
+    """The names in the one `__all__` of a module; None where its syntax tree has to decide."""
+    match = EXPORTS.search(data)
+    if match is None or data.count(b"__all__") > 1 or data.count(b"\n", 0, match.start()) + 1 != bound.get("__all__"):
+        return None
+    texts = [item.strip() for item in match.group(2).split(b",")]
+    if match.group(1) == b"(" and len(texts) == 1:
+        return None  # one text in parentheses is no tuple
+    names = [QUOTED.match(text) for text in texts[: None if texts[-1] else -1]]
+    return None if None in names else [name.group(2).decode("ascii") for name in names]
+
+
+class UnclearImportError(Exception):
+    """An import that may be guarded, or that is written in another way than usual."""
+
+
+class PlainReader:
+    """Reads imports that stand directly in a module, or in a function or class that does."""
+
+    def __init__(self, data, codes):
+        import opcode
+
+        self._data = data
+        self._lengths = [0]
+        self._lengths += accumulate(map(len, data.split(b"\n")))
+        self._is_nested = imports_in(codes) > imports_in(codes[:1])
+        self._import = opcode.opmap["IMPORT_NAME"]
+        self._constant = opcode.opmap["LOAD_CONST"]
+        self._extended = opcode.EXTENDED_ARG
+        self._raise = opcode.opmap["RAISE_VARARGS"]
+        self._returns = [opcode.opmap[name] for name in RETURNS if name in opcode.opmap]
+
+    def read(self, code, late=False, body=None):
+        """The rows of a code object and of those in it; `body` is where the text of a function or class begins."""
+        items = list(self._statements(code)) + list(self._blocks(code))
+        self._check_order(code, items)
+        rows = []
+        margin = 0 if body is None else None
+        for line, item in sorted(items, key=first_of):
+            begin = self._lengths[line - 1] + line - 1
+            margin = self._margin(begin, margin, body)
+            if type(item) is CODE:
+                rows += self.read(item, late or bool(item.co_flags & FUNCTION), self._body_of(item, begin))
+            else:
+                rows.append([line, margin + 1] + self._written(item, begin) + ["", late, False])
+            body = begin
+        return rows
+
+    def _check_order(self, code, items):
+        """Nothing ends a module, class or function before an import in it."""
+        if not items:
+            return
+        operations = code.co_code[::2]
+        ends = [self._raise]
+        if code.co_flags & FUNCTION:
+            last = max(map(first_of, items))
+            stop = next((start for start, line in line_starts(code) if line == last), len(code.co_code))
+            operations = operations[: stop // 2]
+            ends += self._returns
+        if any(end in operations for end in ends):
+            raise UnclearImportError
+
+    def _margin(self, begin, margin, body):
+        """The width of the margin of a statement that stands directly in the block whose text begins at `body`."""
+        width = MARGIN_OF_LINE.match(self._data, begin).end() - begin
+        if margin is not None and width != margin:
+            raise UnclearImportError
+        if body and width and lesser(width).search(self._data, body - 1, begin):
+            raise UnclearImportError
+        if self._data[begin - 2 : begin] == b"\\\n":
+            raise UnclearImportError
+        return width
+
+    def _statements(self, code):
+        """Each import of a code object: its line, with its module and names."""
+        lines, at = line_starts(code), 0
+        for module, offset in stored(code, self._import, self._extended):
+            while at + 1 < len(lines) and lines[at + 1][0] <= offset:
+                at += 1
+            yield lines[at][1], (module, self._names(code, offset))
+
+    def _names(self, code, offset):
+        """What follows `import` after `from`; None without a `from`."""
+        text = code.co_code
+        at = offset - 2
+        while text[at] == self._extended:
+            at -= 2
+        if text[at] != self._constant:
+            raise UnclearImportError
+        argument, before, shift = text[at + 1], at - 2, 8
+        while before >= 0 and text[before] == self._extended:
+            argument |= text[before + 1] << shift
+            before, shift = before - 2, shift + 8
+        return code.co_consts[argument]
+
+    def _written(self, item, begin):
+        """Form, module, names and level of an import, where its line is one of the usual form."""
+        module, names = item
+        match = IMPORT_LINE.match(self._data, begin)
+        if match is None or bool(match.group(1)) != isinstance(names, tuple):
+            raise UnclearImportError
+        if names is None:
+            return ["import", module, [], 0]
+        text = match.group(3).decode("ascii")
+        if text != (module or "import"):
+            raise UnclearImportError
+        return ["from", module, list(names), len(match.group(2))]
+
+    def _blocks(self, code):
+        """The functions and classes with imports in a code object, each with its first line."""
+        if not self._is_nested:
+            return
+        for item in code.co_consts:
+            if type(item) is CODE and self._holds_imports(item):
+                yield item.co_firstlineno, item
+
+    def _holds_imports(self, code):
+        return self._import in code.co_code[::2] or any(
+            type(item) is CODE and self._holds_imports(item) for item in code.co_consts
+        )
+
+    def _body_of(self, code, begin):
+        """Where the text after the first line of a function or class begins."""
+        header = HEADER.search(self._data, begin)
+        is_block = BLOCK_START.match(self._data, MARGIN_OF_LINE.match(self._data, begin).end())
+        if header is None or not is_block or header.group(1) != code.co_name.encode():
+            raise UnclearImportError
+        return header.end()
+
+
+def first_of(pair):
+    """The line of an item: what is in the same line keeps its order."""
+    return pair[0]
+
+
+def lesser(width):
+    """What finds a statement with a smaller margin than some width."""
+    return re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % (width - 1))  # `re` keeps it

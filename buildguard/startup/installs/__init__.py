@@ -1,0 +1,1 @@
+"""Whether what a Dockerfile installs can be installed there: locked wheels, local wheelhouses, unlocked requirements."""

@@ -1,0 +1,154 @@
+"""The commands of a Dockerfile that install packages: uv with a lock, pip with files of requirements. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from buildguard.imports.lock import normalize
+from buildguard.project import shell
+from buildguard.project.dockerfile import exec_words
+from buildguard.startup.installs.locked import InstallChoice
+from buildguard.startup.installs.platform import BuildStage
+
+_PIP = re.compile(r"pip3?(?:\.\d+)?")
+_PYTHON = re.compile(r"python3?(?:\.\d+)?")
+_UNDECIDED = frozenset(
+    {
+        *("--package", "--all-packages", "--python", "-p", "--no-install-project-dependencies", "--script", "--with"),
+        *(
+            "--python-platform",
+            "--python-version",
+            "--platform",
+            "--abi",
+            "--implementation",
+            "--target",
+            "--no-sources",
+        ),
+    }
+)
+_WITH_VALUE = frozenset(
+    {
+        *("-r", "--requirement", "--requirements", "-c", "--constraint", "--constraints", "--build-constraint", "-t"),
+        *(
+            "-f",
+            "--find-links",
+            "-i",
+            "--index-url",
+            "--extra-index-url",
+            "--prefix",
+            "--root",
+            "--cache-dir",
+            "--index",
+        ),
+        *("--trusted-host", "-w", "--wheel-dir", "--extra", "--group", "--only-group", "--no-group", "--only-binary"),
+        *("--no-binary", "--timeout", "--retries", "--no-install-package", "--progress-bar", "--proxy", "-d", "--dest"),
+    }
+)
+
+
+class Installer(StrEnum):
+    """The kinds of commands that are read."""
+
+    UV_LOCK = "uv.lock"
+    PYLOCK = "pylock.toml"
+    REQUIREMENTS = "requirements"
+
+
+class InstallCommand(NamedTuple):
+    """One command: its line, its stage, what it installs from, and its words; `files` are those that it names."""
+
+    kind: Installer
+    line: int
+    stage: BuildStage
+    words: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether its options change what is installed, or for which Python."""
+        return any(word.partition("=")[0] in _UNDECIDED or "$" in word for word in self.words)
+
+    def values(self, *flags: str) -> list[str]:
+        """The values of an option, under any of its names."""
+        return [value for flag, value in _options(self.words) if flag in flags]
+
+    def has(self, *flags: str) -> bool:
+        """Whether an option is set."""
+        return any(flag in flags for flag, _value in _options(self.words))
+
+    def choice(self, variables: Mapping[str, str]) -> InstallChoice:
+        """The extras and groups that `uv sync` is asked for."""
+        groups = {"dev"}
+        if self.has("--no-dev", "--no-default-groups") or variables.get("UV_NO_DEV") not in {None, "", "0"}:
+            groups.clear()
+        groups |= {*self.values("--group", "--only-group")}
+        groups -= {*self.values("--no-group")}
+        extras = frozenset(map(normalize, self.values("--extra")))
+        without = frozenset(map(normalize, self.values("--no-install-package")))
+        return InstallChoice(extras, self.has("--all-extras"), frozenset(groups), without)
+
+
+def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for at, word in enumerate(words):
+        if word.startswith("-"):
+            flag, equals, value = word.partition("=")
+            if not equals and flag[:2] == "-r" and len(flag) > 2 and not flag.startswith("--"):  # noqa: PLR2004  -rFILE
+                yield "-r", flag[2:]
+            else:
+                yield flag, value if equals else words[at + 1] if flag in _WITH_VALUE and at + 1 < len(words) else ""
+
+
+def install_commands(stages: Sequence[BuildStage]) -> Iterator[InstallCommand]:
+    """Each command that installs from a lock or a file of requirements."""
+    for stage in stages:
+        for step in stage.chain[0].instructions:
+            if step.name == "RUN":
+                for words in _commands(step.text):
+                    command = _read(step.line, stage, words)
+                    if command is not None:
+                        yield command
+
+
+def _commands(text: str) -> Iterator[list[str]]:
+    words = exec_words(text)
+    if words is not None:
+        yield words
+        return
+    for command in shell.split_commands(text):
+        yield [part for word in command.words for part in shell.expand(word, {})]
+
+
+def _read(line: int, stage: BuildStage, words: Sequence[str]) -> InstallCommand | None:
+    rest = list(words)
+    while rest and ("=" in rest[0] or rest[0] in {"env", "exec", "sudo"}):
+        rest = rest[1:]
+    if rest[:1] == ["uv"]:
+        return _uv(line, stage, rest[1:])
+    if len(rest) > 2 and _PYTHON.fullmatch(rest[0].rpartition("/")[2]) and rest[1:3] == ["-m", "pip"]:  # noqa: PLR2004
+        rest = rest[2:]
+    if rest and _PIP.fullmatch(rest[0].rpartition("/")[2]) and rest[1:2] == ["install"]:
+        return _files(line, stage, rest[2:])
+    return None
+
+
+def _uv(line: int, stage: BuildStage, words: Sequence[str]) -> InstallCommand | None:
+    if words[:1] == ["sync"]:
+        return InstallCommand(Installer.UV_LOCK, line, stage, tuple(words[1:]))
+    if words[:2] == ["pip", "install"]:
+        return _files(line, stage, words[2:])
+    if words[:2] == ["pip", "sync"]:
+        named = [word for word in words[2:] if not word.startswith("-")]
+        return _files(line, stage, ["-r", *named[:1], *words[2:]]) if named else None
+    return None
+
+
+def _files(line: int, stage: BuildStage, words: Sequence[str]) -> InstallCommand | None:
+    command = InstallCommand(Installer.REQUIREMENTS, line, stage, tuple(words))
+    files = tuple(command.values("-r", "--requirement", "--requirements"))
+    if not files:
+        return None
+    is_lock = all(re.search(r"pylock[^/]*\.toml$", file) for file in files)
+    return command._replace(files=files, kind=Installer.PYLOCK if is_lock else Installer.REQUIREMENTS)

@@ -1,0 +1,168 @@
+"""The Python that a stage of a Dockerfile installs for: its version, processor and C library, with the wheels that it takes. Pure."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildguard.project import dockerfile, image_reference
+from buildguard.project.dockerfile import DockerfileStage
+from buildguard.project.image_build import knows_base
+
+if TYPE_CHECKING:
+    from packaging.tags import Tag
+
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "ppc64le": "ppc64le", "s390x": "s390x"}
+_NEWEST_GLIBC = 43  # 2.43: more than any image has, so that an unknown release takes every wheel
+_GLIBC = {"buster": 28, "bullseye": 31, "bookworm": 36, "trixie": 41, "focal": 31, "jammy": 35, "noble": 39}
+_OLDEST_GLIBC = {"x86_64": 5, "i686": 5}  # of the others 17
+_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+_MUSL = 2  # 1.2: every Alpine since 3.13
+_NO_PATCH, _ANY_PATCH = "0", "99"
+_COMPILERS = re.compile(
+    r"\b(?:gcc|g\+\+|clang|build-essential|build-base|python3-dev|musl-dev|gfortran|rust|cargo|make)\b|groupinstall"
+)
+_WITHOUT_COMPILER = re.compile(r"slim|alpine|distroless|chiselled")
+
+
+class WheelPlatform(NamedTuple):
+    """A CPython 3.`minor` on Linux: the processor as Python names it, whether the C library is musl, and the minor version of that."""
+
+    minor: int
+    machine: str = "x86_64"
+    is_musl: bool = False
+    libc: int = _NEWEST_GLIBC
+
+    @property
+    def words(self) -> str:
+        """The platform for people."""
+        return f"Python 3.{self.minor} on {self.machine} with {'musl' if self.is_musl else 'glibc'}"
+
+    @property
+    def tags(self) -> frozenset[Tag]:
+        """Every tag of a wheel that this Python takes."""
+        return _tags(self)
+
+    def platforms(self) -> Iterator[str]:
+        """The platform tags, the newest first."""
+        if self.is_musl:
+            yield from (f"musllinux_1_{minor}_{self.machine}" for minor in range(self.libc, -1, -1))
+        else:
+            for minor in range(self.libc, _OLDEST_GLIBC.get(self.machine, 17) - 1, -1):
+                yield f"manylinux_2_{minor}_{self.machine}"
+                if minor in _LEGACY:
+                    yield f"{_LEGACY[minor]}_{self.machine}"
+        yield f"linux_{self.machine}"
+
+    def takes(self, filename: str) -> bool:
+        """Whether a wheel can be installed, by its name; True for a name that is not a wheel's."""
+        from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+        try:
+            return not self.tags.isdisjoint(parse_wheel_filename(filename)[3])
+        except InvalidWheelFilename:
+            return True
+
+    def marker(self, text: str, extra: str = "") -> bool | None:
+        """The value of a marker; None where the patch release decides it, or where it cannot be read."""
+        if not text:
+            return True
+        from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
+
+        try:
+            marker = Marker(text)
+            values = {marker.evaluate(self._environment(patch, extra)) for patch in (_NO_PATCH, _ANY_PATCH)}
+        except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName):
+            return None
+        return values.pop() if len(values) == 1 else None
+
+    def _environment(self, patch: str, extra: str) -> dict[str, str]:
+        full = f"3.{self.minor}.{patch}"
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": full,
+            "os_name": "posix",
+            "platform_machine": self.machine,
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": full,
+            "python_version": f"3.{self.minor}",
+            "sys_platform": "linux",
+            "extra": extra,
+        }
+
+    def admits(self, specifier: str) -> bool:
+        """Whether a range of Python versions lets this one in, in any patch release; True for one that cannot be read."""
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+        try:
+            spec = SpecifierSet(specifier)
+        except InvalidSpecifier:
+            return True
+        return any(spec.contains(f"3.{self.minor}.{patch}", prereleases=True) for patch in range(40))
+
+
+@functools.lru_cache(maxsize=32)
+def _tags(platform: WheelPlatform) -> frozenset[Tag]:
+    from packaging.tags import compatible_tags, cpython_tags
+
+    platforms = list(platform.platforms())
+    version, interpreter = (3, platform.minor), f"cp3{platform.minor}"
+    return frozenset(
+        (*cpython_tags(version, [interpreter], platforms), *compatible_tags(version, interpreter, platforms))
+    )
+
+
+class BuildStage(NamedTuple):
+    """A stage with those that it rests on, the nearest first, and the image at the root."""
+
+    chain: tuple[DockerfileStage, ...]
+    base: str
+
+    def platform(self, of_image: str) -> WheelPlatform | None:
+        """What it installs for, on `linux/amd64` or another platform; None where that is not certain."""
+        version = image_reference.promised_version(self.base)
+        machine = _MACHINES.get(of_image.partition("/")[2].partition("/")[0])
+        is_known = knows_base(self.base) and not dockerfile.installs_python(self.chain)
+        if version is None or machine is None or not is_known or "--platform" in "".join(self._flags()):
+            return None
+        parts = re.split(r"[-_:.]", self.base)
+        if any(part.startswith("alpine") for part in parts):
+            return WheelPlatform(version.minor, machine, is_musl=True, libc=_MUSL)
+        release = next((_GLIBC[part] for part in parts if part in _GLIBC), _NEWEST_GLIBC)
+        return WheelPlatform(version.minor, machine, libc=release)
+
+    def _flags(self) -> Iterator[str]:
+        return (flag for stage in self.chain for step in stage.instructions[:1] for flag in step.flags)
+
+    @property
+    def has_compiler(self) -> bool | None:
+        """Whether a compiler is there; None where that is unknown."""
+        runs = (step.text for stage in self.chain for step in stage.instructions if step.name == "RUN")
+        if any(map(_COMPILERS.search, runs)):
+            return True
+        if not knows_base(self.base):
+            return None
+        return _WITHOUT_COMPILER.search(self.base) is None
+
+
+def build_stages(recipe: bytes, build_args: Mapping[str, str]) -> list[BuildStage]:
+    """Every stage of a Dockerfile."""
+    stages = dockerfile.stages(recipe, build_args)
+    return [BuildStage(*_chain(stages, at)) for at in range(len(stages))]
+
+
+def _chain(stages: Sequence[DockerfileStage], at: int) -> tuple[tuple[DockerfileStage, ...], str]:
+    chain = [stages[at]]
+    while True:
+        below = next(
+            (i for i in range(at - 1, -1, -1) if stages[i].alias and stages[i].alias == chain[-1].base.lower()), None
+        )
+        if below is None:
+            return tuple(chain), chain[-1].base
+        at = below
+        chain.append(stages[at])

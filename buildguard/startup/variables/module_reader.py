@@ -1,0 +1,94 @@
+"""Reads one source: its body, its functions and its classes, as far as they concern variables. Pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from buildguard.remote.import_tests import Evaluator
+from buildguard.startup.variables.block_reader import BlockReader
+from buildguard.startup.variables.names import ModuleNames, assigned
+from buildguard.startup.variables.records import CallSite, CodeBlock, ModuleVariables
+
+# Decorators under which a call still runs the function's body.
+_PLAIN = frozenset({"functools.lru_cache", "functools.cache", "staticmethod", "classmethod", "functools.wraps"})
+_COMMANDS = ("click.", "typer.")
+_SYNCHRONOUS = "()"  # behind the name of a coroutine: its body runs where it is awaited
+
+
+class _Function(NamedTuple):
+    name: str
+    node: ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def read_module(tree: ast.Module, minor: int, *, is_main: bool = False) -> ModuleVariables:
+    """What a module, imported or run as a script by Python 3.`minor`, reads of its environment; empty where it nests too deeply."""
+    try:
+        return _ModuleReader(tree, minor, is_main=is_main).read()
+    except RecursionError:
+        return ModuleVariables(CodeBlock(), ModuleNames(ast.Module([], [])))
+
+
+class _ModuleReader:
+    def __init__(self, tree: ast.Module, minor: int, *, is_main: bool) -> None:
+        self._tree = tree
+        self._names = ModuleNames(tree)
+        self._evaluator = Evaluator((3, minor), "linux", frozenset())
+        self._is_main = is_main
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                self._evaluator.see_import(node)
+            elif isinstance(node, ast.ImportFrom):
+                self._evaluator.see_import_from(node)
+
+    def read(self) -> ModuleVariables:
+        whole = BlockReader(self._names, self._evaluator, is_main=self._is_main)
+        block = whole.read(self._tree.body)
+        sets, is_open = whole.sets, whole.is_open
+        functions: dict[str, CodeBlock] = {}
+        for function in _functions(self._tree.body):
+            reader = BlockReader(self._names, self._evaluator, _parameters(function.node), is_main=False)
+            body = reader.read(function.node.body)
+            sets |= reader.sets
+            is_open |= reader.is_open
+            if self._runs_when_called(function.node):
+                is_async = isinstance(function.node, ast.AsyncFunctionDef)
+                functions[function.name + (_SYNCHRONOUS if is_async else "")] = body
+        classes = {node.name: node for node in self._tree.body if isinstance(node, ast.ClassDef)}
+        return ModuleVariables(block, self._names, functions, classes, self._objects(), frozenset(sets), is_open)
+
+    def _objects(self) -> dict[str, CallSite]:
+        """What each name of the module is made by, where that is a call."""
+        objects: dict[str, CallSite] = {}
+        for node in self._tree.body:
+            name, value = assigned(node)
+            if name is not None:
+                objects.pop(name, None)
+                if isinstance(value, ast.Call) and self._names.full(value.func):
+                    objects[name] = CallSite(self._names.full(value.func), value)
+        return objects
+
+    def _runs_when_called(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+        if any(isinstance(part, ast.Yield | ast.YieldFrom) for part in ast.walk(node)):
+            return False
+        for decorator in node.decorator_list:
+            name = self._names.full(decorator.func if isinstance(decorator, ast.Call) else decorator)
+            if name not in _PLAIN and not name.startswith(_COMMANDS):
+                return False
+        return True
+
+
+def _functions(body: list[ast.stmt], owner: str = "") -> Iterator[_Function]:
+    """The functions of a module and the methods of its classes."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield _Function(owner + node.name, node)
+        elif isinstance(node, ast.ClassDef) and not owner:
+            yield from _functions(node.body, f"{node.name}.")
+
+
+def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+    arguments = node.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    return (argument.arg for argument in every if argument is not None)

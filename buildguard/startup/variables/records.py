@@ -1,0 +1,59 @@
+"""What one module reads of its environment, and what it calls. Pure records."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from buildguard.startup.variables.names import ModuleNames
+
+
+class VariableRead(NamedTuple):
+    """A place that reads a variable: any of `names` will do, or any that begins with `prefix`.
+
+    `is_required` says that the code fails without it; `default` is the source text of what counts then. `any_case` says that
+    the names' case does not matter.
+    """
+
+    names: tuple[str, ...]
+    line: int
+    reader: str
+    is_required: bool = True
+    default: str = ""
+    any_case: bool = False
+    prefix: str = ""
+
+
+class CallSite(NamedTuple):
+    """A call: the full name of what is called, the call itself, a prefix for the variables that it reads, and how it is reached."""
+
+    name: str
+    call: ast.Call
+    prefix: str = ""
+    is_certain: bool = True
+    is_guarded: bool = False
+
+
+class CodeBlock(NamedTuple):
+    """A body that runs as a whole: `reads` surely run with it, `later` are those that may run."""
+
+    reads: tuple[VariableRead, ...] = ()
+    later: tuple[VariableRead, ...] = ()
+    calls: tuple[CallSite, ...] = ()
+
+
+class ModuleVariables(NamedTuple):
+    """One module: its own body, its functions and methods by their names, its classes, and the objects that calls made.
+
+    `sets` are variables that the code sets itself; `is_open` says that it sets others too, of which the names are unknown.
+    """
+
+    block: CodeBlock
+    names: ModuleNames
+    functions: Mapping[str, CodeBlock] = MappingProxyType({})
+    classes: Mapping[str, ast.ClassDef] = MappingProxyType({})
+    objects: Mapping[str, CallSite] = MappingProxyType({})
+    sets: frozenset[str] = frozenset()
+    is_open: bool = False

@@ -1,0 +1,148 @@
+"""The walk over the files that a start loads: from its first file on, along the imports that surely run, each file once."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from buildguard.project.image_model import PlacedFile
+from buildguard.project.start_command import StartCommand
+from buildguard.startup import django
+from buildguard.startup.applications import EntryFile
+from buildguard.startup.image_start import ImageStart
+from buildguard.startup.modules import ModuleSearch, search
+from buildguard.startup.source_facts import SourceFacts, SourceImport, read_facts
+
+MOST_FILES = 5_000
+
+
+class ReachedFile(NamedTuple):
+    """A file that is loaded: its path in the image, where it comes from, its package, and whether it is the script itself."""
+
+    path: str
+    file: PlacedFile
+    package: str
+    is_main: bool = False
+
+    @property
+    def shown(self) -> str:
+        """Its path for people: the project's, else the image's."""
+        return self.file.source or self.path
+
+
+class StartWalk:
+    """Visits each file that a start loads; a subclass takes what it needs of each."""
+
+    def __init__(self, image: ImageStart, start: StartCommand) -> None:
+        self._image = image
+        self._start = start
+        self._seen: set[str] = set()
+        self._pending: list[ReachedFile] = []
+        self._is_django = False
+
+    def walk(self, entry: EntryFile) -> None:
+        """Visit everything from a first file on."""
+        if entry.module:
+            self._reach_packages(entry.module)
+        package = posixpath.dirname(entry.path) if entry.path.endswith("__init__.py") or entry.module else ""
+        self._reach(ReachedFile(entry.path, entry.file, package, self._start.is_main))
+        while self._pending and len(self._seen) < MOST_FILES:
+            self._read(self._pending.pop(0))
+
+    def _visit(self, reached: ReachedFile, facts: SourceFacts) -> None:
+        """Take what is needed of a file."""
+
+    def _miss(self, reached: ReachedFile, item: SourceImport, module: str, result: ModuleSearch) -> None:
+        """Take note of a module that an import names and no file of the image is."""
+
+    def _reach(self, reached: ReachedFile) -> None:
+        if reached.path not in self._seen:
+            self._seen.add(reached.path)
+            self._pending.append(reached)
+
+    def _reach_packages(self, module: str) -> None:
+        """The `__init__.py` of each package above a module is loaded before it."""
+        parts = module.split(".")
+        for end in range(1, len(parts)):
+            self._reach_module(search(self._image, ".".join(parts[:end]), self._start.search_path))
+
+    def _reach_module(self, result: ModuleSearch) -> None:
+        if result.file is not None:
+            self._reach(ReachedFile(result.path, result.file, posixpath.dirname(result.path)))
+
+    def _read(self, reached: ReachedFile) -> None:
+        content = None if reached.file.doubt else self._image.content(reached.file)
+        if content is None:
+            return
+        facts = read_facts(content, is_main=reached.is_main)
+        if facts is None:
+            return
+        self._follow_imports(reached, facts)
+        self._visit(reached, facts)
+        if facts.settings:
+            self._follow_settings(reached, facts.settings)
+        if self._is_django and facts.tree is not None:
+            for module, line in django.listed_modules(facts.tree):
+                self._follow_module(reached, module, line)
+
+    def _follow_imports(self, reached: ReachedFile, facts: SourceFacts) -> None:
+        for item in facts.imports:
+            if item.is_certain:
+                for module, result in self._resolve(reached, item):
+                    self._take(reached, item, module, result)
+
+    def _take(self, reached: ReachedFile, item: SourceImport, module: str, result: ModuleSearch) -> None:
+        if result.file is not None:
+            self._reach_module(result)
+        else:
+            self._miss(reached, item, module, result)
+
+    def _resolve(self, reached: ReachedFile, item: SourceImport) -> Iterator[tuple[str, ModuleSearch]]:
+        """Each module that an import loads: the packages above it, itself, and submodules that are taken from it by name."""
+        search_path, base = self._start.search_path, item.module
+        if item.level:
+            folder = reached.package
+            if not folder:
+                return
+            for _ in range(item.level - 1):
+                folder = posixpath.dirname(folder)
+            search_path = (posixpath.dirname(folder),)
+            name = posixpath.basename(folder)
+            base = f"{name}.{item.module}" if item.module else name
+        parts = base.split(".")
+        result = ModuleSearch()
+        for end in range(1, len(parts) + 1):
+            module = ".".join(parts[:end])
+            result = search(self._image, module, search_path)
+            yield module, result
+            if result.file is None and not result.package:
+                return
+        yield from self._submodules(base, result, item.names, search_path)
+
+    def _submodules(
+        self, base: str, result: ModuleSearch, names: Sequence[str], search_path: Sequence[str]
+    ) -> Iterator[tuple[str, ModuleSearch]]:
+        if not result.package:
+            return
+        content = self._image.content(result.file) if result.file is not None and not result.file.doubt else b""
+        facts = read_facts(content or b"")
+        for name in names:
+            if facts is not None and facts.binds(name) is False and name != "*":
+                yield f"{base}.{name}", search(self._image, f"{base}.{name}", search_path)
+
+    def _follow_settings(self, reached: ReachedFile, default: str) -> None:
+        settings = django.settings_module(self._image, self._start.env, default)
+        if settings:
+            self._is_django = True
+            self._follow_module(reached, settings, 1)
+
+    def _follow_module(self, reached: ReachedFile, name: str, line: int) -> None:
+        """A module that is loaded by its name, with the packages above it."""
+        parts = name.split(".")
+        for end in range(1, len(parts) + 1):
+            module = ".".join(parts[:end])
+            result = search(self._image, module, self._start.search_path)
+            self._take(reached, SourceImport(name, 0, (), line, is_certain=True), module, result)
+            if result.file is None and not result.package:
+                return

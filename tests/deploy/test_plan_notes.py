@@ -1,0 +1,31 @@
+"""What a plan notes about the project of its image."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildguard.deploy import plan as plans
+
+
+@pytest.mark.parametrize(
+    ("image", "project", "is_noted"),
+    [
+        ("europe-docker.pkg.dev/other/apps/web:1", "acme", True),
+        ("eu.gcr.io/other/web:1", "acme", True),
+        ("gcr.io/example.com/web/app:1", "acme", True),
+        ("europe-docker.pkg.dev/acme/apps/web:1", "acme", False),
+        ("europe-docker.pkg.dev/$PROJECT_ID/apps/web:1", "acme", False),
+        ("europe-docker.pkg.dev/other/apps/web:1", "", False),
+        ("docker.io/other/web:1", "acme", False),
+    ],
+)
+def test_an_image_in_another_project_than_the_service(image: str, project: str, is_noted: bool) -> None:
+    plan = plans.make_plan(
+        plans.DeploySource("c" * 40, (), True, (("3.11", "Dockerfile:1"),)),
+        plans.ArchiveSummary("d" * 64, 2, ()),
+        plans.ImageBuild({"steps": []}, "", image),
+        plans.CurrentService(known=True, project=project),
+        plans.DeployOptions(plans.Builder.CLOUD, "web", (), (), "/healthz"),
+    )
+
+    assert any("the service in acme" in note for note in plan.notes) is is_noted

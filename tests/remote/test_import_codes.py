@@ -1,0 +1,107 @@
+"""Imports that are read from compiled code are those of the syntax tree, guards and all; what is unclear is left to it."""
+
+# mypy: disable-error-code="no-untyped-call"
+from __future__ import annotations
+
+import sys
+import sysconfig
+import warnings
+from pathlib import Path
+
+import pytest
+
+from buildguard.remote.import_codes import plain_exports, plain_imports
+from buildguard.remote.import_facts import read_tree
+from buildguard.remote.import_outline import all_codes, bound_names
+
+PLAIN = {
+    "top": "import os, sys as s\nfrom . import a\nfrom ..b.c import (\n    d,\n    e as f,\n)  # g\nfrom h import *\n",
+    "exports": '__all__ = [\n    "a",\n    "b",\n]\nimport os\n',
+    "tuple": "__all__ = ('a', 'b')\nimport os\n",
+    "function": "def f(a,\n      b):\n    import os\n    if a:\n        return 1\n    return 2\n",
+    "method": "class A:\n    @property\n    def f(self):\n        from os import path\n\n        def g():\n            import re\n            return re\n",
+    "after a test": "import sys\nif sys.platform == 'win32':\n    x = 1\nimport os\n",
+    "early names": "x = 'import y'\nimport os\n",
+}
+UNCLEAR = {
+    "try": "try:\n    import a\nexcept ImportError:\n    a = None\n",
+    "if": "if x:\n    import a\n",
+    "with in a function": "def f():\n    with (\n        suppress(ImportError)\n    ):\n        import a\n",
+    "if in brackets": "def f():\n    if (\n        x\n    ):\n        import a\n",
+    "one line": "if x: import a\n",
+    "two in a line": "import a; import b\n",
+    "a function under a test": "if x:\n    def f():\n        import a\n",
+    "a class under a test": "try:\n    class A:\n        import a\nexcept ImportError:\n    pass\n",
+    "after an early return": "def f():\n    if sys.platform != 'win32':\n        return\n    import winreg\n",
+    "after an early raise": "if sys.platform != 'linux':\n    raise SystemExit\nimport fcntl\n",
+    "after an exit": "import sys\nif sys.platform != 'linux':\n    sys.exit()\nimport fcntl\n",
+    "continued": "if x: \\\nimport a\n",
+    "path": "import sys\nsys.path.insert(0, 'lib')\nimport a\n",
+    "call": "import importlib\nimportlib.import_module('a')\n",
+    "no tuple": "__all__ = ('a')\nimport os\n",
+    "exports twice": "__all__ = ['a']\n__all__ += ['b']\nimport os\n",
+    "comprehension": "__all__ = [x for x in dir()]\nimport os\n",
+    "carriage returns": "import a\rimport b\r",
+}
+
+
+@pytest.mark.parametrize("case", PLAIN)
+def test_plain(case: str) -> None:
+    assert _plain(PLAIN[case].encode()) == _by_tree(PLAIN[case].encode())
+
+
+@pytest.mark.parametrize("case", UNCLEAR)
+def test_unclear(case: str) -> None:
+    assert _plain(UNCLEAR[case].encode()) is None
+
+
+@pytest.mark.slow
+def test_library() -> None:
+    _compare(1)
+
+
+def test_part_of_library() -> None:
+    assert _compare(12) > 50
+
+
+def _compare(step: int) -> int:
+    """How many sources of the standard library are plain; each of them reads as its tree does."""
+    plain = 0
+    for file in sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py"))[::step]:
+        data = file.read_bytes()
+        if "site-packages" in file.parts or b"import" not in data:
+            continue
+        try:
+            facts = _plain(data)
+        except SyntaxError:
+            continue
+        if facts is not None:
+            assert facts == _by_tree(data), file
+            plain += 1
+    return plain
+
+
+def _plain(data: bytes) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        code = compile(data, "<source>", "exec", dont_inherit=True)
+    codes = all_codes(code)
+    exports = plain_exports(data, bound_names(code, codes)) if b"__all__" in data else None
+    rows = plain_imports(data, codes, _names(codes))
+    return None if rows is None or (exports is None and b"__all__" in data) else (rows, exports)
+
+
+def _by_tree(data: bytes) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        code = compile(data, "<source>", "exec", dont_inherit=True)
+        codes = all_codes(code)
+        names = _names(codes)
+        reader = read_tree(data, data, names, bound_names(code, codes), sys.version_info, "linux", None)
+    assert reader.paths == []
+    rows = [row for row in reader.imports if row[6] != "false"]  # what never runs is not compiled
+    return rows, reader.exports if reader.exports_known else None
+
+
+def _names(codes: list[object]) -> set[str]:
+    return {name for code in codes for name in code.co_names}  # type: ignore[attr-defined]
