@@ -18,6 +18,7 @@ from buildguard.cli.completion import complete_codes, complete_paths, complete_s
 from buildguard.cli.env import env
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.help import GroupedCommands, examples
+from buildguard.cli.loop import make_loop
 from buildguard.cli.options import color_option, format_option, html_option, in_google, output_option
 from buildguard.cli.output import colored, deliver, stdout_file
 from buildguard.errors import UnprovenError
@@ -364,6 +365,9 @@ def init(*, cloud_build: bool, pre_commit: bool) -> None:
 
     for line in command(Path.cwd(), cloud_build=cloud_build, pre_commit=pre_commit):
         click.echo(line)
+
+
+cli.add_command(make_loop(deploy, _asking))
 
 
 def main() -> None:

@@ -93,10 +93,11 @@ def _identity_of(name: str) -> str:
     return name.rpartition("/")[2].removesuffix(".json").rpartition("-")[2]
 
 
-def expectations_of(prepared: PreparedDeploy, history: CycleHistory, *, accept_vanished: bool) -> Expectations:
+def expectations_of(prepared: PreparedDeploy, history: CycleHistory) -> Expectations:
     """What is expected of the tests of a deploy."""
     table = prepared.config.deploy
-    return Expectations(history, table.no_regressions, table.known_failures, accept_vanished)
+    frozen = prepared.frozen_tests.get(prepared.service_id.path)
+    return Expectations(history, table.no_regressions, table.known_failures, prepared.accept_vanished, frozen)
 
 
 class CycleEnd(NamedTuple):

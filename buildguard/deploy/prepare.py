@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from buildguard.cycles.frozen_tests import FrozenTests
 from buildguard.deploy import plan as plans
 from buildguard.deploy.current_service import read_current_service
 from buildguard.deploy.environment import RequiredVariables
@@ -56,6 +57,7 @@ class DeployRequest(NamedTuple):
     accept_vanished: bool = False
     services: tuple[str, ...] = ()
     all_services: bool = False
+    frozen_tests: Mapping[str, FrozenTests] = MappingProxyType({})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -85,6 +87,7 @@ class PreparedDeploy(NamedTuple):
     start_env: Mapping[str, str] = MappingProxyType({})
     unlock: str = ""
     accept_vanished: bool = False
+    frozen_tests: Mapping[str, FrozenTests] = MappingProxyType({})
 
     @property
     def service_id(self) -> ServiceId:
@@ -211,6 +214,7 @@ def _prepare_table(commit: PreparedCommit, table: DeployTable) -> Iterator[Prepa
             request.build_region or config.cloud.region or regions[0],
             unlock=request.unlock,
             accept_vanished=request.accept_vanished,
+            frozen_tests=request.frozen_tests,
         )
 
 

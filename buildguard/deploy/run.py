@@ -155,7 +155,7 @@ def begin(ready: PreparedDeploy, run: str, held: ExitStack, watcher: Watcher, sh
 
     mine = _earlier_lines(SharedRecords(ready, ledger, held, keeper), file, tell)
     going = DeployRun(ready, ledger, mine, watcher, shared)
-    going.expected = expectations_of(ready, keeper.history, accept_vanished=ready.accept_vanished)
+    going.expected = expectations_of(ready, keeper.history)
     return BegunDeploy(going, keeper, notes, began)
 
 
