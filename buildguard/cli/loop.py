@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from buildguard.cli.help import examples
-from buildguard.cli.output import colored, deliver
+from buildguard.cli.output import colored, deliver, protect_log
 from buildguard.errors import UsageError
 
 _OWN = frozenset({"dry_run", "report"})  # of `deploy`
@@ -71,7 +71,8 @@ def run_loop(
     request = DeployRequest(cwd=Path.cwd(), fallback=options.pop("fallback") or "", **options)
     with Progress() as progress:
         report = loop(request, LoopOptions(**own), LoopTools(progress, asking(yes=yes), render_cycle))
-    deliver(loop_json(report) if form == "json" else colored(loop_text(report), color), None)
+    text = loop_json(report) if form == "json" else protect_log(colored(loop_text(report), color))
+    deliver(text, None)
     sys.exit(report.exit_code)
 
 

@@ -20,7 +20,7 @@ from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.help import GroupedCommands, examples
 from buildguard.cli.loop import make_loop
 from buildguard.cli.options import color_option, format_option, html_option, in_google, output_option
-from buildguard.cli.output import colored, deliver, stdout_file
+from buildguard.cli.output import colored, deliver, protect_log, stdout_file
 from buildguard.errors import UnprovenError
 from buildguard.system import programs
 
@@ -217,9 +217,12 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
 @click.option("--skip-start", default="", metavar="REASON", help="Do not start the container here; record the reason.")
 @click.option("--accept-vanished", is_flag=True, help="Accept that tests of the last cycle are gone.")
 @click.option("--unlock", default="", metavar="RUN", help="Take over the lock of this run, which has ended elsewhere.")
+@click.option("--report", is_flag=True, help="Write the job summary of CI, and an annotation for each failing test.")
 @color_option
 @in_google("Cloud Run")
-def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, color: str, **asked: Any) -> None:
+def deploy(
+    *, dry_run: bool, yes: bool, form: str, fallback: str | None, color: str, report: bool, **asked: Any
+) -> None:
     """Check, build, verify and deploy a commit, and prove which revision serves it."""
     from buildguard.cli.cycle_reports import render_cycle
     from buildguard.cli.render.deploys import as_json, as_text
@@ -231,8 +234,13 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, color: 
     with Progress() as progress:
         ask = _asking(yes=yes)
         result = plan_deploys(request) if dry_run else deploy_all(request, progress, ask, render_cycle)
-    text = as_json(result) if form == "json" else as_text(result)
-    deliver(colored(text, color), None)
+    text = as_json(result) if form == "json" else protect_log(colored(as_text(result), color))
+    deliver(text, None)
+    if report:
+        from buildguard.cli.ci_report import report_to_ci
+
+        for line in report_to_ci(result, os.environ):
+            click.echo(line, err=True)
     sys.exit(result.exit_code)
 
 
