@@ -161,7 +161,7 @@ def clean_up(live: Live) -> None:
         run.delete(live.service)
     with suppress(GuardError), StorageClient(live.project) as storage:
         bucket = storage.ensure("", storage.project, live.region)
-        for prefix in ("buildguard/live/", "buildguard/ledger/", "buildguard/lock/"):
+        for prefix in ("buildguard/live/", "buildguard/ledger/", "buildguard/lock/", "buildguard/cycles/"):
             for name in storage.names(bucket, prefix):
                 if live.service in name:
                     storage.remove(bucket, name, storage.look(ObjectUrl(bucket, name, 0)).generation)
