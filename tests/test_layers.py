@@ -36,6 +36,7 @@ ROOMS = (
     ("diagnose",),
     ("cycles",),
     ("deploy",),
+    ("loop",),
     ("api",),
     ("cli",),
 )

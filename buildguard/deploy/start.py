@@ -23,6 +23,7 @@ from buildguard.gcp.service_state import ServiceState
 
 STARTS_WITHIN = 60.0
 _MOST_PATHS = 3  # in a sentence
+_MOST_OUTPUT = 4000  # characters of the log that are kept
 STAND_IN = "buildguard-stand-in"
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://.*", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -176,7 +177,7 @@ def describe_failure(
 
     diagnosis = diagnose(top, log, source=source)
     last = redact(log.strip().rpartition(b"\n")[2].decode("utf-8", "replace"))[:200]
-    evidence = {"cause": diagnosis.cause, "log": last, "seconds": round(result.seconds, 1)}
+    evidence = {"cause": diagnosis.cause, "log": last, "seconds": round(result.seconds, 1), "output": _tail(log)}
     port = request.options.port
     if result.listens_on:
         where = ", ".join(result.listens_on)
@@ -193,6 +194,11 @@ def describe_failure(
     proven = proven and STAND_IN not in log.decode("utf-8", "replace")
     hint = "" if proven else f"it had no network{_describe_stand_ins(request)}: {_OPTIONS}"
     return DeployStoppedError(words, hint=hint, evidence=evidence, proven=proven)
+
+
+def _tail(log: bytes) -> str:
+    """The end of a log, for a diagnosis of the whole cycle."""
+    return redact(log.decode("utf-8", "replace"))[-_MOST_OUTPUT:]
 
 
 def _symptom(result: OfflineResult, port: int) -> str:
