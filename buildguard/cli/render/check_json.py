@@ -44,6 +44,7 @@ def as_json(report: CheckReport) -> dict[str, Any]:
         "not_checked": [_unchecked(item) for item in report.unchecked],
         "exit_code": report.exit_code,
         **(_rehearsal(report.rehearsal) if report.rehearsal is not None else {}),
+        **({"start": dict(report.start)} if report.start is not None else {}),
         **({"image": _image(report.image)} if report.image is not None else {}),
         **(_chain(report.chain) if report.chain is not None else {}),
     }
