@@ -19,7 +19,7 @@ from buildguard.cli.env import env
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.help import GroupedCommands, examples
 from buildguard.cli.loop import make_loop
-from buildguard.cli.options import color_option, format_option, html_option, in_google, output_option
+from buildguard.cli.options import color_option, env_option, format_option, html_option, in_google, output_option
 from buildguard.cli.output import colored, deliver, protect_log, stdout_file
 from buildguard.errors import UnprovenError
 from buildguard.system import programs
@@ -202,6 +202,8 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
     shell_complete=complete_services,
     help="Deploy this service; may be repeated.",
 )
+@env_option
+@click.option("--from", "from_env", default="", metavar="ENV", help="Ship the image that this environment has proven.")
 @click.option("--all", "all_services", is_flag=True, help="Deploy every service of the configuration.")
 @click.option(
     "--allow-dirty", is_flag=True, help="Deploy the tracked files as they are here, uncommitted changes included."
@@ -254,6 +256,7 @@ def deploy(
 @click.option(
     "--service", default="", metavar="NAME", shell_complete=complete_services, help="Use this Cloud Run service."
 )
+@env_option
 @in_google("Cloud Run")
 def rollback(*, revision: str, **asked: Any) -> None:
     """Send all traffic back to an earlier revision."""
@@ -272,11 +275,13 @@ def rollback(*, revision: str, **asked: Any) -> None:
 @format_option("text", "json")
 @html_option
 @click.option("--service", default="", metavar="NAME", shell_complete=complete_services, help="Show only this service.")
+@env_option
 @in_google("Cloud Run")
 def history(*, cycle: str, form: str, html: Path | None, **asked: Any) -> None:
     """Show each deploy, how far it got, how many tests passed, and why it stopped; with CYCLE its report."""
-    from buildguard.cli.render.deploy import history_json, history_text
+    from buildguard.cli.render.deploy import HistoryView, history_json, history_text
     from buildguard.deploy.cycle_history import read_story
+    from buildguard.deploy.history import fleet_of
     from buildguard.deploy.history import history as command
     from buildguard.deploy.prepare import DeployRequest as Wanted
 
@@ -285,8 +290,8 @@ def history(*, cycle: str, form: str, html: Path | None, **asked: Any) -> None:
     if html is not None or cycle:
         _show_story(story, cycle, html)
         return
-    attempts = command(request)
-    text = history_json(attempts, story.cycles) if form == "json" else history_text(attempts, story.cycles)
+    view = HistoryView(command(request), story.cycles, fleet_of(request))
+    text = history_json(view) if form == "json" else history_text(view)
     deliver(text, None)
 
 
@@ -353,8 +358,14 @@ def explain(*, word: str | None, everything: bool) -> None:
 @cli.command(epilog=examples("buildguard doctor", "buildguard doctor --fix backend"))
 @click.argument("path", default=".", shell_complete=complete_paths)
 @click.option("--fix", is_flag=True, help="Print what would make every verdict a proof, and nothing else.")
-def doctor(path: str, *, fix: bool) -> None:
-    """Show the detected targets, interpreters and engines, and which would be used."""
+@format_option("text", "json")
+def doctor(path: str, *, fix: bool, form: str) -> None:
+    """Show the detected targets, interpreters and engines, and which would be used; as JSON, the services and their proof."""
+    if form == "json":
+        from buildguard.cli.doctor_services import services_json
+
+        click.echo(services_json(Path.cwd()), nl=False)
+        return
     if fix:
         from buildguard.cli.doctor_fix import doctor_fix as command
     else:

@@ -16,10 +16,11 @@ from buildguard.cycles import store
 from buildguard.cycles.changes import CycleChanges, compare_cases, compare_deploys
 from buildguard.cycles.expectations import Expectations
 from buildguard.cycles.record import CycleFacts, CycleHistory, CycleRecord, CycleStep
+from buildguard.deploy.job_steps import JobRun
 from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.deploy.promotion import read_container
 from buildguard.deploy.steps import DeployRun
 from buildguard.errors import GuardError, UnprovenError
-from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.storage import StorageClient
 from buildguard.project.ledger import ServiceId
 from buildguard.stages.git_objects import commit_of
@@ -108,9 +109,9 @@ class CycleEnd(NamedTuple):
     diagnosis: Mapping[str, Any] = MappingProxyType({})
 
 
-def make_record(run: DeployRun, history: CycleHistory, end: CycleEnd) -> CycleRecord:
+def make_record(run: DeployRun | JobRun, history: CycleHistory, end: CycleEnd) -> CycleRecord:
     """The record of a deploy that came to an end."""
-    tested = run.tested
+    tested = run.tested if isinstance(run, DeployRun) else None  # a job has no tests
     steps = tuple(
         CycleStep(outcome.step, outcome.verdict, round(outcome.seconds, 2), outcome.words) for outcome in run.outcomes
     )
@@ -207,10 +208,9 @@ def _bases(prepared: PreparedDeploy) -> tuple[str, ...]:
 
 
 def _variables(prepared: PreparedDeploy) -> tuple[str, ...]:
-    """The names of the variables that the service has; none where it cannot be asked."""
+    """The names of the variables that the service or the job has; none where it cannot be asked."""
     try:
-        with CloudRunClient(prepared.project, prepared.region, prepared.app) as run:
-            current = run.get(prepared.plan.wishes.service)
-            return tuple(sorted(current.env)) if current is not None else ()
+        container = read_container(prepared.service_id, prepared.app)
     except GuardError:
         return ()
+    return tuple(sorted(container.env)) if container is not None else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from functools import cached_property
@@ -20,6 +21,7 @@ from buildguard.deploy.cloud_image import CloudImage, CloudRunner
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployStep
 from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.deploy.promotion import compare, confirm, read_container
 from buildguard.deploy.shared_work import SharedWork
 from buildguard.diagnostic import Diagnostic, count, display_path
 from buildguard.docker import client as daemons
@@ -245,6 +247,25 @@ class ImageSteps:
     @property
     def _in_cloud(self) -> str:
         return " (in Cloud Build)" if self.cloud_image is not None else ""
+
+    def promote(self) -> StepResult:
+        """Take the image that another environment has proven and serves still; its variables have to be here too."""
+        promotion = self.prepared.promotion
+        assert promotion is not None
+        confirmed = confirm(promotion.source, promotion.line)
+        here = read_container(self.prepared.service_id, self.prepared.app)
+        missing = compare(confirmed.container, here, frozenset(os.environ)).missing
+        if missing:
+            raise DeployStoppedError(f"BG501 required environment variables are missing: {', '.join(missing)}")
+        evidence = {
+            "image": confirmed.reference,
+            "digest": confirmed.digest,
+            "promoted_from": promotion.source.environment,
+            "run": promotion.line.run,
+            "revision": confirmed.revision,
+        }
+        self.built = BuiltImage(confirmed.reference, confirmed.reference, confirmed.digest, evidence)
+        return f"{confirmed.describe()}, and serves there as {confirmed.revision}", evidence
 
     def verify_image(self) -> StepResult:
         """The image's files against the commit's, and each compiled by the image's own Python."""

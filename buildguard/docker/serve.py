@@ -24,6 +24,16 @@ _NETWORK = "buildguard"
 _LISTENS = 1.0  # seconds that an open connection may be silent and still belong to a server
 _PAUSE = 0.1
 _MOST_LOG = 200  # lines
+_MEANINGS = {
+    0: "a service has to keep running",
+    126: "a program is not executable",
+    127: "a program was not found",
+    132: "an instruction that this processor does not have",
+    134: "it aborted itself",
+    137: "it was killed, often for want of memory",
+    139: "a segmentation fault, often in a compiled module",
+    143: "it was asked to end",
+}
 
 
 class StartOptions(NamedTuple):
@@ -92,7 +102,9 @@ class StartedContainer:
             return ""
         if state.get("OOMKilled"):
             return "it was killed for want of memory"
-        return f"it ended with status {state.get('ExitCode')}"
+        status = state.get("ExitCode")
+        meaning = _MEANINGS.get(status) if isinstance(status, int) else None
+        return f"it ended with status {status}" + (f": {meaning}" if meaning else "")
 
     def close(self) -> None:
         """Remove the container."""
@@ -103,6 +115,36 @@ class StartedContainer:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+
+class JobContainer(StartedContainer):
+    """A container that runs to its end, removed on exit."""
+
+    def __init__(
+        self, daemon: Daemon, image: Image, env: Mapping[str, str], command: Sequence[str], args: Sequence[str]
+    ) -> None:
+        """Start it; raises UnprovenError where the engine cannot."""
+        with process.block_signals(), translate_errors(f"starting {image.reference}"):
+            response = daemon.api.create_container(
+                image.id,
+                command=list(args) or None,
+                entrypoint=list(command) or None,
+                environment=[f"{name}={value}" for name, value in env.items()],
+                labels=owner_labels(),
+            )
+            super().__init__(daemon, str(response["Id"]))
+        try:
+            with translate_errors(f"starting {image.reference}"):
+                daemon.api.start(self.id)
+        except BaseException:
+            self.close()
+            raise
+
+    def exit_code(self) -> int | None:
+        """The status that it ended with; None while it runs."""
+        with translate_errors("looking at the container"):
+            state: dict[str, Any] = self._daemon.api.inspect_container(self.id)["State"]
+        return None if state.get("Running") else int(state.get("ExitCode") or 0)
 
 
 class ServingContainer(StartedContainer):

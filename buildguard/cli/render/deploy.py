@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from buildguard import __version__
+from buildguard.cli.render import fleet_status
 from buildguard.cli.render.cycle import cycle_json, cycle_lines, finished_lines
 from buildguard.cycles.gates import describe_rate
 from buildguard.cycles.record import CycleRecord
+from buildguard.deploy.fleet_status import ServiceStatus
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployPlan
 from buildguard.deploy.rollback import RollbackResult
@@ -58,9 +60,12 @@ def answer(result: DeployReport) -> dict[str, Any]:
             "left_out": plan.building.steps_skipped,
         },
         "image": plan.building.shown_image,
+        "kind": plan.wishes.kind,
         "name": plan.wishes.name or plan.wishes.service,
         "service": plan.wishes.service,
         "container": plan.serving.container or None,
+        "env": plan.wishes.env or None,
+        "from": plan.wishes.promoted_from or None,
         "project": plan.serving.project or None,
         "region": plan.serving.region or None,
         "steps": _steps(plan, result.outcomes),
@@ -104,7 +109,7 @@ def as_text(result: DeployReport) -> str:
     lines = [
         f"commit {plan.source.commit[:12]}{' with uncommitted changes' if plan.source.dirty else ''} → {escape_text(plan.wishes.service)}",
         f"  {plan.source.target}; {count(plan.packed.files, 'file')} in {plan.packed.digest[:12]}, {len(plan.packed.dropped)} not sent",
-        f"  image {escape_text(plan.building.shown_image)}, built {'on this machine' if plan.wishes.builder == 'local' else 'by Cloud Build'}",
+        f"  image {escape_text(plan.building.shown_image)}, {_builder(plan)}",
         f"  rollback target: {_rollback_target(plan)}",
         *(f"{click.style('refused', fg='red')}: {escape_text(refusal)}" for refusal in plan.refusals),
     ]
@@ -122,11 +127,19 @@ def as_text(result: DeployReport) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _builder(plan: DeployPlan) -> str:
+    if plan.wishes.promoted_from:
+        return f"proven in {plan.wishes.promoted_from}"
+    return "built on this machine" if plan.wishes.builder == "local" else "built by Cloud Build"
+
+
 def _rollback_target(plan: DeployPlan) -> str:
     if plan.serving.rollback_to:
         return plan.serving.rollback_to
     if not plan.serving.known:
         return "unknown (the service was not read)"
+    if plan.wishes.is_job:
+        return "none (the job does not exist)"
     return "none (no single revision has 100 % of the traffic)"
 
 
@@ -150,6 +163,8 @@ def last_line(result: DeployReport) -> str:
         words = f"{'failed' if bad.verdict == StepVerdict.FAILED else 'unproven'} at {bad.step}; {current_traffic(result)}".rstrip(
             "; "
         )
+    elif result.plan.wishes.is_job:
+        words = f"executed: {result.revision}" if result.revision else "built and verified; not executed (--no-traffic)"
     elif result.plan.wishes.no_traffic:
         words = f"{result.revision} is ready at {result.url}, without traffic"
     else:
@@ -188,8 +203,17 @@ def rollback_text(result: RollbackResult) -> str:
 # ------------------------------------------------------------------------------------------ history
 
 
-def history_json(history: DeployHistory, cycles: Sequence[CycleRecord] = ()) -> str:
-    """Every line of the ledger, by run; with the tests of its cycle."""
+class HistoryView(NamedTuple):
+    """What `history` shows: the attempts, their cycles, and the status of each service where there are several."""
+
+    history: DeployHistory
+    cycles: Sequence[CycleRecord] = ()
+    services: Sequence[ServiceStatus] = ()
+
+
+def history_json(view: HistoryView) -> str:
+    """Every line of the ledger, by run, with the tests of its cycle, and the status of each service."""
+    history, cycles, services = view
     by_run = {cycle.id: cycle for cycle in cycles}
     run_objects = [
         {
@@ -200,16 +224,24 @@ def history_json(history: DeployHistory, cycles: Sequence[CycleRecord] = ()) -> 
         }
         for run, changed in zip(history.runs, history.changed, strict=True)
     ]
-    return json.dumps({"schema": 1, "runs": run_objects, "notes": list(history.notes)}, indent=1) + "\n"
+    answer = {
+        "schema": 1,
+        "services": fleet_status.as_rows(services),
+        "runs": run_objects,
+        "notes": list(history.notes),
+    }
+    return json.dumps(answer, indent=1) + "\n"
 
 
 def _cycle_json(cycle: CycleRecord | None) -> dict[str, Any] | None:
     return {"number": cycle.number, "rate": cycle.counts.rate} if cycle is not None else None
 
 
-def history_text(history: DeployHistory, cycles: Sequence[CycleRecord] = ()) -> str:
-    """A row for each attempt: when, what, how far, how many tests passed, and why not further."""
-    lines = list(_table(history, {cycle.id: cycle for cycle in cycles}))
+def history_text(view: HistoryView) -> str:
+    """A row for each service where there are several, and one for each attempt: when, what, how far, how many tests passed."""
+    history, cycles, services = view
+    fleet = list(fleet_status.as_table(services))
+    lines = [*fleet, *([""] if fleet else []), *_table(history, {cycle.id: cycle for cycle in cycles})]
     lines += [f"note: {escape_text(note)}" for note in history.notes]
     return "\n".join(lines) + "\n"
 

@@ -16,6 +16,7 @@ from buildguard.errors import UnprovenError
 from buildguard.gcp.emulator.faults import FaultName, Faults
 
 _SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
+_OWN = "run.googleapis.com/"
 _TERM = re.compile(r'(?P<field>[\w.]+)(?P<operator>>=|<=|=)"?(?P<value>[^"]*)"?')
 
 
@@ -43,14 +44,27 @@ class CloudLoggingEmulator:
                 self.write(output.kind, output.labels, line)
 
     def write(
-        self, kind: str, labels: Mapping[str, str], text: str, severity: str = "DEFAULT", *, at: str = ""
+        self,
+        kind: str,
+        labels: Mapping[str, str],
+        text: str,
+        severity: str = "DEFAULT",
+        *,
+        at: str = "",
     ) -> None:
-        """Write an entry for each line of a text, as a container's output becomes entries."""
+        """Write an entry for each line of a text, as a container's output becomes entries.
+
+        Labels are those of the resource, but for Cloud Run's own, which are the entry's.
+        """
+        own = {key: value for key, value in labels.items() if key.startswith(_OWN)}
+        labels = {key: value for key, value in labels.items() if key not in own}
         stamp = at or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         with self._lock:
             for line in text.splitlines():
                 entry = {"insertId": f"{next(self._numbers):08x}", "textPayload": line, "severity": severity}
-                self._entries.append({**entry, "resource": {"type": kind, "labels": dict(labels)}, "timestamp": stamp})
+                self._entries.append(
+                    {**entry, "labels": own, "resource": {"type": kind, "labels": dict(labels)}, "timestamp": stamp}
+                )
 
     def find(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A page of the entries that a request asks for, the newest first; raises Google's own errors."""

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from google.api_core import exceptions as api
@@ -39,11 +39,12 @@ _NOT_READY = (
 
 
 class EmulatedOperation:
-    """A change on its way; `error` is a code and a message."""
+    """A change on its way; `error` is a code and a message, `message` gives what is changed, where that is no service."""
 
-    def __init__(self, name: str, service: str) -> None:
+    def __init__(self, name: str, service: str, message: Callable[[], Any] | None = None) -> None:
         self.name = name
         self.service = service
+        self.message = message
         self.done = threading.Event()
         self.error: tuple[int, str] | None = None
 
@@ -139,6 +140,10 @@ class CloudRunEmulator:
         if name not in self._operations:
             raise api.NotFound(name)
         return self._operations[name]
+
+    def add_operation(self, operation: EmulatedOperation) -> None:
+        """Have an operation found by its name."""
+        self._operations[operation.name] = operation
 
     def close(self) -> None:
         """End every container and every address."""
