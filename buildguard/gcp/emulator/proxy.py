@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable
+from contextlib import closing
 
 from buildguard.gcp.emulator.http import Handler, HttpServer
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "host", "content-length"}
-_PATIENCE = 30
+_PATIENCE = 300  # seconds, as Cloud Run has it unless a service sets another timeout
 _NOT_FOUND, _BAD_GATEWAY = 404, 502
 # what Google's front end says in place of a service without public traffic
 _NOT_PUBLIC = b"""<html><head><title>404 Page not found</title></head><body><h1>Error: Page not found</h1>
@@ -60,11 +61,10 @@ class _ProxyHandler(Handler):
             address = self.owner.pick()
             if not address:
                 return _NOT_FOUND, _NOT_PUBLIC, [("Content-Type", "text/html; charset=UTF-8")]
-            connection = http.client.HTTPConnection(address, timeout=_PATIENCE)
-            connection.request(self.command, self.path, body, headers)
-            answer = connection.getresponse()
-            response = answer.status, answer.read(), answer.getheaders()
-            connection.close()
+            with closing(http.client.HTTPConnection(address, timeout=_PATIENCE)) as connection:
+                connection.request(self.command, self.path, body, headers)
+                answer = connection.getresponse()
+                response = answer.status, answer.read(), answer.getheaders()
         except (OSError, http.client.HTTPException, KeyError) as error:
             return _BAD_GATEWAY, str(error).encode(), []
         return response
