@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:47f3d21d79dccf115d016bc860b0fc1e656a3c1865814457011727a3cf1df8a2
+digest: sha256:be6ab9c675f7c23dec039955741b4eaab0145c89047baabc8b3e4abe4bf3b112
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1214,7 +1214,8 @@ _ADDED = {
 }
 _REMOVED = {
     "macurl2path": 7,
-    **dict.fromkeys(("dummy_threading",), 9),
+    "macpath": 8,
+    **dict.fromkeys(("_dummy_threading", "dummy_threading"), 9),
     **dict.fromkeys(("formatter", "parser", "symbol"), 10),
     "binhex": 11,
     **dict.fromkeys(("asynchat", "asyncore", "distutils", "imp", "smtpd"), 12),

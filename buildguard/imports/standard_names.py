@@ -50,7 +50,8 @@ _ADDED = {
 }
 _REMOVED = {
     "macurl2path": 7,
-    **dict.fromkeys(("dummy_threading",), 9),
+    "macpath": 8,
+    **dict.fromkeys(("_dummy_threading", "dummy_threading"), 9),
     **dict.fromkeys(("formatter", "parser", "symbol"), 10),
     "binhex": 11,
     **dict.fromkeys(("asynchat", "asyncore", "distutils", "imp", "smtpd"), 12),
