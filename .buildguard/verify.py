@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:be6ab9c675f7c23dec039955741b4eaab0145c89047baabc8b3e4abe4bf3b112
+digest: sha256:8bdb95ee6a24b03e77a7e5f18b451cdaa155466c3bf4a53eb4ae20d1c6ab819a
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -2038,7 +2038,8 @@ from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.resolver import SearchPath
 _TEST = re.compile(
-    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py)(?:/|$)"
+    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py|[^/]*\{\{[^/]*)"
+    r"(?:/|$)"
 )
 class StartedProgram(NamedTuple):
     tree: FileTree
