@@ -67,6 +67,7 @@ _VALUES: Mapping[tuple[str, str], Mapping[str, Any]] = MappingProxyType(
         ("deploy", "traffic"): {"type": "array", "items": {"anyOf": [_PERCENT, _STAGE]}},
     }
 )
+_NAMED = frozenset({"env"})  # tables by names of the user's
 _LISTED = frozenset({"deploy"})  # one table, or a list of them
 _REQUIRED = MappingProxyType({"service": ["name", "dockerfile"]})
 
@@ -94,7 +95,12 @@ def _table(name: str) -> dict[str, Any]:
 def _value(table: str, key: str, kind: type) -> dict[str, Any]:
     if not table and key in config.KEYS:
         inner = _table(key)
+        if key in _NAMED:
+            return {"type": "object", "additionalProperties": inner}
         if key in _LISTED:
             return {"anyOf": [inner, {"type": "array", "items": inner}]}
         return {"type": "array", "items": inner} if kind is list else inner
-    return dict(_VALUES.get((table, key), _TYPES[kind]))
+    if f"{table}.{key}" in config.KEYS:
+        return {"type": "object", "additionalProperties": _table(f"{table}.{key}")}
+    shared = "deploy" if table.startswith("env") else table
+    return dict(_VALUES.get((shared, key), _TYPES[kind]))

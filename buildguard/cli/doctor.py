@@ -8,6 +8,7 @@ from pathlib import Path
 
 from buildguard.check.build_files import REWRITE_HINT, build_files, check_step_file, step_file
 from buildguard.check.context import image_of
+from buildguard.cli.doctor_services import service_lines
 from buildguard.diagnostic import count, escape_text
 from buildguard.engines.engine import UnavailableEngine
 from buildguard.engines.select import EngineChoice, EngineChooser, EngineSettings, order_of
@@ -44,6 +45,7 @@ def doctor(cwd: Path, path: str) -> str:
         *_engines(),
         *_cloud(config),
         *_build_step(place, config),
+        *service_lines(place.repository, config),
         *_environment_lines(),
     ]
     return "\n".join(escape_text(line) for line in lines) + "\n"

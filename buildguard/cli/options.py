@@ -20,6 +20,11 @@ def in_google(whose: str) -> Decorator:
     return lambda command: project(region(command))
 
 
+env_option = click.option(
+    "--env", default="", metavar="NAME", help="Use this environment of the configuration ([tool.buildguard.env.NAME])."
+)
+
+
 def format_option(*names: str) -> Decorator:
     """The formats of a result; the first is the default."""
     return click.option(

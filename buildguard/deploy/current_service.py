@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from buildguard.deploy import plan as plans
 from buildguard.deploy.environment import RequiredVariables
 from buildguard.errors import UnprovenError
 from buildguard.gcp import auth
 from buildguard.gcp.cloud_run import CloudRunClient
-from buildguard.gcp.service_containers import AppContainer, UnknownContainerError
+from buildguard.gcp.cloud_run_jobs import CloudRunJobsClient, JobState
+from buildguard.gcp.service_containers import AppContainer, Container, UnknownContainerError, read_containers
 from buildguard.gcp.service_state import WHOLE, ServiceState
+from buildguard.project.deploy_table import DeployKind
 from buildguard.project.ledger import ServiceId
 
 
@@ -35,6 +40,73 @@ def read_current_service(service: ServiceId, app: AppContainer, required: Requir
     except UnprovenError as error:
         region = service.region or auth.region()
         return plans.CurrentService(known=False, unknown_reason=error.words, project=service.project, region=region)
+
+
+def described_service(
+    serving: plans.CurrentService, form: Mapping[str, Any], app: AppContainer, required: RequiredVariables
+) -> plans.CurrentService:
+    """A service that does not exist yet, as its service.yaml describes it."""
+    containers = described_containers(form)
+    try:
+        container = containers[app.place_in(containers, required.config.deploy.service_yaml)]
+    except UnknownContainerError as error:
+        return serving._replace(unclear=error.words)
+    return serving._replace(
+        described=required.config.deploy.service_yaml,
+        missing=required.missing_from(container.env, container),
+        container=container.name if len(containers) > 1 else "",
+        probe=container.probe,
+    )
+
+
+def described_state(name: str, form: Mapping[str, Any], app: AppContainer) -> ServiceState:
+    """A service that does not exist yet, as its first revision will start."""
+    containers = described_containers(form)
+    return ServiceState(name, "", "", False, False, "", "", "", (), (), containers, app)
+
+
+def described_containers(form: Mapping[str, Any]) -> tuple[Container, ...]:
+    """The containers of a service in the form of the API's JSON."""
+    from google.cloud import run_v2
+
+    return read_containers(run_v2.Service.from_json(json.dumps(form)).template.containers)
+
+
+def read_current(identity: ServiceId, app: AppContainer, required: RequiredVariables) -> plans.CurrentService:
+    """The service or the job as it is."""
+    read = _read_current_job if identity.kind == DeployKind.JOB else read_current_service
+    return read(identity, app, required)
+
+
+def _read_current_job(job: ServiceId, app: AppContainer, required: RequiredVariables) -> plans.CurrentService:
+    """The job as it is; the way back is its image."""
+    try:
+        with CloudRunJobsClient(job.project, job.region, app) as run:
+            current = run.get(job.service)
+            if current is None:
+                given = [name for name in required.declared if name in os.environ]
+                serving = plans.CurrentService(known=True, missing=required.missing_from(given))
+            else:
+                serving = _existing_job(current, required)
+            return serving._replace(project=run.project, region=run.region)
+    except UnprovenError as error:
+        region = job.region or auth.region()
+        return plans.CurrentService(known=False, unknown_reason=error.words, project=job.project, region=region)
+
+
+def _existing_job(job: JobState, required: RequiredVariables) -> plans.CurrentService:
+    try:
+        app = job.container
+    except UnknownContainerError as error:
+        return plans.CurrentService(known=True, exists=True, etag=job.etag, unclear=error.words)
+    return plans.CurrentService(
+        known=True,
+        exists=True,
+        rollback_to=app.image,
+        etag=job.etag,
+        missing=required.missing_from(app.env, app),
+        container=app.name if len(job.containers) > 1 else "",
+    )
 
 
 def _existing(run: CloudRunClient, service: ServiceState, required: RequiredVariables) -> plans.CurrentService:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from buildguard.deploy import bucket_store as buckets
+from buildguard.deploy.fleet_status import ServiceStatus, read_fleet
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.deploy.selection import select_deploy
 from buildguard.errors import UnprovenError, UsageError
@@ -14,6 +15,7 @@ from buildguard.project import config as configs
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import DeployHistory, attempts_of, ledger_path
 from buildguard.project.config import Config, config_files
+from buildguard.project.deploy_table import DeployKind
 from buildguard.project.ledger import LedgerLine
 from buildguard.system import git
 
@@ -29,11 +31,23 @@ def history(request: DeployRequest) -> DeployHistory:
             with StorageClient(request.project or config.cloud.project) as storage:
                 bucket = config.cloud.bucket
                 if bucket or storage.project:
-                    lines = read_all_lines(file, storage, storage.ensure(bucket, storage.project), service)
+                    stored = storage.ensure(bucket, storage.project)
+                    lines = read_all_lines(file, storage, stored, service, config.deploy.kind)
         except UnprovenError as error:
             notes.append(f"this machine's runs alone: {error.what}")
+    if request.env:
+        request = request._replace(project=request.project or config.cloud.project)
     lines = [line for line in lines if _is_wanted(line, request, service)]
     return attempts_of(repository, lines, notes)
+
+
+def fleet_of(request: DeployRequest) -> tuple[ServiceStatus, ...]:
+    """The status of all services, where the configuration has several and none is named."""
+    repository, config, service = locate_service(request, needed=False)
+    if service or len(config.deploys) < 2:  # noqa: PLR2004
+        return ()
+    config = config._replace(cloud=config.cloud._replace(project=request.project or config.cloud.project))
+    return read_fleet(config, ledger_path(repository), live=True)
 
 
 def _is_wanted(line: LedgerLine, request: DeployRequest, service: str) -> bool:
@@ -45,10 +59,13 @@ def _is_wanted(line: LedgerLine, request: DeployRequest, service: str) -> bool:
     )
 
 
-def read_all_lines(file: Path, storage: StorageClient, bucket: str, service: str) -> list[LedgerLine]:
-    """The ledger of this machine and that of the bucket for the services of a name, as one."""
+def read_all_lines(
+    file: Path, storage: StorageClient, bucket: str, service: str, kind: str = DeployKind.SERVICE
+) -> list[LedgerLine]:
+    """The ledger of this machine and that of the bucket for the services (or jobs) of a name, as one."""
     known = ledgers.read(file)[0]
-    return ledgers.merge_lines(known, buckets.read_lines(storage, bucket, ledgers.folder_of_name(service), known))
+    folder = ledgers.folder_of_name(service, kind)
+    return ledgers.merge_lines(known, buckets.read_lines(storage, bucket, folder, known))
 
 
 def locate_service(request: DeployRequest, *, needed: bool = True) -> tuple[git.Repository, Config, str]:
@@ -56,7 +73,7 @@ def locate_service(request: DeployRequest, *, needed: bool = True) -> tuple[git.
     place = locate(request.cwd, ())
     if place.repository is None:
         raise UsageError("no git repository here, so no ledger")
-    config = configs.read(config_files(place.stage))
+    config = configs.read(config_files(place.stage)).of_environment(request.env)
     if not needed and len(config.deploys) > 1 and not request.service:
         return place.repository, config, ""
     table = select_deploy(config, request.service)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from functools import cached_property
@@ -20,8 +21,9 @@ from buildguard.deploy.cloud_image import CloudImage, CloudRunner
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
 from buildguard.deploy.plan import Builder, DeployStep
 from buildguard.deploy.prepare import PreparedDeploy
+from buildguard.deploy.promotion import compare, confirm, read_container
 from buildguard.deploy.shared_work import SharedWork
-from buildguard.diagnostic import count, display_path
+from buildguard.diagnostic import Diagnostic, count, display_path
 from buildguard.docker import client as daemons
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import revision_names
@@ -33,6 +35,8 @@ from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.project.ledger import Ledger, LedgerLine, StepVerdict
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
+
+_MOST_FINDINGS = 50  # that the ledger names
 
 
 class ImageSteps:
@@ -65,6 +69,11 @@ class ImageSteps:
         self._watcher = watcher
         self._shared = shared or SharedWork()
         self._tag = revision_names.tag_of(self.plan.wishes.service, self.plan.source.commit)
+
+    @property
+    def watcher(self) -> Watcher:
+        """Who is told what takes its time."""
+        return self._watcher
 
     def step(self, identity: DeployStep, act: StepAction) -> None:
         """Do one step: what it returns are words and evidence. Raises StoppedError where the deploy ends there."""
@@ -239,6 +248,25 @@ class ImageSteps:
     def _in_cloud(self) -> str:
         return " (in Cloud Build)" if self.cloud_image is not None else ""
 
+    def promote(self) -> StepResult:
+        """Take the image that another environment has proven and serves still; its variables have to be here too."""
+        promotion = self.prepared.promotion
+        assert promotion is not None
+        confirmed = confirm(promotion.source, promotion.line)
+        here = read_container(self.prepared.service_id, self.prepared.app)
+        missing = compare(confirmed.container, here, frozenset(os.environ)).missing
+        if missing:
+            raise DeployStoppedError(f"BG501 required environment variables are missing: {', '.join(missing)}")
+        evidence = {
+            "image": confirmed.reference,
+            "digest": confirmed.digest,
+            "promoted_from": promotion.source.environment,
+            "run": promotion.line.run,
+            "revision": confirmed.revision,
+        }
+        self.built = BuiltImage(confirmed.reference, confirmed.reference, confirmed.digest, evidence)
+        return f"{confirmed.describe()}, and serves there as {confirmed.revision}", evidence
+
     def verify_image(self) -> StepResult:
         """The image's files against the commit's, and each compiled by the image's own Python."""
         assert self.built is not None
@@ -293,6 +321,11 @@ class ImageSteps:
         return self.built.reference, {"image": self.built.name, "digest": digest}
 
 
+def _finding(diagnostic: Diagnostic) -> str:
+    place = f"{diagnostic.path}:{diagnostic.range.line}: " if diagnostic.path else ""
+    return f"{place}{diagnostic.code} {diagnostic.message}"
+
+
 def _held(report: CheckReport, hint: str) -> None:
     if report.exit_code == 0:
         return
@@ -302,7 +335,9 @@ def _held(report: CheckReport, hint: str) -> None:
         where = f"{first.path}:{first.range.line}: " if first.path else ""
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
         raise DeployStoppedError(
-            f"{where}{first.code} {first.message}{more}", hint=hint, evidence={"errors": len(errors)}
+            f"{where}{first.code} {first.message}{more}",
+            hint=hint,
+            evidence={"errors": len(errors), "findings": [_finding(error) for error in errors[:_MOST_FINDINGS]]},
         )
     reason = report.unproven[0].reason if report.unproven else "not proven"
     raise DeployStoppedError(reason, hint=hint, proven=False)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from buildguard.project.deploy_table import NO_HEALTH, TrafficStage
+from buildguard.project.deploy_table import NO_HEALTH, DeployKind, TrafficStage
 from buildguard.project.verify_config import VerifyCommand
 
 _WHOLE = 100
@@ -22,6 +22,7 @@ _REGISTRY = re.compile(
 class DeployStep(StrEnum):
     """The steps of a deploy, in their order."""
 
+    PROMOTE = "promote"
     CHECK = "check"
     ARCHIVE = "archive"
     UPLOAD = "upload"
@@ -30,6 +31,7 @@ class DeployStep(StrEnum):
     START = "start"
     PUSH = "push"
     VALIDATE = "validate"
+    EXECUTE = "execute"
     REVISION = "revision"
     HEALTH = "health"
     VERIFY = "verify"
@@ -38,10 +40,11 @@ class DeployStep(StrEnum):
 
 
 class Builder(StrEnum):
-    """Where the image is built: in Cloud Build, or on this machine."""
+    """Where the image is built: in Cloud Build, on this machine, or nowhere: it is proven in another environment."""
 
     CLOUD = "cloud"
     LOCAL = "local"
+    PROMOTED = "promoted"
 
 
 class PlannedStep(NamedTuple):
@@ -115,7 +118,8 @@ class CurrentService(NamedTuple):
     has how much of the traffic, where no revision has all of it. `container` is the app's container, named where there are
     several, `probe` its startup probe, and `unclear` is why it is unknown. The service runs in `project` and `region`, each
     empty where it is unknown. `latest` is what of its traffic follows its latest revision. `lost` are variables that the serving
-    revision has, and a new one would not.
+    revision has, and a new one would not. `differences` are what it has not in common with the service that its image comes from. `described`
+    is the file that the first revision is made of.
     """
 
     known: bool
@@ -132,6 +136,8 @@ class CurrentService(NamedTuple):
     region: str = ""
     latest: LatestTraffic = LatestTraffic()
     lost: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    described: str = ""
 
     @property
     def alone(self) -> bool:
@@ -142,7 +148,8 @@ class CurrentService(NamedTuple):
 class DeployOptions(NamedTuple):
     """What a person asked for, by flags and configuration; `skip_start` is the reason why the step `start` is skipped.
 
-    `name` is what `--service` calls the deploy.
+    `name` is what `--service` calls the deploy; `before_traffic` has a job wait for the services that are after it.
+    `env` is the environment, `promoted_from` the one whose proven image is shipped.
     """
 
     builder: Builder
@@ -159,11 +166,25 @@ class DeployOptions(NamedTuple):
     pin: bool = False
     skip_start: str = ""
     name: str = ""
+    kind: DeployKind = DeployKind.SERVICE
+    before_traffic: bool = False
+    env: str = ""
+    promoted_from: str = ""
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is a job that is executed, and no service that serves."""
+        return self.kind is DeployKind.JOB
 
     @property
     def rollback(self) -> str:
         """The command that goes back, for the same service of the same project and region."""
-        flags = ("service", self.name or self.service), ("project", self.project), ("region", self.region)
+        flags = (
+            ("service", self.name or self.service),
+            ("env", self.env),
+            ("project", self.project),
+            ("region", self.region),
+        )
         return " ".join(["buildguard rollback", *(f"--{name} {value}" for name, value in flags if value)])
 
 
@@ -199,12 +220,15 @@ def make_plan(
 
 
 def _steps(target: str, building: ImageBuild, serving: CurrentService, wishes: DeployOptions) -> list[PlannedStep]:
+    ending = _job_steps(wishes) if wishes.is_job else _service_steps(serving, wishes)
+    if wishes.promoted_from:
+        will = f"take {building.shown_image}, which serves in {wishes.promoted_from} and is proven there; compare the variables"
+        return [PlannedStep(identity, will) for identity, will in [(DeployStep.PROMOTE, will), *ending]]
     steps = [
         (DeployStep.CHECK, f"compile every source of the commit under {target}, with an interpreter of that version"),
         (DeployStep.ARCHIVE, "write the archive of the commit, and compare it with the commit"),
         *_image_steps(building, wishes),
-        (DeployStep.VALIDATE, f"ask Cloud Run whether {wishes.service} would accept the revision"),
-        *_service_steps(serving, wishes),
+        *ending,
     ]
     return [PlannedStep(identity, will) for identity, will in steps]
 
@@ -221,19 +245,36 @@ def _image_steps(building: ImageBuild, wishes: DeployOptions) -> list[tuple[Depl
             (DeployStep.UPLOAD, "store it in the bucket, overwriting nothing, and compare what is stored with it"),
             (DeployStep.BUILD, f"run {what} in Cloud Build, and compare what it reports that it fetched"),
         ]
-    steps += [
-        (DeployStep.VERIFY_IMAGE, "compare the image's files with the commit's, and compile them with its own Python"),
-        (DeployStep.START, f"skipped: {wishes.skip_start}" if wishes.skip_start else start),
-    ]
+    steps.append(
+        (DeployStep.VERIFY_IMAGE, "compare the image's files with the commit's, and compile them with its own Python")
+    )
+    if not wishes.is_job:
+        steps.append((DeployStep.START, f"skipped: {wishes.skip_start}" if wishes.skip_start else start))
     if local:
         steps.append((DeployStep.PUSH, f"push {building.shown_image}, and take the digest that the registry returns"))
     return steps
 
 
+def _job_steps(wishes: DeployOptions) -> list[tuple[DeployStep, str]]:
+    if wishes.no_traffic and wishes.before_traffic:
+        return [(DeployStep.VALIDATE, f"ask Cloud Run whether the job {wishes.service} would accept the image")]
+    when = ", before the traffic of the services that are after it moves" if wishes.before_traffic else ""
+    return [
+        (DeployStep.VALIDATE, f"ask Cloud Run whether the job {wishes.service} would accept the image"),
+        (
+            DeployStep.EXECUTE,
+            f"give {wishes.service} the image by its digest, and execute it once{when}: every task has to succeed",
+        ),
+        (DeployStep.PROVE, "compare the image that the job has and that was executed with what was built"),
+    ]
+
+
 def _service_steps(serving: CurrentService, wishes: DeployOptions) -> list[tuple[DeployStep, str]]:
-    traffic = "as the service's first" if serving.alone else "without traffic, and with a tag"
+    first = f"as the service's first, from {serving.described}" if serving.described else "as the service's first"
+    traffic = first if serving.alone else "without traffic, and with a tag"
     container = f" in the container {serving.container}" if serving.container else ""
     steps = [
+        (DeployStep.VALIDATE, f"ask Cloud Run whether {wishes.service} would accept the revision"),
         (DeployStep.REVISION, f"create the revision by the image's digest{container}, {traffic}"),
         (DeployStep.HEALTH, _health(serving, wishes)),
     ]
@@ -290,15 +331,19 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
         refusals.append(f"commit {source.commit[:12]} is on no remote: push it, or --allow-unpushed")
     if serving.missing:
         container = f" --container {serving.container}" if serving.container else ""
-        remedy = f"gcloud run services update {wishes.service}{container} --update-env-vars NAME=VALUE"
+        kind = "jobs" if wishes.is_job else "services"
+        remedy = f"gcloud run {kind} update {wishes.service}{container} --update-env-vars NAME=VALUE"
         if not serving.exists:
+            first = "execution" if wishes.is_job else "revision"
             remedy = (
-                "export them here, and list them in required-env: the first revision takes them from this environment"
+                f"export them here, and list them in required-env: the first {first} takes them from this environment"
             )
+        if serving.described:
+            remedy = f"set them in {serving.described}"
         refusals.append(f"BG501 required environment variables are missing: {', '.join(serving.missing)}: {remedy}")
     if serving.unclear:
         refusals.append(serving.unclear)
-    if wishes.no_traffic and serving.alone:
+    if wishes.no_traffic and serving.alone and not wishes.is_job:
         refusals.append("--no-traffic: the first revision of a service gets its traffic at once")
     return refusals
 
@@ -315,20 +360,22 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
     if building.steps_skipped:
         notes.append(f"steps of {building.file} that will not run: {', '.join(building.steps_skipped)}")
     notes += [f"{step} of {building.file} pushes an image before it is proven" for step in building.pushes]
-    if not wishes.health and not serving.probe:
+    if not wishes.health and not serving.probe and not wishes.is_job:
         notes.append(NO_HEALTH)
     if wishes.no_traffic and serving.latest.whole:
         notes.append(
             f"the traffic stays pinned to {serving.rollback_to or 'the revisions that serve now'} by name, until"
             f" gcloud run services update-traffic {wishes.service} --to-latest"
         )
+    notes += serving.differences
     notes += _project_note(building, serving)
     if serving.lost:
         notes.append(
             f"{serving.rollback_to} has variables that the new revision loses: {', '.join(serving.lost)};"
             f" to keep them: gcloud run services update {wishes.service} --update-env-vars NAME=VALUE"
         )
-    traffic = _traffic_note(serving)
+    traffic = serving.unknown_reason and f"the job could not be read: {serving.unknown_reason}"
+    traffic = traffic if wishes.is_job else _traffic_note(serving)
     if traffic:
         notes.append(traffic)
     if wishes.builder is Builder.LOCAL:

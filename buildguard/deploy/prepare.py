@@ -7,25 +7,31 @@ import json
 import os
 import posixpath
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from buildguard.cycles.frozen_tests import FrozenTests
 from buildguard.deploy import plan as plans
-from buildguard.deploy.current_service import read_current_service
+from buildguard.deploy.current_service import described_service, read_current
 from buildguard.deploy.environment import RequiredVariables
-from buildguard.deploy.image_plan import BuildNames, find_build_files, plan_image_build
+from buildguard.deploy.image_plan import BuildNames, fill_name, find_build_files, plan_image_build
 from buildguard.deploy.plan import Builder, DeployPlan
-from buildguard.deploy.selection import select_deploys
+from buildguard.deploy.promotion import Promotion, PromotionSource, compare, find_promotion, read_container
+from buildguard.deploy.selection import select_deploy, select_deploys
 from buildguard.diagnostic import display_path
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import auth
 from buildguard.gcp.service_containers import AppContainer
 from buildguard.project import config as configs
 from buildguard.project import discovery
+from buildguard.project import ledger as ledgers
+from buildguard.project.attempts import ledger_path
 from buildguard.project.cloudbuild import truncate as cutting
 from buildguard.project.config import Config, config_files
 from buildguard.project.deploy_table import DeployTable
+from buildguard.project.knative_service import read_service
 from buildguard.project.ledger import ServiceId
 from buildguard.project.nested_config import read_configs
 from buildguard.project.source_archive import PackedArchive, pack
@@ -56,6 +62,9 @@ class DeployRequest(NamedTuple):
     accept_vanished: bool = False
     services: tuple[str, ...] = ()
     all_services: bool = False
+    env: str = ""
+    from_env: str = ""
+    frozen_tests: Mapping[str, FrozenTests] = MappingProxyType({})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -85,11 +94,21 @@ class PreparedDeploy(NamedTuple):
     start_env: Mapping[str, str] = MappingProxyType({})
     unlock: str = ""
     accept_vanished: bool = False
+    promotion: Promotion | None = None
+    service_form: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def archive_digest(self) -> str:
+        """The archive that the image is made of; empty if that is unknown."""
+        return self.promotion.archive if self.promotion is not None else self.packed.written.digest
+
+    frozen_tests: Mapping[str, FrozenTests] = MappingProxyType({})
 
     @property
     def service_id(self) -> ServiceId:
         """The service: one of the same name in another project or region is another service."""
-        return ServiceId(self.plan.serving.project, self.plan.serving.region, self.plan.wishes.service)
+        serving, wishes = self.plan.serving, self.plan.wishes
+        return ServiceId(serving.project, serving.region, wishes.service, wishes.kind)
 
     @property
     def label(self) -> str:
@@ -107,7 +126,7 @@ class PreparedDeploy(NamedTuple):
 class PreparedCommit(NamedTuple):
     """What all deploys of a commit are made of: read once, and the archive written once.
 
-    `recipes` are the images that its files build, `targets` the Pythons that run them, each with its service.
+    `base` is the configuration without an environment, `recipes` are the images that its files build, `targets` the Pythons that run them, each with its service.
     """
 
     request: DeployRequest
@@ -117,6 +136,7 @@ class PreparedCommit(NamedTuple):
     source: plans.DeploySource
     archive: Path
     packed: PackedArchive
+    base: Config
     recipes: tuple[ImageService, ...]
     targets: tuple[Target, ...]
 
@@ -137,6 +157,8 @@ def prepare_deploys(request: DeployRequest, archive: Path) -> tuple[PreparedDepl
 
     Raises UsageError, and UnprovenError for what is unreadable.
     """
+    if request.from_env and request.build_local:
+        raise UsageError("--from ships an image that is proven already, and --build-local builds one")
     commit, tables = _prepare_commit(request, archive)
     start_env = _read_start_env(request.start_env)
     return tuple(
@@ -160,7 +182,8 @@ def _prepare_commit(request: DeployRequest, archive: Path) -> tuple[PreparedComm
         raise UsageError("nothing to deploy: this repository has no commits", hint="git init, git add, git commit")
     stage = commit_of(repository, repository.head)
     stage.keep_contents()  # each service looks at the same files
-    config, unsaved = _read_config(repository, stage, request)
+    base, unsaved = _read_config(repository, stage, request)
+    config = base.of_environment(request.env)
     tables = select_deploys(config, request.names, everything=request.all_services)
     for table in tables:
         _require_service(table, unsaved)
@@ -168,7 +191,7 @@ def _prepare_commit(request: DeployRequest, archive: Path) -> tuple[PreparedComm
     source = _source(repository, targets, unsaved)
     packed = pack(stage, archive, worktree=repository.top if request.allow_dirty and source.dirty else None)
     recipes = tuple(recipe.service for recipe in discovery.list_recipes(stage, config))
-    return PreparedCommit(request, config, repository, stage, source, archive, packed, recipes, targets), tables
+    return PreparedCommit(request, config, repository, stage, source, archive, packed, base, recipes, targets), tables
 
 
 def _require_service(table: DeployTable, unsaved: tuple[str, ...]) -> None:
@@ -178,26 +201,99 @@ def _require_service(table: DeployTable, unsaved: tuple[str, ...]) -> None:
         raise UsageError("no Cloud Run service configured", hint=hint)
 
 
+class _ImagePlan(NamedTuple):
+    """What all regions of a service share: its source, how its image is made, and where that comes from if it is promoted."""
+
+    source: plans.DeploySource
+    building: plans.ImageBuild
+    recipe: ImageService | None = None
+    promotion: Promotion | None = None
+
+
+def _plan_build(commit: PreparedCommit, table: DeployTable, region: str) -> _ImagePlan:
+    recipe = _pick_recipe(commit, table)
+    source = commit.source._replace(targets=_targets_of(commit, recipe))
+    names = BuildNames(source, table.service, commit.packed, commit.project, region)
+    where = (recipe.dockerfile, recipe.context) if recipe else ("", "")
+    return _ImagePlan(source, plan_image_build(commit.stage, commit.config.of_deploy(table), names, where), recipe)
+
+
+def _plan_promotion(commit: PreparedCommit, table: DeployTable) -> _ImagePlan:
+    """The image that another environment has proven."""
+    request = commit.request
+    there = commit.base.of_environment(request.from_env)
+    other = select_deploy(there, table.name)
+    project = there.cloud.project or auth.project()
+    region = other.region or there.cloud.region or auth.region()
+    app = AppContainer(cutting.repository_of(fill_name(other.image, {}, project)), other.container)
+    identity = ServiceId(project, region, other.service, other.kind)
+    local, _broken = ledgers.read(ledger_path(commit.repository))
+    promotion = find_promotion(PromotionSource(request.from_env, identity, there.cloud, app), local)
+    source = commit.source._replace(commit=promotion.commit, dirty=(), pushed=True, targets=(), unsaved=())
+    building = plans.ImageBuild({}, "", promotion.reference, filled_image=promotion.reference)
+    return _ImagePlan(source, building, promotion=promotion)
+
+
+def _compared(
+    serving: plans.CurrentService, promotion: Promotion, app: AppContainer, identity: ServiceId, head: str
+) -> plans.CurrentService:
+    """The service with what it lacks of the one that its image comes from."""
+    if not serving.known or serving.unclear:
+        return serving
+    here = read_container(identity._replace(project=serving.project, region=serving.region), app)
+    comparison = compare(promotion.container, here, frozenset(os.environ))
+    environment = promotion.source.environment
+    notes = list(comparison.notes(environment))
+    if promotion.commit != head:
+        notes.append(f"{environment} has proven commit {promotion.commit[:12]}, and HEAD is {head[:12]}")
+    missing = tuple(sorted({*serving.missing, *comparison.missing}))
+    return serving._replace(missing=missing, differences=tuple(notes))
+
+
+def _read_form(commit: PreparedCommit, table: DeployTable) -> Mapping[str, Any]:
+    """The service.yaml that the first revision is made of, as the commit has it; empty where none is configured."""
+    if not table.service_yaml:
+        return {}
+    wanted = [entry for entry in commit.stage.entries() if entry.path == os.fsencode(table.service_yaml)]
+    content = next((content for _entry, content in commit.stage.contents(wanted)), None)
+    if not isinstance(content, bytes):
+        raise UsageError(f"there is no {table.service_yaml} in the commit", hint="commit it, or change service-yaml")
+    return read_service(content, table.service_yaml, table.service)
+
+
+def _required(commit: PreparedCommit, config: Config, image: _ImagePlan) -> RequiredVariables:
+    """What the code of the image requires: that of the commit that it was made of, where this repository has it."""
+    stage, worktree = commit.stage, commit.repository if commit.request.allow_dirty and image.source.dirty else None
+    if image.promotion is not None and image.source.commit != commit.repository.head:
+        with suppress(UsageError):
+            stage = commit_of(commit.repository, image.source.commit)
+    recipe = image.recipe
+    if image.promotion is not None:
+        with suppress(UsageError):
+            recipe = _pick_recipe(commit, config.deploy)
+    return RequiredVariables(stage, config, recipe.name if recipe else "", worktree)
+
+
 def _prepare_table(commit: PreparedCommit, table: DeployTable) -> Iterator[PreparedDeploy]:
-    """The plans of one service: one build, and a deploy for each of its regions."""
+    """The plans of one service: one image, and a deploy for each of its regions."""
     request = commit.request
     config = commit.config.of_deploy(table)
     regions = (request.region,) if request.region else table.regions or (config.cloud.region,)
-    recipe = _pick_recipe(commit, table)
-    source = commit.source._replace(targets=_targets_of(commit, recipe))
-    names = BuildNames(source, table.service, commit.packed, commit.project, regions[0])
-    building = plan_image_build(
-        commit.stage, config, names, (recipe.dockerfile, recipe.context) if recipe else ("", "")
-    )
-    app = AppContainer(cutting.repository_of(building.filled_image), table.container)
-    worktree = commit.repository if request.allow_dirty and source.dirty else None
-    required = RequiredVariables(commit.stage, config, recipe.name if recipe else "", worktree)
+    image = _plan_promotion(commit, table) if request.from_env else _plan_build(commit, table, regions[0])
+    app = AppContainer(cutting.repository_of(image.building.filled_image), table.container)
+    recipe = image.recipe
+    required = _required(commit, config, image)
     for region in regions:
-        identity = ServiceId(commit.project, region, table.service)
-        serving = read_current_service(identity, app, required)
+        identity = ServiceId(commit.project, region, table.service, table.kind)
+        serving = read_current(identity, app, required)
+        form = {} if serving.exists else _read_form(commit, table)
+        if form:
+            serving = described_service(serving, form, app, required)
+        if image.promotion is not None:
+            serving = _compared(serving, image.promotion, app, identity, commit.repository.head)
         options = _options(request, table)._replace(region=region if len(table.regions) > 1 else request.region)
         yield PreparedDeploy(
-            plans.make_plan(source, commit.summary, building, serving, options),
+            plans.make_plan(image.source, commit.summary, image.building, serving, options),
             config,
             commit.repository,
             commit.archive,
@@ -210,13 +306,16 @@ def _prepare_table(commit: PreparedCommit, table: DeployTable) -> Iterator[Prepa
             app,
             request.build_region or config.cloud.region or regions[0],
             unlock=request.unlock,
+            promotion=image.promotion,
+            service_form=form,
             accept_vanished=request.accept_vanished,
+            frozen_tests=request.frozen_tests,
         )
 
 
 def _options(request: DeployRequest, table: DeployTable) -> plans.DeployOptions:
     return plans.DeployOptions(
-        Builder.LOCAL if request.build_local else Builder.CLOUD,
+        Builder.PROMOTED if request.from_env else Builder.LOCAL if request.build_local else Builder.CLOUD,
         table.service,
         table.traffic,
         table.verify,
@@ -230,6 +329,10 @@ def _options(request: DeployRequest, table: DeployTable) -> plans.DeployOptions:
         table.pin,
         request.skip_start,
         table.name,
+        table.kind,
+        bool(table.before),
+        request.env,
+        request.from_env,
     )
 
 

@@ -23,6 +23,7 @@ from buildguard.gcp.service_state import ServiceState, TrafficShare
 from buildguard.gcp.storage import StorageClient
 from buildguard.project.attempts import ledger_path
 from buildguard.project.cloudbuild.substitutions import substitute
+from buildguard.project.deploy_table import DeployKind
 from buildguard.project.ledger import Ledger, LedgerLine, ServiceId, StepVerdict
 from buildguard.system.fork_event import refuse_fork_event
 
@@ -43,6 +44,8 @@ def rollback(request: DeployRequest, revision: str, watcher: Watcher) -> Rollbac
     """
     refuse_fork_event("rollback", os.environ)
     repository, config, service = locate_service(request)
+    if config.deploy.kind is DeployKind.JOB:
+        raise UsageError(f"{service} is a job, and has no traffic", hint="deploy the commit that it ran before")
     if len(config.deploy.regions) > 1 and not request.region:
         regions = ", ".join(config.deploy.regions)
         raise UsageError(f"{service} runs in several regions: {regions}", hint="pass --region NAME")

@@ -5,31 +5,38 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, assert_never
 
 from buildguard.check.targets import Watcher
-from buildguard.cycles.changes import CycleChanges
-from buildguard.cycles.record import CycleHistory, CycleRecord
 from buildguard.deploy import bucket_store as buckets
-from buildguard.deploy import fallback, lock
-from buildguard.deploy import plan as plans
-from buildguard.deploy.build import BuildEndedError
-from buildguard.deploy.cycle import CycleEnd, CycleKeeper, compare, expectations_of, make_record, make_refused_record
-from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
-from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
+from buildguard.deploy import lock
+from buildguard.deploy.cycle import (
+    CycleEnd,
+    CycleKeeper,
+    CycleRenderer,
+    FinishedCycle,
+    expectations_of,
+    finish,
+    make_record,
+    make_refused_record,
+)
+from buildguard.deploy.job_steps import JobRun
+from buildguard.deploy.outcome import StepOutcome
+from buildguard.deploy.plan import DeployPlan
 from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploy
+from buildguard.deploy.runner import DeployRunner
 from buildguard.deploy.shared_work import SharedWork
 from buildguard.deploy.steps import DeployRun, Observation
+from buildguard.deploy.why import explain_end
 from buildguard.diagnostic import count
-from buildguard.docker.build_image import BuildFailedError
 from buildguard.errors import DeployInterruptedError, GuardError, UnprovenError, UsageError
 from buildguard.gcp.cloud_build import running_build_error
 from buildguard.gcp.storage import StorageClient
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
 from buildguard.project.ledger import Ledger, LedgerLine, StepVerdict
-from buildguard.system import git
 from buildguard.system.temporary import folder_of
 
 _COPY_PATIENCE = 10.0  # seconds that one line may take on its way into the bucket
@@ -51,9 +58,7 @@ class DeployReport(NamedTuple):
     url: str = ""
     observed: Observation = Observation()
     blocked: str = ""
-    cycle: CycleRecord | None = None
-    history: CycleHistory = CycleHistory()
-    changes: tuple[CycleChanges, ...] = ()
+    finished: FinishedCycle | None = None
 
     @property
     def exit_code(self) -> int:
@@ -99,35 +104,40 @@ def plan_deploy(request: DeployRequest) -> DeployReport:
         return DeployReport(prepare_deploy(request, archive).plan, None)
 
 
-def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None]) -> DeployReport:
+def deploy(
+    request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None], render: CycleRenderer | None = None
+) -> DeployReport:
     """Deploy the commit to one service; `ask` puts a question to the person, None without a terminal.
+
+    `render` makes the report of its cycle.
 
     Raises UsageError for a request that makes no sense, LockHeldError while another run deploys the service.
     """
     with archive_file() as archive:
         ready = prepare_deploy(request, archive)
         if ready.plan.refusals:
-            return refuse(ready)
+            return refuse(ready, render)
         if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {ready.label}?"):
             raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
         with ExitStack() as held:
             begun = begin(ready, uuid.uuid4().hex[:8], held, watcher, SharedWork())
-            return run_prepared(DeployRunner(begun.run, ask), watcher, begun)
+            return run_prepared(DeployRunner(begun.run, ask), watcher, begun, render)
 
 
 class BegunDeploy(NamedTuple):
-    """A deploy that holds its lock: the run, the cycles before it, and notes so far."""
+    """A deploy that holds its lock: the run, the cycles before it, notes so far, and since when."""
 
-    run: DeployRun
+    run: DeployRun | JobRun
     keeper: CycleKeeper
     notes: list[str]
+    began: datetime
 
 
-def refuse(ready: PreparedDeploy) -> DeployReport:
+def refuse(ready: PreparedDeploy, render: CycleRenderer | None = None) -> DeployReport:
     """The report of a deploy whose plan is refused: a cycle of its own."""
     keeper = CycleKeeper(ledger_path(ready.repository), ready.service_id)
     record = make_refused_record(ready, uuid.uuid4().hex[:8], keeper.history)
-    return _with_cycle(DeployReport(ready.plan, ()), record, keeper, ready.repository)
+    return DeployReport(ready.plan, (), finished=finish(record, keeper, ready.repository, render))
 
 
 def begin(ready: PreparedDeploy, run: str, held: ExitStack, watcher: Watcher, shared: SharedWork) -> BegunDeploy:
@@ -136,28 +146,39 @@ def begin(ready: PreparedDeploy, run: str, held: ExitStack, watcher: Watcher, sh
     ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
     keeper = CycleKeeper(file, ready.service_id)
     notes: list[str] = []
+    began = datetime.now(UTC)
 
     def tell(text: str) -> None:
         watcher.tell(text)
         notes.append(text)
 
     mine = _earlier_lines(SharedRecords(ready, ledger, held, keeper), file, tell)
+    if ready.plan.wishes.is_job:
+        return BegunDeploy(JobRun(ready, ledger, mine, watcher, shared), keeper, notes, began)
     going = DeployRun(ready, ledger, mine, watcher, shared)
-    going.expected = expectations_of(ready, keeper.history, accept_vanished=ready.accept_vanished)
-    return BegunDeploy(going, keeper, notes)
+    going.expected = expectations_of(ready, keeper.history)
+    return BegunDeploy(going, keeper, notes, began)
 
 
-def run_prepared(runner: DeployRunner, watcher: Watcher, begun: BegunDeploy) -> DeployReport:
-    """Every step of a deploy, and what it came to."""
-    going = runner.deploy
+def run_prepared(
+    runner: DeployRunner, watcher: Watcher, begun: BegunDeploy, render: CycleRenderer | None = None
+) -> DeployReport:
+    """Every step of a deploy, and what it came to; a job that waits for the traffic of a service has no end yet."""
     try:
         runner.run()
     except KeyboardInterrupt:
-        raise _interruption(going) from None
+        raise _interruption(runner.deploy) from None
     except SystemExit:  # SIGTERM: nothing is asked any more
-        watcher.tell(_interruption(going).words)
+        watcher.tell(_interruption(runner.deploy).words)
         raise
-    report = DeployReport(
+    report = report_of(runner, begun)
+    return report if runner.is_waiting else end_report(report, runner, begun, render)
+
+
+def report_of(runner: DeployRunner, begun: BegunDeploy) -> DeployReport:
+    """What a deploy came to so far."""
+    going = runner.deploy
+    return DeployReport(
         going.plan,
         tuple(going.outcomes),
         tuple(runner.decisions),
@@ -166,21 +187,18 @@ def run_prepared(runner: DeployRunner, watcher: Watcher, begun: BegunDeploy) -> 
         going.url,
         runner.observed,
     )
-    cycle = make_record(going, begun.keeper.history, CycleEnd(report.exit_code, report.notes))
-    return _with_cycle(report, cycle, begun.keeper, going.prepared.repository)
 
 
-def _with_cycle(
-    report: DeployReport, cycle: CycleRecord, keeper: CycleKeeper, repository: git.Repository
+def end_report(
+    report: DeployReport, runner: DeployRunner, begun: BegunDeploy, render: CycleRenderer | None = None
 ) -> DeployReport:
-    """A report with the record of its cycle, which is kept now, and what changed since earlier ones."""
-    keeper.keep(cycle)
-    return report._replace(
-        cycle=cycle,
-        history=keeper.history,
-        changes=compare(repository, cycle, keeper.history),
-        notes=(*report.notes, *keeper.notes),
-    )
+    """The report of a deploy that has ended, with the record of its cycle."""
+    going, history = runner.deploy, begun.keeper.history
+    why = explain_end(going, history, begun.began) if report.exit_code and isinstance(going, DeployRun) else None
+    diagnosis = why.as_json() if why is not None else {}
+    cycle = make_record(going, history, CycleEnd(report.exit_code, report.notes, diagnosis))
+    finished = finish(cycle, begun.keeper, going.prepared.repository, render)
+    return report._replace(finished=finished, notes=(*report.notes, *begun.keeper.notes))
 
 
 class SharedRecords(NamedTuple):
@@ -215,12 +233,14 @@ def _earlier_lines(shared: SharedRecords, file: Path, tell: Callable[[str], obje
     return mine
 
 
-def _interruption(run: DeployRun) -> GuardError:
+def _interruption(run: DeployRun | JobRun) -> GuardError:
     """What an interrupted deploy left behind: a build that still runs, or a share of the traffic."""
     if run.running is not None:
         return running_build_error(run.running)
     wishes = run.plan.wishes
-    is_first = bool(run.revision) and run.plan.serving.alone  # such a revision gets its traffic as it comes up
+    is_first = (
+        bool(run.revision) and run.plan.serving.alone and not wishes.is_job
+    )  # such a revision gets its traffic as it comes up
     return DeployInterruptedError(
         wishes.service, run.at, run.revision, 100 if is_first else run.moving, wishes.rollback
     )
@@ -245,124 +265,3 @@ def _share_ledger(shared: SharedRecords, known: list[LedgerLine], tell: Callable
     ledger.elsewhere = lambda name, data: copies.create(bucket, name, data)
     keeper.share(storage, bucket, ledger.elsewhere)
     return recorded
-
-
-class DeployRunner:
-    """A deploy under way: its steps in their order, and the way out where Cloud Build cannot build."""
-
-    def __init__(self, going: DeployRun, ask: Callable[[str], bool | None]) -> None:
-        self.deploy = going
-        self.decisions: list[str] = []
-        self.observed = Observation()
-        self._ask = ask
-        self._uploads = 0
-
-    def run(self) -> None:
-        """Every step of the plan; what is not reached is said to be skipped."""
-        try:
-            self._before()
-            self._image()
-            self._service()
-        except DeployStoppedError as error:
-            done = {outcome.step for outcome in self.deploy.outcomes}
-            for step in self.deploy.plan.steps:
-                if step.id not in done:
-                    self.deploy.skip(step.id, f"not reached: {error.what[:120]}")
-            self.deploy.restore()
-            self.observed = self.deploy.observe()
-        reached = [outcome.verdict for outcome in self.deploy.outcomes if outcome.verdict is not StepVerdict.SKIPPED]
-        self.deploy.ledger.write(ledgers.END, reached[-1], 0.0, {})
-
-    def _before(self) -> None:
-        self.deploy.ledger.builder = self.deploy.plan.wishes.builder
-        self.deploy.step(DeployStep.CHECK, self.deploy.check)
-        self.deploy.step(DeployStep.ARCHIVE, self.deploy.archive)
-
-    def _image(self) -> None:
-        going = self.deploy
-        if going.plan.wishes.builder is Builder.CLOUD:
-            try:
-                self._tried_twice(DeployStep.UPLOAD, going.upload)
-                going.step(DeployStep.BUILD, going.build_in_cloud)
-            except DeployStoppedError as error:
-                self._fall_back(error)
-        if going.plan.wishes.builder is Builder.LOCAL:
-            going.step(DeployStep.BUILD, self._built_here)
-        going.step(DeployStep.VERIFY_IMAGE, going.verify_image)
-        if going.plan.wishes.skip_start:
-            going.skip(DeployStep.START, going.plan.wishes.skip_start, {"reason": going.plan.wishes.skip_start})
-        else:
-            going.step(DeployStep.START, going.start)
-        if going.plan.wishes.builder is Builder.LOCAL:
-            going.step(DeployStep.PUSH, going.push)
-
-    def _built_here(self) -> StepResult:
-        try:
-            return self.deploy.build_here()
-        except BuildFailedError as error:
-            last = error.log.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
-            raise DeployStoppedError(
-                f"{error.what}: {last[0][:200]}", evidence={"log": error.log.decode("utf-8", "replace")}
-            ) from error
-
-    def _tried_twice(self, step: DeployStep, act: StepAction) -> None:
-        """Bytes that changed on their way are sent once more."""
-        self._uploads = 1
-        try:
-            self.deploy.step(step, act)
-        except DeployStoppedError as error:
-            if "ChangedError" not in fallback.error_class_names(error):
-                raise
-            self.decisions.append(f"{error.what}: sent once more")
-            self._uploads = 2
-            self.deploy.step(step, act)
-
-    def _fall_back(self, error: DeployStoppedError) -> None:
-        """Build here instead, where the table and the person say so; else the deploy ends as it did."""
-        cause = error.__cause__
-        in_bucket = self.deploy.outcomes[-1].step == DeployStep.UPLOAD
-        tries = ""
-        if isinstance(cause, BuildEndedError):
-            row = cause.row
-            tries = f" ({cause.builds} builds)" if cause.builds > 1 else ""
-        else:
-            row = fallback.of_error(fallback.error_class_names(error), in_bucket=in_bucket)
-            tries = f" ({self._uploads} uploads)" if in_bucket and self._uploads > 1 else ""
-        ready = self.deploy.prepared
-        said: bool | None = None
-        if fallback.needs_confirmation(row, ready.fallback):
-            said = self._ask(f"{row.name}: build on this machine instead?")
-        take = fallback.decide_fallback(row, ready.fallback, asked=said)
-        self.decisions.append(
-            f"{row.name}{tries} → {row.leads_to}; fallback = {ready.fallback}: {'building here' if take else 'stopped'}"
-        )
-        if not take:
-            raise error
-        wishes = ready.plan.wishes._replace(builder=Builder.LOCAL)
-        was = ready.plan
-        new_plan = plans.make_plan(was.source, was.packed, was.building, was.serving, wishes)
-        self.deploy.prepared = ready._replace(plan=new_plan)
-        self.deploy.plan = new_plan
-        self.deploy.ledger.builder = Builder.LOCAL
-
-    def _service(self) -> None:
-        going, wishes, serving = self.deploy, self.deploy.plan.wishes, self.deploy.plan.serving
-        going.step(DeployStep.VALIDATE, going.validate)
-        going.step(DeployStep.REVISION, going.make_revision)
-        first = not serving.exists
-        going.step(DeployStep.HEALTH, going.health)
-        if wishes.verify:
-            going.step(DeployStep.VERIFY, going.verify)
-        if wishes.no_traffic:
-            return
-        if not first:
-            going.step(DeployStep.TRAFFIC, going.traffic)
-        going.step(DeployStep.PROVE, going.prove)
-        if wishes.verify and wishes.verify_after:
-            try:
-                going.step(DeployStep.VERIFY, lambda: going.verify(going.url))
-            except DeployStoppedError as error:
-                if error.exit_code == 1 and not first:
-                    why = f"verified after traffic: {error.what}"
-                    going.step(DeployStep.TRAFFIC, lambda: going.roll_back(why))
-                raise

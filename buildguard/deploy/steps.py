@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from buildguard.cycles.expectations import Expectations
 from buildguard.deploy import canary, health, start, traffic, verify_step
 from buildguard.deploy import plan as plans
+from buildguard.deploy.current_service import described_state
 from buildguard.deploy.health import Proof
 from buildguard.deploy.image_steps import ImageSteps
 from buildguard.deploy.outcome import DeployStoppedError, StepResult
@@ -45,6 +46,8 @@ class DeployRun(ImageSteps):
         if self.plan.serving.exists:
             with self._run() as run:
                 current = run.get(self.plan.wishes.service)
+        elif self.prepared.service_form:
+            current = described_state(self.plan.wishes.service, self.prepared.service_form, self.prepared.app)
         here = start.start_here(self.built.reference, self.prepared.config.platform, self._watcher.tell)
         run_image = self.cloud_image.start if self.cloud_image is not None else here
         words, evidence = start.try_start(self.prepared, current, self._source, run_image)
@@ -55,14 +58,16 @@ class DeployRun(ImageSteps):
     def _candidate(self) -> NewRevision:
         commit = self.plan.source.commit
         self.revision = self.revision or revision_names.name_of(self.plan.wishes.service, commit)
-        sent, old = self.prepared.packed.written.digest, self.plan.serving.rollback_to
+        sent, old = self.prepared.archive_digest, self.plan.serving.rollback_to
         notes = {revision_names.COMMIT: commit, revision_names.ARCHIVE: sent, revision_names.INSTEAD_OF: old}
         tag = self._tag if self.plan.serving.exists else ""
-        return NewRevision(self.revision, tag, self._first_values(), notes, self._etag)
+        form = {} if self.plan.serving.exists else self.prepared.service_form
+        return NewRevision(self.revision, tag, self._first_values(), notes, self._etag, form)
 
     def _first_values(self) -> dict[str, str]:
         """The variables of a service's first revision; every later one has those that the service has."""
-        wanted = () if self.plan.serving.exists else self.prepared.config.deploy.required_env
+        is_described = self.plan.serving.exists or self.prepared.service_form
+        wanted = () if is_described else self.prepared.config.deploy.required_env
         return {name: os.environ[name] for name in wanted if name in os.environ}
 
     def validate(self) -> StepResult:

@@ -15,6 +15,7 @@ from buildguard.errors import UnprovenError
 from buildguard.gcp import auth
 from buildguard.gcp.auth import translate_http_errors
 
+_EXECUTION = "run.googleapis.com/execution_name"
 _HOST = "https://logging.googleapis.com"
 _PAGE, _MOST = 1000, 5000  # entries
 _BEFORE, _AFTER = timedelta(minutes=10), timedelta(minutes=1)  # around the last failure
@@ -88,6 +89,22 @@ class CloudLoggingClient:
         entries = list(self._entries(f"{source.filter} AND {window}", _MOST))
         return b"".join(json.dumps(entry).encode() + b"\n" for entry in reversed(entries))
 
+    def read_execution(self, job: str, execution: str, region: str, most: int) -> list[str]:
+        """The last lines that an execution of a job wrote, the oldest of them first."""
+        entries = (
+            entry
+            for entry in self._entries(of_job(job, region).filter, _PAGE)
+            if entry.get("labels", {}).get(_EXECUTION) == execution
+        )
+        lines = [text for entry in entries if (text := _text_of(entry))]
+        return lines[:most][::-1]
+
+    def read_since(self, source: LogSource, start: datetime) -> bytes:
+        """The entries since a time, the newest of them where there are very many."""
+        query = f'{source.filter} AND timestamp>="{_stamp(start)}"'
+        entries = list(self._entries(query, _MOST))
+        return b"".join(json.dumps(entry).encode() + b"\n" for entry in reversed(entries))
+
     def _entries(self, query: str, most: int) -> Iterator[dict[str, Any]]:
         """The newest entries first."""
         token, count = "", 0
@@ -125,6 +142,11 @@ class CloudLoggingClient:
         """End the connection."""
         with suppress(Exception):
             self._session.close()
+
+
+def _text_of(entry: dict[str, Any]) -> str:
+    payload = entry.get("jsonPayload")
+    return str(entry.get("textPayload") or (payload.get("message", "") if isinstance(payload, dict) else ""))
 
 
 def _time_of(entry: dict[str, Any]) -> datetime:

@@ -7,6 +7,7 @@ revision's conditions, its image by digest), never that a call returned.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -187,7 +188,8 @@ class CloudRunClient:
 
     def _create(self, service: str, image: str, revision: NewRevision, *, validate_only: bool) -> None:
         types = self._types
-        new_service = types.Service(template=self._template(types.RevisionTemplate(), service, image, revision))
+        new_service = types.Service.from_json(json.dumps(revision.form)) if revision.form else types.Service()
+        new_service.template = self._template(new_service.template, service, image, revision)
         self._services.create_service(
             request={
                 "parent": self._name("").removesuffix("/services/"),
@@ -273,13 +275,17 @@ class CloudRunClient:
 
 
 class NewRevision(NamedTuple):
-    """A revision to make: its name, tag, variables that are set, annotations, and the etag of the service as it was read."""
+    """A revision to make: its name, tag, variables that are set, annotations, and the etag of the service as it was read.
+
+    `form` is the service as the API's JSON has it, for one that does not exist yet; empty for the defaults.
+    """
 
     name: str
     tag: str
     env: Mapping[str, str] = MappingProxyType({})
     annotations: Mapping[str, str] = MappingProxyType({})
     etag: str = ""
+    form: Mapping[str, Any] = MappingProxyType({})
 
 
 def _raise_if_changed(service: str, etag: str, current: Any) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from buildguard.diagnostic import display_path
-from buildguard.errors import UnprovenError, UsageError
-from buildguard.project import deploy_table, toml, user_config
+from buildguard.errors import UnprovenError, UsageError, did_you_mean
+from buildguard.project import deploy_table, environment, toml, user_config
 from buildguard.project.config_file import ConfigFile, path_inside, strings
 from buildguard.project.deploy_table import PLATFORM, DeployTable
+from buildguard.project.environment import Environment
 from buildguard.stages.stage import Stage
 
 FILES = (b"buildguard.toml", b"pyproject.toml")
@@ -82,6 +83,22 @@ class Config(NamedTuple):
     folders: tuple[FolderConfig, ...] = ()
     notes: tuple[str, ...] = ()
     deploys: tuple[DeployTable, ...] = ()
+    environments: tuple[Environment, ...] = ()
+
+    def of_environment(self, name: str) -> Config:
+        """The same as it is in an environment; itself without a name. Raises UsageError for an unknown one."""
+        if not name:
+            return self
+        known = {each.name: each for each in self.environments}
+        if name not in known:
+            hint = did_you_mean(name, sorted(known), f"environments here: {', '.join(sorted(known)) or 'none'}")
+            raise UsageError(f"unknown environment '{name}'", hint=hint)
+        there = known[name]
+        cloud = self.cloud._replace(
+            project=there.project or self.cloud.project, bucket=there.bucket or self.cloud.bucket
+        )
+        config = self._replace(cloud=cloud, deploys=there.deploys)
+        return config.of_deploy(there.deploys[0]) if len(there.deploys) == 1 else config
 
     def of_deploy(self, table: DeployTable) -> Config:
         """The same for one of several deploys."""
@@ -113,6 +130,7 @@ KEYS: dict[str, dict[str, type]] = {
         "service": list,
         "cloud": dict,
         "deploy": dict,
+        "env": dict,
     },
     "service": {"name": str, "dockerfile": str, "context": str},
     "cloud": {
@@ -126,6 +144,8 @@ KEYS: dict[str, dict[str, type]] = {
         "builds": str,
     },
     "deploy": {**deploy_table.KEYS},
+    "env": {**environment.KEYS},
+    "env.services": {**environment.OVERRIDES},
 }
 WORDS = {list: "a list", dict: "a table", str: "a string", bool: "true or false"}
 
@@ -165,7 +185,9 @@ def _parse_config(table: Any, place: ConfigFile) -> Config:
     for service in services:
         _check(service, "service", place)
     _check(table.get("cloud", {}), "cloud", place)
-    deploys = _parse_deploys(table.get("deploy", {}), place)
+    raw = table.get("deploy", {})
+    tables = raw if isinstance(raw, list) else [raw]
+    deploys = _parse_deploys(tables, place)
     deploy = deploys[0] if len(deploys) == 1 else DeployTable()
     platforms = {each.platform for each in deploys}
     ignores = table.get("per-file-ignores", {})
@@ -193,12 +215,21 @@ def _parse_config(table: Any, place: ConfigFile) -> Config:
         cloud=_parse_cloud(table.get("cloud", {}), place),
         deploy=deploy,
         deploys=deploys,
+        environments=_parse_environments(table.get("env", {}), tables, place),
     )
 
 
-def _parse_deploys(value: Any, place: ConfigFile) -> tuple[DeployTable, ...]:
-    """One table, or a list of them."""
-    tables = value if isinstance(value, list) else [value]
+def _parse_environments(
+    tables: Mapping[str, Any], deploys: list[Mapping[str, Any]], place: ConfigFile
+) -> tuple[Environment, ...]:
+    for table in tables.values():
+        _check(table, "env", place)
+        for own in table.get("services", {}).values():
+            _check(own, "env.services", place)
+    return environment.parse_environments(tables, deploys, place)
+
+
+def _parse_deploys(tables: list[Mapping[str, Any]], place: ConfigFile) -> tuple[DeployTable, ...]:
     for table in tables:
         _check(table, "deploy", place)
     return deploy_table.parse_deploys(tables, place)

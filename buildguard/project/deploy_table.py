@@ -8,11 +8,23 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError, did_you_mean
-from buildguard.project.config_file import ConfigFile, strings
+from buildguard.project.config_file import ConfigFile, path_inside, strings
 from buildguard.project.verify_config import KnownFailure, VerifyCommand, parse_known_failures, parse_verify
 
 PLATFORM = "linux/amd64"  # of the service, unless the configuration sets another
 FALLBACKS = ("auto", "ask", "never")
+SERVICES_ONLY = (
+    "service-yaml",
+    "health",
+    "traffic",
+    "pin",
+    "verify",
+    "verify-after",
+    "tests",
+    "pattern",
+    "known-failures",
+    "no-regressions",
+)  # keys that a job does not have
 TRAFFIC = "traffic"  # the one step that a job can come before
 # An absolute path with nothing that could name another host: it is put behind an address that gets an identity token.
 _HEALTH_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
@@ -34,6 +46,7 @@ KEYS: Mapping[str, type] = {
     "image": str,
     "container": str,
     "root": str,
+    "service-yaml": str,
     "health": str,
     "traffic": list,
     "fallback": str,
@@ -67,7 +80,7 @@ class DeployTable(NamedTuple):
 
     `name` is what `--service` calls it, `service` the name in Cloud Run. `regions` are Cloud Run's; `after` are the names that
     are deployed before it, `before` is `traffic` for a job that runs before the traffic of the services that are after it.
-    `pin` keeps the traffic on the new revision by its name.
+    `service_yaml` is what the first revision is made of. `pin` keeps the traffic on the new revision by its name.
     """
 
     service: str = ""
@@ -91,6 +104,7 @@ class DeployTable(NamedTuple):
     before: str = ""
     platform: str = PLATFORM
     root: str = ""
+    service_yaml: str = ""
 
     @property
     def region(self) -> str:
@@ -182,6 +196,7 @@ def _parse(table: Mapping[str, Any], place: ConfigFile) -> DeployTable:
         before=table.get("before", ""),
         platform=table.get("platform") or PLATFORM,
         root=table.get("root", ""),
+        service_yaml=path_inside(table, "service-yaml", place),
     )
 
 
@@ -190,11 +205,7 @@ def _parse_kind(table: Mapping[str, Any], place: ConfigFile) -> DeployKind:
         kind = DeployKind(table.get("kind", DeployKind.SERVICE))
     except ValueError:
         raise place.wrong("kind", f"unknown kind '{table['kind']}'", 'kind = "service" or kind = "job"') from None
-    unfit = [
-        key
-        for key in ("health", "traffic", "pin", "verify", "verify-after", "known-failures", "no-regressions")
-        if key in table
-    ]
+    unfit = [key for key in SERVICES_ONLY if key in table]
     if kind is DeployKind.JOB and unfit:
         raise place.wrong(unfit[0], f"a job has no {unfit[0]}: one execution is its proof", f"remove {unfit[0]}")
     if table.get("before", TRAFFIC) != TRAFFIC or ("before" in table and kind is not DeployKind.JOB):

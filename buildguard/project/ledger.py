@@ -21,7 +21,8 @@ NAME = "buildguard/ledger.jsonl"
 RESTORE = "restore"  # the step that is none either: what a failed run gave back
 END = "end"  # the step that is none: a run that came to an end of its own has it last
 _FOLDER = "buildguard/ledger"
-_ADDED = frozenset({"project", "region"})  # later than the first lines
+_SERVICE = "service"  # the kind of lines that name none
+_ADDED = frozenset({"project", "region", "kind"})  # later than the first lines
 
 
 class StepVerdict(StrEnum):
@@ -35,16 +36,19 @@ class StepVerdict(StrEnum):
 
 
 class ServiceId(NamedTuple):
-    """A service: its name is one only within a project and a region. Those are empty where they are unknown."""
+    """A service or a job (`kind`): its name is one only within a project and a region. Those are empty if unknown."""
 
     project: str
     region: str
     service: str
+    kind: str = _SERVICE
 
     @property
     def path(self) -> str:
         """It as a path, with nothing in a part that could be taken for another part."""
-        return "/".join(quote(part, safe="") for part in (self.service, self.project, self.region))
+        return "/".join(
+            [_folder_name(self.service, self.kind), quote(self.project, safe=""), quote(self.region, safe="")]
+        )
 
 
 class LedgerLine(NamedTuple):
@@ -65,11 +69,12 @@ class LedgerLine(NamedTuple):
     evidence: Mapping[str, Any]
     project: str = ""
     region: str = ""
+    kind: str = _SERVICE
 
     @property
     def service_id(self) -> ServiceId:
         """The service that it is of."""
-        return ServiceId(self.project, self.region, self.service)
+        return ServiceId(self.project, self.region, self.service, self.kind)
 
 
 class Ledger:
@@ -102,6 +107,7 @@ class Ledger:
             evidence,
             self._service.project,
             self._service.region,
+            self._service.kind,
         )
         data = (json.dumps({"schema": 1, **line._asdict()}) + "\n").encode("ascii")
         try:
@@ -139,9 +145,14 @@ def folder_of(service: ServiceId) -> str:
     return f"{_FOLDER}/{service.path}/"
 
 
-def folder_of_name(service: str) -> str:
+def folder_of_name(service: str, kind: str = _SERVICE) -> str:
     """Where the lines of every service of a name are stored in a bucket, those without a project and a region too."""
-    return f"{_FOLDER}/{quote(service, safe='')}/"
+    return f"{_FOLDER}/{_folder_name(service, kind)}/"
+
+
+def _folder_name(service: str, kind: str) -> str:
+    """A part of a path: a job never has that of a service of the same name, as no quoted name has an `@`."""
+    return quote(service, safe="") + (f"@{kind}" if kind != _SERVICE else "")
 
 
 def read(file: Path) -> tuple[list[LedgerLine], int]:
@@ -164,7 +175,7 @@ def parse(lines: Iterable[bytes]) -> tuple[list[LedgerLine], int]:
             line = LedgerLine(
                 **{name: words[name] for name in LedgerLine._fields if name in words or name not in _ADDED}
             )
-            texts = (line.step, line.service, line.project, line.region)
+            texts = (line.step, line.service, line.project, line.region, line.kind)
             whole = (
                 words["schema"] == 1
                 and isinstance(line.evidence, dict)

@@ -49,9 +49,11 @@ def test_every_key_is_in_the_schema() -> None:
     tables = {"": _VALIDATOR.schema["properties"]}
     for table in config.KEYS:
         if table:
-            inner = tables[""][table]
+            parent, _, key = table.rpartition(".")
+            inner = tables[parent][key]
             inner = inner.get("anyOf", [inner])[0]
-            tables[table] = inner.get("items", inner)["properties"]
+            inner = inner.get("items", inner)
+            tables[table] = (inner if "properties" in inner else inner["additionalProperties"])["properties"]
 
     assert {name: set(keys) for name, keys in config.KEYS.items()} == {name: set(keys) for name, keys in tables.items()}
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 from click import unstyle
 
-from buildguard.cli.render.deploy import as_json, as_text, history_text
+from buildguard.cli.render.deploy import HistoryView, as_json, as_text, history_text
 from buildguard.deploy.history import history
 from buildguard.deploy.plan import DeployStep
 from buildguard.deploy.prepare import DeployRequest
@@ -55,7 +55,9 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     first = deployed(web)
 
     assert first.exit_code == 0, as_text(first)
-    assert list(verdicts(first)) == [one for one in DeployStep if one not in {"push", "verify", "traffic"}]
+    assert list(verdicts(first)) == [
+        one for one in DeployStep if one not in {"push", "verify", "traffic", "execute", "promote"}
+    ]
     assert requests.get(first.url, timeout=30).text == first.revision
     _change(web)
 
@@ -76,7 +78,7 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     attempts = history(DeployRequest(cwd=web.path))
     assert [run[-1].verdict for run in attempts.runs] == ["ok", "ok"]
     assert attempts.changed == (None, 1)
-    assert "2 of 2 deploys succeeded" in history_text(attempts)
+    assert "2 of 2 deploys succeeded" in history_text(HistoryView(attempts))
     assert json.loads(web.run("history", "--format", "json").out)["runs"][1]["changed_files"] == 1
 
 
@@ -87,7 +89,9 @@ def test_built_here_without_cloud_build(web: Project, google: Callable[..., Emul
 
     assert found.exit_code == 0, as_text(found)
     assert not made.builds.find("emulated", "")
-    assert list(verdicts(found)) == [one for one in DeployStep if one not in {"upload", "verify", "traffic"}]
+    assert list(verdicts(found)) == [
+        one for one in DeployStep if one not in {"upload", "verify", "traffic", "execute", "promote"}
+    ]
     assert requests.get(found.url, timeout=30).text == found.revision
     assert any("built here, not by Cloud Build" in note for note in found.plan.notes)
 
@@ -117,7 +121,9 @@ def test_a_dry_run_changes_nothing_and_needs_nothing(web: Project) -> None:
     told = result.json
     assert result.code == 0
     assert told["commit"] == web.git("rev-parse", "HEAD").strip()
-    assert [one["id"] for one in told["steps"]] == [one for one in DeployStep if one not in {"push", "verify"}]
+    assert [one["id"] for one in told["steps"]] == [
+        one for one in DeployStep if one not in {"push", "verify", "execute"}
+    ]
     assert told["archive"]["digest"].startswith("sha256:")
     assert told["target"] == {"python": "3.11", "found_in": "Dockerfile:1"}
     assert "verdict" not in told["steps"][0]

@@ -13,13 +13,20 @@ from click import unstyle
 from buildguard.cli.render.deploys import as_json, as_text
 from buildguard.deploy.fleet import FleetReport, deploy_all, plan_deploys
 from buildguard.deploy.prepare import DeployRequest
-from buildguard.errors import UsageError
+from buildguard.errors import UnprovenError, UsageError
+from buildguard.gcp.cloud_run import CloudRunClient
+from buildguard.gcp.cloud_run_jobs import CloudRunJobsClient
+from buildguard.gcp.service_state import TrafficShare
+from buildguard.project import ledger as ledgers
+from buildguard.project.attempts import ledger_path
+from buildguard.system.git import repository_of
 from tests import images
 from tests.conftest import REPOSITORY, schema
 from tests.deploy.conftest import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from buildguard.gcp.emulator.server import Emulator
     from tests.conftest import Project
@@ -44,13 +51,19 @@ def shop(engine: str, repository: Callable[..., Project], registry: str) -> Proj
 
 
 def _deployed(project: Project, *, watcher: Watcher | None = None, **fields: Any) -> FleetReport:
-    fields = {} if fields.get("all_services") else {"services": _SERVICES, **fields}
+    fields = fields if fields.get("all_services") else {"services": _SERVICES, **fields}
     report = deploy_all(DeployRequest(cwd=project.path, **fields), watcher or Watcher(), lambda _question: True)
     answer = json.loads(as_json(report))
-    schema("deploys").validate(answer)
+    schema("deploys" if len(report.reports) > 1 else "deploy").validate(answer)
     assert answer["exit_code"] == report.exit_code
     assert as_text(report)
     return report
+
+
+def _ledger(project: Project) -> Path:
+    repository = repository_of(project.path)
+    assert repository is not None
+    return ledger_path(repository)
 
 
 def _verdicts(report: FleetReport) -> dict[str, dict[str, str]]:
@@ -71,6 +84,9 @@ def test_two_services_are_one_plan_and_fail_apart(shop: Project, google: Callabl
     assert (api.plan.wishes.name, web.plan.wishes.name) == _SERVICES
     assert requests.get(api.url, timeout=30).json()["prices"] == {"tea": "3.50 EUR", "cake": "4.20 EUR"}
     assert "<h1>Shop</h1>" in requests.get(web.url, timeout=30).text
+    described = emulator.runs.get("projects/emulated/locations/europe-west1/services/api").template
+    assert described.containers[0].resources.limits["memory"] == "256Mi"
+    assert described.scaling.max_instance_count == 4
     assert len([line for line in watcher.told if line.startswith("check:")]) == 2
     stored = [name for (_bucket, name), _several in emulator.storage.buckets.objects() if name.startswith("source/")]
     assert len(stored) == 1, "one archive for all"
@@ -111,3 +127,107 @@ def test_regions_have_one_image_and_each_its_own_proof(shop: Project, google: Ca
     assert requests.get(central.url, timeout=30).ok
     assert "web (europe-west1): failed at revision" in unstyle(as_text(report))
     assert "1 of 2 deploys succeeded" in unstyle(as_text(report))
+
+
+def _job_image(name: str = "migrate") -> str:
+    with CloudRunJobsClient() as run:
+        job = run.get(name)
+        return job.container.image if job is not None else ""
+
+
+def test_a_job_runs_before_the_traffic_and_stops_it(shop: Project, google: Callable[..., Emulator]) -> None:
+    emulator = google()
+
+    first = _deployed(shop, all_services=True)
+
+    assert first.exit_code == 0, as_text(first)
+    assert [each.plan.wishes.name for each in first.reports] == ["migrate", "api", "web"]
+    migrate, api, _web = first.reports
+    (executed,) = [outcome for outcome in migrate.outcomes or () if outcome.step == "execute"]
+    assert executed.words.startswith(f"{migrate.revision}: 1 of 1 task succeeded; its last line: migrated: ")
+    assert executed.evidence["tasks"] == [{"number": 0, "succeeded": True, "exit_code": 0, "message": ""}]
+    assert "start" not in _verdicts(first)["migrate"]
+    assert f"executed: {migrate.revision}" in unstyle(as_text(first))
+    proven = _job_image()
+    assert proven.partition("@")[2] == executed.evidence["digest"]
+
+    shop.commit({"migrate/main.py": 'import sys\n\nprint("no database")\nsys.exit(4)\n'})
+    second = _deployed(shop, all_services=True)
+
+    assert second.exit_code == 1
+    verdicts = _verdicts(second)
+    assert verdicts["migrate"]["execute"] == "failed"
+    assert verdicts["api"]["health"] == "ok"
+    assert verdicts["api"]["traffic"] == "failed"
+    assert set(verdicts["web"].values()) == {"skipped"}
+    text = unstyle(as_text(second))
+    assert "0 of 1 task succeeded: task 0 ended with exit code 4; its last line: no database" in text
+    assert f"the image of the job migrate is {proven} again" in second.reports[0].notes
+    assert f"{api.revision} serves as before" in text
+    assert _job_image() == proven
+    assert len(emulator.jobs.executions("projects/emulated/locations/europe-west1/jobs/migrate")) == 2
+    lines, _broken = ledgers.read(_ledger(shop))
+    assert {(line.service, line.kind) for line in lines} == {("migrate", "job"), ("api", "service")} | {
+        ("web", "service")
+    }
+    assert unstyle(shop.run("rollback", "--service", "migrate").err).startswith("buildguard: migrate is a job")
+
+
+def test_a_job_waits_in_vain_if_no_traffic_moves(shop: Project, google: Callable[..., Emulator]) -> None:
+    google("revision-not-ready")
+
+    report = _deployed(shop, services=("migrate", "api"))
+
+    migrate, api = report.reports
+    assert migrate.exit_code == 0, "the first revision gets its traffic at once, so the job ran before it"
+    assert api.exit_code == 1
+
+
+def test_what_staging_has_proven_is_promoted_and_rolled_back(shop: Project, google: Callable[..., Emulator]) -> None:
+    emulator = google()
+    staging = _deployed(shop, env="staging", all_services=True)
+    assert staging.exit_code == 0, as_text(staging)
+
+    first = _deployed(shop, env="prod", from_env="staging", all_services=True)
+
+    assert first.exit_code == 0, as_text(first)
+    assert not emulator.builds.find("shop-prod", "")
+    assert list(_verdicts(first)["api"]) == ["promote", "validate", "revision", "health", "prove"]
+    assert _digests(first) == _digests(staging)
+    assert {each.plan.serving.project for each in first.reports} == {"shop-prod"}
+
+    shop.commit({"api/main.py": (shop.path / "api/main.py").read_text().replace("420", "450")})
+    assert _deployed(shop, env="staging", services=("api",)).exit_code == 0
+    emulator.faults.add("revision-not-ready=1")
+    failed = _deployed(shop, env="prod", from_env="staging", services=("api",))
+    assert (failed.exit_code, _verdicts(failed)["api"]["revision"]) == (1, "failed")
+    second = _deployed(shop, env="prod", from_env="staging", services=("api",))
+    assert second.exit_code == 0, as_text(second)
+    assert requests.get(second.reports[0].url, timeout=30).json()["prices"]["cake"] == "4.50 EUR"
+    assert second.reports[0].plan.serving.rollback_to == first.reports[1].revision
+
+    back = shop.run("rollback", "--service", "api", "--env", "prod")
+
+    assert back.code == 0, back.err
+    assert requests.get(second.reports[0].url, timeout=30).json()["prices"]["cake"] == "4.20 EUR"
+    table = shop.run("history", "--service", "api", "--env", "prod", "--format", "json").json
+    assert {line["project"] for run in table["runs"] for line in run["lines"]} == {"shop-prod"}
+
+    with CloudRunClient("shop-staging", "europe-west1") as run:
+        state = run.get("api")
+        assert state is not None
+        run.route("api", [TrafficShare(staging.reports[1].revision, 100)], state.etag)
+    with pytest.raises(UnprovenError, match=r"api of staging serves .*, and its ledger has proven sha256"):
+        plan_deploys(DeployRequest(cwd=shop.path, env="prod", from_env="staging", services=("api",)))
+    shop.commit({"buildguard.toml": (shop.path / "buildguard.toml").read_text().replace("shop-prod", "shop-new")})
+    with pytest.raises(UnprovenError, match="nothing of web is proven in prod"):
+        plan_deploys(DeployRequest(cwd=shop.path, env="staging", from_env="prod", services=("web",)))
+
+
+def _digests(report: FleetReport) -> list[str]:
+    return [
+        outcome.evidence["digest"]
+        for each in report.reports
+        for outcome in each.outcomes or ()
+        if outcome.step == "prove"
+    ]

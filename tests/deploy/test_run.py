@@ -9,6 +9,7 @@ import pytest
 from buildguard.deploy import run
 from buildguard.deploy.plan import CurrentService, DeployStep
 from buildguard.deploy.prepare import DeployRequest
+from buildguard.deploy.runner import DeployRunner
 from buildguard.errors import DeployInterruptedError, UsageError
 from tests.deploy.conftest import Watcher
 from tests.deploy.plans import prepared
@@ -16,7 +17,6 @@ from tests.deploy.plans import prepared
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildguard.deploy.run import DeployRunner
     from tests.conftest import Project
 
 
@@ -39,7 +39,7 @@ def _end_by(monkeypatch: pytest.MonkeyPatch, error: BaseException, moving: int) 
         runner.deploy.at, runner.deploy.revision, runner.deploy.moving = DeployStep.TRAFFIC, "web-new", moving
         raise error
 
-    monkeypatch.setattr(run.DeployRunner, "run", end)
+    monkeypatch.setattr(DeployRunner, "run", end)
 
 
 @pytest.mark.parametrize(

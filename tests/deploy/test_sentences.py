@@ -22,7 +22,8 @@ from buildguard.deploy.health import Result
 from buildguard.deploy.image_steps import ImageSteps
 from buildguard.deploy.outcome import DeployStoppedError
 from buildguard.deploy.plan import DeployStep
-from buildguard.deploy.run import DeployReport, DeployRunner
+from buildguard.deploy.run import DeployReport
+from buildguard.deploy.runner import DeployRunner
 from buildguard.deploy.steps import DeployRun
 from buildguard.project.ledger import StepVerdict
 from tests.deploy.plans import IMAGE

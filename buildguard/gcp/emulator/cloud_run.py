@@ -6,7 +6,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from google.api_core import exceptions as api
@@ -39,11 +39,12 @@ _NOT_READY = (
 
 
 class EmulatedOperation:
-    """A change on its way; `error` is a code and a message."""
+    """A change on its way; `error` is a code and a message, `message` gives what is changed, where that is no service."""
 
-    def __init__(self, name: str, service: str) -> None:
+    def __init__(self, name: str, service: str, message: Callable[[], Any] | None = None) -> None:
         self.name = name
         self.service = service
+        self.message = message
         self.done = threading.Event()
         self.error: tuple[int, str] | None = None
 
@@ -139,6 +140,10 @@ class CloudRunEmulator:
         if name not in self._operations:
             raise api.NotFound(name)
         return self._operations[name]
+
+    def add_operation(self, operation: EmulatedOperation) -> None:
+        """Have an operation found by its name."""
+        self._operations[operation.name] = operation
 
     def close(self) -> None:
         """End every container and every address."""
@@ -303,15 +308,12 @@ class CloudRunEmulator:
             _close(running)
             return _NOT_READY.format(short)
         self._instances[name] = tuple(running)
+        for container in running:
+            self._logs.follow("cloud_run_revision", _labels(revision), container.log)
         return ""
 
     def _write_output(self, revision: run_v2.Revision, containers: Sequence[ServingContainer]) -> None:
-        location = revision.name.split("/")[3]
-        labels = {
-            "service_name": revision.service,
-            "revision_name": revision.name.rpartition("/")[2],
-            "location": location,
-        }
+        labels = _labels(revision)
         for container in containers:
             self._logs.write("cloud_run_revision", labels, container.log().decode("utf-8", "replace"))
             if ending := container.ending():
@@ -335,6 +337,12 @@ class CloudRunEmulator:
             beside=beside,
         )
         return ServingContainer(self._daemon, image, start)
+
+
+def _labels(revision: run_v2.Revision) -> dict[str, str]:
+    """The labels of a revision in Cloud Logging."""
+    _projects, _project, _locations, location, *_names = revision.name.split("/")
+    return {"service_name": revision.service, "revision_name": revision.name.rpartition("/")[2], "location": location}
 
 
 def _ingress(containers: Sequence[run_v2.Container]) -> run_v2.Container:

@@ -13,6 +13,7 @@ from google.protobuf import any_pb2
 from google.rpc import status_pb2
 
 from buildguard.gcp.emulator.cloud_run import CloudRunEmulator, EmulatedOperation
+from buildguard.gcp.emulator.cloud_run_jobs import CloudRunJobsEmulator
 
 _CODES = {
     api.NotFound: grpc.StatusCode.NOT_FOUND,
@@ -83,14 +84,62 @@ def operation_of(runs: CloudRunEmulator, operation: EmulatedOperation) -> operat
     """A change as the API tells it: metadata and response are both the service."""
     done = operation.done.is_set()
     result = operations.Operation(name=operation.name, done=done)
-    try:
-        packed = any_pb2.Any()
-        packed.Pack(run_v2.Service.pb(runs.get(operation.service)))
-    except api.NotFound:  # it was only validated
-        packed.Pack(run_v2.Service.pb(run_v2.Service(name=operation.service)))
+    packed = any_pb2.Any()
+    message = operation.message() if operation.message is not None else _service_of(runs, operation)
+    packed.Pack(type(message).pb(message))
     result.metadata.CopyFrom(packed)
     if done and operation.error is not None:
         result.error.CopyFrom(status_pb2.Status(code=operation.error[0], message=operation.error[1]))
     elif done:
         result.response.CopyFrom(packed)
     return result
+
+
+def _service_of(runs: CloudRunEmulator, operation: EmulatedOperation) -> run_v2.Service:
+    try:
+        return runs.get(operation.service)
+    except api.NotFound:  # it was only validated
+        return run_v2.Service(name=operation.service)
+
+
+def job_handlers(runs: CloudRunEmulator, jobs: CloudRunJobsEmulator) -> list[grpc.GenericRpcHandler]:
+    """Jobs, executions and tasks."""
+
+    def method(act: Callable[[Any], Any], request: Any, answer: Callable[[Any], bytes]) -> Any:
+        return grpc.unary_unary_rpc_method_handler(wrap_method(act), request.deserialize, answer)
+
+    def changing(act: Callable[[Any], EmulatedOperation], request: Any) -> Any:
+        return method(lambda message: operation_of(runs, act(message)), request, operations.Operation.SerializeToString)
+
+    def listing(act: Callable[[str], list[Any]], request: Any, answer: Any, field: str) -> Any:
+        return method(lambda message: answer(**{field: act(message.parent)}), request, answer.serialize)
+
+    def getting(act: Callable[[str], Any], request: Any, answer: Any) -> Any:
+        return method(lambda message: act(message.name), request, answer.serialize)
+
+    return [
+        grpc.method_handlers_generic_handler(
+            "google.cloud.run.v2.Jobs",
+            {
+                "CreateJob": changing(jobs.create, run_v2.CreateJobRequest),
+                "UpdateJob": changing(jobs.update, run_v2.UpdateJobRequest),
+                "DeleteJob": changing(jobs.delete, run_v2.DeleteJobRequest),
+                "RunJob": changing(jobs.run, run_v2.RunJobRequest),
+                "GetJob": getting(jobs.get, run_v2.GetJobRequest, run_v2.Job),
+                "ListJobs": listing(jobs.find, run_v2.ListJobsRequest, run_v2.ListJobsResponse, "jobs"),
+            },
+        ),
+        grpc.method_handlers_generic_handler(
+            "google.cloud.run.v2.Executions",
+            {
+                "GetExecution": getting(jobs.execution, run_v2.GetExecutionRequest, run_v2.Execution),
+                "ListExecutions": listing(
+                    jobs.executions, run_v2.ListExecutionsRequest, run_v2.ListExecutionsResponse, "executions"
+                ),
+            },
+        ),
+        grpc.method_handlers_generic_handler(
+            "google.cloud.run.v2.Tasks",
+            {"ListTasks": listing(jobs.tasks, run_v2.ListTasksRequest, run_v2.ListTasksResponse, "tasks")},
+        ),
+    ]

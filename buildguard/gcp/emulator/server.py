@@ -27,8 +27,9 @@ from buildguard.gcp.emulator.cloud_build import (
 )
 from buildguard.gcp.emulator.cloud_logging import CloudLoggingEmulator
 from buildguard.gcp.emulator.cloud_run import CloudRunEmulator
-from buildguard.gcp.emulator.cloud_run_api import code_of, handlers, wrap_method
+from buildguard.gcp.emulator.cloud_run_api import code_of, handlers, job_handlers, wrap_method
 from buildguard.gcp.emulator.cloud_run_api import operation_of as run_operation
+from buildguard.gcp.emulator.cloud_run_jobs import CloudRunJobsEmulator
 from buildguard.gcp.emulator.faults import Faults
 from buildguard.gcp.emulator.http import Handler, HttpServer
 from buildguard.gcp.emulator.storage import StorageServer
@@ -58,9 +59,15 @@ class Emulator:
         self.builds = CloudBuildEmulator(self.storage.buckets, asked, stale)
         self.logs = CloudLoggingEmulator(asked)
         self.runs = CloudRunEmulator(asked, self.logs)
+        self.jobs = CloudRunJobsEmulator(asked, self.logs, self.runs)
         self._grpc = grpc.server(futures.ThreadPoolExecutor(8))
         self._grpc.add_generic_rpc_handlers(
-            (_cloud_build(self.builds), _long_running(self.builds, self.runs), *handlers(self.runs))
+            (
+                _cloud_build(self.builds),
+                _long_running(self.builds, self.runs),
+                *handlers(self.runs),
+                *job_handlers(self.runs, self.jobs),
+            )
         )
         self.grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
         self._grpc.start()
@@ -95,6 +102,7 @@ class Emulator:
     def close(self) -> None:
         """End every build and every service, and stop answering."""
         self.builds.close()
+        self.jobs.close()
         self.runs.close()
         self._grpc.stop(0)
         self._rest.close()

@@ -12,7 +12,7 @@ import ruamel.yaml
 
 from buildguard.project.cloudbuild import guard_step as step
 from buildguard.project.cloudbuild.edit import NewStep, as_block, with_steps
-from tests.conftest import ALL, BROKEN_BEFORE_312
+from tests.conftest import ALL, BROKEN_BEFORE_312, sample
 from tests.remote.running import run
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_nothing_but_the_step_changes(project: Callable[..., Project], shape: st
     assert after.replace("\r\n", "").count("\r") == 0
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", sample(SHAPES, 3))
 def test_a_second_time_changes_nothing(project: Callable[..., Project], shape: str) -> None:
     made = _initialised(project, SHAPES[shape][0])
     made.run("init", "--cloudbuild")
@@ -107,7 +107,7 @@ def test_a_second_time_changes_nothing(project: Callable[..., Project], shape: s
     assert made.run("check").code == 0, made.run("check").out
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", sample(SHAPES, 3))
 def test_an_old_step_is_brought_up_to_date_and_keeps_what_people_added(
     project: Callable[..., Project], shape: str
 ) -> None:
