@@ -18,20 +18,12 @@ from buildguard.diagnose.incident import (
 )
 from buildguard.diagnose.known_messages import CONSEQUENCES, KnownMessageMatch
 from buildguard.diagnose.log_parser import Failure
+from buildguard.imports import standard_names
 
 _OS = ("/os.py", "<frozen os>")
 _EXECUTABLE = re.compile(r".*/bin/[\w.-]+$")
 _UPPER = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")
-# The minor version of Python 3 that no longer has a module.
-_REMOVED_IN = {
-    **dict.fromkeys(("distutils", "imp", "asynchat", "asyncore", "smtpd", "pkg_resources"), 12),
-    **dict.fromkeys(("formatter", "parser", "symbol"), 10),
-    "binhex": 11,
-    "dummy_threading": 9,
-    "_dummy_threading": 9,
-    "macpath": 8,
-}
-_REMOVED_ELSE = 13
+_REMOVED_ELSE = 13  # the version that removed most
 _IMPORTLIB = "importlib/__init__.py"
 _LOADER = re.compile(
     r"/(?:gunicorn/util|uvicorn/importer|hypercorn/utils|daphne/\w+|celery/utils/imports|functions_framework/\w+|flask/cli|waitress/\w+)\.py$"
@@ -118,11 +110,17 @@ def _not_removed_yet(event: Event, match: KnownMessageMatch, evidence: IncidentE
     module = match.groups.get("name", "").partition(".")[0]
     # a declared Python that still has the module did not print this, unless it never came with it
     ran = _minor_that_ran(evidence if module == "pkg_resources" else evidence._replace(target=""))
-    if match.message.id != "removed-from-python" or ran is None or ran >= _REMOVED_IN.get(module, _REMOVED_ELSE):
+    if match.message.id != "removed-from-python" or ran is None or ran >= _removed_in(module):
         return event
     package = {"pkg_resources": "setuptools", "distutils": "setuptools or python3-distutils"}.get(module, module)
     remedy = f"install {package} in the image"
     return event._replace(cause=CauseId.NOT_IMPORTABLE, sentence=f"the image has no module {module}", remedy=remedy)
+
+
+def _removed_in(module: str) -> int:
+    """The minor version of Python 3 that no longer has a module; that of setuptools for what came with it."""
+    versions = standard_names.versions_of("distutils" if module == "pkg_resources" else module)
+    return versions[1] + 1 if versions is not None and versions[1] else _REMOVED_ELSE
 
 
 def _of_failure(

@@ -13,7 +13,8 @@ from buildguard.imports.resolver import SearchPath
 from buildguard.project.start_command import StartCommand
 
 _TEST = re.compile(
-    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py)(?:/|$)"
+    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py|[^/]*\{\{[^/]*)"
+    r"(?:/|$)"
 )
 
 
@@ -33,7 +34,7 @@ class StartedProgram(NamedTuple):
 
 
 def is_test(path: str) -> bool:
-    """Whether a path of the project is a test's."""
+    """Whether a path of the project is a test's, or in a folder whose name is a template (`{{name}}`): no module is."""
     return _TEST.search(path) is not None
 
 

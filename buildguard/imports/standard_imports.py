@@ -102,7 +102,10 @@ class ImportJudge:
         if any(state is Availability.UNDECIDED for _name, state in states):
             yield "whether the name is there depends on how the interpreter was built"
         missing = [name for name, state in states if state is Availability.MISSING]
-        if missing:
+        is_unreached = not reach.chain and not reach.certain
+        if missing and is_unreached and standard_names.are_windows_names(statement.module, missing):
+            yield "only Windows has the name, and no start runs the file"
+        elif missing:
             elsewhere = self._brings(statement.module)
             yield elsewhere or _missing_names(statement, missing, reach, self._version)
 

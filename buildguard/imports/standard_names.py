@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def words(text: str) -> frozenset[str]:
     """The words of a text, as a set."""
@@ -50,7 +52,8 @@ _ADDED = {
 }
 _REMOVED = {
     "macurl2path": 7,
-    **dict.fromkeys(("dummy_threading",), 9),
+    "macpath": 8,
+    **dict.fromkeys(("_dummy_threading", "dummy_threading"), 9),
     **dict.fromkeys(("formatter", "parser", "symbol"), 10),
     "binhex": 11,
     **dict.fromkeys(("asynchat", "asyncore", "distutils", "imp", "smtpd"), 12),
@@ -114,6 +117,17 @@ _PROVIDERS = {
     "imp": ("zombie-imp",),
 }
 WINDOWS_ONLY = frozenset({"_msi", "_overlapped", "_winapi", "_wmi", "msilib", "msvcrt", "nt", "winreg", "winsound"})
+_WINDOWS_NAMES = {
+    "ctypes": words(
+        "DllCanUnloadNow DllGetClassObject FormatError GetLastError HRESULT OleDLL WINFUNCTYPE WinDLL WinError oledll windll"
+    ),
+    "os": words("add_dll_directory startfile"),
+    "signal": words("CTRL_BREAK_EVENT CTRL_C_EVENT"),
+    "asyncio": words("IocpProactor ProactorEventLoop WindowsProactorEventLoopPolicy WindowsSelectorEventLoopPolicy"),
+    "subprocess": words(
+        "CREATE_NEW_CONSOLE CREATE_NEW_PROCESS_GROUP CREATE_NO_WINDOW STARTF_USESHOWWINDOW STARTUPINFO SW_HIDE"
+    ),
+}
 UNIX_ONLY = words("""
     _curses _curses_panel _posixshmem _posixsubprocess _scproxy crypt curses dbm.gnu dbm.ndbm fcntl grp nis ossaudiodev
     posix pty pwd readline resource spwd syslog termios tty
@@ -177,6 +191,11 @@ def versions_of(module: str) -> tuple[int, int] | None:
     if module not in _ADDED and not removed:
         return None
     return _ADDED.get(module, 0), max(0, removed - 1)
+
+
+def are_windows_names(module: str, names: Iterable[str]) -> bool:
+    """Whether only Windows has some names of a module."""
+    return _WINDOWS_NAMES.get(module, frozenset()).issuperset(names)
 
 
 def history_of(module: str, minor: int) -> str:

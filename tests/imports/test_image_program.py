@@ -113,3 +113,4 @@ def test_homes_and_tests_are_told_by_their_paths() -> None:
     assert is_test("_integration-test/ca/run.py")
     assert is_test("scripts/smoke-test.py")
     assert not is_test("speed_test/app.py")
+    assert is_test("{{cookiecutter.name}}/config/api.py")

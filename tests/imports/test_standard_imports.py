@@ -135,3 +135,16 @@ def test_a_module_of_the_projects_own_is_no_module_of_the_library() -> None:
     assert provided.brings("imp")
     assert provided.brings("cgi.x")
     assert not provided.brings("telnetlib")
+
+
+def test_a_name_of_windows_in_a_file_that_nothing_reaches_is_undecided() -> None:
+    row = _SELF._replace(module="ctypes", names=("WinDLL", "WinError"))
+    missing = dict.fromkeys((*row.names, "gone"), Availability.MISSING)
+    judge = ImportJudge({"ctypes": LibraryAnswer(Availability.PRESENT, "", missing)}, "3.13", lambda _module: "")
+
+    assert judge.judge([row], FileReach(False)).undecided == (
+        (2, "only Windows has the name, and no start runs the file"),
+    )
+    assert len(judge.judge([row], FileReach(False, ("main", "app"))).findings) == 1
+    assert len(judge.judge([row], FileReach(True)).findings) == 1
+    assert len(judge.judge([row._replace(names=("WinDLL", "gone"))], FileReach(False)).findings) == 1

@@ -45,7 +45,7 @@ def test_the_step_passes_over_what_is_sent_of_this_repository(tmp_path: Path) ->
     digest = unpacked(REPOSITORY, workspace)
     args = ruamel.yaml.YAML(typ="safe").load((workspace / "cloudbuild.yaml").read_text())["steps"][0]["args"]
 
-    ran = run(workspace, args[-1], "3.11", {step.VARIABLE: digest})
+    ran = run(workspace, args[4], "3.11", {step.VARIABLE: digest}, args[5:])
 
     assert ran.code == 0, ran.out
     assert ran.answer["identical"] is True
