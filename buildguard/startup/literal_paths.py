@@ -7,6 +7,7 @@ expressions once.
 from __future__ import annotations
 
 import ast
+import functools
 import posixpath
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -36,6 +37,10 @@ class PathReader:
 
     def inside(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> PathReader:
         """The reader for the body of a function: its arguments hide the names of the file, and its own names count."""
+        return _FunctionPathReader(self, function)
+
+    def names_inside(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, ast.expr]:
+        """What the names in a function are bound to."""
         arguments = function.args
         hidden = {item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
         hidden |= {item.arg for item in (arguments.vararg, arguments.kwarg) if item is not None}
@@ -44,7 +49,7 @@ class PathReader:
         }
         outer = {name: value for name, value in self._names.items() if name not in hidden | stored}
         own = {name: value for name, value in bound_once(function.body).items() if name not in hidden}
-        return PathReader({**outer, **own})
+        return {**outer, **own}
 
     def read(self, node: ast.expr, depth: int = 0) -> LiteralPath | None:
         """The path of an expression; None for one that is not spelled out."""
@@ -116,6 +121,18 @@ class PathReader:
             return None
         rest = [path.text for path in paths[1:] if path is not None and not path.is_beside]
         return first._replace(text=posixpath.join(first.text, *rest)) if len(rest) == len(paths) - 1 else None
+
+
+class _FunctionPathReader(PathReader):
+    """A reader that looks at a function's names when a path in it is read; most functions have none."""
+
+    def __init__(self, outer: PathReader, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self._outer = outer
+        self._function = function
+
+    @functools.cached_property
+    def _names(self) -> Mapping[str, ast.expr]:  # type: ignore[override]
+        return self._outer.names_inside(self._function)
 
 
 def _up(path: LiteralPath | None, levels: int) -> LiteralPath | None:

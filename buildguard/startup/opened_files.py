@@ -70,8 +70,14 @@ def handles_absence(node: ast.stmt) -> bool:
     if isinstance(node, ast.Try):
         return any(_CATCHES & {*_caught(handler)} for handler in node.handlers)
     if isinstance(node, ast.With):
-        return any("suppress" in ast.unparse(item.context_expr) for item in node.items)
-    return isinstance(node, ast.If) and any(word in ast.unparse(node.test) for word in _ASKS)
+        return any(_named(item.context_expr, "suppress") for item in node.items)
+    return isinstance(node, ast.If) and any(_named(node.test, word) for word in _ASKS)
+
+
+def _named(node: ast.expr, word: str) -> bool:
+    """Whether a name in an expression, or an attribute, ends in a word."""
+    names = (getattr(part, "attr", "") or getattr(part, "id", "") for part in ast.walk(node))
+    return any(name.endswith(word) for name in names)
 
 
 def _caught(handler: ast.ExceptHandler) -> list[str]:

@@ -102,10 +102,11 @@ class _SourceReader:
                 self._expression(part, certain=certain, is_module=is_module)
             guarded = isinstance(node, ast.Try | ast.If | ast.While | ast.For | ast.Match | ast.With | ast.TryStar)
             is_certain = certain and (not guarded or self._runs_anyway(node))
-            self._handled += handles_absence(node)
+            is_handled = guarded and handles_absence(node)
+            self._handled += is_handled
             for block in blocks:
                 self.read(block, certain=is_certain, is_module=is_module)
-            self._handled -= handles_absence(node)
+            self._handled -= is_handled
 
     def _runs_anyway(self, node: ast.stmt) -> bool:
         """Whether the block of a statement runs for certain: that of a `with`, and of the test for `__main__` in a script."""
