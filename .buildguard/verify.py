@@ -2,12 +2,12 @@
 """Written by `buildguard init --cloudbuild` for a step of Cloud Build; not to be edited: the step would refuse it.
 
 It asks the Python that runs it, with nothing but its standard library, to compile every source file of the working
-folder. With BUILDGUARD_DIGEST in the step's environment it first proves that every byte is the one that was sent,
+folder, and which of their imports it can satisfy. With BUILDGUARD_DIGEST in the step's environment it first proves that every byte is the one that was sent,
 by the manifest in the archive. Nothing that it looks at is imported or run. Findings end it with status 1, what could
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:6d13b038cff2bf403ddf524e0c464185da898801368ca9521982a0b69baa935d
+digest: sha256:47f3d21d79dccf115d016bc860b0fc1e656a3c1865814457011727a3cf1df8a2
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -21,6 +21,8 @@ EXCLUDE: list[tuple[str, str]] = [
     ('tests/cases/', '^tests/cases(?P<ps_d>/)'),
 ]
 # ====================================================================================================
+from enum import Enum
+from types import ModuleType
 import codecs
 import gc
 import hashlib
@@ -543,23 +545,30 @@ class StepFinding(NamedTuple):
 
 
 class SourceResult(NamedTuple):
-    """What came of one source: the SHA-256 of the bytes that were compiled, findings, or why it is unproven."""
+    """What came of one source: the SHA-256 of the bytes that were compiled, findings, or why it is unproven.
+
+    `facts` are what was read of its imports, as JSON.
+    """
 
     path: bytes
     sha256: str
     findings: tuple[StepFinding, ...]
     unproven: str = ""
+    facts: bytes = b""
 
 
-def compile_all(paths: Sequence[bytes], cores: int) -> Iterator[SourceResult]:
-    """Compile the sources of some paths, as many at once as there are cores; each path comes back once."""
+def compile_all(paths: Sequence[bytes], cores: int, read: Reader | None = None) -> Iterator[SourceResult]:
+    """Compile the sources of some paths, as many at once as there are cores; each path comes back once.
+
+    `read` takes facts from what compiles.
+    """
     shares = [share for share in (paths[at::cores] for at in range(cores)) if share]
-    children = [_start(share, _LIMITS) for share in shares]
+    children = [_start(share, _LIMITS, read) for share in shares]
     for share, child in zip(shares, children):
-        yield from _through(share, child)
+        yield from _through(share, child, read)
 
 
-def _through(share: Sequence[bytes], child: tuple[int, int]) -> Iterator[SourceResult]:
+def _through(share: Sequence[bytes], child: tuple[int, int], read: Reader | None) -> Iterator[SourceResult]:
     """A share to its end. What its child died of, or had no memory for, is tried once more, alone, with wider limits."""
     while True:
         answers, _status = _end_of(child)
@@ -571,7 +580,7 @@ def _through(share: Sequence[bytes], child: tuple[int, int]) -> Iterator[SourceR
         share = share[1:]
         if not share:
             return
-        child = _start(share, _LIMITS)
+        child = _start(share, _LIMITS, read)
 
 
 def _second_try(path: bytes) -> SourceResult:
@@ -591,21 +600,21 @@ def _second_try(path: bytes) -> SourceResult:
 
 
 def _source_result(path: bytes, fields: Sequence[bytes]) -> SourceResult:
-    """An answer of `_answer`: exception, whether memory was short, digest or reason, and five fields for each finding."""
+    """An answer of `_answer`: exception, whether memory was short, digest or reason, facts, and five fields for each finding."""
     words = [field.decode("utf-8") for field in fields]
-    if len(words) < 3 or len(words) % 5 != 3:
+    if len(words) < 4 or len(words) % 5 != 4:
         return SourceResult(path, "", (), "the answer of its compiler cannot be read")
     if words[0] == "unreadable":
         return SourceResult(path, "", (), words[2])
-    rows = (words[at : at + 5] for at in range(3, len(words), 5))
+    rows = (words[at : at + 5] for at in range(4, len(words), 5))
     findings = (StepFinding(code, path, int(line), int(column), said, text) for code, line, column, said, text in rows)
-    return SourceResult(path, words[2], tuple(findings))
+    return SourceResult(path, words[2], tuple(findings), facts=fields[3])
 
 
 # ------------------------------------------------------------------------------------------ children
 
 
-def _start(paths: Sequence[bytes], limits: tuple[int, int]) -> tuple[int, int]:
+def _start(paths: Sequence[bytes], limits: tuple[int, int], read: Reader | None = None) -> tuple[int, int]:
     """A child that answers for some paths in their order: its process id, and where its answers come from."""
     incoming, outgoing = os.pipe()
     process = os.fork()
@@ -614,7 +623,7 @@ def _start(paths: Sequence[bytes], limits: tuple[int, int]) -> tuple[int, int]:
         return process, incoming
     try:
         os.close(incoming)
-        _serve(paths, outgoing, limits)
+        _serve(paths, outgoing, limits, read)
     finally:
         os._exit(0)
 
@@ -636,7 +645,7 @@ def _end_of(child: tuple[int, int]) -> tuple[list[list[bytes]], int]:
         at = end
 
 
-def _serve(paths: Sequence[bytes], outgoing: int, limits: tuple[int, int]) -> None:
+def _serve(paths: Sequence[bytes], outgoing: int, limits: tuple[int, int], read: Reader | None) -> None:
     memory, seconds = limits
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -646,28 +655,30 @@ def _serve(paths: Sequence[bytes], outgoing: int, limits: tuple[int, int]) -> No
     gc.disable()  # compile makes no cycles
     with os.fdopen(outgoing, "wb") as out:
         for path in paths:
-            fields = [str(field).encode("utf-8", "backslashreplace") for field in _answer(path, grant, memory, seconds)]
+            answered = _answer(path, grant, (memory, seconds), read)
+            fields = [str(field).encode("utf-8", "backslashreplace") for field in answered]
             answer = _MARK.join(field.replace(_MARK, b"?") for field in fields)
             out.write(b"%d\n%b" % (len(answer), answer))
             out.flush()
 
 
-def _answer(path: bytes, grant: object, memory: int, seconds: int) -> list[object]:
+def _answer(path: bytes, grant: object, limits: tuple[int, int], read: Reader | None) -> list[object]:
     data = read_source(path)
     if isinstance(data, str):
-        return ["unreadable", 0, data]
+        return ["unreadable", 0, data, ""]
+    memory, seconds = limits
     seconds += 10 * (len(data) >> 20)
     if callable(grant):
         grant(seconds)
     else:
         signal.alarm(seconds)
-    kind, message, phase, line, column, _, _, short = judge(data, [], memory)[:8]
+    kind, message, phase, line, column, _, _, short, facts = judge(data, [], memory, read)[:9]
     findings = _find_misread(path, data)
     if kind:
         findings.insert(0, _refusal_finding(path, data, f"{kind}: {message}".rstrip(": "), line or 0, column or 0))
         if phase == "compiler":
             findings[0] = _in_code_points(findings[0])
-    fields: list[object] = [kind, short, hashlib.sha256(data).hexdigest()]
+    fields: list[object] = [kind, short, hashlib.sha256(data).hexdigest(), facts.decode("ascii")]
     for finding in findings:
         fields += [finding.code, finding.line, finding.column, finding.message, finding.excerpt]
     return fields
@@ -731,11 +742,15 @@ _MOST_LINES = 200
 
 
 class StepSettings(NamedTuple):
-    """What `init` wrote down: the version of buildguard, and the patterns of sources with their regular expressions."""
+    """What `init` wrote down: the version of buildguard, and the patterns of sources with their regular expressions.
+
+    `load` loads what judges imports.
+    """
 
     version: str
     include: list[tuple[str, str]]
     exclude: list[tuple[str, str]]
+    load: Callable[[], ImportModule]
 
 
 class BytesProof(NamedTuple):
@@ -753,13 +768,14 @@ class BytesProof(NamedTuple):
 
 
 class StepReport(NamedTuple):
-    """Everything that the step saw, and the version of buildguard that looked."""
+    """Everything that the step saw, and the version of buildguard that looked; `imports` are words about those."""
 
     version: str
     files: int
     findings: list[StepFinding]
     unproven: list[tuple[bytes, str]]
     bytes: BytesProof | None
+    imports: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -771,7 +787,13 @@ class StepReport(NamedTuple):
 
 
 def main(folders: Sequence[str], settings: StepSettings) -> int:
-    """Look at the workspace, tell, and return the exit status; `folders` are those whose sources are compiled."""
+    """Look at the workspace, report, and return the exit status.
+
+    `folders` are those whose sources are compiled, and words that begin with two dashes describe the program.
+    """
+    words = [word for word in folders if word.startswith("--")]
+    folders = [word for word in folders if not word.startswith("--")]
+    importing = ImportStep(settings, words)
     workspace = scan_workspace()
     wanted = os.environ.get(_VARIABLE)
     proof = _prove_bytes(workspace, wanted) if wanted is not None else None
@@ -781,17 +803,70 @@ def main(folders: Sequence[str], settings: StepSettings) -> int:
     unproven = [(path, "a folder that cannot be opened") for path in workspace.closed]
     if not sources:
         unproven.append((b" ".join(map(os.fsencode, folders)) or b".", "no Python source here"))
-    for result in compile_all(sources, _cores()):
+    for result in compile_all(sources, _cores(), importing.reader):
         findings += result.findings
+        importing.note(result)
         if result.unproven:
             unproven.append((result.path, result.unproven))
         elif proven.get(result.path, result.sha256) != result.sha256:
             unproven.append((result.path, "changed between the comparison and the compiler"))
-    seen = StepReport(settings.version, len(sources), sorted(findings), sorted(unproven), proof)
+    findings += importing.findings(workspace)
+    seen = StepReport(settings.version, len(sources), sorted(findings), sorted(unproven), proof, importing.words)
     sys.stdout.buffer.write(("\n".join(_lines(seen, workspace)) + "\n").encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()
     _report(seen)
     return seen.exit_code
+
+
+class ImportStep:
+    """The imports of what is compiled: read beside the compiler, and judged after it."""
+
+    def __init__(self, settings: StepSettings, words: Sequence[str]) -> None:
+        self.words = ""
+        self._words = words
+        self._facts: dict[str, bytes] = {}
+        self._paths: dict[str, bytes] = {}
+        self._module: ImportModule | None = None
+        try:
+            self._module = settings.load()
+        except ImportError as error:  # a minimal Python
+            self.words = f"imports: not examined: {error}"
+
+    @property
+    def reader(self) -> Callable[[bytes, object], bytes] | None:
+        """What reads the facts of a source; None where this Python lacks a module for it."""
+        return None if self._module is None else sys.modules["buildguard.remote.import_facts"].facts_here
+
+    def note(self, result: SourceResult) -> None:
+        """Keep the facts of a source that compiles."""
+        if result.facts:
+            self._facts[os.fsdecode(result.path)] = result.facts
+
+    def findings(self, workspace: Workspace) -> list[StepFinding]:
+        """The imports that fail where the program runs them."""
+        if self._module is None:
+            return []
+        paths = {os.fsdecode(path): path for path, mode in workspace.modes.items() if not stat.S_ISDIR(mode)}
+
+        def read(path: str) -> bytes | None:
+            data = read_source(paths[path]) if path in paths else ""
+            return data if isinstance(data, bytes) else None
+
+        subject = self._module.BuildSources(sorted(paths), self._facts, read)
+        try:
+            rows, undecided = self._module.judge_build(subject, self._words)
+        except (ValueError, RecursionError, OSError) as error:
+            self.words = f"imports: not examined: {error}"
+            return []
+        self.words = f"imports: {len(rows)} fail, {undecided} could not be decided here"
+        return [_import_finding(paths[row.path], row) for row in rows]
+
+
+def _import_finding(path: bytes, row: ImportModule) -> StepFinding:
+    data = read_source(path)
+    lines = re.split(rb"\r\n|\r|\n", data) if isinstance(data, bytes) else []
+    excerpt = lines[row.line - 1].decode("utf-8", "replace") if 0 < row.line <= len(lines) else ""
+    return StepFinding(row.code, path, row.line, row.column, row.message, excerpt)
 
 
 def _prove_bytes(workspace: Workspace, wanted: str) -> BytesProof:
@@ -862,6 +937,8 @@ def _lines(seen: StepReport, workspace: Workspace) -> Iterator[str]:
     for path in workspace.left_out:
         yield f"note: {_display_path(path)}: installed packages, not compiled"
     yield _of_bytes(seen.bytes)
+    if seen.imports:
+        yield _escape_text(seen.imports)
     yield _of_sources(seen)
     if seen.findings:
         yield "hint: where it was written: buildguard fix, buildguard check; then commit, and build again"
@@ -905,12 +982,15 @@ def _of_bytes(proof: BytesProof | None) -> str:
 
 
 def _of_sources(seen: StepReport) -> str:
-    refused = len({finding.path for finding in seen.findings})
+    refused = len({finding.path for finding in seen.findings if not finding.code.startswith("BG6")})
+    failing = len({finding.path for finding in seen.findings if finding.code.startswith("BG6")})
     python = "Python " + ".".join(map(str, sys.version_info[:3]))
     if refused:
         words = f"{python} refuses {refused} of {seen.files} files"
         more = f": an import stops at the first one, so deployed as they are they fail {refused} deploys in a row"
         return words + more if refused > 1 else words
+    if failing:
+        return f"{python} compiles all {seen.files} files; imports of {failing} fail there"
     if seen.unproven:
         return f"unproven: {len(seen.unproven)} of {seen.files} files could not be compiled under {python}"
     if seen.exit_code:
@@ -1018,6 +1098,3121 @@ def _json(value: object) -> str:
         '"' + "".join(chr(unit) if unit in plain and unit not in {34, 92} else f"\\u{unit:04x}" for unit in codes) + '"'
     )
 
+# Each module of ours that judges imports, without its comments.
+MODULES = {
+    'buildguard.diagnostic': r'''from __future__ import annotations
+import re
+from typing import NamedTuple
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+class Range(NamedTuple):
+    line: int | None = None
+    column: int | None = None
+    end_line: int | None = None
+    end_column: int | None = None
+class Edit(NamedTuple):
+    range: Range
+    text: str
+class Finding(NamedTuple):
+    code: str
+    range: Range
+    message: str
+    hint: str = ""
+    excerpt: str = ""
+    severity: Severity = Severity.ERROR
+    within: Range | None = None
+    edits: tuple[Edit, ...] = ()
+class Diagnostic(NamedTuple):
+    code: str
+    severity: Severity
+    path: str | None
+    range: Range
+    message: str
+    hint: str = ""
+    target: str | None = None
+    engine: str | None = None
+    excerpt: str = ""
+    within: Range | None = None
+    edits: tuple[Edit, ...] = ()
+    evidence: str = ""
+    targets: tuple[str, ...] = ()
+    @property
+    def shared(self) -> tuple[str, ...]:
+        return self.targets or ((self.target,) if self.target is not None else ())
+    @property
+    def fixable(self) -> bool:
+        return bool(self.edits)
+class Unproven(NamedTuple):
+    path: str | None
+    target: str | None
+    reason: str
+def escape_text(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\t" else _escaped(char) for char in text)
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+def display_path(path: bytes) -> str:
+    return path.decode("utf-8", "backslashreplace")
+def count(number: int, word: str) -> str:
+    if number == 1 or word == "more":
+        return f"{number} {word}"
+    return f"{number} {removesuffix(word, 'y')}ies" if word.endswith("ry") else f"{number} {word}s"
+def unproven_line(item: Unproven) -> str:
+    place = f"{escape_text(item.path)}: " if item.path is not None else ""
+    target = f" (Python {item.target})" if item.target else ""
+    return f"{place}{escape_text(item.reason)}{target}"
+def shorten_digests(stage: str) -> str:
+    return re.sub(r"[0-9a-f]{40,}", lambda match: f"{match[0][:12]}…", stage)
+class UnreadableFile(NamedTuple):
+    reason: str
+    is_missing: bool = False
+    special: str = ""
+    damaged: bool = False
+''',
+    'buildguard.imports.standard_names': r'''from __future__ import annotations
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+_ALWAYS = words("""
+    __future__ _collections_abc _io _thread _weakrefset abc antigravity argparse array ast asyncio atexit base64 bdb
+    binascii bisect builtins bz2 cProfile calendar cmath cmd code codecs codeop collections colorsys compileall
+    concurrent configparser contextlib contextvars copy copyreg csv ctypes curses dataclasses datetime dbm decimal
+    difflib dis doctest email encodings ensurepip enum errno faulthandler fcntl filecmp fileinput fnmatch fractions
+    ftplib functools gc genericpath getopt getpass gettext glob grp gzip hashlib heapq hmac html http idlelib imaplib
+    importlib inspect io ipaddress itertools json keyword linecache locale logging lzma mailbox marshal math mimetypes
+    mmap modulefinder msvcrt multiprocessing netrc nt ntpath nturl2path numbers opcode operator optparse os pathlib
+    pdb pickle pickletools pkgutil platform plistlib poplib posix posixpath pprint profile pstats pty pwd py_compile
+    pyclbr pydoc pydoc_data pyexpat queue quopri random re readline reprlib resource rlcompleter runpy sched secrets
+    select selectors shelve shlex shutil signal site smtplib socket socketserver sqlite3 sre_compile sre_constants
+    sre_parse ssl stat statistics string stringprep struct subprocess symtable sys sysconfig syslog tabnanny tarfile
+    tempfile termios textwrap this threading time timeit tkinter token tokenize trace traceback tracemalloc tty turtle
+    turtledemo types typing unicodedata unittest urllib uuid venv warnings wave weakref webbrowser winreg winsound
+    wsgiref xml xmlrpc zipapp zipfile zipimport zlib
+""")
+_PRIVATE = words("""
+    _abc _aix_support _android_support _ast _asyncio _bisect _blake2 _bootsubprocess _bz2 _codecs _codecs_cn
+    _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw _collections _colorize _compat_pickle _compression
+    _contextvars _crypt _csv _ctypes _curses _curses_panel _datetime _dbm _decimal _elementtree _frozen_importlib
+    _frozen_importlib_external _functools _gdbm _hashlib _heapq _imp _interpchannels _interpqueues _interpreters
+    _ios_support _json _locale _lsprof _lzma _markupbase _md5 _msi _multibytecodec _multiprocessing _opcode
+    _opcode_metadata _operator _osx_support _overlapped _pickle _posixshmem _posixsubprocess _py_abc _pydatetime
+    _pydecimal _pyio _pylong _pyrepl _queue _random _scproxy _sha1 _sha2 _sha256 _sha3 _sha512 _signal _sitebuiltins
+    _socket _sqlite3 _sre _ssl _stat _statistics _string _strptime _struct _suggestions _symtable _sysconfig
+    _threading_local _tkinter _tokenize _tracemalloc _typing _uuid _warnings _weakref _winapi _wmi _zoneinfo
+    _bootlocale _dummy_thread _peg_parser _xxsubinterpreters
+""")
+_ADDED = {
+    "contextvars": 7,
+    "dataclasses": 7,
+    "zoneinfo": 9,
+    "graphlib": 9,
+    "tomllib": 11,
+    "annotationlib": 14,
+    "compression": 14,
+    "profiling": 15,
+}
+_REMOVED = {
+    "macurl2path": 7,
+    **dict.fromkeys(("dummy_threading",), 9),
+    **dict.fromkeys(("formatter", "parser", "symbol"), 10),
+    "binhex": 11,
+    **dict.fromkeys(("asynchat", "asyncore", "distutils", "imp", "smtpd"), 12),
+    **dict.fromkeys(
+        words("""
+        aifc audioop cgi cgitb chunk crypt imghdr lib2to3 mailcap msilib nis nntplib ossaudiodev pipes sndhdr spwd sunau
+        telnetlib uu xdrlib
+        """),
+        13,
+    ),
+    **dict.fromkeys(
+        words("""
+        __builtin__ BaseHTTPServer CGIHTTPServer ConfigParser Cookie HTMLParser Queue SimpleHTTPServer SimpleXMLRPCServer
+        SocketServer StringIO Tkinter UserDict UserList UserString anydbm cPickle cStringIO cookielib copy_reg dbhash
+        dummy_thread htmlentitydefs httplib robotparser tkFileDialog tkFont tkMessageBox tkSimpleDialog urllib2 urlparse
+        whichdb xmlrpclib
+        """),
+        0,
+    ),
+}
+_SUCCESSORS = {
+    "distutils": "setuptools brings distutils back; packaging.version and shutil replace most of it",
+    "imp": "importlib replaces it",
+    "asyncore": "asyncio replaces it; pyasyncore keeps it alive",
+    "asynchat": "asyncio replaces it; pyasynchat keeps it alive",
+    "smtpd": "aiosmtpd replaces it",
+    "cgi": "legacy-cgi keeps it alive; email.message and urllib.parse replace most of it",
+    "cgitb": "legacy-cgi keeps it alive",
+    "crypt": "legacycrypt or crypt-r replace it",
+    "imghdr": "filetype or standard-imghdr replace it",
+    "pipes": "subprocess replaces it, shlex.quote its quote",
+    "telnetlib": "telnetlib3 or standard-telnetlib replace it",
+    "audioop": "audioop-lts keeps it alive",
+    "lib2to3": "libcst or fissix replace it",
+    "nntplib": "standard-nntplib keeps it alive",
+    "tomllib": "tomli has the same functions for older versions",
+    "zoneinfo": "backports.zoneinfo has it for older versions",
+    "graphlib": "graphlib-backport has it for older versions",
+    "binhex": "no replacement",
+    "ConfigParser": "configparser in Python 3",
+    "StringIO": "io.StringIO in Python 3",
+    "cStringIO": "io.BytesIO in Python 3",
+    "cPickle": "pickle in Python 3",
+    "Queue": "queue in Python 3",
+    "urllib2": "urllib.request in Python 3",
+    "urlparse": "urllib.parse in Python 3",
+    "httplib": "http.client in Python 3",
+    "__builtin__": "builtins in Python 3",
+}
+_PROVIDERS = {
+    "distutils": ("setuptools", "standard-distutils"),
+    "cgi": ("legacy-cgi", "standard-cgi"),
+    "cgitb": ("legacy-cgi", "standard-cgitb"),
+    "asyncore": ("pyasyncore", "standard-asyncore"),
+    "asynchat": ("pyasynchat", "standard-asynchat"),
+    "audioop": ("audioop-lts",),
+    "graphlib": ("graphlib-backport",),
+    "imp": ("zombie-imp",),
+}
+WINDOWS_ONLY = frozenset({"_msi", "_overlapped", "_winapi", "_wmi", "msilib", "msvcrt", "nt", "winreg", "winsound"})
+UNIX_ONLY = words("""
+    _curses _curses_panel _posixshmem _posixsubprocess _scproxy crypt curses dbm.gnu dbm.ndbm fcntl grp nis ossaudiodev
+    posix pty pwd readline resource spwd syslog termios tty
+    """)
+OPTIONAL = words("""
+    _bz2 _crypt _ctypes _curses _curses_panel _dbm _gdbm _hashlib _lzma _sqlite3 _ssl _tkinter _uuid _zoneinfo bz2 crypt
+    ctypes curses dbm distutils ensurepip idlelib lib2to3 lzma nis ossaudiodev pydoc_data readline spwd sqlite3 ssl test
+    tkinter turtle turtledemo uuid venv zoneinfo zlib _zstd compression
+    """)
+BUILD_DEPENDENT = words("""
+    _socket _ssl _winapi curses errno fcntl locale mmap os posix readline resource select signal socket ssl stat
+    syslog termios time
+    """)
+PATCH_NAMES = frozenset(
+    {
+        ("email.errors", "HeaderWriteError"),
+        ("sys", "get_int_max_str_digits"),
+        ("sys", "set_int_max_str_digits"),
+        *(
+            ("tarfile", name)
+            for name in words(
+                """
+                AbsoluteLinkError AbsolutePathError FilterError LinkFallbackError LinkOutsideDestinationError
+                OutsideDestinationError SpecialFileError data_filter fully_trusted_filter tar_filter
+                """
+            )
+        ),
+    }
+)
+_NEWEST_KNOWN = 15
+def is_standard(module: str) -> bool:
+    return module in _ALWAYS or module in _PRIVATE or module in _ADDED or module in _REMOVED
+def public_names() -> frozenset[str]:
+    return frozenset({*_ALWAYS, *_ADDED, *_REMOVED})
+def is_private(module: str) -> bool:
+    return module in _PRIVATE
+def is_in(module: str, minor: int) -> bool:
+    if module in _REMOVED:
+        return minor < _REMOVED[module]
+    return minor >= _ADDED.get(module, 0)
+def versions_of(module: str) -> tuple[int, int] | None:
+    removed = _REMOVED.get(module, 0)
+    if module not in _ADDED and not removed:
+        return None
+    return _ADDED.get(module, 0), max(0, removed - 1)
+def history_of(module: str, minor: int) -> str:
+    if module in _ADDED and minor < _ADDED[module]:
+        return f"new in Python 3.{_ADDED[module]}"
+    removed = _REMOVED.get(module, _NEWEST_KNOWN + 1)
+    return "" if minor < removed else f"removed in Python 3.{removed}" if removed else "it was Python 2's"
+def successor_of(module: str) -> str:
+    return _SUCCESSORS.get(module, "")
+def providers_of(module: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*_PROVIDERS.get(module, ()), f"standard-{module}")))
+''',
+    'buildguard.imports.records': r'''from __future__ import annotations
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+from buildguard.diagnostic import Finding
+class ImportForm(StrEnum):
+    IMPORT = "import"
+    FROM = "from"
+    CALL = "call"
+class Guard(StrEnum):
+    NONE = ""
+    CONDITIONAL = "conditional"
+    MAIN = "main"
+    MODULE_ONLY = "module-only"
+    HANDLER = "handler"
+    TESTED = "tested"
+    EXCEPT = "except"
+    FALSE = "false"
+class ImportStatement(NamedTuple):
+    line: int
+    column: int
+    form: ImportForm
+    module: str
+    names: tuple[str, ...] = ()
+    level: int = 0
+    guard: Guard = Guard.NONE
+    late: bool = False
+    lazy: bool = False
+    @property
+    def is_star(self) -> bool:
+        return self.names == ("*",)
+class PathChange(NamedTuple):
+    line: int
+    folder: str | None
+class EvaluatedType(NamedTuple):
+    line: int
+    column: int
+    kind: str
+    text: str
+    guard: Guard = Guard.NONE
+class ModuleFacts(NamedTuple):
+    imports: tuple[ImportStatement, ...]
+    bound: Mapping[str, int]
+    exports: tuple[str, ...] | None
+    dynamic: bool
+    paths: tuple[PathChange, ...]
+    evaluated: tuple[EvaluatedType, ...]
+class FileReach(NamedTuple):
+    certain: bool
+    chain: tuple[str, ...] = ()
+class UndecidedImport(NamedTuple):
+    path: str
+    line: int
+    reason: str
+class ProjectImports(NamedTuple):
+    findings: Mapping[str, tuple[Finding, ...]]
+    undecided: tuple[UndecidedImport, ...]
+    reach: Mapping[str, FileReach]
+def facts_from(data: bytes) -> ModuleFacts | None:
+    if not data:
+        return None
+    try:
+        rows = json.loads(data)
+        return ModuleFacts(
+            tuple(
+                ImportStatement(line, column, ImportForm(form), module, tuple(names), level, Guard(guard), late, lazy)
+                for line, column, form, module, names, level, guard, late, lazy in rows["imports"]
+            ),
+            MappingProxyType(rows["bound"]),
+            None if rows["exports"] is None else tuple(rows["exports"]),
+            bool(rows["dynamic"]),
+            tuple(PathChange(line, folder) for line, folder in rows["paths"]),
+            tuple(
+                EvaluatedType(line, column, kind, text, Guard(guard))
+                for line, column, kind, text, guard in rows["evaluated"]
+            ),
+        )
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"these are no facts: {error}") from error
+def extract(source: bytes, version: tuple[int, ...], platform: str = "linux") -> ModuleFacts | None:
+    import warnings
+    from buildguard.remote.import_facts import import_facts
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            code = compile(source, "<source>", "exec", 0, dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+        return facts_from(import_facts(source, code, version, platform))
+''',
+    'buildguard.imports.execution': r'''from __future__ import annotations
+from buildguard.imports.records import Guard, ImportStatement
+_CAUGHT = frozenset({Guard.HANDLER, Guard.TESTED, Guard.EXCEPT})
+_CERTAIN = frozenset({Guard.NONE, Guard.MAIN, Guard.MODULE_ONLY})
+def is_guarded(row: ImportStatement) -> bool:
+    return row.guard in _CAUGHT
+def runs_at_import(row: ImportStatement, *, is_main: bool) -> bool:
+    never = row.guard is Guard.FALSE or (row.guard is Guard.MAIN and not is_main)
+    return not (never or row.late or row.lazy)
+def is_certain(row: ImportStatement, *, is_main: bool) -> bool:
+    return runs_at_import(row, is_main=is_main) and row.guard in _CERTAIN
+''',
+    'buildguard.imports.finder': r'''from __future__ import annotations
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+_COMPILED = re.compile(r"\.(?:(?:cpython|pypy)-?\d+[\w-]*\.|abi3\.)?(?:so|pyd)\Z")
+_MODULE_SUFFIXES = (".py", ".pyc")
+class ModuleKind(StrEnum):
+    PACKAGE = "package"
+    MODULE = "module"
+    NAMESPACE = "namespace"
+    COMPILED = "compiled"
+    UNCLEAR = "unclear"
+class ModuleLocation(NamedTuple):
+    kind: ModuleKind
+    file: str
+    folders: tuple[str, ...] = ()
+class Lookup(NamedTuple):
+    modules: tuple[ModuleLocation, ...]
+    missing: str = ""
+    @property
+    def last(self) -> ModuleLocation | None:
+        return None if self.missing or not self.modules else self.modules[-1]
+    @property
+    def is_unclear(self) -> bool:
+        return any(module.kind is ModuleKind.UNCLEAR for module in self.modules)
+class FileTree:
+    def __init__(self, files: Mapping[str, str], unclear: Iterable[str] = ()) -> None:
+        self.origins = files
+        self._unclear = frozenset(unclear)
+        self._children: dict[str, set[str]] = {}
+        self._holders: dict[str, list[str]] | None = None
+        self._modules: dict[str, ModuleLocation | None] = {}
+        self._compiled: set[str] = set()
+        for path in (*files, *self._unclear):
+            self._add(path)
+    def _add(self, path: str) -> None:
+        while path not in {"", "/"}:
+            folder, name = posixpath.split(path)
+            children = self._children.setdefault(folder, set())
+            if name in children:
+                return
+            children.add(name)
+            match = _COMPILED.search(name)
+            if match is not None:
+                self._compiled.add(posixpath.join(folder, name[: match.start()]))
+            path = folder
+    def has_folder(self, path: str) -> bool:
+        return path in self._children
+    def children(self, folder: str) -> frozenset[str]:
+        return frozenset(self._children.get(folder, ()))
+    def holders(self, name: str) -> list[str]:
+        if self._holders is None:
+            self._holders = {}
+            for folder, children in self._children.items():
+                for child in children:
+                    if child.endswith(".py") or self.has_folder(posixpath.join(folder, child)):
+                        self._holders.setdefault(removesuffix(child, ".py"), []).append(folder)
+        return sorted(self._holders.get(name, ()))
+    def find(self, name: str, folders: Sequence[str]) -> ModuleLocation | None:
+        portions: list[str] = []
+        for folder in folders:
+            path = posixpath.join(folder, name)
+            if path in self._unclear or f"{path}.py" in self._unclear or folder in self._unclear:
+                return ModuleLocation(ModuleKind.UNCLEAR, path)
+            location = self._at(path)
+            if location is not None:
+                return location
+            if self.has_folder(path):
+                portions.append(path)
+        return ModuleLocation(ModuleKind.NAMESPACE, "", tuple(portions)) if portions else None
+    def _at(self, path: str) -> ModuleLocation | None:
+        if path not in self._modules:
+            self._modules[path] = self._in_folder(path)
+        return self._modules[path]
+    def _in_folder(self, path: str) -> ModuleLocation | None:
+        if self.has_folder(path):
+            package = self._file(f"{path}/__init__")
+            if package is not None:
+                kind = ModuleKind.PACKAGE if package.kind is ModuleKind.MODULE else package.kind
+                return package._replace(kind=kind, folders=(path,))
+        return self._file(path)
+    def _file(self, stem: str) -> ModuleLocation | None:
+        if stem in self._compiled:
+            return ModuleLocation(ModuleKind.COMPILED, stem)
+        for suffix in _MODULE_SUFFIXES:
+            if stem + suffix in self.origins:
+                kind = ModuleKind.MODULE if suffix == ".py" else ModuleKind.COMPILED
+                return ModuleLocation(kind, stem + suffix)
+        return None
+    def look_up(self, dotted: str, folders: Sequence[str]) -> Lookup:
+        return self.look_below(dotted.split("."), folders)
+    def look_below(self, parts: Sequence[str], folders: Sequence[str]) -> Lookup:
+        modules: list[ModuleLocation] = []
+        for part in parts:
+            location = self.find(part, folders)
+            if location is None:
+                return Lookup(tuple(modules), part)
+            modules.append(location)
+            if location.kind is ModuleKind.UNCLEAR:
+                break
+            folders = location.folders
+        return Lookup(tuple(modules))
+    def other_cases(self, name: str, folders: Sequence[str]) -> Iterator[str]:
+        for folder in folders:
+            for child in sorted(self._children.get(folder, ())):
+                stem = removesuffix(_COMPILED.sub("", child), ".py")
+                if stem != name and stem.casefold() == name.casefold() and self.find(stem, [folder]) is not None:
+                    yield stem
+''',
+    'buildguard.imports.names': r'''from __future__ import annotations
+from collections.abc import Callable
+from enum import Enum
+from typing import NamedTuple
+from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
+from buildguard.imports.records import Guard, ImportStatement, ModuleFacts
+_OF_EVERY_MODULE = frozenset(
+    {
+        "__builtins__",
+        "__cached__",
+        "__class__",
+        "__dict__",
+        "__dir__",
+        "__doc__",
+        "__file__",
+        "__loader__",
+        "__name__",
+        "__package__",
+        "__path__",
+        "__spec__",
+    }
+)
+class Bound(Enum):
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+class LoadedModule(NamedTuple):
+    name: str
+    location: ModuleLocation
+    home: str | None = None
+    @property
+    def is_main(self) -> bool:
+        return self.home is not None
+    @property
+    def package(self) -> str:
+        if self.home is not None:
+            return self.home
+        if self.location.kind in {ModuleKind.PACKAGE, ModuleKind.NAMESPACE}:
+            return self.name
+        return self.name.rpartition(".")[0]
+class NameReader:
+    def __init__(
+        self,
+        tree: FileTree,
+        facts: Callable[[str], ModuleFacts | None],
+        follow: Callable[[LoadedModule, ImportStatement], LoadedModule | None],
+        may_be_foreign: Callable[[str], bool],
+    ) -> None:
+        self._tree = tree
+        self._facts = facts
+        self._follow = follow
+        self._may_be_foreign = may_be_foreign
+    def is_bound(self, module: LoadedModule, name: str, before: int | None = None) -> Bound:
+        return self._is_bound(module, name, before, frozenset())
+    def _is_bound(self, module: LoadedModule, name: str, before: int | None, seen: frozenset[str]) -> Bound:
+        location = module.location
+        if name in _OF_EVERY_MODULE or self._tree.find(name, location.folders) is not None:
+            return Bound.YES
+        if location.kind is ModuleKind.NAMESPACE:
+            return Bound.UNKNOWN if self._may_be_foreign(module.name) else Bound.NO
+        facts = self._facts(location.file) if location.kind in {ModuleKind.PACKAGE, ModuleKind.MODULE} else None
+        if facts is None or facts.dynamic:
+            return Bound.UNKNOWN
+        line = facts.bound.get(name)
+        if line is not None and (before is None or line < before):
+            return Bound.YES
+        return self._by_stars(module, facts, name, before, seen | {module.name})
+    def _by_stars(
+        self, module: LoadedModule, facts: ModuleFacts, name: str, before: int | None, seen: frozenset[str]
+    ) -> Bound:
+        answer = Bound.NO
+        for row in facts.imports:
+            if not row.is_star or row.guard is Guard.FALSE or (before is not None and row.line >= before):
+                continue
+            brought = self._by_star(self._follow(module, row), name, seen)
+            if brought is Bound.YES:
+                return Bound.YES
+            answer = brought if brought is Bound.UNKNOWN else answer
+        return answer
+    def _by_star(self, source: LoadedModule | None, name: str, seen: frozenset[str]) -> Bound:
+        if source is None or source.location.kind not in {ModuleKind.PACKAGE, ModuleKind.MODULE}:
+            return Bound.UNKNOWN
+        if source.name in seen:
+            return Bound.NO
+        facts = self._facts(source.location.file)
+        if facts is None or facts.dynamic:
+            return Bound.UNKNOWN
+        if facts.exports is not None:
+            return Bound.YES if name in facts.exports else Bound.NO
+        if "__all__" in facts.bound:
+            return Bound.UNKNOWN
+        return Bound.NO if name.startswith("_") else self._is_bound(source, name, None, seen)
+''',
+    'buildguard.imports.resolver': r'''from __future__ import annotations
+from collections.abc import Callable, Container, Sequence
+from typing import NamedTuple
+from buildguard.imports.finder import FileTree, Lookup, ModuleKind, ModuleLocation
+from buildguard.imports.names import LoadedModule
+from buildguard.imports.records import ImportStatement
+LOADED_AT_START = frozenset(
+    {
+        "_collections_abc",
+        "_sitebuiltins",
+        "abc",
+        "builtins",
+        "codecs",
+        "encodings",
+        "genericpath",
+        "io",
+        "os",
+        "posixpath",
+        "site",
+        "stat",
+        "sys",
+        "zipimport",
+    }
+)
+BUILT_IN = frozenset(
+    {"atexit", "errno", "faulthandler", "gc", "itertools", "marshal", "posix", "pwd", "signal", "time"}
+)
+class ImportKind(StrEnum):
+    RESOLVED = "resolved"
+    MISSING = "missing"
+    OUTSIDE = "outside"
+    UNCLEAR = "unclear"
+    NO_PACKAGE = "no package"
+    BEYOND = "beyond"
+class Resolution(NamedTuple):
+    kind: ImportKind
+    modules: tuple[LoadedModule, ...] = ()
+    missing: str = ""
+    @property
+    def last(self) -> LoadedModule | None:
+        return self.modules[-1] if self.kind is ImportKind.RESOLVED and self.modules else None
+class SearchPath(NamedTuple):
+    front: tuple[str, ...]
+    back: tuple[str, ...] = ()
+    @property
+    def folders(self) -> tuple[str, ...]:
+        return (*self.front, *self.back)
+class ModuleResolver:
+    def __init__(
+        self,
+        tree: FileTree,
+        path: SearchPath,
+        standard: Container[str],
+        may_be_foreign: Callable[[str], bool],
+        *,
+        prefer_installed: bool = False,
+    ) -> None:
+        self.tree = tree
+        self.path = path
+        self.standard = standard
+        self._may_be_foreign = may_be_foreign
+        self._prefer_installed = prefer_installed
+        self._found: dict[str, Resolution] = {}
+        self._installed: dict[str, bool] = {}
+    def resolve(self, module: LoadedModule, row: ImportStatement) -> Resolution:
+        if row.level:
+            return self._relative(module, row)
+        top = row.module.partition(".")[0]
+        if self._prefer_installed and self._means_installed(module, top):
+            return Resolution(ImportKind.OUTSIDE)
+        return self.find(row.module)
+    def _means_installed(self, module: LoadedModule, top: str) -> bool:
+        if not module.package:
+            return top == module.name or self.may_be_installed(top)
+        return top != module.package.partition(".")[0] and self.may_be_installed(top)
+    def find(self, dotted: str) -> Resolution:
+        known = self._found.get(dotted)
+        if known is None:
+            known = self._found[dotted] = self._find(dotted)
+        return known
+    def _find(self, dotted: str) -> Resolution:
+        top = dotted.partition(".")[0]
+        if top in LOADED_AT_START or top in BUILT_IN:
+            return Resolution(ImportKind.OUTSIDE)
+        folders = self.path.front if top in self.standard else self.path.folders
+        lookup = self.tree.look_up(dotted, folders)
+        if not lookup.modules or (lookup.missing and self._is_foreign(top, lookup.modules[0])):
+            return Resolution(ImportKind.OUTSIDE)
+        if top in self.standard and lookup.modules[0].kind is ModuleKind.NAMESPACE:
+            return Resolution(ImportKind.OUTSIDE)
+        return _resolution(lookup, dotted.split("."), ())
+    def may_be_installed(self, top: str) -> bool:
+        known = self._installed.get(top)
+        if known is None:
+            known = self._installed[top] = top in self.standard or self._may_be_foreign(top)
+        return known
+    def _is_foreign(self, top: str, first: ModuleLocation) -> bool:
+        return first.kind is ModuleKind.NAMESPACE and self.may_be_installed(top)
+    def _relative(self, module: LoadedModule, row: ImportStatement) -> Resolution:
+        if not module.package:
+            return Resolution(ImportKind.NO_PACKAGE)
+        parts = module.package.split(".")
+        if row.level > len(parts):
+            return Resolution(ImportKind.BEYOND)
+        base = self.find(".".join(parts[: len(parts) - row.level + 1]))
+        if base.last is None:
+            return base._replace(kind=ImportKind.UNCLEAR) if base.kind is not ImportKind.UNCLEAR else base
+        names = row.module.split(".") if row.module else []
+        lookup = self.tree.look_below(names, base.last.location.folders)
+        if lookup.missing and self._is_foreign(parts[0], base.modules[0].location):
+            return Resolution(ImportKind.UNCLEAR)
+        return _resolution(lookup, [*base.last.name.split("."), *names], base.modules)
+    def submodule(self, module: LoadedModule, name: str) -> LoadedModule | None:
+        location = self.tree.find(name, module.location.folders)
+        return None if location is None else LoadedModule(f"{module.name}.{name}", location)
+def _resolution(lookup: Lookup, parts: Sequence[str], before: tuple[LoadedModule, ...]) -> Resolution:
+    start = len(before)
+    modules = tuple(
+        LoadedModule(".".join(parts[: start + number + 1]), location) for number, location in enumerate(lookup.modules)
+    )
+    if lookup.is_unclear:
+        return Resolution(ImportKind.UNCLEAR, (*before, *modules))
+    if lookup.missing:
+        missing = ".".join(parts[: start + len(modules) + 1])
+        return Resolution(ImportKind.MISSING, (*before, *modules), missing)
+    return Resolution(ImportKind.RESOLVED, (*before, *modules))
+''',
+    'buildguard.imports.faults': r'''from __future__ import annotations
+from collections.abc import Callable, Container, Mapping
+from typing import NamedTuple
+from buildguard.imports import standard_names
+from buildguard.imports.names import LoadedModule
+from buildguard.imports.records import ImportStatement, ModuleFacts
+FactsReader = "Callable[[str], ModuleFacts | None]"
+class FaultKind(StrEnum):
+    MISSING = "missing"
+    OTHER_CASE = "other case"
+    UNBOUND = "unbound"
+    NO_PACKAGE = "no package"
+    BEYOND = "beyond"
+    CIRCULAR = "circular"
+    NOT_ON_PATH = "not on path"
+    SHADOWS = "shadows"
+class ImportFault(NamedTuple):
+    kind: FaultKind
+    module: LoadedModule
+    row: ImportStatement
+    name: str
+    source: LoadedModule | None
+    certain: bool
+    chain: tuple[str, ...]
+    detail: str = ""
+class ImportContext(NamedTuple):
+    facts: FactsReader
+    read: Callable[[str], bytes | None]
+    standard: Container[str]
+    may_be_foreign: Callable[[str], bool]
+class FaultText(NamedTuple):
+    message: str
+    hint: str
+def describe(fault: ImportFault, origin: Callable[[str], str]) -> FaultText:
+    source = "" if fault.source is None else origin(fault.source.location.file) or fault.source.name
+    return _TEXTS[fault.kind](fault, source)
+def _missing(fault: ImportFault, source: str) -> FaultText:
+    parent = fault.name.rpartition(".")[0]
+    if _shadowed(fault) and source:
+        message = f"no module named '{fault.name}': {source} shadows the standard library's '{_shadowed(fault)}'"
+        return FaultText(message, f"rename {source}")
+    if fault.source is not None and not fault.source.location.folders:
+        return FaultText(f"no module named '{fault.name}': {source} is not a package", "correct the import")
+    place = f"the package '{parent}' has no such module" if parent else "the project has no such module"
+    return FaultText(f"no module named '{fault.name}': {place}", "add the file and commit it, or correct the import")
+def _other_case(fault: ImportFault, _source: str) -> FaultText:
+    right = ".".join([*fault.name.split(".")[:-1], fault.detail])
+    return FaultText(
+        f"no module named '{fault.name}': it is spelled '{right}', and names are case-sensitive on Linux",
+        f"import {right}",
+    )
+def _unbound(fault: ImportFault, source: str) -> FaultText:
+    message = f"cannot import name '{fault.name}': {source} never binds it"
+    shadowed = _shadowed(fault)
+    if shadowed:
+        return FaultText(f"{message}, and shadows the standard library's '{shadowed}'", f"rename {source}")
+    return FaultText(message, f"define {fault.name} there, or correct the import")
+def _shadowed(fault: ImportFault) -> str:
+    top = fault.row.module.partition(".")[0]
+    return top if standard_names.is_standard(top) and not fault.row.level else ""
+def _no_package(fault: ImportFault, _source: str) -> FaultText:
+    name = fault.module.location.file.rpartition("/")[2]
+    message = f"relative import with no parent package: {name} is {_how_started(fault)}"
+    return FaultText(
+        message, "import by the full name, or start it as a module of its package: python -m PACKAGE.MODULE"
+    )
+def _how_started(fault: ImportFault) -> str:
+    return "started as a script" if fault.module.is_main else "imported as a top-level module"
+def _beyond(fault: ImportFault, _source: str) -> FaultText:
+    top = fault.module.package.partition(".")[0]
+    return FaultText(
+        f"relative import beyond the top-level package '{top}'", "use fewer dots, or import by the full name"
+    )
+def _circular(fault: ImportFault, source: str) -> FaultText:
+    return FaultText(
+        f"cannot import name '{fault.name}': {source} has not bound it yet, because the imports run in a circle ({fault.detail})",
+        "move one of the imports below what the other needs, or into the function that uses it",
+    )
+def _not_on_path(fault: ImportFault, _source: str) -> FaultText:
+    return FaultText(
+        f"no module named '{fault.name}': it is in {fault.detail}, and that folder is not on sys.path",
+        f"set ENV PYTHONPATH={fault.detail}, or start the program in that folder with python -m",
+    )
+def _shadows(fault: ImportFault, source: str) -> FaultText:
+    return FaultText(
+        f"{source} shadows the standard library's '{fault.detail}', and never binds '{fault.name}'", f"rename {source}"
+    )
+_TEXTS: Mapping[FaultKind, Callable[[ImportFault, str], FaultText]] = {
+    FaultKind.MISSING: _missing,
+    FaultKind.OTHER_CASE: _other_case,
+    FaultKind.UNBOUND: _unbound,
+    FaultKind.NO_PACKAGE: _no_package,
+    FaultKind.BEYOND: _beyond,
+    FaultKind.CIRCULAR: _circular,
+    FaultKind.NOT_ON_PATH: _not_on_path,
+    FaultKind.SHADOWS: _shadows,
+}
+''',
+    'buildguard.imports.import_graph': r'''from __future__ import annotations
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+from buildguard.imports.execution import is_certain, is_guarded
+from buildguard.imports.finder import ModuleKind
+from buildguard.imports.names import LoadedModule
+from buildguard.imports.records import Guard, ImportForm, ImportStatement, ModuleFacts
+from buildguard.imports.resolver import ModuleResolver, Resolution
+class ImportEdge(NamedTuple):
+    row: ImportStatement
+    resolution: Resolution
+    targets: tuple[LoadedModule, ...]
+    certain: bool
+class ReachedModule(NamedTuple):
+    module: LoadedModule
+    certain: bool
+    chain: tuple[str, ...]
+class ImportGraph:
+    def __init__(self, resolver: ModuleResolver, facts: Callable[[str], ModuleFacts | None]) -> None:
+        self.resolver = resolver
+        self.facts = facts
+        self._edges: dict[str, tuple[ImportEdge, ...]] = {}
+    def edges(self, module: LoadedModule) -> tuple[ImportEdge, ...]:
+        known = self._edges.get(module.name)
+        if known is None:
+            facts = self.facts(module.location.file)
+            rows = () if facts is None else facts.imports
+            known = tuple(self._edge(module, row) for row in rows if row.guard is not Guard.FALSE)
+            self._edges[module.name] = known
+        return known
+    def _edge(self, module: LoadedModule, row: ImportStatement) -> ImportEdge:
+        resolution = self.resolver.resolve(module, row)
+        targets = [*resolution.modules, *self._submodules(resolution.last, row)]
+        sources = tuple(target for target in targets if has_source(target))
+        return ImportEdge(row, resolution, sources, is_certain(row, is_main=module.is_main))
+    def _submodules(self, package: LoadedModule | None, row: ImportStatement) -> Iterator[LoadedModule]:
+        if package is None or row.form is not ImportForm.FROM:
+            return
+        bound = self._bound(package)
+        for name in row.names:
+            if name not in bound:
+                submodule = self.resolver.submodule(package, name)
+                if submodule is not None:
+                    yield submodule
+    def _bound(self, package: LoadedModule) -> Mapping[str, int]:
+        facts = self.facts(package.location.file) if has_source(package) else None
+        return {} if facts is None else facts.bound
+def has_source(module: LoadedModule) -> bool:
+    return module.location.kind in {ModuleKind.PACKAGE, ModuleKind.MODULE}
+def find_reached(graph: ImportGraph, starts: Iterable[LoadedModule]) -> dict[str, ReachedModule]:
+    reached: dict[str, ReachedModule] = {}
+    first = [ReachedModule(module, certain=True, chain=(module.name,)) for module in starts]
+    _spread(graph, first, reached, only_certain=True)
+    _spread(graph, list(reached.values()), reached, only_certain=False)
+    for name in _guarded_packages(graph, reached):
+        reached[name] = reached[name]._replace(certain=False)
+    return reached
+def _guarded_packages(graph: ImportGraph, reached: Mapping[str, ReachedModule]) -> set[str]:
+    return {
+        target.name
+        for item in reached.values()
+        for edge in graph.edges(item.module)
+        if is_guarded(edge.row)
+        for target in edge.targets
+        if target.location.folders
+    }
+def _spread(
+    graph: ImportGraph, first: Iterable[ReachedModule], reached: dict[str, ReachedModule], *, only_certain: bool
+) -> None:
+    waiting = deque(first)
+    reached.update((item.module.name, item) for item in waiting)
+    while waiting:
+        item = waiting.popleft()
+        for edge in graph.edges(item.module):
+            if only_certain and not edge.certain:
+                continue
+            for target in edge.targets:
+                if target.name not in reached:
+                    step = ReachedModule(target, only_certain, (*item.chain, target.name))
+                    reached[target.name] = step
+                    waiting.append(step)
+''',
+    'buildguard.imports.circles': r'''from __future__ import annotations
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+from buildguard.imports.execution import runs_at_import
+from buildguard.imports.import_graph import ImportEdge, ImportGraph, has_source
+from buildguard.imports.names import Bound, LoadedModule, NameReader
+from buildguard.imports.records import ImportForm, ImportStatement
+class CircularImport(NamedTuple):
+    module: LoadedModule
+    row: ImportStatement
+    name: str
+    source: LoadedModule
+    line: int
+    circle: tuple[str, ...]
+    @property
+    def place(self) -> tuple[str, int, str]:
+        return self.module.location.file, self.row.line, self.name
+def find_circles(graph: ImportGraph, names: NameReader, starts: Iterable[LoadedModule]) -> list[CircularImport]:
+    starts = list(starts)
+    certain = _Execution(graph, names, only_certain=True)
+    certain.run(starts)
+    if not certain.circles:
+        return []
+    every = _Execution(graph, names, only_certain=False)
+    every.run(starts)
+    places = {circle.place for circle in every.circles}
+    return [circle for circle in certain.circles if circle.place in places]
+class _Execution:
+    def __init__(self, graph: ImportGraph, names: NameReader, *, only_certain: bool) -> None:
+        self.circles: list[CircularImport] = []
+        self._graph = graph
+        self._names = names
+        self._only_certain = only_certain
+        self._lines: dict[str, int] = {}
+        self._stack: list[str] = []
+        self._done: set[str] = set()
+        self._late: set[str] = set()
+    def run(self, starts: Iterable[LoadedModule]) -> None:
+        for start in starts:
+            if not self._is_known(start):
+                self._run_from(start)
+    def _is_known(self, module: LoadedModule) -> bool:
+        return module.name in self._done or module.name in self._lines
+    def _run_from(self, start: LoadedModule) -> None:
+        running = [self._execute(start)]
+        while running:
+            entered = next(running[-1], None)
+            if entered is None:
+                running.pop()
+            else:
+                running.append(self._execute(entered))
+    def _execute(self, module: LoadedModule) -> Iterator[LoadedModule]:
+        self._stack.append(module.name)
+        self._lines[module.name] = 0
+        late: set[str] = set()
+        for edge in self._graph.edges(module):
+            if not self._runs(module, edge):
+                late.update(target.name for target in edge.targets)
+                continue
+            self._lines[module.name] = edge.row.line
+            for target in edge.targets:
+                if not self._is_known(target):
+                    yield target
+            self._check(module, edge)
+        self._late |= late
+        self._stack.pop()
+        del self._lines[module.name]
+        self._done.add(module.name)
+    def _runs(self, module: LoadedModule, edge: ImportEdge) -> bool:
+        return edge.certain if self._only_certain else runs_at_import(edge.row, is_main=module.is_main)
+    def _check(self, module: LoadedModule, edge: ImportEdge) -> None:
+        source = edge.resolution.last
+        if source is None or not has_source(source) or not edge.certain or edge.row.form is not ImportForm.FROM:
+            return
+        line = self._lines.get(source.name)
+        if line is None or edge.row.is_star:
+            return
+        circle = tuple(self._stack[self._stack.index(source.name) :])
+        if self._late & {*circle}:
+            return
+        for name in edge.row.names:
+            if self._names.is_bound(source, name, line) is Bound.NO:
+                self.circles.append(CircularImport(module, edge.row, name, source, line, circle))
+''',
+    'buildguard.imports.program': r'''from __future__ import annotations
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
+from buildguard.imports.names import LoadedModule
+from buildguard.imports.resolver import SearchPath
+_TEST = re.compile(
+    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py)(?:/|$)"
+)
+class StartedProgram(NamedTuple):
+    tree: FileTree
+    path: SearchPath
+    starts: tuple[LoadedModule, ...] = ()
+    roots: tuple[str, ...] = ()
+    why_unknown: Callable[[str], str] = lambda _path: ""
+    open_path: str = ""
+def is_test(path: str) -> bool:
+    return _TEST.search(path) is not None
+def started_modules(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
+    for before in command.before:
+        yield from started_modules(before, tree)
+    if command.script in tree.origins:
+        yield LoadedModule("__main__", ModuleLocation(ModuleKind.MODULE, command.script), home="")
+    if command.module and not command.script:
+        yield from _named(command, tree)
+def _named(command: StartCommand, tree: FileTree) -> Iterator[LoadedModule]:
+    parts = command.module.split(".")
+    lookup = tree.look_up(command.module, command.search_path)
+    if lookup.last is None or lookup.is_unclear:
+        return
+    for number, location in enumerate(lookup.modules[:-1]):
+        if location.file:
+            yield LoadedModule(".".join(parts[: number + 1]), location)
+    last = lookup.last
+    if not command.is_main:
+        yield LoadedModule(command.module, last)
+    elif last.folders:
+        yield from [LoadedModule(command.module, last)] if last.file else []
+        main = tree.find("__main__", last.folders)
+        if main is not None and main.file:
+            yield LoadedModule("__main__", main, home=command.module)
+    else:
+        yield LoadedModule("__main__", last, home=command.module.rpartition(".")[0])
+def extended_path(path: SearchPath, added: Iterable[tuple[str, str]]) -> SearchPath:
+    front = list(path.folders)
+    for file, folder in added:
+        if folder.startswith("@"):
+            front.append(posixpath.normpath(posixpath.dirname(file) + removeprefix(folder, "@")))
+        else:
+            front += [posixpath.normpath(posixpath.join(base, folder)) for base in path.folders]
+    added_folders = [folder for folder in dict.fromkeys(front) if folder not in path.folders]
+    return path._replace(back=(*path.back, *added_folders))
+def home_of(file: str, tree: FileTree) -> tuple[str, str]:
+    folder, base = posixpath.split(file)
+    parts = [] if base == "__init__.py" else [removesuffix(base, ".py")]
+    while folder not in {"", "/"} and f"{folder}/__init__.py" in tree.origins:
+        folder, name = posixpath.split(folder)
+        parts.insert(0, name)
+    return folder, ".".join(parts)
+def folders_above(folder: str, roots: Sequence[str]) -> tuple[str, ...]:
+    folders = [folder]
+    while folder not in {"", "/", *roots}:
+        folder = posixpath.dirname(folder)
+        folders.append(folder)
+    return tuple(folders)
+def sources_of(tree: FileTree, is_wanted: Callable[[str], bool]) -> list[str]:
+    return sorted(
+        path for path, origin in tree.origins.items() if path.endswith(".py") and origin and is_wanted(origin)
+    )
+''',
+    'buildguard.imports.shadows': r'''from __future__ import annotations
+import ast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from buildguard.imports.faults import FaultKind, ImportFault
+from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, has_source
+from buildguard.imports.names import Bound, LoadedModule, NameReader
+from buildguard.imports.records import ImportForm
+def find_shadows(
+    graph: ImportGraph,
+    names: NameReader,
+    reached: Mapping[str, ReachedModule],
+    read: Callable[[str], bytes | None],
+) -> Iterator[ImportFault]:
+    for item in reached.values():
+        for edge in graph.edges(item.module):
+            source = _shadowing(graph, edge)
+            if source is None:
+                continue
+            used = _used_names(read(item.module.location.file), edge.row.module)
+            lost = next((name for name in sorted(used) if names.is_bound(source, name) is Bound.NO), "")
+            if lost:
+                certain = item.certain and edge.certain
+                yield ImportFault(
+                    FaultKind.SHADOWS, item.module, edge.row, lost, source, certain, item.chain, edge.row.module
+                )
+def _shadowing(graph: ImportGraph, edge: ImportEdge) -> LoadedModule | None:
+    source = edge.resolution.last
+    is_plain = edge.row.form is ImportForm.IMPORT and "." not in edge.row.module
+    if not is_plain or edge.row.module not in graph.resolver.standard or source is None or not has_source(source):
+        return None
+    return source
+def _used_names(data: bytes | None, module: str) -> set[str]:
+    try:
+        tree = ast.parse(data or b"")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    names = set(_aliases(ast.walk(tree), module))
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in names
+    }
+def _aliases(nodes: Iterable[ast.AST], module: str) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.asname or alias.name for alias in node.names if alias.name == module)
+''',
+    'buildguard.imports.own_imports': r'''from __future__ import annotations
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+from buildguard.imports.circles import CircularImport, find_circles
+from buildguard.imports.execution import is_guarded
+from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
+from buildguard.imports.import_graph import ImportEdge, ImportGraph, ReachedModule, find_reached, has_source
+from buildguard.imports.names import Bound, LoadedModule, NameReader
+from buildguard.imports.program import StartedProgram, extended_path
+from buildguard.imports.records import Guard, ImportForm, ImportStatement
+from buildguard.imports.resolver import ImportKind, ModuleResolver, SearchPath
+from buildguard.imports.shadows import find_shadows
+_WRONG_LEVEL = {ImportKind.NO_PACKAGE: FaultKind.NO_PACKAGE, ImportKind.BEYOND: FaultKind.BEYOND}
+_MOST_ROUNDS = 4
+class OutsideImport(NamedTuple):
+    module: LoadedModule
+    row: ImportStatement
+    certain: bool
+    chain: tuple[str, ...]
+class OwnImports(NamedTuple):
+    faults: tuple[ImportFault, ...]
+    outside: tuple[OutsideImport, ...]
+    undecided: tuple[tuple[str, int], ...]
+    reached: dict[str, ReachedModule]
+class ProgramReader:
+    def __init__(self, program: StartedProgram, context: ImportContext) -> None:
+        self._program = program
+        self._context = context
+        self._facts = context.facts
+    def read(self) -> OwnImports:
+        path = self._program.path
+        graph, reached = self._reach(path)
+        for _ in range(_MOST_ROUNDS):
+            longer = extended_path(path, self._added_folders(reached))
+            if longer == path:
+                break
+            path = longer
+            graph, reached = self._reach(path)
+        return self._judge(graph, reached)
+    def _reach(self, path: SearchPath) -> tuple[ImportGraph, dict[str, ReachedModule]]:
+        resolver = ModuleResolver(self._program.tree, path, self._context.standard, self._context.may_be_foreign)
+        graph = ImportGraph(resolver, self._facts)
+        return graph, find_reached(graph, self._program.starts)
+    def _added_folders(self, reached: dict[str, ReachedModule]) -> Iterator[tuple[str, str]]:
+        for item in reached.values():
+            facts = self._facts(item.module.location.file)
+            for change in facts.paths if facts is not None else ():
+                if change.folder is not None:
+                    yield item.module.location.file, change.folder
+    def _knows_path(self, reached: dict[str, ReachedModule]) -> bool:
+        if self._program.open_path:
+            return False
+        known = (self._facts(item.module.location.file) for item in reached.values())
+        return not any(change.folder is None for facts in known if facts is not None for change in facts.paths)
+    def _judge(self, graph: ImportGraph, reached: dict[str, ReachedModule]) -> OwnImports:
+        judge = OwnImportJudge(graph, self._context, knows_path=self._knows_path(reached))
+        for item in reached.values():
+            judge.judge(item)
+        for circle in find_circles(graph, judge.names, self._program.starts):
+            judge.add_circle(circle, reached)
+        judge.add_faults(find_shadows(graph, judge.names, reached, self._context.read))
+        return judge.result(reached)
+class OwnImportJudge:
+    def __init__(self, graph: ImportGraph, context: ImportContext, *, knows_path: bool = False) -> None:
+        self.names = NameReader(graph.resolver.tree, context.facts, self._follow, context.may_be_foreign)
+        self._graph = graph
+        self._facts = context.facts
+        self._knows_path = knows_path
+        self._faults: list[ImportFault] = []
+        self._outside: list[OutsideImport] = []
+        self._undecided: list[tuple[str, int]] = []
+    def _follow(self, module: LoadedModule, row: ImportStatement) -> LoadedModule | None:
+        return self._graph.resolver.resolve(module, row).last
+    def result(self, reached: dict[str, ReachedModule]) -> OwnImports:
+        return OwnImports(tuple(self._faults), tuple(self._outside), tuple(self._undecided), reached)
+    def judge(self, item: ReachedModule) -> None:
+        for edge in self._graph.edges(item.module):
+            if edge.resolution.kind is ImportKind.OUTSIDE:
+                self._judge_outside(item, edge)
+            elif not is_guarded(edge.row):
+                self._judge_own(item, edge)
+    def _judge_outside(self, item: ReachedModule, edge: ImportEdge) -> None:
+        resolver = self._graph.resolver
+        top = edge.row.module.partition(".")[0]
+        is_own = not is_guarded(edge.row) and edge.row.guard is not Guard.MODULE_ONLY
+        if is_own and not edge.row.level and not resolver.may_be_installed(top):
+            other = next(resolver.tree.other_cases(top, resolver.path.folders), "")
+            elsewhere = self._elsewhere(edge.row.module) if self._knows_path else ""
+            if other or elsewhere:
+                kind = FaultKind.OTHER_CASE if other else FaultKind.NOT_ON_PATH
+                self._add(kind, item, edge, top, other or elsewhere)
+                return
+        self._outside.append(OutsideImport(item.module, edge.row, item.certain and edge.certain, item.chain))
+    def _elsewhere(self, dotted: str) -> str:
+        tree = self._graph.resolver.tree
+        folders = tree.holders(dotted.partition(".")[0])
+        return next((folder for folder in folders if tree.look_up(dotted, [folder]).last is not None), "")
+    def _judge_own(self, item: ReachedModule, edge: ImportEdge) -> None:
+        kind = edge.resolution.kind
+        if kind is ImportKind.UNCLEAR:
+            self._undecided.append((item.module.location.file, edge.row.line))
+        elif kind in _WRONG_LEVEL:
+            self._add(_WRONG_LEVEL[kind], item, edge, "." * edge.row.level + edge.row.module)
+        elif kind is ImportKind.MISSING:
+            self._judge_missing(item, edge)
+        else:
+            self._judge_names(item, edge)
+    def _judge_missing(self, item: ReachedModule, edge: ImportEdge) -> None:
+        if edge.row.guard is Guard.MODULE_ONLY:
+            return
+        missing = edge.resolution.missing
+        parent = edge.resolution.modules[-1] if edge.resolution.modules else None
+        folders = parent.location.folders if parent is not None else self._graph.resolver.path.folders
+        name = missing.rpartition(".")[2]
+        other = next(self._graph.resolver.tree.other_cases(name, folders), "")
+        if parent is not None and not has_source(parent) and parent.location.file:
+            self._undecided.append((item.module.location.file, edge.row.line))
+        else:
+            self._add(FaultKind.OTHER_CASE if other else FaultKind.MISSING, item, edge, missing, other)
+    def _judge_names(self, item: ReachedModule, edge: ImportEdge) -> None:
+        source = edge.resolution.last
+        if source is None or edge.row.form is not ImportForm.FROM or edge.row.is_star:
+            return
+        for name in edge.row.names:
+            bound = self.names.is_bound(source, name)
+            if bound is Bound.NO:
+                other = next(self._graph.resolver.tree.other_cases(name, source.location.folders), "")
+                kind = FaultKind.OTHER_CASE if other else FaultKind.UNBOUND
+                self._add(kind, item, edge, f"{source.name}.{name}" if other else name, other)
+            elif bound is Bound.UNKNOWN and not self._is_refused(source):
+                self._undecided.append((item.module.location.file, edge.row.line))
+    def _is_refused(self, source: LoadedModule) -> bool:
+        return has_source(source) and self._facts(source.location.file) is None
+    def _add(self, kind: FaultKind, item: ReachedModule, edge: ImportEdge, name: str, detail: str = "") -> None:
+        source = edge.resolution.modules[-1] if edge.resolution.modules else None
+        certain = item.certain and edge.certain
+        self._faults.append(ImportFault(kind, item.module, edge.row, name, source, certain, item.chain, detail))
+    def add_faults(self, faults: Iterable[ImportFault]) -> None:
+        self._faults += faults
+    def add_circle(self, circle: CircularImport, reached: dict[str, ReachedModule]) -> None:
+        if self.names.is_bound(circle.source, circle.name) is Bound.NO:
+            return
+        item = reached[circle.module.name]
+        detail = " → ".join([*circle.circle, circle.source.name])
+        self._faults.append(
+            ImportFault(
+                FaultKind.CIRCULAR,
+                circle.module,
+                circle.row,
+                circle.name,
+                circle.source,
+                item.certain,
+                item.chain,
+                detail,
+            )
+        )
+''',
+    'buildguard.imports.unreached': r'''from __future__ import annotations
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from buildguard.imports.circles import CircularImport, find_circles
+from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
+from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
+from buildguard.imports.import_graph import ImportGraph, ReachedModule
+from buildguard.imports.names import LoadedModule
+from buildguard.imports.own_imports import OwnImportJudge, OwnImports
+from buildguard.imports.program import folders_above, home_of
+from buildguard.imports.resolver import ModuleResolver, SearchPath
+_MOST_MEMBERS = 8
+class LooseReader:
+    def __init__(self, tree: FileTree, roots: tuple[str, ...], context: ImportContext) -> None:
+        self._tree = tree
+        self._roots = roots
+        self._context = context
+    def read(self, files: Iterable[str], *, certain: bool) -> OwnImports:
+        groups: dict[str, list[LoadedModule]] = defaultdict(list)
+        for file in files:
+            home, name = home_of(file, self._tree)
+            kind = ModuleKind.PACKAGE if file.endswith("/__init__.py") else ModuleKind.MODULE
+            folders = (removesuffix(file, "/__init__.py"),) if kind is ModuleKind.PACKAGE else ()
+            if name:
+                groups[home].append(LoadedModule(name, ModuleLocation(kind, file, folders)))
+        results = [self._read_group(home, modules, certain=certain) for home, modules in groups.items()]
+        return OwnImports(
+            tuple(fault for result in results for fault in result.faults),
+            tuple(item for result in results for item in result.outside),
+            tuple(item for result in results for item in result.undecided),
+            {},
+        )
+    def _read_group(self, home: str, modules: list[LoadedModule], *, certain: bool) -> OwnImports:
+        folders = tuple(dict.fromkeys([*folders_above(home, self._roots), *self._roots]))
+        first = self._judge(folders, modules, certain=certain)
+        if not first.faults or len(folders) == 1:
+            return first
+        second = self._judge(folders[::-1], modules, certain=certain)
+        shared = {_place(fault) for fault in second.faults}
+        faults = tuple(fault for fault in first.faults if _place(fault) in shared)
+        lost = [(fault.module.location.file, fault.row.line) for fault in first.faults if _place(fault) not in shared]
+        return first._replace(faults=faults, undecided=(*first.undecided, *lost))
+    def _judge(self, folders: tuple[str, ...], modules: list[LoadedModule], *, certain: bool) -> OwnImports:
+        resolver = ModuleResolver(
+            self._tree,
+            SearchPath((), folders),
+            self._context.standard,
+            self._context.may_be_foreign,
+            prefer_installed=True,
+        )
+        graph = ImportGraph(resolver, self._context.facts)
+        judge = OwnImportJudge(graph, self._context)
+        items = {module.name: ReachedModule(module, certain, (module.name,)) for module in modules}
+        for item in items.values():
+            judge.judge(item)
+        if certain:
+            for circle in self._circles(graph, judge, modules):
+                judge.add_circle(circle, items)
+        result = judge.result({})
+        return result._replace(faults=tuple(fault for fault in result.faults if not self._is_loose(fault, folders)))
+    def _is_loose(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
+        if fault.row.level:
+            return fault.kind in {FaultKind.BEYOND, FaultKind.NO_PACKAGE}
+        top = fault.detail if fault.kind is FaultKind.OTHER_CASE and "." not in fault.name else fault.row.module
+        is_elsewhere = self._tree.find(top.partition(".")[0], self._roots) is None
+        return is_elsewhere or self._has_other(fault, folders)
+    def _has_other(self, fault: ImportFault, folders: tuple[str, ...]) -> bool:
+        used = fault.source.location.file if fault.source is not None else ""
+        inside = folders_above(posixpath.dirname(fault.module.location.file), self._roots)
+        alone = (self._tree.look_up(fault.row.module, [folder]) for folder in (*inside, *folders))
+        return any(lookup.last is not None and lookup.last.file != used for lookup in alone)
+    def _circles(
+        self, graph: ImportGraph, judge: OwnImportJudge, modules: list[LoadedModule]
+    ) -> Iterator[CircularImport]:
+        by_name = {module.name: module for module in modules}
+        for circle in find_circles(graph, judge.names, modules):
+            members = [by_name[name] for name in circle.circle if name in by_name]
+            if len(members) == len(circle.circle) <= _MOST_MEMBERS and all(
+                find_circles(graph, judge.names, [member]) for member in members
+            ):
+                yield circle
+def _place(fault: ImportFault) -> tuple[str, int, str, str]:
+    return fault.module.location.file, fault.row.line, fault.name, fault.kind
+''',
+    'buildguard.imports.doubts': r'''from __future__ import annotations
+import posixpath
+import re
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import NamedTuple
+from buildguard.imports.faults import FaultKind, ImportFault
+from buildguard.imports.program import StartedProgram
+from buildguard.imports.records import ModuleFacts
+_GENERATED = re.compile(
+    r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
+)
+_STEP = ".buildguard/"
+_ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_CASE})
+_UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
+class ProjectTexts(NamedTuple):
+    read: Callable[[str], bytes | None]
+    is_ignored: Callable[[str], bool]
+    facts: Callable[[str], ModuleFacts | None]
+    build_files: bytes = b""
+class DoubtFinder:
+    def __init__(self, program: StartedProgram, texts: ProjectTexts) -> None:
+        self._program = program
+        self._tree = program.tree
+        self._texts = texts
+    def find(self, fault: ImportFault) -> str:
+        is_package = fault.source is not None and bool(fault.source.location.folders)
+        if fault.kind in _ABSENT or (fault.kind in {FaultKind.UNBOUND, FaultKind.CIRCULAR} and is_package):
+            doubt = next(self._of_absent(fault), "")
+            if doubt or fault.kind in _ABSENT:
+                return doubt
+        return self._of_unbound(fault) if fault.kind in _UNBOUND else ""
+    def _of_absent(self, fault: ImportFault) -> Iterator[str]:
+        name = fault.name.rpartition(".")[2]
+        folders = fault.source.location.folders if fault.source is not None else self._program.path.folders
+        if _GENERATED.fullmatch(name):
+            yield f"{fault.name} is generated"
+        for folder in folders:
+            yield from self._of_folder(folder, name)
+        if re.search(rb"[\w/.*-]*\b%s\.py\b" % re.escape(name.encode()), self._texts.build_files):
+            yield f"a build file names {name}.py"
+        if fault.source is not None and self._changes_modules(fault.source.location.file):
+            yield f"{fault.source.name} changes where its modules come from"
+        if self._is_registered(fault.name):
+            yield f"the project puts {fault.name} into sys.modules"
+    def _of_folder(self, folder: str, name: str) -> Iterator[str]:
+        stem = posixpath.join(folder, name)
+        yield from filter(None, map(self._program.why_unknown, (f"{stem}.py", f"{stem}/__init__.py")))
+        for child in self._tree.children(folder):
+            if child.partition(".")[0] == name and child not in {name, f"{name}.py"}:
+                yield f"{child} may be built into it"
+        origin = self._origin_of(folder)
+        if origin is not None:
+            stem = posixpath.join(origin, name)
+            if self._texts.is_ignored(f"{stem}.py") or self._texts.is_ignored(f"{stem}/__init__.py"):
+                yield f"git ignores {stem}.py"
+    def _origin_of(self, folder: str) -> str | None:
+        for child in self._tree.children(folder):
+            origin = self._tree.origins.get(posixpath.join(folder, child), "")
+            if origin:
+                return posixpath.dirname(origin)
+        return None
+    def _changes_modules(self, file: str) -> bool:
+        data = self._texts.read(file) if file else None
+        return data is not None and (b"__path__" in data or b"sys.modules" in data)
+    def _is_registered(self, dotted: str) -> bool:
+        name = dotted.rpartition(".")[2].encode()
+        return self._has_finder or any(name in data for data in self._module_changes)
+    def _of_unbound(self, fault: ImportFault) -> str:
+        name = fault.name.encode()
+        word = re.escape(name)
+        assigned = re.compile(rb"\.%s\s*(?::[^=\n]+)?=(?!=)|setattr\([^\n]*[\"']%s[\"']" % (word, word))
+        if any(name in data and assigned.search(data) for data in self._sources):
+            return f"the project sets an attribute {fault.name}"
+        return ""
+    @cached_property
+    def _has_finder(self) -> bool:
+        return any(b"meta_path" in data or b"path_hooks" in data for data in self._read_sources(only_dynamic=True))
+    @cached_property
+    def _module_changes(self) -> list[bytes]:
+        return [data for data in self._read_sources(only_dynamic=True) if b"sys.modules" in data]
+    @cached_property
+    def _sources(self) -> list[bytes]:
+        return list(self._read_sources(only_dynamic=False))
+    def _read_sources(self, *, only_dynamic: bool) -> Iterator[bytes]:
+        for path, origin in self._tree.origins.items():
+            is_own = origin.startswith(_STEP)
+            if origin and path.endswith(".py") and not is_own and not (only_dynamic and self._is_plain(path)):
+                data = self._texts.read(path)
+                if data is not None:
+                    yield data
+    def _is_plain(self, path: str) -> bool:
+        facts = self._texts.facts(path)
+        return facts is not None and not facts.dynamic
+''',
+    'buildguard.imports.third_party': r'''from __future__ import annotations
+from typing import NamedTuple, Protocol
+from buildguard.imports.records import ImportStatement
+class PackagePresence(StrEnum):
+    PRESENT = "present"
+    MISSING = "missing"
+    DEVELOPMENT = "development"
+    NAME_MISSING = "name missing"
+    UNKNOWN = "unknown"
+class PackageAnswer(NamedTuple):
+    presence: PackagePresence
+    missing: str = ""
+    detail: str = ""
+class PackageSource(Protocol):
+    @property
+    def predicted(self) -> bool:
+        pass
+    @property
+    def words(self) -> str:
+        pass
+    def ask(self, row: ImportStatement) -> PackageAnswer:
+        pass
+class UnknownPackages:
+    predicted = True
+    def __init__(self, reason: str) -> None:
+        self.words = reason
+    def ask(self, _row: ImportStatement) -> PackageAnswer:
+        return PackageAnswer(PackagePresence.UNKNOWN, detail=self.words)
+''',
+    'buildguard.imports.project_imports': r'''from __future__ import annotations
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from buildguard.diagnostic import Finding, Range, Severity
+from buildguard.imports import standard_names
+from buildguard.imports.doubts import DoubtFinder, ProjectTexts
+from buildguard.imports.execution import is_guarded
+from buildguard.imports.faults import ImportContext, ImportFault, describe
+from buildguard.imports.own_imports import OutsideImport, OwnImports, ProgramReader
+from buildguard.imports.program import StartedProgram, is_test, sources_of
+from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
+from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
+from buildguard.imports.unreached import LooseReader
+_ABSENT = frozenset({PackagePresence.MISSING, PackagePresence.DEVELOPMENT})
+def read_imports(
+    programs: Sequence[StartedProgram],
+    contexts: Sequence[ImportContext],
+    texts: Sequence[ProjectTexts],
+    packages: PackageSource | None,
+    only: Collection[str] | None = None,
+) -> ProjectImports:
+    judges = list(map(_ProgramJudge, programs, contexts, texts, repeat(packages)))
+    reach: dict[str, FileReach] = {}
+    for judge in judges if only is None else ():
+        for path, how in judge.follow():
+            known = reach.get(path)
+            if known is None or (how.certain and not known.certain):
+                reach[path] = how
+    for judge in judges:
+        for path, how in judge.read_rest(reach, only):
+            reach.setdefault(path, how)
+    findings = _strongest(item for judge in judges for item in judge.findings)
+    undecided = dict.fromkeys(item for judge in judges for item in judge.undecided)
+    return ProjectImports(findings, tuple(undecided), reach)
+def _strongest(located: Iterable[tuple[str, Finding]]) -> dict[str, tuple[Finding, ...]]:
+    kept: dict[str, dict[tuple[str, Range], Finding]] = {}
+    for path, finding in located:
+        of_file = kept.setdefault(path, {})
+        known = of_file.get((finding.code, finding.range))
+        if known is None or (finding.severity is Severity.ERROR and known.severity is not Severity.ERROR):
+            of_file[finding.code, finding.range] = finding
+    return {path: tuple(of_file.values()) for path, of_file in kept.items()}
+class _ProgramJudge:
+    def __init__(
+        self,
+        program: StartedProgram,
+        context: ImportContext,
+        texts: ProjectTexts,
+        packages: PackageSource | None,
+    ) -> None:
+        self.findings: list[tuple[str, Finding]] = []
+        self.undecided: list[UndecidedImport] = []
+        self._program = program
+        self._context = context
+        self._doubts = DoubtFinder(program, texts)
+        self._packages = packages
+        self._start_names = frozenset(start.name for start in program.starts)
+    def follow(self) -> Iterator[tuple[str, FileReach]]:
+        result = ProgramReader(self._program, self._context).read()
+        self._take(result)
+        for item in result.reached.values():
+            origin = self._origin(item.module.location.file)
+            if origin:
+                yield origin, FileReach(item.certain, self._shown(item.chain))
+    def read_rest(
+        self, reached: Mapping[str, FileReach], only: Collection[str] | None
+    ) -> Iterator[tuple[str, FileReach]]:
+        certain = not self._program.starts and only is None
+        def is_wanted(path: str) -> bool:
+            return path not in reached and not is_test(path) and (only is None or path in only)
+        files = sources_of(self._program.tree, is_wanted)
+        self._take(LooseReader(self._program.tree, self._program.roots, self._context).read(files, certain=certain))
+        for file in files:
+            yield self._origin(file), FileReach(certain or only is not None)
+    def _origin(self, file: str) -> str:
+        return self._program.tree.origins.get(file, "")
+    def _take(self, result: OwnImports) -> None:
+        for fault in result.faults:
+            self._take_fault(fault)
+        for item in result.outside:
+            self._take_outside(item)
+        for file, line in result.undecided:
+            self._leave_open(file, line, "its names are not known")
+    def _leave_open(self, file: str, line: int, reason: str) -> None:
+        self.undecided.append(UndecidedImport(self._origin(file), line, reason))
+    def _take_fault(self, fault: ImportFault) -> None:
+        doubt = self._doubts.find(fault)
+        if doubt:
+            self._leave_open(fault.module.location.file, fault.row.line, doubt)
+            return
+        text = describe(fault, self._origin)
+        self._add("BG604", fault, text.message, text.hint, is_error=fault.certain)
+    def _take_outside(self, item: OutsideImport) -> None:
+        top = item.row.module.partition(".")[0]
+        if self._packages is None or standard_names.is_standard(top) or is_guarded(item.row):
+            return
+        answer = self._packages.ask(item.row)
+        if answer.presence is PackagePresence.UNKNOWN:
+            self._leave_open(item.module.location.file, item.row.line, answer.detail or "its package is not known")
+        elif answer.presence is not PackagePresence.PRESENT:
+            is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
+            if is_caught or (self._packages.predicted and not self._is_reached(item)):
+                return
+            message, hint = _package_text(answer, self._packages)
+            self._add("BG603", item, message, hint, is_error=item.certain and not self._packages.predicted)
+    def _is_reached(self, item: OutsideImport) -> bool:
+        return not self._program.starts or item.chain[0] in self._start_names
+    def _add(self, code: str, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:
+        chain = self._shown(item.chain)
+        shown = f"{message} ({' → '.join(chain)})" if len(chain) > 1 else message
+        severity = Severity.ERROR if is_error else Severity.WARNING
+        path = self._origin(item.module.location.file)
+        place = Range(item.row.line, item.row.column)
+        self.findings.append((path, Finding(code, place, shown, hint, severity=severity)))
+    def _shown(self, chain: tuple[str, ...]) -> tuple[str, ...]:
+        main = next((start.location.file for start in self._program.starts if start.is_main), "")
+        return tuple(main.rpartition("/")[2] if name == "__main__" else name for name in chain)
+def _package_text(answer: PackageAnswer, packages: PackageSource) -> tuple[str, str]:
+    if answer.presence is PackagePresence.NAME_MISSING:
+        message = f"cannot import name '{answer.missing}' from '{answer.detail}' as it is installed in {packages.words}"
+        return message, "install a version that has it, or correct the import"
+    if answer.presence is PackagePresence.DEVELOPMENT:
+        message = f"no module named '{answer.missing}': only a development group of {packages.words} brings it"
+        return message, f"move {answer.detail} to the project's dependencies, and lock again"
+    if packages.predicted:
+        message = f"no module named '{answer.missing}': nothing in {packages.words} brings it"
+        return message, f"add {answer.detail or 'its package'} to the project's dependencies, and lock again"
+    message = f"no module named '{answer.missing}': no package in {packages.words} brings it"
+    return message, "add its package to the project's dependencies, and install it"
+''',
+    'buildguard.imports.standard': r'''from __future__ import annotations
+from collections.abc import Container
+from buildguard.imports import standard_names
+class LibraryModules(Container):
+    def __init__(self, minor: int) -> None:
+        self._minor = minor
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and standard_names.is_standard(name) and standard_names.is_in(name, self._minor)
+''',
+    'buildguard.imports.library_answers': r'''from __future__ import annotations
+import json
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+from buildguard.imports import standard_names
+_BUILD_NAMES = standard_names.words("""
+    copy_file_range eventfd eventfd_read eventfd_write getrandom getresgid getresuid grantpt lchflags lchmod login_tty
+    memfd_create pidfd_getfd pidfd_open pidfd_send_signal posix_fadvise posix_fallocate posix_openpt posix_spawn
+    posix_spawnp preadv ptsname pwritev sched_getaffinity sched_setaffinity setns splice timerfd_create timerfd_gettime
+    timerfd_settime unlockpt unshare clock_settime clock_getcpuclockid pthread_getcpuclockid tzset epoll kqueue devpoll
+    kevent sethostname if_nameindex recvmsg sendmsg getxattr setxattr listxattr removexattr
+    """)
+class Availability(StrEnum):
+    PRESENT = "present"
+    MISSING = "missing"
+    UNDECIDED = "undecided"
+class LibraryAnswer(NamedTuple):
+    module: Availability
+    words: str = ""
+    names: Mapping[str, Availability] = MappingProxyType({})
+Question = "tuple[str, frozenset[str]]"
+class LibraryReply(NamedTuple):
+    module: str
+    words: str
+    names: Mapping[str, str]
+    platform: str
+class AnswerJudge:
+    def __init__(self, minor: int, platform: str, *, is_image: bool) -> None:
+        self._minor = minor
+        self._platform = platform
+        self._is_image = is_image
+    def answer(
+        self, questions: Iterable[Question], ask: Callable[[list[Question]], Mapping[str, LibraryReply]]
+    ) -> dict[str, LibraryAnswer]:
+        questions = [question for question in questions if standard_names.is_standard(_top(question[0]))]
+        replies = ask([question for question in questions if self._documented(question[0]) is None])
+        answers = {}
+        for module, names in questions:
+            documented = self._documented(module)
+            answers[module] = documented if documented is not None else self._judge(module, names, replies.get(module))
+        return answers
+    def _documented(self, module: str) -> LibraryAnswer | None:
+        top = _top(module)
+        if standard_names.is_private(top):
+            return None
+        if not standard_names.is_in(top, self._minor):
+            return LibraryAnswer(Availability.MISSING, standard_names.history_of(top, self._minor))
+        if self._platform != "win32" and top in standard_names.WINDOWS_ONLY:
+            return LibraryAnswer(Availability.MISSING, "only on Windows")
+        if self._platform == "win32" and (top in standard_names.UNIX_ONLY or module in standard_names.UNIX_ONLY):
+            return LibraryAnswer(Availability.MISSING, "not on Windows")
+        return None
+    def _judge(self, module: str, names: frozenset[str], reply: LibraryReply | None) -> LibraryAnswer:
+        if reply is None or reply.module == "unknown":
+            return _undecided(names)
+        same = reply.platform == self._platform
+        if reply.module == "no":
+            if self._is_image and same:
+                return LibraryAnswer(
+                    Availability.MISSING, "this image does not have it" if not reply.words else reply.words
+                )
+            if _depends_on_installation(module, reply) or not same:
+                return _undecided(names)
+            return LibraryAnswer(Availability.MISSING, reply.words)
+        return LibraryAnswer(
+            Availability.PRESENT, "", {name: self._judge_name(module, name, reply, same=same) for name in names}
+        )
+    def _judge_name(self, module: str, name: str, reply: LibraryReply, *, same: bool) -> Availability:
+        verdict = reply.names.get(name, "unknown")
+        depends = _top(module) in standard_names.BUILD_DEPENDENT
+        if verdict == "yes":
+            return Availability.PRESENT if same or not depends else Availability.UNDECIDED
+        if verdict != "no":
+            return Availability.UNDECIDED
+        if self._is_image and same:
+            return Availability.MISSING
+        optional = name in _BUILD_NAMES or f"{module}.{name}" in standard_names.OPTIONAL
+        if not same or optional or (module, name) in standard_names.PATCH_NAMES:
+            return Availability.UNDECIDED
+        return Availability.UNDECIDED if depends and name.isupper() else Availability.MISSING
+def replies_from(data: bytes) -> dict[str, LibraryReply]:
+    try:
+        said = json.loads(data.decode("ascii"))
+        platform, answers = str(said["platform"]), said["answers"]
+        return {
+            module: LibraryReply(str(verdict), str(words), MappingProxyType(dict(names)), platform)
+            for module, (verdict, words, names) in answers.items()
+        }
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"the interpreter's answers cannot be read: {error}") from error
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+def _undecided(names: Iterable[str]) -> LibraryAnswer:
+    return LibraryAnswer(Availability.UNDECIDED, "", dict.fromkeys(names, Availability.UNDECIDED))
+def _depends_on_installation(module: str, reply: LibraryReply) -> bool:
+    missing = reply.words.partition(":")[0]
+    cause = _top(missing) if missing else ""
+    if cause in standard_names.WINDOWS_ONLY:
+        return False
+    if _top(module) in standard_names.OPTIONAL or standard_names.is_private(_top(module)):
+        return True
+    return cause in standard_names.OPTIONAL or (cause.startswith("_") and cause != _top(module))
+''',
+    'buildguard.imports.standard_imports': r'''from __future__ import annotations
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+from buildguard.diagnostic import Finding, Range, Severity
+from buildguard.imports import standard_names
+from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
+from buildguard.imports.records import FileReach, Guard, ImportStatement
+_NEVER_FAILS = frozenset({Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER})
+_MAY_NOT_RUN = frozenset({Guard.CONDITIONAL, Guard.MAIN})
+_MOVED = (
+    (
+        "typing",
+        "typing_extensions",
+        standard_names.words(
+            """
+            Annotated Concatenate Final Literal LiteralString Never NotRequired ParamSpec Protocol ReadOnly Required Self
+            TypeAlias TypeAliasType TypeGuard TypeIs TypedDict TypeVarTuple Unpack assert_never assert_type
+            dataclass_transform get_type_hints is_typeddict override reveal_type runtime_checkable
+            """
+        ),
+    ),
+    (
+        "collections",
+        "collections.abc",
+        standard_names.words(
+            """
+            AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection Container Coroutine Generator
+            Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet
+            Reversible Sequence Set Sized ValuesView
+            """
+        ),
+    ),
+)
+class ImportVerdict(NamedTuple):
+    findings: tuple[Finding, ...]
+    undecided: tuple[tuple[int, str], ...]
+def questions_of(statements: Iterable[ImportStatement]) -> set[Question]:
+    names: dict[str, set[str]] = defaultdict(set)
+    for statement in statements:
+        if is_of_library(statement):
+            names[statement.module].update(() if statement.is_star else statement.names)
+    return {(module, frozenset(asked)) for module, asked in names.items()}
+def is_of_library(statement: ImportStatement) -> bool:
+    if statement.level or statement.guard in _NEVER_FAILS:
+        return False
+    return standard_names.is_standard(statement.module.partition(".")[0])
+class ImportJudge:
+    def __init__(self, answers: Mapping[str, LibraryAnswer], version: str, brings: Callable[[str], str]) -> None:
+        self._answers = answers
+        self._version = version
+        self._brings = brings
+    def judge(self, statements: Iterable[ImportStatement], reach: FileReach) -> ImportVerdict:
+        findings: list[Finding] = []
+        undecided: list[tuple[int, str]] = []
+        for statement in filter(is_of_library, statements):
+            for item in self._judge(statement, reach):
+                if isinstance(item, Finding):
+                    findings.append(item)
+                else:
+                    undecided.append((statement.line, item))
+        return ImportVerdict(tuple(findings), tuple(undecided))
+    def _judge(self, statement: ImportStatement, reach: FileReach) -> Iterator[Finding | str]:
+        answer = self._answers.get(statement.module)
+        if answer is None or answer.module is Availability.UNDECIDED:
+            yield "the target's interpreter could not be asked"
+            return
+        if answer.module is Availability.MISSING:
+            if statement.guard is not Guard.MODULE_ONLY:
+                elsewhere = self._brings(statement.module)
+                yield elsewhere or _missing_module(statement, answer, reach, self._version)
+            return
+        states = [(name, answer.names.get(name, Availability.UNDECIDED)) for name in statement.names if name != "*"]
+        if any(state is Availability.UNDECIDED for _name, state in states):
+            yield "whether the name is there depends on how the interpreter was built"
+        missing = [name for name, state in states if state is Availability.MISSING]
+        if missing:
+            elsewhere = self._brings(statement.module)
+            yield elsewhere or _missing_names(statement, missing, reach, self._version)
+def severity_of(statement: ImportStatement, reach: FileReach) -> Severity:
+    runs = reach.certain and not statement.late and not statement.lazy
+    return Severity.ERROR if runs and statement.guard not in _MAY_NOT_RUN else Severity.WARNING
+def chain_words(reach: FileReach, module: str) -> str:
+    return f" ({' → '.join((*reach.chain, module))})" if len(reach.chain) > 1 else ""
+def _missing_module(statement: ImportStatement, answer: LibraryAnswer, reach: FileReach, version: str) -> Finding:
+    top = statement.module.partition(".")[0]
+    module = top if standard_names.history_of(top, _minor(version)) else statement.module
+    words = f": {answer.words.lstrip(': ')}" if answer.words else ""
+    message = f"Python {version} has no module {module}{words}{chain_words(reach, statement.module)}"
+    is_foreign = top in standard_names.WINDOWS_ONLY and not reach.chain
+    severity = Severity.WARNING if is_foreign else severity_of(statement, reach)
+    return Finding("BG601", _range(statement), message, standard_names.successor_of(top), severity=severity)
+def _missing_names(statement: ImportStatement, missing: list[str], reach: FileReach, version: str) -> Finding:
+    chain = chain_words(reach, statement.module)
+    message = f"cannot import name {', '.join(missing)} from {statement.module} on Python {version}{chain}"
+    hint = _hint_for(statement, missing)
+    return Finding("BG602", _range(statement), message, hint, severity=severity_of(statement, reach))
+def _hint_for(statement: ImportStatement, missing: list[str]) -> str:
+    for module, elsewhere, names in _MOVED:
+        if statement.module == module and names.issuperset(missing):
+            return f"from {elsewhere} import {', '.join(missing)}"
+    return ""
+def _range(statement: ImportStatement) -> Range:
+    return Range(statement.line, statement.column)
+def _minor(version: str) -> int:
+    return int(version.split(".")[1])
+''',
+    'buildguard.imports.evaluated': r'''from __future__ import annotations
+from collections.abc import Iterable
+from buildguard.diagnostic import Finding, Range, Severity
+from buildguard.imports.records import EvaluatedType, FileReach, Guard
+BACKPORT = "eval_type_backport"
+_READ = "-read"
+_SINCE = {"union": "3.10", "generic": "3.9"}
+def judge_types(rows: Iterable[EvaluatedType], reach: FileReach, version: str, *, has_backport: bool) -> list[Finding]:
+    return [_finding(row, reach, version) for row in rows if not (has_backport and row.kind.endswith(_READ))]
+def _finding(row: EvaluatedType, reach: FileReach, version: str) -> Finding:
+    kind = removesuffix(row.kind, _READ)
+    chain = f" ({' → '.join(reach.chain)})" if len(reach.chain) > 1 else ""
+    reader = ", and pydantic evaluates this annotation" if row.kind.endswith(_READ) else " at import"
+    message = f"{row.text} raises TypeError on Python {version}{reader}: it needs Python {_SINCE[kind]}{chain}"
+    certain = reach.certain and row.guard is Guard.NONE
+    severity = Severity.ERROR if certain else Severity.WARNING
+    return Finding("BG605", Range(row.line, row.column), message, _hint(row, kind), severity=severity)
+def _hint(row: EvaluatedType, kind: str) -> str:
+    if row.kind.endswith(_READ):
+        return "write Optional or Union from typing, or install eval_type_backport"
+    if kind == "union":
+        return "write Optional or Union from typing; in annotations `from __future__ import annotations` does as well"
+    return "take the type from typing (List, Dict …); in annotations `from __future__ import annotations` does as well"
+''',
+    'buildguard.imports.declared': r'''from __future__ import annotations
+import re
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from buildguard.imports import standard_names
+DECLARES = re.compile(
+    r"(^|/)([^/]*requirements[^/]*\.(txt|in)|constraints[^/]*\.txt|pyproject\.toml|setup\.(py|cfg)|Pipfile(\.lock)?"
+    r"|(poetry|uv|pdm)\.lock|pylock[^/]*\.toml|environment[^/]*\.ya?ml|[^/]*(Docker|Container)file[^/]*|cloudbuild[^/]*\.ya?ml)$"
+)
+_BUILD_SYSTEM = re.compile(r"^\[build-system\].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
+_SETUP_IMPORTS = re.compile(r"^\s*(from|import) .*$", re.MULTILINE)
+_DEPENDENTS = {
+    "setuptools": standard_names.words("""
+        apache-beam astroid gevent google-cloud-bigtable grpcio-tools gunicorn horovod kubernetes lightning nodeenv numba
+        opentelemetry-instrumentation pip-tools pkgutil-resolve-name pyramid pytorch-lightning setuptools-scm spacy sphinx
+        supervisor tensorboard tensorflow thinc torch triton zope.interface
+    """),
+    "legacy-cgi": ["pyramid", "web.py", "webob"],
+    "pyasyncore": ["pyftpdlib", "pysnmp", "pysnmplib"],
+    "pyasynchat": ["pyftpdlib"],
+    "audioop-lts": ["discord.py", "gradio", "pydub", "speechrecognition", "livekit-agents"],
+    "standard-aifc": ["librosa", "audioread", "speechrecognition"],
+    "standard-sunau": ["librosa", "audioread"],
+}
+_ONLY_OLD = {"gunicorn": re.compile(r"gunicorn\s*(==|~=|<=?)\s*(1?\d|20)\b")}
+_COMMANDS = re.compile(r"(^|/)([^/]*(Docker|Container)file[^/]*|cloudbuild[^/]*\.ya?ml)$")
+_INSTALLS = re.compile(r"\b(install|add|sync)\b")
+class ProvidedModules:
+    def __init__(self, texts: Callable[[], Iterable[tuple[str, str]]], modules: Iterable[str]) -> None:
+        self._read = texts
+        self._modules = modules
+        self._reasons: dict[str, str] = {}
+    def brings(self, module: str) -> str:
+        top = module.partition(".")[0]
+        if top not in self._reasons:
+            self._reasons[top] = self._reason(top)
+        return self._reasons[top]
+    def _reason(self, top: str) -> str:
+        if top in self._own:
+            return f"the project has a module {top} of its own"
+        if top == "distutils" and "setuptools" in self._own:
+            return "the project holds setuptools, which brings distutils"
+        for distribution in standard_names.providers_of(top):
+            for path, text in self._texts:
+                if _names(text, distribution):
+                    return f"{path} names {distribution}, which brings {top}"
+                dependent = next((name for name in _DEPENDENTS.get(distribution, ()) if _depends(text, name)), "")
+                if dependent:
+                    return f"{path} names {dependent}, which may bring {top}"
+        return ""
+    def declares(self, distribution: str) -> bool:
+        return any(_names(text, distribution) for _path, text in self._texts)
+    @cached_property
+    def _texts(self) -> list[tuple[str, str]]:
+        return [(path, _without_build_tools(path, text)) for path, text in self._read()]
+    @cached_property
+    def _own(self) -> set[str]:
+        parts = (removesuffix(path, ".py").split("/") for path in self._modules)
+        return {name for path in parts for name in path}
+def _without_build_tools(path: str, text: str) -> str:
+    if path.endswith("pyproject.toml"):
+        return _BUILD_SYSTEM.sub("", text)
+    if _COMMANDS.search(path):
+        return "\n".join(filter(_INSTALLS.search, re.sub(r"\\\r?\n", " ", text).splitlines()))
+    return _SETUP_IMPORTS.sub("", text) if path.endswith("setup.py") else text
+def _names(text: str, distribution: str) -> bool:
+    pattern = re.sub(r"[-_.]+", "[-_.]+", re.escape(distribution).replace("\\", ""))
+    return re.search(rf"(?i)(?<![\w.-]){pattern}(?![\w-])", text) is not None
+def _depends(text: str, name: str) -> bool:
+    old = _ONLY_OLD.get(name)
+    return _names(text, name) if old is None else old.search(text) is not None
+''',
+    'buildguard.remote.library_query': r'''import os
+import sys
+LIVELY = ("antigravity", "idlelib", "test", "this", "turtledemo", "lib2to3.tests", "unittest.__main__")
+def answer_questions(data: bytes) -> bytes:
+    import json
+    questions = [(str(module), [str(name) for name in names]) for module, names in json.loads(data.decode("utf-8"))]
+    answers = {}
+    asked = []
+    for module, names in questions:
+        if not is_found(module):
+            answers[module] = ["no", "", {}]
+        elif is_lively(module):
+            answers[module] = ["yes", "", dict.fromkeys(names, "unknown")]
+        else:
+            asked.append((module, names))
+    while asked:
+        lines = ask_child(asked)
+        answers.update(zip((module for module, _names in asked), lines))
+        if len(lines) < len(asked):
+            answers[asked[len(lines)][0]] = ["unknown", "", {}]
+        asked = asked[len(lines) + 1 :]
+    return json.dumps({"platform": sys.platform, "answers": answers}).encode("ascii")
+def is_lively(module):
+    return module.split(".")[-1] == "__main__" or any(
+        module == name or module.startswith(name + ".") for name in LIVELY
+    )
+def is_found(module):
+    from importlib import machinery
+    path = None
+    name = ""
+    for part in module.split("."):
+        name = name + "." + part if name else part
+        spec = None
+        if path is None:
+            spec = machinery.BuiltinImporter.find_spec(name) or machinery.FrozenImporter.find_spec(name)
+        spec = spec or machinery.PathFinder.find_spec(name, path)
+        if spec is None:
+            return path is not None and not list(path)
+        path = spec.submodule_search_locations or []
+    return True
+def ask_child(asked):
+    import json
+    incoming, outgoing = os.pipe()
+    process = os.fork()
+    if process == 0:
+        try:
+            os.close(incoming)
+            serve_child(asked, outgoing)
+        finally:
+            os._exit(0)
+    os.close(outgoing)
+    with os.fdopen(incoming, "rb") as answers:
+        lines = answers.read().split(b"\n")[:-1]
+    os.waitpid(process, 0)
+    return [json.loads(line.decode("ascii")) for line in lines]
+def serve_child(asked, outgoing):
+    import json
+    import warnings
+    warnings.simplefilter("ignore")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    for module, names in asked:
+        answer = json.dumps(look_at(module, names)).encode("ascii") + b"\n"
+        while answer:
+            answer = answer[os.write(outgoing, answer) :]
+def look_at(module, names):
+    try:
+        found = loaded(module)
+    except BaseException as error:
+        return ["no", words_of(error), {}]
+    verdicts = {}
+    for name in names:
+        try:
+            if hasattr(found, name):
+                verdicts[name] = "yes"
+            else:
+                loaded(module + "." + name)
+                verdicts[name] = "yes"
+        except BaseException:
+            verdicts[name] = "no"
+    return ["yes", "", verdicts]
+def loaded(module):
+    __import__(module)
+    return sys.modules[module]
+def words_of(error):
+    return "%s: %s" % (getattr(error, "name", None) or "", error)
+''',
+    'buildguard.remote.import_tests': r'''import ast
+class UnknownValue:
+    def __init__(self, tested=False):
+        self.tested = tested
+UNKNOWN = UnknownValue()
+TESTED = UnknownValue(tested=True)
+TESTS = frozenset({"find_spec", "find_loader", "hasattr", "getattr", "iter_modules"})
+PATH_CALLS = ("sys.path.insert", "sys.path.append", "site.addsitedir")
+ENDS = ("sys.exit", "exit", "quit", "os._exit")
+FOLDER = "@"
+SAME_FOLDER = (
+    "os.path.abspath",
+    "os.path.realpath",
+    "os.path.normpath",
+    "os.path.expanduser",
+    "str",
+    "pathlib.Path",
+    "os.fspath",
+)
+SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
+PYTHON_FLAGS = {"PY2": False, "PY3": True, "IS_PY2": False, "IS_PY3": True, "is_py2": False, "is_py3": True}
+CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+def is_main_test(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq):
+        return False
+    sides = [node.left, node.comparators[0]]
+    names = [side.id for side in sides if isinstance(side, ast.Name)]
+    texts = [side.value for side in sides if isinstance(side, ast.Constant)]
+    return names == ["__name__"] and texts == ["__main__"]
+def is_own_package(call):
+    values = call.args[1:] + [keyword.value for keyword in call.keywords if keyword.arg == "package"]
+    return len(values) == 1 and isinstance(values[0], ast.Name) and values[0].id in ("__package__", "__name__")
+def literal_names(node):
+    if not isinstance(node, (ast.List, ast.Tuple)):
+        return None
+    names = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    return names if len(names) == len(node.elts) else None
+class Evaluator:
+    def __init__(self, version: "tuple[int, ...]", platform: str, names: "frozenset[str]") -> None:
+        system, name = SYSTEMS.get(platform, ("posix", platform.capitalize()))
+        version = tuple(version)
+        self._aliases = {}
+        self._values = {}
+        self._version = version
+        self._may_ask = not TESTS.isdisjoint(names) or "modules" in names
+        self._known = {
+            "sys.version_info": version,
+            "sys.version_info.major": version[0],
+            "sys.version_info.minor": version[1],
+            "sys.platform": platform,
+            "sys.implementation.name": "cpython",
+            "sys.implementation.version": version,
+            "os.name": system,
+            "typing.TYPE_CHECKING": False,
+            "typing_extensions.TYPE_CHECKING": False,
+            "TYPE_CHECKING": False,
+            "__debug__": True,
+            "platform.system()": name,
+            "platform.python_implementation()": "CPython",
+        }
+        if len(version) > 2:
+            self._known["sys.version_info.micro"] = version[2]
+            self._known["sys.hexversion"] = version[0] << 24 | version[1] << 16 | version[2] << 8 | 0xF0
+    def see_import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            if alias.asname:
+                self._aliases[alias.asname] = alias.name
+    def see_import_from(self, node: ast.ImportFrom) -> None:
+        if node.module and not node.level:
+            for alias in node.names:
+                self._aliases[alias.asname or alias.name] = node.module + "." + alias.name
+    def see_names(self, node):
+        self._may_ask = True
+        for child in ast.walk(node):
+            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                self._values[child.id] = TESTED
+            elif isinstance(child, ast.alias):
+                self._values[child.asname or child.name.partition(".")[0]] = TESTED
+    def see_assignment(self, targets, node):
+        for target in targets:
+            if not isinstance(target, ast.Name):
+                continue
+            if target.id in self._values:
+                tested = isinstance(self._values[target.id], UnknownValue) and self._values[target.id].tested
+                self._values[target.id] = TESTED if tested else UNKNOWN
+                continue
+            names = self.exceptions(node) if isinstance(node, ast.Tuple) else ()
+            value = tuple(names) if names and all(isinstance(item, ast.Name) for item in node.elts) else self.test(node)
+            folder = self.folder(node) if isinstance(value, UnknownValue) and not value.tested else None
+            self._values[target.id] = value if folder is None else FolderValue(folder)
+    def dotted(self, node):
+        parts = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        parts.append(self._aliases.get(node.id, node.id))
+        return ".".join(reversed(parts))
+    def exceptions(self, node):
+        if isinstance(node, ast.Tuple):
+            return [name for item in node.elts for name in self.exceptions(item)]
+        name = self.dotted(node).rpartition(".")[2]
+        if name in CAUGHT:
+            return [name]
+        value = self._values.get(node.id) if isinstance(node, ast.Name) else None
+        return [item for item in value if item in CAUGHT] if isinstance(value, tuple) else []
+    def test(self, node: ast.AST) -> object:
+        value = self._value(node)
+        if value is UNKNOWN and self._may_ask and any(self._asks(child) for child in ast.walk(node)):
+            return TESTED
+        return value
+    def _asks(self, node):
+        if isinstance(node, ast.Call):
+            return self.dotted(node.func).rpartition(".")[2] in TESTS
+        if isinstance(node, ast.Name):
+            return self._values.get(node.id) is TESTED
+        return isinstance(node, ast.Attribute) and self.dotted(node) == "sys.modules"
+    def _value(self, node):
+        read = VALUES.get(type(node))
+        return getattr(self, read)(node) if read is not None else UNKNOWN
+    def _constant(self, node):
+        return node.value
+    def _name(self, node):
+        if isinstance(node, ast.Name) and node.id in self._values:
+            value = self._values[node.id]
+            return UNKNOWN if isinstance(value, FolderValue) else value
+        name = self.dotted(node)
+        return self._known.get(name, PYTHON_FLAGS.get(name.rpartition(".")[2], UNKNOWN))
+    def _tuple(self, node):
+        values = [self._value(item) for item in node.elts]
+        return UNKNOWN if any(isinstance(value, UnknownValue) for value in values) else tuple(values)
+    def _subscript(self, node):
+        value, part = self._value(node.value), index_of(node)
+        if isinstance(part, ast.Slice):
+            ends = [None if end is None else self._value(end) for end in (part.lower, part.upper, part.step)]
+            if isinstance(value, UnknownValue) or any(isinstance(end, UnknownValue) for end in ends):
+                return UNKNOWN
+            index = slice(*ends)
+            if value == self._version and (index.stop is None or index.stop > len(value)):
+                return UNKNOWN
+        else:
+            index = self._value(part)
+        try:
+            return UNKNOWN if isinstance(value, UnknownValue) else value[index]
+        except (TypeError, IndexError, KeyError):
+            return UNKNOWN
+    def _not(self, node):
+        value = self._value(node.operand)
+        if isinstance(value, UnknownValue):
+            return value
+        return not value if isinstance(node.op, ast.Not) else UNKNOWN
+    def _all_or_any(self, node):
+        values = [self.test(item) for item in node.values]
+        decides = isinstance(node.op, ast.Or)
+        known = [bool(value) for value in values if not isinstance(value, UnknownValue)]
+        if decides in known:
+            return decides
+        unknown = [value for value in values if isinstance(value, UnknownValue)]
+        if not unknown:
+            return not decides
+        return TESTED if any(value.tested for value in unknown) else UNKNOWN
+    def _compare(self, node):
+        left = self._value(node.left)
+        for operator, right in zip(node.ops, map(self._value, node.comparators)):
+            if isinstance(left, UnknownValue) or isinstance(right, UnknownValue) or self._is_too_exact(left, right):
+                return UNKNOWN
+            compare = COMPARISONS.get(type(operator))
+            try:
+                if compare is None or not compare(left, right):
+                    return UNKNOWN if compare is None else False
+            except TypeError:
+                return UNKNOWN
+            left = right
+        return True
+    def _is_too_exact(self, left, right):
+        if len(self._version) > 2 or self._version not in (left, right):
+            return False
+        other = right if left == self._version else left
+        return isinstance(other, tuple) and len(other) > 2 and other[:2] == self._version
+    def _call(self, node):
+        name = self.dotted(node.func)
+        if name + "()" in self._known and not node.args:
+            return self._known[name + "()"]
+        if name in ("bool", "tuple") and len(node.args) == 1:
+            return self._value(node.args[0])
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("startswith", "endswith", "lower")
+            and len(node.args) < 2
+        ):
+            text = self._value(node.func.value)
+            arguments = [self._value(argument) for argument in node.args]
+            if isinstance(text, str) and not any(isinstance(argument, UnknownValue) for argument in arguments):
+                try:
+                    return getattr(text, node.func.attr)(*arguments)
+                except TypeError:
+                    return UNKNOWN
+        return UNKNOWN
+    def folder(self, node):
+        read = FOLDERS.get(type(node))
+        return getattr(self, read)(node) if read is not None else None
+    def _folder_text(self, node):
+        return node.value if isinstance(node.value, str) else None
+    def _folder_of_name(self, node):
+        if node.id == "__file__":
+            return FOLDER + "/."
+        value = self._values.get(node.id)
+        return value.path if isinstance(value, FolderValue) else value if isinstance(value, str) else None
+    def _folder_above(self, node):
+        return above(self.folder(node.value)) if node.attr == "parent" else None
+    def _folder_below(self, node):
+        return joined([self.folder(node.left), self.folder(node.right)]) if isinstance(node.op, ast.Div) else None
+    def _parents(self, node):
+        if not isinstance(node.value, ast.Attribute) or node.value.attr != "parents":
+            return None
+        path, index = self.folder(node.value.value), self._value(index_of(node))
+        if not isinstance(index, int) or not 0 <= index < 20:
+            return None
+        for _ in range(index + 1):
+            path = above(path)
+        return path
+    def _folder_of_call(self, node):
+        name = self.dotted(node.func)
+        folders = [self.folder(argument) for argument in node.args]
+        if name == "os.path.dirname" and len(folders) == 1:
+            return above(folders[0])
+        if name == "os.path.join" and folders:
+            return joined(folders)
+        if name in SAME_FOLDER and len(folders) == 1:
+            return folders[0]
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("resolve", "absolute", "as_posix")
+            and not folders
+        ):
+            return self.folder(node.func.value)
+        return None
+def index_of(node):
+    return node.slice.value if type(node.slice).__name__ == "Index" else node.slice
+class FolderValue:
+    def __init__(self, path):
+        self.path = path
+def above(path):
+    if path is None:
+        return None
+    if path == FOLDER + "/.":
+        return FOLDER
+    head, _slash, tail = path.rpartition("/")
+    if tail in ("", ".", "..", FOLDER) or not head:
+        return path + "/.." if path.startswith(FOLDER) else None
+    return head
+def joined(paths):
+    if any(path is None for path in paths):
+        return None
+    whole = paths[0]
+    for path in paths[1:]:
+        whole = path if path.startswith(("/", FOLDER)) else whole.rstrip("/") + "/" + path
+    return whole
+VALUES = {
+    ast.Constant: "_constant",
+    ast.Name: "_name",
+    ast.Attribute: "_name",
+    ast.Tuple: "_tuple",
+    ast.List: "_tuple",
+    ast.Set: "_tuple",
+    ast.Subscript: "_subscript",
+    ast.UnaryOp: "_not",
+    ast.BoolOp: "_all_or_any",
+    ast.Compare: "_compare",
+    ast.Call: "_call",
+}
+FOLDERS = {
+    ast.Constant: "_folder_text",
+    ast.Name: "_folder_of_name",
+    ast.Attribute: "_folder_above",
+    ast.BinOp: "_folder_below",
+    ast.Subscript: "_parents",
+    ast.Call: "_folder_of_call",
+}
+COMPARISONS = {
+    ast.Eq: lambda left, right: left == right,
+    ast.NotEq: lambda left, right: left != right,
+    ast.Lt: lambda left, right: left < right,
+    ast.LtE: lambda left, right: left <= right,
+    ast.Gt: lambda left, right: left > right,
+    ast.GtE: lambda left, right: left >= right,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
+    ast.Is: lambda left, right: left is right or left == right,
+    ast.IsNot: lambda left, right: left is not right and left != right,
+}
+''',
+    'buildguard.remote.evaluated_types': r'''import ast
+import re
+UNION, GENERIC = "union", "generic"
+UNIONS_FROM, GENERICS_FROM = 10, 9
+BUILTIN_GENERICS = ("list", "dict", "set", "frozenset", "tuple", "type")
+BUILTIN_TYPES = frozenset(
+    ("int", "str", "bytes", "bool", "float", "complex", "object", "bytearray", "memoryview", "range", "slice")
+    + ("BaseException", "Exception", "ValueError", "TypeError", "OSError", "KeyError", "RuntimeError")
+    + BUILTIN_GENERICS
+)
+LIBRARY_GENERICS = {
+    "collections": ("deque", "defaultdict", "OrderedDict", "Counter", "ChainMap"),
+    "collections.abc": (),
+    "contextlib": ("AbstractContextManager", "AbstractAsyncContextManager"),
+    "re": ("Pattern", "Match"),
+    "queue": ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"),
+    "os": ("PathLike",),
+    "subprocess": ("Popen", "CompletedProcess"),
+    "asyncio": ("Future", "Task", "Queue"),
+    "concurrent.futures": ("Future",),
+    "functools": ("partial", "partialmethod", "cached_property"),
+    "weakref": ("WeakSet", "WeakKeyDictionary", "WeakValueDictionary", "ReferenceType"),
+}
+GENERIC_WORDS = (
+    b"list|dict|set|frozenset|tuple|type|deque|defaultdict|OrderedDict|Counter|ChainMap|AbstractContextManager"
+    b"|AbstractAsyncContextManager|Pattern|Match|Queue|PathLike|Popen|CompletedProcess|Future|Task|partial"
+    b"|cached_property|Weak\\w+|abc\\.\\w+|Iterable|Iterator|Sequence|Mapping|MutableMapping|Callable|Generator|Awaitable"
+    b"|Coroutine|AsyncIterator|AsyncIterable|AsyncGenerator|Collection|Set|MutableSet|MutableSequence"
+)
+UNION_BYTES = re.compile(rb"\|")
+TYPED_BYTES = re.compile(rb"\||\b(?:" + GENERIC_WORDS + rb")\[")
+MODELS = (
+    "pydantic.BaseModel",
+    "pydantic.BaseSettings",
+    "pydantic_settings.BaseSettings",
+    "pydantic.generics.GenericModel",
+)
+ROUTES = frozenset(("get", "post", "put", "delete", "patch", "options", "head", "trace", "websocket", "api_route"))
+def typed_bytes(minor):
+    if minor >= UNIONS_FROM:
+        return None
+    return UNION_BYTES if minor >= GENERICS_FROM else TYPED_BYTES
+class TypeReader:
+    def __init__(self, minor, bound, values):
+        self.rows = []
+        self._minor = minor
+        self._bound = bound
+        self._values = values
+        self._later = False
+        self._uses_fastapi = False
+        self._models = set()
+    def see_import_from(self, node):
+        if node.module == "__future__":
+            self._later = self._later or any(alias.name == "annotations" for alias in node.names)
+        self._uses_fastapi = self._uses_fastapi or (node.module or "").partition(".")[0] == "fastapi"
+    def read(self, node, place, guard, in_model):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            self._read_function(node, place, guard)
+        elif isinstance(node, ast.AnnAssign):
+            self._annotation(node.annotation, place, guard, in_model)
+            self._expression(node.value, place, guard)
+        else:
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, (ast.expr, ast.keyword, ast.withitem)):
+                    self._expression(child, place, guard)
+    def is_model(self, node):
+        is_model = any(self._values.dotted(base) in MODELS or self._is_known_model(base) for base in node.bases)
+        if is_model:
+            self._models.add(node.name)
+        return is_model
+    def _is_known_model(self, base):
+        return isinstance(base, ast.Name) and base.id in self._models
+    def _read_function(self, node, place, guard):
+        arguments = node.args
+        for default in arguments.defaults + arguments.kw_defaults + node.decorator_list:
+            self._expression(default, place, guard)
+        named = getattr(arguments, "posonlyargs", []) + arguments.args + arguments.kwonlyargs
+        named += [argument for argument in (arguments.vararg, arguments.kwarg) if argument is not None]
+        is_route = self._uses_fastapi and any(map(self._is_route, node.decorator_list))
+        for annotation in [argument.annotation for argument in named] + [node.returns]:
+            self._annotation(annotation, place, guard, is_route)
+    def _is_route(self, decorator):
+        function = decorator.func if isinstance(decorator, ast.Call) else None
+        return isinstance(function, ast.Attribute) and function.attr in ROUTES
+    def _annotation(self, node, place, guard, is_read):
+        if node is not None and (is_read or not self._later):
+            self._note(self._first(node, True), place, guard, "-read" if self._later else "")
+    def _expression(self, node, place, guard):
+        if node is not None:
+            self._note(self._first(node, False), place, guard, "")
+    def _note(self, item, place, guard, how):
+        if item is not None:
+            kind, node = item
+            line, column = place(node)
+            self.rows.append([line, column, kind + how, self._written(node), guard])
+    def _first(self, node, is_type):
+        if isinstance(node, ast.Lambda):
+            return None
+        inside = is_type and not isinstance(node, ast.Call)
+        for child in ast.iter_child_nodes(node):
+            item = self._first(child, inside)
+            if item is not None:
+                return item
+        if isinstance(node, ast.Subscript) and self._minor < GENERICS_FROM and self._is_generic(node.value):
+            return GENERIC, node
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and self._is_union(node, is_type):
+            return UNION, node
+        return None
+    def _is_generic(self, node):
+        if isinstance(node, ast.Name) and node.id in BUILTIN_GENERICS:
+            return node.id not in self._bound
+        module, _dot, name = self._values.dotted(node).rpartition(".")
+        return module in LIBRARY_GENERICS and (not LIBRARY_GENERICS[module] or name in LIBRARY_GENERICS[module])
+    def _is_union(self, node, is_type):
+        known = [self._is_type(side) for side in (node.left, node.right)]
+        nothing = [isinstance(side, ast.Constant) and side.value is None for side in (node.left, node.right)]
+        if all(known) or (any(known) and any(nothing)):
+            return True
+        named = [isinstance(side, (ast.Name, ast.Attribute, ast.Subscript)) for side in (node.left, node.right)]
+        return is_type and (any(known) or any(nothing)) and any(named)
+    def _is_type(self, node):
+        if isinstance(node, ast.Subscript):
+            return self._is_type(node.value) or self._is_generic(node.value)
+        if isinstance(node, ast.Name) and node.id in BUILTIN_TYPES:
+            return node.id not in self._bound
+        module = self._values.dotted(node).rpartition(".")[0]
+        return module in ("typing", "typing_extensions")
+    def _written(self, node):
+        if isinstance(node, ast.BinOp):
+            return self._written(node.left) + " | " + self._written(node.right)
+        if isinstance(node, ast.Subscript):
+            index = node.slice.value if type(node.slice).__name__ == "Index" else node.slice
+            return self._written(node.value) + "[" + self._written(index) + "]"
+        if isinstance(node, ast.Tuple):
+            return ", ".join(map(self._written, node.elts))
+        if isinstance(node, ast.Attribute):
+            return self._written(node.value) + "." + node.attr
+        if isinstance(node, ast.Name):
+            return node.id
+        return repr(node.value) if isinstance(node, ast.Constant) else "…"
+''',
+    'buildguard.remote.import_outline': r'''import re
+CODE = type((lambda: None).__code__)
+DOUBLE, SINGLE = b'"' * 3, b"'" * 3
+LONG = 500
+SHORT = 48
+MARGIN = re.compile(rb"\n[^\s#)\]}]")
+CONTINUED = re.compile(rb"(?:else|elif|except|finally)\b")
+BLOCK_START = re.compile(rb"(?:@|def\b|class\b|async[ \t]+def\b)")
+DECORATED = re.compile(rb"\n(?:async[ \t]+)?(?:def|class)\b")
+BLOCK = re.compile(rb"\n([ \t]+)(?:async[ \t]+)?(def|class)[ \t]+([^\s(:\[\\]+)")
+IMPORTS = re.compile(rb"(?:^|[\n;:])[ \t]*(?:lazy[ \t]+)?(?:import|from)\b|import_module|__import__")
+COMPOUND = re.compile(rb"(?:if|try|with|for|while|match|async)\b")
+KEPT = re.compile(
+    rb"__all__|\bsys\b|version|platform|os\.name|find_spec|hasattr|getattr|TYPE_CHECKING|\bPY[23]|\braise\b|exit"
+    rb"|addsitedir|__file__|ImportError|NotFoundError|__getattr__"
+)
+def all_codes(code):
+    codes = [code]
+    for part in codes:
+        codes.extend(constant for constant in part.co_consts if type(constant) is CODE)
+    return codes
+def bound_names(code, codes):
+    import opcode
+    bound = {}
+    for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
+        bound.setdefault(name, offset)
+    lines = line_starts(code)
+    at = 0
+    for name, offset in bound.items():
+        while at + 1 < len(lines) and lines[at + 1][0] <= offset:
+            at += 1
+        bound[name] = lines[at][1]
+    for part in codes:
+        for name, _offset in stored(part, opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG):
+            bound.setdefault(name, part.co_firstlineno)
+    return bound
+def stored(code, operation, extended):
+    text = code.co_code
+    operations = text[::2]
+    at = operations.find(operation)
+    while at >= 0:
+        argument, before, shift = text[2 * at + 1], at - 1, 8
+        while before >= 0 and operations[before] == extended:
+            argument |= text[2 * before + 1] << shift
+            before, shift = before - 1, shift + 8
+        yield code.co_names[argument], 2 * at
+        at = operations.find(operation, at + 1)
+def line_starts(code):
+    if hasattr(code, "co_lines"):
+        starts = [(start, line) for start, _end, line in code.co_lines() if line is not None]
+        return starts or [(0, code.co_firstlineno)]
+    offset, line = 0, code.co_firstlineno
+    starts = [(0, line)]
+    for step, lines in zip(code.co_lnotab[::2], code.co_lnotab[1::2]):
+        offset += step
+        line += lines - 256 if lines >= 128 else lines
+        starts.append((offset, line))
+    return starts
+def outline_of(data, typed):
+    if b"\r" in data or b"\0" in data or b"\f" in data:
+        return None
+    pieces = []
+    kept = start = 0
+    for stop, is_whole in statement_ends(data):
+        if not is_whole:
+            continue
+        text = data[start:stop]
+        if not is_needed(text, typed):
+            pieces.append(data[kept:start])
+            pieces.append(b"\n" * text.count(b"\n"))
+            kept = stop
+        elif len(text) > LONG and typed is None and BLOCK_START.match(text):
+            pieces.append(data[kept:start])
+            pieces.append(without_functions(text))
+            kept = stop
+        start = stop
+    pieces.append(data[kept:])
+    return b"".join(pieces)
+def statement_ends(data):
+    at = last = double = single = 0
+    quotes = DOUBLE in data or SINGLE in data
+    for match in MARGIN.finditer(data):
+        stop = match.start() + 1
+        if quotes:
+            double += data.count(DOUBLE, last, stop)
+            single += data.count(SINGLE, last, stop)
+            last = stop
+            if double % 2 or single % 2:
+                continue
+        is_decorator = data[at : at + 1] == b"@" and not DECORATED.search(data, at, stop)
+        yield stop, not (is_decorator or CONTINUED.match(data, stop))
+        if not is_decorator:
+            at = stop
+    yield len(data), True
+def is_needed(text, typed):
+    if (b"import" in text and IMPORTS.search(text)) or (typed is not None and (typed.search(text) or b"class" in text)):
+        return True
+    if BLOCK_START.match(text):
+        return False
+    if len(text) < SHORT:
+        return b"=" in text or KEPT.search(text) is not None
+    if len(text) > LONG and not COMPOUND.match(text):
+        return text.startswith(b"__all__")
+    return KEPT.search(text) is not None
+def without_functions(text):
+    pieces, kept = [], 0
+    for match in BLOCK.finditer(text):
+        start = match.start()
+        if start < kept:
+            continue
+        stop = block_end(text, match.end(), len(match.group(1)))
+        block = text[start:stop]
+        if b"import" in block and IMPORTS.search(block):
+            continue
+        indent, kind, name = match.groups()
+        pieces.append(text[kept:start] + b"\n" + indent + kind + b" " + name)
+        pieces.append((b"(): 0" if kind == b"def" else b": 0") + b"\n" * (block.count(b"\n") - 1))
+        kept = stop
+    pieces.append(text[kept:])
+    return b"".join(pieces)
+def block_end(text, at, indent):
+    dedent = re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % indent)
+    start = at
+    while True:
+        end = dedent.search(text, at)
+        if end is None:
+            return len(text) - text.endswith(b"\n")
+        if text.count(DOUBLE, start, end.start()) % 2 == 0 and text.count(SINGLE, start, end.start()) % 2 == 0:
+            return end.start()
+        at = end.end()
+def imports_in(codes):
+    import opcode
+    operation = opcode.opmap["IMPORT_NAME"]
+    return sum(code.co_code[::2].count(operation) for code in codes)
+''',
+    'buildguard.remote.import_codes': r'''import re
+import sys
+from itertools import accumulate
+from buildguard.remote.import_outline import BLOCK_START, CODE, imports_in, line_starts, stored
+IMPORT_LINE = re.compile(
+    rb"[ \t]*(?:import[ \t]+|(from)[ \t]+(\.*)[ \t]*)([A-Za-z0-9_.]*)[^;#\n]*(?:#[^\n]*)?(?:\n|\Z)"
+)
+MARGIN_OF_LINE = re.compile(rb"[ \t]*")
+HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
+EXPORTS = re.compile(rb"^__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*$", re.MULTILINE)
+QUOTED = re.compile(rb"([\"'])([A-Za-z0-9_.]+)\1\Z")
+NOT_PLAIN = frozenset(("exit", "quit", "_exit", "import_module", "__import__", "addsitedir"))
+CHANGES = frozenset(("insert", "append"))
+RETURNS = ("RETURN_VALUE", "RETURN_CONST")
+NEWEST = (3, 15)
+FUNCTION = 1
+def plain_imports(data, codes, names):
+    is_path = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
+    if is_path or not NOT_PLAIN.isdisjoint(names) or b"\r" in data or sys.version_info >= NEWEST:
+        return None
+    try:
+        return PlainReader(data, codes).read(codes[0])
+    except UnclearImportError:
+        return None
+def plain_exports(data, bound):
+    match = EXPORTS.search(data)
+    if match is None or data.count(b"__all__") > 1 or data.count(b"\n", 0, match.start()) + 1 != bound.get("__all__"):
+        return None
+    texts = [item.strip() for item in match.group(2).split(b",")]
+    if match.group(1) == b"(" and len(texts) == 1:
+        return None
+    names = [QUOTED.match(text) for text in texts[: None if texts[-1] else -1]]
+    return None if None in names else [name.group(2).decode("ascii") for name in names]
+class UnclearImportError(Exception):
+    pass
+class PlainReader:
+    def __init__(self, data, codes):
+        import opcode
+        self._data = data
+        self._lengths = [0]
+        self._lengths += accumulate(map(len, data.split(b"\n")))
+        self._is_nested = imports_in(codes) > imports_in(codes[:1])
+        self._import = opcode.opmap["IMPORT_NAME"]
+        self._constant = opcode.opmap["LOAD_CONST"]
+        self._extended = opcode.EXTENDED_ARG
+        self._raise = opcode.opmap["RAISE_VARARGS"]
+        self._returns = [opcode.opmap[name] for name in RETURNS if name in opcode.opmap]
+    def read(self, code, late=False, body=None):
+        items = list(self._statements(code)) + list(self._blocks(code))
+        self._check_order(code, items)
+        rows = []
+        margin = 0 if body is None else None
+        for line, item in sorted(items, key=first_of):
+            begin = self._lengths[line - 1] + line - 1
+            margin = self._margin(begin, margin, body)
+            if type(item) is CODE:
+                rows += self.read(item, late or bool(item.co_flags & FUNCTION), self._body_of(item, begin))
+            else:
+                rows.append([line, margin + 1] + self._written(item, begin) + ["", late, False])
+            body = begin
+        return rows
+    def _check_order(self, code, items):
+        if not items:
+            return
+        operations = code.co_code[::2]
+        ends = [self._raise]
+        if code.co_flags & FUNCTION:
+            last = max(map(first_of, items))
+            stop = next((start for start, line in line_starts(code) if line == last), len(code.co_code))
+            operations = operations[: stop // 2]
+            ends += self._returns
+        if any(end in operations for end in ends):
+            raise UnclearImportError
+    def _margin(self, begin, margin, body):
+        width = MARGIN_OF_LINE.match(self._data, begin).end() - begin
+        if margin is not None and width != margin:
+            raise UnclearImportError
+        if body and width and lesser(width).search(self._data, body - 1, begin):
+            raise UnclearImportError
+        if self._data[begin - 2 : begin] == b"\\\n":
+            raise UnclearImportError
+        return width
+    def _statements(self, code):
+        lines, at = line_starts(code), 0
+        for module, offset in stored(code, self._import, self._extended):
+            while at + 1 < len(lines) and lines[at + 1][0] <= offset:
+                at += 1
+            yield lines[at][1], (module, self._names(code, offset))
+    def _names(self, code, offset):
+        text = code.co_code
+        at = offset - 2
+        while text[at] == self._extended:
+            at -= 2
+        if text[at] != self._constant:
+            raise UnclearImportError
+        argument, before, shift = text[at + 1], at - 2, 8
+        while before >= 0 and text[before] == self._extended:
+            argument |= text[before + 1] << shift
+            before, shift = before - 2, shift + 8
+        return code.co_consts[argument]
+    def _written(self, item, begin):
+        module, names = item
+        match = IMPORT_LINE.match(self._data, begin)
+        if match is None or bool(match.group(1)) != isinstance(names, tuple):
+            raise UnclearImportError
+        if names is None:
+            return ["import", module, [], 0]
+        text = match.group(3).decode("ascii")
+        if text != (module or "import"):
+            raise UnclearImportError
+        return ["from", module, list(names), len(match.group(2))]
+    def _blocks(self, code):
+        if not self._is_nested:
+            return
+        for item in code.co_consts:
+            if type(item) is CODE and self._holds_imports(item):
+                yield item.co_firstlineno, item
+    def _holds_imports(self, code):
+        return self._import in code.co_code[::2] or any(
+            type(item) is CODE and self._holds_imports(item) for item in code.co_consts
+        )
+    def _body_of(self, code, begin):
+        header = HEADER.search(self._data, begin)
+        is_block = BLOCK_START.match(self._data, MARGIN_OF_LINE.match(self._data, begin).end())
+        if header is None or not is_block or header.group(1) != code.co_name.encode():
+            raise UnclearImportError
+        return header.end()
+def first_of(pair):
+    return pair[0]
+def lesser(width):
+    return re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % (width - 1))
+''',
+    'buildguard.remote.import_facts': r'''import ast
+import re
+import sys
+from buildguard.remote.evaluated_types import TypeReader, typed_bytes
+from buildguard.remote.import_codes import plain_exports, plain_imports
+from buildguard.remote.import_outline import all_codes, bound_names, imports_in, outline_of
+from buildguard.remote.import_tests import (
+    ENDS,
+    PATH_CALLS,
+    Evaluator,
+    UnknownValue,
+    is_main_test,
+    is_own_package,
+    literal_names,
+)
+LARGEST = 2 << 20
+DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
+DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
+CALLS = ("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__")
+CATCHES_NAMES = frozenset({"ImportError", "Exception", "BaseException"})
+IMPORTING = (ast.Import, ast.ImportFrom)
+CATCHES_TYPES = frozenset({"TypeError", "Exception", "BaseException"})
+GUARDS = ("", "conditional", "main", "module-only", "handler", "tested", "except", "false")
+def facts_here(data, code):
+    return import_facts(data, code, sys.version_info, "linux")
+def facts_for(version):
+    wanted = tuple(int(part) for part in version.split("."))
+    return lambda data, code: import_facts(data, code, wanted, "linux")
+def import_facts(data: bytes, code: object, version: object, platform: str) -> bytes:
+    try:
+        import json
+        if len(data) > LARGEST or sys.version_info < (3, 8):
+            return b""
+        return json.dumps(read_facts(data, code, version, platform), separators=(",", ":")).encode("ascii")
+    except Exception:
+        return b""
+def read_facts(data, code, version, platform):
+    codes = all_codes(code)
+    names = set()
+    for part in codes:
+        names.update(part.co_names)
+    bound = bound_names(code, codes if b"global" in data else ())
+    dynamic = bool(
+        not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
+    )
+    facts = {"imports": [], "bound": bound, "exports": None, "dynamic": dynamic, "paths": [], "evaluated": []}
+    typed = typed_bytes(version[1])
+    if typed is not None and not typed.search(data):
+        typed = None
+    if b"import" in data or b"__all__" in data or typed is not None:
+        plain = None if typed is not None else plain_facts(data, codes, names, bound)
+        facts.update(tree_facts(data, codes, names, bound, (version, platform, typed)) if plain is None else plain)
+    return facts
+def plain_facts(data, codes, names, bound):
+    exports = plain_exports(data, bound) if b"__all__" in data else None
+    if exports is None and b"__all__" in data:
+        return None
+    rows = plain_imports(data, codes, names)
+    return None if rows is None else {"imports": rows, "exports": exports}
+def tree_facts(data, codes, names, bound, how):
+    outline = outline_of(data, how[2])
+    try:
+        reader = None if outline is None else read_tree(outline, data, names, bound, *how)
+    except (SyntaxError, ValueError):
+        reader = None
+    if reader is None or reader.count != imports_in(codes) or not names.issuperset(reader.modules):
+        reader = read_tree(data, data, names, bound, *how)
+    return {
+        "imports": reader.imports,
+        "paths": reader.paths,
+        "exports": reader.exports if reader.exports_known else None,
+        "evaluated": reader.types.rows if reader.types is not None else [],
+    }
+def read_tree(text, data, names, bound, version, platform, typed):
+    reader = FactReader(data, names, Evaluator(version, platform, names))
+    if typed is not None:
+        reader.types = TypeReader(version[1], bound, reader.values)
+    reader.read(ast.parse(text))
+    return reader
+class ImportBlock:
+    def __init__(self, guard="", late=False, model=False, caught=False):
+        self.guard = guard
+        self.late = late
+        self.model = model
+        self.caught = caught
+    def inside(self, guard):
+        return ImportBlock(max(self.guard, guard, key=GUARDS.index), self.late, self.model, self.caught)
+    @property
+    def runs(self):
+        return not self.late and not self.caught and self.guard in ("", "conditional", "main")
+class FactReader:
+    def __init__(self, data, names, values):
+        self.imports = []
+        self.paths = []
+        self.exports = []
+        self.exports_known = False
+        self.types = None
+        self.values = values
+        self._data = data
+        self._lines = None
+        self.count = 0
+        self.modules = set()
+        self._has_calls = "import_module" in names or "__import__" in names
+        self._has_paths = "path" in names or "addsitedir" in names
+    def read(self, tree):
+        self._body(tree.body, ImportBlock())
+    def _body(self, body, block):
+        ended = False
+        for node in body:
+            if ended:
+                block = block.inside("false")
+            ended = self._statement(node, block) or ended
+        return ended
+    def _statement(self, node, block):
+        read = READERS.get(type(node))
+        if read is not None:
+            return getattr(self, read)(node, block)
+        self._expressions(node, block)
+        return False
+    def _expressions(self, node, block):
+        if self.types is not None and block.runs:
+            self.types.read(node, self._place, block.guard, block.model)
+        if self._has_calls:
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, (ast.expr, ast.withitem, ast.keyword)):
+                    for call in ast.walk(child):
+                        if isinstance(call, ast.Call):
+                            self._call(call, block)
+    def _import(self, node, block):
+        self.values.see_import(node)
+        self.count += len(node.names)
+        self.modules.update(alias.name for alias in node.names)
+        for alias in node.names:
+            self._add(node, "import", alias.name, [], 0, block)
+    def _import_from(self, node, block):
+        self.values.see_import_from(node)
+        if self.types is not None:
+            self.types.see_import_from(node)
+        self.count += 1
+        self.modules.add(node.module or "")
+        self._add(node, "from", node.module or "", [alias.name for alias in node.names], node.level or 0, block)
+    def _call(self, node, block):
+        name = self.values.dotted(node.func)
+        if name not in CALLS or not node.args or not isinstance(node.args[0], ast.Constant):
+            return
+        text = node.args[0].value
+        if not isinstance(text, str) or not text:
+            return
+        module = text.lstrip(".")
+        level = len(text) - len(module)
+        if level and not (name == CALLS[0] and len(node.args) + len(node.keywords) > 1 and is_own_package(node)):
+            return
+        self._add(node, "call", module, [], level, block)
+    def _add(self, node, form, module, names, level, block):
+        line, column = self._place(node)
+        lazy = bool(getattr(node, "is_lazy", False))
+        self.imports.append([line, column, form, module, names, level, block.guard, block.late, lazy])
+    def _place(self, node):
+        column = node.col_offset
+        if column and self._lines is None:
+            self._lines = [] if self._data.isascii() else re.split(rb"\r\n|\r|\n", self._data)
+        if column and node.lineno <= len(self._lines):
+            column = len(self._lines[node.lineno - 1][:column].decode("utf-8", "replace"))
+        return node.lineno, column + 1
+    def _function(self, node, block):
+        self._expressions(node, block)
+        self._body(node.body, ImportBlock("" if block.guard in ("except", "module-only") else block.guard, late=True))
+        return False
+    def _class(self, node, block):
+        self._expressions(node, block)
+        is_model = self.types is not None and self.types.is_model(node)
+        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught))
+        return False
+    def _if(self, node, block):
+        self._expressions(node, block)
+        if is_main_test(node.test):
+            self._body(node.body, block.inside("main"))
+            self._body(node.orelse, block.inside("conditional"))
+            return False
+        value = self.values.test(node.test)
+        if isinstance(value, UnknownValue):
+            guard = "tested" if value.tested else "conditional"
+            first = self._body(node.body, block.inside(guard))
+            second = self._body(node.orelse, block.inside(guard))
+            return first and second
+        first = self._body(node.body, block if value else block.inside("false"))
+        second = self._body(node.orelse, block.inside("false") if value else block)
+        return first if value else second
+    def _loop(self, node, block):
+        self._expressions(node, block)
+        self._body(node.body, block.inside("conditional"))
+        self._body(node.orelse, block.inside("conditional"))
+        return False
+    def _with(self, node, block):
+        self._expressions(node, block)
+        for item in node.items:
+            call = item.context_expr
+            if isinstance(call, ast.Call) and self.values.dotted(call.func) in ("contextlib.suppress", "suppress"):
+                block = block.inside(self._caught(call.args))
+        self._body(node.body, block)
+        return False
+    def _match(self, node, block):
+        for case in node.cases:
+            self._body(case.body, block.inside("conditional"))
+        return False
+    def _try(self, node, block):
+        caught = ""
+        for handler in node.handlers:
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            caught = max(caught, self._caught(types), key=GUARDS.index)
+        if caught:
+            self.values.see_names(node)
+        body = block.inside(caught)
+        body.caught = block.caught or any(map(self._catches_types, node.handlers))
+        first = 1 + next((at for at, item in enumerate(node.body) if not isinstance(item, IMPORTING)), len(node.body))
+        ended = self._body(node.body[:first], body)
+        ended = self._body(node.body[first:], body.inside("conditional" if node.handlers else "")) or ended
+        for handler in node.handlers:
+            self._body(handler.body, block.inside("handler" if caught else "conditional"))
+        self._body(node.orelse, block.inside("handler" if caught else ""))
+        return self._body(node.finalbody, block) or (ended and not node.handlers)
+    def _catches_types(self, handler):
+        types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        return any(node is None or self.values.dotted(node) in CATCHES_TYPES for node in types)
+    def _caught(self, types):
+        guard = ""
+        for node in types:
+            names = ["BaseException"] if node is None else self.values.exceptions(node)
+            if not CATCHES_NAMES.isdisjoint(names):
+                return "except"
+            if "ModuleNotFoundError" in names:
+                guard = "module-only"
+        return guard
+    def _assign(self, node, block):
+        self._expressions(node, block)
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id == "__all__" and not block.late:
+                self._export(node)
+        if not block.late and node.value is not None and not isinstance(node, ast.AugAssign):
+            self.values.see_assignment(targets, node.value)
+        return False
+    def _export(self, node):
+        names = literal_names(node.value)
+        if names is None or (isinstance(node, ast.AugAssign) and not self.exports_known):
+            self.exports_known = False
+            self.exports = None
+        elif self.exports is not None:
+            self.exports_known = True
+            self.exports = self.exports + names if isinstance(node, ast.AugAssign) else names
+    def _expression(self, node, block):
+        self._expressions(node, block)
+        if not isinstance(node.value, ast.Call):
+            return False
+        call = node.value
+        name = self.values.dotted(call.func)
+        if self._has_paths and name in PATH_CALLS:
+            argument = call.args[-1] if call.args else None
+            self.paths.append([node.lineno, None if argument is None else self.values.folder(argument)])
+        if name in ("__all__.extend", "__all__.append", "__all__.remove", "__all__.insert"):
+            self._extend(name, call)
+        return name in ENDS
+    def _extend(self, name, call):
+        argument = call.args[0] if len(call.args) == 1 else None
+        names = literal_names(argument) if name == "__all__.extend" else None
+        if name == "__all__.append" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+            names = [argument.value]
+        if names is None or not self.exports_known:
+            self.exports_known = False
+            self.exports = None
+        else:
+            self.exports = self.exports + names
+    def _end(self, node, block):
+        self._expressions(node, block)
+        return True
+READERS = {
+    getattr(ast, kind): read
+    for kind, read in (
+        ("Import", "_import"),
+        ("ImportFrom", "_import_from"),
+        ("FunctionDef", "_function"),
+        ("AsyncFunctionDef", "_function"),
+        ("ClassDef", "_class"),
+        ("If", "_if"),
+        ("For", "_loop"),
+        ("AsyncFor", "_loop"),
+        ("While", "_loop"),
+        ("With", "_with"),
+        ("AsyncWith", "_with"),
+        ("Try", "_try"),
+        ("TryStar", "_try"),
+        ("Match", "_match"),
+        ("Assign", "_assign"),
+        ("AnnAssign", "_assign"),
+        ("AugAssign", "_assign"),
+        ("Expr", "_expression"),
+        ("Raise", "_end"),
+        ("Return", "_end"),
+    )
+    if hasattr(ast, kind)
+}
+''',
+    'buildguard.imports.build_imports': r'''from __future__ import annotations
+import fnmatch
+import posixpath
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+from buildguard.diagnostic import Finding, Severity
+from buildguard.imports.declared import DECLARES, ProvidedModules
+from buildguard.imports.doubts import ProjectTexts
+from buildguard.imports.evaluated import BACKPORT, judge_types
+from buildguard.imports.faults import ImportContext
+from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
+from buildguard.imports.library_answers import AnswerJudge, LibraryAnswer, LibraryReply, Question, replies_from
+from buildguard.imports.names import LoadedModule
+from buildguard.imports.program import StartedProgram
+from buildguard.imports.project_imports import read_imports
+from buildguard.imports.records import FileReach, ModuleFacts, ProjectImports, facts_from
+from buildguard.imports.resolver import SearchPath
+from buildguard.imports.standard import LibraryModules
+from buildguard.imports.standard_imports import ImportJudge, questions_of
+from buildguard.remote.library_query import answer_questions
+_ROOT = "/workspace"
+_BUILD_FILES = ("Makefile", "Dockerfile", ".sh", ".mk", ".yaml", ".yml", "noxfile.py", "setup.py", "pyproject.toml")
+START, FRONT, BACK, UNKNOWN = "--start=", "--front=", "--path=", "--start=?"
+class BuildSources(NamedTuple):
+    paths: Sequence[str]
+    facts: Mapping[str, bytes]
+    read: Callable[[str], bytes | None]
+class BuildFinding(NamedTuple):
+    code: str
+    path: str
+    line: int
+    column: int
+    message: str
+def judge_build(sources: BuildSources, words: Iterable[str]) -> tuple[list[BuildFinding], int]:
+    return _BuildJudge(sources, list(words)).judge()
+class _BuildJudge:
+    def __init__(self, sources: BuildSources, words: list[str]) -> None:
+        self._sources = sources
+        self._words = words
+        self._facts = {path: facts_from(data) for path, data in sources.facts.items()}
+        self._tree = FileTree({f"{_ROOT}/{path}": path for path in sources.paths})
+        self._ignores = [path for path in sources.paths if posixpath.basename(path) == ".gitignore"]
+    def judge(self) -> tuple[list[BuildFinding], int]:
+        if self._is_lost:
+            return [], sum(len(facts.imports) for facts in self._facts.values() if facts is not None)
+        project = self._of_project()
+        reach = {path: how for path, how in project.reach.items() if self._facts.get(path) is not None}
+        findings = [(path, finding) for path, of_file in project.findings.items() for finding in of_file]
+        undecided = len(project.undecided)
+        for path, finding in self._of_library(reach):
+            if isinstance(finding, Finding):
+                findings.append((path, finding))
+            else:
+                undecided += 1
+        errors = [(path, finding) for path, finding in findings if finding.severity is Severity.ERROR]
+        return [_build_finding(path, finding) for path, finding in errors], undecided
+    def _of_project(self) -> ProjectImports:
+        program = self._program()
+        context = ImportContext(
+            self._facts_at, self._read_at, LibraryModules(sys.version_info[1]), lambda _dotted: True
+        )
+        texts = ProjectTexts(self._read_at, self._may_be_ignored, self._facts_at, self._build_texts())
+        return read_imports([program], [context], [texts], None)
+    def _program(self) -> StartedProgram:
+        front, back = (self._folders(kind) for kind in (FRONT, BACK))
+        roots = tuple(dict.fromkeys([*front, *back, _ROOT]))
+        return StartedProgram(self._tree, SearchPath(front, back), tuple(self._starts()), roots)
+    @property
+    def _is_lost(self) -> bool:
+        return any(word.startswith(START) for word in self._words) and not list(self._starts())
+    def _folders(self, kind: str) -> tuple[str, ...]:
+        folders = [word[len(kind) :] for word in self._words if word.startswith(kind)]
+        return tuple(posixpath.normpath(posixpath.join(_ROOT, folder)) for folder in folders)
+    def _starts(self) -> Iterator[LoadedModule]:
+        for word in self._words:
+            if word.startswith(START):
+                name, _, file = word[len(START) :].partition("=")
+                name, _, home = name.partition("@")
+                path = f"{_ROOT}/{file}"
+                if path in self._tree.origins:
+                    is_package = posixpath.basename(file) == "__init__.py"
+                    kind = ModuleKind.PACKAGE if is_package else ModuleKind.MODULE
+                    folders = (posixpath.dirname(path),) if is_package else ()
+                    yield LoadedModule(name, ModuleLocation(kind, path, folders), home if name == "__main__" else None)
+    def _facts_at(self, file: str) -> ModuleFacts | None:
+        return self._facts.get(self._tree.origins.get(file, ""))
+    def _read_at(self, file: str) -> bytes | None:
+        path = self._tree.origins.get(file)
+        return None if path is None else self._sources.read(path)
+    def _build_texts(self) -> bytes:
+        texts = (self._sources.read(path) for path in self._sources.paths if path.endswith(_BUILD_FILES))
+        return b"\n".join(text for text in texts if text is not None and len(text) <= 1 << 20)
+    def _may_be_ignored(self, path: str) -> bool:
+        parts = path.split("/")
+        return not self._ignores or any(
+            fnmatch.fnmatchcase(part, pattern) for pattern in self._patterns() for part in parts
+        )
+    def _patterns(self) -> Iterator[str]:
+        for file in self._ignores:
+            lines = (self._sources.read(file) or b"").decode("utf-8", "replace").splitlines()
+            for line in lines:
+                if line.strip() and not line.startswith(("#", "!")):
+                    yield from (part for part in line.strip().split("/") if part.strip("*"))
+    def _of_library(self, reach: Mapping[str, FileReach]) -> Iterator[tuple[str, Finding | str]]:
+        known = {path: facts for path, facts in self._facts.items() if facts is not None and path in reach}
+        version = f"3.{sys.version_info[1]}"
+        provided = ProvidedModules(self._declarations, self._facts)
+        judge = ImportJudge(self._answers(known.values()), version, provided.brings)
+        for path, facts in known.items():
+            verdict = judge.judge(facts.imports, reach[path])
+            yield from ((path, finding) for finding in verdict.findings)
+            yield from ((path, reason) for _line, reason in verdict.undecided)
+            if facts.evaluated:
+                has_backport = provided.declares(BACKPORT)
+                for finding in judge_types(facts.evaluated, reach[path], version, has_backport=has_backport):
+                    yield path, finding
+    def _answers(self, facts: Iterable[ModuleFacts]) -> dict[str, LibraryAnswer]:
+        judge = AnswerJudge(sys.version_info[1], sys.platform, is_image=False)
+        return judge.answer(questions_of(row for of_file in facts for row in of_file.imports), _ask)
+    def _declarations(self) -> Iterator[tuple[str, str]]:
+        for path in self._sources.paths:
+            data = self._sources.read(path) if DECLARES.search(path) else None
+            if data is not None:
+                yield path, data.decode("utf-8", "replace")
+def _ask(questions: list[Question]) -> Mapping[str, LibraryReply]:
+    import json
+    data = json.dumps([[module, sorted(names)] for module, names in questions]).encode("ascii")
+    return replies_from(answer_questions(data))
+def _build_finding(path: str, finding: Finding) -> BuildFinding:
+    return BuildFinding(finding.code, path, finding.range.line or 0, finding.range.column or 0, finding.message)
+''',
+}
+
+class StrEnum(str, Enum):
+    """`enum.StrEnum` for older versions."""
+
+    __str__ = str.__str__
+    __format__ = str.__format__
+
+
+def removesuffix(text, end):
+    """`str.removesuffix` for older versions."""
+    return text[: len(text) - len(end)] if end and text.endswith(end) else text
+
+
+def removeprefix(text, start):
+    """`str.removeprefix` for older versions."""
+    return text[len(start) :] if text.startswith(start) else text
+
+
+def load_modules():
+    """The modules below, loaded from this file: nothing of the working folder is imported."""
+    for name in ("buildguard", "buildguard.imports", "buildguard.remote"):
+        sys.modules[name] = ModuleType(name)
+    for name, text in MODULES.items():
+        module = sys.modules[name] = ModuleType(name)
+        parent, _, last = name.rpartition(".")
+        setattr(sys.modules[parent], last, module)
+        module.__dict__.update(StrEnum=StrEnum, removesuffix=removesuffix, removeprefix=removeprefix)
+        exec(compile(text, name, "exec", 0, True), module.__dict__)
+    return sys.modules[name]
+
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], StepSettings(VERSION, INCLUDE, EXCLUDE)))
+    sys.exit(main(sys.argv[1:], StepSettings(VERSION, INCLUDE, EXCLUDE, load_modules)))

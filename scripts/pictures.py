@@ -60,7 +60,7 @@ SCENES = (
 
 
 def main() -> None:
-    """Write every picture anew."""
+    """Draw every picture again."""
     _FOLDER.mkdir(exist_ok=True)
     for scene in SCENES:
         with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -30,6 +30,7 @@ REPOSITORY = Path(__file__).parents[1]
 CASES = REPOSITORY / "tests/cases"
 VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 BROKEN_BEFORE_312 = "def f[T](row: T) -> T:\n    return row\n"
+_Case = TypeVar("_Case")
 _REAL_HOME = Path.home()
 ALL = "BUILDGUARD_ALL" in os.environ  # `./scripts/test all`: full products, walks and long random searches
 # a shell starts what runs in its background with Ctrl-C ignored, and every child of the tests would inherit that
@@ -93,6 +94,11 @@ def _refuse_process(*_args: object, **_options: object) -> None:
 
 # what coverage itself does in a process would be taken for our doing
 untraced = pytest.mark.skipif("COVERAGE_PROCESS_CONFIG" in os.environ, reason="coverage is measured")
+
+
+def sample(cases: Iterable[_Case], step: int) -> list[_Case]:
+    """One of `step` cases, all of them in `./scripts/test all`."""
+    return [*cases][:: 1 if ALL else step]
 
 
 def missing(what: str, remedy: str) -> None:

@@ -36,6 +36,7 @@ ROOMS = (
     ("diagnose",),
     ("cycles",),
     ("deploy",),
+    ("loop",),
     ("api",),
     ("cli",),
 )
@@ -48,6 +49,7 @@ _FORKING = frozenset(
         "remote/compile_all.py",
         "remote/cloud_driver.py",
         "remote/library_query.py",
+        "remote/import_modules.py",
     }
 )
 _PRINTING = frozenset({"cli/exit.py", "cli/main.py", "cli/render/progress.py"})

@@ -21,21 +21,22 @@ RELEASES: Mapping[str, str] = MappingProxyType({"3.14": "314.0.7", "3.15": "315.
 _FOLDER = Path(os.environ.get("BUILDGUARD_WASM", REPOSITORY / ".wasm"))
 _MAIN = """
 import { readFileSync } from "node:fs";
-const { loadPyodide } = await import(process.argv[2]);
+const [program, asked, module] = process.argv.slice(2);
+const { loadPyodide } = await import(module);
 const python = await loadPyodide({ stdout: (line) => console.error(line), stderr: (line) => console.error(line) });
-python.globals.set("ASKED", readFileSync(0, "utf-8"));
-process.stdout.write(python.runPython(readFileSync(process.argv[1], "utf-8")));
+python.globals.set("ASKED", readFileSync(asked, "utf-8"));
+process.stdout.write(python.runPython(readFileSync(program, "utf-8")));
 """
 
 
 def ask_wasm(version: str, program: str, asked: Any, folder: Path) -> Any:
     """Run a program in a Python in WebAssembly; it finds the JSON in ASKED, and its last expression is JSON."""
     module = _module(version)
-    main, script = folder / "main.mjs", folder / "program.py"
-    main.write_text(_MAIN.replace("process.argv[2]", "process.argv[3]").replace("process.argv[1]", "process.argv[2]"))
-    script.write_text(program, "utf-8")
-    argv = ["node", "--stack-size=4000", str(main), str(script), module.as_uri()]
-    done = subprocess.run(argv, input=json.dumps(asked).encode(), capture_output=True, check=False)
+    files = {"main.mjs": _MAIN, "program.py": program, "asked.json": json.dumps(asked)}
+    for name, text in files.items():
+        (folder / name).write_text(text, "utf-8")
+    argv = ["node", "--stack-size=4000", *(str(folder / name) for name in files), module.as_uri()]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     return json.loads(done.stdout)
 

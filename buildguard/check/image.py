@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from buildguard.check.context import UNTOLD, Job, cache_of, filters_of
+from buildguard.check.image_libraries import ImageLibraries
 from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.check.run import build_report
 from buildguard.check.targets import CheckState, Watcher, judge_all
@@ -15,7 +16,6 @@ from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.compare.image_project import LocalProject, ProjectFinder, ProjectLocation, load_project, parse
 from buildguard.compare.installed_project import is_version_stamp
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, count, display_path
-from buildguard.docker import native_modules
 from buildguard.docker.image_source import ENGINE_IMAGES, ImageFilesystem
 from buildguard.docker.image_stage import ImageFiles, ImageStage
 from buildguard.docker.images import Image
@@ -90,6 +90,8 @@ class _ImageCheck:
                 own = [entry.path for entry in job.chosen.sources if entry.path not in installed]
                 changed = list(self._changed(places, own))
                 self._report_changed(located, places, changed, seen)
+                libraries = ImageLibraries(self._cell, self._image, self._files)
+                seen.diagnostics += libraries.unloadable(job, self._image)
                 aside = _split_dependencies(seen, {display_path(path) for path in installed})
                 report = build_report(job, seen, started)
             finally:
@@ -109,7 +111,7 @@ class _ImageCheck:
                     tuple(display_path(source.path) for source in changed),
                     aside._replace(files=len(compiled), folders=folders),
                     sum(held.elf_target is not None for held in self._files.entries.values()),
-                    tuple(self._misfits()),
+                    tuple(libraries.misfits()),
                 ),
             )
         finally:
@@ -234,15 +236,6 @@ class _ImageCheck:
             seen.diagnostics.append(
                 Diagnostic("BG303", Severity.ERROR, display_path(source.path), Range(), message, hint)
             )
-
-    def _misfits(self) -> Iterator[tuple[str, str]]:
-        """The compiled modules that this image cannot load, and why."""
-        loaders = native_modules.LOADERS.get(self._image.platform.rpartition("/")[2], {})
-        libcs = frozenset(name for name, path in loaders.items() if self._cell.stat(path) is not None)
-        for path, held in sorted(self._files.entries.items()):
-            words = held.elf_target.misfit(self._image.platform, libcs) if held.elf_target is not None else ""
-            if words:
-                yield display_path(path), words
 
 
 def _copied_by(recipe: discovery.ImageRecipe, file: PlacedFile) -> str:

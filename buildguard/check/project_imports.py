@@ -55,7 +55,7 @@ class ProjectImportCheck:
         facts = _FactsOfTarget(known, self._files.read, target)
         if self._stage.name.startswith("image:"):
             return self._judge_image(facts, target)
-        recipes = [recipe for recipe in self._recipes if _belongs(recipe, target)]
+        recipes = [recipe for recipe in self._recipes if belongs(recipe, target)]
         sources = ProjectSources(self._stage.entries(), self._files.read)
         programs = read_programs(sources, recipes, self._job.config.entry, self._why_unknown)
         contexts = [self._context(program, facts) for program in programs]
@@ -183,7 +183,7 @@ def _is_installed(packages: InstalledSource, dotted: str) -> bool:
     return packages.tree.find(dotted.partition(".")[0], packages.folders) is not None
 
 
-def _belongs(recipe: ImageRecipe, target: Target) -> bool:
+def belongs(recipe: ImageRecipe, target: Target) -> bool:
     """Whether a target is that of an image; a target that is set by hand runs all of them."""
     if target.service is None:
         return target.context == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.codes import RULE_ERRORS
@@ -72,7 +73,7 @@ class CheckReport(NamedTuple):
     `chain` is how the bytes came to where an engine compiled them, where stages were compared. `baseline` is the file
     that the configuration names. `startup_undecided` are the questions about the start that cannot be decided before a build,
     `undecided_imports` the imports of which nothing can be said. `snippets` counts the pieces of source in other files that were
-    compiled, `unchecked` is the Python that was not looked at.
+    compiled, `unchecked` is the Python that was not looked at; `start` is what was observed when an image was started.
     """
 
     root: str
@@ -91,6 +92,7 @@ class CheckReport(NamedTuple):
     rehearsal: Rehearsal | None = None
     snippets: int = 0
     unchecked: tuple[UncheckedPython, ...] = ()
+    start: Mapping[str, object] | None = None
 
     @property
     def errors(self) -> int:

@@ -114,6 +114,15 @@ def _output_options(command: Callable[..., None]) -> Callable[..., None]:
     metavar="DIR",
     help="Take the packages of this virtual environment for the installed ones.",
 )
+@click.option(
+    "--start", "proves_start", is_flag=True, help="Start image:REF without a network, and report what happens."
+)
+@click.option(
+    "--imports",
+    "imports_all",
+    is_flag=True,
+    help="Import each reachable module of image:REF there, which executes its code, and report every failure.",
+)
 @click.option("--rehearse", is_flag=True, help="Show what breaks on which of several targets, file by file.")
 @in_google("Cloud Build")
 @click.option("--verify-download", is_flag=True, help="Read back what was uploaded, and hash it.")
@@ -128,9 +137,36 @@ def check(*, paths: tuple[str, ...], jobs: int | None, stdin_filename: str | Non
     _refuse_configuration(paths, asked)
     _refuse_stdin(paths, stdin_filename, asked)
     named, write, rehearses = asked.pop("baseline"), asked.pop("write_baseline"), asked.pop("rehearse")
+    executed = _executed(stage, imports_all=asked.pop("imports_all"), proves_start=asked.pop("proves_start"))
     report = _without_known(_run(paths, jobs or 0, asked, stdin_filename), named, write=write)
+    report = executed(report)
     print_report(_rehearsed(report) if rehearses else report)
     sys.exit(report.exit_code)
+
+
+def _executed(stage: str, *, imports_all: bool, proves_start: bool) -> Callable[[CheckReport], CheckReport]:
+    """What is added to a report by executing an image; raises UsageError where that makes no sense, or is refused."""
+    flag = "--imports" if imports_all else "--start" if proves_start else ""
+    if not flag:
+        return lambda report: report
+    if not stage.startswith("image:"):
+        raise UsageError(f"{flag} executes an image", hint=f"buildguard check image:REF {flag}")
+
+    from buildguard.cli.render.progress import Progress
+    from buildguard.system.fork_event import refuse_fork_event
+
+    refuse_fork_event(f"check image:REF {flag}", os.environ)
+
+    def execute(report: CheckReport) -> CheckReport:
+        from buildguard.deploy.image_modules import import_all
+        from buildguard.deploy.image_start import prove_start
+
+        with Progress() as progress:
+            if imports_all:
+                report = import_all(report, Path.cwd(), stage, progress.tell)
+            return prove_start(report, Path.cwd(), stage, progress.tell) if proves_start else report
+
+    return execute
 
 
 def _rehearsed(report: CheckReport) -> CheckReport:

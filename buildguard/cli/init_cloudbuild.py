@@ -9,9 +9,12 @@ from typing import NamedTuple
 
 from buildguard.check.build_files import build_files
 from buildguard.check.context import image_of
+from buildguard.check.project_imports import belongs
 from buildguard.cli.render.formats import write
 from buildguard.diagnostic import display_path
 from buildguard.errors import UsageError
+from buildguard.imports.image_program import ProjectSources, read_programs
+from buildguard.imports.program_words import program_words
 from buildguard.locate import WorkScope, locate
 from buildguard.project import discovery, image_reference
 from buildguard.project.cloudbuild import edit
@@ -24,6 +27,7 @@ from buildguard.project.request import CheckRequest
 from buildguard.project.sources import SourceSelection, choose
 from buildguard.project.target import Target
 from buildguard.stages.filesystem import read_file
+from buildguard.startup.project_files import BuildSender, ProjectFileTree
 
 _NAMES = ("cloudbuild.yaml", "cloudbuild.yml", "cloudbuild.json")
 _MARK = ".buildguard/"
@@ -74,7 +78,7 @@ def _plan(place: WorkScope, config: Config) -> _GuardPlan:
     for target in targets:
         image, note = _image(place, config, target)
         notes += [note] if note else []
-        folders = _folders(target, targets)
+        folders = (*_folders(target, targets), *_program_words(place, config, target))
         if image is None:
             new_step = NewStep("", target.image or "", "sh", ("-c",), step.WITHOUT_PYTHON)
         else:
@@ -124,6 +128,13 @@ def _folders(target: Target, targets: Sequence[Target]) -> tuple[str, ...]:
     if target.context is None:
         return tuple(sorted({f"!{target.context}" for target in targets if target.context}))
     return (*([target.context] if target.context else []), *(f"!{folder}" for folder in target.without))
+
+
+def _program_words(place: WorkScope, config: Config, target: Target) -> tuple[str, ...]:
+    """What a target starts, for the imports that its step follows."""
+    files = ProjectFileTree(place.stage, place.repository, BuildSender.UNKNOWN)
+    recipes = [recipe for recipe in discovery.list_recipes(place.stage, config) if belongs(recipe, target)]
+    return program_words(read_programs(ProjectSources(place.stage.entries(), files.read), recipes, config.entry))
 
 
 def _build_file(place: WorkScope, config: Config) -> str | None:

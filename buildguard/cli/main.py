@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,10 +18,14 @@ from buildguard.cli.completion import complete_codes, complete_paths, complete_s
 from buildguard.cli.env import env
 from buildguard.cli.exit import exit_on_sigterm, fill_streams, run_guarded
 from buildguard.cli.help import GroupedCommands, examples
+from buildguard.cli.loop import make_loop
 from buildguard.cli.options import color_option, env_option, format_option, html_option, in_google, output_option
-from buildguard.cli.output import colored, deliver, stdout_file
+from buildguard.cli.output import colored, deliver, protect_log, stdout_file
 from buildguard.errors import UnprovenError
 from buildguard.system import programs
+
+if TYPE_CHECKING:
+    from buildguard.deploy.cycle_history import CycleStory
 
 
 @click.group(
@@ -215,10 +219,14 @@ def diagnose(*, log: str | None, form: str, output: Path | None, html: Path | No
 @click.option("--skip-start", default="", metavar="REASON", help="Do not start the container here; record the reason.")
 @click.option("--accept-vanished", is_flag=True, help="Accept that tests of the last cycle are gone.")
 @click.option("--unlock", default="", metavar="RUN", help="Take over the lock of this run, which has ended elsewhere.")
+@click.option("--report", is_flag=True, help="Write the job summary of CI, and an annotation for each failing test.")
 @color_option
 @in_google("Cloud Run")
-def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, color: str, **asked: Any) -> None:
+def deploy(
+    *, dry_run: bool, yes: bool, form: str, fallback: str | None, color: str, report: bool, **asked: Any
+) -> None:
     """Check, build, verify and deploy a commit, and prove which revision serves it."""
+    from buildguard.cli.cycle_reports import render_cycle
     from buildguard.cli.render.deploys import as_json, as_text
     from buildguard.cli.render.progress import Progress
     from buildguard.deploy.fleet import deploy_all, plan_deploys
@@ -226,9 +234,15 @@ def deploy(*, dry_run: bool, yes: bool, form: str, fallback: str | None, color: 
 
     request = Wanted(cwd=Path.cwd(), fallback=fallback or "", **asked)
     with Progress() as progress:
-        result = plan_deploys(request) if dry_run else deploy_all(request, progress, _asking(yes=yes))
-    text = as_json(result) if form == "json" else as_text(result)
-    deliver(colored(text, color), None)
+        ask = _asking(yes=yes)
+        result = plan_deploys(request) if dry_run else deploy_all(request, progress, ask, render_cycle)
+    text = as_json(result) if form == "json" else protect_log(colored(as_text(result), color))
+    deliver(text, None)
+    if report:
+        from buildguard.cli.ci_report import report_to_ci
+
+        for line in report_to_ci(result, os.environ):
+            click.echo(line, err=True)
     sys.exit(result.exit_code)
 
 
@@ -256,21 +270,43 @@ def rollback(*, revision: str, **asked: Any) -> None:
     deliver(rollback_text(result), None)
 
 
-@cli.command(epilog=examples("buildguard history", "buildguard history --service backend --format json"))
+@cli.command(epilog=examples("buildguard history 7", "buildguard history --html story.html"))
+@click.argument("cycle", default="", metavar="[CYCLE]")
 @format_option("text", "json")
+@html_option
 @click.option("--service", default="", metavar="NAME", shell_complete=complete_services, help="Show only this service.")
 @env_option
 @in_google("Cloud Run")
-def history(*, form: str, **asked: Any) -> None:
-    """Show each deploy, how far it got, and why it stopped; of several services also what serves, and whether it is proven."""
-    from buildguard.cli.render.deploy import history_json, history_text
+def history(*, cycle: str, form: str, html: Path | None, **asked: Any) -> None:
+    """Show each deploy, how far it got, how many tests passed, and why it stopped; with CYCLE its report."""
+    from buildguard.cli.render.deploy import HistoryView, history_json, history_text
+    from buildguard.deploy.cycle_history import read_story
     from buildguard.deploy.history import fleet_of
     from buildguard.deploy.history import history as command
     from buildguard.deploy.prepare import DeployRequest as Wanted
 
     request = Wanted(cwd=Path.cwd(), **asked)
-    attempts, services = command(request), fleet_of(request)
-    deliver(history_json(attempts, services) if form == "json" else history_text(attempts, services), None)
+    story = read_story(request)
+    if html is not None or cycle:
+        _show_story(story, cycle, html)
+        return
+    view = HistoryView(command(request), story.cycles, fleet_of(request))
+    text = history_json(view) if form == "json" else history_text(view)
+    deliver(text, None)
+
+
+def _show_story(story: CycleStory, cycle: str, html: Path | None) -> None:
+    """The report of one cycle, or all of them on one page."""
+    from buildguard.cli.cycle_reports import cycle_text, story_page
+    from buildguard.errors import UsageError
+
+    if not story.cycles:
+        raise UsageError("no cycle is recorded here yet", hint="buildguard deploy")
+    if html is not None:
+        chosen = story._replace(cycles=(*story.before(story.find(cycle)).cycles, story.find(cycle))) if cycle else story
+        deliver(story_page(chosen), html, is_private=True)
+    if cycle:
+        deliver(cycle_text(story, cycle), None)
 
 
 def _asking(*, yes: bool) -> Callable[[str], bool | None]:
@@ -348,6 +384,9 @@ def init(*, cloud_build: bool, pre_commit: bool) -> None:
 
     for line in command(Path.cwd(), cloud_build=cloud_build, pre_commit=pre_commit):
         click.echo(line)
+
+
+cli.add_command(make_loop(deploy, _asking))
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from statistics import median
 from typing import NamedTuple
 
 from buildguard.cycles.case_results import CaseOutcome, CaseResult
+from buildguard.cycles.frozen_tests import FrozenTests, changed_tests, freeze
 from buildguard.cycles.gates import is_known
 from buildguard.cycles.record import CycleHistory, CycleRecord
 from buildguard.cycles.test_results import VerifyResult
@@ -19,12 +20,13 @@ _FEW = 5  # names in a sentence
 
 
 class Expectations(NamedTuple):
-    """What is expected of the tests: by earlier cycles, and by what a person allowed."""
+    """What is expected of the tests: by earlier cycles, by what a person allowed, and by the loop that froze them."""
 
     history: CycleHistory = CycleHistory()
     no_regressions: bool = False
     known: tuple[KnownFailure, ...] = ()
     accept_vanished: bool = False
+    frozen: FrozenTests | None = None
 
 
 class CycleVerdict(NamedTuple):
@@ -43,6 +45,8 @@ def judge_cycle(results: Sequence[VerifyResult], expected: Expectations) -> Cycl
     missing, failures = _vanished(results, expected)
     if expected.no_regressions:
         failures += _regressions(results, cases, expected)
+    if expected.frozen is not None and _is_listed(results):
+        failures += changed_tests(expected.frozen, freeze(cases))
     return CycleVerdict(tuple(failures), tuple(notes), tuple(missing), cases)
 
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from buildguard.cycles import record as records
 from buildguard.cycles.record import CycleRecord
@@ -27,6 +28,11 @@ def folder_of(ledger: Path) -> Path:
 def bucket_folder_of(service: ServiceId) -> str:
     """Where the cycles of a service are stored in a bucket."""
     return f"{BUCKET_FOLDER}/{service.path}/"
+
+
+def bucket_folder_of_name(service: str) -> str:
+    """Where the cycles of every service of a name are stored in a bucket."""
+    return f"{BUCKET_FOLDER}/{quote(service, safe='')}/"
 
 
 def file_of(folder: Path, cycle: CycleRecord, ending: str) -> Path:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from buildguard.cycles import facts as cycle_facts
 from buildguard.cycles import record as records
@@ -67,6 +68,18 @@ class CycleKeeper:
             self.notes.append(error.what)
         self.publish(cycle, "json", records.write(cycle))
 
+    def keep_reports(self, cycle: CycleRecord, contents: Mapping[str, bytes]) -> Iterator[Path]:
+        """Write the files of a report, by their endings; the paths of those that could be written."""
+        for ending, data in contents.items():
+            file = store.file_of(self.folder, cycle, ending)
+            try:
+                store.write_private(file, data)
+            except UnprovenError as error:
+                self.notes.append(error.what)
+            else:
+                yield file
+            self.publish(cycle, ending, data)
+
     def publish(self, cycle: CycleRecord, ending: str, data: bytes) -> None:
         """Copy a file of a cycle into the bucket, if there is one."""
         if self._elsewhere is None:
@@ -81,17 +94,19 @@ def _identity_of(name: str) -> str:
     return name.rpartition("/")[2].removesuffix(".json").rpartition("-")[2]
 
 
-def expectations_of(prepared: PreparedDeploy, history: CycleHistory, *, accept_vanished: bool) -> Expectations:
+def expectations_of(prepared: PreparedDeploy, history: CycleHistory) -> Expectations:
     """What is expected of the tests of a deploy."""
     table = prepared.config.deploy
-    return Expectations(history, table.no_regressions, table.known_failures, accept_vanished)
+    frozen = prepared.frozen_tests.get(prepared.service_id.path)
+    return Expectations(history, table.no_regressions, table.known_failures, prepared.accept_vanished, frozen)
 
 
 class CycleEnd(NamedTuple):
-    """How a deploy ended, for its record: the exit code, and what is worth knowing."""
+    """How a deploy ended, for its record: the exit code, what is worth knowing, and why it failed."""
 
     exit_code: int
     notes: tuple[str, ...] = ()
+    diagnosis: Mapping[str, Any] = MappingProxyType({})
 
 
 def make_record(run: DeployRun | JobRun, history: CycleHistory, end: CycleEnd) -> CycleRecord:
@@ -114,8 +129,32 @@ def make_record(run: DeployRun | JobRun, history: CycleHistory, end: CycleEnd) -
         tested.verdict.missing if tested is not None else (),
         (*end.notes, *(tested.verdict.notes if tested is not None else ())),
         _facts(run.prepared)._replace(image=image, variables=_variables(run.prepared)),
-        revision=run.revision,
+        end.diagnosis,
+        run.revision,
     )
+
+
+# The report of a cycle by the ending of its file, from the record, the cycles before it, and what changed since.
+CycleRenderer = Callable[[CycleRecord, CycleHistory, tuple[CycleChanges, ...]], Mapping[str, bytes]]
+
+
+class FinishedCycle(NamedTuple):
+    """A cycle that is recorded: what changed since earlier ones, and the files of its report on this machine."""
+
+    record: CycleRecord
+    history: CycleHistory
+    changes: tuple[CycleChanges, ...]
+    reports: tuple[Path, ...] = ()
+
+
+def finish(
+    cycle: CycleRecord, keeper: CycleKeeper, repository: Repository, render: CycleRenderer | None
+) -> FinishedCycle:
+    """Keep the record of a cycle, and its report where it can be rendered."""
+    keeper.keep(cycle)
+    changes = compare(repository, cycle, keeper.history)
+    contents = render(cycle, keeper.history, changes) if render is not None else {}
+    return FinishedCycle(cycle, keeper.history, changes, tuple(keeper.keep_reports(cycle, contents)))
 
 
 def compare(repository: Repository, now: CycleRecord, history: CycleHistory) -> tuple[CycleChanges, ...]:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from buildguard.check.targets import Watcher
+from buildguard.deploy.cycle import CycleRenderer
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_deploys
 from buildguard.deploy.run import (
@@ -47,8 +48,12 @@ def plan_deploys(request: DeployRequest) -> FleetReport:
         return FleetReport(tuple(DeployReport(ready.plan, None) for ready in prepare_deploys(request, archive)))
 
 
-def deploy_all(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None]) -> FleetReport:
+def deploy_all(
+    request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None], render: CycleRenderer | None = None
+) -> FleetReport:
     """Deploy the commit to each service and region; `ask` puts a question to the person, None without a terminal.
+
+    `render` makes the report of each cycle.
 
     One that fails stops those that are after it, and leaves all others as they are. Raises UsageError for a request that makes
     no sense, LockHeldError while another run deploys one of the services.
@@ -56,7 +61,7 @@ def deploy_all(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bo
     with archive_file() as archive:
         several = prepare_deploys(request, archive)
         if any(ready.plan.refusals for ready in several):
-            return FleetReport(tuple(map(_refused, several)))
+            return FleetReport(tuple(_refused(ready, render) for ready in several))
         labels = ", ".join(ready.label for ready in several)
         if not ask(f"deploy commit {several[0].plan.source.commit[:12]} to {labels}?"):
             raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
@@ -65,7 +70,7 @@ def deploy_all(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bo
             begun = [begin(ready, uuid.uuid4().hex[:8], held, watcher, shared) for ready in several]
             asking = _ask_once(shared, ask)
             members = [_FleetMember(DeployRunner(each.run, asking), each) for each in begun]
-            return FleetReport(tuple(_deploy_in_order(members, watcher, shared)))
+            return FleetReport(tuple(_deploy_in_order(_Deploying(members, watcher, shared, render))))
 
 
 class _FleetMember(NamedTuple):
@@ -79,8 +84,18 @@ class _FleetMember(NamedTuple):
         return self.runner.deploy.prepared
 
 
-def _deploy_in_order(members: Sequence[_FleetMember], watcher: Watcher, shared: SharedWork) -> list[DeployReport]:
+class _Deploying(NamedTuple):
+    """All deploys of a request, and what they share."""
+
+    members: Sequence[_FleetMember]
+    watcher: Watcher
+    shared: SharedWork
+    render: CycleRenderer | None
+
+
+def _deploy_in_order(deploying: _Deploying) -> list[DeployReport]:
     """Each deploy in turn; a job that comes before the traffic is executed by the first service that is after it."""
+    members, watcher, shared, render = deploying
     every = [member.prepared for member in members]
     reports: dict[int, DeployReport] = {}
     failed: list[PreparedDeploy] = []
@@ -94,12 +109,12 @@ def _deploy_in_order(members: Sequence[_FleetMember], watcher: Watcher, shared: 
             watcher.tell(f"── {member.prepared.label}")
         waiting = [other for other in _before(member.prepared, members) if other.runner.is_waiting]
         member.runner.before_traffic = partial(_execute, waiting, shared)
-        reports[number] = run_prepared(member.runner, watcher, member.begun)
+        reports[number] = run_prepared(member.runner, watcher, member.begun, render)
         if reports[number].exit_code:
             failed.append(member.prepared)
     for number, member in enumerate(members):
         if member.prepared.plan.wishes.before_traffic and number in reports:
-            reports[number] = _executed_report(member, reports[number])
+            reports[number] = _executed_report(member, reports[number], render)
     return [reports[number] for number in range(len(members))]
 
 
@@ -108,18 +123,16 @@ def _execute(waiting: Sequence[_FleetMember], shared: SharedWork) -> None:
         shared.once(("job", member.prepared.service_id), member.runner.execute_now)
 
 
-def _executed_report(member: _FleetMember, report: DeployReport) -> DeployReport:
+def _executed_report(member: _FleetMember, report: DeployReport, render: CycleRenderer | None) -> DeployReport:
     """The report of a job that waited for the traffic of a service, now that all are through."""
-    if report.blocked:
-        return report
-    if report.cycle is not None:
+    if report.blocked or report.finished is not None:
         return report
     if not member.runner.is_waiting:
-        return end_report(report_of(member.runner, member.begun), member.runner, member.begun)
+        return end_report(report_of(member.runner, member.begun), member.runner, member.begun, render)
     why = "not executed: no service that is after it came to its traffic"
     member.runner.cancel(why)
     unexecuted = report_of(member.runner, member.begun)._replace(blocked=why)
-    return end_report(unexecuted, member.runner, member.begun)
+    return end_report(unexecuted, member.runner, member.begun, render)
 
 
 def _before(ready: PreparedDeploy, members: Sequence[_FleetMember]) -> list[_FleetMember]:
@@ -151,9 +164,9 @@ def _skipped(ready: PreparedDeploy, blocker: PreparedDeploy) -> DeployReport:
     return DeployReport(ready.plan, outcomes, blocked=why)
 
 
-def _refused(ready: PreparedDeploy) -> DeployReport:
+def _refused(ready: PreparedDeploy, render: CycleRenderer | None) -> DeployReport:
     if ready.plan.refusals:
-        return refuse(ready)
+        return refuse(ready, render)
     return DeployReport(ready.plan, (), blocked="not begun: another deploy of this plan is refused")
 
 

@@ -23,7 +23,7 @@ from buildguard.deploy.plan import Builder, DeployStep
 from buildguard.deploy.prepare import PreparedDeploy
 from buildguard.deploy.promotion import compare, confirm, read_container
 from buildguard.deploy.shared_work import SharedWork
-from buildguard.diagnostic import count, display_path
+from buildguard.diagnostic import Diagnostic, count, display_path
 from buildguard.docker import client as daemons
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import revision_names
@@ -35,6 +35,8 @@ from buildguard.project.cloudbuild.truncate import repository_of
 from buildguard.project.ledger import Ledger, LedgerLine, StepVerdict
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.request import CheckRequest
+
+_MOST_FINDINGS = 50  # that the ledger names
 
 
 class ImageSteps:
@@ -67,6 +69,11 @@ class ImageSteps:
         self._watcher = watcher
         self._shared = shared or SharedWork()
         self._tag = revision_names.tag_of(self.plan.wishes.service, self.plan.source.commit)
+
+    @property
+    def watcher(self) -> Watcher:
+        """Who is told what takes its time."""
+        return self._watcher
 
     def step(self, identity: DeployStep, act: StepAction) -> None:
         """Do one step: what it returns are words and evidence. Raises StoppedError where the deploy ends there."""
@@ -314,6 +321,11 @@ class ImageSteps:
         return self.built.reference, {"image": self.built.name, "digest": digest}
 
 
+def _finding(diagnostic: Diagnostic) -> str:
+    place = f"{diagnostic.path}:{diagnostic.range.line}: " if diagnostic.path else ""
+    return f"{place}{diagnostic.code} {diagnostic.message}"
+
+
 def _held(report: CheckReport, hint: str) -> None:
     if report.exit_code == 0:
         return
@@ -323,7 +335,9 @@ def _held(report: CheckReport, hint: str) -> None:
         where = f"{first.path}:{first.range.line}: " if first.path else ""
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
         raise DeployStoppedError(
-            f"{where}{first.code} {first.message}{more}", hint=hint, evidence={"errors": len(errors)}
+            f"{where}{first.code} {first.message}{more}",
+            hint=hint,
+            evidence={"errors": len(errors), "findings": [_finding(error) for error in errors[:_MOST_FINDINGS]]},
         )
     reason = report.unproven[0].reason if report.unproven else "not proven"
     raise DeployStoppedError(reason, hint=hint, proven=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from buildguard.cycles.frozen_tests import FrozenTests
 from buildguard.deploy import plan as plans
 from buildguard.deploy.current_service import described_service, read_current
 from buildguard.deploy.environment import RequiredVariables
@@ -63,6 +64,7 @@ class DeployRequest(NamedTuple):
     all_services: bool = False
     env: str = ""
     from_env: str = ""
+    frozen_tests: Mapping[str, FrozenTests] = MappingProxyType({})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,6 +101,8 @@ class PreparedDeploy(NamedTuple):
     def archive_digest(self) -> str:
         """The archive that the image is made of; empty if that is unknown."""
         return self.promotion.archive if self.promotion is not None else self.packed.written.digest
+
+    frozen_tests: Mapping[str, FrozenTests] = MappingProxyType({})
 
     @property
     def service_id(self) -> ServiceId:
@@ -305,6 +309,7 @@ def _prepare_table(commit: PreparedCommit, table: DeployTable) -> Iterator[Prepa
             promotion=image.promotion,
             service_form=form,
             accept_vanished=request.accept_vanished,
+            frozen_tests=request.frozen_tests,
         )
 
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, assert_never
 
 from buildguard.check.targets import Watcher
-from buildguard.cycles.changes import CycleChanges
-from buildguard.cycles.record import CycleHistory, CycleRecord
 from buildguard.deploy import bucket_store as buckets
 from buildguard.deploy import lock
-from buildguard.deploy.cycle import CycleEnd, CycleKeeper, compare, expectations_of, make_record, make_refused_record
+from buildguard.deploy.cycle import (
+    CycleEnd,
+    CycleKeeper,
+    CycleRenderer,
+    FinishedCycle,
+    expectations_of,
+    finish,
+    make_record,
+    make_refused_record,
+)
 from buildguard.deploy.job_steps import JobRun
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployPlan
@@ -21,6 +29,7 @@ from buildguard.deploy.prepare import DeployRequest, PreparedDeploy, prepare_dep
 from buildguard.deploy.runner import DeployRunner
 from buildguard.deploy.shared_work import SharedWork
 from buildguard.deploy.steps import DeployRun, Observation
+from buildguard.deploy.why import explain_end
 from buildguard.diagnostic import count
 from buildguard.errors import DeployInterruptedError, GuardError, UnprovenError, UsageError
 from buildguard.gcp.cloud_build import running_build_error
@@ -28,7 +37,6 @@ from buildguard.gcp.storage import StorageClient
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
 from buildguard.project.ledger import Ledger, LedgerLine, StepVerdict
-from buildguard.system import git
 from buildguard.system.temporary import folder_of
 
 _COPY_PATIENCE = 10.0  # seconds that one line may take on its way into the bucket
@@ -50,9 +58,7 @@ class DeployReport(NamedTuple):
     url: str = ""
     observed: Observation = Observation()
     blocked: str = ""
-    cycle: CycleRecord | None = None
-    history: CycleHistory = CycleHistory()
-    changes: tuple[CycleChanges, ...] = ()
+    finished: FinishedCycle | None = None
 
     @property
     def exit_code(self) -> int:
@@ -98,35 +104,40 @@ def plan_deploy(request: DeployRequest) -> DeployReport:
         return DeployReport(prepare_deploy(request, archive).plan, None)
 
 
-def deploy(request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None]) -> DeployReport:
+def deploy(
+    request: DeployRequest, watcher: Watcher, ask: Callable[[str], bool | None], render: CycleRenderer | None = None
+) -> DeployReport:
     """Deploy the commit to one service; `ask` puts a question to the person, None without a terminal.
+
+    `render` makes the report of its cycle.
 
     Raises UsageError for a request that makes no sense, LockHeldError while another run deploys the service.
     """
     with archive_file() as archive:
         ready = prepare_deploy(request, archive)
         if ready.plan.refusals:
-            return refuse(ready)
+            return refuse(ready, render)
         if not ask(f"deploy commit {ready.plan.source.commit[:12]} to {ready.label}?"):
             raise UsageError("aborted: confirmation needed, and none was given", hint="pass --yes where no terminal is")
         with ExitStack() as held:
             begun = begin(ready, uuid.uuid4().hex[:8], held, watcher, SharedWork())
-            return run_prepared(DeployRunner(begun.run, ask), watcher, begun)
+            return run_prepared(DeployRunner(begun.run, ask), watcher, begun, render)
 
 
 class BegunDeploy(NamedTuple):
-    """A deploy that holds its lock: the run, the cycles before it, and notes so far."""
+    """A deploy that holds its lock: the run, the cycles before it, notes so far, and since when."""
 
     run: DeployRun | JobRun
     keeper: CycleKeeper
     notes: list[str]
+    began: datetime
 
 
-def refuse(ready: PreparedDeploy) -> DeployReport:
+def refuse(ready: PreparedDeploy, render: CycleRenderer | None = None) -> DeployReport:
     """The report of a deploy whose plan is refused: a cycle of its own."""
     keeper = CycleKeeper(ledger_path(ready.repository), ready.service_id)
     record = make_refused_record(ready, uuid.uuid4().hex[:8], keeper.history)
-    return _with_cycle(DeployReport(ready.plan, ()), record, keeper, ready.repository)
+    return DeployReport(ready.plan, (), finished=finish(record, keeper, ready.repository, render))
 
 
 def begin(ready: PreparedDeploy, run: str, held: ExitStack, watcher: Watcher, shared: SharedWork) -> BegunDeploy:
@@ -135,6 +146,7 @@ def begin(ready: PreparedDeploy, run: str, held: ExitStack, watcher: Watcher, sh
     ledger = Ledger(file, run, ready.service_id, ready.plan.source.commit)
     keeper = CycleKeeper(file, ready.service_id)
     notes: list[str] = []
+    began = datetime.now(UTC)
 
     def tell(text: str) -> None:
         watcher.tell(text)
@@ -142,13 +154,15 @@ def begin(ready: PreparedDeploy, run: str, held: ExitStack, watcher: Watcher, sh
 
     mine = _earlier_lines(SharedRecords(ready, ledger, held, keeper), file, tell)
     if ready.plan.wishes.is_job:
-        return BegunDeploy(JobRun(ready, ledger, mine, watcher, shared), keeper, notes)
+        return BegunDeploy(JobRun(ready, ledger, mine, watcher, shared), keeper, notes, began)
     going = DeployRun(ready, ledger, mine, watcher, shared)
-    going.expected = expectations_of(ready, keeper.history, accept_vanished=ready.accept_vanished)
-    return BegunDeploy(going, keeper, notes)
+    going.expected = expectations_of(ready, keeper.history)
+    return BegunDeploy(going, keeper, notes, began)
 
 
-def run_prepared(runner: DeployRunner, watcher: Watcher, begun: BegunDeploy) -> DeployReport:
+def run_prepared(
+    runner: DeployRunner, watcher: Watcher, begun: BegunDeploy, render: CycleRenderer | None = None
+) -> DeployReport:
     """Every step of a deploy, and what it came to; a job that waits for the traffic of a service has no end yet."""
     try:
         runner.run()
@@ -158,7 +172,7 @@ def run_prepared(runner: DeployRunner, watcher: Watcher, begun: BegunDeploy) -> 
         watcher.tell(_interruption(runner.deploy).words)
         raise
     report = report_of(runner, begun)
-    return report if runner.is_waiting else end_report(report, runner, begun)
+    return report if runner.is_waiting else end_report(report, runner, begun, render)
 
 
 def report_of(runner: DeployRunner, begun: BegunDeploy) -> DeployReport:
@@ -175,23 +189,16 @@ def report_of(runner: DeployRunner, begun: BegunDeploy) -> DeployReport:
     )
 
 
-def end_report(report: DeployReport, runner: DeployRunner, begun: BegunDeploy) -> DeployReport:
-    """The report of a deploy that has ended, with the record of its cycle."""
-    cycle = make_record(runner.deploy, begun.keeper.history, CycleEnd(report.exit_code, report.notes))
-    return _with_cycle(report, cycle, begun.keeper, runner.deploy.prepared.repository)
-
-
-def _with_cycle(
-    report: DeployReport, cycle: CycleRecord, keeper: CycleKeeper, repository: git.Repository
+def end_report(
+    report: DeployReport, runner: DeployRunner, begun: BegunDeploy, render: CycleRenderer | None = None
 ) -> DeployReport:
-    """A report with the record of its cycle, which is kept now, and what changed since earlier ones."""
-    keeper.keep(cycle)
-    return report._replace(
-        cycle=cycle,
-        history=keeper.history,
-        changes=compare(repository, cycle, keeper.history),
-        notes=(*report.notes, *keeper.notes),
-    )
+    """The report of a deploy that has ended, with the record of its cycle."""
+    going, history = runner.deploy, begun.keeper.history
+    why = explain_end(going, history, begun.began) if report.exit_code and isinstance(going, DeployRun) else None
+    diagnosis = why.as_json() if why is not None else {}
+    cycle = make_record(going, history, CycleEnd(report.exit_code, report.notes, diagnosis))
+    finished = finish(cycle, begun.keeper, going.prepared.repository, render)
+    return report._replace(finished=finished, notes=(*report.notes, *begun.keeper.notes))
 
 
 class SharedRecords(NamedTuple):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from typing import NamedTuple, TypeAlias
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
 from buildguard.deploy.outcome import DeployStoppedError, StepResult
 from buildguard.deploy.prepare import PreparedDeploy
@@ -20,7 +21,9 @@ from buildguard.docker.serve import StartOptions
 from buildguard.gcp.auth import redact
 from buildguard.gcp.service_state import ServiceState
 
-_STARTS_WITHIN = 60.0
+STARTS_WITHIN = 60.0
+_MOST_PATHS = 3  # in a sentence
+_MOST_OUTPUT = 4000  # characters of the log that are kept
 STAND_IN = "buildguard-stand-in"
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://.*", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -106,6 +109,9 @@ def start_here(reference: str, platform: str, tell: Callable[[str], None]) -> St
             image = images.find(daemon, reference, platform, tell)
             with OfflineContainer(daemon, image, options) as container:
                 result = container.wait(path, limit)
+                if result.started:
+                    folders = dict.fromkeys([image.folder or "/", "/tmp"])  # noqa: S108  in the container
+                    result = result._replace(access=container.access([*folders]))
                 return result, b"" if result.started else container.log()
 
     return run
@@ -115,30 +121,63 @@ def try_start(prepared: PreparedDeploy, current: ServiceState | None, source: st
     """Start the image and wait until it responds. Raises DeployStoppedError if it does not."""
     request = request_of(prepared, current)
     try:
-        result, log = run(request.options, request.path, _STARTS_WITHIN)
+        result, log = run(request.options, request.path, STARTS_WITHIN)
     except EntrypointError as error:
         raise DeployStoppedError(
             f"BG502 it does not start: {error.what}", evidence={"cause": "start-command"}
         ) from error
     if result.started:
-        how = (
-            f"responds with {result.status}"
-            if result.status is not None
-            else "responds, with another protocol than HTTP"
+        return describe_start(result), {**start_evidence(result), "stand_ins": list(request.stand_ins)}
+    raise describe_failure(prepared.repository.top, request, result, log, source)
+
+
+def describe_start(result: OfflineResult) -> str:
+    """How a container came up, and what is worth knowing of it."""
+    response = (
+        f"responds with {result.status}" if result.status is not None else "responds, with another protocol than HTTP"
+    )
+    words = [f"{response} after {result.seconds:.1f} s"]
+    if result.bound:
+        words.append(f"listens on {', '.join(result.bound)}")
+    if result.opens_early:
+        words.append(
+            f"its port was open after {result.bound_after or 0:.1f} s: a TCP startup probe, the default, succeeds before"
+            " the app can serve; set a startup probe over HTTP"
         )
-        return f"{how} after {result.seconds:.1f} s", {"status": result.status, "stand_ins": list(request.stand_ins)}
-    raise _not_started(prepared, request, result, log, source)
+    access = result.access
+    if access is not None and access.user and access.unreadable:
+        words.append(f"its user {access.user} cannot read {', '.join(access.unreadable[:_MOST_PATHS])}")
+    return "; ".join(words)
 
 
-def _not_started(
-    prepared: PreparedDeploy, request: StartRequest, result: OfflineResult, log: bytes, source: str
+def start_evidence(result: OfflineResult) -> dict[str, Any]:
+    """What was observed, for programs."""
+    access = result.access
+    return {
+        "status": result.status,
+        "listens_on": list(result.bound or result.listens_on),
+        "bound_seconds": _rounded(result.bound_after),
+        "useful_seconds": _rounded(result.useful_after),
+        "opens_early": result.opens_early,
+        "user": access.user if access is not None else None,
+        "unreadable": list(access.unreadable) if access is not None else [],
+        "unwritable": list(access.unwritable) if access is not None else [],
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def describe_failure(
+    top: Path, request: StartRequest, result: OfflineResult, log: bytes, source: str
 ) -> DeployStoppedError:
     """Why it did not start: by where it listens, else by its log, and not by the port on which nothing listens."""
     from buildguard.diagnose.run import diagnose
 
-    diagnosis = diagnose(prepared.repository.top, log, source=source)
+    diagnosis = diagnose(top, log, source=source)
     last = redact(log.strip().rpartition(b"\n")[2].decode("utf-8", "replace"))[:200]
-    evidence = {"cause": diagnosis.cause, "log": last, "seconds": round(result.seconds, 1)}
+    evidence = {"cause": diagnosis.cause, "log": last, "seconds": round(result.seconds, 1), "output": _tail(log)}
     port = request.options.port
     if result.listens_on:
         where = ", ".join(result.listens_on)
@@ -155,6 +194,11 @@ def _not_started(
     proven = proven and STAND_IN not in log.decode("utf-8", "replace")
     hint = "" if proven else f"it had no network{_describe_stand_ins(request)}: {_OPTIONS}"
     return DeployStoppedError(words, hint=hint, evidence=evidence, proven=proven)
+
+
+def _tail(log: bytes) -> str:
+    """The end of a log, for a diagnosis of the whole cycle."""
+    return redact(log.decode("utf-8", "replace"))[-_MOST_OUTPUT:]
 
 
 def _symptom(result: OfflineResult, port: int) -> str:

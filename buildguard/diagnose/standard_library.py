@@ -1,6 +1,7 @@
 """Which versions of Python have a module, a name or an argument of the standard library, asked of a failure's words.
 
-`standard_library.json` holds what changed from 3.6 to 3.14, as it was listed by those interpreters: "9-" since 3.9, "-11" up to 3.11.
+`standard_library.json` holds what changed below the top-level modules from 3.6 to 3.14, as it was listed by those
+interpreters: "9-" since 3.9, "-11" up to 3.11. The modules themselves are in `imports.standard_names`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from buildguard.diagnose.cause import CauseId
+from buildguard.imports import standard_names
 
 _FILE = Path(__file__).with_name("standard_library.json")
 _IMPORTED = re.compile(r"ImportError: cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)'")
@@ -85,6 +87,9 @@ def _of_type(groups: Mapping[str, str]) -> Iterator[Change]:
 def _of_modules(groups: Mapping[str, str]) -> Iterator[Change]:
     name = groups["name"]
     yield from _change(_table()["modules"], name, name)
+    versions = standard_names.versions_of(name)
+    if versions is not None:
+        yield Change(name, *versions)
 
 
 def _of_builtins(groups: Mapping[str, str]) -> Iterator[Change]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.docker import native_modules
+from buildguard.docker.elf import ElfLibraries
 from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.images import Image
 from buildguard.errors import UnprovenError
@@ -33,7 +34,7 @@ class ImageEntry(NamedTuple):
     """One path of an image: its content's size and SHA-256, its mtime in seconds, and where its content is kept.
 
     `at` is None for content that is not kept; `link` is the target of a symbolic link; `blob` is git's id, where it was
-    asked for; `elf_target` is what a compiled module is for.
+    asked for; `elf_target` is what a compiled module is for, `libraries` what it needs.
     """
 
     kind: EntryKind
@@ -44,6 +45,7 @@ class ImageEntry(NamedTuple):
     at: int | None = None
     blob: str = ""
     elf_target: native_modules.ElfTarget | None = None
+    libraries: ElfLibraries | None = None
 
 
 class _FileDigests:
@@ -73,6 +75,11 @@ class _FileDigests:
     def elf_target(self) -> native_modules.ElfTarget | None:
         """What a compiled module is for; None for every other file."""
         return self._elf.target if self._elf is not None else None
+
+    @property
+    def libraries(self) -> ElfLibraries | None:
+        """The libraries that a compiled module needs; None for every other file."""
+        return self._elf.libraries if self._elf is not None else None
 
 
 class ImageFiles:
@@ -164,6 +171,7 @@ class ImageFiles:
             at=start if kept or is_empty else None,
             blob=digests.blob_id,
             elf_target=digests.elf_target,
+            libraries=digests.libraries,
         )
 
     def _is_kept(self, path: bytes, size: int) -> bool:

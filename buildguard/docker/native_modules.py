@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from buildguard.docker.elf import ElfLibraries, read_libraries
+
 _MAGIC = b"\x7fELF"
 _MACHINE = 18  # where the header says the processor, in two bytes
 _MACHINES = {3: "386", 21: "ppc64le", 22: "s390x", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64"}
@@ -11,6 +13,7 @@ GLIBC, MUSL = "glibc", "musl"
 # what the table of needed libraries holds
 _NEEDS = {b"\0libc.so.6\0": GLIBC, b"\0libc.musl-": MUSL}
 _LONGEST = max(map(len, _NEEDS))
+_MOST_READ = 64 << 20  # bytes of a file whose libraries are read: of a larger one they are unknown
 # the loader that runs what was made for it, by processor
 LOADERS = {
     "386": {GLIBC: "/lib/ld-linux.so.2", MUSL: "/lib/ld-musl-i386.so.1"},
@@ -44,11 +47,13 @@ class ElfReader:
         self._needs: set[str] = set()
         self._tail = b""
         self._is_elf: bool | None = None
+        self._data: bytearray | None = bytearray()
 
     def feed(self, piece: bytes) -> None:
         """The next piece, in order."""
         if self._is_elf is False:
             return
+        self._hold(piece)
         data = self._tail + piece
         if self._is_elf is None:
             if len(data) < _MACHINE + 2:
@@ -59,6 +64,18 @@ class ElfReader:
             self._machine = _MACHINES.get(int.from_bytes(data[_MACHINE : _MACHINE + 2], order), "")  # type: ignore[arg-type]
         self._needs.update(name for mark, name in _NEEDS.items() if mark in data)
         self._tail = data[-_LONGEST:]
+
+    def _hold(self, piece: bytes) -> None:
+        """Keep what was read, unless the file is too large."""
+        if self._data is not None:
+            self._data += piece
+            if len(self._data) > _MOST_READ:
+                self._data = None
+
+    @property
+    def libraries(self) -> ElfLibraries | None:
+        """The libraries that it needs; None where they are unknown."""
+        return read_libraries(bytes(self._data)) if self._is_elf and self._data is not None else None
 
     @property
     def target(self) -> ElfTarget | None:

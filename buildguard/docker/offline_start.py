@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from buildguard.docker import find_python
+from buildguard.docker import elf, find_python, native_modules
 from buildguard.docker.client import Daemon, translate_errors
 from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.images import Image
@@ -25,6 +25,7 @@ from buildguard.stages.archives.tar import MemberKind, TarReader
 from buildguard.system import process
 
 _PROBE = program("start_probe.py")
+_ACCESS = program("access_probe.py")
 _PAUSE = 0.3
 _IDLE_FOR = 4.0  # seconds without work, after which a program that listens elsewhere is taken to have started
 _TICKS = 100  # a second, on every Linux that containers run on
@@ -33,6 +34,10 @@ _BUSY = 0.1  # of one CPU
 _NOT_STARTED = re.compile(
     r"exec\b.*(?:not found|no such file or directory|permission denied)", re.IGNORECASE | re.DOTALL
 )
+_PATIENCE = 4.0  # seconds after a first response of 500 and above, in which it may become a useful one
+_EARLY = 3.0  # seconds between an open port and a useful response that a startup probe should cover
+_SERVER_ERROR = 500
+_HEAD = 4096  # bytes of a program that are looked at
 _SHEBANG = re.compile(rb"#![ \t]*([^\s\r]+)")
 
 
@@ -61,7 +66,8 @@ class Probe(NamedTuple):
 class OfflineResult(NamedTuple):
     """How a container came up: `status` is None without an HTTP response, `listens_on` where it listens instead.
 
-    `ending` is how it ended, empty while it runs; `silent` is a port that is open and sends nothing back.
+    `ending` is how it ended, empty while it runs; `silent` is a port that is open and sends nothing back. `bound` is where it
+    listens, `bound_after` when that was seen first, `useful_after` when a response below 500 was; None where it was not.
     """
 
     started: bool
@@ -70,6 +76,23 @@ class OfflineResult(NamedTuple):
     ending: str = ""
     listens_on: tuple[str, ...] = ()
     silent: bool = False
+    bound: tuple[str, ...] = ()
+    bound_after: float | None = None
+    useful_after: float | None = None
+    access: AccessResult | None = None
+
+    @property
+    def opens_early(self) -> bool:
+        """Whether a probe that only connects succeeds long before the app can serve."""
+        return self.bound_after is not None and (self.useful_after or self.seconds) - self.bound_after > _EARLY
+
+
+class AccessResult(NamedTuple):
+    """The user that a container runs as, with paths that it cannot read and folders that it cannot write."""
+
+    user: int
+    unreadable: tuple[str, ...]
+    unwritable: tuple[str, ...]
 
 
 class EntrypointError(GuardError):
@@ -114,7 +137,7 @@ class OfflineContainer(StartedContainer):
 
         Raises EntrypointError if its program could not be executed.
         """
-        started, rest = clock(), _IdleClock()
+        started, rest, watch = clock(), _IdleClock(), _ResponseClock(self._port)
         while True:
             ending = self.ending()
             seconds = clock() - started
@@ -124,8 +147,8 @@ class OfflineContainer(StartedContainer):
                 return OfflineResult(started=False, seconds=seconds, ending=ending)
             probe = self._probe(path)
             seconds = clock() - started
-            if probe is not None and probe.responded and probe.reachable(self._port):
-                return OfflineResult(started=True, seconds=seconds, status=probe.status)
+            if probe is not None and (result := watch.result(probe, seconds)) is not None:
+                return result
             if probe is not None and rest.is_elsewhere(probe, self._port, clock()):
                 return OfflineResult(started=False, seconds=seconds, listens_on=probe.shown)
             if seconds > limit:
@@ -134,6 +157,19 @@ class OfflineContainer(StartedContainer):
                     False, seconds, None, "", probe.shown if probe is not None and not silent else (), silent
                 )
             self._rest()
+
+    def access(self, folders: Sequence[str]) -> AccessResult | None:
+        """What its user cannot read or write below some folders; None where that could not be seen."""
+        argv = [self._python, "-I", "-S", "-B", "-c", _ACCESS.read_text("utf-8"), *folders]
+        try:
+            with translate_errors("looking at the container's folders"):
+                identity = self._daemon.api.exec_create(self.id, argv)["Id"]
+                output, _errors = self._daemon.api.exec_start(identity, demux=True)
+            seen = json.loads(output or b"")
+            unreadable, unwritable = tuple(map(str, seen["unreadable"])), tuple(map(str, seen["unwritable"]))
+            return AccessResult(int(seen["user"]), unreadable, unwritable)
+        except (UnprovenError, ValueError, LookupError, TypeError):
+            return None
 
     def _rest(self) -> None:
         """Wait before it is looked at again."""
@@ -167,6 +203,31 @@ def find_probing_python(cell: ImageFilesystem, image: Image, problem: str) -> st
     if not python:
         raise UnprovenError(f"{image.reference} has no Python to look at its ports with", hint="--skip-start REASON")
     return python
+
+
+class _ResponseClock:
+    """When the port was open first, and when it gave a response, and a useful one."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._bound: float | None = None
+        self._responded: float | None = None
+
+    def result(self, probe: Probe, seconds: float) -> OfflineResult | None:
+        """How it came up; None while it may still give a better response."""
+        if not probe.reachable(self._port):
+            return None
+        self._bound = seconds if self._bound is None else self._bound
+        if not probe.responded:
+            return None
+        self._responded = seconds if self._responded is None else self._responded
+        is_useful = probe.status is None or probe.status < _SERVER_ERROR
+        if not is_useful and seconds - self._responded < _PATIENCE:
+            return None
+        useful = seconds if is_useful else None
+        return OfflineResult(
+            True, seconds, probe.status, bound=probe.shown, bound_after=self._bound, useful_after=useful
+        )
 
 
 class _IdleClock:
@@ -216,16 +277,18 @@ def find_entrypoint_problem(cell: ImageFilesystem, image: Image, start: StartOpt
         return f"the image has no program {name!r}" if name else "the image has no command"
     if stat.is_folder or not stat.is_executable:
         return f"{path} is not executable: git update-index --chmod=+x FILE, or RUN chmod +x {path}"
-    return _interpreter_problem(cell, path)
+    return _interpreter_problem(cell, image, path)
 
 
 def _folders(image: Image, name: str) -> Sequence[str]:
     return [image.folder.rstrip("/")] if "/" in name else image.path
 
 
-def _interpreter_problem(cell: ImageFilesystem, path: str) -> str:
-    """What is wrong with the first line of a script."""
+def _interpreter_problem(cell: ImageFilesystem, image: Image, path: str) -> str:
+    """What is wrong with the first line of a script, or with the header of a program."""
     head = _head(cell, path)
+    if problem := _wrong_machine(cell, image, path, head):
+        return problem
     line = head.partition(b"\n")[0]
     match = _SHEBANG.match(line)
     if match is None:
@@ -236,8 +299,19 @@ def _interpreter_problem(cell: ImageFilesystem, path: str) -> str:
     return "" if cell.stat(interpreter) is not None else f"{path} needs {interpreter}, and the image has none"
 
 
+def _wrong_machine(cell: ImageFilesystem, image: Image, path: str, head: bytes) -> str:
+    """Why a compiled program cannot be executed: another processor's ("exec format error"), or a loader that is missing."""
+    reader = native_modules.ElfReader()
+    reader.feed(head)
+    words = reader.target.misfit(image.platform, frozenset()) if reader.target is not None else ""
+    if words:
+        return f"{path} {words}"
+    loader = elf.loader_of(head)
+    return f"{path} needs the loader {loader}, and the image has none" if loader and cell.stat(loader) is None else ""
+
+
 def _head(cell: ImageFilesystem, path: str) -> bytes:
     with closing(cell.tar(path)) as pieces:
         reader = TarReader(pieces)
         member = next(iter(reader), None)
-        return next(reader.content(), b"")[:256] if member is not None and member.kind is MemberKind.FILE else b""
+        return next(reader.content(), b"")[:_HEAD] if member is not None and member.kind is MemberKind.FILE else b""

@@ -7,6 +7,8 @@ behind. So what counts is an answer, or a connection that stays open.
 from __future__ import annotations
 
 import http.client
+import io
+import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -22,13 +24,24 @@ _NETWORK = "buildguard"
 _LISTENS = 1.0  # seconds that an open connection may be silent and still belong to a server
 _PAUSE = 0.1
 _MOST_LOG = 200  # lines
+_MEANINGS = {
+    0: "a service has to keep running",
+    126: "a program is not executable",
+    127: "a program was not found",
+    132: "an instruction that this processor does not have",
+    134: "it aborted itself",
+    137: "it was killed, often for want of memory",
+    139: "a segmentation fault, often in a compiled module",
+    143: "it was asked to end",
+}
 
 
 class StartOptions(NamedTuple):
     """What a container is started with: the environment, a command in place of the image's, and the port that it serves.
 
     `tell_port` sets PORT, as for an ingress container; `more_ports` are published too, for containers `beside` it, which
-    share its network (the id of the container that they join) and publish nothing themselves.
+    share its network (the id of the container that they join) and publish nothing themselves. `files` are put into it, by their
+    path from the root.
     """
 
     env: Mapping[str, str] = MappingProxyType({})
@@ -38,6 +51,7 @@ class StartOptions(NamedTuple):
     tell_port: bool = True
     more_ports: Sequence[int] = ()
     beside: str = ""
+    files: Mapping[str, bytes] = MappingProxyType({})
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -72,8 +86,12 @@ class StartedContainer:
 
     def log(self) -> bytes:
         """The last lines that it printed, out and err in their order."""
+        return self.last_lines(_MOST_LOG)
+
+    def last_lines(self, most: int) -> bytes:
+        """The same, as many lines as are asked for."""
         with translate_errors("reading its log"):
-            output: bytes = self._daemon.api.logs(self.id, stdout=True, stderr=True, tail=_MOST_LOG)
+            output: bytes = self._daemon.api.logs(self.id, stdout=True, stderr=True, tail=most)
         return output
 
     def ending(self) -> str:
@@ -84,7 +102,9 @@ class StartedContainer:
             return ""
         if state.get("OOMKilled"):
             return "it was killed for want of memory"
-        return f"it ended with status {state.get('ExitCode')}"
+        status = state.get("ExitCode")
+        meaning = _MEANINGS.get(status) if isinstance(status, int) else None
+        return f"it ended with status {status}" + (f": {meaning}" if meaning else "")
 
     def close(self) -> None:
         """Remove the container."""
@@ -152,6 +172,8 @@ class ServingContainer(StartedContainer):
             super().__init__(daemon, str(response["Id"]))
         try:
             with translate_errors(f"starting {image.reference}"):
+                if start.files:
+                    api.put_archive(self.id, "/", _pack(start.files))
                 api.start(self.id)
                 self._published: Mapping[str, Any] = api.inspect_container(self.id)["NetworkSettings"]["Ports"] or {}
         except BaseException:
@@ -178,6 +200,17 @@ class ServingContainer(StartedContainer):
             if seconds > limit:
                 return StartResult(listens=False, status=None, seconds=seconds)
             time.sleep(_PAUSE)
+
+
+def _pack(files: Mapping[str, bytes]) -> bytes:
+    """Files as a tar archive, readable for every user of the image."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for path, content in files.items():
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.size, member.mode = len(content), 0o644
+            tar.addfile(member, io.BytesIO(content))
+    return archive.getvalue()
 
 
 def find_listener(address: str, path: str) -> Listener | None:

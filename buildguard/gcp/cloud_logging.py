@@ -99,6 +99,12 @@ class CloudLoggingClient:
         lines = [text for entry in entries if (text := _text_of(entry))]
         return lines[:most][::-1]
 
+    def read_since(self, source: LogSource, start: datetime) -> bytes:
+        """The entries since a time, the newest of them where there are very many."""
+        query = f'{source.filter} AND timestamp>="{_stamp(start)}"'
+        entries = list(self._entries(query, _MOST))
+        return b"".join(json.dumps(entry).encode() + b"\n" for entry in reversed(entries))
+
     def _entries(self, query: str, most: int) -> Iterator[dict[str, Any]]:
         """The newest entries first."""
         token, count = "", 0

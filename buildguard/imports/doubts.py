@@ -15,6 +15,7 @@ from buildguard.imports.records import ModuleFacts
 _GENERATED = re.compile(
     r"_?version|__version__|_?build_info|.+_pb2(?:_grpc)?|.+_(?:thrift|rc|ui)|ui_.+|_?generated|.+_generated"
 )
+_STEP = ".buildguard/"
 _ABSENT = frozenset({FaultKind.MISSING, FaultKind.NOT_ON_PATH, FaultKind.OTHER_CASE})
 _UNBOUND = frozenset({FaultKind.UNBOUND, FaultKind.CIRCULAR, FaultKind.SHADOWS})
 
@@ -112,7 +113,8 @@ class DoubtFinder:
 
     def _read_sources(self, *, only_dynamic: bool) -> Iterator[bytes]:
         for path, origin in self._tree.origins.items():
-            if origin and path.endswith(".py") and not (only_dynamic and self._is_plain(path)):
+            is_own = origin.startswith(_STEP)  # it holds this text
+            if origin and path.endswith(".py") and not is_own and not (only_dynamic and self._is_plain(path)):
                 data = self._texts.read(path)
                 if data is not None:
                     yield data

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from buildguard.imports import standard_names
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.records import ImportStatement, ModuleFacts
 
-FactsReader = Callable[[str], ModuleFacts | None]
+FactsReader: TypeAlias = "Callable[[str], ModuleFacts | None]"
 
 
 class FaultKind(StrEnum):

@@ -15,6 +15,7 @@ from buildguard.imports.records import Guard, ImportForm, ImportStatement
 from buildguard.imports.resolver import ImportKind, ModuleResolver, SearchPath
 from buildguard.imports.shadows import find_shadows
 
+_WRONG_LEVEL = {ImportKind.NO_PACKAGE: FaultKind.NO_PACKAGE, ImportKind.BEYOND: FaultKind.BEYOND}
 _MOST_ROUNDS = 4  # of modules that extend sys.path, and lead to modules that do
 
 
@@ -133,17 +134,15 @@ class OwnImportJudge:
         return next((folder for folder in folders if tree.look_up(dotted, [folder]).last is not None), "")
 
     def _judge_own(self, item: ReachedModule, edge: ImportEdge) -> None:
-        match edge.resolution.kind:
-            case ImportKind.UNCLEAR:
-                self._undecided.append((item.module.location.file, edge.row.line))
-            case ImportKind.NO_PACKAGE:
-                self._add(FaultKind.NO_PACKAGE, item, edge, "." * edge.row.level + edge.row.module)
-            case ImportKind.BEYOND:
-                self._add(FaultKind.BEYOND, item, edge, "." * edge.row.level + edge.row.module)
-            case ImportKind.MISSING:
-                self._judge_missing(item, edge)
-            case _:
-                self._judge_names(item, edge)
+        kind = edge.resolution.kind
+        if kind is ImportKind.UNCLEAR:
+            self._undecided.append((item.module.location.file, edge.row.line))
+        elif kind in _WRONG_LEVEL:
+            self._add(_WRONG_LEVEL[kind], item, edge, "." * edge.row.level + edge.row.module)
+        elif kind is ImportKind.MISSING:
+            self._judge_missing(item, edge)
+        else:
+            self._judge_names(item, edge)
 
     def _judge_missing(self, item: ReachedModule, edge: ImportEdge) -> None:
         if edge.row.guard is Guard.MODULE_ONLY:

@@ -12,7 +12,9 @@ from buildguard.imports.names import LoadedModule
 from buildguard.imports.resolver import SearchPath
 from buildguard.project.start_command import StartCommand
 
-_TEST = re.compile(r"(?:^|/)(?:tests?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py)(?:/|$)")
+_TEST = re.compile(
+    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py)(?:/|$)"
+)
 
 
 class StartedProgram(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
@@ -29,7 +30,7 @@ def read_imports(
 
     With `only`, nothing is followed from a start: the imports of these files are judged, and none counts as executed.
     """
-    judges = [_ProgramJudge(*parts, packages) for parts in zip(programs, contexts, texts, strict=True)]
+    judges = list(map(_ProgramJudge, programs, contexts, texts, repeat(packages)))
     reach: dict[str, FileReach] = {}
     for judge in judges if only is None else ():
         for path, how in judge.follow():

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
-from buildguard.imports.library import Availability, LibraryAnswer, Question
+from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
 from buildguard.imports.records import FileReach, Guard, ImportStatement
 
 _NEVER_FAILS = frozenset({Guard.FALSE, Guard.EXCEPT, Guard.TESTED, Guard.HANDLER})

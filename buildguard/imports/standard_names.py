@@ -38,8 +38,18 @@ _PRIVATE = words("""
     _threading_local _tkinter _tokenize _tracemalloc _typing _uuid _warnings _weakref _winapi _wmi _zoneinfo
     _bootlocale _dummy_thread _peg_parser _xxsubinterpreters
 """)
-_ADDED = {"zoneinfo": 9, "graphlib": 9, "tomllib": 11, "annotationlib": 14, "compression": 14, "profiling": 15}
+_ADDED = {
+    "contextvars": 7,
+    "dataclasses": 7,
+    "zoneinfo": 9,
+    "graphlib": 9,
+    "tomllib": 11,
+    "annotationlib": 14,
+    "compression": 14,
+    "profiling": 15,
+}
 _REMOVED = {
+    "macurl2path": 7,
     **dict.fromkeys(("dummy_threading",), 9),
     **dict.fromkeys(("formatter", "parser", "symbol"), 10),
     "binhex": 11,
@@ -159,6 +169,14 @@ def is_in(module: str, minor: int) -> bool:
     if module in _REMOVED:
         return minor < _REMOVED[module]
     return minor >= _ADDED.get(module, 0)
+
+
+def versions_of(module: str) -> tuple[int, int] | None:
+    """The minor version that brought a top-level module and the last that had it, 0 for none; None for one that stays."""
+    removed = _REMOVED.get(module, 0)
+    if module not in _ADDED and not removed:
+        return None
+    return _ADDED.get(module, 0), max(0, removed - 1)
 
 
 def history_of(module: str, minor: int) -> str:

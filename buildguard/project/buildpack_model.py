@@ -74,7 +74,8 @@ def buildpack_command(
     if target := env.get("GOOGLE_FUNCTION_TARGET"):
         words = ("functions-framework", f"--target={target}")
         return BuildpackCommand(CommandText(place, words) if target.isidentifier() else None)
-    return _default(service, read, names, version)._replace(place=place)
+    default = _default(service, read, names, version)
+    return default._replace(problem="" if app else default.problem, place=place)  # App Engine builds it all the same
 
 
 def _in(service: BuildpackService, name: str) -> str:

@@ -27,7 +27,7 @@ from buildguard.project.service_targets import (
 from buildguard.project.services import picked
 from buildguard.project.services import services as services_of
 from buildguard.project.sources import matches
-from buildguard.project.target import ImageService, PythonVersion, Rank, Target, VersionDeclaration
+from buildguard.project.target import ImageService, PythonVersion, Rank, Target, VersionDeclaration, note_free_threaded
 from buildguard.stages.stage import Entry, Stage
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def discover_targets(
     nothing is declared at all.
     """
     if flags and not service:
-        return DiscoveredTargets(tuple(_target_from_text(text, "--target", None, []) for text in flags))
+        typed = tuple(_target_from_text(text, "--target", None, []) for text in flags)
+        return DiscoveredTargets(typed, notes=_free_threaded(flags))
     declared = _read_declared(stage, config, service)
     notes = (*declared.files.notes, *declared.notes)
     if flags or config.target:
@@ -63,13 +64,22 @@ def discover_targets(
         if not flags:
             targets = _by_folder(targets, declared, config)
             notes = (*notes, *unused_targets(config, declared.services, picked=bool(declared.picked)))
+        notes = (*notes, *_free_threaded(flags or config.target))
         return DiscoveredTargets(tuple(targets), tuple(declared.declarations), notes)
     result = _declared_targets(declared, sources)
     targets = _by_folder(result.targets, declared, config)
     notes = (*notes, *result.notes, *unused_targets(config, declared.services, picked=bool(declared.picked)))
     if not targets and not (service and (declared.services or declared.packs)):
         raise next(iter((*declared.files.unreadable, *declared.broken)), _nothing_declared(declared.declarations))
-    return DiscoveredTargets(_unique(targets), (*declared.declarations, *result.seen), notes)
+    every = (*declared.declarations, *result.seen)
+    places = {target.found_in for target in targets}
+    notes = (*notes, *_free_threaded(each.words for each in every if each.place in places))
+    return DiscoveredTargets(_unique(targets), every, notes)
+
+
+def _free_threaded(texts: Iterable[str]) -> tuple[str, ...]:
+    """A note for each free-threaded build among some versions."""
+    return tuple(dict.fromkeys(filter(None, map(note_free_threaded, texts))))
 
 
 class _ProjectDeclarations(NamedTuple):

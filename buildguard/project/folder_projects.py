@@ -101,8 +101,9 @@ def _flexible(files: ProjectFiles) -> Iterator[BuildpackService]:
             yield BuildpackService(posixpath.basename(folder) or "root", folder, basis, (), builder, from_source=True)
 
 
-def standard_services(files: ProjectFiles) -> Iterator[BuildpackService]:
-    """App Engine's services of the standard environment, which declare their Python themselves."""
+def standard_services(files: ProjectFiles, images: Iterable[ImageService]) -> Iterator[BuildpackService]:
+    """App Engine's services of the standard environment that no image is built of too; they declare their Python themselves."""
+    contexts = [image.context for image in images]
     for path, data in files.pins.items():
         if posixpath.basename(path) != "app.yaml" or b"operating_system" in data:
             continue
@@ -112,8 +113,9 @@ def standard_services(files: ProjectFiles) -> Iterator[BuildpackService]:
             continue
         if runtime is not None and re.fullmatch(r"python3\d{1,2}", runtime.text()):
             folder = posixpath.dirname(path)
-            if not any(name.endswith(".py") for name in names_in(files, folder)):
-                continue  # static files, or an app.yaml that is copied to where the sources are
+            has_source = any(name.endswith(".py") for name in names_in(files, folder))
+            if not has_source or any(_lies_in(folder, context) for context in contexts):
+                continue  # static files, an app.yaml that is copied to where the sources are, or an image's own
             basis = ContextBasis(Certainty.DECLARED, f"{path}:{runtime.line}")
             name = posixpath.basename(folder) or "root"
             yield BuildpackService(name, folder, basis, runtime=runtime.text(), from_source=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from buildguard.project.target import PythonVersion
+from buildguard.project.target import PythonVersion, why_no_target
 
-_VERSION = r"3\.\d{1,2}(?:\.\d{1,3})?(?:(?:a|b|rc|-rc)\d*)?"
+_VERSION = r"3\.\d{1,2}(?:\.\d{1,3})?(?:(?:a|b|rc|-rc)\d*)?t?"
 _TAG = re.compile(rf"v?(?P<version>{_VERSION})(?:$|[-_])")
 # python3.12-bookworm-slim (uv), python-3.11, py3.11, 4-python3.11 (Azure), 1-3.11-bookworm (devcontainers)
 _IN_TAG = re.compile(rf"(?:^|[-_.])(?:python|py)[-_]?v?(?P<version>{_VERSION})(?:$|[-_])")
@@ -177,6 +177,9 @@ def why_version_unknown(reference: str) -> str:
         return f"{reference} has a variable without a value"
     if name := implementation(reference):
         return why_not_cpython(name, reference)
+    tag = _TAG.match(ref.tag)
+    if tag is not None and (newer := why_no_target(tag["version"])):
+        return newer
     if ref.last == "python":
         return f"the tag of {reference} names no minor version of Python"
     return f"the Python version in {reference} is unknown: its name has none"

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from buildguard.diagnostic import Severity
 from buildguard.errors import UnprovenError
 from buildguard.project import buildpacks, contexts, dockerfile, dockerfile_python, project_installs
 from buildguard.project.buildpacks import BuildpackService
@@ -110,11 +111,14 @@ def from_buildpacks(
     targets = []
     for pack in packs:
         python = buildpacks.python_of(pack, files.pins)
+        problem = python.problem
+        if problem is not None and pack.basis.known is Certainty.GUESSED:
+            problem = problem._replace(severity=Severity.WARNING)  # another platform may build it
         near = [each for each in _nearest(declared, {pack.folder}) if each.rank is not Rank.RUNTIME_TXT]
         conflicts = _conflicts(python.declaration, near)
         target = _target(python.declaration, pack.name, pack.folder, conflicts)
         doubt = f"{python.declaration.place} is no Dockerfile"
-        targets.append(target._replace(basis=pack.basis, pin_problem=python.problem, doubt=doubt))
+        targets.append(target._replace(basis=pack.basis, pin_problem=problem, doubt=doubt))
     return targets
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from buildguard.diagnostic import Severity
 from buildguard.errors import UsageError
 
-OLDEST, NEWEST = 6, 15  # minor versions of Python 3 that a target may have; 3.8 to 3.14 are what is tested
+OLDEST, NEWEST = 6, 15  # minor versions of Python 3 that a target may have; 3.8 to 3.15 are what is tested
 PEP_701 = 12  # the minor version from which on fields are part of the grammar of f-strings
 
 
@@ -40,13 +40,37 @@ class PythonVersion(NamedTuple):
         """The same for what a person typed; raises UsageError."""
         version = cls.parse(text)
         if version is None:
-            raise UsageError(
-                f"'{text}' is not a Python that buildguard knows (3.{OLDEST} to 3.{NEWEST})", hint="--target 3.11"
-            )
+            unknown = f"'{text}' is not a Python that buildguard knows (3.{OLDEST} to 3.{NEWEST})"
+            raise UsageError(why_no_target(text) or unknown, hint="--target 3.11")
         return version
 
 
 _VERSION = re.compile(r"3\.(?P<minor>\d{1,2})(?:\.(?P<patch>\d{1,3}))?(?:(?:a|b|rc|-rc|-?dev)\d*)?t?")
+
+
+_OTHER = re.compile(r"(?i)(?P<name>pypy|graalpy|jython|ironpython|micropython)")
+_FREE_THREADED = re.compile(r"(?<![\w.])3\.\d{1,2}(?:\.\d{1,3})?(?:(?:a|b|rc)\d*)?t\b")
+
+
+def why_no_target(text: str) -> str:
+    """Why a Python that exists cannot be a target, empty for any other text."""
+    if match := _OTHER.match(text.strip()):
+        return f"'{text}' is not CPython, and buildguard asks CPython only: what {match['name']} accepts is unknown"
+    newer = _VERSION.fullmatch(text.strip())
+    if newer is not None and int(newer["minor"]) > NEWEST:
+        return f"Python 3.{newer['minor']} is newer than every version that buildguard knows (3.{OLDEST} to 3.{NEWEST})"
+    return ""
+
+
+def note_free_threaded(text: str) -> str:
+    """That a version is that of a free-threaded build, empty where it is not."""
+    match = _FREE_THREADED.search(text)
+    if match is None:
+        return ""
+    version = match[0].removesuffix("t")
+    return (
+        f"{match[0]} is a free-threaded build: it compiles the same sources as Python {version}, so that is the target"
+    )
 
 
 class Rank(IntEnum):

@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 
 from buildguard.project import contexts, dockerfile
+from buildguard.project.image_build import knows_base
+from buildguard.project.image_reference import is_python as is_python_image
 from buildguard.project.start_command import StartContext, is_python, is_shell
 from buildguard.project.start_declarations import read_dockerfile
 from buildguard.project.start_parser import parse_start
 
 _PLACEHOLDER = re.compile(r"\{\{|\{%|<%|\[%|@@\w")
-_VARIABLE = re.compile(r"\$\{?(\w+)")
-_GIVEN = frozenset(
-    f"{side}{part}" for side in ("TARGET", "BUILD") for part in ("PLATFORM", "OS", "ARCH", "VARIANT")
-)  # what BuildKit sets without an ARG
 _INSTALL = re.compile(r"\b(?:pip3?|pipx|uv\s+tool|uv\s+pip)\s+install\b(?P<words>[^\n;&|]*)")
 _TOOLS = frozenset(
     {
@@ -34,11 +32,20 @@ def is_tool_image(data: bytes, build_args: Mapping[str, str], target: str = "") 
         return False
     declared = read_dockerfile(data, "", build_args, target)
     if declared is None or declared.command is None:
-        return _installs_tools_only(data, build_args)
+        return _installs_tools_only(data, build_args) or _starts_its_base(data, build_args, target)
     start = parse_start(declared.command, StartContext(declared.folder, declared.env))
     name = start.programs[-1].name if start.programs else ""
     runs_files = start.server or start.script or start.module or is_python(name) or is_shell(name)
     return bool(name) and not runs_files and "/" not in name and "$" not in name
+
+
+def _starts_its_base(data: bytes, build_args: Mapping[str, str], target: str) -> bool:
+    """Whether an image extends that of another program, such as a notebook server, and starts what that starts."""
+    final = dockerfile.resolve_final_stage(data, build_args, target)
+    if final is None or "$" in final.image or "onbuild" in final.image:
+        return False
+    is_plain = is_python_image(final.image) or knows_base(final.image)
+    return not is_plain and any(step.name == "RUN" for stage in final.chain for step in stage.instructions)
 
 
 def _installs_tools_only(data: bytes, build_args: Mapping[str, str]) -> bool:
@@ -60,16 +67,9 @@ def why_template(path: str, data: bytes) -> str:
     """Why a file is a template that something else fills in before docker reads it; empty for a Dockerfile."""
     if _PLACEHOLDER.search(path):
         return "its folder is a template's"
-    known = set(_GIVEN)
     for step in dockerfile.instructions(data):
         if _PLACEHOLDER.search(step.name) or (step.name in _FILLED and _PLACEHOLDER.search(step.text)):
             return f"line {step.line} has a placeholder"
-        if step.name == "ARG":
-            known.update(re.findall(r"(?:^|\s)(\w+)", step.text))
-        elif (
-            step.name == "FROM" and not {*_VARIABLE.findall(step.text.split(None, 1)[0] if step.text else "")} <= known
-        ):
-            return f"no ARG declares the variable of line {step.line}"
     return ""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from buildguard.errors import UsageError
 from buildguard.project import image_reference, toml
-from buildguard.project.target import PythonVersion, Rank, VersionDeclaration, lowest
+from buildguard.project.target import PythonVersion, Rank, VersionDeclaration, lowest, why_no_target
 from buildguard.project.yaml import Node
 
 _IS_RANGE = re.compile(r"[<>=~^!]")
@@ -31,9 +31,8 @@ def declare_exact(rank: Rank, file: str, line: int | None, text: str, words: str
     folder = posixpath.dirname(file)
     if version is not None:
         return VersionDeclaration(rank, file, line, words, version, folder)
-    return VersionDeclaration(
-        rank, file, line, words, None, folder, untold=f"'{text.strip()}' names no minor version of Python"
-    )
+    untold = why_no_target(text) or f"'{text.strip()}' names no minor version of Python"
+    return VersionDeclaration(rank, file, line, words, None, folder, untold=untold)
 
 
 def declare_range(rank: Rank, file: str, line: int | None, text: str, words: str) -> VersionDeclaration:

@@ -12,19 +12,21 @@ import stat
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildguard.remote.compile_all import StepFinding, compile_all
+from buildguard.remote.compile_all import SourceResult, StepFinding, compile_all
 from buildguard.remote.manifest_rows import CARRIED, EXECUTABLE, FILE, OWN, ManifestRow, as_bytes, rows_of
 from buildguard.remote.workspace import (
     WorkspaceDifference,
     compare_rows,
     read_file,
+    read_source,
     row_of_file,
     scan_workspace,
     sources_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import ModuleType as ImportModule
 
     from buildguard.remote.workspace import Workspace
 
@@ -36,11 +38,15 @@ _MOST_LINES = 200
 
 
 class StepSettings(NamedTuple):
-    """What `init` wrote down: the version of buildguard, and the patterns of sources with their regular expressions."""
+    """What `init` wrote down: the version of buildguard, and the patterns of sources with their regular expressions.
+
+    `load` loads what judges imports.
+    """
 
     version: str
     include: list[tuple[str, str]]
     exclude: list[tuple[str, str]]
+    load: Callable[[], ImportModule]
 
 
 class BytesProof(NamedTuple):
@@ -58,13 +64,14 @@ class BytesProof(NamedTuple):
 
 
 class StepReport(NamedTuple):
-    """Everything that the step saw, and the version of buildguard that looked."""
+    """Everything that the step saw, and the version of buildguard that looked; `imports` are words about those."""
 
     version: str
     files: int
     findings: list[StepFinding]
     unproven: list[tuple[bytes, str]]
     bytes: BytesProof | None
+    imports: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -76,7 +83,13 @@ class StepReport(NamedTuple):
 
 
 def main(folders: Sequence[str], settings: StepSettings) -> int:
-    """Look at the workspace, tell, and return the exit status; `folders` are those whose sources are compiled."""
+    """Look at the workspace, report, and return the exit status.
+
+    `folders` are those whose sources are compiled, and words that begin with two dashes describe the program.
+    """
+    words = [word for word in folders if word.startswith("--")]
+    folders = [word for word in folders if not word.startswith("--")]
+    importing = ImportStep(settings, words)
     workspace = scan_workspace()
     wanted = os.environ.get(_VARIABLE)
     proof = _prove_bytes(workspace, wanted) if wanted is not None else None
@@ -86,17 +99,70 @@ def main(folders: Sequence[str], settings: StepSettings) -> int:
     unproven = [(path, "a folder that cannot be opened") for path in workspace.closed]
     if not sources:
         unproven.append((b" ".join(map(os.fsencode, folders)) or b".", "no Python source here"))
-    for result in compile_all(sources, _cores()):
+    for result in compile_all(sources, _cores(), importing.reader):
         findings += result.findings
+        importing.note(result)
         if result.unproven:
             unproven.append((result.path, result.unproven))
         elif proven.get(result.path, result.sha256) != result.sha256:
             unproven.append((result.path, "changed between the comparison and the compiler"))
-    seen = StepReport(settings.version, len(sources), sorted(findings), sorted(unproven), proof)
+    findings += importing.findings(workspace)
+    seen = StepReport(settings.version, len(sources), sorted(findings), sorted(unproven), proof, importing.words)
     sys.stdout.buffer.write(("\n".join(_lines(seen, workspace)) + "\n").encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()
     _report(seen)
     return seen.exit_code
+
+
+class ImportStep:
+    """The imports of what is compiled: read beside the compiler, and judged after it."""
+
+    def __init__(self, settings: StepSettings, words: Sequence[str]) -> None:
+        self.words = ""
+        self._words = words
+        self._facts: dict[str, bytes] = {}
+        self._paths: dict[str, bytes] = {}
+        self._module: ImportModule | None = None
+        try:
+            self._module = settings.load()
+        except ImportError as error:  # a minimal Python
+            self.words = f"imports: not examined: {error}"
+
+    @property
+    def reader(self) -> Callable[[bytes, object], bytes] | None:
+        """What reads the facts of a source; None where this Python lacks a module for it."""
+        return None if self._module is None else sys.modules["buildguard.remote.import_facts"].facts_here
+
+    def note(self, result: SourceResult) -> None:
+        """Keep the facts of a source that compiles."""
+        if result.facts:
+            self._facts[os.fsdecode(result.path)] = result.facts
+
+    def findings(self, workspace: Workspace) -> list[StepFinding]:
+        """The imports that fail where the program runs them."""
+        if self._module is None:
+            return []
+        paths = {os.fsdecode(path): path for path, mode in workspace.modes.items() if not stat.S_ISDIR(mode)}
+
+        def read(path: str) -> bytes | None:
+            data = read_source(paths[path]) if path in paths else ""
+            return data if isinstance(data, bytes) else None
+
+        subject = self._module.BuildSources(sorted(paths), self._facts, read)
+        try:
+            rows, undecided = self._module.judge_build(subject, self._words)
+        except (ValueError, RecursionError, OSError) as error:
+            self.words = f"imports: not examined: {error}"
+            return []
+        self.words = f"imports: {len(rows)} fail, {undecided} could not be decided here"
+        return [_import_finding(paths[row.path], row) for row in rows]
+
+
+def _import_finding(path: bytes, row: ImportModule) -> StepFinding:
+    data = read_source(path)
+    lines = re.split(rb"\r\n|\r|\n", data) if isinstance(data, bytes) else []
+    excerpt = lines[row.line - 1].decode("utf-8", "replace") if 0 < row.line <= len(lines) else ""
+    return StepFinding(row.code, path, row.line, row.column, row.message, excerpt)
 
 
 def _prove_bytes(workspace: Workspace, wanted: str) -> BytesProof:
@@ -167,6 +233,8 @@ def _lines(seen: StepReport, workspace: Workspace) -> Iterator[str]:
     for path in workspace.left_out:
         yield f"note: {_display_path(path)}: installed packages, not compiled"
     yield _of_bytes(seen.bytes)
+    if seen.imports:
+        yield _escape_text(seen.imports)
     yield _of_sources(seen)
     if seen.findings:
         yield "hint: where it was written: buildguard fix, buildguard check; then commit, and build again"
@@ -210,12 +278,15 @@ def _of_bytes(proof: BytesProof | None) -> str:
 
 
 def _of_sources(seen: StepReport) -> str:
-    refused = len({finding.path for finding in seen.findings})
+    refused = len({finding.path for finding in seen.findings if not finding.code.startswith("BG6")})
+    failing = len({finding.path for finding in seen.findings if finding.code.startswith("BG6")})
     python = "Python " + ".".join(map(str, sys.version_info[:3]))
     if refused:
         words = f"{python} refuses {refused} of {seen.files} files"
         more = f": an import stops at the first one, so deployed as they are they fail {refused} deploys in a row"
         return words + more if refused > 1 else words
+    if failing:
+        return f"{python} compiles all {seen.files} files; imports of {failing} fail there"
     if seen.unproven:
         return f"unproven: {len(seen.unproven)} of {seen.files} files could not be compiled under {python}"
     if seen.exit_code:

@@ -17,7 +17,9 @@ from buildguard.remote.source_encoding import coding_of, hides_code, undecodable
 from buildguard.remote.workspace import read_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    Reader = Callable[[bytes, object], bytes]
 
 _GIBI = 1 << 30
 _LIMITS = (2 * _GIBI, 20)  # bytes of address space, and seconds of CPU time, which grow with the source
@@ -38,23 +40,30 @@ class StepFinding(NamedTuple):
 
 
 class SourceResult(NamedTuple):
-    """What came of one source: the SHA-256 of the bytes that were compiled, findings, or why it is unproven."""
+    """What came of one source: the SHA-256 of the bytes that were compiled, findings, or why it is unproven.
+
+    `facts` are what was read of its imports, as JSON.
+    """
 
     path: bytes
     sha256: str
     findings: tuple[StepFinding, ...]
     unproven: str = ""
+    facts: bytes = b""
 
 
-def compile_all(paths: Sequence[bytes], cores: int) -> Iterator[SourceResult]:
-    """Compile the sources of some paths, as many at once as there are cores; each path comes back once."""
+def compile_all(paths: Sequence[bytes], cores: int, read: Reader | None = None) -> Iterator[SourceResult]:
+    """Compile the sources of some paths, as many at once as there are cores; each path comes back once.
+
+    `read` takes facts from what compiles.
+    """
     shares = [share for share in (paths[at::cores] for at in range(cores)) if share]
-    children = [_start(share, _LIMITS) for share in shares]
+    children = [_start(share, _LIMITS, read) for share in shares]
     for share, child in zip(shares, children):
-        yield from _through(share, child)
+        yield from _through(share, child, read)
 
 
-def _through(share: Sequence[bytes], child: tuple[int, int]) -> Iterator[SourceResult]:
+def _through(share: Sequence[bytes], child: tuple[int, int], read: Reader | None) -> Iterator[SourceResult]:
     """A share to its end. What its child died of, or had no memory for, is tried once more, alone, with wider limits."""
     while True:
         answers, _status = _end_of(child)
@@ -66,7 +75,7 @@ def _through(share: Sequence[bytes], child: tuple[int, int]) -> Iterator[SourceR
         share = share[1:]
         if not share:
             return
-        child = _start(share, _LIMITS)
+        child = _start(share, _LIMITS, read)
 
 
 def _second_try(path: bytes) -> SourceResult:
@@ -86,21 +95,21 @@ def _second_try(path: bytes) -> SourceResult:
 
 
 def _source_result(path: bytes, fields: Sequence[bytes]) -> SourceResult:
-    """An answer of `_answer`: exception, whether memory was short, digest or reason, and five fields for each finding."""
+    """An answer of `_answer`: exception, whether memory was short, digest or reason, facts, and five fields for each finding."""
     words = [field.decode("utf-8") for field in fields]
-    if len(words) < 3 or len(words) % 5 != 3:
+    if len(words) < 4 or len(words) % 5 != 4:
         return SourceResult(path, "", (), "the answer of its compiler cannot be read")
     if words[0] == "unreadable":
         return SourceResult(path, "", (), words[2])
-    rows = (words[at : at + 5] for at in range(3, len(words), 5))
+    rows = (words[at : at + 5] for at in range(4, len(words), 5))
     findings = (StepFinding(code, path, int(line), int(column), said, text) for code, line, column, said, text in rows)
-    return SourceResult(path, words[2], tuple(findings))
+    return SourceResult(path, words[2], tuple(findings), facts=fields[3])
 
 
 # ------------------------------------------------------------------------------------------ children
 
 
-def _start(paths: Sequence[bytes], limits: tuple[int, int]) -> tuple[int, int]:
+def _start(paths: Sequence[bytes], limits: tuple[int, int], read: Reader | None = None) -> tuple[int, int]:
     """A child that answers for some paths in their order: its process id, and where its answers come from."""
     incoming, outgoing = os.pipe()
     process = os.fork()
@@ -109,7 +118,7 @@ def _start(paths: Sequence[bytes], limits: tuple[int, int]) -> tuple[int, int]:
         return process, incoming
     try:
         os.close(incoming)
-        _serve(paths, outgoing, limits)
+        _serve(paths, outgoing, limits, read)
     finally:
         os._exit(0)
 
@@ -131,7 +140,7 @@ def _end_of(child: tuple[int, int]) -> tuple[list[list[bytes]], int]:
         at = end
 
 
-def _serve(paths: Sequence[bytes], outgoing: int, limits: tuple[int, int]) -> None:
+def _serve(paths: Sequence[bytes], outgoing: int, limits: tuple[int, int], read: Reader | None) -> None:
     memory, seconds = limits
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -141,28 +150,30 @@ def _serve(paths: Sequence[bytes], outgoing: int, limits: tuple[int, int]) -> No
     gc.disable()  # compile makes no cycles
     with os.fdopen(outgoing, "wb") as out:
         for path in paths:
-            fields = [str(field).encode("utf-8", "backslashreplace") for field in _answer(path, grant, memory, seconds)]
+            answered = _answer(path, grant, (memory, seconds), read)
+            fields = [str(field).encode("utf-8", "backslashreplace") for field in answered]
             answer = _MARK.join(field.replace(_MARK, b"?") for field in fields)
             out.write(b"%d\n%b" % (len(answer), answer))
             out.flush()
 
 
-def _answer(path: bytes, grant: object, memory: int, seconds: int) -> list[object]:
+def _answer(path: bytes, grant: object, limits: tuple[int, int], read: Reader | None) -> list[object]:
     data = read_source(path)
     if isinstance(data, str):
-        return ["unreadable", 0, data]
+        return ["unreadable", 0, data, ""]
+    memory, seconds = limits
     seconds += 10 * (len(data) >> 20)
     if callable(grant):
         grant(seconds)
     else:
         signal.alarm(seconds)
-    kind, message, phase, line, column, _, _, short = judge(data, [], memory)[:8]
+    kind, message, phase, line, column, _, _, short, facts = judge(data, [], memory, read)[:9]
     findings = _find_misread(path, data)
     if kind:
         findings.insert(0, _refusal_finding(path, data, f"{kind}: {message}".rstrip(": "), line or 0, column or 0))
         if phase == "compiler":
             findings[0] = _in_code_points(findings[0])
-    fields: list[object] = [kind, short, hashlib.sha256(data).hexdigest()]
+    fields: list[object] = [kind, short, hashlib.sha256(data).hexdigest(), facts.decode("ascii")]
     for finding in findings:
         fields += [finding.code, finding.line, finding.column, finding.message, finding.excerpt]
     return fields

@@ -6,6 +6,7 @@ A part of the probe: the standard library alone, and no syntax that CPython 3.6 
 import re
 
 CODE = type((lambda: None).__code__)
+DOUBLE, SINGLE = b'"' * 3, b"'" * 3  # the quotes of long texts
 LONG = 500  # bytes of a class or function from which on its parts are looked at
 SHORT = 48
 MARGIN = re.compile(rb"\n[^\s#)\]}]")
@@ -109,12 +110,12 @@ def outline_of(data, typed):
 def statement_ends(data):
     """Where each statement at the left margin ends, and whether it is whole: no decorator, nothing that the next one goes on."""
     at = last = double = single = 0
-    quotes = b'"""' in data or b"'''" in data
+    quotes = DOUBLE in data or SINGLE in data
     for match in MARGIN.finditer(data):
         stop = match.start() + 1
         if quotes:
-            double += data.count(b'"""', last, stop)
-            single += data.count(b"'''", last, stop)
+            double += data.count(DOUBLE, last, stop)
+            single += data.count(SINGLE, last, stop)
             last = stop
             if double % 2 or single % 2:
                 continue  # inside of a long text
@@ -165,7 +166,7 @@ def block_end(text, at, indent):
         end = dedent.search(text, at)
         if end is None:
             return len(text) - text.endswith(b"\n")
-        if text.count(b'"""', start, end.start()) % 2 == 0 and text.count(b"'''", start, end.start()) % 2 == 0:
+        if text.count(DOUBLE, start, end.start()) % 2 == 0 and text.count(SINGLE, start, end.start()) % 2 == 0:
             return end.start()
         at = end.end()
 

@@ -28,8 +28,8 @@ class BuildpackStart(NamedTuple):
 def buildpack_starts(stage: Stage, config: Config, files: ProjectFileTree) -> Iterator[BuildpackStart]:
     """Each folder that buildpacks build."""
     project = project_files.read(stage, config)
-    every = buildpack_services(project, services(project, config)[0])
-    for service in (*every, *standard_services(project)):
+    images = services(project, config)[0]
+    for service in (*buildpack_services(project, images), *standard_services(project, images)):
         version = buildpacks.python_of(service, project.pins).declaration.version
         start = buildpack_command(service, files.read, names_in(project, service.folder), version)
         yield BuildpackStart(buildpack_recipe(service), start, _file(service))

@@ -35,6 +35,7 @@ class StartupFile(NamedTuple):
     reason: str
     is_error: bool = True
     is_folder: bool = False
+    source: str = ""  # the path of the project that is read there, where a source says so itself
 
 
 def check_closure(
@@ -120,9 +121,11 @@ class _ClosureWalk(StartWalk):
         folder = posixpath.dirname(reached.path) if opened.path.is_beside else self._start.folder
         path = in_folder(folder, opened.path.text)
         where = f"{reached.file.source or reached.path}:{opened.line}"
-        check_needed(
-            self._image, self._findings, StartupFile(path, f"{where} opens it", opened.is_certain, opened.is_folder)
-        )
+        source = ""
+        if opened.path.is_beside and reached.file.source:
+            source = posixpath.normpath(posixpath.join(posixpath.dirname(reached.file.source), opened.path.text))
+        needed = StartupFile(path, f"{where} opens it", opened.is_certain, opened.is_folder, source)
+        check_needed(self._image, self._findings, needed)
         config = alembic.read_config(self._image, path, self._start.folder) if path.endswith(".ini") else None
         for entry in alembic.loaded_files(self._image, config) if config is not None and opened.is_certain else ():
             self._reach(ReachedFile(entry.path, entry.file, ""))
@@ -138,7 +141,8 @@ def check_needed(image: ImageStart, findings: StartupFindings, needed: StartupFi
         return
     if tree.is_folder(path):
         return
-    lost = [source for source in tree.project_paths(path) if _is_lost(image, source, is_folder=needed.is_folder)]
+    sources = [*tree.project_paths(path), *filter(None, [needed.source])]
+    lost = [source for source in sources if _is_lost(image, source, is_folder=needed.is_folder)]
     unknown = tree.why_unknown(path)
     if lost and unknown:
         findings.leave_open(FindingPlace(lost[0]), unknown)

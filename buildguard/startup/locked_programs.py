@@ -9,6 +9,8 @@ from types import MappingProxyType
 
 from buildguard.imports.lock import LOCKS, normalize, read_lock
 from buildguard.imports.locked_source import explain_open_lock, installs_groups
+from buildguard.project import dockerfile
+from buildguard.project.image_build import knows_base
 from buildguard.startup.image_start import ImageStart
 
 # The distribution that brings each program.
@@ -148,15 +150,25 @@ def find_reason(image: ImageStart, program: str) -> str:
     """Why an image certainly lacks a program, as `uv.lock does not bring gunicorn`; empty where it may have it."""
     distribution = _PROVIDERS.get(program, "")
     pattern = rf"(?i)(?<![\w-]){re.escape(distribution)}(?![\w-])"
-    if not distribution or re.search(pattern, image.tree.run_text) or not shows_all(image):
+    runs = _commands(image)
+    if not distribution or re.search(pattern, runs) or not shows_all(image):
         return ""
-    return _by_lock(image, distribution) or _by_requirements(image, distribution)
+    return _by_lock(image, distribution) or _by_requirements(image, distribution, runs)
+
+
+def _commands(image: ImageStart) -> str:
+    """The commands of every stage that the image is made of."""
+    needed = sorted(dockerfile.needed_stages(image.stages, image.service.stage)) if image.stages else []
+    steps = (step for number in needed for step in image.stages[number].instructions)
+    return "\n".join(step.text for step in steps if step.name == "RUN")
 
 
 def shows_all(image: ImageStart) -> bool:
     """Whether the Dockerfile shows everything that is installed: a known base, and no command that may install more."""
     unfollowed = (area.reason for area in image.tree.model.unknown if area.reason.startswith("RUN "))
-    return image.tree.model.knows_base and all(map(_HARMLESS.search, unfollowed))
+    aliases = {stage.alias for stage in image.stages}
+    bases = (stage.base for stage in image.stages if stage.base.lower() not in aliases)
+    return image.tree.model.knows_base and all(map(knows_base, bases)) and all(map(_HARMLESS.search, unfollowed))
 
 
 def _by_lock(image: ImageStart, distribution: str) -> str:
@@ -178,9 +190,8 @@ def _by_lock(image: ImageStart, distribution: str) -> str:
     return ""
 
 
-def _by_requirements(image: ImageStart, distribution: str) -> str:
-    """The requirement files that are all that the image installs, where they do not bring a distribution."""
-    runs = image.tree.run_text
+def _by_requirements(image: ImageStart, distribution: str, runs: str) -> str:
+    """The requirement files that are all that some commands install, where they do not bring a distribution."""
     files = [*_installed_files(runs)]
     if _OTHER_TOOLS.search(runs) or not files or "" in files:
         return ""

@@ -51,9 +51,9 @@ def _check_buildpacks(stage: Stage, config: Config, files: ProjectFileTree, find
     """The start of each folder that buildpacks build."""
     for started in buildpack_starts(stage, config, files):
         # a Procfile alone does not say that it is Cloud Run that sends the requests
-        port = "" if started.recipe.service.basis.known is Certainty.GUESSED else DEFAULT_PORT
-        deployed = DeployedPort(port, started.by, started.start.command)
-        if started.start.problem:
+        is_guess = started.recipe.service.basis.known is Certainty.GUESSED
+        deployed = DeployedPort("" if is_guess else DEFAULT_PORT, started.by, started.start.command)
+        if started.start.problem and not is_guess:
             hint = "echo 'web: gunicorn -b :$PORT main:app' > Procfile"
             place = FindingPlace(started.start.place.file, started.start.place.line)
             findings.add("BG701", place, started.start.problem, hint)

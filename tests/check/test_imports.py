@@ -20,6 +20,7 @@ from buildguard.project.proof_grade import ProofGrade
 from buildguard.stages.filesystem import stage_on_disk
 from buildguard.system.cache import Cache
 from tests.conftest import Project, untraced
+from tests.remote.running import install, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,18 +88,51 @@ def test_undecided_imports_are_unproven_with_strict() -> None:
 def test_nothing_of_the_users_is_imported_or_executed(
     repository: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Neither `.pth`, `sitecustomize`, an entry point nor a package's `__init__`, of the project or of an environment."""
     marks = tmp_path / "marks"
     marks.mkdir()
-    names = ("sitecustomize", "usercustomize", "typing", "json/__init__", "app/__init__", "distutils/__init__", "imp")
-    files = {f"{name}.py": _MARK.format(path=str(marks / name.replace("/", "-"))) for name in names}
-    files["x.pth"] = f"import os; open({str(marks / 'pth')!r}, 'w').close()\n"
-    project = repository(
-        {**files, "main.py": "import app, json, imp\nfrom typing import Self\nimport distutils.core\n"}
+
+    def mark(name: str) -> str:
+        return _MARK.format(path=str(marks / name.replace("/", "-")))
+
+    names = (
+        "sitecustomize",
+        "usercustomize",
+        "typing",
+        "json/__init__",
+        "app/__init__",
+        "app/cli",
+        "distutils/__init__",
+        "imp",
     )
+    files = {f"{name}.py": mark(name) for name in names}
+    files["x.pth"] = mark("pth").replace("\n", ";") + "\n"
+    files["pyproject.toml"] = (
+        '[project]\nname = "app"\nversion = "1"\n[project.scripts]\napp = "app.cli:main"\n'
+        '[project.entry-points.pytest11]\napp = "app.plugin"\n[project.gui-scripts]\ngui = "app:main"\n'
+    )
+    project = repository(
+        {
+            **files,
+            "main.py": "import app, json, imp, lib\nfrom lib.sub import x\nfrom typing import Self\nimport distutils.core\n",
+        }
+    )
+    site = tmp_path / "venv" / "lib" / "python3.12" / "site-packages"
+    for name in ("sitecustomize.py", "usercustomize.py", "lib/__init__.py", "lib/sub/__init__.py", "lib/plugin.py"):
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(mark(f"site-{name}"))
+    (site / "lib.pth").write_text(f"import os; open({str(marks / 'site-pth')!r}, 'w').close()\n")
+    (site / "lib-1.dist-info").mkdir()
+    (site / "lib-1.dist-info" / "entry_points.txt").write_text("[console_scripts]\nlib = lib.plugin:main\n")
+    (site / "lib-1.dist-info" / "RECORD").write_text("lib/__init__.py,,\n")
     monkeypatch.chdir(project.path)
+    project.git("add", "--all")
 
     project.check("--target", "3.12", "--no-cache")
     project.check("--target", "3.12", "--no-cache", "--engine", "static", "--proof", "predicted")
+    project.check("--target", "3.12", "--no-cache", "--environment", str(site.parents[2]))
+    project.check("--target", "3.12", "--no-cache", "--staged")
+    run(project.path, install(project.path), "3.12", words=("--start=app.cli=app/cli.py", "--path=."))
 
     assert list(marks.iterdir()) == []
 

@@ -8,6 +8,7 @@ import pytest
 
 from buildguard.check.snippets import SnippetStage
 from buildguard.project.snippets.mapped_text import map_whole
+from buildguard.system.pythons import candidates
 from tests.conftest import Project
 
 pytestmark = pytest.mark.interpreters
@@ -126,14 +127,16 @@ def test_a_command_is_dedented_from_314_on(repository: Callable[..., Project]) -
 
 
 def test_a_snippet_of_a_stage_that_nothing_compiles_is_left_open(repository: Callable[..., Project]) -> None:
-    text = "FROM python:3.14 AS build\nRUN python -c 'x'\nFROM python:3.12\nCOPY --from=build /x /x\n"
+    text = "FROM python:3.15 AS build\nRUN python -c 'x'\nFROM python:3.12\nCOPY --from=build /x /x\n"
     made = repository({"Dockerfile": text, "app.py": ""})
+    if any(candidates("3.15", made.path)):
+        pytest.skip("Python 3.15 is here")
 
     report = made.check().json
 
     assert report["exit_code"] == 0
     assert [(each["path"], each["line"], each["reason"]) for each in report["not_checked"]] == [
-        ("Dockerfile", 2, "Python 3.14 is not at hand, so this is a prediction")
+        ("Dockerfile", 2, "Python 3.15 is not at hand, so this is a prediction")
     ]
 
 

@@ -11,7 +11,7 @@ from buildguard.check import text_rules
 from buildguard.diagnostic import Range, Severity
 from buildguard.project import source_text
 from buildguard.remote.source_encoding import coding_of
-from tests.conftest import Project, interpreter
+from tests.conftest import Project, interpreter, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +118,7 @@ _STARTS = {
 }
 
 
-@pytest.mark.parametrize("name", _STARTS)
+@pytest.mark.parametrize("name", sample(_STARTS, 2))
 def test_bg107_is_what_really_happens(project: Callable[..., Project], tmp_path: Path, version: str, name: str) -> None:
     """BG107 exactly where compile and a script start differ, found out by really doing both (harmless files)."""
     data, python = _STARTS[name], interpreter(version)

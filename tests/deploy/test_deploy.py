@@ -9,7 +9,7 @@ import pytest
 import requests
 from click import unstyle
 
-from buildguard.cli.render.deploy import as_json, as_text, history_text
+from buildguard.cli.render.deploy import HistoryView, as_json, as_text, history_text
 from buildguard.deploy.history import history
 from buildguard.deploy.plan import DeployStep
 from buildguard.deploy.prepare import DeployRequest
@@ -78,7 +78,7 @@ def test_a_green_deploy_and_the_next_one(web: Project, google: Callable[..., Emu
     attempts = history(DeployRequest(cwd=web.path))
     assert [run[-1].verdict for run in attempts.runs] == ["ok", "ok"]
     assert attempts.changed == (None, 1)
-    assert "2 of 2 deploys succeeded" in history_text(attempts)
+    assert "2 of 2 deploys succeeded" in history_text(HistoryView(attempts))
     assert json.loads(web.run("history", "--format", "json").out)["runs"][1]["changed_files"] == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from buildguard.cli import doctor_services
 from buildguard.cli.render import fleet_status as table
-from buildguard.cli.render.deploy import history_json, history_text
+from buildguard.cli.render.deploy import HistoryView, history_json, history_text
 from buildguard.deploy.fleet_status import ServingProof, judge, read_fleet
 from buildguard.project import config as configs
 from buildguard.project.attempts import DeployHistory
@@ -90,9 +90,9 @@ def test_without_a_connection_the_ledger_of_this_machine_counts(ledger: Path) ->
     assert {each.proof for each in fleet} == {ServingProof.UNKNOWN}
     rows = list(table.as_table(fleet))
     assert rows[1].split()[:4] == ["web", "europe-west1", "web-2", "cccccccc"]
-    answer = json.loads(history_json(DeployHistory((), (), ()), fleet))
+    answer = json.loads(history_json(HistoryView(DeployHistory((), (), ()), services=fleet)))
     assert [row["commit"] for row in answer["services"]] == [_COMMIT, _COMMIT, None, None]
-    assert history_text(DeployHistory((), (), ()), fleet).startswith("service")
+    assert history_text(HistoryView(DeployHistory((), (), ()), services=fleet)).startswith("service")
 
 
 @pytest.mark.interpreters

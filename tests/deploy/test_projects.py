@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from buildguard.cli.render.deploy import as_text, history_text
+from buildguard.cli.render.deploy import HistoryView, as_text, history_text
 from buildguard.deploy import lock
 from buildguard.deploy.bucket_store import BucketLock
 from buildguard.deploy.history import history
@@ -70,7 +70,7 @@ def test_the_same_commit_in_two_projects(web: Project, google: Callable[..., Emu
     assert _sole(_STAGING) == staged.revision
     everything = history(DeployRequest(cwd=web.path))
     assert len(everything.runs) == 5
-    assert f"{_PROD}/web" in history_text(everything)
+    assert f"{_PROD}/web" in history_text(HistoryView(everything))
     prod = history(DeployRequest(cwd=web.path, project=_PROD))
     assert {line.project for run in prod.runs for line in run} == {_PROD}
     assert len(prod.runs) == 3

@@ -103,7 +103,9 @@ def test_what_a_crash_proves(
     project = repository({"app/a.py": "x = 1\n", "Dockerfile": "FROM python:3.11\nCOPY . .\n"})
     result = OfflineResult(started=False, seconds=1.0, ending="it ended with status 1")
 
-    error = start._not_started(prepared(project.path), _request(stand_ins), result, log, "commit:HEAD")
+    error = start.describe_failure(
+        prepared(project.path).repository.top, _request(stand_ins), result, log, "commit:HEAD"
+    )
 
     assert error.exit_code == exit_code, error.what
     assert error.what.startswith("BG502 it does not start: ")
@@ -126,6 +128,6 @@ def test_what_was_seen_is_named(repository: Callable[..., Project], fields: dict
     project = repository({"app/a.py": "x = 1\n", "Dockerfile": "FROM python:3.11\nCOPY . .\n"})
     result = OfflineResult(started=False, seconds=60.0, **fields)
 
-    error = start._not_started(prepared(project.path), _request(), result, b"", "commit:HEAD")
+    error = start.describe_failure(prepared(project.path).repository.top, _request(), result, b"", "commit:HEAD")
 
     assert error.what.startswith(words)

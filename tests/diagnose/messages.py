@@ -26,6 +26,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "ImportError: cannot import name 'url_quote' from 'werkzeug.urls' (/usr/local/lib/python3.11/site-packages/werkzeug/urls.py)",
         "ImportError: cannot import name 'b' from partially initialized module 'a' (most likely due to a circular import) (/app/a.py)",
     ),
+    "lfs-pointer": ("_pickle.UnpicklingError: invalid load key, 'v'.",),
     "no-file-to-run": ("python: can't open file '/app/main.py': [Errno 2] No such file or directory",),
     "not-in-the-context": (
         "COPY failed: file not found in build context or excluded by .dockerignore: stat requirements.txt: file does not exist",

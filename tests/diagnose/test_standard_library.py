@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from buildguard.diagnose.cause import CauseId
-from buildguard.diagnose.standard_library import explain
+from buildguard.diagnose.standard_library import _table, explain
+from buildguard.imports import standard_names
 
 OLDER, NEWER = CauseId.TARGET_OLDER, CauseId.CODE_OLDER
 
@@ -51,3 +52,10 @@ def test_a_change_explains_it(words: str, ran: int, cause: CauseId) -> None:
 def test_what_did_not_change_is_not_explained(words: str, ran: int | None) -> None:
     """A Python that has the name, a name of the program's own, and a Python that is unknown."""
     assert explain(words, ran) is None
+
+
+def test_top_level_modules_are_in_one_place() -> None:
+    assert not [name for name in _table()["modules"] if "." not in name]
+    assert standard_names.versions_of("tomllib") == (11, 0)
+    assert standard_names.versions_of("imp") == (0, 11)
+    assert standard_names.versions_of("os") is None

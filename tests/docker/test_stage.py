@@ -524,3 +524,16 @@ def test_an_image_that_moves_while_it_is_read(
     monkeypatch.setattr("buildguard.check.image.judge_all", moved)
     with pytest.raises(UnprovenError, match="became another image"):
         check_image(CheckRequest(cwd=project().path), f"image:{tag}:/app", Progress())
+
+
+def test_a_project_that_buildpacks_built(image: Callable[..., str], project: Callable[..., Project]) -> None:
+    files = {"svc/main.py": "x = 1\n", "svc/more.py": "", "svc/Procfile": "web: python main.py\n", "tool.py": ""}
+    tag = image(images.base("3.11"), {"workspace/main.py": "x = 2\n", "workspace/Procfile": ""})
+    made = project(files)
+
+    result = made.check(f"image:{tag}")
+
+    assert _image_of(result.json)["told_by"] == "Google's buildpacks"
+    assert _image_of(result.json)["roots"] == ["/workspace"]
+    found = {(item["code"], item["path"]) for item in result.json["diagnostics"] if item["severity"] == "error"}
+    assert {("BG301", "svc/more.py"), ("BG303", "svc/main.py")} <= found

@@ -173,3 +173,41 @@ def test_it_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     list(_engine().compile([source_of(0, b"f(\n")]))
 
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"try:\n  pass\nexcept:\n  pass\nexcept ValueError:\n  pass\n",  # F707
+        b"def f():\n    global x\n    nonlocal x\n",  # PLE0115
+        b"def f():\n    nonlocal x\n",  # PLE0117
+        b"async def f():\n    yield from x\n",  # PLE1700
+        b"def f():\n    x = 1\n    def g():\n        print(x)\n        nonlocal x\n",
+        b"def f():\n    x: int\n    nonlocal x\n",
+        b"*a\n",
+        b"f'{*a}'\n",
+        b"f(__debug__=1)\n",
+        b"".join(b" " * depth + b"while 1:\n" for depth in range(25)) + b" " * 25 + b"pass\n",
+        b"# coding: latin_9\nx = 1\n",
+    ],
+)
+def test_what_every_python_refuses_is_predicted(source: bytes) -> None:
+    for minor in (8, 11) if b"while" in source else (8, 11, 14):  # 3.13 nests deeper than the Python that runs this may
+        (outcome,) = list(_engine(minor).compile([source_of(0, source)]))
+        assert outcome.rejected is not None, minor
+        assert outcome.rejected.kind == "predicted"
+
+
+@pytest.mark.parametrize(
+    ("minor", "source"),
+    [
+        (8, b"async def f():\n    return [x async for x in a]\n"),
+        (15, b"from __future__ import annotations\nx: int\n"),
+        (15, b"# coding: latin_9\nx = 1\n"),
+        (13, "# coding: windows-31j\nx = '鬘'\n".encode("cp932")),
+    ],
+)
+def test_what_this_python_would_refuse_is_not_held_against_the_target(minor: int, source: bytes) -> None:
+    (outcome,) = list(_engine(minor).compile([source_of(0, source)]))
+
+    assert outcome.rejected is None

@@ -110,3 +110,6 @@ def test_homes_and_tests_are_told_by_their_paths() -> None:
     assert is_test("tests/a.py")
     assert is_test("pkg/test_a.py")
     assert not is_test("pkg/contest.py")
+    assert is_test("_integration-test/ca/run.py")
+    assert is_test("scripts/smoke-test.py")
+    assert not is_test("speed_test/app.py")

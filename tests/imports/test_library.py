@@ -13,7 +13,8 @@ from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source
 from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.errors import UnprovenError
 from buildguard.imports import standard_names
-from buildguard.imports.library import Availability, StandardLibrary
+from buildguard.imports.library import StandardLibrary
+from buildguard.imports.library_answers import Availability
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.target import PythonVersion
 from buildguard.remote import library_query

@@ -6,7 +6,7 @@ import pytest
 
 from buildguard.diagnostic import Severity
 from buildguard.imports.declared import DECLARES, ProvidedModules
-from buildguard.imports.library import Availability, LibraryAnswer
+from buildguard.imports.library_answers import Availability, LibraryAnswer
 from buildguard.imports.records import FileReach, Guard, ImportForm, ImportStatement
 from buildguard.imports.standard_imports import ImportJudge, ImportVerdict, questions_of
 

@@ -593,7 +593,6 @@ def _templates(v: Variant) -> tuple[Files, Expected]:
         "deploy/Dockerfile": "FROM python:{{ python_version }}\nCOPY . .\n",
         "jinja/Dockerfile": "FROM python:3.9\n{%- if worker %}\nCOPY worker .\n{% endif %}\n",
         "gen/Dockerfile-template-python": "FROM ${baseImage}\n",
-        "freemarker/Dockerfile": "FROM ${baseImage}\nCOPY . .\n",
         "a.py": "",
     }
     return files, {_runs(v.python, "a.py")}

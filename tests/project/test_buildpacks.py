@@ -256,3 +256,12 @@ def test_commands_that_build_from_source(command: str, expected: tuple[object, .
 
     shown = None if build is None else (build.tool, build.folder, build.env, build.builder, build.runtime)
     assert shown == expected
+
+
+def test_a_pin_that_only_a_guess_contradicts_is_a_warning() -> None:
+    target = _only({"svc/Procfile": "web: gunicorn main:app\n", "svc/.python-version": "3.12\n"})
+
+    assert target.pin_problem is not None
+    assert target.pin_problem.severity is Severity.WARNING
+    assert target.basis is not None
+    assert target.basis.known is Certainty.GUESSED

@@ -8,6 +8,8 @@ from buildguard.errors import UnprovenError, UsageError
 from buildguard.project import discovery, project_files, service_targets
 from buildguard.project.config import Config, ServiceTable
 from buildguard.project.discovery import DiscoveredTargets
+from buildguard.project.image_reference import why_version_unknown
+from buildguard.project.target import PythonVersion
 from buildguard.project.yaml import InvalidYamlError
 from tests.project.memory import MemoryStage
 
@@ -214,3 +216,35 @@ def test_a_dockerfile_is_divided_by_any_blank_and_a_part_of_one_is_no_target() -
 
 def test_a_range_in_a_version_file_counts_with_its_lowest() -> None:
     assert _targets(_discover({".python-version": ">= 3.10\n", "a.py": ""})) == [("3.10", ".python-version:1", "")]
+
+
+@pytest.mark.parametrize("text", ["3.16", "3.16-dev", "3.17.0a1"])
+def test_a_newer_python_than_those_that_are_known_has_a_plain_sentence(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^Python 3\.1[67] is newer than every version that buildguard knows"):
+        PythonVersion.typed(text)
+    (target,) = _discover({".python-version": f"{text}\n", "a.py": ""}).targets
+    assert "is newer than every version" in target.untold
+    assert "is newer than every version" in why_version_unknown(f"python:{text.removesuffix('-dev')}-slim")
+
+
+def test_another_implementation_has_a_plain_sentence() -> None:
+    with pytest.raises(UsageError, match=r"'pypy3\.10' is not CPython"):
+        PythonVersion.typed("pypy3.10")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {".python-version": "3.14t\n"},
+        {"Dockerfile": "FROM python:3.14t\nCOPY a.py .\n"},
+        {"runtime.txt": "python-3.14.1t"},
+    ],
+)
+def test_a_free_threaded_build_is_the_same_target(files: dict[str, str]) -> None:
+    discovered = _discover({**files, "a.py": ""})
+
+    (target,) = discovered.targets
+    assert target.python.startswith("3.14")
+    assert [note for note in discovered.notes if "is a free-threaded build" in note]
+    assert _discover({".python-version": "3.14\n", "a.py": ""}).notes == ()
+    assert "free-threaded" in _discover({"a.py": ""}, "3.14t").notes[0]

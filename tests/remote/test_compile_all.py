@@ -47,7 +47,7 @@ def test_each_source_has_its_own_verdict(compiled: _Run) -> None:
         }
     )
 
-    assert results[b"clean.py"] == (b"clean.py", hashlib.sha256(b"x = 1\n").hexdigest(), (), "")
+    assert results[b"clean.py"] == (b"clean.py", hashlib.sha256(b"x = 1\n").hexdigest(), (), "", b"")
     broken = results[b"broken.py"].findings[0]
     assert (broken.code, broken.line, broken.column, broken.excerpt) == ("BG101", 2, 5, "y = (")
     late = results[b"late.py"].findings[0]

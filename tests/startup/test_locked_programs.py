@@ -26,6 +26,10 @@ source = {{ registry = "https://pypi.org/simple" }}
 """
 _UV = "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nRUN pip install uv && uv sync --no-dev\n"
 _PIP = "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nRUN pip install -r requirements.txt\n"
+_STAGES = (
+    "FROM python:3.11-slim AS b\nWORKDIR /srv\nCOPY . .\nRUN python -m venv /v && /v/bin/pip install -r requirements.txt\n"
+    "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nCOPY --from=b /v /v\nENV PATH=/v/bin:$PATH\n"
+)
 _POETRY = "FROM python:3.11-slim\nWORKDIR /srv\nCOPY . .\nRUN pip install poetry && poetry install --only main\n"
 _GUNICORN = 'CMD ["gunicorn", "main:app"]\n'
 
@@ -112,3 +116,10 @@ def test_only_the_images_of_python_are_known() -> None:
     image = image_of("FROM debian:12\nCOPY . .\nCMD node x.js\n", {"x.js": ""})
 
     assert find_lack(image, "node") == ""
+
+
+def test_a_server_that_another_stage_does_not_install(tmp_path: Path) -> None:
+    files = {"Dockerfile": _STAGES + _GUNICORN, "requirements.txt": "flask\n"}
+
+    assert rows_of(report_of(tmp_path / "a", files)) == [("BG701", "Dockerfile", 10)]
+    assert rows_of(report_of(tmp_path / "b", {**files, "requirements.txt": "flask\ngunicorn\n"})) == []

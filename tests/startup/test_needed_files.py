@@ -66,6 +66,14 @@ def test_a_file_that_need_not_be_there(tmp_path: Path, line: str) -> None:
     assert rows_of(report_of(tmp_path, {"Dockerfile": _ONE, "main.py": f"{APP}{line}\n", "data/x.json": "{}"})) == []
 
 
+def test_a_file_above_what_is_copied(tmp_path: Path) -> None:
+    main = f"{APP}open(Path(__file__).parent.parent / 'x.json')\n"
+    docker = f"{_HEAD}COPY src/ requirements.txt ./\n{_INSTALL}CMD gunicorn --bind :$PORT main:app\n"
+    files = {"Dockerfile": docker, "src/main.py": main, "x.json": "{}"}
+
+    assert rows_of(report_of(tmp_path, files)) == [("BG704", "Dockerfile", 3)]
+
+
 @pytest.mark.parametrize("body", ["return open('x.json')", "if y: return\n    open('x.json')"])
 def test_a_file_that_a_function_opens_is_a_warning(tmp_path: Path, body: str) -> None:
     main = f"{APP}def load(y):\n    {body}\n" + ("load(1)\n" if "if" in body else "")

@@ -445,6 +445,7 @@ _FUNCTION = (
         ),
         ({"cloudbuild.yaml": "", "Procfile": "web: gunicorn main:x\n"}, [("BG701", "Procfile", 1)]),
         ({"cloudbuild.yaml": "", "Procfile": "web: gunicorn -b :5000 main:app\n"}, []),
+        ({"cloudbuild.yaml": "", "Procfile": "worker: python main.py\n"}, []),  # another platform's
         (
             {"cloudbuild.yaml": _FUNCTION, "main.py": "def handle(request): pass\n"},
             [],

@@ -433,5 +433,5 @@ def table(figures: list[Figure], before: str = "") -> str:
         one.name: f"| {one.name} | {one.what} | {one.tries:,} | {len(one.wrong)} | {one.bound} |" for one in figures
     }
     lines += [rows[name] for name in sorted(rows)]
-    _figures, mark, others = before.partition("\n<!-- diagnose -->\n")  # of bench.diagnose
+    _figures, mark, others = before.partition("\n<!-- predictions -->\n")  # of bench.predictions and bench.diagnose
     return "\n".join(lines) + "\n" + mark + others

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from buildguard.engines.engine import ReadyEngine
 from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.imports import standard_names
-from buildguard.imports.library import Availability, LibraryAnswer, StandardLibrary
+from buildguard.imports.library import StandardLibrary
+from buildguard.imports.library_answers import Availability, LibraryAnswer
 from buildguard.imports.records import ImportForm, ImportStatement, extract
 from buildguard.project.target import PythonVersion
 from buildguard.remote.library_query import LIVELY

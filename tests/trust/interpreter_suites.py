@@ -89,13 +89,13 @@ class _BytesStage(SnippetStage):
 @functools.cache
 def suite_snippets(version: str) -> tuple[SuiteSnippet, ...]:
     """Every snippet of an interpreter's own suite."""
-    argv = [str(_with_suite(version)), "-I", "-S", "-B", "-c", _EXTRACT]
+    argv = [str(with_suite(version)), "-I", "-S", "-B", "-c", _EXTRACT]
     printed = subprocess.run(argv, capture_output=True, check=True).stdout
     rows = map(json.loads, printed.splitlines())
     return tuple(SuiteSnippet(base64.b64decode(source), accepted) for source, accepted in rows)
 
 
-def _with_suite(version: str) -> Path:
+def with_suite(version: str) -> Path:
     """An interpreter that has its test suite: a distribution leaves it out."""
     for path, _where in candidates(version, Path("/nowhere")):
         if (path.resolve().parents[1] / f"lib/python{version}/test/test_fstring.py").exists():

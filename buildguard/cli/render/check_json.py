@@ -10,6 +10,8 @@ from buildguard.check.result import CheckReport, ImageReport, TargetRow
 from buildguard.cli.render import safe_json
 from buildguard.compare.chain import Chain
 from buildguard.diagnostic import Diagnostic
+from buildguard.engines.miss_rates import miss_rate
+from buildguard.project.proof_grade import ProofGrade
 from buildguard.project.snippets.unchecked import UncheckedPython
 
 
@@ -42,6 +44,7 @@ def as_json(report: CheckReport) -> dict[str, Any]:
         "not_checked": [_unchecked(item) for item in report.unchecked],
         "exit_code": report.exit_code,
         **(_rehearsal(report.rehearsal) if report.rehearsal is not None else {}),
+        **({"start": dict(report.start)} if report.start is not None else {}),
         **({"image": _image(report.image)} if report.image is not None else {}),
         **(_chain(report.chain) if report.chain is not None else {}),
     }
@@ -81,7 +84,11 @@ def _image(image: ImageReport) -> dict[str, Any]:
 def _target(row: TargetRow) -> dict[str, Any]:
     values = row._asdict()
     basis = values.pop("basis")
-    return values | {"context": {"path": row.context or ".", **basis._asdict()} if basis is not None else None}
+    rate = miss_rate(row.python) if row.proof == ProofGrade.PREDICTED else None
+    return values | {
+        "context": {"path": row.context or ".", **basis._asdict()} if basis is not None else None,
+        "miss_rate": rate._asdict() if rate is not None else None,
+    }
 
 
 def _diagnostic(diagnostic: Diagnostic) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from buildguard.cli.render.layout import Detail, TextLayout
 from buildguard.cli.render.source_line import excerpt, fold
 from buildguard.codes import CODES
 from buildguard.diagnostic import Diagnostic, Severity, Unproven, count, escape_text, shorten_digests, unproven_line
+from buildguard.engines.miss_rates import miss_rate
 from buildguard.project.snippets.unchecked import UncheckedKind, UncheckedPython
 from buildguard.stages.snapshot import StageKind
 
@@ -269,10 +270,16 @@ def target_line(row: TargetRow) -> str:
     how = {
         "compiled": f"compiled by {row.interpreter}{f' in {row.image}' if row.image_id or row.image_digest else ''}",
         "image": f"compiled by {row.interpreter} in {row.image}",
-        "predicted": f"predicted by {row.interpreter}, not compiled",
+        "predicted": f"predicted by {row.interpreter}, not compiled{_miss_rate(row)}",
     }.get(row.proof, "not compiled")
     cached = f", {row.cached} cached" if row.cached else ""
     return f"Python {row.python} ({escape_text(row.found_in)}): {count(row.files, 'file')}{cached}, {how}"
+
+
+def _miss_rate(row: TargetRow) -> str:
+    """How often such a prediction lets a faulty program pass."""
+    rate = miss_rate(row.python)
+    return f" ({rate.words})" if rate is not None else ""
 
 
 def _chain(report: CheckReport, chain: Chain) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from buildguard.cycles.changes import CaseChanges, CycleChanges
 from buildguard.cycles.gates import describe_rate
 from buildguard.cycles.record import CycleRecord
+from buildguard.deploy.cycle import FinishedCycle
 from buildguard.diagnostic import count, escape_text
 
 _FEW = 10
@@ -55,10 +56,30 @@ def case_rows(cases: CaseChanges) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield name.replace("_", " "), names
 
 
-def cycle_json(cycle: CycleRecord | None, changes: tuple[CycleChanges, ...]) -> dict[str, Any] | None:
+def diagnosis_lines(diagnosis: Mapping[str, Any]) -> Iterator[str]:
+    """Why a cycle failed: the chain with its evidence, what would show more, and what to do."""
+    if not diagnosis:
+        return
+    yield f"why: {escape_text(diagnosis['sentence'])}"
+    for link in diagnosis["chain"][1:]:
+        yield f"  → {escape_text(link['words'])}"
+        yield from (f"    | {escape_text(words)}" for words in link["evidence"][:_FEW])
+    yield from (f"  would show more: {escape_text(words)}" for words in diagnosis["more"])
+    yield from (f"try: {escape_text(remedy)}" for remedy in diagnosis["remedies"])
+
+
+def finished_lines(finished: FinishedCycle) -> Iterator[str]:
+    """Why a cycle failed, and where its report is."""
+    yield from diagnosis_lines(finished.record.diagnosis)
+    if finished.reports:
+        yield f"report: {escape_text(str(finished.reports[0]))}"
+
+
+def cycle_json(finished: FinishedCycle | None) -> dict[str, Any] | None:
     """A cycle for programs."""
-    if cycle is None:
+    if finished is None:
         return None
+    cycle = finished.record
     counts = cycle.counts
     record = cycle.as_json()
     return {
@@ -67,5 +88,6 @@ def cycle_json(cycle: CycleRecord | None, changes: tuple[CycleChanges, ...]) -> 
         "tests": {**counts._asdict(), "ran": counts.ran, "rate": counts.rate},
         "cases": record["cases"],
         "diagnosis": record["diagnosis"],
-        "changes": [change.as_json() for change in changes],
+        "changes": [change.as_json() for change in finished.changes],
+        "reports": [str(file) for file in finished.reports],
     }

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import click
 
 from buildguard import __version__
 from buildguard.cli.render import fleet_status
-from buildguard.cli.render.cycle import cycle_json, cycle_lines
+from buildguard.cli.render.cycle import cycle_json, cycle_lines, finished_lines
+from buildguard.cycles.gates import describe_rate
+from buildguard.cycles.record import CycleRecord
 from buildguard.deploy.fleet_status import ServiceStatus
 from buildguard.deploy.outcome import StepOutcome
 from buildguard.deploy.plan import DeployPlan
@@ -75,7 +77,7 @@ def answer(result: DeployReport) -> dict[str, Any]:
         "revision": result.revision or None,
         "url": result.url or None,
         "observed": result.observed._asdict(),
-        "cycle": cycle_json(result.cycle, result.changes),
+        "cycle": cycle_json(result.finished),
         "exit_code": result.exit_code,
     }
 
@@ -117,9 +119,10 @@ def as_text(result: DeployReport) -> str:
         lines += [f"  not reached: {', '.join(left)}"] * bool(left)
     else:
         lines += [f"  {number}. {step.id}: {escape_text(step.will)}" for number, step in enumerate(plan.steps, 1)]
-    lines += cycle_lines(result.cycle, result.changes) if result.cycle is not None else []
+    lines += cycle_lines(result.finished.record, result.finished.changes) if result.finished is not None else []
     lines += [f"{click.style('decision', fg='yellow')}: {escape_text(decision)}" for decision in result.decisions]
     lines += [f"note: {escape_text(shorten_digests(note))}" for note in (*plan.notes, *result.notes)]
+    lines += finished_lines(result.finished) if result.finished is not None else []
     lines.append(last_line(result))
     return "\n".join(lines) + "\n"
 
@@ -200,12 +203,23 @@ def rollback_text(result: RollbackResult) -> str:
 # ------------------------------------------------------------------------------------------ history
 
 
-def history_json(history: DeployHistory, services: Sequence[ServiceStatus] = ()) -> str:
-    """Every line of the ledger, by run, and the status of each service where there are several."""
+class HistoryView(NamedTuple):
+    """What `history` shows: the attempts, their cycles, and the status of each service where there are several."""
+
+    history: DeployHistory
+    cycles: Sequence[CycleRecord] = ()
+    services: Sequence[ServiceStatus] = ()
+
+
+def history_json(view: HistoryView) -> str:
+    """Every line of the ledger, by run, with the tests of its cycle, and the status of each service."""
+    history, cycles, services = view
+    by_run = {cycle.id: cycle for cycle in cycles}
     run_objects = [
         {
             "run": run[0].run,
             "changed_files": -1 if changed is None else changed,
+            "cycle": _cycle_json(by_run.get(run[0].run)),
             "lines": [line._asdict() for line in run],
         }
         for run, changed in zip(history.runs, history.changed, strict=True)
@@ -219,19 +233,24 @@ def history_json(history: DeployHistory, services: Sequence[ServiceStatus] = ())
     return json.dumps(answer, indent=1) + "\n"
 
 
-def history_text(history: DeployHistory, services: Sequence[ServiceStatus] = ()) -> str:
-    """A row for each service where there are several, and one for each attempt: when, what, how far, and why not further."""
+def _cycle_json(cycle: CycleRecord | None) -> dict[str, Any] | None:
+    return {"number": cycle.number, "rate": cycle.counts.rate} if cycle is not None else None
+
+
+def history_text(view: HistoryView) -> str:
+    """A row for each service where there are several, and one for each attempt: when, what, how far, how many tests passed."""
+    history, cycles, services = view
     fleet = list(fleet_status.as_table(services))
-    lines = [*fleet, *([""] if fleet else []), *_table(history)]
+    lines = [*fleet, *([""] if fleet else []), *_table(history, {cycle.id: cycle for cycle in cycles})]
     lines += [f"note: {escape_text(note)}" for note in history.notes]
     return "\n".join(lines) + "\n"
 
 
-def _table(history: DeployHistory) -> Iterator[str]:
+def _table(history: DeployHistory, cycles: Mapping[str, CycleRecord]) -> Iterator[str]:
     if not history.runs:
         yield "no deploy so far"
         return
-    yield f"{'when':<20} {'service':<14} {'commit':<9} {'changed':<8} {'by':<6} {'got to':<13} {'verdict':<9} what"
+    yield f"{'when':<20} {'service':<14} {'commit':<9} {'changed':<8} {'by':<6} {'got to':<13} {'verdict':<9} {'cycle':<6} {'passed':<7} what"
     good = 0
     several = len({run[0].project for run in history.runs}) > 1
     for run, changed in zip(history.runs, history.changed, strict=True):
@@ -242,9 +261,15 @@ def _table(history: DeployHistory) -> Iterator[str]:
         files = "" if changed is None else "nothing" if not changed else count(changed, "file")
         yield (
             f"{last.at[:19]:<20} {escape_text(_service(last, several=several)):<14} {last.commit[:8]:<9} {files:<8} {last.builder:<6}"
-            f" {last.step:<13} {verdict:<9} {what}"
+            f" {last.step:<13} {verdict:<9} {_cycle_columns(cycles.get(last.run))} {what}"
         )
     yield f"{good} of {count(len(history.runs), 'deploy')} succeeded"
+
+
+def _cycle_columns(cycle: CycleRecord | None) -> str:
+    """The number of a run's cycle, and the share of its tests that passed."""
+    rate = cycle.counts.rate if cycle is not None else None
+    return f"{cycle.number if cycle is not None else '':<6} {describe_rate(rate) if rate is not None else '':<7}"
 
 
 def _service(line: LedgerLine, *, several: bool) -> str:

@@ -15,7 +15,7 @@ def render(report: CheckReport) -> str:
     lines = [_annotation(diagnostic) for diagnostic in report.diagnostics]
     for unproven in report.counted_unproven:
         where = {"file": unproven.path, "title": "buildguard: unproven"}
-        lines.append(_command("error", where, unproven.reason))
+        lines.append(command("error", where, unproven.reason))
     return "\n".join([*lines, ""]) + echoed(summary(report) + "\n")
 
 
@@ -34,14 +34,15 @@ def _annotation(diagnostic: Diagnostic) -> str:
         "endColumn": diagnostic.range.end_column if diagnostic.range.end_line == diagnostic.range.line else None,
         "title": f"buildguard {diagnostic.code} (Python {', '.join(diagnostic.shared)})",
     }
-    return _command(
+    return command(
         str(diagnostic.severity),
         where,
         "\n".join(filter(None, (diagnostic.message, evidence(diagnostic), diagnostic.hint))),
     )
 
 
-def _command(name: str, properties: Mapping[str, object], message: str) -> str:
+def command(name: str, properties: Mapping[str, object], message: str) -> str:
+    """A workflow command; neither its values nor its message can hold another one."""
     pairs = ",".join(f"{key}={_property(str(value))}" for key, value in properties.items() if value is not None)
     text = "\n".join(escape_text(line) for line in message.split("\n"))
     return f"::{name} {pairs}::{_data(text)}"

@@ -31,6 +31,11 @@ MESSAGES: tuple[KnownMessage, ...] = (
         r"Could not open requirements? file: \[Errno 2\] No such file or directory: '(?P<name>[^']+)'|error: File not found: `?(?P<other>[^`\s]+)`?|does not appear to be a Python project|is not installable\. Neither|Poetry could not find a pyproject\.toml|No `pyproject\.toml` found|Unable to find lockfile at `(?P<third>[^`]+)`",
         "{name} was not there when the image was built", "COPY it before it is installed, and check .dockerignore and .gcloudignore",
     ),
+    KnownMessage(
+        "lfs-pointer", CauseId.WRONG_FILES_SENT, "load key", r"UnpicklingError: invalid load key, 'v'",
+        "a Git LFS pointer is in the image in place of the file that is loaded",
+        "git lfs pull before the build: actions/checkout with lfs: true, or a step with git-lfs before docker",
+    ),
     # ---- installing
     KnownMessage(
         "another-python-required", CauseId.DEPENDENCY_INSTALL, "",

@@ -6,12 +6,13 @@ import itertools
 import json
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from google.api_core import exceptions as api
 
+from buildguard.errors import UnprovenError
 from buildguard.gcp.emulator.faults import FaultName, Faults
 
 _SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
@@ -27,6 +28,20 @@ class CloudLoggingEmulator:
         self._entries: list[dict[str, Any]] = []
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
+        self._followed: list[_FollowedOutput] = []
+
+    def follow(self, kind: str, labels: Mapping[str, str], read: Callable[[], bytes]) -> None:
+        """Have the output of a running container become entries; `read` returns its last lines."""
+        with self._lock:
+            self._followed.append(_FollowedOutput(kind, labels, read))
+
+    def _collect(self) -> None:
+        """Write what running containers printed since the last time."""
+        with self._lock:
+            followed = [*self._followed]
+        for output in followed:
+            for line in output.new_lines():
+                self.write(output.kind, output.labels, line)
 
     def write(
         self,
@@ -55,6 +70,7 @@ class CloudLoggingEmulator:
         """A page of the entries that a request asks for, the newest first; raises Google's own errors."""
         if self._faults.takes(FaultName.LOG_403):
             raise api.PermissionDenied("Permission 'logging.logEntries.list' denied on resource (or it may not exist).")
+        self._collect()
         terms = _terms(str(request.get("filter", "")))
         with self._lock:
             entries = [entry for entry in reversed(self._entries) if all(_holds(entry, *term) for term in terms)]
@@ -62,6 +78,29 @@ class CloudLoggingEmulator:
         first, size = int(request.get("pageToken") or 0), int(request.get("pageSize") or 50)
         more = {"nextPageToken": str(first + size)} if first + size < len(entries) else {}
         return {"entries": entries[first : first + size], **more}
+
+
+class _FollowedOutput:
+    """The output of a container, and how much of it has been written."""
+
+    def __init__(self, kind: str, labels: Mapping[str, str], read: Callable[[], bytes]) -> None:
+        self.kind = kind
+        self.labels = labels
+        self._read = read
+        self._last: list[str] = []
+
+    def new_lines(self) -> list[str]:
+        """The lines since the last time; none of a container that is gone."""
+        try:
+            lines = self._read().decode("utf-8", "replace").splitlines()
+        except UnprovenError:
+            return []
+        # the last lines alone are known: what is new begins behind the longest end of the old ones
+        overlap = next(
+            (size for size in range(min(len(self._last), len(lines)), 0, -1) if self._last[-size:] == lines[:size]), 0
+        )
+        self._last = lines
+        return lines[overlap:]
 
 
 def _terms(query: str) -> list[tuple[str, str, str]]:

@@ -308,15 +308,12 @@ class CloudRunEmulator:
             _close(running)
             return _NOT_READY.format(short)
         self._instances[name] = tuple(running)
+        for container in running:
+            self._logs.follow("cloud_run_revision", _labels(revision), container.log)
         return ""
 
     def _write_output(self, revision: run_v2.Revision, containers: Sequence[ServingContainer]) -> None:
-        location = revision.name.split("/")[3]
-        labels = {
-            "service_name": revision.service,
-            "revision_name": revision.name.rpartition("/")[2],
-            "location": location,
-        }
+        labels = _labels(revision)
         for container in containers:
             self._logs.write("cloud_run_revision", labels, container.log().decode("utf-8", "replace"))
             if ending := container.ending():
@@ -340,6 +337,12 @@ class CloudRunEmulator:
             beside=beside,
         )
         return ServingContainer(self._daemon, image, start)
+
+
+def _labels(revision: run_v2.Revision) -> dict[str, str]:
+    """The labels of a revision in Cloud Logging."""
+    _projects, _project, _locations, location, *_names = revision.name.split("/")
+    return {"service_name": revision.service, "revision_name": revision.name.rpartition("/")[2], "location": location}
 
 
 def _ingress(containers: Sequence[run_v2.Container]) -> run_v2.Container:

@@ -154,7 +154,9 @@ def _update_steps(text: str, ours: Sequence[Node], steps: Sequence[NewStep], mar
         )
     for old_step, step in sorted(zip(ours, steps, strict=True), key=lambda pair: -pair[0].place.start):
         fields = flat(old_step)
-        code = next(argument for argument in value_of(fields, "args").items() if mark in argument.text())
+        arguments = value_of(fields, "args")
+        code = next(argument for argument in arguments.items() if mark in argument.text())
+        text = _replace_words(text, arguments, code, step.rest)  # what stands later is changed first
         if code.text() != step.code:
             text = _replace_code(text, code, step.code)
         name = value_of(fields, "name")
@@ -162,6 +164,27 @@ def _update_steps(text: str, ours: Sequence[Node], steps: Sequence[NewStep], mar
         if here is not None and here != image_reference.promised_version(step.image):
             text = text[: name.place.start] + _scalar(step.image) + text[name.place.end :]
     return text
+
+
+def _replace_words(text: str, arguments: Node, code: Node, words: Sequence[str]) -> str:
+    """The text with other words that describe the program after the code of a step; words without dashes stay."""
+    rest = arguments.items()[arguments.items().index(code) + 1 :]
+    before = [argument.text() for argument in rest]
+    after = [word for word in before if not word.startswith("--")] + [word for word in words if word.startswith("--")]
+    if before == after:
+        return text
+    end = rest[-1].place.end if rest else code.place.end
+    if arguments.flow:
+        return text[: code.place.end] + "".join(f", {json.dumps(word)}" for word in after) + text[end:]
+    start = text.rindex("\n", 0, rest[0].place.start) + 1 if rest else _next_line(text, end)
+    dash = text[text.rindex("\n", 0, code.place.start) + 1 : code.place.start]
+    newline = "\r\n" if "\r\n" in text[code.place.start : end] else "\n"
+    return text[:start] + "".join(f"{dash}{_scalar(word)}{newline}" for word in after) + text[_next_line(text, end) :]
+
+
+def _next_line(text: str, at: int) -> int:
+    """Where the next line begins; the place itself at the beginning of one."""
+    return at if text[at - 1] == "\n" else text.find("\n", at) + 1 or len(text)
 
 
 def _replace_code(text: str, code: Node, new: str) -> str:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from buildguard import __version__
 from buildguard.diagnostic import Range
 from buildguard.project.cloudbuild.assemble import Part, assemble
+from buildguard.project.cloudbuild.embed import LOADER, embed
 from buildguard.remote.manifest_rows import VERIFIER
 
 NAME = VERIFIER.decode()
@@ -30,12 +31,44 @@ _PARTS: tuple[Part, ...] = (
     ("remote/compile_all.py", frozenset()),
     ("remote/build_step.py", frozenset()),
 )
+# The modules that judge imports, each after those that it imports.
+_IMPORTS = (
+    "buildguard.diagnostic",
+    "buildguard.imports.standard_names",
+    "buildguard.imports.records",
+    "buildguard.imports.execution",
+    "buildguard.imports.finder",
+    "buildguard.imports.names",
+    "buildguard.imports.resolver",
+    "buildguard.imports.faults",
+    "buildguard.imports.import_graph",
+    "buildguard.imports.circles",
+    "buildguard.imports.program",
+    "buildguard.imports.shadows",
+    "buildguard.imports.own_imports",
+    "buildguard.imports.unreached",
+    "buildguard.imports.doubts",
+    "buildguard.imports.third_party",
+    "buildguard.imports.project_imports",
+    "buildguard.imports.standard",
+    "buildguard.imports.library_answers",
+    "buildguard.imports.standard_imports",
+    "buildguard.imports.evaluated",
+    "buildguard.imports.declared",
+    "buildguard.remote.library_query",
+    "buildguard.remote.import_tests",
+    "buildguard.remote.evaluated_types",
+    "buildguard.remote.import_outline",
+    "buildguard.remote.import_codes",
+    "buildguard.remote.import_facts",
+    "buildguard.imports.build_imports",
+)
 _HEAD = '''\
 #!/usr/bin/env python3
 """Written by `buildguard init --cloudbuild` for a step of Cloud Build; not to be edited: the step would refuse it.
 
 It asks the Python that runs it, with nothing but its standard library, to compile every source file of the working
-folder. With {variable} in the step's environment it first proves that every byte is the one that was sent,
+folder, and which of their imports it can satisfy. With {variable} in the step's environment it first proves that every byte is the one that was sent,
 by the manifest in the archive. Nothing that it looks at is imported or run. Findings end it with status 1, what could
 not be looked at with 3.
 
@@ -54,7 +87,7 @@ EXCLUDE: list[tuple[str, str]] = {exclude}
 _TAIL = """
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], StepSettings(VERSION, INCLUDE, EXCLUDE)))
+    sys.exit(main(sys.argv[1:], StepSettings(VERSION, INCLUDE, EXCLUDE, load_modules)))
 """
 _LINE = "# " + "=" * 100 + "\n"
 _SAID = re.compile(r"^version: (?P<version>\S+)\ndigest: sha256:(?P<digest>[0-9a-f]{64})$", re.MULTILINE)
@@ -75,7 +108,8 @@ class StepFile(NamedTuple):
 
 def text(include: Sequence[str], exclude: Sequence[str]) -> bytes:
     """The step file for the patterns of a configuration; the same for the same version and patterns."""
-    body = (assemble(_PARTS) + _TAIL).encode("utf-8")
+    needs = "from enum import Enum\nfrom types import ModuleType\n"
+    body = (needs + assemble(_PARTS) + "\n" + embed(_IMPORTS) + LOADER + _TAIL).encode("utf-8")
     head = _HEAD.format(
         version=__version__,
         digest=f"sha256:{sha256(body)}",

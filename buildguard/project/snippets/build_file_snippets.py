@@ -15,7 +15,7 @@ from buildguard.project.snippets.python_command import (
     sources_in_argv,
     sources_in_script,
 )
-from buildguard.project.snippets.shell_script import ScriptWord
+from buildguard.project.snippets.shell_script import LONGEST, ScriptWord
 from buildguard.project.snippets.snippet import (
     EmbeddedSource,
     Snippet,
@@ -75,7 +75,9 @@ def _of_script(script: MappedText) -> Iterator[EmbeddedSource]:
 
 
 def _mapped(node: yaml.Node, text: str) -> MappedText:
-    """The value of a scalar with the places of its characters."""
+    """The value of a scalar with the places of its characters; nothing of one that is longer than any script."""
+    if len(node.text()) > LONGEST:
+        return MappedText()
     raw = map_whole(text[node.place.start : node.place.end], node.place.line, node.place.column)
     if raw.text.startswith("|"):
         return align_block(node.text(), raw)

@@ -52,8 +52,11 @@ def dockerfile_snippets(data: bytes, service: ImageService) -> Iterator[Snippet]
     if final is None:
         return
     chain = {stage.line for stage in final.chain}
+    pythons: dict[int, DockerfilePython] = {}
     for found in _sources(stages, service.stage, [*reversed(final.chain)]):
-        python = dockerfile_python.resolve(data, build_args, str(found.stage))
+        if found.stage not in pythons:
+            pythons[found.stage] = dockerfile_python.resolve(data, build_args, str(found.stage))
+        python = pythons[found.stage]
         is_final = stages[found.stage].line in chain
         yield Snippet(
             service.dockerfile,

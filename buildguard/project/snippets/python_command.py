@@ -41,12 +41,17 @@ def sources_in_command(command: ScriptCommand, depth: int = 0) -> Iterator[Embed
         yield from _of_python(program, words[1:], command.stdin)
     elif name in _SHELLS:
         yield from _of_shell(words[1:], command.stdin, depth)
-    elif name == "uv" and command.stdin is not None and [each.text.text for each in words[-2:]] == ["run", "-"]:
+    elif name == "uv" and command.stdin is not None and _reads_stdin([each.text.text for each in words]):
         yield _embedded(command.stdin, SnippetForm.STDIN, program)
     elif name in _WRITERS and command.stdin is not None:
         file = command.output or next((each.text.text for each in words[1:] if is_source_name(each.text.text)), "")
         if is_source_name(file) or is_python_script(command.stdin.text.text):
             yield _embedded(command.stdin, SnippetForm.FILE, "")
+
+
+def _reads_stdin(words: Sequence[str]) -> bool:
+    """Whether it is `uv run -`, with options in between."""
+    return "run" in words and words[-1] == "-"
 
 
 def sources_in_argv(words: Sequence[ScriptWord]) -> Iterator[EmbeddedSource]:

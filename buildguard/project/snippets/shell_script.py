@@ -16,7 +16,7 @@ _OPERATOR = re.compile(r"&&|\|\||;;|[;&|()\n]")
 _REDIRECT = re.compile(r"(?:\d*|&)(?P<kind><<<|<<-?|>>|>&|<&|>\||<>|<|>)")
 _PLAIN = re.compile(r"""[^\s;&|<>()'"`\\$]+""")
 _ENDS_WORD = frozenset(" \t\r\n;&|<>()")
-_EXPANSION = re.compile(r"\$(?:\{[^}]*\}|[A-Za-z_]\w*|[0-9@*#?$!-])")
+_EXPANSION = re.compile(r"\$(?:\{[^}]{0,2000}\}|[A-Za-z_]\w*|[0-9@*#?$!-])")
 _ANSI = re.compile(r"\$'(?:\\.|[^'\\])*'", re.DOTALL)
 _BACKTICKS = re.compile(r"`((?:\\.|[^`\\])*)`", re.DOTALL)
 _IN_DOUBLE = re.compile(r"""[^"\\$`]+""")
@@ -47,6 +47,7 @@ class _OpenCommand:
         self.words: list[ScriptWord] = []
         self.stdin: ScriptWord | None = None
         self.output = ""
+        self.feeds: _OpenCommand | None = None
 
     def close(self) -> ScriptCommand:
         return ScriptCommand(tuple(self.words), self.stdin, self.output)
@@ -70,6 +71,9 @@ def read_script(source: MappedText) -> list[ScriptCommand]:
         reader.read()
     except _BrokenScriptError:
         pass
+    for command in reader.commands:
+        if command.feeds is not None and [word.text.text for word in command.words] == ["cat"]:
+            command.feeds.stdin = command.feeds.stdin or command.stdin
     return [command.close() for command in reader.commands if command.words]
 
 
@@ -109,7 +113,9 @@ class _ScriptReader:
 
     def _operator(self, operator: str) -> None:
         self._open += {"(": 1, ")": -1}.get(operator, 0)
+        ended = self._command
         self._end_command()
+        ended.feeds = self._command if operator == "|" else None
         if operator == "\n":
             for heredoc in self._pending:
                 heredoc.command.stdin = self._heredoc_body(heredoc)

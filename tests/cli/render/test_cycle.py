@@ -5,6 +5,8 @@ from __future__ import annotations
 from buildguard.cli.render.cycle import cycle_json, cycle_lines, describe_tests
 from buildguard.cycles.case_results import CaseOutcome, CaseResult
 from buildguard.cycles.changes import CycleChanges, DeployChanges, compare_cases
+from buildguard.cycles.record import CycleHistory
+from buildguard.deploy.cycle import FinishedCycle
 from buildguard.system.git_between import CommitRange
 from tests.cycles.cycles import cases, changed, cycle
 
@@ -41,10 +43,10 @@ def test_without_tests() -> None:
 
     assert describe_tests(now) == ""
     assert [*cycle_lines(now, (change,))] == ["since cycle 1 (green), commit cccccccc: no tests to compare"]
-    answer = cycle_json(now, (change,))
+    answer = cycle_json(FinishedCycle(now, CycleHistory(), (change,)))
     assert answer is not None
     assert answer["changes"][0]["tests"] is None
-    assert cycle_json(None, ()) is None
+    assert cycle_json(None) is None
 
 
 def test_what_a_terminal_would_obey_is_escaped() -> None:

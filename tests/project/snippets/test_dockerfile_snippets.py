@@ -47,6 +47,8 @@ def _python(snippet: Snippet) -> str:
         ("RUN A=1 python -Ic 'x' ; true", "x", (2, 21)),
         ("RUN sudo -u app timeout 5 uv run python -c 'x'", "x", (2, 45)),
         ("RUN uv run - <<EOF\nx\nEOF", "x\n", (3, 1)),
+        ("RUN uv run --with a --no-project - <<EOF\nx\nEOF", "x\n", (3, 1)),
+        ("RUN cat <<EOF | python3 -\nx\nEOF", "x\n", (3, 1)),
         ("RUN set -e; \\\n  # comment\n  python -c 'x; \\\n  y'", "x;   y", (4, 14)),
         ("RUN bash -c \"python -c 'x'\"", "x", (2, 25)),
         ("RUN v=\"$(python -c 'x')\"", "x", (2, 21)),
@@ -184,3 +186,19 @@ def test_a_script_with_an_expansion_has_no_known_source() -> None:
     for _ in range(9):
         deep = f"bash -c {deep!r}"
     assert list(sources_in_script(ScriptWord(map_whole(deep)))) == []
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "RUN python -c 'x'\n" * 300,
+        "RUN echo " + "${" * 20_000,
+        "RUN " + "$(" * 20_000,
+        "RUN cat " + "<<E " * 2000,
+        "RUN " + "`a" * 20_001,
+        "RUN " + "$'" * 20_001,
+        'CMD ["python", "-c", ' + '"a", ' * 2000 + '"b"]',
+    ],
+)
+def test_hostile_instructions_are_read_to_their_end(instruction: str) -> None:
+    assert len(_snippets(f"FROM python:3.11\n{instruction}\n")) in {0, 1, 300}
