@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from buildguard.deploy import plan as plans
@@ -13,8 +13,9 @@ from buildguard.errors import UnprovenError
 from buildguard.gcp import auth
 from buildguard.gcp.cloud_run import CloudRunClient
 from buildguard.gcp.cloud_run_jobs import CloudRunJobsClient, JobState
+from buildguard.gcp.secret_manager import SecretRef, check_secrets
 from buildguard.gcp.service_containers import AppContainer, Container, UnknownContainerError, read_containers
-from buildguard.gcp.service_state import WHOLE, ServiceState
+from buildguard.gcp.service_state import WHOLE, ServiceState, read_secrets
 from buildguard.project.deploy_table import DeployKind
 from buildguard.project.ledger import ServiceId
 
@@ -51,6 +52,8 @@ def described_service(
         container = containers[app.place_in(containers, required.config.deploy.service_yaml)]
     except UnknownContainerError as error:
         return serving._replace(unclear=error.words)
+    template = described_template(form)
+    serving = _with_secrets(serving, serving.project, tuple(read_secrets(template)), template.service_account)
     return serving._replace(
         described=required.config.deploy.service_yaml,
         missing=required.missing_from(container.env, container),
@@ -67,9 +70,21 @@ def described_state(name: str, form: Mapping[str, Any], app: AppContainer) -> Se
 
 def described_containers(form: Mapping[str, Any]) -> tuple[Container, ...]:
     """The containers of a service in the form of the API's JSON."""
+    return read_containers(described_template(form).containers)
+
+
+def described_template(form: Mapping[str, Any]) -> Any:
+    """The template of a service in the form of the API's JSON, as Google's message."""
     from google.cloud import run_v2
 
-    return read_containers(run_v2.Service.from_json(json.dumps(form)).template.containers)
+    return run_v2.Service.from_json(json.dumps(form)).template
+
+
+def _with_secrets(
+    serving: plans.CurrentService, project: str, secrets: Sequence[SecretRef], account: str
+) -> plans.CurrentService:
+    findings = check_secrets(project, secrets, account)
+    return serving._replace(secret_problems=findings.problems, secret_notes=findings.notes)
 
 
 def read_current(identity: ServiceId, app: AppContainer, required: RequiredVariables) -> plans.CurrentService:
@@ -131,6 +146,7 @@ def _existing(run: CloudRunClient, service: ServiceState, required: RequiredVari
         before = run.revision(service.name, old).env if old else {}
     except UnknownContainerError as error:
         return serving._replace(unclear=error.words)
+    serving = _with_secrets(serving, run.project, service.secrets, service.account)
     return serving._replace(
         missing=required.missing_from(service.env, service.container),
         lost=tuple(sorted(before.keys() - service.env.keys() - {*required.declared})),

@@ -119,7 +119,8 @@ class CurrentService(NamedTuple):
     several, `probe` its startup probe, and `unclear` is why it is unknown. The service runs in `project` and `region`, each
     empty where it is unknown. `latest` is what of its traffic follows its latest revision. `lost` are variables that the serving
     revision has, and a new one would not. `differences` are what it has not in common with the service that its image comes from. `described`
-    is the file that the first revision is made of.
+    is the file that the first revision is made of. `secret_problems` are versions of secrets that cannot be read, `secret_notes`
+    what of them was not seen.
     """
 
     known: bool
@@ -138,6 +139,8 @@ class CurrentService(NamedTuple):
     lost: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
     described: str = ""
+    secret_problems: tuple[str, ...] = ()
+    secret_notes: tuple[str, ...] = ()
 
     @property
     def alone(self) -> bool:
@@ -341,6 +344,7 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
         if serving.described:
             remedy = f"set them in {serving.described}"
         refusals.append(f"BG501 required environment variables are missing: {', '.join(serving.missing)}: {remedy}")
+    refusals += serving.secret_problems
     if serving.unclear:
         refusals.append(serving.unclear)
     if wishes.no_traffic and serving.alone and not wishes.is_job:
@@ -367,7 +371,7 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
             f"the traffic stays pinned to {serving.rollback_to or 'the revisions that serve now'} by name, until"
             f" gcloud run services update-traffic {wishes.service} --to-latest"
         )
-    notes += serving.differences
+    notes += [*serving.differences, *serving.secret_notes]
     notes += _project_note(building, serving)
     if serving.lost:
         notes.append(

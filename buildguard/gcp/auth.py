@@ -2,7 +2,7 @@
 
 Credentials are the application default ones (a key file, gcloud's, the metadata server's, impersonation), found by
 Google's own library. `STORAGE_EMULATOR_HOST` is read by Google's own client; `BUILDGUARD_CLOUDBUILD_ENDPOINT` and
-`BUILDGUARD_RUN_ENDPOINT`, `BUILDGUARD_LOGGING_ENDPOINT` point the others at an emulator: plaintext and anonymous, on loopback only.
+`BUILDGUARD_RUN_ENDPOINT`, `BUILDGUARD_LOGGING_ENDPOINT`, `BUILDGUARD_SECRETMANAGER_ENDPOINT` point the others at an emulator: plaintext and anonymous, on loopback only.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from buildguard.gcp import permissions, setup
 
 STORAGE, CLOUDBUILD, RUN = "STORAGE_EMULATOR_HOST", "BUILDGUARD_CLOUDBUILD_ENDPOINT", "BUILDGUARD_RUN_ENDPOINT"
 LOGGING = "BUILDGUARD_LOGGING_ENDPOINT"
+SECRETS = "BUILDGUARD_SECRETMANAGER_ENDPOINT"
 IMPERSONATE = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 _REGISTRY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*-docker\.pkg\.dev")

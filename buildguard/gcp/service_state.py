@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from buildguard.gcp.revision_names import COMMIT, INSTEAD_OF, is_ours
+from buildguard.gcp.secret_manager import SecretRef
 from buildguard.gcp.service_containers import DEFAULT_PORT, ONLY_CONTAINER, AppContainer, Container, read_containers
 
 WHOLE = 100  # percent
@@ -24,7 +25,8 @@ class ServiceState(NamedTuple):
     """A service as it is: `requested` is the traffic that was asked for, `observed` the one that it has.
 
     `containers` are those of its newest template, `app` finds the app's; `internal` is a service without public traffic,
-    `unprobed` one whose revisions become ready without a startup probe (`health_check_disabled`).
+    `unprobed` one whose revisions become ready without a startup probe (`health_check_disabled`). `secrets` are what its
+    newest template names, `account` is whom it runs as (empty for the default).
     """
 
     name: str
@@ -41,6 +43,8 @@ class ServiceState(NamedTuple):
     app: AppContainer = ONLY_CONTAINER
     internal: bool = False
     unprobed: bool = False
+    secrets: tuple[SecretRef, ...] = ()
+    account: str = ""
 
     @property
     def container(self) -> Container:
@@ -135,7 +139,24 @@ def read_service(types: Any, service: Any, app: AppContainer) -> ServiceState:
         app=app,
         internal=service.ingress not in {ingress.INGRESS_TRAFFIC_UNSPECIFIED, ingress.INGRESS_TRAFFIC_ALL},
         unprobed=service.template.health_check_disabled,
+        secrets=tuple(read_secrets(service.template)),
+        account=service.template.service_account,
     )
+
+
+def read_secrets(template: Any) -> Iterator[SecretRef]:
+    """The versions of secrets that the containers of a template get."""
+    for container in template.containers:
+        for variable in container.env:
+            reference = variable.value_source.secret_key_ref
+            if reference.secret:
+                yield SecretRef(reference.secret, reference.version)
+    for volume in template.volumes:
+        secret = volume.secret.secret
+        if secret and not volume.secret.items:
+            yield SecretRef(secret, "latest")
+        for item in volume.secret.items:
+            yield SecretRef(secret, item.version)
 
 
 def read_revision(types: Any, revision: Any, app: AppContainer) -> Revision:

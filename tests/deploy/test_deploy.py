@@ -122,7 +122,7 @@ def test_a_dry_run_changes_nothing_and_needs_nothing(web: Project) -> None:
     assert result.code == 0
     assert told["commit"] == web.git("rev-parse", "HEAD").strip()
     assert [one["id"] for one in told["steps"]] == [
-        one for one in DeployStep if one not in {"push", "verify", "execute"}
+        one for one in DeployStep if one not in {"push", "verify", "execute", "promote"}
     ]
     assert told["archive"]["digest"].startswith("sha256:")
     assert told["target"] == {"python": "3.11", "found_in": "Dockerfile:1"}

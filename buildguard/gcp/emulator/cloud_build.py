@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -78,6 +79,7 @@ class CloudBuildEmulator:
         new_build.project_id, new_build.name = place[1], f"{'/'.join(place[:4])}/builds/{new_build.id}"
         new_build.log_url = f"https://console.cloud.google.com/cloud-build/builds/{new_build.id}?project={NUMBER}"
         new_build.logs_bucket = new_build.logs_bucket or f"gs://{LOGS}"
+        new_build.create_time = datetime.now(UTC)
         new_build.status = cb.Build.Status.PENDING if self._faults.takes(FaultName.PENDING) else cb.Build.Status.QUEUED
         with self._lock:
             self._builds[new_build.id] = new_build
@@ -166,7 +168,7 @@ class CloudBuildEmulator:
 
     def _worked(self, identity: str) -> None:
         build = self.get(identity)
-        self._change(identity, lambda new_state: setattr(new_state, "status", cb.Build.Status.WORKING))
+        self._change(identity, _begin)
         if self._faults.takes(FaultName.HANG) or self._ends_by_fault(identity):
             return
         data = self._fetched(identity, build)
@@ -279,6 +281,7 @@ class CloudBuildEmulator:
     def _finish(self, identity: str, status: BuildState, detail: str = "", kind: str = "") -> None:
         def set_ending(target: cb.Build) -> None:
             target.status_detail = detail
+            target.finish_time = datetime.now(UTC)
             if kind:
                 target.failure_info = cb.Build.FailureInfo(type_=cb.Build.FailureInfo.FailureType[kind], detail=detail)
             target.status = cb.Build.Status[status]
@@ -289,6 +292,10 @@ class CloudBuildEmulator:
     def _change(self, identity: str, change: Callable[[cb.Build], object]) -> None:
         with self._lock:
             change(self._builds[identity])
+
+
+def _begin(build: cb.Build) -> None:
+    build.status, build.start_time = cb.Build.Status.WORKING, datetime.now(UTC)
 
 
 def _secrets(planned: BuildPlan) -> dict[str, str]:

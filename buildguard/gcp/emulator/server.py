@@ -16,7 +16,7 @@ from google.cloud.devtools import cloudbuild_v1 as cb
 from google.protobuf import any_pb2, empty_pb2
 from google.rpc import status_pb2
 
-from buildguard.gcp.auth import CLOUDBUILD, LOGGING, RUN, STORAGE
+from buildguard.gcp.auth import CLOUDBUILD, LOGGING, RUN, SECRETS, STORAGE
 from buildguard.gcp.emulator.cloud_build import (
     PROJECT,
     REGION,
@@ -32,6 +32,7 @@ from buildguard.gcp.emulator.cloud_run_api import operation_of as run_operation
 from buildguard.gcp.emulator.cloud_run_jobs import CloudRunJobsEmulator
 from buildguard.gcp.emulator.faults import Faults
 from buildguard.gcp.emulator.http import Handler, HttpServer
+from buildguard.gcp.emulator.secret_manager import SecretManagerEmulator
 from buildguard.gcp.emulator.storage import StorageServer
 
 _SERVICE = "google.devtools.cloudbuild.v1.CloudBuild"
@@ -58,6 +59,7 @@ class Emulator:
         self.storage = StorageServer(asked)
         self.builds = CloudBuildEmulator(self.storage.buckets, asked, stale)
         self.logs = CloudLoggingEmulator(asked)
+        self.secrets = SecretManagerEmulator()
         self.runs = CloudRunEmulator(asked, self.logs)
         self.jobs = CloudRunJobsEmulator(asked, self.logs, self.runs)
         self._grpc = grpc.server(futures.ThreadPoolExecutor(8))
@@ -75,6 +77,7 @@ class Emulator:
         class BoundRestHandler(_RestHandler):
             builds = self.builds
             logs = self.logs
+            secrets = self.secrets
 
         self._rest = HttpServer(BoundRestHandler, "REST emulator")
 
@@ -86,6 +89,7 @@ class Emulator:
             CLOUDBUILD: f"grpc://127.0.0.1:{self.grpc_port}",
             RUN: f"grpc://127.0.0.1:{self.grpc_port}",
             LOGGING: self.rest_address,
+            SECRETS: self.rest_address,
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "CLOUDSDK_CORE_PROJECT": PROJECT,
             "CLOUDSDK_BUILDS_REGION": REGION,
@@ -195,6 +199,7 @@ class _RestHandler(Handler):
 
     builds: CloudBuildEmulator
     logs: CloudLoggingEmulator
+    secrets: SecretManagerEmulator
 
     def do_GET(self) -> None:
         self._answer(self._get)
@@ -231,7 +236,13 @@ class _RestHandler(Handler):
             return {"builds": [as_json(build) for build in self.builds.find(match["project"], query.get("filter", ""))]}
         if match := _OPERATION.fullmatch(path):
             return _operation_json(self.builds.get(build_of_operation(match["name"])))
-        raise api.NotFound(path)
+        return self._secret(path)
+
+    def _secret(self, path: str) -> Any:
+        answer = self.secrets.find(path)
+        if answer is None:
+            raise api.NotFound(path)
+        return answer
 
     def _post(self, path: str, _query: dict[str, str], body: bytes) -> Any:
         if (match := _ONE.fullmatch(path)) and match["verb"]:
@@ -242,7 +253,7 @@ class _RestHandler(Handler):
             return _operation_json(self.builds.create(parent, match["project"], build))
         if path == "/v2/entries:list":
             return self.logs.find(json.loads(body))
-        raise api.NotFound(path)
+        return self._secret(path)
 
 
 def _operation_json(build: cb.Build) -> dict[str, Any]:

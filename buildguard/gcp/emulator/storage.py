@@ -11,6 +11,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -30,11 +31,12 @@ _FIRST_GENERATION = 1_700_000_000_000_001
 
 
 class ObjectGeneration(NamedTuple):
-    """One generation of an object: its number, its bytes, and its type."""
+    """One generation of an object: its number, its bytes, its type, and when it was written."""
 
     number: int
     data: bytes
     content_type: str
+    written: str = ""
 
 
 class ApiError(Exception):
@@ -76,7 +78,7 @@ class BucketStore:
                 data = data[:at] + bytes([data[at] ^ 0x20]) + data[at + 1 :]
             if sent and self.faults.takes(FaultName.TRUNCATE_OBJECT):
                 data = data[: len(data) // 2]
-            several.append(ObjectGeneration(self._next, data, content_type))
+            several.append(ObjectGeneration(self._next, data, content_type, _now()))
             self._next += 1
             return several[-1]
 
@@ -109,7 +111,7 @@ class BucketStore:
     def write_log(self, bucket: str, name: str, data: bytes) -> None:
         """Write what no fault of the bucket touches."""
         with self.lock:
-            self._objects[bucket, name] = [ObjectGeneration(self._next, data, "text/plain")]
+            self._objects[bucket, name] = [ObjectGeneration(self._next, data, "text/plain", _now())]
             self._next += 1
 
     def delete(self, bucket: str, name: str, generation: int = 0) -> None:
@@ -260,9 +262,12 @@ class _StorageHandler(Handler):
 
     def _list_objects(self, names: dict[str, str], query: dict[str, str]) -> None:
         bucket = names["bucket"]
-        listed = self.buckets.names(bucket, query.get("prefix", ""))
-        items = [_resource(bucket, name, self.buckets.get(bucket, name), self._address()) for name in listed]
-        self._json({"kind": "storage#objects", "items": items})
+        prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
+        listed = self.buckets.names(bucket, prefix)
+        folders = sorted({folder for name in listed if (folder := _folder_of(name, prefix, delimiter))})
+        direct = [name for name in listed if not _folder_of(name, prefix, delimiter)]
+        items = [_resource(bucket, name, self.buckets.get(bucket, name), self._address()) for name in direct]
+        self._json({"kind": "storage#objects", "items": items, **({"prefixes": folders} if folders else {})})
 
     def _get_bucket(self, names: dict[str, str], _query: dict[str, str]) -> None:
         bucket = names["bucket"]
@@ -429,6 +434,17 @@ def _resource(bucket: str, name: str, stored: ObjectGeneration, address: str) ->
         "md5Hash": _md5(stored.data),
         "crc32c": _crc32c(stored.data),
         "mediaLink": media,
-        "timeCreated": "2026-11-25T00:00:00.000Z",
-        "updated": "2026-11-25T00:00:00.000Z",
+        "storageClass": "STANDARD",
+        "timeCreated": stored.written or _now(),
+        "updated": stored.written or _now(),
     }
+
+
+def _folder_of(name: str, prefix: str, delimiter: str) -> str:
+    """The folder below a prefix that an object is in, with its delimiter; empty for one right below it."""
+    rest = name[len(prefix) :]
+    return prefix + rest.partition(delimiter)[0] + delimiter if delimiter and delimiter in rest else ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

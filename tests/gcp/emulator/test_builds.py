@@ -12,14 +12,17 @@ import shutil
 import subprocess
 import tarfile
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from google.cloud.devtools import cloudbuild_v1 as cb
 
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp import auth
 from buildguard.gcp.cloud_build import BuildStatus, CloudBuildClient, source_of
+from buildguard.gcp.emulator.cloud_build import wait
 from buildguard.gcp.emulator.faults import FaultName
 from buildguard.gcp.emulator.tampering import older_source
 from buildguard.gcp.storage import ObjectUrl
@@ -426,6 +429,33 @@ def test_gcloud_submits_to_it(
     with tarfile.open(fileobj=io.BytesIO(made.storage.buckets.get(source.bucket, source.object_).data)) as tar:
         sent = {one.name for one in tar if one.isfile()}
     assert sent == {*_FILES, "README", "build.yaml"}
+
+
+def test_gcloud_lists_builds_and_objects(emulator: Callable[..., Emulator], tmp_path: Path) -> None:
+    """The real gcloud reads builds with their times, and a bucket by its folders."""
+    gcloud = shutil.which("gcloud")
+    if gcloud is None:
+        pytest.skip("gcloud is not on PATH: install the Google Cloud SDK to read with it")
+    made = emulator("cancelled=1")
+    for name in ("a/x.txt", "a/b/y.txt", "z.txt"):
+        made.storage.buckets.put(BUCKET, name, b"hi", "text/plain", None)
+    build = made.builds.create(
+        "projects/emulated/locations/europe-west1", "emulated", cb.Build(steps=[cb.BuildStep(name="x")])
+    )
+    wait(made.builds, build.id, 10)
+
+    def ask(*words: str) -> str:
+        env = {**os.environ, "CLOUDSDK_CONFIG": str(tmp_path / "gcloud")}
+        done = subprocess.run(
+            [gcloud, *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=100
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    listed = ask("builds", "list", "--region", "europe-west1", "--format", "value(id,status,createTime.date('%Y'))")
+    assert listed.split() == [build.id, "CANCELLED", str(datetime.now(UTC).year)]
+    assert ask("storage", "ls", f"gs://{BUCKET}").split() == [f"gs://{BUCKET}/z.txt", f"gs://{BUCKET}/a/"]
+    assert f"gs://{BUCKET}/a/b/" in ask("storage", "ls", "-l", f"gs://{BUCKET}/a/")
 
 
 def test_the_command_sets_the_environment_and_passes_the_status_on(project: Callable[..., Project]) -> None:
