@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:47f3d21d79dccf115d016bc860b0fc1e656a3c1865814457011727a3cf1df8a2
+digest: sha256:f619598da4b5bf939321eb4d7e03eca96a44bc04ae5356e753853e3a392f155b
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1169,6 +1169,7 @@ class UnreadableFile(NamedTuple):
     damaged: bool = False
 ''',
     'buildguard.imports.standard_names': r'''from __future__ import annotations
+from collections.abc import Iterable
 def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 _ALWAYS = words("""
@@ -1211,7 +1212,8 @@ _ADDED = {
 }
 _REMOVED = {
     "macurl2path": 7,
-    **dict.fromkeys(("dummy_threading",), 9),
+    "macpath": 8,
+    **dict.fromkeys(("_dummy_threading", "dummy_threading"), 9),
     **dict.fromkeys(("formatter", "parser", "symbol"), 10),
     "binhex": 11,
     **dict.fromkeys(("asynchat", "asyncore", "distutils", "imp", "smtpd"), 12),
@@ -1272,6 +1274,17 @@ _PROVIDERS = {
     "imp": ("zombie-imp",),
 }
 WINDOWS_ONLY = frozenset({"_msi", "_overlapped", "_winapi", "_wmi", "msilib", "msvcrt", "nt", "winreg", "winsound"})
+_WINDOWS_NAMES = {
+    "ctypes": words(
+        "DllCanUnloadNow DllGetClassObject FormatError GetLastError HRESULT OleDLL WINFUNCTYPE WinDLL WinError oledll windll"
+    ),
+    "os": words("add_dll_directory startfile"),
+    "signal": words("CTRL_BREAK_EVENT CTRL_C_EVENT"),
+    "asyncio": words("IocpProactor ProactorEventLoop WindowsProactorEventLoopPolicy WindowsSelectorEventLoopPolicy"),
+    "subprocess": words(
+        "CREATE_NEW_CONSOLE CREATE_NEW_PROCESS_GROUP CREATE_NO_WINDOW STARTF_USESHOWWINDOW STARTUPINFO SW_HIDE"
+    ),
+}
 UNIX_ONLY = words("""
     _curses _curses_panel _posixshmem _posixsubprocess _scproxy crypt curses dbm.gnu dbm.ndbm fcntl grp nis ossaudiodev
     posix pty pwd readline resource spwd syslog termios tty
@@ -1317,6 +1330,8 @@ def versions_of(module: str) -> tuple[int, int] | None:
     if module not in _ADDED and not removed:
         return None
     return _ADDED.get(module, 0), max(0, removed - 1)
+def are_windows_names(module: str, names: Iterable[str]) -> bool:
+    return _WINDOWS_NAMES.get(module, frozenset()).issuperset(names)
 def history_of(module: str, minor: int) -> str:
     if module in _ADDED and minor < _ADDED[module]:
         return f"new in Python 3.{_ADDED[module]}"
@@ -2034,7 +2049,8 @@ from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.names import LoadedModule
 from buildguard.imports.resolver import SearchPath
 _TEST = re.compile(
-    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py)(?:/|$)"
+    r"(?:^|/)(?:tests?|[^/]*-tests?(?:\.py)?|testing|e2e|fixtures|conftest\.py|test_[^/]*\.py|[^/]*_tests?\.py|[^/]*\{\{[^/]*)"
+    r"(?:/|$)"
 )
 class StartedProgram(NamedTuple):
     tree: FileTree
@@ -2829,7 +2845,10 @@ class ImportJudge:
         if any(state is Availability.UNDECIDED for _name, state in states):
             yield "whether the name is there depends on how the interpreter was built"
         missing = [name for name, state in states if state is Availability.MISSING]
-        if missing:
+        is_unreached = not reach.chain and not reach.certain
+        if missing and is_unreached and standard_names.are_windows_names(statement.module, missing):
+            yield "only Windows has the name, and no start runs the file"
+        elif missing:
             elsewhere = self._brings(statement.module)
             yield elsewhere or _missing_names(statement, missing, reach, self._version)
 def severity_of(statement: ImportStatement, reach: FileReach) -> Severity:
