@@ -25,6 +25,10 @@ _NEEDS_GOOGLE = frozenset(
         "buildguard deploy --build-local",
         "buildguard rollback",
         "buildguard history",
+        "buildguard history 7",
+        "buildguard history --html story.html",
+        "buildguard loop --wait",
+        'buildguard loop --between "./fix-it" --max-cycles 5 --yes',
         "gcloud iam service-accounts create deployer --project acme",
         "gcloud run services add-iam-policy-binding web --project acme --region europe-west1",
         "gcloud storage buckets add-iam-policy-binding gs://acme_cloudbuild",
@@ -47,7 +51,7 @@ _NEWCOMER = frozenset(
 _SHELLS = {"console": "bash", "sh": "bash", "zsh": "zsh", "fish": "fish"}
 # A reader's own project: two services, and a module that is newer than 3.11.
 _PROJECT = {
-    **{f"{name}/Dockerfile": "FROM python:3.11-slim\nCOPY . .\n" for name in ("web", "worker")},
+    **{f"{name}/Dockerfile": "FROM python:3.11-slim\nCOPY . .\nCMD python a.py\n" for name in ("web", "worker")},
     **{f"{name}/a.py": "x = 1\n" for name in ("web", "worker")},
     "cloudbuild.yaml": "steps:\n- name: python:3.11-slim\n  args: [python, worker/a.py]\n",
 }
@@ -187,7 +191,7 @@ def test_what_is_left_out_is_still_on_a_page() -> None:
 
 def test_only_what_asks_google_is_left_out() -> None:
     assert all(
-        re.match(r"gcloud |buildguard (deploy|rollback|history|check --engine \S*cloud)|BUILDGUARD_LIVE_", text)
+        re.match(r"gcloud |buildguard (deploy|rollback|history|loop|check --engine \S*cloud)|BUILDGUARD_LIVE_", text)
         for text in _NEEDS_GOOGLE
     )
 
