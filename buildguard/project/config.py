@@ -232,7 +232,7 @@ def _parse_environments(
 def _parse_deploys(tables: list[Mapping[str, Any]], place: ConfigFile) -> tuple[DeployTable, ...]:
     for table in tables:
         _check(table, "deploy", place)
-    return deploy_table.parse_deploys(tables, place)
+    return deploy_table.parse_deploys([table for table in tables if table], place)  # an empty table sets nothing
 
 
 def _parse_cloud(table: Mapping[str, Any], place: ConfigFile) -> CloudTable:
