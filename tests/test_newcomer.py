@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -16,6 +17,9 @@ from tests.conftest import ALL, REPOSITORY, Project, interpreter, missing
 from tests.test_pages_run import commands
 
 _MOST_SECONDS = 60  # from the clone to the first findings, installation included
+_NETWORK = re.compile(
+    r"PIP_|SSL_|PYENV_ROOT|REQUESTS_|CURL_|\w*_proxy$", re.IGNORECASE
+)  # how this machine reaches the index
 _TOO_NEW = "def first[T = int](rows: list[T]) -> T:\n    return rows[0]\n"
 
 
@@ -30,7 +34,7 @@ class Newcomer:
     def paste(self, text: str) -> subprocess.CompletedProcess[str]:
         keep = f"export -p > {self._state}; echo \"cd '$PWD'\" >> {self._state}"
         script = f". {self._state}\n{text}\nstatus=$?\n{keep}\nexit $status\n"
-        kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "PYENV_ROOT", "SSL_"))}
+        kept = {name: value for name, value in os.environ.items() if _NETWORK.match(name)}
         env = {
             **kept,
             "HOME": str(self.home),
