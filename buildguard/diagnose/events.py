@@ -141,6 +141,9 @@ def _of_failure(
     changed = standard_library.explain(failure.words, _minor_that_ran(evidence))
     if changed is not None:
         return event._replace(cause=changed[0], sentence=changed[1], remedy=changed[2])
+    lost = refined.get(failure.line)
+    if lost is not None and lost.cause == CauseId.WRONG_FILES_SENT and lost.places:
+        return event._replace(cause=lost.cause, sentence=lost.sentence, remedy=lost.remedy, places=lost.places)
     if match is not None and match.message.cause == CauseId.NOT_IMPORTABLE:
         event = _missing_module_event(event, match, evidence.missing)
         return _of_a_command(event, placed.failure) if placed.place is None else event

@@ -28,7 +28,7 @@ from buildguard.diagnose.log_parser import Log
 from buildguard.diagnose.message_places import message_places
 from buildguard.diagnose.newest_python import REFUSED, NewestPython
 from buildguard.diagnose.redact import redact, redact_diagnosis
-from buildguard.diagnose.startup_places import startup_places
+from buildguard.diagnose.startup_places import StartMessages, startup_places
 from buildguard.diagnostic import Diagnostic, Range, Severity, Unproven, display_path
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.attempts import DeployHistory
@@ -186,7 +186,11 @@ class _DiagnosisBuilder:
         met = tuple(known_messages.match_messages(self._log.lines))
         quote, neighbours = self._quote(met)
         places = tuple(message_places(self._files, met, self._log.lines))
-        places += tuple(startup_places(self._job, met, {place.line for place in places}))
+        places += tuple(
+            startup_places(
+                self._job, StartMessages(met, self._log.failures[-_MOST_FAILURES:]), {place.line for place in places}
+            )
+        )
         looked, proof = _judged_by(self._images[-1] if self._images else report)
         found = hypotheses.diagnose(
             IncidentEvidence(
