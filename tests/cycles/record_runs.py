@@ -203,7 +203,7 @@ def _record(name: str, command: str, folder: Path, extra: str) -> dict[str, Any]
 
 def _mask(text: str, folder: Path) -> str:
     """A text without what is this machine's."""
-    text = text.replace(str(folder / "suites"), "/work").replace(str(folder), "/tmp").replace(sys.prefix, "/venv")
+    text = text.replace(str(folder / "suites"), "/src").replace(str(folder), "/tmp").replace(sys.prefix, "/venv")
     text = re.sub(r'hostname="[^"]*"', 'hostname="host"', text)
     return re.sub(r"/[\w./-]*?/(lib/python3)", r"/\1", text)
 
