@@ -4,6 +4,7 @@ package main
 import (
 	"archive/tar"
 	"archive/zip"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"os"
@@ -37,10 +38,24 @@ func link(path, text string) {
 	check(os.Symlink(text, path))
 }
 
+// unpacked is the content of a file, which may be gzipped.
+func unpacked(file *os.File) io.Reader {
+	head := make([]byte, 2)
+	count, _ := io.ReadFull(file, head)
+	_, err := file.Seek(0, io.SeekStart)
+	check(err)
+	if count < 2 || head[0] != 0x1f || head[1] != 0x8b {
+		return file
+	}
+	reader, err := gzip.NewReader(file)
+	check(err)
+	return reader
+}
+
 func readTar(name, folder string) {
 	file, err := os.Open(name)
 	check(err)
-	reader := tar.NewReader(file)
+	reader := tar.NewReader(unpacked(file))
 	for {
 		header, err := reader.Next()
 		if err == io.EOF {
