@@ -7,9 +7,11 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from buildguard.project.image_model import PlacedFile
 from buildguard.startup.image_start import ImageStart
+from buildguard.startup.image_tree import ImageTree
 
 _COMPILED = (".pyx", ".c", ".cpp", ".rs", ".pyi")
 _REQUIREMENTS = re.compile(
@@ -36,6 +38,10 @@ class ModuleSearch(NamedTuple):
     def is_missing(self) -> bool:
         """Whether the module is certainly not in the image, as far as the project goes."""
         return not (self.path or self.package or self.unknown)
+
+
+# The tree of an image does not change; with it goes what was looked up there.
+_RESULTS: WeakKeyDictionary[ImageTree, dict[tuple[str, str], ModuleSearch]] = WeakKeyDictionary()
 
 
 def search(image: ImageStart, module: str, search_path: Sequence[str]) -> ModuleSearch:
@@ -75,7 +81,14 @@ def _merge(results: Iterable[ModuleSearch]) -> ModuleSearch:
 
 
 def _search_in(image: ImageStart, folder: str, name: str) -> ModuleSearch:
-    """One name in one folder of the image."""
+    """One name in one folder of the image; each is looked up once."""
+    results = _RESULTS.setdefault(image.tree, {})
+    if (folder, name) not in results:
+        results[folder, name] = _look_in(image, folder, name)
+    return results[folder, name]
+
+
+def _look_in(image: ImageStart, folder: str, name: str) -> ModuleSearch:
     base = posixpath.join(folder, name)
     for path, package in ((f"{base}/__init__.py", base), (f"{base}.py", "")):
         image_file = image.tree.find(path)

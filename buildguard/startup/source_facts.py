@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from buildguard.startup.literal_paths import LiteralPath, PathReader, bound_once
 from buildguard.startup.opened_files import handles_absence, read_call
 
 _DYNAMIC = frozenset({"globals", "exec", "eval", "setattr", "vars", "locals", "__import__"})
+_KEPT = 256  # sources whose facts are kept: the commands of one start load much the same
 _LONGEST = 4 << 20
 
 
@@ -49,6 +51,7 @@ class SourceFacts(NamedTuple):
         return None if self.is_dynamic else False
 
 
+@functools.lru_cache(_KEPT)
 def read_facts(data: bytes, *, is_main: bool = False) -> SourceFacts | None:
     """The facts of a source, run as a script or imported; None for one that this Python cannot parse."""
     if len(data) > _LONGEST:

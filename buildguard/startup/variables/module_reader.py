@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ class _Function(NamedTuple):
     node: ast.FunctionDef | ast.AsyncFunctionDef
 
 
+@functools.lru_cache(256)  # the commands of one start load much the same trees
 def read_module(tree: ast.Module, minor: int, *, is_main: bool = False) -> ModuleVariables:
     """What a module, imported or run as a script by Python 3.`minor`, reads of its environment; empty where it nests too deeply."""
     try:
