@@ -75,8 +75,9 @@ def add_snippets(job: Job, state: CheckState, watcher: Watcher) -> None:
     state.unchecked += unchecked_files(display_path(entry.path) for entry in kept)
     try:
         snippets = list(_snippets(job, kept))
-    except GuardError:
-        return  # a file that cannot be read is reported where it decides a target
+    except GuardError as error:  # one file that cannot be read keeps the others from being looked at, too
+        state.unproven.append(Unproven(None, None, f"Python in build files was not looked at: {error.words}"))
+        return
     judged = [each for snippet in snippets for each in _with_targets(job, snippet, state)]
     for is_own in (False, True):
         _judge(job, [each for each in judged if each.is_own is is_own], state, watcher)

@@ -145,3 +145,19 @@ def test_snippets_as_a_stage(project: Callable[..., Project]) -> None:
 
     assert [content for _entry, content in stage.contents(stage.entries())] == [b"x = 1"]
     assert stage.notes() == []
+
+
+@pytest.mark.parametrize("args", [(), ("--target", "3.11")])
+def test_a_build_file_that_cannot_be_read_leaves_all_open(
+    repository: Callable[..., Project], args: tuple[str, ...]
+) -> None:
+    made = repository({"Dockerfile": "FROM python:3.11-slim\nCOPY . .\nRUN python -c 'x = 1'\n", "a.py": "x = 1\n"})
+    assert made.check(*args).code == 0
+    (made.path / "b").mkdir()
+    (made.path / "b/Dockerfile").symlink_to("/nowhere")
+
+    result = made.check(*args)
+
+    assert result.code == 3
+    if args:  # else no target is known at all
+        assert any("Python in build files was not looked at" in each["reason"] for each in result.json["unproven"])
