@@ -154,16 +154,17 @@ def _verdict(read: _Reading) -> tuple[StepVerdict, str]:
 def _failure(read: _Reading) -> str:
     """What failed: the command, more of its tests than the gate allows, or a run that was printed; empty where nothing did."""
     total = read.total or Counts()
-    if read.status and not _explains(total, read.status):
+    if read.status and not _explains(read, total):
         return f"it ended with status {read.status}{_describe_bad(read.total)}"
     if total.bad and not read.gate.holds:
         return _describe_failed(read)
     return _printed_failure(read)
 
 
-def _explains(total: Counts, status: int) -> bool:
-    """Whether an exit status only reports that tests failed: 1, or their number as mocha has it."""
-    return bool(total.bad) and status in {1, total.bad}
+def _explains(read: _Reading, total: Counts) -> bool:
+    """Whether an exit status only reports that tests failed: 1, or their number as mocha has it; 2 of pytest is a run cut short."""
+    is_pytest = bool(read.printed.sessions) or any(case.suite == _PYTEST for case in read.cases)
+    return bool(total.bad) and read.status in ({1} if is_pytest else {1, total.bad})
 
 
 def _describe_failed(read: _Reading) -> str:
@@ -204,6 +205,7 @@ def _of_good(read: _Reading) -> tuple[StepVerdict, str]:
     return StepVerdict.OK, read.gate.words if total.bad else f"{total.passed} passed"
 
 
+_PYTEST = "pytest"  # the suite in the JUnit XML that pytest writes
 _HOW = "let its runner write JUnit XML to the file $BUILDGUARD_JUNIT (pytest does so by itself), or set tests = false for a probe"
 
 

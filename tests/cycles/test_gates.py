@@ -94,3 +94,22 @@ def test_known_failures_in_a_command() -> None:
     assert (found.verdict, found.why) == (StepVerdict.OK, "2 of 2 passed, 1 known to fail")
     assert found.evidence["known"] == ("t::f0",)
     assert _judge(1.0, 1, b"", _xml(2, 2), known=known).verdict == StepVerdict.FAILED
+
+
+def _pytest_xml(good: int, bad: int) -> bytes:
+    return _xml(good, bad).replace(b"<testsuite>", b'<testsuite name="pytest">')
+
+
+@pytest.mark.parametrize(
+    ("output", "report"),
+    [
+        (b"", _pytest_xml(18, 2)),  # its output went elsewhere, and its JUnit XML names it
+        (b"===== test session starts =====\n", _xml(18, 2)),
+    ],
+)
+def test_two_failures_do_not_explain_that_pytest_was_interrupted(output: bytes, report: bytes) -> None:
+    """Status 2 of pytest is a run cut short, also where two tests failed; of mocha it is their number."""
+    result = _judge(0.9, 2, output, report)
+
+    assert (result.verdict, result.why) == (StepVerdict.FAILED, "it ended with status 2: 2 of 20 tests failed")
+    assert _judge(0.9, 1, output, report).verdict == StepVerdict.OK
