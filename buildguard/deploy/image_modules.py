@@ -80,7 +80,9 @@ class _ImportRun:
         read = ImageImportFiles(stage, image)
         packages = read.packages(lambda _file: None)
         self._program = read.program(packages)
-        self.modules = list(reached_modules(self._program, read.read))[:_MOST_MODULES]
+        reached = list(reached_modules(self._program, read.read))
+        self.modules = reached[:_MOST_MODULES]
+        self._left_out = len(reached) - len(self.modules)
         self._by_name = {module.name: module for module in self.modules}
         folders = [*self._program.path.folders, *self._program.roots]
         self.request: Mapping[str, Sequence[str]] = {
@@ -103,10 +105,8 @@ class _ImportRun:
             key = (diagnostic.code, diagnostic.path, diagnostic.range.line, outcome.kind, outcome.message)
             if key not in diagnostics or diagnostic.severity is Severity.ERROR:
                 diagnostics[key] = diagnostic
-        missing = len(self.modules) - len({outcome.module for outcome in outcomes})
-        if missing or not self.modules:
-            unproven[Unproven(None, None, f"{count(missing, 'module')} of {len(self.modules)} gave no result")] = None
-        note = f"imports: {count(len(outcomes), 'module')} imported in {report.image.reference if report.image else ''}"
+        unproven |= dict.fromkeys(modules_without_result(self.modules, self._left_out, outcomes))
+        note = f"imports: {count(len(outcomes), 'module')} tried in {report.image.reference if report.image else ''}"
         return report._replace(
             diagnostics=(*report.diagnostics, *diagnostics.values()),
             unproven=(*report.unproven, *unproven),
@@ -132,6 +132,18 @@ class _ImportRun:
             is_own = self._program.tree.find(top, self._program.path.folders) is not None if top else False
             return "BG604" if is_own else "BG603"
         return "BG502"
+
+
+def modules_without_result(
+    modules: Sequence[ModuleToImport], left_out: int, outcomes: Sequence[ImportOutcome]
+) -> Iterator[Unproven]:
+    """What was not seen: modules that gave no result, no module at all, and those beyond the most that are imported."""
+    missing = len(modules) - len({outcome.module for outcome in outcomes})
+    if missing or not modules:
+        yield Unproven(None, None, f"{count(missing, 'module')} of {len(modules)} gave no result")
+    if left_out:
+        reason = f"{count(left_out, 'module')} not imported: more than {_MOST_MODULES} are reached"
+        yield Unproven(None, None, reason)
 
 
 def _is_outside(outcome: ImportOutcome) -> bool:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from buildguard.check.result import CheckReport
 from buildguard.cli.check import check
-from buildguard.deploy.image_modules import ModuleToImport, import_all, reached_modules
+from buildguard.deploy.image_modules import ModuleToImport, import_all, modules_without_result, reached_modules
 from buildguard.docker.import_container import ImportOutcome, import_in_container
 from buildguard.errors import UsageError
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
@@ -85,6 +85,26 @@ def test_each_module_is_imported_in_a_child_of_its_own(tmp_path: Path) -> None:
     }
     assert rows["alone"]["name"] == "shared"
     assert [str(tmp_path / "raises.py"), 2] in rows["raises"]["frames"]
+
+
+@pytest.mark.parametrize(
+    ("names", "left_out", "reasons"),
+    [
+        ("ab", 0, []),
+        ("a", 0, ["1 module of 2 gave no result"]),
+        ("ab", 3, ["3 modules not imported: more than 1000 are reached"]),
+    ],
+)
+def test_a_module_without_a_result_is_unproven(names: str, left_out: int, reasons: list[str]) -> None:
+    modules = [ModuleToImport(name, True, "main.py") for name in "ab"]
+
+    gaps = modules_without_result(modules, left_out, [ImportOutcome(name) for name in names])
+
+    assert [gap.reason for gap in gaps] == reasons
+
+
+def test_no_module_at_all_is_unproven() -> None:
+    assert [gap.reason for gap in modules_without_result([], 0, [])] == ["0 modules of 0 gave no result"]
 
 
 def test_an_image_is_needed() -> None:
