@@ -118,7 +118,7 @@ def fits(shown: tuple[str, ...], printed: str) -> bool:
 
 
 class Reader:
-    """Somebody who pastes one command after the other; the folder and the variables stay from one to the next."""
+    """A reader who pastes one command after the other; the folder and the variables stay from one to the next."""
 
     def __init__(self, folder: Path, shell: str) -> None:
         self.folder, self.shell = folder, shell

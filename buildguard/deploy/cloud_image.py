@@ -90,8 +90,11 @@ class CloudImage:
             "probe": probe_command(python, options.port, path),
             "limit": limit,
         }
-        record = json.loads(self._run(task, [START])[START].read_bytes())
-        container = _RecordedContainer(record, problem, options.port)
+        data = self._run(task, [START])[START].read_bytes()
+        try:
+            container = _RecordedContainer(json.loads(data), problem, options.port)
+        except (ValueError, LookupError, TypeError) as error:
+            raise UnprovenError(f"Cloud Build's record of the start of {self._reference} cannot be read") from error
         result = container.wait(path, limit, container.clock)
         return result._replace(seconds=container.last), b"" if result.started else container.log()
 
@@ -177,8 +180,8 @@ class CloudImage:
 def _digests(build: BuildStatus) -> Mapping[str, str]:
     """What the last step reported; raises UnprovenError where it could not do its task."""
     try:
-        words = json.loads(build.outputs[-1])
-    except (IndexError, ValueError) as error:
+        words = dict(json.loads(build.outputs[-1]))
+    except (IndexError, ValueError, TypeError) as error:
         raise UnprovenError(f"the build {build.id} reported nothing", hint=f"look at {build.log_url}") from error
     if "wrong" in words:
         raise UnprovenError(f"the build {build.id} could not look at the image: {words['wrong']}")
@@ -189,7 +192,7 @@ class _RecordedContainer(OfflineContainer):
     """A container that ran in Cloud Build, seen again as it was seen there."""
 
     def __init__(self, record: Mapping[str, Any], problem: str, port: int) -> None:
-        """Raises EntrypointError where its program could not be executed, UnprovenError for a record that is none."""
+        """Raises EntrypointError where its program could not be executed; ValueError, LookupError or TypeError for no record."""
         self._port = port
         self._problem = problem
         self._log = str(record["log"]).encode()

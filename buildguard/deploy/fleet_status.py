@@ -57,7 +57,7 @@ class ServiceStatus(NamedTuple):
     last_verdict: str = ""
 
 
-class _Asked(NamedTuple):
+class _ServingAnswer(NamedTuple):
     """What Cloud Run says of a service: the revision or digest that serves, or why that is unknown."""
 
     serving: str = ""
@@ -87,7 +87,7 @@ def _look(
     config: Config, local: Sequence[LedgerLine], table: DeployTable, identity: ServiceId, *, live: bool
 ) -> ServiceStatus:
     lines = [line for line in local if _is_of(line, identity)]
-    asked = _Asked(problem="Cloud Run was not asked")
+    asked = _ServingAnswer(problem="Cloud Run was not asked")
     if live:
         asked = _ask(table, identity)
         if not asked.problem:
@@ -103,17 +103,17 @@ def _is_of(line: LedgerLine, identity: ServiceId) -> bool:
     )
 
 
-def _ask(table: DeployTable, identity: ServiceId) -> _Asked:
+def _ask(table: DeployTable, identity: ServiceId) -> _ServingAnswer:
     try:
         if identity.kind == DeployKind.JOB:
             with CloudRunJobsClient(identity.project, identity.region, AppContainer(name=table.container)) as jobs:
                 job = jobs.get(identity.service)
-                return _Asked(job.container.digest if job is not None else "")
+                return _ServingAnswer(job.container.digest if job is not None else "")
         with CloudRunClient(identity.project, identity.region) as run:
             state = run.get(identity.service)
-            return _Asked((state.only_revision or state.describe_traffic) if state is not None else "")
+            return _ServingAnswer((state.only_revision or state.describe_traffic) if state is not None else "")
     except GuardError as error:
-        return _Asked(problem=error.what)
+        return _ServingAnswer(problem=error.what)
 
 
 def _stored_lines(config: Config, identity: ServiceId, known: Sequence[LedgerLine]) -> list[LedgerLine]:

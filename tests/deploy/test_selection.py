@@ -1,4 +1,4 @@
-"""Several deploys in one configuration: their names, their order, and which of them is meant."""
+"""Several deploys in one configuration: their names, their order, and which of them a name picks."""
 
 from __future__ import annotations
 
