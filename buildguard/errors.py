@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
@@ -13,18 +14,54 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
     return f"did you mean {' or '.join(repr(str(name)) for name in close)}?" if close else otherwise
 
 
+class Reason(StrEnum):
+    """Why something failed, for programs: what follows from an error is decided by this, and never by its words."""
+
+    OTHER = "other"
+    USAGE = "usage"
+    INTERRUPTED = "interrupted"
+    TIMED_OUT = "timed out"
+    DAMAGED = "a damaged file"
+    OTHER_PLATFORM = "another platform"
+    # of a service that was asked
+    NO_CREDENTIALS = "no credentials"
+    NO_PROJECT = "no project"
+    UNREACHABLE = "not reachable"
+    QUOTA = "a quota"
+    REGION_QUOTA = "a quota of the region"
+    DENIED = "a permission"
+    NOT_FOUND = "not found"
+    REFUSED = "refused"
+    CONFLICT = "changed meanwhile"
+    LOCKED = "locked"
+    CHANGED = "other bytes than were sent"
+    # of a build
+    STEP_FAILED = "a step of the build"
+    IMAGE_NOT_BUILT = "no step made the image"
+    PUSH_FAILED = "the push of the image"
+    SOURCE_NOT_FETCHED = "the source could not be fetched"
+    SERVICE_TROUBLE = "the service's own trouble"
+    BUILD_TIMEOUT = "the build's own timeout"
+    CANCELLED = "cancelled"
+    NEEDS_APPROVAL = "needs an approval"
+    OVERDUE = "overdue"
+
+
 class GuardError(Exception):
     """Root of every error that buildguard raises on purpose.
 
-    `what` is one sentence without a full stop, `hint` the next thing to do (may be empty).
+    `what` is one sentence without a full stop, `hint` the next thing to do (may be empty), `reason` what programs decide by.
     """
 
     exit_code = 4
+    reason = Reason.OTHER
 
-    def __init__(self, what: str, *, hint: str = "") -> None:
+    def __init__(self, what: str, *, hint: str = "", reason: Reason | None = None) -> None:
         super().__init__(what)
         self.what = what
         self.hint = hint
+        if reason is not None:
+            self.reason = reason
 
     @property
     def words(self) -> str:
@@ -36,6 +73,7 @@ class UsageError(GuardError):
     """The command line or the configuration is wrong: exit 2."""
 
     exit_code = 2
+    reason = Reason.USAGE
 
 
 class UnprovenError(GuardError):
@@ -47,19 +85,26 @@ class UnprovenError(GuardError):
 class DamagedFileError(UnprovenError):
     """A file that had to be read is damaged in the repository: a finding of its own (BG306) names it."""
 
+    reason = Reason.DAMAGED
+
 
 class OtherPlatformError(UnprovenError):
     """An image is for another machine than the one that will run it."""
 
+    reason = Reason.OTHER_PLATFORM
+
 
 class TimedOutError(UnprovenError):
     """A process did not end in the time that it had."""
+
+    reason = Reason.TIMED_OUT
 
 
 class BuildRunsError(GuardError):
     """Interrupted while a build runs on: exit 130. `cancel` ends it."""
 
     exit_code = 130
+    reason = Reason.INTERRUPTED
 
     def __init__(self, build: str, command: str, cancel: Callable[[], object]) -> None:
         super().__init__(f"interrupted: the build {build} still runs", hint=f"to end it: {command}")
@@ -73,6 +118,7 @@ class DeployInterruptedError(GuardError):
     """
 
     exit_code = 130
+    reason = Reason.INTERRUPTED
 
     def __init__(self, service: str, step: str, revision: str, percent: int, rollback: str) -> None:
         hint = "`buildguard deploy` goes on: what is proven is used again"

@@ -134,7 +134,8 @@ class CloudCheck:
             )
         except ChangedError as error:
             self._wrong = error.what
-            raise UnprovenError("nothing was compiled: what was to be built is not what was sent") from error
+            what = "nothing was compiled: what was to be built is not what was sent"
+            raise UnprovenError(what, reason=error.reason) from error
         self._wrong = result.wrong
         self._unproven += result.unproven
         self._notes += result.notes

@@ -17,7 +17,8 @@ from buildguard.diagnostic import count, display_path, unproven_line
 from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps
 from buildguard.docker.build_image import BuildFailedError, DockerfileBuild
-from buildguard.errors import GuardError, UnprovenError
+from buildguard.errors import GuardError, Reason, UnprovenError
+from buildguard.gcp import failures
 from buildguard.gcp.auth import registry_login
 from buildguard.gcp.build_log import BuildLogSink, follow_build
 from buildguard.gcp.cloud_build import GRACE, BuildStatus, CloudBuildClient, source_of
@@ -46,17 +47,16 @@ class BuiltImage(NamedTuple):
 
 
 class BuildEndedError(GuardError):
-    """A build in Cloud Build that ended without success: the row of the fallback table, and how many builds were waited for."""
+    """A build in Cloud Build that ended without success, and how many builds were waited for."""
 
-    exit_code = 1
-
-    def __init__(self, build: BuildStatus, row: fallback.FallbackRule, builds: int) -> None:
-        super().__init__(f"the build {build.id} ended with {build.ending}", hint=f"look at {build.log_url}")
+    def __init__(self, build: BuildStatus, builds: int) -> None:
+        what, hint = f"the build {build.id} ended with {build.ending}", f"look at {build.log_url}"
+        super().__init__(what, hint=hint, reason=build.reason)
         self.build = build
-        self.row = row
         self.builds = builds
         # trouble of the service proves nothing against the code
-        self.exit_code = 1 if row.leads_to is fallback.FallbackDecision.STOP else 3
+        is_proven = fallback.rule_of(build.reason).leads_to is fallback.FallbackDecision.STOP
+        self.exit_code = 1 if is_proven else 3
 
 
 def fill_image_name(prepared: PreparedDeploy, known: Mapping[str, str]) -> str:
@@ -94,16 +94,16 @@ def build_in_cloud(
 
         submitted = 1
         build = follow(_resumed(builds, resume, say) or builds.submit(request, say))
-        if build.status is not BuildState.SUCCESS and fallback.of_build(build) in _ONCE_MORE:
+        if build.status is not BuildState.SUCCESS and build.reason in _ONCE_MORE:
             say(f"the build {build.id} ended with {build.ending}: once more")
             build, submitted = follow(builds.submit(request, say)), 2
     _verify_source(build, prepared, stored)
     if build.status is not BuildState.SUCCESS:
-        raise BuildEndedError(build, fallback.of_build(build), submitted)
+        raise BuildEndedError(build, submitted)
     return _built_image(build, prepared)
 
 
-_ONCE_MORE = frozenset({fallback.of_kind("FETCH_SOURCE_FAILED"), fallback.of_kind("PUSH_FAILED")})
+_ONCE_MORE = failures.TROUBLE | {Reason.PUSH_FAILED}
 
 
 def _resumed(builds: CloudBuildClient, identity: str, say: Callable[[str], object]) -> BuildStatus | None:
@@ -111,7 +111,7 @@ def _resumed(builds: CloudBuildClient, identity: str, say: Callable[[str], objec
     try:
         return builds.get(identity) if identity else None
     except UnprovenError as error:
-        if "NotFound" not in fallback.error_class_names(error):
+        if error.reason is not Reason.NOT_FOUND:
             raise
         say(f"the build {identity} of an earlier run was not found in {builds.project}: starting a new one")
         return None

@@ -139,7 +139,8 @@ class CloudImage:
             sink = BuildLogSink(self._runner.say, self._runner.running, self._runner.say)
             build = follow_build(builds, storage, build, (_TIMEOUT, _QUEUE + GRACE), sink)
             if build.status is not BuildState.SUCCESS:
-                raise UnprovenError(f"the build {build.id} ended with {build.ending}", hint=f"look at {build.log_url}")
+                what = f"the build {build.id} ended with {build.ending}"
+                raise UnprovenError(what, hint=f"look at {build.log_url}", reason=build.reason)
             digests = _digests(build)
             return {
                 name: self._downloaded(storage, ObjectUrl(bucket, f"{folder}/{name}", 0), digests.get(name, ""))

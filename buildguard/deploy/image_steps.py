@@ -89,7 +89,8 @@ class ImageSteps:
             self._close(StepOutcome(identity, verdict, time.monotonic() - started, error.words, evidence))
             if isinstance(error, DeployStoppedError):
                 raise
-            raise DeployStoppedError(error.what, hint=error.hint, proven=error.exit_code == 1) from error
+            proven = error.exit_code == 1
+            raise DeployStoppedError(error.what, hint=error.hint, proven=proven, reason=error.reason) from error
         self._close(StepOutcome(identity, StepVerdict.OK, time.monotonic() - started, words, evidence))
 
     def _do(self, identity: DeployStep, act: StepAction) -> StepResult:

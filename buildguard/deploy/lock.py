@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from buildguard.errors import UnprovenError
+from buildguard.errors import Reason, UnprovenError
 from buildguard.system import owner as owners
 from buildguard.system import process
 from buildguard.system.owner import Life
@@ -27,6 +27,8 @@ _UNREADABLE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueErr
 
 class LockHeldError(UnprovenError):
     """Another run is deploying this service."""
+
+    reason = Reason.LOCKED
 
 
 class LockStore(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from buildguard.deploy.plan import DeployStep
-from buildguard.errors import GuardError
+from buildguard.errors import GuardError, Reason
 from buildguard.project.ledger import StepVerdict
 
 # what a step returns: words for people, and evidence for the ledger
@@ -33,8 +33,14 @@ class DeployStoppedError(GuardError):
     """A step that ends the deploy; exit 1 for a failure, 3 for what could not be proven."""
 
     def __init__(
-        self, what: str, *, hint: str = "", evidence: Mapping[str, Any] | None = None, proven: bool = True
+        self,
+        what: str,
+        *,
+        hint: str = "",
+        evidence: Mapping[str, Any] | None = None,
+        proven: bool = True,
+        reason: Reason = Reason.OTHER,
     ) -> None:
-        super().__init__(what, hint=hint)
+        super().__init__(what, hint=hint, reason=reason)
         self.evidence = dict(evidence or {})
         self.exit_code = 1 if proven else 3

@@ -12,6 +12,7 @@ from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepResult
 from buildguard.deploy.plan import Builder, DeployStep
 from buildguard.deploy.steps import DeployRun, Observation
 from buildguard.docker.build_image import BuildFailedError
+from buildguard.errors import Reason
 from buildguard.project import ledger as ledgers
 from buildguard.project.ledger import StepVerdict
 
@@ -122,7 +123,7 @@ class DeployRunner:
         try:
             self.deploy.step(step, act)
         except DeployStoppedError as error:
-            if "ChangedError" not in fallback.error_class_names(error):
+            if error.reason is not Reason.CHANGED:
                 raise
             self.decisions.append(f"{error.what}: sent once more")
             self._uploads = 2
@@ -132,13 +133,10 @@ class DeployRunner:
         """Build here instead, where the table and the person say so; else the deploy ends as it did."""
         cause = error.__cause__
         in_bucket = self.deploy.outcomes[-1].step == DeployStep.UPLOAD
-        tries = ""
-        if isinstance(cause, BuildEndedError):
-            row = cause.row
-            tries = f" ({cause.builds} builds)" if cause.builds > 1 else ""
-        else:
-            row = fallback.of_error(fallback.error_class_names(error), in_bucket=in_bucket)
-            tries = f" ({self._uploads} uploads)" if in_bucket and self._uploads > 1 else ""
+        row = fallback.rule_of(error.reason, in_bucket=in_bucket)
+        tries = f" ({self._uploads} uploads)" if in_bucket and self._uploads > 1 else ""
+        if isinstance(cause, BuildEndedError) and cause.builds > 1:
+            tries = f" ({cause.builds} builds)"
         ready = self.deploy.prepared
         said: bool | None = None
         if fallback.needs_confirmation(row, ready.fallback):

@@ -20,7 +20,7 @@ from buildguard.diagnose.compare_stage import compare_stage
 from buildguard.diagnose.evidence import HEAD, DiagnoseContext, DiagnoseOptions, Evidence
 from buildguard.diagnose.incident import CauseVerdict, SourceLocation
 from buildguard.engines import cloud_results
-from buildguard.errors import GuardError, OtherPlatformError, UnprovenError
+from buildguard.errors import GuardError, OtherPlatformError, Reason, UnprovenError
 from buildguard.gcp.build_log import place_of
 from buildguard.gcp.cloud_build import BuildStatus, CloudBuildClient
 from buildguard.gcp.cloud_logging import CloudLoggingClient, LogSource, of_build, of_job, of_revision
@@ -43,10 +43,6 @@ from buildguard.system import git, temporary
 _BYTES, _STALE, _FILES = CauseId.BYTES_CHANGED, CauseId.STALE_IMAGE, CauseId.WRONG_FILES_SENT
 _OTHER, _STRAY, _PLATFORM = CauseId.OTHER_INTERPRETER, CauseId.STRAY_BYTECODE, CauseId.PLATFORM
 _VARIABLE, _TROUBLE, _RESOURCES = CauseId.MISSING_VARIABLE, CauseId.SERVICE_TROUBLE, CauseId.RESOURCES
-_SERVICE = frozenset({"INTERNAL_ERROR", "EXPIRED"})
-_SERVICE_KINDS = frozenset({"LOGGING_FAILURE", "PUSH_FAILED"})
-_NOT_FETCHED = "FETCH_SOURCE_FAILED"
-_NOT_ALLOWED = re.compile(r"(?i)unauthori[sz]ed|denied|forbidden|permission")
 _IN_A_BUILD = (_TROUBLE, _RESOURCES)
 _IN_A_LOG = (_OTHER, _STRAY, _PLATFORM, _VARIABLE, CauseId.NOT_IMPORTABLE, _RESOURCES)
 _MOST = 20
@@ -214,7 +210,7 @@ def examine_build(sight: DiagnoseContext, identity: str) -> Evidence:
         return evidence + Evidence(unexamined=tuple((name, why) for name in (*_IN_A_BUILD, _BYTES, _FILES)))
     if seen.status is not BuildState.SUCCESS:
         evidence += Evidence(failure=f"the build {seen.id} ended with {seen.ending}")
-        if seen.kind == _NOT_FETCHED:
+        if seen.reason is Reason.SOURCE_NOT_FETCHED:
             return evidence + _examine_source_object(sight, seen)
         why = f"a build that ended with {seen.status} keeps nothing to compare"
         return evidence + Evidence(unexamined=tuple((name, why) for name in (_BYTES, _FILES)))
@@ -232,12 +228,14 @@ def examine_build(sight: DiagnoseContext, identity: str) -> Evidence:
 def _of_ending(seen: BuildStatus) -> Iterator[CauseVerdict]:
     """How a build ended, where that speaks for a cause."""
     words = f"the build {seen.id} ended with {seen.ending}"
-    if seen.status in _SERVICE or (seen.kind in _SERVICE_KINDS and not _NOT_ALLOWED.search(seen.detail)):
-        yield CauseVerdict(_TROUBLE, True, words, remedy=_REMEDIES[_TROUBLE], explains=True)
-    if seen.status == "TIMEOUT":
-        yield CauseVerdict(
-            _RESOURCES, True, words, remedy="give it more time: timeout in cloudbuild.yaml", explains=True
-        )
+    match seen.reason:
+        case Reason.SERVICE_TROUBLE | Reason.PUSH_FAILED:
+            yield CauseVerdict(_TROUBLE, True, words, remedy=_REMEDIES[_TROUBLE], explains=True)
+        case Reason.BUILD_TIMEOUT:
+            remedy = "give it more time: timeout in cloudbuild.yaml"
+            yield CauseVerdict(_RESOURCES, True, words, remedy=remedy, explains=True)
+        case _:
+            pass
 
 
 def _examine_source_object(sight: DiagnoseContext, seen: BuildStatus) -> Evidence:

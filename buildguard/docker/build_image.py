@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from buildguard.docker.client import Daemon, translate_errors
-from buildguard.errors import GuardError, UnprovenError
+from buildguard.errors import GuardError, Reason, UnprovenError
 from buildguard.system import process, programs
 from buildguard.system.temporary import folder_of
 
@@ -24,6 +24,7 @@ class BuildFailedError(GuardError):
     """A step of the Dockerfile failed: the project's own doing. `log` is what was printed last."""
 
     exit_code = 1
+    reason = Reason.STEP_FAILED
 
     def __init__(self, what: str, log: bytes) -> None:
         super().__init__(what, hint="the last lines of its log say why")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from docker.errors import APIError, DockerException, NotFound, create_api_error_
 from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env
 
-from buildguard.errors import UnprovenError
+from buildguard.errors import Reason, UnprovenError
 from buildguard.system import process, programs
 
 if TYPE_CHECKING:
@@ -175,11 +176,12 @@ def translate_errors(what: str, address: EngineAddress | None = None) -> Iterato
         yield
     except APIError as error:
         words = str(error.explanation or error).strip()
-        raise UnprovenError(f"{what}: {words}", hint=remedy(words)) from error
+        reason = Reason.NOT_FOUND if isinstance(error, NotFound) else reason_of(words)
+        raise UnprovenError(f"{what}: {words}", hint=remedy(words), reason=reason) from error
     except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        words, hint = _reason(error, address)
+        words, hint, reason = _trouble(error, address)
         who = what if address is not None else f"{what}: the container engine"
-        raise UnprovenError(f"{who} {words}", hint=hint) from error
+        raise UnprovenError(f"{who} {words}", hint=hint, reason=reason) from error
     except (LookupError, TypeError, ValueError) as error:
         # where a connection breaks in the head of an answer, what is there of it passes for the whole
         who = what if address is not None else f"{what}: the container engine"
@@ -188,12 +190,24 @@ def translate_errors(what: str, address: EngineAddress | None = None) -> Iterato
 
 def is_missing(error: UnprovenError) -> bool:
     """Whether the engine said that there is no such image, container or path."""
-    return isinstance(error.__cause__, NotFound)
+    return error.reason is Reason.NOT_FOUND
 
 
 def is_refused(error: UnprovenError) -> bool:
     """Whether the engine answered, and would not do what it was asked for there and then."""
-    return isinstance(error.__cause__, APIError) and not is_missing(error)
+    return error.reason in {Reason.REFUSED, Reason.DENIED}
+
+
+# How registries refuse what they do not have, and engines what may not be run: they pass both on as text alone.
+_NO_SUCH_IMAGE = re.compile(r"(?i)manifest (?:\S+ )?(?:unknown|not found)|repository does not exist|name unknown")
+_DENIED = re.compile(r"(?i)permission denied|unauthorized|denied")
+
+
+def reason_of(words: str) -> Reason:
+    """Why an engine refused something, by its own words."""
+    if _NO_SUCH_IMAGE.search(words):
+        return Reason.NOT_FOUND
+    return Reason.DENIED if _DENIED.search(words) else Reason.REFUSED
 
 
 def remedy(words: str) -> str:
@@ -205,16 +219,18 @@ def remedy(words: str) -> str:
     return ""
 
 
-def _reason(error: BaseException, address: EngineAddress | None) -> tuple[str, str]:
+def _trouble(error: BaseException, address: EngineAddress | None) -> tuple[str, str, Reason]:
     """Why the engine cannot be reached, and what to do, from the system error at the root of it."""
     said = f" (from {address.said_by})" if address is not None else ""
     root = _root(error)
+    if isinstance(root, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError):
+        return f"did not answer within {_TIMEOUT} seconds{said}", "restart it", Reason.TIMED_OUT
     for kind, number, words, hint in _TROUBLES:
         if isinstance(root, kind) and (number is None or getattr(root, "errno", None) == number):
-            return f"{words}{said}", hint
+            return f"{words}{said}", hint, Reason.UNREACHABLE
     if isinstance(error, requests.ConnectionError | urllib3.exceptions.ProtocolError | ConnectionError):
-        return "was lost in the middle of it", _AGAIN
-    return f"cannot be used: {error}{said}", ""
+        return "was lost in the middle of it", _AGAIN, Reason.UNREACHABLE
+    return f"cannot be used: {error}{said}", "", Reason.UNREACHABLE
 
 
 _TROUBLES: tuple[tuple[type[BaseException], int | None, str, str], ...] = (
@@ -222,9 +238,6 @@ _TROUBLES: tuple[tuple[type[BaseException], int | None, str, str], ...] = (
     (OSError, errno.ENOENT, "is not there", _INSTALL),
     (OSError, errno.ECONNREFUSED, "does not run: connection refused", _START),
     (socket.gaierror, None, "is nowhere: no such host", "check DOCKER_HOST, or docker context ls"),
-    (TimeoutError, None, f"did not answer within {_TIMEOUT} seconds", "restart it"),
-    (requests.Timeout, None, f"did not answer within {_TIMEOUT} seconds", "restart it"),
-    (urllib3.exceptions.TimeoutError, None, f"did not answer within {_TIMEOUT} seconds", "restart it"),
 )
 
 

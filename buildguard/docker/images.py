@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from docker.utils import parse_repository_tag
 
-from buildguard.docker.client import Daemon, is_missing, remedy, translate_errors
-from buildguard.errors import OtherPlatformError, UnprovenError
+from buildguard.docker.client import Daemon, is_missing, reason_of, remedy, translate_errors
+from buildguard.errors import OtherPlatformError, Reason, UnprovenError
 from buildguard.project import image_reference as references
-
-# How registries refuse what they do not have; engines pass it on as text.
-_NO_SUCH_IMAGE = re.compile(r"(?i)manifest (?:\S+ )?(?:unknown|not found)|repository does not exist|name unknown")
 
 
 class MissingImageError(UnprovenError):
     """The registry has no such image, or none for these credentials."""
+
+    reason = Reason.NOT_FOUND
 
 
 class Image(NamedTuple):
@@ -61,7 +59,7 @@ def find(daemon: Daemon, reference: str, platform: str, pull: Callable[[str], No
             _pull(daemon, reference, platform, pull)
         except UnprovenError as error:
             missing = _not_found_error(reference, platform, image, error.what)
-            if image is None and (is_missing(error) or _NO_SUCH_IMAGE.search(error.what)):
+            if image is None and is_missing(error):
                 missing = MissingImageError(missing.what, hint=missing.hint)
             raise missing from error
         image = _inspect(daemon, reference)
@@ -130,7 +128,8 @@ def _pull(daemon: Daemon, reference: str, platform: str, tell: Callable[[str], N
     with translate_errors(f"pulling {reference}"):
         for event in daemon.api.pull(repository, tag=tag or "latest", platform=platform, stream=True, decode=True):
             if "error" in event:
-                raise UnprovenError(str(event["error"]))
+                words = str(event["error"])
+                raise UnprovenError(words, reason=reason_of(words))
             progress = event.get("progressDetail") or {}
             if event.get("status") == "Downloading" and progress.get("total"):
                 layers[event["id"]] = (progress.get("current", 0), progress["total"])
@@ -151,7 +150,8 @@ def push(daemon: Daemon, reference: str, login: Mapping[str, str] | None = None)
             repository, tag=tag or "latest", stream=True, decode=True, auth_config=login_config
         ):
             if "error" in event:
-                raise UnprovenError(f"{reference} could not be pushed: {event['error']}")
+                words = str(event["error"])
+                raise UnprovenError(f"{reference} could not be pushed: {words}", reason=reason_of(words))
             digest = str((event.get("aux") or {}).get("Digest", digest))
     if not digest:
         raise UnprovenError(f"{reference} was pushed, but the registry returned no digest")

@@ -12,14 +12,12 @@ from typing import NamedTuple
 from buildguard.engines import cloud_driver_script, cloud_request, cloud_results
 from buildguard.engines.cloud_results import ProbeResults
 from buildguard.errors import UnprovenError
+from buildguard.gcp import failures
 from buildguard.gcp.build_log import BuildLogSink, StepLogs, follow_build
 from buildguard.gcp.cloud_build import GRACE, BuildStatus, CloudBuildClient, source_of
 from buildguard.gcp.storage import ChangedError, StorageClient, StoredObject
 from buildguard.project.cloudbuild.build_state import BuildState
 
-# what a build may come to through no fault of anybody's, and has come to an end with: another one is worth a try
-_SERVICE = frozenset({"INTERNAL_ERROR", "EXPIRED"})
-_SERVICE_KINDS = frozenset({"FETCH_SOURCE_FAILED", "LOGGING_FAILURE"})
 _MEBI = 1 << 20
 
 
@@ -109,7 +107,8 @@ class _CloudRound:
         if seen.status is not BuildState.SUCCESS:
             if wrong:
                 raise ChangedError(wrong)
-            raise UnprovenError(f"the build {seen.id} ended with {seen.ending}", hint=f"look at {seen.log_url}")
+            what = f"the build {seen.id} ended with {seen.ending}"
+            raise UnprovenError(what, hint=f"look at {seen.log_url}", reason=seen.reason)
         results: dict[str, ProbeResults | UnprovenError] = {}
         digests: dict[str, str] = {}
         for target, image in enumerate(images):
@@ -169,7 +168,7 @@ class _CloudRound:
     def _built(self, request: dict[str, object]) -> BuildStatus:
         """The build, at its end; one that ended by the service's own trouble is tried once more."""
         seen = self._followed(request)
-        if seen.status in _SERVICE or seen.kind in _SERVICE_KINDS:
+        if seen.reason in failures.TROUBLE:
             self._notes.append(f"the build {seen.id} ended with {seen.ending}, and was tried once more")
             seen = self._followed(request)
         return seen

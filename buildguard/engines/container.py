@@ -21,7 +21,7 @@ from buildguard.engines.verify_interpreter import (
     why_no_witness,
 )
 from buildguard.engines.worker import Greeting, ProbeLimits
-from buildguard.errors import UnprovenError
+from buildguard.errors import Reason, TimedOutError, UnprovenError
 from buildguard.project.deploy_table import PLATFORM
 from buildguard.project.proof_grade import ProofGrade
 from buildguard.system import process
@@ -163,9 +163,9 @@ class ContainerEngine:
             try:
                 greeting = self._introduced(path, user)
             except UnprovenError as error:
-                if "did not answer within" in error.what:
-                    raise UnprovenError(f"{path} in {self._request.reference} {error.what}") from error
-                if user == _ROOT or "ermission" not in error.what:
+                if error.reason is Reason.TIMED_OUT:
+                    raise TimedOutError(f"{path} in {self._request.reference} {error.what}") from error
+                if user == _ROOT or error.reason is not Reason.DENIED:
                     refused.append(f"{path}: {error.what}")
                     return None
                 continue

@@ -22,11 +22,14 @@ from buildguard.engines.worker import (
     settle_retry,
     timeout_outcome,
 )
-from buildguard.errors import UnprovenError
+from buildguard.errors import Reason, TimedOutError, UnprovenError
 from buildguard.system import threads
 from buildguard.system.process import describe_ending
 
 _TICK = 0.5
+
+
+_NOT_EXECUTABLE = "ermission"  # of "Permission denied"
 
 
 class Pool:
@@ -53,13 +56,14 @@ class Pool:
             left = end - time.monotonic()
             if left <= 0:
                 self._drop(worker)
-                raise UnprovenError(f"did not answer within {timeout:g} seconds")
+                raise TimedOutError(f"did not answer within {timeout:g} seconds")
             self._wait(left)
             if worker.has_news and not self._read_output(worker, []):
                 status, _memory = worker.channel.death()
                 words = worker.complaint() or describe_ending(status)
                 self._drop(worker)
-                raise UnprovenError(f"ended before it answered: {words}")
+                reason = Reason.DENIED if _NOT_EXECUTABLE in words else None  # what ran it has no other way to say so
+                raise UnprovenError(f"ended before it answered: {words}", reason=reason)
         return worker.greeting
 
     def run(self, sources: Iterator[Source]) -> Iterator[Outcome]:

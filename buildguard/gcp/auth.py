@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.gcp import permissions, setup
+from buildguard.gcp import failures, permissions, setup
 
 STORAGE, CLOUDBUILD, RUN = "STORAGE_EMULATOR_HOST", "BUILDGUARD_CLOUDBUILD_ENDPOINT", "BUILDGUARD_RUN_ENDPOINT"
 LOGGING = "BUILDGUARD_LOGGING_ENDPOINT"
@@ -135,7 +135,7 @@ def translate_errors(doing: str) -> Iterator[None]:
         yield
     except (GoogleAPICallError, RetryError, GoogleAuthError, RequestException) as error:
         what, hint = _words(error, time.monotonic() - started)
-        raise UnprovenError(f"{doing}: {what}", hint=hint) from error
+        raise UnprovenError(f"{doing}: {what}", hint=hint, reason=failures.reason_of_error(error)) from error
 
 
 @contextmanager

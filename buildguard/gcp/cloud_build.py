@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
-from buildguard.errors import BuildRunsError, UnprovenError, UsageError
-from buildguard.gcp import auth
+from buildguard.errors import BuildRunsError, Reason, UnprovenError, UsageError
+from buildguard.gcp import auth, failures
 from buildguard.gcp.auth import translate_errors
 from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.system import threads
@@ -24,12 +24,13 @@ FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _QUEUE, GRACE = 3600.0, 120.0  # seconds that a build may wait for its worker, and that its end may take to be told
 _DEFAULT_TIMEOUT = 3600.0
 _TAG = "buildguard"
-_REGION_QUOTA = "quota restrictions"  # the only thing that sets this FAILED_PRECONDITION apart
 _PENDING_LOOKS = 3  # a build may be PENDING for a moment before it is queued
 
 
 class NoProjectError(UnprovenError):
     """No Google Cloud project is set."""
+
+    reason = Reason.NO_PROJECT
 
     def __init__(self) -> None:
         super().__init__("no Google Cloud project set", hint="--project ID, or [tool.buildguard.cloud] project")
@@ -37,6 +38,8 @@ class NoProjectError(UnprovenError):
 
 class RegionQuotaError(UnprovenError):
     """The region may not run builds of this project; a service elsewhere has nothing to do with it."""
+
+    reason = Reason.REGION_QUOTA
 
     def __init__(self, region: str, words: str) -> None:
         hint = "deploy --build-region NAME builds in another region, and leaves the service where it is"
@@ -46,9 +49,13 @@ class RegionQuotaError(UnprovenError):
 class ApprovalNeededError(UnprovenError):
     """A build that waits for an approval."""
 
+    reason = Reason.NEEDS_APPROVAL
+
 
 class OverdueBuildError(UnprovenError):
     """A build that did not end when it had to."""
+
+    reason = Reason.OVERDUE
 
 
 class Provenance(NamedTuple):
@@ -88,6 +95,11 @@ class BuildStatus(NamedTuple):
     def is_done(self) -> bool:
         """Whether it has come to an end; one that waits for an approval has not, and goes nowhere by itself."""
         return self.status.is_done
+
+    @property
+    def reason(self) -> Reason:
+        """Why it ended without success."""
+        return failures.reason_of_build(self.status, self.kind, self.detail)
 
     @property
     def home(self) -> tuple[str, str]:
@@ -150,24 +162,27 @@ class CloudBuildClient:
                 try:
                     operation = self._client.create_build(request=request, timeout=60)
                     return self.get(operation.metadata.build.id)
-                except (api.ServiceUnavailable, api.DeadlineExceeded, api.InternalServerError, api.BadGateway) as error:
-                    # it may have been started all the same
-                    status = self._tagged(tag)
+                except api.GoogleAPICallError as error:
+                    status = self._started_anyway(error, tag)
                     if status is not None:
                         return status
                     if attempt == _TRIES - 1:
                         raise
-                    tell(f"Cloud Build did not answer ({auth.error_text(error)}), trying again")
-                except api.FailedPrecondition as error:
-                    if _REGION_QUOTA in auth.error_text(error):
-                        raise RegionQuotaError(self._region, auth.error_text(error)) from error
-                    raise
-                except api.ResourceExhausted as error:
-                    if attempt == _TRIES - 1:
-                        raise
-                    tell(f"Cloud Build is over its quota ({auth.error_text(error)}), waiting")
+                    tell(f"Cloud Build did not start the build ({auth.error_text(error)}), trying again")
                 time.sleep(self._pause * 2**attempt)
         raise AssertionError
+
+    def _started_anyway(self, error: Exception, tag: str) -> BuildStatus | None:
+        """The build that was started though the answer was lost; None where another try is worth it, else the error is raised."""
+        match failures.reason_of_error(error):
+            case Reason.UNREACHABLE:
+                return self._tagged(tag)
+            case Reason.QUOTA:
+                return None
+            case Reason.REGION_QUOTA:
+                raise RegionQuotaError(self._region, auth.error_text(error)) from error
+            case _:
+                raise error
 
     def _tagged(self, tag: str) -> BuildStatus | None:
         """The build with that tag; asked twice, as a list may lag behind."""

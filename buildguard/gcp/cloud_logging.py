@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 from buildguard.errors import UnprovenError
-from buildguard.gcp import auth
+from buildguard.gcp import auth, failures
 from buildguard.gcp.auth import translate_http_errors
 
 _EXECUTION = "run.googleapis.com/execution_name"
@@ -132,6 +132,7 @@ class CloudLoggingClient:
                 raise UnprovenError(
                     f"reading Cloud Logging: {auth.redact(str(page['error']['message']))[:300]}",
                     hint="the role roles/logging.viewer, or pass the log: buildguard diagnose --log FILE",
+                    reason=failures.reason_of_status(answer.status_code),
                 )
             return page
 

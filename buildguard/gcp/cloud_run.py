@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
-from buildguard.errors import UnprovenError
+from buildguard.errors import Reason, UnprovenError
 from buildguard.gcp import auth
 from buildguard.gcp.auth import translate_errors
 from buildguard.gcp.revision_names import OWN_TAG
@@ -30,6 +30,8 @@ _AT_REST = 1.0  # by then a service that is not reconciling has seen what it was
 
 class ConflictError(UnprovenError):
     """Another writer changed the service meanwhile."""
+
+    reason = Reason.CONFLICT
 
 
 class NotReadyError(UnprovenError):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 from buildguard.errors import UnprovenError
-from buildguard.gcp import auth
+from buildguard.gcp import auth, failures
 from buildguard.gcp.auth import translate_http_errors
 
 _SECRETS, _PROJECTS = "https://secretmanager.googleapis.com", "https://cloudresourcemanager.googleapis.com"
@@ -81,7 +81,8 @@ class SecretManagerClient:
                 return None
             answer: dict[str, Any] = response.json()
             if response.status_code >= _BAD:
-                raise UnprovenError(auth.redact(str(answer["error"]["message"]))[:200])
+                what = auth.redact(str(answer["error"]["message"]))[:200]
+                raise UnprovenError(what, reason=failures.reason_of_status(response.status_code))
             return answer
 
     def __enter__(self) -> Self:

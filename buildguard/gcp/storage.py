@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
-from buildguard.errors import GuardError, UnprovenError, UsageError
+from buildguard.errors import GuardError, Reason, UnprovenError, UsageError
 from buildguard.gcp import auth
 from buildguard.gcp.auth import PATIENCE, translate_errors, translate_http_errors
 
@@ -32,6 +32,7 @@ class ChangedError(GuardError):
     """The object in the bucket is not what was sent: a finding. `stored` is that object, if known."""
 
     exit_code = 1
+    reason = Reason.CHANGED
 
     def __init__(self, what: str, *, hint: str = "upload it again", stored: StoredObject | None = None) -> None:
         super().__init__(what, hint=f"{hint}; the file here is as it was")

@@ -39,7 +39,6 @@ _CHOICE = re.compile(
 _NAMED_PROGRAM = re.compile(r"\bpython3\.(\d{1,2})\b")
 _WHOLE = re.compile(r"^/(?:usr(?:/local)?(?:/(?:bin|lib)?)?)?/?$|python")
 _DEEPEST = 20
-NO_FROM = "no FROM"
 
 
 class PythonRelation(Enum):
@@ -53,7 +52,8 @@ class PythonRelation(Enum):
 class DockerfilePython(NamedTuple):
     """The Python of an image: its version with the line and words that say so, or why it is unknown.
 
-    `image` has that interpreter, None where instructions install it; `doubt` is why another Python may run in the end.
+    `image` has that interpreter, None where instructions install it; `doubt` is why another Python may run in the end;
+    `has_stages` is False without a FROM.
     """
 
     relation: PythonRelation
@@ -63,6 +63,7 @@ class DockerfilePython(NamedTuple):
     untold: str = ""
     image: str | None = None
     doubt: str = ""
+    has_stages: bool = True
 
 
 class PythonInstall(NamedTuple):
@@ -79,7 +80,7 @@ def resolve(data: bytes, build_args: Mapping[str, str], target: str = "") -> Doc
     if last is None:
         empty = not dockerfile.instructions(data)  # a template that is still to be written
         relation = PythonRelation.NONE if empty else PythonRelation.SHIPS
-        return DockerfilePython(relation, 1, NO_FROM, untold="it has no FROM")
+        return DockerfilePython(relation, 1, "no FROM", untold="it has no FROM", has_stages=False)
     stages = dockerfile.stages(data, build_args)
     words = f"final stage on {last.image}"
     version = image_reference.promised_version(last.image)

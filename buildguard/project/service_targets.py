@@ -10,7 +10,7 @@ from buildguard.diagnostic import Severity
 from buildguard.errors import UnprovenError
 from buildguard.project import buildpacks, contexts, dockerfile, dockerfile_python, project_installs
 from buildguard.project.buildpacks import BuildpackService
-from buildguard.project.dockerfile_python import NO_FROM, DockerfilePython, PythonRelation
+from buildguard.project.dockerfile_python import DockerfilePython, PythonRelation
 from buildguard.project.folder_projects import FolderProject, names_in
 from buildguard.project.ignore import docker
 from buildguard.project.project_files import ProjectFiles
@@ -170,7 +170,7 @@ def from_dockerfile(service: ImageService, files: ProjectFiles) -> DockerfileDec
 
 def _is_python(python: DockerfilePython, service: ImageService, files: ProjectFiles) -> bool:
     """Whether an image ships Python; on an unknown base its context decides: one with another language's files does not."""
-    if python.words == NO_FROM and posixpath.basename(service.dockerfile).lower() not in _PLAIN_NAMES:
+    if not python.has_stages and posixpath.basename(service.dockerfile).lower() not in _PLAIN_NAMES:
         return False  # a part of a Dockerfile, or something else of that name
     if is_tool_image(files.dockerfiles[service.dockerfile], dict(service.build_args), service.stage):
         return False

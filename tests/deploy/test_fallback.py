@@ -13,9 +13,9 @@ from buildguard.deploy.fallback import (
     FallbackRule,
     decide_fallback,
     needs_confirmation,
-    of_error,
-    of_kind,
+    rule_of,
 )
+from buildguard.errors import Reason
 
 _ANSWERS = (None, False, True)
 
@@ -37,16 +37,15 @@ def test_the_local_builder_takes_over_only_where_both_allow_it(decision: Fallbac
 
 
 def test_a_missing_right_is_never_hidden_behind_another_builder() -> None:
-    assert of_error(["Forbidden"], in_bucket=False).leads_to is FallbackDecision.STOP
-    assert of_kind("PUSH_NOT_AUTHORIZED").leads_to is FallbackDecision.STOP
-    assert of_kind("USER_BUILD_STEP").leads_to is FallbackDecision.STOP
-    assert of_error(["ValueError"], in_bucket=True).leads_to is FallbackDecision.STOP
-    assert of_error(["ServiceUnavailable"], in_bucket=False).leads_to is FallbackDecision.LOCAL
+    assert rule_of(Reason.DENIED).leads_to is FallbackDecision.STOP
+    assert rule_of(Reason.STEP_FAILED).leads_to is FallbackDecision.STOP
+    assert rule_of(Reason.OTHER, in_bucket=True).leads_to is FallbackDecision.STOP
+    assert rule_of(Reason.UNREACHABLE).leads_to is FallbackDecision.LOCAL
 
 
 def test_a_build_that_is_not_found_is_no_missing_right() -> None:
-    assert of_error(["NotFound"], in_bucket=False).name == "not found in this project and region"
-    assert of_error(["PermissionDenied"], in_bucket=False).name == "a permission or an API is missing"
+    assert rule_of(Reason.NOT_FOUND).name == "not found in this project and region"
+    assert rule_of(Reason.DENIED).name == "a permission or an API is missing"
 
 
 def test_no_row_counts_tries_that_nobody_counted() -> None:

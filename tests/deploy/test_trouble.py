@@ -17,7 +17,7 @@ import requests
 from buildguard.cli.render.deploy import as_text
 from buildguard.cli.render.html import page
 from buildguard.compare.manifest import manifest
-from buildguard.deploy import fallback, lock
+from buildguard.deploy import lock
 from buildguard.deploy.bucket_store import BucketLock
 from buildguard.deploy.plan import Builder, DeployStep
 from buildguard.deploy.prepare import DeployRequest
@@ -199,20 +199,6 @@ def test_the_next_question_is_answered_from_the_ledger(web: Project, google: Cal
     text = page(found)
     assert "Deploys so far" in text
     assert "BG502" in text
-
-
-def test_the_table_is_whole() -> None:
-    for name, row in (
-        (["DefaultCredentialsError"], "credentials"),
-        (["ServiceUnavailable"], "cannot be reached"),
-        (["RetryError"], "cannot be reached"),
-        (["TooManyRequests"], "quota"),
-        (["SomethingElse"], "something else"),
-    ):
-        assert row in fallback.of_error(name, in_bucket=False).name
-    assert fallback.of_error(["Forbidden"], in_bucket=True).leads_to == fallback.FallbackDecision.LOCAL
-    assert fallback.of_error(["Forbidden"], in_bucket=False).leads_to == fallback.FallbackDecision.STOP
-    assert not fallback.decide_fallback(fallback.of_error(["Forbidden"], in_bucket=False), "auto", asked=True)
 
 
 # ------------------------------------------------------------------------------------------ one and the same

@@ -14,7 +14,7 @@ from buildguard.errors import UnprovenError
 from buildguard.stages import manifest as manifests
 from buildguard.stages.archives import gzip
 from buildguard.stages.archives import zip as zips
-from buildguard.stages.archives.tar import CUT_OFF, MemberKind, TarMember, TarReader, refusal
+from buildguard.stages.archives.tar import CUT_OFF, MemberKind, RefusedArchiveError, TarMember, TarReader, refusal
 from buildguard.stages.archives.zip import ZipReader
 from buildguard.stages.manifest import Extras, Manifest, ManifestEntry
 
@@ -123,7 +123,7 @@ class _MemberIndex:
                 self.add(member)
                 last = member.path
         except UnprovenError as error:
-            if error.what.endswith(")"):
+            if isinstance(error, RefusedArchiveError) and error.has_place:
                 raise
             where = f"after {display_path(last)}" if last else "before its first member"
             raise UnprovenError(f"{error.what} ({where})", hint=error.hint) from error

@@ -315,10 +315,18 @@ class _TarHeader(NamedTuple):
     link: bytes
 
 
-def refusal(why: str, path: bytes = b"", *, after: bool = False, hint: str = "") -> UnprovenError:
+class RefusedArchiveError(UnprovenError):
+    """An archive that is refused; `has_place` says whether its words name a member."""
+
+    has_place = False
+
+
+def refusal(why: str, path: bytes = b"", *, after: bool = False, hint: str = "") -> RefusedArchiveError:
     """That an archive is refused: why, and at (or behind) which member."""
     where = f" ({'after ' if after else ''}{display_path(path)})" if path else ""
-    return UnprovenError(f"the archive cannot be trusted: {why}{where}", hint=hint)
+    error = RefusedArchiveError(f"the archive cannot be trusted: {why}{where}", hint=hint)
+    error.has_place = bool(path)
+    return error
 
 
 def _text(field: bytes) -> bytes:
