@@ -17,7 +17,7 @@ from buildguard.deploy import image_steps
 from buildguard.deploy.runner import DeployRunner
 from buildguard.deploy.steps import DeployRun
 from buildguard.diagnose import collect
-from buildguard.diagnose.collect import DiagnoseContext
+from buildguard.diagnose.evidence import DiagnoseContext
 from buildguard.engines import cloud_round
 from buildguard.engines.cloud_round import CloudSettings, RoundListener, SourceArchive
 from buildguard.errors import GuardError, Reason, UnprovenError

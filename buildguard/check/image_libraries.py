@@ -140,22 +140,18 @@ def loaded_modules(files: ImageImportFiles) -> Iterator[LoadedModuleFile]:
     packages = files.packages(lambda _file: None)
     program = files.program(packages)
     finder = _ModuleFinder(files.read, packages.tree, (*program.path.folders, *packages.folders))
-    own = program.tree.origins
     pending = [_Importer(start.location.file, "", 0) for start in program.starts if start.location.file]
     seen = {each.file for each in pending}
     while pending and len(seen) < _MOST_FILES:
         current = pending.pop(0)
-        facts = read_facts(files.read(current.file) or b"")
-        for item in facts.imports if facts is not None else ():
-            place = (own[current.file], item.line) if own.get(current.file) else (current.importer, current.line)
-            for location in finder.locations(current.file, item) if item.is_certain else ():
-                if location.file in seen or not location.file:
-                    continue
-                seen.add(location.file)
-                if location.kind is ModuleKind.COMPILED:
-                    yield LoadedModuleFile(location.file, item.module or ".".join(item.names), *place)
-                else:
-                    pending.append(_Importer(location.file, *place))
+        for module, kind in finder.imported(current, program.tree.origins.get(current.file)):
+            if module.stem in seen:
+                continue
+            seen.add(module.stem)
+            if kind is ModuleKind.COMPILED:
+                yield module
+            else:
+                pending.append(_Importer(module.stem, module.importer, module.line))
 
 
 class _ModuleFinder(NamedTuple):
@@ -164,6 +160,16 @@ class _ModuleFinder(NamedTuple):
     read: Callable[[str], bytes | None]
     tree: FileTree
     folders: Sequence[str]
+
+    def imported(self, current: _Importer, own: str | None) -> Iterator[tuple[LoadedModuleFile, ModuleKind]]:
+        """What a file surely imports, with the import of the project (in `own`, its path there) that led to it."""
+        facts = read_facts(self.read(current.file) or b"")
+        for item in facts.imports if facts is not None else ():
+            place = (own, item.line) if own else (current.importer, current.line)
+            for location in self.locations(current.file, item) if item.is_certain else ():
+                if location.file:
+                    name = item.module or ".".join(item.names)
+                    yield LoadedModuleFile(location.file, name, *place), location.kind
 
     def locations(self, file: str, item: SourceImport) -> Iterator[ModuleLocation]:
         """The modules of a dotted name, and submodules that are taken by name."""

@@ -123,18 +123,20 @@ def _links(facts: FailureFacts, cause: str) -> Iterator[ChainLink]:
     bad = [case for case in facts.cases if case.outcome.is_bad]
     if bad:
         yield ChainLink(f"{count(len(bad), 'test')} failed", tuple(_case_words(case) for case in bad[:_MOST_LINES]))
-    diagnosis = facts.diagnosis
-    if diagnosis is not None and cause != UNKNOWN:
-        proven = [
-            hypothesis for hypothesis in diagnosis.hypotheses if hypothesis.verdict == PROVEN and hypothesis.id == cause
-        ]
-        evidence = [words for hypothesis in proven for words in hypothesis.evidence]
-        places = [str(place) for place in diagnosis.place]
-        yield ChainLink(diagnosis.sentence, tuple(dict.fromkeys([*places, *evidence]))[:_MOST_LINES])
-        if diagnosis.next:
-            yield ChainLink("these would fail next", tuple(map(str, diagnosis.next))[:_MOST_LINES])
+    if facts.diagnosis is not None and cause != UNKNOWN:
+        yield from _cause_links(facts.diagnosis, cause)
     elif facts.step in _SERVING and facts.log_lines:
         yield from _log_links(facts)
+
+
+def _cause_links(diagnosis: Diagnosis, cause: str) -> Iterator[ChainLink]:
+    """The cause with its places and evidence, and what would fail after it."""
+    proven = [item for item in diagnosis.hypotheses if item.verdict == PROVEN and item.id == cause]
+    evidence = [words for hypothesis in proven for words in hypothesis.evidence]
+    places = [str(place) for place in diagnosis.place]
+    yield ChainLink(diagnosis.sentence, tuple(dict.fromkeys([*places, *evidence]))[:_MOST_LINES])
+    if diagnosis.next:
+        yield ChainLink("these would fail next", tuple(map(str, diagnosis.next))[:_MOST_LINES])
 
 
 def _log_links(facts: FailureFacts) -> Iterator[ChainLink]:

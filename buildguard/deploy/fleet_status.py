@@ -127,13 +127,8 @@ def _stored_lines(config: Config, identity: ServiceId, known: Sequence[LedgerLin
 
 def judge(name: str, identity: ServiceId, lines: Sequence[LedgerLine], serving: str, problem: str) -> ServiceStatus:
     """What the lines of a ledger prove of what serves; `problem` is why that is unknown. Pure."""
-    runs = ledgers.group_runs(lines)
     status = ServiceStatus(name, identity.kind, identity.service, identity.project, identity.region)
-    if runs:
-        last = runs[-1][-1]
-        reached = [line for line in runs[-1] if line.step != ledgers.END and line.verdict != StepVerdict.SKIPPED]
-        step = reached[-1].step if reached else last.step
-        status = status._replace(last_at=last.at, last_step=step, last_verdict=str(last.verdict))
+    status = _with_last_run(status, ledgers.group_runs(lines))
     proven = [line for line in lines if line.step in _PROVING and line.verdict == StepVerdict.OK]
     key: Callable[[LedgerLine], str] = _digest_of if identity.kind == DeployKind.JOB else _revision_of
     if problem:
@@ -146,6 +141,16 @@ def judge(name: str, identity: ServiceId, lines: Sequence[LedgerLine], serving: 
     if match is None:
         return status._replace(revision=serving, proof=ServingProof.UNPROVEN, why="no line of the ledger proves it")
     return _of_line(status, match, key, lines)._replace(proof=ServingProof.PROVEN)
+
+
+def _with_last_run(status: ServiceStatus, runs: Sequence[Sequence[LedgerLine]]) -> ServiceStatus:
+    """The same status, with the last step that the last run reached."""
+    if not runs:
+        return status
+    last = runs[-1][-1]
+    reached = [line for line in runs[-1] if line.step != ledgers.END and line.verdict != StepVerdict.SKIPPED]
+    step = reached[-1].step if reached else last.step
+    return status._replace(last_at=last.at, last_step=step, last_verdict=str(last.verdict))
 
 
 def _of_line(

@@ -353,6 +353,22 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
 
 
 def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, wishes: DeployOptions) -> list[str]:
+    notes = _source_notes(source)
+    if building.steps_skipped:
+        notes.append(f"steps of {building.file} that will not run: {', '.join(building.steps_skipped)}")
+    notes += [f"{step} of {building.file} pushes an image before it is proven" for step in building.pushes]
+    notes += _service_notes(serving, wishes)
+    notes += _project_note(building, serving)
+    notes += _revision_notes(serving, wishes)
+    if wishes.builder is Builder.LOCAL:
+        notes.append(
+            "built here, not by Cloud Build: another machine, network and builder version, and no build provenance,"
+            " which Binary Authorization may ask for"
+        )
+    return notes
+
+
+def _source_notes(source: DeploySource) -> list[str]:
     notes = []
     if source.pushed is None:
         notes.append("this repository has no remote, so the commit exists only here; that stops no deploy")
@@ -361,9 +377,12 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
             f"{', '.join(source.unsaved)}: the commit's settings count, and the working tree's differ; commit them,"
             " or pass --allow-dirty"
         )
-    if building.steps_skipped:
-        notes.append(f"steps of {building.file} that will not run: {', '.join(building.steps_skipped)}")
-    notes += [f"{step} of {building.file} pushes an image before it is proven" for step in building.pushes]
+    return notes
+
+
+def _service_notes(serving: CurrentService, wishes: DeployOptions) -> list[str]:
+    """What is worth knowing of the service as it is."""
+    notes = []
     if not wishes.health and not serving.probe and not wishes.is_job:
         notes.append(NO_HEALTH)
     if wishes.no_traffic and serving.latest.whole:
@@ -371,23 +390,20 @@ def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, 
             f"the traffic stays pinned to {serving.rollback_to or 'the revisions that serve now'} by name, until"
             f" gcloud run services update-traffic {wishes.service} --to-latest"
         )
-    notes += [*serving.differences, *serving.secret_notes]
-    notes += _project_note(building, serving)
+    return [*notes, *serving.differences, *serving.secret_notes]
+
+
+def _revision_notes(serving: CurrentService, wishes: DeployOptions) -> list[str]:
+    """What is worth knowing of the new revision: the variables that it loses, and its traffic."""
+    notes = []
     if serving.lost:
         notes.append(
             f"{serving.rollback_to} has variables that the new revision loses: {', '.join(serving.lost)};"
             f" to keep them: gcloud run services update {wishes.service} --update-env-vars NAME=VALUE"
         )
-    traffic = serving.unknown_reason and f"the job could not be read: {serving.unknown_reason}"
-    traffic = traffic if wishes.is_job else _traffic_note(serving)
-    if traffic:
-        notes.append(traffic)
-    if wishes.builder is Builder.LOCAL:
-        notes.append(
-            "built here, not by Cloud Build: another machine, network and builder version, and no build provenance,"
-            " which Binary Authorization may ask for"
-        )
-    return notes
+    unread = serving.unknown_reason and f"the job could not be read: {serving.unknown_reason}"
+    traffic = unread if wishes.is_job else _traffic_note(serving)
+    return [*notes, *([traffic] if traffic else ())]
 
 
 def _project_note(building: ImageBuild, serving: CurrentService) -> list[str]:

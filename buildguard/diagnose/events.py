@@ -141,16 +141,25 @@ def _of_failure(
     changed = standard_library.explain(failure.words, _minor_that_ran(evidence))
     if changed is not None:
         return event._replace(cause=changed[0], sentence=changed[1], remedy=changed[2])
-    lost = refined.get(failure.line)
-    if lost is not None and lost.cause == CauseId.WRONG_FILES_SENT and lost.places:
-        return event._replace(cause=lost.cause, sentence=lost.sentence, remedy=lost.remedy, places=lost.places)
-    if match is not None and match.message.cause == CauseId.NOT_IMPORTABLE:
+    more = refined.get(failure.line)
+    if more is not None and more.cause == CauseId.WRONG_FILES_SENT and more.places:
+        return event._replace(cause=more.cause, sentence=more.sentence, remedy=more.remedy, places=more.places)
+    return _of_program(event, placed) if match is None else _of_known_failure(event, placed, (match, more), evidence)
+
+
+def _of_known_failure(
+    event: Event,
+    placed: LocatedFailure,
+    known: tuple[KnownMessageMatch, MessagePlace | None],
+    evidence: IncidentEvidence,
+) -> Event:
+    """An exception that a known message explains, with what is known of its place."""
+    match, more = known
+    if match.message.cause == CauseId.NOT_IMPORTABLE:
         event = _missing_module_event(event, match, evidence.missing)
         return _of_a_command(event, placed.failure) if placed.place is None else event
-    if match is not None:
-        of_message = _of_message(match, refined.get(failure.line), evidence)
-        return of_message._replace(words=words, places=places, chained=failure.chained)
-    return _of_program(event, placed)
+    of_message = _of_message(match, more, evidence)
+    return of_message._replace(words=event.words, places=event.places, chained=event.chained)
 
 
 def _of_program(event: Event, placed: LocatedFailure) -> Event:

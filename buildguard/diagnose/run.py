@@ -6,7 +6,7 @@ What is judged is what was deployed: an image's files if one was examined, else 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -326,13 +326,16 @@ class _DiagnosisBuilder:
         declared = sources if len(sources) > 1 else {}
         refusals = [(diagnostic, declared.get(diagnostic.target or "", "")) for diagnostic in here]
         refusals += self._refused_elsewhere({diagnostic.path or "" for diagnostic in here})
-        paths = sorted({diagnostic.path or "" for diagnostic, _reported_by in refusals})
-        oldest = _oldest_minor(diagnostic for diagnostic, _reported_by in refusals)
-        accepted = newer.accepts({path: self._files.content(path) for path in paths}, oldest)
+        accepted = self._accepted_by_newer([diagnostic for diagnostic, _reported_by in refusals], newer)
         return [
             _refusal(diagnostic, accepted.get(diagnostic.path or ""))._replace(reported_by=reported_by)
             for diagnostic, reported_by in refusals
         ]
+
+    def _accepted_by_newer(self, refusals: Sequence[Diagnostic], newer: NewestPython) -> Mapping[str, str]:
+        """The Python that accepts each file which is refused, as far as one of this machine does."""
+        paths = sorted({diagnostic.path or "" for diagnostic in refusals})
+        return newer.accepts({path: self._files.content(path) for path in paths}, _oldest_minor(refusals))
 
     def _refused_elsewhere(self, known: set[str]) -> Iterator[tuple[Diagnostic, str]]:
         """What the Python of an image refuses of the sources that are there as they are here, and whose image it is."""

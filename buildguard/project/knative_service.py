@@ -202,17 +202,13 @@ def _container(value: Any, where: str, reader: _KnativeReader, resources: Mappin
     for key in ("command", "args"):
         if table.get(key):
             container[key] = [str(word) for word in reader.items(table[key], f"{where}.{key}")]
-    if "env" in table:
-        container["env"] = [
-            _variable(each, f"{where}.env", reader) for each in reader.items(table["env"], f"{where}.env")
-        ]
-    if "ports" in table:
-        container["ports"] = [_port(each, f"{where}.ports", reader) for each in table["ports"]]
+    for key, read in (("env", _variable), ("ports", _port), ("volumeMounts", _mount)):
+        if key in table:
+            container[key] = [
+                read(each, f"{where}.{key}", reader) for each in reader.items(table[key], f"{where}.{key}")
+            ]
     limits = reader.table(table.get("resources") or {}, f"{where}.resources", {"limits"}).get("limits") or {}
     container["resources"] = {**resources, "limits": {key: str(item) for key, item in limits.items()}}
-    if "volumeMounts" in table:
-        mounts = [reader.table(each, f"{where}.volumeMounts", {"name", "mountPath"}) for each in table["volumeMounts"]]
-        container["volumeMounts"] = [dict(mount) for mount in mounts]
     for key in sorted(probes & table.keys()):
         container[key] = _probe(table[key], f"{where}.{key}", reader)
     return container
@@ -232,6 +228,10 @@ def _port(value: Any, where: str, reader: _KnativeReader) -> dict[str, Any]:
     table = reader.table(value, where, {"name", "containerPort", "protocol"})
     port: dict[str, Any] = {"containerPort": reader.number(table.get("containerPort", 8080), where)}
     return {**port, "name": str(table["name"])} if "name" in table else port
+
+
+def _mount(value: Any, where: str, reader: _KnativeReader) -> dict[str, Any]:
+    return dict(reader.table(value, where, {"name", "mountPath"}))
 
 
 def _probe(value: Any, where: str, reader: _KnativeReader) -> dict[str, Any]:
