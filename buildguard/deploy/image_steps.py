@@ -25,6 +25,7 @@ from buildguard.deploy.promotion import compare, confirm, read_container
 from buildguard.deploy.shared_work import SharedWork
 from buildguard.diagnostic import Diagnostic, count, display_path
 from buildguard.docker import client as daemons
+from buildguard.docker.build_image import BuildFailedError
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import revision_names
 from buildguard.gcp.cloud_build import BuildStatus
@@ -74,6 +75,20 @@ class ImageSteps:
     def watcher(self) -> Watcher:
         """Who is told what takes its time."""
         return self._watcher
+
+    @property
+    def actions(self) -> dict[DeployStep, StepAction]:
+        """What each step of the plan does."""
+        is_local = self.plan.wishes.builder is Builder.LOCAL
+        return {
+            DeployStep.CHECK: self.check,
+            DeployStep.ARCHIVE: self.archive,
+            DeployStep.PROMOTE: self.promote,
+            DeployStep.UPLOAD: self.upload,
+            DeployStep.BUILD: self.build_here if is_local else self.build_in_cloud,
+            DeployStep.VERIFY_IMAGE: self.verify_image,
+            DeployStep.PUSH: self.push,
+        }
 
     def step(self, identity: DeployStep, act: StepAction) -> None:
         """Do one step: what it returns are words and evidence. Raises StoppedError where the deploy ends there."""
@@ -204,7 +219,12 @@ class ImageSteps:
             evidence = {key: value for key, value in line.evidence.items() if key != "words"}
             self.built = deploy_build.BuiltImage(evidence["id"], evidence["image"], "", evidence)
             return f"{self.built.name} (built by an earlier run)", evidence
-        self.built = deploy_build.build_locally(self.prepared, self._watcher.tell)
+        try:
+            self.built = deploy_build.build_locally(self.prepared, self._watcher.tell)
+        except BuildFailedError as error:
+            log = error.log.decode("utf-8", "replace")
+            last = log.strip().splitlines()[-1:] or [""]
+            raise DeployStoppedError(f"{error.what}: {last[0][:200]}", evidence={"log": log}) from error
         return f"{self.built.name} ({self.built.reference[:19]})", self.built.evidence
 
     def _runs(self, build: BuildStatus | None) -> None:

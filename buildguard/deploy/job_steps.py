@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from buildguard.deploy.image_steps import ImageSteps
-from buildguard.deploy.outcome import DeployStoppedError, StepResult
+from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepResult
 from buildguard.deploy.plan import DeployStep
 from buildguard.deploy.steps import Observation
 from buildguard.errors import GuardError, UnprovenError
@@ -35,6 +35,15 @@ class JobRun(ImageSteps):
             revision_names.ARCHIVE: self.prepared.archive_digest,
         }
         return NewImage(self.built.reference, env, notes, self._etag)
+
+    @property
+    def actions(self) -> dict[DeployStep, StepAction]:
+        """What each step of the plan does."""
+        return super().actions | {
+            DeployStep.VALIDATE: self.validate,
+            DeployStep.EXECUTE: self.execute,
+            DeployStep.PROVE: self.prove,
+        }
 
     def validate(self) -> StepResult:
         """Have Cloud Run say whether it would take the image."""

@@ -11,10 +11,12 @@ from buildguard.deploy.job_steps import JobRun
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepResult
 from buildguard.deploy.plan import Builder, DeployStep
 from buildguard.deploy.steps import DeployRun, Observation
-from buildguard.docker.build_image import BuildFailedError
 from buildguard.errors import Reason
 from buildguard.project import ledger as ledgers
 from buildguard.project.ledger import StepVerdict
+
+_DONE = frozenset({StepVerdict.OK, StepVerdict.SKIPPED})
+_IN_CLOUD = frozenset({DeployStep.UPLOAD, DeployStep.BUILD})
 
 
 def _nothing() -> None:
@@ -34,8 +36,8 @@ class DeployRunner:
 
     def run(self) -> None:
         """Every step of the plan; what is not reached is said to be skipped."""
-        parts = (self._before, self._image) if self.deploy.prepared.promotion is None else (self._promotion,)
-        went_well = self._attempt(*parts, self._target)
+        self.deploy.ledger.builder = self.deploy.plan.wishes.builder
+        went_well = self._attempt(executes=not self.is_waiting)
         if not (went_well and self.is_waiting):
             self._end()
 
@@ -51,11 +53,13 @@ class DeployRunner:
         self.leave(why)
         self._end()
 
-    def _attempt(self, *parts: Callable[[], object]) -> bool:
-        """Do some parts of the plan; whether all of them came to their end."""
+    def _attempt(self, *, executes: bool = True) -> bool:
+        """Do each step of the plan that is left; whether all of them succeeded. Without `executes` it ends before a job's execution."""
         try:
-            for part in parts:
-                part()
+            while (step := self._next_step()) is not None and (executes or step is not DeployStep.EXECUTE):
+                self._do(step)
+            if executes:
+                self._verify_after()
         except DeployStoppedError as error:
             self.leave(f"not reached: {error.what[:120]}")
             self.deploy.restore()
@@ -74,48 +78,33 @@ class DeployRunner:
         reached = [outcome.verdict for outcome in self.deploy.outcomes if outcome.verdict is not StepVerdict.SKIPPED]
         self.deploy.ledger.write(ledgers.END, reached[-1], 0.0, {})
 
-    def _before(self) -> None:
-        self.deploy.ledger.builder = self.deploy.plan.wishes.builder
-        self.deploy.step(DeployStep.CHECK, self.deploy.check)
-        self.deploy.step(DeployStep.ARCHIVE, self.deploy.archive)
+    def _next_step(self) -> DeployStep | None:
+        """The first step of the plan that did not succeed yet; the fallback changes the plan on the way."""
+        done = {outcome.step for outcome in self.deploy.outcomes if outcome.verdict in _DONE}
+        if not self.deploy.plan.serving.exists:
+            done.add(DeployStep.TRAFFIC)  # a first revision gets its traffic as it comes up
+        return next((step.id for step in self.deploy.plan.steps if step.id not in done), None)
 
-    def _promotion(self) -> None:
-        self.deploy.ledger.builder = self.deploy.plan.wishes.builder
-        self.deploy.step(DeployStep.PROMOTE, self.deploy.promote)
-
-    def _image(self) -> None:
-        going = self.deploy
-        if going.plan.wishes.builder is Builder.CLOUD:
-            try:
-                self._tried_twice(DeployStep.UPLOAD, going.upload)
-                going.step(DeployStep.BUILD, going.build_in_cloud)
-            except DeployStoppedError as error:
-                self._fall_back(error)
-        if going.plan.wishes.builder is Builder.LOCAL:
-            going.step(DeployStep.BUILD, self._built_here)
-        going.step(DeployStep.VERIFY_IMAGE, going.verify_image)
-        self._start()
-        if going.plan.wishes.builder is Builder.LOCAL:
-            going.step(DeployStep.PUSH, going.push)
-
-    def _start(self) -> None:
-        """Start a service's image; a job listens nowhere, and its execution is the proof."""
-        going, reason = self.deploy, self.deploy.plan.wishes.skip_start
-        if isinstance(going, JobRun):
-            return
-        if reason:
-            going.skip(DeployStep.START, reason, {"reason": reason})
+    def _do(self, step: DeployStep) -> None:
+        """One step, with what comes before it and what takes its place."""
+        going, wishes = self.deploy, self.deploy.plan.wishes
+        if step is DeployStep.START and wishes.skip_start:
+            going.skip(step, wishes.skip_start, {"reason": wishes.skip_start})
+        elif step in _IN_CLOUD and wishes.builder is Builder.CLOUD:
+            self._do_in_cloud(step)
+        elif step is (DeployStep.REVISION if going.plan.serving.alone else DeployStep.TRAFFIC):
+            going.step(step, self._behind_jobs(going.actions[step]))
         else:
-            going.step(DeployStep.START, going.start)
+            going.step(step, going.actions[step])
 
-    def _built_here(self) -> StepResult:
+    def _do_in_cloud(self, step: DeployStep) -> None:
         try:
-            return self.deploy.build_here()
-        except BuildFailedError as error:
-            last = error.log.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
-            raise DeployStoppedError(
-                f"{error.what}: {last[0][:200]}", evidence={"log": error.log.decode("utf-8", "replace")}
-            ) from error
+            if step is DeployStep.UPLOAD:
+                self._tried_twice(step, self.deploy.actions[step])
+            else:
+                self.deploy.step(step, self.deploy.actions[step])
+        except DeployStoppedError as error:
+            self._fall_back(error)
 
     def _tried_twice(self, step: DeployStep, act: StepAction) -> None:
         """Bytes that changed on their way are sent once more."""
@@ -154,27 +143,10 @@ class DeployRunner:
         self.deploy.plan = new_plan
         self.deploy.ledger.builder = Builder.LOCAL
 
-    def _target(self) -> None:
-        """The service or the job."""
-        if isinstance(self.deploy, JobRun):
-            self._job(self.deploy)
-        else:
-            self._service(self.deploy)
-
-    def _job(self, going: JobRun) -> None:
-        going.step(DeployStep.VALIDATE, going.validate)
-        if not going.plan.wishes.before_traffic:
-            self._execution(going)
-
-    def _execution(self, going: JobRun) -> None:
-        going.step(DeployStep.EXECUTE, going.execute)
-        going.step(DeployStep.PROVE, going.prove)
-
     def execute_now(self) -> None:
         """Execute a job that waited for the traffic of a service. Raises DeployStoppedError where it fails."""
         going = self.deploy
-        assert isinstance(going, JobRun)
-        went_well = self._attempt(lambda: self._execution(going))
+        went_well = self._attempt()
         self._end()
         if not went_well:
             last = next(outcome for outcome in reversed(going.outcomes) if outcome.is_reached)
@@ -192,27 +164,15 @@ class DeployRunner:
 
         return both
 
-    def _service(self, going: DeployRun) -> None:
-        wishes, serving = going.plan.wishes, going.plan.serving
-        going.step(DeployStep.VALIDATE, going.validate)
-        # a first revision gets its traffic as it comes up
-        going.step(
-            DeployStep.REVISION, self._behind_jobs(going.make_revision) if serving.alone else going.make_revision
-        )
-        first = not serving.exists
-        going.step(DeployStep.HEALTH, going.health)
-        if wishes.verify:
-            going.step(DeployStep.VERIFY, going.verify)
-        if wishes.no_traffic:
+    def _verify_after(self) -> None:
+        """Once more against the address of the service, after its traffic has moved; back to the old revision where that fails."""
+        going, wishes = self.deploy, self.deploy.plan.wishes
+        if not (isinstance(going, DeployRun) and wishes.verify and wishes.verify_after) or wishes.no_traffic:
             return
-        if not first:
-            going.step(DeployStep.TRAFFIC, going.traffic if serving.alone else self._behind_jobs(going.traffic))
-        going.step(DeployStep.PROVE, going.prove)
-        if wishes.verify and wishes.verify_after:
-            try:
-                going.step(DeployStep.VERIFY, lambda: going.verify(going.url))
-            except DeployStoppedError as error:
-                if error.exit_code == 1 and not first:
-                    why = f"verified after traffic: {error.what}"
-                    going.step(DeployStep.TRAFFIC, lambda: going.roll_back(why))
-                raise
+        try:
+            going.step(DeployStep.VERIFY, lambda: going.verify(going.url))
+        except DeployStoppedError as error:
+            if error.exit_code == 1 and going.plan.serving.exists:
+                why = f"verified after traffic: {error.what}"
+                going.step(DeployStep.TRAFFIC, lambda: going.roll_back(why))
+            raise

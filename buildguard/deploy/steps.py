@@ -12,7 +12,7 @@ from buildguard.deploy import plan as plans
 from buildguard.deploy.current_service import described_state
 from buildguard.deploy.health import Proof
 from buildguard.deploy.image_steps import ImageSteps
-from buildguard.deploy.outcome import DeployStoppedError, StepResult
+from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepResult
 from buildguard.deploy.plan import DeployStep, LatestTraffic
 from buildguard.deploy.traffic import OLD_TAG, NewTraffic
 from buildguard.deploy.verify_step import VerifyReport, VerifyTarget
@@ -38,6 +38,19 @@ class DeployRun(ImageSteps):
 
     expected = Expectations()  # what the cycles before let expect of the tests
     tested: VerifyReport | None = None
+
+    @property
+    def actions(self) -> dict[DeployStep, StepAction]:
+        """What each step of the plan does."""
+        return super().actions | {
+            DeployStep.START: self.start,
+            DeployStep.VALIDATE: self.validate,
+            DeployStep.REVISION: self.make_revision,
+            DeployStep.HEALTH: self.health,
+            DeployStep.VERIFY: self.verify,
+            DeployStep.TRAFFIC: self.traffic,
+            DeployStep.PROVE: self.prove,
+        }
 
     def start(self) -> StepResult:
         """Whether the container starts and responds, without a network and with stand-ins for the service's variables."""
