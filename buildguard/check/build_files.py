@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from buildguard.check.context import Job
+from buildguard.check.merge import diagnostic_of
 from buildguard.diagnostic import Diagnostic, Finding, Range, Severity, display_path
 from buildguard.project.config import Config
 from buildguard.project.project_files import is_build_file_name
@@ -20,7 +21,7 @@ def check_build_files(job: Job) -> list[Diagnostic]:
     stage, config = job.place.stage, job.config
     files = dict(build_files(stage, config))
     diagnostics = [
-        _diagnostic(path, finding)
+        diagnostic_of(finding, path, None, "rule")
         for path, data in files.items()
         if job.covers(os.fsencode(path))
         for finding in check_build_file(path, data, config, job.request.submitted_file)
@@ -87,17 +88,3 @@ def check_step_file(data: bytes, files: Mapping[str, bytes], config: Config) -> 
 
 def _listed(patterns: Iterable[str]) -> str:
     return ", ".join(patterns) or "empty"
-
-
-def _diagnostic(path: str, finding: Finding) -> Diagnostic:
-    return Diagnostic(
-        finding.code,
-        finding.severity,
-        path,
-        finding.range,
-        finding.message,
-        finding.hint,
-        None,
-        "rule",
-        finding.excerpt,
-    )

@@ -12,7 +12,7 @@ MARK = b"buildguard:"  # no comment does without
 _BY_ENGINE = frozenset({"BG101", "BG103", "BG105"})
 
 
-def diagnostic_of(finding: Finding, path: str, python: str, engine: str) -> Diagnostic:
+def diagnostic_of(finding: Finding, path: str, python: str | None, engine: str) -> Diagnostic:
     """A finding in a file, for a target, beside the engine that judged the file."""
     return Diagnostic(
         finding.code,

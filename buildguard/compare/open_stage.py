@@ -11,8 +11,6 @@ from buildguard import locate
 from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.diagnostic import Unproven
 from buildguard.errors import UnprovenError, UsageError
-from buildguard.project import config as configs
-from buildguard.project.config import config_files
 from buildguard.stages.git_objects import GitStage
 from buildguard.stages.snapshot import Snapshot, Snapshotter, StageKind
 from buildguard.system import git
@@ -38,7 +36,7 @@ class CloudLocation(NamedTuple):
 
     def filled(self, cwd: Path) -> CloudLocation:
         """The same with what the configuration around a folder says."""
-        table = configs.read(config_files(locate.locate(cwd, ()).stage)).cloud
+        table = locate.locate(cwd, ()).config.cloud
         return CloudLocation(self.project or table.project, self.region or table.region)
 
 

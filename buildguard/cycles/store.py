@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,17 +61,9 @@ def _read_all(folder: Path) -> Iterator[CycleRecord]:
 
 def write_private(file: Path, data: bytes) -> None:
     """Write a file whole, for its owner alone; raises UnprovenError where it cannot be written."""
-    new = Path(os.fsdecode(temporary.temporary_sibling(os.fsencode(file))))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            os.replace(new, file)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
+        temporary.write_whole(file, data, 0o600)
     except OSError as error:
         raise UnprovenError(f"{file} cannot be written: {error.strerror}") from error
 

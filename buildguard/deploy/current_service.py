@@ -27,20 +27,27 @@ def _describe_split(current: ServiceState) -> str:
     return current.describe_traffic or "in an unknown way"
 
 
-def read_current_service(service: ServiceId, app: AppContainer, required: RequiredVariables) -> plans.CurrentService:
-    """The service as it is; one that cannot be asked about is no reason against a plan."""
+def read_current(identity: ServiceId, app: AppContainer, required: RequiredVariables) -> plans.CurrentService:
+    """The service or the job as it is; one that cannot be asked about is no reason against a plan."""
+    client = CloudRunJobsClient if identity.kind == DeployKind.JOB else CloudRunClient
     try:
-        with CloudRunClient(service.project, service.region, app) as run:
-            current = run.get(service.service)
-            if current is None:
-                given = [name for name in required.declared if name in os.environ]
-                serving = plans.CurrentService(known=True, missing=required.missing_from(given))
-            else:
-                serving = _existing(run, current, required)
+        with client(identity.project, identity.region, app) as run:
+            serving = _read(run, identity.service, required)
             return serving._replace(project=run.project, region=run.region)
     except UnprovenError as error:
-        region = service.region or auth.region()
-        return plans.CurrentService(known=False, unknown_reason=error.words, project=service.project, region=region)
+        region = identity.region or auth.region()
+        return plans.CurrentService(known=False, unknown_reason=error.words, project=identity.project, region=region)
+
+
+def _read(run: CloudRunClient | CloudRunJobsClient, name: str, required: RequiredVariables) -> plans.CurrentService:
+    current = run.get(name)
+    if current is None:
+        given = [name for name in required.declared if name in os.environ]
+        return plans.CurrentService(known=True, missing=required.missing_from(given))
+    if isinstance(current, JobState):
+        return _existing_job(current, required)
+    assert isinstance(run, CloudRunClient)
+    return _existing(run, current, required)
 
 
 def described_service(
@@ -87,29 +94,8 @@ def _with_secrets(
     return serving._replace(secret_problems=findings.problems, secret_notes=findings.notes)
 
 
-def read_current(identity: ServiceId, app: AppContainer, required: RequiredVariables) -> plans.CurrentService:
-    """The service or the job as it is."""
-    read = _read_current_job if identity.kind == DeployKind.JOB else read_current_service
-    return read(identity, app, required)
-
-
-def _read_current_job(job: ServiceId, app: AppContainer, required: RequiredVariables) -> plans.CurrentService:
-    """The job as it is; the way back is its image."""
-    try:
-        with CloudRunJobsClient(job.project, job.region, app) as run:
-            current = run.get(job.service)
-            if current is None:
-                given = [name for name in required.declared if name in os.environ]
-                serving = plans.CurrentService(known=True, missing=required.missing_from(given))
-            else:
-                serving = _existing_job(current, required)
-            return serving._replace(project=run.project, region=run.region)
-    except UnprovenError as error:
-        region = job.region or auth.region()
-        return plans.CurrentService(known=False, unknown_reason=error.words, project=job.project, region=region)
-
-
 def _existing_job(job: JobState, required: RequiredVariables) -> plans.CurrentService:
+    """The job as it is; the way back is its image."""
     try:
         app = job.container
     except UnknownContainerError as error:

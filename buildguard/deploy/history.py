@@ -11,10 +11,9 @@ from buildguard.deploy.selection import select_deploy
 from buildguard.errors import UnprovenError, UsageError
 from buildguard.gcp.storage import StorageClient
 from buildguard.locate import locate
-from buildguard.project import config as configs
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import DeployHistory, attempts_of, ledger_path
-from buildguard.project.config import Config, config_files
+from buildguard.project.config import Config
 from buildguard.project.deploy_table import DeployKind
 from buildguard.project.ledger import LedgerLine
 from buildguard.system import git
@@ -73,7 +72,7 @@ def locate_service(request: DeployRequest, *, needed: bool = True) -> tuple[git.
     place = locate(request.cwd, ())
     if place.repository is None:
         raise UsageError("no git repository here, so no ledger")
-    config = configs.read(config_files(place.stage)).of_environment(request.env)
+    config = place.config.of_environment(request.env)
     if not needed and len(config.deploys) > 1 and not request.service:
         return place.repository, config, ""
     table = select_deploy(config, request.service)

@@ -29,7 +29,7 @@ from buildguard.project import discovery
 from buildguard.project import ledger as ledgers
 from buildguard.project.attempts import ledger_path
 from buildguard.project.cloudbuild import truncate as cutting
-from buildguard.project.config import Config, config_files
+from buildguard.project.config import Config
 from buildguard.project.deploy_table import DeployTable
 from buildguard.project.knative_service import read_service
 from buildguard.project.ledger import ServiceId
@@ -341,7 +341,7 @@ def _read_config(repository: git.Repository, stage: GitStage, request: DeployReq
 
     A deploy is of a commit and by the commit's settings; with --allow-dirty both are the working tree's.
     """
-    committed = configs.read(config_files(stage))
+    committed = configs.read_stage(stage)
     try:
         files = {
             name: (repository.top / name.decode()).read_bytes() for name in configs.FILES if _is_file(repository, name)

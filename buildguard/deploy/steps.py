@@ -18,7 +18,8 @@ from buildguard.deploy.traffic import OLD_TAG, NewTraffic
 from buildguard.deploy.verify_step import VerifyReport, VerifyTarget
 from buildguard.errors import GuardError
 from buildguard.gcp import revision_names
-from buildguard.gcp.cloud_run import CloudRunClient, ConflictError, NewRevision, NotReadyError
+from buildguard.gcp.cloud_run import CloudRunClient, NewRevision, NotReadyError
+from buildguard.gcp.connection import ConflictError
 from buildguard.gcp.service_state import ServiceState, TrafficShare
 from buildguard.project import ledger as ledgers
 from buildguard.project.deploy_table import TrafficStage

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from buildguard.deploy.plan import LatestTraffic
 from buildguard.errors import UnprovenError
-from buildguard.gcp.cloud_run import CloudRunClient, ConflictError
+from buildguard.gcp.cloud_run import CloudRunClient
+from buildguard.gcp.connection import ConflictError
 from buildguard.gcp.revision_names import OWN_TAG
 from buildguard.gcp.service_state import WHOLE, ServiceState, TrafficShare
 

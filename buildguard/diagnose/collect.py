@@ -31,14 +31,13 @@ from buildguard.gcp.service_containers import AppContainer, UnknownContainerErro
 from buildguard.gcp.service_state import Revision
 from buildguard.gcp.storage import ObjectUrl, StorageClient
 from buildguard.locate import locate
-from buildguard.project import config as configs
 from buildguard.project.attempts import DeployHistory
 from buildguard.project.cloudbuild.build_state import BuildState
-from buildguard.project.config import Config, config_files
+from buildguard.project.config import Config
 from buildguard.project.image_reference import parse
 from buildguard.project.request import CheckRequest
 from buildguard.stages.archives import reader as archives
-from buildguard.system import git, temporary
+from buildguard.system import temporary
 
 _BYTES, _STALE, _FILES = CauseId.BYTES_CHANGED, CauseId.STALE_IMAGE, CauseId.WRONG_FILES_SENT
 _OTHER, _STRAY, _PLATFORM = CauseId.OTHER_INTERPRETER, CauseId.STRAY_BYTECODE, CauseId.PLATFORM
@@ -64,10 +63,11 @@ def collect_evidence(
     evidence = Evidence()
     if not _is_asked(asked):
         return evidence
-    config = configs.read(config_files(locate(cwd, ()).stage))
+    place = locate(cwd, ())
+    config = place.config
     table = config.cloud
     where = CloudLocation(asked.project or table.project, asked.region or table.region)
-    sight = DiagnoseContext(cwd, git.repository_of(cwd), config, where, watcher)
+    sight = DiagnoseContext(cwd, place.repository, config, where, watcher)
     if asked.build:
         evidence += examine_build(_with_commit(sight, _commit_of_attempt(attempts, asked.build)), asked.build)
     if asked.revision:
@@ -322,7 +322,7 @@ def _variables(sight: DiagnoseContext, service: str, found: Revision) -> Evidenc
 
 def _declared(sight: DiagnoseContext) -> Config:
     """The configuration of the commit that something was made of; the one on disk has edits that were never deployed."""
-    return configs.read(config_files(locate(sight.cwd, (f"commit:{sight.project}",) if sight.project else ()).stage))
+    return locate(sight.cwd, (f"commit:{sight.project}",) if sight.project else ()).config
 
 
 def _is_related(sight: DiagnoseContext, commit: str) -> bool:

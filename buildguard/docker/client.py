@@ -188,6 +188,12 @@ def translate_errors(what: str, address: EngineAddress | None = None) -> Iterato
         raise UnprovenError(f"{who}'s answer is cut", hint=_AGAIN) from error
 
 
+def ensure_network(daemon: Daemon, name: str) -> None:
+    """Make a network that is not there yet; it stays."""
+    if not daemon.api.networks(names=[name]):
+        daemon.api.create_network(name)
+
+
 def is_missing(error: UnprovenError) -> bool:
     """Whether the engine said that there is no such image, container or path."""
     return error.reason is Reason.NOT_FOUND

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from buildguard.docker import images
-from buildguard.docker.client import Daemon, translate_errors
+from buildguard.docker.client import Daemon, ensure_network, translate_errors
 from buildguard.docker.sandbox import owner_labels, remove
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.cloudbuild.build_state import BuildState
@@ -95,8 +95,7 @@ class LocalBuild:
         names += sorted({self._volume(name, own=True) for step in self._plan.steps for name, _path in step.volumes})
         try:
             with translate_errors("making the workspace"):
-                if not api.networks(names=[_NETWORK]):
-                    api.create_network(_NETWORK)
+                ensure_network(self._daemon, _NETWORK)
                 for name in names:
                     api.create_volume(name, labels=owner_labels())
                 holder = self._created(self._plan.steps[0], entrypoint=["/buildguard"])

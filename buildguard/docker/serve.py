@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
-from buildguard.docker.client import Daemon, translate_errors
+from buildguard.docker.client import Daemon, ensure_network, translate_errors
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import owner_labels, remove
 from buildguard.system import process
@@ -156,8 +156,7 @@ class ServingContainer(StartedContainer):
         ports = () if start.beside else tuple(dict.fromkeys((start.port, *start.more_ports)))
         network = f"container:{start.beside}" if start.beside else _NETWORK
         with process.block_signals(), translate_errors(f"starting {image.reference}"):
-            if not api.networks(names=[_NETWORK]):
-                api.create_network(_NETWORK)
+            ensure_network(daemon, _NETWORK)
             response = api.create_container(
                 image.id,
                 command=list(start.args) or None,

@@ -10,12 +10,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from buildguard.errors import BuildRunsError, Reason, UnprovenError, UsageError
 from buildguard.gcp import auth, failures
 from buildguard.gcp.auth import translate_errors
+from buildguard.gcp.connection import Connection
 from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.system import threads
 
@@ -120,7 +120,7 @@ class BuildStatus(NamedTuple):
         return f"{self.status}{kind}{f': {self.detail}' if self.detail else ''}"
 
 
-class CloudBuildClient:
+class CloudBuildClient(Connection):
     """A connection to Cloud Build in one region, or to an emulator of it."""
 
     def __init__(self, project: str = "", region: str = "global", pause: float = 0) -> None:
@@ -137,6 +137,7 @@ class CloudBuildClient:
             else:
                 credentials, own = auth.credentials()
                 self._client = cloudbuild_v1.CloudBuildClient(credentials=credentials)
+        self._clients = (self._client,)
         self.project = project or own
         if not self.project:
             raise NoProjectError
@@ -243,14 +244,6 @@ class CloudBuildClient:
         with translate_errors(f"cancelling the build {identity}"):
             request = {"name": f"{self._parent}/builds/{identity}", "project_id": self.project, "id": identity}
             return _build_status(self._types, self._client.cancel_build(request=request))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """End the connection."""
-        with suppress(Exception):
-            self._client.transport.close()
 
 
 def running_build_error(build: BuildStatus) -> BuildRunsError:

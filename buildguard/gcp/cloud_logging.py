@@ -9,11 +9,12 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from buildguard.errors import UnprovenError
 from buildguard.gcp import auth, failures
 from buildguard.gcp.auth import translate_http_errors
+from buildguard.gcp.connection import Connection
 
 _EXECUTION = "run.googleapis.com/execution_name"
 _HOST = "https://logging.googleapis.com"
@@ -52,7 +53,7 @@ def of_build(build: str) -> LogSource:
     return LogSource("build", (("build_id", build),))
 
 
-class CloudLoggingClient:
+class CloudLoggingClient(Connection):
     """A connection to Cloud Logging, or to an emulator of it."""
 
     def __init__(self, project: str = "") -> None:
@@ -73,6 +74,7 @@ class CloudLoggingClient:
                 from google.auth.transport.requests import AuthorizedSession
 
                 self._host, self._session = _HOST, AuthorizedSession(credentials)
+        self._clients = (self._session,)
         self.project = project or own
         if not self.project:
             raise UnprovenError("no Google Cloud project set", hint="--project")
@@ -135,14 +137,6 @@ class CloudLoggingClient:
                     reason=failures.reason_of_status(answer.status_code),
                 )
             return page
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """End the connection."""
-        with suppress(Exception):
-            self._session.close()
 
 
 def _text_of(entry: dict[str, Any]) -> str:

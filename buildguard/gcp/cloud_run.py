@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
-from buildguard.errors import Reason, UnprovenError
-from buildguard.gcp import auth
+from buildguard.errors import UnprovenError
 from buildguard.gcp.auth import translate_errors
+from buildguard.gcp.connection import ConflictError, RunConnection, translate_conflicts
 from buildguard.gcp.revision_names import OWN_TAG
 from buildguard.gcp.service_containers import ONLY_CONTAINER, AppContainer, read_containers
 from buildguard.gcp.service_state import Revision, ServiceState, TrafficShare, read_revision, read_service
@@ -28,12 +28,6 @@ _SETTLED_WITHIN = 60.0
 _AT_REST = 1.0  # by then a service that is not reconciling has seen what it was told
 
 
-class ConflictError(UnprovenError):
-    """Another writer changed the service meanwhile."""
-
-    reason = Reason.CONFLICT
-
-
 class NotReadyError(UnprovenError):
     """A revision that does not come up: `revision` is its name, the words are Cloud Run's."""
 
@@ -42,28 +36,15 @@ class NotReadyError(UnprovenError):
         self.revision = revision
 
 
-class CloudRunClient:
-    """A connection to Cloud Run in one region, or to an emulator of it."""
+class CloudRunClient(RunConnection):
+    """Services, their revisions and their traffic."""
+
+    _kinds, _noun = ("Services", "Revisions"), "service"
 
     def __init__(self, project: str = "", region: str = "", app: AppContainer = ONLY_CONTAINER) -> None:
-        """`app` finds the app's container of each service. Raises UnprovenError without credentials, project or region."""
-        self._app = app
-        local = auth.emulator(auth.RUN)
-        with translate_errors("reaching Cloud Run"):
-            from google.cloud import run_v2
-
-            self._types: Any = run_v2
-            if local is not None:
-                self._services, self._revisions = _emulator_clients(run_v2, local)
-                own = auth.project()
-            else:
-                credentials, own = auth.credentials()
-                self._services = run_v2.ServicesClient(credentials=credentials)
-                self._revisions = run_v2.RevisionsClient(credentials=credentials)
-        self.project, self.region = project or own, region or auth.region()
-        if not self.project or not self.region:
-            what = "project" if not self.project else "region"
-            raise UnprovenError(f"the {what} of the Cloud Run service is not set", hint=f"--{what}")
+        """`app` finds the app's container. Raises UnprovenError without credentials, project or region."""
+        super().__init__(project, region, app)
+        self._services, self._revisions = self._clients
 
     def get(self, service: str) -> ServiceState | None:
         """A service as it is now; None if it does not exist."""
@@ -88,7 +69,7 @@ class CloudRunClient:
 
     def validate(self, service: str, image: str, revision: NewRevision) -> None:
         """Have Cloud Run say whether it would take a revision; nothing is changed. Raises UnprovenError where not."""
-        with _translate_conflicts(f"validating the revision {revision.name}"):
+        with translate_conflicts(f"validating the revision {revision.name}", "the service"):
             self._put(service, image, revision, validate_only=True)
 
     def candidate(self, service: str, image: str, revision: NewRevision) -> Revision:
@@ -96,7 +77,7 @@ class CloudRunClient:
 
         Raises NotReadyError where it does not come up, ConflictError if the service was changed meanwhile.
         """
-        with _translate_conflicts(f"making the revision {revision.name}"):
+        with translate_conflicts(f"making the revision {revision.name}", "the service"):
             self._put(service, image, revision, validate_only=False)
         return self._ready(service, revision.name)
 
@@ -105,7 +86,7 @@ class CloudRunClient:
 
         Raises ConflictError if the service was changed meanwhile, UnprovenError where it never observes it.
         """
-        with _translate_conflicts(f"routing the traffic of {service}"):
+        with translate_conflicts(f"routing the traffic of {service}", "the service"):
             current = self._services.get_service(name=self._name(service))
             _raise_if_changed(service, etag, current)
             kept = _other_tags(current.traffic, {share.tag for share in shares})
@@ -140,7 +121,7 @@ class CloudRunClient:
         """
         from google.api_core.exceptions import AlreadyExists, FailedPrecondition, InvalidArgument
 
-        with _translate_conflicts(f"restoring the template of {service}"):
+        with translate_conflicts(f"restoring the template of {service}", "the service"):
             current = self._services.get_service(name=self._name(service))
             _raise_if_changed(service, etag, current)
             source = self._revisions.get_revision(name=f"{self._name(service)}/revisions/{revision}")
@@ -266,15 +247,6 @@ class CloudRunClient:
     def _name(self, service: str) -> str:
         return f"projects/{self.project}/locations/{self.region}/services/{service}"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """End the connection."""
-        for client in (self._services, self._revisions):
-            with suppress(Exception):
-                client.transport.close()
-
 
 class NewRevision(NamedTuple):
     """A revision to make: its name, tag, variables that are set, annotations, and the etag of the service as it was read.
@@ -293,7 +265,7 @@ class NewRevision(NamedTuple):
 def _raise_if_changed(service: str, etag: str, current: Any) -> None:
     """Raise ConflictError where a service is not the one any more that was read with that etag; empty for any."""
     if etag and current.etag != etag:
-        raise ConflictError(f"{service} was changed meanwhile by another writer", hint="look at it, and run this again")
+        raise ConflictError(f"{service} was changed meanwhile by another writer")
 
 
 def _other_tags(traffic: Sequence[Any], own: Collection[str]) -> list[Any]:
@@ -324,28 +296,3 @@ def _template_of(types: Any, before: Any, revision: Any, name: str) -> Any:
 def _routes(shares: Iterable[TrafficShare]) -> set[tuple[str, int, str]]:
     """Traffic without its addresses and without its order."""
     return {(share.revision, share.percent, share.tag) for share in shares}
-
-
-@contextmanager
-def _translate_conflicts(doing: str) -> Iterator[None]:
-    from google.api_core.exceptions import Aborted
-
-    with translate_errors(doing):
-        try:
-            yield
-        except Aborted as error:
-            what = f"{doing}: the service was changed meanwhile by another writer"
-            raise ConflictError(what, hint="look at it, and run this again") from error
-
-
-def _emulator_clients(types: Any, local: auth.Endpoint) -> tuple[Any, Any]:
-    """Clients that speak to an emulator: plaintext and anonymous."""
-    import grpc
-    from google.cloud.run_v2.services.revisions.transports import RevisionsGrpcTransport
-    from google.cloud.run_v2.services.services.transports import ServicesGrpcTransport
-
-    channel = grpc.insecure_channel(local.address)
-    return (
-        types.ServicesClient(transport=ServicesGrpcTransport(channel=channel)),
-        types.RevisionsClient(transport=RevisionsGrpcTransport(channel=channel)),
-    )

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager, suppress
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from buildguard.errors import UnprovenError
-from buildguard.gcp import auth
 from buildguard.gcp.auth import translate_errors
-from buildguard.gcp.cloud_run import ConflictError
+from buildguard.gcp.connection import ConflictError, RunConnection, translate_conflicts
 from buildguard.gcp.service_containers import ONLY_CONTAINER, AppContainer, Container, read_containers
 
 _PAUSE, _LONGEST_PAUSE = 0.2, 10.0
@@ -77,29 +75,15 @@ class NewImage(NamedTuple):
     etag: str = ""
 
 
-class CloudRunJobsClient:
-    """A connection to Cloud Run's jobs in one region, or to an emulator of it."""
+class CloudRunJobsClient(RunConnection):
+    """Jobs, their executions and tasks."""
+
+    _kinds, _noun = ("Jobs", "Executions", "Tasks"), "job"
 
     def __init__(self, project: str = "", region: str = "", app: AppContainer = ONLY_CONTAINER) -> None:
-        """`app` finds the app's container of each job. Raises UnprovenError without credentials, project or region."""
-        self._app = app
-        local = auth.emulator(auth.RUN)
-        with translate_errors("reaching Cloud Run"):
-            from google.cloud import run_v2
-
-            self._types: Any = run_v2
-            if local is not None:
-                self._jobs, self._executions, self._tasks = _emulator_clients(run_v2, local)
-                own = auth.project()
-            else:
-                credentials, own = auth.credentials()
-                self._jobs = run_v2.JobsClient(credentials=credentials)
-                self._executions = run_v2.ExecutionsClient(credentials=credentials)
-                self._tasks = run_v2.TasksClient(credentials=credentials)
-        self.project, self.region = project or own, region or auth.region()
-        if not self.project or not self.region:
-            what = "project" if not self.project else "region"
-            raise UnprovenError(f"the {what} of the Cloud Run job is not set", hint=f"--{what}")
+        """`app` finds the app's container. Raises UnprovenError without credentials, project or region."""
+        super().__init__(project, region, app)
+        self._jobs, self._executions, self._tasks = self._clients
 
     def get(self, job: str) -> JobState | None:
         """A job as it is now; None if it does not exist."""
@@ -118,21 +102,21 @@ class CloudRunJobsClient:
         """
         from google.api_core.exceptions import NotFound
 
-        with _translate_conflicts(f"{'validating' if validate_only else 'changing'} the job {job}"):
+        with translate_conflicts(f"{'validating' if validate_only else 'changing'} the job {job}", "the job"):
             try:
                 current = self._jobs.get_job(name=self._name(job))
             except NotFound:
                 self._create(job, new, validate_only=validate_only)
             else:
                 if new.etag and current.etag != new.etag:
-                    raise ConflictError(f"{job} was changed meanwhile", hint="look at it, and run this again")
+                    raise ConflictError(f"{job} was changed meanwhile")
                 self._change(current, new)
                 self._jobs.update_job(request={"job": current, "validate_only": validate_only}, timeout=60)
         return self._settled(job) if not validate_only else JobState(job, "", False, (), {}, 0.0)
 
     def execute(self, job: str, etag: str = "") -> ExecutionState:
         """Start one execution. Raises UnprovenError where it could not be started, or the answer was lost."""
-        with _translate_conflicts(f"executing the job {job}"):
+        with translate_conflicts(f"executing the job {job}", "the job"):
             operation = self._jobs.run_job(request={"name": self._name(job), "etag": etag}, timeout=60, retry=None)
             return self.execution(str(operation.metadata.name))
 
@@ -207,15 +191,6 @@ class CloudRunJobsClient:
     def _name(self, job: str) -> str:
         return f"projects/{self.project}/locations/{self.region}/jobs/{job}"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """End the connection."""
-        for client in (self._jobs, self._executions, self._tasks):
-            with suppress(Exception):
-                client.transport.close()
-
 
 def _short(name: str) -> str:
     return name.rpartition("/")[2]
@@ -247,29 +222,3 @@ def _task(types: Any, task: Any) -> TaskState:
 
 def _condition(conditions: Iterable[Any], kind: str) -> Any:
     return next((condition for condition in conditions if condition.type_ == kind), None)
-
-
-@contextmanager
-def _translate_conflicts(doing: str) -> Any:
-    from google.api_core.exceptions import Aborted
-
-    with translate_errors(doing):
-        try:
-            yield
-        except Aborted as error:
-            raise ConflictError(f"{doing}: it was changed meanwhile", hint="look at it, and run this again") from error
-
-
-def _emulator_clients(types: Any, local: auth.Endpoint) -> tuple[Any, Any, Any]:
-    """Clients that speak to an emulator: plaintext and anonymous."""
-    import grpc
-    from google.cloud.run_v2.services.executions.transports import ExecutionsGrpcTransport
-    from google.cloud.run_v2.services.jobs.transports import JobsGrpcTransport
-    from google.cloud.run_v2.services.tasks.transports import TasksGrpcTransport
-
-    channel = grpc.insecure_channel(local.address)
-    return (
-        types.JobsClient(transport=JobsGrpcTransport(channel=channel)),
-        types.ExecutionsClient(transport=ExecutionsGrpcTransport(channel=channel)),
-        types.TasksClient(transport=TasksGrpcTransport(channel=channel)),
-    )

@@ -6,13 +6,13 @@ Only what was read counts: without the right to ask, nothing is said of a secret
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from buildguard.errors import UnprovenError
 from buildguard.gcp import auth, failures
 from buildguard.gcp.auth import translate_http_errors
+from buildguard.gcp.connection import Connection
 
 _SECRETS, _PROJECTS = "https://secretmanager.googleapis.com", "https://cloudresourcemanager.googleapis.com"
 _READING = frozenset({"roles/secretmanager.secretAccessor", "roles/secretmanager.admin", "roles/owner", "roles/editor"})
@@ -39,7 +39,7 @@ class SecretFindings(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class SecretManagerClient:
+class SecretManagerClient(Connection):
     """A connection to Secret Manager, or to an emulator of it."""
 
     def __init__(self, project: str) -> None:
@@ -54,12 +54,14 @@ class SecretManagerClient:
         if local is not None:
             self._hosts = (f"http://{local.address}", f"http://{local.address}")
             self._session = requests.Session()
+            self._clients = (self._session,)
             return
         credentials, _own = auth.credentials()
         with auth.translate_errors("asking Secret Manager"):
             from google.auth.transport.requests import AuthorizedSession
 
             self._hosts, self._session = (_SECRETS, _PROJECTS), AuthorizedSession(credentials)
+        self._clients = (self._session,)
 
     def state(self, secret: SecretRef) -> str:
         """The state of a version, ENABLED for one that can be read; empty if it does not exist. Raises UnprovenError."""
@@ -84,14 +86,6 @@ class SecretManagerClient:
                 what = auth.redact(str(answer["error"]["message"]))[:200]
                 raise UnprovenError(what, reason=failures.reason_of_status(response.status_code))
             return answer
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """End the connection."""
-        with suppress(Exception):
-            self._session.close()
 
 
 def _members(policy: dict[str, Any] | None) -> frozenset[str]:

@@ -14,11 +14,12 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple
 
 from buildguard.errors import GuardError, Reason, UnprovenError, UsageError
 from buildguard.gcp import auth
 from buildguard.gcp.auth import PATIENCE, translate_errors, translate_http_errors
+from buildguard.gcp.connection import Connection
 
 _CHUNK = 1 << 20
 _TIMEOUT = (10, 60)  # seconds to connect, and between bytes
@@ -107,7 +108,7 @@ def hashes_of(file: Path) -> ObjectHashes:
         return _hash_stream(data)[1]
 
 
-class StorageClient:
+class StorageClient(Connection):
     """A connection to Cloud Storage, or to an emulator of it."""
 
     def __init__(self, project: str = "", patience: float = 0) -> None:
@@ -129,6 +130,7 @@ class StorageClient:
                 credentials, own = auth.credentials()
                 self.project = project or own
                 self._client = storage.Client(project=self.project or None, credentials=credentials)
+            self._clients = (self._client,)
             self._retry = DEFAULT_RETRY.with_timeout(patience or PATIENCE)
 
     def ensure(self, bucket: str, project: str, location: str = "") -> str:
@@ -296,14 +298,6 @@ class StorageClient:
         raise UnprovenError(
             f"{stored.url} cannot be read as it is stored: {why}", hint="look at the network, and try again"
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """End the connection."""
-        with suppress(Exception):
-            self._client.close()
 
 
 class _ProgressFile:

@@ -16,13 +16,12 @@ from buildguard.deploy.fleet import FleetReport, deploy_all
 from buildguard.deploy.prepare import DeployRequest
 from buildguard.diagnostic import count
 from buildguard.errors import GuardError, UsageError
+from buildguard.locate import locate
 from buildguard.loop import between, frozen
 from buildguard.loop.frozen import FrozenRules
 from buildguard.loop.state import LoopState, StateFile, new_state
-from buildguard.project import config as configs
 from buildguard.project.attempts import ledger_path
-from buildguard.project.config import Config, config_files
-from buildguard.stages.git_objects import commit_of
+from buildguard.project.config import Config
 from buildguard.system import git
 from buildguard.system.fork_event import refuse_fork_event
 
@@ -228,6 +227,4 @@ def _finished(report: FleetReport, *, bad: bool = False) -> list[FinishedCycle]:
 
 
 def _config_at(cwd: Path, commit: str) -> Config:
-    repository = git.repository_of(cwd)
-    assert repository is not None
-    return configs.read(config_files(commit_of(repository, commit)))
+    return locate(cwd, (f"commit:{commit}",)).config

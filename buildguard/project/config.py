@@ -274,6 +274,11 @@ def _check(table: Any, name: str, place: ConfigFile) -> None:
             raise place.wrong(key, f"'{key}' must be {WORDS[known[key]]}")
 
 
+def read_stage(stage: Stage) -> Config:
+    """The configuration at a stage's root; raises UsageError, and UnprovenError where a file of it cannot be read."""
+    return read(config_files(stage))
+
+
 def config_files(stage: Stage) -> dict[bytes, bytes]:
     """The files at a stage's root that may hold configuration; raises UnprovenError where one cannot be read."""
     entries = [entry for entry in stage.entries() if entry.path in FILES]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from buildguard.diagnostic import display_path
 from buildguard.project import config as configs
-from buildguard.project.config import FILES, Config, FolderConfig, config_files
+from buildguard.project.config import FILES, Config, FolderConfig
 from buildguard.project.sources import matches
 from buildguard.stages.stage import Stage
 
@@ -18,7 +18,7 @@ _OF_FOLDER = frozenset({"file", "target", "target_line", "image_line", "exclude"
 
 def read_configs(stage: Stage) -> Config:
     """The configuration at the root, with those of folders below it; raises UsageError and UnprovenError."""
-    config = configs.read(config_files(stage))
+    config = configs.read_stage(stage)
     for nested in _nested(stage, config):
         config = _add(config, nested)
     return config

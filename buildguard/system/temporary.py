@@ -49,6 +49,21 @@ def temporary_sibling(file: bytes) -> bytes:
     return os.path.join(within, b".%b.%b" % (name[:_LONGEST_NAME], own))
 
 
+def write_whole(file: Path, data: bytes, mode: int) -> None:
+    """Write a file whole or not at all, with `mode` less the umask; a link is replaced, never followed. Raises OSError."""
+    new = temporary_sibling(os.fsencode(file))
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        with open(os.open(new, flags, mode), "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(new, file)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(new)
+
+
 def _make_folder() -> Path:
     # every hook needs one, so the usual case does without `tempfile`, which takes as long to import as git to answer
     base = os.path.abspath(next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp"))  # noqa: S108

@@ -17,7 +17,7 @@ from buildguard.deploy.outcome import DeployStoppedError
 from buildguard.deploy.steps import DeployRun
 from buildguard.deploy.traffic import NewTraffic
 from buildguard.errors import GuardError
-from buildguard.gcp import auth, cloud_run
+from buildguard.gcp import auth, cloud_run, connection
 from buildguard.gcp.service_containers import AppContainer
 from buildguard.gcp.service_state import ServiceState
 from buildguard.project import ledger as ledgers
@@ -44,7 +44,7 @@ _WEB = "projects/p/locations/r/services/web"
 def second(monkeypatch: pytest.MonkeyPatch) -> SecondCloudRun:
     fake = SecondCloudRun()
     monkeypatch.setenv(auth.RUN, "grpc://127.0.0.1:1")
-    monkeypatch.setattr(cloud_run, "_emulator_clients", lambda *_arguments: (fake, fake))
+    monkeypatch.setattr(connection, "_emulator_clients", lambda *_arguments: (fake, fake))
     monkeypatch.setattr(cloud_run, "_PAUSE", 0.01)
     monkeypatch.setattr(cloud_run, "_READY_WITHIN", 5.0)
     monkeypatch.setattr(cloud_run, "_SETTLED_WITHIN", 5.0)
@@ -69,7 +69,7 @@ def _serve(
 def _deploy(folder: Path, project: str = "p", **wishes: Any) -> DeployRun:
     """A deploy over the service as it is now, whose image is built."""
     identity = ServiceId(project, "r", "web")
-    serving = current_service.read_current_service(
+    serving = current_service.read_current(
         identity, AppContainer(IMAGE, ""), RequiredVariables(MemoryStage({}), Config(), "web")
     )
     ready = prepared(folder, serving=serving, **wishes)._replace(project=project)

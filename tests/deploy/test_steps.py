@@ -13,7 +13,8 @@ from buildguard.deploy.outcome import DeployStoppedError
 from buildguard.deploy.plan import CurrentService, DeployStep
 from buildguard.deploy.steps import DeployRun
 from buildguard.errors import GuardError, UnprovenError, UsageError
-from buildguard.gcp.cloud_run import ConflictError, NotReadyError
+from buildguard.gcp.cloud_run import NotReadyError
+from buildguard.gcp.connection import ConflictError
 from buildguard.gcp.service_containers import AppContainer, Container
 from buildguard.gcp.service_state import Revision, ServiceState, TrafficShare
 from buildguard.project import ledger as ledgers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +43,9 @@ def write(content: str | bytes, file: Path, mode: int = 0o666) -> None:
         if _is_special(file):
             file.write_bytes(data)
         else:
-            _replace(file, data, mode)
+            from buildguard.system import temporary
+
+            temporary.write_whole(file, data, mode)
     except OSError as error:
         raise UnprovenError(f"{file} could not be written: {error.strerror}") from error
 
@@ -54,18 +55,3 @@ def _is_special(file: Path) -> bool:
     if file.is_relative_to("/dev"):
         return True
     return not file.is_symlink() and file.exists() and not file.is_file()
-
-
-def _replace(file: Path, data: bytes, mode: int) -> None:
-    from buildguard.system import temporary
-
-    new = temporary.temporary_sibling(os.fsencode(file))
-    try:
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(new, file)
-    finally:
-        if os.path.lexists(new):
-            os.unlink(new)

@@ -11,7 +11,8 @@ from google.api_core.exceptions import InvalidArgument
 from google.cloud import run_v2
 
 from buildguard.errors import UnprovenError
-from buildguard.gcp.cloud_run import CloudRunClient, ConflictError, NewRevision, NotReadyError
+from buildguard.gcp.cloud_run import CloudRunClient, NewRevision, NotReadyError
+from buildguard.gcp.connection import ConflictError
 from buildguard.gcp.emulator import cloud_run as runs
 from buildguard.gcp.revision_names import COMMIT, INSTEAD_OF, name_of, tag_of
 from buildguard.gcp.service_state import TrafficShare
