@@ -25,6 +25,7 @@ _HOMES = {
     "Severity": "diagnostic",
     "Unproven": "diagnostic",
     "GuardError": "errors",
+    "Reason": "errors",
     "UsageError": "errors",
     "UnprovenError": "errors",
 }

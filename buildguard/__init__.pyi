@@ -13,6 +13,7 @@ from buildguard.diagnostic import Diagnostic as Diagnostic
 from buildguard.diagnostic import Severity as Severity
 from buildguard.diagnostic import Unproven as Unproven
 from buildguard.errors import GuardError as GuardError
+from buildguard.errors import Reason as Reason
 from buildguard.errors import UnprovenError as UnprovenError
 from buildguard.errors import UsageError as UsageError
 from buildguard.stages.manifest import Manifest as Manifest

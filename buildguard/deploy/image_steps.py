@@ -77,6 +77,12 @@ class ImageSteps:
         return self._watcher
 
     @property
+    def image(self) -> BuiltImage:
+        """The image that the steps before have made."""
+        assert self.built is not None
+        return self.built
+
+    @property
     def actions(self) -> dict[DeployStep, StepAction]:
         """What each step of the plan does."""
         is_local = self.plan.wishes.builder is Builder.LOCAL
@@ -203,10 +209,10 @@ class ImageSteps:
         shared = self._shared.builds.get(self.prepared.key, "")
         resume = shared or self._proven_build(Builder.CLOUD) or self._unfinished_build()
         self.built = deploy_build.build_in_cloud(self.prepared, self.stored, self._watcher.tell, self._runs, resume)
-        build = str(self.built.evidence.get("build", ""))
+        build = str(self.image.evidence.get("build", ""))
         self._shared.builds[self.prepared.key] = build
         again = f" (build {resume} of an earlier run)" if resume and build == resume != shared else ""
-        return f"{self.built.reference}{again}", self.built.evidence
+        return f"{self.image.reference}{again}", self.image.evidence
 
     def build_here(self) -> StepResult:
         """Build on the local engine, from the archive; an image of an earlier run that is still there is used."""
@@ -218,14 +224,14 @@ class ImageSteps:
         ):
             evidence = {key: value for key, value in line.evidence.items() if key != "words"}
             self.built = deploy_build.BuiltImage(evidence["id"], evidence["image"], "", evidence)
-            return f"{self.built.name} (built by an earlier run)", evidence
+            return f"{self.image.name} (built by an earlier run)", evidence
         try:
             self.built = deploy_build.build_locally(self.prepared, self._watcher.tell)
         except BuildFailedError as error:
             log = error.log.decode("utf-8", "replace")
             last = log.strip().splitlines()[-1:] or [""]
             raise DeployStoppedError(f"{error.what}: {last[0][:200]}", evidence={"log": log}) from error
-        return f"{self.built.name} ({self.built.reference[:19]})", self.built.evidence
+        return f"{self.image.name} ({self.image.reference[:19]})", self.image.evidence
 
     def _runs(self, build: BuildStatus | None) -> None:
         self.running = build
@@ -252,14 +258,13 @@ class ImageSteps:
     @cached_property
     def cloud_image(self) -> CloudImage | None:
         """The pushed image as Cloud Build sees it, where no container engine is here; None where one is."""
-        assert self.built is not None
         try:
             daemons.connect().close()
         except UnprovenError as error:
-            if not self.built.digest:
+            if not self.image.digest:
                 raise
             self.notes.append(f"{error.what}: verify-image and start run in Cloud Build")
-            return CloudImage(CloudRunner(self.prepared, self._watcher.tell, self._note_build), self.built.reference)
+            return CloudImage(CloudRunner(self.prepared, self._watcher.tell, self._note_build), self.image.reference)
         return None
 
     def _note_build(self, build: BuildStatus | None) -> None:
@@ -290,9 +295,8 @@ class ImageSteps:
 
     def verify_image(self) -> StepResult:
         """The image's files against the commit's, and each compiled by the image's own Python."""
-        assert self.built is not None
         root = self.prepared.config.image_root
-        reference = f"image:{self.built.reference}{f':{root}' if root else ''}"
+        reference = f"image:{self.image.reference}{f':{root}' if root else ''}"
         top = self.prepared.repository.top
         # of a working tree, what was packed: since then it may have been edited
         before = f"tar:{self.prepared.archive}" if self.plan.source.dirty else self._source
@@ -306,13 +310,12 @@ class ImageSteps:
 
     def _image_request(self) -> CheckRequest:
         """The check of the built image: by its own Python, on the engine here or in Cloud Build."""
-        assert self.built is not None
         prepared = self.prepared
         return CheckRequest(
             cwd=prepared.repository.top,
             service=prepared.dockerfile,
             engine="cloud" if self.cloud_image is not None else "container",
-            image=self.built.reference,
+            image=self.image.reference,
             proof=ProofGrade.IMAGE,
             project=prepared.project,
             region=prepared.build_region,
@@ -329,17 +332,16 @@ class ImageSteps:
 
     def push(self) -> StepResult:
         """Push what was built here; without a service that can be asked, that would be for nothing."""
-        assert self.built is not None
         if not self.plan.serving.known:
             raise DeployStoppedError(
                 f"built and verified, and not pushed: {self.plan.serving.unknown_reason}",
                 hint="then run the same command again: what is built and proven is used",
                 proven=False,
             )
-        digest = deploy_build.push_image(self.built.reference, self.built.name, self.prepared.config.platform)
-        repository = repository_of(self.built.name)
-        self.built = self.built._replace(reference=f"{repository}@{digest}", digest=digest)
-        return self.built.reference, {"image": self.built.name, "digest": digest}
+        digest = deploy_build.push_image(self.image.reference, self.image.name, self.prepared.config.platform)
+        repository = repository_of(self.image.name)
+        self.built = self.image._replace(reference=f"{repository}@{digest}", digest=digest)
+        return self.image.reference, {"image": self.image.name, "digest": digest}
 
 
 def _finding(diagnostic: Diagnostic) -> str:

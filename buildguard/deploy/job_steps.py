@@ -27,14 +27,13 @@ class JobRun(ImageSteps):
         return self.plan.wishes.service
 
     def _new_image(self) -> NewImage:
-        assert self.built is not None
         wanted = () if self.plan.serving.exists else self.prepared.config.deploy.required_env
         env = {name: os.environ[name] for name in wanted if name in os.environ}
         notes = {
             revision_names.COMMIT: self.plan.source.commit,
             revision_names.ARCHIVE: self.prepared.archive_digest,
         }
-        return NewImage(self.built.reference, env, notes, self._etag)
+        return NewImage(self.image.reference, env, notes, self._etag)
 
     @property
     def actions(self) -> dict[DeployStep, StepAction]:
@@ -53,14 +52,13 @@ class JobRun(ImageSteps):
 
     def execute(self) -> StepResult:
         """Give the job the image, and execute it once."""
-        assert self.built is not None
         evidence: dict[str, Any] = {"former": self.plan.serving.rollback_to}
         self.ledger.write(DeployStep.EXECUTE, StepVerdict.BEGUN, 0.0, evidence)
         with self._run() as run:
             self.is_made = True
             state = run.put(self._job, self._new_image())
-            if state.container.digest != self.built.digest:
-                raise DeployStoppedError(f"{self._job} has {state.container.image}, and not {self.built.reference}")
+            if state.container.digest != self.image.digest:
+                raise DeployStoppedError(f"{self._job} has {state.container.image}, and not {self.image.reference}")
             started = run.execute(self._job)
             self.revision = started.name.rpartition("/")[2]
             self._watcher.tell(f"execute: {self.revision} has begun")
@@ -103,21 +101,20 @@ class JobRun(ImageSteps):
 
     def prove(self) -> StepResult:
         """The job has the image that was built, and that was executed."""
-        assert self.built is not None
         executed = next((step.evidence for step in self.outcomes if step.step is DeployStep.EXECUTE), {})
         with self._run() as run:
             state = run.get(self._job)
-        if state is None or state.container.digest != self.built.digest:
+        if state is None or state.container.digest != self.image.digest:
             image = state.container.image if state is not None else "nothing"
-            raise DeployStoppedError(f"{self._job} has {image}, and not {self.built.reference}")
-        if executed.get("digest") != self.built.digest:
+            raise DeployStoppedError(f"{self._job} has {image}, and not {self.image.reference}")
+        if executed.get("digest") != self.image.digest:
             what = (
-                f"{self.revision} executed {executed.get('digest') or 'an unknown image'}, and not {self.built.digest}"
+                f"{self.revision} executed {executed.get('digest') or 'an unknown image'}, and not {self.image.digest}"
             )
             raise DeployStoppedError(what)
         evidence = {
             "execution": self.revision,
-            "digest": self.built.digest,
+            "digest": self.image.digest,
             "instead_of": self.plan.serving.rollback_to,
         }
         return f"{self._job} has the image that {self.revision} executed, by the digest that was built", evidence
@@ -133,7 +130,7 @@ class JobRun(ImageSteps):
         try:
             with self._run() as run:
                 state = run.get(self._job)
-                if state is None or self.built is None or state.container.digest != self.built.digest:
+                if state is None or self.built is None or state.container.digest != self.image.digest:
                     return
                 restored = run.put(self._job, NewImage(former, etag=state.etag))
                 if restored.container.image != former:

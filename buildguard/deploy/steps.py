@@ -55,14 +55,13 @@ class DeployRun(ImageSteps):
 
     def start(self) -> StepResult:
         """Whether the container starts and responds, without a network and with stand-ins for the service's variables."""
-        assert self.built is not None
         current = None
         if self.plan.serving.exists:
             with self._run() as run:
                 current = run.get(self.plan.wishes.service)
         elif self.prepared.service_form:
             current = described_state(self.plan.wishes.service, self.prepared.service_form, self.prepared.app)
-        here = start.start_here(self.built.reference, self.prepared.config.platform, self._watcher.tell)
+        here = start.start_here(self.image.reference, self.prepared.config.platform, self._watcher.tell)
         run_image = self.cloud_image.start if self.cloud_image is not None else here
         words, evidence = start.try_start(self.prepared, current, self._source, run_image)
         return f"{words}{self._in_cloud}", evidence
@@ -86,28 +85,26 @@ class DeployRun(ImageSteps):
 
     def validate(self) -> StepResult:
         """Have Cloud Run say whether it would take the revision."""
-        assert self.built is not None
         with self._run() as run:
-            run.validate(self.plan.wishes.service, self.built.reference, self._candidate())
+            run.validate(self.plan.wishes.service, self.image.reference, self._candidate())
         return f"{self.revision} would be taken", {"revision": self.revision}
 
     def make_revision(self) -> StepResult:
         """Make the revision, without traffic, by the image's digest."""
-        assert self.built is not None
         service = self.plan.wishes.service
         self.ledger.write(DeployStep.REVISION, StepVerdict.BEGUN, 0.0, self._latest_evidence())
         with self._run() as run:
             try:
                 self.is_made = True
-                revision = run.candidate(service, self.built.reference, self._candidate())
+                revision = run.candidate(service, self.image.reference, self._candidate())
             except NotReadyError as error:
                 raise DeployStoppedError(
                     f"BG503 {error.what}", hint=error.hint, evidence={"revision": self.revision}
                 ) from error
             current = run.settled(service)
             self._etag = current.etag if current is not None else ""
-        if revision.digest != self.built.digest:
-            raise DeployStoppedError(f"{revision.name} runs {revision.image}, and not {self.built.reference}")
+        if revision.digest != self.image.digest:
+            raise DeployStoppedError(f"{revision.name} runs {revision.image}, and not {self.image.reference}")
         shares = current.observed if current is not None else ()
         if self.plan.serving.exists:
             # under any other address another program would answer
@@ -268,7 +265,6 @@ class DeployRun(ImageSteps):
 
     def prove(self) -> StepResult:
         """What serves is what was built; then the traffic follows the latest revision again, if it did before."""
-        assert self.built is not None
         service = self.plan.wishes.service
         with self._run() as run:
             current = run.settled(service)
@@ -276,8 +272,8 @@ class DeployRun(ImageSteps):
                 ways = current.describe_traffic if current is not None else ""
                 raise DeployStoppedError(f"{service} does not serve {self.revision} alone: {ways or 'nothing'}")
             serves = run.revision(service, self.revision)
-            if serves.digest != self.built.digest:
-                raise DeployStoppedError(f"{service} serves {serves.image}, and not {self.built.reference}")
+            if serves.digest != self.image.digest:
+                raise DeployStoppedError(f"{service} serves {serves.image}, and not {self.image.reference}")
             self.url = current.url
             ending, follows = self._end_traffic(run, current)
         evidence = {

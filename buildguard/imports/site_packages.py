@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
-from buildguard.imports.lock import normalize
 from buildguard.imports.names import Bound, LoadedModule, NameReader
 from buildguard.imports.records import ImportForm, ImportStatement, ModuleFacts
 from buildguard.imports.third_party import PackageAnswer, PackagePresence
@@ -111,23 +108,3 @@ class InstalledSource:
         dotted = ".".join([*base, *([row.module] if row.module else [])])
         last = self.tree.look_up(dotted, self.folders).last
         return None if last is None else LoadedModule(dotted, last)
-
-
-def installed_modules(files: Iterable[str], read: Callable[[str], bytes | None]) -> Mapping[str, frozenset[str]]:
-    """The top-level modules of each installed distribution, by the RECORD of its metadata."""
-    table: dict[str, frozenset[str]] = {}
-    for file in files:
-        folder, base = posixpath.split(file)
-        if base == "RECORD" and folder.endswith(".dist-info"):
-            name = normalize(posixpath.basename(folder).removesuffix(".dist-info").rpartition("-")[0])
-            table[name] = frozenset(_recorded(read(file) or b""))
-    return table
-
-
-def _recorded(data: bytes) -> Iterator[str]:
-    for row in csv.reader(io.StringIO(data.decode("utf-8", "replace"))):
-        top, slash, _rest = (row[0] if row else "").partition("/")
-        if slash and not top.endswith((".dist-info", ".data")) and top.isidentifier() and top != "__pycache__":
-            yield top
-        elif not slash and top.endswith((".py", ".so", ".pyd")):
-            yield top.partition(".")[0]

@@ -153,10 +153,6 @@ class ImageModel(NamedTuple):
         parents = (self.files.get(folder) for folder in folders_above(place))
         return next((file for file in parents if file is not None and file.origin is FileOrigin.LINK), None)
 
-    def places_of(self, source: str) -> list[str]:
-        """Where a file of the project is in the image."""
-        return [path for path, file in self.files.items() if file.source == source]
-
     def why_unknown(self, path: str) -> str:
         """Why the content of a path is unknown; empty where the Dockerfile decides it: placed for certain, or absent.
 

@@ -118,10 +118,6 @@ class ProjectFileTree:
 
     # -------------------------------------------------------------------------------------- git and the disk
 
-    def is_on_disk(self, path: str) -> bool:
-        """Whether a path that is not listed exists on this disk all the same: git ignores it, or it is an empty folder."""
-        return self.is_working_tree and os.path.lexists(os.path.join(self.root, path))
-
     def is_executable(self, path: str) -> bool | None:
         """Whether a file is executable as it is sent; None where git and this disk differ and either may send it."""
         listed = self.kind(path) is EntryKind.EXECUTABLE

@@ -11,7 +11,7 @@ from buildguard.imports.distributions import ModuleIndex, known_modules, resembl
 from buildguard.imports.lock import LockedPackages, normalize, read_lock
 from buildguard.imports.locked_source import LockedSource, explain_open_lock, installs_groups
 from buildguard.imports.requirements import read_requirements
-from buildguard.imports.site_packages import InstalledSource, installed_modules
+from buildguard.imports.site_packages import InstalledSource
 from buildguard.imports.standard import LibraryModules
 from buildguard.imports.third_party import UnknownPackages
 from buildguard.project.discovery import ImageRecipe
@@ -230,14 +230,6 @@ def test_pth_files_are_read_and_never_run(tmp_path: Path) -> None:
     code = _site(tmp_path, {"hook.pth": "import hook; hook.install()\n"})
     assert _installed("import requests\n", code) == []
     assert not marker.exists()
-
-
-def test_metadata_names_the_modules_of_a_distribution() -> None:
-    files = {
-        "/s/PyYAML-6.0.dist-info/RECORD": b"yaml/__init__.py,sha256=x,1\n_yaml/__init__.py,,\nsix.py,,\nPyYAML-6.0.dist-info/RECORD,,\n"
-    }
-
-    assert installed_modules(files, files.get) == {"pyyaml": {"yaml", "_yaml", "six"}}
 
 
 def test_requirements_name_distributions() -> None:

@@ -329,7 +329,6 @@ def test_what_a_stage_hands_on() -> None:
     assert model.search_path[:2] == ("/v/bin", "/usr/local/sbin")
     assert (model.user, model.ports, model.command) == ("x", ("8080", "9090/udp"), ("run",))
     assert model.twins == {"/app/a.py": "a.py"}
-    assert model.places_of("a.py") == ["/app/a.py"]
     assert (model.files["/conf.py"].origin, model.files["/conf.py"].content) == (FileOrigin.WRITTEN, b"x = 1\n")
     assert [(gap.source, gap.is_pattern) for gap in model.missing] == [("gone.py", False), ("nothing*.py", True)]
 

@@ -231,7 +231,6 @@ def test_a_trigger_sends_what_git_has(repository: Callable[..., Project]) -> Non
         True,
         None,
     )
-    assert either.is_on_disk("made.txt")
     assert not either.has("made.txt")
     assert str(either.git_ignore_rule("made.txt")) == ".gitignore:1: made.txt"
     assert either.other_case("START.sh") == "start.sh"

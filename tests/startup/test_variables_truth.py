@@ -203,9 +203,8 @@ def test_the_parts_are_what_they_are_called() -> None:
     assert issubclass(StartWalk, object)
     assert "PORT" in templates.PLATFORM_VARIABLES
     assert wrappers.wrapper_of("decouple.config") is not None
-    assert not settings.is_settings(
-        ModuleLookup({"/a.py": read_module(ast.parse(""), 11)}, str), Definition("/a.py", "A")
-    )
+    lookup = ModuleLookup({"/a.py": read_module(ast.parse(""), 11)}, str)
+    assert settings.read_settings(lookup, Definition("/a.py", "A"), None) is None
 
 
 if __name__ == "__main__":

@@ -55,11 +55,6 @@ class SettingsReads(NamedTuple):
     unknown: str = ""
 
 
-def is_settings(lookup: ModuleLookup, definition: Definition) -> bool:
-    """Whether a class is one of settings."""
-    return _model(lookup, definition) is not None
-
-
 def read_settings(lookup: ModuleLookup, definition: Definition, call: ast.Call | None) -> SettingsReads | None:
     """What making an object of a class reads; None for a class of anything else."""
     model = _model(lookup, definition)
