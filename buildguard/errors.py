@@ -33,6 +33,8 @@ class Reason(StrEnum):
     NOT_FOUND = "not found"
     REFUSED = "refused"
     CONFLICT = "changed meanwhile"
+    NO_PROGRAM = "no such program in the image"
+    NOT_EXECUTABLE = "a program that may not be executed"
     LOCKED = "locked"
     CHANGED = "other bytes than were sent"
     # of a build

@@ -170,28 +170,52 @@ def _sockets() -> Iterator[Path]:
 
 
 @contextmanager
-def translate_errors(what: str, address: EngineAddress | None = None) -> Iterator[None]:
-    """Whatever goes wrong with a container engine inside, as UnprovenError: what could not be done, why, what to do."""
+def translate_errors(
+    what: str, address: EngineAddress | None = None, *, reason: Reason | None = None
+) -> Iterator[None]:
+    """Whatever goes wrong with a container engine inside, as UnprovenError: what could not be done, why, what to do.
+
+    `reason` is what that means to the caller, else it is the engine's.
+    """
     try:
         yield
     except APIError as error:
         words = str(error.explanation or error).strip()
-        reason = Reason.NOT_FOUND if isinstance(error, NotFound) else reason_of(words)
-        raise UnprovenError(f"{what}: {words}", hint=remedy(words), reason=reason) from error
+        found = Reason.NOT_FOUND if isinstance(error, NotFound) else reason_of(words)
+        raise UnprovenError(f"{what}: {words}", hint=remedy(words), reason=reason or found) from error
     except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        words, hint, reason = _trouble(error, address)
+        words, hint, trouble = _trouble(error, address)
         who = what if address is not None else f"{what}: the container engine"
-        raise UnprovenError(f"{who} {words}", hint=hint, reason=reason) from error
+        raise UnprovenError(f"{who} {words}", hint=hint, reason=reason or trouble) from error
     except (LookupError, TypeError, ValueError) as error:
         # where a connection breaks in the head of an answer, what is there of it passes for the whole
         who = what if address is not None else f"{what}: the container engine"
-        raise UnprovenError(f"{who}'s answer is cut", hint=_AGAIN) from error
+        raise UnprovenError(f"{who}'s answer is cut", hint=_AGAIN, reason=reason) from error
 
 
 def ensure_network(daemon: Daemon, name: str) -> None:
     """Make a network that is not there yet; it stays."""
     if not daemon.api.networks(names=[name]):
         daemon.api.create_network(name)
+
+
+# How an engine reports that it could not execute a program; its own trouble, such as a mount, has no "exec".
+_NO_PROGRAM = re.compile(r"(?is)\bexec(?:utable)?\b.*(?:not found|no such file or directory)")
+_NOT_EXECUTABLE = re.compile(r"(?is)\bexec(?:utable)?\b.*permission denied")
+
+
+def start_container(daemon: Daemon, identity: str, doing: str) -> None:
+    """Start it. Raises UnprovenError, with NO_PROGRAM or NOT_EXECUTABLE as its reason where its program is the trouble."""
+    try:
+        with translate_errors(doing):
+            daemon.api.start(identity)
+    except UnprovenError as error:
+        words = str(getattr(error.__cause__, "explanation", None) or "")
+        if _NO_PROGRAM.search(words):
+            error.reason = Reason.NO_PROGRAM
+        elif _NOT_EXECUTABLE.search(words):
+            error.reason = Reason.NOT_EXECUTABLE
+        raise
 
 
 def is_missing(error: UnprovenError) -> bool:

@@ -14,12 +14,12 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from buildguard.docker import elf, find_python, native_modules
-from buildguard.docker.client import Daemon, translate_errors
+from buildguard.docker.client import Daemon, start_container, translate_errors
 from buildguard.docker.image_source import ImageFilesystem
 from buildguard.docker.images import Image
 from buildguard.docker.sandbox import open_image_files, owner_labels
 from buildguard.docker.serve import StartedContainer, StartOptions
-from buildguard.errors import GuardError, UnprovenError
+from buildguard.errors import GuardError, Reason, UnprovenError
 from buildguard.remote import program
 from buildguard.stages.archives.tar import MemberKind, TarReader
 from buildguard.system import process
@@ -30,10 +30,6 @@ _PAUSE = 0.3
 _IDLE_FOR = 4.0  # seconds without work, after which a program that listens elsewhere is taken to have started
 _TICKS = 100  # a second, on every Linux that containers run on
 _BUSY = 0.1  # of one CPU
-# How an engine reports that it could not execute the program; its own trouble, such as a mount, has no "exec".
-_NOT_STARTED = re.compile(
-    r"exec\b.*(?:not found|no such file or directory|permission denied)", re.IGNORECASE | re.DOTALL
-)
 _PATIENCE = 4.0  # seconds after a first response of 500 and above, in which it may become a useful one
 _EARLY = 3.0  # seconds between an open port and a useful response that a startup probe should cover
 _SERVER_ERROR = 500
@@ -121,11 +117,10 @@ class OfflineContainer(StartedContainer):
             )
             super().__init__(daemon, str(response["Id"]))
         try:
-            with translate_errors(f"starting {image.reference}"):
-                daemon.api.start(self.id)
+            start_container(daemon, self.id, f"starting {image.reference}")
         except UnprovenError as error:
             self.close()
-            if _NOT_STARTED.search(error.what):
+            if error.reason in {Reason.NO_PROGRAM, Reason.NOT_EXECUTABLE}:
                 raise EntrypointError(self._problem or f"its program cannot be started: {error.what}") from error
             raise
         except BaseException:

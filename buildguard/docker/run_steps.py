@@ -17,18 +17,17 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from buildguard.docker import images
-from buildguard.docker.client import Daemon, ensure_network, translate_errors
+from buildguard.docker.client import Daemon, ensure_network, start_container, translate_errors
 from buildguard.docker.sandbox import owner_labels, remove
-from buildguard.errors import GuardError, UnprovenError
+from buildguard.errors import GuardError, Reason, UnprovenError
 from buildguard.project.cloudbuild.build_state import BuildState
 from buildguard.project.cloudbuild.steps import BuildPlan, BuildStep
 from buildguard.project.deploy_table import PLATFORM
 
-UNPACKING = "unpacking the source"
 MOST_OUTPUT = 50_000  # bytes of $BUILDER_OUTPUT/output that Cloud Build keeps
 _NETWORK = "cloudbuild"
 _SOCKET = "/var/run/docker.sock"
-_NO_PROGRAM, _NOT_FOUND = ("executable file not found", "no such file or directory"), 127
+_NOT_FOUND = 127
 _TICK = 0.2
 _FRAME = 8
 
@@ -100,7 +99,7 @@ class LocalBuild:
                     api.create_volume(name, labels=owner_labels())
                 holder = self._created(self._plan.steps[0], entrypoint=["/buildguard"])
             try:
-                with translate_errors(UNPACKING):
+                with translate_errors("unpacking the source", reason=Reason.SOURCE_NOT_FETCHED):
                     api.put_archive(holder, "/workspace", iter(source))
                 yield
             finally:
@@ -241,11 +240,11 @@ class LocalBuild:
         try:
             with translate_errors(f"starting {step.name}"):
                 self._daemon.api.put_archive(container, "/", _step_files(step.script))
-                with self._lock:
-                    self._running.add(container)
-                self._daemon.api.start(container)
+            with self._lock:
+                self._running.add(container)
+            start_container(self._daemon, container, f"starting {step.name}")
         except UnprovenError as error:
-            if not any(words in error.what for words in _NO_PROGRAM):
+            if error.reason is not Reason.NO_PROGRAM:
                 raise
             self._say(f"{step.name}: {error.what}")
             return False

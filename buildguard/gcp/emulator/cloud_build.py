@@ -27,7 +27,7 @@ from buildguard.docker import client as daemons
 from buildguard.docker import images, run_steps
 from buildguard.docker.client import Daemon
 from buildguard.docker.run_steps import BuildResult
-from buildguard.errors import GuardError, UnprovenError
+from buildguard.errors import GuardError, Reason, UnprovenError
 from buildguard.gcp.emulator.faults import FaultName, Faults
 from buildguard.gcp.emulator.storage import ApiError, BucketStore
 from buildguard.gcp.emulator.tampering import tamper
@@ -156,7 +156,7 @@ class CloudBuildEmulator:
         try:
             self._worked(identity)
         except GuardError as error:
-            if error.what.startswith(run_steps.UNPACKING):
+            if error.reason is Reason.SOURCE_NOT_FETCHED:
                 self._finish(identity, BuildState.FAILURE, error.what, "FETCH_SOURCE_FAILED")
             else:
                 self._finish(identity, BuildState.INTERNAL_ERROR, error.words)
