@@ -45,8 +45,7 @@ def check_closure(
     if any("$" in folder for folder in start.search_path):
         return
     entries = [*entries]
-    names = _lost_names(image) if entries else set()
-    if names and _any_mention(image, names):
+    if entries and _any_mention(image, _lost_names(image)):
         walk = _ClosureWalk(image, start, findings)
         for entry in entries:
             walk.walk(entry)
@@ -116,6 +115,28 @@ class _ClosureWalk(StartWalk):
             importer = f"{reached.shown}:{item.line}"
             self._findings.explain_import(FindingPlace(reached.file.source, item.line))
             report_lost(self._image, self._findings, source, f"{importer} imports {module}")
+
+    def _miss_named(self, reached: ReachedFile, item: SourceImport, result: ModuleSearch) -> None:
+        """BG701 for a module that Django loads by its name, in a package of the project that lacks it."""
+        if not (item.is_certain and result.is_missing) or result.is_top or result.lost:
+            return  # a module at the top may be installed
+        place = FindingPlace(reached.file.source, item.line)
+        if doubt := self._why_undecided(item.module):
+            self._findings.leave_open(place, f"module {item.module}: {doubt}")
+            return
+        message = f"Django loads the module {item.module}, and the image has no such file"
+        self._findings.add("BG701", place, message, "correct the name, or copy the module into the image")
+
+    def _why_undecided(self, module: str) -> str:
+        if self._image.tree.installs_project:
+            return "the project is installed"
+        bases = [posixpath.join(folder, module.replace(".", "/")) for folder in self._start.search_path]
+        for path in (f"{base}{end}" for base in bases for end in (".py", "/__init__.py")):
+            if self._image.other_context(path):
+                return "the build context is a guess"
+            if any(self._image.files.git_ignore_rule(source) for source in self._image.tree.project_paths(path)):
+                return "it is git-ignored, and may be made before the build"
+        return ""
 
     def _check_opened(self, reached: ReachedFile, opened: OpenedFile) -> None:
         folder = posixpath.dirname(reached.path) if opened.path.is_beside else self._start.folder

@@ -6,12 +6,12 @@ import ast
 import ipaddress
 import posixpath
 import re
-from collections.abc import Iterator
 
 from buildguard.project.start_command import ListenAddress, StartCommand
 from buildguard.startup.deployed_ports import DeployedPort
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
+from buildguard.startup.script_servers import ScriptServer, script_servers
 from buildguard.startup.source_facts import read_facts
 
 _PROXIES = re.compile(r"\b(?:nginx|caddy|haproxy|envoy|traefik|apache2|httpd|supervisor|supervisord)\b")
@@ -25,7 +25,7 @@ def check_port(image: ImageStart, start: StartCommand, deployed: DeployedPort, f
     listener = start.listener
     place = image.place_of(listener.place) if listener is not None else image.place_of(start.place)
     if listener is None and start.is_main:
-        script = _script_listener(image, start)
+        script = _script_listener(image, start, deployed.port or "8080")
         if script is None:
             return
         listener, place = script
@@ -89,7 +89,7 @@ def is_loopback(host: str) -> bool:
 # ------------------------------------------------------------------------------------------ servers in a script
 
 
-def _script_listener(image: ImageStart, start: StartCommand) -> tuple[ListenAddress, FindingPlace] | None:
+def _script_listener(image: ImageStart, start: StartCommand, served: str) -> tuple[ListenAddress, FindingPlace] | None:
     """The address of the server that a Python script starts itself; None where that is not known for certain."""
     if posixpath.basename(start.script) == "manage.py":
         return _django(image, start)
@@ -98,14 +98,20 @@ def _script_listener(image: ImageStart, start: StartCommand) -> tuple[ListenAddr
     facts = read_facts(content, is_main=True) if content is not None else None
     if image_file is None or facts is None or facts.tree is None:
         return None
+    server = _main_server(facts.tree, served)
+    if server is None:
+        return None
+    address = ListenAddress(server.host, server.port, ast.unparse(server.call.func), start.place)
+    return address, FindingPlace(image_file.source or image.dockerfile, server.call.lineno)
+
+
+def _main_server(tree: ast.Module, served: str) -> ScriptServer | None:
+    """The server that requests reach: the first that others can reach, else the first; a bare one only on the served port."""
     try:
-        listeners = ((call, _of_call(call, start, is_flask=is_flask)) for call, is_flask in _server_calls(facts.tree))
-        call, listener = next(((call, listener) for call, listener in listeners if listener is not None), (None, None))
+        servers = [item for item in script_servers(tree) if not item.is_bare or item.port in {served, "$PORT"}]
     except RecursionError:
         return None  # nested too deeply to be read
-    if call is None or listener is None:
-        return None
-    return listener, FindingPlace(image_file.source or image.dockerfile, call.lineno)
+    return next((item for item in servers if not is_loopback(item.host)), next(iter(servers), None))
 
 
 def _django(image: ImageStart, start: StartCommand) -> tuple[ListenAddress, FindingPlace] | None:
@@ -121,74 +127,3 @@ def _django(image: ImageStart, start: StartCommand) -> tuple[ListenAddress, Find
     address = _ALL if host == "0" else host or "127.0.0.1"
     is_raw = "$" in text and not start.expanded
     return ListenAddress(address, port, "runserver", start.place, is_raw), place
-
-
-def _server_calls(tree: ast.Module) -> Iterator[tuple[ast.Call, bool]]:
-    """The calls that start a server on the path of a script: at its top level, under `__main__`, and in functions called there."""
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-    flask = _flask_names(tree)
-    seen: set[str] = set()
-    pending: list[ast.AST] = [node for node in tree.body if _runs(node)]
-    while pending:
-        for call in _calls_of(pending.pop(0)):
-            name = ast.unparse(call.func)
-            if name in functions and name not in seen:
-                seen.add(name)
-                pending.append(functions[name])
-            elif name in {"uvicorn.run", "hypercorn.run"} or name in flask:
-                yield call, name in flask
-
-
-def _runs(node: ast.stmt) -> bool:
-    """Whether a statement of a script runs: tests other than the one for `__main__` may not hold."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return False
-    if isinstance(node, ast.If):
-        return "__name__" in ast.unparse(node.test)
-    return not isinstance(node, ast.Try)
-
-
-def _calls_of(node: ast.AST) -> Iterator[ast.Call]:
-    """The calls in a block, less those in its inner functions and tests."""
-    children = node.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.If) else [node]
-    pending: list[ast.AST] = list(children)
-    while pending:
-        part = pending.pop(0)
-        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda | ast.If):
-            continue
-        if isinstance(part, ast.Call):
-            yield part
-        pending += ast.iter_child_nodes(part)
-
-
-def _flask_names(tree: ast.Module) -> set[str]:
-    """`app.run` for each name that is assigned a `Flask(…)` at the top level."""
-    names: set[str] = set()
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and _is_flask(node.value):
-            names |= {f"{target.id}.run" for target in node.targets if isinstance(target, ast.Name)}
-    return names
-
-
-def _is_flask(value: ast.expr) -> bool:
-    return isinstance(value, ast.Call) and ast.unparse(value.func) in {"Flask", "flask.Flask"}
-
-
-def _of_call(call: ast.Call, start: StartCommand, *, is_flask: bool) -> ListenAddress | None:
-    keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-    if None in keywords or "uds" in keywords or "fd" in keywords:
-        return None
-    positional = call.args if is_flask else []
-    host = keywords.get("host") or (positional[0] if positional else None)
-    port = keywords.get("port") or (positional[1] if len(positional) > 1 else None)
-    default = "5000" if is_flask else "8000"
-    return ListenAddress(_text(host, "127.0.0.1"), _text(port, default), ast.unparse(call.func), start.place)
-
-
-def _text(node: ast.expr | None, default: str) -> str:
-    """The value of an argument: `$PORT` where it reads that variable, `$` where it is not known."""
-    if node is None or (isinstance(node, ast.Constant) and node.value is None):
-        return default
-    if isinstance(node, ast.Constant):
-        return str(node.value)
-    return "$PORT" if "'PORT'" in ast.unparse(node) else "$"

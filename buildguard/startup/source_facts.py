@@ -41,7 +41,7 @@ class SourceFacts(NamedTuple):
     is_dynamic: bool
     imports: tuple[SourceImport, ...]
     opened: tuple[OpenedFile, ...]
-    settings: str = ""  # the module of DJANGO_SETTINGS_MODULE
+    settings: SourceImport | None = None  # what DJANGO_SETTINGS_MODULE is set to
     tree: ast.Module | None = None
 
     def binds(self, name: str) -> bool | None:
@@ -82,7 +82,7 @@ class _SourceReader:
         self.is_dynamic = False
         self.imports: list[SourceImport] = []
         self.opened: list[OpenedFile] = []
-        self.settings = ""
+        self.settings: SourceImport | None = None
 
     def read_file(self, body: Sequence[ast.stmt]) -> None:
         """Read the statements of a whole file."""
@@ -164,7 +164,8 @@ class _SourceReader:
         if found is not None:
             self.opened.append(OpenedFile(found.path, call.lineno, certain, found.is_folder))
         if name.endswith("environ.setdefault") and _literal(call.args[:1]) == "DJANGO_SETTINGS_MODULE":
-            self.settings = self.settings or _literal(call.args[1:2])
+            module = _literal(call.args[1:2])
+            self.settings = self.settings or (SourceImport(module, 0, (), call.lineno, certain) if module else None)
 
 
 def _is_plain(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

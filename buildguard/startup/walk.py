@@ -56,6 +56,9 @@ class StartWalk:
     def _miss(self, reached: ReachedFile, item: SourceImport, module: str, result: ModuleSearch) -> None:
         """Take note of a module that an import names and no file of the image is."""
 
+    def _miss_named(self, reached: ReachedFile, item: SourceImport, result: ModuleSearch) -> None:
+        """Take note of a module that settings name and no file of the image is."""
+
     def _reach(self, reached: ReachedFile) -> None:
         if reached.path not in self._seen:
             self._seen.add(reached.path)
@@ -84,7 +87,7 @@ class StartWalk:
             self._follow_settings(reached, facts.settings)
         if self._is_django and facts.tree is not None:
             for module, line in django.listed_modules(facts.tree):
-                self._follow_module(reached, module, line)
+                self._follow_module(reached, SourceImport(module, 0, (), line, is_certain=True))
 
     def _follow_imports(self, reached: ReachedFile, facts: SourceFacts) -> None:
         for item in facts.imports:
@@ -131,18 +134,19 @@ class StartWalk:
             if facts is not None and facts.binds(name) is False and name != "*":
                 yield f"{base}.{name}", search(self._image, f"{base}.{name}", search_path)
 
-    def _follow_settings(self, reached: ReachedFile, default: str) -> None:
-        settings = django.settings_module(self._image, self._start.env, default)
+    def _follow_settings(self, reached: ReachedFile, default: SourceImport) -> None:
+        settings = django.settings_module(self._image, self._start.env, default.module)
         if settings:
             self._is_django = True
-            self._follow_module(reached, settings, 1)
+            self._follow_module(reached, default._replace(module=settings))
 
-    def _follow_module(self, reached: ReachedFile, name: str, line: int) -> None:
+    def _follow_module(self, reached: ReachedFile, item: SourceImport) -> None:
         """A module that is loaded by its name, with the packages above it."""
-        parts = name.split(".")
+        parts = item.module.split(".")
         for end in range(1, len(parts) + 1):
             module = ".".join(parts[:end])
             result = search(self._image, module, self._start.search_path)
-            self._take(reached, SourceImport(name, 0, (), line, is_certain=True), module, result)
+            self._take(reached, item, module, result)
             if result.file is None and not result.package:
+                self._miss_named(reached, item, result)
                 return

@@ -116,10 +116,11 @@ def test_a_whole_alembic_is_clean(tmp_path: Path) -> None:
     assert rows_of(report_of(tmp_path, {**_ALEMBIC, "Dockerfile": _ALL + _UPGRADE})) == []
 
 
+_SETTINGS = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', '{}')\napplication = 1\n"
 _DJANGO = {
     "requirements.txt": "gunicorn\ndjango\n",
     "shop/__init__.py": "",
-    "shop/wsgi.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\napplication = 1\n",
+    "shop/wsgi.py": _SETTINGS.format("shop.settings"),
     "shop/settings.py": "INSTALLED_APPS = [\n    'django.contrib.admin',\n    'users.apps.UsersConfig',\n]\n",
     "users/__init__.py": "",
     "users/apps.py": "",
@@ -132,6 +133,24 @@ def test_an_app_that_the_settings_list(tmp_path: Path) -> None:
 
     assert ("BG704", "Dockerfile", 3) in rows_of(report)
     assert any("shop/settings.py:3 imports users" in item.message for item in report.diagnostics)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "rows"),
+    [
+        ("shop/wsgi.py", _SETTINGS.format("shop.setings"), [("BG701", "shop/wsgi.py", 2)]),
+        ("shop/settings.py", "INSTALLED_APPS = [\n    'users.app',\n]\n", [("BG701", "shop/settings.py", 2)]),
+        ("shop/settings.py", "INSTALLED_APPS = ['unknown.app', 'django.contrib.admin']\n", []),  # may be installed
+        ("shop/wsgi.py", "import os\nif os.environ.get('X'):\n    " + _SETTINGS.format("shop.other")[10:], []),
+        (".gitignore", "local.py\n", []),
+    ],
+)
+def test_modules_that_django_loads_by_name_exist(tmp_path: Path, file: str, text: str, rows: list[object]) -> None:
+    files = {**_DJANGO, "Dockerfile": f"{_HEAD}COPY . .\n{_INSTALL}{_WSGI}", file: text}
+    if file == ".gitignore":
+        files["shop/wsgi.py"] = _SETTINGS.format("shop.local")
+
+    assert rows_of(report_of(tmp_path, files)) == rows
 
 
 def test_settings_that_a_deploy_chooses(tmp_path: Path) -> None:

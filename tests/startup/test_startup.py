@@ -272,6 +272,12 @@ def test_a_stage_hands_on_what_it_has(tmp_path: Path) -> None:
         (f"{APP}if __name__ == '__main__':\n    app.run(debug=True)\n", [("BG705", "main.py", 5)]),
         (f"{APP}def main():\n    app.run()\nif __name__ == '__main__':\n    main()\n", [("BG705", "main.py", 5)]),
         ("import uvicorn\nuvicorn.run('main:app', port=8080)\n", [("BG705", "main.py", 2)]),
+        ("import http.server as h\nh.HTTPServer(('127.0.0.1', 8080), H)\n", [("BG705", "main.py", 2)]),
+        ("import http.server as h\nh.HTTPServer(('127.0.0.1', 9100), H)\n", []),  # metrics, beside what is not seen
+        (
+            "import uvicorn, http.server as h\nh.HTTPServer(('127.0.0.1', 8080), H)\nuvicorn.run(a, host='::', port=8080)\n",
+            [],
+        ),
         (f"{APP}app.run(host='0.0.0.0', port=5000)\n", [("BG705", "main.py", 4)]),
         (f"import os\n{APP}app.run(host='0.0.0.0', port=int(os.environ['PORT']))\n", []),
         (f"{APP}app.run('0.0.0.0', 8080)\n", []),

@@ -11,7 +11,7 @@ from buildguard.project.start_command import StartCommand, in_folder
 from buildguard.startup.applications import EntryFile
 from buildguard.startup.image_start import ImageStart
 from buildguard.startup.modules import search
-from buildguard.startup.source_facts import SourceFacts
+from buildguard.startup.source_facts import SourceFacts, SourceImport
 from buildguard.startup.variables import settings, wrappers
 from buildguard.startup.variables.lookup import Definition, ModuleLookup
 from buildguard.startup.variables.module_reader import read_module
@@ -69,9 +69,10 @@ class _VariableWalk(StartWalk):
             self.modules[reached.path] = read_module(facts.tree, self._minor, is_main=reached.is_main)
             self.shown[reached.path] = reached.shown
 
-    def _follow_settings(self, reached: ReachedFile, settings: str) -> None:
+    def _follow_settings(self, reached: ReachedFile, default: SourceImport) -> None:
         """Django takes the module that the environment names before the one that the code sets."""
-        super()._follow_settings(reached, self._start.env.get("DJANGO_SETTINGS_MODULE", "") or settings)
+        module = self._start.env.get("DJANGO_SETTINGS_MODULE", "") or default.module
+        super()._follow_settings(reached, default._replace(module=module))
 
     def find(self, module: str) -> str:
         """The path of a module among those that were visited; empty for any other."""
