@@ -64,7 +64,7 @@ class ImportCheck:
         provided = ProvidedModules(self._declarations, facts)
         judge = ImportJudge(answers, f"3.{self._library.minor}", provided.brings)
         diagnostics: list[Diagnostic] = []
-        undecided = [UndecidedImport(path, 1, _UNREAD) for path in reach if path not in known]
+        undecided = [UndecidedImport(path, 1, _UNREAD, how.certain) for path, how in reach.items() if path not in known]
         undecided += (item for item in project.undecided if item.path in known)
         for path, of_file in project.findings.items():
             if path in read:
@@ -73,7 +73,7 @@ class ImportCheck:
             verdict = judge.judge(rows.imports, reach[path])
             findings = [*verdict.findings, *self._types(rows, reach[path], provided)]
             diagnostics += self._diagnostics(read[path], path, findings)
-            undecided += [UndecidedImport(path, line, reason) for line, reason in verdict.undecided]
+            undecided += [UndecidedImport(path, *item) for item in verdict.undecided]
         return TargetImports(tuple(diagnostics), tuple(undecided), is_final=not self._library.is_lost)
 
     def _types(self, rows: ModuleFacts, reach: FileReach, provided: ProvidedModules) -> list[Finding]:

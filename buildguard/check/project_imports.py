@@ -48,6 +48,7 @@ class ProjectImportCheck:
         self._stage = job.place.stage
         self._files = ProjectFileTree(self._stage, job.place.repository, BuildSender.UNKNOWN)
         self._images: dict[ImageService, ImageStart | None] = {}
+        self._foreign: dict[str, bool] = {}  # whether packages may bring a module, by its top-level name
         self._paths = [_text(entry.path) for entry in self._stage.entries()]
 
     def judge(self, target: Target, known: Mapping[str, ModuleFacts | None]) -> ProjectImports:
@@ -143,9 +144,12 @@ class ProjectImportCheck:
         return read_requirements(self._paths, self._files.read)
 
     def _may_be_foreign(self, dotted: str) -> bool:
-        requirements = self._requirements
         top = dotted.partition(".")[0]
-        return requirements.has_unnamed or requirements.may_bring(top, self._index)
+        known = self._foreign.get(top)
+        if known is None:
+            requirements = self._requirements
+            known = self._foreign[top] = requirements.has_unnamed or requirements.may_bring(top, self._index)
+        return known
 
     @functools.cached_property
     def _index(self) -> ModuleIndex:

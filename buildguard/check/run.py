@@ -102,8 +102,8 @@ def _note_undecided(undecided: Sequence[UndecidedImport]) -> list[str]:
     """One line about all imports of which nothing can be said, with the first of them."""
     if not undecided:
         return []
-    path, line, reason = undecided[0]
-    return [f"{count(len(undecided), 'import')} could not be decided: {path}:{line}: {reason}"]
+    first = undecided[0]
+    return [f"{count(len(undecided), 'import')} could not be decided: {first.path}:{first.line}: {first.reason}"]
 
 
 def _oldest_first(seen: CheckState) -> list[str]:

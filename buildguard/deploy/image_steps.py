@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,7 @@ from buildguard.deploy import build as deploy_build
 from buildguard.deploy.build import BuiltImage
 from buildguard.deploy.cloud_image import CloudImage, CloudRunner
 from buildguard.deploy.outcome import DeployStoppedError, StepAction, StepOutcome, StepResult
-from buildguard.deploy.plan import Builder, DeployStep
+from buildguard.deploy.plan import Builder, DeployPlan, DeployStep
 from buildguard.deploy.prepare import PreparedDeploy
 from buildguard.deploy.promotion import compare, confirm, read_container
 from buildguard.deploy.shared_work import SharedWork
@@ -30,6 +30,7 @@ from buildguard.errors import GuardError, UnprovenError
 from buildguard.gcp import revision_names
 from buildguard.gcp.cloud_build import BuildStatus
 from buildguard.gcp.storage import StorageClient, StoredObject
+from buildguard.imports.records import UndecidedImport
 from buildguard.locate import locate
 from buildguard.project import ledger as ledgers
 from buildguard.project.cloudbuild.truncate import repository_of
@@ -65,6 +66,7 @@ class ImageSteps:
         self.url = ""
         self.is_made = False  # whether the new revision may exist by now
         self.notes: list[str] = []
+        self.open_imports: list[UndecidedImport] = []  # that only a start of the image settles
         self._etag = self.plan.serving.etag
         self._earlier = earlier
         self._watcher = watcher
@@ -306,7 +308,38 @@ class ImageSteps:
         report = self._without_unsent(check_image(self._image_request(), reference, self._watcher, lookup))
         _held(report, f"buildguard check {reference}")
         words, evidence = deploy_build.image_summary(chain, report)
-        return f"{words}{self._in_cloud}", evidence
+        left, imports = self._leave_imports(report.undecided_imports)
+        return f"{words}{left}{self._in_cloud}", {**evidence, **imports}
+
+    def _leave_imports(self, undecided: Sequence[UndecidedImport]) -> StepResult:
+        """What reading the image cannot decide, left to the step that executes it; unproven where no step does."""
+        self.open_imports = [item for item in undecided if item.is_executed]
+        if not undecided:
+            return "", {}
+        settling = settling_step(self.plan)
+        evidence: dict[str, Any] = {
+            "imports": {
+                "undecided": len(undecided),
+                "executed": [_undecided(item) for item in self.open_imports[:_MOST_FINDINGS]],
+                "left_to": settling,
+            }
+        }
+        if not self.open_imports:
+            return "", evidence
+        if settling is None:
+            more = f", and {len(self.open_imports) - 1} more" if len(self.open_imports) > 1 else ""
+            raise DeployStoppedError(
+                f"the start executes an import that reading the image cannot decide, and no step starts it: "
+                f"{_undecided(self.open_imports[0])}{more}",
+                hint="leave out --skip-start: the image that starts settles it",
+                evidence=evidence,
+                proven=False,
+            )
+        return f", {count(len(self.open_imports), 'import')} left to {settling}", evidence
+
+    def settled_imports(self) -> dict[str, Any]:
+        """What a start that came up settles: the imports that it executes."""
+        return {"settled_imports": len(self.open_imports)} if self.open_imports else {}
 
     def _image_request(self) -> CheckRequest:
         """The check of the built image: by its own Python, on the engine here or in Cloud Build."""
@@ -342,6 +375,18 @@ class ImageSteps:
         repository = repository_of(self.image.name)
         self.built = self.image._replace(reference=f"{repository}@{digest}", digest=digest)
         return self.image.reference, {"image": self.image.name, "digest": digest}
+
+
+def settling_step(plan: DeployPlan) -> DeployStep | None:
+    """The step of a plan that executes what the image's program imports: a start, or a job's execution; None without one."""
+    steps = {step.id for step in plan.steps}
+    if DeployStep.EXECUTE in steps:
+        return DeployStep.EXECUTE
+    return DeployStep.START if DeployStep.START in steps and not plan.wishes.skip_start else None
+
+
+def _undecided(item: UndecidedImport) -> str:
+    return f"{item.path}:{item.line}: {item.reason}"
 
 
 def _finding(diagnostic: Diagnostic) -> str:

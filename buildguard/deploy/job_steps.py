@@ -69,7 +69,7 @@ class JobRun(ImageSteps):
             raise DeployStoppedError(
                 self._failure(ended, tasks, evidence["log"]), hint=ended.log_url, evidence=evidence
             )
-        return f"{self.revision}: {ended.counts}{_last_line(evidence['log'])}", evidence
+        return f"{self.revision}: {ended.counts}{_last_line(evidence['log'])}", {**evidence, **self.settled_imports()}
 
     def _evidence(self, ended: ExecutionState, tasks: list[TaskState]) -> dict[str, Any]:
         app = self.prepared.app

@@ -64,7 +64,7 @@ class DeployRun(ImageSteps):
         here = start.start_here(self.image.reference, self.prepared.config.platform, self._watcher.tell)
         run_image = self.cloud_image.start if self.cloud_image is not None else here
         words, evidence = start.try_start(self.prepared, current, self._source, run_image)
-        return f"{words}{self._in_cloud}", evidence
+        return f"{words}{self._in_cloud}", {**evidence, **self.settled_imports()}
 
     # -------------------------------------------------------------------------------------- the service
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from buildguard.diagnose.answer import remedies_of, sentence_of
 from buildguard.diagnose.cause import HEALTHY, UNKNOWN, CauseId
 from buildguard.diagnose.events import Event, events_of
-from buildguard.diagnose.incident import IncidentEvidence, SourceLocation
+from buildguard.diagnose.incident import ImportFinding, IncidentEvidence, SourceLocation
 from buildguard.diagnose.judges import judge_all
 from buildguard.diagnose.verdict import PROOF, PROVEN, Hypothesis
 
@@ -20,7 +20,7 @@ class Diagnosis(NamedTuple):
     """The answer: the cause, one sentence, its places, every hypothesis, what would have failed next, and what to do.
 
     `quote` is the last line of the log that looks like an error with its neighbours, where the cause is unknown; `notes`
-    are beside the answer.
+    are beside the answer. `imports` are the findings of `check` that explain an exception of the log.
     """
 
     cause: str
@@ -31,6 +31,7 @@ class Diagnosis(NamedTuple):
     remedies: tuple[str, ...]
     quote: str = ""
     notes: tuple[str, ...] = ()
+    imports: tuple[ImportFinding, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -55,7 +56,9 @@ def diagnose(evidence: IncidentEvidence) -> Diagnosis:
     following = _following(events, places, evidence)
     sentence = sentence_of(cause, lead, led, evidence, places)
     quote = "\n".join(evidence.neighbours) or evidence.quote if cause == UNKNOWN else ""
-    return Diagnosis(cause, sentence, places, hypotheses, following, remedies_of(cause, led, evidence, proven), quote)
+    remedies = remedies_of(cause, led, evidence, proven)
+    imports = tuple(dict.fromkeys(evidence.import_findings))
+    return Diagnosis(cause, sentence, places, hypotheses, following, remedies, quote, imports=imports)
 
 
 def _cause(lead: Event | None, proven: list[str], evidence: IncidentEvidence) -> str:

@@ -80,6 +80,30 @@ class MessagePlace(NamedTuple):
     remedy: str = ""
 
 
+class ImportFinding(NamedTuple):
+    """A finding of `check` in the imports that explains an exception; `line` is the exception's in the log.
+
+    `chain` are the modules from the start command on, `lowest` and `highest` the Pythons that have what is missing, each empty
+    where it is unknown.
+    """
+
+    line: int
+    place: SourceLocation
+    code: str
+    message: str
+    target: str
+    chain: tuple[str, ...] = ()
+    lowest: str = ""
+    highest: str = ""
+
+    @property
+    def words(self) -> str:
+        """Place, code, message, and the versions that have what is missing."""
+        lowest = f"; the lowest Python that has it is {self.lowest}" if self.lowest else ""
+        highest = f"; the last Python that has it is {self.highest}" if self.highest else ""
+        return f"{self.place}: {self.code} {self.message}{lowest}{highest}"
+
+
 class IncidentEvidence(NamedTuple):
     """All that is known: from the log (failures, known messages, versions in its paths), and from what was deployed.
 
@@ -91,6 +115,7 @@ class IncidentEvidence(NamedTuple):
     `compared` is how the text of the files was compared with the commit's and was the same, and `ran` which interpreters
     are known to have run, each with who says so; `ended` is how a build failed, `calm` what went well, in words.
     `neighbours` are the lines around the quote with it, `service` is the configured Cloud Run service.
+    `import_findings` explain exceptions of the log.
     """
 
     failures: tuple[LocatedFailure, ...]
@@ -120,3 +145,4 @@ class IncidentEvidence(NamedTuple):
     message_places: tuple[MessagePlace, ...] = ()
     is_python_2: bool = False
     service: str = ""
+    import_findings: tuple[ImportFinding, ...] = ()

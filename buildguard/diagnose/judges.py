@@ -19,7 +19,18 @@ _MOST_REFUSALS = 20
 
 def judge_all(evidence: IncidentEvidence, events: list[Event]) -> tuple[Hypothesis, ...]:
     """The verdict on every cause, in the order of their ids."""
-    return tuple(_with_verdicts(_judge(cause, evidence, events), evidence) for cause in CauseId)
+    return tuple(
+        _with_imports(_with_verdicts(_judge(cause, evidence, events), evidence), evidence, events) for cause in CauseId
+    )
+
+
+def _with_imports(hypothesis: Hypothesis, evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:
+    """A cause that exceptions prove, with what `check` finds in the imports that raised them."""
+    lines = {event.line for event in events if event.cause == hypothesis.id}
+    words = (finding.words for finding in evidence.import_findings if finding.line in lines)
+    if hypothesis.verdict != PROVEN:
+        return hypothesis
+    return hypothesis._replace(evidence=tuple(dict.fromkeys((*hypothesis.evidence, *words))))
 
 
 def _judge(cause: CauseId, evidence: IncidentEvidence, events: list[Event]) -> Hypothesis:

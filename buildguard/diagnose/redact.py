@@ -48,6 +48,7 @@ def redact_diagnosis(diagnosis: Diagnosis) -> Diagnosis:
         remedies=tuple(redact(remedy) for remedy in diagnosis.remedies),
         quote=redact(diagnosis.quote),
         notes=tuple(redact(note) for note in diagnosis.notes),
+        imports=tuple(finding._replace(message=redact(finding.message)) for finding in diagnosis.imports),
     )
 
 

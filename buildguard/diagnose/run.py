@@ -21,6 +21,7 @@ from buildguard.diagnose.deployed import Declared, deployed, job_of
 from buildguard.diagnose.deployed_files import DeployedFiles
 from buildguard.diagnose.evidence import HEAD, DiagnoseOptions, Evidence
 from buildguard.diagnose.hypotheses import Diagnosis
+from buildguard.diagnose.import_findings import import_findings
 from buildguard.diagnose.incident import IncidentEvidence, SourceLocation, TargetRefusal
 from buildguard.diagnose.known_messages import KnownMessageMatch
 from buildguard.diagnose.locate_failure import FailureLocator
@@ -192,9 +193,10 @@ class _DiagnosisBuilder:
             )
         )
         looked, proof = _judged_by(self._images[-1] if self._images else report)
+        failures = tuple(locator.locate(one, refused) for one in self._log.failures[-_MOST_FAILURES:])
         found = hypotheses.diagnose(
             IncidentEvidence(
-                failures=tuple(locator.locate(one, refused) for one in self._log.failures[-_MOST_FAILURES:]),
+                failures=failures,
                 known_messages=met,
                 pythons=tuple(self._log.pythons),
                 has_log=self._given is not None or bool(self._log.lines and self._reached.log),
@@ -229,6 +231,7 @@ class _DiagnosisBuilder:
                 calm=self._reached.healthy,
                 accepted=self._accepted(report),
                 compiler=", ".join(dict.fromkeys(row.interpreter for row in report.targets if row.interpreter)),
+                import_findings=tuple(import_findings(failures, self._findings(report))),
             )
         )
         return redact_diagnosis(found._replace(notes=tuple(self._notes(report))))
@@ -272,6 +275,12 @@ class _DiagnosisBuilder:
             for path in image.rejected_files:
                 if path in others:
                     yield f"{image.image.reference} refuses {path}, which is not as in the commit"
+
+    def _findings(self, report: CheckReport) -> list[Diagnostic]:
+        """What was found, each once: in the images that were looked at, else in the commit."""
+        reports = [*self._images, report]
+        found = {(one.path, one.range.line, one.code): one for each in reports[::-1] for one in each.diagnostics}
+        return list(found.values())
 
     def _is_deployed(self, one: Diagnostic) -> bool:
         """Whether the Python of the image refuses that file as well, if it was asked."""

@@ -29,6 +29,8 @@ _BUILTIN = re.compile(r"NameError: name '(?P<name>\w+)' is not defined")
 _ARGUMENT = re.compile(r"TypeError: (?P<function>[\w.]+)\(\) got an unexpected keyword argument '(?P<name>\w+)'")
 _NO_KEYWORDS = re.compile(r"TypeError: zip\(\) takes no keyword arguments")
 _DICT_UNION = re.compile(r"TypeError: unsupported operand type\(s\) for \|=?: 'dict' and 'dict'")
+_NO_MODULE = re.compile(r"Python 3\.\d+ has no module (?P<name>[\w.]+)")
+_NO_NAMES = re.compile(r"cannot import name (?P<names>\w+(?:, \w+)*) from (?P<module>[\w.]+) on Python")
 _TEST_METHOD = re.compile(r"(?:assert|fail)[A-Z_]\w*")
 _STRICT_SINCE, _UNION_SINCE = 10, 9
 
@@ -58,6 +60,18 @@ def explain(words: str, ran: int | None) -> tuple[CauseId, str, str] | None:
         sentence,
         f"replace {name}, upgrade the package that uses it, or build from python:3.{until}",
     )
+
+
+def versions_of_finding(message: str) -> tuple[int, int]:
+    """The first and the last minor version of Python 3 that have all that BG601 or BG602 misses; 0 where that is unknown."""
+    changes: list[Change] = []
+    if match := _NO_MODULE.search(message):
+        changes = list(_of_modules(match.groupdict()))
+    elif match := _NO_NAMES.search(message):
+        known = (list(_of_module({"module": match["module"], "name": name})) for name in match["names"].split(", "))
+        changes = [change for changed in known for change in changed]
+    since = max((change.since for change in changes), default=0)
+    return since, min((change.until for change in changes if change.until), default=0)
 
 
 def _changes(words: str) -> Iterator[Change]:

@@ -154,7 +154,7 @@ class _BuildJudge:
         for path, facts in known.items():
             verdict = judge.judge(facts.imports, reach[path])
             yield from ((path, finding) for finding in verdict.findings)
-            yield from ((path, reason) for _line, reason in verdict.undecided)
+            yield from ((path, reason) for _line, reason, _is_executed in verdict.undecided)
             if facts.evaluated:
                 has_backport = provided.declares(BACKPORT)
                 for finding in judge_types(facts.evaluated, reach[path], version, has_backport=has_backport):

@@ -78,7 +78,7 @@ class _Execution:
         self._stack.append(module.name)
         self._lines[module.name] = 0
         late: set[str] = set()
-        for edge in self._graph.edges(module):
+        for edge in self._graph.own_edges(module):
             if not self._runs(module, edge):
                 late.update(target.name for target in edge.targets)
                 continue

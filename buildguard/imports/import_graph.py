@@ -37,6 +37,7 @@ class ImportGraph:
         self.resolver = resolver
         self.facts = facts
         self._edges: dict[str, tuple[ImportEdge, ...]] = {}
+        self._own_edges: dict[str, tuple[ImportEdge, ...]] = {}
 
     def edges(self, module: LoadedModule) -> tuple[ImportEdge, ...]:
         """The imports of a module that the target may execute, in their order."""
@@ -48,11 +49,22 @@ class ImportGraph:
             self._edges[module.name] = known
         return known
 
+    def own_edges(self, module: LoadedModule) -> tuple[ImportEdge, ...]:
+        """Those that lead to modules of the tree."""
+        known = self._own_edges.get(module.name)
+        if known is None:
+            known = tuple(edge for edge in self.edges(module) if edge.resolution.modules)
+            self._own_edges[module.name] = known
+        return known
+
     def _edge(self, module: LoadedModule, row: ImportStatement) -> ImportEdge:
         resolution = self.resolver.resolve(module, row)
-        targets = [*resolution.modules, *self._submodules(resolution.last, row)]
-        sources = tuple(target for target in targets if has_source(target))
+        sources = self._sources(resolution, row) if resolution.modules else ()
         return ImportEdge(row, resolution, sources, is_certain(row, is_main=module.is_main))
+
+    def _sources(self, resolution: Resolution, row: ImportStatement) -> tuple[LoadedModule, ...]:
+        targets = [*resolution.modules, *self._submodules(resolution.last, row)]
+        return tuple(target for target in targets if has_source(target))
 
     def _submodules(self, package: LoadedModule | None, row: ImportStatement) -> Iterator[LoadedModule]:
         """The submodules that a `from` import runs: those that the package binds no name for."""

@@ -87,11 +87,13 @@ class NameReader:
         if location.kind is ModuleKind.NAMESPACE:
             return Bound.UNKNOWN if self._may_be_foreign(module.name) else Bound.NO
         facts = self._facts(location.file) if location.kind in {ModuleKind.PACKAGE, ModuleKind.MODULE} else None
-        if facts is None or facts.dynamic:
+        if facts is None:
             return Bound.UNKNOWN
         line = facts.bound.get(name)
         if line is not None and (before is None or line < before):
             return Bound.YES
+        if facts.dynamic:
+            return Bound.UNKNOWN
         return self._by_stars(module, facts, name, before, seen | {module.name})
 
     def _by_stars(

@@ -28,12 +28,20 @@ class OutsideImport(NamedTuple):
     chain: tuple[str, ...]
 
 
+class OpenImport(NamedTuple):
+    """An import that reading cannot decide: its file and line, and whether a start surely executes it."""
+
+    file: str
+    line: int
+    certain: bool
+
+
 class OwnImports(NamedTuple):
     """What reading a program's imports brought: faults, imports that others satisfy, undecided ones, and what was reached."""
 
     faults: tuple[ImportFault, ...]
     outside: tuple[OutsideImport, ...]
-    undecided: tuple[tuple[str, int], ...]
+    undecided: tuple[OpenImport, ...]
     reached: dict[str, ReachedModule]
 
 
@@ -97,7 +105,7 @@ class OwnImportJudge:
         self._knows_path = knows_path
         self._faults: list[ImportFault] = []
         self._outside: list[OutsideImport] = []
-        self._undecided: list[tuple[str, int]] = []
+        self._undecided: list[OpenImport] = []
 
     def _follow(self, module: LoadedModule, row: ImportStatement) -> LoadedModule | None:
         return self._graph.resolver.resolve(module, row).last
@@ -136,7 +144,7 @@ class OwnImportJudge:
     def _judge_own(self, item: ReachedModule, edge: ImportEdge) -> None:
         kind = edge.resolution.kind
         if kind is ImportKind.UNCLEAR:
-            self._undecided.append((item.module.location.file, edge.row.line))
+            self._leave_open(item, edge)
         elif kind in _WRONG_LEVEL:
             self._add(_WRONG_LEVEL[kind], item, edge, "." * edge.row.level + edge.row.module)
         elif kind is ImportKind.MISSING:
@@ -153,7 +161,7 @@ class OwnImportJudge:
         name = missing.rpartition(".")[2]
         other = next(self._graph.resolver.tree.other_cases(name, folders), "")
         if parent is not None and not has_source(parent) and parent.location.file:
-            self._undecided.append((item.module.location.file, edge.row.line))  # a compiled package
+            self._leave_open(item, edge)  # a compiled package
         else:
             self._add(FaultKind.OTHER_CASE if other else FaultKind.MISSING, item, edge, missing, other)
 
@@ -168,7 +176,11 @@ class OwnImportJudge:
                 kind = FaultKind.OTHER_CASE if other else FaultKind.UNBOUND
                 self._add(kind, item, edge, f"{source.name}.{name}" if other else name, other)
             elif bound is Bound.UNKNOWN and not self._is_refused(source):
-                self._undecided.append((item.module.location.file, edge.row.line))
+                self._leave_open(item, edge)
+
+    def _leave_open(self, item: ReachedModule, edge: ImportEdge) -> None:
+        certain = item.certain and edge.certain
+        self._undecided.append(OpenImport(item.module.location.file, edge.row.line, certain))
 
     def _is_refused(self, source: LoadedModule) -> bool:
         """Whether a module does not even compile: that is a finding of its own."""

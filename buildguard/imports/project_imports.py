@@ -10,7 +10,7 @@ from buildguard.imports import standard_names
 from buildguard.imports.doubts import DoubtFinder, ProjectTexts
 from buildguard.imports.execution import is_guarded
 from buildguard.imports.faults import ImportContext, ImportFault, describe
-from buildguard.imports.own_imports import OutsideImport, OwnImports, ProgramReader
+from buildguard.imports.own_imports import OpenImport, OutsideImport, OwnImports, ProgramReader
 from buildguard.imports.program import StartedProgram, is_test, sources_of
 from buildguard.imports.records import FileReach, Guard, ProjectImports, UndecidedImport
 from buildguard.imports.third_party import PackageAnswer, PackagePresence, PackageSource
@@ -105,16 +105,16 @@ class _ProgramJudge:
             self._take_fault(fault)
         for item in result.outside:
             self._take_outside(item)
-        for file, line in result.undecided:
-            self._leave_open(file, line, "its names are not known")
+        for left in result.undecided:
+            self._leave_open(left, "its names are not known")
 
-    def _leave_open(self, file: str, line: int, reason: str) -> None:
-        self.undecided.append(UndecidedImport(self._origin(file), line, reason))
+    def _leave_open(self, item: OpenImport, reason: str) -> None:
+        self.undecided.append(UndecidedImport(self._origin(item.file), item.line, reason, item.certain))
 
     def _take_fault(self, fault: ImportFault) -> None:
         doubt = self._doubts.find(fault)
         if doubt:
-            self._leave_open(fault.module.location.file, fault.row.line, doubt)
+            self._leave_open(_open_import(fault), doubt)
             return
         text = describe(fault, self._origin)
         self._add("BG604", fault, text.message, text.hint, is_error=fault.certain)
@@ -125,7 +125,7 @@ class _ProgramJudge:
             return
         answer = self._packages.ask(item.row)
         if answer.presence is PackagePresence.UNKNOWN:
-            self._leave_open(item.module.location.file, item.row.line, answer.detail or "its package is not known")
+            self._leave_open(_open_import(item), answer.detail or "its package is not known")
         elif answer.presence is not PackagePresence.PRESENT:
             is_caught = answer.presence in _ABSENT and item.row.guard is Guard.MODULE_ONLY
             if is_caught or (self._packages.predicted and not self._is_reached(item)):
@@ -149,6 +149,10 @@ class _ProgramJudge:
         """A chain with the file of the program in place of `__main__`."""
         main = next((start.location.file for start in self._program.starts if start.is_main), "")
         return tuple(main.rpartition("/")[2] if name == "__main__" else name for name in chain)
+
+
+def _open_import(item: ImportFault | OutsideImport) -> OpenImport:
+    return OpenImport(item.module.location.file, item.row.line, item.certain)
 
 
 def _package_text(answer: PackageAnswer, packages: PackageSource) -> tuple[str, str]:

@@ -32,6 +32,11 @@ class Guard(StrEnum):
     FALSE = "false"  # never runs on this target
 
 
+# Looked up for every import of a project: faster than calling the enum.
+_FORMS = {form.value: form for form in ImportForm}
+_GUARDS = {guard.value: guard for guard in Guard}
+
+
 class ImportStatement(NamedTuple):
     """One import: its place (from 1, columns in code points), and what it asks for.
 
@@ -99,11 +104,12 @@ class FileReach(NamedTuple):
 
 
 class UndecidedImport(NamedTuple):
-    """An import of which nothing can be said: its file and line, and why."""
+    """An import of which nothing can be said: its file and line, why, and whether a start surely executes it."""
 
     path: str
     line: int
     reason: str
+    is_executed: bool = False
 
 
 class ProjectImports(NamedTuple):
@@ -122,7 +128,7 @@ def facts_from(data: bytes) -> ModuleFacts | None:
         rows = json.loads(data)
         return ModuleFacts(
             tuple(
-                ImportStatement(line, column, ImportForm(form), module, tuple(names), level, Guard(guard), late, lazy)
+                ImportStatement(line, column, _FORMS[form], module, tuple(names), level, _GUARDS[guard], late, lazy)
                 for line, column, form, module, names, level, guard, late, lazy in rows["imports"]
             ),
             MappingProxyType(rows["bound"]),
@@ -130,7 +136,7 @@ def facts_from(data: bytes) -> ModuleFacts | None:
             bool(rows["dynamic"]),
             tuple(PathChange(line, folder) for line, folder in rows["paths"]),
             tuple(
-                EvaluatedType(line, column, kind, text, Guard(guard))
+                EvaluatedType(line, column, kind, text, _GUARDS[guard])
                 for line, column, kind, text, guard in rows["evaluated"]
             ),
         )

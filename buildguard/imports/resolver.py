@@ -59,6 +59,9 @@ class Resolution(NamedTuple):
         return self.modules[-1] if self.kind is ImportKind.RESOLVED and self.modules else None
 
 
+_OUTSIDE = Resolution(ImportKind.OUTSIDE)
+
+
 class SearchPath(NamedTuple):
     """The folders in which modules are looked for: those before the standard library, and those after it."""
 
@@ -93,22 +96,24 @@ class ModuleResolver:
         self._may_be_foreign = may_be_foreign
         self._prefer_installed = prefer_installed
         self._found: dict[str, Resolution] = {}
+        self._found_relative: dict[tuple[str, int, str], Resolution] = {}
         self._installed: dict[str, bool] = {}
 
     def resolve(self, module: LoadedModule, row: ImportStatement) -> Resolution:
         """The modules that an import in a module runs."""
         if row.level:
-            return self._relative(module, row)
+            return self._find_relative(module.package, row)
         top = row.module.partition(".")[0]
         if self._prefer_installed and self._means_installed(module, top):
-            return Resolution(ImportKind.OUTSIDE)
+            return _OUTSIDE
         return self.find(row.module)
 
     def _means_installed(self, module: LoadedModule, top: str) -> bool:
         """Whether an import means an installed package: so does a file that imports its own name."""
-        if not module.package:
+        package = module.package
+        if not package:
             return top == module.name or self.may_be_installed(top)
-        return top != module.package.partition(".")[0] and self.may_be_installed(top)
+        return self.may_be_installed(top) and top != package.partition(".")[0]
 
     def find(self, dotted: str) -> Resolution:
         """The modules that an absolute import runs."""
@@ -140,10 +145,17 @@ class ModuleResolver:
         """Whether a folder without `__init__` is only one portion of a namespace, or none at all."""
         return first.kind is ModuleKind.NAMESPACE and self.may_be_installed(top)
 
-    def _relative(self, module: LoadedModule, row: ImportStatement) -> Resolution:
-        if not module.package:
+    def _find_relative(self, package: str, row: ImportStatement) -> Resolution:
+        place = (package, row.level, row.module)
+        known = self._found_relative.get(place)
+        if known is None:
+            known = self._found_relative[place] = self._relative(package, row)
+        return known
+
+    def _relative(self, package: str, row: ImportStatement) -> Resolution:
+        if not package:
             return Resolution(ImportKind.NO_PACKAGE)
-        parts = module.package.split(".")
+        parts = package.split(".")
         if row.level > len(parts):
             return Resolution(ImportKind.BEYOND)
         base = self.find(".".join(parts[: len(parts) - row.level + 1]))

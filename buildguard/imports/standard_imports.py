@@ -42,10 +42,10 @@ _MOVED = (
 
 
 class ImportVerdict(NamedTuple):
-    """What is said of a module's imports: findings, and the lines of what could not be decided, with the reason."""
+    """What is said of a module's imports: findings, and what could not be decided: line, reason, whether a start executes it."""
 
     findings: tuple[Finding, ...]
-    undecided: tuple[tuple[int, str], ...]
+    undecided: tuple[tuple[int, str, bool], ...]
 
 
 def questions_of(statements: Iterable[ImportStatement]) -> set[Question]:
@@ -78,13 +78,14 @@ class ImportJudge:
     def judge(self, statements: Iterable[ImportStatement], reach: FileReach) -> ImportVerdict:
         """What is said of one module's imports."""
         findings: list[Finding] = []
-        undecided: list[tuple[int, str]] = []
+        undecided: list[tuple[int, str, bool]] = []
         for statement in filter(is_of_library, statements):
             for item in self._judge(statement, reach):
                 if isinstance(item, Finding):
                     findings.append(item)
                 else:
-                    undecided.append((statement.line, item))
+                    is_executed = severity_of(statement, reach) is Severity.ERROR
+                    undecided.append((statement.line, item, is_executed))
         return ImportVerdict(tuple(findings), tuple(undecided))
 
     def _judge(self, statement: ImportStatement, reach: FileReach) -> Iterator[Finding | str]:

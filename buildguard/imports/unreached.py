@@ -11,7 +11,7 @@ from buildguard.imports.faults import FaultKind, ImportContext, ImportFault
 from buildguard.imports.finder import FileTree, ModuleKind, ModuleLocation
 from buildguard.imports.import_graph import ImportGraph, ReachedModule
 from buildguard.imports.names import LoadedModule
-from buildguard.imports.own_imports import OwnImportJudge, OwnImports
+from buildguard.imports.own_imports import OpenImport, OwnImportJudge, OwnImports
 from buildguard.imports.program import folders_above, home_of
 from buildguard.imports.resolver import ModuleResolver, SearchPath
 
@@ -51,10 +51,14 @@ class LooseReader:
         first = self._judge(folders, modules, certain=certain)
         if not first.faults or len(folders) == 1:
             return first
-        second = self._judge(folders[::-1], modules, certain=certain)
+        second = self._judge(folders[::-1], _to_judge_again(first, modules), certain=certain)
         shared = {_place(fault) for fault in second.faults}
         faults = tuple(fault for fault in first.faults if _place(fault) in shared)
-        lost = [(fault.module.location.file, fault.row.line) for fault in first.faults if _place(fault) not in shared]
+        lost = [
+            OpenImport(fault.module.location.file, fault.row.line, fault.certain)
+            for fault in first.faults
+            if _place(fault) not in shared
+        ]
         return first._replace(faults=faults, undecided=(*first.undecided, *lost))
 
     def _judge(self, folders: tuple[str, ...], modules: list[LoadedModule], *, certain: bool) -> OwnImports:
@@ -101,6 +105,14 @@ class LooseReader:
                 find_circles(graph, judge.names, [member]) for member in members
             ):
                 yield circle
+
+
+def _to_judge_again(first: OwnImports, modules: list[LoadedModule]) -> list[LoadedModule]:
+    """The modules with a fault; all of them where one is a circle, which any of them may close."""
+    if any(fault.kind is FaultKind.CIRCULAR for fault in first.faults):
+        return modules
+    files = {fault.module.location.file for fault in first.faults}
+    return [module for module in modules if module.location.file in files]
 
 
 def _place(fault: ImportFault) -> tuple[str, int, str, str]:

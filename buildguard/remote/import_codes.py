@@ -7,7 +7,7 @@ import re
 import sys
 from itertools import accumulate
 
-from buildguard.remote.import_outline import BLOCK_START, CODE, imports_in, line_starts, stored
+from buildguard.remote.import_outline import BLOCK_START, CODE, line_starts, stored
 
 # An import that begins its line and shares it with no other statement.
 IMPORT_LINE = re.compile(
@@ -16,24 +16,34 @@ IMPORT_LINE = re.compile(
 MARGIN_OF_LINE = re.compile(rb"[ \t]*")
 HEADER = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+([A-Za-z0-9_]+)[^\n]*\n", re.MULTILINE)
 EXPORTS = re.compile(rb"^__all__[ \t]*=[ \t]*([\[(])([^\])#]*)[\])][ \t]*$", re.MULTILINE)
+# Where the path of modules may be changed: every use of `sys`, but for `import sys` and other attributes.
+SYS_PATH = re.compile(rb"(?<!\w)sys(?!\w)(?!\.(?!path\b)\w|[ \t]*[\n,#])|^[ \t\f]*\.[ \t]*path\b", re.MULTILINE)
 QUOTED = re.compile(rb"([\"'])([A-Za-z0-9_.]+)\1\Z")
 # What ends a module, what imports without a statement, and what changes where modules are found.
 NOT_PLAIN = frozenset(("exit", "quit", "_exit", "import_module", "__import__", "addsitedir"))
 CHANGES = frozenset(("insert", "append"))
 RETURNS = ("RETURN_VALUE", "RETURN_CONST")
 NEWEST = (3, 15)  # from where on the argument of IMPORT_NAME holds more than a name
+FAR = 100  # lines to look at one by one, rather than at all of a source
 FUNCTION = 1  # in the flags of code: a function's, as opposed to a module's or class's
 
 
-def plain_imports(data, codes, names):
-    """The rows of a module's imports; None where its syntax tree has to decide what guards them."""
-    is_path = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
-    if is_path or not NOT_PLAIN.isdisjoint(names) or b"\r" in data or sys.version_info >= NEWEST:
+def plain_reader(data, names, lines):
+    """What reads imports without a syntax tree; None where one has to decide what guards any of them.
+
+    `lines` are those of the module's own code.
+    """
+    if not NOT_PLAIN.isdisjoint(names) or b"\r" in data or sys.version_info >= NEWEST:
         return None
-    try:
-        return PlainReader(data, codes).read(codes[0])
-    except UnclearImportError:
-        return None
+    return None if may_change_paths(data, names) else PlainReader(data, lines)
+
+
+def may_change_paths(data, names):
+    """Whether code with these names may add folders to the path of modules."""
+    if "addsitedir" in names:
+        return True
+    is_named = "path" in names and "sys" in names and not CHANGES.isdisjoint(names)
+    return is_named and SYS_PATH.search(data) is not None
 
 
 def plain_exports(data, bound):
@@ -55,27 +65,49 @@ class UnclearImportError(Exception):
 class PlainReader:
     """Reads imports that stand directly in a module, or in a function or class that does."""
 
-    def __init__(self, data, codes):
+    def __init__(self, data, lines):
         import opcode
 
         self._data = data
-        self._lengths = [0]
-        self._lengths += accumulate(map(len, data.split(b"\n")))
-        self._is_nested = imports_in(codes) > imports_in(codes[:1])
+        self._lines = lines
+        self._starts = [0, 0]  # of lines from 1 on, as far as they were looked for
+        self._is_nested = may_nest_imports(data)
         self._import = opcode.opmap["IMPORT_NAME"]
         self._constant = opcode.opmap["LOAD_CONST"]
         self._extended = opcode.EXTENDED_ARG
         self._raise = opcode.opmap["RAISE_VARARGS"]
         self._returns = [opcode.opmap[name] for name in RETURNS if name in opcode.opmap]
 
+    def read_module(self, code):
+        """The rows of a module's imports; None where its syntax tree has to decide what guards them."""
+        try:
+            return self.read(code)
+        except UnclearImportError:
+            return None
+
+    def read_blocks(self, code):
+        """The rows of the functions and classes at the left margin that can be read so, by their first line."""
+        blocks = {}
+        if self._raise in code.co_code[::2]:
+            return blocks  # it may end the module before one of them
+        for line, item in self._blocks(code):
+            begin = self._start_of(line)
+            try:
+                self._margin(begin, 0, None)
+                blocks[line] = self.read(item, bool(item.co_flags & FUNCTION), self._body_of(item, begin))
+            except UnclearImportError:
+                continue
+        return blocks
+
     def read(self, code, late=False, body=None):
         """The rows of a code object and of those in it; `body` is where the text of a function or class begins."""
-        items = list(self._statements(code)) + list(self._blocks(code))
-        self._check_order(code, items)
+        lines = self._lines if body is None else line_starts(code)
+        items = list(self._statements(code, lines)) + list(self._blocks(code))
+        self._check_order(code, items, lines)
         rows = []
         margin = 0 if body is None else None
         for line, item in sorted(items, key=first_of):
-            begin = self._lengths[line - 1] + line - 1
+            begin = self._start_of(line)
             margin = self._margin(begin, margin, body)
             if type(item) is CODE:
                 rows += self.read(item, late or bool(item.co_flags & FUNCTION), self._body_of(item, begin))
@@ -84,7 +116,17 @@ class PlainReader:
             body = begin
         return rows
 
-    def _check_order(self, code, items):
+    def _start_of(self, line):
+        """Where a line begins in the source; imports are in the first lines mostly, so that the rest is not looked at."""
+        starts = self._starts
+        if line - len(starts) > FAR:
+            self._starts = starts = [0, 0]
+            starts += [end + number for number, end in enumerate(accumulate(map(len, self._data.split(b"\n"))), 1)]
+        while len(starts) <= line:
+            starts.append(self._data.index(b"\n", starts[-1]) + 1)
+        return starts[line]
+
+    def _check_order(self, code, items, lines):
         """Nothing ends a module, class or function before an import in it."""
         if not items:
             return
@@ -92,7 +134,7 @@ class PlainReader:
         ends = [self._raise]
         if code.co_flags & FUNCTION:
             last = max(map(first_of, items))
-            stop = next((start for start, line in line_starts(code) if line == last), len(code.co_code))
+            stop = next((start for start, line in lines if line == last), len(code.co_code))
             operations = operations[: stop // 2]
             ends += self._returns
         if any(end in operations for end in ends):
@@ -109,9 +151,9 @@ class PlainReader:
             raise UnclearImportError
         return width
 
-    def _statements(self, code):
+    def _statements(self, code, lines):
         """Each import of a code object: its line, with its module and names."""
-        lines, at = line_starts(code), 0
+        at = 0
         for module, offset in stored(code, self._import, self._extended):
             while at + 1 < len(lines) and lines[at + 1][0] <= offset:
                 at += 1
@@ -164,6 +206,20 @@ class PlainReader:
         if header is None or not is_block or header.group(1) != code.co_name.encode():
             raise UnclearImportError
         return header.end()
+
+
+def may_nest_imports(data):
+    """Whether some import may begin elsewhere than at the left margin; a comment or text with the word counts too."""
+    at = data.find(b"import")
+    while at >= 0:
+        start = data.rfind(b"\n", 0, at) + 1
+        before = data[start:at]
+        if before and not before.startswith((b"from", b"#")):
+            return True
+        if b";" in before or b":" in before:
+            return True
+        at = data.find(b"import", at + 6)
+    return False
 
 
 def first_of(pair):

@@ -15,8 +15,16 @@ import re
 import sys
 
 from buildguard.remote.evaluated_types import TypeReader, typed_bytes
-from buildguard.remote.import_codes import plain_exports, plain_imports
-from buildguard.remote.import_outline import all_codes, bound_names, imports_in, outline_of
+from buildguard.remote.import_codes import may_change_paths, plain_exports, plain_reader
+from buildguard.remote.import_outline import (
+    all_codes,
+    bound_names,
+    imports_in,
+    line_starts,
+    outline_of,
+    statements_with,
+    uses_in,
+)
 from buildguard.remote.import_tests import (
     ENDS,
     PATH_CALLS,
@@ -27,6 +35,7 @@ from buildguard.remote.import_tests import (
     literal_names,
 )
 
+ENCODER = []  # type: list[object]
 LARGEST = 2 << 20  # bytes of a source that is still read: larger ones are data
 DYNAMIC = frozenset({"globals", "exec", "modules", "meta_path", "path_hooks"})
 DYNAMIC_AT_TOP = frozenset({"vars", "locals", "eval", "__dict__", "setattr"})
@@ -54,22 +63,29 @@ def facts_for(version):
 def import_facts(data: bytes, code: object, version: object, platform: str) -> bytes:
     """The facts of a source that was compiled to `code`, for a version as `sys.version_info`; empty where they are unknown."""
     try:
-        import json
-
         if len(data) > LARGEST or sys.version_info < (3, 8):
             return b""
-        return json.dumps(read_facts(data, code, version, platform), separators=(",", ":")).encode("ascii")
+        text = encoder().encode(read_facts(data, code, version, platform))  # type: str
+        return text.encode("ascii")
     except Exception:  # RecursionError, MemoryError, a tree of a Python that is newer than this text
         return b""
+
+
+def encoder():
+    """The JSON encoder, made once: making it costs more than what it writes for a source."""
+    if not ENCODER:
+        import json
+
+        ENCODER.append(json.JSONEncoder(separators=(",", ":"), check_circular=False))
+    return ENCODER[0]
 
 
 def read_facts(data, code, version, platform):
     """The same; raises whatever the parser or this pass raises."""
     codes = all_codes(code)
-    names = set()
-    for part in codes:
-        names.update(part.co_names)
-    bound = bound_names(code, codes if b"global" in data else ())
+    names = set().union(*[part.co_names for part in codes])
+    lines = line_starts(code)
+    bound = bound_names(code, codes if b"global" in data else (), lines)
     dynamic = bool(
         not DYNAMIC.isdisjoint(names) or "__getattr__" in bound or not DYNAMIC_AT_TOP.isdisjoint(code.co_names)
     )
@@ -78,36 +94,75 @@ def read_facts(data, code, version, platform):
     if typed is not None and not typed.search(data):
         typed = None
     if b"import" in data or b"__all__" in data or typed is not None:
-        plain = None if typed is not None else plain_facts(data, codes, names, bound)
-        facts.update(tree_facts(data, codes, names, bound, (version, platform, typed)) if plain is None else plain)
+        reader = None if typed is not None else plain_reader(data, names, lines)
+        plain = None if reader is None else plain_facts(data, code, bound, reader)
+        if plain is None:
+            blocks = {} if reader is None else reader.read_blocks(code)
+            plain = tree_facts(data, codes, (names, bound, version, platform, typed), blocks)
+        facts.update(plain)
     return facts
 
 
-def plain_facts(data, codes, names, bound):
-    """Imports and exports, where no syntax tree is needed to read them; None elsewhere."""
-    exports = plain_exports(data, bound) if b"__all__" in data else None
-    if exports is None and b"__all__" in data:
+def plain_facts(data, code, bound, reader):
+    """Imports and exports, where no syntax tree of all of it is needed to read them; None elsewhere."""
+    rows = reader.read_module(code)
+    if rows is None or b"__all__" not in data:
+        return None if rows is None else {"imports": rows}
+    exports = plain_exports(data, bound)
+    if exports is not None:
+        return {"imports": rows, "exports": exports}
+    parts = read_exports(data, code)
+    return None if parts is None else {"imports": rows, "exports": parts.exports if parts.exports_known else None}
+
+
+def read_exports(data, code):
+    """What has read the statements that name `__all__`; None where they may not be all, or not be whole."""
+    text = statements_with(data, b"__all__")
+    if b"__all__ as" in text or b"\r" in data or b"\f" in data or not text.isascii():
         return None
-    rows = plain_imports(data, codes, names)
-    return None if rows is None else {"imports": rows, "exports": exports}
-
-
-def tree_facts(data, codes, names, bound, how):
-    """What a syntax tree shows: of an outline of the source, if that holds every import that the compiler saw."""
-    outline = outline_of(data, how[2])
     try:
-        reader = None if outline is None else read_tree(outline, data, names, bound, *how)
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    # what the compiler made of the module proves it: as many uses of the name
+    uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "__all__"]
+    changes = [node for node in ast.walk(tree) if isinstance(node, ast.AugAssign) and node.target in uses]
+    if len(uses) + len(changes) != uses_in(code, "__all__"):
+        return None
+    reader = FactReader(text, (), Evaluator(sys.version_info, "linux", ()))
+    reader.read(tree)
+    return reader
+
+
+def tree_facts(data, codes, how, blocks):
+    """What a syntax tree shows: of an outline of the source, if that holds every import that the compiler saw.
+
+    `how` is what `read_tree` takes beside texts. `blocks` are rows of functions and classes that need no tree, by their line.
+    """
+    outline, left_out = outline_of(data, how[-1], blocks, is_whole=may_change_paths(data, how[0]))
+    rows = [row for line in left_out for row in blocks[line]]
+    try:
+        reader = None if outline is None else read_tree(outline, data, *how)
     except (SyntaxError, ValueError):
         reader = None
+    compiled = imports_in(codes)
     # what the compiler made of the whole proves the outline: as many imports, of the same modules
-    if reader is None or reader.count != imports_in(codes) or not names.issuperset(reader.modules):
-        reader = read_tree(data, data, names, bound, *how)
+    if reader is None or reader.count + len(rows) != compiled or not how[0].issuperset(reader.modules):
+        reader, rows = read_tree(data, data, *how), []
+        # a `finally` is compiled more than once; else a statement of a newer Python holds what was not read
+        if compiled > reader.count and (b"finally" not in data or not reader.count):
+            raise ValueError("an import is in a statement that is not known here")
     return {
-        "imports": reader.imports,
+        "imports": sorted(reader.imports + rows, key=line_of) if rows else reader.imports,
         "paths": reader.paths,
         "exports": reader.exports if reader.exports_known else None,
         "evaluated": reader.types.rows if reader.types is not None else [],
     }
+
+
+def line_of(row):
+    """The line of a row: rows of one line keep their order."""
+    return row[0]
 
 
 def read_tree(text, data, names, bound, version, platform, typed):
@@ -122,18 +177,21 @@ def read_tree(text, data, names, bound, version, platform, typed):
 class ImportBlock:
     """What surrounds statements: the guard of their imports, and whether a function holds them.
 
-    `model` is the body of a class that pydantic reads, `caught` a place where errors of types are handled.
+    `model` is the body of a class that pydantic reads, `caught` a place where errors of types are handled. What is assigned in a
+    `local` one, a function or a class, is no constant of the module.
     """
 
-    def __init__(self, guard="", late=False, model=False, caught=False):
+    def __init__(self, guard="", late=False, model=False, caught=False, local=False):
         self.guard = guard
         self.late = late
         self.model = model
         self.caught = caught
+        self.local = local or late
 
     def inside(self, guard):
         """The same place under one more guard."""
-        return ImportBlock(max(self.guard, guard, key=GUARDS.index), self.late, self.model, self.caught)
+        guard = max(self.guard, guard, key=GUARDS.index)
+        return ImportBlock(guard, self.late, self.model, self.caught, self.local)
 
     @property
     def runs(self):
@@ -241,7 +299,7 @@ class FactReader:
     def _class(self, node, block):
         self._expressions(node, block)
         is_model = self.types is not None and self.types.is_model(node)
-        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught))
+        self._body(node.body, ImportBlock(block.guard, block.late, is_model, block.caught, local=True))
         return False
 
     def _if(self, node, block):
@@ -321,7 +379,7 @@ class FactReader:
         for target in targets:
             if isinstance(target, ast.Name) and target.id == "__all__" and not block.late:
                 self._export(node)
-        if not block.late and node.value is not None and not isinstance(node, ast.AugAssign):
+        if not block.local and node.value is not None and not isinstance(node, ast.AugAssign):
             self.values.see_assignment(targets, node.value)
         return False
 

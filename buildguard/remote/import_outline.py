@@ -27,18 +27,20 @@ def all_codes(code):
     """A code object and all that are nested in it."""
     codes = [code]
     for part in codes:
-        codes.extend(constant for constant in part.co_consts if type(constant) is CODE)
+        codes += [constant for constant in part.co_consts if type(constant) is CODE]
     return codes
 
 
-def bound_names(code, codes):
-    """The names that a module binds at its top, by `global` in the functions among `codes` too, each with its first line."""
+def bound_names(code, codes, lines):
+    """The names that a module binds at its top, by `global` in the functions among `codes` too, each with its first line.
+
+    `lines` are those of the module's code.
+    """
     import opcode
 
     bound = {}
     for name, offset in stored(code, opcode.opmap["STORE_NAME"], opcode.EXTENDED_ARG):
         bound.setdefault(name, offset)
-    lines = line_starts(code)
     at = 0
     for name, offset in bound.items():  # in the order of their offsets
         while at + 1 < len(lines) and lines[at + 1][0] <= offset:
@@ -81,20 +83,24 @@ def line_starts(code):
 # ------------------------------------------------------------------------------------------ the tree
 
 
-def outline_of(data, typed):
+def outline_of(data, typed, blocks, is_whole=False):
     """The statements of a source that imports depend on, each on its own line; parsing the rest costs most of the time.
 
-    Statements begin at lines that are not indented. With `typed`, those stay too that it matches, and what classes are.
+    Statements begin at lines that are not indented. With `typed`, those stay too that it matches, and what classes are. Left out
+    are the `blocks` that are read already, by their first line; those that were found come second. So is what comes after the
+    last import, unless `is_whole` says that it matters.
     """
     if b"\r" in data or b"\0" in data or b"\f" in data:
-        return None
+        return None, []
+    spans, left_out = spans_of(data, blocks)
+    last = len(spans) if is_whole or typed is not None else last_import(data, spans)
     pieces = []
-    kept = start = 0
-    for stop, is_whole in statement_ends(data):
-        if not is_whole:
-            continue
+    kept = 0
+    for number, (start, stop, is_block) in enumerate(spans):
         text = data[start:stop]
-        if not is_needed(text, typed):
+        if number >= last:
+            break
+        if is_block or not is_needed(text, typed):
             pieces.append(data[kept:start])
             pieces.append(b"\n" * text.count(b"\n"))
             kept = stop
@@ -102,9 +108,36 @@ def outline_of(data, typed):
             pieces.append(data[kept:start])
             pieces.append(without_functions(text))
             kept = stop
+    pieces.append(data[kept : spans[last][0]] if last < len(spans) else data[kept:])
+    return b"".join(pieces), left_out
+
+
+def spans_of(data, blocks):
+    """Where each statement at the left margin begins and ends, and whether it is one of the blocks; the lines of those."""
+    spans, left_out = [], []
+    start = counted = 0
+    line = 1
+    for stop, is_whole in statement_ends(data):
+        if not is_whole:
+            continue
+        is_block = False
+        if blocks and BLOCK_START.match(data, start):
+            line += data.count(b"\n", counted, start)
+            counted = start
+            is_block = line in blocks
+            left_out += [line] if is_block else []
+        spans.append((start, stop, is_block))
         start = stop
-    pieces.append(data[kept:])
-    return b"".join(pieces)
+    return spans, left_out
+
+
+def last_import(data, spans):
+    """The number of the statement after the last one that imports, or that names `__all__`."""
+    for number in range(len(spans) - 1, -1, -1):
+        start, stop, is_block = spans[number]
+        if not is_block and (data.find(b"import", start, stop) >= 0 or data.find(b"__all__", start, stop) >= 0):
+            return number + 1
+    return 0
 
 
 def statement_ends(data):
@@ -124,6 +157,27 @@ def statement_ends(data):
         if not is_decorator:
             at = stop
     yield len(data), True
+
+
+def statements_with(data, word):
+    """The text of the statements at the left margin in which a word is."""
+    pieces, start = [], 0
+    for stop, is_whole in statement_ends(data):
+        if is_whole:
+            if data.find(word, start, stop) >= 0:
+                pieces.append(data[start:stop])
+            start = stop
+    return b"".join(pieces)
+
+
+def uses_in(code, name):
+    """How often a module's own code reads and binds a name; None where code in it uses the name too."""
+    import opcode
+
+    if any(name in nested.co_names for nested in all_codes(code)[1:]):
+        return None
+    operations = [opcode.opmap[kind] for kind in ("LOAD_NAME", "STORE_NAME")]
+    return sum(used == name for kind in operations for used, _at in stored(code, kind, opcode.EXTENDED_ARG))
 
 
 def is_needed(text, typed):

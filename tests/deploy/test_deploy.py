@@ -274,6 +274,61 @@ def test_a_module_that_the_image_lacks_is_not_deployed(web: Project, lines: str,
     assert words in said
 
 
+def _with_package(web: Project, text: str, line: str) -> None:
+    """A package in the image whose names no reading decides, and a line of the project that imports it."""
+    code = "import os, sysconfig; os.makedirs(p := sysconfig.get_path('purelib') + '/quick'); open(p + '/__init__.py', 'w').write"
+    dockerfile = (web.path / "Dockerfile").read_text().replace("CMD", f'RUN python3 -c "{code}({text!r})"\nCMD')
+    web.write({"Dockerfile": dockerfile, "app/serve.py": f"{line}\n{(web.path / 'app/serve.py').read_text()}"})
+    web.commit()
+
+
+def test_an_import_that_only_the_start_can_settle_is_left_to_it(web: Project) -> None:
+    _with_package(web, "globals().update(x=1)", "from quick import x")
+
+    found = deployed(web, build_local=True)
+
+    assert (verdicts(found)["verify-image"], verdicts(found)["start"]) == ("ok", "ok")
+    verify, start = (
+        next(one for one in found.outcomes or () if one.step == step) for step in ("verify-image", "start")
+    )
+    assert verify.words.endswith(", 1 import left to start")
+    assert verify.evidence["imports"] == {
+        "undecided": 1,
+        "executed": ["app/serve.py:1: its package is not known"],
+        "left_to": "start",
+    }
+    assert start.evidence["settled_imports"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "verdict"),
+    [
+        ("globals().update(x=1)", "from quick import x", "unproven"),
+        ("globals().update(x=1); y = 2", "from quick import y", "ok"),
+        ("globals().update(x=1)", "def late(): from quick import x", "ok"),
+    ],
+)
+def test_without_a_start_an_import_that_is_executed_has_to_be_decided(
+    web: Project, text: str, line: str, verdict: str
+) -> None:
+    _with_package(web, text, line)
+
+    found = deployed(web, build_local=True, skip_start="no engine")
+
+    assert found.exit_code == 3
+    assert verdicts(found)["verify-image"] == verdict
+    if verdict == "unproven":
+        assert "app/serve.py:1: its package is not known" in _bad(found)[1]
+
+
+def test_an_import_that_fails_in_the_start_is_not_settled(web: Project) -> None:
+    _with_package(web, "globals().update(x=1)", "from quick import z")
+
+    found = deployed(web, build_local=True)
+
+    assert (found.exit_code, verdicts(found)["verify-image"], _bad(found)[0]) == (1, "ok", "start")
+
+
 def test_a_module_that_the_dockerfile_removes_by_name_is_not_missed(
     web: Project, google: Callable[..., Emulator]
 ) -> None:

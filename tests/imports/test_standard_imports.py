@@ -89,9 +89,9 @@ def test_what_cannot_be_decided_is_counted() -> None:
 
     assert verdict.findings == ()
     assert verdict.undecided == (
-        (1, "webob may bring cgi"),
-        (3, "the target's interpreter could not be asked"),
-        (4, "whether the name is there depends on how the interpreter was built"),
+        (1, "webob may bring cgi", True),
+        (3, "the target's interpreter could not be asked", True),
+        (4, "whether the name is there depends on how the interpreter was built", True),
     )
 
 
@@ -143,7 +143,7 @@ def test_a_name_of_windows_in_a_file_that_nothing_reaches_is_undecided() -> None
     judge = ImportJudge({"ctypes": LibraryAnswer(Availability.PRESENT, "", missing)}, "3.13", lambda _module: "")
 
     assert judge.judge([row], FileReach(False)).undecided == (
-        (2, "only Windows has the name, and no start runs the file"),
+        (2, "only Windows has the name, and no start runs the file", False),
     )
     assert len(judge.judge([row], FileReach(False, ("main", "app"))).findings) == 1
     assert len(judge.judge([row], FileReach(True)).findings) == 1

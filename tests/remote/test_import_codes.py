@@ -7,12 +7,13 @@ import sys
 import sysconfig
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from buildguard.remote.import_codes import plain_exports, plain_imports
-from buildguard.remote.import_facts import read_tree
-from buildguard.remote.import_outline import all_codes, bound_names
+from buildguard.remote.import_codes import plain_exports, plain_reader
+from buildguard.remote.import_facts import read_facts, read_tree
+from buildguard.remote.import_outline import all_codes, bound_names, line_starts
 
 PLAIN = {
     "top": "import os, sys as s\nfrom . import a\nfrom ..b.c import (\n    d,\n    e as f,\n)  # g\nfrom h import *\n",
@@ -78,7 +79,68 @@ def _compare(step: int) -> int:
         if facts is not None:
             assert facts == _by_tree(data), file
             plain += 1
+        elif b"sys.path" not in data and b"import_module" not in data:
+            assert _facts(data) == _by_tree(data), file  # what is not read from a tree as well
     return plain
+
+
+# Beside an import that needs a tree, what is read without one: functions and classes, and statements that name `__all__`.
+MIXED = {
+    "a function after a guard": "try:\n    import a\nexcept ImportError:\n    a = None\n\n\ndef f():\n    import b\n    return b\n",
+    "a class before one": "class A:\n    x = 'y'\n\n    @property\n    def f(self):\n        from . import c\n        return c\n\n\nif x:\n    import d\n",
+    "a constant below": "if X == 1:\n    import a\nX = 1\nif X == 1:\n    import b\n",
+    "nothing below": "try:\n    import a\nexcept ImportError:\n    pass\nPY3 = True\nx = 'import'\n",
+    "exports in a test": "import os\n__all__ = ['a']\nif x:\n    __all__ += ['b']\n",
+    "exports with comments": "import os\n__all__ = [\n    'a',  # b\n]\n__all__.extend(['c'])\n",
+    "exports of another": "import os\nfrom . import a\n__all__ = ['b']\n__all__ += a.__all__\n",
+    "exports in a text": "import os\n__all__ = ['a']\nx = '''\n__all__ = ['b']\n'''\n",
+    "exports under another name": "import os\n__all__ = ['a']\nx = __all__\nx.append('b')\n",
+    "exports continued": "import os\n__all__ = \\\n['a']\n",
+    "exports in a function": "import os\n__all__ = ['a']\ndef __dir__():\n    return __all__\n",
+    "exports over two lines of a call": "import os\n__all__ = ['a']\n__all__.append(\n'b')\n",
+}
+
+
+@pytest.mark.parametrize("case", MIXED)
+def test_mixed(case: str) -> None:
+    assert _facts(MIXED[case].encode()) == _by_tree(MIXED[case].encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "is_path"),
+    [
+        ("import sys\nimport os\n\nos.path.join(sys.argv[0]).append(1)\n", False),
+        ("import os, sys\nx = []\nx.append(os.path.sep + sys.prefix)\n", False),
+        ("import sys\nsys.path.append('lib')\n", True),
+        ("import sys\n(sys\n .path.append('lib'))\n", True),
+        ("import sys\n(sys  # the list\n .path).append('lib')\n", True),
+        ("import sys\n(sys).path.append('lib')\n", True),
+        ("import sys as s\ns.path.append('lib')\n", True),
+        ("from sys import path\npath.append('lib')\n", True),
+        ("import site\nsite.addsitedir('lib')\n", True),
+    ],
+)
+def test_what_may_change_where_modules_are_found_needs_a_tree(text: str, is_path: bool) -> None:
+    code = compile(text, "<source>", "exec", dont_inherit=True)
+
+    assert (plain_reader(text.encode(), _names(all_codes(code)), line_starts(code)) is None) is is_path
+
+
+def test_what_a_class_assigns_is_no_constant_of_the_module() -> None:
+    text = "class A:\n    debug = False\n\n\nif debug:\n    import a\n"
+
+    assert [row[6] for row in _read(text.encode())["imports"]] == ["conditional"]
+
+
+def _facts(data: bytes) -> object:
+    facts = _read(data)
+    return [row for row in facts["imports"] if row[6] != "false"], facts["exports"]
+
+
+def _read(data: bytes) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read_facts(data, compile(data, "<source>", "exec", dont_inherit=True), sys.version_info, "linux")
 
 
 def _plain(data: bytes) -> object:
@@ -86,8 +148,10 @@ def _plain(data: bytes) -> object:
         warnings.simplefilter("ignore")
         code = compile(data, "<source>", "exec", dont_inherit=True)
     codes = all_codes(code)
-    exports = plain_exports(data, bound_names(code, codes)) if b"__all__" in data else None
-    rows = plain_imports(data, codes, _names(codes))
+    lines = line_starts(code)
+    exports = plain_exports(data, bound_names(code, codes, lines)) if b"__all__" in data else None
+    reader = plain_reader(data, _names(codes), lines)
+    rows = None if reader is None else reader.read_module(code)
     return None if rows is None or (exports is None and b"__all__" in data) else (rows, exports)
 
 
@@ -97,7 +161,9 @@ def _by_tree(data: bytes) -> object:
         code = compile(data, "<source>", "exec", dont_inherit=True)
         codes = all_codes(code)
         names = _names(codes)
-        reader = read_tree(data, data, names, bound_names(code, codes), sys.version_info, "linux", None)
+        reader = read_tree(
+            data, data, names, bound_names(code, codes, line_starts(code)), sys.version_info, "linux", None
+        )
     assert reader.paths == []
     rows = [row for row in reader.imports if row[6] != "false"]  # what never runs is not compiled
     return rows, reader.exports if reader.exports_known else None

@@ -87,6 +87,18 @@ def as_json(diagnosis: Diagnosis) -> str:
             }
             for hypothesis in diagnosis.hypotheses
         ],
+        "imports": [
+            {
+                "code": finding.code,
+                **finding.place._asdict(),
+                "message": finding.message,
+                "target": finding.target or None,
+                "chain": list(finding.chain),
+                "lowest": finding.lowest or None,
+                "highest": finding.highest or None,
+            }
+            for finding in diagnosis.imports
+        ],
         "next": [place._asdict() for place in diagnosis.next],
         "remedies": list(diagnosis.remedies),
         "quote": diagnosis.quote,

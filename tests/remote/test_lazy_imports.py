@@ -1,0 +1,81 @@
+"""`lazy import` of Python 3.15, as that Python itself reads it; a statement that is not known is never read as clean."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from buildguard.diagnostic import Severity
+from buildguard.engines.verify_interpreter import probe_text
+from buildguard.imports.execution import runs_at_import
+from buildguard.imports.records import FileReach, extract, facts_from
+from buildguard.imports.standard_imports import severity_of
+from buildguard.remote import import_facts
+from tests.wasm import ask_wasm
+
+_LAZY = "lazy import missing\nlazy from other import name\nimport os\n"
+_PROGRAM = """
+import json, sys
+facts = {}
+exec(compile(PROBE_FACTS, "<facts>", "exec"), facts)
+answers = []
+for text in json.loads(ASKED):
+    try:
+        code = compile(text, "<source>", "exec", 0, True)
+    except SyntaxError as error:
+        answers.append(["refused", str(error)])
+    else:
+        answers.append(["read", facts["facts_here"](text.encode(), code).decode()])
+json.dumps([sys.version.split()[0], answers])
+"""
+
+
+def _facts_program() -> str:
+    """The part of the probe that reads imports, as the target runs it."""
+    tree = ast.parse(probe_text())
+    return next(
+        node.value.value.decode()
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id == "FACTS"
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, bytes)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.interpreters
+def test_a_lazy_import_is_late_as_the_real_python_reads_it(tmp_path: Path) -> None:
+    program = _PROGRAM.replace("PROBE_FACTS", repr(_facts_program()))
+    version, answers = ask_wasm(
+        "3.15", program, [_LAZY, "import os\ntry:\n    import a\nfinally:\n    import b\n"], tmp_path
+    )
+
+    assert version.startswith("3.15.")
+    (verdict, text), (_verdict, plain) = answers
+    assert facts_from(plain.encode()) is not None
+    assert verdict == "read", text
+    facts = facts_from(text.encode())
+    assert facts is not None
+    assert [(row.module, row.lazy) for row in facts.imports] == [("missing", True), ("other", True), ("os", False)]
+    first = facts.imports[0]
+    assert not runs_at_import(first, is_main=False)
+    assert severity_of(first, FileReach(certain=True)) is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["import a\n", "try:\n    import a\nexcept ImportError:\n    pass\n", "try:\n    x = 1\nfinally:\n    import a\n"],
+)
+def test_an_import_in_a_statement_that_is_not_known_leaves_the_file_undecided(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_facts, "plain_reader", lambda *_rest: None)
+    assert extract(text.encode(), sys.version_info[:2]) is not None
+    monkeypatch.delitem(import_facts.READERS, ast.Import)
+
+    assert extract(text.encode(), sys.version_info[:2]) is None
