@@ -103,6 +103,7 @@ def _read_current_job(job: ServiceId, app: AppContainer, required: RequiredVaria
                 serving = plans.CurrentService(known=True, missing=required.missing_from(given))
             else:
                 serving = _existing_job(current, required)
+                serving = _with_secrets(serving, run.project, current.secrets, current.account)
             return serving._replace(project=run.project, region=run.region)
     except UnprovenError as error:
         region = job.region or auth.region()

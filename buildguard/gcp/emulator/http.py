@@ -8,6 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
+_POLL = 0.05  # seconds between two looks at whether it was closed
+
+
 class Handler(BaseHTTPRequestHandler):
     """Requests of one connection after another, in silence."""
 
@@ -32,7 +35,9 @@ class HttpServer:
 
     def __init__(self, handler: type[Handler], name: str) -> None:
         self._server = _ThreadingServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, name=name, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": _POLL}, name=name, daemon=True
+        )
         self._thread.start()
 
     @property
