@@ -7,7 +7,6 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-
 _POLL = 0.05  # seconds between two looks at whether it was closed
 
 
