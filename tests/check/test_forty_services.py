@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildguard.check.run import check
+from buildguard.engines.engine import ReadyEngine
 from buildguard.engines.interpreter import InterpreterEngine
 from buildguard.locate import locate
 from buildguard.project.request import CheckRequest
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from buildguard.engines.engine import ReadyEngine, UnavailableEngine
+    from buildguard.engines.engine import UnavailableEngine
     from tests.conftest import Project
 
 _opened: Counter[str] = Counter()  # paths below the folder that is watched
@@ -53,7 +54,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def noting(self: InterpreterEngine) -> ReadyEngine | UnavailableEngine:
         ready = prepare(self)
-        started.append(ready.version[:4] if hasattr(ready, "version") else "")
+        started.append(ready.version[:4] if isinstance(ready, ReadyEngine) else "")
         return ready
 
     monkeypatch.setattr(InterpreterEngine, "prepare", noting)

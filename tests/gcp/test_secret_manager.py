@@ -31,7 +31,7 @@ _ACCOUNT = "api@acme.iam.gserviceaccount.com"
 @pytest.fixture
 def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
     """The emulator, with a secret of two versions that the account may read."""
-    started = Emulator()
+    started = Emulator(projects=("acme", "other"))
     for name, value in started.environment.items():
         monkeypatch.setenv(name, value)
     started.secrets.add("acme", "token", "DISABLED", "ENABLED", readers=(f"serviceAccount:{_ACCOUNT}",))
