@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from google.cloud import run_v2
 
-from tests.conftest import missing
+from tests.conftest import ALL, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,17 +51,20 @@ def test_gcloud_lists_and_describes(emulator: Callable[..., Emulator], tmp_path:
 
     value = "--format=value(metadata.name)"
     wanted = {
-        f"run services list {value}": (0, "web"),
-        f"run services list --region=us-central1 {value}": (0, ""),
-        "run services describe web --region=europe-west1": (0, "Image:   r.invalid/web"),
+        "run services describe web --region=europe-west1": (0, "Service web in region europe-west1"),
         f"run revisions list --service=web {value}": (0, "web-00001-"),
-        f"run jobs list {value}": (0, "migrate"),
         "run jobs describe migrate --region=europe-west1": (0, "r.invalid/migrate"),
         "run services list --project=other": (1, "Permission denied on resource project other."),
-        "builds list --project=other": (1, "Permission denied on resource project other."),
-        "storage ls gs://emulated_cloudbuild/source/": (0, "gs://emulated_cloudbuild/source/a.tgz"),
-        "secrets versions list a --project=acme": (1, "Permission denied on resource project acme."),
     }
+    if ALL:
+        wanted |= {
+            f"run services list {value}": (0, "web"),
+            f"run services list --region=us-central1 {value}": (0, ""),
+            f"run jobs list {value}": (0, "migrate"),
+            "builds list --project=other": (1, "Permission denied on resource project other."),
+            "storage ls gs://emulated_cloudbuild/source/": (0, "gs://emulated_cloudbuild/source/a.tgz"),
+            "secrets versions list a --project=acme": (1, "Permission denied on resource project acme."),
+        }
     names = list(wanted)
     told: dict[str, tuple[int, str]] = {}
     for at in range(0, len(names), 4):
@@ -76,6 +79,3 @@ def test_gcloud_lists_and_describes(emulator: Callable[..., Emulator], tmp_path:
         if told[words][0] != code or (text not in told[words][1] if text else "web" in told[words][1])
     }
     assert wrong == {}
-    name = told[f"run revisions list --service=web {value}"][1].strip()
-    described = start(f"run revisions describe {name} --region=europe-west1").communicate(timeout=240)[0]
-    assert "r.invalid/web" in described
