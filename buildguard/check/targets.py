@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buildguard.check import diff_base
 from buildguard.check.compile_files import FileVerdict, Judge, digests_of
-from buildguard.check.context import Job, cache_of, no_version, nothing_checked, setting, share_of
+from buildguard.check.context import Job, no_version, nothing_checked, setting, share_of
 from buildguard.check.disagreements import EngineVerdict, find_disagreements
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.guessed_context import split_by_context
 from buildguard.check.merge import IGNORE, diagnostic_of
 from buildguard.check.result import TargetRow
+from buildguard.check.runner_groups import RunnerGroup, group_runners
 from buildguard.diagnostic import Diagnostic, Finding, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine
@@ -131,7 +132,7 @@ def judge_shares(job: Job, shares: list[TargetShare], watcher: Watcher, seen: Ch
     total = sum(len(share.entries) for share in shares)
     cloud = _cloud_check(job, shares, watcher)
     desks = [TargetRunner(job, share, (watcher, total), cloud) for share in shares]
-    groups = _group(job, desks)
+    groups = group_runners(job, desks)
     try:
         _run_targets(job, groups)
     except KeyboardInterrupt:
@@ -161,17 +162,7 @@ def _cloud_check(job: Job, shares: Sequence[TargetShare], watcher: Watcher) -> C
     return CloudCheck(job, shares, tell)
 
 
-def _group(job: Job, desks: Sequence[TargetRunner]) -> list[_RunnerGroup]:
-    """Desks by the engines that they ask: one process for each Python, and not for each service."""
-    by_engines: dict[Hashable, list[TargetRunner]] = {}
-    for desk in desks:
-        by_engines.setdefault(desk.engine_key(), []).append(desk)
-    alone = len(by_engines) == 1
-    # side by side each has a connection to the cache of its own
-    return [_RunnerGroup(group, job.cache if alone else cache_of(job.request)) for group in by_engines.values()]
-
-
-def _run_targets(job: Job, groups: Sequence[_RunnerGroup]) -> None:
+def _run_targets(job: Job, groups: Sequence[RunnerGroup]) -> None:
     """Let every desk judge, as many groups at once as there are cores; the sources are hashed meanwhile, and once for all."""
     together = min(len(groups), max(2, process.cores()))
     for group in groups[:together]:
@@ -185,40 +176,6 @@ def _run_targets(job: Job, groups: Sequence[_RunnerGroup]) -> None:
         groups[0].judge(digests)
     else:
         threads.run_tasks([partial(group.judge, digests) for group in groups], together)
-
-
-class _RunnerGroup:
-    """Targets that the same engines judge, one after the other."""
-
-    def __init__(self, desks: Sequence[TargetRunner], cache: Cache) -> None:
-        self.desks = desks
-        self.cache = cache
-        for desk in desks:
-            desk.job = desk.job._replace(cache=cache)
-
-    def begin(self) -> None:
-        """Let the engine that will be asked first get ready."""
-        self.desks[0].begin()
-
-    def judge(self, digests: Mapping[bytes, bytes]) -> None:
-        """Judge them all; engines that left something unproven are not asked again."""
-        desk, *others = self.desks
-        desk.judge(digests)
-        for other in others:
-            if desk.state.unproven:
-                desk.close()
-            else:
-                other.take_engines(desk)
-            desk = other
-            desk.judge(digests)
-        desk.close()
-
-    def close(self) -> None:
-        """End the engines, also while a thread is still busy with them."""
-        for desk in self.desks:
-            desk.close()
-        if self.cache is not self.desks[0].shared_cache:
-            self.cache.close()
 
 
 class TargetRunner:

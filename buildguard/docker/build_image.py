@@ -32,7 +32,7 @@ class BuildFailedError(GuardError):
         self.log = log
 
 
-class BuildOptions(NamedTuple):
+class DockerfileOptions(NamedTuple):
     """What a build is asked for beside its Dockerfile, as the options of `docker build` say it."""
 
     arguments: Mapping[str, str] = MappingProxyType({})
@@ -51,7 +51,7 @@ class BuildOptions(NamedTuple):
         return [*argv, *(["--no-cache"] if self.no_cache else [])]
 
 
-NO_OPTIONS = BuildOptions()
+NO_OPTIONS = DockerfileOptions()
 
 
 class DockerfileBuild:
@@ -63,7 +63,7 @@ class DockerfileBuild:
         dockerfile: str,
         context: str,
         platform: str,
-        options: BuildOptions = NO_OPTIONS,
+        options: DockerfileOptions = NO_OPTIONS,
     ) -> None:
         """Unpack the archive, a file or its bytes, into a folder of its own; raises UnprovenError where that cannot be done.
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 from docker.utils import parse_repository_tag
 
 from buildguard.docker import images
-from buildguard.docker.build_image import NO_OPTIONS, BuildFailedError, BuildOptions, DockerfileBuild
+from buildguard.docker.build_image import NO_OPTIONS, BuildFailedError, DockerfileBuild, DockerfileOptions
 from buildguard.docker.client import Daemon, is_missing, translate_errors
 from buildguard.errors import GuardError, UnprovenError
 from buildguard.project.cloudbuild.steps import BuildStep
@@ -34,7 +34,7 @@ class DockerCommand(NamedTuple):
     names: tuple[str, ...] = ()
     context: str = ""
     dockerfile: str = ""
-    options: BuildOptions = NO_OPTIONS
+    options: DockerfileOptions = NO_OPTIONS
 
 
 class _UnknownOptionError(Exception):
@@ -86,7 +86,7 @@ def _read_build(args: Sequence[str], step: BuildStep) -> DockerCommand | None:
     arguments = dict(_argument(text, env) for text in given.build_arg)
     labels = dict(text.partition("=")[::2] for text in given.label)
     network = "" if given.network == _NETWORK else given.network  # the builds of this machine have the default one
-    options = BuildOptions(arguments, labels, given.target, given.no_cache, given.platform, network)
+    options = DockerfileOptions(arguments, labels, given.target, given.no_cache, given.platform, network)
     return DockerCommand("build", tuple(given.tag), context, dockerfile, options)
 
 

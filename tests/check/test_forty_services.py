@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buildguard.check.context import prepare
 from buildguard.check.run import check
+from buildguard.check.runner_groups import group_runners
+from buildguard.check.shared_imports import SharedProjectImports
 from buildguard.engines.engine import ReadyEngine
 from buildguard.engines.interpreter import InterpreterEngine
-from buildguard.locate import locate
+from buildguard.locate import WorkScope, locate
 from buildguard.project.request import CheckRequest
+from buildguard.stages.filesystem import stage_on_disk
+from buildguard.stages.reading_once import reading_once
 from tests.conftest import interpreter
 from tests.deploy.conftest import Watcher
 from tests.deploy.test_forty_services import NUMBER, forty_services
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from buildguard.check.context import Job
     from buildguard.engines.engine import UnavailableEngine
     from tests.conftest import Project
 
@@ -102,3 +108,41 @@ def test_what_changes_between_two_runs_is_read_again(repository: Callable[..., P
     second = check(CheckRequest(cwd=project.path), place, Watcher())
 
     assert (first.exit_code, second.exit_code) == (0, 1)
+
+
+def test_a_file_is_read_once_for_as_long_as_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    stage = stage_on_disk(tmp_path, None)
+
+    def read() -> list[object]:
+        return [content for _entry, content in stage.contents(stage.entries())]
+
+    with reading_once(stage):
+        first = read()
+        (tmp_path / "a.py").write_text("x = 2\n")
+        second = read()
+
+    assert (first, second, read()) == ([b"x = 1\n"], [b"x = 1\n"], [b"x = 2\n"])
+
+
+def test_nothing_was_read_for_imports_that_were_not_judged() -> None:
+    assert SharedProjectImports().digests == {}
+
+
+def test_targets_with_the_same_engines_are_one_group(tmp_path: Path) -> None:
+    class Desk:
+        def __init__(self, key: str, job: Job) -> None:
+            self.key, self.job = key, job
+
+        def engine_key(self) -> str:
+            return self.key
+
+    job = prepare(
+        CheckRequest(cwd=tmp_path, use_cache=False), WorkScope(tmp_path, None, stage_on_disk(tmp_path, None), ())
+    )
+    desks = [Desk(key, job) for key in ("3.10", "3.11", "3.10")]
+
+    groups = group_runners(job, desks)  # type: ignore[arg-type]  # as far as they are looked at
+
+    assert [[desk.engine_key() for desk in group.desks] for group in groups] == [["3.10", "3.10"], ["3.11"]]
+    assert groups[0].desks[0].job.cache is groups[0].cache is not groups[1].cache

@@ -10,7 +10,7 @@ import docker
 import pytest
 
 from buildguard.docker import client
-from buildguard.docker.build_image import BuildOptions
+from buildguard.docker.build_image import DockerfileOptions
 from buildguard.docker.docker_builder import DockerBuilder, DockerCommand, read_command
 from buildguard.project.cloudbuild.steps import BuildStep, plan_build_steps
 from tests import images
@@ -45,7 +45,7 @@ def test_a_build_is_read_with_its_options() -> None:
         dir="shop",
     )
 
-    options = BuildOptions({"X": "1", "Y": "2"}, {}, "run", no_cache=True)
+    options = DockerfileOptions({"X": "1", "Y": "2"}, {}, "run", no_cache=True)
     wanted = DockerCommand("build", ("a:1", "b:2"), "workspace/shop", "workspace/shop/api/Dockerfile", options)
     assert read_command(step) == wanted
     assert options.argv == ["--build-arg=X=1", "--build-arg=Y=2", "--target=run", "--no-cache"]
@@ -130,7 +130,9 @@ def test_names_are_given_and_taken_back() -> None:
     try:
         builder = DockerBuilder(daemon, "linux/amd64", None)
         files = {"Dockerfile": f"FROM {base}\nARG X\nCOPY a /a\nENV X=$X\n", "a": "1"}
-        build = DockerCommand("build", tuple(names[:1]), "workspace", "workspace/Dockerfile", BuildOptions({"X": "7"}))
+        build = DockerCommand(
+            "build", tuple(names[:1]), "workspace", "workspace/Dockerfile", DockerfileOptions({"X": "7"})
+        )
         assert builder.run(build, lambda: _workspace(files), said.append) == 0, said
         assert builder.run(DockerCommand("tag", (names[0], names[1])), list, said.append) == 0
         assert builder.run(DockerCommand("tag", (names[0], names[2])), list, said.append) == 0

@@ -32,7 +32,7 @@ _TAGS = re.compile(rf"/v2/{_NAME}/tags/list")
 _LARGEST_MANIFEST = 4 << 20
 
 
-class Manifest(NamedTuple):
+class PushedManifest(NamedTuple):
     """A manifest as it was pushed."""
 
     data: bytes
@@ -59,7 +59,7 @@ class RegistryEmulator:
         """Only images of these `projects` are taken and given."""
         self._projects = projects
         self._folder = folder_of(self)
-        self._manifests: dict[str, dict[str, Manifest]] = {}  # by name, then by digest and by tag
+        self._manifests: dict[str, dict[str, PushedManifest]] = {}  # by name, then by digest and by tag
         self._lock = threading.Lock()
         registry = self
 
@@ -135,7 +135,7 @@ class RegistryEmulator:
             raise RegistryError(400, "DIGEST_INVALID", f"provided digest did not match uploaded content: {found}")
         path.replace(self._folder / digest.partition(":")[2])
 
-    def manifest(self, name: str, reference: str) -> Manifest:
+    def manifest(self, name: str, reference: str) -> PushedManifest:
         """A manifest by its tag or digest; raises RegistryError where there is none."""
         with self._lock:
             found = self._manifests.get(name, {}).get(reference)
@@ -143,7 +143,7 @@ class RegistryEmulator:
             raise RegistryError(404, "MANIFEST_UNKNOWN", f"manifest unknown: {name}:{reference}")
         return found
 
-    def put(self, name: str, reference: str, manifest: Manifest) -> None:
+    def put(self, name: str, reference: str, manifest: PushedManifest) -> None:
         """Take a manifest whose parts are here; raises RegistryError."""
         if reference.startswith("sha256:") and reference != manifest.digest:
             raise RegistryError(400, "DIGEST_INVALID", "the manifest has another digest")
@@ -158,7 +158,7 @@ class RegistryEmulator:
             return sorted(tag for tag in self._manifests.get(name, {}) if not tag.startswith("sha256:"))
 
 
-def _parts(manifest: Manifest) -> Iterator[str]:
+def _parts(manifest: PushedManifest) -> Iterator[str]:
     """The digests of what an image is made of; of a list of images nothing, since its images came before it."""
     try:
         fields = json.loads(manifest.data)
@@ -282,7 +282,7 @@ class _RegistryHandler(Handler):
             data = b"".join(self.pieces())
             if len(data) > _LARGEST_MANIFEST:
                 raise RegistryError(413, "MANIFEST_INVALID", "the manifest is too large")
-            manifest = Manifest(data, self.headers.get("Content-Type", ""))
+            manifest = PushedManifest(data, self.headers.get("Content-Type", ""))
             self.owner.put(match["name"], match["reference"], manifest)
             self._created(f"/v2/{match['name']}/manifests/{manifest.digest}", manifest.digest)
         elif (match := _UPLOAD.fullmatch(path)) is not None and self.owner.upload(match["id"]).is_file():

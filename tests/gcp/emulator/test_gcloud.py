@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from google.cloud import run_v2
 
+from buildguard.gcp.emulator.cloud_run_rest import HOST, CloudRunRest
+from buildguard.gcp.emulator.cloud_run_template import start_order, wrong_containers
 from tests.conftest import ALL, missing
 
 if TYPE_CHECKING:
@@ -79,3 +81,30 @@ def test_gcloud_lists_and_describes(emulator: Callable[..., Emulator], tmp_path:
         if told[words][0] != code or (text not in told[words][1] if text else "web" in told[words][1])
     }
     assert wrong == {}
+
+
+def test_the_region_is_part_of_the_host(emulator: Callable[..., Emulator]) -> None:
+    made = emulator()
+    _fill(made)
+    rest = CloudRunRest(made.runs, made.jobs)
+    path = "/apis/serving.knative.dev/v1/namespaces/emulated/services"
+
+    def names(host: str) -> list[str]:
+        answer = rest.find(path, {}, host)
+        assert answer is not None
+        return [item["metadata"]["name"] for item in answer["items"]]
+
+    assert (names(HOST), names(f"europe-west1-{HOST}"), names(f"us-central1-{HOST}")) == (["web"], ["web"], [])
+    second = rest.find(f"/v2/{_PARENT}/services/web", {}, "127.0.0.1")
+    assert second is not None
+    assert second["template"]["containers"][0]["image"] == "r.invalid/web"
+    assert rest.find("/v1/projects/emulated/builds", {}, HOST) is None
+
+
+def test_containers_start_behind_what_they_depend_on() -> None:
+    first = run_v2.Container(name="a", image="x", ports=[run_v2.ContainerPort(container_port=80)], depends_on=["b"])
+    second = run_v2.Container(name="b", image="y")
+
+    assert [container.name for container in start_order([first, second])] == ["b", "a"]
+    assert wrong_containers([first, second]) == ""
+    assert "should be specified" in wrong_containers([])
