@@ -1,4 +1,4 @@
-"""A newcomer with an empty home and README alone: from a clone to findings, a hook and a green step of Cloud Build."""
+"""A newcomer with an empty home and README alone: from a clone to findings, a hook, a green step of Cloud Build and a deploy."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tests import images
 from tests.conftest import ALL, REPOSITORY, Project, interpreter, missing
 from tests.test_pages_run import commands
 
 _MOST_SECONDS = 60  # from the clone to the first findings, installation included
 _NETWORK = re.compile(
-    r"PIP_|SSL_|PYENV_ROOT|REQUESTS_|CURL_|\w*_proxy$", re.IGNORECASE
-)  # how this machine reaches the index
+    r"DOCKER_HOST$|PIP_|SSL_|PYENV_ROOT|REQUESTS_|CURL_|\w*_proxy$", re.IGNORECASE
+)  # how this machine reaches the index, and its container engine
 _TOO_NEW = "def first[T = int](rows: list[T]) -> T:\n    return rows[0]\n"
 
 
@@ -109,3 +110,23 @@ def test_a_service_gets_a_hook_and_a_green_step(newcomer: Newcomer, repository: 
     assert "app/rows.py" in second.stdout + second.stderr
     assert made.git("log", "--format=%s", "-1").strip() == "with a hook"
     assert built.returncode == 0, built.stdout
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_service_is_deployed_without_an_account(newcomer: Newcomer) -> None:
+    install, copy, *deploys = [command.text for command in commands("emulator.md")]
+    base = images.base("3.11")
+    checkout = f"{newcomer.home}/buildguard"
+    fits = f"sed -i 's#python:3.11-slim#{base}#' */Dockerfile && git commit -qam 'a base image that is here'"
+
+    begun = newcomer.paste(f". {checkout}/.venv/bin/activate; export BUILDGUARD={checkout}; cd $(mktemp -d)")
+    results = [begun, *(newcomer.paste(text) for text in (install, copy, fits, *deploys))]
+    newcomer.paste("docker rmi $(docker images -q 'europe-west1-docker.pkg.dev/emulated/shop/web')")
+
+    assert [done.returncode for done in results] == [0] * len(results), [done.stdout + done.stderr for done in results]
+    cloud, local = (done.stdout for done in results[-2:])
+    assert "built by Cloud Build" in cloud
+    assert "built on this machine" in local
+    for text in (cloud, local):
+        assert re.search(r"ok +prove .* by the digest that was built", text)
+        assert re.search(r"^deployed: http://127\.0\.0\.1:\d+ serves ", text, re.MULTILINE)

@@ -45,9 +45,12 @@ class FileVerdict(NamedTuple):
     digest: bytes = b""
 
 
-def digests_of(stage: Stage, entries: Sequence[Entry]) -> list[bytes]:
-    """The SHA-256 of each entry as it is read just now, on two cores; empty where a plain read does not do."""
-    if not isinstance(stage, DiskStage):
+def digests_of(stage: Stage, entries: Sequence[Entry], *, once: bool = False) -> list[bytes]:
+    """The SHA-256 of each entry as it is read just now, on two cores; empty where a plain read does not do.
+
+    With `once` the stage itself reads them, and keeps what several targets ask for.
+    """
+    if once or not isinstance(stage, DiskStage):
         contents = (content for _entry, content in stage.contents(entries))
         return [hashlib.sha256(data).digest() if isinstance(data, bytes) else b"" for data in contents]
     base = os.fsencode(stage.root) + b"/"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildguard.check.filters import Filters, filters
+from buildguard.check.shared_imports import SharedProjectImports
 from buildguard.diagnostic import display_path
 from buildguard.engines.select import EngineSettings
 from buildguard.errors import UsageError
@@ -29,7 +30,10 @@ UNTOLD = "no file sets its Python version"
 
 
 class Job(NamedTuple):
-    """Everything that is known before the first source is judged; with `syntax_only`, imports and images are not."""
+    """Everything that is known before the first source is judged; with `syntax_only`, imports and images are not.
+
+    `project_imports` is what all targets share of judging imports.
+    """
 
     request: CheckRequest
     place: WorkScope
@@ -41,6 +45,7 @@ class Job(NamedTuple):
     notes: tuple[str, ...]
     scope: tuple[bytes, ...] | None = ()
     syntax_only: bool = False
+    project_imports: SharedProjectImports | None = None
 
     def covers(self, path: bytes) -> bool:
         """Whether a path is among what was asked about: everything, some paths, or nothing at all (None)."""
@@ -59,7 +64,19 @@ def prepare(request: CheckRequest, place: WorkScope) -> Job:
     targets: list[Target] = []
     if chosen.sources:
         targets = _targets(request, place, config, chosen, notes)
-    return Job(request, place, config, chosen_filters, chosen, tuple(targets), cache_of(request), tuple(notes), scope)
+    cache, shared = cache_of(request), SharedProjectImports()
+    return Job(
+        request,
+        place,
+        config,
+        chosen_filters,
+        chosen,
+        tuple(targets),
+        cache,
+        tuple(notes),
+        scope,
+        project_imports=shared,
+    )
 
 
 def _configuration(request: CheckRequest, place: WorkScope) -> Config:

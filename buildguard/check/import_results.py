@@ -9,18 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import NamedTuple
 
 from buildguard import __version__
 from buildguard.check.compile_files import FileVerdict, Judge
 from buildguard.check.context import Job
+from buildguard.check.recording_stage import RecordingStage, digest_of
 from buildguard.codes import RULE_ERRORS
-from buildguard.diagnostic import Diagnostic, Range, Severity, UnreadableFile, display_path
+from buildguard.diagnostic import Diagnostic, Range, Severity, display_path
 from buildguard.engines.engine import Engine, ReadyEngine
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.target import Target
-from buildguard.stages.stage import Entry, Stage
+from buildguard.stages.stage import Stage
 from buildguard.system.cache import Cache, context_of
 
 # What turns facts and answers into findings: a kept result is no older than these files.
@@ -65,7 +67,9 @@ def judge_imports(
         results = _judge(job._replace(place=job.place._replace(stage=recording)), subject)
         if results.is_final:
             known = {verdict.entry.path for verdict in sources.values()}
-            kept.store(results, {path: digest for path, digest in recording.digests.items() if path not in known})
+            shared = job.project_imports.digests if job.project_imports is not None else {}
+            read = shared | recording.digests
+            kept.store(results, {path: digest for path, digest in read.items() if path not in known})
     return results
 
 
@@ -78,7 +82,14 @@ def _judge(job: Job, subject: ImportSubject) -> TargetImports:
 def _about(job: Job, subject: ImportSubject) -> Iterator[bytes]:
     """Everything that a result depends on, but for files that are no sources."""
     ready = subject.ready
-    identity = (ready.engine, ready.identity, ready.proof, ready.version, repr(subject.target), repr(job.config))
+    identity = (
+        ready.engine,
+        ready.identity,
+        ready.proof,
+        ready.version,
+        _text_of(subject.target),
+        _text_of(job.config),
+    )
     yield b"staged" if job.request.staged else b"whole"  # a hook does not read what the project starts
     yield "\0".join(identity).encode("utf-8", "surrogatepass")
     for entry in job.place.stage.entries():
@@ -87,39 +98,22 @@ def _about(job: Job, subject: ImportSubject) -> Iterator[bytes]:
         yield path.encode("utf-8", "surrogatepass") + b"\0" + verdict.digest
 
 
+def _text_of(value: object) -> str:
+    """A value as text that every run writes the same way: a set has an order of its own in each."""
+    if isinstance(value, AbstractSet):
+        return f"{{{', '.join(sorted(map(_text_of, value)))}}}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_text_of, value))})"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_text_of(key)}: {_text_of(part)}' for key, part in value.items())}}}"
+    return repr(value)
+
+
 def _compiles(verdict: FileVerdict) -> bool:
     """Whether a source was read in this run and compiles."""
     if not verdict.digest or verdict.unproven:
         return False
     return not any(finding.code in _REFUSED for finding in verdict.findings)
-
-
-class RecordingStage:
-    """A stage that notes the digest of everything that is read from it; empty for what cannot be read."""
-
-    def __init__(self, stage: Stage) -> None:
-        self.name = stage.name
-        self.root = stage.root
-        self.digests: dict[bytes, bytes] = {}
-        self._stage = stage
-
-    def entries(self) -> list[Entry]:
-        """Every path there is."""
-        return self._stage.entries()
-
-    def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
-        """The content of each entry, in order."""
-        for entry, content in self._stage.contents(entries):
-            self.digests[entry.path] = _digest_of(content)
-            yield entry, content
-
-    def notes(self) -> list[str]:
-        """What `entries` left out."""
-        return self._stage.notes()
-
-
-def _digest_of(content: bytes | UnreadableFile) -> bytes:
-    return hashlib.sha256(content).digest() if isinstance(content, bytes) else b""
 
 
 class KeptResult:
@@ -157,7 +151,7 @@ class KeptResult:
 
     def _are_unchanged(self, files: dict[bytes, bytes]) -> bool:
         entries = [entry for entry in self._stage.entries() if entry.path in files] if files else []
-        now = {entry.path: _digest_of(content) for entry, content in self._stage.contents(entries)}
+        now = {entry.path: digest_of(content) for entry, content in self._stage.contents(entries)}
         return now == files
 
 

@@ -8,6 +8,7 @@ from buildguard.check.compile_files import FileVerdict
 from buildguard.check.context import Job
 from buildguard.check.import_results import ImportSubject, TargetImports
 from buildguard.check.merge import diagnostic_of
+from buildguard.check.shared_imports import SharedProjectImports
 from buildguard.diagnostic import Diagnostic, Finding, display_path
 from buildguard.errors import UnprovenError
 from buildguard.imports.declared import DECLARES, ProvidedModules
@@ -40,9 +41,8 @@ class ImportCheck:
             raise UnprovenError(f"the imports could not be read: {error}") from error
 
     def _of_project(self, facts: Mapping[str, ModuleFacts | None]) -> ProjectImports:
-        from buildguard.check.project_imports import ProjectImportCheck
-
-        return ProjectImportCheck(self._job).judge(self._target, facts)
+        shared = self._job.project_imports or SharedProjectImports()
+        return shared.judge(self._job, self._target, facts)
 
     def _facts(self, read: Mapping[str, FileVerdict]) -> dict[str, ModuleFacts | None]:
         def contents(digests: set[bytes]) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ from buildguard.locate import WorkScope
 from buildguard.project.request import CheckRequest
 from buildguard.project.target import Target
 from buildguard.stages.git_objects import damaged_in
+from buildguard.stages.reading_once import reading_once
 
 _OPINIONS = 1000  # files that are shown to this machine's python3 at the most
 
@@ -29,6 +30,11 @@ def check(request: CheckRequest, place: WorkScope, watcher: Watcher) -> CheckRep
 
     Raises UsageError for a request that makes no sense, UnprovenError where nothing could be looked at at all.
     """
+    with reading_once(place.stage):
+        return _check(request, place, watcher)
+
+
+def _check(request: CheckRequest, place: WorkScope, watcher: Watcher) -> CheckReport:
     started = time.monotonic()
     try:
         job = prepare(request, place)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buildguard.check import diff_base
 from buildguard.check.compile_files import FileVerdict, Judge, digests_of
-from buildguard.check.context import Job, cache_of, no_version, nothing_checked, setting, share_of
+from buildguard.check.context import Job, no_version, nothing_checked, setting, share_of
 from buildguard.check.disagreements import EngineVerdict, find_disagreements
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.guessed_context import split_by_context
 from buildguard.check.merge import IGNORE, diagnostic_of
 from buildguard.check.result import TargetRow
+from buildguard.check.runner_groups import RunnerGroup, group_runners
 from buildguard.diagnostic import Diagnostic, Finding, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine
@@ -129,27 +130,21 @@ def judge_all(job: Job, watcher: Watcher) -> CheckState:
 def judge_shares(job: Job, shares: list[TargetShare], watcher: Watcher, seen: CheckState) -> None:
     """Let every target's engines judge, and take over what they bring."""
     total = sum(len(share.entries) for share in shares)
-    # side by side each has a connection to the cache of its own
-    alone = len(shares) == 1
     cloud = _cloud_check(job, shares, watcher)
-    desks = [
-        TargetRunner(job if alone else job._replace(cache=cache_of(job.request)), share, (watcher, total), cloud)
-        for share in shares
-    ]
+    desks = [TargetRunner(job, share, (watcher, total), cloud) for share in shares]
+    groups = group_runners(job, desks)
     try:
-        _run_targets(job, desks)
+        _run_targets(job, groups)
     except KeyboardInterrupt:
         if cloud is not None:
             cloud.interrupted()
         raise
     finally:
-        for desk in desks:
-            desk.close()
-            if not alone:
-                desk.job.cache.close()
+        for group in groups:
+            group.close()
     for desk in desks:
         seen.add(desk.state)
-        seen.notes += [] if alone else desk.job.cache.notes
+    seen.notes += [note for group in groups if group.cache is not job.cache for note in group.cache.notes]
     if cloud is not None:
         seen.add_cloud_findings(cloud.cloud_findings())
 
@@ -167,18 +162,20 @@ def _cloud_check(job: Job, shares: Sequence[TargetShare], watcher: Watcher) -> C
     return CloudCheck(job, shares, tell)
 
 
-def _run_targets(job: Job, desks: list[TargetRunner]) -> None:
-    """Let every desk judge, as many at once as there are cores; the sources are hashed meanwhile, and once for all."""
-    together = min(len(desks), max(2, process.cores()))
-    for desk in desks[:together]:
-        desk.begin()
-    # with an empty cache the judge does all the reading itself
-    read = [] if job.cache.is_empty() else job.chosen.sources
-    digests = {entry.path: digest for entry, digest in zip(read, digests_of(job.place.stage, read), strict=True)}
-    if len(desks) == 1:
-        desks[0].judge(digests)
+def _run_targets(job: Job, groups: Sequence[RunnerGroup]) -> None:
+    """Let every desk judge, as many groups at once as there are cores; the sources are hashed meanwhile, and once for all."""
+    together = min(len(groups), max(2, process.cores()))
+    for group in groups[:together]:
+        group.begin()
+    several = sum(len(group.desks) for group in groups) > 1
+    # with an empty cache the judge of an only target does all the reading itself
+    read = [] if job.cache.is_empty() and not several else job.chosen.sources
+    hashed = digests_of(job.place.stage, read, once=several)
+    digests = {entry.path: digest for entry, digest in zip(read, hashed, strict=True)}
+    if len(groups) == 1:
+        groups[0].judge(digests)
     else:
-        threads.run_tasks([partial(desk.judge, digests) for desk in desks], together)
+        threads.run_tasks([partial(group.judge, digests) for group in groups], together)
 
 
 class TargetRunner:
@@ -188,6 +185,7 @@ class TargetRunner:
         """`watched` is who hears of progress, and the number of verdicts that there will be of all desks."""
         self.state = CheckState()
         self.job = job
+        self.shared_cache = job.cache
         self._share = share
         self._watcher, self._total = watched
         self._cloud = cloud
@@ -199,6 +197,18 @@ class TargetRunner:
         chooser = self._choosing()
         if chooser is not None:
             chooser.begin()
+
+    def engine_key(self) -> Hashable:
+        """What the engines of this target depend on; of its own where one build judges all targets."""
+        if self._cloud is not None:
+            return id(self)
+        request = self.job.request
+        wanted = setting(self.job, self._share.target, request.jobs or process.cores(), None)
+        return wanted._replace(cache=self.shared_cache)
+
+    def take_engines(self, other: TargetRunner) -> None:
+        """Go on with the engines of a target that has the same."""
+        self._requested, self._chooser = other._requested, other._chooser
 
     def close(self) -> None:
         """End the engines, also while a thread is still busy with them."""
@@ -214,13 +224,10 @@ class TargetRunner:
             self._unproven(no_version(target))
             self._no_engine()
             return
-        try:
-            choice = chooser.choose()
-            if target.version is None and choice.ready:
-                target = target._replace(version=PythonVersion.parse(choice.ready[0][1].version))
-            verdicts = [self._by_engine(target, digests, ready_engine) for ready_engine in choice.ready]
-        finally:
-            chooser.close()
+        choice = chooser.choose()
+        if target.version is None and choice.ready:
+            target = target._replace(version=PythonVersion.parse(choice.ready[0][1].version))
+        verdicts = [self._by_engine(target, digests, ready_engine) for ready_engine in choice.ready]
         self.state.diagnostics += find_disagreements(verdicts, target)
         self.state.notes += [ready.note for _engine, ready in choice.ready if ready.note]
         self.state.notes += [

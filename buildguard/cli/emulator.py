@@ -10,16 +10,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from buildguard.errors import UnprovenError, UsageError
+from buildguard.errors import GuardError, UnprovenError, UsageError
 from buildguard.gcp.emulator.server import Emulator
+from buildguard.locate import locate
+from buildguard.project.nested_config import read_configs
 from buildguard.system import process, programs
 
 _STALE = "stale-source"
 
 
 @contextmanager
-def start_emulator(cwd: Path, faults: Sequence[str]) -> Iterator[Emulator]:
-    """The emulator while it runs. Raises UsageError for a fault that there is not, UnprovenError without Google's libraries."""
+def start_emulator(cwd: Path, faults: Sequence[str], projects: Sequence[str] = ()) -> Iterator[Emulator]:
+    """The emulator while it runs, with these projects and its own.
+
+    Raises UsageError for a fault that there is not, UnprovenError without Google's libraries.
+    """
     try:
         from buildguard.gcp.emulator.server import Emulator
         from buildguard.gcp.emulator.tampering import older_source
@@ -28,16 +33,32 @@ def start_emulator(cwd: Path, faults: Sequence[str]) -> Iterator[Emulator]:
             "Google's client libraries are not installed", hint='pip install "buildguard-gcp[cloud]"'
         ) from error
     stale = older_source(cwd) if any(fault.partition("=")[0] == _STALE for fault in faults) else None
-    emulator = Emulator(faults, stale=stale)
+    emulator = Emulator(faults, stale=stale, projects=projects)
     try:
         yield emulator
     finally:
         emulator.close()
 
 
-def run(cwd: Path, faults: Sequence[str], command: Sequence[str], tell: Callable[[str], object]) -> int:
+def _configured_projects(cwd: Path) -> list[str]:
+    """The projects that the configuration of a folder names; none where it cannot be read: the command tells that."""
+    try:
+        config = read_configs(locate(cwd, ()).stage)
+    except GuardError:
+        return []
+    named = [config.cloud.project, *(environment.project for environment in config.environments)]
+    return [name for name in named if name]
+
+
+def run(
+    cwd: Path,
+    faults: Sequence[str],
+    command: Sequence[str],
+    tell: Callable[[str], object],
+    projects: Sequence[str] = (),
+) -> int:
     """Run a command with the environment set, and return its status; without one tell the environment and wait for Ctrl-C."""
-    with start_emulator(cwd, faults) as emulator:
+    with start_emulator(cwd, faults, [*projects, *_configured_projects(cwd)]) as emulator:
         if command:
             return _command(command, emulator)
         for name, value in emulator.environment.items():

@@ -330,12 +330,13 @@ def _asking(*, yes: bool) -> Callable[[str], bool | None]:
     context_settings={"ignore_unknown_options": True},
 )
 @click.option("--fault", "faults", multiple=True, metavar="NAME[=VALUE]", help="Inject this fault; may be repeated.")
+@click.option("--project", "projects", multiple=True, metavar="ID", help="A project to which calls have access.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND…]")
-def emulator(*, faults: tuple[str, ...], command: tuple[str, ...]) -> None:
+def emulator(*, faults: tuple[str, ...], projects: tuple[str, ...], command: tuple[str, ...]) -> None:
     """Run Cloud Build, Cloud Storage and Cloud Run on this machine, for a COMMAND or until Ctrl-C."""
     from buildguard.cli.emulator import run
 
-    sys.exit(run(Path.cwd(), faults, command, click.echo))
+    sys.exit(run(Path.cwd(), faults, command, click.echo, projects))
 
 
 @cli.command(epilog=examples("buildguard explain 201", "buildguard explain f-string"))

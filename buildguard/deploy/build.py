@@ -202,9 +202,8 @@ def _run_build_file(
         log.append(line)
         say(line)
 
-    local_build = run_steps.LocalBuild(
-        daemon, planned, run_steps.BuildEnvironment(keep, secrets, None, prepared.config.platform)
-    )
+    around = run_steps.BuildEnvironment(keep, secrets, None, prepared.config.platform, builds_here=None)
+    local_build = run_steps.LocalBuild(daemon, planned, around)
     with local_build.workspace(_pieces(prepared.archive)):
         try:
             result = local_build.run()

@@ -45,7 +45,8 @@ def _read(run: CloudRunClient | CloudRunJobsClient, name: str, required: Require
         given = [name for name in required.declared if name in os.environ]
         return plans.CurrentService(known=True, missing=required.missing_from(given))
     if isinstance(current, JobState):
-        return _existing_job(current, required)
+        serving = _existing_job(current, required)
+        return _with_secrets(serving, run.project, current.secrets, current.account)
     assert isinstance(run, CloudRunClient)
     return _existing(run, current, required)
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from buildguard.docker.client import Daemon, translate_errors
 from buildguard.errors import GuardError, Reason, UnprovenError
@@ -31,20 +33,72 @@ class BuildFailedError(GuardError):
         self.log = log
 
 
+class DockerfileOptions(NamedTuple):
+    """What a build is asked for beside its Dockerfile, as the options of `docker build` say it."""
+
+    arguments: Mapping[str, str] = MappingProxyType({})
+    labels: Mapping[str, str] = MappingProxyType({})
+    target: str = ""
+    no_cache: bool = False
+    platform: str = ""
+    network: str = ""
+
+    @property
+    def argv(self) -> list[str]:
+        """For the docker CLI."""
+        argv = [f"--build-arg={name}={value}" for name, value in self.arguments.items()]
+        argv += [f"--label={name}={value}" for name, value in self.labels.items()]
+        argv += [f"--{name}={value}" for name, value in (("target", self.target), ("network", self.network)) if value]
+        return [*argv, *(["--no-cache"] if self.no_cache else [])]
+
+
+NO_OPTIONS = DockerfileOptions()
+
+
 class DockerfileBuild:
     """One image build."""
 
-    def __init__(self, archive: Path, dockerfile: str, context: str, platform: str) -> None:
-        """Unpack the archive into a folder of its own; raises UnprovenError where that cannot be done."""
+    def __init__(
+        self,
+        archive: Path | Iterable[bytes],
+        dockerfile: str,
+        context: str,
+        platform: str,
+        options: DockerfileOptions = NO_OPTIONS,
+    ) -> None:
+        """Unpack the archive, a file or its bytes, into a folder of its own; raises UnprovenError where that cannot be done.
+
+        Nothing outside of that folder becomes part of a build, whatever links there are in it.
+        """
         self._dockerfile = dockerfile
         self._platform = platform
+        self._options = options
         self._root = folder_of(self)
         self._context = self._root / context
         try:
-            with tarfile.open(archive) as tar:
-                tar.extractall(self._root, filter="tar")  # an archive of ours, compared with its digest
+            if isinstance(archive, Path):
+                self._unpack(archive)
+            else:
+                self._unpack_pieces(archive)
         except (OSError, tarfile.TarError) as error:
-            raise UnprovenError(f"{archive} cannot be unpacked: {error}") from error
+            what = archive if isinstance(archive, Path) else "the workspace"
+            raise UnprovenError(f"{what} cannot be unpacked: {error}") from error
+        for path in (self._context, self._root / dockerfile):
+            if not path.resolve().is_relative_to(self._root.resolve()):
+                raise UnprovenError(f"{path.relative_to(self._root)} is a link out of the source")
+
+    def _unpack(self, archive: Path) -> None:
+        with tarfile.open(archive) as tar:
+            tar.extractall(self._root, filter="tar")  # an archive of ours, compared with its digest
+
+    def _unpack_pieces(self, pieces: Iterable[bytes]) -> None:
+        packed = self._root.parent / f"{self._root.name}.tar"
+        try:
+            with packed.open("wb") as file:
+                file.writelines(pieces)
+            self._unpack(packed)
+        finally:
+            packed.unlink(missing_ok=True)
 
     def build(self, daemon: Daemon, tag: str, say: Callable[[str], object]) -> str:
         """Build it and return the image's id. Raises BuildFailedError for a failing step, UnprovenError for any other trouble."""
@@ -58,7 +112,13 @@ class DockerfileBuild:
     def _by_cli(self, docker: str, daemon: Daemon, tag: str, say: Callable[[str], object]) -> str:
         id_file = self._root.parent / f"{self._root.name}.iid"
         argv = [docker, "build", "--progress=plain", "--platform", self._platform, "--iidfile", str(id_file)]
-        argv += ["-t", tag, "-f", str(self._root / self._dockerfile), str(self._context)]
+        argv += [
+            *self._options.argv,
+            *(["-t", tag] if tag else []),
+            "-f",
+            str(self._root / self._dockerfile),
+            str(self._context),
+        ]
         try:
             done = process.run(argv, cwd=self._root, env=_environment(daemon), timeout=_HOUR)
             log = done.stderr + done.stdout
@@ -77,8 +137,13 @@ class DockerfileBuild:
             events = daemon.api.build(
                 path=str(self._context),
                 dockerfile=str(self._root / self._dockerfile),
-                tag=tag,
+                tag=tag or None,
                 platform=self._platform,
+                buildargs=dict(self._options.arguments),
+                labels=dict(self._options.labels),
+                target=self._options.target,
+                nocache=self._options.no_cache,
+                network_mode=self._options.network or None,
                 rm=True,
                 forcerm=True,
                 decode=True,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from docker.utils import parse_repository_tag
 
+from buildguard.docker import registry_names
 from buildguard.docker.client import Daemon, is_missing, reason_of, remedy, translate_errors
 from buildguard.errors import OtherPlatformError, Reason, UnprovenError
 from buildguard.project import image_reference as references
@@ -54,6 +56,10 @@ def find(daemon: Daemon, reference: str, platform: str, pull: Callable[[str], No
     wanted = "/".join(platform.split("/")[:2])  # an image says its variant (v8) elsewhere, if at all
     if image is not None and image.platform == wanted:
         return image
+    emulated = registry_names.emulated_name(reference)
+    if emulated and (pull is not None or "@" in reference):  # a digest is the same image wherever it is pulled from
+        with suppress(UnprovenError):
+            return find(daemon, emulated, platform, pull)._replace(reference=reference)
     if pull is not None and not reference.startswith("sha256:"):
         try:
             _pull(daemon, reference, platform, pull)
@@ -142,6 +148,9 @@ def push(daemon: Daemon, reference: str, login: Mapping[str, str] | None = None)
 
     `login` is a user name and a password; without it the engine's own login counts.
     """
+    emulated = registry_names.emulated_name(reference)
+    if emulated:
+        return push_as(daemon, reference, emulated)
     repository, tag = parse_repository_tag(reference)
     digest = ""
     with translate_errors(f"pushing {reference}"):
@@ -156,3 +165,11 @@ def push(daemon: Daemon, reference: str, login: Mapping[str, str] | None = None)
     if not digest:
         raise UnprovenError(f"{reference} was pushed, but the registry returned no digest")
     return digest
+
+
+def push_as(daemon: Daemon, reference: str, name: str) -> str:
+    """Send an image to a registry under another name, which the engine keeps as one more; its digest. Raises UnprovenError."""
+    repository, tag = parse_repository_tag(name)
+    with translate_errors(f"pushing {reference}"):
+        daemon.api.tag(reference, repository, tag or "latest")
+    return push(daemon, name)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from buildguard.docker import images
 from buildguard.docker.client import Daemon, ensure_network, start_container, translate_errors
+from buildguard.docker.docker_builder import DockerBuilder, read_command
 from buildguard.docker.sandbox import owner_labels, remove
 from buildguard.errors import GuardError, Reason, UnprovenError
 from buildguard.project.cloudbuild.build_state import BuildState
@@ -54,13 +55,18 @@ class BuildResult(NamedTuple):
 class BuildEnvironment(NamedTuple):
     """What a build is given: who hears its log line by line, secrets by their variable, and the platform of its images.
 
-    `push` sends an image away and returns its digest; without it nothing is pushed.
+    `push` sends an image away and returns its digest; without it nothing is pushed. `resolve` gives the name by which the
+    engine has the image of a step. `builds_here` has the docker builder's steps done without its image: always, or (None) where
+    that image is not here. With `is_passing` the names that the build gives to images go with it.
     """
 
     say: Callable[[str], None]
     secrets: Mapping[str, str] = MappingProxyType({})
     push: Callable[[str], str] | None = None
     platform: str = PLATFORM
+    resolve: Callable[[str], str] = str
+    builds_here: bool | None = False
+    is_passing: bool = False
 
 
 class LocalBuild:
@@ -76,6 +82,8 @@ class LocalBuild:
         self._lock = threading.Lock()
         self._stop: BuildState | None = None
         self._deadline = 0.0
+        self._docker = DockerBuilder(daemon, around.platform, around.push)
+        self._holder_image = ""
 
     def cancel(self, status: BuildState = BuildState.CANCELLED) -> None:
         """End what runs; the build ends with that status."""
@@ -97,21 +105,32 @@ class LocalBuild:
                 ensure_network(self._daemon, _NETWORK)
                 for name in names:
                     api.create_volume(name, labels=owner_labels())
-                holder = self._created(self._plan.steps[0], entrypoint=["/buildguard"])
+                self._holder_image = _empty_image(self._daemon, self._name)
+                holder = self._holder()
             try:
                 with translate_errors("unpacking the source", reason=Reason.SOURCE_NOT_FETCHED):
                     api.put_archive(holder, "/workspace", iter(source))
                 yield
             finally:
                 remove(self._daemon, holder)
+                if self._around.is_passing:
+                    self._docker.restore()
         finally:
             for name in names:
                 with suppress(UnprovenError), translate_errors("removing the workspace"):
                     api.remove_volume(name, force=True)
+            with suppress(UnprovenError), translate_errors("removing the workspace"):
+                if self._holder_image:
+                    api.remove_image(self._holder_image, force=True)
+
+    def _holder(self) -> str:
+        """A container that only holds the build's volumes: it needs no image of a step, which may not be here yet."""
+        step = self._plan.steps[0]._replace(image=self._holder_image, env=(), secrets=())
+        return self._created(step, self._holder_image, entrypoint=["/buildguard"])
 
     def files(self) -> Iterator[bytes]:
         """The workspace as it is now, as a tar; inside of `workspace`."""
-        holder = self._created(self._plan.steps[0], entrypoint=["/buildguard"])
+        holder = self._holder()
         try:
             with translate_errors("reading the workspace"):
                 yield from self._daemon.stream(f"/containers/{holder}/archive", {"path": "/workspace"})
@@ -207,10 +226,30 @@ class LocalBuild:
             )
 
     def _step(self, step: BuildStep, started: float) -> BuildStepResult:
+        command = read_command(step)
+        if command is not None and self._builds_here(step):
+            code = self._docker.run(command, self.files, lambda text: self._say(f"{step.name}: {text}"))
+            return self._ended(step, code, None, started, (b"", ""))
         image = images.find(
-            self._daemon, step.image, self._around.platform, lambda text: self._say(f"{step.name}: {text}")
+            self._daemon,
+            self._around.resolve(step.image),
+            self._around.platform,
+            lambda text: self._say(f"{step.name}: {text}"),
         )
-        container = self._created(step)
+        return self._in_container(step, image, started)
+
+    def _builds_here(self, step: BuildStep) -> bool:
+        """Whether a step of the docker builder is done without the builder's image."""
+        if self._around.builds_here is not None:
+            return self._around.builds_here
+        try:
+            images.find(self._daemon, step.image, self._around.platform, None)
+        except UnprovenError:
+            return True
+        return False
+
+    def _in_container(self, step: BuildStep, image: images.Image, started: float) -> BuildStepResult:
+        container = self._created(step, image.id)
         code: int | None = _NOT_FOUND
         status: BuildState | None = None
         output = b""
@@ -225,15 +264,15 @@ class LocalBuild:
             with self._lock:
                 self._running.discard(container)
             remove(self._daemon, container)
-        seconds = time.monotonic() - started
+        return self._ended(step, code, status, started, (output, image.digest or image.id))
+
+    @staticmethod
+    def _ended(
+        step: BuildStep, code: int | None, status: BuildState | None, started: float, output: tuple[bytes, str]
+    ) -> BuildStepResult:
         tolerated = step.tolerated is None or code in step.tolerated
-        return BuildStepResult(
-            status or (BuildState.SUCCESS if tolerated else BuildState.FAILURE),
-            code,
-            seconds,
-            output,
-            image.digest or image.id,
-        )
+        state = status or (BuildState.SUCCESS if tolerated else BuildState.FAILURE)
+        return BuildStepResult(state, code, time.monotonic() - started, *output)
 
     def _starts(self, step: BuildStep, container: str) -> bool:
         """Start a step; False where its image lacks the program: as for `docker run`, that is the step's own failure."""
@@ -250,14 +289,14 @@ class LocalBuild:
             return False
         return True
 
-    def _created(self, step: BuildStep, entrypoint: list[str] | None = None) -> str:
+    def _created(self, step: BuildStep, image: str, entrypoint: list[str] | None = None) -> str:
         """The container of a step, not started; with `entrypoint` one that only holds the build's volumes."""
         api = self._daemon.api
         env = [*step.env, "HOME=/builder/home", "BUILDER_OUTPUT=/builder/outputs"]
         env += [f"{name}={self._around.secrets[name]}" for name in step.secrets if name in self._around.secrets]
         with translate_errors(f"making the container of {step.name}"):
             response = api.create_container(
-                step.image,
+                image,
                 command=list(step.args) if entrypoint is None and not step.script else [],
                 entrypoint=entrypoint or _entrypoint(step),
                 environment=env,
@@ -325,6 +364,14 @@ class LocalBuild:
 
     def _volume(self, name: str, *, own: bool = False) -> str:
         return f"{self._name}-{'volume-' if own else ''}{name}"
+
+
+def _empty_image(daemon: Daemon, name: str) -> str:
+    """An image with nothing in it."""
+    buffer = io.BytesIO()
+    tarfile.open(fileobj=buffer, mode="w").close()
+    daemon.api.import_image_from_data(buffer.getvalue(), repository=name, tag="empty")
+    return f"{name}:empty"
 
 
 def _end_dead_steps(threads: Mapping[int, threading.Thread], ended: dict[int, BuildStepResult]) -> None:

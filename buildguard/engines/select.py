@@ -78,6 +78,7 @@ class EngineChooser:
         self._names = requested or order
         self._setting = setting
         self._engines: dict[EngineName, Engine | None] = {}
+        self._choice: EngineChoice | None = None
 
     def begin(self) -> None:
         """Let the first engine get ready."""
@@ -86,7 +87,12 @@ class EngineChooser:
             engine.begin()
 
     def choose(self) -> EngineChoice:
-        """Wait for the engines that will answer."""
+        """Wait for the engines that will answer; the same ones each time."""
+        if self._choice is None:
+            self._choice = self._prepared()
+        return self._choice
+
+    def _prepared(self) -> EngineChoice:
         ready: list[tuple[Engine, ReadyEngine]] = []
         unavailable: list[UnavailableEngine] = []
         for name in self._names:

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 from buildguard.errors import UnprovenError
 from buildguard.gcp.auth import translate_errors
 from buildguard.gcp.connection import ConflictError, RunConnection, translate_conflicts
+from buildguard.gcp.secret_manager import SecretRef
 from buildguard.gcp.service_containers import ONLY_CONTAINER, AppContainer, Container, read_containers
+from buildguard.gcp.service_state import read_secrets
 
 _PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _TASK_TIMEOUT, _RETRIES = 600.0, 3  # Cloud Run's defaults
@@ -22,7 +24,7 @@ _SETTLED_WITHIN = 60.0
 
 
 class JobState(NamedTuple):
-    """A job as it is; `seconds` is how long one execution may take."""
+    """A job as it is; `seconds` is how long one execution may take, `secrets` what its containers get, as `account`."""
 
     name: str
     etag: str
@@ -31,6 +33,8 @@ class JobState(NamedTuple):
     annotations: Mapping[str, str]
     seconds: float
     app: AppContainer = ONLY_CONTAINER
+    secrets: tuple[SecretRef, ...] = ()
+    account: str = ""
 
     @property
     def container(self) -> Container:
@@ -155,6 +159,8 @@ class CloudRunJobsClient(RunConnection):
             annotations=dict(job.annotations),
             seconds=timeout * (retries + 1) + _GRACE,
             app=self._app,
+            secrets=tuple(read_secrets(task)),
+            account=task.service_account,
         )
 
     def _settled(self, job: str) -> JobState:

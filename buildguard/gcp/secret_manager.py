@@ -94,7 +94,7 @@ def _members(policy: dict[str, Any] | None) -> frozenset[str]:
 
 
 def check_secrets(project: str, secrets: Sequence[SecretRef], account: str) -> SecretFindings:
-    """What is wrong with the secrets of a service: a version that cannot be read is a problem, a missing right a note."""
+    """What is wrong with the secrets of a service or a job: a version that cannot be read is a problem, a missing right a note."""
     if not secrets:
         return SecretFindings()
     try:
@@ -102,7 +102,7 @@ def check_secrets(project: str, secrets: Sequence[SecretRef], account: str) -> S
             problems = tuple(filter(None, (_version_problem(client, each) for each in dict.fromkeys(secrets))))
             notes = tuple(_access_notes(client, _first_of_each(secrets), account)) if account else ()
     except UnprovenError as error:
-        return SecretFindings(notes=(f"the secrets of the service were not checked: {error.what}",))
+        return SecretFindings(notes=(f"the secrets were not checked: {error.what}",))
     return SecretFindings(problems, notes)
 
 

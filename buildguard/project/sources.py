@@ -134,7 +134,9 @@ def _scripts(stage: Stage, entries: list[Entry]) -> Iterator[Entry]:
         return
     base = os.fsencode(stage.root) + b"/"
     for entry in entries:
-        head = read_file(base + entry.path, most=HEAD)
+        # what decides a target is read whole in any case
+        whole = next(content for _entry, content in stage.contents([entry])) if decides_target(entry.path) else None
+        head = read_file(base + entry.path, most=HEAD) if whole is None else whole
         if _is_plain(base + entry.path) if isinstance(head, UnreadableFile) else SHEBANG.match(head):
             yield entry
 

@@ -11,10 +11,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from buildguard.diagnostic import UnreadableFile, display_path
 from buildguard.remote.source_names import NO_SOURCE, PACKAGES, VIRTUAL
+from buildguard.stages.content_cache import ContentCache
 from buildguard.stages.stage import KINDS, Entry, EntryKind, Stage
 from buildguard.system import git
 
@@ -114,19 +116,46 @@ class DiskStage:
         self._inside: dict[bytes, bool] = {}
         self._entries: list[Entry] | None = None
         self._left_out: list[str] = []
+        self._kept: ContentCache | None = None
+
+    @contextmanager
+    def keeping_contents(self) -> Iterator[None]:
+        """Read each small file once inside of this, for a run that asks for the same ones again and again."""
+        outer, self._kept = self._kept, self._kept or ContentCache()
+        try:
+            yield
+        finally:
+            self._kept = outer
 
     def contents(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | UnreadableFile]]:
         """Read each entry; a link is followed only to a file inside the root."""
-        base = os.fsencode(self.root) + b"/"
         for entry in entries:
             if not self._reachable(entry.path.rpartition(b"/")[0]):
                 yield entry, UnreadableFile("lies behind a symbolic link that leaves the root")
-                continue
-            content = read_file(base + entry.path)
-            # asked of the disk: git's index may still know a link as the file that it was
-            if isinstance(content, UnreadableFile) and os.path.islink(base + entry.path):
-                content = self._behind_link(base + entry.path)
-            yield entry, content
+            else:
+                yield entry, self._once(entry.path)
+
+    def _once(self, path: bytes) -> bytes | UnreadableFile:
+        """A content, kept where contents are."""
+        kept = self._kept
+        if kept is None:
+            return self._read(path)
+        known = kept.get(path)
+        if known is not None:
+            return known
+        with kept.lock:
+            known = kept.get(path)
+            content = self._read(path) if known is None else known
+            kept.keep(path, content)
+        return content
+
+    def _read(self, path: bytes) -> bytes | UnreadableFile:
+        whole = os.fsencode(self.root) + b"/" + path
+        content = read_file(whole)
+        # asked of the disk: git's index may still know a link as the file that it was
+        if isinstance(content, UnreadableFile) and os.path.islink(whole):
+            return self._behind_link(whole)
+        return content
 
     def reachable(self, entry: Entry) -> bool:
         """Whether an entry is no link, in a folder that is really inside the root."""

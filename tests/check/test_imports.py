@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildguard.check.fact_store import FactStore
-from buildguard.check.import_results import KeptResult, RecordingStage, TargetImports
+from buildguard.check.import_results import KeptResult, TargetImports, _text_of
+from buildguard.check.recording_stage import RecordingStage
 from buildguard.check.result import CheckReport
 from buildguard.diagnostic import Diagnostic, Range, Severity
 from buildguard.engines.engine import EngineName, Outcome, ReadyEngine, Source
 from buildguard.imports.records import UndecidedImport
 from buildguard.project.proof_grade import ProofGrade
+from buildguard.project.target import Target
 from buildguard.stages.filesystem import stage_on_disk
 from buildguard.system.cache import Cache
 from tests.conftest import Project, untraced
@@ -220,3 +222,10 @@ def test_a_start_command_decides_and_a_warm_run_judges_nothing(repository: Calla
     warm = subprocess.run(argv, cwd=project.path, capture_output=True, text=True, check=False)
     assert "buildguard.check.import_results" in warm.stderr.split()
     assert "buildguard.check.imports" not in warm.stderr.split()
+
+
+def test_a_result_is_found_again_whatever_order_a_set_has_in_a_run() -> None:
+    target = Target(None, "Dockerfile:1", ships=frozenset({"b", "a", "c"}))
+
+    assert "{'a', 'b', 'c'}" in _text_of(target)
+    assert _text_of({"x": target}) == "{'x': " + _text_of(target) + "}"

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from buildguard.cli.emulator import run, start_emulator
 from buildguard.errors import UsageError
+from tests import images
+from tests.conftest import REPOSITORY, Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_the_environment_leads_to_loopback(tmp_path: Path) -> None:
@@ -16,9 +24,10 @@ def test_the_environment_leads_to_loopback(tmp_path: Path) -> None:
         environment = dict(emulator.environment)
 
     assert {"STORAGE_EMULATOR_HOST", "BUILDGUARD_CLOUDBUILD_ENDPOINT", "BUILDGUARD_RUN_ENDPOINT"} <= set(environment)
-    assert all(
-        "127.0.0.1" in value or "localhost" in value for name, value in environment.items() if "ENDPOINT" in name
-    )
+    run = environment.pop("CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN")
+    assert run == "http://run.emulator.invalid/", "it leads somewhere through the proxy alone"
+    assert environment["CLOUDSDK_PROXY_ADDRESS"] == "127.0.0.1"
+    assert all("127.0.0.1" in value for name, value in environment.items() if "ENDPOINT" in name)
 
 
 @pytest.mark.interpreters
@@ -40,3 +49,54 @@ def test_a_program_that_does_not_exist_is_named(tmp_path: Path, command: str) ->
 def test_an_unknown_fault_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no-such-fault"), start_emulator(tmp_path, ("no-such-fault",)):
         pass
+
+
+@pytest.mark.interpreters
+def test_the_projects_of_the_configuration_may_be_called(
+    repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = repository({"buildguard.toml": '[cloud]\nproject = "acme"\n[env.prod]\nproject = "acme-prod"\n'})
+    code = "import os, urllib.request as r; r.urlopen(os.environ['BUILDGUARD_SECRETMANAGER_ENDPOINT'] + '/v1/projects/{}/builds')"
+    programs = {
+        name: (sys.executable, "-I", "-c", code.format(name)) for name in ("acme", "acme-prod", "more", "other")
+    }
+
+    codes = {name: run(project.path, (), argv, print, ("more",)) for name, argv in programs.items()}
+
+    assert codes == {"acme": 0, "acme-prod": 0, "more": 0, "other": 1}
+
+
+def _local_names(word: str) -> list[str]:
+    return [
+        name
+        for image in images.api().images()
+        for name in [*(image["RepoTags"] or []), *(image["RepoDigests"] or [])]
+        if word in name
+    ]
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_example_is_deployed_to_the_end(repository: Callable[..., Project]) -> None:
+    """Built in Cloud Build and then here, pushed, started, given traffic and proven, with an engine and a base image alone."""
+    project = repository()
+    shutil.copytree(REPOSITORY / "examples/monorepo", project.path, dirs_exist_ok=True)
+    for file in project.path.rglob("Dockerfile"):
+        file.write_text(file.read_text().replace("python:3.11-slim", images.base("3.11")))
+    project.commit()
+    deploy = f"{project.executable} deploy --service web --yes"
+    again = "git commit --quiet --allow-empty --message again"
+
+    done = project.run("emulator", "--", "sh", "-ec", f"{deploy}; {again}; {deploy} --build-local", timeout=400)
+
+    assert done.code == 0, done.out + done.err
+    first, second = done.out.split("deployed: ")[:2]
+    assert "built by Cloud Build" in first
+    assert "built on this machine" in second
+    for text in (first, second):
+        assert re.search(r"ok +prove ", text)
+    assert re.search(r"ok +traffic .*100 %", second)
+    tags = _local_names("docker.pkg.dev/emulated/shop/web:")
+    assert len([tag for tag in tags if tag.startswith("europe-west1-")]) <= 1, "that of the build on this machine"
+    assert not [tag for tag in tags if tag.startswith("127.0.0.1:")]
+    for tag in tags:
+        images.api().remove_image(tag)

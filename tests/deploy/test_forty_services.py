@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from buildguard.diagnostic import UnreadableFile
     from tests.conftest import Project
 
-_NUMBER = 40
+NUMBER = 40
 
 
-def _files() -> dict[str, str]:
+def forty_services() -> dict[str, str]:
+    """A repository of forty services with a shared library, each with its Dockerfile, every other of the whole repository."""
     files, settings = {f"shared/m{number}.py": f"Z = {number}\n" for number in range(20)}, []
-    for number in range(_NUMBER):
+    for number in range(NUMBER):
         name, is_wide = f"s{number:02d}", number % 2
         copy = f"COPY shared shared\nCOPY {name} app" if is_wide else "COPY . app"
         files[f"{name}/Dockerfile"] = f"# {name}\nFROM python:3.{10 + is_wide}-slim\n{copy}\nCMD python3 app/main.py\n"
@@ -38,7 +39,7 @@ def _files() -> dict[str, str]:
 def test_a_plan_of_forty_services_reads_each_file_once(
     repository: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = repository(_files())
+    project = repository(forty_services())
     reads: Counter[str] = Counter()
     read = Repository.blobs
 
@@ -52,11 +53,11 @@ def test_a_plan_of_forty_services_reads_each_file_once(
     report = plan_deploys(DeployRequest(cwd=project.path, all_services=True))
 
     assert report.exit_code == 0
-    assert len(report.reports) == _NUMBER
-    assert len(reads) == len(_files()) + 1, "and README"
+    assert len(report.reports) == NUMBER
+    assert len(reads) == len(forty_services()) + 1, "and README"
     assert set(reads.values()) == {1}
     pythons = {each.plan.source.targets for each in report.reports}
-    assert len(pythons) == _NUMBER, "each has the Python of its own Dockerfile"
+    assert len(pythons) == NUMBER, "each has the Python of its own Dockerfile"
     assert len({each.plan.packed.digest for each in report.reports}) == 1
 
 

@@ -184,7 +184,7 @@ def test_a_job_waits_in_vain_if_no_traffic_moves(shop: Project, google: Callable
 
 
 def test_what_staging_has_proven_is_promoted_and_rolled_back(shop: Project, google: Callable[..., Emulator]) -> None:
-    emulator = google()
+    emulator = google(projects=("shop-staging", "shop-prod", "shop-new"))
     staging = _deployed(shop, env="staging", all_services=True)
     assert staging.exit_code == 0, as_text(staging)
 

@@ -29,6 +29,7 @@ from buildguard.docker.client import Daemon
 from buildguard.docker.run_steps import BuildResult
 from buildguard.errors import GuardError, Reason, UnprovenError
 from buildguard.gcp.emulator.faults import FaultName, Faults
+from buildguard.gcp.emulator.registry import RegistryEmulator
 from buildguard.gcp.emulator.storage import ApiError, BucketStore
 from buildguard.gcp.emulator.tampering import tamper
 from buildguard.project.cloudbuild import schema
@@ -54,8 +55,11 @@ _TYPES = cb.Hash.HashType
 class CloudBuildEmulator:
     """Every build of every project; a thread for each that runs."""
 
-    def __init__(self, buckets: BucketStore, faults: Faults, stale: bytes | None = None) -> None:
-        """`stale` is the source that stale-source brings."""
+    def __init__(
+        self, buckets: BucketStore, faults: Faults, registry: RegistryEmulator, stale: bytes | None = None
+    ) -> None:
+        """`registry` gets the images that are pushed; `stale` is the source that stale-source brings."""
+        self._registry = registry
         self._buckets = buckets
         self._faults = faults
         self._stale = stale
@@ -98,11 +102,12 @@ class CloudBuildEmulator:
                 raise api.NotFound(f"build {identity} was not found")
             return cb.Build(build)
 
-    def find(self, project: str, wanted: str) -> list[cb.Build]:
-        """The builds of a project, the newest first, that a filter lets through: `tags="…"`, or none."""
+    def find(self, project: str, wanted: str, location: str = "") -> list[cb.Build]:
+        """The builds of a project, in one location or in all, the newest first, that a filter lets through: `tags="…"`, or none."""
         tag = wanted.partition("tags=")[2].strip().strip("\"'")
         with self._lock:
             every = [cb.Build(build) for build in self._builds.values() if build.project_id == project]
+        every = [build for build in every if location in {"", build.name.split("/")[3]}]
         return [build for build in reversed(every) if not tag or tag in build.tags]
 
     def cancel(self, identity: str, project: str = "") -> cb.Build:
@@ -188,9 +193,15 @@ class CloudBuildEmulator:
         try:
             planned = plan_build_steps(fields, known)
             secrets = _secrets(planned)
-            local_build = run_steps.LocalBuild(
-                daemon, planned, run_steps.BuildEnvironment(say, secrets, push=lambda name: self._pushed(daemon, name))
+            around = run_steps.BuildEnvironment(
+                say,
+                secrets,
+                push=lambda name: self._pushed(daemon, name),
+                resolve=self._registry.resolve,
+                builds_here=True,
+                is_passing=True,
             )
+            local_build = run_steps.LocalBuild(daemon, planned, around)
             with local_build.workspace([tamper(data, self._faults, self._stale)]):
                 with self._lock:
                     self._running[identity] = local_build
@@ -214,7 +225,8 @@ class CloudBuildEmulator:
     def _pushed(self, daemon: Daemon, name: str) -> str:
         if self._faults.takes(FaultName.PUSH_FAILED):
             raise UnprovenError(f"{name} could not be pushed: unauthorized")
-        return images.push(daemon, name)
+        there = self._registry.engine_name(name)
+        return images.push(daemon, name) if there == name else images.push_as(daemon, name, there)
 
     def _fetched(self, identity: str, build: cb.Build) -> bytes:
         """The source of a build, with what Cloud Build tells of it: which generation it was, and its hashes."""

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from google.api_core import exceptions as api
@@ -18,13 +19,13 @@ from buildguard.docker.client import Daemon
 from buildguard.docker.serve import PORT, ServingContainer, StartOptions, find_listener
 from buildguard.errors import UnprovenError
 from buildguard.gcp.emulator.cloud_logging import CloudLoggingEmulator
+from buildguard.gcp.emulator.cloud_run_template import start_order, wrong_containers, wrong_revision_name
 from buildguard.gcp.emulator.faults import FaultName, Faults
 from buildguard.gcp.emulator.proxy import Proxy
 
 PLATFORM = "linux/amd64"
 _STARTS_WITHIN = 15.0
 _PAUSE = 0.1
-_LONGEST_NAME = 63
 _OK, _BAD = 200, 400  # the statuses with which an HTTP probe succeeds
 _State = run_v2.Condition.State
 _Allocation = run_v2.TrafficTargetAllocationType
@@ -52,8 +53,9 @@ class EmulatedOperation:
 class CloudRunEmulator:
     """Every service of every project and region."""
 
-    def __init__(self, faults: Faults, logs: CloudLoggingEmulator) -> None:
-        """`logs` gets the output of each container that does not come up."""
+    def __init__(self, faults: Faults, logs: CloudLoggingEmulator, resolve: Callable[[str], str] = str) -> None:
+        """`logs` gets the output of each container that does not come up; `resolve` gives the engine's name of an image."""
+        self.resolve = resolve
         self._faults = faults
         self._logs = logs
         self._services: dict[str, run_v2.Service] = {}
@@ -74,6 +76,7 @@ class CloudRunEmulator:
                 raise api.AlreadyExists(f"Resource '{request.service_id}' already exists.")
             service = run_v2.Service(request.service)
             service.name, service.uid, service.generation = name, str(uuid.uuid4()), 0
+            service.create_time = datetime.now(UTC)
             return self._changed(service, None, validate_only=request.validate_only)
 
     def update(self, request: run_v2.UpdateServiceRequest) -> EmulatedOperation:
@@ -135,6 +138,19 @@ class CloudRunEmulator:
                 if name.startswith(f"{parent}/")
             ]
 
+    def services(self, project: str, region: str) -> list[run_v2.Service]:
+        """The services of a project, in one region or in all, by name."""
+        with self._lock:
+            return [
+                run_v2.Service(each) for name, each in sorted(self._services.items()) if is_in(name, project, region)
+            ]
+
+    def every_revision(self, project: str, region: str) -> list[run_v2.Revision]:
+        """The revisions of all services of a project, the newest first."""
+        with self._lock:
+            newest_first = reversed(self._revisions.items())
+            return [run_v2.Revision(revision) for name, revision in newest_first if is_in(name, project, region)]
+
     def operation(self, name: str) -> EmulatedOperation:
         """A change on its way, or done."""
         if name not in self._operations:
@@ -170,7 +186,7 @@ class CloudRunEmulator:
             operation.done.set()
             return operation
         service.generation += 1
-        service.etag = _etag()
+        service.etag, service.update_time = _etag(), datetime.now(UTC)
         service.reconciling = True
         service.terminal_condition = run_v2.Condition(type_="Ready", state=_State.CONDITION_RECONCILING)
         if before is not None and self._faults.wants(FaultName.TRAFFIC_PINNED):
@@ -184,9 +200,9 @@ class CloudRunEmulator:
     def _validate(self, service: run_v2.Service) -> None:
         """Raise Google's own errors for what Cloud Run refuses of a service."""
         wrong = (
-            _wrong_containers(service.template.containers)
+            wrong_containers(service.template.containers)
             or self._wrong_traffic(service)
-            or _wrong_revision_name(service)
+            or wrong_revision_name(service)
         )
         if wrong:
             raise api.InvalidArgument(wrong)
@@ -217,6 +233,8 @@ class CloudRunEmulator:
             self._revisions[name] = run_v2.Revision(
                 name=name,
                 service=service.name.rpartition("/")[2],
+                uid=str(uuid.uuid4()),
+                create_time=datetime.now(UTC),
                 generation=1,
                 labels=dict(service.template.labels),
                 annotations=dict(service.template.annotations),
@@ -292,7 +310,7 @@ class CloudRunEmulator:
             return _NOT_READY.format(short)
         running: list[ServingContainer] = []
         try:
-            for container in _start_order(revision.containers):
+            for container in start_order(revision.containers):
                 running.append(self._run(revision, container, running[0].id if running else ""))
                 _wait_for_dependency(container, revision.containers, running[0])
         except UnprovenError as error:
@@ -323,7 +341,7 @@ class CloudRunEmulator:
         """Start one container; those `beside` the first one share its loopback addresses, and only the ingress gets PORT."""
         with self._lock:
             self._daemon = self._daemon or daemons.connect()
-        image = images.find(self._daemon, container.image, PLATFORM, _ignore_output)
+        image = images.find(self._daemon, self.resolve(container.image), PLATFORM, _ignore_output)
         env = {variable.name: variable.value for variable in container.env}
         short = revision.name.rpartition("/")[2]
         env |= {"K_SERVICE": revision.service, "K_REVISION": short, "K_CONFIGURATION": revision.service}
@@ -339,6 +357,12 @@ class CloudRunEmulator:
         return ServingContainer(self._daemon, image, start)
 
 
+def is_in(name: str, project: str, region: str) -> bool:
+    """Whether a resource is of a project, and in a region (empty: wherever)."""
+    _projects, owner, _locations, location, *_rest = name.split("/")
+    return owner == project and region in {"", location}
+
+
 def _labels(revision: run_v2.Revision) -> dict[str, str]:
     """The labels of a revision in Cloud Logging."""
     _projects, _project, _locations, location, *_names = revision.name.split("/")
@@ -348,20 +372,6 @@ def _labels(revision: run_v2.Revision) -> dict[str, str]:
 def _ingress(containers: Sequence[run_v2.Container]) -> run_v2.Container:
     """The container that gets the requests: the only one, or the one with a port."""
     return next((container for container in containers if container.ports), containers[0])
-
-
-def _start_order(containers: Sequence[run_v2.Container]) -> list[run_v2.Container]:
-    """Containers behind those that they depend on, otherwise the ingress container first; short where they wait in a circle."""
-    waiting = sorted(containers, key=lambda container: not container.ports)
-    ordered: list[run_v2.Container] = []
-    while waiting:
-        started = {container.name for container in ordered}
-        ready = next((container for container in waiting if set(container.depends_on) <= started), None)
-        if ready is None:
-            break
-        waiting.remove(ready)
-        ordered.append(ready)
-    return ordered
 
 
 def _wait_for_dependency(
@@ -377,28 +387,6 @@ def _close(instance: Sequence[ServingContainer]) -> None:
     """End the containers of an instance, the owner of their network last."""
     for container in reversed(instance):
         container.close()
-
-
-def _wrong_containers(containers: Sequence[run_v2.Container]) -> str:
-    """Why Cloud Run refuses the containers of a template; empty where it does not."""
-    if not containers or not all(container.image for container in containers):
-        return "template.containers[0].image: should be specified"
-    if len(containers) > 1:
-        if sum(bool(container.ports) for container in containers) != 1:
-            return "template.containers: exactly one container must have a port"
-        if len({container.name for container in containers} - {""}) != len(containers):
-            return "template.containers: each container needs a name of its own"
-        if len(_start_order(containers)) != len(containers):
-            return "template.containers: depends_on names no other container, or a circle of them"
-    return ""
-
-
-def _wrong_revision_name(service: run_v2.Service) -> str:
-    """Why Cloud Run refuses the name of a template's revision; empty where it does not."""
-    name = service.template.revision
-    if not name or (name.startswith(f"{service.name.rpartition('/')[2]}-") and len(name) <= _LONGEST_NAME):
-        return ""
-    return f"template.revision: {name} must be prefixed by the service's name, 63 characters at most"
 
 
 def _images(containers: Sequence[run_v2.Container]) -> list[str]:

@@ -14,6 +14,7 @@ from google.rpc import status_pb2
 
 from buildguard.gcp.emulator.cloud_run import CloudRunEmulator, EmulatedOperation
 from buildguard.gcp.emulator.cloud_run_jobs import CloudRunJobsEmulator
+from buildguard.gcp.emulator.projects import Projects
 
 _CODES = {
     api.NotFound: grpc.StatusCode.NOT_FOUND,
@@ -32,11 +33,12 @@ def code_of(error: api.GoogleAPICallError) -> grpc.StatusCode:
     return _CODES.get(type(error), grpc.StatusCode.INTERNAL)
 
 
-def wrap_method(act: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerContext], Any]:
-    """A method of a service: what it raises goes out as a status."""
+def wrap_method(act: Callable[[Any], Any], projects: Projects) -> Callable[[Any, grpc.ServicerContext], Any]:
+    """A method of a service, for these projects: what it raises goes out as a status."""
 
     def answer(request: Any, context: grpc.ServicerContext) -> Any:
         try:
+            projects.check_request(request)
             return act(request)
         except api.GoogleAPICallError as error:
             context.abort(code_of(error), str(error.message))
@@ -44,11 +46,11 @@ def wrap_method(act: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerContex
     return answer
 
 
-def handlers(runs: CloudRunEmulator) -> list[grpc.GenericRpcHandler]:
+def handlers(runs: CloudRunEmulator, projects: Projects) -> list[grpc.GenericRpcHandler]:
     """The services of the API."""
 
     def method(act: Callable[[Any], Any], request: Any, answer: Callable[[Any], bytes]) -> Any:
-        return grpc.unary_unary_rpc_method_handler(wrap_method(act), request.deserialize, answer)
+        return grpc.unary_unary_rpc_method_handler(wrap_method(act, projects), request.deserialize, answer)
 
     def changing(act: Callable[[Any], EmulatedOperation], request: Any) -> Any:
         return method(lambda message: operation_of(runs, act(message)), request, operations.Operation.SerializeToString)
@@ -102,11 +104,13 @@ def _service_of(runs: CloudRunEmulator, operation: EmulatedOperation) -> run_v2.
         return run_v2.Service(name=operation.service)
 
 
-def job_handlers(runs: CloudRunEmulator, jobs: CloudRunJobsEmulator) -> list[grpc.GenericRpcHandler]:
+def job_handlers(
+    runs: CloudRunEmulator, jobs: CloudRunJobsEmulator, projects: Projects
+) -> list[grpc.GenericRpcHandler]:
     """Jobs, executions and tasks."""
 
     def method(act: Callable[[Any], Any], request: Any, answer: Callable[[Any], bytes]) -> Any:
-        return grpc.unary_unary_rpc_method_handler(wrap_method(act), request.deserialize, answer)
+        return grpc.unary_unary_rpc_method_handler(wrap_method(act, projects), request.deserialize, answer)
 
     def changing(act: Callable[[Any], EmulatedOperation], request: Any) -> Any:
         return method(lambda message: operation_of(runs, act(message)), request, operations.Operation.SerializeToString)

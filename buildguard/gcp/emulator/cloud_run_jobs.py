@@ -17,7 +17,7 @@ from buildguard.docker import images
 from buildguard.docker.serve import JobContainer
 from buildguard.errors import UnprovenError
 from buildguard.gcp.emulator.cloud_logging import CloudLoggingEmulator
-from buildguard.gcp.emulator.cloud_run import PLATFORM, CloudRunEmulator, EmulatedOperation
+from buildguard.gcp.emulator.cloud_run import PLATFORM, CloudRunEmulator, EmulatedOperation, is_in
 from buildguard.gcp.emulator.faults import FaultName, Faults
 
 _PAUSE = 0.1
@@ -91,7 +91,9 @@ class CloudRunJobsEmulator:
             self._executions[execution.name] = execution
             stored = self._jobs[job.name]
             stored.execution_count += 1
-            stored.latest_created_execution = run_v2.ExecutionReference(name=execution.name.rpartition("/")[2])
+            stored.latest_created_execution = run_v2.ExecutionReference(
+                name=execution.name.rpartition("/")[2], create_time=execution.create_time
+            )
         operation = self._operation(job.name, lambda: self.execution(execution.name))
         thread = threading.Thread(target=self._execute, args=(execution.name, operation), daemon=True)
         self._threads.append(thread)
@@ -111,6 +113,18 @@ class CloudRunJobsEmulator:
         """The tasks of an execution."""
         return _below(self._tasks, f"{parent}/tasks/", self._lock)
 
+    def every_job(self, project: str, region: str) -> list[run_v2.Job]:
+        """The jobs of a project, in one region or in all, by name."""
+        return sorted(_of_project(self._jobs, project, region, self._lock), key=lambda job: str(job.name))
+
+    def every_execution(self, project: str, region: str) -> list[run_v2.Execution]:
+        """The executions of all jobs of a project, the newest first."""
+        return _of_project(self._executions, project, region, self._lock)[::-1]
+
+    def every_task(self, project: str, region: str) -> list[run_v2.Task]:
+        """The tasks of all executions of a project."""
+        return _of_project(self._tasks, project, region, self._lock)
+
     def close(self) -> None:
         """Wait for what runs."""
         for thread in self._threads:
@@ -125,7 +139,7 @@ class CloudRunJobsEmulator:
         if not validate_only:
             job.generation += 1
             job.observed_generation = job.generation
-            job.etag = _etag()
+            job.etag, job.update_time = _etag(), datetime.now(UTC)
             job.terminal_condition = run_v2.Condition(type_="Ready", state=_State.CONDITION_SUCCEEDED)
             self._jobs[job.name] = job
         return self._operation(job.name, lambda: job, done=True)
@@ -196,7 +210,7 @@ class CloudRunJobsEmulator:
         }
         daemon = daemons.connect()
         try:
-            image = images.find(daemon, container.image, PLATFORM, lambda _text: None)
+            image = images.find(daemon, self._runs.resolve(container.image), PLATFORM, lambda _text: None)
             with JobContainer(daemon, image, env, tuple(container.command), tuple(container.args)) as running:
                 code = _wait(running, execution)
                 output = running.log().decode("utf-8", "replace")
@@ -247,6 +261,11 @@ def _found(known: dict[str, Any], name: str, kind: str) -> Any:
 def _below(known: dict[str, Any], start: str, lock: threading.RLock) -> list[Any]:
     with lock:
         return [type(message)(message) for name, message in known.items() if name.startswith(start)]
+
+
+def _of_project(known: dict[str, Any], project: str, region: str, lock: threading.RLock) -> list[Any]:
+    with lock:
+        return [type(message)(message) for name, message in known.items() if is_in(name, project, region)]
 
 
 def _etag() -> str:

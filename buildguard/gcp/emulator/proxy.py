@@ -8,7 +8,7 @@ from contextlib import closing
 
 from buildguard.gcp.emulator.http import Handler, HttpServer
 
-_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "host", "content-length"}
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "host", "content-length"}
 _PATIENCE = 300  # seconds, as Cloud Run has it unless a service sets another timeout
 _NOT_FOUND, _BAD_GATEWAY = 404, 502
 # what Google's front end says in place of a service without public traffic
@@ -47,7 +47,7 @@ class _ProxyHandler(Handler):
         status, data, fields = self._answer(body)
         self.send_response(status)
         for name, value in fields:
-            if name.lower() not in _HOP_BY_HOP:
+            if name.lower() not in HOP_BY_HOP:
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -56,7 +56,7 @@ class _ProxyHandler(Handler):
 
     def _answer(self, body: bytes) -> tuple[int, bytes, list[tuple[str, str]]]:
         """The container's answer, or that of Google's front end: its status, its body and its headers."""
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
         try:
             address = self.owner.pick()
             if not address:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent import futures
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -16,6 +16,7 @@ from google.cloud.devtools import cloudbuild_v1 as cb
 from google.protobuf import any_pb2, empty_pb2
 from google.rpc import status_pb2
 
+from buildguard.docker.registry_names import REGISTRY
 from buildguard.gcp.auth import CLOUDBUILD, LOGGING, RUN, SECRETS, STORAGE
 from buildguard.gcp.emulator.cloud_build import (
     PROJECT,
@@ -30,8 +31,12 @@ from buildguard.gcp.emulator.cloud_run import CloudRunEmulator
 from buildguard.gcp.emulator.cloud_run_api import code_of, handlers, job_handlers, wrap_method
 from buildguard.gcp.emulator.cloud_run_api import operation_of as run_operation
 from buildguard.gcp.emulator.cloud_run_jobs import CloudRunJobsEmulator
+from buildguard.gcp.emulator.cloud_run_rest import HOST, CloudRunRest
 from buildguard.gcp.emulator.faults import Faults
+from buildguard.gcp.emulator.front import FrontProxy
 from buildguard.gcp.emulator.http import Handler, HttpServer
+from buildguard.gcp.emulator.projects import Projects
+from buildguard.gcp.emulator.registry import RegistryEmulator
 from buildguard.gcp.emulator.secret_manager import SecretManagerEmulator
 from buildguard.gcp.emulator.storage import StorageServer
 
@@ -53,22 +58,25 @@ class Emulator:
         faults: Iterable[str] = (),
         *,
         stale: bytes | None = None,
+        projects: Collection[str] = (),
     ) -> None:
-        """Raises UsageError for a fault that there is not."""
+        """`projects` are those that the caller has access to, beside the emulator's own. Raises UsageError for a fault that there is not."""
         self.faults = asked = Faults(faults)
-        self.storage = StorageServer(asked)
-        self.builds = CloudBuildEmulator(self.storage.buckets, asked, stale)
+        self.projects = Projects({PROJECT, *projects})
+        self.storage = StorageServer(asked, self.projects)
+        self.registry = RegistryEmulator(self.projects)
+        self.builds = CloudBuildEmulator(self.storage.buckets, asked, self.registry, stale)
         self.logs = CloudLoggingEmulator(asked)
         self.secrets = SecretManagerEmulator()
-        self.runs = CloudRunEmulator(asked, self.logs)
+        self.runs = CloudRunEmulator(asked, self.logs, self.registry.resolve)
         self.jobs = CloudRunJobsEmulator(asked, self.logs, self.runs)
         self._grpc = grpc.server(futures.ThreadPoolExecutor(8))
         self._grpc.add_generic_rpc_handlers(
             (
-                _cloud_build(self.builds),
-                _long_running(self.builds, self.runs),
-                *handlers(self.runs),
-                *job_handlers(self.runs, self.jobs),
+                _cloud_build(self.builds, self.projects),
+                _long_running(self.builds, self.runs, self.projects),
+                *handlers(self.runs, self.projects),
+                *job_handlers(self.runs, self.jobs, self.projects),
             )
         )
         self.grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
@@ -78,8 +86,11 @@ class Emulator:
             builds = self.builds
             logs = self.logs
             secrets = self.secrets
+            run = CloudRunRest(self.runs, self.jobs)
+            projects = self.projects
 
         self._rest = HttpServer(BoundRestHandler, "REST emulator")
+        self._front = FrontProxy(self._rest.address, self.storage.address)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -90,12 +101,19 @@ class Emulator:
             RUN: f"grpc://127.0.0.1:{self.grpc_port}",
             LOGGING: self.rest_address,
             SECRETS: self.rest_address,
+            REGISTRY: self.registry.address,
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "CLOUDSDK_CORE_PROJECT": PROJECT,
             "CLOUDSDK_BUILDS_REGION": REGION,
+            "CLOUDSDK_RUN_REGION": REGION,
             "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": f"{self.storage.address}/storage/v1/",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD": f"{self.rest_address}/",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER": f"{self.rest_address}/",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN": f"http://{HOST}/",
+            "CLOUDSDK_PROXY_TYPE": "http",
+            "CLOUDSDK_PROXY_ADDRESS": "127.0.0.1",
+            "CLOUDSDK_PROXY_PORT": self._front.address.rpartition(":")[2],
         }
 
     @property
@@ -109,8 +127,10 @@ class Emulator:
         self.jobs.close()
         self.runs.close()
         self._grpc.stop(0)
+        self._front.close()
         self._rest.close()
         self.storage.close()
+        self.registry.close()
 
 
 def operation_of(build: cb.Build) -> operations.Operation:
@@ -131,11 +151,11 @@ def operation_of(build: cb.Build) -> operations.Operation:
 # ------------------------------------------------------------------------------------------ gRPC
 
 
-def _cloud_build(builds: CloudBuildEmulator) -> grpc.GenericRpcHandler:
+def _cloud_build(builds: CloudBuildEmulator, projects: Projects) -> grpc.GenericRpcHandler:
     def unary(
         act: Callable[[Any], Any], request: Any, answer: Callable[[Any], bytes]
     ) -> grpc.RpcMethodHandler[Any, Any]:
-        return grpc.unary_unary_rpc_method_handler(wrap_method(act), request.deserialize, answer)
+        return grpc.unary_unary_rpc_method_handler(wrap_method(act, projects), request.deserialize, answer)
 
     return grpc.method_handlers_generic_handler(
         _SERVICE,
@@ -168,7 +188,7 @@ def _build_of(request: Any) -> tuple[str, str]:
     return request.id or name[-1], name[1] if len(name) > 1 else request.project_id
 
 
-def _long_running(builds: CloudBuildEmulator, runs: CloudRunEmulator) -> grpc.GenericRpcHandler:
+def _long_running(builds: CloudBuildEmulator, runs: CloudRunEmulator, projects: Projects) -> grpc.GenericRpcHandler:
     def get(request: Any) -> operations.Operation:
         if not request.name.startswith("operations/"):
             return run_operation(runs, runs.operation(request.name))
@@ -182,10 +202,14 @@ def _long_running(builds: CloudBuildEmulator, runs: CloudRunEmulator) -> grpc.Ge
         _OPERATIONS,
         {
             "GetOperation": grpc.unary_unary_rpc_method_handler(
-                wrap_method(get), operations.GetOperationRequest.FromString, operations.Operation.SerializeToString
+                wrap_method(get, projects),
+                operations.GetOperationRequest.FromString,
+                operations.Operation.SerializeToString,
             ),
             "CancelOperation": grpc.unary_unary_rpc_method_handler(
-                wrap_method(cancel), operations.CancelOperationRequest.FromString, empty_pb2.Empty.SerializeToString
+                wrap_method(cancel, projects),
+                operations.CancelOperationRequest.FromString,
+                empty_pb2.Empty.SerializeToString,
             ),
         },
     )
@@ -200,6 +224,8 @@ class _RestHandler(Handler):
     builds: CloudBuildEmulator
     logs: CloudLoggingEmulator
     secrets: SecretManagerEmulator
+    run: CloudRunRest
+    projects: Projects
 
     def do_GET(self) -> None:
         self._answer(self._get)
@@ -209,9 +235,10 @@ class _RestHandler(Handler):
 
     def _answer(self, act: Callable[[str, dict[str, str], bytes], Any]) -> None:
         split = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b"".join(self.pieces())
         query = {key: values[-1] for key, values in parse_qs(split.query).items()}
         try:
+            self.projects.check_name(unquote(split.path))
             status, value = 200, act(unquote(split.path), query, body)
         except api.GoogleAPICallError as error:
             status = int(error.code or 500)
@@ -233,10 +260,12 @@ class _RestHandler(Handler):
         if match := _ONE.fullmatch(path):
             return as_json(self.builds.get(match["id"], match["project"]))
         if match := _MANY.fullmatch(path):
-            return {"builds": [as_json(build) for build in self.builds.find(match["project"], query.get("filter", ""))]}
+            found = self.builds.find(match["project"], query.get("filter", ""), match["location"] or "global")
+            return {"builds": [as_json(build) for build in found]}
         if match := _OPERATION.fullmatch(path):
             return _operation_json(self.builds.get(build_of_operation(match["name"])))
-        return self._secret(path)
+        answer = self.run.find(path, query, self.headers.get("Host", ""))
+        return self._secret(path) if answer is None else answer
 
     def _secret(self, path: str) -> Any:
         answer = self.secrets.find(path)
@@ -252,7 +281,10 @@ class _RestHandler(Handler):
             parent = f"projects/{match['project']}/locations/{match['location'] or 'global'}"
             return _operation_json(self.builds.create(parent, match["project"], build))
         if path == "/v2/entries:list":
-            return self.logs.find(json.loads(body))
+            asked = json.loads(body)
+            for name in asked.get("resourceNames", []):
+                self.projects.check_name(name)
+            return self.logs.find(asked)
         return self._secret(path)
 
 

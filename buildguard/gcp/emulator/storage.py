@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -143,13 +143,16 @@ class BucketStore:
 class StorageServer:
     """The API on a port of loopback; a thread for each request."""
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, projects: Container[str] | None = None) -> None:
+        """Only buckets of these `projects` are listed and made; None for any."""
         self.buckets = BucketStore(faults)
+        known = projects
         sessions: dict[str, _UploadSession] = {}
 
         class BoundStorageHandler(_StorageHandler):
             buckets = self.buckets
             uploads = sessions
+            projects = known
 
         self._web = HttpServer(BoundStorageHandler, "storage emulator")
 
@@ -176,6 +179,7 @@ class _StorageHandler(Handler):
 
     buckets: BucketStore
     uploads: dict[str, _UploadSession]
+    projects: Container[str] | None
 
     def do_GET(self) -> None:
         self._answer(self._get)
@@ -191,10 +195,11 @@ class _StorageHandler(Handler):
 
     def _answer(self, act: Callable[[str, dict[str, str], bytes], None]) -> None:
         split = urlsplit(self.path)
-        body = self._body()
+        body = b"".join(self.pieces())
         query = {key: values[-1] for key, values in parse_qs(split.query, keep_blank_values=True).items()}
         try:
             self._in_trouble()
+            self._check_project(query)
             act(split.path, query, body)
         except ApiError as error:
             self._json(
@@ -213,15 +218,9 @@ class _StorageHandler(Handler):
             if self.buckets.faults.takes(name):
                 raise ApiError(status, "backendError", "try again")
 
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            pieces = []
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                pieces.append(self.rfile.read(size))
-                self.rfile.readline()
-            self.rfile.readline()
-            return b"".join(pieces)
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    def _check_project(self, query: Mapping[str, str]) -> None:
+        if self.projects is not None and "project" in query and query["project"] not in self.projects:
+            raise ApiError(404, "notFound", "The requested project was not found.")
 
     def _json(self, value: Any, status: int = 200, headers: Mapping[str, str] = {}) -> None:
         self._send(json.dumps(value).encode(), "application/json; charset=UTF-8", status, headers)

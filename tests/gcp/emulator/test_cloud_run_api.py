@@ -13,6 +13,7 @@ from buildguard.gcp.emulator.cloud_logging import CloudLoggingEmulator
 from buildguard.gcp.emulator.cloud_run import CloudRunEmulator, EmulatedOperation
 from buildguard.gcp.emulator.cloud_run_api import code_of, handlers, operation_of, wrap_method
 from buildguard.gcp.emulator.faults import Faults
+from buildguard.gcp.emulator.projects import Projects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,12 +54,12 @@ def test_an_error_goes_out_as_its_status(error: api.GoogleAPICallError, code: gr
 
     assert code_of(error) is code
     with pytest.raises(_AbortedError) as caught:
-        wrap_method(act)(None, _CONTEXT)
+        wrap_method(act, Projects({"p"}))(None, _CONTEXT)
     assert caught.value.args == (code, "x")
 
 
 def test_an_answer_passes_as_it_is() -> None:
-    assert wrap_method(lambda request: [request])("a", _CONTEXT) == ["a"]
+    assert wrap_method(lambda request: [request], Projects({"p"}))("a", _CONTEXT) == ["a"]
 
 
 def _operation(*, done: bool, error: tuple[int, str] | None = None) -> EmulatedOperation:
@@ -111,12 +112,12 @@ class _Call:
 def test_every_method_that_the_client_calls_is_served(runs: CloudRunEmulator, method: str) -> None:
     call = cast("grpc.HandlerCallDetails", _Call(f"/google.cloud.run.v2.{method}"))
 
-    assert [handler for handler in handlers(runs) if handler.service(call) is not None]
+    assert [handler for handler in handlers(runs, Projects({"p"})) if handler.service(call) is not None]
 
 
 def test_a_missing_service_is_not_found_over_the_wire(runs: CloudRunEmulator) -> None:
     call = cast("grpc.HandlerCallDetails", _Call("/google.cloud.run.v2.Services/GetService"))
-    (method,) = [served for handler in handlers(runs) if (served := handler.service(call)) is not None]
+    (method,) = [served for handler in handlers(runs, Projects({"p"})) if (served := handler.service(call)) is not None]
 
     assert method.unary_unary is not None
 

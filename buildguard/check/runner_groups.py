@@ -1,0 +1,56 @@
+"""Targets by the engines that they ask: what has the same Python is judged by the same processes, one target after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from buildguard.check.context import Job, cache_of
+from buildguard.system.cache import Cache
+
+if TYPE_CHECKING:
+    from buildguard.check.targets import TargetRunner
+
+
+class RunnerGroup:
+    """Targets that the same engines judge, one after the other."""
+
+    def __init__(self, desks: Sequence[TargetRunner], cache: Cache) -> None:
+        self.desks = desks
+        self.cache = cache
+        for desk in desks:
+            desk.job = desk.job._replace(cache=cache)
+
+    def begin(self) -> None:
+        """Let the engine that will be asked first get ready."""
+        self.desks[0].begin()
+
+    def judge(self, digests: Mapping[bytes, bytes]) -> None:
+        """Judge them all; engines that left something unproven are not asked again."""
+        desk, *others = self.desks
+        desk.judge(digests)
+        for other in others:
+            if desk.state.unproven:
+                desk.close()
+            else:
+                other.take_engines(desk)
+            desk = other
+            desk.judge(digests)
+        desk.close()
+
+    def close(self) -> None:
+        """End the engines, also while a thread is still busy with them."""
+        for desk in self.desks:
+            desk.close()
+        if self.cache is not self.desks[0].shared_cache:
+            self.cache.close()
+
+
+def group_runners(job: Job, desks: Sequence[TargetRunner]) -> list[RunnerGroup]:
+    """Desks by the engines that they ask: one process for each Python, and not for each service."""
+    by_engines: dict[Hashable, list[TargetRunner]] = {}
+    for desk in desks:
+        by_engines.setdefault(desk.engine_key(), []).append(desk)
+    alone = len(by_engines) == 1
+    # side by side each has a connection to the cache of its own
+    return [RunnerGroup(group, job.cache if alone else cache_of(job.request)) for group in by_engines.values()]
