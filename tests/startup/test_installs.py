@@ -15,9 +15,11 @@ from buildguard.diagnostic import Severity
 from buildguard.project.config import Config
 from buildguard.startup.findings import StartupReport
 from buildguard.startup.installs.check import check_installs
+from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.commands import Installer, install_commands
-from buildguard.startup.installs.locked import InstallChoice, is_pylock, open_lock, releases
+from buildguard.startup.installs.locked import is_pylock, open_lock
 from buildguard.startup.installs.platform import WheelPlatform, build_stages
+from buildguard.startup.installs.readers import releases
 from buildguard.startup.installs.requirements import read_requirement_file
 from tests.conftest import interpreter
 from tests.project.memory import MemoryStage
@@ -105,9 +107,11 @@ def test_groups_and_extras_count_where_they_are_asked_for() -> None:
         return [release.name for release in releases(lock, WheelPlatform(13), choice) or []]
 
     assert names(InstallChoice()) == ["b"]
-    assert names(InstallChoice(groups=frozenset())) == []
-    assert names(InstallChoice(frozenset({"fast"}), groups=frozenset())) == ["a"]
+    assert names(InstallChoice(with_defaults=False)) == []
+    assert names(InstallChoice(without_groups=frozenset({"dev"}))) == []
+    assert names(InstallChoice(frozenset({"fast"}), with_defaults=False)) == ["a"]
     assert names(InstallChoice(every_extra=True, without=frozenset({"b"}))) == ["a"]
+    assert names(InstallChoice(every_extra=True, groups=frozenset({"dev"}), only_groups=True)) == ["b"]
 
 
 def test_pylock() -> None:
@@ -188,7 +192,7 @@ def test_commands_are_read_in_every_form() -> None:
         (Installer.UV_LOCK, 4, ()),
     ]
     assert commands[3].stage.base == "python:3.13-slim"
-    assert commands[3].choice({}) == InstallChoice(frozenset({"x-y"}), groups=frozenset())
+    assert commands[3].choice({}) == InstallChoice(frozenset({"x-y"}), without_groups=frozenset({"dev"}))
     assert commands[0].choice({"UV_NO_DEV": "1"}).groups == frozenset()
 
 
