@@ -10,7 +10,7 @@ import gzip
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,14 +19,18 @@ from buildguard.deploy.prepare import PreparedDeploy
 from buildguard.docker.image_source import ExportedFilesystem, ImageFilesystem
 from buildguard.docker.images import Image, read_image
 from buildguard.docker.offline_start import (
+    AccessResult,
     EntrypointError,
     OfflineContainer,
     OfflineResult,
     Probe,
+    access_command,
     find_entrypoint_problem,
     find_probing_python,
     probe_command,
+    read_access,
     read_probe,
+    watched_folders,
 )
 from buildguard.docker.serve import StartOptions
 from buildguard.engines import image_driver_script
@@ -88,6 +92,7 @@ class CloudImage:
             "command": list(options.command),
             "args": list(options.args),
             "probe": probe_command(python, options.port, path),
+            "access": access_command(python, watched_folders(image)),
             "limit": limit,
         }
         data = self._run(task, [START])[START].read_bytes()
@@ -96,7 +101,10 @@ class CloudImage:
         except (ValueError, LookupError, TypeError) as error:
             raise UnprovenError(f"Cloud Build's record of the start of {self._reference} cannot be read") from error
         result = container.wait(path, limit, container.clock)
-        return result._replace(seconds=container.last), b"" if result.started else container.log()
+        result = result._replace(seconds=container.last)
+        if result.started:
+            return result._replace(access=container.access(())), b""
+        return result, container.log()
 
     def _fetch(self) -> None:
         files = self._run({"do": "export", "image": self._reference}, [INSPECTED, FILES])
@@ -197,6 +205,7 @@ class _RecordedContainer(OfflineContainer):
         self._port = port
         self._problem = problem
         self._log = str(record["log"]).encode()
+        self._access = str(record["access"]).encode()
         self._left: list[Mapping[str, Any]] = list(record["events"])
         self._current: Mapping[str, Any] = {"seconds": 0.0, "ending": "", "probe": ""}
         self.last = float(self._left[-1]["seconds"]) if self._left else 0.0
@@ -216,6 +225,10 @@ class _RecordedContainer(OfflineContainer):
     def log(self) -> bytes:
         """The end of its log."""
         return self._log
+
+    def access(self, folders: Sequence[str]) -> AccessResult | None:  # noqa: ARG002  asked for when it ran
+        """As it was seen once it had responded."""
+        return read_access(self._access)
 
     def _probe(self, path: str) -> Probe | None:  # noqa: ARG002  asked for when it ran
         return read_probe(str(self._current["probe"]).encode())

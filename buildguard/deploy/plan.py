@@ -352,6 +352,9 @@ def _refusals(source: DeploySource, serving: CurrentService, wishes: DeployOptio
     return refusals
 
 
+WARNING = "warning: "  # begins a note that should not be passed over
+
+
 def _notes(source: DeploySource, building: ImageBuild, serving: CurrentService, wishes: DeployOptions) -> list[str]:
     notes = _source_notes(source)
     if building.steps_skipped:
@@ -398,7 +401,7 @@ def _revision_notes(serving: CurrentService, wishes: DeployOptions) -> list[str]
     notes = []
     if serving.lost:
         notes.append(
-            f"{serving.rollback_to} has variables that the new revision loses: {', '.join(serving.lost)};"
+            f"{WARNING}{serving.rollback_to} has variables that the new revision loses: {', '.join(serving.lost)};"
             f" to keep them: gcloud run services update {wishes.service} --update-env-vars NAME=VALUE"
         )
     unread = serving.unknown_reason and f"the job could not be read: {serving.unknown_reason}"

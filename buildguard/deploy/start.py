@@ -16,7 +16,7 @@ from buildguard.deploy.outcome import DeployStoppedError, StepResult
 from buildguard.deploy.prepare import PreparedDeploy
 from buildguard.docker import client as daemons
 from buildguard.docker import images
-from buildguard.docker.offline_start import EntrypointError, OfflineContainer, OfflineResult
+from buildguard.docker.offline_start import EntrypointError, OfflineContainer, OfflineResult, watched_folders
 from buildguard.docker.serve import StartOptions
 from buildguard.gcp.auth import redact
 from buildguard.gcp.service_state import ServiceState
@@ -110,8 +110,7 @@ def start_here(reference: str, platform: str, tell: Callable[[str], None]) -> St
             with OfflineContainer(daemon, image, options) as container:
                 result = container.wait(path, limit)
                 if result.started:
-                    folders = dict.fromkeys([image.folder or "/", "/tmp"])  # noqa: S108  in the container
-                    result = result._replace(access=container.access([*folders]))
+                    result = result._replace(access=container.access(watched_folders(image)))
                 return result, b"" if result.started else container.log()
 
     return run

@@ -155,15 +155,13 @@ class OfflineContainer(StartedContainer):
 
     def access(self, folders: Sequence[str]) -> AccessResult | None:
         """What its user cannot read or write below some folders; None where that could not be seen."""
-        argv = [self._python, "-I", "-S", "-B", "-c", _ACCESS.read_text("utf-8"), *folders]
+        argv = access_command(self._python, folders)
         try:
             with translate_errors("looking at the container's folders"):
                 identity = self._daemon.api.exec_create(self.id, argv)["Id"]
                 output, _errors = self._daemon.api.exec_start(identity, demux=True)
-            seen = json.loads(output or b"")
-            unreadable, unwritable = tuple(map(str, seen["unreadable"])), tuple(map(str, seen["unwritable"]))
-            return AccessResult(int(seen["user"]), unreadable, unwritable)
-        except (UnprovenError, ValueError, LookupError, TypeError):
+            return read_access(output or b"")
+        except UnprovenError:
             return None
 
     def _rest(self) -> None:
@@ -185,6 +183,16 @@ class OfflineContainer(StartedContainer):
 def probe_command(python: str, port: int, path: str) -> list[str]:
     """The command that looks at a container's port from inside."""
     return [python, "-I", "-S", "-B", "-c", _PROBE.read_text("utf-8"), str(port), path]
+
+
+def access_command(python: str, folders: Sequence[str]) -> list[str]:
+    """The command that looks at what a container's user cannot read or write below some folders."""
+    return [python, "-I", "-S", "-B", "-c", _ACCESS.read_text("utf-8"), *folders]
+
+
+def watched_folders(image: Image) -> list[str]:
+    """The folders of an image that its user should read, and may have to write."""
+    return list(dict.fromkeys([image.folder or "/", "/tmp"]))  # noqa: S108  in the container
 
 
 def find_probing_python(cell: ImageFilesystem, image: Image, problem: str) -> str:
@@ -249,6 +257,16 @@ def read_probe(output: bytes) -> Probe | None:
         seen: dict[str, Any] = json.loads(output)
         listeners = tuple((str(address), int(port)) for address, port in seen["listeners"])
         return Probe(seen["status"], bool(seen["responded"]), listeners, int(seen["ticks"]))
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+def read_access(output: bytes) -> AccessResult | None:
+    """What was printed of the user and the folders; None where it did not finish."""
+    try:
+        seen: dict[str, Any] = json.loads(output)
+        unreadable, unwritable = tuple(map(str, seen["unreadable"])), tuple(map(str, seen["unwritable"]))
+        return AccessResult(int(seen["user"]), unreadable, unwritable)
     except (ValueError, LookupError, TypeError):
         return None
 

@@ -23,6 +23,8 @@ SOCKET = "/var/run/docker.sock"
 RESULTS = "buildguard-image"  # the folder of the workspace
 INSPECTED, FILES, START = "image.json", "files.tar.gz", "start.json"
 _PAUSE = 0.3
+_PATIENCE = 4.5  # seconds after a first response of 500 and above, in which it may become a useful one
+_SERVER_ERROR = 500
 _PIECE = 1 << 20
 _HEAD = 8
 _MOST_LOG = 200
@@ -100,7 +102,7 @@ def start(task: Mapping[str, Any]) -> None:
     options.update({"Entrypoint": task["command"]} if task["command"] else {})
     options.update({"Cmd": task["args"]} if task["args"] else {})
     container = create(task["image"], {"NetworkMode": "none"}, options)
-    seen: dict[str, Any] = {"refused": "", "events": [], "log": ""}
+    seen: dict[str, Any] = {"refused": "", "events": [], "log": "", "access": ""}
     try:
         try:
             ask("POST", "/containers/" + container + "/start")
@@ -108,6 +110,8 @@ def start(task: Mapping[str, Any]) -> None:
             seen["refused"] = str(error)
         else:
             _watch(container, task, seen["events"])
+            if seen["events"][-1]["probe"]:
+                seen["access"] = _execute(container, task["access"])
             log = "/containers/" + container + "/logs?stdout=1&stderr=1&tail=" + str(_MOST_LOG)
             seen["log"] = _demultiplexed(ask("GET", log)).decode("utf-8", "replace")
     finally:
@@ -117,16 +121,21 @@ def start(task: Mapping[str, Any]) -> None:
 
 
 def _watch(container: str, task: Mapping[str, Any], events: list[dict[str, Any]]) -> None:
-    begun = time.monotonic()
+    begun, responded = time.monotonic(), None
     while True:
         state = json.loads(ask("GET", "/containers/" + container + "/json"))["State"]
         event: dict[str, Any] = {"seconds": time.monotonic() - begun, "ending": _ending(state), "probe": ""}
         events.append(event)
         if event["ending"]:
             return
-        event["probe"] = _probe(container, task)
+        event["probe"] = _execute(container, task["probe"])
         event["seconds"] = time.monotonic() - begun
-        if event["seconds"] > task["limit"] or _has_responded(event["probe"]):
+        status = _status(event["probe"])
+        if status is not None and responded is None:
+            responded = event["seconds"]
+        if responded is not None and (status or 0) >= _SERVER_ERROR and event["seconds"] - responded < _PATIENCE:
+            status = None  # it may become a useful response
+        if event["seconds"] > task["limit"] or status is not None:
             return
         time.sleep(_PAUSE)
 
@@ -139,8 +148,9 @@ def _ending(state: Mapping[str, Any]) -> str:
     return "it ended with status " + str(state.get("ExitCode"))
 
 
-def _probe(container: str, task: Mapping[str, Any]) -> str:
-    words = {"Cmd": task["probe"], "AttachStdout": True, "AttachStderr": False}
+def _execute(container: str, command: list[str]) -> str:
+    """What a command prints beside the program; empty where it could not be run."""
+    words = {"Cmd": command, "AttachStdout": True, "AttachStderr": False}
     try:
         identity = json.loads(ask("POST", "/containers/" + container + "/exec", words))["Id"]
         output = ask("POST", "/exec/" + identity + "/start", {"Detach": False, "Tty": False})
@@ -149,11 +159,13 @@ def _probe(container: str, task: Mapping[str, Any]) -> str:
     return _demultiplexed(output).decode("utf-8", "replace")
 
 
-def _has_responded(probe: str) -> bool:
+def _status(probe: str) -> int | None:
+    """The status of the response that a probe got, 0 for another protocol than HTTP; None without a response."""
     try:
-        return bool(json.loads(probe)["responded"])
+        seen = json.loads(probe)
+        return int(seen["status"] or 0) if seen["responded"] else None
     except (ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
 def _demultiplexed(data: bytes) -> bytes:

@@ -13,7 +13,7 @@ import pytest
 from buildguard.compare.image_lookup import ANY_IMAGE
 from buildguard.deploy.cloud_image import RUNNER, _RecordedContainer
 from buildguard.docker.image_source import ExportedFilesystem
-from buildguard.docker.offline_start import EntrypointError
+from buildguard.docker.offline_start import AccessResult, EntrypointError, access_command, probe_command
 from buildguard.engines.image_driver_script import arguments
 from buildguard.errors import UnprovenError
 from buildguard.remote import image_driver
@@ -134,6 +134,10 @@ def _seen(seconds: float, ending: str = "", **probe: Any) -> dict[str, Any]:
     return {"seconds": seconds, "ending": ending, "probe": "" if ending else json.dumps(words)}
 
 
+def _late(seconds: float, status: int) -> dict[str, Any]:
+    return _seen(seconds, responded=True, status=status, listeners=[["0.0.0.0", 8080]])
+
+
 @pytest.mark.parametrize(
     ("events", "started", "words"),
     [
@@ -141,20 +145,48 @@ def _seen(seconds: float, ending: str = "", **probe: Any) -> dict[str, Any]:
         ([_seen(0.9, responded=True, status=204, listeners=[["127.0.0.1", 8080]])], False, "127.0.0.1:8080"),
         ([_seen(0.2), _seen(0.5, "it ended with status 3")], False, "it ended with status 3"),
         ([_seen(0.2), _seen(60.1)], False, ""),
+        ([_late(0.9, 503), _late(3.1, 503), _late(4.0, 200)], True, ""),
     ],
 )
 def test_what_was_seen_there_is_judged_here(events: list[dict[str, Any]], started: bool, words: str) -> None:
-    container = _RecordedContainer({"refused": "", "log": "bye", "events": events}, "", 8080)
+    access = json.dumps({"user": 7, "unreadable": [], "unwritable": ["/srv"]})
+    container = _RecordedContainer({"refused": "", "log": "bye", "events": events, "access": access}, "", 8080)
 
     result = container.wait("/", 60, container.clock)
 
     assert (result.started, "".join((*result.listens_on, result.ending))) == (started, words)
     assert (container.last, container.log()) == (events[-1]["seconds"], b"bye")
+    assert container.access(()) == AccessResult(7, (), ("/srv",))
+
+
+_ANSWER = b"import http.server as h\nh.HTTPServer(('', 8080), h.SimpleHTTPRequestHandler).serve_forever()\n"
+
+
+def test_what_the_user_of_an_image_cannot_read_is_seen_there(
+    engine_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", engine_address)
+    last = ["RUN chmod 600 /app/key.pem", "WORKDIR /app", "USER 1000", 'CMD ["python3", "/app/serve.py"]']
+    files = {"app/serve.py": _ANSWER, "app/key.pem": b""}
+    image = images.derived(f"{images.REPOSITORY}/not-root:3.11", images.base("3.11"), files, last)
+    monkeypatch.setattr(image_driver, "SOCKET", engine_address.removeprefix("unix://"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / image_driver.RESULTS).mkdir()
+    task = {"image": image, "env": [], "command": [], "args": [], "limit": 60}
+
+    image_driver.start(
+        {**task, "probe": probe_command("python3", 8080, "/"), "access": access_command("python3", ["/app", "/tmp"])}
+    )
+
+    record = json.loads((tmp_path / image_driver.RESULTS / image_driver.START).read_text())
+    container = _RecordedContainer(record, "", 8080)
+    assert container.wait("/", 60, container.clock).status == 200
+    assert container.access(()) == AccessResult(1000, ("/app/key.pem",), ("/app",))
 
 
 def test_a_program_that_could_not_be_executed_is_named() -> None:
     with pytest.raises(EntrypointError, match="no such file"):
-        _RecordedContainer({"refused": "exec: no such file", "log": "", "events": []}, "", 8080)
+        _RecordedContainer({"refused": "exec: no such file", "log": "", "events": [], "access": ""}, "", 8080)
 
 
 def test_the_program_travels_in_the_request() -> None:

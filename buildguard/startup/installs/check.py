@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import fnmatch
 import posixpath
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from buildguard.diagnostic import count
 from buildguard.errors import GuardError
-from buildguard.imports.lock import normalize
 from buildguard.project.config import Config
 from buildguard.project.discovery import ImageRecipe, list_recipes
 from buildguard.stages.stage import Stage
 from buildguard.startup.findings import FindingPlace, StartupFindings, StartupReport
 from buildguard.startup.image_tree import context_path
+from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.commands import InstallCommand, Installer, install_commands
-from buildguard.startup.installs.locked import LockedRelease, open_lock, releases
-from buildguard.startup.installs.platform import WheelPlatform, build_stages
-from buildguard.startup.installs.requirements import RequirementFile, RequirementLine, read_requirement_file
+from buildguard.startup.installs.locked import Lock, LockedRelease, open_lock
+from buildguard.startup.installs.platform import WheelPlatform, build_stages, copied_sources
+from buildguard.startup.installs.readers import releases
+from buildguard.startup.installs.requirements import (
+    RequirementFile,
+    RequirementLine,
+    read_requirement_file,
+    requirement_lines,
+)
+from buildguard.startup.installs.wheelhouse import Wheelhouse
 from buildguard.startup.project_files import BuildSender, ProjectFileTree
 from buildguard.system import git
 
-_SOURCES = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
+_INSTALLS = re.compile(r"\b(?:pip3?|uv|poetry|conda)\b.*\b(?:install|sync|add)\b")
 _MOST_SHOWN = 3  # wheels in a message
 
 
@@ -38,8 +48,29 @@ class _InstallContext(NamedTuple):
         """The command in the Dockerfile."""
         return FindingPlace(self.recipe.service.dockerfile, self.command.line)
 
+    def lock_path(self, name: str) -> str:
+        """The lock that the stage copies or mounts; empty where none is known, or several are."""
+        copied = self._copied(name)
+        return next(iter(copied)) if len(copied) == 1 else ""
+
+    def _copied(self, path: str) -> dict[str, None]:
+        """The files of the project that the stage has under a relative path, by its COPY sources and mounts."""
+        context, name = self.recipe.service.context, posixpath.basename(path)
+        copied: dict[str, None] = {}
+        for source in copied_sources(self.command.stage):
+            folder, last = posixpath.split(source)
+            is_match = last not in {"", ".", "*"} and fnmatch.fnmatchcase(name, last)
+            candidates = [posixpath.join(folder, name)] if is_match else [posixpath.join(source, path)]
+            found = (context_path(context, posixpath.normpath(candidate)) for candidate in candidates)
+            copied |= dict.fromkeys(candidate for candidate in found if self.files.is_file(candidate))
+        return copied
+
     def project_path(self, path: str) -> str:
         """The file of the project that a path of a command is; empty where none is known."""
+        if "/" not in path.removeprefix("./"):
+            copied = self._copied(path.removeprefix("./"))
+            if len(copied) == 1:
+                return next(iter(copied))
         parts = [part for part in path.split("/") if part not in {"", "."}]
         for start in range(len(parts) if path.startswith("/") else 1):
             candidate = context_path(self.recipe.service.context, "/".join(parts[start:]))
@@ -68,7 +99,11 @@ def check_installs(stage: Stage, repository: git.Repository | None, config: Conf
 
 
 def _check_uv(context: _InstallContext) -> None:
-    _check_lock(context, context.project_path("uv.lock"))
+    _check_lock(context, context.lock_path("uv.lock"))
+
+
+def _check_poetry(context: _InstallContext) -> None:
+    _check_lock(context, context.lock_path("poetry.lock"))
 
 
 def _check_pylock(context: _InstallContext) -> None:
@@ -80,19 +115,33 @@ def _check_lock(context: _InstallContext, file: str) -> None:
     """Each release of a lock has something to install from."""
     command, platform = context.command, context.platform
     data = context.files.read(file) if file else None
-    lock = open_lock(file, data) if data is not None else None
+    beside = posixpath.join(posixpath.dirname(file), "pyproject.toml")
+    lock = open_lock(file, data, context.files.read(beside)) if data is not None else None
     if lock is None:
         return
-    why_open = _why_open(context)
+    choice = command.choice(_variables(command))
+    why_open = _why_open(context) or _why_moved(context, lock, choice)
     if platform is None or why_open:
         context.findings.leave_open(context.place, why_open or f"which wheels {command.stage.base} takes is unknown")
         return
-    installed = releases(lock, platform, command.choice(_variables(command)))
+    installed = releases(lock, platform, choice)
     if installed is None:
         context.findings.leave_open(FindingPlace(file), "the lock could not be read")
         return
     for release in installed:
         _check_release(context, platform, file, release)
+
+
+def _why_moved(context: _InstallContext, lock: Lock, choice: InstallChoice) -> str:
+    """Why another project's dependencies may be installed: those of a member of the workspace, or of another folder."""
+    if context.command.is_moved:
+        return "it is run in another folder"
+    if choice.members or choice.every_member or "manifest" not in lock.content:
+        return ""
+    folder = posixpath.basename(context.command.stage.folder.rstrip("/"))
+    sources = (package.get("source", {}) for package in lock.content.get("package", ()))
+    members = {posixpath.basename(str(path)) for source in sources for path in source.values()}
+    return f"it may install the member in {folder} alone" if folder and folder in members else ""
 
 
 def _why_open(context: _InstallContext) -> str:
@@ -154,13 +203,17 @@ def _list(wheels: tuple[str, ...]) -> str:
 def _check_requirements(context: _InstallContext) -> None:
     command = context.command
     folders = [context.project_path(value) for value in command.values("-f", "--find-links")]
+    is_house = command.has("--no-index") and any(folders)
+    if is_house:
+        named = requirement_lines(context.recipe.service.dockerfile, command.line, command.named)
+        _check_wheelhouse(context, named, [folder for folder in folders if folder])
     for name in command.files:
         file = context.project_path(name)
         listed = read_requirement_file(file, context.files.read) if file and context.files.is_file(file) else None
         if listed is None:
             continue
-        if command.has("--no-index") and any(folders):
-            _check_wheelhouse(context, listed, [folder for folder in folders if folder])
+        if is_house:
+            _check_wheelhouse(context, listed.lines, [folder for folder in folders if folder])
         elif not command.has("-c", "--constraint", "--constraints", "--require-hashes"):
             _check_locked(context, listed)
 
@@ -178,44 +231,36 @@ def _check_locked(context: _InstallContext, listed: RequirementFile) -> None:
     context.findings.add("BG409", FindingPlace(first.file, first.line), message, hint, is_error=False)
 
 
-def _check_wheelhouse(context: _InstallContext, listed: RequirementFile, folders: list[str]) -> None:
-    """BG606 for a requirement that a local wheelhouse has nothing for."""
-    platform = context.platform
-    if platform is None or context.command.is_undecided:
+def _check_wheelhouse(context: _InstallContext, lines: Sequence[RequirementLine], folders: list[str]) -> None:
+    """BG606 for a requirement that a local wheelhouse has nothing for, or nothing for what it needs in turn."""
+    platform, command = context.platform, context.command
+    if platform is None or command.is_undecided or _fills(command):
         context.findings.leave_open(context.place, "which wheels are taken is unknown")
         return
-    names = [posixpath.basename(path) for folder in folders for path in context.files.below(folder)]
-    only_wheels = ":all:" in context.command.values("--only-binary")
-    for line in listed.lines:
-        needed = platform.marker(str(line.requirement.marker or "")) is True and not line.requirement.url
-        if needed and not any(_satisfies(line, name, platform, only_wheels=only_wheels) for name in names):
-            message = f"{', '.join(folders)} has no release of {line.requirement} that {platform.words} takes"
-            context.findings.add(
-                "BG606", FindingPlace(line.file, line.line), message, "add a wheel for that Python to the folder"
-            )
+    paths = [path for folder in folders for path in context.files.below(folder) if posixpath.dirname(path) == folder]
+    only_wheels = ":all:" in command.values("--only-binary")
+    house = Wheelhouse(paths, context.files.read, platform, only_wheels=only_wheels)
+    for line in lines:
+        unmet = house.unmet(line.requirement, with_needs=not command.has("--no-deps"))
+        if unmet is not None:
+            way = f", which {' and '.join(unmet.through[-1:])} needs" if unmet.through else ""
+            message = f"{', '.join(folders)} has no release of {unmet.requirement} that {platform.words} takes{way}"
+            hint = "add a wheel for that Python to the folder"
+            context.findings.add("BG606", FindingPlace(line.file, line.line), message, hint)
 
 
-def _satisfies(line: RequirementLine, name: str, platform: WheelPlatform, *, only_wheels: bool) -> bool:
-    """Whether a file of a wheelhouse is what a requirement asks for, and can be installed."""
-    from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
-
-    try:
-        if name.endswith(".whl"):
-            project, version, _build, _tags = parse_wheel_filename(name)
-            fits = platform.takes(name)
-        elif name.endswith(_SOURCES) and not only_wheels:
-            project, version = parse_sdist_filename(name)
-            fits = True
-        else:
-            return False
-    except (InvalidWheelFilename, InvalidSdistFilename):
-        return False
-    wanted = line.requirement
-    return fits and normalize(wanted.name) == project and wanted.specifier.contains(version, prereleases=True)
+def _fills(command: InstallCommand) -> bool:
+    """Whether the build may add wheels to a folder, or installs something before that counts as well."""
+    steps = [step for stage in command.stage.chain for step in stage.instructions if step.name == "RUN"]
+    return any(
+        re.search(r"\b(?:wheel|download)\b", step.text) or (step.line < command.line and _INSTALLS.search(step.text))
+        for step in steps
+    )
 
 
 _CHECKS = {
     Installer.UV_LOCK: _check_uv,
+    Installer.POETRY: _check_poetry,
     Installer.PYLOCK: _check_pylock,
     Installer.REQUIREMENTS: _check_requirements,
 }

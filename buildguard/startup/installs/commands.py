@@ -1,23 +1,24 @@
-"""The commands of a Dockerfile that install packages: uv with a lock, pip with files of requirements. Pure."""
+"""The commands of a Dockerfile that install packages: uv and poetry with a lock, pip with files of requirements. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from buildguard.imports.lock import normalize
 from buildguard.project import shell
 from buildguard.project.dockerfile import exec_words
-from buildguard.startup.installs.locked import InstallChoice
+from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.platform import BuildStage
 
 _PIP = re.compile(r"pip3?(?:\.\d+)?")
 _PYTHON = re.compile(r"python3?(?:\.\d+)?")
 _UNDECIDED = frozenset(
     {
-        *("--package", "--all-packages", "--python", "-p", "--no-install-project-dependencies", "--script", "--with"),
+        *("--python", "-p", "--no-install-project-dependencies", "--script", "--no-extra", "--directory", "--project"),
+        *("-C", "-P", "--no-directory", "--config-file", "--isolated"),
         *(
             "--python-platform",
             "--python-version",
@@ -44,6 +45,7 @@ _WITH_VALUE = frozenset(
             "--index",
         ),
         *("--trusted-host", "-w", "--wheel-dir", "--extra", "--group", "--only-group", "--no-group", "--only-binary"),
+        *("--package", "--with", "--without", "--only", "-E", "--extras"),
         *("--no-binary", "--timeout", "--retries", "--no-install-package", "--progress-bar", "--proxy", "-d", "--dest"),
     }
 )
@@ -53,18 +55,23 @@ class Installer(StrEnum):
     """The kinds of commands that are read."""
 
     UV_LOCK = "uv.lock"
+    POETRY = "poetry.lock"
     PYLOCK = "pylock.toml"
     REQUIREMENTS = "requirements"
 
 
 class InstallCommand(NamedTuple):
-    """One command: its line, its stage, what it installs from, and its words; `files` are those that it names."""
+    """One command: its line, its stage, what it installs from, and its words; `files` are those that it names.
+
+    `is_moved` says that a `cd` comes before it.
+    """
 
     kind: Installer
     line: int
     stage: BuildStage
     words: tuple[str, ...]
     files: tuple[str, ...] = ()
+    is_moved: bool = False
 
     @property
     def is_undecided(self) -> bool:
@@ -79,16 +86,57 @@ class InstallCommand(NamedTuple):
         """Whether an option is set."""
         return any(flag in flags for flag, _value in _options(self.words))
 
+    @property
+    def named(self) -> list[str]:
+        """The requirements among its words, beside those of files."""
+        before = ("", *self.words)
+        pairs = zip(before, self.words, strict=False)
+        return [word for last, word in pairs if not word.startswith("-") and last not in _WITH_VALUE]
+
     def choice(self, variables: Mapping[str, str]) -> InstallChoice:
-        """The extras and groups that `uv sync` is asked for."""
-        groups = {"dev"}
-        if self.has("--no-dev", "--no-default-groups") or variables.get("UV_NO_DEV") not in {None, "", "0"}:
-            groups.clear()
-        groups |= {*self.values("--group", "--only-group")}
-        groups -= {*self.values("--no-group")}
-        extras = frozenset(map(normalize, self.values("--extra")))
-        without = frozenset(map(normalize, self.values("--no-install-package")))
-        return InstallChoice(extras, self.has("--all-extras"), frozenset(groups), without)
+        """The extras, groups and members that are asked for."""
+        return _poetry_choice(self) if self.kind is Installer.POETRY else _uv_choice(self, variables)
+
+
+def _uv_choice(command: InstallCommand, variables: Mapping[str, str]) -> InstallChoice:
+    only_dev = command.has("--only-dev")
+    leaves_dev = command.has("--no-dev") or variables.get("UV_NO_DEV", "").lower() not in {"", "0", "false"}
+    left_out = [*command.values("--no-group"), *(["dev"] if leaves_dev else [])]
+    return InstallChoice(
+        extras=_names(command.values("--extra")),
+        every_extra=command.has("--all-extras"),
+        groups=_names([*command.values("--group", "--only-group"), *(["dev"] if only_dev else [])]),
+        without_groups=_names(left_out),
+        with_defaults=not command.has("--no-default-groups"),
+        every_group=command.has("--all-groups"),
+        only_groups=only_dev or command.has("--only-group"),
+        without=_names(command.values("--no-install-package")),
+        members=_names(command.values("--package")),
+        every_member=command.has("--all-packages"),
+    )
+
+
+def _poetry_choice(command: InstallCommand) -> InstallChoice:
+    only = _listed(command.values("--only"))
+    without = _listed(command.values("--without"))
+    is_nothing = command.has("--only-root")
+    return InstallChoice(
+        extras=_listed(command.values("-E", "--extras")),
+        every_extra=command.has("--all-extras"),
+        groups=only | _listed(command.values("--with")) if not is_nothing else frozenset(),
+        without_groups=without | (frozenset({"dev"}) if command.has("--no-dev") else frozenset()),
+        every_group=command.has("--all-groups"),
+        only_groups=bool(only) or is_nothing,
+    )
+
+
+def _names(values: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(normalize, values))
+
+
+def _listed(values: Iterable[str]) -> frozenset[str]:
+    """Names in lists that commas or spaces separate."""
+    return _names(name for value in values for name in re.split(r"[\s,]+", value) if name)
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -106,10 +154,12 @@ def install_commands(stages: Sequence[BuildStage]) -> Iterator[InstallCommand]:
     for stage in stages:
         for step in stage.chain[0].instructions:
             if step.name == "RUN":
+                is_moved = False
                 for words in _commands(step.text):
                     command = _read(step.line, stage, words)
+                    is_moved = is_moved or words[:1] == ["cd"]
                     if command is not None:
-                        yield command
+                        yield command._replace(is_moved=is_moved)
 
 
 def _commands(text: str) -> Iterator[list[str]]:
@@ -127,11 +177,20 @@ def _read(line: int, stage: BuildStage, words: Sequence[str]) -> InstallCommand 
         rest = rest[1:]
     if rest[:1] == ["uv"]:
         return _uv(line, stage, rest[1:])
+    if rest and rest[0].rpartition("/")[2] == "poetry":
+        return _poetry(line, stage, rest[1:])
     if len(rest) > 2 and _PYTHON.fullmatch(rest[0].rpartition("/")[2]) and rest[1:3] == ["-m", "pip"]:  # noqa: PLR2004
         rest = rest[2:]
     if rest and _PIP.fullmatch(rest[0].rpartition("/")[2]) and rest[1:2] == ["install"]:
         return _files(line, stage, rest[2:])
     return None
+
+
+def _poetry(line: int, stage: BuildStage, words: Sequence[str]) -> InstallCommand | None:
+    at = next((at for at, word in enumerate(words) if not word.startswith("-")), len(words))
+    if words[at : at + 1] not in (["install"], ["sync"]):
+        return None
+    return InstallCommand(Installer.POETRY, line, stage, (*words[:at], *words[at + 1 :]))
 
 
 def _uv(line: int, stage: BuildStage, words: Sequence[str]) -> InstallCommand | None:
@@ -148,7 +207,7 @@ def _uv(line: int, stage: BuildStage, words: Sequence[str]) -> InstallCommand | 
 def _files(line: int, stage: BuildStage, words: Sequence[str]) -> InstallCommand | None:
     command = InstallCommand(Installer.REQUIREMENTS, line, stage, tuple(words))
     files = tuple(command.values("-r", "--requirement", "--requirements"))
-    if not files:
+    if not files and not (command.has("--no-index") and command.named):
         return None
-    is_lock = all(re.search(r"pylock[^/]*\.toml$", file) for file in files)
+    is_lock = bool(files) and all(re.search(r"pylock[^/]*\.toml$", file) for file in files)
     return command._replace(files=files, kind=Installer.PYLOCK if is_lock else Installer.REQUIREMENTS)

@@ -1,18 +1,21 @@
-"""What a lock file installs on one platform, package by package, with the names of its wheels: uv.lock and pylock.toml. Pure."""
+"""What uv.lock and pylock.toml install on one platform, package by package, with the names of the wheels. Pure."""
 
 from __future__ import annotations
 
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from buildguard.errors import UsageError
 from buildguard.imports.lock import normalize
 from buildguard.project import toml
+from buildguard.startup.installs.choice import InstallChoice
 from buildguard.startup.installs.platform import WheelPlatform
 
 _MOST_PACKAGES = 5_000
+_REMOTE = frozenset({"registry", "git", "url", "path"})
 
 
 class LockedRelease(NamedTuple):
@@ -26,46 +29,31 @@ class LockedRelease(NamedTuple):
     requires_python: str = ""
 
 
-class InstallChoice(NamedTuple):
-    """What an install command asks for: extras and dependency groups; `groups` is None for the tool's default."""
-
-    extras: frozenset[str] = frozenset()
-    every_extra: bool = False
-    groups: frozenset[str] | None = None
-    without: frozenset[str] = frozenset()
-
-
 class Lock(NamedTuple):
-    """The text of a lock file and its content."""
+    """The text of a lock file and its content, with the project's own table beside it."""
 
     file: str
     text: str
     content: Mapping[str, Any]
+    project: Mapping[str, Any] = MappingProxyType({})
 
 
-def open_lock(file: str, data: bytes) -> Lock | None:
-    """A lock file; None for one that is no TOML."""
+def open_lock(file: str, data: bytes, project: bytes | None = None) -> Lock | None:
+    """A lock file, with the pyproject.toml beside it; None where one of them is no TOML."""
     try:
-        return Lock(file, data.decode("utf-8", "replace"), toml.read(data, file))
+        beside = toml.read(project, "pyproject.toml") if project is not None else {}
+        return Lock(file, data.decode("utf-8", "replace"), toml.read(data, file), beside)
     except UsageError:
         return None
 
 
-def releases(lock: Lock, platform: WheelPlatform, choice: InstallChoice) -> list[LockedRelease] | None:
-    """The releases that are certainly installed; None for a lock that cannot be read."""
-    try:
-        read = _of_pylock if is_pylock(lock.file) else _of_uv
-        return list(read(lock, platform, choice))
-    except (KeyError, TypeError, AttributeError, ValueError):
-        return None
-
-
-def _release(lock: Lock, package: Mapping[str, Any]) -> LockedRelease:
+def release_of(lock: Lock, package: Mapping[str, Any]) -> LockedRelease:
+    """The release that a package of uv.lock or pylock.toml is."""
     wheels = tuple(_file_name(wheel) for wheel in package.get("wheels", ()))
     name, version = str(package["name"]), str(package.get("version", ""))
     has_source = any(key in package for key in ("sdist", "vcs", "directory", "archive"))
     specifier = str(package.get("requires-python", ""))
-    return LockedRelease(name, version, _line_of(lock.text, name, version), wheels, has_source, specifier)
+    return LockedRelease(name, version, line_of(lock.text, name, version), wheels, has_source, specifier)
 
 
 def _file_name(wheel: Mapping[str, Any]) -> str:
@@ -73,7 +61,8 @@ def _file_name(wheel: Mapping[str, Any]) -> str:
     return posixpath.basename(str(place).partition("#")[0].partition("?")[0]).replace("%2B", "+")
 
 
-def _line_of(text: str, name: str, version: str) -> int | None:
+def line_of(text: str, name: str, version: str) -> int | None:
+    """The line at which the package of a lock begins."""
     quoted = rf"name\s*=\s*\"{re.escape(name)}\"\s*\n\s*version\s*=\s*\"{re.escape(version)}\""
     match = re.search(quoted, text) or re.search(rf"(?m)^name\s*=\s*\"{re.escape(name)}\"", text)
     return None if match is None else text.count("\n", 0, match.start()) + 1
@@ -82,25 +71,25 @@ def _line_of(text: str, name: str, version: str) -> int | None:
 # ------------------------------------------------------------------------------------------ uv.lock
 
 
-def _of_uv(lock: Lock, platform: WheelPlatform, choice: InstallChoice) -> Iterator[LockedRelease]:
+def of_uv(lock: Lock, platform: WheelPlatform, choice: InstallChoice) -> Iterator[LockedRelease]:
+    """The releases that `uv sync` certainly installs."""
     packages = lock.content["package"]
     if not platform.admits(str(lock.content.get("requires-python", ""))):
         return  # uv takes another Python
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for package in packages[:_MOST_PACKAGES]:
         by_name.setdefault(normalize(package["name"]), []).append(package)
-    roots = [package for package in packages if "." in package.get("source", {}).values()]
-    if len(roots) != 1:
-        return  # a workspace: which member is installed is unknown
-    waiting = list(_wanted(roots[0], choice))
+    defaults = _default_groups(lock.project)
+    waiting = [need for root in uv_roots(lock, choice) for need in _wanted(root, choice, defaults)]
     seen: set[tuple[str, str, str]] = set()
     while waiting:
         need = waiting.pop()
         if platform.marker(need.get("marker", "")) is not True:
             continue
         package = _pick(by_name.get(normalize(need["name"]), []), need, platform)
-        if package is None or normalize(package["name"]) in choice.without:
+        if package is None:
             continue
+        is_kept = "registry" in package.get("source", {}) and normalize(package["name"]) not in choice.without
         for extra in ("", *need.get("extra", ())):
             key = (package["name"], str(package.get("version")), extra)
             if key not in seen:
@@ -110,17 +99,38 @@ def _of_uv(lock: Lock, platform: WheelPlatform, choice: InstallChoice) -> Iterat
                     if extra
                     else package.get("dependencies", ())
                 )
-                if not extra and "registry" in package.get("source", {}):
-                    yield _release(lock, package)
+                if not extra and is_kept:
+                    yield release_of(lock, package)
 
 
-def _wanted(root: Mapping[str, Any], choice: InstallChoice) -> Iterator[Mapping[str, Any]]:
-    yield from root.get("dependencies", ())
-    for extra, needs in root.get("optional-dependencies", {}).items():
-        if choice.every_extra or normalize(extra) in choice.extras:
-            yield from needs
+def uv_roots(lock: Lock, choice: InstallChoice) -> list[Mapping[str, Any]]:
+    """The members of a workspace that are installed: those that are named, else the root, else (where no root is a project) all."""
+    names = {normalize(name) for name in lock.content.get("manifest", {}).get("members", ())}
+    packages = [package for package in lock.content["package"] if not {*package.get("source", {})} & _REMOTE]
+    members = [package for package in packages if normalize(package["name"]) in names] if names else []
+    roots = [package for package in packages if "." in package.get("source", {}).values()]
+    if choice.members:
+        return [package for package in members or roots if normalize(package["name"]) in choice.members]
+    return members if choice.every_member and members else roots or members
+
+
+def _default_groups(project: Mapping[str, Any]) -> frozenset[str] | None:
+    """The groups that uv installs without being asked; None for all."""
+    groups = project.get("tool", {}).get("uv", {}).get("default-groups", ["dev"])
+    return None if groups == "all" else frozenset(map(normalize, groups))
+
+
+def _wanted(
+    root: Mapping[str, Any], choice: InstallChoice, defaults: frozenset[str] | None
+) -> Iterator[Mapping[str, Any]]:
+    if not choice.only_groups:
+        yield from root.get("dependencies", ())
+        optional = {normalize(extra): needs for extra, needs in root.get("optional-dependencies", {}).items()}
+        for extra in choice.wanted_extras(optional):
+            yield from optional[extra]
     for group, needs in root.get("dev-dependencies", {}).items():
-        if group in ({"dev"} if choice.groups is None else choice.groups):
+        name = normalize(group)
+        if choice.wants_group(name, is_default=defaults is None or name in defaults):
             yield from needs
 
 
@@ -143,13 +153,21 @@ def _is_for(package: Mapping[str, Any], platform: WheelPlatform) -> bool:
 # ------------------------------------------------------------------------------------------ pylock.toml
 
 
-def _of_pylock(lock: Lock, platform: WheelPlatform, _choice: InstallChoice) -> Iterator[LockedRelease]:
-    for package in lock.content["packages"]:
-        marker = str(package.get("marker", ""))
-        if "dependency_groups" in marker or "extras" in marker:
-            continue  # which of them are asked for is another tool's matter
-        if platform.marker(marker) is True:
-            release = _release(lock, package)
+def of_pylock(lock: Lock, platform: WheelPlatform, choice: InstallChoice) -> Iterator[LockedRelease]:
+    """The releases that an installer of PEP 751 certainly takes."""
+    content = lock.content
+    environments = content.get("environments", ())
+    if environments and not any(platform.marker(str(text)) for text in environments):
+        return  # the installer refuses the file, or takes another one
+    if not platform.admits(str(content.get("requires-python", ""))):
+        return
+    defaults = {normalize(name) for name in content.get("default-groups", ())}
+    groups = {*defaults, *map(normalize, content.get("dependency-groups", ()))}
+    asked = frozenset(name for name in groups if choice.wants_group(name, is_default=name in defaults))
+    extras = choice.wanted_extras(map(normalize, content.get("extras", ())))
+    for package in content["packages"]:
+        if platform.locked_marker(str(package.get("marker", "")), extras, asked) is True:
+            release = release_of(lock, package)
             if release.wheels or release.has_source or release.requires_python:
                 yield release
 

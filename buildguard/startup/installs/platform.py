@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildguard.project import dockerfile, image_reference
 from buildguard.project.dockerfile import DockerfileStage
@@ -20,7 +21,9 @@ _GLIBC = {"buster": 28, "bullseye": 31, "bookworm": 36, "trixie": 41, "focal": 3
 _OLDEST_GLIBC = {"x86_64": 5, "i686": 5}  # of the others 17
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _MUSL = 2  # 1.2: every Alpine since 3.13
+_ASKS = re.compile(r"\b(?:extras|dependency_groups)\b")
 _NO_PATCH, _ANY_PATCH = "0", "99"
+_MOUNT = re.compile(r"(\w+)=([^,\s]+)")
 _COMPILERS = re.compile(
     r"\b(?:gcc|g\+\+|clang|build-essential|build-base|python3-dev|musl-dev|gfortran|rust|cargo|make)\b|groupinstall"
 )
@@ -65,20 +68,35 @@ class WheelPlatform(NamedTuple):
         except InvalidWheelFilename:
             return True
 
+    def takes_file(self, path: str) -> bool:
+        """Whether a file can be installed: a wheel for this Python, or a source distribution."""
+        name = path.rpartition("/")[2]
+        return not name.endswith(".whl") or self.takes(name)
+
     def marker(self, text: str, extra: str = "") -> bool | None:
         """The value of a marker; None where the patch release decides it, or where it cannot be read."""
+        return self._value(text, {"extra": extra}, {})
+
+    def locked_marker(self, text: str, extras: frozenset[str], groups: frozenset[str]) -> bool | None:
+        """The value of a marker of pylock.toml, which may ask for extras and dependency groups; None as above."""
+        asked = {"extras": extras, "dependency_groups": groups}
+        return self._value(text, asked, {"context": "lock_file"}) if _ASKS.search(text) else self.marker(text)
+
+    def _value(self, text: str, more: Mapping[str, Any], options: Mapping[str, Any]) -> bool | None:
         if not text:
             return True
         from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 
         try:
             marker = Marker(text)
-            values = {marker.evaluate(self._environment(patch, extra)) for patch in (_NO_PATCH, _ANY_PATCH)}
-        except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName):
-            return None
+            values = {
+                marker.evaluate({**self._environment(patch), **more}, **options) for patch in (_NO_PATCH, _ANY_PATCH)
+            }
+        except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, TypeError):
+            return None  # packaging before 25 does not know extras and groups of a lock
         return values.pop() if len(values) == 1 else None
 
-    def _environment(self, patch: str, extra: str) -> dict[str, str]:
+    def _environment(self, patch: str) -> dict[str, str]:
         full = f"3.{self.minor}.{patch}"
         return {
             "implementation_name": "cpython",
@@ -92,7 +110,6 @@ class WheelPlatform(NamedTuple):
             "python_full_version": full,
             "python_version": f"3.{self.minor}",
             "sys_platform": "linux",
-            "extra": extra,
         }
 
     def admits(self, specifier: str) -> bool:
@@ -140,6 +157,12 @@ class BuildStage(NamedTuple):
         return (flag for stage in self.chain for step in stage.instructions[:1] for flag in step.flags)
 
     @property
+    def folder(self) -> str:
+        """The last WORKDIR; empty where none is set."""
+        steps = (step for stage in self.chain for step in reversed(stage.instructions))
+        return next((step.text.strip() for step in steps if step.name == "WORKDIR"), "")
+
+    @property
     def has_compiler(self) -> bool | None:
         """Whether a compiler is there; None where that is unknown."""
         runs = (step.text for stage in self.chain for step in stage.instructions if step.name == "RUN")
@@ -148,6 +171,24 @@ class BuildStage(NamedTuple):
         if not knows_base(self.base):
             return None
         return _WITHOUT_COMPILER.search(self.base) is None
+
+
+def copied_sources(stage: BuildStage) -> Iterator[str]:
+    """What a stage copies or mounts of the build context, as relative paths; "." is all of it."""
+    for step in (step for part in reversed(stage.chain) for step in part.instructions):
+        if step.name in {"COPY", "ADD"} and not any(flag.startswith("--from") for flag in step.flags):
+            yield from (_relative(source) for source in dockerfile.source_words(step.text)[:-1])
+        elif step.name == "RUN":
+            mounts = (dict(_MOUNT.findall(flag)) for flag in step.flags if flag.startswith("--mount"))
+            yield from (
+                _relative(mount.get("source") or mount.get("src", "."))
+                for mount in mounts
+                if mount.get("type", "bind") == "bind" and "from" not in mount
+            )
+
+
+def _relative(source: str) -> str:
+    return posixpath.normpath(source.lstrip("/") or ".")
 
 
 def build_stages(recipe: bytes, build_args: Mapping[str, str]) -> list[BuildStage]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -48,6 +48,12 @@ def read_requirement_file(file: str, read: Callable[[str], bytes | None]) -> Req
     constrained = [False]
     _read(file, read, lines, constrained, 0)
     return RequirementFile(tuple(lines), constrained[0])
+
+
+def requirement_lines(file: str, line: int, texts: Iterable[str]) -> list[RequirementLine]:
+    """The requirements among the words of a command."""
+    parsed = (_requirement(text) for text in texts)
+    return [RequirementLine(file, line, requirement) for requirement in parsed if requirement is not None]
 
 
 def _read(
