@@ -35,6 +35,9 @@ _REAL_HOME = Path.home()
 ALL = "BUILDGUARD_ALL" in os.environ  # `./scripts/test all`: full products, walks and long random searches
 # a shell starts what runs in its background with Ctrl-C ignored, and every child of the tests would inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# where modules may not be kept compiled, each of thousands of children compiles all that it imports: half of its time
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 # What depends on the Python that runs buildguard: programs that are put together for other Pythons, and the judges that run
