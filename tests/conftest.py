@@ -20,6 +20,7 @@ import pytest
 
 from buildguard.engines.pool import source_of
 from buildguard.system.pythons import candidates
+from tests import served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # where modules may not be kept compiled, each of thousands of children compiles all that it imports: half of its time
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# and what pip installs is compiled as it is imported, instead of all of it
+os.environ.setdefault("PIP_NO_COMPILE", "1")
 
 
 # What depends on the Python that runs buildguard: programs that are put together for other Pythons, and the judges that run
@@ -99,6 +102,10 @@ def _refuse_process(*_args: object, **_options: object) -> None:
 untraced = pytest.mark.skipif("COVERAGE_PROCESS_CONFIG" in os.environ, reason="coverage is measured")
 
 
+# where each Python costs a process or more: the oldest, the last before PEP 701, and the newest; in `all` each of them
+SOME_VERSIONS = VERSIONS if ALL else (VERSIONS[0], "3.11", VERSIONS[-1])
+
+
 def sample(cases: Iterable[_Case], step: int) -> list[_Case]:
     """One of `step` cases, all of them in `./scripts/test all`."""
     return [*cases][:: 1 if ALL else step]
@@ -109,6 +116,10 @@ def missing(what: str, remedy: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing: {remedy}")
     pytest.skip(f"{what} is missing: {remedy}")
+
+
+def pytest_sessionfinish() -> None:
+    served.close()
 
 
 @pytest.fixture(autouse=True)
@@ -236,28 +247,23 @@ class Project:
         return self.git("rev-parse", "HEAD").strip()
 
     def run(self, *args: str, cwd: Path | None = None, timeout: float = 120) -> Result:
-        done = subprocess.run(
-            [self.executable, *args],
-            cwd=cwd or self.path,
-            env={**os.environ, **self.env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode())
+        return self.pipe(b"", *args, cwd=cwd, timeout=timeout)
 
-    def pipe(self, stdin: bytes, *args: str, cwd: Path | None = None) -> Result:
+    def pipe(self, stdin: bytes, *args: str, cwd: Path | None = None, timeout: float = 120) -> Result:
         """The same with something on stdin."""
-        done = subprocess.run(
-            [self.executable, *args],
-            cwd=cwd or self.path,
-            env={**os.environ, **self.env},
-            input=stdin,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
+        environment, folder = {**os.environ, **self.env}, cwd or self.path
+        if served.is_faithful(environment):
+            done = served.run([str(self.executable), *args], folder, environment, stdin, timeout)
+        else:
+            done = subprocess.run(
+                [self.executable, *args],
+                cwd=folder,
+                env=environment,
+                input=stdin,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
         return Result(done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode())
 
     def check(self, *args: str, cwd: Path | None = None) -> Result:
@@ -338,9 +344,9 @@ def interpreter(version: str) -> Path:
     return found
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture(params=SOME_VERSIONS)
 def version(request: pytest.FixtureRequest) -> str:
-    """Each Python that a target may have and this machine should."""
+    """Each Python that a target may have and this machine should; those at the edges in the ordinary run."""
     wanted: str = request.param
     interpreter(wanted)
     return wanted

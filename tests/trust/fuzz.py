@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import sys
 import time
@@ -112,6 +113,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
 }
 
 
+@functools.cache
 def seeds() -> dict[str, list[bytes]]:
     """What people do write, by reader."""
     import gzip
