@@ -43,28 +43,30 @@ sys.dont_write_bytecode = False
 os.environ.setdefault("PIP_NO_COMPILE", "1")
 
 
-# What depends on the Python that runs buildguard: programs that are put together for other Pythons, and the judges that run
-# in our own process, as far as that is soon done.
-_ON_EVERY_HOST = (
+# What depends on the Python that runs buildguard: all that runs in our own process, and what is put together for other Pythons.
+_FOR_OTHER_PYTHONS = (
     "check/test_fix.py",
-    "check/test_text_rules.py",
-    "compare/test_causes.py",
-    "compare/test_manifest.py",
     "engines/test_static.py",
     "fstrings/",
     "gcp/test_wire.py",
-    "project/",
+    "project/cloudbuild/test_embed.py",
+    "project/cloudbuild/test_guard_step.py",
     "remote/",
     "system/test_children.py",
     "test_generated.py",
 )
-_ON_ONE_HOST = {  # they take minutes
+_ON_ONE_HOST = (  # they take minutes, or are about a text of this repository
     "fstrings/test_corpora.py",
     "fstrings/test_programs.py",
     "project/cloudbuild/test_edit.py",
-    "project/test_discovery.py",
-    "project/test_source_archive.py",
-}
+    "test_",
+)
+
+
+def _depends_on_host(name: str, layer: str) -> bool:
+    if name == "test_generated.py":
+        return True
+    return not name.startswith(_ON_ONE_HOST) and (layer == "unit" or name.startswith(_FOR_OTHER_PYTHONS))
 
 
 # What needs a process of its own, or a container engine.
@@ -77,10 +79,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its layer, and what `scripts/hosts` runs."""
     for item in items:
         name = item.path.relative_to(REPOSITORY / "tests").as_posix()
-        item.add_marker(_layer(item))
+        layer = _layer(item)
+        item.add_marker(layer)
         if item.get_closest_marker("slow") and not ALL:
             item.add_marker(pytest.mark.skip(reason="./scripts/test all runs it"))
-        if name.startswith(_ON_EVERY_HOST) and name not in _ON_ONE_HOST:
+        if _depends_on_host(name, layer):
             item.add_marker(pytest.mark.hosts)
 
 

@@ -241,7 +241,7 @@ def main() -> None:
         return
     from buildguard.cli.main import main as command
 
-    sys.exit(command())
+    command()
 
 
 if __name__ == "__main__":
