@@ -8,6 +8,7 @@ other.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import gc
@@ -16,6 +17,7 @@ import itertools
 import json
 import os
 import pkgutil
+import select
 import signal
 import socket
 import subprocess
@@ -182,40 +184,46 @@ def _import_all() -> None:
 
 
 def _serve(control: socket.socket) -> bool:
-    """Fork for each order; True in a child that is to become the command, False once nobody can send one."""
+    """Fork for each order, and tell how each child ended; True in a child that is to become the command."""
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.set_wakeup_fd(wakes)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # a call that waits is woken by what has a handler
+    running: dict[int, socket.socket] = {}
     while True:
-        word, files, _flags, _address = socket.recv_fds(control, 1, 4)
-        _reap(os.WNOHANG if word else 0)
-        if not word:
-            return False
-        if os.fork() == 0:
-            control.close()
-            return _attend(socket.socket(fileno=files[0]), files[1:])
-        for file in files:
-            os.close(file)
+        ready, _, _ = select.select([control, woken], [], [])
+        if woken in ready:
+            os.read(woken, 1024)
+            _report(running)
+        if control in ready:
+            word, files, _flags, _address = socket.recv_fds(control, 1, 4)
+            if not word:
+                return False
+            line = socket.socket(fileno=files[0])
+            order = json.loads(_read(line))
+            child = os.fork()
+            if child == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for one in (control, line, *running.values()):
+                    one.close()
+                for pipe in (woken, wakes):
+                    os.close(pipe)
+                _become(order, files[1:])
+                return True
+            running[child] = line
+            for file in files[1:]:
+                os.close(file)
+            _write(line, child)
 
 
-def _reap(how: int) -> None:
-    """Wait for those that attended, so that what they took is counted as ours."""
+def _report(running: dict[int, socket.socket]) -> None:
+    """Tell of each child that has ended; who asked may have gone."""
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, how)[0]:
-            pass
-
-
-def _attend(line: socket.socket, files: Sequence[int]) -> bool:
-    """Start the command and wait for it, which keeps the server free."""
-    order = json.loads(_read(line))
-    child = os.fork()
-    if child == 0:
-        line.close()
-        _become(order, files)
-        return True
-    for file in files:
-        os.close(file)
-    with contextlib.suppress(OSError):
-        _write(line, child)
-        _write(line, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    os._exit(0)
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            line = running.pop(ended[0])
+            with line, contextlib.suppress(OSError):
+                _write(line, os.waitstatus_to_exitcode(ended[1]))
 
 
 def _become(order: dict[str, object], files: Sequence[int]) -> None:
@@ -232,6 +240,15 @@ def _become(order: dict[str, object], files: Sequence[int]) -> None:
     sys.path[0] = os.path.dirname(sys.argv[0])
 
 
+def _end(status: int) -> None:
+    """End as Python does, but for taking every module apart: that would copy each page of the server's memory."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 def main() -> None:
     """The server: its argument is the number of the socket that orders come by."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -241,7 +258,13 @@ def main() -> None:
         return
     from buildguard.cli.main import main as command
 
-    command()
+    try:
+        command()
+    except SystemExit as ended:
+        if not isinstance(ended.code, int):
+            raise
+        _end(ended.code)
+    _end(0)
 
 
 if __name__ == "__main__":
