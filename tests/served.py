@@ -155,7 +155,11 @@ class _Server:
 
     def close(self) -> None:
         self._line.close()
-        self._process.wait()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 @functools.cache
@@ -189,9 +193,10 @@ def _serve(control: socket.socket) -> bool:
     os.set_blocking(wakes, False)
     signal.set_wakeup_fd(wakes)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # a call that waits is woken by what has a handler
+    watched: list[socket.socket | int] = [control, woken]
     running: dict[int, socket.socket] = {}
     while True:
-        ready, _, _ = select.select([control, woken], [], [])
+        ready, _, _ = select.select(watched, [], [])
         if woken in ready:
             os.read(woken, 1024)
             _report(running)
