@@ -20,6 +20,7 @@ import pytest
 
 from buildguard.engines.pool import source_of
 from buildguard.system.pythons import candidates
+from tests import served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,30 +36,37 @@ _REAL_HOME = Path.home()
 ALL = "BUILDGUARD_ALL" in os.environ  # `./scripts/test all`: full products, walks and long random searches
 # a shell starts what runs in its background with Ctrl-C ignored, and every child of the tests would inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# where modules may not be kept compiled, each of thousands of children compiles all that it imports: half of its time
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+# and what pip installs is compiled as it is imported, instead of all of it
+os.environ.setdefault("PIP_NO_COMPILE", "1")
 
 
-# What depends on the Python that runs buildguard: programs that are put together for other Pythons, and the judges that run
-# in our own process, as far as that is soon done.
-_ON_EVERY_HOST = (
+# What depends on the Python that runs buildguard: all that runs in our own process, and what is put together for other Pythons.
+_FOR_OTHER_PYTHONS = (
     "check/test_fix.py",
-    "check/test_text_rules.py",
-    "compare/test_causes.py",
-    "compare/test_manifest.py",
     "engines/test_static.py",
     "fstrings/",
     "gcp/test_wire.py",
-    "project/",
+    "project/cloudbuild/test_embed.py",
+    "project/cloudbuild/test_guard_step.py",
     "remote/",
     "system/test_children.py",
     "test_generated.py",
 )
-_ON_ONE_HOST = {  # they take minutes
+_ON_ONE_HOST = (  # they take minutes, or are about a text of this repository
     "fstrings/test_corpora.py",
     "fstrings/test_programs.py",
     "project/cloudbuild/test_edit.py",
-    "project/test_discovery.py",
-    "project/test_source_archive.py",
-}
+    "test_",
+)
+
+
+def _depends_on_host(name: str, layer: str) -> bool:
+    if name == "test_generated.py":
+        return True
+    return not name.startswith(_ON_ONE_HOST) and (layer == "unit" or name.startswith(_FOR_OTHER_PYTHONS))
 
 
 # What needs a process of its own, or a container engine.
@@ -71,10 +79,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its layer, and what `scripts/hosts` runs."""
     for item in items:
         name = item.path.relative_to(REPOSITORY / "tests").as_posix()
-        item.add_marker(_layer(item))
+        layer = _layer(item)
+        item.add_marker(layer)
         if item.get_closest_marker("slow") and not ALL:
             item.add_marker(pytest.mark.skip(reason="./scripts/test all runs it"))
-        if name.startswith(_ON_EVERY_HOST) and name not in _ON_ONE_HOST:
+        if _depends_on_host(name, layer):
             item.add_marker(pytest.mark.hosts)
 
 
@@ -96,6 +105,10 @@ def _refuse_process(*_args: object, **_options: object) -> None:
 untraced = pytest.mark.skipif("COVERAGE_PROCESS_CONFIG" in os.environ, reason="coverage is measured")
 
 
+# where each Python costs a process or more: the oldest, the last before PEP 701, and the newest; in `all` each of them
+SOME_VERSIONS = VERSIONS if ALL else (VERSIONS[0], "3.11", VERSIONS[-1])
+
+
 def sample(cases: Iterable[_Case], step: int) -> list[_Case]:
     """One of `step` cases, all of them in `./scripts/test all`."""
     return [*cases][:: 1 if ALL else step]
@@ -106,6 +119,10 @@ def missing(what: str, remedy: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing: {remedy}")
     pytest.skip(f"{what} is missing: {remedy}")
+
+
+def pytest_sessionfinish() -> None:
+    served.close()
 
 
 @pytest.fixture(autouse=True)
@@ -233,28 +250,23 @@ class Project:
         return self.git("rev-parse", "HEAD").strip()
 
     def run(self, *args: str, cwd: Path | None = None, timeout: float = 120) -> Result:
-        done = subprocess.run(
-            [self.executable, *args],
-            cwd=cwd or self.path,
-            env={**os.environ, **self.env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode())
+        return self.pipe(b"", *args, cwd=cwd, timeout=timeout)
 
-    def pipe(self, stdin: bytes, *args: str, cwd: Path | None = None) -> Result:
+    def pipe(self, stdin: bytes, *args: str, cwd: Path | None = None, timeout: float = 120) -> Result:
         """The same with something on stdin."""
-        done = subprocess.run(
-            [self.executable, *args],
-            cwd=cwd or self.path,
-            env={**os.environ, **self.env},
-            input=stdin,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
+        environment, folder = {**os.environ, **self.env}, cwd or self.path
+        if served.is_faithful(environment):
+            done = served.run([str(self.executable), *args], folder, environment, stdin, timeout)
+        else:
+            done = subprocess.run(
+                [self.executable, *args],
+                cwd=folder,
+                env=environment,
+                input=stdin,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
         return Result(done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode())
 
     def check(self, *args: str, cwd: Path | None = None) -> Result:
@@ -335,9 +347,9 @@ def interpreter(version: str) -> Path:
     return found
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture(params=SOME_VERSIONS)
 def version(request: pytest.FixtureRequest) -> str:
-    """Each Python that a target may have and this machine should."""
+    """Each Python that a target may have and this machine should; those at the edges in the ordinary run."""
     wanted: str = request.param
     interpreter(wanted)
     return wanted

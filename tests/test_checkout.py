@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import signal
 import subprocess
@@ -96,6 +97,24 @@ def test_an_ignored_interrupt_is_not_inherited() -> None:
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
     assert (done.stdout, done.stderr) == (f"{-signal.SIGINT}\n", "")
+
+
+@pytest.mark.interpreters
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sh", "-c", '. scripts/environment && echo "${PYTHONDONTWRITEBYTECODE-unset}"', "scripts/any"],
+        [sys.executable, "-c", "import os, tests.conftest; print(os.getenv('PYTHONDONTWRITEBYTECODE', 'unset'))"],
+    ],
+    ids=["scripts", "pytest"],
+)
+def test_modules_are_kept_compiled_whatever_the_machine_says(command: list[str]) -> None:
+    """Thousands of children would compile all that they import, which doubles what the suite takes."""
+    surroundings = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+
+    done = subprocess.run(command, cwd=REPOSITORY, env=surroundings, capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("unset\n", "")
 
 
 @pytest.mark.interpreters

@@ -71,9 +71,8 @@ _PATCHED: dict[str, str | bytes] = {
 }
 
 
-@pytest.mark.parametrize("name", _PATCHED)
-def test_a_patch_does_what_fix_does(repository: Callable[..., Project], name: str) -> None:
-    made = repository({**_DOCKERFILE, name: _PATCHED[name]})
+def test_a_patch_does_what_fix_does(repository: Callable[..., Project]) -> None:
+    made = repository({**_DOCKERFILE, **_PATCHED})
 
     shown = subprocess.run(
         [made.executable, "fix", "--diff"],
@@ -84,14 +83,20 @@ def test_a_patch_does_what_fix_does(repository: Callable[..., Project], name: st
     )
 
     assert shown.returncode == 1
-    assert b"would fix" in shown.stderr
-    assert (made.path / name).read_bytes() == _bytes(_PATCHED[name])
+    assert shown.stderr.count(b": would fix: ") == len(_PATCHED)
+    before = {name: _bytes(content) for name, content in _PATCHED.items()}
+    assert _contents(made) == before
     made.write({"the.patch": shown.stdout})
     made.git("apply", "the.patch")
-    patched = (made.path / name).read_bytes()
-    made.write({name: _PATCHED[name]})
+    patched = _contents(made)
+    made.write(_PATCHED)
     assert made.run("fix").code == 0
-    assert (made.path / name).read_bytes() == patched != _bytes(_PATCHED[name])
+    assert _contents(made) == patched
+    assert [name for name in before if patched[name] == before[name]] == []
+
+
+def _contents(made: Project) -> dict[str, bytes]:
+    return {name: (made.path / name).read_bytes() for name in _PATCHED}
 
 
 def _bytes(content: str | bytes) -> bytes:

@@ -18,8 +18,9 @@ from tests.conftest import ALL
 if TYPE_CHECKING:
     from pathlib import Path
 
-_INJECTIONS = 2000 if ALL else 400
-_MUTANTS = 2500
+_INJECTIONS = 2000 if ALL else 200
+_MUTANTS = 2500 if ALL else 800
+_CHAINS = 60 if ALL else 20
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -75,7 +76,7 @@ def test_a_mutated_archive_is_refused_or_differs(tmp_path: Path, kind: str) -> N
 @pytest.mark.interpreters
 @pytest.mark.parametrize("part", range(4))
 def test_clean_chains_raise_no_alarm(tmp_path: Path, part: int) -> None:
-    for seed in range(part, 60, 4):
+    for seed in range(part, _CHAINS, 4):
         found = chains.chain(tmp_path / str(seed), seed)
         assert (found.exit_code, [one.evidence for hop in found.hops for one in hop.findings]) == (0, []), (
             f"seed {seed}"

@@ -373,8 +373,8 @@ def test_a_staged_compose_file_is_a_new_target(repository: Callable[..., Project
 @pytest.mark.parametrize("sources", ["COPY " + "x" * 10 + "/*/*/y\n", "COPY *a*a*a*a*a*a*a*a*b /x\n"])
 def test_a_dockerfile_made_to_take_forever(sources: str) -> None:
     paths = contexts.ProjectPaths([b"d/Dockerfile", *(b"d/%s%d.py" % (b"a" * 50, n) for n in range(2000))])
-    began = time.monotonic()
+    began = time.process_time()
 
     contexts.guess("d/Dockerfile", f"FROM x\n{sources * 5000}".encode(), paths)
 
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10

@@ -340,7 +340,8 @@ _SLOW = [pytest.param(version, marks=pytest.mark.slow) for version in ("3.9", "3
 def test_pip_agrees(version: str, tmp_path: Path) -> None:
     is_whole = bool(os.environ.get("BUILDGUARD_ALL"))
     _wheelhouse(tmp_path)
-    pairs = list(_pairs(88 if is_whole else 22))
+    # of the ordinary run each Python has its half of the tags
+    pairs = list(_pairs(88)) if is_whole else list(_pairs(22))[version == "3.8" :: 2]
     lines = "\n".join(requirement for requirement, _tag in pairs)
 
     done = subprocess.run(

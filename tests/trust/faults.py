@@ -56,8 +56,8 @@ def _signalled(names: str, which: str) -> Callable[[Place, str, random.Random], 
 def _traced(place: Place, command: str, rng: random.Random, names: str, what: str) -> Ended:
     log = place.temporary.parent / "strace.log"
     strace = [shutil.which("strace") or "strace", "-f", "-qq", "-o", str(log)]
-    most = _most(place, command, names, strace, log)
-    for _ in range(4):
+    most = max(_calls_of(place, command, strace, log)[name] for name in names.split(","))
+    for _ in range(4 if most else 0):
         at = rng.randint(1, most)
         inject = ["-e", f"trace={names}", "-e", f"inject={names}:{what}:when={at}"]
         ended = _ended(place, command, [*strace, *inject, str(BUILDGUARD)])
@@ -65,21 +65,23 @@ def _traced(place: Place, command: str, rng: random.Random, names: str, what: st
         if "INJECTED" in said or (what.startswith("signal") and what.partition("=")[2] in said):
             return ended
         place.restore()
-    return ended._replace(injected=False)
+    return Ended(command, 0, b"", b"", injected=False)
 
 
-def _most(place: Place, command: str, names: str, strace: list[str], log: Path) -> int:
-    """How many of these calls one process of such a run makes, at most."""
-    key = (str(place.path), command, names)
-    if key not in _MOST:
-        _ended(place, command, [*strace, "-e", f"trace={names}", str(BUILDGUARD)])
-        found = Counter(re.findall(r"^(\d+) +\w+\(", log.read_text("utf-8", "replace"), re.MULTILINE))
-        _MOST[key] = max(found.values(), default=1)
+def _calls_of(place: Place, command: str, strace: list[str], log: Path) -> Counter[str]:
+    """How often one process of such a run makes each call, at most."""
+    key = (str(place.path), command)
+    if key not in _CALLS:
+        _ended(place, command, [*strace, str(BUILDGUARD)])
+        made = Counter(re.findall(r"^(\d+) +(\w+)\(", log.read_text("utf-8", "replace"), re.MULTILINE))
+        _CALLS[key] = Counter()
+        for (_process, name), times in made.items():
+            _CALLS[key][name] = max(_CALLS[key][name], times)
         place.restore()
-    return _MOST[key]
+    return _CALLS[key]
 
 
-_MOST: dict[tuple[str, str, str], int] = {}
+_CALLS: dict[tuple[str, str], Counter[str]] = {}
 
 
 def _ended(

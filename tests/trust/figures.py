@@ -344,7 +344,7 @@ def broken(folder: Path, scale: float) -> Figure:
     """The guard itself broken, detector by detector: the matrix of damage has to fail each time."""
     del scale
     made = test_detectors.made_in(folder)
-    assert not test_detectors.wrong_of(made), "with every detector in place the matrix holds"
+    assert not list(test_detectors.wrong_of(made)), "with every detector in place the matrix holds"
     without: list[tuple[str, Any]] = [
         (
             one.__name__,
@@ -357,7 +357,7 @@ def broken(folder: Path, scale: float) -> Figure:
     wrong = []
     for name, broken_by in without:
         with broken_by:
-            if not test_detectors.wrong_of(made):
+            if next(test_detectors.wrong_of(made), None) is None:
                 wrong.append(name)
     return Figure("G", "detectors disabled; without anybody noticing", len(without), tuple(wrong))
 

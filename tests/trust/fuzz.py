@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import sys
 import time
@@ -33,7 +34,7 @@ from tests.diagnose.messages import MESSAGES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SLOW = 2.0  # seconds that no reader may take for a few kilobytes
+_SLOW = 2.0  # seconds of processor that no reader may take for a few kilobytes
 
 
 def _ignored(rules: Callable[[Callable[[str], bytes | None]], object], data: bytes) -> None:
@@ -112,6 +113,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
 }
 
 
+@functools.cache
 def seeds() -> dict[str, list[bytes]]:
     """What people do write, by reader."""
     import gzip
@@ -195,7 +197,7 @@ FOUND: tuple[tuple[str, bytes], ...] = (
 
 def failed(name: str, data: bytes) -> str:
     """What a reader did that no reader may; empty where it answered, or raised an error of ours."""
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -206,7 +208,7 @@ def failed(name: str, data: bytes) -> str:
             return "".join(traceback.format_exception(error)[-4:])
     except Exception as error:  # noqa: BLE001  that is the question
         return "".join(traceback.format_exception(error)[-4:])
-    spent = time.perf_counter() - started
+    spent = time.process_time() - started
     return f"took {spent:.1f} s" if spent > _SLOW else ""
 
 

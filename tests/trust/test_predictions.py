@@ -17,7 +17,7 @@ _SEED = 4
 
 @pytest.mark.interpreters
 def test_a_sample_of_predictions(version: str, tmp_path: Path) -> None:
-    sources = list(dict.fromkeys(mutants(_SEED, 4000 if ALL else 120)))
+    sources = list(dict.fromkeys(mutants(_SEED, 4000 if ALL else 60)))
     if not sources:
         pytest.skip("no Python with its test suite")
 

@@ -18,7 +18,7 @@ from buildguard.compare.difference import ChangeKind, Difference
 from buildguard.compare.upload_risks import UploadPlan, UploadRisk
 from buildguard.diagnostic import Severity, Unproven
 from tests.cli.render.records import ROW, chain, finding, report
-from tests.conftest import REPOSITORY, Project
+from tests.conftest import REPOSITORY, Project, sample
 from tests.pages import HOSTILE, PageReader, pixels_of, read_page, screenshot
 
 _EDIT = Difference(b"a.py", ChangeKind.CHANGED, CauseKind.LINE_ENDINGS, "LF became CRLF in 3 lines\n+first\n+second")
@@ -184,8 +184,10 @@ def test_the_commands_write_pages(pages: Project) -> None:
 
 
 @pytest.mark.interpreters
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
-@pytest.mark.parametrize("name", ["check", "diff"])
+@pytest.mark.parametrize(
+    ("name", "width", "scheme"),
+    sample([("check", 1200, "light"), ("diff", 1200, "light"), ("check", 390, "dark"), ("diff", 390, "dark")], 3),
+)
 def test_a_browser_shows_a_page(tmp_path: Path, name: str, width: int, scheme: str) -> None:
     file = tmp_path / "page.html"
     file.write_text(check_page(_whole(), "dir:.") if name == "check" else diff_page(DiffResult(chain(_EDIT))), "utf-8")
