@@ -86,7 +86,7 @@ def test_the_example_is_deployed_to_the_end(repository: Callable[..., Project]) 
     deploy = f"{project.executable} deploy --service web --yes"
     again = "git commit --quiet --allow-empty --message again"
 
-    done = project.run("emulator", "--", "sh", "-ec", f"{deploy}; {again}; {deploy} --build-local", timeout=400)
+    done = project.run("emulator", "--", "sh", "-ec", f"{deploy}; {again}; {deploy} --build-local", timeout=900)
 
     assert done.code == 0, done.out + done.err
     first, second = done.out.split("deployed: ")[:2]

@@ -136,7 +136,7 @@ class RegistryEmulator:
         path.replace(self._folder / digest.partition(":")[2])
 
     def manifest(self, name: str, reference: str) -> PushedManifest:
-        """A manifest by its tag or digest; raises RegistryError where there is none."""
+        """A manifest by its tag or digest; raises RegistryError where it was not pushed."""
         with self._lock:
             found = self._manifests.get(name, {}).get(reference)
         if found is None:
