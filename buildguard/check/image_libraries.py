@@ -145,17 +145,25 @@ def loaded_modules(files: ImageImportFiles) -> Iterator[LoadedModuleFile]:
     seen = {each.file for each in pending}
     while pending and len(seen) < _MOST_FILES:
         current = pending.pop(0)
-        facts = read_facts(files.read(current.file) or b"")
-        for item in facts.imports if facts is not None else ():
-            place = (own[current.file], item.line) if own.get(current.file) else (current.importer, current.line)
-            for location in finder.locations(current.file, item) if item.is_certain else ():
-                if location.file in seen or not location.file:
-                    continue
-                seen.add(location.file)
-                if location.kind is ModuleKind.COMPILED:
-                    yield LoadedModuleFile(location.file, item.module or ".".join(item.names), *place)
-                else:
-                    pending.append(_Importer(location.file, *place))
+        for item, location in _certain_imports(finder, current.file):
+            if location.file in seen or not location.file:
+                continue
+            seen.add(location.file)
+            source = own.get(current.file)
+            place = (source, item.line) if source else (current.importer, current.line)
+            if location.kind is ModuleKind.COMPILED:
+                yield LoadedModuleFile(location.file, item.module or ".".join(item.names), *place)
+            else:
+                pending.append(_Importer(location.file, *place))
+
+
+def _certain_imports(finder: _ModuleFinder, file: str) -> Iterator[tuple[SourceImport, ModuleLocation]]:
+    """Each import of a file that runs for certain, with every module that it loads."""
+    facts = read_facts(finder.read(file) or b"")
+    for item in facts.imports if facts is not None else ():
+        if item.is_certain:
+            for location in finder.locations(file, item):
+                yield item, location
 
 
 class _ModuleFinder(NamedTuple):

@@ -93,21 +93,26 @@ class ImportJudge:
         if answer is None or answer.module is Availability.UNDECIDED:
             yield "the target's interpreter could not be asked"
             return
-        if answer.module is Availability.MISSING:
-            if statement.guard is not Guard.MODULE_ONLY:
-                elsewhere = self._brings(statement.module)
-                yield elsewhere or _missing_module(statement, answer, reach, self._version)
-            return
-        states = [(name, answer.names.get(name, Availability.UNDECIDED)) for name in statement.names if name != "*"]
-        if any(state is Availability.UNDECIDED for _name, state in states):
+        if answer.module is not Availability.MISSING:
+            yield from self._judge_names(statement, answer, reach)
+        elif statement.guard is not Guard.MODULE_ONLY:
+            yield self._brings(statement.module) or _missing_module(statement, answer, reach, self._version)
+
+    def _judge_names(
+        self, statement: ImportStatement, answer: LibraryAnswer, reach: FileReach
+    ) -> Iterator[Finding | str]:
+        """What is said of the names that are taken from a module that is there."""
+        states = {name: answer.names.get(name, Availability.UNDECIDED) for name in statement.names if name != "*"}
+        if Availability.UNDECIDED in states.values():
             yield "whether the name is there depends on how the interpreter was built"
-        missing = [name for name, state in states if state is Availability.MISSING]
+        missing = [name for name, state in states.items() if state is Availability.MISSING]
+        if not missing:
+            return
         is_unreached = not reach.chain and not reach.certain
-        if missing and is_unreached and standard_names.are_windows_names(statement.module, missing):
+        if is_unreached and standard_names.are_windows_names(statement.module, missing):
             yield "only Windows has the name, and no start runs the file"
-        elif missing:
-            elsewhere = self._brings(statement.module)
-            yield elsewhere or _missing_names(statement, missing, reach, self._version)
+        else:
+            yield self._brings(statement.module) or _missing_names(statement, missing, reach, self._version)
 
 
 def severity_of(statement: ImportStatement, reach: FileReach) -> Severity:
