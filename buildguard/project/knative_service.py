@@ -203,19 +203,25 @@ def _container(value: Any, where: str, reader: _KnativeReader, resources: Mappin
         if table.get(key):
             container[key] = [str(word) for word in reader.items(table[key], f"{where}.{key}")]
     if "env" in table:
-        container["env"] = [
-            _variable(each, f"{where}.env", reader) for each in reader.items(table["env"], f"{where}.env")
-        ]
+        place = f"{where}.env"
+        container["env"] = [_variable(each, place, reader) for each in reader.items(table["env"], place)]
     if "ports" in table:
         container["ports"] = [_port(each, f"{where}.ports", reader) for each in table["ports"]]
-    limits = reader.table(table.get("resources") or {}, f"{where}.resources", {"limits"}).get("limits") or {}
-    container["resources"] = {**resources, "limits": {key: str(item) for key, item in limits.items()}}
+    container["resources"] = {**resources, "limits": _limits(table.get("resources") or {}, where, reader)}
     if "volumeMounts" in table:
-        mounts = [reader.table(each, f"{where}.volumeMounts", {"name", "mountPath"}) for each in table["volumeMounts"]]
-        container["volumeMounts"] = [dict(mount) for mount in mounts]
+        container["volumeMounts"] = [_mount(each, f"{where}.volumeMounts", reader) for each in table["volumeMounts"]]
     for key in sorted(probes & table.keys()):
         container[key] = _probe(table[key], f"{where}.{key}", reader)
     return container
+
+
+def _limits(resources: Any, where: str, reader: _KnativeReader) -> dict[str, str]:
+    limits = reader.table(resources, f"{where}.resources", {"limits"}).get("limits") or {}
+    return {key: str(value) for key, value in limits.items()}
+
+
+def _mount(value: Any, where: str, reader: _KnativeReader) -> dict[str, Any]:
+    return dict(reader.table(value, where, {"name", "mountPath"}))
 
 
 def _variable(value: Any, where: str, reader: _KnativeReader) -> dict[str, Any]:

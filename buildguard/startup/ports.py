@@ -94,18 +94,19 @@ def _script_listener(image: ImageStart, start: StartCommand) -> tuple[ListenAddr
     if posixpath.basename(start.script) == "manage.py":
         return _django(image, start)
     image_file = image.tree.find(start.script) if start.script else None
-    content = image.content(image_file) if image_file is not None and not image_file.doubt else None
+    if image_file is None or image_file.doubt:
+        return None
+    content = image.content(image_file)
     facts = read_facts(content, is_main=True) if content is not None else None
-    if image_file is None or facts is None or facts.tree is None:
+    if facts is None or facts.tree is None:
         return None
     try:
-        listeners = ((call, _of_call(call, start, is_flask=is_flask)) for call, is_flask in _server_calls(facts.tree))
-        call, listener = next(((call, listener) for call, listener in listeners if listener is not None), (None, None))
+        for call, is_flask in _server_calls(facts.tree):
+            if listener := _of_call(call, start, is_flask=is_flask):
+                return listener, FindingPlace(image_file.source or image.dockerfile, call.lineno)
     except RecursionError:
-        return None  # nested too deeply to be read
-    if call is None or listener is None:
-        return None
-    return listener, FindingPlace(image_file.source or image.dockerfile, call.lineno)
+        pass  # nested too deeply to be read
+    return None
 
 
 def _django(image: ImageStart, start: StartCommand) -> tuple[ListenAddress, FindingPlace] | None:
