@@ -129,7 +129,7 @@ def _on_image(targets: list[Target], image: str) -> list[Target]:
 
 def _sources(request: CheckRequest, place: WorkScope, config: Config, scope: tuple[bytes, ...] | None) -> ChosenSources:
     if scope is None:
-        return ChosenSources([], [])
+        return ChosenSources((), ())
     return choose(place.stage, SourceSelection(scope, config.include, config.exclude, explicit=not request.staged))
 
 

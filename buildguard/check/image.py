@@ -213,7 +213,7 @@ class _ImageCheck:
             WorkScope(project.place.root, None, stage, ()),
             project.config,
             chosen_filters,
-            ChosenSources([*chosen.sources, *beside], chosen.notes),
+            ChosenSources((*chosen.sources, *beside), chosen.notes),
             (self._target(),),
             cache_of(request),
             (*notes, *chosen.notes),

@@ -228,7 +228,7 @@ def _compile(job: Job, batch: _Batch, watcher: Watcher) -> CheckState:
         shares.setdefault(each.target, []).append(entry)
     snippet_job = job._replace(
         place=job.place._replace(stage=stage),
-        chosen=ChosenSources(stage.entries(), []),
+        chosen=ChosenSources(tuple(stage.entries()), ()),
         targets=tuple(shares),
         syntax_only=True,
     )
@@ -284,7 +284,7 @@ class _Batch(NamedTuple):
     """Snippets that were judged together, and their texts in the same order."""
 
     judged: Sequence[_JudgedSnippet]
-    texts: dict[bytes, MappedText]
+    texts: Mapping[bytes, MappedText]
 
     def take_over(self, found: CheckState, files: Mapping[str, bytes], state: CheckState) -> None:
         """Add what was found in snippets as findings in their files."""

@@ -62,9 +62,8 @@ def discover_targets(
     notes = (*declared.files.notes, *declared.notes)
     unused = unused_targets(config, declared.services, picked=bool(declared.picked)) if not flags else ()
     if flags or config.target:
-        targets = _set_targets(declared, config, flags)
-        if not flags:
-            targets = _by_folder(targets, declared, config)
+        set_targets = _set_targets(declared, config, flags)
+        targets = set_targets if flags else _by_folder(set_targets, declared, config)
         notes = (*notes, *unused, *_free_threaded(flags or config.target))
         return DiscoveredTargets(tuple(targets), tuple(declared.declarations), notes)
     result = _declared_targets(declared, sources)
@@ -89,13 +88,13 @@ class _ProjectDeclarations(NamedTuple):
     """
 
     files: ProjectFiles
-    services: list[ImageService]
-    packs: list[BuildpackService]
+    services: Sequence[ImageService]
+    packs: Sequence[BuildpackService]
     picked: str
-    declarations: list[VersionDeclaration]
-    elsewhere: list[VersionDeclaration]
-    broken: list[GuardError]
-    notes: list[str]
+    declarations: Sequence[VersionDeclaration]
+    elsewhere: Sequence[VersionDeclaration]
+    broken: Sequence[GuardError]
+    notes: Sequence[str]
 
     @property
     def deciding(self) -> list[VersionDeclaration]:
@@ -150,8 +149,9 @@ def _set_targets(declared: _ProjectDeclarations, config: Config, flags: Sequence
     return [_target_from_text(text, place, service, against) for text in config.target for service in runs]
 
 
-def _by_folder(targets: list[Target], declared: _ProjectDeclarations, config: Config) -> list[Target]:
+def _by_folder(targets: Sequence[Target], declared: _ProjectDeclarations, config: Config) -> list[Target]:
     """The targets with those that the nearest configuration file sets for the services in its folder."""
+    targets = list(targets)
     for folder in config.folders:
         services = services_in(folder.folder, declared.services) if folder.target else []
         if not services:
@@ -170,9 +170,9 @@ def _by_folder(targets: list[Target], declared: _ProjectDeclarations, config: Co
 class _TargetList(NamedTuple):
     """The targets that run a source, what Dockerfiles declare, and notes."""
 
-    targets: list[Target]
-    seen: list[VersionDeclaration]
-    notes: list[str]
+    targets: Sequence[Target]
+    seen: Sequence[VersionDeclaration]
+    notes: Sequence[str]
 
 
 def _declared_targets(declared: _ProjectDeclarations, sources: Sequence[Entry]) -> _TargetList:

@@ -25,7 +25,7 @@ class TruncatedBuild(NamedTuple):
     `pushes` are the steps that push images themselves, before anything is proven.
     """
 
-    build: dict[str, Any]
+    build: Mapping[str, Any]
     steps_run: tuple[str, ...]
     steps_skipped: tuple[str, ...]
     pushes: tuple[str, ...]

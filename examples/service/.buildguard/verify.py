@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:ba8b791c447b10f8aa173822fc46a39b3c647204f098d799ffae2bcac7362276
+digest: sha256:28a5d91aa6355c06332b71d3a408663649ef7fe259589dc3a7676c3eb30c706d
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -329,9 +329,9 @@ _GIT = b".git"
 class Workspace(NamedTuple):
     """Every path that is no folder, with its mode; folders that cannot be opened, and what holds no sources."""
 
-    modes: dict[bytes, int]
-    closed: list[bytes]
-    left_out: list[bytes]
+    modes: Mapping[bytes, int]
+    closed: Sequence[bytes]
+    left_out: Sequence[bytes]
 
 
 class WorkspaceDifference(NamedTuple):
@@ -346,27 +346,36 @@ class WorkspaceDifference(NamedTuple):
 
 def scan_workspace() -> Workspace:
     """Look through the working folder; a git folder at its top is one path."""
-    workspace = Workspace({}, [], [])
+    modes: dict[bytes, int] = {}
+    closed: list[bytes] = []
+    left_out: list[bytes] = []
     pending = [b""]
     while pending:
         here = pending.pop()
-        try:
-            with os.scandir(here or b".") as listing:
-                inside = [(entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in listing]
-        except OSError:
-            workspace.closed.append(here or b".")
+        inside = _list_folder(here)
+        if inside is None:
+            closed.append(here or b".")
             continue
         if here and any(name == VIRTUAL for name, _mode in inside):
-            workspace.left_out.append(here)
+            left_out.append(here)
         for name, mode in inside:
             path = here + b"/" + name if here else name
             if not stat.S_ISDIR(mode) or path == _GIT:
-                workspace.modes[path] = mode
+                modes[path] = mode
                 continue
             pending.append(path)
             if name == PACKAGES:
-                workspace.left_out.append(path)
-    return workspace
+                left_out.append(path)
+    return Workspace(modes, closed, left_out)
+
+
+def _list_folder(folder: bytes) -> list[tuple[bytes, int]] | None:
+    """The names in a folder and their modes; None where it cannot be opened."""
+    try:
+        with os.scandir(folder or b".") as listing:
+            return [(entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in listing]
+    except OSError:
+        return None
 
 
 def sources_of(
@@ -745,8 +754,8 @@ class StepSettings(NamedTuple):
     """
 
     version: str
-    include: list[tuple[str, str]]
-    exclude: list[tuple[str, str]]
+    include: Sequence[tuple[str, str]]
+    exclude: Sequence[tuple[str, str]]
     load: Callable[[], ImportModule]
 
 
@@ -769,8 +778,8 @@ class StepReport(NamedTuple):
 
     version: str
     files: int
-    findings: list[StepFinding]
-    unproven: list[tuple[bytes, str]]
+    findings: Sequence[StepFinding]
+    unproven: Sequence[tuple[bytes, str]]
     bytes: BytesProof | None
     imports: str = ""
 
@@ -2163,7 +2172,7 @@ def _aliases(nodes: Iterable[ast.AST], module: str) -> Iterator[str]:
             yield from (alias.asname or alias.name for alias in node.names if alias.name == module)
 ''',
     'buildguard.imports.own_imports': r'''from __future__ import annotations
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 from buildguard.imports.circles import CircularImport, find_circles
 from buildguard.imports.execution import is_guarded
@@ -2185,7 +2194,7 @@ class OwnImports(NamedTuple):
     faults: tuple[ImportFault, ...]
     outside: tuple[OutsideImport, ...]
     undecided: tuple[tuple[str, int], ...]
-    reached: dict[str, ReachedModule]
+    reached: Mapping[str, ReachedModule]
 class ProgramReader:
     def __init__(self, program: StartedProgram, context: ImportContext) -> None:
         self._program = program
@@ -2838,21 +2847,24 @@ class ImportJudge:
         if answer is None or answer.module is Availability.UNDECIDED:
             yield "the target's interpreter could not be asked"
             return
-        if answer.module is Availability.MISSING:
-            if statement.guard is not Guard.MODULE_ONLY:
-                elsewhere = self._brings(statement.module)
-                yield elsewhere or _missing_module(statement, answer, reach, self._version)
-            return
-        states = [(name, answer.names.get(name, Availability.UNDECIDED)) for name in statement.names if name != "*"]
-        if any(state is Availability.UNDECIDED for _name, state in states):
+        if answer.module is not Availability.MISSING:
+            yield from self._judge_names(statement, answer, reach)
+        elif statement.guard is not Guard.MODULE_ONLY:
+            yield self._brings(statement.module) or _missing_module(statement, answer, reach, self._version)
+    def _judge_names(
+        self, statement: ImportStatement, answer: LibraryAnswer, reach: FileReach
+    ) -> Iterator[Finding | str]:
+        states = {name: answer.names.get(name, Availability.UNDECIDED) for name in statement.names if name != "*"}
+        if Availability.UNDECIDED in states.values():
             yield "whether the name is there depends on how the interpreter was built"
-        missing = [name for name, state in states if state is Availability.MISSING]
+        missing = [name for name, state in states.items() if state is Availability.MISSING]
+        if not missing:
+            return
         is_unreached = not reach.chain and not reach.certain
-        if missing and is_unreached and standard_names.are_windows_names(statement.module, missing):
+        if is_unreached and standard_names.are_windows_names(statement.module, missing):
             yield "only Windows has the name, and no start runs the file"
-        elif missing:
-            elsewhere = self._brings(statement.module)
-            yield elsewhere or _missing_names(statement, missing, reach, self._version)
+        else:
+            yield self._brings(statement.module) or _missing_names(statement, missing, reach, self._version)
 def severity_of(statement: ImportStatement, reach: FileReach) -> Severity:
     runs = reach.certain and not statement.late and not statement.lazy
     return Severity.ERROR if runs and statement.guard not in _MAY_NOT_RUN else Severity.WARNING
