@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from buildguard.check.context import Job
+from buildguard.codes import Code
 from buildguard.diagnostic import Diagnostic, Finding, Range, Severity, display_path
 from buildguard.project.config import Config
 from buildguard.project.project_files import is_build_file_name
@@ -73,7 +74,7 @@ def check_step_file(data: bytes, files: Mapping[str, bytes], config: Config) -> 
             if digest != step.sha256(data):
                 message = f"this step was written for another version of {step.NAME} and will refuse to run it"
                 hint = f"{REWRITE_HINT}: commit them together"
-                yield Diagnostic("BG406", Severity.ERROR, path, place, message, hint)
+                yield Diagnostic(Code.BG406, Severity.ERROR, path, place, message, hint)
     written = step.read(data)
     if written is None:
         return
@@ -82,7 +83,7 @@ def check_step_file(data: bytes, files: Mapping[str, bytes], config: Config) -> 
         if here != in_step:
             message = f"the build step's {key} is {_listed(in_step)}, and the configuration's is {_listed(here)}"
             place = Range(written.line, 1)
-            yield Diagnostic("BG406", Severity.WARNING, step.NAME, place, message, REWRITE_HINT)
+            yield Diagnostic(Code.BG406, Severity.WARNING, step.NAME, place, message, REWRITE_HINT)
 
 
 def _listed(patterns: Iterable[str]) -> str:
@@ -90,6 +91,7 @@ def _listed(patterns: Iterable[str]) -> str:
 
 
 def _diagnostic(path: str, finding: Finding) -> Diagnostic:
+    assert isinstance(finding.code, Code)
     return Diagnostic(
         finding.code,
         finding.severity,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from buildguard import __version__
 from buildguard.check.fact_store import FactStore
 from buildguard.check.merge import MARK
+from buildguard.codes import Code, SourceMark
 from buildguard.diagnostic import Edit, Finding, Range, Severity, UnreadableFile
 from buildguard.engines.engine import Engine, Outcome, ReadyEngine, Source
 from buildguard.errors import UnprovenError
@@ -308,7 +309,7 @@ def _unpack_findings(verdict: bytes) -> tuple[Finding, ...]:
 
     return tuple(
         Finding(
-            code,
+            SourceMark.IGNORE if code == SourceMark.IGNORE else Code(code),
             Range(*where),
             message,
             hint,

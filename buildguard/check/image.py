@@ -13,6 +13,7 @@ from buildguard.check.image_libraries import ImageLibraries
 from buildguard.check.result import CheckReport, Dependencies, ImageReport
 from buildguard.check.run import build_report
 from buildguard.check.targets import CheckState, Watcher, judge_all
+from buildguard.codes import Code
 from buildguard.compare.image_lookup import ANY_IMAGE, ImageLookup
 from buildguard.compare.image_project import LocalProject, ProjectFinder, ProjectLocation, load_project, parse
 from buildguard.compare.installed_project import is_version_stamp
@@ -160,7 +161,7 @@ class _ImageCheck:
             assert recipe is not None
             message = f"{file.path} is missing from {reference}; {_copied_by(recipe, file)}"
             hint = "build the image again from these files"
-            seen.diagnostics.append(Diagnostic("BG301", Severity.ERROR, source, Range(), message, hint))
+            seen.diagnostics.append(Diagnostic(Code.BG301, Severity.ERROR, source, Range(), message, hint))
         for source in located.uninstalled:
             reason = f"{located.reported_by} in {reference} does not have it; it is beside sources that were installed"
             seen.unproven.append(Unproven(source, None, reason))
@@ -271,7 +272,7 @@ class _ImageCheck:
             message = f"{place} in {self._image.reference} has other bytes than the file here"
             hint = "build the image again from these files, or check out the commit that it was built of"
             seen.diagnostics.append(
-                Diagnostic("BG303", Severity.ERROR, display_path(source.path), Range(), message, hint)
+                Diagnostic(Code.BG303, Severity.ERROR, display_path(source.path), Range(), message, hint)
             )
 
 
@@ -297,4 +298,4 @@ def _is_refusal(diagnostic: Diagnostic) -> bool:
 
 
 _BYTECODE_UNSEEN = "the bytecode in the image was not compared with its sources: only its own interpreter can do that"
-_REFUSALS = frozenset({"BG101", "BG103", "BG405"})
+_REFUSALS = frozenset({Code.BG101, Code.BG103, Code.BG405})

@@ -14,8 +14,9 @@ from buildguard.check.context import Job, cache_of, no_version, nothing_checked,
 from buildguard.check.disagreements import EngineVerdict, find_disagreements
 from buildguard.check.filters import IgnoreComment
 from buildguard.check.guessed_context import split_by_context
-from buildguard.check.merge import IGNORE, diagnostic_of
+from buildguard.check.merge import diagnostic_of
 from buildguard.check.result import TargetRow
+from buildguard.codes import SourceMark
 from buildguard.diagnostic import Diagnostic, Finding, Unproven, UnreadableFile, display_path
 from buildguard.engines import select as engines
 from buildguard.engines.engine import Engine, EngineName, ReadyEngine
@@ -81,7 +82,7 @@ class CheckState:
     def note(self, findings: Iterable[Finding], path: str, python: str, engine: str) -> None:
         """Take the findings in one file for one target; comments that silence something lie among them."""
         for finding in findings:
-            if finding.code == IGNORE:
+            if finding.code is SourceMark.IGNORE:
                 self.ignores.append(IgnoreComment.of(path, finding))
             else:
                 self.diagnostics.append(diagnostic_of(finding, path, python, engine))

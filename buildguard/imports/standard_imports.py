@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
@@ -134,14 +135,14 @@ def _missing_module(statement: ImportStatement, answer: LibraryAnswer, reach: Fi
     # without a chain that reaches it, a file for another system may be imported there alone
     is_foreign = top in standard_names.WINDOWS_ONLY and not reach.chain
     severity = Severity.WARNING if is_foreign else severity_of(statement, reach)
-    return Finding("BG601", _range(statement), message, standard_names.successor_of(top), severity=severity)
+    return Finding(Code.BG601, _range(statement), message, standard_names.successor_of(top), severity=severity)
 
 
 def _missing_names(statement: ImportStatement, missing: list[str], reach: FileReach, version: str) -> Finding:
     chain = chain_words(reach, statement.module)
     message = f"cannot import name {', '.join(missing)} from {statement.module} on Python {version}{chain}"
     hint = _hint_for(statement, missing)
-    return Finding("BG602", _range(statement), message, hint, severity=severity_of(statement, reach))
+    return Finding(Code.BG602, _range(statement), message, hint, severity=severity_of(statement, reach))
 
 
 def _hint_for(statement: ImportStatement, missing: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
+from buildguard.codes import Code
 from buildguard.project.image_model import PlacedFile
 from buildguard.project.start_command import StartCommand
 from buildguard.startup.findings import FindingPlace, StartupFindings
@@ -58,7 +59,7 @@ def _missing_script(image: ImageStart, start: StartCommand, findings: StartupFin
         report_lost(image, findings, lost[0], f"{start.server} loads it")
     else:
         findings.add(
-            "BG701", place, f"{start.server} loads {script}, and the image has no such file", "correct the path"
+            Code.BG701, place, f"{start.server} loads {script}, and the image has no such file", "correct the path"
         )
 
 
@@ -106,7 +107,7 @@ def _missing_module(image: ImageStart, start: StartCommand, findings: StartupFin
         return
     where = ", ".join(start.search_path)
     message = f"the start command loads the module {start.module}, and it does not exist in {where}"
-    findings.add("BG701", place, message, _similar(image, start))
+    findings.add(Code.BG701, place, message, _similar(image, start))
 
 
 def _similar(image: ImageStart, start: StartCommand) -> str:
@@ -132,7 +133,7 @@ def _check_attribute(
         findings.leave_open(place, image_file.doubt or f"{shown} may bind {name} in ways that are not read")
     elif not bound:
         message = f"the start command names the {_what(start)} {name}, and {shown} does not define it"
-        findings.add("BG701", place, message, _offer(facts.names))
+        findings.add(Code.BG701, place, message, _offer(facts.names))
 
 
 def _what(start: StartCommand) -> str:

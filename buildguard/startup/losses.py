@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from buildguard.codes import Code
 from buildguard.project.target import Certainty
 from buildguard.startup.findings import FindingPlace, StartupFindings
 from buildguard.startup.image_start import ImageStart
@@ -22,7 +23,7 @@ def report_lost(
         place = FindingPlace(rule.file, rule.line)
         message = f"{source} is needed, and {sender} ({rule.text}): {reason}"
         hint = f"remove the rule, or add a line `!{_inside(image, source)}` after it"
-        findings.add("BG704", place, message, hint, is_error=is_error)
+        findings.add(Code.BG704, place, message, hint, is_error=is_error)
         return
     line = image.tree.last_copy
     if line is None or not image.dockerfile:
@@ -38,7 +39,7 @@ def report_lost(
     if outside:
         message = f"{source} is needed, and it is outside of the build context {image.service.context}: {reason}"
     hint = f"add it: COPY {_inside(image, source)} ./"
-    findings.add("BG704", FindingPlace(image.dockerfile, line), message, hint, is_error=is_error)
+    findings.add(Code.BG704, FindingPlace(image.dockerfile, line), message, hint, is_error=is_error)
 
 
 def _inside(image: ImageStart, source: str) -> str:

@@ -7,7 +7,7 @@ by the manifest in the archive. Nothing that it looks at is imported or run. Fin
 not be looked at with 3.
 
 version: 0.1.0
-digest: sha256:28a5d91aa6355c06332b71d3a408663649ef7fe259589dc3a7676c3eb30c706d
+digest: sha256:559f3790f5a7d9bc2824f8f6fce99d1e204367da6478e551618dac1aac00d78c
     (SHA-256 of everything below the line of equals signs)
 """
 
@@ -1108,9 +1108,96 @@ def _json(value: object) -> str:
 
 # Each module of ours that judges imports, without its comments.
 MODULES = {
+    'buildguard.codes': r'''from __future__ import annotations
+import re
+from pathlib import Path
+class Code(StrEnum):
+    summary: str
+    def __new__(cls, code: str, summary: str = "") -> Code:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.summary = summary
+        return member
+    BG101 = "BG101", "the target Python rejects the file"
+    BG102 = "BG102", "the bytes cannot be decoded as declared"
+    BG103 = "BG103", "the target's compiler gives up on the file or crashes"
+    BG104 = "BG104", "engines disagree on the same bytes"
+    BG105 = "BG105", "the target warns of what a later Python rejects"
+    BG106 = "BG106", "the text is not what it looks like"
+    BG107 = "BG107", "importing the file and running it as a script end differently"
+    BG201 = "BG201", "f-string reuses its own quote inside a replacement field"
+    BG202 = "BG202", "backslash inside a replacement field"
+    BG203 = "BG203", "comment inside a replacement field"
+    BG204 = "BG204", "line break inside a replacement field of a single-quoted f-string"
+    BG205 = "BG205", "nested f-string: legal on the target, and one edit away from breaking"
+    BG206 = "BG206", "f-string or format spec nested deeper than the target allows"
+    BG207 = "BG207", "white space after a conversion"
+    BG301 = "BG301", "a file is missing at a later stage"
+    BG302 = "BG302", "a file is there that no earlier stage has"
+    BG303 = "BG303", "the content of a file changed between two stages"
+    BG304 = "BG304", "a file gained or lost its executable bit"
+    BG305 = "BG305", "a file became a link, or a link a file"
+    BG306 = "BG306", "a git object does not match its id"
+    BG401 = "BG401", "the project's own files disagree on the Python version"
+    BG402 = "BG402", "the image runs another Python than it is declared to"
+    BG403 = "BG403", "works here, breaks there"
+    BG404 = "BG404", "base image not pinned by digest"
+    BG405 = "BG405", "bytecode in the image that is not its source's"
+    BG406 = "BG406", "the build step is not the one that would be written today"
+    BG407 = "BG407", "the platform chooses the Python, or lacks the one that is pinned"
+    BG409 = "BG409", "a file of requirements that names no exact versions"
+    BG410 = "BG410", "the build file cannot be read"
+    BG411 = "BG411", "a field that Cloud Build does not know"
+    BG412 = "BG412", "a value that Cloud Build cannot take"
+    BG413 = "BG413", "something stands twice in the build file"
+    BG414 = "BG414", "a build that cannot run as it is written"
+    BG415 = "BG415", "a step waits for a missing or later step"
+    BG416 = "BG416", "a substitution that is not defined, not used or misnamed"
+    BG417 = "BG417", "more than Cloud Build takes"
+    BG418 = "BG418", "the path of a volume is reserved or relative"
+    BG501 = "BG501", "a required environment variable is missing"
+    BG502 = "BG502", "the container does not start"
+    BG503 = "BG503", "the revision does not become ready"
+    BG504 = "BG504", "a verify command failed, or ran nothing"
+    BG601 = "BG601", "module missing from the target's standard library"
+    BG602 = "BG602", "name missing from a standard-library module of the target"
+    BG603 = "BG603", "third-party module missing from the image, or not declared"
+    BG604 = "BG604", "module or name of the project not found"
+    BG605 = "BG605", "evaluated at import, and not supported by the target's types"
+    BG606 = "BG606", "a locked or local release cannot be installed on the target"
+    BG701 = "BG701", "the start command names something that does not exist"
+    BG702 = "BG702", "the start command's file cannot be executed"
+    BG703 = "BG703", "a COPY or ADD source is not sent"
+    BG704 = "BG704", "a file that the start needs does not reach the image"
+    BG705 = "BG705", "the server listens where Cloud Run does not reach it"
+    BG706 = "BG706", "a variable that the start requires is not set"
+    BG707 = "BG707", "a placeholder is sent instead of content"
+    BG708 = "BG708", "a secret is copied into the image"
+class SourceMark(StrEnum):
+    IGNORE = "ignore"
+CODES: dict[str, str] = {code.value: code.summary for code in Code}
+DOCUMENTATION_URL = ""
+RULE_ERRORS = frozenset({Code.BG201, Code.BG202, Code.BG203, Code.BG204, Code.BG206, Code.BG207})
+_UNSILENCEABLE = ("BG1", "BG3")
+def page(code: str) -> str:
+    name = code.upper()
+    if name not in CODES:
+        raise UsageError(f"unknown code '{code}'", hint=f"codes: {', '.join(CODES)}")
+    return (Path(__file__).with_name("pages") / f"{name}.md").read_text("utf-8")
+def meaning(code: str) -> str:
+    section = page(code).split("## What it means", 1)[1].split("\n## ", 1)[0].strip()
+    return " ".join(section.split("\n\n", 1)[0].split())
+def can_be_silenced(code: str) -> bool:
+    return not code.startswith(_UNSILENCEABLE)
+def check_pattern(pattern: str, where: str) -> None:
+    if re.fullmatch(r"BG\d{0,3}", pattern) is None:
+        hint = did_you_mean(pattern.upper(), CODES, f"codes: {', '.join(CODES)}")
+        raise UsageError(f"{where}: unknown code '{pattern}'", hint=hint)
+''',
     'buildguard.diagnostic': r'''from __future__ import annotations
 import re
 from typing import NamedTuple
+from buildguard.codes import Code, SourceMark
 class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
@@ -1123,7 +1210,7 @@ class Edit(NamedTuple):
     range: Range
     text: str
 class Finding(NamedTuple):
-    code: str
+    code: Code | SourceMark
     range: Range
     message: str
     hint: str = ""
@@ -1132,7 +1219,7 @@ class Finding(NamedTuple):
     within: Range | None = None
     edits: tuple[Edit, ...] = ()
 class Diagnostic(NamedTuple):
-    code: str
+    code: Code
     severity: Severity
     path: str | None
     range: Range
@@ -2540,6 +2627,7 @@ class UnknownPackages:
     'buildguard.imports.project_imports': r'''from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.doubts import DoubtFinder, ProjectTexts
@@ -2628,7 +2716,7 @@ class _ProgramJudge:
             self._leave_open(fault.module.location.file, fault.row.line, doubt)
             return
         text = describe(fault, self._origin)
-        self._add("BG604", fault, text.message, text.hint, is_error=fault.certain)
+        self._add(Code.BG604, fault, text.message, text.hint, is_error=fault.certain)
     def _take_outside(self, item: OutsideImport) -> None:
         top = item.row.module.partition(".")[0]
         if self._packages is None or standard_names.is_standard(top) or is_guarded(item.row):
@@ -2641,10 +2729,10 @@ class _ProgramJudge:
             if is_caught or (self._packages.predicted and not self._is_reached(item)):
                 return
             message, hint = _package_text(answer, self._packages)
-            self._add("BG603", item, message, hint, is_error=item.certain and not self._packages.predicted)
+            self._add(Code.BG603, item, message, hint, is_error=item.certain and not self._packages.predicted)
     def _is_reached(self, item: OutsideImport) -> bool:
         return not self._program.starts or item.chain[0] in self._start_names
-    def _add(self, code: str, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:
+    def _add(self, code: Code, item: ImportFault | OutsideImport, message: str, hint: str, *, is_error: bool) -> None:
         chain = self._shown(item.chain)
         shown = f"{message} ({' → '.join(chain)})" if len(chain) > 1 else message
         severity = Severity.ERROR if is_error else Severity.WARNING
@@ -2784,6 +2872,7 @@ def _depends_on_installation(module: str, reply: LibraryReply) -> bool:
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports import standard_names
 from buildguard.imports.library_answers import Availability, LibraryAnswer, Question
@@ -2877,12 +2966,12 @@ def _missing_module(statement: ImportStatement, answer: LibraryAnswer, reach: Fi
     message = f"Python {version} has no module {module}{words}{chain_words(reach, statement.module)}"
     is_foreign = top in standard_names.WINDOWS_ONLY and not reach.chain
     severity = Severity.WARNING if is_foreign else severity_of(statement, reach)
-    return Finding("BG601", _range(statement), message, standard_names.successor_of(top), severity=severity)
+    return Finding(Code.BG601, _range(statement), message, standard_names.successor_of(top), severity=severity)
 def _missing_names(statement: ImportStatement, missing: list[str], reach: FileReach, version: str) -> Finding:
     chain = chain_words(reach, statement.module)
     message = f"cannot import name {', '.join(missing)} from {statement.module} on Python {version}{chain}"
     hint = _hint_for(statement, missing)
-    return Finding("BG602", _range(statement), message, hint, severity=severity_of(statement, reach))
+    return Finding(Code.BG602, _range(statement), message, hint, severity=severity_of(statement, reach))
 def _hint_for(statement: ImportStatement, missing: list[str]) -> str:
     for module, elsewhere, names in _MOVED:
         if statement.module == module and names.issuperset(missing):
@@ -2895,6 +2984,7 @@ def _minor(version: str) -> int:
 ''',
     'buildguard.imports.evaluated': r'''from __future__ import annotations
 from collections.abc import Iterable
+from buildguard.codes import Code
 from buildguard.diagnostic import Finding, Range, Severity
 from buildguard.imports.records import EvaluatedType, FileReach, Guard
 BACKPORT = "eval_type_backport"
@@ -2909,7 +2999,7 @@ def _finding(row: EvaluatedType, reach: FileReach, version: str) -> Finding:
     message = f"{row.text} raises TypeError on Python {version}{reader}: it needs Python {_SINCE[kind]}{chain}"
     certain = reach.certain and row.guard is Guard.NONE
     severity = Severity.ERROR if certain else Severity.WARNING
-    return Finding("BG605", Range(row.line, row.column), message, _hint(row, kind), severity=severity)
+    return Finding(Code.BG605, Range(row.line, row.column), message, _hint(row, kind), severity=severity)
 def _hint(row: EvaluatedType, kind: str) -> str:
     if row.kind.endswith(_READ):
         return "write Optional or Union from typing, or install eval_type_backport"
