@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buildguard.check import diff_base
-from buildguard.check.compile_files import FileVerdict, Judge, digests_of
+from buildguard.check.compile_files import UNREAD, FileVerdict, Judge, SourceDigest, digests_of
 from buildguard.check.context import Job, cache_of, no_version, nothing_checked, setting, share_of
 from buildguard.check.disagreements import EngineVerdict, find_disagreements
 from buildguard.check.filters import IgnoreComment
@@ -207,7 +207,7 @@ class TargetRunner:
             with suppress(Exception):
                 self._chooser.close()
 
-    def judge(self, digests: Mapping[bytes, bytes]) -> None:
+    def judge(self, digests: Mapping[bytes, SourceDigest]) -> None:
         """One target: its rows and diagnostics; what no engine could answer is unproven."""
         target = self._share.target
         chooser = self._choosing()
@@ -285,13 +285,13 @@ class TargetRunner:
         return []
 
     def _by_engine(
-        self, target: Target, digests: Mapping[bytes, bytes], answering: tuple[Engine, ReadyEngine]
+        self, target: Target, digests: Mapping[bytes, SourceDigest], answering: tuple[Engine, ReadyEngine]
     ) -> dict[bytes, EngineVerdict]:
         """One engine's verdicts: reported, and returned for comparison."""
         engine, ready = answering
         judge = self._judge_with(target, engine, ready)
         entries = self._share.entries
-        verdicts = judge.run(entries, [digests.get(entry.path, b"") for entry in entries], self._progress)
+        verdicts = judge.run(entries, [digests.get(entry.path, UNREAD) for entry in entries], self._progress)
         self.state.deleted.update(verdict.entry.path for verdict in verdicts if verdict.is_deleted)
         verdicts = [verdict for verdict in verdicts if not verdict.is_deleted]
         self._report_verdicts(verdicts, target, ready)

@@ -73,7 +73,9 @@ class DiskSnapshotter:
                 continue
             mode, names, size, digest, blob = result
             executable = manifests.EXECUTABLE if mode & stat.S_IXUSR else manifests.FILE
-            entries.append(ManifestEntry(path, executable, size, digest.hex(), blob.hex() if blobs else ""))
+            entries.append(
+                ManifestEntry(path, executable, size, manifests.Sha256(digest.hex()), blob.hex() if blobs else "")
+            )
             modes[path] = mode
             if names > 1:
                 twins[path] = b""

@@ -7,7 +7,7 @@ from buildguard.codes import Code
 from buildguard.compare.chain import Chain, Hop
 from buildguard.compare.difference import Difference
 from buildguard.diagnostic import Diagnostic, Edit, Range, Severity, Unproven
-from buildguard.stages.manifest import Manifest, ManifestEntry
+from buildguard.stages.manifest import Manifest, ManifestEntry, Sha256
 from buildguard.stages.snapshot import Snapshot, StageKind
 
 ROW = TargetRow("3.11", "Dockerfile:1", "interpreter", "compiled", "CPython 3.11.9", None, None, 9, 0)
@@ -43,7 +43,7 @@ def report(
 
 def snapshot(stage: str, *names: str, kind: StageKind = StageKind.FOLDER) -> Snapshot:
     """A stage with empty files."""
-    entries = [ManifestEntry(name.encode(), "100644", 0, "0" * 64) for name in names]
+    entries = [ManifestEntry(name.encode(), "100644", 0, Sha256("0" * 64)) for name in names]
     return Snapshot(stage, kind, Manifest(entries))
 
 
