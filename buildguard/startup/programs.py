@@ -216,15 +216,23 @@ def _interpreter_problem(words: list[str], image: ImageStart) -> str:
     """What is wrong with the interpreter of a `#!` line; empty where nothing is known to be."""
     if not words:
         return "its `#!` line names no interpreter"
-    program, *rest = words
-    if posixpath.basename(program) == "env" and len(rest) > 1 and not rest[0].startswith("-") and "=" not in rest[0]:
-        return f"env gets '{' '.join(rest)}' as one word, as the kernel passes one argument; write env -S"
+    if _gets_one_word(words):
+        return f"env gets '{' '.join(words[1:])}' as one word, as the kernel passes one argument; write env -S"
     base, runs = image.tree.base, image.tree.run_text
     named = _named_interpreter(words)
     if "alpine" in base and named == "bash" and "bash" not in runs:
         return f"{base} has no bash"
-    if lack := find_lack(image, named):
-        return lack
+    return find_lack(image, named) or _python_problem(words[0], base, runs)
+
+
+def _gets_one_word(words: list[str]) -> bool:
+    """Whether `env` gets a program with arguments, which the kernel passes as one word."""
+    program, *rest = words
+    is_env = posixpath.basename(program) == "env" and len(rest) > 1
+    return is_env and not rest[0].startswith("-") and "=" not in rest[0]
+
+
+def _python_problem(program: str, base: str, runs: str) -> str:
     is_slim = base.startswith("python:") and ("slim" in base or "alpine" in base)
     if is_slim and program in _PYTHONS and not re.search(r"\b(?:apt|apt-get|apk|ln)\b", runs):
         return f"{base} has no {program}; its Python is /usr/local/bin/python3"
